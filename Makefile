@@ -1,0 +1,89 @@
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The commit or branch that the protos must stay compatible with.
+AGAINST ?= main
+IMAGE := build/protos.binpb
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## Print this help.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LightRouter needs Python 3.11 or newer; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	pip install --quiet --require-hashes -r requirements/dev.txt
+	pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/ready ## Set up the environment in .venv from the hashed lock.
+
+.PHONY: demo
+demo: setup ## Start the suite on a real small model, ask two prompts, show stages and ledgers, stop.
+	lightrouter demo
+
+.PHONY: test
+test: setup ## Run the whole test suite.
+	pytest
+
+.PHONY: verify
+verify: setup lint types imports protos-check lock-check package ## Run every check that is not a test.
+
+.PHONY: lint
+lint: setup ## Lint and check the format.
+	ruff check .
+	ruff format --check .
+
+.PHONY: types
+types: setup ## Check the types.
+	mypy services/lightrouter tests tools
+
+.PHONY: imports
+imports: setup ## Check the layers of imports.
+	lint-imports
+
+.PHONY: protos
+protos: setup ## Generate the Python code from the protos.
+	python tools/protos.py --out services
+
+$(IMAGE): $(wildcard protos/lightrouter/v1/*.proto) tools/protos.py $(VENV)/ready
+	python tools/protos.py --image $@
+
+.PHONY: protos-check
+protos-check: $(IMAGE) ## Lint the protos, check that they stay compatible and that the generated code is theirs.
+	buf lint $(IMAGE) --path lightrouter
+	tools/protos-breaking $(IMAGE) $(AGAINST)
+	python tools/protos.py --check services
+
+.PHONY: lock
+lock: setup ## Pin the dependencies anew, with hashes.
+	tools/lock
+
+.PHONY: lock-check
+lock-check: setup ## Check that the locks are those of pyproject.toml.
+	tools/lock --check
+
+.PHONY: package
+package: setup ## Build the wheel, install it alone, and check it.
+	tools/package
+
+.PHONY: bench
+bench: setup ## Measure the route overhead; COMPARE=1 sets it beside LiteLLM's proxy.
+	python -m tests.load.bench $(if $(COMPARE),--compare)
+
+.PHONY: format
+format: setup ## Format the code.
+	ruff check --fix .
+	ruff format .
+
+.PHONY: clean
+clean: ## Remove what was built; the environment stays.
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

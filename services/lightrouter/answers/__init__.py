@@ -1,0 +1,1 @@
+"""What can be compared in two answers: extracted values, wording, and where they contradict each other."""

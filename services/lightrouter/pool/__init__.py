@@ -1,0 +1,1 @@
+"""What the pool of candidates is, and how it changes."""

@@ -1,0 +1,167 @@
+"""The pool file: read, checked, and each fault named by file, line and field."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from lightrouter.pool import document
+from lightrouter.pool.schema import (
+    PROVIDERS,
+    CandidateEntry,
+    Circuit,
+    Limits,
+    Pool,
+    PoolDocument,
+    PriceList,
+    SamplingDefaults,
+)
+
+MAX_BYTES: Final = 2**20
+"""The most bytes that a pool file may have."""
+
+_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "candidates": CandidateEntry,
+    "sampling": SamplingDefaults,
+    "prices": PriceList,
+    "limits": Limits,
+    "circuit": Circuit,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a pool file.
+
+    Attributes:
+        file: The file, as it was given.
+        line: The line, from 1; 0 where it is the file itself.
+        field: The value's path like `candidates[1].prices.input`; empty where it is the document.
+        message: What to do about it, without the value, which may be a secret.
+    """
+
+    file: str
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        """Returns `pool.yaml:12: candidates[1].prices.input: must be ...`."""
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(part for part in (place, self.field, self.message) if part)
+
+
+class PoolFileError(Exception):
+    """A pool file that cannot be used; its text has one line for each fault.
+
+    Attributes:
+        faults: The faults, at least one, by line.
+    """
+
+    def __init__(self, faults: Collection[Fault]) -> None:
+        self.faults = tuple(sorted(faults, key=lambda fault: fault.line))
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+def load(path: Path, providers: Collection[str] = PROVIDERS) -> Pool:
+    """Reads the pool file.
+
+    Raises:
+        PoolFileError: It cannot be read, or its content cannot be used.
+    """
+    return parse(read(path), path, providers)
+
+
+def read(path: Path) -> bytes:
+    """Returns the file's bytes, at most one more than `MAX_BYTES`.
+
+    Raises:
+        PoolFileError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise PoolFileError([Fault(str(path), 0, "", f"cannot be read: {reason}")]) from None
+
+
+def parse(data: bytes, path: Path, providers: Collection[str] = PROVIDERS) -> Pool:
+    """Returns the pool that `data`, the content of the file `path`, describes.
+
+    Raises:
+        PoolFileError: The content cannot be used.
+    """
+    if len(data) > MAX_BYTES:
+        raise PoolFileError([Fault(str(path), 0, "", f"is larger than {MAX_BYTES:,} bytes")])
+    try:
+        parsed = document.parse(data)
+    except document.DocumentError as error:
+        raise PoolFileError([Fault(str(path), error.line, _field(error.path), error.message)]) from None
+    try:
+        content = PoolDocument.model_validate(parsed.value, context={"providers": providers, "folder": path.parent})
+        found = list(_contradictions(content))
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        found = [(detail["loc"], _sentence(detail)) for detail in details]
+    if found:
+        raise PoolFileError([Fault(str(path), parsed.line(loc), _field(loc), message) for loc, message in found])
+    entries = {entry.name: entry for entry in content.candidates}
+    return Pool(MappingProxyType(entries), content.judge, content.synthesizer)
+
+
+def _contradictions(content: PoolDocument) -> Iterator[tuple[document.Path, str]]:
+    names: set[str] = set()
+    for position, entry in enumerate(content.candidates):
+        if entry.name in names:
+            yield ("candidates", position, "name"), f"is taken: another candidate is named {entry.name} already"
+        names.add(entry.name)
+    for role in ("judge", "synthesizer"):
+        name = getattr(content, role)
+        if name is not None and name not in names:
+            yield (role,), f"must be the name of a candidate of this file{_meant(name, names)}"
+
+
+def _sentence(error: ErrorDetails) -> str:
+    kind, loc, message = error["type"], error["loc"], error["msg"]
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return f"is not a known key{_meant(str(loc[-1]), _keys(loc[:-1]))}"
+    if kind == "model_type":
+        return "must be a mapping of keys to values" if loc else "the file must be a mapping with the key `candidates`"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    for start in ("Input should ", "String should ", "Tuple should ", "Dictionary should "):
+        if message.startswith(start):
+            return f"must {message.removeprefix(start)}"
+    return message[:1].lower() + message[1:]
+
+
+def _keys(loc: tuple[str | int, ...]) -> Collection[str]:
+    section = next((part for part in reversed(loc) if isinstance(part, str)), "")
+    return _SECTIONS.get(section, PoolDocument).model_fields
+
+
+def _meant(word: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(word[:100], known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _field(path: document.Path) -> str:
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            # A key may be anything; a fault stays one readable line.
+            name = part if part.isidentifier() and len(part) <= 64 else repr(part[:64])
+            text += f".{name}" if text else name
+    return text

@@ -1,0 +1,320 @@
+"""The pool file's schema: what may stand in it, what it means, and what holds where it says nothing.
+
+Unknown keys are refused everywhere. No field holds a credential: keys are named by environment variable or file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from lightrouter.v1 import candidate_pb2, chat_pb2
+
+PROVIDERS: Final = frozenset({"openai"})
+"""The provider APIs that adapters speak."""
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_ENVIRONMENT_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DOLLARS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
+_GRPC_TARGET = re.compile(r"[^\s]+")
+_NANO = 10**9
+_RESERVED_BODY_KEYS = frozenset({"messages", "model", "prompt", "stream"})
+
+
+def _name(value: str) -> str:
+    if len(value) > 63 or not _NAME.fullmatch(value):
+        raise ValueError(
+            "must be 1 to 63 lower-case letters, digits and hyphens, with a letter or digit at each end, like fast-1"
+        )
+    return value
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        valid = bool(parts.scheme in {"http", "https"} and parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid or re.search(r"\s", value):
+        raise ValueError("must be an http or https URL like http://localhost:11434/v1")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold credentials; name the key with api_key_env or api_key_file")
+    if parts.query or parts.fragment:
+        raise ValueError("must not have a query or a fragment; parameters of the provider go into extra_body")
+    return value.rstrip("/")
+
+
+def _environment_variable(value: str) -> str:
+    if not _ENVIRONMENT_VARIABLE.fullmatch(value):
+        raise ValueError("must be the name of an environment variable like OPENAI_API_KEY, not the key itself")
+    return value
+
+
+def _nanousd(value: object) -> object:
+    text = value
+    if isinstance(value, Decimal):
+        # Formatting an exponent of many digits in full would take as many bytes.
+        text = f"{value:f}" if value.is_finite() and -10 < value.adjusted() < 10 else ""
+    elif isinstance(value, int) and not isinstance(value, bool):
+        text = str(value) if value < _NANO else ""
+    if not isinstance(text, str) or not _DOLLARS.fullmatch(text):
+        raise ValueError(
+            'must be US dollars per million tokens like "0.15", 0 to 999999, with at most 9 decimal places'
+        )
+    whole, _, fraction = text.partition(".")
+    return int(whole) * _NANO + int(fraction.ljust(9, "0"))
+
+
+def _number(value: object) -> object:
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _json(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_json(item) for item in value]
+    number = _number(value)
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ValueError("holds a number that JSON does not have")
+    return number
+
+
+def _target(value: str) -> str:
+    if not _GRPC_TARGET.fullmatch(value):
+        raise ValueError("must be a gRPC target like dns:///adapter-fast:50051 or unix:/run/fast.sock")
+    return value
+
+
+# The file's reader gives numbers with a decimal point as Decimal, so that money never passes through binary floats.
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+NanoUsdPerMillion = Annotated[int, BeforeValidator(_nanousd)]
+CandidateName = Annotated[str, AfterValidator(_name)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
+
+
+class ContinuationStyle(StrEnum):
+    """How a candidate goes on from text that it has already written; see Continuation in candidate.proto."""
+
+    TRAILING = "trailing"
+    PREFIX = "prefix"
+    CONTINUE_FINAL_MESSAGE = "continue_final_message"
+    RAW = "raw"
+    NONE = "none"
+
+
+class State(StrEnum):
+    """What the pool thinks of a candidate; see CandidateState in candidate.proto."""
+
+    ADMITTED = "admitted"
+    PROBATION = "probation"
+    EVICTED = "evicted"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class SamplingDefaults(_Section):
+    """Sampling of a candidate, where a request leaves it out; what is left out here is left to the provider."""
+
+    temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
+    """Randomness, 0 (greedy) to 2."""
+    top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
+    """Nucleus sampling: the smallest set of tokens with this probability."""
+    stop: Annotated[
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=256)], ...], Field(max_length=16, strict=False)
+    ] = ()
+    """Texts that end the output."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """Seed for providers that sample reproducibly."""
+    max_output_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
+    """Most tokens that one answer may have, boot tokens included."""
+
+    def to_proto(self) -> chat_pb2.Sampling:
+        """Returns the message that stands for these defaults; what is None is not set in it."""
+        return chat_pb2.Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            stop=self.stop,
+            seed=self.seed,
+            max_output_tokens=self.max_output_tokens,
+        )
+
+
+class PriceList(_Section):
+    """What the provider asks for a million tokens: US dollars in the file, nano-dollars (10^-9 dollars) here."""
+
+    input: NanoUsdPerMillion = 0
+    """Tokens read that were not cached."""
+    cached_input: NanoUsdPerMillion | None = None
+    """Tokens read from the provider's cache; None stands for the price of `input`."""
+    output: NanoUsdPerMillion = 0
+    """Tokens written, reasoning included."""
+
+    def to_proto(self) -> candidate_pb2.Prices:
+        """Returns the message that stands for these prices."""
+        return candidate_pb2.Prices(
+            input_nanousd_per_million=self.input,
+            cached_input_nanousd_per_million=self.input if self.cached_input is None else self.cached_input,
+            output_nanousd_per_million=self.output,
+        )
+
+
+class Limits(_Section):
+    """How much is asked of a candidate's provider at once, and how long."""
+
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 16
+    """Calls to the provider at the same time; more are refused with RESOURCE_EXHAUSTED."""
+    connect_timeout_s: Annotated[Number, Field(gt=0, le=600)] = 5.0
+    """Seconds that connecting may take."""
+    request_timeout_s: Annotated[Number, Field(gt=0, le=3600)] = 120.0
+    """Seconds that one HTTP attempt may take; the call's deadline, where it is nearer, holds instead."""
+    max_response_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 8_388_608
+    """Most bytes that are accepted as the body of one response."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    """Attempts after the first, on 429, 5xx and connection errors."""
+
+
+class Circuit(_Section):
+    """When a candidate that fails is left alone for a while."""
+
+    failures: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Failures in a row that open the circuit."""
+    cooldown_s: Annotated[Number, Field(gt=0, le=3600)] = 10.0
+    """Seconds until one call is let through to see."""
+
+
+class CandidateEntry(_Section):
+    """One model that may answer. Two entries are equal where everything in them is."""
+
+    name: CandidateName
+    """Its name, unique in the pool."""
+    provider: str = "openai"
+    """The provider API that its adapter speaks."""
+    base_url: Annotated[str, AfterValidator(_url)]
+    """The provider's root, without a slash at its end; /chat/completions is under it."""
+    model: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    """The model's name at the provider."""
+    api_key_env: Annotated[str, AfterValidator(_environment_variable)] | None = None
+    """The environment variable that holds the API key."""
+    api_key_file: Annotated[Path, Field(strict=False)] | None = None
+    """The file that holds the API key; a relative path starts at the pool file's folder."""
+    continuation: Annotated[ContinuationStyle, Field(strict=False)] = ContinuationStyle.TRAILING
+    """How it goes on from its boot tokens."""
+    chat_template: Text | None = None
+    """The chat template for continuation `raw`: one of the adapter's names, or a template."""
+    system_prompt: Text | None = None
+    """Instructions of this candidate, put before the conversation's own."""
+    sampling: SamplingDefaults = SamplingDefaults()
+    """Sampling where the request leaves it out."""
+    prices: PriceList = PriceList()
+    """What it costs. Default: nothing."""
+    context_window: Annotated[int, Field(ge=0, le=2**40)] = 0
+    """Tokens that the model can hold, input and output together; 0 where it is not known."""
+    max_boot_tokens: Annotated[int, Field(ge=0, le=131_072)] = 0
+    """Most boot tokens that it is given, for models that reason before they speak; 0 leaves it to the policy."""
+    prior: Annotated[Number, Field(ge=0, le=1)] = 0.5
+    """What is known of its quality before any prompt is seen."""
+    state: Annotated[State, Field(strict=False)] = State.ADMITTED
+    """Whether it may answer."""
+    limits: Limits = Limits()
+    """How much is asked of its provider at once."""
+    circuit: Circuit = Circuit()
+    """When it is left alone."""
+    address: Annotated[str, AfterValidator(_target)] | None = None
+    """Its adapter's gRPC target; None leaves it to the service's template."""
+    extra_body: Annotated[dict[str, JsonValue], BeforeValidator(_json)] = {}
+    """Members that are added to the JSON of every request to the provider."""
+
+    @field_validator("provider")
+    @classmethod
+    def _known_provider(cls, value: str, info: ValidationInfo) -> str:
+        known = (info.context or {}).get("providers", PROVIDERS)
+        if value not in known:
+            raise ValueError(f"is not a known provider; the known ones are: {', '.join(sorted(known))}")
+        return value
+
+    @field_validator("api_key_file")
+    @classmethod
+    def _from_folder(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        folder = (info.context or {}).get("folder")
+        return folder / value if isinstance(folder, Path) and value is not None else value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _not_reserved(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if reserved := sorted(_RESERVED_BODY_KEYS & value.keys()):
+            raise ValueError(f"must not set {', '.join(reserved)}, which the adapter sets itself")
+        return value
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.api_key_env is not None and self.api_key_file is not None:
+            raise ValueError("has both api_key_env and api_key_file; keep one")
+        return self
+
+    def target(self, template: str) -> str:
+        """Returns its adapter's gRPC target: its own address, else `template` with {name} replaced by its name."""
+        return self.address or template.replace("{name}", self.name)
+
+    def to_proto(self, address: str) -> candidate_pb2.Candidate:
+        """Returns the candidate as callers see it, with its adapter at the gRPC target `address`."""
+        return candidate_pb2.Candidate(
+            name=self.name,
+            provider=self.provider,
+            model=self.model,
+            address=address,
+            prices=self.prices.to_proto(),
+            context_window=self.context_window,
+            max_boot_tokens=self.max_boot_tokens,
+            continuation=candidate_pb2.Continuation.Value(f"CONTINUATION_{self.continuation.name}"),
+            prior=self.prior,
+            state=candidate_pb2.CandidateState.Value(f"CANDIDATE_STATE_{self.state.name}"),
+        )
+
+
+class PoolDocument(_Section):
+    """The pool file as it is written."""
+
+    candidates: Annotated[tuple[CandidateEntry, ...], Field(min_length=1, max_length=256, strict=False)]
+    """The candidates, 1 to 256."""
+    judge: str | None = None
+    """The candidate that judges for the selector `llm`; None takes the one with the best prior."""
+    synthesizer: str | None = None
+    """The candidate that merges for the aggregator `synthesize`; None takes the best-ranked one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The candidates that a router may know of.
+
+    Attributes:
+        entries: The candidates by name, in the order of the file.
+        judge: Name of the candidate that judges, which is one of the entries; None takes the one with the best prior.
+        synthesizer: Name of the candidate that merges, likewise; None takes the best-ranked one.
+    """
+
+    entries: Mapping[str, CandidateEntry]
+    judge: str | None = None
+    synthesizer: str | None = None

@@ -1,0 +1,50 @@
+"""Deadlines, passed on by hand so that every stage of a route gets its share of the caller's time."""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point in time on the monotonic clock, in seconds."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """Returns the deadline that is `seconds` away."""
+        return cls(time.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Returns the seconds left; 0 once it has passed."""
+        return max(0.0, self.at - time.monotonic())
+
+    @property
+    def expired(self) -> bool:
+        """Whether it has passed."""
+        return time.monotonic() >= self.at
+
+    def share(self, fraction: float, at_most: float | None = None) -> Deadline:
+        """Returns the deadline of a stage that may use `fraction` of what is left, and `at_most` so many seconds."""
+        seconds = self.remaining() * fraction
+        return Deadline.after(seconds if at_most is None else min(seconds, at_most))
+
+
+_current: ContextVar[Deadline] = ContextVar("lightrouter_deadline")
+
+
+def set_current_deadline(deadline: Deadline) -> None:
+    """Sets the deadline of the call that this task serves."""
+    _current.set(deadline)
+
+
+def current_deadline() -> Deadline:
+    """Returns the deadline of the call that this task serves.
+
+    Raises:
+        LookupError: Outside a served call.
+    """
+    return _current.get()

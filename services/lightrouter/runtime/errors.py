@@ -1,0 +1,85 @@
+"""The errors of the domain. Logic raises them; `status` translates them to and from google.rpc.Status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
+
+
+class Code(IntEnum):
+    """The canonical status codes with their numbers (google/rpc/code.proto), for logic that knows no gRPC."""
+
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class Violation(NamedTuple):
+    """A field that breaks a rule, as a path like `prompt.messages[0].content`, and what to do about it."""
+
+    field: str
+    message: str
+
+
+class ServiceError(Exception):
+    """A failure that a caller can act on.
+
+    Attributes:
+        code: The status code.
+        reason: The reason from error_reason.proto.
+        message: One sentence for people, without keys and without the text of a prompt.
+        violations: The fields at fault, for bad input.
+        retry_after: Seconds after which a retry may help; None where waiting does not help.
+        failures: What went wrong with each candidate, by name.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        reason: ErrorReason.ValueType,
+        message: str,
+        *,
+        field: str = "",
+        violations: Sequence[Violation] = (),
+        retry_after: float | None = None,
+        failures: Mapping[str, Failure] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.violations = tuple(violations) or ((Violation(field, message),) if field else ())
+        self.retry_after = retry_after
+        self.failures: Mapping[str, Failure] = failures or {}
+
+    def failure(self) -> Failure:
+        """Returns the failure as it stands in a ledger."""
+        return Failure(reason=self.reason, message=self.message)
+
+
+def invalid(
+    field: str, message: str, reason: ErrorReason.ValueType = ErrorReason.ERROR_REASON_INVALID_REQUEST
+) -> ServiceError:
+    """Returns the error for a field, given as its path from the request, that cannot be served."""
+    return ServiceError(Code.INVALID_ARGUMENT, reason, message, field=field)
+
+
+def deadline_exceeded(message: str) -> ServiceError:
+    """Returns the error for a call whose time is over."""
+    return ServiceError(Code.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED, message)

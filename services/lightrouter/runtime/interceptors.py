@@ -1,0 +1,201 @@
+"""What happens around every served call: limits, validation, deadline, trace context, errors as google.rpc.Status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias, cast
+
+import grpc
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+from opentelemetry import context as otel_context
+from protovalidate import Validator
+from protovalidate import Violation as RuleViolation
+
+from lightrouter.runtime.deadline import Deadline, set_current_deadline
+from lightrouter.runtime.errors import Code, ServiceError, Violation, deadline_exceeded
+from lightrouter.runtime.status import to_status
+from lightrouter.runtime.telemetry import incoming_context
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Next: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
+Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Message]]"
+Streaming: TypeAlias = "Callable[[Any, Context], AsyncIterator[Message]]"
+
+_log = logging.getLogger(__name__)
+_OWN_PACKAGE = "/lightrouter."
+_RETRY_AFTER_SECONDS = 1.0
+
+
+class _Wrapping(grpc.aio.ServerInterceptor):
+    """Wraps each method of this project's services once and keeps the wrapped handler."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self, continuation: Next, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Returns the wrapped handler; health and reflection pass as they are."""
+        method = handler_call_details.method
+        wrapped = self._wrapped.get(method)
+        if wrapped is not None:
+            return wrapped
+        handler = await continuation(handler_call_details)
+        if handler is None or not method.startswith(_OWN_PACKAGE):
+            return handler
+        wrapped = self._wrapped[method] = self._wrap(handler)
+        return wrapped
+
+    def _wrap(self, handler: Handler) -> Handler:
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._streaming(cast("Streaming", handler.unary_stream)), **codec
+            )
+        return grpc.unary_unary_rpc_method_handler(self._unary(cast("Unary", handler.unary_unary)), **codec)
+
+    def _unary(self, behaviour: Unary) -> Unary:
+        raise NotImplementedError
+
+    def _streaming(self, behaviour: Streaming) -> Streaming:
+        raise NotImplementedError
+
+
+class CallInterceptor(_Wrapping):
+    """Validates the request, sets deadline and trace context, and turns errors into google.rpc.Status."""
+
+    def __init__(self, default_deadline_seconds: float) -> None:
+        """A call without a deadline gets `default_deadline_seconds`."""
+        super().__init__()
+        self._default_deadline = default_deadline_seconds
+        self._validator = Validator()
+
+    def _unary(self, behaviour: Unary) -> Unary:
+        async def call(request: Message, context: Context) -> Message:
+            try:
+                timeout = self._begin(request, context)
+                async with asyncio.timeout(timeout):
+                    return await behaviour(request, context)
+            except ServiceError as error:
+                await _abort(context, error)
+            except TimeoutError:
+                await _abort(context, deadline_exceeded("the deadline passed before the call was done"))
+            except (grpc.aio.AbortError, grpc.aio.BaseError):
+                raise
+            except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
+                await _abort(context, _defect(error))
+
+        return call
+
+    def _streaming(self, behaviour: Streaming) -> Streaming:
+        async def call(request: Message, context: Context) -> AsyncIterator[Message]:
+            try:
+                timeout = self._begin(request, context)
+                async with asyncio.timeout(timeout):
+                    async for response in behaviour(request, context):
+                        yield response
+            except ServiceError as error:
+                await _abort(context, error)
+            except TimeoutError:
+                await _abort(context, deadline_exceeded("the deadline passed before the call was done"))
+            except (grpc.aio.AbortError, grpc.aio.BaseError):
+                raise
+            except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
+                await _abort(context, _defect(error))
+
+        return call
+
+    def _begin(self, request: Message, context: Context) -> float | None:
+        """Prepares the task for the call; returns the seconds after which it is cut off, None where gRPC does that."""
+        remaining = context.time_remaining()
+        set_current_deadline(Deadline.after(self._default_deadline if remaining is None else remaining))
+        incoming = incoming_context(context.invocation_metadata())
+        if incoming is not None:
+            # Each call is served by a task of its own, so the context ends with it.
+            otel_context.attach(incoming)
+        violations = self._validator.collect_violations(request)
+        if violations:
+            raise _invalid_request(violations)
+        return self._default_deadline if remaining is None else None
+
+
+class LimitInterceptor(_Wrapping):
+    """Refuses calls beyond a number served at the same time, rather than queueing without end."""
+
+    def __init__(self, max_concurrent_calls: int) -> None:
+        """Serves at most `max_concurrent_calls` at the same time."""
+        super().__init__()
+        self._limit = max_concurrent_calls
+        self._running = 0
+
+    def _admit(self) -> None:
+        if self._running >= self._limit:
+            message = f"{self._limit} calls are being served already; try again later"
+            raise ServiceError(
+                Code.RESOURCE_EXHAUSTED,
+                ErrorReason.ERROR_REASON_OVERLOADED,
+                message,
+                retry_after=_RETRY_AFTER_SECONDS,
+            )
+        self._running += 1
+
+    def _unary(self, behaviour: Unary) -> Unary:
+        async def call(request: Message, context: Context) -> Message:
+            self._admit()
+            try:
+                return await behaviour(request, context)
+            finally:
+                self._running -= 1
+
+        return call
+
+    def _streaming(self, behaviour: Streaming) -> Streaming:
+        async def call(request: Message, context: Context) -> AsyncIterator[Message]:
+            self._admit()
+            try:
+                async for response in behaviour(request, context):
+                    yield response
+            finally:
+                self._running -= 1
+
+        return call
+
+
+async def _abort(context: Context, error: ServiceError) -> NoReturn:
+    await context.abort_with_status(rpc_status.to_status(to_status(error)))
+
+
+def _defect(error: Exception) -> ServiceError:
+    _log.error("a call failed for a defect of the service", exc_info=error)
+    message = "the service has a defect; its log says more under this trace id"
+    return ServiceError(Code.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, message)
+
+
+def _field_path(violation: RuleViolation) -> str:
+    path = ""
+    for element in violation.proto.field.elements if violation.proto.field else ():
+        path += ("." if path else "") + element.field_name
+        subscript = element.subscript
+        if subscript is not None:
+            path += f"[{subscript.value}]"
+    return path
+
+
+def _invalid_request(violations: list[RuleViolation]) -> ServiceError:
+    found = [Violation(_field_path(violation), violation.proto.message) for violation in violations]
+    first = found[0]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return ServiceError(
+        Code.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_INVALID_REQUEST,
+        f"{first.field}: {first.message}{more}",
+        violations=found,
+    )

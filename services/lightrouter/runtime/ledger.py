@@ -1,0 +1,97 @@
+"""Tokens, money and time of model calls. Money is integer nano-dollars (10^-9 US dollars) throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf.duration_pb2 import Duration
+
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.v1.adapter_pb2 import GenerationResult
+from lightrouter.v1.candidate_pb2 import Prices
+from lightrouter.v1.chat_pb2 import ChatMessage, Usage
+from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
+
+_MILLION = 1_000_000
+_BYTES_PER_TOKEN = 4
+# Role and delimiters of a message, as the common chat templates write them.
+_TOKENS_PER_MESSAGE = 4
+
+
+def duration(seconds: float) -> Duration:
+    """Returns `seconds` as a protobuf Duration, to the nanosecond."""
+    nanoseconds = round(seconds * 1e9)
+    return Duration(seconds=nanoseconds // 1_000_000_000, nanos=nanoseconds % 1_000_000_000)
+
+
+def estimate_tokens(text: str) -> int:
+    """Returns the number of tokens that `text` probably has: one for every four bytes of UTF-8, rounded up."""
+    return -(-len(text.encode()) // _BYTES_PER_TOKEN)
+
+
+def messages_tokens(messages: Iterable[ChatMessage]) -> int:
+    """Returns the number of tokens that a conversation probably has."""
+    return sum(estimate_tokens(message.content) + _TOKENS_PER_MESSAGE for message in messages)
+
+
+def cost_nanousd(prices: Prices, usage: Usage) -> int:
+    """Returns what `usage` costs at `prices`, in nano-dollars, rounded half up."""
+    fresh = usage.input_tokens - usage.cached_input_tokens
+    total = (
+        fresh * prices.input_nanousd_per_million
+        + usage.cached_input_tokens * prices.cached_input_nanousd_per_million
+        + usage.output_tokens * prices.output_nanousd_per_million
+    )
+    return (total + _MILLION // 2) // _MILLION
+
+
+def entry(stage: Stage.ValueType, candidate: str, result: GenerationResult, *, restarted: bool = False) -> LedgerEntry:
+    """Returns the ledger's line for a model call that delivered."""
+    line = LedgerEntry(
+        stage=stage,
+        candidate=candidate,
+        model=result.model,
+        usage=result.usage,
+        cost_nanousd=result.cost_nanousd,
+        elapsed=result.elapsed,
+        finish_reason=result.finish_reason,
+        attempts=result.attempts,
+        restarted=restarted,
+    )
+    if result.HasField("time_to_first_token"):
+        line.time_to_first_token.CopyFrom(result.time_to_first_token)
+    return line
+
+
+def failed_entry(
+    stage: Stage.ValueType,
+    candidate: str,
+    error: ServiceError,
+    elapsed_s: float,
+    *,
+    usage: Usage | None = None,
+    cost: int = 0,
+) -> LedgerEntry:
+    """Returns the ledger's line for a model call that failed after `elapsed_s` seconds, with what that had cost."""
+    return LedgerEntry(
+        stage=stage,
+        candidate=candidate,
+        usage=usage,
+        cost_nanousd=cost,
+        elapsed=duration(elapsed_s),
+        failure=error.failure(),
+    )
+
+
+def total(entries: Iterable[LedgerEntry]) -> tuple[Usage, int]:
+    """Returns the tokens and the money, in nano-dollars, of all entries; estimated where one of them is."""
+    usage = Usage()
+    cost = 0
+    for line in entries:
+        usage.input_tokens += line.usage.input_tokens
+        usage.cached_input_tokens += line.usage.cached_input_tokens
+        usage.output_tokens += line.usage.output_tokens
+        usage.reasoning_tokens += line.usage.reasoning_tokens
+        usage.estimated |= line.usage.estimated
+        cost += line.cost_nanousd
+    return usage, cost

@@ -1,0 +1,49 @@
+"""Structured logs: one JSON object a line with the trace it belongs to, or plain lines for people."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from opentelemetry import trace
+from pythonjsonlogger.json import JsonFormatter
+
+if TYPE_CHECKING:
+    from lightrouter.runtime.settings import ServiceSettings
+
+_CONSOLE_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class _TraceContext(logging.Filter):
+    """Adds the ids of the current trace and span to each record."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.service = self._service
+        span = trace.get_current_span().get_span_context()
+        if span.is_valid:
+            record.trace_id = trace.format_trace_id(span.trace_id)
+            record.span_id = trace.format_span_id(span.span_id)
+        return True
+
+
+def configure_logging(service: str, settings: ServiceSettings) -> None:
+    """Sends all logs of this process to standard error in the format that the settings ask for."""
+    handler = logging.StreamHandler(sys.stderr)
+    if settings.log_format == "json":
+        renamed = {"levelname": "level", "asctime": "time", "name": "logger"}
+        handler.setFormatter(
+            JsonFormatter(
+                "%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=renamed, datefmt="%Y-%m-%dT%H:%M:%S%z"
+            )
+        )
+        handler.addFilter(_TraceContext(service))
+    else:
+        handler.setFormatter(logging.Formatter(_CONSOLE_FORMAT))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    # One line a request of a library says nothing that the service's own line and the trace do not.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

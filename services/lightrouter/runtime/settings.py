@@ -1,0 +1,196 @@
+"""Settings of the services: flags over environment variables over a YAML file over defaults."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+
+class InvalidSettingError(Exception):
+    """A setting that stops the start; its text is one sentence that names the setting."""
+
+
+def _address(value: str) -> str:
+    if value.startswith("unix:"):
+        return value
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        msg = "must be HOST:PORT or unix:PATH"
+        raise ValueError(msg)
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""Where a server listens: HOST:PORT, port 0 for any free one, or unix:PATH."""
+
+
+class ServiceSettings(BaseSettings):
+    """What every service can be told. Each setting is a flag, an environment variable and a key of the YAML file."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_exit_on_error=False,
+        nested_model_default_partial_update=True,
+    )
+
+    listen: Address = "127.0.0.1:0"
+    """HOST:PORT or unix:PATH to listen on; port 0 takes a free one."""
+    ready_file: Path | None = None
+    """File that gets the bound address once the service is up."""
+    reflection: bool = True
+    """Whether clients may ask the server for its protos (gRPC reflection)."""
+    grace_seconds: float = Field(default=30.0, ge=0, le=3600)
+    """Seconds that running calls get to finish after SIGTERM."""
+    max_concurrent_calls: int = Field(default=1000, ge=1)
+    """Calls served at the same time; more are refused with RESOURCE_EXHAUSTED."""
+    max_message_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    """Largest message received or sent, in bytes."""
+    max_metadata_bytes: int = Field(default=16 * 1024, ge=1024)
+    """Largest metadata received, in bytes."""
+    max_connection_age_seconds: float = Field(default=0, ge=0)
+    """Seconds after which clients are told to connect anew, so that new replicas get traffic; 0 for never."""
+    default_deadline_seconds: float = Field(default=120.0, gt=0, le=86400)
+    """Deadline of a call that comes without one, in seconds."""
+    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
+    """OTLP gRPC endpoint that gets the traces, http://HOST:PORT or https://HOST:PORT; none: no traces are kept."""
+    sampling_ratio: float = Field(default=1.0, ge=0, le=1)
+    """Share of the requests that are traced, 0 to 1, where the caller has not decided."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged."""
+    log_format: Literal["json", "console"] = "json"
+    """Format of the log: json for machines, console for people."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Puts the environment over what `load` read from the file."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
+
+
+def load(settings_class: type[SettingsType], argv: Sequence[str] | None = None) -> SettingsType:
+    """Returns the settings from `argv`, the environment and the file that `--config` names.
+
+    Stops the process with status 2 and one sentence on standard error where one of them is wrong.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return read(settings_class, arguments, os.environ)
+    except InvalidSettingError as fault:
+        sys.stderr.write(f"{fault}\n")
+        raise SystemExit(2) from None
+
+
+def read(settings_class: type[SettingsType], arguments: Sequence[str], environment: Mapping[str, str]) -> SettingsType:
+    """Returns the settings from these arguments, this environment and the file that `--config` names.
+
+    Raises:
+        InvalidSettingError: A key is unknown, or a value is not what the setting takes.
+    """
+    flags, config = _split_config(arguments)
+    _refuse_unknown(settings_class, environment)
+    values = _file_values(settings_class, config) if config else {}
+    try:
+        source: CliSettingsSource[SettingsType] = CliSettingsSource(
+            settings_class, cli_parse_args=flags, cli_prog_name=f"lightrouter {_service_name(settings_class)}"
+        )
+        build: Callable[..., SettingsType] = settings_class
+        return build(_cli_settings_source=source, **values)
+    except SettingsError as error:
+        cause = error.__cause__ or error
+        raise InvalidSettingError(_one_line(str(cause).removeprefix("error parsing CLI: "))) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        flag = "--" + key.replace("_", "-")
+        given = "" if first["type"] in {"missing", "extra_forbidden"} else f", got {first['input']!r}"
+        message = first["msg"].removeprefix("Value error, ")
+        raise InvalidSettingError(
+            f"setting {key} ({flag}, {_prefix(settings_class)}{key.upper()}): {message}{given}"
+        ) from None
+
+
+def _prefix(settings_class: type[ServiceSettings]) -> str:
+    return settings_class.model_config.get("env_prefix") or ""
+
+
+def _service_name(settings_class: type[ServiceSettings]) -> str:
+    return _prefix(settings_class).removeprefix("LIGHTROUTER_").rstrip("_").lower()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _split_config(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
+    flags: list[str] = []
+    config: Path | None = None
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if name != "--config":
+            flags.append(argument)
+            continue
+        path = value if equals else next(rest, None)
+        if not path:
+            raise InvalidSettingError("flag --config needs a file")
+        config = Path(path)
+    return flags, config
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _refuse_unknown(settings_class: type[ServiceSettings], environment: Mapping[str, str]) -> None:
+    prefix = _prefix(settings_class)
+    known = [prefix + name.upper() for name in settings_class.model_fields]
+    for name in environment:
+        if prefix and name.startswith(prefix) and name not in known:
+            raise InvalidSettingError(f"environment variable {name} is not a setting{_hint(name, known)}")
+
+
+def _file_values(settings_class: type[ServiceSettings], path: Path) -> dict[str, object]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettingError(f"settings file {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise InvalidSettingError(f"settings file {path} is not YAML: {_one_line(str(error))}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise InvalidSettingError(f"settings file {path} must hold keys and values")
+    known = list(settings_class.model_fields)
+    for key in document:
+        if key not in known:
+            raise InvalidSettingError(f"settings file {path}: {key} is not a setting{_hint(str(key), known)}")
+    return {str(key): value for key, value in document.items()}

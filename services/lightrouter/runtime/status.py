@@ -1,0 +1,113 @@
+"""Domain errors as google.rpc.Status, and back."""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from lightrouter.runtime.errors import Code, ServiceError, Violation
+from lightrouter.runtime.ledger import duration
+from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
+
+DOMAIN = "lightrouter.dev"
+STATUS_DETAILS_KEY = "grpc-status-details-bin"
+# gRPC refuses trailing metadata over 8 KiB by default; a status that is too large would be lost as a whole.
+_MAX_MESSAGE_CHARACTERS = 600
+
+# What a status without details means; it then comes from gRPC itself rather than from a service.
+_BARE_REASONS = {
+    grpc.StatusCode.UNAVAILABLE: ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED: ErrorReason.ERROR_REASON_CANCELLED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE,
+    grpc.StatusCode.UNAUTHENTICATED: ErrorReason.ERROR_REASON_UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED: ErrorReason.ERROR_REASON_PERMISSION_DENIED,
+}
+
+
+def _reason_name(reason: ErrorReason.ValueType) -> str:
+    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+
+
+def _reason_value(name: str) -> ErrorReason.ValueType:
+    try:
+        return ErrorReason.Value(f"ERROR_REASON_{name}")
+    except ValueError:
+        return ErrorReason.ERROR_REASON_UNSPECIFIED
+
+
+def _code(number: int) -> Code:
+    try:
+        return Code(number)
+    except ValueError:
+        return Code.UNKNOWN
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_MESSAGE_CHARACTERS else text[: _MAX_MESSAGE_CHARACTERS - 1] + "…"
+
+
+def to_status(error: ServiceError) -> Status:
+    """Returns the status with its details: ErrorInfo, RetryInfo, BadRequest, then an ErrorInfo a candidate."""
+    details: list[Message] = [ErrorInfo(reason=_reason_name(error.reason), domain=DOMAIN)]
+    if error.retry_after is not None:
+        details.append(RetryInfo(retry_delay=duration(error.retry_after)))
+    if error.violations:
+        violations = [
+            BadRequest.FieldViolation(field=violation.field, description=_shortened(violation.message))
+            for violation in error.violations
+        ]
+        details.append(BadRequest(field_violations=violations))
+    for candidate, failure in error.failures.items():
+        metadata = {"candidate": candidate, "message": _shortened(failure.message)}
+        details.append(ErrorInfo(reason=_reason_name(failure.reason), domain=DOMAIN, metadata=metadata))
+    status = Status(code=int(error.code), message=_shortened(error.message))
+    for detail in details:
+        packed = AnyMessage()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def from_status(status: Status) -> ServiceError:
+    """Returns the error that a status with details stands for."""
+    reason = ErrorReason.ERROR_REASON_UNSPECIFIED
+    retry_after: float | None = None
+    violations: list[Violation] = []
+    failures: dict[str, Failure] = {}
+    for detail in status.details:
+        info, retry, bad_request = ErrorInfo(), RetryInfo(), BadRequest()
+        if detail.Unpack(info):
+            candidate = info.metadata.get("candidate")
+            if candidate:
+                failures[candidate] = Failure(reason=_reason_value(info.reason), message=info.metadata["message"])
+            else:
+                reason = _reason_value(info.reason)
+        elif detail.Unpack(retry):
+            retry_after = retry.retry_delay.ToNanoseconds() / 1e9
+        elif detail.Unpack(bad_request):
+            violations.extend(Violation(v.field, v.description) for v in bad_request.field_violations)
+    return ServiceError(
+        _code(status.code),
+        reason,
+        status.message,
+        violations=violations,
+        retry_after=retry_after,
+        failures=failures,
+    )
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError:
+    """Returns what an RPC failed with, from its details where it has some, else from its status code."""
+    for key, value in error.trailing_metadata() or ():
+        if key == STATUS_DETAILS_KEY and isinstance(value, bytes):
+            try:
+                return from_status(Status.FromString(value))
+            except DecodeError:
+                break
+    code = error.code()
+    reason = _BARE_REASONS.get(code, ErrorReason.ERROR_REASON_INTERNAL)
+    return ServiceError(Code(code.value[0]), reason, error.details() or code.name)

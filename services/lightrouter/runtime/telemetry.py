@@ -1,0 +1,77 @@
+"""OpenTelemetry tracing for a service: the tracer, the export over OTLP, and the trace context over gRPC metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import version
+
+from opentelemetry import context, propagate, trace
+from opentelemetry.propagators.textmap import Getter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+
+Metadata = tuple[tuple[str, str], ...]
+IncomingMetadata = Iterable[tuple[str, str | bytes]]
+
+
+class _MetadataGetter(Getter[dict[str, str]]):
+    def get(self, carrier: dict[str, str], key: str) -> list[str] | None:
+        value = carrier.get(key)
+        return None if value is None else [value]
+
+    def keys(self, carrier: dict[str, str]) -> list[str]:
+        return list(carrier)
+
+
+_GETTER = _MetadataGetter()
+_PROPAGATED = frozenset({"traceparent", "tracestate", "baggage"})
+
+
+def incoming_context(metadata: IncomingMetadata | None) -> context.Context | None:
+    """Returns the trace context that a caller sent, or None where it sent none."""
+    carrier = {key: value for key, value in metadata or () if key in _PROPAGATED and isinstance(value, str)}
+    return propagate.extract(carrier, getter=_GETTER) if carrier else None
+
+
+def outgoing_metadata() -> Metadata:
+    """Returns the current trace context as gRPC metadata (W3C traceparent, tracestate and baggage)."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return tuple(carrier.items())
+
+
+def route_id() -> str:
+    """Returns the current trace id as 32 hexadecimal digits."""
+    return trace.format_trace_id(trace.get_current_span().get_span_context().trace_id)
+
+
+class Telemetry:
+    """The tracer of one service.
+
+    Without an exporter nothing is recorded, but every request still has a trace id that joins its log lines.
+    """
+
+    def __init__(self, service_name: str, exporter: SpanExporter | None, sampling_ratio: float = 1.0) -> None:
+        """Builds the tracer of `service_name`; `sampling_ratio`, 0 to 1, holds for requests that bring no trace."""
+        release = version("lightrouter")
+        sampler = ParentBased(TraceIdRatioBased(sampling_ratio)) if exporter else ALWAYS_OFF
+        resource = Resource.create({"service.name": service_name, "service.version": release})
+        self._provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
+        if exporter:
+            self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self.tracer: trace.Tracer = self._provider.get_tracer("lightrouter", release)
+
+    def shutdown(self) -> None:
+        """Exports what is left and stops. Blocks for as long as the exporter's own deadline."""
+        self._provider.shutdown()
+
+
+def otlp_exporter(endpoint: str | None) -> SpanExporter | None:
+    """Returns the exporter to an OTLP gRPC endpoint, "http://HOST:PORT" or "https://HOST:PORT"; None without one."""
+    if endpoint is None:
+        return None
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"))
