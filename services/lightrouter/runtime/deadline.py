@@ -29,8 +29,9 @@ class Deadline:
 
     def share(self, fraction: float, at_most: float | None = None) -> Deadline:
         """Returns the deadline of a stage that may use `fraction` of what is left, and `at_most` so many seconds."""
-        seconds = self.remaining() * fraction
-        return Deadline.after(seconds if at_most is None else min(seconds, at_most))
+        now = time.monotonic()
+        seconds = max(0.0, self.at - now) * fraction
+        return Deadline(now + (seconds if at_most is None else min(seconds, at_most)))
 
 
 _current: ContextVar[Deadline] = ContextVar("lightrouter_deadline")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
@@ -39,7 +39,7 @@ class Models(Protocol):
 
     def stream(
         self, target: ModelTarget, generation: Generation, deadline: Deadline
-    ) -> AsyncIterator[StreamGenerateResponse]:
+    ) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Yields what the model writes as it comes, then the result. Closing the iterator cancels the call.
 
         Raises:
@@ -74,7 +74,7 @@ class ModelClient:
 
     async def stream(
         self, target: ModelTarget, generation: Generation, deadline: Deadline
-    ) -> AsyncIterator[StreamGenerateResponse]:
+    ) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Yields what the model writes as it comes, then the result. See `Models.stream`."""
         timeout = _timeout(target, deadline)
         request = StreamGenerateRequest(generation=generation)

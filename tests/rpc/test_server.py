@@ -1,0 +1,377 @@
+"""The life cycle of a server and what its interceptors do, over real channels."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from watchfiles import awatch
+
+from lightrouter.runtime import names
+from lightrouter.runtime.channels import Channels
+from lightrouter.runtime.deadline import Deadline, current_deadline
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.models import ModelClient
+from lightrouter.runtime.server import Server
+from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.status import from_rpc_error
+from lightrouter.runtime.telemetry import incoming_context, outgoing_metadata, route_id
+from lightrouter.v1 import adapter_pb2_grpc
+from lightrouter.v1.adapter_pb2 import (
+    DescribeRequest,
+    DescribeResponse,
+    GenerateRequest,
+    GenerateResponse,
+    Generation,
+    GenerationChunk,
+    StreamGenerateRequest,
+    StreamGenerateResponse,
+)
+from lightrouter.v1.candidate_pb2 import ModelTarget
+from lightrouter.v1.chat_pb2 import ChatMessage, Role
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+
+
+class Scripted(adapter_pb2_grpc.AdapterServiceServicer):
+    """Does what the prefix of the generation says."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+        self.release = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def Describe(self, request: DescribeRequest, context: object) -> DescribeResponse:  # noqa: N802 - gRPC's name
+        raise ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_CIRCUIT_OPEN, "wait", retry_after=2.5)
+
+    async def Generate(self, request: GenerateRequest, context: object) -> GenerateResponse:  # noqa: N802 - gRPC's name
+        match request.generation.prefix:
+            case "defect":
+                raise ZeroDivisionError
+            case "wait":
+                self.entered.set()
+                try:
+                    await self.release.wait()
+                except asyncio.CancelledError:
+                    self.cancelled.set()
+                    raise
+            case "deadline":
+                return GenerateResponse(text=str(current_deadline().remaining()))
+            case "trace":
+                return GenerateResponse(text=route_id())
+        return GenerateResponse(text="done")
+
+    async def StreamGenerate(  # noqa: N802 - gRPC's name
+        self, request: StreamGenerateRequest, context: object
+    ) -> AsyncIterator[StreamGenerateResponse]:
+        try:
+            yield StreamGenerateResponse(chunk=GenerationChunk(text="one"))
+            if request.generation.prefix == "wait":
+                self.entered.set()
+                await self.release.wait()
+            raise ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE, "reset")
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+class Rig:
+    """A server, its servicer and a client."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.servicer = Scripted()
+        self.server = Server(settings)
+        self.server.add(names.ADAPTER_SERVICE, adapter_pb2_grpc.add_AdapterServiceServicer_to_server, self.servicer)
+        self.channels = Channels()
+        self.address = ""
+
+    async def __aenter__(self) -> Rig:
+        self.address = await self.server.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.channels.close()
+        await self.server.__aexit__(None, None, None)
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        return self.channels.get(self.address)
+
+    async def generate(self, prefix: str = "", seconds: float = 30) -> str:
+        target = ModelTarget(candidate="a", address=self.address)
+        return (await ModelClient(self.channels).generate(target, generation(prefix), Deadline.after(seconds))).text
+
+    async def health(self, service: str) -> int:
+        stub = _health(self.channel)
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
+        return int(answer.status)
+
+
+def _health(channel: grpc.aio.Channel) -> Any:
+    # The published stubs know only the synchronous channel.
+    return health_pb2_grpc.HealthStub(channel)
+
+
+def _reflection(channel: grpc.aio.Channel) -> Any:
+    return reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]
+
+
+def generation(prefix: str = "") -> Generation:
+    return Generation(messages=[ChatMessage(role=Role.ROLE_USER, content="hello")], prefix=prefix)
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with Rig(ServiceSettings(listen="127.0.0.1:0", max_concurrent_calls=1, max_message_bytes=4096)) as made:
+        yield made
+
+
+async def test_an_answer(rig: Rig) -> None:
+    assert await rig.generate() == "done"
+
+
+async def test_a_domain_error_keeps_its_details(rig: Rig) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await adapter_pb2_grpc.AdapterServiceStub(rig.channel).Describe(DescribeRequest())
+    error = from_rpc_error(caught.value)
+    assert (error.code, error.reason, error.retry_after) == (
+        Code.UNAVAILABLE,
+        ErrorReason.ERROR_REASON_CIRCUIT_OPEN,
+        2.5,
+    )
+
+
+async def test_a_request_that_breaks_a_rule_names_the_field(rig: Rig) -> None:
+    request = GenerateRequest(generation=generation())
+    request.generation.messages[0].content = ""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await adapter_pb2_grpc.AdapterServiceStub(rig.channel).Generate(request)
+    error = from_rpc_error(caught.value)
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.reason == ErrorReason.ERROR_REASON_INVALID_REQUEST
+    assert [violation.field for violation in error.violations] == ["generation.messages[0].content"]
+
+
+async def test_a_defect_is_internal_and_says_nothing_of_itself(rig: Rig) -> None:
+    with pytest.raises(ServiceError) as caught:
+        await rig.generate("defect")
+    assert caught.value.code == Code.INTERNAL
+    assert "Zero" not in caught.value.message
+
+
+async def test_calls_beyond_the_limit_are_refused_and_told_when_to_retry(rig: Rig) -> None:
+    running = asyncio.create_task(rig.generate("wait"))
+    await rig.servicer.entered.wait()
+    with pytest.raises(ServiceError) as caught:
+        await rig.generate()
+    assert caught.value.code == Code.RESOURCE_EXHAUSTED
+    assert caught.value.reason == ErrorReason.ERROR_REASON_OVERLOADED
+    assert caught.value.retry_after == 1.0
+    rig.servicer.release.set()
+    assert await running == "done"
+    assert await rig.generate() == "done"
+
+
+async def test_a_message_that_is_too_large_is_refused(rig: Rig) -> None:
+    with pytest.raises(ServiceError) as caught:
+        await rig.generate("x" * 5000)
+    assert caught.value.code == Code.RESOURCE_EXHAUSTED
+    assert caught.value.reason == ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE
+
+
+async def test_metadata_that_is_too_large_is_refused(rig: Rig) -> None:
+    stub = adapter_pb2_grpc.AdapterServiceStub(rig.channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Generate(GenerateRequest(generation=generation()), metadata=(("x-large", "x" * 20_000),))
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_cancelling_the_task_cancels_the_call(rig: Rig) -> None:
+    call = asyncio.create_task(rig.generate("wait"))
+    await rig.servicer.entered.wait()
+    call.cancel()
+    await rig.servicer.cancelled.wait()
+
+
+async def test_the_deadline_is_the_caller_s(rig: Rig) -> None:
+    assert 10 < float(await rig.generate("deadline", seconds=15)) <= 15.1
+
+
+async def test_a_call_without_a_deadline_gets_the_default(rig: Rig) -> None:
+    request = GenerateRequest(generation=generation("deadline"))
+    answer = await adapter_pb2_grpc.AdapterServiceStub(rig.channel).Generate(request)
+    assert 110 < float(answer.text) <= 120
+
+
+async def test_the_default_deadline_ends_the_call() -> None:
+    async with Rig(ServiceSettings(default_deadline_seconds=0.05)) as rig:
+        stub = adapter_pb2_grpc.AdapterServiceStub(rig.channel)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Generate(GenerateRequest(generation=generation("wait")))
+        assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert rig.servicer.cancelled.is_set()
+
+
+async def test_the_caller_s_deadline_ends_the_call(rig: Rig) -> None:
+    with pytest.raises(ServiceError) as caught:
+        await rig.generate("wait", seconds=0.05)
+    assert caught.value.code == Code.DEADLINE_EXCEEDED
+    await rig.servicer.cancelled.wait()
+
+
+async def test_a_call_without_time_is_not_made(rig: Rig) -> None:
+    with pytest.raises(ServiceError) as caught:
+        await rig.generate("wait", seconds=0)
+    assert caught.value.code == Code.DEADLINE_EXCEEDED
+    assert not rig.servicer.entered.is_set()
+
+
+async def test_a_stream_ends_with_its_error(rig: Rig) -> None:
+    target = ModelTarget(candidate="a", address=rig.address)
+    stream = ModelClient(rig.channels).stream(target, generation(), Deadline.after(30))
+    assert (await anext(stream)).chunk.text == "one"
+    with pytest.raises(ServiceError) as caught:
+        await anext(stream)
+    assert caught.value.message == "reset"
+
+
+async def test_closing_a_stream_cancels_the_call(rig: Rig) -> None:
+    target = ModelTarget(candidate="a", address=rig.address)
+    stream = ModelClient(rig.channels).stream(target, generation("wait"), Deadline.after(30))
+    assert (await anext(stream)).chunk.text == "one"
+    await stream.aclose()
+    await rig.servicer.cancelled.wait()
+
+
+async def test_the_caller_s_trace_goes_on(rig: Rig) -> None:
+    metadata = (("traceparent", f"00-{TRACE_ID}-b7ad6b7169203331-01"),)
+    stub = adapter_pb2_grpc.AdapterServiceStub(rig.channel)
+    answer = await stub.Generate(GenerateRequest(generation=generation("trace")), metadata=metadata)
+    assert answer.text == TRACE_ID
+    assert incoming_context(()) is None
+    assert outgoing_metadata() == ()
+
+
+async def test_health_follows_what_the_service_says(rig: Rig) -> None:
+    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+    assert await rig.health("") == serving
+    assert await rig.health(names.ADAPTER_SERVICE) == serving
+    await rig.server.set_serving(names.ADAPTER_SERVICE, serving=False)
+    assert await rig.health(names.ADAPTER_SERVICE) == not_serving
+    assert await rig.health("") == serving
+
+
+async def test_reflection_is_a_setting() -> None:
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    async with Rig(ServiceSettings()) as rig:
+        call = _reflection(rig.channel).ServerReflectionInfo(iter([request]))
+        async for answer in call:
+            assert names.ADAPTER_SERVICE in [service.name for service in answer.list_services_response.service]
+    async with Rig(ServiceSettings(reflection=False)) as rig:
+        call = _reflection(rig.channel).ServerReflectionInfo(iter([request]))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_draining_says_not_serving_first_and_lets_running_calls_finish(rig: Rig) -> None:
+    running = asyncio.create_task(rig.generate("wait"))
+    await rig.servicer.entered.wait()
+    watch = _health(rig.channel).Watch(health_pb2.HealthCheckRequest(service=""))
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+    drained = asyncio.create_task(rig.server.drain())
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    watch.cancel()
+    rig.servicer.release.set()
+    assert await running == "done"
+    await drained
+
+
+async def test_the_grace_ends_running_calls() -> None:
+    async with Rig(ServiceSettings(grace_seconds=0.05)) as rig:
+        running = asyncio.create_task(rig.generate("wait"))
+        await rig.servicer.entered.wait()
+        await rig.server.drain()
+        with pytest.raises(ServiceError):
+            await running
+
+
+async def test_a_taken_address_is_an_error_that_names_it(rig: Rig) -> None:
+    with pytest.raises(OSError, match=rig.address):
+        await Server(ServiceSettings(listen=rig.address)).start()
+
+
+PROGRAM = """
+import asyncio, sys
+from lightrouter.runtime import names
+from lightrouter.runtime.server import Server, run
+from lightrouter.runtime.settings import ServiceSettings, load
+from lightrouter.v1 import adapter_pb2_grpc
+from lightrouter.v1.adapter_pb2 import GenerateResponse
+
+class Waits(adapter_pb2_grpc.AdapterServiceServicer):
+    async def Generate(self, request, context):
+        print("entered", flush=True)
+        await asyncio.Event().wait()
+
+async def main():
+    server = Server(load(ServiceSettings))
+    server.add(names.ADAPTER_SERVICE, adapter_pb2_grpc.add_AdapterServiceServicer_to_server, Waits())
+    await server.start()
+    await server.serve_until_signal()
+
+run(main)
+"""
+
+
+async def start_process(tmp_path: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PROGRAM, "--listen", f"unix:{tmp_path}/s", "--ready-file", f"{tmp_path}/ready"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+
+async def ready(tmp_path: Path) -> str:
+    """Returns the address once the process has written its ready file."""
+    file = tmp_path / "ready"
+    async for _ in awatch(tmp_path, poll_delay_ms=10, yield_on_timeout=True, rust_timeout=50):
+        if file.exists():
+            return file.read_text().strip()
+    raise AssertionError("the watch ended")
+
+
+async def test_sigterm_stops_an_idle_process(tmp_path: Path) -> None:
+    process = await start_process(tmp_path)
+    assert await ready(tmp_path) == f"unix:{tmp_path}/s"
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+
+
+async def test_a_second_signal_stops_a_busy_process_at_once(tmp_path: Path) -> None:
+    process = await start_process(tmp_path)
+    address = await ready(tmp_path)
+    channels = Channels()
+    target = ModelTarget(candidate="a", address=address)
+    call = asyncio.create_task(ModelClient(channels).generate(target, generation(), Deadline.after(100)))
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"entered\n"
+    watch = _health(channels.get(address)).Watch(health_pb2.HealthCheckRequest(service=""))
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+    process.send_signal(signal.SIGTERM)
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert not call.done()
+    process.send_signal(signal.SIGTERM)
+    with pytest.raises(ServiceError):
+        await call
+    assert await process.wait() == 0
+    await channels.close()

@@ -1,0 +1,46 @@
+"""Logs are JSON objects that name the trace they belong to."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from lightrouter.runtime.logs import configure_logging
+from lightrouter.runtime.settings import ServiceSettings
+
+
+@pytest.fixture(autouse=True)
+def _root_logger() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+def test_json_lines_carry_service_and_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("example", ServiceSettings())
+    provider = TracerProvider(shutdown_on_exit=False)
+    with provider.get_tracer("test").start_as_current_span("route") as span:
+        logging.getLogger("somewhere").warning("all %s", "well")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["message"], line["level"], line["logger"], line["service"]) == (
+        "all well",
+        "WARNING",
+        "somewhere",
+        "example",
+    )
+    assert line["trace_id"] == trace.format_trace_id(span.get_span_context().trace_id)
+
+
+def test_console_lines_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("example", ServiceSettings(log_format="console", log_level="warning"))
+    logging.getLogger("somewhere").warning("look")
+    logging.getLogger("somewhere").info("quiet")
+    written = capsys.readouterr().err
+    assert "look" in written
+    assert "quiet" not in written

@@ -1,0 +1,63 @@
+"""Domain errors survive the way through google.rpc.Status and back."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.runtime.errors import Code, ServiceError, Violation, invalid
+from lightrouter.runtime.status import DOMAIN, from_status, to_status
+from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
+
+reasons = st.sampled_from(ErrorReason.values())
+texts = st.text(max_size=200)
+failures = st.dictionaries(
+    st.text(min_size=1, max_size=20), st.builds(Failure, reason=reasons, message=texts), max_size=5
+)
+
+
+@given(
+    code=st.sampled_from(Code),
+    reason=reasons,
+    message=texts,
+    violations=st.lists(st.builds(Violation, texts, texts), max_size=4),
+    retry_after=st.none() | st.floats(min_value=0, max_value=1e6).map(lambda seconds: round(seconds, 6)),
+    failed=failures,
+)
+def test_round_trip(
+    code: Code,
+    reason: ErrorReason.ValueType,
+    message: str,
+    violations: list[Violation],
+    retry_after: float | None,
+    failed: dict[str, Failure],
+) -> None:
+    error = ServiceError(code, reason, message, violations=violations, retry_after=retry_after, failures=failed)
+    back = from_status(to_status(error))
+    assert (back.code, back.reason, back.message) == (code, reason, message)
+    assert back.violations == tuple(violations)
+    assert back.failures == failed
+    if retry_after is None:
+        assert back.retry_after is None
+    else:
+        assert back.retry_after is not None
+        assert abs(back.retry_after - retry_after) < 1e-6
+
+
+def test_invalid_names_field_and_domain() -> None:
+    status = to_status(invalid("prompt.policy.k", "must be 1 or more"))
+    assert status.code == Code.INVALID_ARGUMENT
+    assert DOMAIN.encode() in status.SerializeToString()
+    assert from_status(status).violations == (Violation("prompt.policy.k", "must be 1 or more"),)
+
+
+def test_long_messages_are_shortened_so_that_the_status_fits_the_metadata() -> None:
+    many = {f"candidate-{n}": Failure(message="x" * 10_000) for n in range(8)}
+    error = ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_ALL_CANDIDATES_FAILED, "y" * 10_000, failures=many)
+    assert len(to_status(error).SerializeToString()) < 8192
+
+
+def test_a_code_of_a_newer_server_is_unknown() -> None:
+    status = to_status(invalid("x", "y"))
+    status.code = 99
+    assert from_status(status).code == Code.UNKNOWN
