@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Protocol, TypeAlias, cast
 
-import re2
+import re2  # type: ignore[import-untyped]  # google-re2 comes without types
 
 from lightrouter.runtime.errors import invalid
 from lightrouter.v1.policy_pb2 import AnswerPattern
@@ -16,7 +16,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 
 _FENCE = re2.compile(r"(?s)```[^\n`]*\n(.*?)```")
 # What stands around an answer without being part of it: quotes, brackets, Markdown, TeX and closing punctuation.
-_AROUND = " \t\r\n.,;:!?\"'`*_$()[]{}“”‘’«»"
+_AROUND = " \t\r\n.,;:!?\"'`*_$()[]{}“”\u2018\u2019«»"
 _LONGEST_NUMBER = 64
 
 

@@ -1,139 +1,187 @@
-"""Texts as comparable tokens: what is said, and which of it decides whether two texts say the same."""
+"""Texts as comparable words: what is said, and which of it cannot differ where two texts say the same."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain, pairwise
+from typing import NamedTuple
 
-# Numbers with their sign, words with an apostrophe inside, letters of scripts without spaces one by one, operators
-# that change what a formula says, and the punctuation that ends a sentence or a clause.
+from lightrouter.answers.vocabulary import DATES, FILLERS, NEGATIONS, NUMBERS, OPPOSITES
+
+_CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _TOKEN = re.compile(
-    r"(?<![\w.)\]])[-−]?\d+(?:[.,]\d+)*|\d+(?:[.,]\d+)*"
-    r"|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
-    r"|[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+(?:['’][^\W\d_]+)?"
-    r"|[<>≤≥≠%€£¥]|(?<=[\w)\]] )[-+*/](?= [\w(\[])|(?<=[\w)\]])[+*/](?=[\w(\[])"
+    # Words, with an apostrophe inside; scripts without spaces are read character by character.
+    rf"[^\W\d_{_CJK}]+(?:['\u2019][^\W\d_{_CJK}]+)?|[{_CJK}]"
+    # Numbers, with a sign where no operand stands before it.
+    r"|(?:(?<![\w.)\]])[-\u2212])?\d+(?:[.,]\d+)*"
+    # Operators that change what a formula says; a hyphen inside a word is none.
+    r"|^[-+*/]$|[<>\u2264\u2265\u2260%\u20ac\u00a3\u00a5]|(?<=[\w)\]])[+*/](?=[\w(\[])"
     r"|[.!?:;,\n]"
 )
-_ENDS_SENTENCE = frozenset(".!?:;\n")
-_PUNCTUATION = frozenset(".!?:;,\n")
-_OPERATORS = frozenset("<>≤≥≠%€£¥+-*/")
-
-_STOPWORDS = frozenset(
-    "a an the is are was were be been being am do does did has have had of to in on at by for with from as and or that "
-    "this these those it its it's there here so then than which who whom what when where how i you he she we they them "
-    "his her our your their me my us will would can could may might shall should must if but also just very more most "
-    "some any such into over under about up out i'm we're you're they're that's let's i'll we'll one".split()
-)
-_NEGATIONS = frozenset({"not", "never", "cannot", "neither", "nor", "without", "hardly", "no"})
-_OPPOSITES = {
-    "false": "true",
-    "incorrect": "correct",
-    "wrong": "correct",
-    "impossible": "possible",
-    "invalid": "valid",
-    "unsafe": "safe",
-    "unlikely": "likely",
-    "unequal": "equal",
-    "odd": "even",
-    "decrease": "increase",
-    "decreases": "increases",
-    "decreased": "increased",
-    "negative": "positive",
-    "less": "greater",
-    "smaller": "larger",
-    "before": "after",
-    "disagree": "agree",
-    "illegal": "legal",
-}
-_DECIDING_PAIRS = frozenset({*_OPPOSITES.values(), "yes"})
-_NUMBER_WORDS = {
-    word: str(value)
-    for value, word in enumerate(
-        "zero - two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen twenty".split()
-    )
-    if word != "-"
-}
-# Without "may", which is mostly a verb.
-_MONTHS = frozenset(
-    "january february march april june july august september october november december monday tuesday wednesday "
-    "thursday friday saturday sunday".split()
-)
-_NEGATED = "¬"
+# Longer runs without a space are rare and not worth a place in the cache.
+_LONGEST_CACHED = 32
+_CLAUSE_ENDS = frozenset(",")
+_SENTENCE_ENDS = frozenset(".!?:;\n")
+_BULLETS = frozenset("-+*")
+_OPERATORS = frozenset("<>\u2264\u2265\u2260%\u20ac\u00a3\u00a5/") | _BULLETS
+_NEGATED = "\u00ac"
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """A text as tokens.
+# The roles of a token.
+_WORD, _FILLER, _NEGATION, _CLAUSE_END, _SENTENCE_END = range(5)
+
+
+class Extent(NamedTuple):
+    """What is said within the first words of a text.
 
     Attributes:
-        words: What is said, in order, without function words; a negated word carries a leading "¬".
-        deciding: Those words that cannot differ where two texts say the same: numbers, dates, names, operators.
-        has_negation: Whether any word is negated.
+        words: The words; a negated one carries a leading "¬".
+        pairs: Each word with its successor.
+        deciding: Those words on which two texts that say the same cannot differ: numbers, dates, names, operators
+            and what is negated.
     """
 
-    words: list[str]
+    words: frozenset[str]
+    pairs: frozenset[str]
     deciding: frozenset[str]
-    has_negation: bool
 
 
-def tokenize(text: str) -> Tokens:
-    """Returns the tokens of any text; a text without words is taken by its characters."""
+class Text:
+    """A text as its words in order, without function words."""
+
+    __slots__ = ("_deciding", "_extents", "words")
+
+    def __init__(self, words: list[str], deciding: set[str]) -> None:
+        self.words = words
+        self._deciding = deciding
+        self._extents: dict[int, Extent] = {}
+
+    def first(self, length: int) -> Extent:
+        """Returns what the first `length` words say, or all of them where there are fewer."""
+        length = min(length, len(self.words))
+        extent = self._extents.get(length)
+        if extent is None:
+            words = self.words[:length]
+            pairs = frozenset(map(" ".join, pairwise(words)))
+            unique = frozenset(words)
+            extent = self._extents[length] = Extent(unique, pairs, unique & self._deciding)
+        return extent
+
+
+class _Token(NamedTuple):
+    role: int
+    word: str
+    flips: bool = False
+    decides: bool = False
+    capital: bool = False
+
+
+def read(text: str) -> Text:
+    """Returns the words of any text; of a text without words, what stands between its spaces."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    raw = _TOKEN.findall(plain)
+    tokens = list(_tokens(plain))
     words: list[str] = []
     deciding: set[str] = set()
-    negate = has_negation = False
-    starts = True
-    last = len(raw) - 1
-    for index, token in enumerate(raw):
-        if token in _PUNCTUATION:
-            starts = starts or token in _ENDS_SENTENCE
-            negate = False
-            continue
-        word = token.lower()
-        if word in _STOPWORDS:
-            starts = False
-            continue
-        if word in _NEGATIONS:
-            if word == "no" and (index == last or raw[index + 1] in _PUNCTUATION):
-                words.append("¬yes")
-                has_negation = True
+    negate, begins = False, True
+    for index, (role, word, flips, decides, capital) in enumerate(tokens):
+        if role == _WORD:
+            if begins and word in _BULLETS:
+                continue
+            if negate != flips:
+                word = _NEGATED + word  # noqa: PLW2901 - the loop runs for every word of every partial
+                deciding.add(word)
+            elif decides or (capital and not begins):
+                deciding.add(word)
+            words.append(word)
+            negate = begins = False
+        elif role == _FILLER:
+            begins = False
+        elif role == _NEGATION:
+            if word == "no" and _ends_clause(tokens, index + 1):
+                words.append(_NEGATED + "yes")
+                deciding.add(_NEGATED + "yes")
             else:
                 negate = not negate
-            starts = False
-            continue
-        first = word[0]
-        if first.isalpha():
-            if "'" in word or "’" in word:
-                word, negates = _without_suffix(word)
-                negate ^= negates
-                if word in _STOPWORDS or not word:
-                    starts = False
-                    continue
-            opposite = _OPPOSITES.get(word)
-            if opposite:
-                word = opposite
-                negate = not negate
-            number = _NUMBER_WORDS.get(word)
-            if number:
-                word = number
-                deciding.add(word)
-            elif (not starts and token[0].isupper()) or word in _MONTHS:
-                deciding.add(word)
-        elif first in _OPERATORS and len(word) == 1:
-            deciding.add(word)
+            begins = False
         else:
-            word = _number(word)
-            deciding.add(word)
-        if negate:
-            word = _NEGATED + word
-            deciding.add(word)
-            has_negation = True
+            begins = begins or role == _SENTENCE_END
             negate = False
-        words.append(word)
-        starts = False
-    if not words:
-        words = plain.lower().split() or list(plain)
-    return Tokens(words, frozenset(deciding), has_negation)
+    return Text(words or plain.lower().split(), deciding)
+
+
+def contradict(left: Extent, right: Extent) -> bool:
+    """Tells whether each has a deciding word that the other lacks, or one negates what the other affirms."""
+    only_left, only_right = left.deciding - right.words, right.deciding - left.words
+    if _any_affirmed(only_left) and _any_affirmed(only_right):
+        return True
+    return any(_opposite(word) in right.words and _opposite(word) not in left.words for word in only_left) or any(
+        _opposite(word) in left.words and _opposite(word) not in right.words for word in only_right
+    )
+
+
+def subject(extent: Extent) -> frozenset[str]:
+    """Returns what it is about: its words without numbers, dates and names, whether negated or not."""
+    return frozenset(
+        word.removeprefix(_NEGATED) for word in extent.words if word[0] == _NEGATED or word not in extent.deciding
+    )
+
+
+def _any_affirmed(words: frozenset[str]) -> bool:
+    return any(word[0] != _NEGATED for word in words)
+
+
+def _opposite(word: str) -> str:
+    return word[1:] if word[0] == _NEGATED else _NEGATED + word
+
+
+def _ends_clause(tokens: list[_Token], index: int) -> bool:
+    return index >= len(tokens) or tokens[index].role in {_CLAUSE_END, _SENTENCE_END}
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    return chain.from_iterable(
+        _cached_run(run) if len(run) <= _LONGEST_CACHED else _run(run) for run in text.split(" ")
+    )
+
+
+def _run(run: str) -> tuple[_Token, ...]:
+    return tuple(_classified(token) for token in _TOKEN.findall(run))
+
+
+_cached_run = lru_cache(maxsize=16384)(_run)
+
+
+def _classified(token: str) -> _Token:
+    if token in _SENTENCE_ENDS:
+        return _Token(_SENTENCE_END, token)
+    if token in _CLAUSE_ENDS:
+        return _Token(_CLAUSE_END, token)
+    if token in _OPERATORS:
+        return _Token(_WORD, token, decides=True)
+    if token[-1].isdigit():
+        return _Token(_WORD, _number(token), decides=True)
+    word, _, suffix = token.lower().replace("\u2019", "'").partition("'")
+    if word in NEGATIONS or (suffix == "t" and word.endswith("n")):
+        return _Token(_NEGATION, word)
+    if word in FILLERS:
+        return _Token(_FILLER, word)
+    if word in NUMBERS:
+        return _Token(_WORD, NUMBERS[word], decides=True)
+    flips = word in OPPOSITES
+    word = OPPOSITES.get(word, word)
+    return _Token(_WORD, word, flips, word in DATES, token[0].isupper())
+
+
+def _number(token: str) -> str:
+    """Returns a number in one spelling: 1,000 and 1000.0 and 01000 are 1000."""
+    sign = "-" if token[0] in "-\u2212" else ""
+    digits = token.lstrip("-\u2212")
+    whole, *groups = digits.partition(".")[0].split(",")
+    if groups and len(whole) <= 3 and all(len(group) == 3 for group in groups):
+        digits = digits.replace(",", "")
+    if digits.count(".") == 1:
+        digits = digits.rstrip("0").rstrip(".")
+    return sign + (digits.lstrip("0") or "0")

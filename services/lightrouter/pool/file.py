@@ -27,6 +27,9 @@ from lightrouter.pool.schema import (
 MAX_BYTES: Final = 2**20
 """The most bytes that a pool file may have."""
 
+MAX_CANDIDATES: Final = 256
+"""The most candidates that a pool may have."""
+
 _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "candidates": CandidateEntry,
     "sampling": SamplingDefaults,
@@ -118,6 +121,8 @@ def parse(data: bytes, path: Path, providers: Collection[str] = PROVIDERS) -> Po
 
 
 def _contradictions(content: PoolDocument) -> Iterator[tuple[document.Path, str]]:
+    if not 1 <= len(content.candidates) <= MAX_CANDIDATES:
+        yield ("candidates",), f"must hold 1 to {MAX_CANDIDATES} candidates"
     names: set[str] = set()
     for position, entry in enumerate(content.candidates):
         if entry.name in names:
@@ -137,9 +142,11 @@ def _sentence(error: ErrorDetails) -> str:
         return f"is not a known key{_meant(str(loc[-1]), _keys(loc[:-1]))}"
     if kind == "model_type":
         return "must be a mapping of keys to values" if loc else "the file must be a mapping with the key `candidates`"
+    if kind == "tuple_type":
+        return "must be a list"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    for start in ("Input should ", "String should ", "Tuple should ", "Dictionary should "):
+    for start in ("Input should ", "String should ", "Tuple should "):
         if message.startswith(start):
             return f"must {message.removeprefix(start)}"
     return message[:1].lower() + message[1:]

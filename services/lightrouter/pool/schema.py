@@ -297,7 +297,7 @@ class CandidateEntry(_Section):
 class PoolDocument(_Section):
     """The pool file as it is written."""
 
-    candidates: Annotated[tuple[CandidateEntry, ...], Field(min_length=1, max_length=256, strict=False)]
+    candidates: Annotated[tuple[CandidateEntry, ...], Field(strict=False)]
     """The candidates, 1 to 256."""
     judge: str | None = None
     """The candidate that judges for the selector `llm`; None takes the one with the best prior."""

@@ -95,7 +95,7 @@ class PoolFile:
                 self._on_refused(error)
             return
         self._refused = ""
-        if pool != self.pool:
+        if pool != self.pool or list(pool.entries) != list(self.pool.entries):
             self.pool = pool
             self._on_change(pool)
 

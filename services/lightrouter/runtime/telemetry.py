@@ -60,7 +60,10 @@ class Telemetry:
         resource = Resource.create({"service.name": service_name, "service.version": release})
         self._provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
         if exporter:
-            self._provider.add_span_processor(BatchSpanProcessor(exporter))
+            # Encoding a large batch would hold the interpreter, and with it every call, for tens of milliseconds.
+            self._provider.add_span_processor(
+                BatchSpanProcessor(exporter, max_queue_size=8192, schedule_delay_millis=1000, max_export_batch_size=64)
+            )
         self.tracer: trace.Tracer = self._provider.get_tracer("lightrouter", release)
 
     def shutdown(self) -> None:
