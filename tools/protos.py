@@ -7,8 +7,10 @@ installed, so that the rules in the protos and the library that enforces them ar
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,10 +40,12 @@ def validate_descriptors() -> bytes:
 
 def protoc(protos: Path, descriptors: Path, *arguments: str) -> None:
     """Runs protoc over the protos of a folder, with the descriptors beside them as imports."""
+    plugins = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(
         [sys.executable, "-m", "grpc_tools.protoc", f"-I{protos}", f"--descriptor_set_in={descriptors}", *arguments],
         check=True,
         cwd=protos,
+        env={**os.environ, "PATH": plugins},
     )
 
 

@@ -131,6 +131,24 @@ class State(StrEnum):
     EVICTED = "evicted"
 
 
+class Thinking(StrEnum):
+    """How hidden reasoning stands in a provider's text; reasoning that comes in a field of its own is always known."""
+
+    AUTO = "auto"
+    """Between <think> and </think> where the text begins with <think>."""
+    OPEN = "open"
+    """Up to </think>: the model's chat template has written <think> already."""
+    OFF = "off"
+    """Not at all: tags are text."""
+
+
+class MaxTokensField(StrEnum):
+    """What a provider calls the most tokens that may be written."""
+
+    MAX_TOKENS = "max_tokens"
+    MAX_COMPLETION_TOKENS = "max_completion_tokens"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
@@ -185,7 +203,9 @@ class Limits(_Section):
     """How much is asked of a candidate's provider at once, and how long."""
 
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """Calls to the provider at the same time; more are refused with RESOURCE_EXHAUSTED."""
+    """Calls to the provider at the same time; more wait for their turn."""
+    queue: Annotated[int, Field(ge=0, le=100_000)] = 64
+    """Calls that may wait for their turn; more are refused with RESOURCE_EXHAUSTED."""
     connect_timeout_s: Annotated[Number, Field(gt=0, le=600)] = 5.0
     """Seconds that connecting may take."""
     request_timeout_s: Annotated[Number, Field(gt=0, le=3600)] = 120.0
@@ -203,6 +223,8 @@ class Circuit(_Section):
     """Failures in a row that open the circuit."""
     cooldown_s: Annotated[Number, Field(gt=0, le=3600)] = 10.0
     """Seconds until one call is let through to see."""
+    silence_s: Annotated[Number, Field(gt=0, le=3600)] = 10.0
+    """Seconds without a byte after which a call that was given up, by its deadline or by its caller, is a failure."""
 
 
 class CandidateEntry(_Section):
@@ -224,6 +246,12 @@ class CandidateEntry(_Section):
     """How it goes on from its boot tokens."""
     chat_template: Text | None = None
     """The chat template for continuation `raw`: one of the adapter's names, or a template."""
+    echoes_prefix: bool = False
+    """Whether the provider repeats what the model goes on from at the begin of its answer, as Mistral's API does."""
+    thinking: Annotated[Thinking, Field(strict=False)] = Thinking.AUTO
+    """How hidden reasoning stands in the text that the provider sends."""
+    max_tokens_field: Annotated[MaxTokensField, Field(strict=False)] = MaxTokensField.MAX_TOKENS
+    """The request's member for the most tokens that may be written."""
     system_prompt: Text | None = None
     """Instructions of this candidate, put before the conversation's own."""
     sampling: SamplingDefaults = SamplingDefaults()

@@ -1,0 +1,162 @@
+"""What can go wrong with a provider, as the errors that callers see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+
+_MAX_DETAIL = 200
+# Shorter runs of the prompt are words that any sentence may hold.
+_PROMPT_WINDOW = 24
+_KEY_LIKE = re.compile(r"(?i)\b(?:bearer\s+|sk-|key-|pk-)[\w*.\-]{4,}")
+
+
+class UpstreamError(ServiceError):
+    """A failure of the provider.
+
+    Attributes:
+        retryable: Whether another attempt may help.
+        counts: Whether it counts against the candidate's circuit.
+        stale: Whether it says no more than that a kept connection had been closed meanwhile.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        reason: ErrorReason.ValueType,
+        message: str,
+        *,
+        retryable: bool = False,
+        counts: bool = True,
+        stale: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(code, reason, message, retry_after=retry_after)
+        self.retryable = retryable
+        self.counts = counts
+        self.stale = stale
+
+
+def unavailable(what: str, *, stale: bool = False) -> UpstreamError:
+    """The provider cannot be reached, or hung up; `what` completes "the provider ..."."""
+    return UpstreamError(
+        Code.UNAVAILABLE,
+        ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE,
+        f"the provider {what}",
+        retryable=True,
+        stale=stale,
+    )
+
+
+def rate_limited(retry_after: float | None, detail: str = "") -> UpstreamError:
+    """The provider said HTTP 429; `retry_after` is what it asked for, in seconds."""
+    return UpstreamError(
+        Code.RESOURCE_EXHAUSTED,
+        ErrorReason.ERROR_REASON_UPSTREAM_RATE_LIMITED,
+        _sentence("the provider's rate limit is reached (HTTP 429)", detail),
+        retryable=True,
+        retry_after=retry_after,
+    )
+
+
+def unauthenticated(what: str) -> UpstreamError:
+    """The provider will not take the candidate's credentials, or there are none to send."""
+    return UpstreamError(Code.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, what)
+
+
+def rejected(status: int, detail: str) -> UpstreamError:
+    """The provider refused the request itself with an HTTP status from 300 to 499."""
+    return UpstreamError(
+        Code.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_UPSTREAM_REJECTED,
+        _sentence(f"the provider refused the request (HTTP {status})", detail),
+        counts=False,
+    )
+
+
+def failed(status: int | None, detail: str, retry_after: float | None = None) -> UpstreamError:
+    """The provider failed: an HTTP status of 500 and up, or an error in the middle of a reply (status None)."""
+    said = "" if status is None else f" (HTTP {status})"
+    return UpstreamError(
+        Code.UNAVAILABLE,
+        ErrorReason.ERROR_REASON_UPSTREAM_ERROR,
+        _sentence(f"the provider failed{said}", detail),
+        retryable=True,
+        retry_after=retry_after,
+    )
+
+
+def malformed(what: str) -> UpstreamError:
+    """The provider sent something that its API does not allow; `what` completes "the provider sent ..."."""
+    return UpstreamError(
+        Code.UNAVAILABLE, ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED, f"the provider sent {what}"
+    )
+
+
+def too_large(limit: int) -> UpstreamError:
+    """The provider sent more than `limit` bytes."""
+    return UpstreamError(
+        Code.UNAVAILABLE,
+        ErrorReason.ERROR_REASON_UPSTREAM_TOO_LARGE,
+        f"the provider sent more than the {limit} bytes that its entry allows",
+    )
+
+
+def timed_out(seconds: float, *, silent: bool, counts: bool) -> UpstreamError:
+    """The time of the call, `seconds`, was over; `silent` where nothing at all had come."""
+    what = "sent nothing" if silent else "did not finish"
+    return UpstreamError(
+        Code.DEADLINE_EXCEEDED,
+        ErrorReason.ERROR_REASON_UPSTREAM_TIMEOUT,
+        f"the provider {what} within the {seconds:.3g} s that the call had",
+        counts=counts,
+    )
+
+
+def empty_output() -> UpstreamError:
+    """The model ended without any text and without any reasoning."""
+    return UpstreamError(
+        Code.UNAVAILABLE,
+        ErrorReason.ERROR_REASON_EMPTY_OUTPUT,
+        "the model ended without any text and without any reasoning",
+        counts=False,
+    )
+
+
+def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamError:
+    """Returns the error for a reply with an HTTP `status` other than 200."""
+    if status in {401, 403}:
+        return unauthenticated(_sentence(f"the provider refused the candidate's API key (HTTP {status})", detail))
+    if status == 429:
+        return rate_limited(retry_after, detail)
+    if status >= 500:
+        return failed(status, detail, retry_after)
+    if status in {408, 409, 425}:
+        # These say that the same request may pass a little later.
+        return failed(status, detail, retry_after)
+    return rejected(status, detail)
+
+
+def scrubbed(detail: str, key: str, prompt: Iterable[str]) -> str:
+    """Returns at most 200 characters of a provider's own words, without the API key and without the prompt's text."""
+    text = " ".join(detail.split())
+    if key:
+        text = text.replace(key, "***")
+    text = _KEY_LIKE.sub("***", text)[: _MAX_DETAIL + _PROMPT_WINDOW]
+    quoted = next((at for part in prompt for at in _shared(text, part)), None)
+    if quoted is not None:
+        text = text[:quoted].rstrip() + "…"
+    return text if len(text) <= _MAX_DETAIL else text[: _MAX_DETAIL - 1] + "…"
+
+
+def _shared(text: str, part: str) -> Iterable[int]:
+    for at in range(len(text) - _PROMPT_WINDOW + 1):
+        if text[at : at + _PROMPT_WINDOW] in part:
+            yield at
+
+
+def _sentence(what: str, detail: str) -> str:
+    return f"{what}: {detail}" if detail else what

@@ -1,0 +1,69 @@
+"""What a provider is asked and what it says, whatever its API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lightrouter.adapter.coalesce import Piece
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One generation, as a provider is asked for it."""
+
+    messages: Sequence[ChatMessage]
+    """The conversation without what the model is to go on from."""
+    sampling: Sampling
+    """The request's sampling; what is not set in it is the entry's."""
+    max_tokens: int | None
+    """Most tokens to be written now; None leaves it to the provider."""
+    lead: str = ""
+    """What the model has written and goes on from, hidden reasoning in its tags included."""
+    lead_reasoning: str = ""
+    """Hidden reasoning that the provider gave in a field of its own and takes back there."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the model goes on from something."""
+        return bool(self.lead or self.lead_reasoning)
+
+
+@dataclass(slots=True)
+class Said:
+    """What a provider says about a generation, filled in as it comes."""
+
+    finish_reason: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
+    """Unspecified where the provider gave none."""
+    model: str = ""
+    """The model's name as the provider gave it."""
+    takes_reasoning_back: bool = False
+    """Whether hidden reasoning came in a field that the provider also reads."""
+    usage: Mapping[str, object] | None = None
+    """Token counts as they came, unchecked; the members are the OpenAI API's."""
+
+
+class Provider(Protocol):
+    """One provider API, spoken with one candidate's model, address and credentials. Each call is one HTTP attempt."""
+
+    async def generate(self, ask: Ask, said: Said) -> Piece:
+        """Returns all that the model writes for an `ask` that goes on from nothing.
+
+        Raises:
+            UpstreamError: The provider did not deliver.
+        """
+        ...
+
+    def stream(self, ask: Ask, said: Said) -> AsyncIterator[Piece]:
+        """Yields what the model writes, the rest only where it goes on. To be closed (`aclosing`) by the caller.
+
+        Raises:
+            UpstreamError: The provider did not deliver.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Closes the provider's connections."""
+        ...

@@ -1,0 +1,118 @@
+"""Hidden reasoning in <think> tags, kept apart from visible text while both come in arbitrary pieces."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+from lightrouter.adapter.coalesce import Piece
+from lightrouter.pool.schema import Thinking
+
+OPEN: Final = "<think>"
+CLOSE: Final = "</think>"
+
+
+class _At(Enum):
+    START = auto()
+    INSIDE = auto()
+    AFTER = auto()
+    TEXT = auto()
+
+
+class ThinkSplitter:
+    """Splits what a model writes into visible text and hidden reasoning.
+
+    Only a block at the begin of the output, and blocks right behind it, are hidden: further on, a tag is text that may
+    well speak of tags. White space between a block and the text is neither.
+
+    Attributes:
+        head: All that was written before the visible text, tags included; what the model is to be given back, before
+            the text, to go on. Empty where nothing was hidden.
+    """
+
+    def __init__(self, thinking: Thinking, head: str = "", *, inside: bool = False, visible: bool = False) -> None:
+        """Goes on after `head`, `inside` of a block or not, and after `visible` text or not."""
+        self._head = [head] if head else []
+        self._pending = ""
+        if thinking is Thinking.OFF or (visible and not inside):
+            self._at = _At.TEXT
+        elif head:
+            self._at = _At.INSIDE if inside else _At.AFTER
+        elif thinking is Thinking.OPEN:
+            # The chat template writes this only where the model begins, not where it goes on.
+            self._head.append(OPEN + "\n")
+            self._at = _At.INSIDE
+        else:
+            self._at = _At.START
+
+    @property
+    def head(self) -> str:
+        """All that was written before the visible text."""
+        return "".join(self._head)
+
+    @property
+    def inside(self) -> bool:
+        """Whether a block is open."""
+        return self._at is _At.INSIDE
+
+    def feed(self, written: str) -> Piece:
+        """Returns what of `written`, and of what was held back, is decided now."""
+        if self._at is _At.TEXT:
+            return Piece(written, "")
+        reasoning: list[str] = []
+        self._pending += written
+        while self._pending:
+            if self._at is _At.INSIDE:
+                if not self._hide(reasoning):
+                    break
+                continue
+            begun = self._pending.lstrip()
+            if begun.startswith(OPEN):
+                size = len(self._pending) - len(begun) + len(OPEN)
+                self._head.append(self._pending[:size])
+                self._pending = self._pending[size:]
+                self._at = _At.INSIDE
+            elif OPEN.startswith(begun):
+                break
+            else:
+                return Piece(self._begin_text(begun), "".join(reasoning))
+        return Piece("", "".join(reasoning))
+
+    def end(self, *, cut: bool) -> Piece:
+        """Returns what was held back. Where the output was cut, the half of a tag is dropped: it is written again."""
+        pending, self._pending = self._pending, ""
+        if cut or not pending or self._at is _At.TEXT:
+            return Piece("", "")
+        if self._at is _At.INSIDE:
+            self._head.append(pending)
+            return Piece("", pending)
+        return Piece(pending if self._at is _At.START else pending.lstrip(), "")
+
+    def _hide(self, reasoning: list[str]) -> bool:
+        """Moves the block's inside from `_pending` to `reasoning`; returns whether the block has ended."""
+        found = self._pending.find(CLOSE)
+        ended = found >= 0
+        size = found if ended else len(self._pending) - _overlap(self._pending, CLOSE)
+        reasoning.append(self._pending[:size])
+        if ended:
+            size += len(CLOSE)
+            self._at = _At.AFTER
+        self._head.append(self._pending[:size])
+        self._pending = self._pending[size:]
+        return ended
+
+    def _begin_text(self, begun: str) -> str:
+        pending, self._pending = self._pending, ""
+        if self._at is _At.AFTER:
+            self._head.append(pending[: len(pending) - len(begun)])
+            pending = begun
+        self._at = _At.TEXT
+        return pending
+
+
+def _overlap(text: str, tag: str) -> int:
+    """Returns the length of the longest end of `text` that is a begin, but not the whole, of `tag`."""
+    for size in range(min(len(text), len(tag) - 1), 0, -1):
+        if text.endswith(tag[:size]):
+            return size
+    return 0

@@ -1,0 +1,1 @@
+"""The aggregator service: merges the drafts of the chosen candidates into the answer."""

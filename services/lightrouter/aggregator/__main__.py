@@ -1,0 +1,58 @@
+"""Starts the aggregator: `python -m lightrouter.aggregator --help`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from lightrouter.aggregator.aggregator import Aggregator
+from lightrouter.aggregator.registry import strategies
+from lightrouter.aggregator.servicer import AggregatorServicer
+from lightrouter.aggregator.settings import AggregatorSettings
+from lightrouter.aggregator.synthesize import SynthesisLimits
+from lightrouter.runtime.channels import Channels
+from lightrouter.runtime.logs import configure_logging
+from lightrouter.runtime.models import ModelClient
+from lightrouter.runtime.server import Server, run
+from lightrouter.runtime.settings import load
+from lightrouter.runtime.telemetry import Telemetry, otlp_exporter
+from lightrouter.v1.aggregator_pb2 import DESCRIPTOR
+from lightrouter.v1.aggregator_pb2_grpc import add_AggregatorServiceServicer_to_server
+
+_NAME = DESCRIPTOR.services_by_name["AggregatorService"].full_name
+
+
+def build_server(settings: AggregatorSettings, channels: Channels) -> Server:
+    """Returns the server with its service, not yet bound."""
+    limits = SynthesisLimits(
+        most_characters=settings.draft_characters,
+        first_piece_share=settings.first_piece_share,
+        first_piece_seconds=settings.first_piece_seconds,
+    )
+    built = strategies(ModelClient(channels), limits)
+    server = Server(settings)
+    servicer = AggregatorServicer(Aggregator(built, settings.default_strategy, settings.agreement))
+    server.add(_NAME, add_AggregatorServiceServicer_to_server, servicer)
+    return server
+
+
+async def _serve(settings: AggregatorSettings) -> None:
+    telemetry = Telemetry("lightrouter-aggregator", otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
+    channels = Channels(settings.max_message_bytes)
+    try:
+        async with build_server(settings, channels) as server:
+            await server.serve_until_signal()
+    finally:
+        await channels.close()
+        telemetry.shutdown()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serves until SIGTERM; stops with status 2 and one sentence where a setting is wrong."""
+    settings = load(AggregatorSettings, argv)
+    configure_logging("aggregator", settings)
+    run(lambda: _serve(settings))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,20 @@
+"""The draft of the best-ranked candidate. Costs no tokens and cannot fail."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from lightrouter.aggregator.strategy import Task, best_result, piece
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.v1.aggregator_pb2 import AggregateResponse
+
+
+class Best:
+    """The first draft is the answer."""
+
+    async def merge(self, task: Task, deadline: Deadline) -> AsyncIterator[AggregateResponse]:
+        """Yields the first draft, then the result."""
+        del deadline
+        draft = task.request.drafts[0]
+        yield piece(draft.text)
+        yield best_result(task, draft)

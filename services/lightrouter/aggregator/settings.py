@@ -1,0 +1,43 @@
+"""Settings of the aggregator."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import SettingsConfigDict
+
+from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.v1.policy_pb2 import AggregatorStrategy
+
+_PREFIX = "AGGREGATOR_STRATEGY_"
+
+
+def _strategy(name: str) -> str:
+    known = [key.removeprefix(_PREFIX).lower() for key, value in AggregatorStrategy.items() if value]
+    if name not in known:
+        msg = f"must be one of {', '.join(known)}"
+        raise ValueError(msg)
+    return name
+
+
+class AggregatorSettings(ServiceSettings):
+    """What the aggregator can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_AGGREGATOR_")
+
+    strategy: Annotated[str, AfterValidator(_strategy)] = "synthesize"
+    """How drafts are merged where a request does not say: synthesize, vote or best."""
+    agreement: float = Field(default=0.9, ge=0, le=1)
+    """Similarity of every two drafts, 0 to 1, from which they agree and the best one is the answer."""
+    draft_characters: int = Field(default=24_000, ge=200)
+    """Most characters of one draft that the synthesizer reads."""
+    first_piece_share: float = Field(default=0.5, gt=0, lt=1)
+    """Share of the call's time within which the first piece of a synthesis must come, else the best draft is sent."""
+    first_piece_seconds: float = Field(default=60.0, gt=0)
+    """Most seconds within which the first piece of a synthesis must come."""
+
+    @property
+    def default_strategy(self) -> AggregatorStrategy.ValueType:
+        """The strategy as the protos name it."""
+        return AggregatorStrategy.Value(_PREFIX + self.strategy.upper())

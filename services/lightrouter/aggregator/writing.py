@@ -1,0 +1,156 @@
+"""One text, written by the first model that can; where one fails, the next goes on from what is there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.ledger import entry, estimate_tokens, failed_entry, messages_tokens
+from lightrouter.runtime.models import Models
+from lightrouter.v1.adapter_pb2 import Generation, GenerationResult, StreamGenerateResponse
+from lightrouter.v1.candidate_pb2 import ModelTarget
+from lightrouter.v1.chat_pb2 import ChatMessage, Sampling, Usage
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
+
+_STAGE = Stage.STAGE_AGGREGATE
+
+
+class _CannotGoOnError(ServiceError):
+    """The provider wrote a text anew rather than going on from the one that is there."""
+
+    def __init__(self, candidate: str) -> None:
+        message = f"{candidate} cannot go on from text that is there already"
+        super().__init__(Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, message)
+
+
+class Writing:
+    """A text in the making.
+
+    Attributes:
+        text: What has been written so far.
+        result: How the text ended; None while it has not.
+        entries: The ledger's line for each call that has ended.
+        error: The last failure.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        messages: Sequence[ChatMessage],
+        sampling: Sampling,
+        first_piece: Deadline,
+        whole: Deadline,
+    ) -> None:
+        """Writes what `messages` ask for, the first piece of it by `first_piece`, all of it by `whole`."""
+        self.text = ""
+        self.result: GenerationResult | None = None
+        self.entries: list[LedgerEntry] = []
+        self.error: ServiceError | None = None
+        self._models = models
+        self._messages = messages
+        self._sampling = sampling
+        self._first_piece = first_piece
+        self._whole = whole
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time has passed in which the next piece had to come."""
+        return self._until.expired
+
+    @property
+    def _until(self) -> Deadline:
+        return self._whole if self.text else self._first_piece
+
+    async def pieces(self, targets: Sequence[ModelTarget]) -> AsyncGenerator[str, None]:
+        """Yields the text as it comes, from the first of the targets that delivers.
+
+        One that fails after it has written something is asked once more to go on, then the next. Ends without a
+        `result` where none could finish or time is over.
+        """
+        for target in targets:
+            for _ in range(2):
+                before = len(self.text)
+                call = self._call(target)
+                try:
+                    async for text in call:
+                        self.text += text
+                        yield text
+                    return
+                except ServiceError as error:
+                    self.error = error
+                finally:
+                    await call.aclose()
+                if self.out_of_time:
+                    return
+                if len(self.text) == before:
+                    break
+
+    async def _call(self, target: ModelTarget) -> AsyncGenerator[str, None]:
+        """Yields what one call writes; sets `result` at its end, and notes the call in `entries` either way.
+
+        Raises:
+            ServiceError: The model did not deliver all.
+        """
+        prefix = self.text
+        begin = time.monotonic()
+        stream = self._models.stream(target, self._generation(target), self._whole)
+        try:
+            while (response := await self._next(stream, target)).WhichOneof("event") != "result":
+                if response.chunk.restarted and prefix:
+                    raise _CannotGoOnError(target.candidate)
+                if response.chunk.text:
+                    yield response.chunk.text
+        except ServiceError as error:
+            usage = self._estimate(prefix)
+            elapsed = time.monotonic() - begin
+            self.entries.append(failed_entry(_STAGE, target.candidate, error, elapsed, usage=usage))
+            raise
+        finally:
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
+        self._end(target, response.result)
+
+    async def _next(self, stream: AsyncIterator[StreamGenerateResponse], target: ModelTarget) -> StreamGenerateResponse:
+        try:
+            async with asyncio.timeout(self._until.remaining()):
+                return await anext(stream)
+        except StopAsyncIteration:
+            message = f"{target.candidate} ended without saying how"
+            raise ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED, message) from None
+        except TimeoutError:
+            raise deadline_exceeded(f"{target.candidate} did not write in the time it had") from None
+
+    def _end(self, target: ModelTarget, result: GenerationResult) -> None:
+        line = entry(_STAGE, target.candidate, result)
+        self.entries.append(line)
+        if not self.text.strip():
+            message = f"{target.candidate} ended without any text"
+            error = ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_EMPTY_OUTPUT, message)
+            line.failure.CopyFrom(error.failure())
+            raise error
+        self.result = result
+
+    def _generation(self, target: ModelTarget) -> Generation:
+        generation = Generation(
+            messages=self._messages,
+            prefix=self.text,
+            sampling=self._sampling,
+            candidate=target.candidate,
+            stage=_STAGE,
+        )
+        if self.text and self._sampling.HasField("max_output_tokens"):
+            rest = self._sampling.max_output_tokens - estimate_tokens(self.text)
+            generation.sampling.max_output_tokens = max(1, rest)
+        return generation
+
+    def _estimate(self, prefix: str) -> Usage | None:
+        """Returns the tokens that a failed call has probably spent; None where it wrote nothing."""
+        written = self.text[len(prefix) :]
+        if not written:
+            return None
+        read = messages_tokens(self._messages) + estimate_tokens(prefix)
+        return Usage(input_tokens=read, output_tokens=estimate_tokens(written), estimated=True)

@@ -1,0 +1,112 @@
+"""Where drafts contradict each other: by the answers that a pattern finds, and by their most alike sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+from operator import itemgetter
+from typing import NamedTuple
+
+from lightrouter.answers.extract import canonical, extract
+from lightrouter.answers.tokens import Extent, contradict, read, subject
+from lightrouter.v1.policy_pb2 import AnswerPattern
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[\u3002\uff01\uff1f])")
+_MOST = 8
+_MOST_TEXTS = 8
+_MOST_SENTENCES = 32
+_MOST_QUOTED = 160
+# Two sentences are about the same thing where they share this much of what does not decide.
+_ALIKE = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Texts that say different things about the same.
+
+    Attributes:
+        sides: What is said, each with the indices of the texts that say so, the first text's side first.
+        extracted: Whether it is the answers that differ, rather than sentences.
+    """
+
+    sides: tuple[tuple[str, tuple[int, ...]], ...]
+    extracted: bool
+
+    def sentence(self, names: Sequence[str]) -> str:
+        """Returns it as one sentence for people and models, with the names of the texts in their order."""
+        verb = "answer" if self.extracted else "say"
+        parts = [
+            f"{_listed([names[index] for index in texts])} {verb if len(texts) > 1 else verb + 's'} “{_short(said)}”"
+            for said, texts in self.sides
+        ]
+        return ", but ".join(parts) + "."
+
+
+class _Sentence(NamedTuple):
+    text: str
+    extent: Extent
+    subject: frozenset[str]
+
+
+def contradictions(texts: Sequence[str], pattern: AnswerPattern | None = None) -> list[Contradiction]:
+    """Returns where texts contradict each other, at most 8 places, the answers' first.
+
+    Looked at are the first 8 texts, of each the first 32 sentences.
+    """
+    answers = _differing_answers(texts, pattern)
+    found = [answers] if answers else []
+    read_texts = [_sentences(text) for text in texts[:_MOST_TEXTS]]
+    for (i, left), (j, right) in combinations(enumerate(read_texts), 2):
+        for said, answered in _conflicts(left, right):
+            if len(found) == _MOST:
+                return found
+            found.append(Contradiction(((said, (i,)), (answered, (j,))), extracted=False))
+    return found
+
+
+def _differing_answers(texts: Sequence[str], pattern: AnswerPattern | None) -> Contradiction | None:
+    sides: dict[str, tuple[str, list[int]]] = {}
+    for index, text in enumerate(texts):
+        answer = extract(text, pattern)
+        if answer is not None:
+            sides.setdefault(canonical(answer), (answer, []))[1].append(index)
+    if len(sides) < 2:
+        return None
+    return Contradiction(tuple((answer, tuple(indices)) for answer, indices in sides.values()), extracted=True)
+
+
+def _sentences(text: str) -> list[_Sentence]:
+    parts = (part.strip(" \t*#>-") for part in _SENTENCE_END.split(text))
+    return [_read(part) for part in islice(filter(None, parts), _MOST_SENTENCES)]
+
+
+def _read(sentence: str) -> _Sentence:
+    said = read(sentence)
+    extent = said.first(len(said.words))
+    return _Sentence(sentence, extent, subject(extent))
+
+
+def _conflicts(left: Sequence[_Sentence], right: Sequence[_Sentence]) -> Iterator[tuple[str, str]]:
+    """Yields each sentence of `left` with the most alike one of `right`, where the two contradict each other."""
+    for sentence in left:
+        likeness, other = max(
+            ((_likeness(sentence, other), other) for other in right), key=itemgetter(0), default=(0.0, sentence)
+        )
+        if likeness >= _ALIKE and contradict(sentence.extent, other.extent):
+            yield sentence.text, other.text
+
+
+def _likeness(left: _Sentence, right: _Sentence) -> float:
+    total = len(left.subject) + len(right.subject)
+    return 2 * len(left.subject & right.subject) / total if total else 0.0
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST_QUOTED else line[: _MOST_QUOTED - 1] + "…"

@@ -1,0 +1,1 @@
+"""The command line: `lightrouter up`, `ask`, `candidates`, `init`, `demo`."""

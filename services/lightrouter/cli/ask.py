@@ -1,0 +1,175 @@
+"""`lightrouter ask`: a prompt, its stages live, its answer, its ledger."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.json_format import MessageToJson
+from rich.console import Console
+from rich.live import Live
+
+from lightrouter.cli import client, text, view
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.progress import RouteProgress
+from lightrouter.v1.chat_pb2 import ChatMessage, Role
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, StreamCompleteRequest
+
+if TYPE_CHECKING:
+    from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
+
+_DESCRIPTION: Final = """\
+Asks a router. On a terminal the stages are shown as they happen: each candidate's boot text, the scores, who goes on,
+the answer, and the ledger. Into a pipe goes the answer as plain text (a line on its cost goes to standard error), or
+with --json the whole answer with its ledger.
+
+What is left out is decided by the router's configuration.
+"""
+
+_EPILOG: Final = """\
+examples:
+  lightrouter ask "Why is the sky blue?"
+  lightrouter ask "What is 17 * 23?" --k 3 --aggregator vote --answer-pattern '(\\d+)'
+  lightrouter ask - --json < prompt.txt | jq .ledger
+  lightrouter ask "Summarize the French revolution" --candidates fast,careful --max-cost 0.002
+"""
+
+_REFRESHES_PER_SECOND: Final = 12
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `ask`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    parser.add_argument("prompt", metavar="PROMPT", help="the prompt; - reads it from standard input")
+    add_address(parser)
+    parser.add_argument("--json", action="store_true", help="print the answer with its ledger as JSON")
+    parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="time budget; default: 120")
+    parser.add_argument("--system", metavar="TEXT", help="instructions for the whole conversation")
+    policy = parser.add_argument_group("how it is routed")
+    policy.add_argument("--boot-tokens", type=int, metavar="N", help="tokens that each candidate writes first")
+    policy.add_argument("--k", type=int, metavar="N", help="candidates that go on after the ranking")
+    policy.add_argument("--selector", choices=_words(SelectorStrategy.keys()), help="how the partials are ranked")
+    policy.add_argument("--aggregator", choices=_words(AggregatorStrategy.keys()), help="how drafts become the answer")
+    policy.add_argument("--candidates", metavar="A,B", help="names of the candidates that may answer")
+    policy.add_argument("--max-cost", type=_money, metavar="USD", help="most that the route may cost, in US dollars")
+    policy.add_argument("--margin", type=float, metavar="X", help="lead, 0 to 1, from which one candidate suffices")
+    policy.add_argument(
+        "--agreement", type=float, metavar="X", help="agreement, 0 to 1, from which one candidate suffices"
+    )
+    pattern = policy.add_mutually_exclusive_group()
+    pattern.add_argument("--answer-pattern", metavar="RE2", help="pattern of the comparable answer, for voting")
+    pattern.add_argument("--answer-pointer", metavar="POINTER", help="JSON pointer to the comparable answer")
+    sampling = parser.add_argument_group("how it is written")
+    sampling.add_argument("--max-output-tokens", type=int, metavar="N", help="most tokens of the answer")
+    sampling.add_argument("--temperature", type=float, metavar="X", help="randomness, 0 to 2")
+    sampling.add_argument("--seed", type=int, metavar="N", help="seed of every random choice")
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument that names the router."""
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help=f"the router; default: ${client.ADDRESS_VARIABLE}, else {client.DEFAULT_ADDRESS}",
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Asks the prompt and prints the answer."""
+    if arguments.timeout <= 0:
+        raise CommandError("--timeout must be over 0", ExitCode.USAGE)
+    prompt = build_prompt(arguments)
+    address = client.address_from(arguments.address)
+    if sys.stdout.isatty() and not arguments.json:
+        asyncio.run(_watch(prompt, address, arguments.timeout))
+        return ExitCode.OK
+    answer = asyncio.run(_complete(prompt, address, arguments.timeout))
+    if arguments.json:
+        sys.stdout.write(MessageToJson(answer, ensure_ascii=False) + "\n")
+        return ExitCode.OK
+    sys.stdout.write(answer.text if answer.text.endswith("\n") else f"{answer.text}\n")
+    sys.stdout.flush()
+    sys.stderr.write(f"{view.summary(answer)}\n")
+    return ExitCode.OK
+
+
+def build_prompt(arguments: argparse.Namespace) -> Prompt:
+    """Returns the prompt that these arguments of `ask` stand for; fields that they leave out are not set.
+
+    Raises:
+        CommandError: The prompt is empty.
+    """
+    content = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
+    if not content.strip():
+        raise CommandError("the prompt is empty", ExitCode.USAGE)
+    prompt = Prompt(messages=[ChatMessage(role=Role.ROLE_USER, content=content)], policy=_policy(arguments))
+    if arguments.system:
+        prompt.messages.insert(0, ChatMessage(role=Role.ROLE_SYSTEM, content=arguments.system))
+    for name in ("max_output_tokens", "temperature", "seed"):
+        if (value := getattr(arguments, name)) is not None:
+            setattr(prompt.sampling, name, value)
+    return prompt
+
+
+def _policy(arguments: argparse.Namespace) -> Policy:
+    policy = Policy(
+        boot_tokens=arguments.boot_tokens,
+        k=arguments.k,
+        max_cost_nanousd=arguments.max_cost,
+        margin=arguments.margin,
+        agreement=arguments.agreement,
+    )
+    if arguments.selector:
+        policy.selector = SelectorStrategy.Value(f"SELECTOR_STRATEGY_{arguments.selector.upper()}")
+    if arguments.aggregator:
+        policy.aggregator = AggregatorStrategy.Value(f"AGGREGATOR_STRATEGY_{arguments.aggregator.upper()}")
+    if arguments.candidates:
+        policy.candidates.extend(name.strip() for name in arguments.candidates.split(",") if name.strip())
+    if arguments.answer_pattern is not None:
+        policy.answer_pattern.re2 = arguments.answer_pattern
+    if arguments.answer_pointer is not None:
+        policy.answer_pattern.json_pointer = arguments.answer_pointer
+    return policy
+
+
+async def _complete(prompt: Prompt, address: str, timeout: float) -> Answer:
+    async with client.router(address) as stub:
+        response = await stub.Complete(CompleteRequest(prompt=prompt), timeout=timeout)
+        return response.answer
+
+
+async def _watch(prompt: Prompt, address: str, timeout: float) -> None:
+    console = Console()
+    async with client.router(address) as stub:
+        progress = await watch(stub, prompt, timeout, console)
+    console.print(view.final(progress))
+
+
+async def watch(stub: RouterServiceAsyncStub, prompt: Prompt, timeout: float, console: Console) -> RouteProgress:
+    """Asks the prompt and draws the route on the console while it runs; returns it at its end."""
+    progress = RouteProgress()
+    request = StreamCompleteRequest(prompt=prompt, stream_partials=True)
+    with Live(
+        console=console,
+        transient=True,
+        refresh_per_second=_REFRESHES_PER_SECOND,
+        get_renderable=lambda: view.live(progress),
+    ):
+        async for event in stub.StreamComplete(request, timeout=timeout):
+            progress.apply(event)
+    return progress
+
+
+def _words(names: list[str]) -> list[str]:
+    words = [name.split("_STRATEGY_")[1].lower() for name in names]
+    return [word for word in words if word != "unspecified"]
+
+
+def _money(value: str) -> int:
+    try:
+        return text.nanousd(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,47 @@
+"""`lightrouter candidates`: the pool of a running router."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import Final
+
+from google.protobuf.json_format import MessageToJson
+from rich.console import Console
+
+from lightrouter.cli import client, view
+from lightrouter.cli.ask import add_address
+from lightrouter.cli.errors import ExitCode
+from lightrouter.v1.router_pb2 import ListCandidatesRequest, ListCandidatesResponse
+
+_EPILOG: Final = """\
+examples:
+  lightrouter candidates
+  lightrouter candidates --json | jq -r '.candidates[].candidate.name'
+"""
+_TIMEOUT_S: Final = 10.0
+_PIPED_WIDTH: Final = 160
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `candidates`."""
+    parser.description, parser.epilog = "Lists the candidates of a router with state, health and prices.", _EPILOG
+    add_address(parser)
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Prints the pool."""
+    listed = asyncio.run(_list(client.address_from(arguments.address)))
+    if arguments.json:
+        sys.stdout.write(MessageToJson(listed, ensure_ascii=False) + "\n")
+    else:
+        # A pipe has no width; a table that is cut to some terminal's would lose what its reader looks for.
+        Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(view.pool(listed))
+    return ExitCode.OK
+
+
+async def _list(address: str) -> ListCandidatesResponse:
+    async with client.router(address) as stub:
+        return await stub.ListCandidates(ListCandidatesRequest(), timeout=_TIMEOUT_S)

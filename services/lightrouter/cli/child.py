@@ -1,0 +1,36 @@
+"""`python -m lightrouter.cli.child MODULE ARGUMENT...`: runs a service as a child that does not outlive its parent.
+
+The parent holds the other end of standard input. However it ends, even by SIGKILL, that end is closed with it.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+from typing import Final
+
+_GRACE_S: Final = 5.0
+
+
+def main() -> None:
+    """Runs the module that the first argument names, with the others as its arguments."""
+    module, *arguments = sys.argv[1:]
+    threading.Thread(target=_follow_parent, args=(sys.stdin.fileno(),), daemon=True).start()
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _follow_parent(parent: int) -> None:
+    while os.read(parent, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""`lightrouter demo`: the suite over a small local model, a prompt that needs merging, a prompt that needs one model."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from lightrouter.cli import ask, client, view
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.progress import RouteProgress
+from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
+from lightrouter.cli.text import printable, seconds
+from lightrouter.cli.up import local_model, log
+from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
+from lightrouter.v1.ledger_pb2 import Stage
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.router_pb2 import Answer, Prompt, StreamCompleteRequest, StreamCompleteResponse
+
+if TYPE_CHECKING:
+    from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
+
+_DESCRIPTION: Final = """\
+Starts the whole suite on free ports with a small model (SmolLM2-135M, downloaded once) as three candidates, asks one
+prompt that needs two candidates and their merging and one that a single candidate resolves, shows the stages and what
+they cost, and stops everything. The model is tiny: watch how the answers come about, not how wise they are.
+"""
+_TIMEOUT_S: Final = 60.0
+_PIPED_WIDTH: Final = 120
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `demo`."""
+    parser.description = _DESCRIPTION
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Runs the demonstration."""
+    del arguments
+    # A width of its own where there is no terminal: logs of CI and files have none.
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    try:
+        asyncio.run(_demo(console))
+    except SuiteError as error:
+        raise CommandError(str(error)) from None
+    except asyncio.CancelledError:
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK
+
+
+def merging_prompt() -> Prompt:
+    """Returns the prompt that needs merging: nobody leads by enough, and two go on."""
+    policy = Policy(
+        boot_tokens=32,
+        k=2,
+        margin=1.0,
+        agreement=1.0,
+        selector=SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS,
+        aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_SYNTHESIZE,
+    )
+    return _prompt(
+        "Give two reasons why people keep bees, and one risk.", policy, Sampling(max_output_tokens=96, seed=1)
+    )
+
+
+def single_prompt() -> Prompt:
+    """Returns the prompt that a single candidate resolves: its answer is over within the boot tokens."""
+    policy = Policy(boot_tokens=48, k=2, margin=0.02, agreement=0.9)
+    return _prompt("What is the capital of France?", policy, Sampling(max_output_tokens=96, seed=1))
+
+
+def shortfalls(merged: Answer, single: Answer) -> list[str]:
+    """Returns in which ways the two answers do not show what they should; a sentence each."""
+    found: list[str] = []
+    if len(merged.selection.chosen) != 2 or len(merged.candidates) != 2:
+        found.append("the first prompt was not answered from two drafts")
+    if not any(entry.stage == Stage.STAGE_AGGREGATE for entry in merged.ledger.entries):
+        found.append("the first prompt's drafts were not merged by a model")
+    if len(single.selection.chosen) != 1:
+        found.append("the second prompt was not resolved by one candidate")
+    if any(entry.stage == Stage.STAGE_AGGREGATE for entry in single.ledger.entries):
+        found.append("the second prompt paid for merging")
+    return found
+
+
+async def _demo(console: Console) -> None:
+    options = SuiteOptions(listen="127.0.0.1:0", pool=None, model=local_model)
+    async with _signals_cancel(), Suite(options, log) as suite:
+        console.print(Text("starting router, selector, aggregator, three adapters and the model", "bold"))
+        address = await suite.start()
+        console.print(f"ready: {address}", highlight=False)
+        async with client.router(address) as stub:
+            merged = await _show(stub, merging_prompt(), console, "1. A prompt that needs two candidates")
+            single = await _show(stub, single_prompt(), console, "2. A prompt that one candidate resolves")
+    if found := shortfalls(merged, single):
+        raise CommandError("\n".join(found))
+    console.print(Text("both prompts were answered, and everything is stopped", "bold green"))
+
+
+@asynccontextmanager
+async def _signals_cancel() -> AsyncIterator[None]:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None:
+        raise AssertionError("a coroutine runs in a task")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    yield
+
+
+async def _show(stub: RouterServiceAsyncStub, prompt: Prompt, console: Console, title: str) -> Answer:
+    console.print()
+    console.rule(Text(title, "bold"), align="left")
+    console.print(Text(f"> {prompt.messages[-1].content}", "bold"))
+    if console.is_terminal:
+        progress = await ask.watch(stub, prompt, _TIMEOUT_S, console)
+    else:
+        progress = RouteProgress()
+        async for event in stub.StreamComplete(StreamCompleteRequest(prompt=prompt), timeout=_TIMEOUT_S):
+            progress.apply(event)
+            if (line := stage_line(event)) is not None:
+                console.print(line, highlight=False)
+    console.print(view.final(progress))
+    return progress.whole_answer()
+
+
+def stage_line(event: StreamCompleteResponse) -> RenderableType | None:
+    """Returns the line that tells of an event where nothing can be drawn over; None where there is nothing to tell."""
+    match event.WhichOneof("event"):
+        case "started":
+            return (
+                f"boot      {', '.join(event.started.candidates)} write {event.started.policy.boot_tokens} tokens each"
+            )
+        case "booted":
+            entry, words = event.booted.entry, " ".join(printable(event.booted.partial.text).split())
+            if entry.HasField("failure"):
+                return Text(f"boot      {entry.candidate} failed: {printable(entry.failure.message)}")
+            return Text(f"boot      {entry.candidate} after {seconds(entry.elapsed)}: {words[:80]}")
+        case "selection":
+            return Text("select    ").append_text(view.selection_line(event.selection))
+        case "draft":
+            return Text(f"complete  {event.draft.candidate} has a draft of {event.draft.characters} characters")
+        case _:
+            return None
+
+
+def _prompt(content: str, policy: Policy, sampling: Sampling) -> Prompt:
+    message = ChatMessage(role=Role.ROLE_USER, content=content)
+    return Prompt(messages=[message], policy=policy, sampling=sampling)

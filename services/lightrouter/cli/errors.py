@@ -1,0 +1,30 @@
+"""How commands end: exit codes, and failures that a person can act on."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process ends with; also in the help text of `lightrouter`."""
+
+    OK = 0
+    """All went well."""
+    FAILED = 1
+    """A call, a service or a model failed."""
+    USAGE = 2
+    """The command line, a pool file or another setting is wrong."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+
+class CommandError(Exception):
+    """A failure that ends the command; its text is what the person reads, one sentence a line.
+
+    Attributes:
+        code: What the process ends with.
+    """
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.code = code

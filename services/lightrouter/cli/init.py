@@ -1,0 +1,90 @@
+"""`lightrouter init`: a pool file from what an endpoint serves."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from lightrouter.cli import endpoint
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.pool import file
+from lightrouter.pool.file import PoolFileError
+
+_DESCRIPTION: Final = """\
+Asks an OpenAI-compatible endpoint (Ollama, vLLM, llama.cpp, SGLang, OpenRouter, ...) which models it serves, and writes
+a commented pool file with one candidate for each.
+"""
+
+_EPILOG: Final = """\
+examples:
+  lightrouter init http://localhost:11434                   Ollama
+  lightrouter init http://localhost:8000/v1 --out vllm.yaml
+  lightrouter init https://openrouter.ai/api --api-key-env OPENROUTER_API_KEY --model qwen/qwen3-8b --model ...
+"""
+_MOST_BY_DEFAULT: Final = 8
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `init`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    parser.add_argument("url", metavar="URL", help="the endpoint, with or without /v1")
+    parser.add_argument("--out", type=Path, default=Path("pool.yaml"), metavar="FILE", help="default: pool.yaml")
+    parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="ID",
+        help=f"a model to take, may be repeated; default: the first {_MOST_BY_DEFAULT} that the endpoint lists",
+    )
+    parser.add_argument("--force", action="store_true", help="write over a file that is there")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Writes the pool file."""
+    out: Path = arguments.out
+    if out.exists() and not arguments.force:
+        raise CommandError(f"{out} is there already; --force writes over it, --out names another", ExitCode.USAGE)
+    try:
+        with httpx.Client(follow_redirects=True) as http:
+            urls = endpoint.base_urls(arguments.url)
+            base_url, served = endpoint.list_models(urls, _api_key(arguments.api_key_env), http)
+    except endpoint.EndpointError as error:
+        raise CommandError(str(error)) from None
+    chosen = _chosen(served, arguments.model)
+    content = endpoint.pool_text(base_url, chosen, len(served) - len(chosen), arguments.api_key_env)
+    try:
+        pool = file.parse(content.encode(), out)
+    except PoolFileError as error:
+        raise CommandError(f"what {base_url} serves makes no pool file:\n{error}") from None
+    try:
+        out.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{out} cannot be written: {error.strerror}") from None
+    sys.stdout.write(f"{out}: {', '.join(pool.entries)}\n")
+    sys.stderr.write(f"next: fill in the prices, then `lightrouter up --pool {out}`\n")
+    return ExitCode.OK
+
+
+def _api_key(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    key = os.environ.get(variable)
+    if not key:
+        raise CommandError(f"the environment variable {variable} of --api-key-env is not set", ExitCode.USAGE)
+    return key
+
+
+def _chosen(served: list[endpoint.ServedModel], wanted: list[str]) -> list[endpoint.ServedModel]:
+    if not wanted:
+        return served[:_MOST_BY_DEFAULT]
+    by_id = {model.id: model for model in served}
+    if missing := [name for name in wanted if name not in by_id]:
+        known = ", ".join(list(by_id)[:20])
+        raise CommandError(f"the endpoint does not serve {', '.join(missing)}; it serves {known}", ExitCode.USAGE)
+    return [by_id[name] for name in dict.fromkeys(wanted)]

@@ -1,0 +1,43 @@
+"""The pool that `lightrouter up` uses without a pool file: one small local model as three candidates that differ."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_TEMPLATE: Final = """\
+# One small model as three candidates: what differs is the instructions and the sampling.
+# The prices are made up, so that ledgers have something to show; a model on your own machine costs nothing.
+candidates:
+  - name: concise
+    base_url: {base_url}
+    model: {model}
+    continuation: trailing
+    system_prompt: Answer in one short, plain sentence.
+    sampling: {{temperature: 0.0, seed: 11}}
+    prices: {{input: "0.10", cached_input: "0.01", output: "0.40"}}
+    context_window: {context_window}
+    prior: 0.6
+  - name: explainer
+    base_url: {base_url}
+    model: {model}
+    continuation: trailing
+    system_prompt: You are a patient teacher. Explain step by step and give an example.
+    sampling: {{temperature: 0.6, top_p: 0.9, seed: 22}}
+    prices: {{input: "0.15", cached_input: "0.015", output: "0.60"}}
+    context_window: {context_window}
+    prior: 0.5
+  - name: skeptic
+    base_url: {base_url}
+    model: {model}
+    continuation: trailing
+    system_prompt: You are a careful scientist. Answer precisely and say what is uncertain.
+    sampling: {{temperature: 0.9, top_p: 0.95, seed: 33}}
+    prices: {{input: "0.05", cached_input: "0.005", output: "0.20"}}
+    context_window: {context_window}
+    prior: 0.4
+"""
+
+
+def text(base_url: str, model: str, context_window: int) -> str:
+    """Returns the pool file for an OpenAI-compatible server at `base_url` whose slots hold `context_window` tokens."""
+    return _TEMPLATE.format(base_url=base_url, model=model, context_window=context_window)

@@ -1,0 +1,187 @@
+"""One service as a supervised process: started, started again when it dies, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_POLL_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long a service that died waits before it starts again.
+
+    Attributes:
+        first_s: Seconds after the first death.
+        most_s: The most seconds; each death in a row doubles the wait up to it.
+        reset_s: Seconds that a service must have lived for its next death to count as the first.
+    """
+
+    first_s: float = 0.2
+    most_s: float = 30.0
+    reset_s: float = 30.0
+
+    def next(self, previous_s: float, lived_s: float) -> float:
+        """Returns the seconds to wait, given those of the wait before (0 for none) and those that the service lived."""
+        if previous_s == 0 or lived_s >= self.reset_s:
+            return self.first_s
+        return min(previous_s * 2, self.most_s)
+
+
+class ServiceDiedError(Exception):
+    """A service ended before it was ready for the first time; its text is one sentence with its last words."""
+
+
+class Service:
+    """A service's process, from `start` to `stop`."""
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        arguments: Callable[[str | None], Sequence[str]],
+        ready_file: Path,
+        log: Callable[[str], None],
+        backoff: Backoff = Backoff(),
+    ) -> None:
+        """Describes the service; nothing runs before `start`.
+
+        Args:
+            name: What logs call it.
+            module: The Python module that is the service.
+            arguments: Gives its arguments, from the address at which it was ready before; None the first time.
+            ready_file: The file into which the service writes its address once it is ready.
+            log: Gets each line that the service writes, and what becomes of it.
+            backoff: How long it waits when it dies.
+        """
+        self.name = name
+        self._module = module
+        self._arguments = arguments
+        self._ready_file = ready_file
+        self._log = log
+        self._backoff = backoff
+        self._process: Process | None = None
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._last_words = ""
+
+    def start(self) -> None:
+        """Starts the process and its supervision."""
+        self._task = asyncio.create_task(self._supervise(), name=f"supervise {self.name}")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it was ready at least once."""
+        return self._address.done() and not self._address.cancelled() and self._address.exception() is None
+
+    async def ready(self) -> str:
+        """Returns the address at which the service was ready for the first time, once it was.
+
+        Raises:
+            ServiceDiedError: It ended before.
+        """
+        return await asyncio.shield(self._address)
+
+    async def stop(self, grace_s: float) -> None:
+        """Ends the process: SIGTERM, and after `grace_s` seconds SIGKILL."""
+        self._stopping.set()
+        if self._task is None:
+            return
+        self._signal(signal.SIGTERM)
+        done, _ = await asyncio.wait((self._task,), timeout=grace_s)
+        if not done:
+            self._log(f"{self.name} | did not end within {grace_s:g} s and is killed")
+            self.kill()
+        await self._task
+        self._address.cancel()
+
+    def kill(self) -> None:
+        """Ends the process at once, for good."""
+        self._stopping.set()
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def _supervise(self) -> None:
+        wait_s = 0.0
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            status = await self._run_once()
+            if self._stopping.is_set():
+                return
+            if not self._address.done():
+                words = f": {self._last_words}" if self._last_words else ""
+                self._address.set_exception(
+                    ServiceDiedError(f"{self.name} {_ended(status)} before it was ready{words}")
+                )
+                # It may be that nobody waits for this service to be ready.
+                self._address.exception()
+            wait_s = self._backoff.next(wait_s, time.monotonic() - started)
+            self._log(f"{self.name} | {_ended(status)} and starts again in {wait_s:g} s")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), wait_s)
+
+    async def _run_once(self) -> int:
+        arguments = self._arguments(self._address.result() if self.is_ready else None)
+        self._ready_file.unlink(missing_ok=True)
+        # -P: a file in the working folder must not take the place of a library. A session of its own: Ctrl-C in a
+        # terminal goes to every process of the group, and the order in which services end is ours to choose.
+        command = (sys.executable, "-P", "-m", "lightrouter.cli.child", self._module, *arguments)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, start_new_session=True
+        )
+        self._process = process
+        if self._stopping.is_set():
+            self._signal(signal.SIGTERM)
+        reading = asyncio.create_task(self._relay(process))
+        waiting = asyncio.create_task(self._await_ready())
+        try:
+            status = await process.wait()
+            # What a dead process wrote is read to its end; a grandchild that holds the pipe must not hold us.
+            await asyncio.wait((reading,), timeout=1.0)
+            return status
+        finally:
+            reading.cancel()
+            waiting.cancel()
+            if process.stdin is not None:
+                process.stdin.close()
+
+    async def _await_ready(self) -> None:
+        while not self._ready_file.exists():  # noqa: ASYNC110 (a file is what the service says it with)
+            await asyncio.sleep(_POLL_S)
+        if not self._address.done():
+            self._address.set_result(self._ready_file.read_text(encoding="utf-8").strip())
+
+    async def _relay(self, process: Process) -> None:
+        if process.stdout is None:
+            raise AssertionError("the process was started with a pipe")
+        rest = b""
+        while data := await process.stdout.read(65536):
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                self._say(line)
+        self._say(rest)
+
+    def _say(self, line: bytes) -> None:
+        if text := line.decode(errors="replace").rstrip():
+            self._last_words = text
+            self._log(f"{self.name} | {text}")
+
+
+def _ended(status: int) -> str:
+    if status < 0:
+        return f"was ended by {signal.Signals(-status).name}"
+    return f"ended with status {status}"

@@ -1,0 +1,219 @@
+"""The whole suite on one machine: one process a service, adapters that follow the pool file, no leftovers."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from lightrouter.cli import localpool
+from lightrouter.cli.process import Service, ServiceDiedError
+from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.schema import Pool
+from lightrouter.pool.watch import PoolFile
+
+_START_S: Final = 60.0
+# The path of a unix socket has at most 104 bytes on some systems; a candidate's name may take 63 of them.
+_LONGEST_FOLDER: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteOptions:
+    """How the suite runs.
+
+    Attributes:
+        listen: HOST:PORT of the router; port 0 takes a free one.
+        pool: The pool file; None serves a small local model as three candidates.
+        model: Gives the local model's GGUF file, where there is no pool file; it may download it.
+        log_level: Least level that services log.
+        otlp_endpoint: Where traces go, http://HOST:PORT; None keeps none.
+        grace_s: Seconds that running calls get to finish when a service is stopped.
+    """
+
+    listen: str
+    pool: Path | None
+    model: Callable[[], Path]
+    log_level: str = "warning"
+    otlp_endpoint: str | None = None
+    grace_s: float = 10.0
+
+
+class SuiteError(Exception):
+    """The suite cannot start; its text is one sentence."""
+
+
+class Suite:
+    """All services of one machine, from `start` to `stop`; also an async context manager of both."""
+
+    def __init__(self, options: SuiteOptions, log: Callable[[str], None]) -> None:
+        """Nothing runs before `start`; `log` gets each line that a service writes and what becomes of it."""
+        self._options = options
+        self._log = log
+        self._folder = _run_folder()
+        self._services: list[Service] = []
+        self._adapters: dict[str, Service] = {}
+        self._changed = asyncio.Event()
+        self._pool_file: PoolFile | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> str:
+        """Starts every service; returns the router's address once all are ready.
+
+        Raises:
+            PoolFileError: The pool file cannot be used.
+            SuiteError: A service does not start.
+        """
+        try:
+            async with asyncio.timeout(_START_S):
+                return await self._start()
+        except TimeoutError:
+            waiting = ", ".join(service.name for service in self._running() if not service.is_ready)
+            raise SuiteError(f"not ready within {_START_S:g} s: {waiting}") from None
+        except ServiceDiedError as error:
+            raise SuiteError(str(error)) from None
+
+    async def _start(self) -> str:
+        # Whoever has no pool file to wait for starts while a local model still loads.
+        path = self._options.pool.absolute() if self._options.pool else None
+        if path:
+            self._pool_file = self._watched(path)
+        for name in ("selector", "aggregator"):
+            self._launch(name, f"lightrouter.{name}", ["--listen", f"unix:{self._folder}/{name}.sock"])
+        if path is None:
+            path = await self._serve_local_model()
+            self._pool_file = self._watched(path)
+        if self._pool_file is None:
+            raise AssertionError("the pool file was read above")
+        self._add(_local_names(self._pool_file.pool), path)
+        router = self._launch_router(path)
+        await _all_ready(self._running())
+        self._tasks = [
+            asyncio.create_task(self._pool_file.watch(), name="watch the pool file"),
+            asyncio.create_task(self._follow_pool(self._pool_file, path), name="follow the pool file"),
+        ]
+        return await router.ready()
+
+    async def wait(self) -> None:
+        """Waits for as long as the suite runs by itself, which is until something in it fails for good."""
+        await asyncio.gather(*self._tasks)
+
+    async def stop(self) -> None:
+        """Stops the router first, so that running calls finish, then the others, and removes what the suite wrote."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        routers = [service for service in self._services if service.name == "router"]
+        await self._stop_all(routers)
+        await self._stop_all(service for service in self._running() if service not in routers)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def kill(self) -> None:
+        """Ends every process at once; `stop` still has to follow."""
+        for service in self._running():
+            service.kill()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _running(self) -> list[Service]:
+        return [*self._services, *self._adapters.values()]
+
+    async def _stop_all(self, services: Iterable[Service]) -> None:
+        await asyncio.gather(*(service.stop(self._options.grace_s + 2.0) for service in services))
+
+    def _launch(self, name: str, module: str, arguments: Sequence[str]) -> Service:
+        service = self._service(name, module, _constant(arguments))
+        self._services.append(service)
+        return service
+
+    def _service(self, name: str, module: str, arguments: Callable[[str | None], Sequence[str]]) -> Service:
+        ready_file = self._folder / f"{name}.ready"
+        common = ["--ready-file", str(ready_file), "--log-level", self._options.log_level, "--log-format", "console"]
+        common += ["--grace-seconds", str(self._options.grace_s)]
+        if self._options.otlp_endpoint:
+            common += ["--otlp-endpoint", self._options.otlp_endpoint]
+        service = Service(name, module, lambda address: [*arguments(address), *common], ready_file, self._log)
+        service.start()
+        return service
+
+    def _launch_router(self, pool: Path) -> Service:
+        def arguments(address: str | None) -> list[str]:
+            # Callers know the address by now: a router that starts again takes the same port.
+            return [
+                *("--listen", address or self._options.listen),
+                *("--pool", str(pool)),
+                *("--adapter-address", f"unix:{self._folder}/a-{{name}}.sock"),
+                *("--selector-address", f"unix:{self._folder}/selector.sock"),
+                *("--aggregator-address", f"unix:{self._folder}/aggregator.sock"),
+            ]
+
+        service = self._service("router", "lightrouter.router", arguments)
+        self._services.append(service)
+        return service
+
+    async def _serve_local_model(self) -> Path:
+        model = await asyncio.to_thread(self._options.model)
+        ready_file = self._folder / "model.ready"
+
+        def arguments(address: str | None) -> list[str]:
+            # The pool file names the port: a model server that starts again takes the same.
+            host, _, port = (address or "127.0.0.1:0").removeprefix("http://").rpartition(":")
+            return ["--host", host, "--port", port, "--model", str(model), "--ready-file", str(ready_file)]
+
+        service = Service("model", "lightrouter.localmodel", arguments, ready_file, self._log)
+        self._services.append(service)
+        service.start()
+        address = (await service.ready()).removeprefix("http://")
+        path = self._folder / "pool.yaml"
+        path.write_text(localpool.text(f"http://{address}/v1", "smollm2-135m-instruct", 2048), encoding="utf-8")
+        return path
+
+    def _watched(self, path: Path) -> PoolFile:
+        return PoolFile(path, lambda _: self._changed.set(), self._refuse)
+
+    def _refuse(self, error: PoolFileError) -> None:
+        self._log(f"pool | the changed file is refused, the last good pool stays:\n{error}")
+
+    async def _follow_pool(self, pool_file: PoolFile, path: Path) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            wanted = _local_names(pool_file.pool)
+            gone = [name for name in self._adapters if name not in wanted]
+            self._add([name for name in wanted if name not in self._adapters], path)
+            # They end before the next change is looked at: a name that comes back must find its socket free.
+            await self._stop_all([self._adapters.pop(name) for name in gone])
+
+    def _add(self, names: Sequence[str], pool: Path) -> None:
+        for name in names:
+            arguments = ["--listen", f"unix:{self._folder}/a-{name}.sock", "--pool", str(pool), "--candidate", name]
+            self._adapters[name] = self._service(f"adapter-{name}", "lightrouter.adapter", _constant(arguments))
+
+
+def _constant(arguments: Sequence[str]) -> Callable[[str | None], Sequence[str]]:
+    return lambda _: arguments
+
+
+def _local_names(pool: Pool) -> list[str]:
+    # An entry with an address has an adapter that runs elsewhere.
+    return [name for name, entry in pool.entries.items() if entry.address is None]
+
+
+async def _all_ready(services: Iterable[Service]) -> None:
+    waiting: list[Awaitable[str]] = [service.ready() for service in services]
+    await asyncio.gather(*waiting)
+
+
+def _run_folder() -> Path:
+    usual = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="lr-", dir=usual if len(usual) <= _LONGEST_FOLDER else "/tmp"))  # noqa: S108

@@ -1,0 +1,54 @@
+"""How money, time and model text look on a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from google.protobuf.duration_pb2 import Duration
+
+_NANO: Final = 10**9
+
+
+def dollars(nanousd: int) -> str:
+    """Returns nano-dollars as US dollars to the last digit, `$0.000045300`."""
+    sign = "-" if nanousd < 0 else ""
+    whole, fraction = divmod(abs(nanousd), _NANO)
+    return f"{sign}${whole}.{fraction:09}"
+
+
+def nanousd(text: str) -> int:
+    """Returns an amount of US dollars, as a person types it, in nano-dollars.
+
+    Raises:
+        ValueError: It is no positive amount, or finer than a nano-dollar.
+    """
+    try:
+        amount = Decimal(text.removeprefix("$"))
+    except InvalidOperation:
+        raise ValueError("must be an amount of US dollars like 0.002") from None
+    if not amount.is_finite() or not 0 < amount < 1_000_000:
+        raise ValueError("must be an amount of US dollars over 0 and under 1000000")
+    nano = amount.scaleb(9)
+    if nano != nano.to_integral_value():
+        raise ValueError("must be in whole nano-dollars, at most 9 decimal places")
+    return int(nano)
+
+
+def seconds(duration: Duration) -> str:
+    """Returns a duration in seconds, `1.25 s`."""
+    return f"{duration.ToNanoseconds() / _NANO:.2f} s"
+
+
+def printable(text: str) -> str:
+    """Returns `text` without control characters, except line ends and tabs.
+
+    What a model writes must not move the cursor, change colours or ring the bell of whoever reads it.
+    """
+    return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"})
+
+
+def enum_word(name: str, prefix: str) -> str:
+    """Returns an enum value's name for people: `SELECTOR_STRATEGY_LLM` without its prefix is `llm`."""
+    return name.removeprefix(prefix).lower().replace("_", " ")

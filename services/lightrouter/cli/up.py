@@ -1,0 +1,115 @@
+"""`lightrouter up`: the whole suite on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
+from lightrouter.pool.file import PoolFileError
+
+_DESCRIPTION: Final = """\
+Runs router, selector, aggregator and an adapter for each candidate, one process each, on this machine. A service that
+dies is started again. Without --pool a small model (SmolLM2-135M, downloaded once) serves as three candidates.
+
+Candidates that you add to the pool file, change or remove while it runs are taken up without a restart.
+Ctrl-C lets running calls finish and stops everything; a second one stops at once.
+"""
+
+_EPILOG: Final = """\
+examples:
+  lightrouter up
+  lightrouter up --pool pool.yaml --listen 0.0.0.0:50051
+  lightrouter up --otlp http://localhost:4317        traces to Jaeger or an OpenTelemetry Collector
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `up`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    parser.add_argument("--pool", type=Path, metavar="FILE", help="pool file; default: a small local model")
+    parser.add_argument(
+        "--listen", default="127.0.0.1:50051", metavar="HOST:PORT", help="router's address; port 0 takes a free one"
+    )
+    parser.add_argument("--ready-file", type=Path, metavar="FILE", help="file that gets the router's address")
+    parser.add_argument(
+        "--log-level", default="warning", choices=("debug", "info", "warning", "error"), help="default: warning"
+    )
+    parser.add_argument("--otlp", metavar="URL", help="OTLP gRPC endpoint for traces, http://HOST:PORT; default: none")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Runs the suite until it is stopped."""
+    options = SuiteOptions(
+        listen=arguments.listen,
+        pool=arguments.pool,
+        model=local_model,
+        log_level=arguments.log_level,
+        otlp_endpoint=arguments.otlp,
+    )
+    return asyncio.run(_up(options, arguments.ready_file))
+
+
+def local_model() -> Path:
+    """Returns the GGUF file of the small local model, downloaded where it is not there yet.
+
+    Raises:
+        SuiteError: It cannot be had.
+    """
+    from lightrouter.localmodel.download import DownloadError, ensure_model
+
+    try:
+        return ensure_model(log)
+    except DownloadError as error:
+        raise SuiteError(str(error)) from None
+
+
+def log(line: str) -> None:
+    """Writes a line for the person who watches."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+async def _up(options: SuiteOptions, ready_file: Path | None) -> ExitCode:
+    stopped = asyncio.Event()
+    async with Suite(options, log) as suite:
+
+        def stop() -> None:
+            if stopped.is_set():
+                suite.kill()
+            stopped.set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, stop)
+        serving = asyncio.create_task(_serve(suite, ready_file))
+        waiting = asyncio.create_task(stopped.wait())
+        await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if stopped.is_set():
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+            return ExitCode.OK
+        try:
+            await serving
+        except PoolFileError as error:
+            raise CommandError(str(error), ExitCode.USAGE) from None
+        except SuiteError as error:
+            raise CommandError(str(error)) from None
+    return ExitCode.OK
+
+
+async def _serve(suite: Suite, ready_file: Path | None) -> None:
+    address = await suite.start()
+    sys.stdout.write(f"ready: {address}\n")
+    sys.stdout.flush()
+    if ready_file:
+        partial = ready_file.with_name(f".{ready_file.name}.partial")
+        partial.write_text(f"{address}\n", encoding="utf-8")
+        partial.replace(ready_file)
+    await suite.wait()

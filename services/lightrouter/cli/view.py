@@ -1,0 +1,191 @@
+"""How a route looks on a terminal: pure functions from what is known to what rich draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from lightrouter.cli.progress import CandidateProgress, Phase, RouteProgress
+from lightrouter.cli.text import dollars, enum_word, printable, seconds
+from lightrouter.v1.candidate_pb2 import CandidateHealth, CandidateState
+from lightrouter.v1.chat_pb2 import FinishReason, Usage
+from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, SelectorStrategy
+from lightrouter.v1.router_pb2 import Answer, ListCandidatesResponse, Selection, SelectionReason
+
+_STYLES = {
+    Phase.BOOTING: "yellow",
+    Phase.BOOTED: "cyan",
+    Phase.DRAFTED: "green",
+    Phase.COMPLETING: "bold cyan",
+    Phase.FAILED: "red",
+    Phase.DROPPED: "dim",
+}
+_REASONS = {
+    SelectionReason.SELECTION_REASON_POLICY: "as the policy says",
+    SelectionReason.SELECTION_REASON_MARGIN: "the first leads by the margin",
+    SelectionReason.SELECTION_REASON_AGREEMENT: "the partials say the same",
+    SelectionReason.SELECTION_REASON_ONLY_ONE: "only one delivered",
+    SelectionReason.SELECTION_REASON_COST_CEILING: "the cost ceiling pays for no more",
+}
+_BOOT_CHARACTERS = 240
+_ANSWER_LINES = 8
+
+
+def live(progress: RouteProgress) -> RenderableType:
+    """Returns the route while it runs: it stays small, so only the ends of texts are in it."""
+    parts: list[RenderableType] = [candidates(progress)]
+    if progress.selection:
+        parts.append(selection_line(progress.selection))
+    if progress.text:
+        tail = "\n".join(printable(progress.text).splitlines()[-_ANSWER_LINES:])
+        parts.append(Panel(Text(tail), title="answer", title_align="left", border_style="green"))
+    return Group(*parts)
+
+
+def final(progress: RouteProgress) -> RenderableType:
+    """Returns the whole route once it has ended."""
+    answer = progress.whole_answer()
+    parts: list[RenderableType] = [candidates(progress)]
+    if progress.selection:
+        parts.append(selection_line(progress.selection))
+    parts.append(Panel(Text(printable(answer.text)), title="answer", title_align="left", border_style="green"))
+    parts += [ledger(answer), *notes(answer)]
+    return Group(*parts)
+
+
+def candidates(progress: RouteProgress) -> Table:
+    """Returns a row for each candidate with its boot text, its score and what it is doing."""
+    table = Table(expand=True, border_style="dim")
+    table.add_column("candidate", no_wrap=True)
+    table.add_column("stage", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("boot text", ratio=1)
+    for candidate in _by_rank(progress):
+        style = _STYLES[candidate.phase]
+        score = "" if candidate.score is None else f"{candidate.score:.2f}"
+        table.add_row(Text(candidate.name, style), Text(candidate.phase, style), score, _boot_text(candidate))
+    return table
+
+
+def selection_line(selection: Selection) -> Text:
+    """Returns one line on who goes on, and why this many."""
+    strategy = enum_word(SelectorStrategy.Name(selection.strategy), "SELECTOR_STRATEGY_")
+    reason = _REASONS.get(selection.reason, "")
+    chosen = " and ".join(selection.chosen) or "nobody"
+    verb = "goes on" if len(selection.chosen) == 1 else "go on"
+    line = f"{chosen} {verb}" + (f": {reason}" if reason else "")
+    agreement = f"agreement {selection.ranking.agreement:.2f}, margin {selection.margin:.2f}"
+    return Text(f"{line} (ranked by {strategy}; {agreement})", "bold")
+
+
+def ledger(answer: Answer) -> Table:
+    """Returns the ledger: a row for each model call, and the totals."""
+    table = Table(title="ledger", title_justify="left", show_footer=True, border_style="dim")
+    total = answer.ledger
+    table.add_column("stage", "total")
+    table.add_column("candidate", f"{len(total.entries)} calls")
+    for heading, footer in zip(("input", "cached", "output"), _tokens(total.usage), strict=True):
+        table.add_column(heading, footer, justify="right")
+    table.add_column("cost", dollars(total.cost_nanousd), justify="right")
+    table.add_column("time", seconds(total.elapsed), justify="right")
+    table.add_column("end", "")
+    for entry in total.entries:
+        stage = enum_word(Stage.Name(entry.stage), "STAGE_")
+        cost, elapsed = dollars(entry.cost_nanousd), seconds(entry.elapsed)
+        table.add_row(stage, entry.candidate, *_tokens(entry.usage), cost, elapsed, _end(entry))
+    return table
+
+
+def notes(answer: Answer) -> Iterator[Text]:
+    """Yields a line on how the answer was made, one for each contradiction, and one for each degradation."""
+    strategy = enum_word(AggregatorStrategy.Name(answer.aggregator), "AGGREGATOR_STRATEGY_")
+    yield Text(f"answer by {strategy} from {' and '.join(answer.candidates)}, route {answer.route_id}", "dim")
+    for contradiction in answer.contradictions:
+        yield Text(f"contradiction: {printable(contradiction)}", "yellow")
+    for degradation in answer.degraded:
+        about = f" ({degradation.candidate})" if degradation.candidate else ""
+        yield Text(f"degraded{about}: {printable(degradation.message)}", "red")
+
+
+def summary(answer: Answer) -> str:
+    """Returns the ledger in one line of plain text."""
+    total = answer.ledger
+    usage = total.usage
+    tokens = f"{usage.input_tokens} input ({usage.cached_input_tokens} cached) + {usage.output_tokens} output tokens"
+    about = "~" if usage.estimated else ""
+    degraded = f" | degraded: {'; '.join(item.message for item in answer.degraded)}" if answer.degraded else ""
+    names = "+".join(answer.candidates)
+    calls = f"{len(total.entries)} calls"
+    return f"{dollars(total.cost_nanousd)} | {about}{tokens} | {calls} | {seconds(total.elapsed)} | {names}{degraded}"
+
+
+def pool(listed: ListCandidatesResponse) -> Table:
+    """Returns the pool as a table."""
+    table = Table(border_style="dim")
+    for heading in ("name", "model", "provider", "state", "health"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("input $/M", "cached $/M", "output $/M", "window", "prior"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for status in listed.candidates:
+        candidate = status.candidate
+        prices = candidate.prices
+        table.add_row(
+            candidate.name,
+            Text(printable(candidate.model)),
+            candidate.provider,
+            enum_word(CandidateState.Name(candidate.state), "CANDIDATE_STATE_"),
+            _health(status.health),
+            _price(prices.input_nanousd_per_million),
+            _price(prices.cached_input_nanousd_per_million),
+            _price(prices.output_nanousd_per_million),
+            f"{candidate.context_window:,}" if candidate.context_window else "?",
+            f"{candidate.prior:.2f}",
+        )
+    return table
+
+
+def _by_rank(progress: RouteProgress) -> list[CandidateProgress]:
+    return sorted(progress.candidates.values(), key=lambda candidate: candidate.rank or len(progress.candidates) + 1)
+
+
+def _boot_text(candidate: CandidateProgress) -> Text:
+    if candidate.phase is Phase.FAILED:
+        return Text(printable(candidate.note), "red")
+    # Line ends would let one row grow over the others.
+    flat = " ".join(printable(candidate.text).split())
+    shown = flat if len(flat) <= _BOOT_CHARACTERS else "…" + flat[-_BOOT_CHARACTERS:]
+    return Text(shown, "dim" if candidate.phase is Phase.DROPPED else "")
+
+
+def _tokens(usage: Usage) -> tuple[str, str, str]:
+    about = "~" if usage.estimated else ""
+    return (
+        f"{about}{usage.input_tokens:,}",
+        f"{about}{usage.cached_input_tokens:,}",
+        f"{about}{usage.output_tokens:,}",
+    )
+
+
+def _end(entry: LedgerEntry) -> Text:
+    if entry.HasField("failure"):
+        return Text(printable(entry.failure.message), "red")
+    word = enum_word(FinishReason.Name(entry.finish_reason), "FINISH_REASON_")
+    return Text(f"{word}, written anew" if entry.restarted else word)
+
+
+def _health(health: CandidateHealth.ValueType) -> Text:
+    known = {
+        CandidateHealth.CANDIDATE_HEALTH_SERVING: Text("serving", "green"),
+        CandidateHealth.CANDIDATE_HEALTH_NOT_SERVING: Text("not serving", "red"),
+    }
+    return known.get(health, Text("not known yet", "dim"))
+
+
+def _price(nanousd_per_million: int) -> str:
+    whole, fraction = divmod(nanousd_per_million, 10**9)
+    return f"{whole}.{f'{fraction:09}'.rstrip('0').ljust(2, '0')}"

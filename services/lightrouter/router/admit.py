@@ -1,0 +1,160 @@
+"""Admission: what the request left out is filled in, who boots is decided, and what cannot be served is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from lightrouter.answers.extract import check
+from lightrouter.router.book import Book
+from lightrouter.router.budget import Budget
+from lightrouter.router.roster import Roster
+from lightrouter.router.runner import Runner
+from lightrouter.router.state import Admission
+from lightrouter.runtime.errors import Code, ServiceError, invalid
+from lightrouter.runtime.ledger import messages_tokens
+from lightrouter.v1.candidate_pb2 import (
+    CANDIDATE_STATE_EVICTED,
+    CANDIDATE_STATE_PROBATION,
+    Candidate,
+)
+from lightrouter.v1.chat_pb2 import Sampling
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
+    ERROR_REASON_POOL_EMPTY,
+    ERROR_REASON_UNKNOWN_CANDIDATE,
+)
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_CONTEXT_WINDOW, DEGRADED_REASON_COST_CEILING
+from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.router_pb2 import Prompt
+
+_POLICY = "prompt.policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds where a request says nothing.
+
+    Attributes:
+        policy: The policy, with every field set that has a default.
+        max_output_tokens: Most tokens of an answer.
+        probation_share: Share of the requests, 0 to 1, in which a candidate on probation takes part.
+    """
+
+    policy: Policy
+    max_output_tokens: int = 1024
+    probation_share: float = 0.05
+
+
+def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: Book) -> tuple[Admission, Budget]:
+    """Returns the admitted request and its budget, in which the money for the boots is kept.
+
+    Args:
+        prompt: The request, valid by the rules of the protos.
+        roster: The pool as it is now.
+        defaults: What holds where the request says nothing.
+        seed: Seed for a request that brings none, 0 to 2^31 - 1.
+        book: Gets a degradation for each candidate that is left out.
+
+    Raises:
+        ServiceError: INVALID_ARGUMENT where the request names what is not there or cannot be paid for or fitted;
+            FAILED_PRECONDITION where the pool has no candidate that may answer.
+    """
+    policy = Policy()
+    policy.CopyFrom(defaults.policy)
+    policy.MergeFrom(prompt.policy)
+    check(policy.answer_pattern, f"{_POLICY}.answer_pattern")
+    sampling = Sampling()
+    sampling.CopyFrom(prompt.sampling)
+    if not sampling.HasField("max_output_tokens"):
+        sampling.max_output_tokens = defaults.max_output_tokens
+    if sampling.HasField("seed"):
+        seed = sampling.seed
+
+    if policy.candidates:
+        candidates = _named(policy.candidates, roster)
+    else:
+        candidates = _admitted(roster.candidates.values(), seed, defaults.probation_share)
+    prompt_tokens = messages_tokens(prompt.messages)
+    fitting = _fitting(candidates, roster, policy.boot_tokens, sampling.max_output_tokens, prompt_tokens, book)
+    budget = Budget(policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None, prompt_tokens)
+    runners = budget.admit(fitting, f"{_POLICY}.max_cost_nanousd")
+    for runner in fitting if len(runners) < len(fitting) else ():
+        if runner not in runners:
+            message = f"the cost ceiling does not pay for {runner.name} to boot"
+            book.degrade(DEGRADED_REASON_COST_CEILING, message, runner.name)
+    admission = Admission(
+        messages=prompt.messages,
+        sampling=sampling,
+        policy=policy,
+        runners=runners,
+        seed=seed,
+        judge=_helper(roster, roster.judge, sampling) or max(runners, key=lambda runner: runner.candidate.prior),
+        synthesizer=_helper(roster, roster.synthesizer, sampling),
+    )
+    return admission, budget
+
+
+def _named(names: Iterable[str], roster: Roster) -> list[Candidate]:
+    """Returns the candidates that the request asks for by name; one on probation is taken at its word."""
+    wanted = set(names)
+    for name in wanted:
+        candidate = roster.candidates.get(name)
+        if candidate is None or candidate.state == CANDIDATE_STATE_EVICTED:
+            known = ", ".join(c.name for c in roster.candidates.values() if c.state != CANDIDATE_STATE_EVICTED)
+            what = "is not in the pool" if candidate is None else "is evicted from the pool"
+            message = f"{name} {what}; those that may answer are: {known or 'none'}"
+            raise invalid(f"{_POLICY}.candidates", message, ERROR_REASON_UNKNOWN_CANDIDATE)
+    return [candidate for candidate in roster.candidates.values() if candidate.name in wanted]
+
+
+def _admitted(candidates: Iterable[Candidate], seed: int, probation_share: float) -> list[Candidate]:
+    allowed = [candidate for candidate in candidates if candidate.state != CANDIDATE_STATE_EVICTED]
+    if not allowed:
+        message = "the pool has no candidate that may answer"
+        raise ServiceError(Code.FAILED_PRECONDITION, ERROR_REASON_POOL_EMPTY, message)
+    chosen = [c for c in allowed if c.state != CANDIDATE_STATE_PROBATION or _explores(c.name, seed, probation_share)]
+    # A pool in which every candidate is on probation answers with all of them rather than hardly ever.
+    return chosen or allowed
+
+
+def _explores(name: str, seed: int, share: float) -> bool:
+    return Random(f"{seed}:{name}").random() < share  # noqa: S311 - a sample of the traffic, no secret
+
+
+def _fitting(
+    candidates: Sequence[Candidate],
+    roster: Roster,
+    boot_tokens: int,
+    max_output_tokens: int,
+    prompt_tokens: int,
+    book: Book,
+) -> list[Runner]:
+    """Returns the candidates whose context window holds the prompt and the boot tokens."""
+    runners: list[Runner] = []
+    for candidate in candidates:
+        boot = min(candidate.max_boot_tokens or boot_tokens, max_output_tokens)
+        room = candidate.context_window - prompt_tokens if candidate.context_window else max_output_tokens
+        if room < boot:
+            message = (
+                f"the prompt of about {prompt_tokens} tokens and {boot} boot tokens exceed the context window of "
+                f"{candidate.name}, {candidate.context_window} tokens"
+            )
+            book.degrade(DEGRADED_REASON_CONTEXT_WINDOW, message, candidate.name)
+            continue
+        target = roster.targets[candidate.name]
+        runners.append(Runner(candidate.name, candidate, target, boot, min(max_output_tokens, room)))
+    if not runners:
+        largest = max(candidate.context_window for candidate in candidates)
+        message = f"about {prompt_tokens} tokens exceed every allowed candidate's context window, {largest} at most"
+        raise invalid("prompt.messages", message, ERROR_REASON_CONTEXT_WINDOW_EXCEEDED)
+    return runners
+
+
+def _helper(roster: Roster, name: str | None, sampling: Sampling) -> Runner | None:
+    """Returns the candidate that the pool names for judging or merging, which need not take part itself."""
+    if name is None:
+        return None
+    tokens = sampling.max_output_tokens
+    return Runner(name, roster.candidates[name], roster.targets[name], tokens, tokens)

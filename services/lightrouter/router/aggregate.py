@@ -1,0 +1,141 @@
+"""The answer of several drafts: by the aggregator service, or the best draft where that cannot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lightrouter.router.book import SLOW
+from lightrouter.router.runner import Runner
+from lightrouter.router.state import Run
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.ledger import estimate_tokens
+from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult
+from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
+from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_INTERNAL
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_AGGREGATOR_FAILED,
+    DEGRADED_REASON_AGGREGATOR_SLOW,
+    DEGRADED_REASON_COST_CEILING,
+)
+from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE, AggregatorStrategy
+
+_MOST_SYNTHESIZERS = 16
+
+
+class Aggregator(Protocol):
+    """The aggregator service."""
+
+    def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncIterator[AggregateResponse]:
+        """Yields the answer in pieces, then how it came about. Closing the iterator cancels the call.
+
+        Raises:
+            ServiceError: It failed, or the deadline passed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The answer of the drafts.
+
+    Attributes:
+        text: The text.
+        finish_reason: Why it ends.
+        candidates: Names of the candidates whose drafts went into it.
+        strategy: How it was made of them.
+        contradictions: Where the drafts contradict each other, one sentence each.
+    """
+
+    text: str
+    finish_reason: FinishReason.ValueType
+    candidates: Sequence[str]
+    strategy: AggregatorStrategy.ValueType
+    contradictions: Sequence[str] = ()
+
+
+def best(run: Run, drafts: Sequence[Draft], *, restart: bool = False) -> Merged:
+    """Returns the best-ranked draft as the answer and sends it; `restart` voids what was sent before."""
+    draft = drafts[0]
+    run.events.chunk(draft.text, restart=restart)
+    return Merged(draft.text, draft.finish_reason, [draft.candidate], AGGREGATOR_STRATEGY_BEST)
+
+
+async def aggregate(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner], aggregator: Aggregator) -> Merged:
+    """Returns the answer of several drafts, and sends it in pieces as it is written.
+
+    An aggregator that fails or takes longer than its share of the time is done without, and the book says so.
+
+    Args:
+        run: The route.
+        drafts: The drafts, best-ranked first; at least two.
+        runners: Their candidates, in the same order.
+        aggregator: Who merges.
+    """
+    synthesizers, reserved = _synthesizers(run, drafts, runners)
+    if not synthesizers and run.admission.policy.aggregator == AGGREGATOR_STRATEGY_SYNTHESIZE:
+        message = "the cost ceiling does not pay for merging; the answer is the best draft"
+        run.book.degrade(DEGRADED_REASON_COST_CEILING, message)
+        return best(run, drafts)
+    request = _request(run, drafts, synthesizers)
+    pieces: list[str] = []
+    try:
+        result = await _merge(run, aggregator.aggregate(request, run.deadline.share(run.shares.aggregate)), pieces)
+    except ServiceError as error:
+        slow = error.reason in SLOW
+        reason = DEGRADED_REASON_AGGREGATOR_SLOW if slow else DEGRADED_REASON_AGGREGATOR_FAILED
+        run.book.degrade(reason, f"the answer is the best draft: {error.message}")
+        return best(run, drafts, restart=bool(pieces))
+    run.book.extend(result.entries, result.degraded)
+    run.budget.settle(reserved, sum(line.cost_nanousd for line in result.entries))
+    return Merged("".join(pieces), result.finish_reason, result.candidates, result.strategy, result.contradictions)
+
+
+async def _merge(run: Run, responses: AsyncIterator[AggregateResponse], pieces: list[str]) -> AggregateResult:
+    async for event in responses:
+        if event.HasField("result"):
+            if not "".join(pieces).strip():
+                raise _no_answer("the aggregator ended without a text")
+            return event.result
+        chunk = event.chunk
+        if chunk.restart:
+            pieces.clear()
+        pieces.append(chunk.text)
+        run.events.chunk(chunk.text, restart=chunk.restart)
+    raise _no_answer("the aggregator's stream ended without a result")
+
+
+def _no_answer(message: str) -> ServiceError:
+    return ServiceError(Code.INTERNAL, ERROR_REASON_INTERNAL, message)
+
+
+def _synthesizers(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner]) -> tuple[list[ModelTarget], int]:
+    """Returns the models that may merge, the first to be asked first, and the money kept for them."""
+    if run.admission.policy.aggregator != AGGREGATOR_STRATEGY_SYNTHESIZE:
+        return [], 0
+    preferred = run.admission.synthesizer
+    others = [runner for runner in runners if preferred is None or runner.name != preferred.name]
+    able = [preferred, *others] if preferred else others
+    if not run.budget.limited:
+        return [runner.target for runner in able[:_MOST_SYNTHESIZERS]], 0
+    tokens = [estimate_tokens(draft.text) for draft in drafts]
+    for runner in able:
+        cost = run.budget.merge_cost_of(runner, tokens)
+        if run.budget.reserve(cost):
+            return [runner.target], cost
+    return [], 0
+
+
+def _request(run: Run, drafts: Sequence[Draft], synthesizers: Sequence[ModelTarget]) -> AggregateRequest:
+    admission = run.admission
+    return AggregateRequest(
+        messages=admission.messages,
+        drafts=drafts,
+        strategy=admission.policy.aggregator,
+        answer_pattern=admission.policy.answer_pattern if admission.policy.HasField("answer_pattern") else None,
+        synthesizers=synthesizers,
+        sampling=admission.sampling,
+    )

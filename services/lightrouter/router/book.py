@@ -1,0 +1,88 @@
+"""What a route writes down: every model call, the time of each stage, and what was less than it should have been."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.ledger import duration, total
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_ALL_CANDIDATES_FAILED,
+    ERROR_REASON_DEADLINE_EXCEEDED,
+    ERROR_REASON_STRAGGLER,
+    ERROR_REASON_UPSTREAM_TIMEOUT,
+    Failure,
+)
+from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, DegradedReason, Degradation, Ledger, LedgerEntry, Stage, StageTime
+
+SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT})
+"""Reasons of a failure that is only slowness."""
+
+
+class Book:
+    """The record of one route.
+
+    Attributes:
+        entries: The model calls, in the order in which they ended.
+        degraded: In which ways the answer is less than it should have been.
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[LedgerEntry] = []
+        self.degraded: list[Degradation] = []
+        self._stages: list[StageTime] = []
+        self._retry_after: float | None = None
+        self._begun = time.monotonic()
+
+    def add(self, entry: LedgerEntry) -> None:
+        """Writes down a model call."""
+        self.entries.append(entry)
+
+    def extend(self, entries: Iterable[LedgerEntry], degraded: Iterable[Degradation]) -> None:
+        """Writes down what another service did for this route."""
+        self.entries.extend(entries)
+        self.degraded.extend(degraded)
+
+    def degrade(self, reason: DegradedReason.ValueType, message: str, candidate: str = "") -> None:
+        """Writes down why the answer is less than it should have been, in one sentence."""
+        self.degraded.append(Degradation(reason=reason, message=message, candidate=candidate))
+
+    def retry_after(self, error: ServiceError) -> None:
+        """Remembers when the soonest of the failed candidates may be asked again."""
+        if error.retry_after is not None:
+            known = self._retry_after
+            self._retry_after = error.retry_after if known is None else min(known, error.retry_after)
+
+    def stage(self, stage: Stage.ValueType, seconds: float) -> None:
+        """Writes down that a stage took place."""
+        self._stages.append(StageTime(stage=stage, elapsed=duration(seconds)))
+
+    def failures(self) -> dict[str, Failure]:
+        """Returns the last failure of each candidate that failed to boot or to complete."""
+        stages = (STAGE_BOOT, STAGE_COMPLETE)
+        return {e.candidate: e.failure for e in self.entries if e.stage in stages and e.HasField("failure")}
+
+    def nobody_left(self) -> ServiceError:
+        """Returns the error of a route on which no candidate delivered."""
+        failures = self.failures()
+        if failures and all(failure.reason == ERROR_REASON_DEADLINE_EXCEEDED for failure in failures.values()):
+            return deadline_exceeded("the deadline passed before any candidate had delivered")
+        return ServiceError(
+            Code.UNAVAILABLE,
+            ERROR_REASON_ALL_CANDIDATES_FAILED,
+            f"none of {len(failures)} candidates delivered; the details name each failure",
+            retry_after=self._retry_after,
+            failures=failures,
+        )
+
+    def ledger(self) -> Ledger:
+        """Returns the ledger up to now."""
+        usage, cost = total(self.entries)
+        return Ledger(
+            entries=self.entries,
+            usage=usage,
+            cost_nanousd=cost,
+            elapsed=duration(time.monotonic() - self._begun),
+            stages=self._stages,
+        )

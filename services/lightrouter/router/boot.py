@@ -1,0 +1,130 @@
+"""The boot stage: all admitted candidates write their boot tokens at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from lightrouter.router.book import SLOW
+from lightrouter.router.calls import boot_generation, empty_output, no_result, record_failure, record_success
+from lightrouter.router.patience import Patience
+from lightrouter.router.runner import Booted, Runner
+from lightrouter.router.state import Run
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.models import Models
+from lightrouter.v1.adapter_pb2 import Generation, GenerationResult
+from lightrouter.v1.candidate_pb2 import Partial
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER, ERROR_REASON_UPSTREAM_TIMEOUT
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_CANDIDATE_FAILED, DEGRADED_REASON_CANDIDATE_SLOW, STAGE_BOOT
+
+
+async def boot(run: Run, models: Models) -> list[Booted]:
+    """Returns what each candidate wrote, in the order of the pool, without those that failed or were too slow.
+
+    The stage ends when all have answered, or a quorum has and the grace period is over, or its share of the time is.
+    Calls that still run then are cancelled.
+
+    Raises:
+        ServiceError: UNAVAILABLE with one failure a candidate where none delivered.
+    """
+    runners = run.admission.runners
+    share = run.deadline.share(run.shares.boot)
+    patience = Patience(len(runners), run.admission.policy.quorum, run.shares.grace_s, share)
+    boots = [_Boot(run, runner, models, patience) for runner in runners]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each.call()) for each in boots]
+        await patience.wait()
+        for task in tasks:
+            task.cancel()
+    for each in boots:
+        each.drop_if_running(struck=patience.struck)
+    booted = [each.booted for each in boots if each.booted]
+    if not booted:
+        raise run.book.nobody_left()
+    return booted
+
+
+class _Boot:
+    """One candidate's boot."""
+
+    def __init__(self, run: Run, runner: Runner, models: Models, patience: Patience) -> None:
+        self.booted: Booted | None = None
+        self._run = run
+        self._runner = runner
+        self._models = models
+        self._patience = patience
+        self._begun = time.monotonic()
+        self._running = True
+        self._received: list[str] = []
+
+    async def call(self) -> None:
+        """Boots the candidate and writes down how it went."""
+        generation = boot_generation(self._run, self._runner)
+        try:
+            if self._run.events.wants_partials:
+                text, result = await self._stream(generation)
+            else:
+                response = await self._models.generate(self._runner.target, generation, self._run.deadline)
+                text, result = response.text, response.result
+        except ServiceError as error:
+            self._fail(error)
+            self._patience.failed()
+            return
+        self._finish(text, result)
+
+    async def _stream(self, generation: Generation) -> tuple[str, GenerationResult]:
+        events, name = self._run.events, self._runner.name
+        async for event in self._models.stream(self._runner.target, generation, self._run.deadline):
+            if event.HasField("result"):
+                return "".join(self._received), event.result
+            if event.chunk.text:
+                self._received.append(event.chunk.text)
+                events.partial_chunk(name, event.chunk.text)
+        raise no_result(self._runner)
+
+    def _finish(self, text: str, result: GenerationResult) -> None:
+        runner, run = self._runner, self._run
+        partial = Partial(
+            candidate=runner.name, text=text, finish_reason=result.finish_reason, prior=runner.candidate.prior
+        )
+        used = result.usage.output_tokens or runner.boot_tokens
+        booted = Booted(runner, partial, result.continuation, used)
+        self._running = False
+        line = record_success(run, STAGE_BOOT, runner, result)
+        run.budget.settle(run.budget.boot_cost(runner), line.cost_nanousd)
+        if booted.ended and not text.strip():
+            error = empty_output(runner)
+            line.failure.CopyFrom(error.failure())
+            self._degrade(error)
+            self._patience.failed()
+        else:
+            self.booted = booted
+            self._patience.delivered()
+        run.events.booted(partial, line)
+
+    def _fail(self, error: ServiceError) -> None:
+        run, runner = self._run, self._runner
+        self._running = False
+        line = record_failure(run, STAGE_BOOT, runner, error, self._begun, received="".join(self._received))
+        # What a call without an answer has cost is not known; money for one that was cut off stays set aside.
+        if error.reason not in SLOW:
+            run.budget.settle(run.budget.boot_cost(runner), line.cost_nanousd)
+        self._degrade(error)
+        run.events.booted(Partial(candidate=runner.name), line)
+
+    def _degrade(self, error: ServiceError) -> None:
+        slow = error.reason in SLOW
+        reason = DEGRADED_REASON_CANDIDATE_SLOW if slow else DEGRADED_REASON_CANDIDATE_FAILED
+        self._run.book.degrade(reason, f"{self._runner.name} did not boot: {error.message}", self._runner.name)
+
+    def drop_if_running(self, *, struck: bool) -> None:
+        """Writes down a call that was cancelled because the stage ended without it."""
+        if not self._running:
+            return
+        if struck:
+            message = "it had not answered when the boot stage's time was over"
+            error = ServiceError(Code.DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT, message)
+        else:
+            message = "a quorum had answered and the grace period was over"
+            error = ServiceError(Code.CANCELLED, ERROR_REASON_STRAGGLER, message)
+        self._fail(error)

@@ -1,0 +1,200 @@
+"""What a route may spend. Costs are estimated before each call and held against the ceiling, in nano-dollars.
+
+Estimates are upper bounds where token counts are: a call is planned with its whole prompt uncached and all of its tokens
+written, so that a route never plans beyond its ceiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lightrouter.router.runner import Booted, Runner
+from lightrouter.runtime.errors import invalid
+from lightrouter.runtime.ledger import estimate_tokens
+from lightrouter.v1.candidate_pb2 import Candidate
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_COST_CEILING_TOO_LOW
+
+_MILLION = 1_000_000
+# Instructions around the texts that a judge or a synthesizer reads, and what a judge writes on one text.
+_INSTRUCTION_TOKENS = 700
+_INSTRUCTION_TOKENS_PER_TEXT = 60
+_VERDICT_TOKENS = 128
+_VERDICT_TOKENS_PER_TEXT = 96
+# The judge is asked in two orders, and once more each where its verdict cannot be read.
+_JUDGE_CALLS = 4
+
+
+class Grant(NamedTuple):
+    """Leave to make a call: the tokens that it may write, and the nano-dollars kept for it."""
+
+    tokens: int
+    reserved: int
+
+
+def price(candidate: Candidate, input_tokens: int, output_tokens: int) -> int:
+    """Returns the most that a call of so many tokens costs, in nano-dollars, rounded up."""
+    prices = candidate.prices
+    # A provider may ask more for cached tokens than for fresh ones; nothing forbids it.
+    per_input = max(prices.input_nanousd_per_million, prices.cached_input_nanousd_per_million)
+    return -(-(input_tokens * per_input + output_tokens * prices.output_nanousd_per_million) // _MILLION)
+
+
+class Budget:
+    """The money of one route. Without a ceiling everything is granted and nothing is estimated."""
+
+    def __init__(self, ceiling: int | None, prompt_tokens: int) -> None:
+        """Starts with `ceiling` nano-dollars, None for no limit, and a prompt of so many tokens."""
+        self._ceiling = ceiling
+        self._left = ceiling or 0
+        self._prompt_tokens = prompt_tokens
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a ceiling."""
+        return self._ceiling is not None
+
+    @property
+    def left(self) -> int:
+        """Nano-dollars that are neither spent nor kept for a call; below 0 where calls cost more than estimated."""
+        return self._left
+
+    def reserve(self, amount: int) -> bool:
+        """Keeps `amount` for a call; False, and nothing kept, where that is more than what is left."""
+        if self.limited:
+            if amount > self._left:
+                return False
+            self._left -= amount
+        return True
+
+    def settle(self, reserved: int, spent: int) -> None:
+        """Gives back what was kept for a call that is over, less what it cost."""
+        if self.limited:
+            self._left += reserved - spent
+
+    def boot_cost(self, runner: Runner) -> int:
+        """Returns the most that booting costs."""
+        return price(runner.candidate, self._prompt_tokens, runner.boot_tokens) if self.limited else 0
+
+    def admit(self, runners: Sequence[Runner], field: str) -> tuple[Runner, ...]:
+        """Returns those that boot within the ceiling, in the given order, and keeps the money for it.
+
+        The candidate with the cheapest whole route always boots. The others do by prior, as long as the money for
+        that candidate's completion stays.
+
+        Raises:
+            ServiceError: The ceiling does not pay for the cheapest boot; `field` is named, and the least that would.
+        """
+        if self._ceiling is None:
+            return tuple(runners)
+        least = min(map(self.boot_cost, runners))
+        if least > self._ceiling:
+            message = f"a ceiling of {self._ceiling} nano-dollars pays for no route; the cheapest one takes {least}"
+            raise invalid(field, message, ERROR_REASON_COST_CEILING_TOO_LOW)
+        anchor = min(runners, key=self._whole_cost)
+        if self._whole_cost(anchor) > self._ceiling:
+            # Nobody can finish: the one whose boot leaves most money goes as far as it reaches.
+            anchor = min(runners, key=self.boot_cost)
+            self.reserve(self.boot_cost(anchor))
+            return (anchor,)
+        kept = self._whole_cost(anchor) - self.boot_cost(anchor)
+        self.reserve(self._whole_cost(anchor))
+        admitted = {anchor.name}
+        for runner in sorted(runners, key=lambda r: (-r.candidate.prior, self.boot_cost(r))):
+            if runner is not anchor and self.reserve(self.boot_cost(runner)):
+                admitted.add(runner.name)
+        self.settle(kept, 0)
+        return tuple(runner for runner in runners if runner.name in admitted)
+
+    def _whole_cost(self, runner: Runner) -> int:
+        boot = self.boot_cost(runner)
+        if runner.output_tokens <= runner.boot_tokens:
+            return boot
+        if runner.goes_on:
+            read, written = self._prompt_tokens + runner.boot_tokens, runner.output_tokens - runner.boot_tokens
+        else:
+            read, written = self._prompt_tokens, runner.output_tokens
+        return boot + price(runner.candidate, read, written)
+
+    def completion_cost(self, booted: Booted) -> int:
+        """Returns the most that finishing the draft costs; 0 where it is finished."""
+        if not self.limited or booted.ended:
+            return 0
+        return price(booted.runner.candidate, self._completion_input(booted), booted.tokens_left)
+
+    def _completion_input(self, booted: Booted) -> int:
+        return self._prompt_tokens + (booted.used_tokens if booted.runner.goes_on else 0)
+
+    def choose(self, ranked: Sequence[Booted], k: int, synthesizer: Runner | None, *, merging: bool) -> Sequence[Booted]:
+        """Returns who may go on: the first `k` of the ranking, or fewer where the ceiling does not pay for them.
+
+        Args:
+            ranked: What the candidates wrote, best first.
+            k: How many are wanted.
+            synthesizer: Who merges; None for the best-ranked one.
+            merging: Whether a model merges the drafts, which has to be paid for too.
+        """
+        if not self.limited:
+            return ranked[:k]
+        for count in range(min(k, len(ranked)), 0, -1):
+            wanted = ranked[:count]
+            cost = sum(map(self.completion_cost, wanted))
+            if merging and count > 1:
+                cost += self.merge_cost(synthesizer or wanted[0].runner, wanted)
+            if cost <= self._left:
+                return wanted
+        visible = [booted for booted in ranked if booted.partial.text] or ranked
+        affordable = (booted for booted in ranked if self.completion_cost(booted) <= self._left)
+        return [next(affordable, visible[0])]
+
+    def reserve_beside_completion(self, amount: int, booted: Sequence[Booted]) -> bool:
+        """Keeps `amount` where what is left after it still pays for the cheapest of these completions."""
+        if self.limited and amount + min(map(self.completion_cost, booted)) > self._left:
+            return False
+        return self.reserve(amount)
+
+    def grant(self, booted: Booted) -> Grant | None:
+        """Returns leave to finish a draft, None where the money does not reach for all of it."""
+        cost = self.completion_cost(booted)
+        return Grant(booted.tokens_left, cost) if self.reserve(cost) else None
+
+    def grant_takeover(self, runner: Runner, prefix_tokens: int) -> Grant | None:
+        """Returns leave to go on from another's text of so many tokens, None where the money does not reach."""
+        tokens = max(1, runner.output_tokens - prefix_tokens)
+        cost = price(runner.candidate, self._prompt_tokens + prefix_tokens, tokens) if self.limited else 0
+        return Grant(tokens, cost) if self.reserve(cost) else None
+
+    def grant_rest(self, booted: Booted) -> Grant:
+        """Returns leave to go on with a draft for as many tokens as the money reaches; perhaps none."""
+        read = price(booted.runner.candidate, self._completion_input(booted), 0)
+        per_million = booted.runner.candidate.prices.output_nanousd_per_million
+        money = max(0, self._left - read) * _MILLION
+        tokens = min(booted.tokens_left, money // per_million if per_million else booted.tokens_left)
+        cost = price(booted.runner.candidate, self._completion_input(booted), tokens)
+        # A draft written anew is worth nothing where it ends before the boot text did.
+        useful = tokens > 0 if booted.runner.goes_on else tokens > booted.used_tokens
+        if not useful or not self.reserve(cost):
+            return Grant(0, 0)
+        return Grant(tokens, cost)
+
+    def merge_cost(self, synthesizer: Runner, drafts: Sequence[Booted]) -> int:
+        """Returns the most that one model's merging of these drafts costs."""
+        return self.merge_cost_of(synthesizer, [booted.runner.output_tokens for booted in drafts])
+
+    def merge_cost_of(self, synthesizer: Runner, draft_tokens: Sequence[int]) -> int:
+        """Returns the most that one model's merging of drafts of so many tokens costs."""
+        if not self.limited:
+            return 0
+        read = self._prompt_tokens + _INSTRUCTION_TOKENS + sum(draft_tokens)
+        read += _INSTRUCTION_TOKENS_PER_TEXT * len(draft_tokens)
+        return price(synthesizer.candidate, read, synthesizer.output_tokens)
+
+    def judge_cost(self, judge: Runner, partials: Sequence[Booted]) -> int:
+        """Returns the most that the judge's calls cost."""
+        if not self.limited:
+            return 0
+        read = self._prompt_tokens + _INSTRUCTION_TOKENS
+        read += sum(estimate_tokens(booted.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for booted in partials)
+        written = _VERDICT_TOKENS + _VERDICT_TOKENS_PER_TEXT * len(partials)
+        return _JUDGE_CALLS * price(judge.candidate, read, written)
+

@@ -1,0 +1,106 @@
+"""What the stages send to candidates, and how they write down what came back."""
+
+from __future__ import annotations
+
+import time
+
+from lightrouter.router.runner import Booted, Runner
+from lightrouter.router.state import Run
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.ledger import cost_nanousd, entry, estimate_tokens, failed_entry, messages_tokens
+from lightrouter.v1.adapter_pb2 import Generation, GenerationResult
+from lightrouter.v1.chat_pb2 import Sampling, Usage
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_EMPTY_OUTPUT, ERROR_REASON_UPSTREAM_MALFORMED
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COMPLETION_FAILED, STAGE_BOOT, STAGE_COMPLETE, LedgerEntry, Stage
+
+
+def sampling_of(run: Run, tokens: int) -> Sampling:
+    """Returns the request's sampling with another limit of output tokens."""
+    sampling = Sampling()
+    sampling.CopyFrom(run.admission.sampling)
+    sampling.max_output_tokens = tokens
+    return sampling
+
+
+def boot_generation(run: Run, runner: Runner) -> Generation:
+    """Returns what a candidate is asked for in the boot stage."""
+    return Generation(
+        messages=run.admission.messages,
+        sampling=sampling_of(run, runner.boot_tokens),
+        candidate=runner.name,
+        stage=STAGE_BOOT,
+    )
+
+
+def completion_generation(run: Run, booted: Booted, tokens: int) -> Generation:
+    """Returns what a candidate is asked for to go on from its boot tokens, for so many tokens."""
+    return Generation(
+        messages=run.admission.messages,
+        prefix=booted.partial.text,
+        continuation=booted.continuation,
+        sampling=sampling_of(run, tokens),
+        candidate=booted.runner.name,
+        stage=STAGE_COMPLETE,
+    )
+
+
+def takeover_generation(run: Run, runner: Runner, prefix: str, tokens: int) -> Generation:
+    """Returns what a candidate is asked for to go on from what another one wrote, for so many tokens."""
+    return Generation(
+        messages=run.admission.messages,
+        prefix=prefix,
+        sampling=sampling_of(run, tokens),
+        candidate=runner.name,
+        stage=STAGE_COMPLETE,
+    )
+
+
+def record_failure(
+    run: Run,
+    stage: Stage.ValueType,
+    runner: Runner,
+    error: ServiceError,
+    begun: float,
+    *,
+    read: str = "",
+    received: str = "",
+) -> LedgerEntry:
+    """Writes down a call that failed, begun at `begun` on the monotonic clock, and returns its line.
+
+    Where text was received, the tokens are estimated: the conversation, what stood before it (`read`), and the text.
+    """
+    usage, cost = None, 0
+    if received:
+        tokens = messages_tokens(run.admission.messages) + estimate_tokens(read)
+        usage = Usage(input_tokens=tokens, output_tokens=estimate_tokens(received), estimated=True)
+        cost = cost_nanousd(runner.candidate.prices, usage)
+    line = failed_entry(stage, runner.name, error, time.monotonic() - begun, usage=usage, cost=cost)
+    run.book.add(line)
+    run.book.retry_after(error)
+    return line
+
+
+def record_success(
+    run: Run, stage: Stage.ValueType, runner: Runner, result: GenerationResult, *, restarted: bool = False
+) -> LedgerEntry:
+    """Writes down a call that delivered and returns its line."""
+    line = entry(stage, runner.name, result, restarted=restarted)
+    run.book.add(line)
+    return line
+
+
+def completion_failed(run: Run, runner: Runner, error: ServiceError) -> None:
+    """Writes down that a chosen candidate did not finish its draft."""
+    message = f"{runner.name} failed while it completed its draft: {error.message}"
+    run.book.degrade(DEGRADED_REASON_COMPLETION_FAILED, message, runner.name)
+
+
+def empty_output(runner: Runner) -> ServiceError:
+    """Returns the error of a candidate that ended without a word."""
+    return ServiceError(Code.UNAVAILABLE, ERROR_REASON_EMPTY_OUTPUT, f"{runner.name} ended without any visible text")
+
+
+def no_result(runner: Runner) -> ServiceError:
+    """Returns the error of a stream that ended without saying how."""
+    message = f"the stream of {runner.name} ended without a result"
+    return ServiceError(Code.INTERNAL, ERROR_REASON_UPSTREAM_MALFORMED, message)

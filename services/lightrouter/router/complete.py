@@ -1,0 +1,152 @@
+"""The completion stage: the chosen finish their drafts, and the next in the ranking take the place of those that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from lightrouter.router.budget import Grant
+from lightrouter.router.calls import (
+    completion_failed,
+    completion_generation,
+    empty_output,
+    record_failure,
+    record_success,
+)
+from lightrouter.router.runner import Booted
+from lightrouter.router.state import Run, Verdict
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.models import Models
+from lightrouter.v1.adapter_pb2 import GenerateResponse
+from lightrouter.v1.candidate_pb2 import Draft
+from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING, STAGE_COMPLETE, LedgerEntry
+
+
+async def complete(run: Run, models: Models, verdict: Verdict, chosen: Sequence[Booted]) -> list[Draft]:
+    """Returns the drafts of the chosen, or of those that took their place, in the order of the ranking.
+
+    Drafts that ended in the boot stage cost nothing. As many drafts are sought as candidates were chosen; fewer come
+    where nobody is left, where the money does not reach, or where the stage's share of the time is over.
+
+    Raises:
+        ServiceError: UNAVAILABLE with one failure a candidate where no draft came about.
+    """
+    stage = _Completion(run, models, verdict, chosen)
+    await stage.fill()
+    if not stage.drafts:
+        raise run.book.nobody_left()
+    order = {ranked.runner.name: place for place, ranked in enumerate(verdict.ranked)}
+    return sorted(stage.drafts, key=lambda draft: order[draft.candidate])
+
+
+def scores_of(verdict: Verdict) -> dict[str, float]:
+    """Returns the score of each candidate, held within 0 to 1."""
+    return {ranked.candidate: min(1.0, max(0.0, ranked.score)) for ranked in verdict.ranking.candidates}
+
+
+def cut_short(run: Run, booted: Booted, grant: Grant) -> None:
+    """Writes down a draft that gets fewer tokens than the request allows it."""
+    if grant.tokens < booted.tokens_left:
+        name = booted.runner.name
+        message = f"the cost ceiling pays for {grant.tokens} of the {booted.tokens_left} tokens that {name} might write"
+        run.book.degrade(DEGRADED_REASON_COST_CEILING, message, name)
+
+
+class _Completion:
+    """The stage under way: places to fill with a draft each, and candidates in reserve."""
+
+    def __init__(self, run: Run, models: Models, verdict: Verdict, chosen: Sequence[Booted]) -> None:
+        self.drafts: list[Draft] = []
+        self._run = run
+        self._models = models
+        self._chosen = chosen
+        names = {booted.runner.name for booted in chosen}
+        self._reserve = deque(booted for booted in verdict.ranked if booted.runner.name not in names)
+        self._scores = scores_of(verdict)
+        self._share = run.deadline.share(run.shares.complete)
+
+    async def fill(self) -> None:
+        """Fills a place for each chosen candidate."""
+        going: list[tuple[Booted, Grant]] = []
+        for booted in self._chosen:
+            if booted.ended:
+                self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
+                continue
+            grant = self._run.budget.grant(booted) or self._run.budget.grant_rest(booted)
+            cut_short(self._run, booted, grant)
+            if grant.tokens:
+                going.append((booted, grant))
+            elif booted.partial.text:
+                self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
+        if len(going) == 1:
+            await self._place(*going[0])
+        elif going:
+            async with asyncio.TaskGroup() as group:
+                for booted, grant in going:
+                    group.create_task(self._place(booted, grant))
+
+    async def _place(self, booted: Booted, grant: Grant) -> None:
+        """Fills one place, with the first candidate that does not fail."""
+        next_one: tuple[Booted, Grant] | None = (booted, grant)
+        while next_one and not await self._attempt(*next_one):
+            next_one = self._replacement()
+
+    def _replacement(self) -> tuple[Booted, Grant] | None:
+        if self._share.expired and self.drafts:
+            return None
+        while self._reserve:
+            booted = self._reserve.popleft()
+            grant = self._run.budget.grant(booted)
+            if grant:
+                return booted, grant
+        return None
+
+    async def _attempt(self, booted: Booted, grant: Grant) -> bool:
+        if booted.ended:
+            self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
+            return True
+        run, runner = self._run, booted.runner
+        generation = completion_generation(run, booted, grant.tokens)
+        begun = time.monotonic()
+        try:
+            response = await self._models.generate(runner.target, generation, self._deadline())
+        except ServiceError as error:
+            self._failed(booted, record_failure(run, STAGE_COMPLETE, runner, error, begun), grant, error)
+            return False
+        return self._delivered(booted, response, grant)
+
+    def _delivered(self, booted: Booted, response: GenerateResponse, grant: Grant) -> bool:
+        run, runner = self._run, booted.runner
+        text = response.text if response.restarted else booted.partial.text + response.text
+        line = record_success(run, STAGE_COMPLETE, runner, response.result, restarted=response.restarted)
+        if not text.strip():
+            error = empty_output(runner)
+            line.failure.CopyFrom(error.failure())
+            self._failed(booted, line, grant, error)
+            return False
+        run.budget.settle(grant.reserved, line.cost_nanousd)
+        self._finished(booted, text, response.result.finish_reason, line)
+        return True
+
+    def _failed(self, booted: Booted, line: LedgerEntry, grant: Grant, error: ServiceError) -> None:
+        self._run.budget.settle(grant.reserved, line.cost_nanousd)
+        completion_failed(self._run, booted.runner, error)
+        self._run.events.drafted(booted.runner.name, 0, line)
+
+    def _finished(
+        self, booted: Booted, text: str, reason: FinishReason.ValueType, line: LedgerEntry | None
+    ) -> None:
+        name = booted.runner.name
+        self.drafts.append(Draft(candidate=name, text=text, score=self._scores[name], finish_reason=reason))
+        self._run.events.drafted(name, len(text), line)
+
+    def _deadline(self) -> Deadline:
+        """Returns how long one attempt may take: all the time that is left where nothing comes after it."""
+        others = len(self._chosen) > 1 or bool(self._reserve)
+        if not others:
+            return self._run.deadline
+        return self._run.deadline.share(self._run.shares.complete) if self._share.expired else self._share

@@ -1,0 +1,215 @@
+"""The completion stage for a caller that watches one candidate finish: each piece goes out as it comes.
+
+A candidate that fails on the way is replaced by the next in the ranking that can go on from what went out already, so
+that the caller sees no piece twice. Where none can, the text starts anew, and the caller is told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lightrouter.router.budget import Grant
+from lightrouter.router.calls import (
+    completion_failed,
+    completion_generation,
+    empty_output,
+    no_result,
+    record_failure,
+    record_success,
+    takeover_generation,
+)
+from lightrouter.router.complete import cut_short
+from lightrouter.router.runner import Booted, Runner
+from lightrouter.router.state import Run
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.ledger import estimate_tokens
+from lightrouter.runtime.models import Models
+from lightrouter.v1.adapter_pb2 import Generation, GenerationChunk, GenerationResult
+from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_TIMEOUT
+from lightrouter.v1.ledger_pb2 import STAGE_COMPLETE
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A text that went out.
+
+    Attributes:
+        text: The text: the pieces since the last restart, joined.
+        candidates: Names of the candidates that wrote it, in the order of its parts.
+        finish_reason: Why it ends.
+    """
+
+    text: str
+    candidates: list[str]
+    finish_reason: FinishReason.ValueType
+
+
+async def relay(run: Run, models: Models, chosen: Booted, ranked: Sequence[Booted]) -> Relayed:
+    """Lets `chosen` finish its draft and sends it in pieces; the others of the ranking stand by.
+
+    Raises:
+        ServiceError: UNAVAILABLE with one failure a candidate where all failed.
+    """
+    under_way = _Relay(run, models, [booted for booted in ranked if booted is not chosen])
+    booted: Booted | None = chosen
+    while booted:
+        ended = await under_way.attempt(booted)
+        if ended is not None:
+            return Relayed(under_way.text, under_way.writers, ended)
+        booted = under_way.replacement()
+    raise run.book.nobody_left()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One call: what it was asked for, and what came of it."""
+
+    runner: Runner
+    generation: Generation
+    grant: Grant
+    begun: float = field(default_factory=time.monotonic)
+    received: list[str] = field(default_factory=list)
+    restarted: bool = False
+
+    def __post_init__(self) -> None:
+        self.restarted = not self.runner.goes_on
+
+
+class _Relay:
+    def __init__(self, run: Run, models: Models, untried: list[Booted]) -> None:
+        self.writers: list[str] = []
+        self._pieces: list[str] = []
+        self._run = run
+        self._models = models
+        self._untried = untried
+
+    @property
+    def text(self) -> str:
+        """What the caller has, without what was voided."""
+        return "".join(self._pieces)
+
+    def replacement(self) -> Booted | None:
+        """Returns who comes next: the best-ranked that can go on from what went out, else the best-ranked draft."""
+        if not self._untried:
+            return None
+        place = 0
+        if self._pieces:
+            places = range(len(self._untried))
+            place = min(places, key=lambda i: (self._rank_to_go_on(self._untried[i]), i))
+        return self._untried.pop(place)
+
+    @staticmethod
+    def _rank_to_go_on(booted: Booted) -> int:
+        if booted.ended:
+            return 1
+        return 0 if booted.runner.goes_on else 2
+
+    async def attempt(self, booted: Booted) -> FinishReason.ValueType | None:
+        """Lets one candidate write the rest; returns why its text ended, None where it failed or cannot be paid."""
+        if booted.ended:
+            return self._whole(booted)
+        runner, budget = booted.runner, self._run.budget
+        if self._pieces and runner.goes_on:
+            written = self.text
+            takeover = budget.grant_takeover(runner, estimate_tokens(written))
+            if takeover is None:
+                return None
+            return await self._call(_Attempt(runner, self._takeover(runner, written, takeover), takeover))
+        grant = budget.grant(booted) or (None if self._pieces else budget.grant_rest(booted))
+        if grant is None:
+            return None
+        cut_short(self._run, booted, grant)
+        if not grant.tokens:
+            return self._whole(booted) if booted.partial.text else None
+        if runner.goes_on and booted.partial.text:
+            self._send(runner, booted.partial.text)
+        return await self._call(_Attempt(runner, completion_generation(self._run, booted, grant.tokens), grant))
+
+    def _takeover(self, runner: Runner, written: str, grant: Grant) -> Generation:
+        return takeover_generation(self._run, runner, written, grant.tokens)
+
+    def _whole(self, booted: Booted) -> FinishReason.ValueType:
+        """Sends a draft that needs no call."""
+        text = booted.partial.text
+        self._send(booted.runner, text, restart=bool(self._pieces))
+        self._run.events.drafted(booted.runner.name, len(text), None)
+        return booted.partial.finish_reason
+
+    def _send(self, runner: Runner, text: str, *, restart: bool = False) -> None:
+        if restart:
+            self._pieces.clear()
+            self.writers.clear()
+        if not text and not restart:
+            return
+        self._pieces.append(text)
+        if runner.name not in self.writers:
+            self.writers.append(runner.name)
+        self._run.events.chunk(text, restart=restart)
+
+    async def _call(self, attempt: _Attempt) -> FinishReason.ValueType | None:
+        try:
+            result = await self._stream(attempt)
+        except ServiceError as error:
+            self._failed(attempt, error)
+            return None
+        run, runner = self._run, attempt.runner
+        line = record_success(run, STAGE_COMPLETE, runner, result, restarted=attempt.restarted)
+        run.budget.settle(attempt.grant.reserved, line.cost_nanousd)
+        text = self.text
+        if not text.strip():
+            error = empty_output(runner)
+            line.failure.CopyFrom(error.failure())
+            completion_failed(run, runner, error)
+            run.events.drafted(runner.name, 0, line)
+            return None
+        run.events.drafted(runner.name, len(text), line)
+        return result.finish_reason
+
+    async def _stream(self, attempt: _Attempt) -> GenerationResult:
+        """Sends the pieces of one call as they come; a call that falls silent is given up while others stand by."""
+        run = self._run
+        pieces = self._models.stream(attempt.runner.target, attempt.generation, run.deadline)
+        try:
+            async with asyncio.timeout(self._patience()) as patience:
+                async for event in pieces:
+                    if event.HasField("result"):
+                        return event.result
+                    self._piece(attempt, event.chunk)
+                    seconds = self._patience()
+                    if seconds is not None:
+                        patience.reschedule(asyncio.get_running_loop().time() + seconds)
+        except TimeoutError:
+            message = f"{attempt.runner.name} fell silent before its draft was finished"
+            raise ServiceError(Code.DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT, message) from None
+        raise no_result(attempt.runner)
+
+    def _patience(self) -> float | None:
+        return self._run.deadline.remaining() * self._run.shares.complete if self._untried else None
+
+    def _piece(self, attempt: _Attempt, chunk: GenerationChunk) -> None:
+        attempt.restarted |= chunk.restarted
+        if not chunk.text:
+            return
+        # What went out before a text that is written anew is void, whether another wrote it or this one's boot did.
+        restart = attempt.restarted and not attempt.received and bool(self._pieces)
+        attempt.received.append(chunk.text)
+        self._send(attempt.runner, chunk.text, restart=restart)
+
+    def _failed(self, attempt: _Attempt, error: ServiceError) -> None:
+        run = self._run
+        line = record_failure(
+            run,
+            STAGE_COMPLETE,
+            attempt.runner,
+            error,
+            attempt.begun,
+            read=attempt.generation.prefix,
+            received="".join(attempt.received),
+        )
+        run.budget.settle(attempt.grant.reserved, line.cost_nanousd)
+        completion_failed(run, attempt.runner, error)
+        run.events.drafted(attempt.runner.name, 0, line)

@@ -1,0 +1,43 @@
+"""The pool as one request sees it: an immutable snapshot, so that a change of the pool never splits a route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Self
+
+from lightrouter.pool.schema import Pool
+from lightrouter.v1.candidate_pb2 import Candidate, ModelTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """The candidates that this router knows.
+
+    Attributes:
+        candidates: The candidates by name, in the order of the pool.
+        targets: The same names with what a call to their adapters needs.
+        judge: Name of the candidate that judges; None takes the one with the best prior.
+        synthesizer: Name of the candidate that merges; None takes the best-ranked one.
+    """
+
+    candidates: Mapping[str, Candidate]
+    targets: Mapping[str, ModelTarget]
+    judge: str | None = None
+    synthesizer: str | None = None
+
+    @classmethod
+    def of(cls, pool: Pool, adapter_address: str) -> Self:
+        """Returns the snapshot of `pool`; `adapter_address` is the template for entries without an address."""
+        candidates = {name: entry.to_proto(entry.target(adapter_address)) for name, entry in pool.entries.items()}
+        return cls.from_candidates(candidates.values(), pool.judge, pool.synthesizer)
+
+    @classmethod
+    def from_candidates(
+        cls, candidates: Iterable[Candidate], judge: str | None = None, synthesizer: str | None = None
+    ) -> Self:
+        """Returns the snapshot of these candidates, whose addresses are their adapters'."""
+        by_name = {candidate.name: candidate for candidate in candidates}
+        targets = {name: ModelTarget(candidate=name, address=c.address) for name, c in by_name.items()}
+        return cls(MappingProxyType(by_name), MappingProxyType(targets), judge, synthesizer)

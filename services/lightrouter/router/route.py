@@ -1,0 +1,211 @@
+"""The route of a request: admit, boot, select, decide, complete, aggregate, answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from uuid import uuid4
+
+from opentelemetry.trace import Span, Tracer
+
+from lightrouter.router.admit import Defaults, admit
+from lightrouter.router.aggregate import Aggregator, Merged, aggregate, best
+from lightrouter.router.book import Book
+from lightrouter.router.boot import boot
+from lightrouter.router.complete import complete
+from lightrouter.router.decide import decide
+from lightrouter.router.events import Events
+from lightrouter.router.relay import relay
+from lightrouter.router.roster import Roster
+from lightrouter.router.runner import Booted, Runner
+from lightrouter.router.select import Selector, select
+from lightrouter.router.state import Run, Shares, Verdict
+from lightrouter.runtime import names
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.models import Models
+from lightrouter.v1.candidate_pb2 import Draft
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_COST_CEILING,
+    STAGE_AGGREGATE,
+    STAGE_BOOT,
+    STAGE_COMPLETE,
+    STAGE_SELECT,
+    DegradedReason,
+    Stage,
+)
+from lightrouter.v1.policy_pb2 import (
+    AGGREGATOR_STRATEGY_BEST,
+    AGGREGATOR_STRATEGY_SYNTHESIZE,
+    AggregatorStrategy,
+    SelectorStrategy,
+)
+from lightrouter.v1.router_pb2 import SELECTION_REASON_COST_CEILING, Answer, Prompt, Selection, SelectionReason
+
+
+class Router:
+    """Answers prompts with the candidates of a pool."""
+
+    def __init__(
+        self,
+        roster: Callable[[], Roster],
+        models: Models,
+        selector: Selector,
+        aggregator: Aggregator,
+        tracer: Tracer,
+        defaults: Defaults,
+        shares: Shares,
+        new_seed: Callable[[], int],
+    ) -> None:
+        """Takes its collaborators.
+
+        Args:
+            roster: Returns the pool as it is now.
+            models: The candidates' models.
+            selector: Who ranks.
+            aggregator: Who merges.
+            tracer: Where the spans go.
+            defaults: What holds where a request says nothing.
+            shares: The stages' shares of the time.
+            new_seed: Returns a seed, 0 to 2^31 - 1, for a request that brings none.
+        """
+        self._roster = roster
+        self._models = models
+        self._selector = selector
+        self._aggregator = aggregator
+        self._tracer = tracer
+        self._defaults = defaults
+        self._shares = shares
+        self._new_seed = new_seed
+
+    async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
+        """Returns the answer to a prompt that is valid by the rules of the protos.
+
+        Cancelling it cancels every call that is under way; none is made afterwards.
+
+        Raises:
+            ServiceError: The request cannot be served, or no candidate delivered.
+        """
+        with self._tracer.start_as_current_span(names.ROUTE) as span:
+            try:
+                return await self._route(prompt, deadline, events, span)
+            except ServiceError as error:
+                span.set_attribute(names.ERROR_TYPE, _short(ErrorReason.Name(error.reason), "ERROR_REASON_"))
+                raise
+
+    async def _route(self, prompt: Prompt, deadline: Deadline, events: Events, span: Span) -> Answer:
+        trace_id = span.get_span_context().trace_id
+        route_id = f"{trace_id:032x}" if trace_id else uuid4().hex
+        book = Book()
+        admission, budget = admit(prompt, self._roster(), self._defaults, self._new_seed(), book)
+        run = Run(admission, deadline, self._shares, book, budget, events)
+        events.started(route_id, admission.policy, [runner.name for runner in admission.runners])
+
+        with self._stage(run, STAGE_BOOT, names.BOOT) as boot_span:
+            booted = await boot(run, self._models)
+            if boot_span.is_recording():
+                boot_span.set_attribute(names.BOOT_TOKENS, admission.policy.boot_tokens)
+                boot_span.set_attribute(names.CANDIDATES, [each.runner.name for each in booted])
+        with self._stage(run, STAGE_SELECT, names.SELECT) as select_span:
+            verdict = await select(run, booted, self._selector)
+            selection, chosen = _decide(run, verdict)
+            _describe_selection(select_span, selection)
+        events.selected(selection)
+        merged = await self._finish(run, verdict, chosen)
+
+        answer = Answer(
+            text=merged.text,
+            finish_reason=merged.finish_reason,
+            candidates=merged.candidates,
+            selection=selection,
+            aggregator=merged.strategy,
+            ledger=book.ledger(),
+            degraded=book.degraded,
+            route_id=route_id,
+            contradictions=merged.contradictions,
+        )
+        _describe_answer(span, answer)
+        return answer
+
+    async def _finish(self, run: Run, verdict: Verdict, chosen: Sequence[Booted]) -> Merged:
+        """Lets the chosen finish their drafts and makes the answer of these."""
+        if run.events.wants_text and len(chosen) == 1:
+            with self._completion(run, chosen):
+                relayed = await relay(run, self._models, chosen[0], verdict.ranked)
+            return Merged(relayed.text, relayed.finish_reason, relayed.candidates, AGGREGATOR_STRATEGY_BEST)
+        with self._completion(run, chosen):
+            drafts = await complete(run, self._models, verdict, chosen)
+        if len(drafts) == 1 or run.admission.policy.aggregator == AGGREGATOR_STRATEGY_BEST:
+            return best(run, drafts)
+        with self._stage(run, STAGE_AGGREGATE, names.AGGREGATE) as span:
+            merged = await aggregate(run, drafts, _runners(verdict, drafts), self._aggregator)
+            if span.is_recording():
+                span.set_attribute(names.STRATEGY, _short(AggregatorStrategy.Name(merged.strategy), "AGGREGATOR_STRATEGY_"))
+                span.set_attribute(names.CANDIDATES, list(merged.candidates))
+        return merged
+
+    @contextmanager
+    def _completion(self, run: Run, chosen: Sequence[Booted]) -> Iterator[None]:
+        """The completion stage, which takes place where a draft is not finished."""
+        if all(booted.ended for booted in chosen):
+            yield
+            return
+        with self._stage(run, STAGE_COMPLETE, names.COMPLETE) as span:
+            if span.is_recording():
+                span.set_attribute(names.CANDIDATES, [booted.runner.name for booted in chosen])
+            yield
+
+    @contextmanager
+    def _stage(self, run: Run, stage: Stage.ValueType, name: str) -> Iterator[Span]:
+        """Traces a stage and writes down what it took."""
+        begun = time.monotonic()
+        with self._tracer.start_as_current_span(name) as span:
+            yield span
+        run.book.stage(stage, time.monotonic() - begun)
+
+
+def _decide(run: Run, verdict: Verdict) -> tuple[Selection, Sequence[Booted]]:
+    admission = run.admission
+    merging = admission.policy.aggregator == AGGREGATOR_STRATEGY_SYNTHESIZE
+
+    def afford(ranked: Sequence[Booted], k: int) -> Sequence[Booted]:
+        return run.budget.choose(ranked, k, admission.synthesizer, merging=merging)
+
+    selection, chosen = decide(verdict, admission.policy, afford)
+    if selection.reason == SELECTION_REASON_COST_CEILING:
+        run.book.degrade(DEGRADED_REASON_COST_CEILING, f"the cost ceiling lets {', '.join(selection.chosen)} go on only")
+    return selection, chosen
+
+
+def _runners(verdict: Verdict, drafts: Sequence[Draft]) -> list[Runner]:
+    by_name = {booted.runner.name: booted.runner for booted in verdict.ranked}
+    return [by_name[draft.candidate] for draft in drafts]
+
+
+def _describe_selection(span: Span, selection: Selection) -> None:
+    if not span.is_recording():
+        return
+    ranked = selection.ranking.candidates
+    span.set_attribute(names.STRATEGY, _short(SelectorStrategy.Name(selection.strategy), "SELECTOR_STRATEGY_"))
+    span.set_attribute(names.CANDIDATES, [each.candidate for each in ranked])
+    span.set_attribute(names.SCORES, [each.score for each in ranked])
+    span.set_attribute(names.AGREEMENT, selection.ranking.agreement)
+    span.set_attribute(names.MARGIN, selection.margin)
+    span.set_attribute(names.K, len(selection.chosen))
+    span.set_attribute(names.SELECTION_REASON, _short(SelectionReason.Name(selection.reason), "SELECTION_REASON_"))
+
+
+def _describe_answer(span: Span, answer: Answer) -> None:
+    if not span.is_recording():
+        return
+    span.set_attribute(names.CANDIDATES, list(answer.candidates))
+    span.set_attribute(names.COST, answer.ledger.cost_nanousd)
+    if answer.degraded:
+        reasons = [_short(DegradedReason.Name(each.reason), "DEGRADED_REASON_") for each in answer.degraded]
+        span.set_attribute(names.DEGRADED, reasons)
+
+
+def _short(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).lower()

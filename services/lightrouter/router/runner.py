@@ -1,0 +1,62 @@
+"""A candidate on one route, and what it wrote in the boot stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Candidate, ModelTarget, Partial
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A candidate that takes part in a route.
+
+    Attributes:
+        name: Its name.
+        candidate: What the pool knows of it.
+        target: What a call to its adapter needs.
+        boot_tokens: Tokens that it writes before the ranking, at most `output_tokens`.
+        output_tokens: Most tokens of its whole answer, boot tokens included.
+    """
+
+    name: str
+    candidate: Candidate
+    target: ModelTarget
+    boot_tokens: int
+    output_tokens: int
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it can go on from text; one that cannot writes its draft anew."""
+        return self.candidate.continuation != CONTINUATION_NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """What a candidate wrote in the boot stage.
+
+    Attributes:
+        runner: The candidate.
+        partial: Its visible text and why it stopped, as the selector gets it.
+        continuation: What its adapter wants back to go on from here.
+        used_tokens: Tokens that it wrote, reasoning included.
+    """
+
+    runner: Runner
+    partial: Partial
+    continuation: bytes
+    used_tokens: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether the text is its whole answer: a draft that nobody has to pay for again."""
+        return self.partial.finish_reason != FINISH_REASON_LENGTH or self.used_tokens >= self.runner.output_tokens
+
+    @property
+    def tokens_left(self) -> int:
+        """Most tokens that going on may write; the whole answer's where it is written anew."""
+        if self.ended:
+            return 0
+        used = self.used_tokens if self.runner.goes_on else 0
+        return self.runner.output_tokens - used

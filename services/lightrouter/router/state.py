@@ -1,0 +1,90 @@
+"""What the stages of a route hand on to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lightrouter.router.book import Book
+from lightrouter.router.budget import Budget
+from lightrouter.router.events import Events
+from lightrouter.router.runner import Booted, Runner
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.v1.candidate_pb2 import ModelTarget, Ranking
+from lightrouter.v1.chat_pb2 import ChatMessage, Sampling
+from lightrouter.v1.policy_pb2 import Policy, SelectorStrategy
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request that may be served, with everything filled in that it left out.
+
+    Attributes:
+        messages: The conversation.
+        sampling: Limits and sampling; `max_output_tokens` is set.
+        policy: The policy in force.
+        runners: The candidates that boot, in the order of the pool; at least one.
+        seed: Seed of every random choice, 0 to 2^31 - 1.
+        judge: The model that judges, for the selector `llm`.
+        synthesizer: The model that the pool wants to merge; None leaves it to the ranking.
+    """
+
+    messages: Sequence[ChatMessage]
+    sampling: Sampling
+    policy: Policy
+    runners: tuple[Runner, ...]
+    seed: int
+    judge: Runner
+    synthesizer: Runner | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How much of the time that is left a stage may take, each over 0 to 1, and the boot stage's grace in seconds."""
+
+    boot: float = 0.5
+    select: float = 0.3
+    complete: float = 0.7
+    aggregate: float = 0.9
+    grace_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One route under way: what was admitted, and the collaborators that live as long as the route.
+
+    Attributes:
+        admission: What was admitted.
+        deadline: When the caller's time is over.
+        shares: The stages' shares of it.
+        book: Where calls and degradations are written.
+        budget: What may still be spent.
+        events: Who hears what happens.
+    """
+
+    admission: Admission
+    deadline: Deadline
+    shares: Shares
+    book: Book
+    budget: Budget
+    events: Events
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the partials rank.
+
+    Attributes:
+        ranking: The ranking with its scores.
+        strategy: The strategy that ranked in the end.
+        ranked: What the candidates wrote, best first.
+    """
+
+    ranking: Ranking
+    strategy: SelectorStrategy.ValueType
+    ranked: tuple[Booted, ...]
+
+
+def target_of(runner: Runner | None) -> ModelTarget | None:
+    """Returns what a call to the runner's adapter needs."""
+    return runner.target if runner else None

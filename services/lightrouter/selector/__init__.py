@@ -1,0 +1,1 @@
+"""The selector service: ranks what the candidates wrote in the boot stage."""

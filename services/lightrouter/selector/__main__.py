@@ -1,0 +1,61 @@
+"""Starts the selector: `python -m lightrouter.selector --help`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from lightrouter.runtime.channels import Channels
+from lightrouter.runtime.logs import configure_logging
+from lightrouter.runtime.models import ModelClient
+from lightrouter.runtime.server import Server, run
+from lightrouter.runtime.settings import load
+from lightrouter.runtime.telemetry import Telemetry, otlp_exporter
+from lightrouter.selector.llm import JudgeLimits
+from lightrouter.selector.registry import strategies
+from lightrouter.selector.selector import Selector
+from lightrouter.selector.servicer import SelectorServicer
+from lightrouter.selector.settings import SelectorSettings
+from lightrouter.v1.selector_pb2 import DESCRIPTOR
+from lightrouter.v1.selector_pb2_grpc import add_SelectorServiceServicer_to_server
+
+_NAME = DESCRIPTOR.services_by_name["SelectorService"].full_name
+
+
+def build_server(settings: SelectorSettings, channels: Channels) -> Server:
+    """Returns the server with its service, not yet bound."""
+    limits = JudgeLimits(
+        orders=settings.judge_orders,
+        most_partials=settings.judge_partials,
+        most_characters=settings.judge_characters,
+        max_output_tokens=settings.judge_output_tokens,
+        deadline_share=settings.judge_deadline_share,
+        most_seconds=settings.judge_seconds,
+    )
+    built = strategies(ModelClient(channels), limits, settings.consensus_prior_weight)
+    server = Server(settings)
+    servicer = SelectorServicer(Selector(built, settings.default_strategy))
+    server.add(_NAME, add_SelectorServiceServicer_to_server, servicer)
+    return server
+
+
+async def _serve(settings: SelectorSettings) -> None:
+    telemetry = Telemetry("lightrouter-selector", otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
+    channels = Channels(settings.max_message_bytes)
+    try:
+        async with build_server(settings, channels) as server:
+            await server.serve_until_signal()
+    finally:
+        await channels.close()
+        telemetry.shutdown()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serves until SIGTERM; stops with status 2 and one sentence where a setting is wrong."""
+    settings = load(SelectorSettings, argv)
+    configure_logging("selector", settings)
+    run(lambda: _serve(settings))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,195 @@
+"""Ranks by a judge model that reads the partials in more than one order. The paper's way."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from lightrouter.answers.untrusted import label, nonce_for, random_nonce
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.ledger import entry, failed_entry
+from lightrouter.runtime.models import Models
+from lightrouter.selector.prompts import again_messages, conversation_text, judge_messages
+from lightrouter.selector.strategy import StrategyFailedError, Task, Verdict
+from lightrouter.selector.verdict import Points, UnreadableError, parse
+from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
+from lightrouter.v1.candidate_pb2 import ModelTarget, Partial
+from lightrouter.v1.chat_pb2 import ChatMessage, Sampling
+from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
+from lightrouter.v1.ledger_pb2 import DegradedReason, LedgerEntry, Stage
+
+_ATTEMPTS = 2
+_LONGEST_REPLY_SHOWN = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeLimits:
+    """What judging may take.
+
+    Attributes:
+        orders: Orders in which the partials are read, 1 upward; each is one call.
+        most_partials: Most partials that are judged; beyond that the best by prior are.
+        most_characters: Most characters of the conversation, and of each partial, that the judge reads.
+        max_output_tokens: Most tokens of one verdict.
+        deadline_share: Share of the time left that judging may take, 0 to 1.
+        most_seconds: Most seconds that judging may take.
+    """
+
+    orders: int
+    most_partials: int
+    most_characters: int
+    max_output_tokens: int
+    deadline_share: float
+    most_seconds: float
+
+
+class Judge:
+    """The score is the mean of consistency and correctness over all orders."""
+
+    def __init__(self, models: Models, limits: JudgeLimits, nonce: Callable[[], str] = random_nonce) -> None:
+        """Asks the request's judge through `models`; `nonce` yields unforeseeable texts."""
+        self._models = models
+        self._limits = limits
+        self._nonce = nonce
+
+    async def judge(self, task: Task, deadline: Deadline) -> Verdict:
+        """Returns the judge's scores of the visible partials; asks nothing where there are fewer than two.
+
+        Raises:
+            StrategyFailedError: There is no judge, it failed, was too slow, or could not be read.
+        """
+        if len(task.visible) < 2:
+            return Verdict({})
+        if not task.request.HasField("judge"):
+            message = "There is no judge model to rank with; candidates were ranked by prior."
+            raise StrategyFailedError(DegradedReason.DEGRADED_REASON_SELECTOR_FAILED, message)
+        judged = sorted(task.visible, key=lambda partial: -partial.prior)[: self._limits.most_partials]
+        within = deadline.share(self._limits.deadline_share, self._limits.most_seconds)
+        sitting = _Sitting(self._models, self._limits, self._nonce, task, within)
+        readings = await sitting.read_all(orders(judged, self._limits.orders, task.request.seed))
+        return _average(judged, readings, sitting.entries)
+
+
+def orders(partials: Sequence[Partial], count: int, seed: int) -> list[tuple[Partial, ...]]:
+    """Returns at most `count` different orders in which every partial stands as early as it stands late.
+
+    They come in pairs of an order and its reverse, each pair rotated further; the first is drawn from the seed.
+    """
+    first = sorted(partials, key=lambda partial: partial.candidate)
+    random.Random(seed).shuffle(first)  # noqa: S311 - reproducible by intent, and no secret
+    wanted: dict[tuple[str, ...], tuple[Partial, ...]] = {}
+    pairs = -(-count // 2)
+    for index in range(count):
+        start = (index // 2) * len(first) // pairs
+        order = [*first[start:], *first[:start]]
+        if index % 2:
+            order.reverse()
+        wanted.setdefault(tuple(partial.candidate for partial in order), tuple(order))
+    return list(wanted.values())
+
+
+def _average(
+    judged: Sequence[Partial], readings: Sequence[dict[str, Points]], entries: Sequence[LedgerEntry]
+) -> Verdict:
+    scores: dict[str, float] = {}
+    rationales: dict[str, str] = {}
+    for partial in judged:
+        name = partial.candidate
+        consistency = fmean(reading[name].consistency for reading in readings)
+        correctness = fmean(reading[name].correctness for reading in readings)
+        scores[name] = (consistency + correctness) / 2
+        rationales[name] = f"Judged consistent to {consistency:.0%} and correct to {correctness:.0%}."
+    return Verdict(scores, rationales, entries)
+
+
+class _Sitting:
+    """All calls to the judge for one request."""
+
+    def __init__(
+        self, models: Models, limits: JudgeLimits, nonce: Callable[[], str], task: Task, deadline: Deadline
+    ) -> None:
+        self.entries: list[LedgerEntry] = []
+        self._models = models
+        self._limits = limits
+        self._target: ModelTarget = task.request.judge
+        self._deadline = deadline
+        self._conversation = conversation_text(task.request.messages)
+        self._nonce = nonce_for([self._conversation, *(partial.text for partial in task.visible)], nonce)
+
+    async def read_all(self, wanted: Sequence[Sequence[Partial]]) -> list[dict[str, Points]]:
+        """Returns the points by candidate, a reading an order. The first order that fails ends the others."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._read(order)) for order in wanted]
+        except* StrategyFailedError as failures:
+            failure = _first(failures)
+        else:
+            return [task.result() for task in tasks]
+        raise StrategyFailedError(failure.reason, failure.message, self.entries)
+
+    async def _read(self, order: Sequence[Partial]) -> dict[str, Points]:
+        names = {label(index): partial.candidate for index, partial in enumerate(order)}
+        shown = [(label(index), partial.text) for index, partial in enumerate(order)]
+        messages = judge_messages(self._conversation, shown, self._nonce, most_characters=self._limits.most_characters)
+        fault = ""
+        for _ in range(_ATTEMPTS):
+            response = await self._ask(messages)
+            try:
+                points = parse(response.text, list(names))
+            except UnreadableError as error:
+                fault = str(error)
+            else:
+                self.entries.append(self._entry(response))
+                return {names[letter]: value for letter, value in points.items()}
+            self.entries.append(self._entry(response, fault))
+            messages = [*messages, *again_messages(response.text[:_LONGEST_REPLY_SHOWN], fault, list(names))]
+        message = f"The verdict of {self._target.candidate} could not be read twice ({fault}); ranked by prior."
+        raise StrategyFailedError(DegradedReason.DEGRADED_REASON_VERDICT_UNREADABLE, message)
+
+    async def _ask(self, messages: Sequence[ChatMessage]) -> GenerateResponse:
+        generation = Generation(
+            messages=messages,
+            sampling=Sampling(temperature=0, max_output_tokens=self._limits.max_output_tokens),
+            candidate=self._target.candidate,
+            stage=Stage.STAGE_SELECT,
+        )
+        begin = time.monotonic()
+        try:
+            async with asyncio.timeout(self._deadline.remaining()):
+                return await self._models.generate(self._target, generation, self._deadline)
+        except TimeoutError:
+            error = deadline_exceeded(f"{self._target.candidate} did not judge in the time it had")
+        except ServiceError as failed:
+            error = failed
+        except asyncio.CancelledError:
+            cancelled = ServiceError(Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, "the verdict was not needed")
+            self._failed(cancelled, begin)
+            raise
+        self._failed(error, begin)
+        slow = error.code == Code.DEADLINE_EXCEEDED
+        message = f"The judge {self._target.candidate} {'was too slow' if slow else 'failed'}; ranked by prior."
+        reasons = DegradedReason
+        raise StrategyFailedError(
+            reasons.DEGRADED_REASON_SELECTOR_SLOW if slow else reasons.DEGRADED_REASON_SELECTOR_FAILED, message
+        )
+
+    def _failed(self, error: ServiceError, begin: float) -> None:
+        elapsed = time.monotonic() - begin
+        self.entries.append(failed_entry(Stage.STAGE_SELECT, self._target.candidate, error, elapsed))
+
+    def _entry(self, response: GenerateResponse, fault: str = "") -> LedgerEntry:
+        line = entry(Stage.STAGE_SELECT, self._target.candidate, response.result)
+        if fault:
+            failure = Failure(reason=ErrorReason.ERROR_REASON_VERDICT_UNREADABLE, message=f"no verdict: {fault}")
+            line.failure.CopyFrom(failure)
+        return line
+
+
+def _first(failures: BaseExceptionGroup[StrategyFailedError]) -> StrategyFailedError:
+    found = failures.exceptions[0]
+    return found if isinstance(found, StrategyFailedError) else _first(found)

@@ -1,0 +1,25 @@
+"""The strategies by the enum. A new one is a module and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lightrouter.runtime.models import Models
+from lightrouter.selector.chance import Chance
+from lightrouter.selector.consensus import Consensus
+from lightrouter.selector.llm import Judge, JudgeLimits
+from lightrouter.selector.prior import Prior
+from lightrouter.selector.strategy import Strategy
+from lightrouter.v1.policy_pb2 import SelectorStrategy
+
+
+def strategies(
+    models: Models, limits: JudgeLimits, prior_weight: float
+) -> Mapping[SelectorStrategy.ValueType, Strategy]:
+    """Returns every strategy, built from what it needs."""
+    return {
+        SelectorStrategy.SELECTOR_STRATEGY_LLM: Judge(models, limits),
+        SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS: Consensus(prior_weight),
+        SelectorStrategy.SELECTOR_STRATEGY_PRIOR: Prior(),
+        SelectorStrategy.SELECTOR_STRATEGY_RANDOM: Chance(),
+    }

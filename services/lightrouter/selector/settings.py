@@ -1,0 +1,49 @@
+"""Settings of the selector."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import SettingsConfigDict
+
+from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.v1.policy_pb2 import SelectorStrategy
+
+_PREFIX = "SELECTOR_STRATEGY_"
+
+
+def _strategy(name: str) -> str:
+    known = [key.removeprefix(_PREFIX).lower() for key, value in SelectorStrategy.items() if value]
+    if name not in known:
+        msg = f"must be one of {', '.join(known)}"
+        raise ValueError(msg)
+    return name
+
+
+class SelectorSettings(ServiceSettings):
+    """What the selector can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_SELECTOR_")
+
+    strategy: Annotated[str, AfterValidator(_strategy)] = "consensus"
+    """How partials are ranked where a request does not say: llm, consensus, prior or random."""
+    consensus_prior_weight: float = Field(default=0.05, ge=0, le=1)
+    """Share of the prior in a consensus score, 0 to 1."""
+    judge_orders: int = Field(default=2, ge=2, le=16)
+    """Orders in which the judge reads the partials; each is one call, all at once."""
+    judge_partials: int = Field(default=16, ge=2, le=256)
+    """Most partials that are judged; beyond that the best by prior are, and the others are ranked by prior."""
+    judge_characters: int = Field(default=16_000, ge=200)
+    """Most characters of the conversation, and of each partial, that the judge reads."""
+    judge_output_tokens: int = Field(default=1024, ge=16, le=131_072)
+    """Most tokens of one verdict, hidden reasoning included."""
+    judge_deadline_share: float = Field(default=0.8, gt=0, lt=1)
+    """Share of the call's time that judging may take; the rest is for falling back to the priors."""
+    judge_seconds: float = Field(default=30.0, gt=0)
+    """Most seconds that judging may take, retries included."""
+
+    @property
+    def default_strategy(self) -> SelectorStrategy.ValueType:
+        """The strategy as the protos name it."""
+        return SelectorStrategy.Value(_PREFIX + self.strategy.upper())

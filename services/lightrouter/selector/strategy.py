@@ -1,0 +1,70 @@
+"""What every way of ranking has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.v1.candidate_pb2 import Partial
+from lightrouter.v1.ledger_pb2 import DegradedReason, LedgerEntry
+from lightrouter.v1.selector_pb2 import SelectRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a strategy thinks of the partials.
+
+    Attributes:
+        scores: Score of each partial that was judged, 0 to 1, by candidate. The others are ranked by their priors.
+        rationales: One sentence on why, by candidate, where the strategy has one.
+        entries: The model calls that it took.
+    """
+
+    scores: Mapping[str, float]
+    rationales: Mapping[str, str] = field(default_factory=dict)
+    entries: Sequence[LedgerEntry] = ()
+
+
+class StrategyFailedError(Exception):
+    """A strategy cannot rank. The partials are then ranked by their priors.
+
+    Attributes:
+        reason: Why, for programs.
+        message: Why, as one sentence for people.
+        entries: The model calls that were made all the same.
+    """
+
+    def __init__(self, reason: DegradedReason.ValueType, message: str, entries: Sequence[LedgerEntry] = ()) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.entries = entries
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be ranked.
+
+    Attributes:
+        request: The request.
+        visible: Those of its partials that have visible text, in their order; nothing else can be judged.
+        agreement: How far each visible partial agrees with each other, 0 to 1, as a symmetric matrix in that order.
+    """
+
+    request: SelectRequest
+    visible: Sequence[Partial]
+    agreement: Sequence[Sequence[float]]
+
+
+class Strategy(Protocol):
+    """A way of ranking."""
+
+    async def judge(self, task: Task, deadline: Deadline) -> Verdict:
+        """Returns what it thinks of the visible partials.
+
+        Raises:
+            StrategyFailedError: It cannot say, or not in time.
+        """
+        ...

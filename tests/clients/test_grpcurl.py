@@ -1,0 +1,68 @@
+"""grpcurl, which knows the protos from the server's reflection alone, calls the suite."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from google.protobuf import json_format
+from tests.clients import toolchain
+from tests.clients.report import AnswerReport, Refusal
+
+from lightrouter.v1.router_pb2 import CompleteResponse
+
+MODULE = Path(__file__).parent / "grpcurl"
+OUT = toolchain.BUILD / "grpcurl"
+SERVICE = "lightrouter.v1.RouterService"
+# grpcurl exits with this much more than the status code of the call.
+EXIT_BASE = 64
+INVALID_ARGUMENT = 3
+
+
+@pytest.fixture(scope="module")
+def grpcurl() -> Path:
+    """Builds the grpcurl that the module pins and returns its program."""
+    toolchain.require("go", (1, 26), "version")
+    toolchain.run(["go", "install", "tool"], cwd=MODULE, environment={"GOBIN": str(OUT)})
+    return OUT / "grpcurl"
+
+
+def request(**policy: int) -> str:
+    """Returns a request of Complete with this policy as JSON."""
+    messages = [{"role": "ROLE_USER", "content": "Which river flows through Heidelberg?"}]
+    return json.dumps({"prompt": {"messages": messages, "policy": policy}})
+
+
+@pytest.mark.timeout(300)
+def test_lists_the_methods_of_the_router(grpcurl: Path, address: str) -> None:
+    methods = toolchain.run([grpcurl, "-plaintext", address, "list", SERVICE]).split()
+    assert methods == [f"{SERVICE}.{method}" for method in ("Complete", "ListCandidates", "StreamComplete")]
+
+
+@pytest.mark.timeout(300)
+def test_calls_complete(grpcurl: Path, address: str) -> None:
+    printed = toolchain.run([grpcurl, "-plaintext", "-d", request(), address, f"{SERVICE}/Complete"])
+    answer = json_format.Parse(printed, CompleteResponse()).answer
+    AnswerReport(
+        text=answer.text,
+        cost_nanousd=answer.ledger.cost_nanousd,
+        entries_cost_nanousd=sum(entry.cost_nanousd for entry in answer.ledger.entries),
+        elapsed_s=answer.ledger.elapsed.ToNanoseconds() / 1e9,
+        candidates=list(answer.candidates),
+        chunks=0,
+    ).check()
+
+
+@pytest.mark.timeout(300)
+def test_shows_the_details_of_an_error(grpcurl: Path, address: str) -> None:
+    arguments = ("-plaintext", "-format-error", "-d", request(boot_tokens=0), address, f"{SERVICE}/Complete")
+    done = toolchain.execute([grpcurl, *arguments])
+    assert done.returncode == EXIT_BASE + INVALID_ARGUMENT
+    details = {detail["@type"].rpartition(".")[2]: detail for detail in json.loads(done.stderr)["details"]}
+    Refusal(
+        code="InvalidArgument",
+        reason=details["ErrorInfo"]["reason"],
+        domain=details["ErrorInfo"]["domain"],
+        fields=[violation["field"] for violation in details["BadRequest"]["field_violations"]],
+    ).check()

@@ -1,0 +1,114 @@
+"""The suite as a user starts it, `lightrouter up`, with eight candidates on the benchmark's upstream."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+from tests.load.processes import BenchError, Group, service, wait_for
+
+from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage, Sampling
+from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, Policy, SelectorStrategy
+from lightrouter.v1.router_pb2 import CompleteRequest, Prompt
+
+CANDIDATES: Final = 8
+COMPLETIONS: Final = 2
+MODEL_CALLS: Final = CANDIDATES + COMPLETIONS
+QUESTION: Final = "Why is the sky blue, and why is it red in the evening? Answer in a few sentences."
+_START_SECONDS: Final = 60.0
+_SERVICES: Final = ("router", "selector", "aggregator", "adapter")
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A running suite.
+
+    Attributes:
+        address: The router's gRPC target.
+        group: Its processes, each named like its service; an adapter has its candidate's name behind it.
+    """
+
+    address: str
+    group: Group
+
+
+@contextmanager
+def running(upstream_port: int, sink_port: int, work: Path) -> Iterator[Suite]:
+    """Yields the suite, traces on and exported to the sink; its files are put into `work`."""
+    pool = work / "pool.yaml"
+    # JSON is YAML.
+    pool.write_text(json.dumps({"candidates": [_candidate(i, upstream_port) for i in range(1, CANDIDATES + 1)]}))
+    environment = {f"LIGHTROUTER_{name.upper()}_OTLP_ENDPOINT": f"http://127.0.0.1:{sink_port}" for name in _SERVICES}
+    command = [sys.executable, "-m", "lightrouter.cli", "up", "--pool", str(pool), "--listen", "127.0.0.1:0"]
+    log = work / "suite.log"
+    with service(command, environment, log) as supervisor:
+        processes = wait_for("the suite", lambda: _family(supervisor), supervisor, _START_SECONDS, log)
+        router = processes["router"]
+        port = wait_for("the router", lambda: _listening(router), supervisor, _START_SECONDS, log)
+        yield Suite(f"127.0.0.1:{port}", Group(processes))
+
+
+def request(selector: SelectorStrategy.ValueType) -> CompleteRequest:
+    """Returns a request whose route makes every model call there is: no early exit, no judge, no merging model."""
+    policy = Policy(
+        boot_tokens=200,
+        k=COMPLETIONS,
+        selector=selector,
+        aggregator=AGGREGATOR_STRATEGY_BEST,
+        margin=1.0,
+        agreement=1.0,
+        quorum=1.0,
+    )
+    messages = [ChatMessage(role=ROLE_USER, content=QUESTION)]
+    return CompleteRequest(prompt=Prompt(messages=messages, sampling=Sampling(max_output_tokens=400), policy=policy))
+
+
+def _candidate(number: int, upstream_port: int) -> dict[str, object]:
+    return {
+        "name": f"bench-{number}",
+        "base_url": f"http://127.0.0.1:{upstream_port}/v1",
+        "model": f"bench-{number}",
+        "continuation": "trailing",
+        "prices": {"input": "0.15", "output": "0.60"},
+        "prior": 0.5,
+        # As many as there may be routes at once, each with a boot and a completion.
+        "limits": {"concurrency": 256},
+    }
+
+
+def _family(supervisor: psutil.Process) -> dict[str, psutil.Process] | None:
+    found = {"supervisor": supervisor}
+    for process in supervisor.children(recursive=True):
+        try:
+            if (name := _service_name(process.cmdline())) is not None:
+                found[name] = process
+        except psutil.NoSuchProcess:
+            return None
+    # The supervisor, router, selector, aggregator and the adapters.
+    return found if len(found) == CANDIDATES + 4 else None
+
+
+def _service_name(command: list[str]) -> str | None:
+    modules = [word.removeprefix("lightrouter.") for word in command if word.startswith("lightrouter.")]
+    module = next((module for module in modules if module in _SERVICES), None)
+    if module != "adapter":
+        return module
+    for word, following in zip(command, [*command[1:], ""], strict=True):
+        if word == "--candidate":
+            return f"adapter {following}"
+        if word.startswith("--candidate="):
+            return f"adapter {word.partition('=')[2]}"
+    raise BenchError("an adapter runs without --candidate: the command line has changed")
+
+
+def _listening(process: psutil.Process) -> int | None:
+    for connection in process.net_connections(kind="inet"):
+        if connection.status == psutil.CONN_LISTEN:
+            return int(connection.laddr.port)
+    return None

@@ -1,0 +1,329 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.pool import file
+from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.schema import CandidateEntry, Pool
+from lightrouter.v1.candidate_pb2 import Candidate, CandidateState, Continuation, Prices
+
+PATH = Path("pool.yaml")
+MINIMAL = b"candidates:\n  - {name: fast, base_url: http://localhost:1/v1, model: m}\n"
+
+
+def faults(text: str | bytes) -> list[str]:
+    data = text.encode() if isinstance(text, str) else text
+    with pytest.raises(PoolFileError) as caught:
+        file.parse(data, PATH)
+    return str(caught.value).splitlines()
+
+
+def entry(text: str) -> CandidateEntry:
+    head = "candidates:\n  - name: fast\n    base_url: http://localhost:1/v1\n    model: m\n"
+    body = "".join(f"    {line}\n" for line in text.splitlines())
+    return file.parse((head + body).encode(), PATH).entries["fast"]
+
+
+def entry_faults(text: str) -> list[str]:
+    with pytest.raises(PoolFileError) as caught:
+        entry(text)
+    return str(caught.value).splitlines()
+
+
+def test_a_minimal_pool_has_the_documented_defaults() -> None:
+    pool = file.parse(MINIMAL, PATH)
+    assert (pool.judge, pool.synthesizer) == (None, None)
+    assert pool.entries["fast"].to_proto("unix:/run/fast.sock") == Candidate(
+        name="fast",
+        provider="openai",
+        model="m",
+        address="unix:/run/fast.sock",
+        prices=Prices(),
+        continuation=Continuation.CONTINUATION_TRAILING,
+        prior=0.5,
+        state=CandidateState.CANDIDATE_STATE_ADMITTED,
+    )
+
+
+def test_every_key_reaches_its_field(tmp_path: Path) -> None:
+    path = tmp_path / "pool.yaml"
+    path.write_text(
+        """
+candidates:
+  - name: fast
+    provider: openai
+    base_url: https://api.example.com/v1/
+    model: some/model
+    api_key_file: secret/key
+    continuation: raw
+    chat_template: chatml
+    system_prompt: Be brief.
+    sampling: {temperature: 0.7, top_p: 0.9, stop: ["\\n\\n"], seed: 7, max_output_tokens: 300}
+    prices: {input: "0.15", cached_input: 0.075, output: 2}
+    context_window: 8192
+    max_boot_tokens: 500
+    prior: 0.75
+    state: probation
+    limits: {concurrency: 4, connect_timeout_s: 1, request_timeout_s: 9.5, max_response_bytes: 4096, retries: 0}
+    circuit: {failures: 2, cooldown_s: 0.5}
+    address: dns:///fast:50051
+    extra_body: {cache_prompt: true, ratio: 1.5, nested: [{a: 1}]}
+  - {name: slow, base_url: "http://h", model: m, api_key_env: KEY}
+judge: slow
+synthesizer: fast
+"""
+    )
+    pool = file.load(path)
+    fast = pool.entries["fast"]
+    assert list(pool.entries) == ["fast", "slow"]
+    assert (pool.judge, pool.synthesizer) == ("slow", "fast")
+    assert fast.base_url == "https://api.example.com/v1"
+    assert fast.api_key_file == tmp_path / "secret/key"
+    assert pool.entries["slow"].api_key_env == "KEY"
+    assert fast.extra_body == {"cache_prompt": True, "ratio": 1.5, "nested": [{"a": 1}]}
+    assert (fast.limits.concurrency, fast.limits.request_timeout_s, fast.limits.retries) == (4, 9.5, 0)
+    assert (fast.circuit.failures, fast.circuit.cooldown_s) == (2, 0.5)
+    assert fast.target("unix:/run/{name}.sock") == "dns:///fast:50051"
+    assert pool.entries["slow"].target("unix:/run/{name}.sock") == "unix:/run/slow.sock"
+    proto = fast.to_proto("x")
+    assert proto.prices.input_nanousd_per_million == 150_000_000
+    assert proto.prices.cached_input_nanousd_per_million == 75_000_000
+    assert proto.prices.output_nanousd_per_million == 2_000_000_000
+    assert proto.continuation == Continuation.CONTINUATION_RAW
+    assert proto.state == CandidateState.CANDIDATE_STATE_PROBATION
+    sampling = fast.sampling.to_proto()
+    assert (sampling.temperature, sampling.top_p, sampling.seed) == (0.7, 0.9, 7)
+    assert (list(sampling.stop), sampling.max_output_tokens) == (["\n\n"], 300)
+
+
+def test_sampling_that_is_left_out_is_not_set() -> None:
+    sampling = entry("sampling: {temperature: 0}").sampling.to_proto()
+    assert sampling.HasField("temperature")
+    assert not sampling.HasField("seed")
+
+
+@pytest.mark.parametrize(
+    ("text", "nanousd"),
+    [
+        ('"0.15"', 150_000_000),
+        ("0.15", 150_000_000),
+        (".15", 150_000_000),
+        ("0.000000001", 1),
+        ("999999.999999999", 999_999_999_999_999),
+        ("3", 3_000_000_000),
+        ("0", 0),
+    ],
+)
+def test_prices_are_exact(text: str, nanousd: int) -> None:
+    assert entry(f"prices: {{output: {text}}}").prices.output == nanousd
+
+
+@pytest.mark.parametrize(
+    "text", ["-1", '"-0.1"', "0.0000000001", "1000000", ".nan", ".inf", "true", "free", "1.0e+99999999", "[1]", "''"]
+)
+def test_prices_that_are_no_money_are_refused(text: str) -> None:
+    [fault] = entry_faults(f"prices:\n  output: {text}")
+    assert fault.startswith("pool.yaml:6: candidates[0].prices.output: must be US dollars per million tokens")
+
+
+@given(st.decimals(min_value=0, max_value=999_999, places=9))
+def test_any_price_survives_as_text_and_as_number(price: object) -> None:
+    text = f"{price:f}"
+    assert entry(f"prices: {{input: {text}, output: '{text}'}}").prices.input == int(text.replace(".", ""))
+    assert entry(f"prices: {{input: '{text}'}}").prices.input == int(text.replace(".", ""))
+
+
+def test_cached_input_costs_as_much_as_input_where_it_is_left_out() -> None:
+    assert entry("prices: {input: 2}").to_proto("x").prices.cached_input_nanousd_per_million == 2_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("temperatur: 1", "temperatur: is not a known key"),
+        ("api_key: sk-1", "api_key: is not a known key; did you mean api_key_env?"),
+        ("sampling: {temperatur: 1}", "sampling.temperatur: is not a known key; did you mean temperature?"),
+        ("limits: {retry: 1}", "limits.retry: is not a known key; did you mean retries?"),
+        ("limits: 3", "limits: must be a mapping of keys to values"),
+        ("sampling: {stop: x}", "sampling.stop: must be a list"),
+        ("sampling: {seed: 1.5}", "sampling.seed: must be a valid integer"),
+        ("sampling: {top_p: 0}", "sampling.top_p: must be greater than 0"),
+        ("prior: 1.5", "prior: must be less than or equal to 1"),
+        ("prior: .nan", "prior: must be a finite number"),
+        ("state: gone", "state: must be 'admitted', 'probation' or 'evicted'"),
+        ("provider: magic", "provider: is not a known provider; the known ones are: openai"),
+        ("api_key_env: sk-abc", "api_key_env: must be the name of an environment variable like"),
+        ("extra_body: {model: x}", "extra_body: must not set model, which the adapter sets itself"),
+        ("extra_body: {x: .inf}", "extra_body: holds a number that JSON does not have"),
+        ("address: a b", "address: must be a gRPC target like"),
+        ("prior: 1\nprior: 1", "prior: stands here twice"),
+        ('system_prompt: "\\uD800"', "system_prompt: must be a valid string"),
+    ],
+)
+def test_a_fault_names_file_line_and_field(text: str, fault: str) -> None:
+    line = 4 + len(text.splitlines())
+    [found] = entry_faults(text)
+    assert found.startswith(f"pool.yaml:{line}: candidates[0].{fault}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:1/v1", "ftp://h/v1", "http://", "http://h:99999", "http://h/v1?key=1", "http://[::1", "http://h h"],
+)
+def test_a_base_url_that_is_none_is_refused(url: str) -> None:
+    [fault] = faults(f"candidates:\n- name: a\n  model: m\n  base_url: '{url}'")
+    assert fault.startswith("pool.yaml:4: candidates[0].base_url: must ")
+
+
+def test_no_fault_shows_a_secret() -> None:
+    text = """
+candidates:
+  - name: a
+    model: m
+    base_url: https://user:hunter2@h/v1
+    api_key: hunter2
+    api_key_env: "hunter2!"
+"""
+    found = faults(text)
+    assert len(found) == 3
+    assert "hunter2" not in "".join(found)
+
+
+def test_every_fault_is_reported_at_once_by_line() -> None:
+    found = faults("candidates:\n- name: Bad\n  model: ''\njudgee: x\n")
+    assert [fault.split(": ")[:2] for fault in found] == [
+        ["pool.yaml:2", "candidates[0].name"],
+        ["pool.yaml:2", "candidates[0].base_url"],
+        ["pool.yaml:3", "candidates[0].model"],
+        ["pool.yaml:4", "judgee"],
+    ]
+
+
+def test_names_must_be_unique_and_known() -> None:
+    assert faults(MINIMAL + b"  - {name: fast, base_url: http://h, model: m}\njudge: fsat\n") == [
+        "pool.yaml:3: candidates[1].name: is taken: another candidate is named fast already",
+        "pool.yaml:4: judge: must be the name of a candidate of this file; did you mean fast?",
+    ]
+
+
+def test_two_keys_for_one_candidate_are_refused() -> None:
+    assert entry_faults("api_key_env: A\napi_key_file: b") == [
+        "pool.yaml:2: candidates[0]: has both api_key_env and api_key_file; keep one"
+    ]
+
+
+def test_known_providers_are_the_callers() -> None:
+    data = MINIMAL.replace(b"model: m", b"model: m, provider: other")
+    assert file.parse(data, PATH, providers={"other"}).entries["fast"].provider == "other"
+
+
+def test_anchors_and_merges_work() -> None:
+    pool = file.parse(
+        b"""
+candidates:
+  - &base {name: a, base_url: http://h, model: m, prices: &p {input: 1}}
+  - {<<: *base, name: b}
+  - {<<: [*base], name: c, prices: {<<: *p, output: 2}}
+""",
+        PATH,
+    )
+    assert [e.base_url for e in pool.entries.values()] == ["http://h"] * 3
+    assert (pool.entries["c"].prices.input, pool.entries["c"].prices.output) == (10**9, 2 * 10**9)
+
+
+def bomb(pair: str) -> bytes:
+    lines = ["a0: &a0 {}", *(f"a{i}: &a{i} {pair.format(','.join([f'*a{i - 1}'] * 10))}" for i in range(1, 30))]
+    return "\n".join(lines).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"", "pool.yaml:1: the file must be a mapping with the key `candidates`"),
+        (b"candidates: []", "pool.yaml:1: candidates: must hold 1 to 256 candidates"),
+        (b"\n\xff", "pool.yaml:2: the file is not UTF-8"),
+        (b"\n\x00", "pool.yaml:2: a character that YAML does not allow"),
+        (b"a: 1\n---\nb: 1", "pool.yaml:2: not valid YAML: but found another document"),
+        (b"a:\n  - [", "pool.yaml:2: not valid YAML: expected the node content, but found '<stream end>'"),
+        (b"1: 2", "pool.yaml:1: a key here is not text; put it in quotes"),
+        (b"a: !!python/name:os.system x", "pool.yaml:1: a: the tag"),
+        (b"a: !!binary x", "pool.yaml:1: a: the tag"),
+        (b"a: " + b"9" * 5000, "pool.yaml:1: a: is no valid int"),
+        (b"a: !!int x", "pool.yaml:1: a: is no valid int"),
+        (b"<<: 3", "pool.yaml:1: only mappings can be merged with <<"),
+        (b"a: &a [*a]", "pool.yaml:1: a[0][0]"),
+        (b"a: &a {<<: *a}", "pool.yaml:1: a: merges itself"),
+        (b"[" * 100_000, "pool.yaml:1: the file is nested too deeply"),
+        (bomb("[{}]"), "pool.yaml:1: a5"),
+        (bomb("{{<<: [{}]}}"), "pool.yaml:1: a5: more than 100,000 values"),
+        (b"#" * (2**20 + 1), "pool.yaml: is larger than 1,048,576 bytes"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, bytes) else "",
+)
+def test_a_document_that_is_none_is_refused(data: bytes, fault: str) -> None:
+    [found] = faults(data)
+    assert found.startswith(fault)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("missing.yaml", "No such file"), (".", "Is a directory")])
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(PoolFileError, match=reason):
+        file.load(tmp_path / name)
+
+
+def loads_or_names_its_fault(data: bytes) -> None:
+    found: PoolFileError | None = None
+    pool = Pool({})
+    try:
+        pool = file.parse(data, PATH)
+    except PoolFileError as error:
+        found = error
+    assert bool(pool.entries) is not bool(found)
+    for candidate in pool.entries.values():
+        candidate.to_proto("x").SerializeToString()
+        candidate.sampling.to_proto().SerializeToString()
+    for line in str(found).splitlines() if found else ():
+        assert line.startswith("pool.yaml")
+        assert len(line.encode()) < 2_000
+
+
+@given(st.binary())
+def test_any_bytes_load_or_name_their_fault(data: bytes) -> None:
+    loads_or_names_its_fault(data)
+
+
+@given(st.text())
+def test_any_text_loads_or_names_its_fault(text: str) -> None:
+    loads_or_names_its_fault(text.encode("utf-8", "surrogatepass"))
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates()
+
+
+JSON = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=9), inner), max_leaves=9)
+SECTION = st.dictionaries(st.sampled_from(["input", "output", "stop", "seed", "retries", "failures", "x"]), JSON)
+REQUIRED = {"name": st.just("a"), "base_url": st.just("http://h"), "model": st.just("m")}
+OPTIONAL = dict.fromkeys(CandidateEntry.model_fields.keys() - REQUIRED.keys(), JSON | SECTION)
+CANDIDATE = st.fixed_dictionaries(REQUIRED, optional=OPTIONAL)
+DOCUMENT = st.fixed_dictionaries(
+    {}, optional={"candidates": st.lists(CANDIDATE | JSON, max_size=3), "judge": SCALARS, "synthesizer": SCALARS}
+)
+
+
+@given(DOCUMENT | JSON)
+def test_any_document_loads_or_names_its_fault(document: object) -> None:
+    loads_or_names_its_fault(yaml.safe_dump(document, allow_unicode=True).encode("utf-8", "surrogatepass"))
+
+
+YAML_PIECES = st.sampled_from(
+    ["&a ", "*a", "<<: ", "- ", "  ", "\n", "{", "}", "[", "]", ": ", ", ", "? ", "!!", "int ", "float ", "'", '"',
+     "| ", "candidates", "prices", "name", "0x", "1", ".", "e", "_", ":30", "~", "true", "2024-02-30", "---", "%", "\\"]
+)  # fmt: skip
+
+
+@given(st.lists(YAML_PIECES).map("".join))
+def test_any_tangle_of_yaml_loads_or_names_its_fault(text: str) -> None:
+    loads_or_names_its_fault(text.encode())
