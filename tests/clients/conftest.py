@@ -1,14 +1,21 @@
-"""The suite that the clients call, and the image that they are generated from."""
+"""The suite that the clients call, and the image of the protos that they are generated from."""
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.clients import toolchain
+from tests.clients.report import SYNTHESIZER
+
+CANDIDATES = (SYNTHESIZER, "bob")
+STOP_SECONDS = 20
 
 
 @pytest.fixture(scope="session")
@@ -21,12 +28,45 @@ def image() -> Path:
 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Starts the suite; returns the router's HOST:PORT."""
+    """Starts the whole suite, as a user does, over an upstream that answers at once; yields the router's HOST:PORT."""
     folder = tmp_path_factory.mktemp("suite")
-    ready = folder / "ready"
-    server = subprocess.Popen([sys.executable, "/tmp/stopgap.py", str(ready)], env={"PYTHONPATH": "services"})
-    while not ready.exists():
-        assert server.poll() is None
-    yield ready.read_text().strip()
-    server.terminate()
-    server.wait(10)
+    pool = folder / "pool.yaml"
+    up = ("lightrouter.cli", "up", "--pool", str(pool), "--listen", "127.0.0.1:0")
+    with module("tests.load.upstream", log=folder / "upstream.log") as port:
+        # JSON is YAML.
+        pool.write_text(
+            json.dumps({"candidates": [candidate(name, port) for name in CANDIDATES], "synthesizer": SYNTHESIZER})
+        )
+        with module(*up, log=folder / "suite.log") as ready:
+            yield ready.removeprefix("ready: ")
+
+
+def candidate(name: str, port: str) -> dict[str, object]:
+    """Returns a candidate's entry in the pool file."""
+    return {
+        "name": name,
+        "base_url": f"http://127.0.0.1:{port}/v1",
+        "model": name,
+        "prices": {"input": "0.15", "output": "0.60"},
+    }
+
+
+@contextmanager
+def module(*arguments: str, log: Path) -> Iterator[str]:
+    """Runs `python -m`, yields the first line that it prints, with which it says that it is ready, and ends it."""
+    environment = {**os.environ, "PYTHONPATH": str(toolchain.ROOT / "services")}
+    command = (sys.executable, "-m", *arguments)
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
+            command, cwd=toolchain.ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline().strip()
+            assert line, log.read_text()
+            yield line
+        finally:
+            process.terminate()
+            process.wait(STOP_SECONDS)

@@ -44,14 +44,14 @@ def running(upstream_port: int, sink_port: int, work: Path) -> Iterator[Suite]:
     pool = work / "pool.yaml"
     # JSON is YAML.
     pool.write_text(json.dumps({"candidates": [_candidate(i, upstream_port) for i in range(1, CANDIDATES + 1)]}))
-    environment = {f"LIGHTROUTER_{name.upper()}_OTLP_ENDPOINT": f"http://127.0.0.1:{sink_port}" for name in _SERVICES}
+    ready = work / "address"
+    ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "lightrouter.cli", "up", "--pool", str(pool), "--listen", "127.0.0.1:0"]
+    command += ["--otlp", f"http://127.0.0.1:{sink_port}", "--ready-file", str(ready)]
     log = work / "suite.log"
-    with service(command, environment, log) as supervisor:
-        processes = wait_for("the suite", lambda: _family(supervisor), supervisor, _START_SECONDS, log)
-        router = processes["router"]
-        port = wait_for("the router", lambda: _listening(router), supervisor, _START_SECONDS, log)
-        yield Suite(f"127.0.0.1:{port}", Group(processes))
+    with service(command, {}, log) as supervisor:
+        wait_for("the suite", lambda: ready.exists() or None, supervisor, _START_SECONDS, log)
+        yield Suite(ready.read_text().strip(), Group(_family(supervisor)))
 
 
 def request(selector: SelectorStrategy.ValueType) -> CompleteRequest:
@@ -82,16 +82,14 @@ def _candidate(number: int, upstream_port: int) -> dict[str, object]:
     }
 
 
-def _family(supervisor: psutil.Process) -> dict[str, psutil.Process] | None:
+def _family(supervisor: psutil.Process) -> dict[str, psutil.Process]:
     found = {"supervisor": supervisor}
     for process in supervisor.children(recursive=True):
-        try:
-            if (name := _service_name(process.cmdline())) is not None:
-                found[name] = process
-        except psutil.NoSuchProcess:
-            return None
-    # The supervisor, router, selector, aggregator and the adapters.
-    return found if len(found) == CANDIDATES + 4 else None
+        if (name := _service_name(process.cmdline())) is not None:
+            found[name] = process
+    if len(found) != CANDIDATES + len(_SERVICES):
+        raise BenchError(f"the suite's processes are not those expected: {', '.join(found)}")
+    return found
 
 
 def _service_name(command: list[str]) -> str | None:
@@ -105,10 +103,3 @@ def _service_name(command: list[str]) -> str | None:
         if word.startswith("--candidate="):
             return f"adapter {word.partition('=')[2]}"
     raise BenchError("an adapter runs without --candidate: the command line has changed")
-
-
-def _listening(process: psutil.Process) -> int | None:
-    for connection in process.net_connections(kind="inet"):
-        if connection.status == psutil.CONN_LISTEN:
-            return int(connection.laddr.port)
-    return None

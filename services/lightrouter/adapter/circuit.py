@@ -33,7 +33,7 @@ Later = Callable[[float, Callable[[], None]], Timer]
 
 
 class Circuit:
-    """Counts failures in a row. Opens at `failures`, lets one call try after `cooldown` seconds, closes on its success."""
+    """Opens after so many failures in a row, lets one call try after the cooldown, and closes on its success."""
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ NOTHING: Final = Resume()
 
 
 def encode(candidate: str, model: str, resume: Resume) -> bytes:
-    """Returns the continuation of `candidate`'s `model`; without the reasoning where that is larger than the contract."""
+    """Returns the continuation of `candidate`'s `model`; without reasoning too large for the contract."""
     members: dict[str, object] = {"c": candidate, "m": model, "t": resume.tokens}
     if resume.head:
         members |= {"h": resume.head, "i": resume.inside}

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Final
 
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
+
+MALFORMED: Final = ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED
+"""The reason of what `malformed` makes."""
 
 _MAX_DETAIL = 200
 # Shorter runs of the prompt are words that any sentence may hold.
@@ -19,7 +23,7 @@ class UpstreamError(ServiceError):
 
     Attributes:
         retryable: Whether another attempt may help.
-        counts: Whether it counts against the candidate's circuit.
+        works: What it says about the provider: True that it works, False that it does not, None nothing.
         stale: Whether it says no more than that a kept connection had been closed meanwhile.
     """
 
@@ -30,13 +34,13 @@ class UpstreamError(ServiceError):
         message: str,
         *,
         retryable: bool = False,
-        counts: bool = True,
+        works: bool | None = False,
         stale: bool = False,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(code, reason, message, retry_after=retry_after)
         self.retryable = retryable
-        self.counts = counts
+        self.works = works
         self.stale = stale
 
 
@@ -67,13 +71,14 @@ def unauthenticated(what: str) -> UpstreamError:
     return UpstreamError(Code.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, what)
 
 
-def rejected(status: int, detail: str) -> UpstreamError:
-    """The provider refused the request itself with an HTTP status from 300 to 499."""
+def rejected(status: int | None, detail: str) -> UpstreamError:
+    """The provider refused the request itself with an HTTP status from 300 to 499, or would have (status None)."""
+    said = "" if status is None else f" (HTTP {status})"
     return UpstreamError(
         Code.FAILED_PRECONDITION,
         ErrorReason.ERROR_REASON_UPSTREAM_REJECTED,
-        _sentence(f"the provider refused the request (HTTP {status})", detail),
-        counts=False,
+        _sentence(f"the provider refused the request{said}", detail),
+        works=True,
     )
 
 
@@ -91,9 +96,7 @@ def failed(status: int | None, detail: str, retry_after: float | None = None) ->
 
 def malformed(what: str) -> UpstreamError:
     """The provider sent something that its API does not allow; `what` completes "the provider sent ..."."""
-    return UpstreamError(
-        Code.UNAVAILABLE, ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED, f"the provider sent {what}"
-    )
+    return UpstreamError(Code.UNAVAILABLE, MALFORMED, f"the provider sent {what}")
 
 
 def too_large(limit: int) -> UpstreamError:
@@ -105,14 +108,14 @@ def too_large(limit: int) -> UpstreamError:
     )
 
 
-def timed_out(seconds: float, *, silent: bool, counts: bool) -> UpstreamError:
-    """The time of the call, `seconds`, was over; `silent` where nothing at all had come."""
+def timed_out(seconds: float, *, silent: bool, patient: bool) -> UpstreamError:
+    """The time of the call, `seconds`, was over; `silent`: nothing had come; `patient`: it was time enough."""
     what = "sent nothing" if silent else "did not finish"
     return UpstreamError(
         Code.DEADLINE_EXCEEDED,
         ErrorReason.ERROR_REASON_UPSTREAM_TIMEOUT,
         f"the provider {what} within the {seconds:.3g} s that the call had",
-        counts=counts,
+        works=False if silent and patient else None,
     )
 
 
@@ -122,7 +125,7 @@ def empty_output() -> UpstreamError:
         Code.UNAVAILABLE,
         ErrorReason.ERROR_REASON_EMPTY_OUTPUT,
         "the model ended without any text and without any reasoning",
-        counts=False,
+        works=True,
     )
 
 

@@ -1,12 +1,12 @@
 """The HTTP transport: requests out, bytes in. Everything that knows httpx or aiohttp is here.
 
-It is httpx's transport interface over aiohttp without httpx's client: the client's merging of URLs, headers, cookies and
-redirects costs more than the request itself, and an adapter needs none of it.
+It is httpx's transport interface over aiohttp without httpx's client: the client's merging of URLs, headers, cookies
+and redirects costs more than the request itself, and an adapter needs none of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -43,7 +43,7 @@ class Reply:
         value: str = self._headers.get(name, "")
         return value
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yields the body as it comes.
 
         Raises:
@@ -136,8 +136,8 @@ class Endpoint:
             return faults.unavailable("cannot be trusted: TLS failed")
         if isinstance(cause, aiohttp.ClientConnectorError) or not isinstance(cause, _HUNG_UP):
             return faults.unavailable("cannot be reached")
-        # The usual cause is a kept connection that the provider had closed meanwhile; llama.cpp's server, for one, closes
-        # each connection after a stream and announces the opposite. From now on, none is kept after a stream.
+        # The usual cause is a kept connection that the provider had closed meanwhile; llama.cpp's server, for one,
+        # closes each connection after a stream and announces the opposite. From now on, none is kept after a stream.
         self._closes_streams = self._answered
         return faults.unavailable("closed the connection without a reply", stale=self._answered)
 

@@ -16,19 +16,21 @@ def settled(text: str, stops: Sequence[str] = ()) -> int:
     belongs to the next token anyway; U+FFFD, which stands for a character whose bytes had not all been written; and the
     half of a stop text, which would be met at the joint by nobody. The model writes them again when it goes on.
     """
-    size = len(text)
-    while True:
-        kept = text[:size].rstrip()
-        while kept.endswith(_REPLACEMENT):
-            kept = kept.rstrip(_REPLACEMENT).rstrip()
-        kept_size = len(kept) - max((_half(kept, stop) for stop in stops), default=0)
-        # A stop text may hold white space: its half is looked for in what was there before, too.
-        if stops and kept_size == len(kept) < size:
-            whole = text[:size]
-            kept_size = min(kept_size, len(whole) - max(_half(whole, stop) for stop in stops))
-        if kept_size == size:
-            return size
-        size = kept_size
+    size = _without_blanks(text, len(text) - _longest_half(text, stops))
+    if stops and size < len(text):
+        # White space may have hidden the half of a stop text from the first look.
+        size = _without_blanks(text, size - _longest_half(text[:size], stops))
+    return size
+
+
+def _without_blanks(text: str, size: int) -> int:
+    while size and (text[size - 1] == _REPLACEMENT or text[size - 1].isspace()):
+        size -= 1
+    return size
+
+
+def _longest_half(text: str, stops: Sequence[str]) -> int:
+    return max((_half(text, stop) for stop in stops), default=0)
 
 
 def _half(text: str, stop: str) -> int:

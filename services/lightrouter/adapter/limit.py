@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 _RETRY_AFTER = 1.0
 
 
-def overloaded(message: str) -> ServiceError:
+def _overloaded(message: str) -> ServiceError:
     """Returns the error for a call that found no place."""
-    return ServiceError(
-        Code.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED, message, retry_after=_RETRY_AFTER
-    )
+    return ServiceError(Code.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED, message, retry_after=_RETRY_AFTER)
 
 
 class Limit:
@@ -26,21 +25,24 @@ class Limit:
         self._queue = queue
         self.waiting = 0
 
-    async def acquire(self) -> None:
-        """Takes a place, waiting for one if need be; give it back with `release`.
+    async def acquire(self, deadline: Deadline) -> None:
+        """Takes a place, waiting for one until `deadline` if need be; give it back with `release`.
 
         Raises:
-            ServiceError: Too many calls wait already.
+            ServiceError: Too many calls wait already, or the time was over first (OVERLOADED).
         """
         if not self._places.locked():
             await self._places.acquire()
             return
         if self.waiting >= self._queue:
             message = f"the candidate has {self._concurrency} calls running and {self.waiting} waiting; try again later"
-            raise overloaded(message)
+            raise _overloaded(message)
         self.waiting += 1
         try:
-            await self._places.acquire()
+            async with asyncio.timeout(deadline.remaining()):
+                await self._places.acquire()
+        except TimeoutError:
+            raise _overloaded("the time was over before it was this call's turn") from None
         finally:
             self.waiting -= 1
 

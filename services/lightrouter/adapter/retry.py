@@ -27,7 +27,7 @@ class RetryPolicy:
 
 
 class Attempts:
-    """The attempts of one call: full jitter between them, at least what the provider asks for, never past the deadline."""
+    """The attempts of one call: full jitter between them, what the provider asks for, never past the deadline."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Attempts:
 
 
 def retry_after_seconds(header: str | None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
-    """Returns the seconds that a Retry-After header asks for, given as a number or as an HTTP date; None without one."""
+    """Returns the seconds that a Retry-After header asks for, a number or an HTTP date; None without one."""
     if not header:
         return None
     try:

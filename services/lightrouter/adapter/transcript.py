@@ -36,6 +36,16 @@ class Transcript:
         """Hidden reasoning that came in a field of its own."""
         return "".join(self._field_reasoning)
 
+    @property
+    def head(self) -> str:
+        """All that was written before the visible text, hidden reasoning in its tags."""
+        return self._splitter.head
+
+    @property
+    def inside(self) -> bool:
+        """Whether `head` ends within hidden reasoning."""
+        return self._splitter.inside
+
     def feed(self, piece: Piece) -> Piece:
         """Returns what can be given out after `piece` has come; either part may be empty.
 

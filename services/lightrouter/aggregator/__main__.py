@@ -28,6 +28,7 @@ def build_server(settings: AggregatorSettings, channels: Channels) -> Server:
         most_characters=settings.draft_characters,
         first_piece_share=settings.first_piece_share,
         first_piece_seconds=settings.first_piece_seconds,
+        stall_seconds=settings.stall_seconds,
     )
     built = strategies(ModelClient(channels), limits)
     server = Server(settings)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from itertools import combinations
+from contextlib import aclosing
 
 from lightrouter.aggregator.best import Best
 from lightrouter.aggregator.strategy import Strategy, Task
-from lightrouter.answers.agreement import similarity
+from lightrouter.answers.agreement import pairwise
 from lightrouter.answers.contradictions import contradictions
 from lightrouter.answers.extract import canonical, check, extract
 from lightrouter.runtime.deadline import Deadline
@@ -50,13 +50,9 @@ class Aggregator:
         else:
             pattern = request.answer_pattern if request.HasField("answer_pattern") else None
             found = contradictions([draft.text for draft in request.drafts], pattern)
-        events = strategy.merge(Task(request, answers, found), deadline)
-        try:
+        async with aclosing(strategy.merge(Task(request, answers, found), deadline)) as events:
             async for event in events:
                 yield event
-        finally:
-            if isinstance(events, AsyncGenerator):
-                await events.aclose()
 
     def _agree(self, drafts: Sequence[Draft], answers: Sequence[str | None]) -> bool:
         """Tells whether all drafts come to the same answer or, where not all show one, say the same."""
@@ -65,7 +61,8 @@ class Aggregator:
             return False
         if len(found) == len(drafts):
             return True
-        return all(similarity(left.text, right.text) >= self._agreement for left, right in combinations(drafts, 2))
+        texts = [draft.text for draft in drafts]
+        return all(min(row) >= self._agreement for row in pairwise(texts, [True] * len(texts)))
 
 
 def _answers(request: AggregateRequest) -> list[str | None]:

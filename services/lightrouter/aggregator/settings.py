@@ -36,6 +36,8 @@ class AggregatorSettings(ServiceSettings):
     """Share of the call's time within which the first piece of a synthesis must come, else the best draft is sent."""
     first_piece_seconds: float = Field(default=60.0, gt=0)
     """Most seconds within which the first piece of a synthesis must come."""
+    stall_seconds: float = Field(default=30.0, gt=0)
+    """Most seconds between two pieces of a synthesis; after that the model, or the next, is asked to go on."""
 
     @property
     def default_strategy(self) -> AggregatorStrategy.ValueType:

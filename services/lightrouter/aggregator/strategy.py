@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class Task:
 class Strategy(Protocol):
     """A way of merging."""
 
-    def merge(self, task: Task, deadline: Deadline) -> AsyncIterator[AggregateResponse]:
+    def merge(self, task: Task, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the answer in pieces, then the result. Falls back to the best draft by itself where it fails."""
         ...
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from lightrouter.aggregator.prompts import synthesis_messages
 from lightrouter.aggregator.strategy import Task, best_result, degradation, piece
-from lightrouter.aggregator.writing import Writing
+from lightrouter.aggregator.writing import Times, Writing
 from lightrouter.answers.untrusted import label, nonce_for, random_nonce
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.models import Models
@@ -17,8 +18,9 @@ from lightrouter.v1.chat_pb2 import ChatMessage
 from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
-# What is left of the call's time once the synthesis must have ended: enough to send a draft instead.
-_WHOLE_SHARE = 0.95
+# What is left of the call's time once the synthesis must have ended, so that a draft can be sent instead.
+_RESERVE_SHARE = 0.1
+_MOST_RESERVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,13 @@ class SynthesisLimits:
         most_characters: Most characters of one draft that the synthesizer reads.
         first_piece_share: Share of the time left within which the first piece must come, 0 to 1.
         first_piece_seconds: Most seconds within which it must come.
+        stall_seconds: Most seconds between two pieces; a model that takes longer has failed.
     """
 
     most_characters: int
     first_piece_share: float
     first_piece_seconds: float
+    stall_seconds: float
 
 
 class Synthesize:
@@ -45,29 +49,31 @@ class Synthesize:
         self._limits = limits
         self._nonce = nonce
 
-    async def merge(self, task: Task, deadline: Deadline) -> AsyncIterator[AggregateResponse]:
+    async def merge(self, task: Task, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the synthesis as it comes, then the result.
 
         What a synthesizer wrote before it failed is gone on from, by itself or the next. Where none can, the best
         draft restarts the answer.
         """
         request = task.request
-        first_piece = deadline.share(self._limits.first_piece_share, self._limits.first_piece_seconds)
-        writing = Writing(
-            self._models, self._messages(task), request.sampling, first_piece, deadline.share(_WHOLE_SHARE)
-        )
-        pieces = writing.pieces(request.synthesizers)
-        try:
+        writing = Writing(self._models, self._messages(task), request.sampling, self._times(deadline))
+        async with aclosing(writing.pieces(request.synthesizers)) as pieces:
             async for text in pieces:
                 yield piece(text)
-        finally:
-            await pieces.aclose()
         if writing.result is not None:
             yield _result(task, writing, writing.result)
             return
         best = request.drafts[0]
         yield piece(best.text, restart=bool(writing.text))
         yield best_result(task, best, [degradation(*_why(writing))], writing.entries)
+
+    def _times(self, deadline: Deadline) -> Times:
+        left = deadline.remaining()
+        return Times(
+            first_piece=deadline.share(self._limits.first_piece_share, self._limits.first_piece_seconds),
+            whole=Deadline.after(left - min(left * _RESERVE_SHARE, _MOST_RESERVE_SECONDS)),
+            stall_seconds=self._limits.stall_seconds,
+        )
 
     def _messages(self, task: Task) -> list[ChatMessage]:
         request = task.request

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from lightrouter.aggregator.strategy import Task, best_result, degradation, piece
 from lightrouter.answers.extract import canonical
@@ -19,7 +19,7 @@ _DIGITS = 9
 class Vote:
     """The best draft among those that come to the winning answer is the answer."""
 
-    async def merge(self, task: Task, deadline: Deadline) -> AsyncIterator[AggregateResponse]:
+    async def merge(self, task: Task, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the winning draft, then the result; the best draft where nothing can be voted on."""
         del deadline
         voters = winners(task.request.drafts, task.answers)

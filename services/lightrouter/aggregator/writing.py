@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import NamedTuple
 
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
@@ -27,6 +29,20 @@ class _CannotGoOnError(ServiceError):
         super().__init__(Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, message)
 
 
+class Times(NamedTuple):
+    """When a text must have come.
+
+    Attributes:
+        first_piece: Its first piece.
+        whole: All of it.
+        stall_seconds: Each further piece, in seconds after the one before.
+    """
+
+    first_piece: Deadline
+    whole: Deadline
+    stall_seconds: float
+
+
 class Writing:
     """A text in the making.
 
@@ -37,15 +53,8 @@ class Writing:
         error: The last failure.
     """
 
-    def __init__(
-        self,
-        models: Models,
-        messages: Sequence[ChatMessage],
-        sampling: Sampling,
-        first_piece: Deadline,
-        whole: Deadline,
-    ) -> None:
-        """Writes what `messages` ask for, the first piece of it by `first_piece`, all of it by `whole`."""
+    def __init__(self, models: Models, messages: Sequence[ChatMessage], sampling: Sampling, times: Times) -> None:
+        """Writes what `messages` ask for."""
         self.text = ""
         self.result: GenerationResult | None = None
         self.entries: list[LedgerEntry] = []
@@ -53,8 +62,7 @@ class Writing:
         self._models = models
         self._messages = messages
         self._sampling = sampling
-        self._first_piece = first_piece
-        self._whole = whole
+        self._times = times
 
     @property
     def out_of_time(self) -> bool:
@@ -63,7 +71,7 @@ class Writing:
 
     @property
     def _until(self) -> Deadline:
-        return self._whole if self.text else self._first_piece
+        return self._times.whole if self.text else self._times.first_piece
 
     async def pieces(self, targets: Sequence[ModelTarget]) -> AsyncGenerator[str, None]:
         """Yields the text as it comes, from the first of the targets that delivers.
@@ -74,16 +82,14 @@ class Writing:
         for target in targets:
             for _ in range(2):
                 before = len(self.text)
-                call = self._call(target)
                 try:
-                    async for text in call:
-                        self.text += text
-                        yield text
+                    async with aclosing(self._call(target)) as call:
+                        async for text in call:
+                            self.text += text
+                            yield text
                     return
                 except ServiceError as error:
                     self.error = error
-                finally:
-                    await call.aclose()
                 if self.out_of_time:
                     return
                 if len(self.text) == before:
@@ -97,7 +103,7 @@ class Writing:
         """
         prefix = self.text
         begin = time.monotonic()
-        stream = self._models.stream(target, self._generation(target), self._whole)
+        stream = self._models.stream(target, self._generation(target), self._times.whole)
         try:
             while (response := await self._next(stream, target)).WhichOneof("event") != "result":
                 if response.chunk.restarted and prefix:
@@ -110,13 +116,15 @@ class Writing:
             self.entries.append(failed_entry(_STAGE, target.candidate, error, elapsed, usage=usage))
             raise
         finally:
-            if isinstance(stream, AsyncGenerator):
-                await stream.aclose()
+            await stream.aclose()
         self._end(target, response.result)
 
-    async def _next(self, stream: AsyncIterator[StreamGenerateResponse], target: ModelTarget) -> StreamGenerateResponse:
+    async def _next(
+        self, stream: AsyncGenerator[StreamGenerateResponse, None], target: ModelTarget
+    ) -> StreamGenerateResponse:
+        seconds = self._until.remaining()
         try:
-            async with asyncio.timeout(self._until.remaining()):
+            async with asyncio.timeout(min(seconds, self._times.stall_seconds) if self.text else seconds):
                 return await anext(stream)
         except StopAsyncIteration:
             message = f"{target.candidate} ended without saying how"

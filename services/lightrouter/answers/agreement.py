@@ -31,6 +31,8 @@ def similarity(left: str, right: str, *, left_complete: bool = True, right_compl
     Texts that differ in a number, a date, a name or in what is negated stay at 0.6 or below. A text that was cut off
     is compared with as much of the other as it has words.
     """
+    if left == right:
+        return 1.0
     return _similarity(_read(left, left_complete, None), _read(right, right_complete, None))
 
 
@@ -44,8 +46,12 @@ def pairwise(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPatt
         complete: For each text, whether it is whole rather than cut off.
         pattern: Where the comparable answer stands.
     """
-    answers = [_read(text, whole, pattern) for text, whole in zip(texts, complete, strict=True)]
-    matrix = [[1.0] * len(answers) for _ in answers]
+    keys = list(zip(texts, complete, strict=True))
+    matrix = [[1.0] * len(keys) for _ in keys]
+    if len(set(texts)) < 2:
+        return matrix
+    read_once = {key: _read(*key, pattern) for key in dict.fromkeys(keys)}
+    answers = [read_once[key] for key in keys]
     for (i, left), (j, right) in combinations(enumerate(answers), 2):
         matrix[i][j] = matrix[j][i] = _agreement(left, right)
     return matrix

@@ -99,8 +99,12 @@ def _conflicts(left: Sequence[_Sentence], right: Sequence[_Sentence]) -> Iterato
 
 
 def _likeness(left: _Sentence, right: _Sentence) -> float:
-    total = len(left.subject) + len(right.subject)
-    return 2 * len(left.subject & right.subject) / total if total else 0.0
+    """Returns how much of their subject two sentences share, 0 to 1; a wordy one loses half of what it adds."""
+    shared = len(left.subject & right.subject)
+    if not shared:
+        return 0.0
+    sizes = len(left.subject), len(right.subject)
+    return shared / sum(sizes) + shared / min(sizes) / 2
 
 
 def _listed(names: Sequence[str]) -> str:

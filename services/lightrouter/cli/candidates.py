@@ -21,7 +21,7 @@ examples:
   lightrouter candidates --json | jq -r '.candidates[].candidate.name'
 """
 _TIMEOUT_S: Final = 10.0
-_PIPED_WIDTH: Final = 160
+_PIPED_WIDTH: Final = 400
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

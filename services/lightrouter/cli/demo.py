@@ -1,4 +1,4 @@
-"""`lightrouter demo`: the suite over a small local model, a prompt that needs merging, a prompt that needs one model."""
+"""`lightrouter demo`: the suite over a small local model, a prompt that needs merging, a prompt that does not."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None
         f"context_window: {model.context_window}" if model.context_window else "# context_window: 8192     # fill in"
     )
     return f"""\
-  - name: {name}
+  - name: {_quoted(name)}
     provider: openai
     base_url: {_quoted(base_url)}
     model: {_quoted(model.id)}

@@ -15,7 +15,7 @@ candidates:
     system_prompt: Answer in one short, plain sentence.
     sampling: {{temperature: 0.0, seed: 11}}
     prices: {{input: "0.10", cached_input: "0.01", output: "0.40"}}
-    context_window: {context_window}
+    context_window: 2048
     prior: 0.6
   - name: explainer
     base_url: {base_url}
@@ -24,7 +24,7 @@ candidates:
     system_prompt: You are a patient teacher. Explain step by step and give an example.
     sampling: {{temperature: 0.6, top_p: 0.9, seed: 22}}
     prices: {{input: "0.15", cached_input: "0.015", output: "0.60"}}
-    context_window: {context_window}
+    context_window: 2048
     prior: 0.5
   - name: skeptic
     base_url: {base_url}
@@ -33,11 +33,11 @@ candidates:
     system_prompt: You are a careful scientist. Answer precisely and say what is uncertain.
     sampling: {{temperature: 0.9, top_p: 0.95, seed: 33}}
     prices: {{input: "0.05", cached_input: "0.005", output: "0.20"}}
-    context_window: {context_window}
+    context_window: 2048
     prior: 0.4
 """
 
 
-def text(base_url: str, model: str, context_window: int) -> str:
-    """Returns the pool file for an OpenAI-compatible server at `base_url` whose slots hold `context_window` tokens."""
-    return _TEMPLATE.format(base_url=base_url, model=model, context_window=context_window)
+def text(base_url: str, model: str) -> str:
+    """Returns the pool file for the local model's server at `base_url`, whose slots hold 2,048 tokens each."""
+    return _TEMPLATE.format(base_url=base_url, model=model)

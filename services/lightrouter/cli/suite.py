@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -10,14 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
+
+import grpc
 
 from lightrouter.cli import localpool
 from lightrouter.cli.process import Service, ServiceDiedError
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import Pool
 from lightrouter.pool.watch import PoolFile
+from lightrouter.runtime.channels import Channels
+from lightrouter.runtime.status import from_rpc_error
+from lightrouter.v1.candidate_pb2 import CandidateHealth
+from lightrouter.v1.router_pb2 import ListCandidatesRequest
+from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 
 _START_S: Final = 60.0
+_POLL_S: Final = 0.05
 # The path of a unix socket has at most 104 bytes on some systems; a candidate's name may take 63 of them.
 _LONGEST_FOLDER: Final = 30
 
@@ -41,6 +51,19 @@ class SuiteOptions:
     log_level: str = "warning"
     otlp_endpoint: str | None = None
     grace_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """What the local model's server says once it is ready."""
+
+    base_url: str
+    model: str
+
+    @classmethod
+    def parse(cls, line: str) -> _Served:
+        values = json.loads(line)
+        return cls(values["base_url"], values["model"])
 
 
 class SuiteError(Exception):
@@ -92,11 +115,13 @@ class Suite:
         self._add(_local_names(self._pool_file.pool), path)
         router = self._launch_router(path)
         await _all_ready(self._running())
+        address = await router.ready()
+        await _until_serving(address, frozenset(self._adapters))
         self._tasks = [
             asyncio.create_task(self._pool_file.watch(), name="watch the pool file"),
             asyncio.create_task(self._follow_pool(self._pool_file, path), name="follow the pool file"),
         ]
-        return await router.ready()
+        return address
 
     async def wait(self) -> None:
         """Waits for as long as the suite runs by itself, which is until something in it fails for good."""
@@ -165,17 +190,17 @@ class Suite:
         model = await asyncio.to_thread(self._options.model)
         ready_file = self._folder / "model.ready"
 
-        def arguments(address: str | None) -> list[str]:
+        def arguments(ready: str | None) -> list[str]:
             # The pool file names the port: a model server that starts again takes the same.
-            host, _, port = (address or "127.0.0.1:0").removeprefix("http://").rpartition(":")
-            return ["--host", host, "--port", port, "--model", str(model), "--ready-file", str(ready_file)]
+            port = "0" if ready is None else str(urlsplit(_Served.parse(ready).base_url).port)
+            return ["--port", port, "--model", str(model), "--ready-file", str(ready_file)]
 
         service = Service("model", "lightrouter.localmodel", arguments, ready_file, self._log)
         self._services.append(service)
         service.start()
-        address = (await service.ready()).removeprefix("http://")
+        served = _Served.parse(await service.ready())
         path = self._folder / "pool.yaml"
-        path.write_text(localpool.text(f"http://{address}/v1", "smollm2-135m-instruct", 2048), encoding="utf-8")
+        path.write_text(localpool.text(served.base_url, served.model), encoding="utf-8")
         return path
 
     def _watched(self, path: Path) -> PoolFile:
@@ -212,6 +237,27 @@ def _local_names(pool: Pool) -> list[str]:
 async def _all_ready(services: Iterable[Service]) -> None:
     waiting: list[Awaitable[str]] = [service.ready() for service in services]
     await asyncio.gather(*waiting)
+
+
+async def _until_serving(router: str, names: frozenset[str]) -> None:
+    """Waits until the router at `router` says that the adapters of these candidates serve."""
+    channels = Channels()
+    try:
+        stub = RouterServiceStub(channels.get(router))
+        while True:
+            listed = await stub.ListCandidates(ListCandidatesRequest(), timeout=_START_S, wait_for_ready=True)
+            serving = {
+                status.candidate.name
+                for status in listed.candidates
+                if status.health == CandidateHealth.CANDIDATE_HEALTH_SERVING
+            }
+            if names <= serving:
+                return
+            await asyncio.sleep(_POLL_S)
+    except grpc.aio.AioRpcError as error:
+        raise SuiteError(f"the router does not answer: {from_rpc_error(error).message}") from None
+    finally:
+        await channels.close()
 
 
 def _run_folder() -> Path:

@@ -61,11 +61,11 @@ def local_model() -> Path:
     Raises:
         SuiteError: It cannot be had.
     """
-    from lightrouter.localmodel.download import DownloadError, ensure_model
+    from lightrouter.localmodel.download import ModelUnavailable, fetch_model
 
     try:
-        return ensure_model(log)
-    except DownloadError as error:
+        return fetch_model(progress=log)
+    except ModelUnavailable as error:
         raise SuiteError(str(error)) from None
 
 

@@ -4,6 +4,7 @@ import argparse
 import ctypes
 import json
 import os
+import platform
 import signal
 import sys
 import threading
@@ -22,12 +23,13 @@ _PARENT_CHECK_SECONDS = 1.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the server in the foreground; returns 1 when it could not start, and exits with 0 when it was stopped."""
     arguments = _parser().parse_args(argv)
-    # Before any thread exists, so that llama.cpp's threads inherit the mask and the signal waits for this one.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     if arguments.exit_with_parent:
         _follow_parent(os.getppid())
     try:
         model = arguments.model or fetch_model(progress=_tell)
+        # After the download, whose pip must not inherit the mask, and before llama.cpp's threads, which must: so the
+        # signal waits for this thread.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
         options = ServerOptions(
             model=model,
             host=arguments.host,
@@ -46,9 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         _tell(f"The server's address could not be announced: {error}.")
         return 1
+    except KeyboardInterrupt:
+        return 130
     signal.sigwait(_STOP_SIGNALS)
     # llama.cpp's own shutdown waits for requests that are still decoding, and there is nothing here to save.
-    _exit_now()
+    return _exit_now()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0, the default, takes a free one")
     parser.add_argument("--model", type=Path, help="GGUF file (default: SmolLM2-135M, downloaded once)")
-    parser.add_argument("--name", default=ServerOptions.name, help="the model's name (default: %(default)s)")
+    parser.add_argument("--name", default="smollm2-135m", help="the model's name (default: %(default)s)")
     parser.add_argument(
         "--parallel", type=_positive, default=12, help="slots, requests decoded at once (default: %(default)s)"
     )
@@ -97,7 +101,7 @@ def _announce(address: str, options: ServerOptions, ready_file: Path | None) -> 
 
 
 def _follow_parent(parent: int) -> None:
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         # The parent may have ended before the kernel was asked to tell.
         if os.getppid() != parent:

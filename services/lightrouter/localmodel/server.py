@@ -73,6 +73,7 @@ class _Params(Protocol):
     n_gpu_layers: int
     n_threads_http: int
     kv_unified: bool
+    cache_idle_slots: bool
     cache_type_k: int
     cache_type_v: int
     slot_prompt_similarity: float
@@ -149,6 +150,8 @@ def _configure(params: _Params, options: ServerOptions) -> None:
     params.n_ctx = options.context_tokens
     # One pool of cells: a long prompt may take more than its share, and idle slots give way to it.
     params.kv_unified = True
+    # Else every new request moves the idle slots' caches away, and boot texts are evaluated again.
+    params.cache_idle_slots = False
     params.cache_type_k = _GGML_TYPE_Q8_0
     params.cache_type_v = _GGML_TYPE_Q8_0
     # At llama.cpp's 0.1 a short prompt with the same system message takes over a neighbour's slot and its cache.

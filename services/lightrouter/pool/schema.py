@@ -248,6 +248,9 @@ class CandidateEntry(_Section):
     """The chat template for continuation `raw`: one of the adapter's names, or a template."""
     echoes_prefix: bool = False
     """Whether the provider repeats what the model goes on from at the begin of its answer, as Mistral's API does."""
+    always_stream: bool = False
+    """Whether answers that nobody watches are asked for as streams too: for providers, such as llama.cpp's server, that
+    go on writing a whole answer after its connection is closed."""
     thinking: Annotated[Thinking, Field(strict=False)] = Thinking.AUTO
     """How hidden reasoning stands in the text that the provider sends."""
     max_tokens_field: Annotated[MaxTokensField, Field(strict=False)] = MaxTokensField.MAX_TOKENS
@@ -297,9 +300,11 @@ class CandidateEntry(_Section):
         return value
 
     @model_validator(mode="after")
-    def _one_key(self) -> Self:
+    def _consistent(self) -> Self:
         if self.api_key_env is not None and self.api_key_file is not None:
             raise ValueError("has both api_key_env and api_key_file; keep one")
+        if self.continuation is ContinuationStyle.RAW and self.chat_template is None:
+            raise ValueError("has continuation raw, which needs a chat_template")
         return self
 
     def target(self, template: str) -> str:

@@ -1,1 +1,1 @@
-"""The router: what callers use. Boots every candidate, has them ranked, lets the best finish, and merges their drafts."""
+"""The router: what callers use. All candidates boot, the best-ranked finish, their drafts are merged."""

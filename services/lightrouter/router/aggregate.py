@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,7 +30,7 @@ _MOST_SYNTHESIZERS = 16
 class Aggregator(Protocol):
     """The aggregator service."""
 
-    def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncIterator[AggregateResponse]:
+    def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the answer in pieces, then how it came about. Closing the iterator cancels the call.
 
         Raises:
@@ -94,17 +95,18 @@ async def aggregate(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner]
     return Merged("".join(pieces), result.finish_reason, result.candidates, result.strategy, result.contradictions)
 
 
-async def _merge(run: Run, responses: AsyncIterator[AggregateResponse], pieces: list[str]) -> AggregateResult:
-    async for event in responses:
-        if event.HasField("result"):
-            if not "".join(pieces).strip():
-                raise _no_answer("the aggregator ended without a text")
-            return event.result
-        chunk = event.chunk
-        if chunk.restart:
-            pieces.clear()
-        pieces.append(chunk.text)
-        run.events.chunk(chunk.text, restart=chunk.restart)
+async def _merge(run: Run, responses: AsyncGenerator[AggregateResponse, None], pieces: list[str]) -> AggregateResult:
+    async with aclosing(responses):
+        async for event in responses:
+            if event.HasField("result"):
+                if not "".join(pieces).strip():
+                    raise _no_answer("the aggregator ended without a text")
+                return event.result
+            chunk = event.chunk
+            if chunk.restart:
+                pieces.clear()
+            pieces.append(chunk.text)
+            run.events.chunk(chunk.text, restart=chunk.restart)
     raise _no_answer("the aggregator's stream ended without a result")
 
 

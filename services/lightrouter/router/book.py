@@ -14,7 +14,16 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_UPSTREAM_TIMEOUT,
     Failure,
 )
-from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, DegradedReason, Degradation, Ledger, LedgerEntry, Stage, StageTime
+from lightrouter.v1.ledger_pb2 import (
+    STAGE_BOOT,
+    STAGE_COMPLETE,
+    Degradation,
+    DegradedReason,
+    Ledger,
+    LedgerEntry,
+    Stage,
+    StageTime,
+)
 
 SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT})
 """Reasons of a failure that is only slowness."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 
 from lightrouter.router.book import SLOW
 from lightrouter.router.calls import boot_generation, empty_output, no_result, record_failure, record_success
@@ -74,12 +75,13 @@ class _Boot:
 
     async def _stream(self, generation: Generation) -> tuple[str, GenerationResult]:
         events, name = self._run.events, self._runner.name
-        async for event in self._models.stream(self._runner.target, generation, self._run.deadline):
-            if event.HasField("result"):
-                return "".join(self._received), event.result
-            if event.chunk.text:
-                self._received.append(event.chunk.text)
-                events.partial_chunk(name, event.chunk.text)
+        async with aclosing(self._models.stream(self._runner.target, generation, self._run.deadline)) as pieces:
+            async for event in pieces:
+                if event.HasField("result"):
+                    return "".join(self._received), event.result
+                if event.chunk.text:
+                    self._received.append(event.chunk.text)
+                    events.partial_chunk(name, event.chunk.text)
         raise no_result(self._runner)
 
     def _finish(self, text: str, result: GenerationResult) -> None:

@@ -1,7 +1,7 @@
 """What a route may spend. Costs are estimated before each call and held against the ceiling, in nano-dollars.
 
-Estimates are upper bounds where token counts are: a call is planned with its whole prompt uncached and all of its tokens
-written, so that a route never plans beyond its ceiling.
+Estimates are upper bounds where token counts are: a call is planned with its whole prompt uncached and all of its
+tokens written, so that a route never plans beyond its ceiling.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_COST_CEILING_TOO_LOW
 
 _MILLION = 1_000_000
-# Instructions around the texts that a judge or a synthesizer reads, and what a judge writes on one text.
+# Instructions around the texts that a judge or a synthesizer reads, and the most that a judge writes.
 _INSTRUCTION_TOKENS = 700
 _INSTRUCTION_TOKENS_PER_TEXT = 60
-_VERDICT_TOKENS = 128
-_VERDICT_TOKENS_PER_TEXT = 96
+_VERDICT_TOKENS = 1024
 # The judge is asked in two orders, and once more each where its verdict cannot be read.
 _JUDGE_CALLS = 4
 
@@ -125,7 +124,9 @@ class Budget:
     def _completion_input(self, booted: Booted) -> int:
         return self._prompt_tokens + (booted.used_tokens if booted.runner.goes_on else 0)
 
-    def choose(self, ranked: Sequence[Booted], k: int, synthesizer: Runner | None, *, merging: bool) -> Sequence[Booted]:
+    def choose(
+        self, ranked: Sequence[Booted], k: int, synthesizer: Runner | None, *, merging: bool
+    ) -> Sequence[Booted]:
         """Returns who may go on: the first `k` of the ranking, or fewer where the ceiling does not pay for them.
 
         Args:
@@ -195,6 +196,4 @@ class Budget:
             return 0
         read = self._prompt_tokens + _INSTRUCTION_TOKENS
         read += sum(estimate_tokens(booted.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for booted in partials)
-        written = _VERDICT_TOKENS + _VERDICT_TOKENS_PER_TEXT * len(partials)
-        return _JUDGE_CALLS * price(judge.candidate, read, written)
-
+        return _JUDGE_CALLS * price(judge.candidate, read, _VERDICT_TOKENS)

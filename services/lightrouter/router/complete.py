@@ -1,4 +1,4 @@
-"""The completion stage: the chosen finish their drafts, and the next in the ranking take the place of those that fail."""
+"""The completion stage: the chosen finish their drafts; the next in the ranking replace those that fail."""
 
 from __future__ import annotations
 
@@ -137,9 +137,7 @@ class _Completion:
         completion_failed(self._run, booted.runner, error)
         self._run.events.drafted(booted.runner.name, 0, line)
 
-    def _finished(
-        self, booted: Booted, text: str, reason: FinishReason.ValueType, line: LedgerEntry | None
-    ) -> None:
+    def _finished(self, booted: Booted, text: str, reason: FinishReason.ValueType, line: LedgerEntry | None) -> None:
         name = booted.runner.name
         self.drafts.append(Draft(candidate=name, text=text, score=self._scores[name], finish_reason=reason))
         self._run.events.drafted(name, len(text), line)

@@ -97,8 +97,8 @@ class EventQueue(Events):
         event = AnswerChunk(text=text, restart=restart)
         self._queue.put_nowait(StreamCompleteResponse(chunk=event))
 
-    def answered(self, answer: Answer) -> None:
-        """The route is over: sends the answer, whose text went out in pieces, and ends the messages."""
+    @staticmethod
+    def answered(answer: Answer) -> StreamCompleteResponse:
+        """Returns the last message: the answer, whose text went out in pieces."""
         answer.text = ""
-        self._queue.put_nowait(StreamCompleteResponse(answer=answer))
-        self.close()
+        return StreamCompleteResponse(answer=answer)

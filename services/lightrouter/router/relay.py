@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from lightrouter.router.budget import Grant
@@ -161,9 +162,9 @@ class _Relay:
         run.budget.settle(attempt.grant.reserved, line.cost_nanousd)
         text = self.text
         if not text.strip():
-            error = empty_output(runner)
-            line.failure.CopyFrom(error.failure())
-            completion_failed(run, runner, error)
+            nothing = empty_output(runner)
+            line.failure.CopyFrom(nothing.failure())
+            completion_failed(run, runner, nothing)
             run.events.drafted(runner.name, 0, line)
             return None
         run.events.drafted(runner.name, len(text), line)
@@ -174,7 +175,7 @@ class _Relay:
         run = self._run
         pieces = self._models.stream(attempt.runner.target, attempt.generation, run.deadline)
         try:
-            async with asyncio.timeout(self._patience()) as patience:
+            async with aclosing(pieces), asyncio.timeout(self._patience()) as patience:
                 async for event in pieces:
                     if event.HasField("result"):
                         return event.result

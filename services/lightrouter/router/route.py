@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from opentelemetry.trace import Span, Tracer
 
+from lightrouter.router import spans
 from lightrouter.router.admit import Defaults, admit
 from lightrouter.router.aggregate import Aggregator, Merged, aggregate, best
 from lightrouter.router.book import Book
@@ -26,23 +27,19 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.models import Models
 from lightrouter.v1.candidate_pb2 import Draft
-from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_COST_CEILING,
     STAGE_AGGREGATE,
     STAGE_BOOT,
     STAGE_COMPLETE,
     STAGE_SELECT,
-    DegradedReason,
     Stage,
 )
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
     AGGREGATOR_STRATEGY_SYNTHESIZE,
-    AggregatorStrategy,
-    SelectorStrategy,
 )
-from lightrouter.v1.router_pb2 import SELECTION_REASON_COST_CEILING, Answer, Prompt, Selection, SelectionReason
+from lightrouter.v1.router_pb2 import SELECTION_REASON_COST_CEILING, Answer, Prompt, Selection
 
 
 class Router:
@@ -92,7 +89,7 @@ class Router:
             try:
                 return await self._route(prompt, deadline, events, span)
             except ServiceError as error:
-                span.set_attribute(names.ERROR_TYPE, _short(ErrorReason.Name(error.reason), "ERROR_REASON_"))
+                spans.failed(span, error)
                 raise
 
     async def _route(self, prompt: Prompt, deadline: Deadline, events: Events, span: Span) -> Answer:
@@ -105,13 +102,11 @@ class Router:
 
         with self._stage(run, STAGE_BOOT, names.BOOT) as boot_span:
             booted = await boot(run, self._models)
-            if boot_span.is_recording():
-                boot_span.set_attribute(names.BOOT_TOKENS, admission.policy.boot_tokens)
-                boot_span.set_attribute(names.CANDIDATES, [each.runner.name for each in booted])
+            spans.booted(boot_span, admission.policy, booted)
         with self._stage(run, STAGE_SELECT, names.SELECT) as select_span:
             verdict = await select(run, booted, self._selector)
             selection, chosen = _decide(run, verdict)
-            _describe_selection(select_span, selection)
+            spans.selected(select_span, selection)
         events.selected(selection)
         merged = await self._finish(run, verdict, chosen)
 
@@ -126,7 +121,7 @@ class Router:
             route_id=route_id,
             contradictions=merged.contradictions,
         )
-        _describe_answer(span, answer)
+        spans.answered(span, answer)
         return answer
 
     async def _finish(self, run: Run, verdict: Verdict, chosen: Sequence[Booted]) -> Merged:
@@ -141,9 +136,7 @@ class Router:
             return best(run, drafts)
         with self._stage(run, STAGE_AGGREGATE, names.AGGREGATE) as span:
             merged = await aggregate(run, drafts, _runners(verdict, drafts), self._aggregator)
-            if span.is_recording():
-                span.set_attribute(names.STRATEGY, _short(AggregatorStrategy.Name(merged.strategy), "AGGREGATOR_STRATEGY_"))
-                span.set_attribute(names.CANDIDATES, list(merged.candidates))
+            spans.merged(span, merged)
         return merged
 
     @contextmanager
@@ -153,8 +146,7 @@ class Router:
             yield
             return
         with self._stage(run, STAGE_COMPLETE, names.COMPLETE) as span:
-            if span.is_recording():
-                span.set_attribute(names.CANDIDATES, [booted.runner.name for booted in chosen])
+            spans.completing(span, chosen)
             yield
 
     @contextmanager
@@ -175,37 +167,11 @@ def _decide(run: Run, verdict: Verdict) -> tuple[Selection, Sequence[Booted]]:
 
     selection, chosen = decide(verdict, admission.policy, afford)
     if selection.reason == SELECTION_REASON_COST_CEILING:
-        run.book.degrade(DEGRADED_REASON_COST_CEILING, f"the cost ceiling lets {', '.join(selection.chosen)} go on only")
+        message = f"the cost ceiling lets only {', '.join(selection.chosen)} go on"
+        run.book.degrade(DEGRADED_REASON_COST_CEILING, message)
     return selection, chosen
 
 
 def _runners(verdict: Verdict, drafts: Sequence[Draft]) -> list[Runner]:
     by_name = {booted.runner.name: booted.runner for booted in verdict.ranked}
     return [by_name[draft.candidate] for draft in drafts]
-
-
-def _describe_selection(span: Span, selection: Selection) -> None:
-    if not span.is_recording():
-        return
-    ranked = selection.ranking.candidates
-    span.set_attribute(names.STRATEGY, _short(SelectorStrategy.Name(selection.strategy), "SELECTOR_STRATEGY_"))
-    span.set_attribute(names.CANDIDATES, [each.candidate for each in ranked])
-    span.set_attribute(names.SCORES, [each.score for each in ranked])
-    span.set_attribute(names.AGREEMENT, selection.ranking.agreement)
-    span.set_attribute(names.MARGIN, selection.margin)
-    span.set_attribute(names.K, len(selection.chosen))
-    span.set_attribute(names.SELECTION_REASON, _short(SelectionReason.Name(selection.reason), "SELECTION_REASON_"))
-
-
-def _describe_answer(span: Span, answer: Answer) -> None:
-    if not span.is_recording():
-        return
-    span.set_attribute(names.CANDIDATES, list(answer.candidates))
-    span.set_attribute(names.COST, answer.ledger.cost_nanousd)
-    if answer.degraded:
-        reasons = [_short(DegradedReason.Name(each.reason), "DEGRADED_REASON_") for each in answer.degraded]
-        span.set_attribute(names.DEGRADED, reasons)
-
-
-def _short(name: str, prefix: str) -> str:
-    return name.removeprefix(prefix).lower()

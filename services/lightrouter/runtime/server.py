@@ -28,14 +28,14 @@ class Server:
     """One service on one address, with health and, where set, reflection.
 
     The overall status ("") is SERVING from the start until the drain. The status of each service is what `set_serving`
-    last said, SERVING until it says otherwise.
+    last said, until then what `add` said.
     """
 
     def __init__(self, settings: ServiceSettings) -> None:
         """Builds the server; nothing is bound before `start`."""
         self._settings = settings
         self._health = health.aio.HealthServicer()
-        self._names: list[str] = []
+        self._serving: dict[str, bool] = {_OVERALL: True}
         self._draining = False
         self._server = grpc.aio.server(
             interceptors=(
@@ -46,10 +46,20 @@ class Server:
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
-    def add(self, name: str, register: Callable[[ServicerType, grpc.aio.Server], None], servicer: ServicerType) -> None:
-        """Adds a service under its full name, with the function that the generated code has for it."""
+    def add(
+        self,
+        name: str,
+        register: Callable[[ServicerType, grpc.aio.Server], None],
+        servicer: ServicerType,
+        *,
+        serving: bool = True,
+    ) -> None:
+        """Adds a service under its full name, with the function that the generated code has for it.
+
+        One that is not `serving` starts as NOT_SERVING, for `set_serving` to change.
+        """
         register(servicer, self._server)
-        self._names.append(name)
+        self._serving[name] = serving
 
     async def start(self) -> str:
         """Binds and serves; returns the address that clients use, HOST:PORT or unix:PATH.
@@ -58,15 +68,15 @@ class Server:
             OSError: The address cannot be bound.
         """
         if self._settings.reflection:
-            names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            names = (*self._names(), health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
         address = self._bind()
-        for name in (_OVERALL, *self._names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        for name, serving in self._serving.items():
+            await self.set_serving(name, serving)
         await self._server.start()
         if self._settings.ready_file:
             _write_atomically(self._settings.ready_file, address + "\n")
-        _log.info("serving %s on %s", ", ".join(self._names), address)
+        _log.info("serving %s on %s", ", ".join(self._names()), address)
         return address
 
     async def set_serving(self, name: str, serving: bool) -> None:
@@ -106,6 +116,9 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._server.stop(0)
+
+    def _names(self) -> list[str]:
+        return [name for name in self._serving if name != _OVERALL]
 
     def _bind(self) -> str:
         listen = self._settings.listen

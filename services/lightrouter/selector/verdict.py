@@ -35,23 +35,24 @@ def parse(reply: str, labels: Sequence[str]) -> dict[str, Points]:
     Raises:
         UnreadableError: There is no such object.
     """
-    fault = UnreadableError("it holds no JSON object")
+    fault: UnreadableError | None = None
     found: dict[str, Points] | None = None
     decoder = json.JSONDecoder(object_pairs_hook=_unique)
-    position = reply.find("{", 0, _MOST_CHARACTERS)
+    end = 0
     for _ in range(_MOST_OBJECTS):
-        if position < 0:
+        begin = reply.find("{", end, _MOST_CHARACTERS)
+        if begin < 0:
             break
+        end = begin + 1
         try:
-            document, end = decoder.raw_decode(reply, position)
+            document, end = decoder.raw_decode(reply, begin)
             found = _verdict(document, labels)
         except UnreadableError as error:
-            fault, end = error, position + 1
+            fault = fault or error
         except (ValueError, RecursionError):
-            fault, end = UnreadableError("its JSON is broken"), position + 1
-        position = reply.find("{", end, _MOST_CHARACTERS)
+            fault = fault or UnreadableError("its JSON is broken")
     if found is None:
-        raise fault
+        raise fault or UnreadableError("it holds no JSON object")
     return found
 
 

@@ -211,7 +211,9 @@ class Partial(_message.Message):
     candidate: _builtins.str
     """The candidate's name. Required."""
     text: _builtins.str
-    """The visible text so far. Empty where only hidden reasoning came within the boot tokens."""
+    """The visible text so far, at most 8,388,608 characters. Empty where only hidden reasoning came within the boot
+    tokens.
+    """
     finish_reason: _chat_pb2.FinishReason.ValueType
     """LENGTH where the candidate has more to say; anything else makes this a draft."""
     prior: _builtins.float
@@ -245,7 +247,7 @@ class Draft(_message.Message):
     candidate: _builtins.str
     """The candidate's name. Required."""
     text: _builtins.str
-    """The whole text: boot tokens and the rest. Required."""
+    """The whole text: boot tokens and the rest. Required, at most 8,388,608 characters."""
     score: _builtins.float
     """The selector's score for the candidate, 0 to 1. Default 0."""
     finish_reason: _chat_pb2.FinishReason.ValueType

@@ -64,7 +64,7 @@ def test_any_text_has_an_answer_or_none(text: str, pointer: str) -> None:
         assert answer is None or answer.strip() == answer != ""
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=5))
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
 def test_the_whole_document_is_found(document: object) -> None:
     answer = extract(json.dumps(document), AnswerPattern(json_pointer=""))
     if not isinstance(document, str) and document is not None:

@@ -215,6 +215,12 @@ def test_two_keys_for_one_candidate_are_refused() -> None:
     ]
 
 
+def test_raw_continuation_needs_a_chat_template() -> None:
+    assert entry_faults("continuation: raw") == [
+        "pool.yaml:2: candidates[0]: has continuation raw, which needs a chat_template"
+    ]
+
+
 def test_known_providers_are_the_callers() -> None:
     data = MINIMAL.replace(b"model: m", b"model: m, provider: other")
     assert file.parse(data, PATH, providers={"other"}).entries["fast"].provider == "other"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,7 +56,7 @@ class Provider(Protocol):
         """
         ...
 
-    def stream(self, ask: Ask, said: Said) -> AsyncIterator[Piece]:
+    def stream(self, ask: Ask, said: Said) -> AsyncGenerator[Piece, None]:
         """Yields what the model writes, the rest only where it goes on. To be closed (`aclosing`) by the caller.
 
         Raises:

@@ -1,0 +1,100 @@
+"""Starts the adapter of one candidate: `python -m lightrouter.adapter --help`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+
+from opentelemetry.trace import Tracer
+
+from lightrouter.adapter.circuit import Circuit, State
+from lightrouter.adapter.credentials import credentials
+from lightrouter.adapter.current import Current, MakeEngine
+from lightrouter.adapter.engine import Engine
+from lightrouter.adapter.http import open_transport
+from lightrouter.adapter.providers import PROVIDERS
+from lightrouter.adapter.servicer import AdapterServicer
+from lightrouter.adapter.settings import AdapterSettings
+from lightrouter.adapter.templates import ChatTemplateError
+from lightrouter.pool import file as pool_file
+from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.schema import CandidateEntry
+from lightrouter.pool.watch import PoolFile
+from lightrouter.runtime import names
+from lightrouter.runtime.logs import configure_logging
+from lightrouter.runtime.server import Server, run
+from lightrouter.runtime.settings import load
+from lightrouter.runtime.telemetry import Telemetry, otlp_exporter
+from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
+
+
+def engine_maker(tracer: Tracer) -> MakeEngine:
+    """Returns what makes the engine of a pool entry, with connections of its own; to be called on the event loop."""
+
+    def make(entry: CandidateEntry, on_circuit: Callable[[State], None]) -> Engine:
+        loop = asyncio.get_running_loop()
+        circuit = Circuit(
+            entry.circuit.failures,
+            entry.circuit.cooldown_s,
+            clock=loop.time,
+            later=loop.call_later,
+            on_change=on_circuit,
+        )
+        keys = credentials(entry.api_key_env, entry.api_key_file)
+        provider = PROVIDERS[entry.provider](entry, open_transport(entry.base_url), keys)
+        return Engine(entry, provider, circuit, tracer)
+
+    return make
+
+
+async def serve(settings: AdapterSettings) -> None:
+    """Serves until SIGTERM.
+
+    Raises:
+        PoolFileError: The pool file cannot be used.
+        LookupError: It does not have the candidate.
+        OSError: The address cannot be bound.
+        ChatTemplateError: The candidate's chat template cannot be used.
+    """
+    name = f"lightrouter-adapter-{settings.candidate}"
+    telemetry = Telemetry(name, otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
+    try:
+        first = pool_file.load(settings.pool, PROVIDERS)
+        current = Current(settings.candidate, first, engine_maker(telemetry.tracer))
+        pool = PoolFile(settings.pool, current.apply, providers=PROVIDERS)
+        current.apply(pool.pool)
+        server = Server(settings)
+        server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
+        async with server:
+            background = (
+                asyncio.create_task(pool.watch()),
+                asyncio.create_task(current.follow(lambda on: server.set_serving(names.ADAPTER_SERVICE, on))),
+            )
+            try:
+                await server.serve_until_signal()
+            finally:
+                for task in background:
+                    task.cancel()
+                await asyncio.wait(background)
+        await current.finish()
+    finally:
+        telemetry.shutdown()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serves until SIGTERM; stops with status 2 and a sentence where a setting or the pool file is wrong."""
+    settings = load(AdapterSettings, argv)
+    configure_logging(f"adapter-{settings.candidate}", settings)
+    try:
+        run(lambda: serve(settings))
+    except (PoolFileError, LookupError, ChatTemplateError) as error:
+        sys.stderr.write(f"{settings.pool}: {error.args[0]}\n" if isinstance(error, LookupError) else f"{error}\n")
+        raise SystemExit(2) from None
+    except OSError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

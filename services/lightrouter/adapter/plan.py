@@ -1,0 +1,76 @@
+"""What one generation means for a provider: where it goes on from, and what it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lightrouter.adapter.continuation import Resume
+from lightrouter.adapter.providers.base import Ask
+from lightrouter.adapter.reasoning import ThinkSplitter
+from lightrouter.adapter.transcript import Transcript
+from lightrouter.pool.schema import CandidateEntry, ContinuationStyle
+from lightrouter.runtime.ledger import estimate_tokens
+from lightrouter.v1.adapter_pb2 import Generation
+from lightrouter.v1.chat_pb2 import Role
+
+_ASSISTANT: Final = Role.ROLE_ASSISTANT
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One generation, ready to be asked for as often as need be."""
+
+    ask: Ask
+    """What the provider is asked."""
+    resume: Resume
+    """What the model is given back; nothing where it begins anew."""
+    visible: bool
+    """Whether the caller has visible text of it already."""
+    restarted: bool
+    """Whether there was something to go on from and it is written anew nevertheless."""
+    stops: tuple[str, ...]
+    """Texts that end the output."""
+
+    def transcript(self, entry: CandidateEntry) -> Transcript:
+        """Returns the empty transcript of one attempt."""
+        resume = self.resume
+        splitter = ThinkSplitter(entry.thinking, resume.head, inside=resume.inside, visible=self.visible)
+        return Transcript(splitter, echo=self.ask.lead if entry.echoes_prefix else "", stops=self.stops)
+
+
+def plan(entry: CandidateEntry, generation: Generation, resume: Resume) -> Plan:
+    """Returns the plan for `generation` by the candidate of `entry`, which gave out `resume` with the prefix."""
+    sampling = generation.sampling
+    messages = generation.messages[:]
+    can_go_on = entry.continuation is not ContinuationStyle.NONE
+    lead = reasoning = ""
+    if can_go_on:
+        lead = resume.head + generation.prefix
+        if entry.continuation is ContinuationStyle.PREFIX:
+            reasoning = resume.reasoning
+        if len(messages) > 1 and messages[-1].role == _ASSISTANT:
+            # Two messages of the assistant in a row are refused, or taken for one, depending on the provider.
+            lead = messages.pop().content + lead
+    goes_on = bool(lead or reasoning)
+    restarted = not goes_on and bool(generation.prefix or generation.continuation)
+    most = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else entry.sampling.max_output_tokens
+    if restarted and most is not None:
+        most += resume.tokens or estimate_tokens(generation.prefix)
+    return Plan(
+        ask=Ask(messages, sampling, most, lead, reasoning),
+        resume=resume if goes_on else Resume(),
+        visible=goes_on and bool(generation.prefix),
+        restarted=restarted,
+        stops=tuple(sampling.stop) or entry.sampling.stop,
+    )
+
+
+def resumed(transcript: Transcript, before: Resume, tokens: int, *, takes_reasoning_back: bool) -> Resume:
+    """Returns what the model is to be given back after a cut output of `tokens`, itself gone on from `before`."""
+    return Resume(
+        head=transcript.head,
+        inside=transcript.inside,
+        reasoning=before.reasoning + transcript.field_reasoning if takes_reasoning_back or before.reasoning else "",
+        tokens=before.tokens + tokens,
+    )

@@ -1,0 +1,106 @@
+"""Requests of the OpenAI API: chat completions, and completions for raw continuation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from lightrouter.adapter.providers.base import Ask
+from lightrouter.adapter.templates import ChatTemplate, chat_template
+from lightrouter.pool.schema import CandidateEntry, ContinuationStyle, MaxTokensField
+from lightrouter.v1.chat_pb2 import ChatMessage, Role
+
+_ROLES: Final = {Role.ROLE_SYSTEM: "system", Role.ROLE_USER: "user", Role.ROLE_ASSISTANT: "assistant"}
+_ASSISTANT: Final = "assistant"
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+
+
+class RequestWriter:
+    """Writes the JSON of requests for one candidate.
+
+    Attributes:
+        path: Where they go, under the provider's root.
+    """
+
+    def __init__(self, entry: CandidateEntry) -> None:
+        """Prepares what is the same in all of the candidate's requests.
+
+        Raises:
+            ChatTemplateError: The entry goes on from raw prompts and its chat template cannot be used.
+        """
+        self._style = entry.continuation
+        self._system_prompt = entry.system_prompt
+        raw = entry.continuation is ContinuationStyle.RAW
+        self._template: ChatTemplate | None = chat_template(entry.chat_template) if raw else None
+        self.path = "/completions" if raw else "/chat/completions"
+        # The completions endpoint never took another name.
+        self._max_tokens = MaxTokensField.MAX_TOKENS.value if raw else entry.max_tokens_field.value
+        defaults = entry.sampling
+        self._stops = list(defaults.stop)
+        self._base: dict[str, object] = {"model": entry.model}
+        for name in ("temperature", "top_p", "seed"):
+            value = getattr(defaults, name)
+            if value is not None:
+                self._base[name] = value
+        self._base |= entry.extra_body
+
+    def write(self, ask: Ask, *, streamed: bool) -> bytes:
+        """Returns the body of the request for `ask`.
+
+        Raises:
+            ChatTemplateError: The chat template refuses the conversation.
+        """
+        body = self._base.copy()
+        turns = self._turns(ask.messages)
+        if self._template:
+            body["prompt"] = self._template.render(turns) + ask.lead
+        else:
+            if ask.goes_on:
+                turns.append(self._lead(ask, body))
+            body["messages"] = turns
+        self._sample(ask, body)
+        if streamed:
+            body["stream"] = True
+            body["stream_options"] = {"include_usage": True}
+        return _encode(body).encode()
+
+    def _turns(self, messages: Sequence[ChatMessage]) -> list[dict[str, object]]:
+        turns: list[dict[str, object]] = [
+            {"role": _ROLES[message.role], "content": message.content} for message in messages
+        ]
+        if self._system_prompt:
+            # One system message for both: many chat templates refuse a second one.
+            if turns and turns[0]["role"] == "system":
+                turns[0]["content"] = f"{self._system_prompt}\n\n{turns[0]['content']}"
+            else:
+                turns.insert(0, {"role": "system", "content": self._system_prompt})
+        return turns
+
+    def _lead(self, ask: Ask, body: dict[str, object]) -> dict[str, object]:
+        """Returns the message that the model goes on from; adds to `body` what the provider needs to see it as such."""
+        lead: dict[str, object] = {"role": _ASSISTANT, "content": ask.lead}
+        if self._style is ContinuationStyle.PREFIX:
+            lead["prefix"] = True
+            if ask.lead_reasoning:
+                lead["reasoning_content"] = ask.lead_reasoning
+        elif self._style is ContinuationStyle.CONTINUE_FINAL_MESSAGE:
+            body["continue_final_message"] = True
+            body["add_generation_prompt"] = False
+        return lead
+
+    def _sample(self, ask: Ask, body: dict[str, object]) -> None:
+        sampling = ask.sampling
+        if sampling.HasField("temperature"):
+            body["temperature"] = sampling.temperature
+        if sampling.HasField("top_p"):
+            body["top_p"] = sampling.top_p
+        if sampling.HasField("seed"):
+            body["seed"] = sampling.seed
+        stops = list(sampling.stop) or self._stops
+        if self._template:
+            stops = [*stops, *self._template.stops]
+        if stops:
+            body["stop"] = stops
+        if ask.max_tokens is not None:
+            body[self._max_tokens] = ask.max_tokens

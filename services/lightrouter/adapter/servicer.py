@@ -1,0 +1,55 @@
+"""AdapterService: gRPC in, gRPC out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+from lightrouter.adapter.current import Current
+from lightrouter.runtime.deadline import current_deadline
+from lightrouter.v1.adapter_pb2 import (
+    DescribeRequest,
+    DescribeResponse,
+    GenerateRequest,
+    GenerateResponse,
+    StreamGenerateRequest,
+    StreamGenerateResponse,
+)
+from lightrouter.v1.adapter_pb2_grpc import AdapterServiceServicer
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AdapterServicer(AdapterServiceServicer):
+    """Generates with one candidate."""
+
+    def __init__(self, current: Current) -> None:
+        """Serves the candidate as it is at the begin of each call."""
+        self._current = current
+
+    async def Describe(  # noqa: N802 - the name is the proto's
+        self, request: DescribeRequest, context: Context
+    ) -> DescribeResponse:
+        """Says which candidate this is."""
+        del request, context
+        entry = self._current.engine.entry
+        return DescribeResponse(candidate=entry.to_proto(entry.address or ""))
+
+    async def Generate(  # noqa: N802 - the name is the proto's
+        self, request: GenerateRequest, context: Context
+    ) -> GenerateResponse:
+        """Returns all that the model writes."""
+        del context
+        return await self._current.engine.generate(request.generation, current_deadline())
+
+    async def StreamGenerate(  # noqa: N802 - the name is the proto's
+        self, request: StreamGenerateRequest, context: Context
+    ) -> AsyncIterator[StreamGenerateResponse]:
+        """Sends what the model writes as it comes, then the result."""
+        del context
+        async with aclosing(self._current.engine.stream(request.generation, current_deadline())) as events:
+            async for event in events:
+                yield event

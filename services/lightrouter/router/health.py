@@ -1,0 +1,114 @@
+"""The health of the candidates' adapters, and of the router that depends on them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Protocol
+
+from lightrouter.router.roster import Roster
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.v1.candidate_pb2 import (
+    CANDIDATE_HEALTH_NOT_SERVING,
+    CANDIDATE_HEALTH_SERVING,
+    CANDIDATE_HEALTH_UNSPECIFIED,
+    CANDIDATE_STATE_EVICTED,
+    CandidateHealth,
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Watch(Protocol):
+    """Watches one adapter."""
+
+    def __call__(self, address: str, *, wait: bool) -> AsyncGenerator[bool, None]:
+        """Yields whether the adapter serves, now and whenever that changes, until the connection ends.
+
+        Args:
+            address: The adapter's gRPC target.
+            wait: Whether to wait for an adapter that cannot be reached, rather than to fail.
+
+        Raises:
+            ServiceError: The adapter cannot be reached, or the connection was lost.
+        """
+        ...
+
+
+class Health:
+    """Watches every adapter of the pool; one that was lost is watched again once it is back."""
+
+    def __init__(self, watch: Watch, pause_seconds: float = 1.0) -> None:
+        """Watches by `watch`, and waits `pause_seconds` before it watches a lost adapter again."""
+        self._watch = watch
+        self._pause_seconds = pause_seconds
+        self._serving: dict[str, bool] = {}
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._roster: Roster | None = None
+        self._changed = asyncio.Event()
+
+    def of(self, address: str) -> CandidateHealth.ValueType:
+        """Returns the health of the adapter at `address`; unspecified where it is not known yet."""
+        serving = self._serving.get(address)
+        if serving is None:
+            return CANDIDATE_HEALTH_UNSPECIFIED
+        return CANDIDATE_HEALTH_SERVING if serving else CANDIDATE_HEALTH_NOT_SERVING
+
+    @property
+    def router_serves(self) -> bool:
+        """Whether at least one candidate that may answer has an adapter that serves."""
+        candidates = self._roster.candidates.values() if self._roster else ()
+        return any(
+            candidate.state != CANDIDATE_STATE_EVICTED and self._serving.get(candidate.address, False)
+            for candidate in candidates
+        )
+
+    def follow(self, roster: Roster) -> None:
+        """Watches the adapters of this pool from now on, and no others. Needs a running loop."""
+        self._roster = roster
+        addresses = {candidate.address for candidate in roster.candidates.values()}
+        for address in self._watchers.keys() - addresses:
+            self._watchers.pop(address).cancel()
+            self._serving.pop(address, None)
+        for address in addresses - self._watchers.keys():
+            self._watchers[address] = asyncio.get_running_loop().create_task(self._keep_watching(address))
+        self._changed.set()
+
+    async def report(self, set_serving: Callable[[bool], Awaitable[None]]) -> None:
+        """Tells `set_serving` whether the router serves, now and whenever that changes, until cancelled."""
+        said: bool | None = None
+        while True:
+            self._changed.clear()
+            serves = self.router_serves
+            if serves != said:
+                said = serves
+                await set_serving(serves)
+            await self._changed.wait()
+
+    async def close(self) -> None:
+        """Ends every watch."""
+        watchers = list(self._watchers.values())
+        self._watchers.clear()
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
+
+    async def _keep_watching(self, address: str) -> None:
+        wait = False
+        while True:
+            try:
+                async for serving in self._watch(address, wait=wait):
+                    self._set(address, serving=serving)
+            except ServiceError as error:
+                _log.debug("the adapter at %s is not watched: %s", address, error.message)
+            self._set(address, serving=False)
+            # The channel connects again by its own backoff; the pause is for an adapter that answers and refuses.
+            wait = True
+            await asyncio.sleep(self._pause_seconds)
+
+    def _set(self, address: str, *, serving: bool) -> None:
+        if self._serving.get(address) is not serving:
+            _log.info("the adapter at %s is %s", address, "serving" if serving else "not serving")
+            self._serving[address] = serving
+            self._changed.set()

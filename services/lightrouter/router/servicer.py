@@ -1,0 +1,75 @@
+"""RouterService: gRPC in, gRPC out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+
+from lightrouter.router.events import EventQueue, Events
+from lightrouter.router.health import Health
+from lightrouter.router.roster import Roster
+from lightrouter.router.route import Router
+from lightrouter.runtime.deadline import current_deadline
+from lightrouter.v1.router_pb2 import (
+    CandidateStatus,
+    CompleteRequest,
+    CompleteResponse,
+    ListCandidatesRequest,
+    ListCandidatesResponse,
+    StreamCompleteRequest,
+    StreamCompleteResponse,
+)
+from lightrouter.v1.router_pb2_grpc import RouterServiceServicer
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class RouterServicer(RouterServiceServicer):
+    """Answers prompts and lists the pool."""
+
+    def __init__(self, router: Router, roster: Callable[[], Roster], health: Health) -> None:
+        """Serves `router`; `roster` returns the pool as it is now."""
+        self._router = router
+        self._roster = roster
+        self._health = health
+
+    async def Complete(self, request: CompleteRequest, context: _Context) -> CompleteResponse:  # noqa: N802 - the proto's
+        """Answers in one message."""
+        del context
+        answer = await self._router.route(request.prompt, current_deadline(), Events())
+        return CompleteResponse(answer=answer)
+
+    async def StreamComplete(  # noqa: N802 - the proto's
+        self, request: StreamCompleteRequest, context: _Context
+    ) -> AsyncIterator[StreamCompleteResponse]:
+        """Sends what happens as it happens, the answer in pieces, and the ledger at the end."""
+        events = EventQueue(wants_partials=request.stream_partials)
+        route = asyncio.ensure_future(self._router.route(request.prompt, current_deadline(), events))
+        route.add_done_callback(lambda _: events.close())
+
+        def leave(_: object) -> None:
+            route.cancel()
+
+        # A caller that went away while a message is being sent ends the call, but does not wake this generator.
+        context.add_done_callback(leave)  # type: ignore[arg-type]  # the stub wants a subclass of a class it hides
+        try:
+            while (event := await events.next()) is not None:
+                yield event
+            yield EventQueue.answered(await route)
+        finally:
+            route.cancel()
+            await asyncio.wait((route,))
+
+    async def ListCandidates(  # noqa: N802 - the proto's
+        self, request: ListCandidatesRequest, context: _Context
+    ) -> ListCandidatesResponse:
+        """Lists the pool."""
+        del request, context
+        statuses = (
+            CandidateStatus(candidate=candidate, health=self._health.of(candidate.address))
+            for candidate in self._roster().candidates.values()
+        )
+        return ListCandidatesResponse(candidates=statuses)

@@ -1,0 +1,112 @@
+"""Settings of the router."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import SettingsConfigDict
+
+from lightrouter.router.admit import Defaults
+from lightrouter.router.state import Shares
+from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+
+_SELECTOR = "SELECTOR_STRATEGY_"
+_AGGREGATOR = "AGGREGATOR_STRATEGY_"
+
+
+def _selector(name: str) -> str:
+    return _one_of(name, [key.removeprefix(_SELECTOR).lower() for key, value in SelectorStrategy.items() if value])
+
+
+def _aggregator(name: str) -> str:
+    return _one_of(name, [key.removeprefix(_AGGREGATOR).lower() for key, value in AggregatorStrategy.items() if value])
+
+
+def _one_of(name: str, known: list[str]) -> str:
+    if name not in known:
+        msg = f"must be one of {', '.join(known)}"
+        raise ValueError(msg)
+    return name
+
+
+def _template(address: str) -> str:
+    if "{name}" not in address:
+        msg = "must hold {name}, which stands for the candidate's name"
+        raise ValueError(msg)
+    return address
+
+
+class RouterSettings(ServiceSettings):
+    """What the router can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_ROUTER_")
+
+    pool: Path
+    """The pool file; a change of it takes effect at once."""
+    selector_address: str = Field(min_length=1)
+    """gRPC target of the selector, HOST:PORT or unix:PATH."""
+    aggregator_address: str = Field(min_length=1)
+    """gRPC target of the aggregator, HOST:PORT or unix:PATH."""
+    adapter_address: Annotated[str, AfterValidator(_template)] = "dns:///adapter-{name}:50051"
+    """gRPC target of the adapter of a candidate that has no address of its own; {name} stands for its name."""
+
+    boot_tokens: int = Field(default=200, ge=1, le=4096)
+    """Tokens that each candidate writes before the ranking, where a request does not say."""
+    k: int = Field(default=2, ge=1, le=64)
+    """Candidates that go on after the ranking, where a request does not say."""
+    selector: Annotated[str, AfterValidator(_selector)] = "consensus"
+    """How partials are ranked where a request does not say: llm, consensus, prior or random."""
+    aggregator: Annotated[str, AfterValidator(_aggregator)] = "synthesize"
+    """How drafts become the answer where a request does not say: synthesize, vote or best."""
+    margin: float = Field(default=0.3, ge=0, le=1)
+    """Lead of the first score over the second from which one candidate suffices, where a request does not say."""
+    agreement: float = Field(default=0.95, ge=0, le=1)
+    """Agreement among partials from which one candidate suffices, where a request does not say."""
+    quorum: float = Field(default=0.75, gt=0, le=1)
+    """Share of the candidates whose partials suffice once the grace is over, where a request does not say."""
+    max_cost_nanousd: int | None = Field(default=None, ge=1)
+    """Most that a route may cost, in nano-dollars, where a request does not say; none: no ceiling."""
+    max_output_tokens: int = Field(default=1024, ge=1, le=131_072)
+    """Most tokens of an answer, where a request does not say."""
+    probation_share: float = Field(default=0.05, ge=0, le=1)
+    """Share of the requests in which a candidate on probation takes part."""
+
+    boot_grace_seconds: float = Field(default=1.0, ge=0, le=600)
+    """Seconds that the other candidates get once a quorum has booted."""
+    boot_share: float = Field(default=0.5, gt=0, le=1)
+    """Share of a request's time after which the boot stage ends with what there is."""
+    select_share: float = Field(default=0.3, gt=0, le=1)
+    """Share of the time then left that the selector may take."""
+    complete_share: float = Field(default=0.7, gt=0, le=1)
+    """Share of the time then left after which a completion that has not ended is replaced or done without."""
+    aggregate_share: float = Field(default=0.9, gt=0, le=1)
+    """Share of the time then left that the aggregator may take."""
+
+    @property
+    def defaults(self) -> Defaults:
+        """What holds where a request says nothing."""
+        policy = Policy(
+            boot_tokens=self.boot_tokens,
+            k=self.k,
+            selector=SelectorStrategy.Value(_SELECTOR + self.selector.upper()),
+            aggregator=AggregatorStrategy.Value(_AGGREGATOR + self.aggregator.upper()),
+            max_cost_nanousd=self.max_cost_nanousd,
+            margin=self.margin,
+            agreement=self.agreement,
+            quorum=self.quorum,
+        )
+        return Defaults(policy, self.max_output_tokens, self.probation_share)
+
+    @property
+    def shares(self) -> Shares:
+        """The stages' shares of a request's time."""
+        return Shares(
+            boot=self.boot_share,
+            select=self.select_share,
+            complete=self.complete_share,
+            aggregate=self.aggregate_share,
+            grace_s=self.boot_grace_seconds,
+        )

@@ -1,0 +1,1 @@
+"""Generated from protos/lightrouter/v1; see `make protos`."""

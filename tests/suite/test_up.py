@@ -1,0 +1,124 @@
+"""`lightrouter up` over a pool file: what it starts, keeps running, takes up and leaves behind."""
+
+import json
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.suite.up_support import TIMEOUT_S, Up, cli, pool_text, until, upstream
+
+Start = Callable[..., Up]
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    with upstream() as url:
+        yield url
+
+
+@pytest.fixture
+def pool(tmp_path: Path, base_url: str) -> Path:
+    path = tmp_path / "pool.yaml"
+    path.write_text(pool_text(base_url, "alpha", "beta"))
+    return path
+
+
+@pytest.fixture
+def up(tmp_path: Path, pool: Path) -> Iterator[Up]:
+    started = Up(tmp_path, "--pool", str(pool))
+    yield started
+    started.end()
+
+
+def health(address: str) -> dict[str, str]:
+    listed = json.loads(cli("candidates", "--json", address=address).stdout or "{}")
+    return {status["candidate"]["name"]: status.get("health", "") for status in listed.get("candidates", [])}
+
+
+def test_it_answers_lists_its_pool_and_ends_with_nothing_left(up: Up) -> None:
+    address = up.wait_ready()
+    assert up.process.stdout.readline() == f"ready: {address}\n"
+    assert health(address) == dict.fromkeys(("alpha", "beta"), "CANDIDATE_HEALTH_SERVING")
+
+    answered = cli("ask", "Why?", "--json", "--k", "1", "--margin", "0", address=address)
+    assert answered.returncode == 0, answered.stderr
+    answer = json.loads(answered.stdout)
+    [chosen] = answer["candidates"]
+    assert answer["text"] == f"{chosen} begins and ends."
+    costs = [int(entry["costNanousd"]) for entry in answer["ledger"]["entries"]]
+    assert int(answer["ledger"]["costNanousd"]) == sum(costs)
+
+    plain = cli("ask", "Why?", "--k", "1", address=address)
+    assert plain.stdout.endswith(" begins and ends.\n")
+    assert plain.stderr.startswith("$0.0000")
+
+    folder = Path(next(word for word in up.running("router").cmdline() if word.endswith("router.ready"))).parent
+    up.process.send_signal(signal.SIGTERM)
+    assert up.process.wait(TIMEOUT_S) == 0
+    assert len(up.family) == 5
+    assert not [process for process in up.family if process.is_running()]
+    assert not folder.exists()
+    assert up.log == ""
+
+
+def test_a_request_that_breaks_a_rule_names_its_flag(up: Up) -> None:
+    refused = cli("ask", "Why?", "--boot-tokens", "0", address=up.wait_ready())
+    assert refused.returncode == 2
+    assert "--boot-tokens (prompt.policy.boot_tokens)" in refused.stderr
+
+
+def test_a_service_that_was_killed_is_started_again(up: Up) -> None:
+    address = up.wait_ready()
+    for module, candidate in (("adapter", "alpha"), ("router", "")):
+        before = up.running(module, candidate)
+        before.kill()
+        before.wait(TIMEOUT_S)
+        up.running(module, candidate)
+    until("alpha serves again", lambda: health(address).get("alpha") == "CANDIDATE_HEALTH_SERVING")
+    assert "adapter-alpha | was ended by SIGKILL and starts again in 0.2 s" in up.log
+    assert "router | was ended by SIGKILL and starts again in 0.2 s" in up.log
+    assert cli("ask", "Why?", "--candidates", "alpha", address=address).returncode == 0
+
+
+def test_the_pool_file_is_followed_without_a_restart(up: Up, pool: Path, base_url: str) -> None:
+    address = up.wait_ready()
+    router, beta = up.running("router"), up.running("adapter", "beta")
+
+    pool.write_text(pool_text(base_url, "alpha", "gamma"))
+    until("gamma serves", lambda: health(address).get("gamma") == "CANDIDATE_HEALTH_SERVING")
+    assert cli("ask", "Why?", "--candidates", "gamma", address=address).stdout == "gamma begins and ends.\n"
+    beta.wait(TIMEOUT_S)
+    assert "beta" not in health(address)
+
+    pool.write_text(pool_text(base_url, "alpha", "gamma").replace("http://", "htp://"))
+    until("the change is refused", lambda: f"{pool}:3: candidates[0].base_url: must be an http or https URL" in up.log)
+    assert set(health(address)) == {"alpha", "gamma"}
+    assert up.running("router") == router
+
+
+def test_when_up_is_killed_nothing_is_left(up: Up) -> None:
+    up.wait_ready()
+    up.process.kill()
+    up.process.wait(TIMEOUT_S)
+    assert len(up.family) == 5
+    _, alive = psutil.wait_procs(up.family, TIMEOUT_S)
+    assert alive == []
+
+
+def test_a_signal_while_it_starts_leaves_nothing(up: Up) -> None:
+    until("the first service runs", lambda: up.service("selector"))
+    family = up.process.children(recursive=True)
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(TIMEOUT_S) == 0
+    assert not [process for process in family if process.is_running()]
+
+
+def test_an_address_that_is_taken_is_one_sentence(pool: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = cli("up", "--pool", str(pool), "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert ended.returncode == 1
+    assert "lightrouter up: router ended with status 1 before it was ready: cannot listen on 127.0.0.1" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,99 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.unit.cli import events
+
+from lightrouter.cli import demo, localpool, up
+from lightrouter.cli.__main__ import COMMANDS, run
+from lightrouter.cli.errors import ExitCode
+from lightrouter.pool import file
+from lightrouter.v1.router_pb2 import Answer, Selection
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run([command, "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert f"usage: lightrouter {command}" in text
+    assert "examples:" in text or command == "demo"
+
+
+def test_the_help_lists_commands_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(["--help"])
+    text = capsys.readouterr().out
+    for part in (*COMMANDS, "examples:", "exit codes:"):
+        assert part in text
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
+    script = (
+        "import sys; from lightrouter.cli.__main__ import run\n"
+        "try: run(['--help'])\nexcept SystemExit: pass\n"
+        "print({'grpc', 'httpx', 'pydantic', 'rich', 'watchfiles', 'yaml'} & sys.modules.keys(), file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stderr == "set()\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["up", "--nonsense"], ["up", "--log-level", "loud"]])
+def test_wrong_arguments_are_a_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(arguments)
+    assert caught.value.code == 2
+
+
+def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(arguments: object) -> ExitCode:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(up, "run", interrupted)
+    assert run(["up"]) == 130
+
+
+def test_up_with_a_broken_pool_file_names_each_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "pool.yaml"
+    path.write_text("candidates:\n  - name: a\n    base_url: x\n")
+    assert run(["up", "--pool", str(path), "--listen", "127.0.0.1:0"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"lightrouter up: {path}:2: candidates[0].model: is required"
+    assert lines[1].startswith(f"{path}:3: candidates[0].base_url: must be an http or https URL")
+
+
+def test_up_without_its_pool_file_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["up", "--pool", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml: cannot be read: No such file or directory" in capsys.readouterr().err
+
+
+def test_the_local_pool_is_three_candidates_that_differ() -> None:
+    pool = file.parse(localpool.text("http://127.0.0.1:1/v1", "m").encode(), Path("pool.yaml"))
+    entries = list(pool.entries.values())
+    assert len(entries) == 3
+    assert len({entry.system_prompt for entry in entries}) == 3
+    assert len({entry.sampling.temperature for entry in entries}) == 3
+    assert len({entry.sampling.seed for entry in entries}) == 3
+    assert all(entry.prices.output for entry in entries)
+
+
+def test_a_demo_that_shows_what_it_should_has_no_shortfalls() -> None:
+    assert demo.shortfalls(events.ANSWER, Answer(selection=Selection(chosen=["fast"]))) == []
+
+
+def test_a_demo_that_does_not_says_so() -> None:
+    one = Answer(selection=Selection(chosen=["fast"]), candidates=["fast"])
+    assert demo.shortfalls(one, events.ANSWER) == [
+        "the first prompt was not answered from two drafts",
+        "the first prompt's drafts were not merged by a model",
+        "the second prompt was not resolved by one candidate",
+        "the second prompt paid for merging",
+    ]
+
+
+def test_stages_are_told_in_lines_where_nothing_can_be_drawn() -> None:
+    told = [str(line) for event in events.ROUTE if (line := demo.stage_line(event)) is not None]
+    assert [line.split()[0] for line in told] == ["boot"] * 4 + ["select", "complete"]
+    assert "broken failed: HTTP 500 from the provider" in told[3]

@@ -1,0 +1,32 @@
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.cli import text
+
+
+def test_money_is_shown_to_the_last_nano_dollar() -> None:
+    assert text.dollars(45_300) == "$0.000045300"
+    assert text.dollars(12 * 10**9 + 1) == "$12.000000001"
+    assert text.dollars(-1) == "-$0.000000001"
+
+
+@given(st.integers(min_value=1, max_value=10**14))
+def test_money_that_is_shown_can_be_typed(nanousd: int) -> None:
+    assert text.nanousd(text.dollars(nanousd)) == nanousd
+
+
+@pytest.mark.parametrize("typed", ["", "x", "0", "-1", "nan", "inf", "1e9", "0.0000000001"])
+def test_money_that_is_none_is_refused(typed: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        text.nanousd(typed)
+
+
+def test_durations_are_in_seconds() -> None:
+    assert text.seconds(Duration(seconds=1, nanos=250_000_000)) == "1.25 s"
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    assert text.printable("a\x1b[31mb\x07\x9bc\u202ed\n\te\ud800") == "a[31mbcd\n\te"
+    assert text.printable("naïve 日本 🙂") == "naïve 日本 🙂"

@@ -1,0 +1,356 @@
+"""Collaborators of the router that do as they are told, and that remember what they were asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from opentelemetry.trace import NoOpTracer, Tracer
+
+from lightrouter.router.admit import Defaults
+from lightrouter.router.events import Events
+from lightrouter.router.roster import Roster
+from lightrouter.router.route import Router
+from lightrouter.router.state import Shares
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.ledger import cost_nanousd, messages_tokens
+from lightrouter.v1.adapter_pb2 import (
+    GenerateResponse,
+    Generation,
+    GenerationChunk,
+    GenerationResult,
+    StreamGenerateResponse,
+)
+from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult, AnswerChunk
+from lightrouter.v1.candidate_pb2 import (
+    CANDIDATE_STATE_ADMITTED,
+    CONTINUATION_NONE,
+    CONTINUATION_TRAILING,
+    Candidate,
+    CandidateState,
+    Continuation,
+    ModelTarget,
+    Partial,
+    Prices,
+    RankedCandidate,
+    Ranking,
+)
+from lightrouter.v1.chat_pb2 import (
+    FINISH_REASON_LENGTH,
+    FINISH_REASON_STOP,
+    ROLE_USER,
+    ChatMessage,
+    Usage,
+)
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_ERROR
+from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
+from lightrouter.v1.policy_pb2 import (
+    AGGREGATOR_STRATEGY_SYNTHESIZE,
+    SELECTOR_STRATEGY_CONSENSUS,
+    Policy,
+)
+from lightrouter.v1.router_pb2 import Prompt, Selection
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+
+CONTINUATION = b"continuation of "
+
+
+def failure(message: str = "HTTP 500", retry_after: float | None = None) -> ServiceError:
+    return ServiceError(Code.UNAVAILABLE, ERROR_REASON_UPSTREAM_ERROR, message, retry_after=retry_after)
+
+
+def candidate(
+    name: str,
+    *,
+    prior: float = 0.5,
+    price: int = 1_000_000,
+    window: int = 0,
+    max_boot_tokens: int = 0,
+    state: CandidateState.ValueType = CANDIDATE_STATE_ADMITTED,
+    continuation: Continuation.ValueType = CONTINUATION_TRAILING,
+) -> Candidate:
+    """Returns a candidate whose tokens cost `price` nano-dollars per million."""
+    return Candidate(
+        name=name,
+        address=f"unix:/{name}",
+        prices=Prices(
+            input_nanousd_per_million=price,
+            cached_input_nanousd_per_million=price,
+            output_nanousd_per_million=price,
+        ),
+        context_window=window,
+        max_boot_tokens=max_boot_tokens,
+        continuation=continuation,
+        prior=prior,
+        state=state,
+    )
+
+
+def roster(*candidates: Candidate, judge: str | None = None, synthesizer: str | None = None) -> Roster:
+    return Roster.from_candidates(candidates, judge, synthesizer)
+
+
+def prompt(text: str = "What is it?", **policy: object) -> Prompt:
+    return Prompt(
+        messages=[ChatMessage(role=ROLE_USER, content=text)],
+        policy=Policy(**policy),  # type: ignore[arg-type]  # passed on as they are
+    )
+
+
+def defaults(**changed: object) -> Defaults:
+    policy = Policy(
+        boot_tokens=2,
+        k=2,
+        selector=SELECTOR_STRATEGY_CONSENSUS,
+        aggregator=AGGREGATOR_STRATEGY_SYNTHESIZE,
+        margin=0.3,
+        agreement=0.95,
+        quorum=0.75,
+    )
+    policy.MergeFrom(Policy(**changed))  # type: ignore[arg-type]  # passed on as they are
+    return Defaults(policy, max_output_tokens=8, probation_share=0.0)
+
+
+@dataclass
+class Model:
+    """A model that writes `words`, one token each, and what goes wrong with it at each stage.
+
+    Attributes:
+        words: The whole answer; each word brings its white space.
+        fails: The error that a stage's call ends with.
+        fails_after: Words that a stream sends before it fails.
+        hangs: Stages whose calls never end.
+        hidden: Tokens of hidden reasoning before the first word.
+    """
+
+    words: Sequence[str] = ("one ", "two ", "three ", "four ")
+    fails: dict[Stage.ValueType, ServiceError] = field(default_factory=dict)
+    fails_after: int = 0
+    hangs: set[Stage.ValueType] = field(default_factory=set)
+    hidden: int = 0
+
+
+class FakeModels:
+    """Models by candidate name."""
+
+    def __init__(self, known: Roster, **models: Model) -> None:
+        self.roster = known
+        self.models = models
+        self.calls: list[Generation] = []
+        self.cancelled: list[str] = []
+        self.running = 0
+        self.hanging = asyncio.Event()
+        self.ceiling_seen = 0
+
+    def asked(self, stage: Stage.ValueType) -> list[str]:
+        return [call.candidate for call in self.calls if call.stage == stage]
+
+    async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
+        words, result, restarted = await self._begin(target, generation, deadline)
+        return GenerateResponse(text="".join(words), restarted=restarted, result=result)
+
+    async def stream(
+        self, target: ModelTarget, generation: Generation, deadline: Deadline
+    ) -> AsyncGenerator[StreamGenerateResponse, None]:
+        model = self.models[generation.candidate]
+        error = model.fails.get(generation.stage)
+        if error and model.fails_after:
+            self.calls.append(generation)
+            words, restarted, _ = self._write(generation)
+            for word in words[: model.fails_after]:
+                yield StreamGenerateResponse(chunk=GenerationChunk(text=word, restarted=restarted))
+            raise error
+        words, result, restarted = await self._begin(target, generation, deadline)
+        for index, word in enumerate(words):
+            yield StreamGenerateResponse(chunk=GenerationChunk(text=word, restarted=restarted and index == 0))
+        yield StreamGenerateResponse(result=result)
+
+    async def _begin(
+        self, target: ModelTarget, generation: Generation, deadline: Deadline
+    ) -> tuple[Sequence[str], GenerationResult, bool]:
+        self.calls.append(generation)
+        name, stage = generation.candidate, generation.stage
+        assert target == self.roster.targets[name]
+        model = self.models[name]
+        self.running += 1
+        try:
+            await asyncio.sleep(0)
+            if stage in model.hangs:
+                self.hanging.set()
+                try:
+                    async with asyncio.timeout(deadline.remaining()):
+                        await asyncio.Event().wait()
+                except TimeoutError:
+                    raise deadline_exceeded("the deadline passed") from None
+        except asyncio.CancelledError:
+            self.cancelled.append(name)
+            raise
+        finally:
+            self.running -= 1
+        if stage in model.fails:
+            raise model.fails[stage]
+        words, restarted, result = self._write(generation)
+        return words, result, restarted
+
+    def _write(self, generation: Generation) -> tuple[Sequence[str], bool, GenerationResult]:
+        """Returns the words after the prefix within the limit, whether they are written anew, and the result."""
+        entry = self.roster.candidates[generation.candidate]
+        model = self.models[generation.candidate]
+        prefix = generation.prefix
+        restarted = bool(prefix) and entry.continuation == CONTINUATION_NONE
+        done = 0 if restarted else _words_in(model, prefix)
+        limit = generation.sampling.max_output_tokens
+        reasoning = min(limit, model.hidden) if not generation.continuation else 0
+        words = model.words[done : done + limit - reasoning]
+        ended = done + len(words) >= len(model.words)
+        usage = Usage(
+            input_tokens=messages_tokens(generation.messages) + done,
+            output_tokens=len(words) + reasoning,
+            reasoning_tokens=reasoning,
+        )
+        result = GenerationResult(
+            finish_reason=FINISH_REASON_STOP if ended else FINISH_REASON_LENGTH,
+            usage=usage,
+            cost_nanousd=cost_nanousd(entry.prices, usage),
+            continuation=b"" if ended else CONTINUATION + entry.name.encode(),
+            model=f"model-of-{entry.name}",
+        )
+        return words, restarted, result
+
+
+def _words_in(model: Model, prefix: str) -> int:
+    """Returns how many of the model's words stand in a prefix: its own text, or as many as another one wrote."""
+    text = ""
+    for count, word in enumerate(model.words, start=1):
+        text += word
+        if text == prefix:
+            return count
+    return min(len(prefix.split()), len(model.words))
+
+
+class FakeSelector:
+    """Ranks by given scores, by name; else in the order asked."""
+
+    def __init__(self, scores: dict[str, float] | None = None, agreement: float = 0.0) -> None:
+        self.scores = scores or {}
+        self.agreement = agreement
+        self.error: ServiceError | None = None
+        self.response: SelectResponse | None = None
+        self.entries: list[LedgerEntry] = []
+        self.requests: list[SelectRequest] = []
+
+    async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
+        assert not deadline.expired
+        self.requests.append(request)
+        if self.error:
+            raise self.error
+        if self.response:
+            return self.response
+        scores = {p.candidate: self.scores.get(p.candidate, 0.5) for p in request.partials}
+        ranked = sorted(scores.items(), key=lambda item: -item[1])
+        candidates = [RankedCandidate(candidate=name, score=score) for name, score in ranked]
+        ranking = Ranking(candidates=candidates, agreement=self.agreement)
+        return SelectResponse(ranking=ranking, strategy=request.strategy, entries=self.entries)
+
+
+class FakeAggregator:
+    """Joins the drafts, piece by piece."""
+
+    def __init__(self) -> None:
+        self.error: ServiceError | None = None
+        self.error_after = 0
+        self.pieces: list[AnswerChunk] | None = None
+        self.result = True
+        self.entries: list[LedgerEntry] = []
+        self.requests: list[AggregateRequest] = []
+
+    async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+        assert not deadline.expired
+        self.requests.append(request)
+        pieces = self.pieces
+        if pieces is None:
+            pieces = [AnswerChunk(text=f"[{draft.text}]") for draft in request.drafts]
+        for count, piece in enumerate(pieces):
+            if self.error and count == self.error_after:
+                raise self.error
+            yield AggregateResponse(chunk=piece)
+        if self.error:
+            raise self.error
+        if self.result:
+            names = [draft.candidate for draft in request.drafts]
+            result = AggregateResult(
+                strategy=request.strategy,
+                candidates=names,
+                finish_reason=FINISH_REASON_STOP,
+                entries=self.entries,
+                contradictions=["They differ."],
+            )
+            yield AggregateResponse(result=result)
+
+
+class Heard(Events):
+    """Remembers what happened, in its order."""
+
+    def __init__(self, *, text: bool = True, partials: bool = False) -> None:
+        self.wants_text = text
+        self.wants_partials = partials
+        self.kinds: list[str] = []
+        self.boots: list[tuple[Partial, LedgerEntry]] = []
+        self.partials: dict[str, str] = {}
+        self.selection: Selection | None = None
+        self.drafts: list[tuple[str, int, LedgerEntry | None]] = []
+        self.chunks: list[tuple[str, bool]] = []
+
+    @property
+    def text(self) -> str:
+        """The pieces since the last restart, joined."""
+        joined = ""
+        for text, restart in self.chunks:
+            joined = text if restart else joined + text
+        return joined
+
+    def started(self, route_id: str, policy: Policy, candidates: Sequence[str]) -> None:
+        self.kinds.append("started")
+
+    def partial_chunk(self, candidate: str, text: str) -> None:
+        self.kinds.append("partial_chunk")
+        self.partials[candidate] = self.partials.get(candidate, "") + text
+
+    def booted(self, partial: Partial, entry: LedgerEntry) -> None:
+        self.kinds.append("booted")
+        self.boots.append((partial, entry))
+
+    def selected(self, selection: Selection) -> None:
+        self.kinds.append("selection")
+        self.selection = selection
+
+    def drafted(self, candidate: str, characters: int, entry: LedgerEntry | None) -> None:
+        self.kinds.append("draft")
+        self.drafts.append((candidate, characters, entry))
+
+    def chunk(self, text: str, *, restart: bool = False) -> None:
+        self.kinds.append("chunk")
+        self.chunks.append((text, restart))
+
+
+def router(
+    models: FakeModels,
+    selector: FakeSelector | None = None,
+    aggregator: FakeAggregator | None = None,
+    *,
+    with_defaults: Defaults | None = None,
+    shares: Shares | None = None,
+    tracer: Tracer | None = None,
+) -> Router:
+    return Router(
+        roster=lambda: models.roster,
+        models=models,
+        selector=selector or FakeSelector(),
+        aggregator=aggregator or FakeAggregator(),
+        tracer=tracer or NoOpTracer(),
+        defaults=with_defaults or defaults(),
+        shares=shares or Shares(grace_s=0.0),
+        new_seed=lambda: 7,
+    )

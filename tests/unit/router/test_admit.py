@@ -1,0 +1,197 @@
+"""Admission fills in what was left out, and refuses what cannot be served before anything is spent."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.router.fakes import candidate, defaults, prompt, roster
+
+from lightrouter.router.admit import Defaults, admit
+from lightrouter.router.book import Book
+from lightrouter.router.roster import Roster
+from lightrouter.router.state import Admission
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, CANDIDATE_STATE_PROBATION
+from lightrouter.v1.chat_pb2 import Sampling
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
+    ERROR_REASON_COST_CEILING_TOO_LOW,
+    ERROR_REASON_INVALID_REQUEST,
+    ERROR_REASON_POOL_EMPTY,
+    ERROR_REASON_UNKNOWN_CANDIDATE,
+)
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_CONTEXT_WINDOW, DEGRADED_REASON_COST_CEILING
+from lightrouter.v1.policy_pb2 import (
+    AGGREGATOR_STRATEGY_SYNTHESIZE,
+    AGGREGATOR_STRATEGY_VOTE,
+    SELECTOR_STRATEGY_CONSENSUS,
+    SELECTOR_STRATEGY_LLM,
+    AnswerPattern,
+    Policy,
+)
+from lightrouter.v1.router_pb2 import Prompt
+
+
+def admitted(
+    request: Prompt, pool: Roster, with_defaults: Defaults | None = None, book: Book | None = None
+) -> Admission:
+    return admit(request, pool, with_defaults or defaults(), 7, book or Book())[0]
+
+
+def names(admission: Admission) -> list[str]:
+    return [runner.name for runner in admission.runners]
+
+
+def refused(request: Prompt, pool: Roster) -> ServiceError:
+    with pytest.raises(ServiceError) as caught:
+        admitted(request, pool)
+    return caught.value
+
+
+def test_what_a_request_leaves_out_comes_from_the_defaults() -> None:
+    request = prompt(k=5, selector=SELECTOR_STRATEGY_LLM)
+    admission = admitted(request, roster(candidate("a"), candidate("b")))
+    assert admission.policy == Policy(
+        boot_tokens=2,
+        k=5,
+        selector=SELECTOR_STRATEGY_LLM,
+        aggregator=AGGREGATOR_STRATEGY_SYNTHESIZE,
+        margin=0.3,
+        agreement=0.95,
+        quorum=0.75,
+    )
+    assert admission.sampling == Sampling(max_output_tokens=8)
+    assert admission.seed == 7
+    assert names(admission) == ["a", "b"]
+
+
+def test_what_a_request_says_stays() -> None:
+    pattern = AnswerPattern(re2=r"answer: (\d+)")
+    request = prompt(boot_tokens=1, margin=0.0, agreement=0.0, quorum=1.0, answer_pattern=pattern)
+    request.policy.aggregator = AGGREGATOR_STRATEGY_VOTE
+    request.sampling.max_output_tokens = 3
+    request.sampling.seed = 0
+    request.sampling.stop.append("END")
+    admission = admitted(request, roster(candidate("a")))
+    assert admission.policy == Policy(
+        boot_tokens=1,
+        k=2,
+        selector=SELECTOR_STRATEGY_CONSENSUS,
+        aggregator=AGGREGATOR_STRATEGY_VOTE,
+        margin=0.0,
+        agreement=0.0,
+        quorum=1.0,
+        answer_pattern=pattern,
+    )
+    assert admission.sampling == Sampling(max_output_tokens=3, seed=0, stop=["END"])
+    assert admission.seed == 0
+
+
+def test_the_request_is_not_changed() -> None:
+    request = prompt()
+    before = request.SerializeToString()
+    admitted(request, roster(candidate("a")))
+    assert request.SerializeToString() == before
+
+
+def test_boot_tokens_are_the_entrys_where_it_has_some_and_never_more_than_the_answer_may_have() -> None:
+    pool = roster(candidate("plain"), candidate("thinker", max_boot_tokens=6), candidate("long", max_boot_tokens=100))
+    assert [runner.boot_tokens for runner in admitted(prompt(), pool).runners] == [2, 6, 8]
+
+
+def test_named_candidates_come_in_the_order_of_the_pool() -> None:
+    pool = roster(candidate("a"), candidate("b"), candidate("c", state=CANDIDATE_STATE_PROBATION))
+    assert names(admitted(prompt(candidates=["c", "a"]), pool)) == ["a", "c"]
+
+
+def test_evicted_candidates_never_take_part() -> None:
+    pool = roster(candidate("a"), candidate("out", state=CANDIDATE_STATE_EVICTED))
+    assert names(admitted(prompt(), pool)) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "out"])
+def test_a_candidate_that_may_not_answer_is_refused_by_name(name: str) -> None:
+    pool = roster(candidate("a"), candidate("out", state=CANDIDATE_STATE_EVICTED))
+    error = refused(prompt(candidates=["a", name]), pool)
+    assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, ERROR_REASON_UNKNOWN_CANDIDATE)
+    assert [violation.field for violation in error.violations] == ["prompt.policy.candidates"]
+    assert name in error.message
+
+
+@pytest.mark.parametrize("pool", [roster(), roster(candidate("out", state=CANDIDATE_STATE_EVICTED))])
+def test_an_empty_pool_is_no_fault_of_the_request(pool: Roster) -> None:
+    error = refused(prompt(), pool)
+    assert (error.code, error.reason) == (Code.FAILED_PRECONDITION, ERROR_REASON_POOL_EMPTY)
+
+
+def test_a_candidate_on_probation_takes_part_in_its_share_of_requests() -> None:
+    pool = roster(candidate("a"), candidate("new", state=CANDIDATE_STATE_PROBATION))
+    few = Defaults(defaults().policy, 8, probation_share=0.1)
+    taken = sum("new" in names(admit(prompt(), pool, few, seed, Book())[0]) for seed in range(1000))
+    assert 60 < taken < 150
+    assert names(admitted(prompt(), pool, Defaults(defaults().policy, 8, probation_share=0.0))) == ["a"]
+
+
+def test_the_same_seed_decides_the_same() -> None:
+    pool = roster(candidate("a"), candidate("new", state=CANDIDATE_STATE_PROBATION))
+    half = Defaults(defaults().policy, 8, probation_share=0.5)
+    request = prompt()
+    request.sampling.seed = 3
+    first = names(admitted(request, pool, half))
+    assert all(names(admit(request, pool, half, seed, Book())[0]) == first for seed in range(20))
+
+
+def test_a_pool_on_probation_answers_as_a_whole() -> None:
+    pool = roster(candidate("new", state=CANDIDATE_STATE_PROBATION))
+    assert names(admitted(prompt(), pool)) == ["new"]
+
+
+def test_a_pattern_that_re2_refuses_is_named() -> None:
+    error = refused(prompt(answer_pattern=AnswerPattern(re2="(")), roster(candidate("a")))
+    assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, ERROR_REASON_INVALID_REQUEST)
+    assert [violation.field for violation in error.violations] == ["prompt.policy.answer_pattern.re2"]
+
+
+def test_a_window_too_small_leaves_the_candidate_out() -> None:
+    book = Book()
+    pool = roster(candidate("small", window=20), candidate("large", window=200), candidate("unknown"))
+    assert names(admitted(prompt("word " * 30), pool, book=book)) == ["large", "unknown"]
+    assert [(each.reason, each.candidate) for each in book.degraded] == [(DEGRADED_REASON_CONTEXT_WINDOW, "small")]
+
+
+def test_a_window_bounds_the_answer() -> None:
+    request = prompt("x" * 40)  # 10 tokens and 4 for the message
+    runner = admitted(request, roster(candidate("a", window=18))).runners[0]
+    assert (runner.boot_tokens, runner.output_tokens) == (2, 4)
+
+
+def test_a_prompt_beyond_every_window_is_refused() -> None:
+    error = refused(prompt("word " * 30), roster(candidate("a", window=20), candidate("b", window=30)))
+    assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, ERROR_REASON_CONTEXT_WINDOW_EXCEEDED)
+    assert [violation.field for violation in error.violations] == ["prompt.messages"]
+
+
+def test_a_ceiling_below_the_cheapest_route_is_refused_and_the_least_named() -> None:
+    # 3 tokens and 4 for the message in, 2 boot tokens out: 9 tokens.
+    pool = roster(candidate("cheap", price=1_000_000), candidate("dear", price=5_000_000))
+    error = refused(prompt("x" * 12, max_cost_nanousd=8), pool)
+    assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, ERROR_REASON_COST_CEILING_TOO_LOW)
+    assert [violation.field for violation in error.violations] == ["prompt.policy.max_cost_nanousd"]
+    assert "9" in error.message
+    assert names(admitted(prompt("x" * 12, max_cost_nanousd=9), pool)) == ["cheap"]
+
+
+def test_a_ceiling_leaves_out_who_it_does_not_pay_for() -> None:
+    book = Book()
+    pool = roster(candidate("cheap"), candidate("dear", price=10_000_000, prior=0.9), candidate("also", prior=0.8))
+    # Cheap boots for 9 and completes for 9 + 6; also boots for 9.
+    assert names(admitted(prompt("x" * 12, max_cost_nanousd=33), pool, book=book)) == ["cheap", "also"]
+    assert [(each.reason, each.candidate) for each in book.degraded] == [(DEGRADED_REASON_COST_CEILING, "dear")]
+
+
+def test_the_judge_is_the_pools_or_the_best_prior() -> None:
+    candidates = (candidate("a", prior=0.2), candidate("b", prior=0.9), candidate("c"))
+    assert admitted(prompt(), roster(*candidates)).judge.name == "b"
+    named = admitted(prompt(candidates=["a"]), roster(*candidates, judge="c", synthesizer="b"))
+    assert named.judge.name == "c"
+    assert named.synthesizer is not None
+    assert named.synthesizer.name == "b"

@@ -1,0 +1,153 @@
+"""The budget never plans beyond the ceiling."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.router.budget import Budget, price
+from lightrouter.router.runner import Booted, Runner
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.v1.candidate_pb2 import (
+    CONTINUATION_NONE,
+    CONTINUATION_TRAILING,
+    Candidate,
+    ModelTarget,
+    Partial,
+    Prices,
+)
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, Usage
+
+PRICES = st.integers(0, 10**11)
+
+
+def runner(name: str, entry: Candidate, boot: int = 2, output: int = 8) -> Runner:
+    return Runner(name, entry, ModelTarget(candidate=name, address="unix:/x"), boot, output)
+
+
+@st.composite
+def runners(draw: st.DrawFn) -> list[Runner]:
+    found = []
+    for index in range(draw(st.integers(1, 6))):
+        given_price, written = draw(PRICES), draw(PRICES)
+        output = draw(st.integers(1, 2000))
+        entry = Candidate(
+            name=f"c{index}",
+            prior=draw(st.floats(0, 1)),
+            continuation=draw(st.sampled_from([CONTINUATION_NONE, CONTINUATION_TRAILING])),
+            prices=Prices(
+                input_nanousd_per_million=given_price,
+                cached_input_nanousd_per_million=draw(st.integers(0, given_price)),
+                output_nanousd_per_million=written,
+            ),
+        )
+        found.append(runner(f"c{index}", entry, draw(st.integers(1, output)), output))
+    return found
+
+
+@given(
+    prices=st.tuples(PRICES, PRICES, PRICES),
+    read=st.integers(0, 10**6),
+    cached=st.integers(0, 10**6),
+    written=st.integers(0, 10**6),
+)
+def test_an_estimate_is_never_below_what_such_a_call_costs(
+    prices: tuple[int, int, int], read: int, cached: int, written: int
+) -> None:
+    entry = Candidate(
+        prices=Prices(
+            input_nanousd_per_million=prices[0],
+            cached_input_nanousd_per_million=prices[1],
+            output_nanousd_per_million=prices[2],
+        )
+    )
+    usage = Usage(input_tokens=read, cached_input_tokens=min(cached, read), output_tokens=written)
+    assert cost_nanousd(entry.prices, usage) <= price(entry, read, written)
+
+
+@given(candidates=runners(), ceiling=st.integers(1, 10**10), prompt_tokens=st.integers(1, 10**5))
+def test_who_boots_is_paid_for_and_one_of_them_can_go_on(
+    candidates: list[Runner], ceiling: int, prompt_tokens: int
+) -> None:
+    budget = Budget(ceiling, prompt_tokens)
+    least = min(map(budget.boot_cost, candidates))
+    if ceiling < least:
+        with pytest.raises(ServiceError, match=str(least)):
+            budget.admit(candidates, "field")
+        assert budget.left == ceiling
+        return
+    admitted = budget.admit(candidates, "field")
+    assert admitted
+    assert list(admitted) == [each for each in candidates if each in admitted]
+    assert sum(map(budget.boot_cost, admitted)) + budget.left == ceiling
+    assert budget.left >= 0
+    if len(admitted) > 1:
+        cut_off = [
+            Booted(each, Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", each.boot_tokens)
+            for each in admitted
+        ]
+        assert min(map(budget.completion_cost, cut_off)) <= budget.left
+
+
+@given(candidates=runners(), ceiling=st.integers(1, 10**10), k=st.integers(1, 6), merging=st.booleans())
+def test_what_is_granted_stays_within_the_ceiling(
+    candidates: list[Runner], ceiling: int, k: int, merging: bool
+) -> None:
+    budget = Budget(ceiling, 10)
+    ranked = [
+        Booted(each, Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", each.boot_tokens)
+        for each in candidates
+    ]
+    chosen = budget.choose(ranked, k, None, merging=merging)
+    assert 1 <= len(chosen) <= k
+    reserved = 0
+    for booted in chosen:
+        grant = budget.grant(booted) or budget.grant_rest(booted)
+        assert 0 <= grant.tokens <= booted.tokens_left
+        reserved += grant.reserved
+    assert reserved + budget.left == ceiling
+    assert budget.left >= 0
+
+
+def test_without_a_ceiling_everything_is_granted() -> None:
+    budget = Budget(None, 10)
+    entry = Candidate(name="a", prices=Prices(output_nanousd_per_million=10**15))
+    booted = Booted(runner("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
+    assert budget.admit([booted.runner], "field") == (booted.runner,)
+    assert budget.grant(booted) == (6, 0)
+    assert budget.reserve(10**30)
+
+
+def test_a_finished_draft_costs_nothing() -> None:
+    budget = Budget(1, 10)
+    entry = Candidate(name="a", prices=Prices(output_nanousd_per_million=10**15))
+    booted = Booted(runner("a", entry), Partial(text="x", finish_reason=FINISH_REASON_STOP), b"", 2)
+    assert budget.completion_cost(booted) == 0
+    assert budget.grant(booted) == (0, 0)
+
+
+def test_as_many_tokens_as_the_money_reaches() -> None:
+    entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
+    booted = Booted(runner("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
+    budget = Budget(15, 10)
+    assert budget.grant(booted) is None
+    assert budget.grant_rest(booted) == (3, 15)
+    assert budget.left == 0
+    assert budget.grant_rest(booted) == (0, 0)
+
+
+def test_a_draft_written_anew_is_not_begun_where_it_would_end_before_the_boot_text() -> None:
+    entry = Candidate(name="a", continuation=CONTINUATION_NONE, prices=Prices(output_nanousd_per_million=10**6))
+    booted = Booted(runner("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
+    assert Budget(2, 10).grant_rest(booted) == (0, 0)
+    assert Budget(3, 10).grant_rest(booted) == (3, 3)
+
+
+def test_what_a_call_did_not_cost_comes_back() -> None:
+    budget = Budget(100, 10)
+    assert budget.reserve(60)
+    assert not budget.reserve(60)
+    budget.settle(60, 25)
+    assert budget.left == 75

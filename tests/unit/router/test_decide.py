@@ -1,0 +1,147 @@
+"""Who goes on: never more than k, never more than delivered, one where one suffices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.router.fakes import candidate
+
+from lightrouter.router.budget import Budget
+from lightrouter.router.decide import decide
+from lightrouter.router.runner import Booted, Runner
+from lightrouter.router.state import Verdict
+from lightrouter.v1.candidate_pb2 import ModelTarget, Partial, RankedCandidate, Ranking
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
+from lightrouter.v1.policy_pb2 import (
+    SELECTOR_STRATEGY_CONSENSUS,
+    SELECTOR_STRATEGY_RANDOM,
+    Policy,
+    SelectorStrategy,
+)
+from lightrouter.v1.router_pb2 import (
+    SELECTION_REASON_AGREEMENT,
+    SELECTION_REASON_COST_CEILING,
+    SELECTION_REASON_MARGIN,
+    SELECTION_REASON_ONLY_ONE,
+    SELECTION_REASON_POLICY,
+    Selection,
+)
+
+
+def booted(name: str, price: int = 1_000_000) -> Booted:
+    entry = candidate(name, price=price)
+    runner = Runner(name, entry, ModelTarget(candidate=name, address="unix:/x"), boot_tokens=2, output_tokens=8)
+    return Booted(runner, Partial(candidate=name, text="text", finish_reason=FINISH_REASON_LENGTH), b"", 2)
+
+
+def verdict(
+    scores: Sequence[float],
+    agreement: float = 0.0,
+    strategy: SelectorStrategy.ValueType = SELECTOR_STRATEGY_CONSENSUS,
+) -> Verdict:
+    ranked = tuple(booted(f"c{index}") for index in range(len(scores)))
+    candidates = [RankedCandidate(candidate=f"c{index}", score=score) for index, score in enumerate(scores)]
+    return Verdict(Ranking(candidates=candidates, agreement=agreement), strategy, ranked)
+
+
+def all_paid(ranked: Sequence[Booted], k: int) -> Sequence[Booted]:
+    return ranked[:k]
+
+
+def decided(scores: Sequence[float], k: int = 2, **changed: object) -> Selection:
+    of = verdict(scores, **changed)  # type: ignore[arg-type]  # passed on as they are
+    return decide(of, Policy(k=k, margin=0.3, agreement=0.95), all_paid)[0]
+
+
+def test_the_policys_k_go_on() -> None:
+    selection = decided([0.9, 0.8, 0.7])
+    assert list(selection.chosen) == ["c0", "c1"]
+    assert selection.reason == SELECTION_REASON_POLICY
+
+
+def test_more_than_there_are_means_all() -> None:
+    selection = decided([0.9, 0.8], k=64)
+    assert list(selection.chosen) == ["c0", "c1"]
+    assert selection.reason == SELECTION_REASON_POLICY
+
+
+def test_a_clear_lead_needs_one() -> None:
+    selection = decided([0.9, 0.5, 0.4], k=3)
+    assert list(selection.chosen) == ["c0"]
+    assert selection.reason == SELECTION_REASON_MARGIN
+    assert abs(selection.margin - 0.4) < 1e-9
+
+
+def test_a_lead_by_chance_is_none() -> None:
+    selection = decided([0.9, 0.1, 0.1], strategy=SELECTOR_STRATEGY_RANDOM)
+    assert selection.reason == SELECTION_REASON_POLICY
+
+
+def test_partials_that_say_the_same_need_one() -> None:
+    selection = decided([0.9, 0.1], agreement=0.95)
+    assert list(selection.chosen) == ["c0"]
+    assert selection.reason == SELECTION_REASON_AGREEMENT
+
+
+def test_only_one_delivered() -> None:
+    selection = decided([0.4], agreement=1.0)
+    assert selection.reason == SELECTION_REASON_ONLY_ONE
+    assert abs(selection.margin - 0.4) < 1e-9
+
+
+def test_the_ceiling_pays_for_fewer() -> None:
+    # A completion takes 10 + 2 tokens in and 6 out; merging is dearer than both.
+    budget = Budget(40, prompt_tokens=10)
+    selection, chosen = decide(
+        verdict([0.9, 0.8]),
+        Policy(k=2, margin=0.3, agreement=0.95),
+        lambda ranked, k: budget.choose(ranked, k, None, merging=True),
+    )
+    assert selection.reason == SELECTION_REASON_COST_CEILING
+    assert [each.runner.name for each in chosen] == ["c0"]
+
+
+@given(
+    scores=st.lists(st.floats(0, 1), min_size=1, max_size=12).map(lambda found: sorted(found, reverse=True)),
+    k=st.integers(1, 64),
+    margin=st.floats(0, 1),
+    agreement=st.floats(0, 1),
+    agreed=st.floats(0, 1),
+    ceiling=st.none() | st.integers(1, 10**4),
+    prices=st.lists(st.integers(0, 10**9), min_size=12, max_size=12),
+    merging=st.booleans(),
+)
+def test_never_more_than_k_nor_than_delivered(
+    scores: list[float],
+    k: int,
+    margin: float,
+    agreement: float,
+    agreed: float,
+    ceiling: int | None,
+    prices: list[int],
+    merging: bool,
+) -> None:
+    of = verdict(scores, agreed)
+    for each, price in zip(of.ranked, prices, strict=False):
+        each.runner.candidate.prices.output_nanousd_per_million = price
+    budget = Budget(ceiling, prompt_tokens=10)
+    selection, chosen = decide(
+        of,
+        Policy(k=k, margin=margin, agreement=agreement),
+        lambda ranked, wanted: budget.choose(ranked, wanted, None, merging=merging),
+    )
+    names = [each.runner.name for each in chosen]
+    assert names == list(selection.chosen)
+    assert 1 <= len(names) <= min(k, len(scores))
+    assert len(set(names)) == len(names)
+    order = [each.candidate for each in selection.ranking.candidates]
+    assert names == sorted(names, key=order.index)
+    one_suffices = {SELECTION_REASON_AGREEMENT, SELECTION_REASON_MARGIN, SELECTION_REASON_ONLY_ONE}
+    if selection.reason in one_suffices:
+        assert len(names) == 1
+    if ceiling is None:
+        assert selection.reason != SELECTION_REASON_COST_CEILING
+    elif len(names) > 1:
+        assert sum(map(budget.completion_cost, chosen)) <= ceiling

@@ -1,0 +1,340 @@
+"""Every field that a caller sets has rules, and each rule refuses what breaks it under the field's path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from google.protobuf import text_format
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from protovalidate import Violation, collect_violations
+
+from buf.validate import validate_pb2
+from lightrouter.v1 import adapter_pb2, aggregator_pb2, router_pb2, selector_pb2
+from lightrouter.v1.adapter_pb2 import GenerateRequest, StreamGenerateRequest
+from lightrouter.v1.aggregator_pb2 import AggregateRequest
+from lightrouter.v1.router_pb2 import CompleteRequest, StreamCompleteRequest
+from lightrouter.v1.selector_pb2 import SelectRequest
+
+Request = type[Message]
+
+MESSAGE = 'messages { role: ROLE_USER content: "hello" }'
+PROMPT = f"prompt {{ {MESSAGE} }}"
+GENERATION = f"generation {{ {MESSAGE} }}"
+PARTIAL = 'partials { candidate: "ada" text: "hi" }'
+DRAFT = 'drafts { candidate: "ada" text: "hi" }'
+# The least that each request needs; the examples add to it.
+VALID: dict[Request, str] = {
+    CompleteRequest: PROMPT,
+    StreamCompleteRequest: PROMPT,
+    GenerateRequest: GENERATION,
+    StreamGenerateRequest: GENERATION,
+    SelectRequest: f"{MESSAGE} {PARTIAL}",
+    AggregateRequest: f"{MESSAGE} {DRAFT}",
+}
+LONGEST_MESSAGE = 1_000_000
+LONGEST_TEXT = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request that breaks one rule of one field.
+
+    `text` is added to the valid request, or stands alone where `whole`. `field` is the path that the violation names,
+    and `rule` the rule's path in buf.validate.FieldRules, or the id of a CEL rule.
+    """
+
+    request: Request
+    text: str
+    field: str
+    rule: str
+    whole: bool = False
+
+    def build(self) -> Message:
+        """Returns the request."""
+        return text_format.Merge(("" if self.whole else VALID[self.request]) + " " + self.text, self.request())
+
+
+def prompt(text: str, field: str, rule: str) -> Example:
+    """Returns an example of a prompt's rule."""
+    return Example(CompleteRequest, f"prompt {{ {text} }}", f"prompt.{field}", rule)
+
+
+def sampling(text: str, field: str, rule: str) -> Example:
+    """Returns an example of a rule of the sampling."""
+    return prompt(f"sampling {{ {text} }}", f"sampling.{field}", rule)
+
+
+def policy(text: str, field: str, rule: str) -> Example:
+    """Returns an example of a rule of the policy."""
+    return prompt(f"policy {{ {text} }}", f"policy.{field}", rule)
+
+
+def bounds(field: str, kind: str, low: tuple[str, float], high: tuple[str, float]) -> Iterator[tuple[str, str, str]]:
+    """Yields text, field and rule for a number under its lower bound, over its upper one and, where it can be, NaN."""
+    for rule, value in (low, high):
+        yield f"{field}: {value}", field, f"{kind}.{rule}"
+    if kind == "double":
+        yield f"{field}: nan", field, f"{kind}.{high[0]}"
+
+
+def letters(count: int) -> str:
+    """Returns a literal of `count` letters."""
+    return f'"{"x" * count}"'
+
+
+def items(count: int, text: str) -> str:
+    """Returns `count` items, the number of each in the place of `{}`."""
+    return " ".join(text.replace("{}", str(number)) for number in range(count))
+
+
+EXAMPLES = [
+    # chat.proto
+    prompt('messages { content: "x" }', "messages[1].role", "enum.not_in"),
+    prompt('messages { role: 99 content: "x" }', "messages[1].role", "enum.defined_only"),
+    prompt("messages { role: ROLE_USER }", "messages[1].content", "string.min_len"),
+    prompt(
+        f"messages {{ role: ROLE_USER content: {letters(LONGEST_MESSAGE + 1)} }}",
+        "messages[1].content",
+        "string.max_len",
+    ),
+    *(sampling(*of) for of in bounds("temperature", "double", ("gte", -0.1), ("lte", 2.1))),
+    *(sampling(*of) for of in bounds("top_p", "double", ("gt", 0.0), ("lte", 1.1))),
+    sampling(items(17, 'stop: "{}"'), "stop", "repeated.max_items"),
+    sampling('stop: ""', "stop[0]", "repeated.items.string.min_len"),
+    sampling(f"stop: {letters(257)}", "stop[0]", "repeated.items.string.max_len"),
+    *(sampling(*of) for of in bounds("seed", "int64", ("gte", -1), ("lte", 2**31))),
+    *(sampling(*of) for of in bounds("max_output_tokens", "int32", ("gte", 0), ("lte", 131_073))),
+    # policy.proto
+    *(policy(*of) for of in bounds("boot_tokens", "int32", ("gte", 0), ("lte", 4097))),
+    *(policy(*of) for of in bounds("k", "int32", ("gte", 0), ("lte", 65))),
+    policy("selector: 99", "selector", "enum.defined_only"),
+    policy("aggregator: 99", "aggregator", "enum.defined_only"),
+    policy(items(257, 'candidates: "{}"'), "candidates", "repeated.max_items"),
+    policy('candidates: "ada" candidates: "ada"', "candidates", "repeated.unique"),
+    policy('candidates: ""', "candidates[0]", "repeated.items.string.min_len"),
+    policy(f"candidates: {letters(64)}", "candidates[0]", "repeated.items.string.max_len"),
+    policy("max_cost_nanousd: 0", "max_cost_nanousd", "int64.gte"),
+    *(policy(*of) for of in bounds("margin", "double", ("gte", -0.1), ("lte", 1.1))),
+    *(policy(*of) for of in bounds("agreement", "double", ("gte", -0.1), ("lte", 1.1))),
+    *(policy(*of) for of in bounds("quorum", "double", ("gt", 0.0), ("lte", 1.1))),
+    policy("answer_pattern {}", "answer_pattern.pattern", "required"),
+    policy('answer_pattern { re2: "" }', "answer_pattern.re2", "string.min_len"),
+    policy(f"answer_pattern {{ re2: {letters(1001)} }}", "answer_pattern.re2", "string.max_len"),
+    policy('answer_pattern { json_pointer: "answer" }', "answer_pattern.json_pointer", "json_pointer.rfc6901"),
+    policy('answer_pattern { json_pointer: "/~2" }', "answer_pattern.json_pointer", "json_pointer.rfc6901"),
+    policy(
+        f'answer_pattern {{ json_pointer: "/{"x" * 1000}" }}', "answer_pattern.json_pointer", "json_pointer.rfc6901"
+    ),
+    # router.proto
+    Example(CompleteRequest, "", "prompt", "required", whole=True),
+    Example(StreamCompleteRequest, "", "prompt", "required", whole=True),
+    Example(CompleteRequest, "prompt {}", "prompt.messages", "repeated.min_items", whole=True),
+    prompt(items(1000, MESSAGE), "messages", "repeated.max_items"),
+    prompt('messages { role: ROLE_ASSISTANT content: "x" }', "messages", "prompt.last_message"),
+    prompt("policy { aggregator: AGGREGATOR_STRATEGY_VOTE }", "policy", "policy.vote_needs_pattern"),
+    # adapter.proto
+    Example(GenerateRequest, "", "generation", "required", whole=True),
+    Example(StreamGenerateRequest, "", "generation", "required", whole=True),
+    Example(GenerateRequest, "generation {}", "generation.messages", "repeated.min_items", whole=True),
+    Example(GenerateRequest, f"generation {{ {items(1000, MESSAGE)} }}", "generation.messages", "repeated.max_items"),
+    Example(
+        GenerateRequest,
+        f"generation {{ prefix: {letters(LONGEST_MESSAGE + 1)} }}",
+        "generation.prefix",
+        "string.max_len",
+    ),
+    Example(
+        GenerateRequest,
+        f"generation {{ continuation: {letters(4 * 1024 * 1024 + 1)} }}",
+        "generation.continuation",
+        "bytes.max_len",
+    ),
+    Example(GenerateRequest, f"generation {{ candidate: {letters(64)} }}", "generation.candidate", "string.max_len"),
+    Example(GenerateRequest, "generation { stage: 99 }", "generation.stage", "enum.defined_only"),
+    # selector.proto
+    Example(SelectRequest, PARTIAL, "messages", "repeated.min_items", whole=True),
+    Example(SelectRequest, items(1000, MESSAGE), "messages", "repeated.max_items"),
+    Example(SelectRequest, MESSAGE, "partials", "repeated.min_items", whole=True),
+    Example(SelectRequest, items(256, 'partials { candidate: "{}" }'), "partials", "repeated.max_items"),
+    Example(SelectRequest, "strategy: 99", "strategy", "enum.defined_only"),
+    Example(SelectRequest, "seed: -1", "seed", "int64.gte"),
+    # aggregator.proto
+    Example(AggregateRequest, DRAFT, "messages", "repeated.min_items", whole=True),
+    Example(AggregateRequest, items(1000, MESSAGE), "messages", "repeated.max_items"),
+    Example(AggregateRequest, MESSAGE, "drafts", "repeated.min_items", whole=True),
+    Example(AggregateRequest, items(64, 'drafts { candidate: "{}" text: "x" }'), "drafts", "repeated.max_items"),
+    Example(AggregateRequest, "strategy: 99", "strategy", "enum.defined_only"),
+    Example(
+        AggregateRequest,
+        items(17, 'synthesizers { candidate: "{}" address: "x" }'),
+        "synthesizers",
+        "repeated.max_items",
+    ),
+    # candidate.proto
+    Example(
+        SelectRequest,
+        f'partials {{ candidate: "x" text: {letters(LONGEST_TEXT + 1)} }}',
+        "partials[1].text",
+        "string.max_len",
+    ),
+    Example(
+        SelectRequest,
+        'partials { candidate: "x" finish_reason: 99 }',
+        "partials[1].finish_reason",
+        "enum.defined_only",
+    ),
+    Example(SelectRequest, 'partials { text: "x" }', "partials[1].candidate", "string.min_len"),
+    *(
+        Example(SelectRequest, f'partials {{ candidate: "x" {text} }}', f"partials[1].{field}", rule)
+        for text, field, rule in bounds("prior", "double", ("gte", -0.1), ("lte", 1.1))
+    ),
+    Example(AggregateRequest, 'drafts { text: "x" }', "drafts[1].candidate", "string.min_len"),
+    Example(
+        AggregateRequest,
+        f'drafts {{ candidate: "x" text: {letters(LONGEST_TEXT + 1)} }}',
+        "drafts[1].text",
+        "string.max_len",
+    ),
+    Example(
+        AggregateRequest,
+        'drafts { candidate: "x" text: "x" finish_reason: 99 }',
+        "drafts[1].finish_reason",
+        "enum.defined_only",
+    ),
+    Example(AggregateRequest, 'drafts { candidate: "x" }', "drafts[1].text", "string.min_len"),
+    *(
+        Example(AggregateRequest, f'drafts {{ candidate: "x" text: "x" {text} }}', f"drafts[1].{field}", rule)
+        for text, field, rule in bounds("score", "double", ("gte", -0.1), ("lte", 1.1))
+    ),
+    Example(SelectRequest, 'judge { address: "x" }', "judge.candidate", "string.min_len"),
+    Example(SelectRequest, 'judge { candidate: "x" }', "judge.address", "string.min_len"),
+]
+
+# At both ends of every range; each must pass.
+AT_THE_BOUNDS = [
+    "sampling { temperature: 0 top_p: 0.0001 seed: 0 max_output_tokens: 1 }",
+    "sampling { temperature: 2 top_p: 1 seed: 2147483647 max_output_tokens: 131072 }",
+    "sampling { " + items(16, 'stop: "{}"') + " }",
+    "policy { boot_tokens: 1 k: 1 max_cost_nanousd: 1 margin: 0 agreement: 0 quorum: 0.0001 }",
+    "policy { boot_tokens: 4096 k: 64 margin: 1 agreement: 1 quorum: 1 }",
+    "policy { " + items(256, 'candidates: "{}"') + " }",
+    "policy { aggregator: AGGREGATOR_STRATEGY_VOTE answer_pattern { json_pointer: '' } }",
+    f"policy {{ answer_pattern {{ json_pointer: '/a~0b~1c/{'0' * 990}' }} }}",
+    items(999, MESSAGE),
+]
+
+
+def requests() -> list[Descriptor]:
+    """Returns the request of every RPC."""
+    modules = (router_pb2, adapter_pb2, selector_pb2, aggregator_pb2)
+    services = [service for module in modules for service in module.DESCRIPTOR.services_by_name.values()]
+    return [method.input_type for service in services for method in service.methods]
+
+
+def fields() -> list[FieldDescriptor]:
+    """Returns every field that a caller can set: those of the requests and of what they are made of."""
+    found: dict[str, Descriptor] = {}
+    waiting = requests()
+    while waiting:
+        message = waiting.pop()
+        if message.full_name not in found:
+            found[message.full_name] = message
+            waiting += [field.message_type for field in message.fields if field.message_type is not None]
+    return [field for message in found.values() for field in message.fields]
+
+
+def rules_in(rules: Message, prefix: str = "") -> Iterator[str]:
+    """Yields the paths of all rules that are set; the id of a CEL rule in the place of its path."""
+    for field, value in rules.ListFields():
+        if field.name == "cel":
+            yield from (rule.id for rule in value)
+        elif isinstance(value, Message):
+            yield from rules_in(value, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name
+
+
+def rules_of(field: FieldDescriptor) -> set[str]:
+    """Returns the paths of the rules of a field."""
+    return set(rules_in(field.GetOptions().Extensions[validate_pb2.field]))
+
+
+def declared() -> Iterator[tuple[str, str]]:
+    """Yields the full name of each field, or oneof, that a caller can set, once with each rule that it has."""
+    for field in fields():
+        yield from ((field.full_name, rule) for rule in rules_of(field))
+        oneof = field.containing_oneof
+        if oneof is not None and oneof.GetOptions().Extensions[validate_pb2.oneof].required:
+            yield oneof.full_name, "required"
+
+
+def full_name(request: Request, path: str) -> str:
+    """Returns the full name of the field, or oneof, at the end of a path from a request."""
+    name = request.DESCRIPTOR.full_name
+    messages = {field.full_name: field.message_type for field in fields()}
+    *parents, last = re.sub(r"\[\d+\]", "", path).split(".")
+    for parent in parents:
+        message = messages[f"{name}.{parent}"]
+        assert message is not None
+        name = message.full_name
+    return f"{name}.{last}"
+
+
+def field_path(violation: Violation) -> str:
+    """Returns the path of the field at fault."""
+    elements = violation.proto.field.elements if violation.proto.field else ()
+    return ".".join(
+        element.field_name if element.subscript is None else f"{element.field_name}[{element.subscript.value}]"
+        for element in elements
+    )
+
+
+def rules_broken(violation: Violation) -> set[str]:
+    """Returns the paths of the rules that were broken: of both ends for a range, which is one rule to protovalidate."""
+    names = [element.field_name for element in violation.proto.rule.elements] if violation.proto.rule else []
+    if not names or names[0] == "cel":
+        return {violation.proto.rule_id}
+    *parents, last = names
+    ends = violation.proto.rule_id.rpartition(".")[2].split("_") if last in {"gt", "gte"} else [last]
+    return {".".join((*parents, end)) for end in ends}
+
+
+def named(example: Example) -> str:
+    """Returns the name of an example's test."""
+    return f"{example.request.DESCRIPTOR.name}.{example.field}-{example.rule}"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=named)
+def test_refuses_what_breaks_a_rule(example: Example) -> None:
+    violations = collect_violations(example.build())
+    assert [field_path(violation) for violation in violations] == [example.field]
+    assert example.rule in rules_broken(violations[0])
+    assert violations[0].proto.message
+
+
+@pytest.mark.parametrize("request_type", VALID, ids=lambda request: request.__name__)
+def test_accepts_the_least_request(request_type: Request) -> None:
+    assert collect_violations(text_format.Parse(VALID[request_type], request_type())) == []
+
+
+@pytest.mark.parametrize("text", AT_THE_BOUNDS, ids=lambda text: text[:60])
+def test_accepts_the_ends_of_ranges(text: str) -> None:
+    assert collect_violations(prompt(text, "", "").build()) == []
+
+
+def test_every_rule_has_an_example() -> None:
+    tried = {(full_name(example.request, example.field), example.rule) for example in EXAMPLES}
+    assert set(declared()) - tried == set()
+
+
+def test_every_field_that_a_caller_sets_has_rules() -> None:
+    free = {
+        field.full_name
+        for field in fields()
+        if not rules_of(field) and field.message_type is None and field.type != FieldDescriptor.TYPE_BOOL
+    }
+    assert free == set()
