@@ -33,10 +33,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pool = folder / "pool.yaml"
     up = ("lightrouter.cli", "up", "--pool", str(pool), "--listen", "127.0.0.1:0")
     with module("tests.load.upstream", log=folder / "upstream.log") as port:
+        candidates = [candidate(name, port) for name in CANDIDATES]
         # JSON is YAML.
-        pool.write_text(
-            json.dumps({"candidates": [candidate(name, port) for name in CANDIDATES], "synthesizer": SYNTHESIZER})
-        )
+        pool.write_text(json.dumps({"candidates": candidates, "synthesizer": SYNTHESIZER}))
         with module(*up, log=folder / "suite.log") as ready:
             yield ready.removeprefix("ready: ")
 

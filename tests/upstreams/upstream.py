@@ -14,11 +14,9 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
-
-_HEAD_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +40,110 @@ class Request:
         return document
 
 
-@dataclass(slots=True)
-class Connection:
-    """One connection of a client."""
+class Connection(asyncio.Protocol):
+    """One connection of a client: bytes in, requests out, and the moment when it closes."""
 
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
-    closed_at: float = 0.0
-    """When the client was seen to have closed it, or this side did, on the monotonic clock."""
+    def __init__(self, serve: Callable[[Connection, Request], Awaitable[bool]]) -> None:
+        self.closed = asyncio.Event()
+        self.closed_at = 0.0
+        """When the client was seen to have closed it, or this side did, on the monotonic clock."""
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.transport: asyncio.Transport
+        self._serve = serve
+        self._received = bytearray()
+        self._more = asyncio.Event()
+        self.task: asyncio.Task[None]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.task = asyncio.create_task(self._run())
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        self._more.set()
+
+    def eof_received(self) -> bool:
+        self._close()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._close()
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
+
+    def _close(self) -> None:
+        if not self.closed.is_set():
+            self.closed_at = time.monotonic()
+            self.closed.set()
+            self.writable.set()
+            self._more.set()
+
+    async def _run(self) -> None:
+        try:
+            while (request := await self._request()) is not None:
+                if not await self._serve(self, request):
+                    break
+        except ConnectionError:
+            pass
+        finally:
+            self.transport.close()
+
+    async def _request(self) -> Request | None:
+        end = await self._until(b"\r\n\r\n")
+        if end is None:
+            return None
+        start, *lines = bytes(self._received[:end]).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        method, path, _ = start.split(" ")
+        begin = end + 4
+        size = int(headers.get("content-length", "0"))
+        while len(self._received) < begin + size:
+            if not await self._wait():
+                return None
+        raw = bytes(self._received[begin : begin + size])
+        del self._received[: begin + size]
+        return Request(method, path, headers, raw, time.monotonic())
+
+    async def _until(self, mark: bytes) -> int | None:
+        while (end := self._received.find(mark)) < 0:
+            if not await self._wait():
+                return None
+        return end
+
+    async def _wait(self) -> bool:
+        self._more.clear()
+        if self.closed.is_set():
+            return False
+        await self._more.wait()
+        return True
 
 
 class Exchange:
     """One request and the way to answer it. Writing raises ConnectionError once the client is gone."""
 
-    def __init__(self, request: Request, connection: Connection, writer: asyncio.StreamWriter, number: int) -> None:
+    def __init__(self, request: Request, connection: Connection, number: int) -> None:
         self.request = request
         self.connection = connection
         self.number = number
         """0 for the first request of all."""
         self.keep = True
         """Whether the connection serves another request after this one."""
-        self._writer = writer
 
     async def send(self, data: bytes) -> None:
-        """Sends bytes as they are, in a TCP segment of their own where the client reads fast enough."""
-        if self.connection.closed.is_set():
+        """Sends bytes as they are, in a segment of their own where the client reads as fast as this side writes."""
+        connection = self.connection
+        if connection.closed.is_set():
             raise ConnectionResetError
-        self._writer.write(data)
-        await self._writer.drain()
+        connection.transport.write(data)
+        # Other tasks have their turn even where the client reads without end.
+        await asyncio.sleep(0)
+        await connection.writable.wait()
 
     async def head(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Sends the status line and these headers."""
@@ -106,7 +181,7 @@ class Exchange:
     def reset(self) -> None:
         """Ends the connection with a TCP reset."""
         self.keep = False
-        self._writer.transport.abort()
+        self.connection.transport.abort()
 
     async def hang(self) -> None:
         """Waits until the client closes the connection."""
@@ -123,7 +198,6 @@ class Upstream:
     def __init__(self, *behaviours: Behaviour) -> None:
         self._behaviours = list(behaviours)
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._arrived = asyncio.Condition()
         self.requests: list[Request] = []
         """All requests, in the order in which they came."""
@@ -158,7 +232,8 @@ class Upstream:
         return max((connection.closed_at for connection in self.connections), default=0.0)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=_HEAD_LIMIT)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._connection, "127.0.0.1", 0)
         return self
 
     async def __aexit__(
@@ -166,54 +241,24 @@ class Upstream:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for task in list(self._tasks):
+        tasks = [connection.task for connection in self.connections]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            # A behaviour that failed is a test that failed.
+            if isinstance(outcome, Exception):
+                raise outcome
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = Connection()
+    def _connection(self) -> Connection:
+        connection = Connection(self._serve)
         self.connections.append(connection)
-        try:
-            while (request := await _read(reader)) is not None:
-                exchange = Exchange(request, connection, writer, len(self.requests))
-                behaviour = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
-                async with self._arrived:
-                    self.requests.append(request)
-                    self._arrived.notify_all()
-                await _watched(behaviour, exchange, reader)
-                if not exchange.keep or connection.closed.is_set():
-                    break
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            _close(connection)
-            writer.close()
+        return connection
 
-
-async def _watched(behaviour: Behaviour, exchange: Exchange, reader: asyncio.StreamReader) -> None:
-    """Runs the behaviour and notes when the client closes the connection meanwhile."""
-    watch = asyncio.create_task(_until_closed(reader, exchange.connection))
-    try:
+    async def _serve(self, connection: Connection, request: Request) -> bool:
+        exchange = Exchange(request, connection, len(self.requests))
+        behaviour = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
+        async with self._arrived:
+            self.requests.append(request)
+            self._arrived.notify_all()
         await behaviour(exchange)
-    finally:
-        watch.cancel()
-        await asyncio.wait((watch,))
-
-
-async def _until_closed(reader: asyncio.StreamReader, connection: Connection) -> None:
-    # Nothing is read here: a client that sends its next request early would lose it. The end of the stream shows itself.
-    while not reader.at_eof() and reader.exception() is None:
-        waiter = asyncio.ensure_future(_filled(reader))
-        await waiter
-    _close(connection)
-
-
-def _close(connection: Connection) -> None:
-    if not connection.closed.is_set():
-        connection.closed_at = time.monotonic()
-        connection.closed.set()
+        return exchange.keep and not connection.closed.is_set()

@@ -16,11 +16,12 @@ def settled(text: str, stops: Sequence[str] = ()) -> int:
     belongs to the next token anyway; U+FFFD, which stands for a character whose bytes had not all been written; and the
     half of a stop text, which would be met at the joint by nobody. The model writes them again when it goes on.
     """
-    size = _without_blanks(text, len(text) - _longest_half(text, stops))
-    if stops and size < len(text):
+    size = len(text) - _longest_half(text, stops)
+    kept = _without_blanks(text, size)
+    if stops and kept < size:
         # White space may have hidden the half of a stop text from the first look.
-        size = _without_blanks(text, size - _longest_half(text[:size], stops))
-    return size
+        kept = _without_blanks(text, kept - _longest_half(text[:kept], stops))
+    return kept
 
 
 def _without_blanks(text: str, size: int) -> int:

@@ -204,7 +204,8 @@ class FakeModels:
         limit = generation.sampling.max_output_tokens
         reasoning = min(limit, model.hidden) if not generation.continuation else 0
         words = model.words[done : done + limit - reasoning]
-        ended = done + len(words) >= len(model.words)
+        thought = bool(generation.continuation) or reasoning == model.hidden
+        ended = thought and done + len(words) >= len(model.words)
         usage = Usage(
             input_tokens=messages_tokens(generation.messages) + done,
             output_tokens=len(words) + reasoning,

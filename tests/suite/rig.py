@@ -1,0 +1,141 @@
+"""The whole suite in this process: router, selector, aggregator and an adapter a candidate, over real channels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from lightrouter.adapter.__main__ import engine_maker
+from lightrouter.adapter.current import Current
+from lightrouter.adapter.providers import PROVIDERS
+from lightrouter.adapter.servicer import AdapterServicer
+from lightrouter.adapter.settings import AdapterSettings
+from lightrouter.aggregator.__main__ import build_server as build_aggregator
+from lightrouter.aggregator.settings import AggregatorSettings
+from lightrouter.pool import file as pool_file
+from lightrouter.router.__main__ import PoolWatch
+from lightrouter.router.__main__ import build_server as build_router
+from lightrouter.router.health import Health
+from lightrouter.router.remote import AdapterHealth
+from lightrouter.router.settings import RouterSettings
+from lightrouter.runtime import names
+from lightrouter.runtime.channels import Channels
+from lightrouter.runtime.server import Server
+from lightrouter.runtime.telemetry import Telemetry
+from lightrouter.selector.__main__ import build_server as build_selector
+from lightrouter.selector.settings import SelectorSettings
+from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
+from lightrouter.v1.chat_pb2 import ChatMessage, Role
+from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, StreamCompleteRequest, StreamCompleteResponse
+from lightrouter.v1.router_pb2_grpc import RouterServiceStub
+
+Entry = Mapping[str, object]
+
+
+def entry(name: str, base_url: str, **fields: object) -> Entry:
+    """Returns a pool entry that costs something and does not wait long between its retries."""
+    base = {"name": name, "base_url": base_url, "model": f"model-of-{name}", "prices": {"input": 1, "output": 2}}
+    return base | fields
+
+
+def prompt(text: str = "What is the capital of France?", **policy: object) -> Prompt:
+    """Returns a prompt of one message."""
+    messages = [ChatMessage(role=Role.ROLE_USER, content=text)]
+    return Prompt(messages=messages, policy=Policy(**policy))  # type: ignore[arg-type]  # the keywords are its fields
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A running suite.
+
+    Attributes:
+        stub: The router, over a channel of the caller's own.
+        servers: The servers by name: router, selector, aggregator, and each candidate.
+        pool: The pool file.
+    """
+
+    stub: RouterServiceStub
+    servers: Mapping[str, Server]
+    pool: Path
+
+    async def complete(self, asked: Prompt, seconds: float = 60) -> Answer:
+        """Returns the answer."""
+        return (await self.stub.Complete(CompleteRequest(prompt=asked), timeout=seconds)).answer
+
+    async def stream(
+        self, asked: Prompt, seconds: float = 60, *, stream_partials: bool = False
+    ) -> list[StreamCompleteResponse]:
+        """Returns all events."""
+        request = StreamCompleteRequest(prompt=asked, stream_partials=stream_partials)
+        return [event async for event in self.stub.StreamComplete(request, timeout=seconds)]
+
+
+def _telemetry(service: str, exporter: SpanExporter | None) -> Telemetry:
+    return Telemetry(f"lightrouter-{service}", exporter)
+
+
+async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, stack: AsyncExitStack) -> Server:
+    current = Current(name, pool_file.load(pool, PROVIDERS), engine_maker(telemetry.tracer))
+    stack.push_async_callback(current.finish)
+    server = Server(AdapterSettings(pool=pool, candidate=name, listen=f"unix:{folder}/{name}.sock"))
+    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
+    return await stack.enter_async_context(server)
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    *entries: Entry,
+    exporter: SpanExporter | None = None,
+    pool: Mapping[str, object] | None = None,
+    **router: object,
+) -> AsyncIterator[Suite]:
+    """Runs a suite with these candidates, its sockets and pool file below `folder`.
+
+    Args:
+        folder: A folder with a short path.
+        entries: The candidates of the pool file.
+        exporter: Where all spans go.
+        pool: Further keys of the pool file.
+        router: Settings of the router.
+    """
+    path = folder / "pool.yaml"
+    path.write_text(yaml.safe_dump({"candidates": [dict(each) for each in entries], **(pool or {})}))
+    servers: dict[str, Server] = {}
+    async with AsyncExitStack() as stack:
+        channels = Channels()
+        for each in entries:
+            name = str(each["name"])
+            servers[name] = await _adapter(folder, path, name, _telemetry(f"adapter-{name}", exporter), stack)
+        stack.push_async_callback(channels.close)
+        selector = build_selector(SelectorSettings(listen=f"unix:{folder}/selector.sock"), channels)
+        aggregator = build_aggregator(AggregatorSettings(listen=f"unix:{folder}/aggregator.sock"), channels)
+        servers["selector"] = await stack.enter_async_context(selector)
+        servers["aggregator"] = await stack.enter_async_context(aggregator)
+        settings = RouterSettings.model_validate(
+            {
+                "pool": path,
+                "listen": f"unix:{folder}/router.sock",
+                "selector_address": f"unix:{folder}/selector.sock",
+                "aggregator_address": f"unix:{folder}/aggregator.sock",
+                "adapter_address": f"unix:{folder}/{{name}}.sock",
+                **router,
+            }
+        )
+        health = Health(AdapterHealth(channels).watch)
+        watch = PoolWatch(settings, health)
+        built = build_router(settings, channels, _telemetry("router", exporter), watch, health)
+        servers["router"] = await stack.enter_async_context(built)
+        health.follow(watch.roster())
+        stack.push_async_callback(health.close)
+        caller = Channels()
+        stack.push_async_callback(caller.close)
+        yield Suite(RouterServiceStub(caller.get(settings.listen)), servers, path)
+    await asyncio.sleep(0)

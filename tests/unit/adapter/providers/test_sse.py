@@ -1,0 +1,80 @@
+"""Events out of bytes that are cut anywhere."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.adapter.faults import UpstreamError
+from lightrouter.adapter.providers.sse import EventParser
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+
+
+def read(body: bytes, cuts: list[int] | None = None, **limits: int) -> list[str]:
+    parser = EventParser(**limits)
+    places = sorted({0, len(body), *(cut for cut in cuts or [] if cut < len(body))})
+    events = [event for begin, end in zip(places, places[1:], strict=False) for event in parser.feed(body[begin:end])]
+    last = parser.close()
+    return events if last is None else [*events, last]
+
+
+@pytest.mark.parametrize(
+    ("body", "events"),
+    [
+        (b"", []),
+        (b"data: a\n\n", ["a"]),
+        (b"data:a\n\ndata:  b\n\n", ["a", " b"]),
+        (b"data: a\r\n\r\ndata: b\r\n\r\n", ["a", "b"]),
+        (b"data: a\r\rdata: b\r\r", ["a", "b"]),
+        (b"data: a\ndata: b\n\n", ["a\nb"]),
+        (b": ping\n\nevent: x\nid: 1\nretry: 5\ndata: a\n\n", ["a"]),
+        (b"\xef\xbb\xbfdata: a\n\n", ["a"]),
+        (b"data\n\n", [""]),
+        (b"database: no\n\n", []),
+        (b"data: [DONE]", ["[DONE]"]),
+        (b"data: [DONE]\n", ["[DONE]"]),
+    ],
+)
+def test_events(body: bytes, events: list[str]) -> None:
+    assert read(body) == events
+    assert read(body, list(range(len(body)))) == events
+
+
+# A line's data, which has no line ends of its own.
+LINE = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]))
+
+
+@given(
+    st.lists(st.lists(LINE, min_size=1, max_size=3), max_size=6),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.lists(st.integers(0, 400)),
+)
+def test_any_cut_gives_the_same_events(events: list[list[str]], end: str, cuts: list[int]) -> None:
+    body = "".join("".join(f"data: {line}{end}" for line in lines) + end for lines in events).encode()
+    assert read(body, cuts) == ["\n".join(lines) for lines in events]
+
+
+@given(st.binary(), st.lists(st.integers(0, 100)))
+def test_any_bytes_are_read_or_refused(body: bytes, cuts: list[int]) -> None:
+    try:
+        events = read(body, cuts)
+    except UpstreamError as error:
+        assert error.reason == ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED  # noqa: PT017 - it need not be raised
+    else:
+        for event in events:
+            event.encode()
+
+
+@pytest.mark.parametrize("body", [b"data: \xff\n\n", b"data: \xc3\n\n", b"data: \xed\xa0\x80\n\n"])
+def test_broken_utf8_is_refused(body: bytes) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        read(body)
+    assert caught.value.reason == ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED
+
+
+@pytest.mark.parametrize("body", [b"data: " + b"a" * 101, b"data: aaaaaaaaaaaaaaaaaaaa\n" * 6])
+def test_lines_and_events_are_bounded(body: bytes) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        read(body, max_line_bytes=100)
+    assert caught.value.reason == ErrorReason.ERROR_REASON_UPSTREAM_TOO_LARGE

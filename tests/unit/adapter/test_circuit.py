@@ -1,0 +1,129 @@
+"""When a provider that fails is left alone, and when it is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lightrouter.adapter.circuit import Circuit, State
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+
+
+class Timer:
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.call = call
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Fixture:
+    def __init__(self, failures: int = 2, cooldown: float = 10) -> None:
+        self.time = 100.0
+        self.timers: list[tuple[float, Timer]] = []
+        self.changes: list[State] = []
+        self.circuit = Circuit(
+            failures, cooldown, clock=lambda: self.time, later=self.later, on_change=self.changes.append
+        )
+
+    def later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        timer = Timer(call)
+        self.timers.append((seconds, timer))
+        return timer
+
+    def fail(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.circuit.record(self.circuit.admit(), False)
+
+    def cool_down(self) -> None:
+        seconds, timer = self.timers.pop()
+        self.time += seconds
+        timer.call()
+
+
+def refusal(circuit: Circuit) -> ServiceError:
+    with pytest.raises(ServiceError) as caught:
+        circuit.admit()
+    return caught.value
+
+
+def test_opens_after_so_many_failures_in_a_row() -> None:
+    fixture = Fixture()
+    fixture.fail()
+    assert fixture.circuit.state is State.CLOSED
+    fixture.fail()
+    assert fixture.circuit.state is State.OPEN
+    fixture.time += 4
+    error = refusal(fixture.circuit)
+    assert (error.code, error.reason) == (Code.UNAVAILABLE, ErrorReason.ERROR_REASON_CIRCUIT_OPEN)
+    assert error.retry_after == 6
+
+
+def test_a_success_between_failures_keeps_it_closed() -> None:
+    fixture = Fixture()
+    for succeeded in (False, True, False, None, True, False):
+        fixture.circuit.record(fixture.circuit.admit(), succeeded)
+    assert fixture.circuit.state is State.CLOSED
+
+
+def test_what_says_nothing_does_not_count() -> None:
+    fixture = Fixture()
+    fixture.fail()
+    for _ in range(5):
+        fixture.circuit.record(fixture.circuit.admit(), None)
+    assert fixture.circuit.state is State.CLOSED
+    fixture.fail()
+    assert fixture.circuit.state is State.OPEN
+
+
+def test_half_open_lets_one_call_try() -> None:
+    fixture = Fixture()
+    fixture.fail(2)
+    fixture.cool_down()
+    assert fixture.circuit.state is State.HALF_OPEN
+    permit = fixture.circuit.admit()
+    assert refusal(fixture.circuit).retry_after == 1
+    fixture.circuit.record(permit, True)
+    assert fixture.circuit.state is State.CLOSED
+    assert fixture.changes == [State.OPEN, State.HALF_OPEN, State.CLOSED]
+
+
+def test_one_failure_opens_it_again_from_half_open() -> None:
+    fixture = Fixture()
+    fixture.fail(2)
+    fixture.cool_down()
+    fixture.fail()
+    assert fixture.circuit.state is State.OPEN
+    fixture.cool_down()
+    assert fixture.circuit.state is State.HALF_OPEN
+
+
+def test_a_cancelled_try_lets_the_next_one_try() -> None:
+    fixture = Fixture()
+    fixture.fail(2)
+    fixture.cool_down()
+    fixture.circuit.record(fixture.circuit.admit(), None)
+    fixture.circuit.record(fixture.circuit.admit(), True)
+    assert fixture.circuit.state is State.CLOSED
+
+
+def test_calls_from_before_say_nothing_about_now() -> None:
+    fixture = Fixture()
+    early = fixture.circuit.admit()
+    fixture.fail(2)
+    fixture.cool_down()
+    probe = fixture.circuit.admit()
+    fixture.circuit.record(early, False)
+    assert fixture.circuit.state is State.HALF_OPEN
+    fixture.circuit.record(probe, True)
+    assert fixture.circuit.state is State.CLOSED
+
+
+def test_close_takes_the_timer_back() -> None:
+    fixture = Fixture()
+    fixture.fail(2)
+    fixture.circuit.close()
+    assert fixture.timers[0][1].cancelled

@@ -1,0 +1,73 @@
+"""Pieces joined by time and size."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.adapter.coalesce import Coalescer, Piece
+
+
+async def test_the_first_piece_comes_at_once_and_the_next_are_joined() -> None:
+    pieces = Coalescer(interval=3600, size=4)
+    pieces.put(Piece("a", ""))
+    assert await anext(pieces) == ("a", "")
+    for text in "bcd":
+        pieces.put(Piece(text, "x"))
+    assert await anext(pieces) == ("bcd", "xxx")
+    pieces.put(Piece("e", ""))
+    pieces.close()
+    assert await anext(pieces) == ("e", "")
+    with pytest.raises(StopAsyncIteration):
+        await anext(pieces)
+
+
+async def test_what_is_held_comes_when_its_time_is_over() -> None:
+    pieces = Coalescer(interval=0.001, size=1000)
+    pieces.put(Piece("a", ""))
+    await anext(pieces)
+    pieces.put(Piece("b", ""))
+    assert await anext(pieces) == ("b", "")
+
+
+async def test_an_error_comes_after_what_came_before_it() -> None:
+    pieces = Coalescer(interval=3600, size=1000)
+    pieces.put(Piece("a", ""))
+    await anext(pieces)
+    pieces.put(Piece("b", ""))
+    pieces.close(ValueError("broken"))
+    assert await anext(pieces) == ("b", "")
+    with pytest.raises(ValueError, match="broken"):
+        await anext(pieces)
+
+
+async def test_empty_pieces_are_none() -> None:
+    pieces = Coalescer(interval=0, size=1)
+    pieces.put(Piece("", ""))
+    pieces.close()
+    with pytest.raises(StopAsyncIteration):
+        await anext(pieces)
+
+
+@given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5))), st.integers(1, 10), st.booleans())
+def test_joined_pieces_are_the_whole(given_pieces: list[tuple[str, str]], size: int, eager: bool) -> None:
+    async def run() -> tuple[str, str]:
+        pieces = Coalescer(interval=0 if eager else 0.001, size=size)
+
+        async def feed() -> None:
+            for text, reasoning in given_pieces:
+                pieces.put(Piece(text, reasoning))
+                await asyncio.sleep(0)
+            pieces.close()
+
+        task = asyncio.create_task(feed())
+        read = [piece async for piece in pieces]
+        await task
+        assert all(piece.text or piece.reasoning for piece in read)
+        return "".join(piece.text for piece in read), "".join(piece.reasoning for piece in read)
+
+    whole = "".join(text for text, _ in given_pieces), "".join(reasoning for _, reasoning in given_pieces)
+    assert asyncio.run(run()) == whole

@@ -1,0 +1,58 @@
+"""What callers see of a provider's own words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.adapter import faults
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+
+KEY = "abcdef0123456789"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "retryable", "works"),
+    [
+        (301, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, True),
+        (400, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, True),
+        (401, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, False, False),
+        (403, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, False, False),
+        (404, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, True),
+        (408, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, True, False),
+        (422, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, True),
+        (429, ErrorReason.ERROR_REASON_UPSTREAM_RATE_LIMITED, True, False),
+        (500, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, True, False),
+        (529, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, True, False),
+    ],
+)
+def test_by_status(status: int, reason: ErrorReason.ValueType, retryable: bool, works: bool) -> None:
+    error = faults.by_status(status, "words", 3)
+    assert (error.reason, error.retryable, error.works) == (reason, retryable, works)
+    assert str(status) in error.message
+    assert "words" in error.message
+
+
+def test_secrets_are_scrubbed() -> None:
+    words = f"Incorrect API key provided: {KEY}. Also Bearer xyz.abc-123 and sk-proj-1234****5678"
+    shown = faults.scrubbed(words, KEY, [])
+    assert shown == "Incorrect API key provided: ***. Also *** and ***"
+
+
+def test_the_prompt_is_scrubbed() -> None:
+    prompt = "my neighbour's diagnosis is a private matter"
+    shown = faults.scrubbed(f"the message '{prompt}' was refused", "", ["something else", prompt])
+    assert shown == "the message '…"
+
+
+@given(st.text(), st.text())
+def test_words_are_bounded(words: str, prompt: str) -> None:
+    shown = faults.scrubbed(words * 50, KEY, [prompt])
+    assert len(shown) <= 200
+    assert "\n" not in shown
+
+
+@given(st.text(max_size=100), st.text(max_size=400))
+def test_no_key_is_left(before: str, after: str) -> None:
+    assert KEY not in faults.scrubbed(before + KEY + after, KEY, [])

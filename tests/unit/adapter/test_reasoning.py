@@ -1,0 +1,74 @@
+"""Hidden reasoning kept apart from visible text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.adapter.reasoning import ThinkSplitter
+from lightrouter.pool.schema import Thinking
+
+FRAGMENTS = st.lists(
+    st.sampled_from(["<think>", "</think>", "<thi", "nk>", "</", "<", "a", " b", "\n", "é😀", "think"]), max_size=12
+).map("".join)
+
+
+def split(
+    written: str, cuts: list[int] | None = None, thinking: Thinking = Thinking.AUTO, *, cut: bool = False
+) -> tuple[str, str, ThinkSplitter]:
+    splitter = ThinkSplitter(thinking)
+    places = sorted({0, len(written), *(place for place in cuts or [] if place < len(written))})
+    pieces = [splitter.feed(written[begin:end]) for begin, end in zip(places, places[1:], strict=False)]
+    pieces.append(splitter.end(cut=cut))
+    return "".join(piece.text for piece in pieces), "".join(piece.reasoning for piece in pieces), splitter
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "reasoning"),
+    [
+        ("Hello", "Hello", ""),
+        ("  Hello ", "  Hello ", ""),
+        ("<think>hm</think>Hello", "Hello", "hm"),
+        ("\n<think>\nhm\n</think>\n\nHello", "Hello", "\nhm\n"),
+        ("<think>a</think>\n<think>b</think> c", "c", "ab"),
+        ("<think>never ends", "", "never ends"),
+        ("<think>never ends</thin", "", "never ends</thin"),
+        ("<think></think>", "", ""),
+        ("The tag <think> is text</think>", "The tag <think> is text</think>", ""),
+        ("<thinking>", "<thinking>", ""),
+        ("<thi", "<thi", ""),
+        ("<think>a</think>b <think>c</think>", "b <think>c</think>", "a"),
+    ],
+)
+def test_auto(written: str, text: str, reasoning: str) -> None:
+    assert split(written)[:2] == (text, reasoning)
+    assert split(written, list(range(len(written))))[:2] == (text, reasoning)
+
+
+def test_open_begins_inside() -> None:
+    assert split("hm</think>Hello", thinking=Thinking.OPEN)[:2] == ("Hello", "hm")
+
+
+def test_off_leaves_tags_alone() -> None:
+    assert split("<think>a</think>b", thinking=Thinking.OFF)[:2] == ("<think>a</think>b", "")
+
+
+@given(FRAGMENTS, st.lists(st.integers(0, 60)), st.sampled_from(Thinking))
+def test_pieces_do_not_matter(written: str, cuts: list[int], thinking: Thinking) -> None:
+    assert split(written, cuts, thinking)[:2] == split(written, None, thinking)[:2]
+
+
+@given(FRAGMENTS, FRAGMENTS, st.sampled_from(Thinking))
+def test_a_cut_output_goes_on_as_if_it_had_not_been_cut(first: str, rest: str, thinking: Thinking) -> None:
+    """The model writes `first`, is cut, is given back what is kept of it, and writes the remainder of the whole."""
+    whole_text, whole_reasoning, _ = split(first + rest, thinking=thinking)
+    text, reasoning, splitter = split(first, thinking=thinking, cut=True)
+    given_back = splitter.head + text
+    opening = "<think>\n" if thinking is Thinking.OPEN else ""
+    assert (opening + first + rest).startswith(given_back)
+    remainder = (opening + first + rest)[len(given_back) :]
+    again = ThinkSplitter(thinking, splitter.head, inside=splitter.inside, visible=bool(text))
+    pieces = [again.feed(remainder), again.end(cut=False)]
+    assert text + "".join(piece.text for piece in pieces) == whole_text
+    assert reasoning + "".join(piece.reasoning for piece in pieces) == whole_reasoning

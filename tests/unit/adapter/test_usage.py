@@ -1,0 +1,117 @@
+"""Token counts: the provider's where they can be true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.adapter.usage import Written, estimated, reported
+from lightrouter.v1.chat_pb2 import ChatMessage, Role, Usage
+
+WRITTEN = Written(prompt=100, text=80, reasoning=0, max_tokens=50)
+
+
+def counts(prompt: object = 30, output: object = 20, **members: object) -> dict[str, object]:
+    return {"prompt_tokens": prompt, "completion_tokens": output, **members}
+
+
+def test_the_providers_counts() -> None:
+    said = counts(
+        prompt_tokens_details={"cached_tokens": 25},
+        completion_tokens_details={"reasoning_tokens": 4},
+    )
+    assert reported(said, WRITTEN) == Usage(
+        input_tokens=30, cached_input_tokens=25, output_tokens=20, reasoning_tokens=4
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        counts(prompt_cache_hit_tokens=25),
+        counts(prompt_tokens_details=None, prompt_cache_hit_tokens=25),
+        counts(prompt_tokens_details={"cached_tokens": 25}, prompt_cache_hit_tokens=25),
+    ],
+)
+def test_cached_tokens_by_either_name(said: dict[str, Any]) -> None:
+    usage = reported(said, WRITTEN)
+    assert usage
+    assert usage.cached_input_tokens == 25
+
+
+def test_reasoning_that_the_provider_did_not_count_has_its_share() -> None:
+    usage = reported(counts(output=40), WRITTEN._replace(text=30, reasoning=90))
+    assert usage
+    assert (usage.output_tokens, usage.reasoning_tokens) == (40, 30)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        {},
+        counts(prompt=None),
+        counts(output=None),
+        counts(prompt=-1),
+        counts(output=-1),
+        counts(prompt=True),
+        counts(prompt=30.0),
+        counts(output="20"),
+        counts(prompt=0),
+        counts(output=0),
+        counts(prompt=10**9),
+        counts(output=10**9),
+        counts(prompt_tokens_details={"cached_tokens": 31}),
+        counts(prompt_tokens_details={"cached_tokens": -1}),
+        counts(prompt_tokens_details={"cached_tokens": "1"}),
+        counts(completion_tokens_details={"reasoning_tokens": 21}),
+    ],
+)
+def test_what_cannot_be_true_is_not_taken(said: dict[str, Any] | None) -> None:
+    assert reported(said, WRITTEN) is None
+
+
+def test_hidden_reasoning_may_leave_no_text() -> None:
+    said = counts(output=5000, completion_tokens_details={"reasoning_tokens": 4990})
+    assert reported(said, WRITTEN._replace(text=10, max_tokens=8000))
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.dictionaries(
+        st.sampled_from(["cached_tokens", "reasoning_tokens"]) | st.text(), inner, max_size=3
+    ),
+    max_leaves=5,
+)
+NAMES = st.sampled_from(
+    [
+        "prompt_tokens",
+        "completion_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "prompt_cache_hit_tokens",
+    ]
+)
+
+
+@given(
+    st.dictionaries(NAMES, ANY | st.integers(0, 100)),
+    st.builds(
+        Written, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.none() | st.integers(1, 1000)
+    ),
+)
+def test_whatever_is_said_the_counts_hold_together(said: dict[str, Any], written: Written) -> None:
+    usage = reported(said, written)
+    if usage:
+        assert 0 <= usage.cached_input_tokens <= usage.input_tokens
+        assert 0 <= usage.reasoning_tokens <= usage.output_tokens
+        assert not usage.estimated
+
+
+def test_the_adapters_own_count() -> None:
+    messages = [ChatMessage(role=Role.ROLE_USER, content="12345678")]
+    usage = estimated(messages, lead="1234", text="é" * 4, reasoning="1")
+    assert usage == Usage(input_tokens=7, output_tokens=3, reasoning_tokens=1, estimated=True)

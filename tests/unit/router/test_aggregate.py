@@ -1,0 +1,138 @@
+"""The answer of several drafts, and what happens without an aggregator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from tests.unit.router.fakes import FakeAggregator, FakeModels, Heard, candidate, failure, prompt, roster
+from tests.unit.router.test_boot import begin
+
+from lightrouter.router.aggregate import Merged, aggregate
+from lightrouter.router.roster import Roster
+from lightrouter.router.state import Run
+from lightrouter.runtime.errors import ServiceError, deadline_exceeded
+from lightrouter.v1.aggregator_pb2 import AnswerChunk
+from lightrouter.v1.candidate_pb2 import Draft
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_AGGREGATOR_FAILED,
+    DEGRADED_REASON_AGGREGATOR_SLOW,
+    DEGRADED_REASON_COST_CEILING,
+    STAGE_AGGREGATE,
+    DegradedReason,
+    LedgerEntry,
+)
+from lightrouter.v1.policy_pb2 import (
+    AGGREGATOR_STRATEGY_BEST,
+    AGGREGATOR_STRATEGY_SYNTHESIZE,
+    AGGREGATOR_STRATEGY_VOTE,
+    AnswerPattern,
+)
+from lightrouter.v1.router_pb2 import Prompt
+
+DRAFTS = [
+    Draft(candidate="a", text="first", score=0.9, finish_reason=FINISH_REASON_LENGTH),
+    Draft(candidate="b", text="second", score=0.8),
+]
+BEST = Merged("first", FINISH_REASON_LENGTH, ["a"], AGGREGATOR_STRATEGY_BEST)
+
+
+async def merged(
+    aggregator: FakeAggregator, request: Prompt | None = None, pool: Roster | None = None
+) -> tuple[Run, Heard, Merged]:
+    heard = Heard()
+    run = begin(FakeModels(pool or roster(candidate("a"), candidate("b"), candidate("c"))), request, events=heard)
+    answer = await aggregate(run, DRAFTS, run.admission.runners[:2], aggregator)
+    assert heard.text == answer.text
+    return run, heard, answer
+
+
+def targets(aggregator: FakeAggregator) -> Sequence[str]:
+    return [target.candidate for target in aggregator.requests[0].synthesizers]
+
+
+async def test_the_aggregator_merges_piece_by_piece() -> None:
+    aggregator = FakeAggregator()
+    aggregator.entries = [LedgerEntry(stage=STAGE_AGGREGATE, candidate="a", cost_nanousd=3)]
+    run, heard, answer = await merged(aggregator)
+    assert heard.chunks == [("[first]", False), ("[second]", False)]
+    assert answer == Merged(
+        "[first][second]", FINISH_REASON_STOP, ["a", "b"], AGGREGATOR_STRATEGY_SYNTHESIZE, ["They differ."]
+    )
+    assert list(aggregator.requests[0].drafts) == DRAFTS
+    assert aggregator.requests[0].sampling.max_output_tokens == 8
+    assert run.book.entries[-1].cost_nanousd == 3
+    assert not run.book.degraded
+
+
+async def test_the_best_ranked_merge_unless_the_pool_names_one() -> None:
+    aggregator = FakeAggregator()
+    await merged(aggregator)
+    assert targets(aggregator) == ["a", "b"]
+    for named, expected in (("c", ["c", "a", "b"]), ("b", ["b", "a"])):
+        aggregator = FakeAggregator()
+        await merged(aggregator, pool=roster(candidate("a"), candidate("b"), candidate("c"), synthesizer=named))
+        assert targets(aggregator) == expected
+
+
+async def test_voting_needs_no_model() -> None:
+    aggregator = FakeAggregator()
+    request = prompt(aggregator=AGGREGATOR_STRATEGY_VOTE, answer_pattern=AnswerPattern(re2="x"))
+    await merged(aggregator, request)
+    assert targets(aggregator) == []
+    assert aggregator.requests[0].answer_pattern.re2 == "x"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (failure("it fell over"), DEGRADED_REASON_AGGREGATOR_FAILED),
+        (deadline_exceeded("too late"), DEGRADED_REASON_AGGREGATOR_SLOW),
+    ],
+)
+@pytest.mark.parametrize("after", [0, 1, 2])
+async def test_without_an_aggregator_the_best_draft_is_the_answer(
+    error: ServiceError, reason: DegradedReason.ValueType, after: int
+) -> None:
+    aggregator = FakeAggregator()
+    aggregator.error, aggregator.error_after = error, after
+    run, heard, answer = await merged(aggregator)
+    assert answer == BEST
+    assert heard.chunks[-1] == ("first", after > 0)
+    assert [each.reason for each in run.book.degraded] == [reason]
+
+
+@pytest.mark.parametrize("pieces", [[], [AnswerChunk(text=" ")], [AnswerChunk(text="x"), AnswerChunk(restart=True)]])
+async def test_an_empty_answer_is_none(pieces: list[AnswerChunk]) -> None:
+    aggregator = FakeAggregator()
+    aggregator.pieces = pieces
+    run, _, answer = await merged(aggregator)
+    assert answer == BEST
+    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_AGGREGATOR_FAILED]
+
+
+async def test_a_stream_without_a_result_is_a_failure() -> None:
+    aggregator = FakeAggregator()
+    aggregator.result = False
+    _, _, answer = await merged(aggregator)
+    assert answer == BEST
+
+
+async def test_a_restart_voids_what_came_before() -> None:
+    aggregator = FakeAggregator()
+    aggregator.pieces = [AnswerChunk(text="void"), AnswerChunk(text="new ", restart=True), AnswerChunk(text="text")]
+    _, heard, answer = await merged(aggregator)
+    assert answer.text == "new text"
+    assert heard.chunks == [("void", False), ("new ", True), ("text", False)]
+
+
+async def test_merging_that_the_ceiling_does_not_pay_for_is_left_out() -> None:
+    aggregator = FakeAggregator()
+    run, _, answer = await merged(aggregator, prompt(max_cost_nanousd=200))
+    assert answer == BEST
+    assert not aggregator.requests
+    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]
+    aggregator = FakeAggregator()
+    await merged(aggregator, prompt(max_cost_nanousd=5000))
+    assert targets(aggregator) == ["a"]

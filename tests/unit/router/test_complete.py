@@ -1,0 +1,181 @@
+"""The completion stage: drafts in the order of the ranking, replacements for those that fail."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, candidate, failure, prompt, roster
+from tests.unit.router.test_boot import begin
+
+from lightrouter.router.boot import boot
+from lightrouter.router.complete import complete
+from lightrouter.router.select import select
+from lightrouter.router.state import Run, Shares
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Draft
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_ALL_CANDIDATES_FAILED, ERROR_REASON_EMPTY_OUTPUT
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_COMPLETION_FAILED,
+    DEGRADED_REASON_COST_CEILING,
+    STAGE_COMPLETE,
+)
+from lightrouter.v1.router_pb2 import Prompt
+
+NAMES = ("a", "b", "c", "d")
+POOL = roster(*(candidate(name) for name in NAMES))
+SCORES = {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.6}
+FAILS = Model(fails={STAGE_COMPLETE: failure()})
+
+
+def fake(**models: Model) -> FakeModels:
+    return FakeModels(POOL, **({name: Model() for name in NAMES} | models))
+
+
+async def drafted(
+    models: FakeModels,
+    k: int = 2,
+    request: Prompt | None = None,
+    heard: Heard | None = None,
+    shares: Shares | None = None,
+) -> tuple[Run, list[Draft]]:
+    run = begin(models, request, events=heard, shares=shares)
+    verdict = await select(run, await boot(run, models), FakeSelector(SCORES))
+    return run, await complete(run, models, verdict, verdict.ranked[:k])
+
+
+async def test_the_chosen_go_on_from_their_boot_tokens() -> None:
+    models = fake()
+    run, drafts = await drafted(models)
+    assert [(draft.candidate, draft.text, draft.score) for draft in drafts] == [
+        ("a", "one two three four ", 0.9),
+        ("b", "one two three four ", 0.8),
+    ]
+    calls = [call for call in models.calls if call.stage == STAGE_COMPLETE]
+    assert [(call.candidate, call.prefix, call.continuation) for call in calls] == [
+        ("a", "one two ", b"continuation of a"),
+        ("b", "one two ", b"continuation of b"),
+    ]
+    assert {call.sampling.max_output_tokens for call in calls} == {6}
+    assert not run.book.degraded
+
+
+async def test_who_ended_in_the_boot_stage_is_never_asked_again() -> None:
+    models = fake(a=Model(words=["short"]), b=Model(words=["brief"]))
+    heard = Heard()
+    _, drafts = await drafted(models, heard=heard)
+    assert [draft.text for draft in drafts] == ["short", "brief"]
+    assert models.asked(STAGE_COMPLETE) == []
+    assert heard.drafts == [("a", 5, None), ("b", 5, None)]
+
+
+async def test_a_failure_is_replaced_by_the_next_in_the_ranking() -> None:
+    models = fake(a=FAILS)
+    heard = Heard()
+    run, drafts = await drafted(models, heard=heard)
+    assert [draft.candidate for draft in drafts] == ["b", "c"]
+    assert models.asked(STAGE_COMPLETE) == ["a", "b", "c"]
+    assert [(each.reason, each.candidate) for each in run.book.degraded] == [(DEGRADED_REASON_COMPLETION_FAILED, "a")]
+    assert [entry.candidate for entry in run.book.entries if entry.HasField("failure")] == ["a"]
+    assert [(name, characters) for name, characters, _ in heard.drafts if not characters] == [("a", 0)]
+
+
+async def test_a_draft_in_reserve_is_taken_as_it_is() -> None:
+    models = fake(a=FAILS, c=Model(words=["brief"]))
+    _, drafts = await drafted(models)
+    assert [(draft.candidate, draft.text) for draft in drafts] == [("b", "one two three four "), ("c", "brief")]
+    assert models.asked(STAGE_COMPLETE) == ["a", "b"]
+
+
+async def test_fewer_drafts_where_nobody_is_left() -> None:
+    _, drafts = await drafted(fake(a=FAILS, c=FAILS, d=FAILS))
+    assert [draft.candidate for draft in drafts] == ["b"]
+
+
+async def test_all_failing_names_each_failure() -> None:
+    with pytest.raises(ServiceError) as caught:
+        await drafted(fake(a=FAILS, b=FAILS, c=FAILS, d=FAILS))
+    error = caught.value
+    assert (error.code, error.reason) == (Code.UNAVAILABLE, ERROR_REASON_ALL_CANDIDATES_FAILED)
+    assert set(error.failures) == set(NAMES)
+
+
+async def test_the_answers_limit_counts_boot_tokens_in() -> None:
+    _, drafts = await drafted(fake(a=Model(words=[f"{number} " for number in range(50)])), k=1)
+    assert drafts[0].text == "".join(f"{number} " for number in range(8))
+    assert drafts[0].finish_reason == FINISH_REASON_LENGTH
+
+
+async def test_boot_tokens_that_are_all_the_answer_may_have_make_a_draft() -> None:
+    request = prompt()
+    request.sampling.max_output_tokens = 2
+    models = fake()
+    _, drafts = await drafted(models, request=request)
+    assert [draft.text for draft in drafts] == ["one two ", "one two "]
+    assert models.asked(STAGE_COMPLETE) == []
+
+
+async def test_a_draft_written_anew_is_whole_and_marked() -> None:
+    pool = roster(candidate("a", continuation=CONTINUATION_NONE), candidate("b"))
+    models = FakeModels(pool, a=Model(), b=Model())
+    run, drafts = await drafted(models, k=1)
+    assert drafts[0].text == "one two three four "
+    assert run.book.entries[-1].restarted
+    assert models.calls[-1].sampling.max_output_tokens == 8
+
+
+async def test_hidden_reasoning_that_ends_in_nothing_is_replaced() -> None:
+    run, drafts = await drafted(fake(a=Model(words=[], hidden=3)), k=1)
+    assert [draft.candidate for draft in drafts] == ["b"]
+    line = next(entry for entry in run.book.entries if entry.stage == STAGE_COMPLETE and entry.candidate == "a")
+    assert line.failure.reason == ERROR_REASON_EMPTY_OUTPUT
+
+
+async def test_hidden_reasoning_becomes_visible() -> None:
+    _, drafts = await drafted(fake(a=Model(hidden=2)), k=1)
+    assert (drafts[0].text, drafts[0].finish_reason) == ("one two three four ", FINISH_REASON_STOP)
+
+
+async def test_one_that_hangs_is_done_without_where_another_delivered() -> None:
+    models = fake(a=Model(hangs={STAGE_COMPLETE}))
+    run, drafts = await drafted(models, shares=Shares(grace_s=0.0, complete=0.001))
+    assert [draft.candidate for draft in drafts] == ["b"]
+    assert models.asked(STAGE_COMPLETE) == ["a", "b"]
+    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COMPLETION_FAILED]
+
+
+async def test_one_that_hangs_alone_is_replaced() -> None:
+    models = fake(a=Model(hangs={STAGE_COMPLETE}))
+    _, drafts = await drafted(models, k=1, shares=Shares(grace_s=0.0, complete=0.001))
+    assert [draft.candidate for draft in drafts] == ["b"]
+
+
+async def test_cancelling_cancels_every_call() -> None:
+    models = fake(a=Model(hangs={STAGE_COMPLETE}), b=Model(hangs={STAGE_COMPLETE}))
+    task = asyncio.create_task(drafted(models))
+    await models.hanging.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert sorted(models.cancelled) == ["a", "b"]
+    assert models.running == 0
+    assert models.asked(STAGE_COMPLETE) == ["a", "b"]
+
+
+async def test_the_ceiling_cuts_a_draft_short() -> None:
+    # 7 tokens in and 2 out to boot; 9 in and 6 out to complete.
+    models = FakeModels(roster(candidate("a")), a=Model(words=[f"{number} " for number in range(8)]))
+    run, drafts = await drafted(models, k=1, request=prompt(max_cost_nanousd=21))
+    assert drafts[0].text == "0 1 2 3 4 "
+    assert drafts[0].finish_reason == FINISH_REASON_LENGTH
+    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]
+    assert sum(entry.cost_nanousd for entry in run.book.entries) == 21
+
+
+async def test_the_ceiling_leaves_the_boot_text_as_the_draft() -> None:
+    models = FakeModels(roster(candidate("a")), a=Model())
+    run, drafts = await drafted(models, k=1, request=prompt(max_cost_nanousd=9))
+    assert drafts[0].text == "one two "
+    assert models.asked(STAGE_COMPLETE) == []
+    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]

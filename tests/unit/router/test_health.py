@@ -1,0 +1,106 @@
+"""The health of adapters, and the router's own that follows it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+from tests.unit.router.fakes import candidate, failure, roster
+
+from lightrouter.router.health import Health
+from lightrouter.v1.candidate_pb2 import (
+    CANDIDATE_HEALTH_NOT_SERVING,
+    CANDIDATE_HEALTH_SERVING,
+    CANDIDATE_HEALTH_UNSPECIFIED,
+    CANDIDATE_STATE_EVICTED,
+)
+
+A, B = candidate("a"), candidate("b")
+
+
+class Adapters:
+    """Adapters whose health is what the test says; None is a connection that is lost."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, asyncio.Queue[bool | None]] = {}
+        self.waits: list[bool] = []
+        self.watched: set[str] = set()
+
+    def say(self, address: str, serving: bool | None) -> None:
+        self.said.setdefault(address, asyncio.Queue()).put_nowait(serving)
+
+    async def watch(self, address: str, *, wait: bool) -> AsyncGenerator[bool, None]:
+        self.waits.append(wait)
+        self.watched.add(address)
+        try:
+            queue = self.said.setdefault(address, asyncio.Queue())
+            while (serving := await queue.get()) is not None:
+                yield serving
+            raise failure("the connection was lost")
+        finally:
+            self.watched.discard(address)
+
+
+class Report:
+    """What the router said of itself."""
+
+    def __init__(self) -> None:
+        self.said: list[bool] = []
+
+    async def set_serving(self, serving: bool) -> None:
+        self.said.append(serving)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            await asyncio.sleep(0)
+
+
+async def test_the_router_serves_where_an_adapter_does() -> None:
+    adapters, report = Adapters(), Report()
+    health = Health(adapters.watch, pause_seconds=0.0)
+    health.follow(roster(A, B))
+    reporting = asyncio.create_task(health.report(report.set_serving))
+    assert health.of(A.address) == CANDIDATE_HEALTH_UNSPECIFIED
+    await report.until(lambda: report.said == [False])
+
+    adapters.say(A.address, True)
+    await report.until(lambda: report.said == [False, True])
+    assert health.of(A.address) == CANDIDATE_HEALTH_SERVING
+    assert health.of(B.address) == CANDIDATE_HEALTH_UNSPECIFIED
+
+    adapters.say(A.address, False)
+    await report.until(lambda: report.said == [False, True, False])
+    assert health.of(A.address) == CANDIDATE_HEALTH_NOT_SERVING
+
+    adapters.say(A.address, True)
+    adapters.say(A.address, None)
+    adapters.say(A.address, True)
+    await report.until(lambda: report.said[-1])
+    # The first attempt says at once who is not there; the next ones wait for the channel to come back.
+    await report.until(lambda: adapters.waits.count(True) >= 1)
+    assert adapters.waits[:2] == [False, False]
+
+    reporting.cancel()
+    await health.close()
+    assert not adapters.watched
+    assert asyncio.all_tasks() - {reporting} == {asyncio.current_task()}
+
+
+async def test_a_change_of_the_pool_changes_who_is_watched() -> None:
+    adapters, report = Adapters(), Report()
+    health = Health(adapters.watch, pause_seconds=0.0)
+    adapters.say(A.address, True)
+    health.follow(roster(A))
+    reporting = asyncio.create_task(health.report(report.set_serving))
+    await report.until(lambda: report.said == [False, True])
+    adapters.say(B.address, True)
+    health.follow(roster(B))
+    assert health.of(A.address) == CANDIDATE_HEALTH_UNSPECIFIED
+    await report.until(lambda: report.said[-1] and adapters.watched == {B.address})
+
+    evicted = candidate("b", state=CANDIDATE_STATE_EVICTED)
+    health.follow(roster(evicted))
+    await report.until(lambda: not report.said[-1])
+    assert health.of(B.address) == CANDIDATE_HEALTH_SERVING
+    reporting.cancel()
+    await health.close()

@@ -1,0 +1,146 @@
+"""One candidate finishes while the caller watches; no piece is seen twice."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, candidate, failure, prompt, roster
+from tests.unit.router.test_boot import begin
+
+from lightrouter.router.boot import boot
+from lightrouter.router.relay import Relayed, relay
+from lightrouter.router.select import select
+from lightrouter.router.state import Run, Shares
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_ALL_CANDIDATES_FAILED,
+    ERROR_REASON_UPSTREAM_TIMEOUT,
+)
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COMPLETION_FAILED, STAGE_COMPLETE
+from lightrouter.v1.router_pb2 import Prompt
+
+WHOLE = "one two three four "
+SCORES = {"a": 0.9, "b": 0.8, "c": 0.7}
+BREAKS = Model(fails={STAGE_COMPLETE: failure()}, fails_after=1)
+FAILS = Model(fails={STAGE_COMPLETE: failure()})
+OTHER = ("eins ", "zwei ", "drei ", "vier ")
+
+
+async def relayed(
+    models: FakeModels, request: Prompt | None = None, shares: Shares | None = None
+) -> tuple[Run, Heard, Relayed]:
+    heard = Heard()
+    run = begin(models, request, events=heard, shares=shares)
+    verdict = await select(run, await boot(run, models), FakeSelector(SCORES))
+    answer = await relay(run, models, verdict.ranked[0], verdict.ranked)
+    assert heard.text == answer.text
+    return run, heard, answer
+
+
+async def test_the_boot_text_comes_first_then_each_piece() -> None:
+    models = FakeModels(roster(candidate("a")), a=Model())
+    _, heard, answer = await relayed(models)
+    assert heard.chunks == [("one two ", False), ("three ", False), ("four ", False)]
+    assert answer == Relayed(WHOLE, ["a"], FINISH_REASON_STOP)
+    assert [(name, characters) for name, characters, _ in heard.drafts] == [("a", len(WHOLE))]
+
+
+async def test_a_finished_draft_is_one_piece() -> None:
+    models = FakeModels(roster(candidate("a")), a=Model(words=["short"]))
+    _, heard, answer = await relayed(models)
+    assert heard.chunks == [("short", False)]
+    assert answer.text == "short"
+    assert models.asked(STAGE_COMPLETE) == []
+
+
+async def test_the_next_goes_on_where_one_broke_off() -> None:
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=BREAKS, b=Model(words=OTHER))
+    run, heard, answer = await relayed(models)
+    assert heard.chunks == [("one two ", False), ("three ", False), ("vier ", False)]
+    assert answer == Relayed("one two three vier ", ["a", "b"], FINISH_REASON_STOP)
+    takeover = models.calls[-1]
+    assert (takeover.prefix, takeover.continuation) == ("one two three ", b"")
+    assert [(each.reason, each.candidate) for each in run.book.degraded] == [(DEGRADED_REASON_COMPLETION_FAILED, "a")]
+    broken = run.book.entries[-2]
+    assert broken.failure.message == "HTTP 500"
+    assert broken.usage.estimated
+    assert broken.usage.output_tokens == 2
+    assert [(name, characters) for name, characters, _ in heard.drafts] == [("a", 0), ("b", len(answer.text))]
+
+
+async def test_who_can_go_on_comes_before_who_cannot() -> None:
+    pool = roster(candidate("a"), candidate("b", continuation=CONTINUATION_NONE), candidate("c"))
+    models = FakeModels(pool, a=BREAKS, b=Model(words=OTHER), c=Model(words=OTHER))
+    _, heard, answer = await relayed(models)
+    assert answer.candidates == ["a", "c"]
+    assert not any(restart for _, restart in heard.chunks)
+
+
+async def test_a_finished_draft_starts_anew_where_nobody_can_go_on() -> None:
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=BREAKS, b=Model(words=["brief"]))
+    _, heard, answer = await relayed(models)
+    assert heard.chunks == [("one two ", False), ("three ", False), ("brief", True)]
+    assert answer == Relayed("brief", ["b"], FINISH_REASON_STOP)
+
+
+async def test_a_draft_written_anew_starts_anew() -> None:
+    pool = roster(candidate("a"), candidate("b", continuation=CONTINUATION_NONE))
+    models = FakeModels(pool, a=BREAKS, b=Model(words=OTHER))
+    run, heard, answer = await relayed(models)
+    assert heard.chunks[2:] == [("eins ", True), ("zwei ", False), ("drei ", False), ("vier ", False)]
+    assert answer == Relayed("".join(OTHER), ["b"], FINISH_REASON_STOP)
+    assert run.book.entries[-1].restarted
+
+
+async def test_what_will_be_written_anew_is_not_sent_before() -> None:
+    models = FakeModels(roster(candidate("a", continuation=CONTINUATION_NONE)), a=Model())
+    _, heard, answer = await relayed(models)
+    assert answer.text == WHOLE
+    assert heard.chunks[0] == ("one ", False)
+    assert not any(restart for _, restart in heard.chunks)
+
+
+async def test_nothing_is_restarted_where_nothing_was_sent() -> None:
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hidden=4, fails=FAILS.fails), b=Model())
+    _, heard, answer = await relayed(models)
+    assert heard.chunks == [("one two ", False), ("three ", False), ("four ", False)]
+    assert answer.candidates == ["b"]
+    assert models.calls[-1].continuation == b"continuation of b"
+
+
+async def test_all_failing_is_an_error() -> None:
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=BREAKS, b=FAILS)
+    with pytest.raises(ServiceError) as caught:
+        await relayed(models)
+    assert caught.value.reason == ERROR_REASON_ALL_CANDIDATES_FAILED
+    assert set(caught.value.failures) == {"a", "b"}
+
+
+async def test_one_that_falls_silent_is_replaced() -> None:
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model(words=OTHER))
+    run, heard, answer = await relayed(models, shares=Shares(grace_s=0.0, complete=0.001))
+    assert answer.text == "one two drei vier "
+    assert models.cancelled == ["a"]
+    assert [e.failure.reason for e in run.book.entries if e.HasField("failure")] == [ERROR_REASON_UPSTREAM_TIMEOUT]
+    assert not any(restart for _, restart in heard.chunks)
+
+
+async def test_cancelling_cancels_the_call() -> None:
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model())
+    task = asyncio.create_task(relayed(models))
+    await models.hanging.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert models.cancelled == ["a"]
+    assert models.asked(STAGE_COMPLETE) == ["a"]
+
+
+async def test_the_ceiling_ends_the_text() -> None:
+    models = FakeModels(roster(candidate("a")), a=Model(words=[f"{number} " for number in range(8)]))
+    run, _, answer = await relayed(models, prompt(max_cost_nanousd=20))
+    assert answer == Relayed("0 1 2 3 ", ["a"], FINISH_REASON_LENGTH)
+    assert sum(entry.cost_nanousd for entry in run.book.entries) == 20

@@ -1,0 +1,125 @@
+"""The ranking, and what happens without a selector."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model, candidate, failure, prompt, roster
+from tests.unit.router.test_boot import begin
+
+from lightrouter.router.boot import boot
+from lightrouter.router.select import select
+from lightrouter.router.state import Run, Verdict
+from lightrouter.runtime.errors import ServiceError, deadline_exceeded
+from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_COST_CEILING,
+    DEGRADED_REASON_SELECTOR_FAILED,
+    DEGRADED_REASON_SELECTOR_SLOW,
+    STAGE_SELECT,
+    DegradedReason,
+    LedgerEntry,
+)
+from lightrouter.v1.policy_pb2 import (
+    SELECTOR_STRATEGY_CONSENSUS,
+    SELECTOR_STRATEGY_LLM,
+    SELECTOR_STRATEGY_PRIOR,
+    AnswerPattern,
+)
+from lightrouter.v1.router_pb2 import Prompt
+from lightrouter.v1.selector_pb2 import SelectResponse
+
+POOL = roster(candidate("a", prior=0.2), candidate("b", prior=0.9), candidate("c", prior=0.4))
+
+
+async def ranked(
+    selector: FakeSelector, request: Prompt | None = None, *, hidden: int = 0
+) -> tuple[Run, Verdict, list[str]]:
+    fake = FakeModels(POOL, **{name: Model(hidden=hidden) for name in POOL.candidates})
+    run = begin(fake, request)
+    verdict = await select(run, await boot(run, fake), selector)
+    return run, verdict, [each.runner.name for each in verdict.ranked]
+
+
+async def test_the_selector_ranks() -> None:
+    selector = FakeSelector({"a": 0.9, "c": 0.8, "b": 0.1}, agreement=0.4)
+    selector.entries = [LedgerEntry(stage=STAGE_SELECT, candidate="b", cost_nanousd=5)]
+    request = prompt(answer_pattern=AnswerPattern(re2="x"))
+    request.sampling.seed = 11
+    run, verdict, names = await ranked(selector, request)
+    assert names == ["a", "c", "b"]
+    assert verdict.strategy == SELECTOR_STRATEGY_CONSENSUS
+    assert abs(verdict.ranking.agreement - 0.4) < 1e-9
+    asked = selector.requests[0]
+    assert [(partial.candidate, partial.text) for partial in asked.partials] == [
+        ("a", "one two "),
+        ("b", "one two "),
+        ("c", "one two "),
+    ]
+    assert (asked.seed, asked.answer_pattern.re2, asked.messages[0].content) == (11, "x", "What is it?")
+    assert not asked.HasField("judge")
+    assert run.book.entries[-1].cost_nanousd == 5
+
+
+async def test_the_judge_goes_with_an_llm() -> None:
+    selector = FakeSelector()
+    await ranked(selector, prompt(selector=SELECTOR_STRATEGY_LLM))
+    assert selector.requests[0].judge == POOL.targets["b"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (failure("it fell over"), DEGRADED_REASON_SELECTOR_FAILED),
+        (deadline_exceeded("too late"), DEGRADED_REASON_SELECTOR_SLOW),
+    ],
+)
+async def test_without_a_selector_priors_rank_and_the_answer_says_so(
+    error: ServiceError, reason: DegradedReason.ValueType
+) -> None:
+    selector = FakeSelector()
+    selector.error = error
+    run, verdict, names = await ranked(selector)
+    assert names == ["b", "c", "a"]
+    assert [each.score for each in verdict.ranking.candidates] == [0.9, 0.4, 0.2]
+    assert verdict.strategy == SELECTOR_STRATEGY_PRIOR
+    assert verdict.ranking.agreement == 0.0
+    assert [each.reason for each in run.book.degraded] == [reason]
+    assert error.message in run.book.degraded[0].message
+
+
+@pytest.mark.parametrize("given", [[], ["a", "b"], ["a", "b", "b"], ["a", "b", "c", "d"]])
+async def test_a_ranking_of_others_is_no_ranking(given: list[str]) -> None:
+    selector = FakeSelector()
+    ranking = Ranking(candidates=[RankedCandidate(candidate=name) for name in given])
+    selector.response = SelectResponse(ranking=ranking)
+    run, _, names = await ranked(selector)
+    assert names == ["b", "c", "a"]
+    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_SELECTOR_FAILED]
+
+
+async def test_hidden_reasoning_is_not_judged_on_nothing() -> None:
+    selector = FakeSelector()
+    run, verdict, names = await ranked(selector, hidden=4)
+    assert names == ["b", "c", "a"]
+    assert verdict.strategy == SELECTOR_STRATEGY_PRIOR
+    assert not selector.requests
+    assert not run.book.degraded
+
+
+async def test_one_alone_needs_no_ranking() -> None:
+    selector = FakeSelector()
+    _, verdict, names = await ranked(selector, prompt(candidates=["c"]))
+    assert names == ["c"]
+    assert verdict.ranking.agreement == 1.0
+    assert not selector.requests
+
+
+async def test_a_judge_that_the_ceiling_does_not_pay_for_is_done_without() -> None:
+    selector = FakeSelector()
+    run, _, _ = await ranked(selector, prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=100))
+    assert selector.requests[0].strategy == SELECTOR_STRATEGY_CONSENSUS
+    assert not selector.requests[0].HasField("judge")
+    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]
+    run, _, _ = await ranked(selector, prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=100_000))
+    assert selector.requests[1].strategy == SELECTOR_STRATEGY_LLM
+    assert not run.book.degraded

@@ -1,0 +1,64 @@
+"""The router's settings: what they give, and one sentence for what is wrong."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lightrouter.router.settings import RouterSettings
+from lightrouter.router.state import Shares
+from lightrouter.runtime.settings import InvalidSettingError, read
+from lightrouter.v1.policy_pb2 import (
+    AGGREGATOR_STRATEGY_SYNTHESIZE,
+    AGGREGATOR_STRATEGY_VOTE,
+    SELECTOR_STRATEGY_CONSENSUS,
+    SELECTOR_STRATEGY_LLM,
+    Policy,
+)
+
+REQUIRED = ["--pool", "pool.yaml", "--selector-address", "unix:/s", "--aggregator-address", "host:1"]
+
+
+def test_the_defaults_are_those_that_the_protos_promise() -> None:
+    settings = read(RouterSettings, REQUIRED, {})
+    assert settings.pool == Path("pool.yaml")
+    assert settings.defaults.policy == Policy(
+        boot_tokens=200,
+        k=2,
+        selector=SELECTOR_STRATEGY_CONSENSUS,
+        aggregator=AGGREGATOR_STRATEGY_SYNTHESIZE,
+        margin=0.3,
+        agreement=0.95,
+        quorum=0.75,
+    )
+    assert settings.defaults.max_output_tokens == 1024
+    assert settings.shares == Shares(boot=0.5, select=0.3, complete=0.7, aggregate=0.9, grace_s=1.0)
+
+
+def test_flags_and_environment_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTROUTER_ROUTER_AGGREGATOR", "vote")
+    flags = [*REQUIRED, "--selector", "llm", "--boot-grace-seconds", "0.5", "--max-cost-nanousd", "9"]
+    settings = read(RouterSettings, flags, os.environ)
+    assert settings.defaults.policy.selector == SELECTOR_STRATEGY_LLM
+    assert settings.defaults.policy.aggregator == AGGREGATOR_STRATEGY_VOTE
+    assert settings.defaults.policy.max_cost_nanousd == 9
+    assert settings.shares.grace_s == 0.5
+
+
+@pytest.mark.parametrize(
+    ("flags", "key"),
+    [
+        (REQUIRED[2:], "pool"),
+        ([*REQUIRED, "--selector", "best"], "selector"),
+        ([*REQUIRED, "--aggregator", "unspecified"], "aggregator"),
+        ([*REQUIRED, "--adapter-address", "dns:///adapter"], "adapter_address"),
+        ([*REQUIRED, "--boot-tokens", "0"], "boot_tokens"),
+        ([*REQUIRED, "--quorum", "0"], "quorum"),
+        ([*REQUIRED, "--boot-share", "2"], "boot_share"),
+    ],
+)
+def test_what_is_wrong_is_named(flags: list[str], key: str) -> None:
+    with pytest.raises(InvalidSettingError, match=f"setting {key} "):
+        read(RouterSettings, flags, {})
