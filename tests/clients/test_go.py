@@ -15,6 +15,9 @@ OUT = toolchain.BUILD / "go"
 # Where the protos' go_package puts the code; the client's go.mod replaces it by this folder.
 GENERATED_MODULE = "lightrouter.dev/gen"
 
+# The first run compiles gRPC and the plugins, within the time of the first test.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def client(image: Path) -> Path:
@@ -38,12 +41,10 @@ def client(image: Path) -> Path:
     return programs / "client"
 
 
-@pytest.mark.timeout(300)
 def test_calls_the_router_and_reads_the_details_of_an_error(client: Path, address: str) -> None:
     Report.model_validate_json(toolchain.run([client, address])).check()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("client")
 def test_is_clean() -> None:
     assert toolchain.run(["gofmt", "-l", "."], cwd=MODULE) == ""

@@ -14,6 +14,9 @@ from tools import protos
 PACKAGE = Path(__file__).parent / "typescript"
 OUT = toolchain.BUILD / "typescript"
 
+# The first run installs the packages, within the time of the first test.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def client(image: Path) -> Path:
@@ -49,6 +52,5 @@ def _install() -> None:
         installed.write_text(wanted)
 
 
-@pytest.mark.timeout(300)
 def test_calls_the_router_and_reads_the_details_of_an_error(client: Path, address: str) -> None:
     Report.model_validate_json(toolchain.run(["node", client, address])).check()

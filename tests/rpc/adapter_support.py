@@ -30,13 +30,13 @@ from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
 CANDIDATE = "fast"
 
 
-def pool_of(base_url: str, **members: Any) -> Pool:  # noqa: ANN401 - whatever a pool entry may hold
+def pool_of(base_url: str, **members: Any) -> Pool:
     """Returns a pool with one candidate behind `base_url`."""
     entry = CandidateEntry.model_validate({"name": CANDIDATE, "base_url": base_url, "model": "tiny", **members})
     return Pool({CANDIDATE: entry})
 
 
-def generation(content: str = "Hello?", **members: Any) -> Generation:  # noqa: ANN401 - as the message's constructor
+def generation(content: str = "Hello?", **members: Any) -> Generation:
     """Returns a generation for one user message."""
     return Generation(messages=[ChatMessage(role=Role.ROLE_USER, content=content)], **members)
 
@@ -67,7 +67,7 @@ class Adapter:
 
 
 @asynccontextmanager
-async def adapter(base_url: str, **members: Any) -> AsyncIterator[Adapter]:  # noqa: ANN401 - as for `pool_of`
+async def adapter(base_url: str, **members: Any) -> AsyncIterator[Adapter]:
     """Serves the candidate behind `base_url`; `members` are further members of its pool entry."""
     spans = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)

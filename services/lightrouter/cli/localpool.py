@@ -21,8 +21,8 @@ candidates:
     base_url: {base_url}
     model: {model}
     continuation: trailing
-    system_prompt: You are a patient teacher. Explain step by step and give an example.
-    sampling: {{temperature: 0.6, top_p: 0.9, seed: 22}}
+    system_prompt: You are a helpful teacher. Explain in simple words.
+    sampling: {{temperature: 0.2, top_p: 0.9, seed: 8}}
     prices: {{input: "0.15", cached_input: "0.015", output: "0.60"}}
     context_window: 2048
     prior: 0.5
@@ -30,8 +30,8 @@ candidates:
     base_url: {base_url}
     model: {model}
     continuation: trailing
-    system_prompt: You are a careful scientist. Answer precisely and say what is uncertain.
-    sampling: {{temperature: 0.9, top_p: 0.95, seed: 33}}
+    system_prompt: You are a careful assistant. Answer in plain words and say only what is certain.
+    sampling: {{temperature: 0.4, top_p: 0.9, seed: 4}}
     prices: {{input: "0.05", cached_input: "0.005", output: "0.20"}}
     context_window: 2048
     prior: 0.4

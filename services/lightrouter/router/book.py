@@ -10,6 +10,7 @@ from lightrouter.runtime.ledger import duration, total
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_ALL_CANDIDATES_FAILED,
     ERROR_REASON_DEADLINE_EXCEEDED,
+    ERROR_REASON_EMPTY_OUTPUT,
     ERROR_REASON_STRAGGLER,
     ERROR_REASON_UPSTREAM_TIMEOUT,
     Failure,
@@ -41,6 +42,7 @@ class Book:
         self.entries: list[LedgerEntry] = []
         self.degraded: list[Degradation] = []
         self._stages: list[StageTime] = []
+        self._unpaid: dict[str, Failure] = {}
         self._retry_after: float | None = None
         self._begun = time.monotonic()
 
@@ -63,6 +65,11 @@ class Book:
             known = self._retry_after
             self._retry_after = error.retry_after if known is None else min(known, error.retry_after)
 
+    def unpaid(self, candidate: str) -> None:
+        """Remembers a candidate that showed no text before the cost ceiling ended it."""
+        message = f"the cost ceiling pays for no text of {candidate}"
+        self._unpaid[candidate] = Failure(reason=ERROR_REASON_EMPTY_OUTPUT, message=message)
+
     def stage(self, stage: Stage.ValueType, seconds: float) -> None:
         """Writes down that a stage took place."""
         self._stages.append(StageTime(stage=stage, elapsed=duration(seconds)))
@@ -70,7 +77,8 @@ class Book:
     def failures(self) -> dict[str, Failure]:
         """Returns the last failure of each candidate that failed to boot or to complete."""
         stages = (STAGE_BOOT, STAGE_COMPLETE)
-        return {e.candidate: e.failure for e in self.entries if e.stage in stages and e.HasField("failure")}
+        failed = {e.candidate: e.failure for e in self.entries if e.stage in stages and e.HasField("failure")}
+        return failed | self._unpaid
 
     def nobody_left(self) -> ServiceError:
         """Returns the error of a route on which no candidate delivered."""

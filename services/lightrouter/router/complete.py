@@ -82,6 +82,8 @@ class _Completion:
                 going.append((booted, grant))
             elif booted.partial.text:
                 self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
+            else:
+                self._run.book.unpaid(booted.runner.name)
         if len(going) == 1:
             await self._place(*going[0])
         elif going:
@@ -103,6 +105,7 @@ class _Completion:
             grant = self._run.budget.grant(booted)
             if grant:
                 return booted, grant
+            self._run.book.unpaid(booted.runner.name)
         return None
 
     async def _attempt(self, booted: Booted, grant: Grant) -> bool:

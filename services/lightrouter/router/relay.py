@@ -124,8 +124,11 @@ class _Relay:
         if grant is None:
             return None
         cut_short(self._run, booted, grant)
+        if not grant.tokens and booted.partial.text:
+            return self._whole(booted)
         if not grant.tokens:
-            return self._whole(booted) if booted.partial.text else None
+            self._run.book.unpaid(runner.name)
+            return None
         if runner.goes_on and booted.partial.text:
             self._send(runner, booted.partial.text)
         return await self._call(_Attempt(runner, completion_generation(self._run, booted, grant.tokens), grant))

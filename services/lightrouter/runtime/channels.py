@@ -28,7 +28,8 @@ class Channels:
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            # Despite its name the time that one attempt to connect may take; a busy machine needs more than a moment.
+            ("grpc.min_reconnect_backoff_ms", 5_000),
             ("grpc.max_reconnect_backoff_ms", 5_000),
             # A unix socket's path is no host name, and servers refuse it as one.
             ("grpc.default_authority", "localhost"),

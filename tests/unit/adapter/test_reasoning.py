@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ def split(
 ) -> tuple[str, str, ThinkSplitter]:
     splitter = ThinkSplitter(thinking)
     places = sorted({0, len(written), *(place for place in cuts or [] if place < len(written))})
-    pieces = [splitter.feed(written[begin:end]) for begin, end in zip(places, places[1:], strict=False)]
+    pieces = [splitter.feed(written[begin:end]) for begin, end in itertools.pairwise(places)]
     pieces.append(splitter.end(cut=cut))
     return "".join(piece.text for piece in pieces), "".join(piece.reasoning for piece in pieces), splitter
 

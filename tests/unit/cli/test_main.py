@@ -9,7 +9,7 @@ from lightrouter.cli import demo, localpool, up
 from lightrouter.cli.__main__ import COMMANDS, run
 from lightrouter.cli.errors import ExitCode
 from lightrouter.pool import file
-from lightrouter.v1.router_pb2 import Answer, Selection
+from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -80,7 +80,8 @@ def test_the_local_pool_is_three_candidates_that_differ() -> None:
 
 
 def test_a_demo_that_shows_what_it_should_has_no_shortfalls() -> None:
-    assert demo.shortfalls(events.ANSWER, Answer(selection=Selection(chosen=["fast"]))) == []
+    agreed = Selection(chosen=["fast"], reason=SelectionReason.SELECTION_REASON_AGREEMENT)
+    assert demo.shortfalls(events.ANSWER, Answer(selection=agreed)) == []
 
 
 def test_a_demo_that_does_not_says_so() -> None:

@@ -142,7 +142,7 @@ class FakeModels:
         self.cancelled: list[str] = []
         self.running = 0
         self.hanging = asyncio.Event()
-        self.ceiling_seen = 0
+        self.quiet = asyncio.Event()
 
     def asked(self, stage: Stage.ValueType) -> list[str]:
         return [call.candidate for call in self.calls if call.stage == stage]
@@ -175,6 +175,7 @@ class FakeModels:
         assert target == self.roster.targets[name]
         model = self.models[name]
         self.running += 1
+        self.quiet.clear()
         try:
             await asyncio.sleep(0)
             if stage in model.hangs:
@@ -189,6 +190,8 @@ class FakeModels:
             raise
         finally:
             self.running -= 1
+            if not self.running:
+                self.quiet.set()
         if stage in model.fails:
             raise model.fails[stage]
         words, restarted, result = self._write(generation)

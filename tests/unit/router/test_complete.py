@@ -173,6 +173,13 @@ async def test_the_ceiling_cuts_a_draft_short() -> None:
     assert sum(entry.cost_nanousd for entry in run.book.entries) == 21
 
 
+async def test_a_ceiling_that_pays_for_reasoning_only_is_a_failure() -> None:
+    models = FakeModels(roster(candidate("a")), a=Model(hidden=3))
+    with pytest.raises(ServiceError) as caught:
+        await drafted(models, k=1, request=prompt(max_cost_nanousd=9))
+    assert {name: each.reason for name, each in caught.value.failures.items()} == {"a": ERROR_REASON_EMPTY_OUTPUT}
+
+
 async def test_the_ceiling_leaves_the_boot_text_as_the_draft() -> None:
     models = FakeModels(roster(candidate("a")), a=Model())
     run, drafts = await drafted(models, k=1, request=prompt(max_cost_nanousd=9))

@@ -1,0 +1,225 @@
+"""A real router over real channels, between adapters, a selector and an aggregator that do as they are told."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+import yaml
+from grpc_health.v1 import health_pb2
+
+from lightrouter.router.__main__ import PoolWatch, build_server
+from lightrouter.router.health import Health
+from lightrouter.router.remote import AdapterHealth
+from lightrouter.router.settings import RouterSettings
+from lightrouter.runtime import names
+from lightrouter.runtime.channels import Channels
+from lightrouter.runtime.deadline import current_deadline
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.server import Server
+from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.status import from_rpc_error
+from lightrouter.runtime.telemetry import Telemetry
+from lightrouter.v1.adapter_pb2 import (
+    DescribeRequest,
+    DescribeResponse,
+    GenerateRequest,
+    GenerateResponse,
+    StreamGenerateRequest,
+    StreamGenerateResponse,
+)
+from lightrouter.v1.adapter_pb2_grpc import AdapterServiceServicer, add_AdapterServiceServicer_to_server
+from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
+from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceServicer, add_AggregatorServiceServicer_to_server
+from lightrouter.v1.router_pb2 import (
+    CompleteRequest,
+    CompleteResponse,
+    ListCandidatesRequest,
+    ListCandidatesResponse,
+    Prompt,
+    StreamCompleteRequest,
+    StreamCompleteResponse,
+)
+from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub, RouterServiceStub
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer, add_SelectorServiceServicer_to_server
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model, candidate, roster
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Adapter(AdapterServiceServicer):
+    """One candidate's adapter, before a scripted model."""
+
+    def __init__(self, name: str, models: FakeModels) -> None:
+        self._target = models.roster.targets[name]
+        self._models = models
+
+    async def Describe(self, request: DescribeRequest, context: Context) -> DescribeResponse:  # noqa: N802
+        return DescribeResponse(candidate=self._models.roster.candidates[self._target.candidate])
+
+    async def Generate(self, request: GenerateRequest, context: Context) -> GenerateResponse:  # noqa: N802
+        return await self._models.generate(self._target, request.generation, current_deadline())
+
+    async def StreamGenerate(  # noqa: N802
+        self, request: StreamGenerateRequest, context: Context
+    ) -> AsyncIterator[StreamGenerateResponse]:
+        async for event in self._models.stream(self._target, request.generation, current_deadline()):
+            yield event
+
+
+class Selector(SelectorServiceServicer):
+    def __init__(self, selector: FakeSelector) -> None:
+        self._selector = selector
+
+    async def Select(self, request: SelectRequest, context: Context) -> SelectResponse:  # noqa: N802
+        return await self._selector.select(request, current_deadline())
+
+
+class Aggregator(AggregatorServiceServicer):
+    def __init__(self, aggregator: FakeAggregator) -> None:
+        self._aggregator = aggregator
+
+    async def Aggregate(  # noqa: N802
+        self, request: AggregateRequest, context: Context
+    ) -> AsyncIterator[AggregateResponse]:
+        async for event in self._aggregator.aggregate(request, current_deadline()):
+            yield event
+
+
+class RouterSuite:
+    """The router and its neighbours on unix sockets.
+
+    Attributes:
+        models: The scripted models; more may be told while it runs.
+        selector: The scripted selector.
+        aggregator: The scripted aggregator.
+        stub: The router.
+    """
+
+    def __init__(
+        self,
+        *,
+        entries: Sequence[dict[str, object]] = ({"name": "a"}, {"name": "b"}, {"name": "c"}),
+        down: Sequence[str] = (),
+        **settings: object,
+    ) -> None:
+        """Gives the router these pool entries; `down` are neighbours that do not run: names, selector, aggregator."""
+        self._entries = list(entries)
+        self._down = down
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        # A socket's path has at most 107 bytes, which pytest's folders may exceed.
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="router-")))
+        self.pool_file = self._folder / "pool.yaml"
+        known = roster(*(candidate(str(entry["name"])) for entry in entries))
+        self.models = FakeModels(known, **{name: Model() for name in known.candidates})
+        self.selector = FakeSelector({"a": 0.9, "b": 0.8, "c": 0.7})
+        self.aggregator = FakeAggregator()
+        self.adapters: dict[str, Server] = {}
+        self.health = Health(self._watch, pause_seconds=0.0)
+        self.stub: RouterServiceAsyncStub
+        self.channel: grpc.aio.Channel
+
+    async def __aenter__(self) -> Self:
+        self.write_pool()
+        for name in self.models.models:
+            if name not in self._down:
+                await self.start_adapter(name)
+        if "selector" not in self._down:
+            await self._serve("selector", names.SELECTOR_SERVICE, add_SelectorServiceServicer_to_server, Selector(self.selector))
+        if "aggregator" not in self._down:
+            await self._serve("aggregator", names.AGGREGATOR_SERVICE, add_AggregatorServiceServicer_to_server, Aggregator(self.aggregator))
+        await self._start_router()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def write_pool(self) -> None:
+        """Writes the pool file with the entries as they are now."""
+        whole = [{"base_url": "http://unused/v1", "model": "m"} | entry for entry in self._entries]
+        self.pool_file.write_text(yaml.safe_dump({"candidates": whole}), encoding="utf-8")
+
+    def change_entry(self, name: str, **changed: object) -> None:
+        """Changes an entry and makes the router look at the file at once."""
+        next(entry for entry in self._entries if entry["name"] == name).update(changed)
+        self.write_pool()
+        self._pool.file.check()
+
+    async def start_adapter(self, name: str) -> Server:
+        """Serves the adapter of a candidate."""
+        adapter = Adapter(name, self.models)
+        server = await self._serve(name, names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, adapter)
+        self.adapters[name] = server
+        return server
+
+    async def complete(self, prompt: Prompt, timeout: float | None = None) -> CompleteResponse:
+        """Calls Complete; raises the domain's error."""
+        try:
+            return await self.stub.Complete(CompleteRequest(prompt=prompt), timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+
+    async def stream(self, prompt: Prompt, *, partials: bool = False) -> list[StreamCompleteResponse]:
+        """Calls StreamComplete to its end; raises the domain's error."""
+        try:
+            request = StreamCompleteRequest(prompt=prompt, stream_partials=partials)
+            return [event async for event in self.stub.StreamComplete(request)]
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+
+    async def list_candidates(self) -> ListCandidatesResponse:
+        """Calls ListCandidates."""
+        return await self.stub.ListCandidates(ListCandidatesRequest())
+
+    def watch_health(self) -> grpc.aio.UnaryStreamCall[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]:
+        """Watches the router's health."""
+        method = self.channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        return method(health_pb2.HealthCheckRequest(service=names.ROUTER_SERVICE))
+
+    def _watch(self, address: str, *, wait: bool) -> Any:
+        return AdapterHealth(self._channels).watch(address, wait=wait)
+
+    def _address(self, name: str) -> str:
+        return f"unix:{self._folder}/{name}.sock"
+
+    async def _serve(self, name: str, service: str, register: Any, servicer: object) -> Server:
+        server = Server(ServiceSettings(listen=self._address(name), reflection=False))
+        server.add(service, register, servicer)
+        return await self._stack.enter_async_context(server)
+
+    async def _start_router(self) -> None:
+        values = {"boot_grace_seconds": 0.0, "boot_tokens": 2, "max_output_tokens": 8} | self._settings
+        settings = RouterSettings(
+            listen=self._address("router"),
+            pool=self.pool_file,
+            adapter_address=self._address("{name}"),
+            selector_address=self._address("selector"),
+            aggregator_address=self._address("aggregator"),
+            **values,  # type: ignore[arg-type]  # passed on as they are
+        )
+        self._channels = Channels(settings.max_message_bytes)
+        self._stack.push_async_callback(self._channels.close)
+        telemetry = Telemetry("test", None)
+        self._stack.callback(telemetry.shutdown)
+        self._pool = PoolWatch(settings, self.health)
+        self.server = build_server(settings, self._channels, telemetry, self._pool, self.health)
+        await self._stack.enter_async_context(self.server)
+        self._stack.push_async_callback(self.health.close)
+        self.health.follow(self._pool.roster())
+        options = (("grpc.default_authority", "localhost"), ("grpc.max_metadata_size", 1 << 20))
+        self.channel = grpc.aio.insecure_channel(self._address("router"), options)
+        self._stack.push_async_callback(self.channel.close)
+        self.stub = RouterServiceStub(self.channel)

@@ -1,0 +1,174 @@
+"""Boot and rest are one text, whatever the provider cuts where: properties over engine, provider and parser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.trace import NoOpTracer
+
+from lightrouter.adapter.circuit import Circuit
+from lightrouter.adapter.credentials import NoKey
+from lightrouter.adapter.engine import Engine
+from lightrouter.adapter.providers.openai import OpenAI
+from lightrouter.pool.schema import CandidateEntry
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, GenerationResult
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role, Sampling
+
+DEADLINE = Deadline.after(3600)
+LENGTH = FinishReason.FINISH_REASON_LENGTH
+MODES = ("trailing", "prefix", "continue_final_message", "raw", "none")
+TEXT = st.text(st.sampled_from("ab \n😀é\u0301汉<") | st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+WRITTEN = st.builds(
+    lambda thought, text: f"<think>{thought}</think>{text}" if thought else text,
+    st.just("") | TEXT,
+    TEXT.filter(lambda text: bool(text.strip())),
+)
+
+
+class Body(httpx.AsyncByteStream):
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+
+
+class FakeModel(httpx.AsyncBaseTransport):
+    """Writes one text, a byte a token, and goes on from what it is given of it; cuts its stream as it is told.
+
+    As real servers do, it leaves out the bytes of a character that a limit cuts, or sends U+FFFD for them.
+    """
+
+    def __init__(self, whole: str, cuts: Iterator[int], *, replacing: bool) -> None:
+        self._whole = whole.encode()
+        self._cuts = cuts
+        self._replacing = replacing
+        self.echoes = False
+        self.bodies: list[dict[str, Any]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(await request.aread())
+        self.bodies.append(body)
+        begun = self._begun(body)
+        rest = self._whole[len(begun) :]
+        most = body.get("max_tokens", len(rest))
+        finish = "stop" if len(rest) <= most else "length"
+        text = rest[:most].decode(errors="replace" if self._replacing else "ignore")
+        if body.get("stream"):
+            return self._stream((begun.decode() if self.echoes else "") + text, finish)
+        part = {"text": text} if "prompt" in body else {"message": {"content": text}}
+        content = json.dumps({"choices": [{**part, "finish_reason": finish}]}).encode()
+        return httpx.Response(200, stream=Body(list(self._cut(content))))
+
+    def _begun(self, body: dict[str, Any]) -> bytes:
+        if "prompt" in body:
+            return str(body["prompt"]).removeprefix("User: Hi\n\nAssistant:").encode()
+        last = body["messages"][-1]
+        begun = str(last["content"]).encode() if last["role"] == "assistant" else b""
+        assert self._whole.startswith(begun)
+        return begun
+
+    def _stream(self, text: str, finish: str) -> httpx.Response:
+        data = b""
+        while text:
+            size = 1 + next(self._cuts) % 5
+            data += b"data: " + json.dumps({"choices": [{"delta": {"content": text[:size]}}]}).encode() + b"\n\n"
+            text = text[size:]
+        data += b"data: " + json.dumps({"choices": [{"delta": {}, "finish_reason": finish}]}).encode() + b"\n\n"
+        chunks = list(self._cut(data + b"data: [DONE]\n\n"))
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body(chunks))
+
+    def _cut(self, data: bytes) -> Iterator[bytes]:
+        while data:
+            size = 1 + next(self._cuts) % 40
+            yield data[:size]
+            data = data[size:]
+
+
+def engine(transport: FakeModel, **members: object) -> Engine:
+    entry = CandidateEntry.model_validate(
+        {"name": "fast", "base_url": "http://h/v1", "model": "tiny", "chat_template": "plain", **members}
+    )
+    loop = asyncio.get_running_loop()
+    circuit = Circuit(5, 10, clock=loop.time, later=loop.call_later)
+    return Engine(entry, OpenAI(entry, transport, NoKey()), circuit, NoOpTracer())
+
+
+def asked(most: int | None, text: str = "", continuation: bytes = b"") -> Generation:
+    return Generation(
+        messages=[ChatMessage(role=Role.ROLE_USER, content="Hi")],
+        prefix=text,
+        continuation=continuation,
+        sampling=Sampling(max_output_tokens=most),
+    )
+
+
+async def ask(made: Engine, generation: Generation, *, watched: bool) -> GenerateResponse:
+    """Generates at once or watched; both give the same."""
+    if not watched:
+        return await made.generate(generation, DEADLINE)
+    text = reasoning = ""
+    restarted = False
+    result = GenerationResult()
+    async for event in made.stream(generation, DEADLINE):
+        text += event.chunk.text
+        reasoning += event.chunk.reasoning
+        restarted |= event.chunk.restarted
+        result = event.result
+    return GenerateResponse(text=text, reasoning=reasoning, restarted=restarted, result=result)
+
+
+def repeated(cuts: list[int]) -> Iterator[int]:
+    while True:
+        yield from cuts
+
+
+@settings(max_examples=150)
+@given(
+    whole=WRITTEN,
+    steps=st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=3),
+    last_watched=st.booleans(),
+    cuts=st.lists(st.integers(0, 1000), min_size=1, max_size=20),
+    mode=st.sampled_from(MODES),
+    replacing=st.booleans(),
+    echoes=st.booleans(),
+)
+def test_boot_and_rest_are_one_text(
+    whole: str,
+    steps: list[tuple[int, bool]],
+    last_watched: bool,
+    cuts: list[int],
+    mode: str,
+    replacing: bool,
+    echoes: bool,
+) -> None:
+    async def written(steps: list[tuple[int | None, bool]]) -> tuple[str, str]:
+        transport = FakeModel(whole, repeated(cuts), replacing=replacing)
+        transport.echoes = echoes and mode != "raw"
+        made = engine(transport, continuation=mode, echoes_prefix=transport.echoes, limits={"retries": 0})
+        text = reasoning = ""
+        continuation = b""
+        for most, watched in steps:
+            response = await ask(made, asked(most, text, continuation), watched=watched)
+            if response.restarted:
+                text = reasoning = ""
+            text += response.text
+            reasoning += response.reasoning
+            continuation = response.result.continuation
+            if response.result.finish_reason != LENGTH:
+                break
+        return text, reasoning
+
+    at_once = asyncio.run(written([(None, False)]))
+    # A limit that cuts within the first word may leave only white space, which is no output: see test_engine.
+    first = max(steps[0][0], len(whole.encode()) - len(whole.lstrip().encode()) + 4)
+    limited: list[tuple[int | None, bool]] = [(first, steps[0][1]), *steps[1:], (None, last_watched)]
+    assert asyncio.run(written(limited)) == at_once
