@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -61,9 +61,23 @@ class Adapter:
         """Calls Generate with a deadline of so many seconds."""
         return await self.models.generate(self.target, asked, Deadline.after(seconds))
 
-    def stream(self, asked: Generation, seconds: float = 20) -> AsyncIterator[StreamGenerateResponse]:
+    def stream(self, asked: Generation, seconds: float = 20) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Calls StreamGenerate with a deadline of so many seconds."""
-        return self.models.stream(self.target, asked, Deadline.after(seconds))
+        events = self.models.stream(self.target, asked, Deadline.after(seconds))
+        assert isinstance(events, AsyncGenerator)
+        return events
+
+    async def read(self, asked: Generation, texts: list[str], seconds: float = 20) -> None:
+        """Calls StreamGenerate and adds the pieces of text to `texts`."""
+        async for event in self.stream(asked, seconds):
+            texts.append(event.chunk.text)  # noqa: PERF401 - what came before a failure is wanted, too
+
+    async def ask(self, asked: Generation, seconds: float, *, streamed: bool) -> None:
+        """Calls StreamGenerate or Generate, for what goes wrong with it."""
+        if streamed:
+            await self.read(asked, [], seconds)
+        else:
+            await self.generate(asked, seconds)
 
 
 @asynccontextmanager

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 import yaml
 from grpc_health.v1 import health_pb2
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model, candidate, roster
 
 from lightrouter.router.__main__ import PoolWatch, build_server
 from lightrouter.router.health import Health
@@ -20,7 +22,6 @@ from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime import names
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import current_deadline
-from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.server import Server
 from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.status import from_rpc_error
@@ -45,10 +46,12 @@ from lightrouter.v1.router_pb2 import (
     StreamCompleteRequest,
     StreamCompleteResponse,
 )
-from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub, RouterServiceStub
+from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer, add_SelectorServiceServicer_to_server
-from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model, candidate, roster
+
+if TYPE_CHECKING:
+    from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -122,7 +125,7 @@ class RouterSuite:
         self.selector = FakeSelector({"a": 0.9, "b": 0.8, "c": 0.7})
         self.aggregator = FakeAggregator()
         self.adapters: dict[str, Server] = {}
-        self.health = Health(self._watch, pause_seconds=0.0)
+        self.health = Health(self._watch, pause_seconds=0.01)
         self.stub: RouterServiceAsyncStub
         self.channel: grpc.aio.Channel
 
@@ -132,9 +135,11 @@ class RouterSuite:
             if name not in self._down:
                 await self.start_adapter(name)
         if "selector" not in self._down:
-            await self._serve("selector", names.SELECTOR_SERVICE, add_SelectorServiceServicer_to_server, Selector(self.selector))
+            servicer = Selector(self.selector)
+            await self._serve("selector", names.SELECTOR_SERVICE, add_SelectorServiceServicer_to_server, servicer)
         if "aggregator" not in self._down:
-            await self._serve("aggregator", names.AGGREGATOR_SERVICE, add_AggregatorServiceServicer_to_server, Aggregator(self.aggregator))
+            merging = Aggregator(self.aggregator)
+            await self._serve("aggregator", names.AGGREGATOR_SERVICE, add_AggregatorServiceServicer_to_server, merging)
         await self._start_router()
         return self
 
@@ -168,11 +173,13 @@ class RouterSuite:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
 
-    async def stream(self, prompt: Prompt, *, partials: bool = False) -> list[StreamCompleteResponse]:
+    async def stream(
+        self, prompt: Prompt, *, partials: bool = False, timeout: float | None = None
+    ) -> list[StreamCompleteResponse]:
         """Calls StreamComplete to its end; raises the domain's error."""
         try:
             request = StreamCompleteRequest(prompt=prompt, stream_partials=partials)
-            return [event async for event in self.stub.StreamComplete(request)]
+            return [event async for event in self.stub.StreamComplete(request, timeout=timeout)]
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
 
@@ -180,14 +187,15 @@ class RouterSuite:
         """Calls ListCandidates."""
         return await self.stub.ListCandidates(ListCandidatesRequest())
 
-    def watch_health(self) -> grpc.aio.UnaryStreamCall[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]:
-        """Watches the router's health."""
+    async def watch_health(self) -> AsyncGenerator[bool, None]:
+        """Yields whether the router serves, now and whenever that changes."""
         method = self.channel.unary_stream(
             "/grpc.health.v1.Health/Watch",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
             response_deserializer=health_pb2.HealthCheckResponse.FromString,
         )
-        return method(health_pb2.HealthCheckRequest(service=names.ROUTER_SERVICE))
+        async for response in method(health_pb2.HealthCheckRequest(service=names.ROUTER_SERVICE)):
+            yield response.status == health_pb2.HealthCheckResponse.SERVING
 
     def _watch(self, address: str, *, wait: bool) -> Any:
         return AdapterHealth(self._channels).watch(address, wait=wait)
@@ -219,6 +227,10 @@ class RouterSuite:
         await self._stack.enter_async_context(self.server)
         self._stack.push_async_callback(self.health.close)
         self.health.follow(self._pool.roster())
+        reporting = asyncio.create_task(
+            self.health.report(lambda serving: self.server.set_serving(names.ROUTER_SERVICE, serving))
+        )
+        self._stack.callback(reporting.cancel)
         options = (("grpc.default_authority", "localhost"), ("grpc.max_metadata_size", 1 << 20))
         self.channel = grpc.aio.insecure_channel(self._address("router"), options)
         self._stack.push_async_callback(self.channel.close)

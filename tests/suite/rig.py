@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import yaml
 from opentelemetry.sdk.trace.export import SpanExporter
@@ -36,6 +37,9 @@ from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, StreamCompleteRequest, StreamCompleteResponse
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 
+if TYPE_CHECKING:
+    from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
+
 Entry = Mapping[str, object]
 
 
@@ -45,10 +49,9 @@ def entry(name: str, base_url: str, **fields: object) -> Entry:
     return base | fields
 
 
-def prompt(text: str = "What is the capital of France?", **policy: object) -> Prompt:
+def prompt(policy: Policy | None = None, text: str = "What is the capital of France?") -> Prompt:
     """Returns a prompt of one message."""
-    messages = [ChatMessage(role=Role.ROLE_USER, content=text)]
-    return Prompt(messages=messages, policy=Policy(**policy))  # type: ignore[arg-type]  # the keywords are its fields
+    return Prompt(messages=[ChatMessage(role=Role.ROLE_USER, content=text)], policy=policy)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Suite:
         pool: The pool file.
     """
 
-    stub: RouterServiceStub
+    stub: RouterServiceAsyncStub
     servers: Mapping[str, Server]
     pool: Path
 
@@ -77,8 +80,10 @@ class Suite:
         return [event async for event in self.stub.StreamComplete(request, timeout=seconds)]
 
 
-def _telemetry(service: str, exporter: SpanExporter | None) -> Telemetry:
-    return Telemetry(f"lightrouter-{service}", exporter)
+def _telemetry(service: str, exporter: SpanExporter | None, stack: AsyncExitStack) -> Telemetry:
+    telemetry = Telemetry(f"lightrouter-{service}", exporter)
+    stack.callback(telemetry.shutdown)
+    return telemetry
 
 
 async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, stack: AsyncExitStack) -> Server:
@@ -93,27 +98,27 @@ async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, st
 async def running(
     folder: Path,
     *entries: Entry,
+    router: Mapping[str, object] = MappingProxyType({}),
+    pool: Mapping[str, object] = MappingProxyType({}),
     exporter: SpanExporter | None = None,
-    pool: Mapping[str, object] | None = None,
-    **router: object,
 ) -> AsyncIterator[Suite]:
     """Runs a suite with these candidates, its sockets and pool file below `folder`.
 
     Args:
         folder: A folder with a short path.
         entries: The candidates of the pool file.
-        exporter: Where all spans go.
-        pool: Further keys of the pool file.
         router: Settings of the router.
+        pool: Further keys of the pool file.
+        exporter: Where all spans go.
     """
     path = folder / "pool.yaml"
-    path.write_text(yaml.safe_dump({"candidates": [dict(each) for each in entries], **(pool or {})}))
+    path.write_text(yaml.safe_dump({"candidates": [dict(each) for each in entries], **pool}))
     servers: dict[str, Server] = {}
     async with AsyncExitStack() as stack:
         channels = Channels()
         for each in entries:
             name = str(each["name"])
-            servers[name] = await _adapter(folder, path, name, _telemetry(f"adapter-{name}", exporter), stack)
+            servers[name] = await _adapter(folder, path, name, _telemetry(f"adapter-{name}", exporter, stack), stack)
         stack.push_async_callback(channels.close)
         selector = build_selector(SelectorSettings(listen=f"unix:{folder}/selector.sock"), channels)
         aggregator = build_aggregator(AggregatorSettings(listen=f"unix:{folder}/aggregator.sock"), channels)
@@ -131,11 +136,10 @@ async def running(
         )
         health = Health(AdapterHealth(channels).watch)
         watch = PoolWatch(settings, health)
-        built = build_router(settings, channels, _telemetry("router", exporter), watch, health)
+        built = build_router(settings, channels, _telemetry("router", exporter, stack), watch, health)
         servers["router"] = await stack.enter_async_context(built)
         health.follow(watch.roster())
         stack.push_async_callback(health.close)
         caller = Channels()
         stack.push_async_callback(caller.close)
         yield Suite(RouterServiceStub(caller.get(settings.listen)), servers, path)
-    await asyncio.sleep(0)

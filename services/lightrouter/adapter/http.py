@@ -109,7 +109,7 @@ class Endpoint:
         try:
             response = await self._transport.handle_async_request(request)
         except _FAILURES as error:
-            raise self._fault(error.__cause__ or error) from None
+            raise self._fault(error) from None
         self._answered = True
         return Reply(response, self._limit)
 
@@ -127,7 +127,9 @@ class Endpoint:
             head = self._heads[close] = httpx.Headers(lines)
         return head
 
-    def _fault(self, cause: BaseException) -> faults.UpstreamError:
+    def _fault(self, error: Exception) -> faults.UpstreamError:
+        # The transport wraps most of aiohttp's errors in httpx's, whose kinds tell less.
+        cause = error.__cause__ if isinstance(error, httpx.HTTPError) else error
         if isinstance(cause, aiohttp.ClientResponseError):
             return faults.malformed("something that is not HTTP")
         if isinstance(cause, TimeoutError):

@@ -6,10 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 Turn = Mapping[str, object]
 """One message: its `role` (system, user or assistant) and its `content`."""
 
@@ -106,8 +102,16 @@ NAMED: Final[Mapping[str, ChatTemplate]] = {
 
 
 def _jinja(source: str) -> ChatTemplate:
+    # Most candidates have no template, and every service counts its memory.
+    from jinja2 import TemplateError
+    from jinja2.ext import loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def refuse(message: str) -> NoReturn:
+        raise TemplateError(message)
+
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.globals["raise_exception"] = _refuse
+    environment.globals["raise_exception"] = refuse
     try:
         template = environment.from_string(source)
     except TemplateError as error:
@@ -120,7 +124,3 @@ def _jinja(source: str) -> ChatTemplate:
             raise ChatTemplateError(f"chat_template refuses the conversation: {error}") from None
 
     return ChatTemplate(render)
-
-
-def _refuse(message: str) -> NoReturn:
-    raise TemplateError(message)

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, RenderableType
@@ -48,7 +49,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     # A width of its own where there is no terminal: logs of CI and files have none.
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     try:
-        asyncio.run(_demo(console))
+        # Before there is an event loop, so that Ctrl-C ends a download.
+        asyncio.run(_demo(console, local_model()))
     except SuiteError as error:
         raise CommandError(str(error)) from None
     except asyncio.CancelledError:
@@ -91,8 +93,8 @@ def shortfalls(merged: Answer, single: Answer) -> list[str]:
     return found
 
 
-async def _demo(console: Console) -> None:
-    options = SuiteOptions(listen="127.0.0.1:0", pool=None, model=local_model)
+async def _demo(console: Console, model: Path) -> None:
+    options = SuiteOptions(listen="127.0.0.1:0", pool=None, model=model)
     async with _signals_cancel(), Suite(options, log) as suite:
         console.print(Text("starting router, selector, aggregator, three adapters and the model", "bold"))
         address = await suite.start()

@@ -39,7 +39,7 @@ class SuiteOptions:
     Attributes:
         listen: HOST:PORT of the router; port 0 takes a free one.
         pool: The pool file; None serves a small local model as three candidates.
-        model: Gives the local model's GGUF file, where there is no pool file; it may download it.
+        model: The local model's GGUF file, needed where there is no pool file.
         log_level: Least level that services log.
         otlp_endpoint: Where traces go, http://HOST:PORT; None keeps none.
         grace_s: Seconds that running calls get to finish when a service is stopped.
@@ -47,7 +47,7 @@ class SuiteOptions:
 
     listen: str
     pool: Path | None
-    model: Callable[[], Path]
+    model: Path | None = None
     log_level: str = "warning"
     otlp_endpoint: str | None = None
     grace_s: float = 10.0
@@ -187,13 +187,12 @@ class Suite:
         return service
 
     async def _serve_local_model(self) -> Path:
-        model = await asyncio.to_thread(self._options.model)
         ready_file = self._folder / "model.ready"
 
         def arguments(ready: str | None) -> list[str]:
             # The pool file names the port: a model server that starts again takes the same.
             port = "0" if ready is None else str(urlsplit(_Served.parse(ready).base_url).port)
-            return ["--port", port, "--model", str(model), "--ready-file", str(ready_file)]
+            return ["--port", port, "--model", str(self._options.model), "--ready-file", str(ready_file)]
 
         service = Service("model", "lightrouter.localmodel", arguments, ready_file, self._log)
         self._services.append(service)

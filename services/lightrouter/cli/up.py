@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     options = SuiteOptions(
         listen=arguments.listen,
         pool=arguments.pool,
-        model=local_model,
+        model=None if arguments.pool else local_model(),
         log_level=arguments.log_level,
         otlp_endpoint=arguments.otlp,
     )
@@ -59,14 +59,14 @@ def local_model() -> Path:
     """Returns the GGUF file of the small local model, downloaded where it is not there yet.
 
     Raises:
-        SuiteError: It cannot be had.
+        CommandError: It cannot be had.
     """
     from lightrouter.localmodel.download import ModelUnavailable, fetch_model
 
     try:
         return fetch_model(progress=log)
     except ModelUnavailable as error:
-        raise SuiteError(str(error)) from None
+        raise CommandError(str(error)) from None
 
 
 def log(line: str) -> None:

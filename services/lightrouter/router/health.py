@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Protocol
 
 from lightrouter.router.roster import Roster
@@ -98,12 +99,16 @@ class Health:
         wait = False
         while True:
             try:
-                async for serving in self._watch(address, wait=wait):
-                    self._set(address, serving=serving)
+                async with aclosing(self._watch(address, wait=wait)) as changes:
+                    async for serving in changes:
+                        self._set(address, serving=serving)
+                        if not serving:
+                            # Ends the watch: an adapter that drains would wait for it as for any running call.
+                            break
             except ServiceError as error:
                 _log.debug("the adapter at %s is not watched: %s", address, error.message)
             self._set(address, serving=False)
-            # The channel connects again by its own backoff; the pause is for an adapter that answers and refuses.
+            # The channel connects again by its own backoff; the pause is for an adapter that answers without serving.
             wait = True
             await asyncio.sleep(self._pause_seconds)
 

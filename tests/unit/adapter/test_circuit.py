@@ -34,6 +34,9 @@ class Fixture:
         self.timers.append((seconds, timer))
         return timer
 
+    def is_now(self, state: State) -> bool:
+        return self.circuit.state is state
+
     def fail(self, times: int = 1) -> None:
         for _ in range(times):
             self.circuit.record(self.circuit.admit(), False)
@@ -53,9 +56,9 @@ def refusal(circuit: Circuit) -> ServiceError:
 def test_opens_after_so_many_failures_in_a_row() -> None:
     fixture = Fixture()
     fixture.fail()
-    assert fixture.circuit.state is State.CLOSED
+    assert fixture.is_now(State.CLOSED)
     fixture.fail()
-    assert fixture.circuit.state is State.OPEN
+    assert fixture.is_now(State.OPEN)
     fixture.time += 4
     error = refusal(fixture.circuit)
     assert (error.code, error.reason) == (Code.UNAVAILABLE, ErrorReason.ERROR_REASON_CIRCUIT_OPEN)
@@ -66,7 +69,7 @@ def test_a_success_between_failures_keeps_it_closed() -> None:
     fixture = Fixture()
     for succeeded in (False, True, False, None, True, False):
         fixture.circuit.record(fixture.circuit.admit(), succeeded)
-    assert fixture.circuit.state is State.CLOSED
+    assert fixture.is_now(State.CLOSED)
 
 
 def test_what_says_nothing_does_not_count() -> None:
@@ -74,20 +77,20 @@ def test_what_says_nothing_does_not_count() -> None:
     fixture.fail()
     for _ in range(5):
         fixture.circuit.record(fixture.circuit.admit(), None)
-    assert fixture.circuit.state is State.CLOSED
+    assert fixture.is_now(State.CLOSED)
     fixture.fail()
-    assert fixture.circuit.state is State.OPEN
+    assert fixture.is_now(State.OPEN)
 
 
 def test_half_open_lets_one_call_try() -> None:
     fixture = Fixture()
     fixture.fail(2)
     fixture.cool_down()
-    assert fixture.circuit.state is State.HALF_OPEN
+    assert fixture.is_now(State.HALF_OPEN)
     permit = fixture.circuit.admit()
     assert refusal(fixture.circuit).retry_after == 1
     fixture.circuit.record(permit, True)
-    assert fixture.circuit.state is State.CLOSED
+    assert fixture.is_now(State.CLOSED)
     assert fixture.changes == [State.OPEN, State.HALF_OPEN, State.CLOSED]
 
 
@@ -96,9 +99,9 @@ def test_one_failure_opens_it_again_from_half_open() -> None:
     fixture.fail(2)
     fixture.cool_down()
     fixture.fail()
-    assert fixture.circuit.state is State.OPEN
+    assert fixture.is_now(State.OPEN)
     fixture.cool_down()
-    assert fixture.circuit.state is State.HALF_OPEN
+    assert fixture.is_now(State.HALF_OPEN)
 
 
 def test_a_cancelled_try_lets_the_next_one_try() -> None:
@@ -107,7 +110,7 @@ def test_a_cancelled_try_lets_the_next_one_try() -> None:
     fixture.cool_down()
     fixture.circuit.record(fixture.circuit.admit(), None)
     fixture.circuit.record(fixture.circuit.admit(), True)
-    assert fixture.circuit.state is State.CLOSED
+    assert fixture.is_now(State.CLOSED)
 
 
 def test_calls_from_before_say_nothing_about_now() -> None:
@@ -117,9 +120,9 @@ def test_calls_from_before_say_nothing_about_now() -> None:
     fixture.cool_down()
     probe = fixture.circuit.admit()
     fixture.circuit.record(early, False)
-    assert fixture.circuit.state is State.HALF_OPEN
+    assert fixture.is_now(State.HALF_OPEN)
     fixture.circuit.record(probe, True)
-    assert fixture.circuit.state is State.CLOSED
+    assert fixture.is_now(State.CLOSED)
 
 
 def test_close_takes_the_timer_back() -> None:

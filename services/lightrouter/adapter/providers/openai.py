@@ -24,8 +24,10 @@ from lightrouter.v1.chat_pb2 import FinishReason
 
 _UNSPECIFIED: Final = FinishReason.FINISH_REASON_UNSPECIFIED
 _DONE: Final = "[DONE]"
-# The text is complete: what may still come, the counts, is not worth a longer wait.
-_AFTER_THE_END_SECONDS: Final = 1.0
+# The text is complete: the counts that may still come are worth this wait,
+_COUNTS_SECONDS: Final = 1.0
+# and that the connection can be used again is worth this one.
+_REUSE_SECONDS: Final = 0.05
 # An error's own words come with its head or are not worth waiting for.
 _DETAIL_SECONDS: Final = 1.0
 _DETAIL_BYTES: Final = 16 * 1024
@@ -82,7 +84,10 @@ class OpenAI:
         done = False
         async with aclosing(reply.chunks()) as chunks:
             while True:
-                chunk = await _next(chunks, ended=done or said.finish_reason != _UNSPECIFIED)
+                patience = None
+                if done or said.finish_reason != _UNSPECIFIED:
+                    patience = _REUSE_SECONDS if done else _COUNTS_SECONDS
+                chunk = await _next(chunks, patience)
                 if chunk is None:
                     break
                 if done:
@@ -163,12 +168,12 @@ class OpenAI:
         return faults.scrubbed(detail, key, [*(message.content for message in ask.messages), ask.lead])
 
 
-async def _next(chunks: AsyncGenerator[bytes, None], *, ended: bool) -> bytes | None:
-    """Returns the next chunk, None at the end; after the text has `ended`, waits a short time and minds no failure."""
-    if not ended:
+async def _next(chunks: AsyncGenerator[bytes, None], patience: float | None) -> bytes | None:
+    """Returns the next chunk, None at the end; with `patience` waits so many seconds only, and minds no failure."""
+    if patience is None:
         return await anext(chunks, None)
     try:
-        async with asyncio.timeout(_AFTER_THE_END_SECONDS):
+        async with asyncio.timeout(patience):
             return await anext(chunks, None)
     except (TimeoutError, faults.UpstreamError):
         return None
