@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 import grpc
 import yaml
 from grpc_health.v1 import health_pb2
-from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model, candidate, roster
 
 from lightrouter.router.__main__ import PoolWatch, build_server
 from lightrouter.router.health import Health
@@ -49,6 +48,7 @@ from lightrouter.v1.router_pb2 import (
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer, add_SelectorServiceServicer_to_server
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model, candidate, roster
 
 if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub

@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tests.rpc.adapter_support import CANDIDATE, Adapter, adapter, generation, most, pool_of
-from tests.upstreams import behaviours
-from tests.upstreams.upstream import Exchange, Upstream
 
 from lightrouter.adapter.circuit import State
 from lightrouter.pool.schema import Pool
@@ -22,6 +19,9 @@ from lightrouter.v1.candidate_pb2 import Continuation
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role, Sampling, Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
+from tests.rpc.adapter_support import CANDIDATE, Adapter, adapter, generation, most, pool_of
+from tests.upstreams import behaviours
+from tests.upstreams.upstream import Exchange, Upstream
 
 TEXT = "Grüße aus 東京! \n\n Two 😀 and more.\n"
 PRICES = {"input": "0.15", "cached_input": "0.075", "output": "0.60"}

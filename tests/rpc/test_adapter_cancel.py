@@ -6,11 +6,11 @@ import asyncio
 import time
 
 import pytest
+
+from lightrouter.runtime.errors import ServiceError
 from tests.rpc.adapter_support import Adapter, adapter, generation
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Upstream
-
-from lightrouter.runtime.errors import ServiceError
 
 # The promise; measured where the connection ends.
 AT_ONCE = 0.1

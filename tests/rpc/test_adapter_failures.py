@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 
 import pytest
-from tests.rpc.adapter_support import adapter, generation, most
-from tests.upstreams import behaviours
-from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
+from tests.rpc.adapter_support import adapter, generation, most
+from tests.upstreams import behaviours
+from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
 # Long enough for retries, short enough to wait for where nothing else ends the call.
 SECONDS = 1.0

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import prompt
 
 from lightrouter.router.__main__ import main
 from lightrouter.runtime.errors import Code, ServiceError
@@ -22,6 +20,8 @@ from lightrouter.v1.error_reason_pb2 import (
 )
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_VOTE, AnswerPattern
 from lightrouter.v1.router_pb2 import CompleteRequest, Prompt
+from tests.rpc.router_suite import RouterSuite
+from tests.unit.router.fakes import prompt
 
 PRICES = {"input": "0.001", "output": "0.001"}
 ENTRIES = (

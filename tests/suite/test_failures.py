@@ -31,7 +31,9 @@ SLOW = DegradedReason.DEGRADED_REASON_CANDIDATE_SLOW
 
 
 @asynccontextmanager
-async def suite_with(folder: Path, bad: Behaviour, **router: object) -> AsyncIterator[tuple[Suite, Upstream]]:
+async def suite_with(
+    folder: Path, bad: Behaviour, *, streamed: bool = False, **router: object
+) -> AsyncIterator[tuple[Suite, Upstream]]:
     """Runs two candidates that deliver and one that does what `bad` does."""
     async with (
         Upstream(behaviours.model(GOOD)) as good,
@@ -41,7 +43,7 @@ async def suite_with(folder: Path, bad: Behaviour, **router: object) -> AsyncIte
             folder,
             entry("good", good.base_url, prior=0.9),
             entry("other", other.base_url),
-            entry("bad", upstream.base_url, limits=ONCE),
+            entry("bad", upstream.base_url, limits=ONCE, always_stream=streamed),
             router=QUICK | router,
         ) as suite,
     ):
@@ -81,8 +83,9 @@ async def test_one_candidate_misbehaves_and_the_others_answer(
     folder: Path, behaviour: Behaviour, reason: str, degraded: DegradedReason.ValueType
 ) -> None:
     # What fails for good must not look slow here because the machine is.
-    grace = {"boot_grace_seconds": 30.0} if degraded == FAILED else {}
-    async with suite_with(folder, behaviour, **grace) as (suite, _):
+    grace = 30.0 if degraded == FAILED else 0.05
+    streamed = behaviour in {behaviours.endless, behaviours.endless_comments}
+    async with suite_with(folder, behaviour, streamed=streamed, boot_grace_seconds=grace) as (suite, _):
         answer = await suite.complete(prompt())
     assert answer.text == GOOD
     (line,) = entries(answer, "bad")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode, format_trace_id
 
 from lightrouter.runtime import names
@@ -23,9 +23,20 @@ CALLER = (("traceparent", f"00-{TRACE_ID}-00f067aa0ba902b7-01"),)
 TEXTS = ("The river is long and slow.", "Mountains stand in the north.", "Nothing grows in this sand.")
 
 
+class Collector(SpanExporter):
+    """Keeps the spans of all services; one service that stops does not stop it."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.spans.extend(spans)
+        return SpanExportResult.SUCCESS
+
+
 async def spans_of(folder: Path, policy: Policy, *upstream_behaviours: Behaviour) -> Sequence[ReadableSpan]:
     """Routes one prompt of a traced caller over three candidates; returns the spans."""
-    exporter = InMemorySpanExporter()
+    collector = Collector()
     async with (
         Upstream(upstream_behaviours[0]) as a,
         Upstream(upstream_behaviours[1]) as b,
@@ -36,12 +47,12 @@ async def spans_of(folder: Path, policy: Policy, *upstream_behaviours: Behaviour
             entry("b", b.base_url, limits={"retries": 0}),
             entry("c", c.base_url, limits={"retries": 0}),
             pool={"judge": "c", "synthesizer": "c"},
-            exporter=exporter,
+            exporter=collector,
         ) as suite,
     ):
         answer = (await suite.stub.Complete(CompleteRequest(prompt=prompt(policy)), timeout=60, metadata=CALLER)).answer
         assert answer.route_id == TRACE_ID
-    return exporter.get_finished_spans()
+    return collector.spans
 
 
 def children(spans: Sequence[ReadableSpan], parent: str) -> Counter[str]:

@@ -198,7 +198,9 @@ class Suite:
         self._services.append(service)
         service.start()
         served = _Served.parse(await service.ready())
-        path = self._folder / "pool.yaml"
+        # In a folder of its own: services watch it, and are not to wake for each file that another one writes.
+        path = self._folder / "pool" / "pool.yaml"
+        path.parent.mkdir()
         path.write_text(localpool.text(served.base_url, served.model), encoding="utf-8")
         return path
 

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import Pool
@@ -79,21 +80,20 @@ async def serve(settings: RouterSettings) -> None:
     telemetry = Telemetry("lightrouter-router", otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
     channels = Channels(settings.max_message_bytes)
     health = Health(AdapterHealth(channels).watch)
-    tasks: list[asyncio.Task[None]] = []
     try:
         pool = PoolWatch(settings, health)
         server = build_server(settings, channels, telemetry, pool, health)
-        async with server:
+        # A watch that ends by a defect ends the service: one that no longer sees changes would be wrong in silence.
+        async with server, asyncio.TaskGroup() as watches:
             health.follow(pool.roster())
-            tasks.append(asyncio.create_task(pool.file.watch()))
-            tasks.append(
-                asyncio.create_task(health.report(lambda serving: server.set_serving(names.ROUTER_SERVICE, serving)))
-            )
+            tasks = [
+                watches.create_task(pool.file.watch()),
+                watches.create_task(health.report(partial(server.set_serving, names.ROUTER_SERVICE))),
+            ]
             await server.serve_until_signal()
+            for task in tasks:
+                task.cancel()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await health.close()
         await channels.close()
         telemetry.shutdown()

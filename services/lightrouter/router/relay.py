@@ -113,13 +113,9 @@ class _Relay:
         """Lets one candidate write the rest; returns why its text ended, None where it failed or cannot be paid."""
         if booted.ended:
             return self._whole(booted)
+        if self._pieces and booted.runner.goes_on:
+            return await self._take_over(booted.runner)
         runner, budget = booted.runner, self._run.budget
-        if self._pieces and runner.goes_on:
-            written = self.text
-            takeover = budget.grant_takeover(runner, estimate_tokens(written))
-            if takeover is None:
-                return None
-            return await self._call(_Attempt(runner, self._takeover(runner, written, takeover), takeover))
         grant = budget.grant(booted) or (None if self._pieces else budget.grant_rest(booted))
         if grant is None:
             return None
@@ -133,8 +129,13 @@ class _Relay:
             self._send(runner, booted.partial.text)
         return await self._call(_Attempt(runner, completion_generation(self._run, booted, grant.tokens), grant))
 
-    def _takeover(self, runner: Runner, written: str, grant: Grant) -> Generation:
-        return takeover_generation(self._run, runner, written, grant.tokens)
+    async def _take_over(self, runner: Runner) -> FinishReason.ValueType | None:
+        """Lets a candidate go on from what another one wrote."""
+        written = self.text
+        grant = self._run.budget.grant_takeover(runner, estimate_tokens(written))
+        if grant is None:
+            return None
+        return await self._call(_Attempt(runner, takeover_generation(self._run, runner, written, grant.tokens), grant))
 
     def _whole(self, booted: Booted) -> FinishReason.ValueType:
         """Sends a draft that needs no call."""

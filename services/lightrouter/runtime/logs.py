@@ -46,4 +46,5 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
         handler.setFormatter(logging.Formatter(_CONSOLE_FORMAT))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     # One line a request of a library says nothing that the service's own line and the trace do not.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for library in ("httpx", "watchfiles"):
+        logging.getLogger(library).setLevel(logging.WARNING)

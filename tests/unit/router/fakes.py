@@ -141,11 +141,16 @@ class FakeModels:
         self.calls: list[Generation] = []
         self.cancelled: list[str] = []
         self.running = 0
-        self.hanging = asyncio.Event()
+        self._hanging: asyncio.Queue[str] = asyncio.Queue()
         self.quiet = asyncio.Event()
 
     def asked(self, stage: Stage.ValueType) -> list[str]:
         return [call.candidate for call in self.calls if call.stage == stage]
+
+    async def hung(self, calls: int) -> None:
+        """Returns once so many calls more hang."""
+        for _ in range(calls):
+            await self._hanging.get()
 
     async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
         words, result, restarted = await self._begin(target, generation, deadline)
@@ -179,7 +184,7 @@ class FakeModels:
         try:
             await asyncio.sleep(0)
             if stage in model.hangs:
-                self.hanging.set()
+                self._hanging.put_nowait(name)
                 try:
                     async with asyncio.timeout(deadline.remaining()):
                         await asyncio.Event().wait()

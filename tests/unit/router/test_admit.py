@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.router.fakes import candidate, defaults, prompt, roster
 
 from lightrouter.router.admit import Defaults, admit
 from lightrouter.router.book import Book
@@ -29,6 +28,7 @@ from lightrouter.v1.policy_pb2 import (
     Policy,
 )
 from lightrouter.v1.router_pb2 import Prompt
+from tests.unit.router.fakes import candidate, defaults, prompt, roster
 
 
 def admitted(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from tests.unit.router.fakes import FakeAggregator, FakeModels, Heard, candidate, failure, prompt, roster
-from tests.unit.router.test_boot import begin
 
 from lightrouter.router.aggregate import Merged, aggregate
 from lightrouter.router.roster import Roster
@@ -30,6 +28,8 @@ from lightrouter.v1.policy_pb2 import (
     AnswerPattern,
 )
 from lightrouter.v1.router_pb2 import Prompt
+from tests.unit.router.fakes import FakeAggregator, FakeModels, Heard, candidate, failure, prompt, roster
+from tests.unit.router.test_boot import begin
 
 DRAFTS = [
     Draft(candidate="a", text="first", score=0.9, finish_reason=FINISH_REASON_LENGTH),

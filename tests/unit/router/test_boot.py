@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.router.fakes import FakeModels, Heard, Model, candidate, defaults, failure, prompt, roster
 
 from lightrouter.router.admit import admit
 from lightrouter.router.book import Book
@@ -26,6 +25,7 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_BOOT,
 )
 from lightrouter.v1.router_pb2 import Prompt
+from tests.unit.router.fakes import FakeModels, Heard, Model, candidate, defaults, failure, prompt, roster
 
 
 def begin(

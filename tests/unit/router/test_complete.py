@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, candidate, failure, prompt, roster
-from tests.unit.router.test_boot import begin
 
 from lightrouter.router.boot import boot
 from lightrouter.router.complete import complete
@@ -22,6 +20,8 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_COMPLETE,
 )
 from lightrouter.v1.router_pb2 import Prompt
+from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, candidate, failure, prompt, roster
+from tests.unit.router.test_boot import begin
 
 NAMES = ("a", "b", "c", "d")
 POOL = roster(*(candidate(name) for name in NAMES))
@@ -154,7 +154,7 @@ async def test_one_that_hangs_alone_is_replaced() -> None:
 async def test_cancelling_cancels_every_call() -> None:
     models = fake(a=Model(hangs={STAGE_COMPLETE}), b=Model(hangs={STAGE_COMPLETE}))
     task = asyncio.create_task(drafted(models))
-    await models.hanging.wait()
+    await models.hung(2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.router.fakes import candidate
 
 from lightrouter.router.budget import Budget
 from lightrouter.router.decide import decide
@@ -28,6 +27,7 @@ from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_POLICY,
     Selection,
 )
+from tests.unit.router.fakes import candidate
 
 
 def booted(name: str, price: int = 1_000_000) -> Booted:

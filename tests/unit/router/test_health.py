@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 
-from tests.unit.router.fakes import candidate, failure, roster
-
 from lightrouter.router.health import Health
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_NOT_SERVING,
@@ -14,6 +12,7 @@ from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_UNSPECIFIED,
     CANDIDATE_STATE_EVICTED,
 )
+from tests.unit.router.fakes import candidate, failure, roster
 
 A, B = candidate("a"), candidate("b")
 

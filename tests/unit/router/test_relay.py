@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, candidate, failure, prompt, roster
-from tests.unit.router.test_boot import begin
 
 from lightrouter.router.boot import boot
 from lightrouter.router.relay import Relayed, relay
@@ -21,6 +19,8 @@ from lightrouter.v1.error_reason_pb2 import (
 )
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COMPLETION_FAILED, STAGE_COMPLETE
 from lightrouter.v1.router_pb2 import Prompt
+from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, candidate, failure, prompt, roster
+from tests.unit.router.test_boot import begin
 
 WHOLE = "one two three four "
 SCORES = {"a": 0.9, "b": 0.8, "c": 0.7}
@@ -131,7 +131,7 @@ async def test_one_that_falls_silent_is_replaced() -> None:
 async def test_cancelling_cancels_the_call() -> None:
     models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model())
     task = asyncio.create_task(relayed(models))
-    await models.hanging.wait()
+    await models.hung(1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -10,18 +10,6 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from tests.unit.router.fakes import (
-    FakeAggregator,
-    FakeModels,
-    FakeSelector,
-    Heard,
-    Model,
-    candidate,
-    failure,
-    prompt,
-    roster,
-    router,
-)
 
 from lightrouter.router.events import Events
 from lightrouter.router.state import Shares
@@ -39,6 +27,18 @@ from lightrouter.v1.ledger_pb2 import (
 )
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE
 from lightrouter.v1.router_pb2 import SELECTION_REASON_AGREEMENT, SELECTION_REASON_ONLY_ONE, Answer
+from tests.unit.router.fakes import (
+    FakeAggregator,
+    FakeModels,
+    FakeSelector,
+    Heard,
+    Model,
+    candidate,
+    failure,
+    prompt,
+    roster,
+    router,
+)
 
 POOL = roster(candidate("a"), candidate("b"), candidate("c"))
 SCORES = {"a": 0.9, "b": 0.8, "c": 0.7}
@@ -149,7 +149,7 @@ async def test_cancelling_leaves_no_call_and_no_task(stage: int, streaming: bool
     models = FakeModels(POOL, a=hangs, b=hangs, c=hangs)
     events = Heard(partials=True) if streaming else Events()
     task = asyncio.create_task(router(models, FakeSelector(SCORES)).route(prompt(), soon(), events))
-    await models.hanging.wait()
+    await models.hung(3 if stage == STAGE_BOOT else 2)
     calls = len(models.calls)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.router.fakes import FakeModels, FakeSelector, Model, candidate, failure, prompt, roster
-from tests.unit.router.test_boot import begin
 
 from lightrouter.router.boot import boot
 from lightrouter.router.select import select
@@ -27,6 +25,8 @@ from lightrouter.v1.policy_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Prompt
 from lightrouter.v1.selector_pb2 import SelectResponse
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model, candidate, failure, prompt, roster
+from tests.unit.router.test_boot import begin
 
 POOL = roster(candidate("a", prior=0.2), candidate("b", prior=0.9), candidate("c", prior=0.4))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 from opentelemetry import trace
@@ -12,14 +11,6 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.settings import ServiceSettings
-
-
-@pytest.fixture(autouse=True)
-def _root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
 
 
 def test_json_lines_carry_service_and_trace(capsys: pytest.CaptureFixture[str]) -> None:

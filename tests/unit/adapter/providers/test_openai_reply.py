@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.upstreams.behaviours import completion, delta
 
 from lightrouter.adapter.coalesce import Piece
 from lightrouter.adapter.faults import UpstreamError
@@ -15,6 +14,7 @@ from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
+from tests.upstreams.behaviours import completion, delta
 
 
 def read_message(document: dict[str, Any], part: str = "message") -> tuple[Piece, Said]:
