@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from tests.suite.up_support import TIMEOUT_S, Up, cli, pool_text, until, upstream
 
 Start = Callable[..., Up]

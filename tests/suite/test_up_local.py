@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.suite.up_support import TIMEOUT_S, Up, cli, until
 
 from lightrouter.localmodel.download import ModelUnavailable, fetch_model
+from tests.suite.up_support import TIMEOUT_S, Up, cli, until
 
 _MARK = "TEST_OF_LIGHTROUTER"
 pytest.importorskip("xllamacpp", reason="the local model needs xllamacpp, which has no wheel for this platform")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from lightrouter.adapter import faults
 
-_REPLACEMENT = "\ufffd"
+REPLACEMENT = "\ufffd"
+"""What stands for a character whose bytes are not all there."""
 
 
 def settled(text: str, stops: Sequence[str] = ()) -> int:
@@ -16,28 +17,28 @@ def settled(text: str, stops: Sequence[str] = ()) -> int:
     belongs to the next token anyway; U+FFFD, which stands for a character whose bytes had not all been written; and the
     half of a stop text, which would be met at the joint by nobody. The model writes them again when it goes on.
     """
-    size = len(text) - _longest_half(text, stops)
+    size = len(text) - longest_half(text, stops)
     kept = _without_blanks(text, size)
     if stops and kept < size:
         # White space may have hidden the half of a stop text from the first look.
-        kept = _without_blanks(text, kept - _longest_half(text[:kept], stops))
+        kept = _without_blanks(text, kept - longest_half(text[:kept], stops))
     return kept
 
 
 def _without_blanks(text: str, size: int) -> int:
-    while size and (text[size - 1] == _REPLACEMENT or text[size - 1].isspace()):
+    while size and (text[size - 1] == REPLACEMENT or text[size - 1].isspace()):
         size -= 1
     return size
 
 
-def _longest_half(text: str, stops: Sequence[str]) -> int:
-    return max((_half(text, stop) for stop in stops), default=0)
+def longest_half(text: str, marks: Sequence[str]) -> int:
+    """Returns the length of the longest end of `text` that is a begin, but not the whole, of one of `marks`."""
+    return max((_half(text, mark) for mark in marks), default=0)
 
 
-def _half(text: str, stop: str) -> int:
-    """Returns the length of the longest end of `text` that is a begin, but not the whole, of `stop`."""
-    for size in range(min(len(text), len(stop) - 1), 0, -1):
-        if text.endswith(stop[:size]):
+def _half(text: str, mark: str) -> int:
+    for size in range(min(len(text), len(mark) - 1), 0, -1):
+        if text.endswith(mark[:size]):
             return size
     return 0
 

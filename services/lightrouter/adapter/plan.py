@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lightrouter.adapter.continuation import Resume
+from lightrouter.adapter.joint import REPLACEMENT
 from lightrouter.adapter.providers.base import Ask
 from lightrouter.adapter.reasoning import ThinkSplitter
 from lightrouter.adapter.transcript import Transcript
@@ -68,9 +69,10 @@ def plan(entry: CandidateEntry, generation: Generation, resume: Resume) -> Plan:
 
 def resumed(transcript: Transcript, before: Resume, tokens: int, *, takes_reasoning_back: bool) -> Resume:
     """Returns what the model is to be given back after a cut output of `tokens`, itself gone on from `before`."""
+    takes_back = takes_reasoning_back or before.reasoning
     return Resume(
         head=transcript.head,
         inside=transcript.inside,
-        reasoning=before.reasoning + transcript.field_reasoning if takes_reasoning_back or before.reasoning else "",
+        reasoning=(before.reasoning + transcript.field_reasoning).rstrip(REPLACEMENT) if takes_back else "",
         tokens=before.tokens + tokens,
     )

@@ -6,6 +6,7 @@ from enum import Enum, auto
 from typing import Final
 
 from lightrouter.adapter.coalesce import Piece
+from lightrouter.adapter.joint import REPLACEMENT, longest_half
 from lightrouter.pool.schema import Thinking
 
 OPEN: Final = "<think>"
@@ -79,7 +80,7 @@ class ThinkSplitter:
         return Piece("", "".join(reasoning))
 
     def end(self, *, cut: bool) -> Piece:
-        """Returns what was held back. Where the output was cut, the half of a tag is dropped: it is written again."""
+        """Returns what was held back. Where the output was cut, halves are dropped: they are written again."""
         pending, self._pending = self._pending, ""
         if cut or not pending or self._at is _At.TEXT:
             return Piece("", "")
@@ -92,7 +93,7 @@ class ThinkSplitter:
         """Moves the block's inside from `_pending` to `reasoning`; returns whether the block has ended."""
         found = self._pending.find(CLOSE)
         ended = found >= 0
-        size = found if ended else len(self._pending) - _overlap(self._pending, CLOSE)
+        size = found if ended else _decided(self._pending)
         reasoning.append(self._pending[:size])
         if ended:
             size += len(CLOSE)
@@ -110,9 +111,7 @@ class ThinkSplitter:
         return pending
 
 
-def _overlap(text: str, tag: str) -> int:
-    """Returns the length of the longest end of `text` that is a begin, but not the whole, of `tag`."""
-    for size in range(min(len(text), len(tag) - 1), 0, -1):
-        if text.endswith(tag[:size]):
-            return size
-    return 0
+def _decided(text: str) -> int:
+    """Returns how much of the inside of a block is neither the half of its end nor that of a character."""
+    half = longest_half(text, (CLOSE,))
+    return len(text) - half if half else len(text.rstrip(REPLACEMENT))

@@ -10,7 +10,7 @@ from lightrouter.router.budget import Budget
 from lightrouter.router.events import Events
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.v1.candidate_pb2 import ModelTarget, Ranking
+from lightrouter.v1.candidate_pb2 import Ranking
 from lightrouter.v1.chat_pb2 import ChatMessage, Sampling
 from lightrouter.v1.policy_pb2 import Policy, SelectorStrategy
 
@@ -83,8 +83,3 @@ class Verdict:
     ranking: Ranking
     strategy: SelectorStrategy.ValueType
     ranked: tuple[Booted, ...]
-
-
-def target_of(runner: Runner | None) -> ModelTarget | None:
-    """Returns what a call to the runner's adapter needs."""
-    return runner.target if runner else None

@@ -131,7 +131,7 @@ def repeated(cuts: list[int]) -> Iterator[int]:
         yield from cuts
 
 
-@settings(max_examples=150)
+@settings(max_examples=2000)
 @given(
     whole=WRITTEN,
     steps=st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=3),

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import grpc
 import pytest
-from tests.unit.cli.fake_router import FakeRouter
 
 from lightrouter.v1.router_pb2_grpc import add_RouterServiceServicer_to_server
+from tests.unit.cli.fake_router import FakeRouter
 
 Serve = Callable[[FakeRouter], str]
 

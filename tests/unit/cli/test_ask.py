@@ -4,9 +4,6 @@ import json
 
 import pytest
 from rich.console import Console
-from tests.unit.cli import events
-from tests.unit.cli.conftest import Serve
-from tests.unit.cli.fake_router import FakeRouter
 
 from lightrouter.cli import ask, client
 from lightrouter.cli.__main__ import run
@@ -15,6 +12,9 @@ from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, AnswerPattern, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Prompt
+from tests.unit.cli import events
+from tests.unit.cli.conftest import Serve
+from tests.unit.cli.fake_router import FakeRouter
 
 
 def test_the_text_goes_to_the_pipe_and_the_cost_beside_it(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,12 +1,12 @@
 import json
 
 import pytest
-from tests.unit.cli.conftest import Serve
-from tests.unit.cli.fake_router import FakeRouter
 
 from lightrouter.cli.__main__ import run
 from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.router_pb2 import CandidateStatus, ListCandidatesResponse
+from tests.unit.cli.conftest import Serve
+from tests.unit.cli.fake_router import FakeRouter
 
 POOL = ListCandidatesResponse(candidates=[CandidateStatus(candidate=Candidate(name="fast", model="a" * 60))])
 

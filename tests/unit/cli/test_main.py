@@ -3,13 +3,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.cli import events
 
 from lightrouter.cli import demo, localpool, up
 from lightrouter.cli.__main__ import COMMANDS, run
 from lightrouter.cli.errors import ExitCode
 from lightrouter.pool import file
 from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
+from tests.unit.cli import events
 
 
 @pytest.mark.parametrize("command", COMMANDS)

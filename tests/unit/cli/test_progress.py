@@ -1,11 +1,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.cli import events
 
 from lightrouter.cli.progress import Phase, RouteProgress
 from lightrouter.v1.ledger_pb2 import Stage
 from lightrouter.v1.router_pb2 import CandidateBooted, DraftFinished, Selection, StreamCompleteResponse
+from tests.unit.cli import events
 
 
 def after(*happened: StreamCompleteResponse) -> RouteProgress:

@@ -3,7 +3,6 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
-from tests.unit.cli import events
 
 from lightrouter.cli import view
 from lightrouter.cli.progress import RouteProgress
@@ -15,6 +14,7 @@ from lightrouter.v1.router_pb2 import (
     PartialChunk,
     StreamCompleteResponse,
 )
+from tests.unit.cli import events
 
 
 def drawn(renderable: RenderableType) -> str:
