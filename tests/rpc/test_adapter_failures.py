@@ -159,6 +159,22 @@ async def test_only_reasoning_is_no_failure() -> None:
     assert response.result.finish_reason == FinishReason.FINISH_REASON_LENGTH
 
 
+async def test_reasoning_that_nobody_sees_is_no_failure() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 50, "completion_tokens_details": {"reasoning_tokens": 50}}
+    async with (
+        Upstream(behaviours.reply("", "length", usage), behaviours.reply("Hello")) as upstream,
+        adapter(upstream.base_url) as served,
+    ):
+        boot = await served.generate(generation(sampling=most(50)))
+        assert boot.text == ""
+        assert boot.result.finish_reason == FinishReason.FINISH_REASON_LENGTH
+        assert boot.result.usage.reasoning_tokens == 50
+        rest = await served.generate(generation(continuation=boot.result.continuation, sampling=most(20)))
+        assert (rest.text, rest.restarted) == ("Hello", True)
+        # Its reasoning has to be written again before it can say anything.
+        assert upstream.requests[1].body["max_tokens"] == 70
+
+
 async def test_no_key_gets_out(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "topsecret0123456789"
     monkeypatch.setenv("TEST_KEY", secret)

@@ -78,10 +78,12 @@ class Scripted(adapter_pb2_grpc.AdapterServiceServicer):
             if request.generation.prefix == "wait":
                 self.entered.set()
                 await self.release.wait()
+            while request.generation.prefix == "flood":
+                self.entered.set()
+                yield StreamGenerateResponse(chunk=GenerationChunk(text="x" * 4000))
             raise ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE, "reset")
-        except asyncio.CancelledError:
+        finally:
             self.cancelled.set()
-            raise
 
 
 class Rig:
@@ -294,6 +296,24 @@ async def test_draining_says_not_serving_first_and_lets_running_calls_finish(rig
     rig.servicer.release.set()
     assert await running == "done"
     await drained
+
+
+async def test_those_who_only_watch_the_health_do_not_hold_up_the_drain() -> None:
+    async with Rig(ServiceSettings(grace_seconds=3600)) as rig:
+        watch = _health(rig.channel).Watch(health_pb2.HealthCheckRequest(service=names.ADAPTER_SERVICE))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        await rig.server.set_serving(names.ADAPTER_SERVICE, serving=False)
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        await rig.server.drain()
+        assert await watch.read() is grpc.aio.EOF
+
+
+async def test_a_caller_that_leaves_while_a_message_is_sent_ends_the_stream(rig: Rig) -> None:
+    request = StreamGenerateRequest(generation=generation("flood"))
+    call = adapter_pb2_grpc.AdapterServiceStub(rig.channel).StreamGenerate(request)
+    await rig.servicer.entered.wait()
+    call.cancel()
+    await rig.servicer.cancelled.wait()
 
 
 async def test_the_grace_ends_running_calls() -> None:

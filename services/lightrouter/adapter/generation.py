@@ -115,7 +115,9 @@ class Call:
             finish = _LENGTH if most and isinstance(count, int) and count >= most else _STOP
         self._finish = finish
         last = self._kept(self._transcript.end(cut=finish == _LENGTH))
-        if self._transcript.blank and not self.plan.ask.goes_on:
+        # Cut without any text, a model has reasoned and its provider does not show it; and what a model goes on from
+        # may have been all that it had to say.
+        if self._transcript.blank and finish != _LENGTH and not self.plan.ask.goes_on:
             raise faults.empty_output()
         return last
 

@@ -56,7 +56,10 @@ class Synthesize:
         draft restarts the answer.
         """
         request = task.request
-        writing = Writing(self._models, self._messages(task), request.sampling, self._times(deadline))
+        texts = [draft.text for draft in request.drafts]
+        nonce = nonce_for([*texts, *(message.content for message in request.messages)], self._nonce)
+        messages = self._messages(task, texts, nonce)
+        writing = Writing(self._models, messages, nonce, request.sampling, self._times(deadline))
         async with aclosing(writing.pieces(request.synthesizers)) as pieces:
             async for text in pieces:
                 yield piece(text)
@@ -75,15 +78,13 @@ class Synthesize:
             stall_seconds=self._limits.stall_seconds,
         )
 
-    def _messages(self, task: Task) -> list[ChatMessage]:
-        request = task.request
-        labels = [label(index) for index in range(len(request.drafts))]
-        texts = [draft.text for draft in request.drafts]
+    def _messages(self, task: Task, texts: list[str], nonce: str) -> list[ChatMessage]:
+        labels = [label(index) for index in range(len(texts))]
         return synthesis_messages(
-            request.messages,
+            task.request.messages,
             list(zip(labels, texts, strict=True)),
             [contradiction.sentence([f"draft {name}" for name in labels]) for contradiction in task.contradictions],
-            nonce_for([*texts, *(message.content for message in request.messages)], self._nonce),
+            nonce,
             most_characters=self._limits.most_characters,
         )
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
+from lightrouter.answers.untrusted import MarkRemover
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.ledger import entry, estimate_tokens, failed_entry, messages_tokens
@@ -53,14 +54,17 @@ class Writing:
         error: The last failure.
     """
 
-    def __init__(self, models: Models, messages: Sequence[ChatMessage], sampling: Sampling, times: Times) -> None:
-        """Writes what `messages` ask for."""
+    def __init__(
+        self, models: Models, messages: Sequence[ChatMessage], nonce: str, sampling: Sampling, times: Times
+    ) -> None:
+        """Writes what `messages` ask for, without the marks with `nonce` that a weak model repeats from them."""
         self.text = ""
         self.result: GenerationResult | None = None
         self.entries: list[LedgerEntry] = []
         self.error: ServiceError | None = None
         self._models = models
         self._messages = messages
+        self._nonce = nonce
         self._sampling = sampling
         self._times = times
 
@@ -102,14 +106,17 @@ class Writing:
             ServiceError: The model did not deliver all.
         """
         prefix = self.text
+        marks = MarkRemover(self._nonce)
         begin = time.monotonic()
         stream = self._models.stream(target, self._generation(target), self._times.whole)
         try:
             while (response := await self._next(stream, target)).WhichOneof("event") != "result":
                 if response.chunk.restarted and prefix:
                     raise _CannotGoOnError(target.candidate)
-                if response.chunk.text:
-                    yield response.chunk.text
+                if text := marks.feed(response.chunk.text):
+                    yield text
+            if text := marks.end():
+                yield text
         except ServiceError as error:
             usage = self._estimate(prefix)
             elapsed = time.monotonic() - begin

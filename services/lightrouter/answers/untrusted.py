@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Sequence
 
 _NONCE_BYTES = 8
+# Characters of a mark on either side of its nonce, with room for what a model makes of it.
+_LONGEST_MARK = 100
 _CLIPPED = "\n[… left out …]\n"
 
 
@@ -33,6 +36,36 @@ def clipped(text: str, characters: int) -> str:
         return text
     head = characters // 2
     return text[:head] + _CLIPPED + text[len(text) - (characters - head) :]
+
+
+class MarkRemover:
+    """Takes marks that a model repeats, and the nonce wherever it stands, out of a text that comes in pieces."""
+
+    def __init__(self, nonce: str) -> None:
+        """Takes out the marks that carry `nonce`."""
+        inside = rf"[^\[\]\n]{{0,{_LONGEST_MARK}}}"
+        self._mark = re.compile(rf"\[{inside}{nonce}{inside}\]\n?|{nonce}")
+        self._nonce = nonce
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Returns what is certain not to be part of a mark, of `text` and of what was held back."""
+        text = self._held + text
+        certain = self._certain(text)
+        self._held = text[certain:]
+        return self._mark.sub("", text[:certain])
+
+    def end(self) -> str:
+        """Returns what was held back."""
+        held, self._held = self._held, ""
+        return self._mark.sub("", held)
+
+    def _certain(self, text: str) -> int:
+        opened = text.rfind("[")
+        if opened >= 0 and len(text) - opened <= 2 * _LONGEST_MARK and not {"]", "\n"} & set(text[opened:]):
+            return opened
+        sizes = range(min(len(text), len(self._nonce) - 1), 0, -1)
+        return len(text) - next((size for size in sizes if self._nonce.startswith(text[-size:])), 0)
 
 
 def label(index: int) -> str:

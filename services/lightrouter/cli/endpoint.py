@@ -16,16 +16,24 @@ _TIMEOUT_S: Final = 15.0
 _MAX_NAME: Final = 63
 _MILLION: Final = 1_000_000
 
-# Who serves a model, as its `owned_by` or the host's name says, and how such a server goes on from boot tokens.
+# Who serves a model, as its `owned_by` or the host's name says, and the lines on how such a server goes on.
 _CONTINUATIONS: Final = {
-    "llamacpp": ("trailing", "llama.cpp goes on from the last message where it is the assistant's"),
-    "library": ("trailing", "Ollama goes on from the last message where it is the assistant's"),
-    "vllm": ("continue_final_message", "vLLM takes continue_final_message"),
-    "sglang": ("continue_final_message", "SGLang takes continue_final_message"),
-    "deepseek": ("prefix", "DeepSeek takes `prefix: true`; its base_url must then end in /beta"),
-    "mistralai": ("prefix", "Mistral takes `prefix: true`"),
+    "llamacpp": (
+        "continuation: trailing   # llama.cpp goes on from the last message where it is the assistant's",
+        "always_stream: true   # its server stops writing only where a stream is closed",
+    ),
+    "library": ("continuation: trailing   # Ollama goes on from the last message where it is the assistant's",),
+    "vllm": ("continuation: continue_final_message   # vLLM takes continue_final_message",),
+    "sglang": ("continuation: continue_final_message   # SGLang takes continue_final_message",),
+    "deepseek": ("continuation: prefix   # DeepSeek takes `prefix: true`; its base_url must then end in /beta",),
+    "mistralai": (
+        "continuation: prefix   # Mistral takes `prefix: true`",
+        "echoes_prefix: true   # and repeats the prefix in its answer",
+    ),
 }
-_UNKNOWN: Final = ("none", "not known to go on: drafts are written anew; try trailing, it is cheaper where it works")
+_UNKNOWN: Final = (
+    "continuation: none   # not known to go on: drafts are written anew; try trailing, it is cheaper where it works",
+)
 
 
 class EndpointError(Exception):
@@ -171,7 +179,7 @@ candidates:
 
 
 def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None) -> str:
-    continuation, why = _continuation(base_url, model)
+    continuation = "\n    ".join(_continuation(base_url, model))
     key = f"api_key_env: {api_key_env}" if api_key_env else "# api_key_env: NAME      # the variable with the API key"
     if model.prices:
         listed = ", ".join(f'{kind}: "{price}"' for kind, price in model.prices.items())
@@ -190,14 +198,14 @@ def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None
     base_url: {_quoted(base_url)}
     model: {_quoted(model.id)}
     {key}
-    continuation: {continuation}   # {why}
+    {continuation}
     {prices}
     {window}
     prior: 0.5   # what you expect of it, 0 to 1, before any prompt is seen
 """
 
 
-def _continuation(base_url: str, model: ServedModel) -> tuple[str, str]:
+def _continuation(base_url: str, model: ServedModel) -> tuple[str, ...]:
     host = httpx.URL(base_url).host
     owner = model.owned_by.lower()
     for known, how in _CONTINUATIONS.items():

@@ -12,6 +12,7 @@ candidates:
     base_url: {base_url}
     model: {model}
     continuation: trailing
+    always_stream: true
     system_prompt: Answer in one short, plain sentence.
     sampling: {{temperature: 0.0, seed: 11}}
     prices: {{input: "0.10", cached_input: "0.01", output: "0.40"}}
@@ -21,6 +22,7 @@ candidates:
     base_url: {base_url}
     model: {model}
     continuation: trailing
+    always_stream: true
     system_prompt: You are a helpful teacher. Explain in simple words.
     sampling: {{temperature: 0.2, top_p: 0.9, seed: 8}}
     prices: {{input: "0.15", cached_input: "0.015", output: "0.60"}}
@@ -30,6 +32,7 @@ candidates:
     base_url: {base_url}
     model: {model}
     continuation: trailing
+    always_stream: true
     system_prompt: You are a careful assistant. Answer in plain words and say only what is certain.
     sampling: {{temperature: 0.4, top_p: 0.9, seed: 4}}
     prices: {{input: "0.05", cached_input: "0.005", output: "0.20"}}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import duration, total
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_ALL_CANDIDATES_FAILED,
@@ -28,6 +29,7 @@ from lightrouter.v1.ledger_pb2 import (
 
 SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT})
 """Reasons of a failure that is only slowness."""
+_LAST_MOMENT_SECONDS = 0.1
 
 
 class Book:
@@ -80,11 +82,18 @@ class Book:
         failed = {e.candidate: e.failure for e in self.entries if e.stage in stages and e.HasField("failure")}
         return failed | self._unpaid
 
-    def nobody_left(self) -> ServiceError:
-        """Returns the error of a route on which no candidate delivered."""
+    def nobody_left(self, deadline: Deadline) -> ServiceError:
+        """Returns the error of a route on which no candidate delivered before `deadline`, the caller's."""
         failures = self.failures()
-        if failures and all(failure.reason == ERROR_REASON_DEADLINE_EXCEEDED for failure in failures.values()):
-            return deadline_exceeded("the deadline passed before any candidate had delivered")
+        # The adapters give up a moment before the deadline, so that what they say of it still arrives.
+        out_of_time = deadline.remaining() < _LAST_MOMENT_SECONDS
+        if failures and out_of_time and all(failure.reason in SLOW for failure in failures.values()):
+            return ServiceError(
+                Code.DEADLINE_EXCEEDED,
+                ERROR_REASON_DEADLINE_EXCEEDED,
+                "the deadline passed before any candidate had delivered",
+                failures=failures,
+            )
         return ServiceError(
             Code.UNAVAILABLE,
             ERROR_REASON_ALL_CANDIDATES_FAILED,

@@ -41,7 +41,7 @@ async def boot(run: Run, models: Models) -> list[Booted]:
         each.drop_if_running(struck=patience.struck)
     booted = [each.booted for each in boots if each.booted]
     if not booted:
-        raise run.book.nobody_left()
+        raise run.book.nobody_left(run.deadline)
     return booted
 
 

@@ -38,7 +38,7 @@ async def complete(run: Run, models: Models, verdict: Verdict, chosen: Sequence[
     stage = _Completion(run, models, verdict, chosen)
     await stage.fill()
     if not stage.drafts:
-        raise run.book.nobody_left()
+        raise run.book.nobody_left(run.deadline)
     order = {ranked.runner.name: place for place, ranked in enumerate(verdict.ranked)}
     return sorted(stage.drafts, key=lambda draft: order[draft.candidate])
 

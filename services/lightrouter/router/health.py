@@ -40,7 +40,7 @@ class Watch(Protocol):
 class Health:
     """Watches every adapter of the pool; one that was lost is watched again once it is back."""
 
-    def __init__(self, watch: Watch, pause_seconds: float = 1.0) -> None:
+    def __init__(self, watch: Watch, pause_seconds: float = 0.2) -> None:
         """Watches by `watch`, and waits `pause_seconds` before it watches a lost adapter again."""
         self._watch = watch
         self._pause_seconds = pause_seconds

@@ -62,7 +62,7 @@ async def relay(run: Run, models: Models, chosen: Booted, ranked: Sequence[Boote
         if ended is not None:
             return Relayed(under_way.text, under_way.writers, ended)
         booted = under_way.replacement()
-    raise run.book.nobody_left()
+    raise run.book.nobody_left(run.deadline)
 
 
 @dataclass(slots=True)

@@ -46,15 +46,11 @@ class RouterServicer(RouterServiceServicer):
         self, request: StreamCompleteRequest, context: _Context
     ) -> AsyncIterator[StreamCompleteResponse]:
         """Sends what happens as it happens, the answer in pieces, and the ledger at the end."""
+        del context
         events = EventQueue(wants_partials=request.stream_partials)
         route = asyncio.ensure_future(self._router.route(request.prompt, current_deadline(), events))
         route.add_done_callback(lambda _: events.close())
 
-        def leave(_: object) -> None:
-            route.cancel()
-
-        # A caller that went away while a message is being sent ends the call, but does not wake this generator.
-        context.add_done_callback(leave)  # type: ignore[arg-type]  # the stub wants a subclass of a class it hides
         try:
             while (event := await events.next()) is not None:
                 yield event

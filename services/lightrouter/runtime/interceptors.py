@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
@@ -24,7 +26,8 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Next: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
 Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Message]]"
-Streaming: TypeAlias = "Callable[[Any, Context], AsyncIterator[Message]]"
+Streaming: TypeAlias = "Callable[[Any, Context], AsyncGenerator[Message, None]]"
+Writing: TypeAlias = "Callable[[Any, Context], Awaitable[None]]"
 
 _log = logging.getLogger(__name__)
 _OWN_PACKAGE = "/lightrouter."
@@ -62,11 +65,11 @@ class _Wrapping(grpc.aio.ServerInterceptor):
             )
         return grpc.unary_unary_rpc_method_handler(self._unary(cast("Unary", handler.unary_unary)), **codec)
 
-    def _unary(self, behaviour: Unary) -> Unary:
-        raise NotImplementedError
+    @abstractmethod
+    def _unary(self, behaviour: Unary) -> Unary: ...
 
-    def _streaming(self, behaviour: Streaming) -> Streaming:
-        raise NotImplementedError
+    @abstractmethod
+    def _streaming(self, behaviour: Streaming) -> Streaming | Writing: ...
 
 
 class CallInterceptor(_Wrapping):
@@ -95,13 +98,14 @@ class CallInterceptor(_Wrapping):
 
         return call
 
-    def _streaming(self, behaviour: Streaming) -> Streaming:
-        async def call(request: Message, context: Context) -> AsyncIterator[Message]:
+    def _streaming(self, behaviour: Streaming) -> Writing:
+        # A generator would be left where it stands when the caller goes away; a coroutine that writes is cancelled.
+        async def call(request: Message, context: Context) -> None:
             try:
                 timeout = self._begin(request, context)
-                async with asyncio.timeout(timeout):
-                    async for response in behaviour(request, context):
-                        yield response
+                async with asyncio.timeout(timeout), aclosing(behaviour(request, context)) as responses:
+                    async for response in responses:
+                        await context.write(response)
             except ServiceError as error:
                 await _abort(context, error)
             except TimeoutError:
@@ -158,11 +162,12 @@ class LimitInterceptor(_Wrapping):
         return call
 
     def _streaming(self, behaviour: Streaming) -> Streaming:
-        async def call(request: Message, context: Context) -> AsyncIterator[Message]:
+        async def call(request: Message, context: Context) -> AsyncGenerator[Message, None]:
             self._admit()
             try:
-                async for response in behaviour(request, context):
-                    yield response
+                async with aclosing(behaviour(request, context)) as responses:
+                    async for response in responses:
+                        yield response
             finally:
                 self._running -= 1
 

@@ -16,6 +16,7 @@ import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from lightrouter.runtime.health import Health
 from lightrouter.runtime.interceptors import CallInterceptor, LimitInterceptor
 from lightrouter.runtime.settings import ServiceSettings
 
@@ -34,7 +35,7 @@ class Server:
     def __init__(self, settings: ServiceSettings) -> None:
         """Builds the server; nothing is bound before `start`."""
         self._settings = settings
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
         self._serving: dict[str, bool] = {_OVERALL: True}
         self._draining = False
         self._server = grpc.aio.server(
@@ -88,7 +89,7 @@ class Server:
         """Says NOT_SERVING, lets running calls finish within the grace, then stops. Again: stops at once."""
         grace = 0.0 if self._draining else self._settings.grace_seconds
         self._draining = True
-        await self._health.enter_graceful_shutdown()
+        await self._health.drain()
         await self._server.stop(grace)
 
     async def serve_until_signal(self) -> None:

@@ -1,0 +1,49 @@
+"""The health service, whose watches end with the drain."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from grpc_health.v1 import health
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+
+class _Teller:
+    """A watch's context that knows whether NOT_SERVING was the last that it sent."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self.told = asyncio.Event()
+
+    async def write(self, response: HealthCheckResponse) -> None:
+        await self._context.write(response)
+        if response.status == HealthCheckResponse.NOT_SERVING:
+            self.told.set()
+        else:
+            self.told.clear()
+
+
+class Health(health.aio.HealthServicer):
+    """grpc.health.v1. A drain ends the watches once they have told, so that nobody who only watches holds it up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._draining = asyncio.Event()
+
+    async def drain(self) -> None:
+        """Says NOT_SERVING for good and ends every watch."""
+        await self.enter_graceful_shutdown()
+        self._draining.set()
+
+    async def Watch(self, request: HealthCheckRequest, context: Any) -> None:  # noqa: N802 - the proto's
+        """Sends the status, now and whenever it changes."""
+        teller = _Teller(context)
+        watch = asyncio.ensure_future(super().Watch(request, cast("Any", teller)))
+        drain = asyncio.ensure_future(self._draining.wait())
+        try:
+            await asyncio.wait((watch, drain), return_when=asyncio.FIRST_COMPLETED)
+            await teller.told.wait()
+        finally:
+            watch.cancel()
+            drain.cancel()
