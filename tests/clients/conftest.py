@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from tests.clients import toolchain
 from tests.clients.report import SYNTHESIZER
 

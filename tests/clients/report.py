@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
+
 from tests.load import upstream
 
 # The candidate that merges the drafts of all; what the upstream lets it write is the answer.

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from tests.clients import toolchain
 from tests.clients.report import Report
 from tools import protos

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
-from tests.clients import toolchain
-from tests.clients.report import AnswerReport, Refusal
 
 from lightrouter.v1.router_pb2 import CompleteResponse
+from tests.clients import toolchain
+from tests.clients.report import AnswerReport, Refusal
 
 MODULE = Path(__file__).parent / "grpcurl"
 OUT = toolchain.BUILD / "grpcurl"

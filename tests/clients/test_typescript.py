@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from google.rpc import error_details_pb2
+
 from tests.clients import toolchain
 from tests.clients.report import Report
 from tools import protos

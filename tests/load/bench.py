@@ -21,10 +21,10 @@ import aiohttp
 import grpc
 import uvloop
 from rich.console import Console
-from tests.load import litellm_proxy, load, report, suite
-from tests.load.processes import BenchError, Memory, helper
 
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_PRIOR
+from tests.load import litellm_proxy, load, report, suite
+from tests.load.processes import BenchError, Memory, helper
 
 _LEVELS: Final = (1, 8, 32)
 _ROUNDS: Final = 6

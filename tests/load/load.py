@@ -12,11 +12,11 @@ from typing import Final
 import aiohttp
 import grpc
 import yarl
-from tests.load import litellm_proxy, suite
-from tests.load.processes import BenchError, Group
 
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
+from tests.load import litellm_proxy, suite
+from tests.load.processes import BenchError, Group
 
 _TIMEOUT_SECONDS: Final = 60.0
 

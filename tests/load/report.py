@@ -9,6 +9,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.table import Table
+
 from tests.load.load import Sample
 from tests.load.processes import Memory
 

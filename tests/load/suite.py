@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 import psutil
-from tests.load.processes import BenchError, Group, service, wait_for
 
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage, Sampling
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import CompleteRequest, Prompt
+from tests.load.processes import BenchError, Group, service, wait_for
 
 CANDIDATES: Final = 8
 COMPLETIONS: Final = 2

@@ -85,6 +85,7 @@ class Engine:
         restarted = call.plan.restarted
         pieces = Coalescer(_COALESCE_SECONDS, _COALESCE_CHARACTERS)
         task = asyncio.create_task(self._feed(call, deadline, pieces))
+        task.add_done_callback(lambda _: self._ended())
         try:
             async for piece in pieces:
                 chunk = GenerationChunk(text=piece.text, reasoning=piece.reasoning, restarted=restarted)
@@ -97,7 +98,6 @@ class Engine:
         finally:
             task.cancel()
             await asyncio.wait((task,))
-            self._ended()
 
     async def finish(self) -> None:
         """Lets running calls end, then closes the provider's connections. No call is begun any more."""

@@ -44,7 +44,7 @@ class MarkRemover:
     def __init__(self, nonce: str) -> None:
         """Takes out the marks that carry `nonce`."""
         inside = rf"[^\[\]\n]{{0,{_LONGEST_MARK}}}"
-        self._mark = re.compile(rf"\[{inside}{nonce}{inside}\]\n?|{nonce}")
+        self._mark = re.compile(rf"\[{inside}{nonce}{inside}\]|{nonce}")
         self._nonce = nonce
         self._held = ""
 

@@ -85,9 +85,10 @@ class Book:
     def nobody_left(self, deadline: Deadline) -> ServiceError:
         """Returns the error of a route on which no candidate delivered before `deadline`, the caller's."""
         failures = self.failures()
+        reasons = {failure.reason for failure in failures.values()}
         # The adapters give up a moment before the deadline, so that what they say of it still arrives.
-        out_of_time = deadline.remaining() < _LAST_MOMENT_SECONDS
-        if failures and out_of_time and all(failure.reason in SLOW for failure in failures.values()):
+        out_of_time = SLOW if deadline.remaining() < _LAST_MOMENT_SECONDS else {ERROR_REASON_DEADLINE_EXCEEDED}
+        if reasons and reasons <= out_of_time:
             return ServiceError(
                 Code.DEADLINE_EXCEEDED,
                 ERROR_REASON_DEADLINE_EXCEEDED,

@@ -79,9 +79,16 @@ class ModelClient:
         timeout = _timeout(target, deadline)
         request = StreamGenerateRequest(generation=generation)
         call = self._stub(target.address).StreamGenerate(request, timeout=timeout, metadata=outgoing_metadata())
+        result: StreamGenerateResponse | None = None
         try:
             async for response in call:
-                yield response
+                if response.HasField("result"):
+                    # Nobody reads on after the result, and a call that is left before its end counts as cancelled.
+                    result = response
+                else:
+                    yield response
+            if result:
+                yield result
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
         finally:

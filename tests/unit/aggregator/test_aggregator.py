@@ -3,18 +3,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.aggregator.fakes import (
-    BEST,
-    DRAFTS,
-    END,
-    LIMITS,
-    SYNTHESIZE,
-    VOTE,
-    FakeModels,
-    aggregate,
-    draft,
-    request,
-)
 
 from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.registry import strategies
@@ -27,6 +15,18 @@ from lightrouter.v1.aggregator_pb2 import AggregateRequest
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, AnswerPattern
+from tests.unit.aggregator.fakes import (
+    BEST,
+    DRAFTS,
+    END,
+    LIMITS,
+    SYNTHESIZE,
+    VOTE,
+    FakeModels,
+    aggregate,
+    draft,
+    request,
+)
 
 ALL = [value for value in AggregatorStrategy.values() if value]
 PATTERN = AnswerPattern(re2=r"is (\w+)")

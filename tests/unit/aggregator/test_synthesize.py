@@ -7,6 +7,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from lightrouter.aggregator.aggregator import Aggregator
+from lightrouter.aggregator.synthesize import Synthesize
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.ledger_pb2 import DegradedReason, Stage
 from tests.unit.aggregator.fakes import (
     BEST,
     BROKEN,
@@ -24,13 +31,6 @@ from tests.unit.aggregator.fakes import (
     draft,
     request,
 )
-
-from lightrouter.aggregator.aggregator import Aggregator
-from lightrouter.aggregator.synthesize import Synthesize
-from lightrouter.runtime.deadline import Deadline
-from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role
-from lightrouter.v1.error_reason_pb2 import ErrorReason
-from lightrouter.v1.ledger_pb2 import DegradedReason, Stage
 
 FAILED = DegradedReason.DEGRADED_REASON_AGGREGATOR_FAILED
 SLOW = DegradedReason.DEGRADED_REASON_AGGREGATOR_SLOW

@@ -6,6 +6,17 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.selector.llm import orders
+from lightrouter.selector.selector import Selector
+from lightrouter.v1.adapter_pb2 import Generation
+from lightrouter.v1.chat_pb2 import Role
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.ledger_pb2 import DegradedReason, Stage
+from lightrouter.v1.policy_pb2 import SelectorStrategy
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
 from tests.unit.selector.fakes import (
     LIMITS,
     NONCE,
@@ -19,17 +30,6 @@ from tests.unit.selector.fakes import (
     shown,
     verdict,
 )
-
-from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.selector.llm import orders
-from lightrouter.selector.selector import Selector
-from lightrouter.v1.adapter_pb2 import Generation
-from lightrouter.v1.chat_pb2 import Role
-from lightrouter.v1.error_reason_pb2 import ErrorReason
-from lightrouter.v1.ledger_pb2 import DegradedReason, Stage
-from lightrouter.v1.policy_pb2 import SelectorStrategy
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
 
 LLM = SelectorStrategy.SELECTOR_STRATEGY_LLM
 PRIOR = SelectorStrategy.SELECTOR_STRATEGY_PRIOR

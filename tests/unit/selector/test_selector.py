@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.selector.fakes import LIMITS, FakeModels, partial, request, verdict
 
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
@@ -14,6 +13,7 @@ from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+from tests.unit.selector.fakes import LIMITS, FakeModels, partial, request, verdict
 
 CONSENSUS = SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS
 PRIOR = SelectorStrategy.SELECTOR_STRATEGY_PRIOR
