@@ -113,9 +113,9 @@ class Writing:
             while (response := await self._next(stream, target)).WhichOneof("event") != "result":
                 if response.chunk.restarted and prefix:
                     raise _CannotGoOnError(target.candidate)
-                if text := marks.feed(response.chunk.text):
+                if text := self._joined(marks.feed(response.chunk.text)):
                     yield text
-            if text := marks.end():
+            if text := self._joined(marks.end()):
                 yield text
         except ServiceError as error:
             usage = self._estimate(prefix)
@@ -125,6 +125,10 @@ class Writing:
         finally:
             await stream.aclose()
         self._end(target, response.result)
+
+    def _joined(self, text: str) -> str:
+        """Returns a piece as it stands after what is there already; nothing begins with white space."""
+        return text if self.text else text.lstrip()
 
     async def _next(
         self, stream: AsyncGenerator[StreamGenerateResponse, None], target: ModelTarget
