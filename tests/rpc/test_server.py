@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -124,7 +124,7 @@ def _health(channel: grpc.aio.Channel) -> Any:
 
 
 def _reflection(channel: grpc.aio.Channel) -> Any:
-    return reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]
+    return reflection_pb2_grpc.ServerReflectionStub(cast("Any", channel))
 
 
 def generation(prefix: str = "") -> Generation:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def prefilled(body: dict[str, Any]) -> int:
     return tokens
 
 
-async def stream(local: Local, messages: list[Message], **fields: Any) -> AsyncIterator[dict[str, Any]]:
+async def stream(local: Local, messages: list[Message], **fields: Any) -> AsyncGenerator[dict[str, Any], None]:
     fields |= {"messages": messages, "stream": True, "stream_options": {"include_usage": True}}
     # llama.cpp closes the connection after a stream although it promises to keep it.
     headers = {"Connection": "close"}
@@ -146,7 +146,7 @@ async def test_leaving_a_stream_frees_its_slot(local: Local) -> None:
     fields = {"max_tokens": 4000, "ignore_eos": True}
     chunks = stream(local, about("Tell a very long story."), **fields)
     await anext(chunks)
-    await chunks.aclose()  # type: ignore[attr-defined]
+    await chunks.aclose()
 
     slots = local.http.base_url.join("/slots")
     async with asyncio.timeout(60):

@@ -28,6 +28,7 @@ def until(what: str, found: Callable[[], Found | None]) -> Found:
     while time.monotonic() < end:
         if value := found():
             return value
+        # What other processes do wakes nobody here.
         time.sleep(0.05)
     raise AssertionError(f"in vain for {TIMEOUT_S:g} s: {what}")
 

@@ -54,7 +54,7 @@ async def serve(settings: AdapterSettings) -> None:
     Raises:
         PoolFileError: The pool file cannot be used.
         LookupError: It does not have the candidate.
-        OSError: The address cannot be bound.
+        AddressUnavailableError: The address cannot be bound.
         ChatTemplateError: The candidate's chat template cannot be used.
     """
     name = f"lightrouter-adapter-{settings.candidate}"
@@ -91,9 +91,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (PoolFileError, LookupError, ChatTemplateError) as error:
         sys.stderr.write(f"{settings.pool}: {error.args[0]}\n" if isinstance(error, LookupError) else f"{error}\n")
         raise SystemExit(2) from None
-    except OSError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

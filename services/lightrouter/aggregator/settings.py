@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.settings import ServiceSettings, one_of
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 _PREFIX = "AGGREGATOR_STRATEGY_"
-
-
-def _strategy(name: str) -> str:
-    known = [key.removeprefix(_PREFIX).lower() for key, value in AggregatorStrategy.items() if value]
-    if name not in known:
-        msg = f"must be one of {', '.join(known)}"
-        raise ValueError(msg)
-    return name
 
 
 class AggregatorSettings(ServiceSettings):
@@ -26,7 +18,7 @@ class AggregatorSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_AGGREGATOR_")
 
-    strategy: Annotated[str, AfterValidator(_strategy)] = "synthesize"
+    strategy: Annotated[str, one_of(AggregatorStrategy, _PREFIX)] = "synthesize"
     """How drafts are merged where a request does not say: synthesize, vote or best."""
     agreement: float = Field(default=0.9, ge=0, le=1)
     """Similarity of every two drafts, 0 to 1, from which they agree and the best one is the answer."""

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Protocol, TypeAlias, cast
 
-import re2  # type: ignore[import-untyped]  # google-re2 comes without types
+import re2
 
 from lightrouter.runtime.errors import invalid
 from lightrouter.v1.policy_pb2 import AnswerPattern

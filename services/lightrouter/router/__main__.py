@@ -75,7 +75,7 @@ async def serve(settings: RouterSettings) -> None:
 
     Raises:
         PoolFileError: The pool file cannot be used.
-        OSError: The address cannot be bound.
+        AddressUnavailableError: The address cannot be bound.
     """
     telemetry = Telemetry("lightrouter-router", otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
     channels = Channels(settings.max_message_bytes)
@@ -108,9 +108,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     except PoolFileError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
-    except OSError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -10,26 +10,11 @@ from pydantic_settings import SettingsConfigDict
 
 from lightrouter.router.admit import Defaults
 from lightrouter.router.state import Shares
-from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.settings import ServiceSettings, one_of
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 
 _SELECTOR = "SELECTOR_STRATEGY_"
 _AGGREGATOR = "AGGREGATOR_STRATEGY_"
-
-
-def _selector(name: str) -> str:
-    return _one_of(name, [key.removeprefix(_SELECTOR).lower() for key, value in SelectorStrategy.items() if value])
-
-
-def _aggregator(name: str) -> str:
-    return _one_of(name, [key.removeprefix(_AGGREGATOR).lower() for key, value in AggregatorStrategy.items() if value])
-
-
-def _one_of(name: str, known: list[str]) -> str:
-    if name not in known:
-        msg = f"must be one of {', '.join(known)}"
-        raise ValueError(msg)
-    return name
 
 
 def _template(address: str) -> str:
@@ -57,9 +42,9 @@ class RouterSettings(ServiceSettings):
     """Tokens that each candidate writes before the ranking, where a request does not say."""
     k: int = Field(default=2, ge=1, le=64)
     """Candidates that go on after the ranking, where a request does not say."""
-    selector: Annotated[str, AfterValidator(_selector)] = "consensus"
+    selector: Annotated[str, one_of(SelectorStrategy, _SELECTOR)] = "consensus"
     """How partials are ranked where a request does not say: llm, consensus, prior or random."""
-    aggregator: Annotated[str, AfterValidator(_aggregator)] = "synthesize"
+    aggregator: Annotated[str, one_of(AggregatorStrategy, _AGGREGATOR)] = "synthesize"
     """How drafts become the answer where a request does not say: synthesize, vote or best."""
     margin: float = Field(default=0.3, ge=0, le=1)
     """Lead of the first score over the second from which one candidate suffices, where a request does not say."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
@@ -83,39 +83,33 @@ class CallInterceptor(_Wrapping):
 
     def _unary(self, behaviour: Unary) -> Unary:
         async def call(request: Message, context: Context) -> Message:
-            try:
-                timeout = self._begin(request, context)
-                async with asyncio.timeout(timeout):
-                    return await behaviour(request, context)
-            except ServiceError as error:
-                await _abort(context, error)
-            except TimeoutError:
-                await _abort(context, deadline_exceeded("the deadline passed before the call was done"))
-            except (grpc.aio.AbortError, grpc.aio.BaseError):
-                raise
-            except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
-                await _abort(context, _defect(error))
+            async with self._served(request, context):
+                return await behaviour(request, context)
 
         return call
 
     def _streaming(self, behaviour: Streaming) -> Writing:
         # A generator would be left where it stands when the caller goes away; a coroutine that writes is cancelled.
         async def call(request: Message, context: Context) -> None:
-            try:
-                timeout = self._begin(request, context)
-                async with asyncio.timeout(timeout), aclosing(behaviour(request, context)) as responses:
-                    async for response in responses:
-                        await context.write(response)
-            except ServiceError as error:
-                await _abort(context, error)
-            except TimeoutError:
-                await _abort(context, deadline_exceeded("the deadline passed before the call was done"))
-            except (grpc.aio.AbortError, grpc.aio.BaseError):
-                raise
-            except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
-                await _abort(context, _defect(error))
+            async with self._served(request, context), aclosing(behaviour(request, context)) as responses:
+                async for response in responses:
+                    await context.write(response)
 
         return call
+
+    @asynccontextmanager
+    async def _served(self, request: Message, context: Context) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._begin(request, context)):
+                yield
+        except ServiceError as error:
+            await _abort(context, error)
+        except TimeoutError:
+            await _abort(context, deadline_exceeded("the deadline passed before the call was done"))
+        except (grpc.aio.AbortError, grpc.aio.BaseError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
+            await _abort(context, _defect(error))
 
     def _begin(self, request: Message, context: Context) -> float | None:
         """Prepares the task for the call; returns the seconds after which it is cut off, None where gRPC does that."""

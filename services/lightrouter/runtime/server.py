@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,10 @@ from lightrouter.runtime.settings import ServiceSettings
 _log = logging.getLogger(__name__)
 ServicerType = TypeVar("ServicerType")
 _OVERALL = ""
+
+
+class AddressUnavailableError(OSError):
+    """An address cannot be bound; its text is one sentence that names it."""
 
 
 class Server:
@@ -66,7 +71,7 @@ class Server:
         """Binds and serves; returns the address that clients use, HOST:PORT or unix:PATH.
 
         Raises:
-            OSError: The address cannot be bound.
+            AddressUnavailableError: The address cannot be bound.
         """
         if self._settings.reflection:
             names = (*self._names(), health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -126,13 +131,17 @@ class Server:
         try:
             port = self._server.add_insecure_port(listen)
         except RuntimeError as error:
-            raise OSError(f"cannot listen on {listen}: {error}") from None
+            raise AddressUnavailableError(f"cannot listen on {listen}: {error}") from None
         return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
 
 def run(service: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Runs a service's coroutine to its end on uvloop."""
-    uvloop.run(service())
+    """Runs a service's coroutine to its end on uvloop; stops with status 1 where its address cannot be bound."""
+    try:
+        uvloop.run(service())
+    except AddressUnavailableError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
 
 
 def _options(settings: ServiceSettings) -> tuple[tuple[str, int], ...]:

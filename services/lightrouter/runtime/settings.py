@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import yaml
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -36,6 +37,19 @@ def _address(value: str) -> str:
 
 Address = Annotated[str, AfterValidator(_address)]
 """Where a server listens: HOST:PORT, port 0 for any free one, or unix:PATH."""
+
+
+def one_of(enum: EnumTypeWrapper, prefix: str) -> AfterValidator:
+    """Returns the check that a setting is the name of a value of `enum`, in small letters and without `prefix`."""
+    known = [key.removeprefix(prefix).lower() for key, value in enum.items() if value]
+
+    def check(name: str) -> str:
+        if name not in known:
+            msg = f"must be one of {', '.join(known)}"
+            raise ValueError(msg)
+        return name
+
+    return AfterValidator(check)
 
 
 class ServiceSettings(BaseSettings):

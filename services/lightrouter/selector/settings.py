@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.settings import ServiceSettings, one_of
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 _PREFIX = "SELECTOR_STRATEGY_"
-
-
-def _strategy(name: str) -> str:
-    known = [key.removeprefix(_PREFIX).lower() for key, value in SelectorStrategy.items() if value]
-    if name not in known:
-        msg = f"must be one of {', '.join(known)}"
-        raise ValueError(msg)
-    return name
 
 
 class SelectorSettings(ServiceSettings):
@@ -26,7 +18,7 @@ class SelectorSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_SELECTOR_")
 
-    strategy: Annotated[str, AfterValidator(_strategy)] = "consensus"
+    strategy: Annotated[str, one_of(SelectorStrategy, _PREFIX)] = "consensus"
     """How partials are ranked where a request does not say: llm, consensus, prior or random."""
     consensus_prior_weight: float = Field(default=0.05, ge=0, le=1)
     """Share of the prior in a consensus score, 0 to 1."""
