@@ -6,15 +6,17 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 
-_NONCE_BYTES = 8
+_NONCE_BYTES = 7
+# Hardly a piece of text ends with the begin of a nonce, so that hardly one has to be held back for what comes next.
+_NONCE_BEGIN = "zq"
 # Characters of a mark on either side of its nonce, with room for what a model makes of it.
 _LONGEST_MARK = 100
 _CLIPPED = "\n[… left out …]\n"
 
 
 def random_nonce() -> str:
-    """Returns 16 hexadecimal digits that nobody can foresee."""
-    return secrets.token_hex(_NONCE_BYTES)
+    """Returns 16 letters and digits, 14 of which nobody can foresee."""
+    return _NONCE_BEGIN + secrets.token_hex(_NONCE_BYTES)
 
 
 def nonce_for(texts: Sequence[str], source: Callable[[], str] = random_nonce) -> str:
