@@ -110,7 +110,10 @@ async def test_only_hidden_reasoning_is_ranked_by_prior_and_may_go_on(folder: Pa
         Upstream(thinking, behaviours.reply(OTHER)) as bad,
         running(folder, entry("good", good.base_url), entry("bad", bad.base_url, prior=0.9), router=QUICK) as suite,
     ):
-        answer = await suite.complete(prompt(FIRST_ALONE))
+        asked = prompt(FIRST_ALONE)
+        asked.sampling.max_output_tokens = 50
+        answer = await suite.complete(asked)
+        assert bad.requests[1].body["max_tokens"] == 50
     assert answer.text == OTHER
     assert not answer.degraded
     assert not any(line.HasField("failure") for line in answer.ledger.entries)
@@ -280,7 +283,10 @@ async def test_a_candidate_that_cannot_go_on_writes_anew_and_the_ledger_shows_wh
         Upstream(behaviours.model(GOOD)) as upstream,
         running(folder, entry("only", upstream.base_url, continuation="none"), router=QUICK) as suite,
     ):
-        answer = await suite.complete(prompt(Policy(boot_tokens=5)))
+        asked = prompt(Policy(boot_tokens=5))
+        asked.sampling.max_output_tokens = 50
+        answer = await suite.complete(asked)
+        assert upstream.requests[1].body["max_tokens"] == 50
     assert answer.text == GOOD
     boot, completion = answer.ledger.entries
     assert not boot.restarted

@@ -122,7 +122,7 @@ class Budget:
         return price(booted.runner.candidate, self._completion_input(booted), booted.tokens_left)
 
     def _completion_input(self, booted: Booted) -> int:
-        return self._prompt_tokens + (booted.used_tokens if booted.runner.goes_on else 0)
+        return self._prompt_tokens + (booted.used_tokens if booted.goes_on else 0)
 
     def choose(
         self, ranked: Sequence[Booted], k: int, synthesizer: Runner | None, *, merging: bool
@@ -173,7 +173,7 @@ class Budget:
         tokens = min(booted.tokens_left, money // per_million if per_million else booted.tokens_left)
         cost = price(booted.runner.candidate, self._completion_input(booted), tokens)
         # A draft written anew is worth nothing where it ends before the boot text did.
-        useful = tokens > 0 if booted.runner.goes_on else tokens > booted.used_tokens
+        useful = tokens > 0 if booted.goes_on else tokens > booted.used_tokens
         if not useful or not self.reserve(cost):
             return Grant(0, 0)
         return Grant(tokens, cost)

@@ -33,12 +33,14 @@ def boot_generation(run: Run, runner: Runner) -> Generation:
 
 
 def completion_generation(run: Run, booted: Booted, tokens: int) -> Generation:
-    """Returns what a candidate is asked for to go on from its boot tokens, for so many tokens."""
+    """Returns what a candidate is asked for to finish its draft, which may cost so many tokens."""
+    # An adapter that writes a draft anew adds the tokens of what was there to those that are asked for.
+    new_tokens = tokens if booted.goes_on else max(1, tokens - booted.used_tokens)
     return Generation(
         messages=run.admission.messages,
         prefix=booted.partial.text,
         continuation=booted.continuation,
-        sampling=sampling_of(run, tokens),
+        sampling=sampling_of(run, new_tokens),
         candidate=booted.runner.name,
         stage=STAGE_COMPLETE,
     )

@@ -125,7 +125,7 @@ class _Relay:
         if not grant.tokens:
             self._run.book.unpaid(runner.name)
             return None
-        if runner.goes_on and booted.partial.text:
+        if booted.goes_on:
             self._send(runner, booted.partial.text)
         return await self._call(_Attempt(runner, completion_generation(self._run, booted, grant.tokens), grant))
 

@@ -54,9 +54,14 @@ class Booted:
         return self.partial.finish_reason != FINISH_REASON_LENGTH or self.used_tokens >= self.runner.output_tokens
 
     @property
+    def goes_on(self) -> bool:
+        """Whether its text is gone on from; where there is none, or the provider cannot, the draft is written anew."""
+        return self.runner.goes_on and bool(self.partial.text)
+
+    @property
     def tokens_left(self) -> int:
         """Most tokens that going on may write; the whole answer's where it is written anew."""
         if self.ended:
             return 0
-        used = self.used_tokens if self.runner.goes_on else 0
+        used = self.used_tokens if self.goes_on else 0
         return self.runner.output_tokens - used

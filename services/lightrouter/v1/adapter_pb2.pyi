@@ -91,7 +91,9 @@ class Generation(_message.Message):
 
     @_builtins.property
     def sampling(self) -> _chat_pb2.Sampling:
-        """Limits and sampling; max_output_tokens counts new tokens only, without the prefix."""
+        """Limits and sampling; max_output_tokens counts new tokens only, without the prefix. Where the text is written anew
+        the tokens that are written again are added to it.
+        """
 
     def __init__(
         self,

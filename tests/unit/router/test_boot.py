@@ -132,7 +132,8 @@ async def test_only_reasoning_is_hidden_and_no_draft() -> None:
     models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hidden=5), b=Model())
     found = await boot(begin(models), models)
     assert [(each.partial.text, each.ended, each.tokens_left) for each in found] == [
-        ("", False, 6),
+        # Without any text to go on from, the draft is written anew.
+        ("", False, 8),
         ("one two ", False, 6),
     ]
 
