@@ -35,7 +35,7 @@ test: setup ## Run the whole test suite.
 	pytest
 
 .PHONY: verify
-verify: setup lint types imports protos-check lock-check package ## Run every check that is not a test.
+verify: setup lint types imports protos-check lock-check package chart-check ## Run every check that is not a test.
 
 .PHONY: lint
 lint: setup ## Lint and check the format.
@@ -63,6 +63,16 @@ protos-check: $(IMAGE) ## Lint the protos, check that they stay compatible and t
 	tools/protos-breaking $(IMAGE) $(AGAINST)
 	python tools/protos.py --check services
 
+.PHONY: chart
+chart: setup ## Write the chart's schema, its README's tables and what its examples render to.
+	python tools/chart.py
+	python -m tools.chart_check --write
+
+.PHONY: chart-check
+chart-check: setup ## Lint the chart with Helm 3 and 4, check its generated files, its examples and their manifests.
+	python tools/chart.py --check
+	python -m tools.chart_check
+
 .PHONY: lock
 lock: setup ## Pin the dependencies anew, with hashes.
 	tools/lock
@@ -74,6 +84,14 @@ lock-check: setup ## Check that the locks are those of pyproject.toml.
 .PHONY: package
 package: setup ## Build the wheel, install it alone, and check it.
 	tools/package
+
+.PHONY: image
+image: setup ## Build the image of all services; ARGS="--tag NAME --base IMAGE" sets its name and its base.
+	tools/image $(ARGS)
+
+.PHONY: image-test
+image-test: setup ## Build the image and test it; needs Docker, and mmdebstrap or IMAGE_BASE.
+	pytest tests/image
 
 .PHONY: bench
 bench: setup ## Measure the route overhead; COMPARE=1 sets it beside LiteLLM's proxy.

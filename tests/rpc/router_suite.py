@@ -14,8 +14,9 @@ import grpc
 import yaml
 from grpc_health.v1 import health_pb2
 
-from lightrouter.router.__main__ import PoolWatch, build_server
+from lightrouter.router.__main__ import build_server
 from lightrouter.router.health import Health
+from lightrouter.router.poolwatch import PoolWatch
 from lightrouter.router.remote import AdapterHealth
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime import names
@@ -157,6 +158,7 @@ class RouterSuite:
         """Changes an entry and makes the router look at the file at once."""
         next(entry for entry in self._entries if entry["name"] == name).update(changed)
         self.write_pool()
+        assert self._pool.file
         self._pool.file.check()
 
     async def start_adapter(self, name: str) -> Server:

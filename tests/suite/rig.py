@@ -20,9 +20,9 @@ from lightrouter.adapter.settings import AdapterSettings
 from lightrouter.aggregator.__main__ import build_server as build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.pool import file as pool_file
-from lightrouter.router.__main__ import PoolWatch
 from lightrouter.router.__main__ import build_server as build_router
 from lightrouter.router.health import Health
+from lightrouter.router.poolwatch import PoolWatch
 from lightrouter.router.remote import AdapterHealth
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime import names

@@ -26,6 +26,7 @@ from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
 from lightrouter.runtime.telemetry import Telemetry, otlp_exporter
+from lightrouter.runtime.tls import TlsError
 from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 
 
@@ -56,6 +57,7 @@ async def serve(settings: AdapterSettings) -> None:
         LookupError: It does not have the candidate.
         AddressUnavailableError: The address cannot be bound.
         ChatTemplateError: The candidate's chat template cannot be used.
+        TlsError: The files of TLS cannot be used.
     """
     name = f"lightrouter-adapter-{settings.candidate}"
     telemetry = Telemetry(name, otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
@@ -88,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     configure_logging(f"adapter-{settings.candidate}", settings)
     try:
         run(lambda: serve(settings))
-    except (PoolFileError, LookupError, ChatTemplateError) as error:
+    except (PoolFileError, LookupError, ChatTemplateError, TlsError) as error:
         sys.stderr.write(f"{settings.pool}: {error.args[0]}\n" if isinstance(error, LookupError) else f"{error}\n")
         raise SystemExit(2) from None
 

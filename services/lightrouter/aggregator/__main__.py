@@ -16,6 +16,7 @@ from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
 from lightrouter.runtime.telemetry import Telemetry, otlp_exporter
+from lightrouter.runtime.tls import TlsError, client_files
 from lightrouter.v1.aggregator_pb2 import DESCRIPTOR
 from lightrouter.v1.aggregator_pb2_grpc import add_AggregatorServiceServicer_to_server
 
@@ -38,8 +39,8 @@ def build_server(settings: AggregatorSettings, channels: Channels) -> Server:
 
 
 async def _serve(settings: AggregatorSettings) -> None:
+    channels = Channels(settings.max_message_bytes, client_files(settings))
     telemetry = Telemetry("lightrouter-aggregator", otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
-    channels = Channels(settings.max_message_bytes)
     try:
         async with build_server(settings, channels) as server:
             await server.serve_until_signal()
@@ -52,7 +53,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM; stops with status 2 and one sentence where a setting is wrong."""
     settings = load(AggregatorSettings, argv)
     configure_logging("aggregator", settings)
-    run(lambda: _serve(settings))
+    try:
+        run(lambda: _serve(settings))
+    except TlsError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

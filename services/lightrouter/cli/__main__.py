@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "ask": "ask a prompt and watch how it is answered",
     "candidates": "list the pool of a running router",
     "init": "write a pool file from what an endpoint serves",
+    "serve": "run one service, in a container or a cluster",
     "demo": "start the suite with a small local model, ask two prompts, stop",
 }
 

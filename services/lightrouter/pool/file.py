@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,8 @@ from types import MappingProxyType
 from typing import Final
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
-from lightrouter.pool import document
+from lightrouter.pool import document, faults
 from lightrouter.pool.schema import (
     PROVIDERS,
     CandidateEntry,
@@ -107,15 +105,15 @@ def parse(data: bytes, path: Path, providers: Collection[str] = PROVIDERS) -> Po
     try:
         parsed = document.parse(data)
     except document.DocumentError as error:
-        raise PoolFileError([Fault(str(path), error.line, _field(error.path), error.message)]) from None
+        raise PoolFileError([Fault(str(path), error.line, faults.field(error.path), error.message)]) from None
     try:
         content = PoolDocument.model_validate(parsed.value, context={"providers": providers, "folder": path.parent})
         found = list(_contradictions(content))
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        found = [(detail["loc"], _sentence(detail)) for detail in details]
+        found = [(detail["loc"], faults.sentence(detail, _keys)) for detail in details]
     if found:
-        raise PoolFileError([Fault(str(path), parsed.line(loc), _field(loc), message) for loc, message in found])
+        raise PoolFileError([Fault(str(path), parsed.line(loc), faults.field(loc), message) for loc, message in found])
     entries = {entry.name: entry for entry in content.candidates}
     return Pool(MappingProxyType(entries), content.judge, content.synthesizer)
 
@@ -131,44 +129,9 @@ def _contradictions(content: PoolDocument) -> Iterator[tuple[document.Path, str]
     for role in ("judge", "synthesizer"):
         name = getattr(content, role)
         if name is not None and name not in names:
-            yield (role,), f"must be the name of a candidate of this file{_meant(name, names)}"
-
-
-def _sentence(error: ErrorDetails) -> str:
-    kind, loc, message = error["type"], error["loc"], error["msg"]
-    if kind == "missing":
-        return "is required"
-    if kind == "extra_forbidden":
-        return f"is not a known key{_meant(str(loc[-1]), _keys(loc[:-1]))}"
-    if kind == "model_type":
-        return "must be a mapping of keys to values" if loc else "the file must be a mapping with the key `candidates`"
-    if kind == "tuple_type":
-        return "must be a list"
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    for start in ("Input should ", "String should ", "Tuple should "):
-        if message.startswith(start):
-            return f"must {message.removeprefix(start)}"
-    return message[:1].lower() + message[1:]
+            yield (role,), f"must be the name of a candidate of this file{faults.meant(name, names)}"
 
 
 def _keys(loc: tuple[str | int, ...]) -> Collection[str]:
     section = next((part for part in reversed(loc) if isinstance(part, str)), "")
     return _SECTIONS.get(section, PoolDocument).model_fields
-
-
-def _meant(word: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(word[:100], known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _field(path: document.Path) -> str:
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            # A key may be anything; a fault stays one readable line.
-            name = part if part.isidentifier() and len(part) <= 64 else repr(part[:64])
-            text += f".{name}" if text else name
-    return text

@@ -227,23 +227,69 @@ class Circuit(_Section):
     """Seconds without a byte after which a call that was given up, by its deadline or by its caller, is a failure."""
 
 
-class CandidateEntry(_Section):
-    """One model that may answer. Two entries are equal where everything in them is."""
+class PublicEntry(_Section):
+    """What everybody may know of a candidate: all that a router needs. Equal where everything in them is."""
 
     name: CandidateName
     """Its name, unique in the pool."""
     provider: str = "openai"
     """The provider API that its adapter speaks."""
-    base_url: Annotated[str, AfterValidator(_url)]
+    base_url: Annotated[str, AfterValidator(_url)] | None = None
     """The provider's root, without a slash at its end; /chat/completions is under it."""
     model: Annotated[str, StringConstraints(min_length=1, max_length=512)]
     """The model's name at the provider."""
+    continuation: Annotated[ContinuationStyle, Field(strict=False)] = ContinuationStyle.TRAILING
+    """How it goes on from its boot tokens."""
+    prices: PriceList = PriceList()
+    """What it costs. Default: nothing."""
+    context_window: Annotated[int, Field(ge=0, le=2**40)] = 0
+    """Tokens that the model can hold, input and output together; 0 where it is not known."""
+    max_boot_tokens: Annotated[int, Field(ge=0, le=131_072)] = 0
+    """Most boot tokens that it is given, for models that reason before they speak; 0 leaves it to the policy."""
+    prior: Annotated[Number, Field(ge=0, le=1)] = 0.5
+    """What is known of its quality before any prompt is seen."""
+    state: Annotated[State, Field(strict=False)] = State.ADMITTED
+    """Whether it may answer."""
+    address: Annotated[str, AfterValidator(_target)] | None = None
+    """Its adapter's gRPC target; None leaves it to the service's template."""
+
+    @field_validator("provider")
+    @classmethod
+    def _known_provider(cls, value: str, info: ValidationInfo) -> str:
+        known = (info.context or {}).get("providers", PROVIDERS)
+        if value not in known:
+            raise ValueError(f"is not a known provider; the known ones are: {', '.join(sorted(known))}")
+        return value
+
+    def target(self, template: str) -> str:
+        """Returns its adapter's gRPC target: its own address, else `template` with {name} replaced by its name."""
+        return self.address or template.replace("{name}", self.name)
+
+    def to_proto(self, address: str) -> candidate_pb2.Candidate:
+        """Returns the candidate as callers see it, with its adapter at the gRPC target `address`."""
+        return candidate_pb2.Candidate(
+            name=self.name,
+            provider=self.provider,
+            model=self.model,
+            address=address,
+            prices=self.prices.to_proto(),
+            context_window=self.context_window,
+            max_boot_tokens=self.max_boot_tokens,
+            continuation=candidate_pb2.Continuation.Value(f"CONTINUATION_{self.continuation.name}"),
+            prior=self.prior,
+            state=candidate_pb2.CandidateState.Value(f"CANDIDATE_STATE_{self.state.name}"),
+        )
+
+
+class CandidateEntry(PublicEntry):
+    """One model that may answer, with what its adapter needs to ask it."""
+
+    base_url: Annotated[str, AfterValidator(_url)]
+    """The provider's root, without a slash at its end; /chat/completions is under it."""
     api_key_env: Annotated[str, AfterValidator(_environment_variable)] | None = None
     """The environment variable that holds the API key."""
     api_key_file: Annotated[Path, Field(strict=False)] | None = None
     """The file that holds the API key; a relative path starts at the pool file's folder."""
-    continuation: Annotated[ContinuationStyle, Field(strict=False)] = ContinuationStyle.TRAILING
-    """How it goes on from its boot tokens."""
     chat_template: Text | None = None
     """The chat template for continuation `raw`: one of the adapter's names, or a template."""
     echoes_prefix: bool = False
@@ -259,32 +305,12 @@ class CandidateEntry(_Section):
     """Instructions of this candidate, put before the conversation's own."""
     sampling: SamplingDefaults = SamplingDefaults()
     """Sampling where the request leaves it out."""
-    prices: PriceList = PriceList()
-    """What it costs. Default: nothing."""
-    context_window: Annotated[int, Field(ge=0, le=2**40)] = 0
-    """Tokens that the model can hold, input and output together; 0 where it is not known."""
-    max_boot_tokens: Annotated[int, Field(ge=0, le=131_072)] = 0
-    """Most boot tokens that it is given, for models that reason before they speak; 0 leaves it to the policy."""
-    prior: Annotated[Number, Field(ge=0, le=1)] = 0.5
-    """What is known of its quality before any prompt is seen."""
-    state: Annotated[State, Field(strict=False)] = State.ADMITTED
-    """Whether it may answer."""
     limits: Limits = Limits()
     """How much is asked of its provider at once."""
     circuit: Circuit = Circuit()
     """When it is left alone."""
-    address: Annotated[str, AfterValidator(_target)] | None = None
-    """Its adapter's gRPC target; None leaves it to the service's template."""
     extra_body: Annotated[dict[str, JsonValue], BeforeValidator(_json)] = {}
     """Members that are added to the JSON of every request to the provider."""
-
-    @field_validator("provider")
-    @classmethod
-    def _known_provider(cls, value: str, info: ValidationInfo) -> str:
-        known = (info.context or {}).get("providers", PROVIDERS)
-        if value not in known:
-            raise ValueError(f"is not a known provider; the known ones are: {', '.join(sorted(known))}")
-        return value
 
     @field_validator("api_key_file")
     @classmethod
@@ -307,25 +333,6 @@ class CandidateEntry(_Section):
             raise ValueError("has continuation raw, which needs a chat_template")
         return self
 
-    def target(self, template: str) -> str:
-        """Returns its adapter's gRPC target: its own address, else `template` with {name} replaced by its name."""
-        return self.address or template.replace("{name}", self.name)
-
-    def to_proto(self, address: str) -> candidate_pb2.Candidate:
-        """Returns the candidate as callers see it, with its adapter at the gRPC target `address`."""
-        return candidate_pb2.Candidate(
-            name=self.name,
-            provider=self.provider,
-            model=self.model,
-            address=address,
-            prices=self.prices.to_proto(),
-            context_window=self.context_window,
-            max_boot_tokens=self.max_boot_tokens,
-            continuation=candidate_pb2.Continuation.Value(f"CONTINUATION_{self.continuation.name}"),
-            prior=self.prior,
-            state=candidate_pb2.CandidateState.Value(f"CANDIDATE_STATE_{self.state.name}"),
-        )
-
 
 class PoolDocument(_Section):
     """The pool file as it is written."""
@@ -339,15 +346,22 @@ class PoolDocument(_Section):
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class PublicPool:
     """The candidates that a router may know of.
 
     Attributes:
-        entries: The candidates by name, in the order of the file.
+        entries: The candidates by name, in the order of the file; by name where they come from a cluster.
         judge: Name of the candidate that judges, which is one of the entries; None takes the one with the best prior.
         synthesizer: Name of the candidate that merges, likewise; None takes the best-ranked one.
     """
 
-    entries: Mapping[str, CandidateEntry]
+    entries: Mapping[str, PublicEntry]
     judge: str | None = None
     synthesizer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(PublicPool):
+    """A pool whose entries have what their adapters need."""
+
+    entries: Mapping[str, CandidateEntry]

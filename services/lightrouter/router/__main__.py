@@ -8,46 +8,25 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from lightrouter.pool.api import ClusterError
 from lightrouter.pool.file import PoolFileError
-from lightrouter.pool.schema import Pool
-from lightrouter.pool.watch import PoolFile
+from lightrouter.router.callers import authenticator
 from lightrouter.router.health import Health
+from lightrouter.router.poolwatch import PoolWatch
 from lightrouter.router.remote import AdapterHealth, RemoteAggregator, RemoteSelector
-from lightrouter.router.roster import Roster
 from lightrouter.router.route import Router
 from lightrouter.router.servicer import RouterServicer
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime import names
+from lightrouter.runtime.auth import TokensFileError
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
 from lightrouter.runtime.telemetry import Telemetry, otlp_exporter
+from lightrouter.runtime.tls import TlsError, client_files
 from lightrouter.v1.router_pb2_grpc import add_RouterServiceServicer_to_server
-
-
-class PoolWatch:
-    """The pool file as the router sees it."""
-
-    def __init__(self, settings: RouterSettings, health: Health) -> None:
-        """Reads the file; `health` follows its changes.
-
-        Raises:
-            PoolFileError: The file cannot be used.
-        """
-        self._template = settings.adapter_address
-        self._health = health
-        self.file = PoolFile(settings.pool, self._change)
-        self._roster = Roster.of(self.file.pool, self._template)
-
-    def roster(self) -> Roster:
-        """Returns the pool as it is now."""
-        return self._roster
-
-    def _change(self, pool: Pool) -> None:
-        self._roster = Roster.of(pool, self._template)
-        self._health.follow(self._roster)
 
 
 def build_server(
@@ -64,7 +43,7 @@ def build_server(
         shares=settings.shares,
         new_seed=lambda: secrets.randbits(31),
     )
-    server = Server(settings)
+    server = Server(settings, authenticator(settings))
     servicer = RouterServicer(router, pool.roster, health)
     server.add(names.ROUTER_SERVICE, add_RouterServiceServicer_to_server, servicer, serving=False)
     return server
@@ -75,19 +54,23 @@ async def serve(settings: RouterSettings) -> None:
 
     Raises:
         PoolFileError: The pool file cannot be used.
+        ClusterError: There is no access to the cluster that has the pool.
+        TlsError: The files of TLS cannot be used.
+        TokensFileError: The file of tokens cannot be used.
         AddressUnavailableError: The address cannot be bound.
     """
+    channels = Channels(settings.max_message_bytes, client_files(settings))
     telemetry = Telemetry("lightrouter-router", otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
-    channels = Channels(settings.max_message_bytes)
     health = Health(AdapterHealth(channels).watch)
     try:
         pool = PoolWatch(settings, health)
         server = build_server(settings, channels, telemetry, pool, health)
         # A watch that ends by a defect ends the service: one that no longer sees changes would be wrong in silence.
-        async with server, asyncio.TaskGroup() as watches:
+        async with pool.connected(), server, asyncio.TaskGroup() as watches:
             health.follow(pool.roster())
             tasks = [
-                watches.create_task(pool.file.watch()),
+                watches.create_task(pool.watch()),
+                watches.create_task(pool.report(partial(server.set_serving, names.POOL))),
                 watches.create_task(health.report(partial(server.set_serving, names.ROUTER_SERVICE))),
             ]
             await server.serve_until_signal()
@@ -100,12 +83,12 @@ async def serve(settings: RouterSettings) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serves until SIGTERM; stops with status 2 and one sentence a fault where a setting or the pool file is wrong."""
+    """Serves until SIGTERM; stops with status 2 and one sentence a fault where what it is told is wrong."""
     settings = load(RouterSettings, argv)
     configure_logging("router", settings)
     try:
         run(lambda: serve(settings))
-    except PoolFileError as error:
+    except (PoolFileError, ClusterError, TlsError, TokensFileError) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
 

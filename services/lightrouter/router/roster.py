@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
 
-from lightrouter.pool.schema import Pool
+from lightrouter.pool.schema import PublicPool
 from lightrouter.v1.candidate_pb2 import Candidate, ModelTarget
 
 
@@ -28,7 +28,7 @@ class Roster:
     synthesizer: str | None = None
 
     @classmethod
-    def of(cls, pool: Pool, adapter_address: str) -> Self:
+    def of(cls, pool: PublicPool, adapter_address: str) -> Self:
         """Returns the snapshot of `pool`; `adapter_address` is the template for entries without an address."""
         candidates = {name: entry.to_proto(entry.target(adapter_address)) for name, entry in pool.entries.items()}
         return cls.from_candidates(candidates.values(), pool.judge, pool.synthesizer)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from lightrouter.router.admit import Defaults
@@ -15,6 +15,7 @@ from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrate
 
 _SELECTOR = "SELECTOR_STRATEGY_"
 _AGGREGATOR = "AGGREGATOR_STRATEGY_"
+_ROLES: Final = ("judge", "synthesizer")
 
 
 def _template(address: str) -> str:
@@ -29,14 +30,43 @@ class RouterSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_ROUTER_")
 
-    pool: Path
+    pool_source: Literal["file", "kubernetes"] = "file"
+    """Where the pool is: in the file `pool`, or in the Candidate resources of a namespace."""
+    pool: Path | None = None
     """The pool file; a change of it takes effect at once."""
+    namespace: str | None = Field(default=None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+    """Namespace of the Candidate resources; none: the pod's own."""
+    candidate_selector: str = ""
+    """Label selector of the Candidate resources; empty: all of the namespace."""
+    judge: str | None = None
+    """Candidate that judges for the selector `llm`, where the pool is not a file, which names it itself."""
+    synthesizer: str | None = None
+    """Candidate that merges for the aggregator `synthesize`, where the pool is not a file, which names it itself."""
     selector_address: str = Field(min_length=1)
     """gRPC target of the selector, HOST:PORT or unix:PATH."""
     aggregator_address: str = Field(min_length=1)
     """gRPC target of the aggregator, HOST:PORT or unix:PATH."""
     adapter_address: Annotated[str, AfterValidator(_template)] = "dns:///adapter-{name}:50051"
     """gRPC target of the adapter of a candidate that has no address of its own; {name} stands for its name."""
+
+    tokens_file: Path | None = None
+    """Tokens that callers may have, a line each: a name, a colon, the SHA-256 of the token in hex; it is watched. With
+    neither this nor jwt_jwks_url nor jwt_jwks_file everybody may call."""
+    jwt_jwks_url: str | None = Field(default=None, pattern=r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])")
+    """Where the issuer of the callers' JWTs publishes its keys, https://..."""
+    jwt_jwks_file: Path | None = None
+    """The issuer's keys in a file, in place of jwt_jwks_url."""
+    jwt_jwks_ca_file: Path | None = None
+    """Authorities (PEM) by which the server of jwt_jwks_url is known; none: the system's."""
+    jwt_jwks_token_file: Path | None = None
+    """Bearer token that the server of jwt_jwks_url asks for, as the Kubernetes API does."""
+    jwt_issuer: str | None = None
+    """What a JWT must have as `iss`."""
+    jwt_audience: str | None = None
+    """What a JWT must have as `aud`."""
+    allowed_callers: str = ""
+    """Callers who may call, with commas between them: names of tokens_file and subjects of JWTs, in which * stands for
+    any text; empty: all who have a good token."""
 
     boot_tokens: int = Field(default=200, ge=1, le=4096)
     """Tokens that each candidate writes before the ranking, where a request does not say."""
@@ -69,6 +99,32 @@ class RouterSettings(ServiceSettings):
     """Share of the time then left after which a completion that has not ended is replaced or done without."""
     aggregate_share: float = Field(default=0.9, gt=0, le=1)
     """Share of the time then left that the aggregator may take."""
+
+    @model_validator(mode="after")
+    def _one_pool(self) -> Self:
+        if self.pool_source == "file" and self.pool is None:
+            raise ValueError("--pool is required: name the pool file, or give --pool-source kubernetes")
+        other = ("pool",) if self.pool_source == "kubernetes" else ("namespace", "candidate_selector", *_ROLES)
+        for name in other:
+            if getattr(self, name):
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag} is not for --pool-source {self.pool_source}; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_issuer(self) -> Self:
+        if self.jwt_jwks_url and self.jwt_jwks_file:
+            raise ValueError("--jwt-jwks-url and --jwt-jwks-file are both given; keep one")
+        if self.jwt_jwks_url or self.jwt_jwks_file:
+            if not (self.jwt_issuer and self.jwt_audience):
+                raise ValueError("--jwt-issuer and --jwt-audience are required: not every token is for the router")
+        elif self.jwt_issuer or self.jwt_audience:
+            raise ValueError("--jwt-issuer and --jwt-audience need --jwt-jwks-url or --jwt-jwks-file")
+        if not self.jwt_jwks_url and (self.jwt_jwks_ca_file or self.jwt_jwks_token_file):
+            raise ValueError("--jwt-jwks-ca-file and --jwt-jwks-token-file are for --jwt-jwks-url")
+        if self.allowed_callers and not (self.tokens_file or self.jwt_issuer):
+            raise ValueError("--allowed-callers needs --tokens-file, or a JWT issuer: else nobody is known")
+        return self
 
     @property
     def defaults(self) -> Defaults:

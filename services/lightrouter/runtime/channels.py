@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
 
 import grpc
 
+from lightrouter.runtime.tls import Material, TlsFiles, channel_credentials
+
+StubType = TypeVar("StubType")
+
 _ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 _SCHEMES = ("unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:", "xds:")
+# Calls over a channel whose certificate was replaced may end by themselves; the longest may take as long as this.
+_RETIRED_SECONDS: Final = 3600.0
 
 
 def target(address: str) -> str:
@@ -16,11 +25,15 @@ def target(address: str) -> str:
 
 
 class Channels:
-    """Open channels by address; created when first asked for."""
+    """Open channels by address; created when first asked for, and anew when the files of TLS have changed."""
 
-    def __init__(self, max_message_bytes: int = 16 * 1024 * 1024) -> None:
-        """Bounds each message, sent or received, to `max_message_bytes`."""
+    def __init__(self, max_message_bytes: int = 16 * 1024 * 1024, tls: TlsFiles | None = None) -> None:
+        """Bounds each message, sent or received, to `max_message_bytes`; `tls` is used for all but unix sockets."""
+        self._tls = tls
+        self._material: Material | None = tls.current() if tls else None
         self._channels: dict[str, grpc.aio.Channel] = {}
+        self._stubs: dict[tuple[str, Callable[[grpc.aio.Channel], Any]], Any] = {}
+        self._retired: set[asyncio.Task[None]] = set()
         self._options = (
             ("grpc.service_config", _ROUND_ROBIN),
             ("grpc.max_receive_message_length", max_message_bytes),
@@ -36,17 +49,54 @@ class Channels:
         )
 
     def get(self, address: str) -> grpc.aio.Channel:
-        """Returns the channel to `address`: HOST:PORT, unix:PATH or a gRPC target."""
+        """Returns the channel to `address`: HOST:PORT, unix:PATH or a gRPC target. For calls that begin now."""
+        if self._tls and (material := self._tls.current()) is not self._material:
+            self._material = material
+            self._retire()
         channel = self._channels.get(address)
         if channel is None:
-            options = self._options if address.startswith("unix") else self._options[:-1]
-            channel = grpc.aio.insecure_channel(target(address), options=options)
-            self._channels[address] = channel
+            channel = self._channels[address] = self._open(address)
         return channel
+
+    def stub(self, address: str, make: Callable[[grpc.aio.Channel], StubType]) -> StubType:
+        """Returns the stub that `make` makes of the channel to `address`. For calls that begin now."""
+        channel = self.get(address)
+        stub = self._stubs.get((address, make))
+        if stub is None:
+            stub = self._stubs[address, make] = make(channel)
+        return cast("StubType", stub)
 
     async def close(self) -> None:
         """Closes every channel; running calls are cancelled."""
         channels = list(self._channels.values())
         self._channels.clear()
+        self._stubs.clear()
         for channel in channels:
             await channel.close()
+        for task in self._retired:
+            task.cancel()
+        await asyncio.gather(*self._retired, return_exceptions=True)
+
+    def _open(self, address: str) -> grpc.aio.Channel:
+        if address.startswith("unix"):
+            return grpc.aio.insecure_channel(target(address), options=self._options)
+        options = self._options[:-1]
+        if self._material is None:
+            return grpc.aio.insecure_channel(target(address), options=options)
+        return grpc.aio.secure_channel(target(address), channel_credentials(self._material), options=options)
+
+    def _retire(self) -> None:
+        # A certificate is shown when a connection is made: those that there are go on with the old one.
+        retired = [address for address in self._channels if not address.startswith("unix")]
+        for address in retired:
+            task = asyncio.get_running_loop().create_task(_close_later(self._channels.pop(address)))
+            self._retired.add(task)
+            task.add_done_callback(self._retired.discard)
+        self._stubs = {key: stub for key, stub in self._stubs.items() if key[0] not in retired}
+
+
+async def _close_later(channel: grpc.aio.Channel) -> None:
+    try:
+        await channel.close(grace=_RETIRED_SECONDS)
+    finally:
+        await channel.close()

@@ -16,6 +16,7 @@ from opentelemetry import context as otel_context
 from protovalidate import Validator
 from protovalidate import Violation as RuleViolation
 
+from lightrouter.runtime.auth import Authenticator
 from lightrouter.runtime.deadline import Deadline, set_current_deadline
 from lightrouter.runtime.errors import Code, ServiceError, Violation, deadline_exceeded
 from lightrouter.runtime.status import to_status
@@ -164,6 +165,36 @@ class LimitInterceptor(_Wrapping):
                         yield response
             finally:
                 self._running -= 1
+
+        return call
+
+
+class AuthInterceptor(_Wrapping):
+    """Serves only those who may call; the others learn why they may not, and nothing else."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        """Asks `authenticator` at each call."""
+        super().__init__()
+        self._authenticator = authenticator
+
+    async def _check(self, context: Context) -> None:
+        headers = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
+        try:
+            await self._authenticator.check([value for value in headers if isinstance(value, str)])
+        except ServiceError as error:
+            await _abort(context, error)
+
+    def _unary(self, behaviour: Unary) -> Unary:
+        async def call(request: Message, context: Context) -> Message:
+            await self._check(context)
+            return await behaviour(request, context)
+
+        return call
+
+    def _streaming(self, behaviour: Streaming | Writing) -> Writing:
+        async def call(request: Message, context: Context) -> None:
+            await self._check(context)
+            await cast("Writing", behaviour)(request, context)
 
         return call
 

@@ -54,13 +54,9 @@ class ModelClient:
     def __init__(self, channels: Channels) -> None:
         """Calls adapters over `channels`."""
         self._channels = channels
-        self._stubs: dict[str, AdapterServiceAsyncStub] = {}
 
     def _stub(self, address: str) -> AdapterServiceAsyncStub:
-        stub = self._stubs.get(address)
-        if stub is None:
-            stub = self._stubs[address] = AdapterServiceStub(self._channels.get(address))
-        return stub
+        return self._channels.stub(address, AdapterServiceStub)
 
     async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
         """Returns all that the model writes. See `Models.generate`."""

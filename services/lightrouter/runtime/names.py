@@ -16,6 +16,8 @@ AGGREGATOR_SERVICE: Final = "lightrouter.v1.AggregatorService"
 """Full name of the aggregator's gRPC service."""
 ADAPTER_SERVICE: Final = "lightrouter.v1.AdapterService"
 """Full name of an adapter's gRPC service."""
+POOL: Final = "lightrouter.pool"
+"""The name under which the router's health says whether it sees the changes of its pool."""
 
 ROUTE: Final = "route"
 """Span: one request, from admission to answer."""

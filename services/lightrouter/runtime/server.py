@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -17,9 +18,11 @@ import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from lightrouter.runtime.auth import Authenticator
 from lightrouter.runtime.health import Health
-from lightrouter.runtime.interceptors import CallInterceptor, LimitInterceptor
+from lightrouter.runtime.interceptors import AuthInterceptor, CallInterceptor, LimitInterceptor
 from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.tls import server_credentials
 
 _log = logging.getLogger(__name__)
 ServicerType = TypeVar("ServicerType")
@@ -37,20 +40,38 @@ class Server:
     last said, until then what `add` said.
     """
 
-    def __init__(self, settings: ServiceSettings) -> None:
-        """Builds the server; nothing is bound before `start`."""
+    def __init__(self, settings: ServiceSettings, authenticator: Authenticator | None = None) -> None:
+        """Builds the server; nothing is bound before `start`.
+
+        Args:
+            settings: What it is told.
+            authenticator: Says who may call; None: everybody.
+
+        Raises:
+            TlsError: The files of TLS cannot be used.
+        """
         self._settings = settings
+        self._credentials = server_credentials(settings)
         self._health = Health()
         self._serving: dict[str, bool] = {_OVERALL: True}
-        self._draining = False
+        self._draining = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._server = grpc.aio.server(
             interceptors=(
+                # First, so that a stranger learns nothing of what is wrong with a request.
+                *((AuthInterceptor(authenticator),) if authenticator else ()),
                 CallInterceptor(settings.default_deadline_seconds),
                 LimitInterceptor(settings.max_concurrent_calls),
             ),
             options=_options(settings),
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._probed: grpc.aio.Server | None = None
+        if settings.health_listen:
+            self._probed = grpc.aio.server(options=_options(settings))
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._probed)
+        self.health_address = ""
+        """Where the health alone is served, once that is known; empty: nowhere."""
 
     def add(
         self,
@@ -76,10 +97,14 @@ class Server:
         if self._settings.reflection:
             names = (*self._names(), health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
-        address = self._bind()
+        address = _bind(self._server, self._settings.listen, self._credentials)
+        if self._probed and self._settings.health_listen:
+            self.health_address = _bind(self._probed, self._settings.health_listen, None)
         for name, serving in self._serving.items():
             await self.set_serving(name, serving)
         await self._server.start()
+        if self._probed:
+            await self._probed.start()
         if self._settings.ready_file:
             _write_atomically(self._settings.ready_file, address + "\n")
         _log.info("serving %s on %s", ", ".join(self._names()), address)
@@ -91,11 +116,24 @@ class Server:
         await self._health.set(name, status)
 
     async def drain(self) -> None:
-        """Says NOT_SERVING, lets running calls finish within the grace, then stops. Again: stops at once."""
-        grace = 0.0 if self._draining else self._settings.grace_seconds
-        self._draining = True
+        """Says NOT_SERVING, serves on for the delay, lets running calls finish within the grace, then stops.
+
+        Again: stops at once.
+        """
+        if self._draining.is_set():
+            self._hurry.set()
+            await self._server.stop(0)
+            return
+        self._draining.set()
         await self._health.drain()
-        await self._server.stop(grace)
+        if self._settings.drain_delay_seconds:
+            # Whoever has not heard of it yet, a load balancer most of all, sends new calls still; they are served.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._settings.drain_delay_seconds)
+        await self._server.stop(0 if self._hurry.is_set() else self._settings.grace_seconds)
+        if self._probed:
+            # Last: a probe that finds nobody would have the process killed before its calls are done.
+            await self._probed.stop(0)
 
     async def serve_until_signal(self) -> None:
         """Serves until SIGTERM or SIGINT, then drains; a second signal stops at once."""
@@ -104,7 +142,8 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, signals.put_nowait, number)
         received = await signals.get()
-        _log.info("%s: draining for at most %g s", received.name, self._settings.grace_seconds)
+        most = self._settings.drain_delay_seconds + self._settings.grace_seconds
+        _log.info("%s: draining for at most %g s", received.name, most)
         first = asyncio.ensure_future(self.drain())
         second = asyncio.ensure_future(signals.get())
         await asyncio.wait((first, second), return_when=asyncio.FIRST_COMPLETED)
@@ -122,17 +161,19 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._server.stop(0)
+        if self._probed:
+            await self._probed.stop(0)
 
     def _names(self) -> list[str]:
         return [name for name in self._serving if name != _OVERALL]
 
-    def _bind(self) -> str:
-        listen = self._settings.listen
-        try:
-            port = self._server.add_insecure_port(listen)
-        except RuntimeError as error:
-            raise AddressUnavailableError(f"cannot listen on {listen}: {error}") from None
-        return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
+
+def _bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials | None) -> str:
+    try:
+        port = server.add_secure_port(listen, credentials) if credentials else server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise AddressUnavailableError(f"cannot listen on {listen}: {error}") from None
+    return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
 
 def run(service: Callable[[], Coroutine[None, None, None]]) -> None:

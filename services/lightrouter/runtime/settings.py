@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 import yaml
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -71,6 +71,19 @@ class ServiceSettings(BaseSettings):
     """File that gets the bound address once the service is up."""
     reflection: bool = True
     """Whether clients may ask the server for its protos (gRPC reflection)."""
+    health_listen: Address | None = None
+    """HOST:PORT or unix:PATH that serves the health alone, without TLS, for probes that cannot speak it."""
+    tls_cert_file: Path | None = None
+    """Certificate chain (PEM) that is shown to callers and, where they ask for one, to other services; needs
+    tls_key_file. Read again when it changes, as all files of TLS."""
+    tls_key_file: Path | None = None
+    """Private key (PEM) of tls_cert_file."""
+    tls_client_ca_file: Path | None = None
+    """Authorities (PEM) of which callers must have a certificate; none: callers need none."""
+    tls_ca_file: Path | None = None
+    """Authorities (PEM) by which other services are known; none: they are called without TLS, as unix:PATH always."""
+    drain_delay_seconds: float = Field(default=0, ge=0, le=600)
+    """Seconds that calls are still taken after SIGTERM, with a health of NOT_SERVING, until all callers know."""
     grace_seconds: float = Field(default=30.0, ge=0, le=3600)
     """Seconds that running calls get to finish after SIGTERM."""
     max_concurrent_calls: int = Field(default=1000, ge=1)
@@ -91,6 +104,16 @@ class ServiceSettings(BaseSettings):
     """Least level that is logged."""
     log_format: Literal["json", "console"] = "json"
     """Format of the log: json for machines, console for people."""
+
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("--tls-cert-file and --tls-key-file go together: give both, or neither")
+        if self.tls_client_ca_file is not None and self.tls_cert_file is None:
+            raise ValueError("--tls-client-ca-file needs --tls-cert-file and --tls-key-file: both sides show one")
+        if self.tls_cert_file is not None and self.listen.startswith("unix:"):
+            raise ValueError("--tls-cert-file is for --listen HOST:PORT; a unix socket has no TLS")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -133,7 +156,7 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
     values = _file_values(settings_class, config) if config else {}
     try:
         source: CliSettingsSource[SettingsType] = CliSettingsSource(
-            settings_class, cli_parse_args=flags, cli_prog_name=f"lightrouter {_service_name(settings_class)}"
+            settings_class, cli_parse_args=flags, cli_prog_name=f"lightrouter serve {_service_name(settings_class)}"
         )
         build: Callable[..., SettingsType] = settings_class
         return build(_cli_settings_source=source, **values)
@@ -142,6 +165,9 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
         raise InvalidSettingError(_one_line(str(cause).removeprefix("error parsing CLI: "))) from None
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            # Settings that do not go together; the sentence names them.
+            raise InvalidSettingError(first["msg"].removeprefix("Value error, ")) from None
         key = ".".join(str(part) for part in first["loc"])
         flag = "--" + key.replace("_", "-")
         given = "" if first["type"] in {"missing", "extra_forbidden"} else f", got {first['input']!r}"

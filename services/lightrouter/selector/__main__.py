@@ -11,6 +11,7 @@ from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
 from lightrouter.runtime.telemetry import Telemetry, otlp_exporter
+from lightrouter.runtime.tls import TlsError, client_files
 from lightrouter.selector.llm import JudgeLimits
 from lightrouter.selector.registry import strategies
 from lightrouter.selector.selector import Selector
@@ -40,8 +41,8 @@ def build_server(settings: SelectorSettings, channels: Channels) -> Server:
 
 
 async def _serve(settings: SelectorSettings) -> None:
+    channels = Channels(settings.max_message_bytes, client_files(settings))
     telemetry = Telemetry("lightrouter-selector", otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
-    channels = Channels(settings.max_message_bytes)
     try:
         async with build_server(settings, channels) as server:
             await server.serve_until_signal()
@@ -54,7 +55,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM; stops with status 2 and one sentence where a setting is wrong."""
     settings = load(SelectorSettings, argv)
     configure_logging("selector", settings)
-    run(lambda: _serve(settings))
+    try:
+        run(lambda: _serve(settings))
+    except TlsError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

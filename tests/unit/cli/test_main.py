@@ -7,6 +7,7 @@ import pytest
 from lightrouter.cli import demo, localpool, up
 from lightrouter.cli.__main__ import COMMANDS, run
 from lightrouter.cli.errors import ExitCode
+from lightrouter.cli.serve import SERVICES
 from lightrouter.pool import file
 from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
 from tests.unit.cli import events
@@ -44,6 +45,20 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
 def test_wrong_arguments_are_a_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(arguments)
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_serve_hands_the_rest_to_the_service(service: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["serve", service, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: lightrouter serve {service} " in capsys.readouterr().out
+
+
+def test_serve_without_its_service_is_a_usage_error() -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["serve", "everything"])
     assert caught.value.code == 2
 
 

@@ -50,7 +50,6 @@ def test_flags_and_environment_are_taken(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("flags", "key"),
     [
-        (REQUIRED[2:], "pool"),
         ([*REQUIRED, "--selector", "best"], "selector"),
         ([*REQUIRED, "--aggregator", "unspecified"], "aggregator"),
         ([*REQUIRED, "--adapter-address", "dns:///adapter"], "adapter_address"),
@@ -62,3 +61,35 @@ def test_flags_and_environment_are_taken(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_wrong_is_named(flags: list[str], key: str) -> None:
     with pytest.raises(InvalidSettingError, match=f"setting {key} "):
         read(RouterSettings, flags, {})
+
+
+CLUSTER = ["--pool-source", "kubernetes", *REQUIRED[2:]]
+JWT = ["--jwt-jwks-file", "/k", "--jwt-issuer", "i", "--jwt-audience", "a"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (REQUIRED[2:], "--pool is required"),
+        ([*CLUSTER, "--pool", "p"], "--pool is not for --pool-source kubernetes"),
+        ([*REQUIRED, "--namespace", "n"], "--namespace is not for --pool-source file"),
+        ([*REQUIRED, "--judge", "a"], "--judge is not for --pool-source file"),
+        ([*REQUIRED, "--jwt-issuer", "i"], "need --jwt-jwks-url or --jwt-jwks-file"),
+        ([*REQUIRED, "--jwt-jwks-file", "/k"], "--jwt-issuer and --jwt-audience are required"),
+        ([*REQUIRED, *JWT, "--jwt-jwks-url", "https://h/"], "keep one"),
+        ([*REQUIRED, *JWT, "--jwt-jwks-ca-file", "/c"], "are for --jwt-jwks-url"),
+        ([*REQUIRED, "--allowed-callers", "a"], "--allowed-callers needs --tokens-file"),
+        ([*REQUIRED, "--jwt-jwks-url", "http://h/keys"], "jwt_jwks_url"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_named(flags: list[str], said: str) -> None:
+    with pytest.raises(InvalidSettingError, match=said) as caught:
+        read(RouterSettings, flags, {})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pool_in_a_cluster_needs_no_file() -> None:
+    settings = read(
+        RouterSettings, [*CLUSTER, "--namespace", "team", "--candidate-selector", "a=b", "--judge", "j"], {}
+    )
+    assert (settings.pool, settings.namespace, settings.judge) == (None, "team", "j")

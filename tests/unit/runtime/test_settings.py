@@ -56,6 +56,21 @@ def test_a_bad_flag_is_named(flags: list[str], named: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--tls-cert-file", "c"], "--tls-cert-file and --tls-key-file go together"),
+        (["--tls-key-file", "k"], "--tls-cert-file and --tls-key-file go together"),
+        (["--tls-client-ca-file", "a"], "--tls-client-ca-file needs --tls-cert-file and --tls-key-file"),
+        (["--tls-cert-file", "c", "--tls-key-file", "k", "--listen", "unix:/s"], "a unix socket has no TLS"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_named(flags: list[str], said: str) -> None:
+    with pytest.raises(InvalidSettingError, match=said) as caught:
+        read(ExampleSettings, flags, {})
+    assert "\n" not in str(caught.value)
+
+
 def test_an_unknown_environment_variable_is_named_with_the_one_meant() -> None:
     with pytest.raises(
         InvalidSettingError, match=r"LIGHTROUTER_EXAMPLE_COLOR is not a setting.*LIGHTROUTER_EXAMPLE_COLOUR"

@@ -1,0 +1,163 @@
+{{/* What a service is told: environment, files, command. */}}
+
+{{/* The values of a workload: those of `workload`, over them the component's, over them the candidate's. */}}
+{{- define "lightrouter.workload" -}}
+{{- $own := omit (get .root.Values .component) "settings" "service" -}}
+{{- $values := mergeOverwrite (deepCopy .root.Values.workload) (deepCopy $own) -}}
+{{- with .candidate }}{{ with .adapter }}{{ $values = mergeOverwrite $values (deepCopy .) }}{{ end }}{{ end -}}
+{{- toYaml $values -}}
+{{- end -}}
+
+{{/* Whether a component talks to the cluster's API. */}}
+{{- define "lightrouter.usesApi" -}}
+{{- if and (eq .component "router") (or (eq .root.Values.pool.source "kubernetes") .root.Values.auth.jwt.serviceAccounts) }}true{{ end -}}
+{{- end -}}
+
+{{/* What the image's entrypoint is given: the one place that knows it. */}}
+{{- define "lightrouter.args" -}}
+[serve, {{ .component }}]
+{{- end -}}
+
+{{/* The settings of a component by name, in camelCase. */}}
+{{- define "lightrouter.settings" -}}
+{{- $values := .root.Values -}}
+{{- $drain := .workload.drain -}}
+{{- $settings := merge (dict) ((get $values .component).settings | default dict) $values.settings -}}
+{{- $settings = merge (dict
+    "listen" "[::]:50051"
+    "drainDelaySeconds" $drain.delaySeconds
+    "graceSeconds" $drain.graceSeconds
+    "samplingRatio" $values.telemetry.samplingRatio
+    "otlpEndpoint" (include "lightrouter.otlpEndpoint" .root)) $settings -}}
+{{- if $values.tls.enabled -}}
+{{- $settings = merge (dict
+    "healthListen" "[::]:50052"
+    "tlsCertFile" "/etc/lightrouter/tls/tls.crt"
+    "tlsKeyFile" "/etc/lightrouter/tls/tls.key") $settings -}}
+{{- if ternary $values.tls.callerCertificates $values.tls.mutual (eq .component "router") -}}
+{{- $_ := set $settings "tlsClientCaFile" "/etc/lightrouter/tls/ca.crt" -}}
+{{- end -}}
+{{- if ne .component "adapter" -}}
+{{- $_ := set $settings "tlsCaFile" "/etc/lightrouter/tls/ca.crt" -}}
+{{- end -}}
+{{- end -}}
+{{- if eq .component "router" -}}
+{{- $file := eq $values.pool.source "file" -}}
+{{- $settings = merge (dict
+    "poolSource" $values.pool.source
+    "pool" (ternary "/etc/lightrouter/pool/pool.yaml" "" $file)
+    "namespace" (ternary "" .root.Release.Namespace $file)
+    "candidateSelector" $values.pool.selector
+    "judge" (ternary "" $values.pool.judge $file)
+    "synthesizer" (ternary "" $values.pool.synthesizer $file)
+    "selectorAddress" (printf "dns:///%s:50051" (include "lightrouter.host" (dict "root" .root "component" "selector")))
+    "aggregatorAddress" (printf "dns:///%s:50051" (include "lightrouter.host" (dict "root" .root "component" "aggregator")))
+    "adapterAddress" (include "lightrouter.adapterAddress" (dict "root" .root "candidate" (dict "name" "{name}")))) $settings -}}
+{{- with $values.auth -}}
+{{- if .tokens.secretName }}{{ $_ := set $settings "tokensFile" (printf "/etc/lightrouter/tokens/%s" .tokens.key) }}{{ end -}}
+{{- $_ := set $settings "allowedCallers" (join "," .allowedCallers) -}}
+{{- if .jwt.issuer -}}
+{{- $_ := set $settings "jwtIssuer" .jwt.issuer -}}
+{{- $_ := set $settings "jwtAudience" .jwt.audience -}}
+{{- $_ := set $settings "jwtJwksUrl" .jwt.jwksUrl -}}
+{{- if .jwt.jwksConfigMap }}{{ $_ := set $settings "jwtJwksFile" (printf "/etc/lightrouter/jwks/%s" .jwt.jwksKey) }}{{ end -}}
+{{- if .jwt.serviceAccounts -}}
+{{- $_ := set $settings "jwtJwksUrl" "https://kubernetes.default.svc/openid/v1/jwks" -}}
+{{- $_ := set $settings "jwtJwksCaFile" "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt" -}}
+{{- $_ := set $settings "jwtJwksTokenFile" "/var/run/secrets/kubernetes.io/serviceaccount/token" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- else if eq .component "adapter" -}}
+{{- $settings = merge (dict "pool" "/etc/lightrouter/pool/pool.yaml" "candidate" .candidate.name) $settings -}}
+{{- end -}}
+{{- toYaml $settings -}}
+{{- end -}}
+
+{{/* The environment of a component's container. What is empty is left to the service's default. */}}
+{{- define "lightrouter.env" -}}
+{{- $component := .component -}}
+{{- range $name, $value := include "lightrouter.settings" . | fromYaml }}
+{{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
+- name: LIGHTROUTER_{{ $component | upper }}_{{ $name | snakecase | upper }}
+  value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
+{{- end }}
+{{- end }}
+{{- if include "lightrouter.otlpEndpoint" .root }}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: NODE_NAME
+  valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
+{{- $attributes := list "k8s.pod.name=$(POD_NAME)" "k8s.node.name=$(NODE_NAME)"
+    (printf "k8s.namespace.name=%s" .root.Release.Namespace) (printf "service.namespace=%s" .root.Release.Namespace) }}
+{{- range $key, $value := .root.Values.telemetry.resourceAttributes }}
+{{- $attributes = append $attributes (printf "%s=%s" $key $value) }}
+{{- end }}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ join "," $attributes | quote }}
+{{- end }}
+{{- with .candidate }}{{ with .apiKey }}{{ if not (dig "mount" true .) }}
+- name: CANDIDATE_API_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ .secretName }}, key: {{ .key | default "api-key" }}}
+{{- end }}{{ end }}{{ end }}
+{{- with .workload.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* The files of a component's pod: name, where it is mounted, and the volume's source. */}}
+{{- define "lightrouter.files" -}}
+{{- $values := .root.Values -}}
+{{- if $values.tls.enabled }}
+- name: tls
+  source:
+    secret: {secretName: {{ include "lightrouter.tlsSecret" . }}, defaultMode: 0440}
+{{- end }}
+{{- if or (eq .component "adapter") (and (eq .component "router") (eq $values.pool.source "file")) }}
+- name: pool
+  source:
+    configMap: {name: {{ include "lightrouter.fullname" .root }}-pool}
+{{- end }}
+{{- with .candidate }}{{ with .apiKey }}{{ if dig "mount" true . }}
+- name: api-key
+  source:
+    secret:
+      secretName: {{ .secretName }}
+      defaultMode: 0440
+      items: [{key: {{ .key | default "api-key" }}, path: api-key}]
+{{- end }}{{ end }}{{ end }}
+{{- if eq .component "router" }}
+{{- with $values.auth.tokens.secretName }}
+- name: tokens
+  source:
+    secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- with $values.auth.jwt.jwksConfigMap }}
+- name: jwks
+  source:
+    configMap: {name: {{ . }}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The entry of a candidate in the pool file: the keys in the file's spelling, the key's place, the adapter's address. */}}
+{{- define "lightrouter.poolEntry" -}}
+{{- $entry := dict "address" (include "lightrouter.adapterAddress" .) -}}
+{{- range $key, $value := omit .candidate "adapter" "apiKey" "address" -}}
+{{- if has $key (list "sampling" "limits" "circuit" "prices") -}}
+{{- $section := dict -}}
+{{- range $inner, $item := $value }}{{ $_ := set $section (snakecase $inner) (ternary (toString $item) $item (eq $key "prices")) }}{{ end -}}
+{{- $value = $section -}}
+{{- end -}}
+{{- $_ := set $entry (snakecase $key) $value -}}
+{{- end -}}
+{{- with .candidate.apiKey -}}
+{{- if dig "mount" true . -}}
+{{- $_ := set $entry "api_key_file" "/etc/lightrouter/api-key/api-key" -}}
+{{- else -}}
+{{- $_ := set $entry "api_key_env" "CANDIDATE_API_KEY" -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $entry -}}
+{{- end -}}

@@ -1,0 +1,30 @@
+"""`lightrouter serve`: one service of the suite, as a container or a unit file starts it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from typing import Final
+
+from lightrouter.cli.errors import ExitCode
+
+SERVICES: Final = ("router", "selector", "aggregator", "adapter")
+
+_EPILOG: Final = """\
+examples:
+  lightrouter serve selector --listen 0.0.0.0:50052
+  lightrouter serve router --help
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `serve`."""
+    parser.description, parser.epilog = "Runs one service until SIGTERM.", _EPILOG
+    parser.add_argument("service", choices=SERVICES, metavar="SERVICE", help=", ".join(SERVICES))
+    parser.add_argument("settings", nargs=argparse.REMAINDER, help="the service's own settings; its --help lists them")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Runs the service; a setting that is wrong ends the process with status 2."""
+    importlib.import_module(f"lightrouter.{arguments.service}.__main__").main(arguments.settings)
+    return ExitCode.OK

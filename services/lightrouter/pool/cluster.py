@@ -1,0 +1,193 @@
+"""The Kubernetes API, as far as Candidate resources need it.
+
+By kubernetes_asyncio: the blocking client's watch sits in a thread that a shutdown cannot wake and a hang keeps for
+good, while here a task is cancelled. Its configuration, authentication and TLS are used; its Watch is not: that goes
+on after a failure without a pause, and does not tell that the version to go on from has expired.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+from kubernetes_asyncio import client, config
+
+from lightrouter.pool.api import ClusterError, MalformedError, Object
+from lightrouter.pool.resource import GROUP, PLURAL, VERSION, name_of, version_of
+
+_NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_MERGE_PATCH: Final = "application/merge-patch+json"
+# An object has at most 1.5 MiB (etcd's bound); with room for what the API adds to it.
+_MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
+_MAX_LIST_BYTES: Final = 64 * 1024 * 1024
+_MAX_ERROR_BYTES: Final = 1024 * 1024
+
+
+def own_namespace(file: Path = _NAMESPACE_FILE) -> str | None:
+    """Returns the namespace of the pod that this is; None outside a cluster."""
+    try:
+        return file.read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
+async def connect() -> client.ApiClient:
+    """Returns a client of the cluster that this is a pod of, else of the one that KUBECONFIG names.
+
+    Raises:
+        ClusterError: There is neither.
+    """
+    configuration = client.Configuration()
+    try:
+        if os.environ.get("KUBERNETES_SERVICE_HOST"):
+            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        else:
+            await config.load_kube_config(client_configuration=configuration)
+    except (config.ConfigException, OSError) as error:
+        raise ClusterError(f"neither a service account nor a kubeconfig gives access to a cluster: {error}") from None
+    return client.ApiClient(configuration)
+
+
+class ClusterApi:
+    """The Candidate resources of one namespace. See `api.CandidateApi`."""
+
+    def __init__(
+        self,
+        api: client.ApiClient,
+        namespace: str,
+        selector: str = "",
+        watch_seconds: float = 30.0,
+        request_seconds: float = 10.0,
+    ) -> None:
+        """Reads the resources of `namespace`.
+
+        Args:
+            api: The client.
+            namespace: The namespace.
+            selector: A label selector of those that are read; empty: all.
+            watch_seconds: Seconds after which a watch ends, so that one whose connection is dead is noticed at last.
+            request_seconds: Seconds that the API gets to answer.
+        """
+        self._api = api
+        self._path = f"/apis/{GROUP}/{VERSION}/namespaces/{quote(namespace, safe='')}/{PLURAL}"
+        self._selection = [("labelSelector", selector)] if selector else []
+        self._watch_seconds = watch_seconds
+        self._request_seconds = request_seconds
+
+    async def list(self) -> Object:
+        """Returns the list with its items and its resourceVersion. See `api.CandidateApi`."""
+        async with self._request("GET", self._path, self._selection) as response:
+            found = _json(await _read(response, _MAX_LIST_BYTES))
+        if not isinstance(found.get("items"), list) or not version_of(found):
+            raise MalformedError("the API sent a list without items or without a version")
+        return found
+
+    async def watch(self, version: str) -> AsyncGenerator[tuple[str, Object], None]:
+        """Yields what has happened since `version`. See `api.CandidateApi`."""
+        query = [
+            *self._selection,
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", version),
+            ("timeoutSeconds", str(max(1, round(self._watch_seconds)))),
+        ]
+        # The API is asked to end the watch first; one that does not is dead.
+        async with self._request("GET", self._path, query, more_seconds=self._watch_seconds) as response:
+            yield "", {}
+            async for line in _lines(response):
+                yield _event(line)
+
+    async def patch_status(self, name: str, patch: Object) -> None:
+        """Merges `patch` into the status of a resource. See `api.CandidateApi`."""
+        async with self._request("PATCH", f"{self._path}/{quote(name, safe='')}/status", [], patch):
+            pass
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        body: Object | None = None,
+        more_seconds: float = 0.0,
+    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        seconds = self._request_seconds
+        timeout = aiohttp.ClientTimeout(total=seconds + more_seconds, connect=seconds, sock_connect=seconds)
+        try:
+            response = await self._api.call_api(
+                path,
+                method,
+                query_params=list(query),
+                header_params={"Accept": "application/json"} | ({"Content-Type": _MERGE_PATCH} if body else {}),
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _request_timeout=timeout,
+            )
+            async with response:
+                await _check(response)
+                yield response
+        except TimeoutError:
+            raise ClusterError("the API did not answer in time") from None
+        except (aiohttp.ClientError, OSError, config.ConfigException, client.ApiException) as error:
+            raise ClusterError(f"the API cannot be used: {str(error) or type(error).__name__}") from None
+
+
+async def _check(response: aiohttp.ClientResponse) -> None:
+    if response.ok:
+        return
+    said = (await _read(response, _MAX_ERROR_BYTES)).decode("utf-8", "replace")
+    with suppress(ValueError, LookupError, TypeError):
+        said = str(json.loads(said)["message"])
+    raise ClusterError(f"the API says {response.status}: {' '.join(said.split())[:300]}", response.status)
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    data = bytearray()
+    async for chunk in response.content.iter_any():
+        data += chunk
+        if len(data) > most:
+            raise MalformedError(f"the API sent more than {most:,} bytes")
+    return bytes(data)
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
+        if len(rest) > _MAX_EVENT_BYTES:
+            raise MalformedError("the API sent an event without an end")
+
+
+def _event(line: bytes) -> tuple[str, Object]:
+    event = _json(line)
+    kind, resource = event.get("type"), event.get("object")
+    if not isinstance(kind, str) or not isinstance(resource, dict):
+        raise MalformedError("the API sent an event without type and object")
+    if kind == "ERROR":
+        code = resource.get("code")
+        raise ClusterError(
+            f"the API ended the watch: {str(resource.get('message'))[:300]}", code if isinstance(code, int) else 0
+        )
+    if kind != "BOOKMARK" and not name_of(resource):
+        raise MalformedError("the API sent a resource without a name")
+    return kind, resource
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        raise MalformedError("the API sent no JSON") from None
+    if not isinstance(found, dict):
+        raise MalformedError("the API sent no object")
+    return found

@@ -1,0 +1,50 @@
+"""What is wrong with a value of the pool, as a sentence that says what to do, and the value's place as a path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Path = tuple[str | int, ...]
+
+
+def sentence(error: ErrorDetails, keys: Callable[[Path], Collection[str]]) -> str:
+    """Returns what to do about an error; `keys` gives the keys that are known in the section at a path."""
+    kind, loc, message = error["type"], error["loc"], error["msg"]
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return f"is not a known key{meant(str(loc[-1]), keys(loc[:-1]))}"
+    if kind == "model_type":
+        return "must be a mapping of keys to values" if loc else "the file must be a mapping with the key `candidates`"
+    if kind == "tuple_type":
+        return "must be a list"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    for start in ("Input should ", "String should ", "Tuple should "):
+        if message.startswith(start):
+            return f"must {message.removeprefix(start)}"
+    return message[:1].lower() + message[1:]
+
+
+def meant(word: str, known: Collection[str]) -> str:
+    """Returns a question for the known word that is close to `word`; empty where none is."""
+    close = difflib.get_close_matches(word[:100], known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def field(path: Path) -> str:
+    """Returns a path like `candidates[1].prices.input`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            # A key may be anything; a fault stays one readable line.
+            name = part if part.isidentifier() and len(part) <= 64 else repr(part[:64])
+            text += f".{name}" if text else name
+    return text

@@ -1,0 +1,225 @@
+"""The Candidate resource (lightrouter.dev/v1alpha1): from its JSON to an entry of the pool, and what is wrong with it.
+
+The schema is the pool file's, of which a resource has the public part, in the camelCase of Kubernetes:
+
+| spec | pool file | |
+| --- | --- | --- |
+| name | name | default: metadata.name |
+| provider | provider | |
+| baseUrl | base_url | may be left out: only the adapter calls it |
+| model | model | |
+| continuation | continuation | |
+| prices.input, prices.cachedInput, prices.output | prices.* | text, so that money never passes through binary floats |
+| contextWindow | context_window | |
+| maxBootTokens | max_boot_tokens | |
+| prior | prior | |
+| state | state | holds until the evaluator has written status.state |
+| address | address | |
+
+Everything else of an entry, credentials above all, is its adapter's alone and refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from lightrouter.pool import faults
+from lightrouter.pool.api import Object
+from lightrouter.pool.file import MAX_CANDIDATES
+from lightrouter.pool.schema import PROVIDERS, PublicEntry, PublicPool, State
+
+GROUP: Final = "lightrouter.dev"
+"""The resource's API group."""
+VERSION: Final = "v1alpha1"
+"""The version that is read."""
+PLURAL: Final = "candidates"
+"""The resource's name in URLs."""
+READY: Final = "Ready"
+"""Type of the condition that says whether the router takes the resource."""
+
+_FIELDS: Final[Mapping[str, str]] = {
+    "name": "name",
+    "provider": "provider",
+    "baseUrl": "base_url",
+    "model": "model",
+    "continuation": "continuation",
+    "prices": "prices",
+    "contextWindow": "context_window",
+    "maxBootTokens": "max_boot_tokens",
+    "prior": "prior",
+    "state": "state",
+    "address": "address",
+}
+_PRICES: Final[Mapping[str, str]] = {"input": "input", "cachedInput": "cached_input", "output": "output"}
+_CAMEL: Final = {snake: camel for table in (_FIELDS, _PRICES) for camel, snake in table.items()}
+# A condition's message may have 32,768 characters; nobody reads as many.
+_MOST_FAULTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the router makes of a resource, as its condition says it.
+
+    Attributes:
+        reason: Accepted, Invalid, NameTaken or PoolFull.
+        message: One sentence a fault, without the value.
+    """
+
+    reason: str
+    message: str
+
+    @property
+    def ready(self) -> bool:
+        """Whether the candidate is in the pool."""
+        return self.reason == "Accepted"
+
+
+ACCEPTED: Final = Verdict("Accepted", "the router has taken it into the pool")
+
+
+class ResourceError(ValueError):
+    """A resource that is no candidate; its text has one sentence a fault, each with its field."""
+
+
+def parse(resource: Object, providers: Iterable[str] = PROVIDERS) -> PublicEntry:
+    """Returns the entry that a resource describes, with the evaluator's state where it has spoken.
+
+    Raises:
+        ResourceError: It describes none.
+    """
+    spec = resource.get("spec")
+    if not isinstance(spec, Mapping):
+        raise ResourceError("spec: is required")
+    values, unknown = _renamed(spec, _FIELDS, "spec")
+    prices = values.get("prices")
+    if isinstance(prices, Mapping):
+        values["prices"], more = _renamed(prices, _PRICES, "spec.prices")
+        unknown += more
+    values.setdefault("name", _metadata(resource).get("name"))
+    said = unknown
+    try:
+        entry = PublicEntry.model_validate(values, context={"providers": frozenset(providers)})
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            path = ("spec", *(_CAMEL.get(str(part), part) for part in detail["loc"]))
+            said.append(f"{faults.field(path)}: {faults.sentence(detail, lambda _: ())}")
+    if said:
+        more_faults = f" (and {len(said) - _MOST_FAULTS} more)" if len(said) > _MOST_FAULTS else ""
+        raise ResourceError("; ".join(said[:_MOST_FAULTS]) + more_faults)
+    judged = _status(resource).get("state")
+    return entry.model_copy(update={"state": State(judged)}) if judged in list(State) else entry
+
+
+@dataclass(slots=True)
+class Resources:
+    """The resources of a namespace by name, as the API last told of them.
+
+    Attributes:
+        judge: Name of the candidate that judges; ignored while the pool does not have it.
+        synthesizer: Name of the candidate that merges, likewise.
+    """
+
+    judge: str | None = None
+    synthesizer: str | None = None
+    objects: dict[str, Object] = field(default_factory=dict)
+    """The resources by metadata.name."""
+
+    def replace(self, resources: Iterable[Object]) -> None:
+        """Takes these for all that there are."""
+        self.objects = {name_of(resource): resource for resource in resources}
+
+    def pool(self) -> tuple[PublicPool, Mapping[str, Verdict]]:
+        """Returns the pool of those that can be used, by candidate name, and a verdict on each by resource name."""
+        entries: dict[str, PublicEntry] = {}
+        verdicts: dict[str, Verdict] = {}
+        # The oldest keeps a name that two have: a resource that is added later harms none that is there.
+        for name, resource in sorted(self.objects.items(), key=_age):
+            try:
+                entry = parse(resource)
+            except ResourceError as error:
+                verdicts[name] = Verdict("Invalid", str(error))
+                continue
+            if entry.name in entries:
+                verdicts[name] = Verdict("NameTaken", f"spec.name: an older resource has the name {entry.name} already")
+            elif len(entries) >= MAX_CANDIDATES:
+                verdicts[name] = Verdict("PoolFull", f"the pool has {MAX_CANDIDATES} candidates already")
+            else:
+                entries[entry.name] = entry
+                verdicts[name] = ACCEPTED
+        ordered = MappingProxyType({name: entries[name] for name in sorted(entries)})
+        judge, synthesizer = (name if name in entries else None for name in (self.judge, self.synthesizer))
+        return PublicPool(ordered, judge, synthesizer), verdicts
+
+
+def name_of(resource: Object) -> str:
+    """Returns metadata.name."""
+    return str(_metadata(resource).get("name", ""))
+
+
+def version_of(resource: Object) -> str:
+    """Returns metadata.resourceVersion, of a resource or of a list."""
+    return str(_metadata(resource).get("resourceVersion", ""))
+
+
+def generation_of(resource: Object) -> int:
+    """Returns metadata.generation, which grows with each change of the spec."""
+    return int(_metadata(resource).get("generation", 0))
+
+
+def status_patch(resource: Object, verdict: Verdict, now: str) -> dict[str, Any] | None:
+    """Returns the merge patch of the status that says `verdict`, None where it says so already.
+
+    It fails with a conflict where the resource has changed in between, so that no other writer's condition is lost.
+
+    Args:
+        resource: The resource as it is known.
+        verdict: What is to be said.
+        now: The time in RFC 3339.
+    """
+    conditions = [c for c in _status(resource).get("conditions") or () if isinstance(c, Mapping)]
+    ready = next((condition for condition in conditions if condition.get("type") == READY), {})
+    said = {
+        "type": READY,
+        "status": "True" if verdict.ready else "False",
+        "reason": verdict.reason,
+        "message": verdict.message,
+        "observedGeneration": generation_of(resource),
+    }
+    if all(ready.get(key) == value for key, value in said.items()):
+        return None
+    unchanged = ready.get("status") == said["status"]
+    said["lastTransitionTime"] = ready.get("lastTransitionTime") or now if unchanged else now
+    others = [condition for condition in conditions if condition.get("type") != READY]
+    return {
+        "metadata": {"resourceVersion": version_of(resource)},
+        "status": {"observedGeneration": generation_of(resource), "conditions": [*others, said]},
+    }
+
+
+def _metadata(resource: Object) -> Mapping[str, Any]:
+    return _mapping(resource, "metadata")
+
+
+def _status(resource: Object) -> Mapping[str, Any]:
+    return _mapping(resource, "status")
+
+
+def _mapping(resource: Object, key: str) -> Mapping[str, Any]:
+    value = resource.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _age(item: tuple[str, Object]) -> tuple[str, str]:
+    return str(_metadata(item[1]).get("creationTimestamp", "")), item[0]
+
+
+def _renamed(section: Mapping[str, Any], table: Mapping[str, str], path: str) -> tuple[dict[str, Any], list[str]]:
+    # By the table alone: a key in the file's spelling is unknown here, as it is to the resource's own schema.
+    values = {table[key]: value for key, value in section.items() if key in table}
+    unknown = [key for key in section if key not in table]
+    return values, [f"{path}.{key[:64]}: is not a known key{faults.meant(key, table)}" for key in unknown]

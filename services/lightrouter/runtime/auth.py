@@ -1,0 +1,156 @@
+"""Who may call: bearer tokens, known by their hashes or signed by an issuer. No token leaves this module."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final, Protocol
+
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+
+_log = logging.getLogger(__name__)
+_LINE: Final = re.compile(r"(?P<name>[A-Za-z0-9][-A-Za-z0-9._:@/]{0,252})\s*:\s+(?P<hash>[0-9a-fA-F]{64})")
+_MAX_FILE_BYTES: Final = 1024 * 1024
+_MAX_TOKEN_CHARACTERS: Final = 16 * 1024
+
+
+def unauthenticated(message: str) -> ServiceError:
+    """Returns the error for a caller who did not prove who it is."""
+    return ServiceError(Code.UNAUTHENTICATED, ErrorReason.ERROR_REASON_UNAUTHENTICATED, message)
+
+
+class TokensFileError(Exception):
+    """A file of tokens that cannot be used; its text is one sentence that names file and line, never a token."""
+
+
+class Verifier(Protocol):
+    """One way to know a token."""
+
+    async def caller(self, token: str) -> str | None:
+        """Returns who has this token; None where it is none of this verifier's.
+
+        Raises:
+            ServiceError: It is one of this verifier's and not good, or that cannot be known now.
+        """
+        ...
+
+
+class Authenticator:
+    """Says who may call."""
+
+    def __init__(self, verifiers: Sequence[Verifier], allowed: Sequence[str] = ()) -> None:
+        """Knows tokens by the first verifier that does.
+
+        Args:
+            verifiers: The ways to know a token, in order.
+            allowed: Patterns of callers who may call, in which * stands for any text; none: all who have a good token.
+        """
+        self._verifiers = verifiers
+        self._allowed = tuple(allowed)
+
+    async def check(self, headers: Sequence[str]) -> str:
+        """Returns who calls, by the values of the header `authorization`.
+
+        Raises:
+            ServiceError: UNAUTHENTICATED: nobody known; PERMISSION_DENIED: somebody who may not call; UNAVAILABLE: that
+                cannot be known now.
+        """
+        token = _bearer(headers)
+        for verifier in self._verifiers:
+            caller = await verifier.caller(token)
+            if caller is not None:
+                return self._permitted(caller)
+        raise unauthenticated("the bearer token is not known; ask for a new one")
+
+    def _permitted(self, caller: str) -> str:
+        if self._allowed and not any(fnmatchcase(caller, pattern) for pattern in self._allowed):
+            raise ServiceError(
+                Code.PERMISSION_DENIED,
+                ErrorReason.ERROR_REASON_PERMISSION_DENIED,
+                f"{caller[:256]} is known and may not call this service",
+            )
+        return caller
+
+
+class StaticTokens:
+    """Tokens that a file names by their SHA-256, one `name: hash` a line; read again when it changes."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the file.
+
+        Raises:
+            TokensFileError: It cannot be used now.
+        """
+        self._path = path
+        self._refused = ""
+        self._version = self._current_version()
+        self._tokens = self._read()
+
+    async def caller(self, token: str) -> str | None:
+        """Returns the name of the token. See `Verifier.caller`."""
+        self._reload()
+        given = hashlib.sha256(token.encode()).digest()
+        found = None
+        for known, name in self._tokens:
+            # All of them each time, in constant time: how long it takes tells nothing of a hash.
+            if hmac.compare_digest(known, given):
+                found = name
+        return found
+
+    def _reload(self) -> None:
+        try:
+            version = self._current_version()
+            if version != self._version:
+                self._tokens = self._read()
+                self._version = version
+                self._refused = ""
+                _log.info("the tokens have changed: %s", self._path)
+        except TokensFileError as error:
+            if str(error) != self._refused:
+                self._refused = str(error)
+                _log.error("the changed tokens are refused, the last good ones stay: %s", error)
+
+    def _current_version(self) -> tuple[int, int, int]:
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise TokensFileError(f"{self._path}: cannot be read: {error.strerror}") from None
+        return status.st_mtime_ns, status.st_ino, status.st_size
+
+    def _read(self) -> tuple[tuple[bytes, str], ...]:
+        try:
+            with self._path.open("rb") as file:
+                data = file.read(_MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise TokensFileError(f"{self._path}: cannot be read: {error.strerror}") from None
+        if len(data) > _MAX_FILE_BYTES:
+            raise TokensFileError(f"{self._path}: is larger than {_MAX_FILE_BYTES:,} bytes")
+        found: dict[bytes, str] = {}
+        for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+            text = line.strip()
+            if not text or text.startswith("#"):
+                continue
+            match = _LINE.fullmatch(text)
+            if not match:
+                # Not the line: somebody may have put a token there.
+                raise TokensFileError(f"{self._path}:{number}: must be `name: SHA-256 of the token, 64 hex digits`")
+            found[bytes.fromhex(match["hash"])] = match["name"]
+        return tuple(found.items())
+
+
+def _bearer(headers: Sequence[str]) -> str:
+    if not headers:
+        raise unauthenticated("send a bearer token in the metadata `authorization`: Bearer TOKEN")
+    if len(headers) > 1:
+        raise unauthenticated("send the metadata `authorization` once")
+    scheme, _, token = headers[0].strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > _MAX_TOKEN_CHARACTERS:
+        raise unauthenticated("the metadata `authorization` must be: Bearer TOKEN")
+    return token

@@ -1,0 +1,165 @@
+"""TLS of a service: its certificate and whom it trusts, read again when the files change."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+
+if TYPE_CHECKING:
+    from lightrouter.runtime.settings import ServiceSettings
+
+_log = logging.getLogger(__name__)
+_RECHECK_SECONDS: Final = 1.0
+
+
+class TlsError(Exception):
+    """Files of TLS that cannot be used; its text is one sentence that names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What the files hold, in PEM; None where there is no such file."""
+
+    certificate: bytes | None = None
+    key: bytes | None = None
+    authorities: bytes | None = None
+
+
+class TlsFiles:
+    """A certificate with its key, and authorities; a change that cannot be used is refused, the last good one stays."""
+
+    def __init__(
+        self,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        authorities: Path | None = None,
+        recheck_seconds: float = 0.0,
+    ) -> None:
+        """Reads the files; `current` looks for changes when `recheck_seconds` have passed since it last did.
+
+        Raises:
+            TlsError: They cannot be used now.
+        """
+        self._certificate = certificate
+        self._key = key
+        self._authorities = authorities
+        self._recheck_seconds = recheck_seconds
+        self._checked = time.monotonic()
+        self._version = self._versions()
+        self._refused = ""
+        self._material = self._read()
+
+    def current(self) -> Material:
+        """Returns what the files hold; the same object as long as they do not change."""
+        now = time.monotonic()
+        if now - self._checked >= self._recheck_seconds:
+            self._checked = now
+            self._check()
+        return self._material
+
+    def _check(self) -> None:
+        try:
+            version = self._versions()
+            if version == self._version:
+                return
+            material = self._read()
+        except TlsError as error:
+            # Half a rotation looks like this too; the version stays the old one, so that it is looked at again.
+            if str(error) != self._refused:
+                self._refused = str(error)
+                _log.error("the changed files of TLS are refused, the last good ones stay: %s", error)
+            return
+        self._version, self._material, self._refused = version, material, ""
+        _log.info("the files of TLS have changed: %s", ", ".join(str(path) for path in self._paths()))
+
+    def _paths(self) -> Iterable[Path]:
+        return [path for path in (self._certificate, self._key, self._authorities) if path is not None]
+
+    def _versions(self) -> list[tuple[int, int, int]]:
+        found = []
+        for path in self._paths():
+            try:
+                status = path.stat()
+            except OSError as error:
+                raise TlsError(f"{path}: cannot be read: {error.strerror}") from None
+            found.append((status.st_mtime_ns, status.st_ino, status.st_size))
+        return found
+
+    def _read(self) -> Material:
+        material = Material(_bytes(self._certificate), _bytes(self._key), _bytes(self._authorities))
+        if self._certificate is not None:
+            # gRPC says nothing of a pair that does not fit; every handshake would fail instead.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            try:
+                context.load_cert_chain(self._certificate, self._key, password="")
+            except (ssl.SSLError, OSError, ValueError) as error:
+                reason = getattr(error, "reason", None) or "no certificate and key in PEM"
+                raise TlsError(f"{self._certificate} and {self._key} are no pair: {reason}") from None
+        if self._authorities is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            try:
+                context.load_verify_locations(self._authorities)
+            except (ssl.SSLError, OSError):
+                raise TlsError(f"{self._authorities}: holds no certificate in PEM") from None
+        return material
+
+
+def _bytes(path: Path | None) -> bytes | None:
+    try:
+        return None if path is None else path.read_bytes()
+    except OSError as error:
+        raise TlsError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | None:
+    """Returns what the server shows and asks for; None where the settings know no TLS.
+
+    Raises:
+        TlsError: The files cannot be used.
+    """
+    if settings.tls_cert_file is None:
+        return None
+    files = TlsFiles(settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
+    told = files.current()
+
+    def configuration(material: Material) -> grpc.ServerCertificateConfiguration:
+        pair = (material.key or b"", material.certificate or b"")
+        return grpc.ssl_server_certificate_configuration([pair], material.authorities)
+
+    def changed() -> Any:
+        # Asked at each handshake, in a thread of gRPC's; None keeps what is in force.
+        nonlocal told
+        material = files.current()
+        if material is told:
+            return None
+        told = material
+        return configuration(material)
+
+    return grpc.dynamic_ssl_server_credentials(
+        configuration(told), changed, require_client_authentication=settings.tls_client_ca_file is not None
+    )
+
+
+def client_files(settings: ServiceSettings) -> TlsFiles | None:
+    """Returns what calls to other services show and trust; None where they go without TLS.
+
+    Raises:
+        TlsError: The files cannot be used.
+    """
+    if settings.tls_ca_file is None:
+        return None
+    # Asked for each call, so not at the price of a look at the files each time.
+    files = (settings.tls_cert_file, settings.tls_key_file, settings.tls_ca_file)
+    return TlsFiles(*files, recheck_seconds=_RECHECK_SECONDS)
+
+
+def channel_credentials(material: Material) -> grpc.ChannelCredentials:
+    """Returns what a channel shows and trusts."""
+    return grpc.ssl_channel_credentials(material.authorities, material.key, material.certificate)

@@ -1,0 +1,129 @@
+"""The router with its pool in a cluster: the whole process, before an API that comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import yaml
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from lightrouter.router.__main__ import main, serve
+from lightrouter.router.settings import RouterSettings
+from lightrouter.runtime import names
+from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED
+from lightrouter.v1.router_pb2 import ListCandidatesRequest, ListCandidatesResponse
+from lightrouter.v1.router_pb2_grpc import RouterServiceStub
+from tests.upstreams.cluster import TIMEOUT_S, Cluster
+
+
+class Process:
+    """A router and a client of it."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._router = RouterServiceStub(channel)
+        self._health: Any = health_pb2_grpc.HealthStub(channel)
+
+    async def listed(self, wanted: Callable[[ListCandidatesResponse], bool]) -> ListCandidatesResponse:
+        """Returns the pool once it is what is wanted."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                answer = await self._router.ListCandidates(ListCandidatesRequest(), wait_for_ready=True)
+                if wanted(answer):
+                    return answer
+                await asyncio.sleep(0.01)
+
+    async def names(self, *wanted: str) -> ListCandidatesResponse:
+        """Waits until the pool has these candidates."""
+        return await self.listed(lambda answer: [s.candidate.name for s in answer.candidates] == list(wanted))
+
+    async def sees_changes(self, wanted: bool) -> None:
+        """Waits until the health says whether changes of the pool are seen."""
+        status = health_pb2.HealthCheckResponse.SERVING if wanted else health_pb2.HealthCheckResponse.NOT_SERVING
+        async for answer in self._health.Watch(health_pb2.HealthCheckRequest(service=names.POOL), timeout=TIMEOUT_S):
+            if answer.status == status:
+                return
+
+
+@asynccontextmanager
+async def running(settings: dict[str, Any]) -> AsyncIterator[Process]:
+    with tempfile.TemporaryDirectory(prefix="router-") as folder:
+        address = f"unix:{folder}/s"
+        unused: dict[str, Any] = {"selector_address": f"unix:{folder}/x", "aggregator_address": f"unix:{folder}/y"}
+        serving = asyncio.create_task(serve(RouterSettings(listen=address, **unused, **settings)))
+        async with grpc.aio.insecure_channel(address, (("grpc.default_authority", "localhost"),)) as channel:
+            process = Process(channel)
+            await process.listed(lambda _: True)
+            yield process
+            signal.raise_signal(signal.SIGTERM)
+            await serving
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    async with Cluster() as made:
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "here",
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+            "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{made.port}"}}],
+            "users": [{"name": "me", "user": {"token": "mine"}}],
+        }
+        path = tmp_path / "kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        monkeypatch.setattr("kubernetes_asyncio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(path))
+        yield made
+
+
+async def test_the_pool_follows_the_cluster_and_outlives_its_api(cluster: Cluster) -> None:
+    await cluster.put("a", {"model": "m", "address": "dns:///elsewhere:1"})
+    async with running({"pool_source": "kubernetes", "namespace": "team"}) as process:
+        (status,) = (await process.names("a")).candidates
+        assert status.candidate.address == "dns:///elsewhere:1"
+        await process.sees_changes(True)
+        await cluster.put("b")
+        await process.names("a", "b")
+        await cluster.put("b", state="evicted")
+        await process.listed(lambda answer: answer.candidates[1].candidate.state == CANDIDATE_STATE_EVICTED)
+        await cluster.stop()
+        await process.sees_changes(False)
+        await process.names("a", "b")
+        await cluster.put("c")
+        await cluster.start(cluster.port)
+        await process.names("a", "b", "c")
+        await process.sees_changes(True)
+        await cluster.until(lambda: cluster.ready("c")[0] == "True")
+    assert cluster.tokens == {"Bearer mine"}
+
+
+async def test_a_router_starts_while_the_api_is_away(cluster: Cluster) -> None:
+    await cluster.stop()
+    async with running({"pool_source": "kubernetes", "namespace": "team"}) as process:
+        await process.sees_changes(False)
+        await process.names()
+        await cluster.put("a")
+        await cluster.start(cluster.port)
+        await process.names("a")
+
+
+@pytest.mark.parametrize("away", ["cluster", "namespace"])
+def test_without_a_cluster_or_a_namespace_the_router_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], away: str
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setattr("kubernetes_asyncio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", "/does/not/exist")
+    flags = ["--pool-source", "kubernetes", "--selector-address", "unix:/s", "--aggregator-address", "unix:/a"]
+    with pytest.raises(SystemExit) as stopped:
+        main([*flags, *(("--namespace", "team") if away == "cluster" else ())])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert ("neither a service account nor a kubeconfig" if away == "cluster" else "--namespace is required") in said

@@ -1,0 +1,99 @@
+"""Checks the chart: lint, examples against what they rendered to, every manifest against its schema, trivy.
+
+With --write it writes what the examples render to, for a review of the difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import jsonschema
+import kubernetes_validate  # type: ignore[import-untyped] # ships no types
+import yaml
+
+from tools.chart_helm import LAYERS, ROOT, helm
+from tools.chart_schemas import FOLDER, schemas
+
+CHART: Final = ROOT / "helm" / "lightrouter"
+EXAMPLES: Final = sorted((CHART / "examples").iterdir())
+CRD: Final = CHART / "crds" / "candidates.lightrouter.dev.yaml"
+KUBERNETES: Final = ("1.30", "1.37")
+
+
+def render(major: int, values: Path) -> str:
+    """Returns what an example renders to, without blank lines, of which Helm 3 and 4 make different ones."""
+    arguments = ["template", "lightrouter", str(CHART), "--namespace", "lightrouter", "--values", str(values)]
+    text = subprocess.run([helm(major), *arguments], check=True, capture_output=True, text=True).stdout
+    return "".join(line for line in text.splitlines(keepends=True) if line.strip())
+
+
+def faults(manifest: dict[str, Any], others: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Yields what is wrong with a manifest; a kind that nobody knows is wrong."""
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    name = f"{manifest['kind']}-{group}-{version}.json".lower()
+    place = f"{manifest['kind']}/{manifest['metadata']['name']}"
+    try:
+        if name in others:
+            jsonschema.validate(manifest, others[name])
+            return
+        for release in KUBERNETES:
+            kubernetes_validate.validate(manifest, release, strict=True)
+    except kubernetes_validate.SchemaNotFoundError as error:
+        yield f"{place}: {error.message}"
+    except jsonschema.ValidationError as error:
+        yield f"{place}: {error.json_path}: {error.message}"
+
+
+def check_example(example: Path, others: dict[str, dict[str, Any]], *, write: bool) -> Iterator[str]:
+    """Yields what is wrong with an example."""
+    values, golden = example / "values.yaml", example / "rendered.yaml"
+    for major in LAYERS:
+        lint = subprocess.run(
+            [helm(major), "lint", str(CHART), "--strict", "--quiet", "--values", str(values)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if lint.returncode:
+            yield f"helm {major} lint: {lint.stdout}{lint.stderr}"
+        text = render(major, values)
+        if write:
+            golden.write_text(text, encoding="utf-8")
+        before = golden.read_text(encoding="utf-8") if golden.exists() else ""
+        if text != before:
+            yield (
+                f"helm {major} renders what {golden.relative_to(ROOT)} does not say; `make chart` writes it:\n"
+                + "".join(
+                    difflib.unified_diff(before.splitlines(keepends=True), text.splitlines(keepends=True), "was", "is")
+                )
+            )
+    for manifest in yaml.safe_load_all(golden.read_text(encoding="utf-8")):
+        if manifest:
+            yield from faults(manifest, others)
+
+
+def main() -> None:
+    """Ends with status 1 and what is wrong, if anything is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write what the examples render to")
+    write = parser.parse_args().write
+    crd = yaml.safe_load(CRD.read_text(encoding="utf-8"))
+    others = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in FOLDER.glob("*.json")} | schemas(crd)
+    found = [f"{CRD.name}: {fault}" for fault in faults(crd, others)]
+    for example in EXAMPLES:
+        found += [f"{example.name}: {fault}" for fault in check_example(example, others, write=write)]
+    if found:
+        sys.exit("\n".join(found))
+    command = ["trivy", "config", "--quiet", "--skip-check-update", "--severity", "HIGH,CRITICAL", "--exit-code", "1"]
+    sys.exit(subprocess.run([*command, str(CHART / "examples")], check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
