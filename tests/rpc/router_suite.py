@@ -64,13 +64,13 @@ class Adapter(AdapterServiceServicer):
         self._target = models.roster.targets[name]
         self._models = models
 
-    async def Describe(self, request: DescribeRequest, context: Context) -> DescribeResponse:  # noqa: N802
+    async def Describe(self, request: DescribeRequest, context: Context) -> DescribeResponse:
         return DescribeResponse(candidate=self._models.roster.candidates[self._target.candidate])
 
-    async def Generate(self, request: GenerateRequest, context: Context) -> GenerateResponse:  # noqa: N802
+    async def Generate(self, request: GenerateRequest, context: Context) -> GenerateResponse:
         return await self._models.generate(self._target, request.generation, current_deadline())
 
-    async def StreamGenerate(  # noqa: N802
+    async def StreamGenerate(
         self, request: StreamGenerateRequest, context: Context
     ) -> AsyncIterator[StreamGenerateResponse]:
         async for event in self._models.stream(self._target, request.generation, current_deadline()):
@@ -81,7 +81,7 @@ class Selector(SelectorServiceServicer):
     def __init__(self, selector: FakeSelector) -> None:
         self._selector = selector
 
-    async def Select(self, request: SelectRequest, context: Context) -> SelectResponse:  # noqa: N802
+    async def Select(self, request: SelectRequest, context: Context) -> SelectResponse:
         return await self._selector.select(request, current_deadline())
 
 
@@ -89,9 +89,7 @@ class Aggregator(AggregatorServiceServicer):
     def __init__(self, aggregator: FakeAggregator) -> None:
         self._aggregator = aggregator
 
-    async def Aggregate(  # noqa: N802
-        self, request: AggregateRequest, context: Context
-    ) -> AsyncIterator[AggregateResponse]:
+    async def Aggregate(self, request: AggregateRequest, context: Context) -> AsyncIterator[AggregateResponse]:
         async for event in self._aggregator.aggregate(request, current_deadline()):
             yield event
 

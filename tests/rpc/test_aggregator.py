@@ -54,13 +54,13 @@ class FakeSynthesizer(AdapterServiceServicer):
         self.entered = asyncio.Event()
         self.gone = asyncio.Event()
 
-    async def Describe(self, request: DescribeRequest, context: object) -> DescribeResponse:  # noqa: N802
+    async def Describe(self, request: DescribeRequest, context: object) -> DescribeResponse:
         raise NotImplementedError
 
-    async def Generate(self, request: GenerateRequest, context: object) -> GenerateResponse:  # noqa: N802
+    async def Generate(self, request: GenerateRequest, context: object) -> GenerateResponse:
         raise NotImplementedError
 
-    async def StreamGenerate(  # noqa: N802
+    async def StreamGenerate(
         self, request: StreamGenerateRequest, context: object
     ) -> AsyncIterator[StreamGenerateResponse]:
         generation = request.generation

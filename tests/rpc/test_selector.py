@@ -51,15 +51,13 @@ class FakeJudge(AdapterServiceServicer):
         self.entered = asyncio.Event()
         self.gone = asyncio.Event()
 
-    async def Describe(self, request: DescribeRequest, context: object) -> DescribeResponse:  # noqa: N802
+    async def Describe(self, request: DescribeRequest, context: object) -> DescribeResponse:
         raise NotImplementedError
 
-    def StreamGenerate(  # noqa: N802
-        self, request: StreamGenerateRequest, context: object
-    ) -> AsyncIterator[StreamGenerateResponse]:
+    def StreamGenerate(self, request: StreamGenerateRequest, context: object) -> AsyncIterator[StreamGenerateResponse]:
         raise NotImplementedError
 
-    async def Generate(self, request: GenerateRequest, context: object) -> GenerateResponse:  # noqa: N802
+    async def Generate(self, request: GenerateRequest, context: object) -> GenerateResponse:
         match self.behaviour:
             case "fail":
                 raise ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_CIRCUIT_OPEN, "the circuit is open")

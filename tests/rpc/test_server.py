@@ -50,10 +50,10 @@ class Scripted(adapter_pb2_grpc.AdapterServiceServicer):
         self.release = asyncio.Event()
         self.cancelled = asyncio.Event()
 
-    async def Describe(self, request: DescribeRequest, context: object) -> DescribeResponse:  # noqa: N802 - gRPC's name
+    async def Describe(self, request: DescribeRequest, context: object) -> DescribeResponse:
         raise ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_CIRCUIT_OPEN, "wait", retry_after=2.5)
 
-    async def Generate(self, request: GenerateRequest, context: object) -> GenerateResponse:  # noqa: N802 - gRPC's name
+    async def Generate(self, request: GenerateRequest, context: object) -> GenerateResponse:
         match request.generation.prefix:
             case "defect":
                 raise ZeroDivisionError
@@ -70,7 +70,7 @@ class Scripted(adapter_pb2_grpc.AdapterServiceServicer):
                 return GenerateResponse(text=route_id())
         return GenerateResponse(text="done")
 
-    async def StreamGenerate(  # noqa: N802 - gRPC's name
+    async def StreamGenerate(
         self, request: StreamGenerateRequest, context: object
     ) -> AsyncIterator[StreamGenerateResponse]:
         try:

@@ -40,7 +40,7 @@ class Adapter(adapter_pb2_grpc.AdapterServiceServicer):
         self.entered = asyncio.Event()
         self.release = asyncio.Event()
 
-    async def Generate(self, request: GenerateRequest, context: object) -> GenerateResponse:  # noqa: N802 - gRPC's name
+    async def Generate(self, request: GenerateRequest, context: object) -> GenerateResponse:
         if request.generation.prefix == "wait":
             self.entered.set()
             await self.release.wait()

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lightrouter.localmodel.download import ModelUnavailable, fetch_model
+from lightrouter.localmodel.download import ModelUnavailableError, fetch_model
 from tests.suite.up_support import TIMEOUT_S, Up, cli, until
 
 _MARK = "TEST_OF_LIGHTROUTER"
@@ -20,7 +20,7 @@ pytest.importorskip("xllamacpp", reason="the local model needs xllamacpp, which 
 def model() -> Path:
     try:
         return fetch_model()
-    except ModelUnavailable as error:
+    except ModelUnavailableError as error:
         if "CI" in os.environ:
             raise
         pytest.skip(f"the local model cannot be had: {error}")
@@ -31,13 +31,23 @@ def test_three_candidates_of_one_model_answer(tmp_path: Path) -> None:
     try:
         address = up.wait_ready()
         arguments = ("--boot-tokens", "16", "--max-output-tokens", "48", "--json")
-        answered = cli("ask", "Why do people keep bees?", *arguments, "--margin", "1", address=address)
+        answered = cli(
+            "ask", "Why do people keep bees?", *arguments, "--margin", "1", "--agreement", "1", address=address
+        )
         assert answered.returncode == 0, answered.stderr
         answer = json.loads(answered.stdout)
         assert answer["text"].strip()
         boots = [entry for entry in answer["ledger"]["entries"] if entry["stage"] == "STAGE_BOOT"]
         assert {entry["candidate"] for entry in boots} == {"concise", "explainer", "skeptic"}
         assert int(answer["ledger"]["costNanousd"]) > 0
+        # Going on costs no second prefill, as the model's server counts: only what it tokenizes anew at the joint.
+        completions = [entry for entry in answer["ledger"]["entries"] if entry["stage"] == "STAGE_COMPLETE"]
+        assert completions
+        for entry in completions:
+            usage = entry["usage"]
+            assert not usage.get("estimated")
+            assert int(usage["inputTokens"]) > 30
+            assert int(usage["inputTokens"]) - int(usage["cachedInputTokens"]) <= 8
 
         model = up.running("localmodel")
         model.kill()

@@ -30,22 +30,18 @@ class AdapterServicer(AdapterServiceServicer):
         """Serves the candidate as it is at the begin of each call."""
         self._current = current
 
-    async def Describe(  # noqa: N802 - the name is the proto's
-        self, request: DescribeRequest, context: Context
-    ) -> DescribeResponse:
+    async def Describe(self, request: DescribeRequest, context: Context) -> DescribeResponse:
         """Says which candidate this is."""
         del request, context
         entry = self._current.engine.entry
         return DescribeResponse(candidate=entry.to_proto(entry.address or ""))
 
-    async def Generate(  # noqa: N802 - the name is the proto's
-        self, request: GenerateRequest, context: Context
-    ) -> GenerateResponse:
+    async def Generate(self, request: GenerateRequest, context: Context) -> GenerateResponse:
         """Returns all that the model writes."""
         del context
         return await self._current.engine.generate(request.generation, current_deadline())
 
-    async def StreamGenerate(  # noqa: N802 - the name is the proto's
+    async def StreamGenerate(
         self, request: StreamGenerateRequest, context: Context
     ) -> AsyncIterator[StreamGenerateResponse]:
         """Sends what the model writes as it comes, then the result."""

@@ -21,7 +21,7 @@ class AggregatorServicer(AggregatorServiceServicer):
         """Serves `aggregator`."""
         self._aggregator = aggregator
 
-    async def Aggregate(  # noqa: N802 - the name is the proto's
+    async def Aggregate(
         self, request: AggregateRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[AggregateResponse]:
         """Sends the answer as it comes, then how it came about."""

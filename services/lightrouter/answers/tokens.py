@@ -90,12 +90,11 @@ def read(text: str) -> Text:
         if role == _WORD:
             if begins and word in _BULLETS:
                 continue
-            if negate != flips:
-                word = _NEGATED + word  # noqa: PLW2901 - the loop runs for every word of every partial
-                deciding.add(word)
-            elif decides or (capital and not begins):
-                deciding.add(word)
-            words.append(word)
+            negated = negate != flips
+            counted = _NEGATED + word if negated else word
+            if negated or decides or (capital and not begins):
+                deciding.add(counted)
+            words.append(counted)
             negate = begins = False
         elif role == _FILLER:
             begins = False

