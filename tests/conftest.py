@@ -8,6 +8,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.image.fixtures import base, docker, image
+
+__all__ = ["base", "docker", "image"]
+
 # Machines differ in speed, and no test may depend on it.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")

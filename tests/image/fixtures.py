@@ -1,7 +1,7 @@
-"""The image, built once for all its tests; `pytest tests/image` runs them.
+"""The image, built once for all tests that need it.
 
-IMAGE_BASE names the base; without it one is made from Debian's packages. What cannot be built here is skipped, or fails
-where IMAGE_TESTS=required.
+IMAGE_BASE names the base to build on; without it one is made from Debian's packages.
+What cannot be built here is skipped, or fails where IMAGE_TESTS=required.
 """
 
 from __future__ import annotations

@@ -1,0 +1,41 @@
+"""`helm install`, the first calls, and `helm uninstall`, on a real cluster."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from tests.cluster.release import NAME, Namespace, candidate, small, until
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def everything(namespace: Namespace) -> set[str]:
+    """Returns what there is in a namespace, of every kind that can be listed."""
+    kinds = namespace.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
+    lasting = [kind for kind in kinds if kind.split(".")[0] not in {"events", "pods", "endpoints", "endpointslices"}]
+    lasting.remove("podmetrics.metrics.k8s.io") if "podmetrics.metrics.k8s.io" in lasting else None
+    return set(namespace.kubectl("get", ",".join(lasting), "--output=name", "--ignore-not-found").split())
+
+
+@pytest.mark.parametrize("major", [3, 4])
+def test_what_is_installed_answers_and_leaves_nothing_behind(
+    new_namespace: Callable[[str], AbstractContextManager[Namespace]], major: int
+) -> None:
+    with new_namespace("install") as given:
+        given.provider()
+        before = everything(given)
+        given.install(small(candidate("a"), candidate("b")), major=major)
+        assert len(everything(given) - before) > 20
+        given.helm("test", NAME, major=major)
+        assert given.ask("What is it?")["text"].endswith("What is it?")
+        with given.forwarded() as address:
+            command = [sys.executable, "-m", "lightrouter.cli", "ask", "And from outside?", "--address", address]
+            outside = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+            assert outside.stdout.strip().endswith("And from outside?")
+        given.helm("uninstall", NAME, "--wait", major=major)
+        until(lambda: everything(given) == before, "nothing is left")
