@@ -93,6 +93,10 @@ image: setup ## Build the image of all services; ARGS="--tag NAME --base IMAGE" 
 image-test: setup ## Build the image and test it; needs Docker, and mmdebstrap or IMAGE_BASE.
 	pytest tests/image
 
+.PHONY: cluster-test
+cluster-test: setup ## Test the chart on the cluster that KUBECONFIG names; CONTRIBUTING.md says what else it takes.
+	pytest tests/cluster
+
 .PHONY: bench
 bench: setup ## Measure the route overhead; COMPARE=1 sets it beside LiteLLM's proxy.
 	python -m tests.load.bench $(if $(COMPARE),--compare)

@@ -102,6 +102,7 @@ class RouterSuite:
         selector: The scripted selector.
         aggregator: The scripted aggregator.
         stub: The router.
+        address: Where the router listens.
     """
 
     def __init__(
@@ -209,9 +210,9 @@ class RouterSuite:
         return await self._stack.enter_async_context(server)
 
     async def _start_router(self) -> None:
-        values = {"boot_grace_seconds": 0.0, "boot_tokens": 2, "max_output_tokens": 8} | self._settings
+        own = {"listen": self._address("router"), "boot_grace_seconds": 0.0, "boot_tokens": 2, "max_output_tokens": 8}
+        values = own | self._settings
         settings = RouterSettings(
-            listen=self._address("router"),
             pool=self.pool_file,
             adapter_address=self._address("{name}"),
             selector_address=self._address("selector"),
@@ -224,7 +225,8 @@ class RouterSuite:
         self._stack.callback(telemetry.shutdown)
         self._pool = PoolWatch(settings, self.health)
         self.server = build_server(settings, self._channels, telemetry, self._pool, self.health)
-        await self._stack.enter_async_context(self.server)
+        self.address = await self.server.start()
+        self._stack.push_async_exit(self.server)
         self._stack.push_async_callback(self.health.close)
         self.health.follow(self._pool.roster())
         reporting = asyncio.create_task(

@@ -11,7 +11,8 @@ from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 from rich.live import Live
 
-from lightrouter.cli import client, text, view
+from lightrouter.cli import access, client, text, view
+from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.progress import RouteProgress
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
@@ -44,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `ask`."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("prompt", metavar="PROMPT", help="the prompt; - reads it from standard input")
-    add_address(parser)
+    access.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the answer with its ledger as JSON")
     parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="time budget; default: 120")
     parser.add_argument("--system", metavar="TEXT", help="instructions for the whole conversation")
@@ -68,25 +69,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sampling.add_argument("--seed", type=int, metavar="N", help="seed of every random choice")
 
 
-def add_address(parser: argparse.ArgumentParser) -> None:
-    """Adds the argument that names the router."""
-    parser.add_argument(
-        "--address",
-        metavar="HOST:PORT",
-        help=f"the router; default: ${client.ADDRESS_VARIABLE}, else {client.DEFAULT_ADDRESS}",
-    )
-
-
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Asks the prompt and prints the answer."""
     if arguments.timeout <= 0:
         raise CommandError("--timeout must be over 0", ExitCode.USAGE)
     prompt = build_prompt(arguments)
-    address = client.address_from(arguments.address)
+    reached = access.access_from(arguments)
     if sys.stdout.isatty() and not arguments.json:
-        asyncio.run(_watch(prompt, address, arguments.timeout))
+        asyncio.run(_watch(prompt, reached, arguments.timeout))
         return ExitCode.OK
-    answer = asyncio.run(_complete(prompt, address, arguments.timeout))
+    answer = asyncio.run(_complete(prompt, reached, arguments.timeout))
     if arguments.json:
         sys.stdout.write(MessageToJson(answer, ensure_ascii=False) + "\n")
         return ExitCode.OK
@@ -135,20 +127,26 @@ def _policy(arguments: argparse.Namespace) -> Policy:
     return policy
 
 
-async def _complete(prompt: Prompt, address: str, timeout: float) -> Answer:
-    async with client.router(address) as stub:
-        response = await stub.Complete(CompleteRequest(prompt=prompt), timeout=timeout)
+async def _complete(prompt: Prompt, reached: Access, timeout: float) -> Answer:
+    async with client.router(reached) as stub:
+        response = await stub.Complete(CompleteRequest(prompt=prompt), timeout=timeout, metadata=reached.metadata)
         return response.answer
 
 
-async def _watch(prompt: Prompt, address: str, timeout: float) -> None:
+async def _watch(prompt: Prompt, reached: Access, timeout: float) -> None:
     console = Console()
-    async with client.router(address) as stub:
-        progress = await watch(stub, prompt, timeout, console)
+    async with client.router(reached) as stub:
+        progress = await watch(stub, prompt, timeout, console, reached.metadata)
     console.print(view.final(progress))
 
 
-async def watch(stub: RouterServiceAsyncStub, prompt: Prompt, timeout: float, console: Console) -> RouteProgress:
+async def watch(
+    stub: RouterServiceAsyncStub,
+    prompt: Prompt,
+    timeout: float,
+    console: Console,
+    metadata: tuple[tuple[str, str], ...] = (),
+) -> RouteProgress:
     """Asks the prompt and draws the route on the console while it runs; returns it at its end."""
     progress = RouteProgress()
     request = StreamCompleteRequest(prompt=prompt, stream_partials=True)
@@ -158,7 +156,7 @@ async def watch(stub: RouterServiceAsyncStub, prompt: Prompt, timeout: float, co
         refresh_per_second=_REFRESHES_PER_SECOND,
         get_renderable=lambda: view.live(progress),
     ):
-        async for event in stub.StreamComplete(request, timeout=timeout):
+        async for event in stub.StreamComplete(request, timeout=timeout, metadata=metadata):
             progress.apply(event)
     return progress
 

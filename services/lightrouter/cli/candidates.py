@@ -10,8 +10,8 @@ from typing import Final
 from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 
-from lightrouter.cli import client, view
-from lightrouter.cli.ask import add_address
+from lightrouter.cli import access, client, view
+from lightrouter.cli.access import Access
 from lightrouter.cli.errors import ExitCode
 from lightrouter.v1.router_pb2 import ListCandidatesRequest, ListCandidatesResponse
 
@@ -27,13 +27,13 @@ _PIPED_WIDTH: Final = 400
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `candidates`."""
     parser.description, parser.epilog = "Lists the candidates of a router with state, health and prices.", _EPILOG
-    add_address(parser)
+    access.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Prints the pool."""
-    listed = asyncio.run(_list(client.address_from(arguments.address)))
+    listed = asyncio.run(_list(access.access_from(arguments)))
     if arguments.json:
         sys.stdout.write(MessageToJson(listed, ensure_ascii=False) + "\n")
     else:
@@ -42,6 +42,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-async def _list(address: str) -> ListCandidatesResponse:
-    async with client.router(address) as stub:
-        return await stub.ListCandidates(ListCandidatesRequest(), timeout=_TIMEOUT_S)
+async def _list(reached: Access) -> ListCandidatesResponse:
+    async with client.router(reached) as stub:
+        return await stub.ListCandidates(ListCandidatesRequest(), timeout=_TIMEOUT_S, metadata=reached.metadata)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import grpc
 
+from lightrouter.cli.access import ADDRESS_VARIABLE, Access
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import enum_word, printable
 from lightrouter.runtime.channels import Channels
@@ -19,11 +19,6 @@ from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 
 if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
-
-DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
-"""Where `lightrouter up` listens unless told otherwise."""
-ADDRESS_VARIABLE: Final = "LIGHTROUTER_ADDRESS"
-"""The environment variable that names the router."""
 
 _FLAGS: Final = {
     "boot_tokens": "--boot-tokens",
@@ -44,24 +39,21 @@ _FLAGS: Final = {
 
 
 @asynccontextmanager
-async def router(address: str) -> AsyncIterator[RouterServiceAsyncStub]:
-    """Gives a stub for the router at `address`; what a call fails with comes out as CommandError."""
-    channels = Channels()
+async def router(access: Access) -> AsyncIterator[RouterServiceAsyncStub]:
+    """Gives a stub for a router; what a call fails with comes out as CommandError. Calls take `access.metadata`."""
+    channels = Channels(tls=access.tls, server_name=access.server_name)
     try:
-        yield RouterServiceStub(channels.get(address))
+        yield RouterServiceStub(channels.get(access.address))
     except grpc.aio.AioRpcError as error:
-        raise failure(from_rpc_error(error), address) from None
+        raise failure(from_rpc_error(error), access) from None
     finally:
         await channels.close()
 
 
-def failure(error: ServiceError, address: str) -> CommandError:
-    """Returns what a person reads about a call to the router at `address` that failed."""
+def failure(error: ServiceError, access: Access) -> CommandError:
+    """Returns what a person reads about a call to a router that failed."""
     if error.code is Code.UNAVAILABLE and error.reason == ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE:
-        return CommandError(
-            f"no router answers at {address}; start one with `lightrouter up`, "
-            f"or say where it is with --address or {ADDRESS_VARIABLE}"
-        )
+        return CommandError(_unreachable(access))
     if error.violations:
         lines = [f"{_flagged(violation.field)}: {printable(violation.message)}" for violation in error.violations]
         return CommandError("\n".join(lines), ExitCode.USAGE)
@@ -70,14 +62,24 @@ def failure(error: ServiceError, address: str) -> CommandError:
     for candidate, one in error.failures.items():
         why = enum_word(ErrorReason.Name(one.reason), "ERROR_REASON_")
         lines.append(f"  {candidate}: {printable(one.message)} ({why})")
+    if error.code is Code.UNAUTHENTICATED:
+        lines.append("show the router a token that it knows with --token-file")
     if error.retry_after is not None:
         lines.append(f"try again in {error.retry_after:g} s")
     return CommandError("\n".join(lines))
 
 
-def address_from(given: str | None) -> str:
-    """Returns the router's address: what was given, else the environment's, else where `lightrouter up` listens."""
-    return given or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
+def _unreachable(access: Access) -> str:
+    if access.tls:
+        return (
+            f"no router answers at {access.address} over TLS; it is not there, --tls-ca-file has not signed its "
+            "certificate, the name in it is another (--tls-server-name), or it asks for a caller's certificate "
+            "(--tls-cert-file)"
+        )
+    return (
+        f"no router answers at {access.address}; start one with `lightrouter up`, "
+        f"or say where it is with --address or {ADDRESS_VARIABLE}"
+    )
 
 
 def _flagged(path: str) -> str:

@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from lightrouter.cli import ask, client, view
+from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.progress import RouteProgress
 from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
@@ -99,7 +100,7 @@ async def _demo(console: Console, model: Path) -> None:
         console.print(Text("starting router, selector, aggregator, three adapters and the model", "bold"))
         address = await suite.start()
         console.print(f"ready: {address}", highlight=False)
-        async with client.router(address) as stub:
+        async with client.router(Access(address)) as stub:
             merged = await _show(stub, merging_prompt(), console, "1. A prompt that needs two candidates")
             single = await _show(stub, single_prompt(), console, "2. A prompt that one candidate resolves")
     if found := shortfalls(merged, single):

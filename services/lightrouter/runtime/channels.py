@@ -27,8 +27,14 @@ def target(address: str) -> str:
 class Channels:
     """Open channels by address; created when first asked for, and anew when the files of TLS have changed."""
 
-    def __init__(self, max_message_bytes: int = 16 * 1024 * 1024, tls: TlsFiles | None = None) -> None:
-        """Bounds each message, sent or received, to `max_message_bytes`; `tls` is used for all but unix sockets."""
+    def __init__(
+        self, max_message_bytes: int = 16 * 1024 * 1024, tls: TlsFiles | None = None, server_name: str = ""
+    ) -> None:
+        """Bounds each message, sent or received, to `max_message_bytes`; `tls` is used for all but unix sockets.
+
+        `server_name` is the name that certificates must have, where it is not the address's.
+        """
+        self._server_name = server_name
         self._tls = tls
         self._material: Material | None = tls.current() if tls else None
         self._channels: dict[str, grpc.aio.Channel] = {}
@@ -44,6 +50,8 @@ class Channels:
             # Despite its name the time that one attempt to connect may take; a busy machine needs more than a moment.
             ("grpc.min_reconnect_backoff_ms", 5_000),
             ("grpc.max_reconnect_backoff_ms", 5_000),
+            # By default names are resolved every 30 s at most, in which a rolling update may end all addresses known.
+            ("grpc.dns_min_time_between_resolutions_ms", 1_000),
             # A unix socket's path is no host name, and servers refuse it as one.
             ("grpc.default_authority", "localhost"),
         )
@@ -83,7 +91,9 @@ class Channels:
         options = self._options[:-1]
         if self._material is None:
             return grpc.aio.insecure_channel(target(address), options=options)
-        return grpc.aio.secure_channel(target(address), channel_credentials(self._material), options=options)
+        named = (("grpc.ssl_target_name_override", self._server_name),) if self._server_name else ()
+        credentials = channel_credentials(self._material)
+        return grpc.aio.secure_channel(target(address), credentials, options=(*options, *named))
 
     def _retire(self) -> None:
         # A certificate is shown when a connection is made: those that there are go on with the old one.

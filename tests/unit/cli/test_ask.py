@@ -7,6 +7,7 @@ from rich.console import Console
 
 from lightrouter.cli import ask, client
 from lightrouter.cli.__main__ import run
+from lightrouter.cli.access import Access
 from lightrouter.runtime.errors import Code, ServiceError, Violation
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
@@ -171,7 +172,7 @@ def test_on_a_terminal_the_route_is_drawn_live(serve: Serve) -> None:
     console = Console(file=file, force_terminal=True, width=120, height=50)
 
     async def watched() -> str:
-        async with client.router(address) as stub:
+        async with client.router(Access(address)) as stub:
             progress = await ask.watch(stub, Prompt(), 30, console)
         return progress.whole_answer().text
 

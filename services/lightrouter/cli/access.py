@@ -1,0 +1,92 @@
+"""How a command reaches a router: its address, TLS, and the caller's token."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.runtime.tls import TlsError, TlsFiles
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
+"""Where `lightrouter up` listens unless told otherwise."""
+ADDRESS_VARIABLE: Final = "LIGHTROUTER_ADDRESS"
+"""The environment variable that names the router."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A router, and what it is shown.
+
+    Attributes:
+        address: HOST:PORT, unix:PATH or a gRPC target.
+        tls: The caller's certificate and whom it trusts; None for calls without TLS.
+        server_name: Name that the router's certificate must have; empty: the address's.
+        token: The bearer token; empty: none.
+    """
+
+    address: str
+    tls: TlsFiles | None = None
+    server_name: str = ""
+    token: str = field(default="", repr=False)
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """The metadata of each call."""
+        return (("authorization", f"Bearer {self.token}"),) if self.token else ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that name the router and what it is shown."""
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help=f"the router; default: ${ADDRESS_VARIABLE}, else {DEFAULT_ADDRESS}",
+    )
+    access = parser.add_argument_group("what the router is shown")
+    access.add_argument("--token-file", type=Path, metavar="FILE", help="file with the caller's bearer token")
+    access.add_argument("--tls-ca-file", type=Path, metavar="FILE", help="trusted authorities, PEM; calls by TLS")
+    access.add_argument("--tls-cert-file", type=Path, metavar="FILE", help="the caller's certificate, PEM, for mTLS")
+    access.add_argument("--tls-key-file", type=Path, metavar="FILE", help="its key, PEM")
+    access.add_argument("--tls-server-name", default="", metavar="NAME", help="name in the router's certificate")
+
+
+def access_from(arguments: argparse.Namespace) -> Access:
+    """Returns what these arguments, else the environment, say.
+
+    Raises:
+        CommandError: Arguments do not go together, or a file cannot be used.
+    """
+    address = arguments.address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
+    return Access(address, _tls(arguments), arguments.tls_server_name, _token(arguments.token_file))
+
+
+def _tls(arguments: argparse.Namespace) -> TlsFiles | None:
+    certificate, key, authorities = arguments.tls_cert_file, arguments.tls_key_file, arguments.tls_ca_file
+    if (certificate is None) != (key is None):
+        raise CommandError("--tls-cert-file and --tls-key-file go together; give both or neither", ExitCode.USAGE)
+    if authorities is None:
+        if certificate or arguments.tls_server_name:
+            raise CommandError("TLS needs --tls-ca-file, the authorities that are trusted", ExitCode.USAGE)
+        return None
+    try:
+        return TlsFiles(certificate, key, authorities)
+    except TlsError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+
+
+def _token(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise CommandError(f"--token-file {path} cannot be read: {error.strerror}", ExitCode.USAGE) from None
+    except UnicodeDecodeError:
+        raise CommandError(f"--token-file {path} holds no token: it is not plain text", ExitCode.USAGE) from None
+    if len(token.split()) != 1:
+        raise CommandError(f"--token-file {path} must hold one token and nothing else", ExitCode.USAGE)
+    return token
