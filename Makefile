@@ -38,9 +38,10 @@ test: setup ## Run the whole test suite.
 verify: setup lint types imports protos-check lock-check package chart-check ## Run every check that is not a test.
 
 .PHONY: lint
-lint: setup ## Lint and check the format.
+lint: setup ## Lint and check the format of the code and of the Dockerfile.
 	ruff check .
 	ruff format --check .
+	hadolint deploy/Dockerfile
 
 .PHONY: types
 types: setup ## Check the types.
@@ -96,6 +97,10 @@ image-test: setup ## Build the image and test it; needs Docker, and mmdebstrap o
 .PHONY: cluster-test
 cluster-test: setup ## Test the chart on the cluster that KUBECONFIG names; CONTRIBUTING.md says what else it takes.
 	pytest tests/cluster
+
+.PHONY: kind
+kind: setup ## Install the suite on a kind cluster of its own, before an Ollama, and make the first call.
+	tools/kind
 
 .PHONY: bench
 bench: setup ## Measure the route overhead; COMPARE=1 sets it beside LiteLLM's proxy.

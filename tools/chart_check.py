@@ -10,7 +10,7 @@ import difflib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,13 +23,19 @@ from tools.chart_schemas import FOLDER, schemas
 
 CHART: Final = ROOT / "helm" / "lightrouter"
 EXAMPLES: Final = sorted((CHART / "examples").iterdir())
+# Each with the files of values that it takes.
+ENVIRONMENTS: Final = {
+    file: (CHART / "examples" / "minimal" / "values.yaml", file)
+    for file in sorted((ROOT / "deploy" / "values").iterdir())
+} | {(kind := ROOT / "deploy" / "kind" / "values.yaml"): (kind,)}
 CRD: Final = CHART / "crds" / "candidates.lightrouter.dev.yaml"
 KUBERNETES: Final = ("1.30", "1.37")
 
 
-def render(major: int, values: Path) -> str:
-    """Returns what an example renders to, without blank lines, of which Helm 3 and 4 make different ones."""
-    arguments = ["template", "lightrouter", str(CHART), "--namespace", "lightrouter", "--values", str(values)]
+def render(major: int, *values: Path) -> str:
+    """Returns what the chart renders to, without blank lines, of which Helm 3 and 4 make different ones."""
+    given = [f"--values={file}" for file in values]
+    arguments = ["template", "lightrouter", str(CHART), "--namespace", "lightrouter", *given]
     text = subprocess.run([helm(major), *arguments], check=True, capture_output=True, text=True).stdout
     return "".join(line for line in text.splitlines(keepends=True) if line.strip())
 
@@ -51,18 +57,30 @@ def faults(manifest: dict[str, Any], others: dict[str, dict[str, Any]]) -> Itera
         yield f"{place}: {error.json_path}: {error.message}"
 
 
+def lint(major: int, *values: Path) -> Iterator[str]:
+    """Yields what `helm lint` says against the chart with these values."""
+    given = [f"--values={file}" for file in values]
+    arguments = ["lint", str(CHART), "--strict", "--quiet", *given]
+    ended = subprocess.run([helm(major), *arguments], check=False, capture_output=True, text=True)
+    if ended.returncode:
+        yield f"helm {major} lint: {ended.stdout}{ended.stderr}"
+
+
+def check_environment(values: Sequence[Path], others: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Yields what is wrong with the values of an environment."""
+    newest = max(LAYERS)
+    refused = list(lint(newest, *values))
+    yield from refused
+    for manifest in () if refused else yaml.safe_load_all(render(newest, *values)):
+        if manifest:
+            yield from faults(manifest, others)
+
+
 def check_example(example: Path, others: dict[str, dict[str, Any]], *, write: bool) -> Iterator[str]:
     """Yields what is wrong with an example."""
     values, golden = example / "values.yaml", example / "rendered.yaml"
     for major in LAYERS:
-        lint = subprocess.run(
-            [helm(major), "lint", str(CHART), "--strict", "--quiet", "--values", str(values)],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if lint.returncode:
-            yield f"helm {major} lint: {lint.stdout}{lint.stderr}"
+        yield from lint(major, values)
         text = render(major, values)
         if write:
             golden.write_text(text, encoding="utf-8")
@@ -89,6 +107,8 @@ def main() -> None:
     found = [f"{CRD.name}: {fault}" for fault in faults(crd, others)]
     for example in EXAMPLES:
         found += [f"{example.name}: {fault}" for fault in check_example(example, others, write=write)]
+    for environment, values in ENVIRONMENTS.items():
+        found += [f"{environment.relative_to(ROOT)}: {fault}" for fault in check_environment(values, others)]
     if found:
         sys.exit("\n".join(found))
     command = ["trivy", "config", "--quiet", "--skip-check-update", "--severity", "HIGH,CRITICAL", "--exit-code", "1"]

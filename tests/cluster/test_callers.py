@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from lightrouter.runtime.auth import Authenticator
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.jwks import JwtVerifier, Keys, KeysError, keys_from_url
 from tests.cluster.access import service_account_token
-
-pytestmark = pytest.mark.skipif("KUBECONFIG" not in os.environ, reason="KUBECONFIG names no cluster")
 
 
 async def test_a_service_account_calls_with_a_token_for_the_router(tmp_path: Path) -> None:

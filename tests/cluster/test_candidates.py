@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -19,8 +18,6 @@ from lightrouter.pool.kubernetes import PoolResources
 from lightrouter.pool.resource import GROUP, PLURAL, VERSION
 from lightrouter.pool.schema import PublicPool, State
 from tests.cluster.access import service_account_token
-
-pytestmark = pytest.mark.skipif("KUBECONFIG" not in os.environ, reason="KUBECONFIG names no cluster")
 
 DEFINITION = Path(__file__).parents[2] / "helm/lightrouter/crds/candidates.lightrouter.dev.yaml"
 PROMISE_S = 2.0
