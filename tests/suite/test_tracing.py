@@ -61,6 +61,16 @@ def children(spans: Sequence[ReadableSpan], parent: str) -> Counter[str]:
     return Counter(span.name for span in spans if span.parent and span.parent.span_id in ids)
 
 
+def staged(span: ReadableSpan, stage: str) -> bool:
+    """Returns whether it is a model call of this stage."""
+    return (span.attributes or {}).get(names.STAGE) == stage
+
+
+def candidate(span: ReadableSpan) -> object:
+    """Returns the candidate of a model call."""
+    return (span.attributes or {})[names.CANDIDATE]
+
+
 @pytest.fixture
 def models() -> list[Behaviour]:
     return [behaviours.model(text) for text in TEXTS]
@@ -84,6 +94,26 @@ async def test_stages_and_model_calls_are_one_trace(folder: Path, models: list[B
         "lightrouter-router",
         *(f"lightrouter-adapter-{name}" for name in "abc"),
     }
+
+
+async def test_a_completion_links_to_the_boot_that_it_goes_on_from(folder: Path, models: list[Behaviour]) -> None:
+    policy = Policy(boot_tokens=8, margin=1.0, agreement=1.0, aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_BEST)
+    spans = await spans_of(folder, policy, *models)
+    chats = [span for span in spans if span.attributes and span.name.startswith("chat ")]
+    stages = {stage: [span for span in chats if staged(span, stage)] for stage in ("boot", "complete")}
+    boots = {span.context.span_id: candidate(span) for span in stages["boot"] if span.context}
+    assert len(stages["complete"]) == 2
+    for span in stages["complete"]:
+        assert [boots[link.context.span_id] for link in span.links] == [candidate(span)]
+        assert {format_trace_id(link.context.trace_id) for link in span.links} == {TRACE_ID}
+    assert not any(span.links for span in stages["boot"])
+
+
+async def test_a_candidate_that_is_dropped_is_an_event_of_the_stage(folder: Path, models: list[Behaviour]) -> None:
+    spans = await spans_of(folder, Policy(k=1, boot_tokens=8), models[0], behaviours.status(500), models[2])
+    events = {span.name: [(event.name, dict(event.attributes or {})) for event in span.events] for span in spans}
+    assert events[names.BOOT] == [(names.CANDIDATE_DROPPED, {names.CANDIDATE: "b", names.REASON: "candidate_failed"})]
+    assert not events[names.ROUTE]
 
 
 async def test_a_judge_s_calls_are_below_select(folder: Path, models: list[Behaviour]) -> None:

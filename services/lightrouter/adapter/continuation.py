@@ -26,6 +26,8 @@ class Resume:
     """Hidden reasoning that came in a field of its own and is given back there."""
     tokens: int = 0
     """Tokens written so far; what a restart has to write again."""
+    span: str = ""
+    """The span that wrote it, as `runtime.telemetry.span_reference` has it; empty where it was not recorded."""
 
 
 NOTHING: Final = Resume()
@@ -39,9 +41,11 @@ def encode(candidate: str, model: str, resume: Resume) -> bytes:
         members |= {"h": resume.head, "i": resume.inside}
     if resume.reasoning:
         members["r"] = resume.reasoning
+    if resume.span:
+        members["s"] = resume.span
     data = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
     if len(data) > _MAX_REASONING_BYTES:
-        return encode(candidate, model, Resume(tokens=resume.tokens))
+        return encode(candidate, model, Resume(tokens=resume.tokens, span=resume.span))
     return _VERSION + data
 
 
@@ -64,14 +68,15 @@ def decode(data: bytes, candidate: str, model: str) -> Resume:
     if members.get("c") != candidate or members.get("m") != model:
         raise _bad("was made by another candidate or another model")
     head, inside, reasoning = members.get("h", ""), members.get("i", False), members.get("r", "")
-    tokens = members.get("t", 0)
-    if not (isinstance(head, str) and isinstance(inside, bool) and isinstance(reasoning, str) and _is_count(tokens)):
+    tokens, span = members.get("t", 0), members.get("s", "")
+    texts = (head, reasoning, span)
+    if not (all(isinstance(text, str) for text in texts) and isinstance(inside, bool) and _is_count(tokens)):
         raise _bad("cannot be read")
     try:
-        (head + reasoning).encode()
+        "".join(texts).encode()
     except UnicodeEncodeError:
         raise _bad("cannot be read") from None
-    return Resume(head, inside, reasoning, tokens)
+    return Resume(head, inside, reasoning, tokens, span)
 
 
 def _is_count(value: object) -> bool:

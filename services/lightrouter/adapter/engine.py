@@ -115,7 +115,7 @@ class Engine:
             )
         resume = decode(generation.continuation, entry.name, entry.model)
         planned = plan(entry, generation, resume)
-        call = Call(entry, self._prices, planned, generation.stage, self._tracer, watched=watched)
+        call = Call(entry, self._prices, planned, generation.stage, self._tracer, watched=watched, follows=resume.span)
         self._running += 1
         self._idle.clear()
         return call

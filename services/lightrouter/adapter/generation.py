@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Final
 
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
@@ -16,6 +17,7 @@ from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime import names
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import cost_nanousd, duration
+from lightrouter.runtime.telemetry import link_to, span_reference
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import Prices
 from lightrouter.v1.chat_pb2 import FinishReason, Usage
@@ -46,8 +48,19 @@ class Call:
         tracer: Tracer,
         *,
         watched: bool = False,
+        follows: str = "",
     ) -> None:
-        """Begins the generation and its span, a child of the current one; `watched`: its text is read as it comes."""
+        """Begins the generation and its span, a child of the current one.
+
+        Args:
+            entry: The candidate.
+            prices: What its tokens cost.
+            plan: What is asked.
+            stage: The stage that asks.
+            tracer: Makes the span.
+            watched: Whether its text is read as it comes.
+            follows: Reference of the span whose output it goes on from; the new span links to it.
+        """
         self.plan = plan
         self._watched = watched
         self.said = Said()
@@ -60,7 +73,7 @@ class Call:
         self._finish = _UNSPECIFIED
         self._call_begun = self._attempt_begun = time.monotonic()
         self._first = 0.0
-        self._span: Span = tracer.start_span(names.CHAT.format(model=entry.model))
+        self._span: Span = tracer.start_span(names.CHAT.format(model=entry.model), links=link_to(follows))
 
     @property
     def text(self) -> str:
@@ -137,6 +150,7 @@ class Call:
             resume = resumed(
                 self._transcript, self.plan.resume, used.output_tokens, takes_reasoning_back=said.takes_reasoning_back
             )
+            resume = replace(resume, span=span_reference(self._span))
             result.continuation = encode(entry.name, entry.model, resume)
         if self._watched:
             result.time_to_first_token.CopyFrom(duration(self._first - self._call_begun))
@@ -200,4 +214,6 @@ class Call:
                     names.COST: result.cost_nanousd,
                 }
             )
+            if self._watched:
+                span.set_attribute(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, self._first - self._call_begun)
         span.end()

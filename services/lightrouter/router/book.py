@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from lightrouter.router import spans
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import duration, total
@@ -58,8 +59,10 @@ class Book:
         self.degraded.extend(degraded)
 
     def degrade(self, reason: DegradedReason.ValueType, message: str, candidate: str = "") -> None:
-        """Writes down why the answer is less than it should have been, in one sentence."""
+        """Writes down why the answer is less than it should have been, in a sentence; a candidate also as an event."""
         self.degraded.append(Degradation(reason=reason, message=message, candidate=candidate))
+        if candidate:
+            spans.dropped(candidate, reason)
 
     def retry_after(self, error: ServiceError) -> None:
         """Remembers when the soonest of the failed candidates may be asked again."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, get_current_span
 
-from lightrouter.router.aggregate import Merged
-from lightrouter.router.runner import Booted
 from lightrouter.runtime import names
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -15,10 +14,22 @@ from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
 
+if TYPE_CHECKING:
+    from lightrouter.router.aggregate import Merged
+    from lightrouter.router.runner import Booted
+
 
 def failed(span: Span, error: ServiceError) -> None:
     """Says why the route failed."""
     span.set_attribute(names.ERROR_TYPE, ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_"))
+
+
+def dropped(candidate: str, reason: DegradedReason.ValueType) -> None:
+    """Says in the current span that a candidate takes no further part, and why."""
+    span = get_current_span()
+    if span.is_recording():
+        why = _short(DegradedReason.Name(reason), "DEGRADED_REASON_")
+        span.add_event(names.CANDIDATE_DROPPED, {names.CANDIDATE: candidate, names.REASON: why})
 
 
 def booted(span: Span, policy: Policy, delivered: Sequence[Booted]) -> None:

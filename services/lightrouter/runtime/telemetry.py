@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from importlib.metadata import version
 
@@ -26,6 +27,7 @@ class _MetadataGetter(Getter[dict[str, str]]):
 
 
 _GETTER = _MetadataGetter()
+_REFERENCE = re.compile("([0-9a-f]{32})-([0-9a-f]{16})")
 _PROPAGATED = frozenset({"traceparent", "tracestate", "baggage"})
 
 
@@ -45,6 +47,23 @@ def outgoing_metadata() -> Metadata:
 def route_id() -> str:
     """Returns the current trace id as 32 hexadecimal digits."""
     return trace.format_trace_id(trace.get_current_span().get_span_context().trace_id)
+
+
+def span_reference(span: trace.Span) -> str:
+    """Returns trace and span id for `link_to`, in hexadecimal digits; empty where the span is not recorded."""
+    if not span.is_recording():
+        return ""
+    known = span.get_span_context()
+    return f"{trace.format_trace_id(known.trace_id)}-{trace.format_span_id(known.span_id)}"
+
+
+def link_to(reference: str) -> list[trace.Link]:
+    """Returns the link to the span of a reference, in a list; none where there is no such reference."""
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        return []
+    sampled = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+    return [trace.Link(trace.SpanContext(int(match[1], 16), int(match[2], 16), is_remote=True, trace_flags=sampled))]
 
 
 class Telemetry:

@@ -13,7 +13,7 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@given(st.builds(Resume, TEXT.filter(bool), st.booleans(), TEXT, st.integers(0, 2**31 - 1)))
+@given(st.builds(Resume, TEXT.filter(bool), st.booleans(), TEXT, st.integers(0, 2**31 - 1), TEXT))
 def test_any_replica_reads_it(resume: Resume) -> None:
     assert decode(encode("fast", "tiny", resume), "fast", "tiny") == resume
 
@@ -52,6 +52,7 @@ def test_another_candidate_or_model_cannot_use_it(owner: tuple[str, str]) -> Non
         b'\x01{"c":"fast","m":"tiny","t":true}',
         b'\x01{"c":"fast","m":"tiny","i":1}',
         b'\x01{"c":"fast","m":"tiny","r":"\\ud800"}',
+        b'\x01{"c":"fast","m":"tiny","s":1}',
     ],
 )
 def test_what_cannot_be_read_is_refused(data: bytes) -> None:
