@@ -47,7 +47,7 @@ from lightrouter.v1.router_pb2 import (
     StreamCompleteResponse,
 )
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer, add_SelectorServiceServicer_to_server
 from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model, candidate, roster
 
@@ -83,6 +83,9 @@ class Selector(SelectorServiceServicer):
 
     async def Select(self, request: SelectRequest, context: Context) -> SelectResponse:
         return await self._selector.select(request, current_deadline())
+
+    async def Shortlist(self, request: ShortlistRequest, context: Context) -> ShortlistResponse:
+        return await self._selector.shortlist(request, current_deadline())
 
 
 class Aggregator(AggregatorServiceServicer):

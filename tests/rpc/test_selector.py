@@ -33,7 +33,7 @@ from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role, Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import SelectorStrategy
-from lightrouter.v1.selector_pb2 import SelectRequest
+from lightrouter.v1.selector_pb2 import SelectRequest, ShortlistCandidate, ShortlistRequest
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceStub
 
 if TYPE_CHECKING:
@@ -122,6 +122,18 @@ async def test_a_judge_behind_an_adapter_ranks(selector: SelectorServiceAsyncStu
     assert response.strategy == LLM
     assert [(entry.candidate, entry.model, entry.cost_nanousd) for entry in response.entries] == [("judge", "m", 5)] * 2
     assert not response.degraded
+
+
+async def test_the_shortlist_is_the_best_by_prior(selector: SelectorServiceAsyncStub) -> None:
+    asked = request()
+    candidates = [
+        ShortlistCandidate(candidate="weak", prior=0.1),
+        ShortlistCandidate(candidate="good", prior=0.9),
+        ShortlistCandidate(candidate="also-weak", prior=0.1),
+    ]
+    response = await selector.Shortlist(ShortlistRequest(messages=asked.messages, candidates=candidates))
+    assert [one.candidate for one in response.candidates] == ["good", "weak", "also-weak"]
+    assert [one.score for one in response.candidates] == [0.9, 0.1, 0.1]
 
 
 async def test_the_default_is_consensus(selector: SelectorServiceAsyncStub) -> None:

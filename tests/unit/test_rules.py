@@ -17,7 +17,7 @@ from lightrouter.v1 import adapter_pb2, aggregator_pb2, router_pb2, selector_pb2
 from lightrouter.v1.adapter_pb2 import GenerateRequest, StreamGenerateRequest
 from lightrouter.v1.aggregator_pb2 import AggregateRequest
 from lightrouter.v1.router_pb2 import CompleteRequest, StreamCompleteRequest
-from lightrouter.v1.selector_pb2 import SelectRequest
+from lightrouter.v1.selector_pb2 import SelectRequest, ShortlistRequest
 
 Request = type[Message]
 
@@ -25,6 +25,7 @@ MESSAGE = 'messages { role: ROLE_USER content: "hello" }'
 PROMPT = f"prompt {{ {MESSAGE} }}"
 GENERATION = f"generation {{ {MESSAGE} }}"
 PARTIAL = 'partials { candidate: "ada" text: "hi" }'
+CANDIDATE = 'candidates { candidate: "ada" }'
 DRAFT = 'drafts { candidate: "ada" text: "hi" }'
 # The least that each request needs; the examples add to it.
 VALID: dict[Request, str] = {
@@ -33,6 +34,7 @@ VALID: dict[Request, str] = {
     GenerateRequest: GENERATION,
     StreamGenerateRequest: GENERATION,
     SelectRequest: f"{MESSAGE} {PARTIAL}",
+    ShortlistRequest: f"{MESSAGE} {CANDIDATE}",
     AggregateRequest: f"{MESSAGE} {DRAFT}",
 }
 LONGEST_MESSAGE = 1_000_000
@@ -121,6 +123,9 @@ EXAMPLES = [
     *(policy(*of) for of in bounds("margin", "double", ("gte", -0.1), ("lte", 1.1))),
     *(policy(*of) for of in bounds("agreement", "double", ("gte", -0.1), ("lte", 1.1))),
     *(policy(*of) for of in bounds("quorum", "double", ("gt", 0.0), ("lte", 1.1))),
+    *(policy(*of) for of in bounds("shortlist", "int32", ("gte", -1), ("lte", 257))),
+    *(policy(*of) for of in bounds("min_gain", "double", ("gte", -0.1), ("lte", 1000.1))),
+    policy(f"category: {letters(64)}", "category", "string.max_len"),
     policy("answer_pattern {}", "answer_pattern.pattern", "required"),
     policy('answer_pattern { re2: "" }', "answer_pattern.re2", "string.min_len"),
     policy(f"answer_pattern {{ re2: {letters(1001)} }}", "answer_pattern.re2", "string.max_len"),
@@ -162,6 +167,19 @@ EXAMPLES = [
     Example(SelectRequest, items(256, 'partials { candidate: "{}" }'), "partials", "repeated.max_items"),
     Example(SelectRequest, "strategy: 99", "strategy", "enum.defined_only"),
     Example(SelectRequest, "seed: -1", "seed", "int64.gte"),
+    Example(ShortlistRequest, CANDIDATE, "messages", "repeated.min_items", whole=True),
+    Example(ShortlistRequest, items(1000, MESSAGE), "messages", "repeated.max_items"),
+    Example(ShortlistRequest, MESSAGE, "candidates", "repeated.min_items", whole=True),
+    Example(ShortlistRequest, items(256, 'candidates { candidate: "{}" }'), "candidates", "repeated.max_items"),
+    Example(ShortlistRequest, "candidates { prior: 0.5 }", "candidates[1].candidate", "string.min_len"),
+    *(
+        Example(ShortlistRequest, f'candidates {{ candidate: "x" {text} }}', f"candidates[1].{field}", rule)
+        for text, field, rule in (
+            *bounds("prior", "double", ("gte", -0.1), ("lte", 1.1)),
+            ("evaluated_prompts: -1", "evaluated_prompts", "int64.gte"),
+            (f"model: {letters(513)}", "model", "string.max_len"),
+        )
+    ),
     # aggregator.proto
     Example(AggregateRequest, DRAFT, "messages", "repeated.min_items", whole=True),
     Example(AggregateRequest, items(1000, MESSAGE), "messages", "repeated.max_items"),
@@ -190,7 +208,11 @@ EXAMPLES = [
     Example(SelectRequest, 'partials { text: "x" }', "partials[1].candidate", "string.min_len"),
     *(
         Example(SelectRequest, f'partials {{ candidate: "x" {text} }}', f"partials[1].{field}", rule)
-        for text, field, rule in bounds("prior", "double", ("gte", -0.1), ("lte", 1.1))
+        for text, field, rule in (
+            *bounds("prior", "double", ("gte", -0.1), ("lte", 1.1)),
+            ("evaluated_prompts: -1", "evaluated_prompts", "int64.gte"),
+            (f"model: {letters(513)}", "model", "string.max_len"),
+        )
     ),
     Example(AggregateRequest, 'drafts { text: "x" }', "drafts[1].candidate", "string.min_len"),
     Example(
@@ -221,6 +243,8 @@ AT_THE_BOUNDS = [
     "sampling { " + items(16, 'stop: "{}"') + " }",
     "policy { boot_tokens: 1 k: 1 max_cost_nanousd: 1 margin: 0 agreement: 0 quorum: 0.0001 }",
     "policy { boot_tokens: 4096 k: 64 margin: 1 agreement: 1 quorum: 1 }",
+    "policy { shortlist: 0 min_gain: 0 }",
+    "policy { shortlist: 256 min_gain: 1000 }",
     "policy { " + items(256, 'candidates: "{}"') + " }",
     "policy { aggregator: AGGREGATOR_STRATEGY_VOTE answer_pattern { json_pointer: '' } }",
     f"policy {{ answer_pattern {{ json_pointer: '/a~0b~1c/{'0' * 990}' }} }}",

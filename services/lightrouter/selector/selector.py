@@ -11,11 +11,11 @@ from lightrouter.runtime.errors import invalid
 from lightrouter.selector.prior import Prior
 from lightrouter.selector.ranking import ranking
 from lightrouter.selector.strategy import Strategy, StrategyFailedError, Task, Verdict
-from lightrouter.v1.candidate_pb2 import Partial
+from lightrouter.v1.candidate_pb2 import Partial, RankedCandidate
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.ledger_pb2 import Degradation
 from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 
 
 class Selector:
@@ -57,6 +57,13 @@ class Selector:
             strategy=asked,
             entries=entries,
             degraded=degraded,
+        )
+
+    def shortlist(self, request: ShortlistRequest) -> ShortlistResponse:
+        """Returns the candidates by their priors; those that are equal stay in their order."""
+        ranked = sorted(request.candidates, key=lambda each: -each.prior)
+        return ShortlistResponse(
+            candidates=[RankedCandidate(candidate=each.candidate, score=each.prior) for each in ranked]
         )
 
 

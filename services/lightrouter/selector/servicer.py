@@ -8,7 +8,7 @@ import grpc
 
 from lightrouter.runtime.deadline import current_deadline
 from lightrouter.selector.selector import Selector
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer
 
 
@@ -23,3 +23,10 @@ class SelectorServicer(SelectorServiceServicer):
         """Ranks the partials, best first."""
         del context
         return await self._selector.select(request, current_deadline())
+
+    async def Shortlist(
+        self, request: ShortlistRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> ShortlistResponse:
+        """Ranks candidates that have written nothing yet, best first."""
+        del context
+        return self._selector.shortlist(request)

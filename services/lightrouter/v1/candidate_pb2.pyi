@@ -6,6 +6,7 @@ Candidates, and what each of them said at a stage of the route."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from lightrouter.v1 import chat_pb2 as _chat_pb2
@@ -154,6 +155,7 @@ class Candidate(_message.Message):
     CONTINUATION_FIELD_NUMBER: _builtins.int
     PRIOR_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name in the pool, unique there."""
     provider: _builtins.str
@@ -176,6 +178,10 @@ class Candidate(_message.Message):
     def prices(self) -> Global___Prices:
         """What it costs."""
 
+    @_builtins.property
+    def evaluation(self) -> Global___Evaluation:
+        """What the evaluator found; not set where it was never evaluated."""
+
     def __init__(
         self,
         *,
@@ -189,14 +195,95 @@ class Candidate(_message.Message):
         continuation: Global___Continuation.ValueType = ...,
         prior: _builtins.float = ...,
         state: Global___CandidateState.ValueType = ...,
+        evaluation: Global___Evaluation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["prices", b"prices"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "prices", b"prices"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "context_window", b"context_window", "continuation", b"continuation", "max_boot_tokens", b"max_boot_tokens", "model", b"model", "name", b"name", "prices", b"prices", "prior", b"prior", "provider", b"provider", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "context_window", b"context_window", "continuation", b"continuation", "evaluation", b"evaluation", "max_boot_tokens", b"max_boot_tokens", "model", b"model", "name", b"name", "prices", b"prices", "prior", b"prior", "provider", b"provider", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Candidate: _TypeAlias = Candidate  # noqa: Y015
+
+@_typing.final
+class Evaluation(_message.Message):
+    """What the evaluator found of a candidate's quality."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORE_FIELD_NUMBER: _builtins.int
+    SCORE_LOW_FIELD_NUMBER: _builtins.int
+    SCORE_HIGH_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    EVALUATED_AT_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    score: _builtins.float
+    """Mean quality over the validation prompts, 0 to 1; it stands in for the candidate's own prior."""
+    score_low: _builtins.float
+    """Lower end of the score's 95% interval, 0 to 1."""
+    score_high: _builtins.float
+    """Upper end of the score's 95% interval, 0 to 1."""
+    prompts: _builtins.int
+    """Validation prompts that the score rests on."""
+    explanation: _builtins.str
+    """Why it has its state, in one sentence."""
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedCompositeFieldContainer[Global___CategoryScore]:
+        """The same by kind of prompt. Default: empty."""
+
+    @_builtins.property
+    def evaluated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was evaluated last."""
+
+    def __init__(
+        self,
+        *,
+        score: _builtins.float = ...,
+        score_low: _builtins.float = ...,
+        score_high: _builtins.float = ...,
+        prompts: _builtins.int = ...,
+        categories: _abc.Iterable[Global___CategoryScore] | None = ...,
+        evaluated_at: _timestamp_pb2.Timestamp | None = ...,
+        explanation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evaluated_at", b"evaluated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "evaluated_at", b"evaluated_at", "explanation", b"explanation", "prompts", b"prompts", "score", b"score", "score_high", b"score_high", "score_low", b"score_low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Evaluation: _TypeAlias = Evaluation  # noqa: Y015
+
+@_typing.final
+class CategoryScore(_message.Message):
+    """What the evaluator found of a candidate's quality for one kind of prompt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    category: _builtins.str
+    """The kind's name, as a policy's `category` gives it."""
+    score: _builtins.float
+    """Mean quality over the kind's validation prompts, 0 to 1."""
+    prompts: _builtins.int
+    """Validation prompts of the kind."""
+    def __init__(
+        self,
+        *,
+        category: _builtins.str = ...,
+        score: _builtins.float = ...,
+        prompts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "prompts", b"prompts", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CategoryScore: _TypeAlias = CategoryScore  # noqa: Y015
 
 @_typing.final
 class Partial(_message.Message):
@@ -208,6 +295,8 @@ class Partial(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     FINISH_REASON_FIELD_NUMBER: _builtins.int
     PRIOR_FIELD_NUMBER: _builtins.int
+    EVALUATED_PROMPTS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
     """The candidate's name. Required."""
     text: _builtins.str
@@ -218,6 +307,12 @@ class Partial(_message.Message):
     """LENGTH where the candidate has more to say; anything else makes this a draft."""
     prior: _builtins.float
     """What the pool knows of the candidate's quality, 0 to 1. Default 0."""
+    evaluated_prompts: _builtins.int
+    """Evaluated prompts that the prior rests on, 0 upward. Default 0, it is somebody's guess."""
+    model: _builtins.str
+    """The model's name at its provider, by which LEARNED knows the candidates that it was trained on; at most 512
+    characters. Default: empty.
+    """
     def __init__(
         self,
         *,
@@ -225,10 +320,12 @@ class Partial(_message.Message):
         text: _builtins.str = ...,
         finish_reason: _chat_pb2.FinishReason.ValueType = ...,
         prior: _builtins.float = ...,
+        evaluated_prompts: _builtins.int = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "finish_reason", b"finish_reason", "prior", b"prior", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "evaluated_prompts", b"evaluated_prompts", "finish_reason", b"finish_reason", "model", b"model", "prior", b"prior", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -277,24 +374,32 @@ class RankedCandidate(_message.Message):
     CANDIDATE_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     RATIONALE_FIELD_NUMBER: _builtins.int
+    GAIN_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
     """The candidate's name."""
     score: _builtins.float
     """How good its answer is expected to be, 0 to 1."""
     rationale: _builtins.str
     """One sentence on why, where the strategy has one. Default: empty."""
+    gain: _builtins.float
+    """How much better the answer is expected to be, 0 to 1, where this candidate goes on besides those ranked before it;
+    not set by strategies that do not know. Default: not set.
+    """
     def __init__(
         self,
         *,
         candidate: _builtins.str = ...,
         score: _builtins.float = ...,
         rationale: _builtins.str = ...,
+        gain: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gain", b"_gain", "gain", b"gain"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "rationale", b"rationale", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gain", b"_gain", "candidate", b"candidate", "gain", b"gain", "rationale", b"rationale", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__gain: _TypeAlias = _typing.Literal["gain"]  # noqa: Y015
+    _WhichOneofArgType__gain: _TypeAlias = _typing.Literal["_gain", b"_gain"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gain) -> _WhichOneofReturnType__gain | None: ...
 
 Global___RankedCandidate: _TypeAlias = RankedCandidate  # noqa: Y015
 

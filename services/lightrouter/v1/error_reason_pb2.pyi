@@ -81,6 +81,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller did not say who it is, or could not prove it."""
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 28
     """The caller is known and may not do this."""
+    ERROR_REASON_NOT_RECORDED: _ErrorReason.ValueType  # 29
+    """The recording that the candidate answers from does not have this prompt."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of a failure. In a google.rpc.ErrorInfo it appears as `reason` without the prefix `ERROR_REASON_`, under
@@ -145,6 +147,8 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 27
 """The caller did not say who it is, or could not prove it."""
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 28
 """The caller is known and may not do this."""
+ERROR_REASON_NOT_RECORDED: ErrorReason.ValueType  # 29
+"""The recording that the candidate answers from does not have this prompt."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -38,6 +38,10 @@ class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stage.ValueType
     """The chosen candidates finish their drafts."""
     STAGE_AGGREGATE: _Stage.ValueType  # 4
     """The drafts become the answer."""
+    STAGE_SHORTLIST: _Stage.ValueType  # 5
+    """Who is worth booting is decided, before the boot stage. Without model calls."""
+    STAGE_EVALUATE: _Stage.ValueType  # 6
+    """A validation prompt of the evaluator, outside any route."""
 
 class Stage(_Stage, metaclass=_StageEnumTypeWrapper):
     """A stage of the route."""
@@ -52,7 +56,43 @@ STAGE_COMPLETE: Stage.ValueType  # 3
 """The chosen candidates finish their drafts."""
 STAGE_AGGREGATE: Stage.ValueType  # 4
 """The drafts become the answer."""
+STAGE_SHORTLIST: Stage.ValueType  # 5
+"""Who is worth booting is decided, before the boot stage. Without model calls."""
+STAGE_EVALUATE: Stage.ValueType  # 6
+"""A validation prompt of the evaluator, outside any route."""
 Global___Stage: _TypeAlias = Stage  # noqa: Y015
+
+class _NotAskedReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NotAskedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NotAskedReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NOT_ASKED_REASON_UNSPECIFIED: _NotAskedReason.ValueType  # 0
+    """Not set."""
+    NOT_ASKED_REASON_SHORTLIST: _NotAskedReason.ValueType  # 1
+    """It is not on the shortlist: others are worth more for this prompt."""
+    NOT_ASKED_REASON_PROBATION: _NotAskedReason.ValueType  # 2
+    """It is on probation, and takes part in a small share of the requests."""
+    NOT_ASKED_REASON_COST_CEILING: _NotAskedReason.ValueType  # 3
+    """The cost ceiling does not pay for its boot."""
+    NOT_ASKED_REASON_CONTEXT_WINDOW: _NotAskedReason.ValueType  # 4
+    """The prompt does not fit its context window."""
+
+class NotAskedReason(_NotAskedReason, metaclass=_NotAskedReasonEnumTypeWrapper):
+    """Why a candidate was not asked."""
+
+NOT_ASKED_REASON_UNSPECIFIED: NotAskedReason.ValueType  # 0
+"""Not set."""
+NOT_ASKED_REASON_SHORTLIST: NotAskedReason.ValueType  # 1
+"""It is not on the shortlist: others are worth more for this prompt."""
+NOT_ASKED_REASON_PROBATION: NotAskedReason.ValueType  # 2
+"""It is on probation, and takes part in a small share of the requests."""
+NOT_ASKED_REASON_COST_CEILING: NotAskedReason.ValueType  # 3
+"""The cost ceiling does not pay for its boot."""
+NOT_ASKED_REASON_CONTEXT_WINDOW: NotAskedReason.ValueType  # 4
+"""The prompt does not fit its context window."""
+Global___NotAskedReason: _TypeAlias = NotAskedReason  # noqa: Y015
 
 class _DegradedReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -84,6 +124,10 @@ class _DegradedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Degrad
     """The cost ceiling left out a candidate, a completion, tokens or the merging."""
     DEGRADED_REASON_CONTEXT_WINDOW: _DegradedReason.ValueType  # 11
     """The prompt does not fit the context window of a candidate, which was left out."""
+    DEGRADED_REASON_SHORTLIST_FAILED: _DegradedReason.ValueType  # 12
+    """The shortlist could not be made by the selector; the best by prior booted."""
+    DEGRADED_REASON_ARTIFACT_MISSING: _DegradedReason.ValueType  # 13
+    """The learned selector has no artifact that it can use; candidates were ranked by consensus."""
 
 class DegradedReason(_DegradedReason, metaclass=_DegradedReasonEnumTypeWrapper):
     """Why an answer is less than it should have been."""
@@ -112,6 +156,10 @@ DEGRADED_REASON_COST_CEILING: DegradedReason.ValueType  # 10
 """The cost ceiling left out a candidate, a completion, tokens or the merging."""
 DEGRADED_REASON_CONTEXT_WINDOW: DegradedReason.ValueType  # 11
 """The prompt does not fit the context window of a candidate, which was left out."""
+DEGRADED_REASON_SHORTLIST_FAILED: DegradedReason.ValueType  # 12
+"""The shortlist could not be made by the selector; the best by prior booted."""
+DEGRADED_REASON_ARTIFACT_MISSING: DegradedReason.ValueType  # 13
+"""The learned selector has no artifact that it can use; candidates were ranked by consensus."""
 Global___DegradedReason: _TypeAlias = DegradedReason  # noqa: Y015
 
 @_typing.final
@@ -223,6 +271,7 @@ class Ledger(_message.Message):
     COST_NANOUSD_FIELD_NUMBER: _builtins.int
     ELAPSED_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
+    NOT_ASKED_FIELD_NUMBER: _builtins.int
     cost_nanousd: _builtins.int
     """The money of all entries added up, in nano-dollars (10^-9 US dollars)."""
     @_builtins.property
@@ -241,6 +290,10 @@ class Ledger(_message.Message):
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageTime]:
         """The stages that took place, in order."""
 
+    @_builtins.property
+    def not_asked(self) -> _containers.RepeatedCompositeFieldContainer[Global___NotAsked]:
+        """The candidates of the pool that were not asked, and why."""
+
     def __init__(
         self,
         *,
@@ -249,14 +302,45 @@ class Ledger(_message.Message):
         cost_nanousd: _builtins.int = ...,
         elapsed: _duration_pb2.Duration | None = ...,
         stages: _abc.Iterable[Global___StageTime] | None = ...,
+        not_asked: _abc.Iterable[Global___NotAsked] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_nanousd", b"cost_nanousd", "elapsed", b"elapsed", "entries", b"entries", "stages", b"stages", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_nanousd", b"cost_nanousd", "elapsed", b"elapsed", "entries", b"entries", "not_asked", b"not_asked", "stages", b"stages", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ledger: _TypeAlias = Ledger  # noqa: Y015
+
+@_typing.final
+class NotAsked(_message.Message):
+    """A candidate that was not asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    candidate: _builtins.str
+    """The candidate's name."""
+    reason: Global___NotAskedReason.ValueType
+    """Why, for programs."""
+    message: _builtins.str
+    """Why, in one sentence for people."""
+    def __init__(
+        self,
+        *,
+        candidate: _builtins.str = ...,
+        reason: Global___NotAskedReason.ValueType = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotAsked: _TypeAlias = NotAsked  # noqa: Y015
 
 @_typing.final
 class Degradation(_message.Message):

@@ -35,6 +35,8 @@ class _SelectorStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sele
     """What the pool knows of each candidate. No tokens."""
     SELECTOR_STRATEGY_RANDOM: _SelectorStrategy.ValueType  # 4
     """By chance, from the request's seed. For ablation."""
+    SELECTOR_STRATEGY_LEARNED: _SelectorStrategy.ValueType  # 5
+    """By a model trained on recorded outcomes, from features of the prompt and the partials. No tokens."""
 
 class SelectorStrategy(_SelectorStrategy, metaclass=_SelectorStrategyEnumTypeWrapper):
     """How partials are ranked."""
@@ -49,6 +51,8 @@ SELECTOR_STRATEGY_PRIOR: SelectorStrategy.ValueType  # 3
 """What the pool knows of each candidate. No tokens."""
 SELECTOR_STRATEGY_RANDOM: SelectorStrategy.ValueType  # 4
 """By chance, from the request's seed. For ablation."""
+SELECTOR_STRATEGY_LEARNED: SelectorStrategy.ValueType  # 5
+"""By a model trained on recorded outcomes, from features of the prompt and the partials. No tokens."""
 Global___SelectorStrategy: _TypeAlias = SelectorStrategy  # noqa: Y015
 
 class _AggregatorStrategy:
@@ -127,6 +131,9 @@ class Policy(_message.Message):
     AGREEMENT_FIELD_NUMBER: _builtins.int
     ANSWER_PATTERN_FIELD_NUMBER: _builtins.int
     QUORUM_FIELD_NUMBER: _builtins.int
+    SHORTLIST_FIELD_NUMBER: _builtins.int
+    MIN_GAIN_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
     boot_tokens: _builtins.int
     """B: tokens that each candidate writes before the ranking, 1 to 4,096. Default: the router's configuration, 200
     unless changed.
@@ -155,6 +162,19 @@ class Policy(_message.Message):
     """Share of the candidates, over 0 to 1, whose partials suffice to end the boot stage once the grace period is over.
     Default: the router's configuration, 0.75 unless changed.
     """
+    shortlist: _builtins.int
+    """Candidates that boot at most, 0 to 256: the best by what is known of them for this prompt, and now and then another
+    one, so that this knowledge stays honest. 0 boots all. Default: the router's configuration, 0 unless changed.
+    """
+    min_gain: _builtins.float
+    """Least gain in the answer's expected quality, 0 to 1, for each 1,000 output tokens that one more draft takes, from
+    which it is asked for, up to k. Only a strategy that knows gains, LEARNED, is bound by it. 0 always asks for k.
+    Default: the router's configuration, 0 unless changed.
+    """
+    category: _builtins.str
+    """What kind of prompt this is, a name that the candidates' evaluations may know; at most 63 characters. Default:
+    empty, the candidates' priors over all kinds count.
+    """
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the candidates that may answer, at most 256, each once. Default: every admitted candidate."""
@@ -176,10 +196,13 @@ class Policy(_message.Message):
         agreement: _builtins.float | None = ...,
         answer_pattern: Global___AnswerPattern | None = ...,
         quorum: _builtins.float | None = ...,
+        shortlist: _builtins.int | None = ...,
+        min_gain: _builtins.float | None = ...,
+        category: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_quorum", b"_quorum", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "quorum", b"quorum"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "shortlist", b"shortlist"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_quorum", b"_quorum", "aggregator", b"aggregator", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "candidates", b"candidates", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "quorum", b"quorum", "selector", b"selector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "aggregator", b"aggregator", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "candidates", b"candidates", "category", b"category", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "selector", b"selector", "shortlist", b"shortlist"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
     _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
@@ -191,8 +214,12 @@ class Policy(_message.Message):
     _WhichOneofArgType__margin: _TypeAlias = _typing.Literal["_margin", b"_margin"]  # noqa: Y015
     _WhichOneofReturnType__max_cost_nanousd: _TypeAlias = _typing.Literal["max_cost_nanousd"]  # noqa: Y015
     _WhichOneofArgType__max_cost_nanousd: _TypeAlias = _typing.Literal["_max_cost_nanousd", b"_max_cost_nanousd"]  # noqa: Y015
+    _WhichOneofReturnType__min_gain: _TypeAlias = _typing.Literal["min_gain"]  # noqa: Y015
+    _WhichOneofArgType__min_gain: _TypeAlias = _typing.Literal["_min_gain", b"_min_gain"]  # noqa: Y015
     _WhichOneofReturnType__quorum: _TypeAlias = _typing.Literal["quorum"]  # noqa: Y015
     _WhichOneofArgType__quorum: _TypeAlias = _typing.Literal["_quorum", b"_quorum"]  # noqa: Y015
+    _WhichOneofReturnType__shortlist: _TypeAlias = _typing.Literal["shortlist"]  # noqa: Y015
+    _WhichOneofArgType__shortlist: _TypeAlias = _typing.Literal["_shortlist", b"_shortlist"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__agreement) -> _WhichOneofReturnType__agreement | None: ...
     @_typing.overload
@@ -204,6 +231,10 @@ class Policy(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_cost_nanousd) -> _WhichOneofReturnType__max_cost_nanousd | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_gain) -> _WhichOneofReturnType__min_gain | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quorum) -> _WhichOneofReturnType__quorum | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shortlist) -> _WhichOneofReturnType__shortlist | None: ...
 
 Global___Policy: _TypeAlias = Policy  # noqa: Y015

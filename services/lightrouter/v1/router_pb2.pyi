@@ -5,6 +5,7 @@ The router: what callers use."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -42,6 +43,10 @@ class _SelectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Selec
     """Only one candidate delivered."""
     SELECTION_REASON_COST_CEILING: _SelectionReason.ValueType  # 5
     """The cost ceiling pays for no more."""
+    SELECTION_REASON_GAIN: _SelectionReason.ValueType  # 6
+    """One more draft is expected to gain less than the policy's `min_gain`."""
+    SELECTION_REASON_HOMOGENEOUS_POOL: _SelectionReason.ValueType  # 7
+    """The pool's candidates err alike: merging would buy nothing."""
 
 class SelectionReason(_SelectionReason, metaclass=_SelectionReasonEnumTypeWrapper):
     """Why this many candidates go on."""
@@ -58,6 +63,10 @@ SELECTION_REASON_ONLY_ONE: SelectionReason.ValueType  # 4
 """Only one candidate delivered."""
 SELECTION_REASON_COST_CEILING: SelectionReason.ValueType  # 5
 """The cost ceiling pays for no more."""
+SELECTION_REASON_GAIN: SelectionReason.ValueType  # 6
+"""One more draft is expected to gain less than the policy's `min_gain`."""
+SELECTION_REASON_HOMOGENEOUS_POOL: SelectionReason.ValueType  # 7
+"""The pool's candidates err alike: merging would buy nothing."""
 Global___SelectionReason: _TypeAlias = SelectionReason  # noqa: Y015
 
 @_typing.final
@@ -486,22 +495,54 @@ class ListCandidatesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CANDIDATES_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CandidateStatus]:
         """Every candidate, in the order of the pool."""
+
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolCondition]:
+        """What is to be said of the pool as a whole; empty where all is well."""
 
     def __init__(
         self,
         *,
         candidates: _abc.Iterable[Global___CandidateStatus] | None = ...,
+        conditions: _abc.Iterable[Global___PoolCondition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "conditions", b"conditions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListCandidatesResponse: _TypeAlias = ListCandidatesResponse  # noqa: Y015
+
+@_typing.final
+class PoolCondition(_message.Message):
+    """Something that is to be said of the pool as a whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """What it is, for programs, for example "Homogeneous"."""
+    message: _builtins.str
+    """What it is and what to do about it, in sentences for people."""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PoolCondition: _TypeAlias = PoolCondition  # noqa: Y015
 
 @_typing.final
 class CandidateStatus(_message.Message):
@@ -511,22 +552,72 @@ class CandidateStatus(_message.Message):
 
     CANDIDATE_FIELD_NUMBER: _builtins.int
     HEALTH_FIELD_NUMBER: _builtins.int
+    TRAFFIC_FIELD_NUMBER: _builtins.int
     health: _candidate_pb2.CandidateHealth.ValueType
     """Whether its adapter can be called now."""
     @_builtins.property
     def candidate(self) -> _candidate_pb2.Candidate:
         """The candidate, without its credentials."""
 
+    @_builtins.property
+    def traffic(self) -> Global___Traffic:
+        """What this router has seen of it in its own traffic; not set where it has taken part in none."""
+
     def __init__(
         self,
         *,
         candidate: _candidate_pb2.Candidate | None = ...,
         health: _candidate_pb2.CandidateHealth.ValueType = ...,
+        traffic: Global___Traffic | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "traffic", b"traffic"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "health", b"health"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "health", b"health", "traffic", b"traffic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CandidateStatus: _TypeAlias = CandidateStatus  # noqa: Y015
+
+@_typing.final
+class Traffic(_message.Message):
+    """What a router has seen of a candidate in its traffic, later requests counting more than earlier ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    FAILURE_RATE_FIELD_NUMBER: _builtins.int
+    BOOT_LATENCY_FIELD_NUMBER: _builtins.int
+    SELECTED_SHARE_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    DRIFT_FIELD_NUMBER: _builtins.int
+    requests: _builtins.float
+    """Requests that the figures rest on, weighted."""
+    failure_rate: _builtins.float
+    """Share of its calls that failed, 0 to 1."""
+    selected_share: _builtins.float
+    """Share of its boots after which it was chosen to go on, 0 to 1."""
+    agreement: _builtins.float
+    """How far its partials agreed with the answers that were given, 0 to 1."""
+    drift: _builtins.str
+    """Why this router holds it on probation, in one sentence; empty where it does not."""
+    @_builtins.property
+    def boot_latency(self) -> _duration_pb2.Duration:
+        """Mean time of its boots."""
+
+    def __init__(
+        self,
+        *,
+        requests: _builtins.float = ...,
+        failure_rate: _builtins.float = ...,
+        boot_latency: _duration_pb2.Duration | None = ...,
+        selected_share: _builtins.float = ...,
+        agreement: _builtins.float = ...,
+        drift: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["boot_latency", b"boot_latency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "boot_latency", b"boot_latency", "drift", b"drift", "failure_rate", b"failure_rate", "requests", b"requests", "selected_share", b"selected_share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Traffic: _TypeAlias = Traffic  # noqa: Y015

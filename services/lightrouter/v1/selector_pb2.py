@@ -29,7 +29,7 @@ from lightrouter.v1 import ledger_pb2 as lightrouter_dot_v1_dot_ledger__pb2
 from lightrouter.v1 import policy_pb2 as lightrouter_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlightrouter/v1/selector.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1elightrouter/v1/candidate.proto\x1a\x19lightrouter/v1/chat.proto\x1a\x1blightrouter/v1/ledger.proto\x1a\x1blightrouter/v1/policy.proto\"\xbb\x02\n\rSelectRequest\x12:\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x36\n\x08partials\x18\x02 \x03(\x0b\x32\x17.lightrouter.v1.PartialB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12<\n\x08strategy\x18\x03 \x01(\x0e\x32 .lightrouter.v1.SelectorStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12*\n\x05judge\x18\x04 \x01(\x0b\x32\x1b.lightrouter.v1.ModelTarget\x12\x35\n\x0e\x61nswer_pattern\x18\x05 \x01(\x0b\x32\x1d.lightrouter.v1.AnswerPattern\x12\x15\n\x04seed\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xcb\x01\n\x0eSelectResponse\x12(\n\x07ranking\x18\x01 \x01(\x0b\x32\x17.lightrouter.v1.Ranking\x12\x32\n\x08strategy\x18\x02 \x01(\x0e\x32 .lightrouter.v1.SelectorStrategy\x12,\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\x12-\n\x08\x64\x65graded\x18\x04 \x03(\x0b\x32\x1b.lightrouter.v1.Degradation2Z\n\x0fSelectorService\x12G\n\x06Select\x12\x1d.lightrouter.v1.SelectRequest\x1a\x1e.lightrouter.v1.SelectResponseBH\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlightrouter/v1/selector.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1elightrouter/v1/candidate.proto\x1a\x19lightrouter/v1/chat.proto\x1a\x1blightrouter/v1/ledger.proto\x1a\x1blightrouter/v1/policy.proto\"\x93\x01\n\x10ShortlistRequest\x12:\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x43\n\ncandidates\x18\x02 \x03(\x0b\x32\".lightrouter.v1.ShortlistCandidateB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"\x95\x01\n\x12ShortlistCandidate\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12&\n\x05prior\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\"\n\x11\x65valuated_prompts\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x17\n\x05model\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"H\n\x11ShortlistResponse\x12\x33\n\ncandidates\x18\x01 \x03(\x0b\x32\x1f.lightrouter.v1.RankedCandidate\"\xbb\x02\n\rSelectRequest\x12:\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x36\n\x08partials\x18\x02 \x03(\x0b\x32\x17.lightrouter.v1.PartialB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12<\n\x08strategy\x18\x03 \x01(\x0e\x32 .lightrouter.v1.SelectorStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12*\n\x05judge\x18\x04 \x01(\x0b\x32\x1b.lightrouter.v1.ModelTarget\x12\x35\n\x0e\x61nswer_pattern\x18\x05 \x01(\x0b\x32\x1d.lightrouter.v1.AnswerPattern\x12\x15\n\x04seed\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xcb\x01\n\x0eSelectResponse\x12(\n\x07ranking\x18\x01 \x01(\x0b\x32\x17.lightrouter.v1.Ranking\x12\x32\n\x08strategy\x18\x02 \x01(\x0e\x32 .lightrouter.v1.SelectorStrategy\x12,\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\x12-\n\x08\x64\x65graded\x18\x04 \x03(\x0b\x32\x1b.lightrouter.v1.Degradation2\xac\x01\n\x0fSelectorService\x12G\n\x06Select\x12\x1d.lightrouter.v1.SelectRequest\x1a\x1e.lightrouter.v1.SelectResponse\x12P\n\tShortlist\x12 .lightrouter.v1.ShortlistRequest\x1a!.lightrouter.v1.ShortlistResponseBH\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lightrouter.v1.selector_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022dev.lightrouter.v1P\001Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1'
+  _globals['_SHORTLISTREQUEST'].fields_by_name['messages']._loaded_options = None
+  _globals['_SHORTLISTREQUEST'].fields_by_name['messages']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
+  _globals['_SHORTLISTREQUEST'].fields_by_name['candidates']._loaded_options = None
+  _globals['_SHORTLISTREQUEST'].fields_by_name['candidates']._serialized_options = b'\272H\010\222\001\005\010\001\020\200\002'
+  _globals['_SHORTLISTCANDIDATE'].fields_by_name['candidate']._loaded_options = None
+  _globals['_SHORTLISTCANDIDATE'].fields_by_name['candidate']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_SHORTLISTCANDIDATE'].fields_by_name['prior']._loaded_options = None
+  _globals['_SHORTLISTCANDIDATE'].fields_by_name['prior']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_SHORTLISTCANDIDATE'].fields_by_name['evaluated_prompts']._loaded_options = None
+  _globals['_SHORTLISTCANDIDATE'].fields_by_name['evaluated_prompts']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_SHORTLISTCANDIDATE'].fields_by_name['model']._loaded_options = None
+  _globals['_SHORTLISTCANDIDATE'].fields_by_name['model']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_SELECTREQUEST'].fields_by_name['messages']._loaded_options = None
   _globals['_SELECTREQUEST'].fields_by_name['messages']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
   _globals['_SELECTREQUEST'].fields_by_name['partials']._loaded_options = None
@@ -45,10 +57,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SELECTREQUEST'].fields_by_name['strategy']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_SELECTREQUEST'].fields_by_name['seed']._loaded_options = None
   _globals['_SELECTREQUEST'].fields_by_name['seed']._serialized_options = b'\272H\004\"\002(\000'
-  _globals['_SELECTREQUEST']._serialized_start=196
-  _globals['_SELECTREQUEST']._serialized_end=511
-  _globals['_SELECTRESPONSE']._serialized_start=514
-  _globals['_SELECTRESPONSE']._serialized_end=717
-  _globals['_SELECTORSERVICE']._serialized_start=719
-  _globals['_SELECTORSERVICE']._serialized_end=809
+  _globals['_SHORTLISTREQUEST']._serialized_start=196
+  _globals['_SHORTLISTREQUEST']._serialized_end=343
+  _globals['_SHORTLISTCANDIDATE']._serialized_start=346
+  _globals['_SHORTLISTCANDIDATE']._serialized_end=495
+  _globals['_SHORTLISTRESPONSE']._serialized_start=497
+  _globals['_SHORTLISTRESPONSE']._serialized_end=569
+  _globals['_SELECTREQUEST']._serialized_start=572
+  _globals['_SELECTREQUEST']._serialized_end=887
+  _globals['_SELECTRESPONSE']._serialized_start=890
+  _globals['_SELECTRESPONSE']._serialized_end=1093
+  _globals['_SELECTORSERVICE']._serialized_start=1096
+  _globals['_SELECTORSERVICE']._serialized_end=1268
 # @@protoc_insertion_point(module_scope)

@@ -23,6 +23,94 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class ShortlistRequest(_message.Message):
+    """Asks which candidates are worth booting."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
+        """The conversation to be answered, 1 to 1,000 messages. Required."""
+
+    @_builtins.property
+    def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortlistCandidate]:
+        """The candidates that may boot, 1 to 256. Required."""
+
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[_chat_pb2.ChatMessage] | None = ...,
+        candidates: _abc.Iterable[Global___ShortlistCandidate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShortlistRequest: _TypeAlias = ShortlistRequest  # noqa: Y015
+
+@_typing.final
+class ShortlistCandidate(_message.Message):
+    """A candidate that has written nothing yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    PRIOR_FIELD_NUMBER: _builtins.int
+    EVALUATED_PROMPTS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    candidate: _builtins.str
+    """The candidate's name. Required."""
+    prior: _builtins.float
+    """What the pool knows of the candidate's quality, 0 to 1. Default 0."""
+    evaluated_prompts: _builtins.int
+    """Evaluated prompts that the prior rests on, 0 upward. Default 0, it is somebody's guess."""
+    model: _builtins.str
+    """The model's name at its provider; at most 512 characters. Default: empty."""
+    def __init__(
+        self,
+        *,
+        candidate: _builtins.str = ...,
+        prior: _builtins.float = ...,
+        evaluated_prompts: _builtins.int = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "evaluated_prompts", b"evaluated_prompts", "model", b"model", "prior", b"prior"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShortlistCandidate: _TypeAlias = ShortlistCandidate  # noqa: Y015
+
+@_typing.final
+class ShortlistResponse(_message.Message):
+    """The candidates by their expected worth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:
+        """Every candidate once, best first, with its expected quality as the score."""
+
+    def __init__(
+        self,
+        *,
+        candidates: _abc.Iterable[_candidate_pb2.RankedCandidate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShortlistResponse: _TypeAlias = ShortlistResponse  # noqa: Y015
+
+@_typing.final
 class SelectRequest(_message.Message):
     """What is to be ranked, and how."""
 

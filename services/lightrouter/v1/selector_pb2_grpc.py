@@ -40,6 +40,11 @@ class SelectorServiceStub:
                 request_serializer=lightrouter_dot_v1_dot_selector__pb2.SelectRequest.SerializeToString,
                 response_deserializer=lightrouter_dot_v1_dot_selector__pb2.SelectResponse.FromString,
                 _registered_method=True)
+        self.Shortlist = channel.unary_unary(
+                '/lightrouter.v1.SelectorService/Shortlist',
+                request_serializer=lightrouter_dot_v1_dot_selector__pb2.ShortlistRequest.SerializeToString,
+                response_deserializer=lightrouter_dot_v1_dot_selector__pb2.ShortlistResponse.FromString,
+                _registered_method=True)
 
 
 class SelectorServiceServicer:
@@ -53,6 +58,13 @@ class SelectorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Shortlist(self, request, context):
+        """Ranks candidates before they have written anything, by what is known of them for prompts like this one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SelectorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +72,11 @@ def add_SelectorServiceServicer_to_server(servicer, server):
                     servicer.Select,
                     request_deserializer=lightrouter_dot_v1_dot_selector__pb2.SelectRequest.FromString,
                     response_serializer=lightrouter_dot_v1_dot_selector__pb2.SelectResponse.SerializeToString,
+            ),
+            'Shortlist': grpc.unary_unary_rpc_method_handler(
+                    servicer.Shortlist,
+                    request_deserializer=lightrouter_dot_v1_dot_selector__pb2.ShortlistRequest.FromString,
+                    response_serializer=lightrouter_dot_v1_dot_selector__pb2.ShortlistResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class SelectorService:
             '/lightrouter.v1.SelectorService/Select',
             lightrouter_dot_v1_dot_selector__pb2.SelectRequest.SerializeToString,
             lightrouter_dot_v1_dot_selector__pb2.SelectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Shortlist(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lightrouter.v1.SelectorService/Shortlist',
+            lightrouter_dot_v1_dot_selector__pb2.ShortlistRequest.SerializeToString,
+            lightrouter_dot_v1_dot_selector__pb2.ShortlistResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class SelectorServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SelectorServiceAsyncStub: ...
     Select: _grpc.UnaryUnaryMultiCallable[_selector_pb2.SelectRequest, _selector_pb2.SelectResponse]
     """Ranks the partials, best first."""
+    Shortlist: _grpc.UnaryUnaryMultiCallable[_selector_pb2.ShortlistRequest, _selector_pb2.ShortlistResponse]
+    """Ranks candidates before they have written anything, by what is known of them for prompts like this one."""
 
 @_typing.type_check_only
 class SelectorServiceAsyncStub(SelectorServiceStub):
@@ -43,6 +45,8 @@ class SelectorServiceAsyncStub(SelectorServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Select: _aio.UnaryUnaryMultiCallable[_selector_pb2.SelectRequest, _selector_pb2.SelectResponse]  # type: ignore[assignment]
     """Ranks the partials, best first."""
+    Shortlist: _aio.UnaryUnaryMultiCallable[_selector_pb2.ShortlistRequest, _selector_pb2.ShortlistResponse]  # type: ignore[assignment]
+    """Ranks candidates before they have written anything, by what is known of them for prompts like this one."""
 
 class SelectorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Ranks what the candidates wrote in the boot stage."""
@@ -54,5 +58,13 @@ class SelectorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_selector_pb2.SelectResponse, _abc.Awaitable[_selector_pb2.SelectResponse]]:
         """Ranks the partials, best first."""
+
+    @_abc_1.abstractmethod
+    def Shortlist(
+        self,
+        request: _selector_pb2.ShortlistRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_selector_pb2.ShortlistResponse, _abc.Awaitable[_selector_pb2.ShortlistResponse]]:
+        """Ranks candidates before they have written anything, by what is known of them for prompts like this one."""
 
 def add_SelectorServiceServicer_to_server(servicer: SelectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -52,7 +52,7 @@ from lightrouter.v1.policy_pb2 import (
     Policy,
 )
 from lightrouter.v1.router_pb2 import Prompt, Selection
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 
 CONTINUATION = b"continuation of "
 
@@ -249,6 +249,7 @@ class FakeSelector:
         self.response: SelectResponse | None = None
         self.entries: list[LedgerEntry] = []
         self.requests: list[SelectRequest] = []
+        self.shortlists: list[ShortlistRequest] = []
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
         assert not deadline.expired
@@ -262,6 +263,15 @@ class FakeSelector:
         candidates = [RankedCandidate(candidate=name, score=score) for name, score in ranked]
         ranking = Ranking(candidates=candidates, agreement=self.agreement)
         return SelectResponse(ranking=ranking, strategy=request.strategy, entries=self.entries)
+
+    async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
+        assert not deadline.expired
+        self.shortlists.append(request)
+        if self.error:
+            raise self.error
+        scores = {each.candidate: self.scores.get(each.candidate, 0.5) for each in request.candidates}
+        ranked = sorted(scores.items(), key=lambda item: -item[1])
+        return ShortlistResponse(candidates=[RankedCandidate(candidate=name, score=score) for name, score in ranked])
 
 
 class FakeAggregator:
