@@ -73,7 +73,7 @@ class RouterSettings(ServiceSettings):
     k: int = Field(default=2, ge=1, le=64)
     """Candidates that go on after the ranking, where a request does not say."""
     selector: Annotated[str, one_of(SelectorStrategy, _SELECTOR)] = "consensus"
-    """How partials are ranked where a request does not say: llm, consensus, prior or random."""
+    """How partials are ranked where a request does not say: llm, consensus, prior, random or learned."""
     aggregator: Annotated[str, one_of(AggregatorStrategy, _AGGREGATOR)] = "synthesize"
     """How drafts become the answer where a request does not say: synthesize, vote or best."""
     margin: float = Field(default=0.3, ge=0, le=1)

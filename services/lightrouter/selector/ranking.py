@@ -26,7 +26,9 @@ def ranking(partials: Sequence[Partial], verdict: Verdict, agreement: float) -> 
         ranked.append((-min(max(score, 0.0), 1.0), -partial.prior, partial.candidate))
     return Ranking(
         candidates=[
-            RankedCandidate(candidate=name, score=-score or 0.0, rationale=_rationale(name, verdict))
+            RankedCandidate(
+                candidate=name, score=-score or 0.0, rationale=_rationale(name, verdict), gain=verdict.gains.get(name)
+            )
             for score, _, name in sorted(ranked)
         ],
         agreement=min(max(agreement, 0.0), 1.0),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from lightrouter.runtime.models import Models
 from lightrouter.selector.chance import Chance
 from lightrouter.selector.consensus import Consensus
+from lightrouter.selector.learned import Learned
 from lightrouter.selector.llm import Judge, JudgeLimits
 from lightrouter.selector.prior import Prior
 from lightrouter.selector.strategy import Strategy
@@ -17,9 +18,11 @@ def strategies(
     models: Models, limits: JudgeLimits, prior_weight: float
 ) -> Mapping[SelectorStrategy.ValueType, Strategy]:
     """Returns every strategy, built from what it needs."""
+    consensus = Consensus(prior_weight)
     return {
         SelectorStrategy.SELECTOR_STRATEGY_LLM: Judge(models, limits),
-        SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS: Consensus(prior_weight),
+        SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS: consensus,
         SelectorStrategy.SELECTOR_STRATEGY_PRIOR: Prior(),
         SelectorStrategy.SELECTOR_STRATEGY_RANDOM: Chance(),
+        SelectorStrategy.SELECTOR_STRATEGY_LEARNED: Learned(consensus),
     }

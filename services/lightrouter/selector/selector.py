@@ -49,6 +49,8 @@ class Selector:
             verdict = Verdict({}, entries=failure.entries)
             degraded.append(Degradation(reason=failure.reason, message=failure.message))
         entries = verdict.entries
+        degraded.extend(verdict.degraded)
+        asked = verdict.strategy or asked
         if not verdict.scores:
             asked = SelectorStrategy.SELECTOR_STRATEGY_PRIOR
             verdict = await self._prior.judge(task, deadline)

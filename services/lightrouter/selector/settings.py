@@ -19,7 +19,7 @@ class SelectorSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_SELECTOR_")
 
     strategy: Annotated[str, one_of(SelectorStrategy, _PREFIX)] = "consensus"
-    """How partials are ranked where a request does not say: llm, consensus, prior or random."""
+    """How partials are ranked where a request does not say: llm, consensus, prior, random or learned."""
     consensus_prior_weight: float = Field(default=0.05, ge=0, le=1)
     """Share of the prior in a consensus score, 0 to 1."""
     judge_orders: int = Field(default=2, ge=2, le=16)

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.candidate_pb2 import Partial
-from lightrouter.v1.ledger_pb2 import DegradedReason, LedgerEntry
+from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason, LedgerEntry
+from lightrouter.v1.policy_pb2 import SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest
 
 
@@ -20,11 +21,18 @@ class Verdict:
         scores: Score of each partial that was judged, 0 to 1, by candidate. The others are ranked by their priors.
         rationales: One sentence on why, by candidate, where the strategy has one.
         entries: The model calls that it took.
+        gains: How much better the answer is expected to be, 0 to 1, where a candidate goes on besides those with
+            higher scores, by candidate; empty where the strategy does not know.
+        strategy: The strategy that judged in the end, where it is not the one that was asked for.
+        degraded: In which ways the verdict is less than it should have been.
     """
 
     scores: Mapping[str, float]
     rationales: Mapping[str, str] = field(default_factory=dict)
     entries: Sequence[LedgerEntry] = ()
+    gains: Mapping[str, float] = field(default_factory=dict)
+    strategy: SelectorStrategy.ValueType | None = None
+    degraded: Sequence[Degradation] = ()
 
 
 class StrategyFailedError(Exception):

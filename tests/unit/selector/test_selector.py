@@ -11,6 +11,7 @@ from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.candidate_pb2 import Partial
+from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
 from tests.unit.selector.fakes import LIMITS, FakeModels, partial, request, verdict
@@ -18,6 +19,7 @@ from tests.unit.selector.fakes import LIMITS, FakeModels, partial, request, verd
 CONSENSUS = SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS
 PRIOR = SelectorStrategy.SELECTOR_STRATEGY_PRIOR
 RANDOM = SelectorStrategy.SELECTOR_STRATEGY_RANDOM
+LEARNED = SelectorStrategy.SELECTOR_STRATEGY_LEARNED
 ALL = [value for value in SelectorStrategy.values() if value]
 
 
@@ -65,7 +67,8 @@ async def test_any_partials_get_a_valid_ranking(
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
     assert 0 <= response.ranking.agreement <= 1
-    assert not response.degraded
+    reasons = [one.reason for one in response.degraded]
+    assert reasons == ([DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING] if strategy == LEARNED else [])
     priors = {one.candidate: one.prior for one in partials}
     order = [(-ranked.score, -priors[ranked.candidate], ranked.candidate) for ranked in response.ranking.candidates]
     assert order == sorted(order)
