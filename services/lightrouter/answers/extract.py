@@ -81,6 +81,12 @@ def canonical(answer: str) -> str:
     return stripped.casefold()
 
 
+def documents(text: str) -> list[str]:
+    """Returns what of `text` may be a JSON document: the whole, then the last fenced block where there is one."""
+    blocks = cast("list[str]", _FENCE.findall(text)) if "```" in text else []
+    return [text, *blocks[-1:]]
+
+
 def _grouped(number: str) -> bool:
     head, *groups = number.partition(".")[0].split(",")
     return bool(groups) and 1 <= len(head.lstrip("+-")) <= 3 and all(len(group) == 3 for group in groups)
@@ -108,7 +114,7 @@ def _by_re2(text: str, pattern: str) -> str | None:
 
 
 def _by_pointer(text: str, pointer: str) -> str | None:
-    for document in _documents(text):
+    for document in documents(text):
         try:
             value = _resolve(cast("Json", json.loads(document)), pointer)
         except (ValueError, RecursionError, LookupError):
@@ -119,11 +125,6 @@ def _by_pointer(text: str, pointer: str) -> str | None:
         # JSON may escape lone surrogates, which no protobuf string can hold.
         return answer.encode(errors="replace").decode().strip() or None
     return None
-
-
-def _documents(text: str) -> list[str]:
-    blocks = cast("list[str]", _FENCE.findall(text)) if "```" in text else []
-    return [text, *blocks[-1:]]
 
 
 def _resolve(document: Json, pointer: str) -> Json:

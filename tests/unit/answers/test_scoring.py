@@ -1,0 +1,126 @@
+"""How right an answer is, task by task."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue, ValidationError
+
+from lightrouter.answers.scoring import SCORERS, Choice, Exact, Extraction, Matching, Numeric, Schema, last_number
+
+PERSON: dict[str, JsonValue] = {"type": "object", "required": ["age"], "properties": {"age": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("B", "B"),
+        (" (b). ", "B"),
+        ("The answer is (C).", "C"),
+        ("The answer is (c), not (D).", "C"),
+        ("**Answer:** B", "B"),
+        ("Option A is tempting, but it must be B", "B"),
+        ("so $\\boxed{D}$ for A", "D"),
+        ("Answer: A. No, wait. Answer: C", "C"),
+        ("A lot speaks for D.\nI'm sure.", "D"),
+        ("The answer is a matter of taste.", None),
+        ("Answer: K", None),
+        ("", None),
+    ],
+)
+def test_the_letter_that_a_text_chooses(text: str, letter: str | None) -> None:
+    assert Choice(answer="A").find(text) == letter
+
+
+def test_a_choice_is_scored_by_its_letter_where_the_extraction_finds_one_and_else_by_the_last() -> None:
+    choice = Choice(answer="B", extraction=Extraction(re2=r"final=(\w)"))
+    assert choice.score("A, final=B, C") == 1
+    assert choice.score("A, then B") == 1
+    assert choice.score("final=A, B") == 0
+    assert Choice(answer="B", choices=2).score("B or C") == 1
+
+
+def test_exact_answers_are_equal_but_for_form() -> None:
+    assert Exact(answer="Paris").score("  paris. ") == 1
+    assert Exact(answer="Paris").score("Paris, France") == 0
+    assert Exact(answer=("twelve", "12")).score("12.0") == 1
+    pointer = Exact(answer="Paris", extraction=Extraction(json_pointer="/city"))
+    assert pointer.score('Here:\n```json\n{"city": "Paris"}\n```') == 1
+    assert pointer.score("Paris") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("It costs $1,234.50.", "1234.50"),
+        ("x = -3", "-3"),
+        ("x = \N{MINUS SIGN}4 m", "-4"),
+        ("10-4", "4"),
+        ("#### 18", "18"),
+        ("1. one\n2. two, so .5", "0.5"),
+        ("about 1e3", "1000"),
+        ("none", None),
+    ],
+)
+def test_the_last_number_of_a_text(text: str, number: str | None) -> None:
+    assert last_number(text) == (None if number is None else Decimal(number))
+
+
+def test_numbers_may_be_off_by_the_larger_tolerance() -> None:
+    assert Numeric(answer=Decimal("0.3")).score("0.30") == 1
+    assert Numeric(answer=Decimal(100), tolerance=Decimal(1)).score("99") == 1
+    assert Numeric(answer=Decimal(100), relative_tolerance=Decimal("0.02")).score("98") == 1
+    assert Numeric(answer=Decimal(100), tolerance=Decimal(1)).score("98.9") == 0
+    assert Numeric(answer=Decimal(1), extraction=Extraction(re2=r"= (\S+)")).score("= 1 of 7") == 1
+
+
+def test_a_pattern_is_found_anywhere() -> None:
+    assert Matching(pattern="(?i)\\bsorry\\b").score("I am Sorry.") == 1
+    assert Matching(pattern="^a$").score("ab") == 0
+
+
+def test_a_document_satisfies_its_schema() -> None:
+    schema = Schema(json_schema=PERSON)
+    assert schema.score('{"age": 7}') == 1
+    assert schema.score('It is:\n```json\n{"age": 7}\n```') == 1
+    assert schema.score('{"age": "7"}') == 0
+    assert schema.score("seven") == 0
+    assert schema.score("[" * 100_000) == 0
+
+
+def test_a_schema_is_never_fetched() -> None:
+    assert Schema(json_schema={"$ref": "http://127.0.0.1:9/schema"}).score("{}") == 0
+
+
+@pytest.mark.parametrize(
+    ("task", "values", "said"),
+    [
+        ("exact", {}, "answer"),
+        ("choice", {"answer": "Z", "choices": 4}, "not among the first 4 letters"),
+        ("choice", {"answer": "b"}, "answer"),
+        ("numeric", {"answer": "x"}, "answer"),
+        ("pattern", {"pattern": "("}, "not an RE2 pattern: missing"),
+        ("schema", {"json_schema": {"type": "objekt"}}, "json_schema.type is no JSON Schema"),
+        ("exact", {"answer": "a", "extraction": {}}, "must have either re2 or json_pointer"),
+        ("exact", {"answer": "a", "reference": "b"}, "reference"),
+    ],
+)
+def test_a_task_that_makes_no_sense_is_refused(task: str, values: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        SCORERS[task].model_validate(values)
+    assert said in str(raised.value)
+
+
+@given(st.text(max_size=200))
+def test_any_text_has_a_score_of_0_or_1(text: str) -> None:
+    scorers = (
+        Exact(answer="a"),
+        Choice(answer="A"),
+        Numeric(answer=Decimal(1), relative_tolerance=Decimal("0.1")),
+        Matching(pattern="a"),
+        Schema(json_schema=PERSON),
+    )
+    assert {scorer.score(text) for scorer in scorers} <= {0.0, 1.0}
