@@ -33,10 +33,13 @@ def write_pool(path: Path, base_url: str, name: str = CANDIDATE) -> None:
     new.replace(path)
 
 
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(SERVICES)}
+
+
 async def start(*arguments: str) -> Process:
-    environment = {**os.environ, "PYTHONPATH": str(SERVICES)}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "lightrouter.adapter", *arguments, env=environment, stderr=PIPE
+        sys.executable, "-m", "lightrouter.adapter", *arguments, env=environment(), stderr=PIPE
     )
 
 

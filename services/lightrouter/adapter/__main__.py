@@ -12,11 +12,10 @@ from lightrouter.adapter.circuit import Circuit, State
 from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.current import Current, MakeEngine
 from lightrouter.adapter.engine import Engine
-from lightrouter.adapter.http import open_transport
+from lightrouter.adapter.faults import EntryError
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
-from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.pool import file as pool_file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import CandidateEntry
@@ -43,7 +42,7 @@ def engine_maker(tracer: Tracer) -> MakeEngine:
             on_change=on_circuit,
         )
         keys = credentials(entry.api_key_env, entry.api_key_file)
-        provider = PROVIDERS[entry.provider](entry, open_transport(entry.base_url), keys)
+        provider = PROVIDERS[entry.provider](entry, keys)
         return Engine(entry, provider, circuit, tracer)
 
     return make
@@ -56,7 +55,7 @@ async def serve(settings: AdapterSettings) -> None:
         PoolFileError: The pool file cannot be used.
         LookupError: It does not have the candidate.
         AddressUnavailableError: The address cannot be bound.
-        ChatTemplateError: The candidate's chat template cannot be used.
+        EntryError: The candidate's entry cannot be used.
         TlsError: The files of TLS cannot be used.
     """
     name = f"lightrouter-adapter-{settings.candidate}"
@@ -90,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     configure_logging(f"adapter-{settings.candidate}", settings)
     try:
         run(lambda: serve(settings))
-    except (PoolFileError, LookupError, ChatTemplateError, TlsError) as error:
+    except (PoolFileError, LookupError, EntryError, TlsError) as error:
         sys.stderr.write(f"{settings.pool}: {error.args[0]}\n" if isinstance(error, LookupError) else f"{error}\n")
         raise SystemExit(2) from None
 

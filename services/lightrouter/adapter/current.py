@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from lightrouter.adapter.circuit import State
 from lightrouter.adapter.engine import Engine
-from lightrouter.adapter.templates import ChatTemplateError
+from lightrouter.adapter.faults import EntryError
 from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -30,7 +30,7 @@ class Current:
 
         Raises:
             LookupError: The pool does not have it.
-            ChatTemplateError: Its entry cannot be used.
+            EntryError: Its entry cannot be used.
         """
         if name not in pool.entries:
             raise LookupError(f"the pool has no candidate {name}; it has {', '.join(pool.entries)}")
@@ -68,7 +68,7 @@ class Current:
             return
         try:
             new = self._make_engine(entry, self._on_circuit) if entry else None
-        except ChatTemplateError as error:
+        except EntryError as error:
             _log.error("the changed entry of %s is refused, the last good one stays: %s", self._name, error)
             return
         self._engine = new

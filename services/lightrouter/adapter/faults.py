@@ -18,6 +18,10 @@ _PROMPT_WINDOW = 24
 _KEY_LIKE = re.compile(r"(?i)\b(?:bearer\s+|sk-|key-|pk-)[\w*.\-]{4,}")
 
 
+class EntryError(Exception):
+    """A pool entry that its provider cannot work with; its text is one sentence."""
+
+
 class UpstreamError(ServiceError):
     """A failure of the provider.
 
@@ -127,6 +131,11 @@ def empty_output() -> UpstreamError:
         "the model ended without any text and without any reasoning",
         works=True,
     )
+
+
+def not_recorded(sentence: str) -> UpstreamError:
+    """The recording that the candidate answers from does not have what it is asked."""
+    return UpstreamError(Code.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_NOT_RECORDED, sentence, works=True)
 
 
 def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamError:

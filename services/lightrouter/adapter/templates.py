@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
+from lightrouter.adapter.faults import EntryError
+
 Turn = Mapping[str, object]
 """One message: its `role` (system, user or assistant) and its `content`."""
 
@@ -20,7 +22,7 @@ class ChatTemplate:
     """Texts that end the answer, besides the model's own end token."""
 
 
-class ChatTemplateError(Exception):
+class ChatTemplateError(EntryError):
     """A chat template that cannot be used; its text says why."""
 
 

@@ -27,10 +27,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticKnownError
 
 from lightrouter.v1 import candidate_pb2, chat_pb2
 
-PROVIDERS: Final = frozenset({"openai"})
+REPLAY: Final = "replay"
+"""The provider that answers from a recording."""
+
+PROVIDERS: Final = frozenset({"openai", REPLAY})
 """The provider APIs that adapters speak."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -284,8 +288,13 @@ class PublicEntry(_Section):
 class CandidateEntry(PublicEntry):
     """One model that may answer, with what its adapter needs to ask it."""
 
-    base_url: Annotated[str, AfterValidator(_url)]
-    """The provider's root, without a slash at its end; /chat/completions is under it."""
+    base_url: Annotated[str, Field(validate_default=True)] = ""
+    """The provider's root, without a slash at its end; /chat/completions is under it. Only `replay` has none."""
+    recording: Annotated[Path, Field(strict=False)] | None = Field(default=None, validate_default=True)
+    """The recording that provider `replay` answers from, of its `model`; a relative path starts at the pool file's
+    folder."""
+    pace: bool = False
+    """Whether provider `replay` takes the time that the recording says."""
     api_key_env: Annotated[str, AfterValidator(_environment_variable)] | None = None
     """The environment variable that holds the API key."""
     api_key_file: Annotated[Path, Field(strict=False)] | None = None
@@ -312,7 +321,35 @@ class CandidateEntry(PublicEntry):
     extra_body: Annotated[dict[str, JsonValue], BeforeValidator(_json)] = {}
     """Members that are added to the JSON of every request to the provider."""
 
-    @field_validator("api_key_file")
+    @field_validator("base_url")
+    @classmethod
+    def _where_it_is(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("provider") != REPLAY:
+            if not value:
+                raise PydanticKnownError("missing")
+            return _url(value)
+        if value:
+            raise ValueError("is not for provider replay, which answers from its recording; leave it out")
+        return value
+
+    @field_validator("recording")
+    @classmethod
+    def _what_it_replays(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if info.data.get("provider") == REPLAY:
+            if value is None:
+                raise ValueError("is required for provider replay: name the file that its answers are in")
+        elif value is not None:
+            raise ValueError("is only for provider replay; leave it out")
+        return value
+
+    @field_validator("pace")
+    @classmethod
+    def _only_replayed(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("provider") != REPLAY:
+            raise ValueError("is only for provider replay; leave it out")
+        return value
+
+    @field_validator("api_key_file", "recording")
     @classmethod
     def _from_folder(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         folder = (info.context or {}).get("folder")

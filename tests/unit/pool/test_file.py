@@ -178,6 +178,29 @@ def test_a_base_url_that_is_none_is_refused(url: str) -> None:
     assert fault.startswith("pool.yaml:4: candidates[0].base_url: must ")
 
 
+def test_a_recording_stands_in_place_of_a_base_url(tmp_path: Path) -> None:
+    text = "candidates:\n- {name: a, provider: replay, model: m, recording: data.jsonl, pace: true}"
+    found = file.parse(text.encode(), tmp_path / "pool.yaml").entries["a"]
+    assert (found.base_url, found.recording, found.pace) == ("", tmp_path / "data.jsonl", True)
+
+
+@pytest.mark.parametrize(
+    ("members", "fault"),
+    [
+        ("provider: replay", "recording: is required for provider replay: name the file that its answers are in"),
+        (
+            "provider: replay, recording: d, base_url: http://h",
+            "base_url: is not for provider replay, which answers from its recording; leave it out",
+        ),
+        ("base_url: http://h, recording: d", "recording: is only for provider replay; leave it out"),
+        ("base_url: http://h, pace: true", "pace: is only for provider replay; leave it out"),
+        ("provider: openai", "base_url: is required"),
+    ],
+)
+def test_a_recording_and_a_base_url_are_never_both_there_or_both_missing(members: str, fault: str) -> None:
+    assert faults(f"candidates:\n- {{name: a, model: m, {members}}}") == [f"pool.yaml:2: candidates[0].{fault}"]
+
+
 def test_no_fault_shows_a_secret() -> None:
     text = """
 candidates:

@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import httpx
-
 from lightrouter.adapter.credentials import Credentials
+from lightrouter.adapter.http import open_transport
 from lightrouter.adapter.providers.base import Provider
 from lightrouter.adapter.providers.openai import OpenAI
-from lightrouter.pool.schema import CandidateEntry
+from lightrouter.adapter.providers.replay import Replay
+from lightrouter.pool.schema import REPLAY, CandidateEntry
 
-MakeProvider = Callable[[CandidateEntry, httpx.AsyncBaseTransport, Credentials], Provider]
+MakeProvider = Callable[[CandidateEntry, Credentials], Provider]
+"""Makes the provider of an entry; raises EntryError where the entry cannot be used."""
 
-PROVIDERS: Final[Mapping[str, MakeProvider]] = {"openai": OpenAI}
+
+def _openai(entry: CandidateEntry, credentials: Credentials) -> Provider:
+    return OpenAI(entry, open_transport(entry.base_url), credentials)
+
+
+def _replay(entry: CandidateEntry, credentials: Credentials) -> Provider:
+    del credentials
+    return Replay.from_file(entry)
+
+
+PROVIDERS: Final[Mapping[str, MakeProvider]] = {"openai": _openai, REPLAY: _replay}
 """How each provider API is made. A new one is one module and one line here."""

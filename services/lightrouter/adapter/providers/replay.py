@@ -1,0 +1,95 @@
+"""Provider `replay`: a candidate that answers from a recording. Everything else about it is real."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from itertools import pairwise
+from typing import Final, Self
+
+from lightrouter.adapter import faults
+from lightrouter.adapter.coalesce import Piece
+from lightrouter.adapter.faults import EntryError
+from lightrouter.adapter.providers.base import Ask, Said
+from lightrouter.pool.schema import CandidateEntry
+from lightrouter.recording.load import RecordingError, load
+from lightrouter.recording.playback import NotRecordedError, Playback, Played
+from lightrouter.v1.chat_pb2 import FinishReason
+
+_STOP: Final = FinishReason.FINISH_REASON_STOP
+_LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
+# A stream comes in pieces of so many seconds.
+_BEAT_SECONDS: Final = 0.05
+
+
+class Replay:
+    """One candidate's recorded responses. See `Provider`.
+
+    Tokens are the recording's. All that is read is read anew, nothing from a cache: hosted models, as a rule, cache no
+    prompt as short as most are.
+    """
+
+    def __init__(self, entry: CandidateEntry, playback: Playback) -> None:
+        """Answers for `entry` from `playback`."""
+        self._model = entry.model
+        self._pace = entry.pace
+        self._playback = playback
+
+    @classmethod
+    def from_file(cls, entry: CandidateEntry) -> Self:
+        """Reads the recording of `entry`, labels apart.
+
+        Raises:
+            EntryError: It cannot be used, or does not have the entry's model.
+        """
+        path = entry.recording
+        if path is None:
+            raise AssertionError("the schema lets no entry of this provider through without a recording")
+        try:
+            recording = load(path)
+            return cls(entry, Playback(recording, entry.model))
+        except RecordingError as error:
+            raise EntryError(str(error)) from None
+        except NotRecordedError as error:
+            raise EntryError(f"{path}: {error}") from None
+
+    async def generate(self, ask: Ask, said: Said) -> Piece:
+        """Returns all that the model wrote. See `Provider.generate`."""
+        played = self._play(ask, said)
+        if self._pace and played.seconds:
+            await asyncio.sleep(played.seconds)
+        return Piece(played.text, "")
+
+    async def stream(self, ask: Ask, said: Said) -> AsyncGenerator[Piece, None]:
+        """Yields what the model wrote next. See `Provider.stream`."""
+        played = self._play(ask, said)
+        if not (self._pace and played.seconds):
+            yield Piece(played.text, "")
+            return
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        pieces = list(_beats(played))
+        for text in pieces:
+            due += played.seconds / len(pieces)
+            await asyncio.sleep(due - loop.time())
+            yield Piece(text, "")
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+    def _play(self, ask: Ask, said: Said) -> Played:
+        try:
+            played = self._playback.play(ask.messages, ask.lead, ask.max_tokens)
+        except NotRecordedError as error:
+            raise faults.not_recorded(str(error)) from None
+        said.model = self._model
+        said.finish_reason = _STOP if played.ended else _LENGTH
+        said.usage = {"prompt_tokens": played.input_tokens, "completion_tokens": played.output_tokens}
+        return played
+
+
+def _beats(played: Played) -> Iterator[str]:
+    """Yields the text in pieces, as many as come in its time at a steady pace."""
+    beats = max(1, min(len(played.text), round(played.seconds / _BEAT_SECONDS)))
+    for begin, end in pairwise(round(len(played.text) * beat / beats) for beat in range(beats + 1)):
+        yield played.text[begin:end]

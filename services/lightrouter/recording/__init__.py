@@ -1,0 +1,1 @@
+"""Recorded candidate outputs: read, checked, and played back without their labels."""

@@ -1,0 +1,214 @@
+"""Reads a recording: JSON lines, gzip-compressed or not; a fault is named by file, line and field.
+
+One object a line:
+
+| key | meaning |
+| --- | --- |
+| `id` | the prompt's name, unique |
+| `category` | its subject or source; may be left out |
+| `prompt` | what every model was asked, or |
+| `messages` | the conversation: `role` (system, user or assistant) and `content` of each message |
+| `answer` | label, may be left out: the right answer |
+| `responses` | model name -> `text`, and what is known of `input_tokens`, `output_tokens`, `cost_usd`, `latency_s` |
+| | and of the labels `quality` (0 to 1) and `answer` (the answer read from the text) |
+
+Other keys are passed over.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final, Generic, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
+from lightrouter.recording.tokens import count
+from lightrouter.v1.chat_pb2 import ChatMessage, Role
+
+_GZIP: Final = b"\x1f\x8b"
+_ROLES: Final = {"system": Role.ROLE_SYSTEM, "user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
+# Role and delimiters of a message, as the common chat templates write them.
+_TOKENS_PER_MESSAGE: Final = 4
+
+_Tokens = Annotated[int, Field(ge=0, lt=2**31)]
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Content = Annotated[str, Field(min_length=1)]
+
+
+class RecordingError(Exception):
+    """A recording that cannot be used; its text is one line, `FILE:LINE: FIELD: what to do`."""
+
+
+class _Member(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class _Response(_Member):
+    text: str
+    input_tokens: _Tokens | None = None
+    output_tokens: _Tokens | None = None
+    cost_usd: _Amount | None = None
+    latency_s: _Amount | None = None
+
+
+class _LabelledResponse(_Response):
+    quality: Annotated[float, Field(ge=0, le=1)] | None = None
+    answer: str | None = None
+
+
+class _Message(_Member):
+    role: Literal["system", "user", "assistant"]
+    content: _Content
+
+
+_AnyResponse = TypeVar("_AnyResponse", bound=_Response)
+
+
+class _Line(_Member, Generic[_AnyResponse]):
+    id: Annotated[str, Field(min_length=1)]
+    category: str = ""
+    prompt: _Content | None = None
+    messages: Annotated[list[_Message], Field(min_length=1)] | None = None
+    responses: Annotated[dict[str, _AnyResponse], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> Self:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("must have either prompt or messages")
+        return self
+
+    def recorded(self, models: frozenset[str] | None) -> RecordedPrompt:
+        """Returns the prompt with the responses of `models`, None for all."""
+        turns = self.messages or [_Message(role="user", content=self.prompt or "")]
+        return RecordedPrompt(
+            id=self.id,
+            category=self.category,
+            messages=tuple(ChatMessage(role=_ROLES[turn.role], content=turn.content) for turn in turns),
+            input_tokens=sum(count(turn.content) + _TOKENS_PER_MESSAGE for turn in turns),
+            responses={
+                model: _response(said) for model, said in self.responses.items() if models is None or model in models
+            },
+        )
+
+
+class _LabelledLine(_Line[_LabelledResponse]):
+    answer: str | None = None
+
+    def labels(self) -> Labels:
+        """Returns the prompt's labels."""
+        responses = self.responses.items()
+        return Labels(
+            answer=self.answer,
+            quality={model: said.quality for model, said in responses if said.quality is not None},
+            answers={model: said.answer for model, said in responses if said.answer is not None},
+        )
+
+
+_AnyLine = TypeVar("_AnyLine", _Line[_Response], _LabelledLine)
+
+
+def load(path: Path, models: Iterable[str] | None = None) -> Recording:
+    """Reads a recording without its labels, which are passed over like any unknown key.
+
+    Args:
+        path: The file.
+        models: Recorded names of the models whose responses are wanted; None: all.
+
+    Raises:
+        RecordingError: It cannot be read or used.
+    """
+    wanted = None if models is None else frozenset(models)
+    return Recording([line.recorded(wanted) for line in _lines(path, _Line[_Response])])
+
+
+def load_labelled(path: Path) -> LabelledRecording:
+    """Reads a recording with its labels.
+
+    Raises:
+        RecordingError: It cannot be read or used.
+    """
+    prompts: list[RecordedPrompt] = []
+    labels: list[Labels] = []
+    for line in _lines(path, _LabelledLine):
+        prompts.append(line.recorded(None))
+        labels.append(line.labels())
+    return LabelledRecording(Recording(prompts), labels)
+
+
+def _response(said: _Response) -> Response:
+    counted = count(said.text)
+    return Response(
+        text=said.text,
+        counted_tokens=counted,
+        output_tokens=counted if said.output_tokens is None else said.output_tokens,
+        input_tokens=said.input_tokens,
+        cost_usd=said.cost_usd,
+        latency_s=said.latency_s,
+    )
+
+
+def _lines(path: Path, kind: type[_AnyLine]) -> Iterator[_AnyLine]:
+    ids: dict[str, int] = {}
+    with _readable(path):
+        for number, raw in _raw_lines(path):
+            if not raw.strip():
+                continue
+            try:
+                line = kind.model_validate_json(raw)
+            except ValidationError as error:
+                raise RecordingError(f"{path}:{number}: {_fault(error)}") from None
+            first = ids.setdefault(line.id, number)
+            if first != number:
+                raise RecordingError(f"{path}:{number}: id: is taken by the prompt of line {first}")
+            yield line
+    if not ids:
+        raise RecordingError(f"{path}: holds no prompt")
+
+
+def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+        file.seek(0)
+        if packed:
+            with gzip.open(file) as unpacked:
+                yield from enumerate(unpacked, start=1)
+        else:
+            yield from enumerate(file, start=1)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RecordingError(f"{path}: cannot be read: {reason}") from None
+
+
+def _fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    kind, message = first["type"], first["msg"].removeprefix("Value error, ")
+    if kind == "missing":
+        message = "is required"
+    elif kind == "json_invalid":
+        message = f"is not valid JSON: {first.get('ctx', {}).get('error', '')}"
+    elif kind == "model_type":
+        message = "must be an object with the keys of a prompt"
+    elif message.startswith("Input should "):
+        message = f"must {message.removeprefix('Input should ')}"
+    return ": ".join(part for part in (_field(first["loc"]), message) if part)
+
+
+def _field(loc: tuple[int | str, ...]) -> str:
+    """Returns a path like `responses['gpt-4.1'].text`."""
+    text = ""
+    for part in loc:
+        if isinstance(part, str) and part.isidentifier():
+            text += f".{part}" if text else part
+        else:
+            text += f"[{part!r}]"
+    return text
