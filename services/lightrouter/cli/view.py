@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lightrouter.cli.progress import CandidateProgress, Phase, RouteProgress
 from lightrouter.cli.text import dollars, enum_word, printable, seconds
-from lightrouter.v1.candidate_pb2 import CandidateHealth, CandidateState
+from lightrouter.v1.candidate_pb2 import Candidate, CandidateHealth, CandidateState
 from lightrouter.v1.chat_pb2 import FinishReason, Usage
 from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, SelectorStrategy
@@ -129,7 +129,7 @@ def pool(listed: ListCandidatesResponse) -> Table:
     table = Table(border_style="dim")
     for heading in ("name", "model", "provider", "state", "health"):
         table.add_column(heading, overflow="fold")
-    for heading in ("input $/M", "cached $/M", "output $/M", "window", "prior"):
+    for heading in ("input $/M", "cached $/M", "output $/M", "window", "quality"):
         table.add_column(heading, justify="right", no_wrap=True)
     for status in listed.candidates:
         candidate = status.candidate
@@ -144,9 +144,14 @@ def pool(listed: ListCandidatesResponse) -> Table:
             _price(prices.cached_input_nanousd_per_million),
             _price(prices.output_nanousd_per_million),
             f"{candidate.context_window:,}" if candidate.context_window else "?",
-            f"{candidate.prior:.2f}",
+            _quality(candidate),
         )
     return table
+
+
+def _quality(candidate: Candidate) -> str:
+    found = candidate.evaluation
+    return f"{found.score:.2f} of {found.prompts}" if found.prompts else f"{candidate.prior:.2f}?"
 
 
 def _by_rank(progress: RouteProgress) -> list[CandidateProgress]:

@@ -23,15 +23,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from lightrouter.pool import faults
+from lightrouter.pool import faults, standing
 from lightrouter.pool.api import Object
 from lightrouter.pool.file import MAX_CANDIDATES
-from lightrouter.pool.schema import PROVIDERS, PublicEntry, PublicPool, State
+from lightrouter.pool.schema import PROVIDERS, PublicEntry, PublicPool
+from lightrouter.pool.standing import Standing
 
 GROUP: Final = "lightrouter.dev"
 """The resource's API group."""
@@ -87,7 +87,7 @@ class ResourceError(ValueError):
 
 
 def parse(resource: Object, providers: Iterable[str] = PROVIDERS) -> PublicEntry:
-    """Returns the entry that a resource describes, with the evaluator's state where it has spoken.
+    """Returns the entry that a resource describes; what its status says of it is not in it.
 
     Raises:
         ResourceError: It describes none.
@@ -111,8 +111,7 @@ def parse(resource: Object, providers: Iterable[str] = PROVIDERS) -> PublicEntry
     if said:
         more_faults = f" (and {len(said) - _MOST_FAULTS} more)" if len(said) > _MOST_FAULTS else ""
         raise ResourceError("; ".join(said[:_MOST_FAULTS]) + more_faults)
-    judged = _status(resource).get("state")
-    return entry.model_copy(update={"state": State(judged)}) if judged in list(State) else entry
+    return entry
 
 
 @dataclass(slots=True)
@@ -136,6 +135,7 @@ class Resources:
     def pool(self) -> tuple[PublicPool, Mapping[str, Verdict]]:
         """Returns the pool of those that can be used, by candidate name, and a verdict on each by resource name."""
         entries: dict[str, PublicEntry] = {}
+        standings: dict[str, Standing] = {}
         verdicts: dict[str, Verdict] = {}
         # The oldest keeps a name that two have: a resource that is added later harms none that is there.
         for name, resource in sorted(self.objects.items(), key=_age):
@@ -150,10 +150,16 @@ class Resources:
                 verdicts[name] = Verdict("PoolFull", f"the pool has {MAX_CANDIDATES} candidates already")
             else:
                 entries[entry.name] = entry
+                standings[entry.name] = standing_of(resource)
                 verdicts[name] = ACCEPTED
-        ordered = MappingProxyType({name: entries[name] for name in sorted(entries)})
+        ordered = {name: entries[name] for name in sorted(entries)}
         judge, synthesizer = (name if name in entries else None for name in (self.judge, self.synthesizer))
-        return PublicPool(ordered, judge, synthesizer), verdicts
+        return standing.overlaid(PublicPool(ordered, judge, synthesizer), standings), verdicts
+
+
+def standing_of(resource: Object) -> Standing:
+    """Returns what the status says of the candidate."""
+    return standing.parse(_status(resource))
 
 
 def name_of(resource: Object) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -390,11 +390,13 @@ class PublicPool:
         entries: The candidates by name, in the order of the file; by name where they come from a cluster.
         judge: Name of the candidate that judges, which is one of the entries; None takes the one with the best prior.
         synthesizer: Name of the candidate that merges, likewise; None takes the best-ranked one.
+        evaluations: What the evaluator found, by candidate, where it has evaluated.
     """
 
     entries: Mapping[str, PublicEntry]
     judge: str | None = None
     synthesizer: str | None = None
+    evaluations: Mapping[str, candidate_pb2.Evaluation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Watches the pool file: a good change is passed on, a broken one is refused and the last good pool stays."""
+"""Watches the pool file and its state file: a good change is passed on, with a broken one the last good pool stays."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from lightrouter.pool import file
+from lightrouter.pool import file, statefile
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import PROVIDERS, Pool
+from lightrouter.pool.standing import Standing, overlaid
+from lightrouter.pool.statefile import StateFileError
 
 _logger = logging.getLogger(__name__)
 # Besides notifications the file is read this often: some file systems send none, and none is sent for a change between
@@ -22,7 +24,7 @@ _DEBOUNCE_MS = 200
 
 
 class PoolFile:
-    """A pool file and the last good pool that it held."""
+    """A pool file and the last good pool that it held, with what its state file says of the candidates."""
 
     def __init__(
         self,
@@ -49,7 +51,12 @@ class PoolFile:
         self._stop = asyncio.Event()
         self._data: bytes | None = file.read(path)
         self._refused = ""
-        self.pool = file.parse(self._data, path, providers)
+        self._written = file.parse(self._data, path, providers)
+        self._states_path = statefile.state_path(path)
+        self._states: bytes | None = None
+        self._standings: dict[str, Standing] = {}
+        self._read_states()
+        self.pool = overlaid(self._written, self._standings)
         """The last good pool."""
 
     async def watch(self) -> None:
@@ -82,22 +89,44 @@ class PoolFile:
         return frozenset(path.parent for path in found if path.parent.is_dir())
 
     def check(self) -> None:
-        """Reads the file now and passes on what changed."""
+        """Reads the files now and passes on what changed."""
+        changed = self._read_pool()
+        if not self._read_states() and not changed:
+            return
+        pool = overlaid(self._written, self._standings)
+        if pool != self.pool or list(pool.entries) != list(self.pool.entries):
+            self.pool = pool
+            self._on_change(pool)
+
+    def _read_pool(self) -> bool:
+        """Reads the pool file; returns whether it has changed and is good."""
         try:
             data = file.read(self._path)
             if data == self._data:
-                return
+                return False
             self._data = data
-            pool = file.parse(data, self._path, self._providers)
+            self._written = file.parse(data, self._path, self._providers)
         except PoolFileError as error:
             if str(error) != self._refused:
                 self._refused = str(error)
                 self._on_refused(error)
-            return
+            return False
         self._refused = ""
-        if pool != self.pool or list(pool.entries) != list(self.pool.entries):
-            self.pool = pool
-            self._on_change(pool)
+        return True
+
+    def _read_states(self) -> bool:
+        """Reads the state file; returns whether it has changed and is good."""
+        try:
+            data = statefile.read(self._states_path)
+            if data == self._states:
+                return False
+            self._states = data
+            self._standings = statefile.loads(data, self._states_path)
+        except StateFileError as error:
+            # Whether the candidates may answer is not to hang on it: what was held of them last goes on to hold.
+            _logger.error("The state file is not used: %s", error)  # noqa: TRY400 - the sentence says it all
+            return False
+        return True
 
 
 def _log(error: PoolFileError) -> None:

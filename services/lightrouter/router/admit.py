@@ -77,7 +77,7 @@ def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: B
     else:
         candidates = _admitted(roster.candidates.values(), seed, defaults.probation_share)
     prompt_tokens = messages_tokens(prompt.messages)
-    fitting = _fitting(candidates, roster, policy.boot_tokens, sampling.max_output_tokens, prompt_tokens, book)
+    fitting = _fitting(candidates, roster, policy, sampling.max_output_tokens, prompt_tokens, book)
     budget = Budget(policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None, prompt_tokens)
     runners = budget.admit(fitting, f"{_POLICY}.max_cost_nanousd")
     for runner in fitting if len(runners) < len(fitting) else ():
@@ -90,7 +90,7 @@ def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: B
         policy=policy,
         runners=runners,
         seed=seed,
-        judge=_helper(roster, roster.judge, sampling) or max(runners, key=lambda runner: runner.candidate.prior),
+        judge=_helper(roster, roster.judge, sampling) or max(runners, key=lambda runner: runner.quality.prior),
         synthesizer=_helper(roster, roster.synthesizer, sampling),
     )
     return admission, budget
@@ -126,7 +126,7 @@ def _explores(name: str, seed: int, share: float) -> bool:
 def _fitting(
     candidates: Sequence[Candidate],
     roster: Roster,
-    boot_tokens: int,
+    policy: Policy,
     max_output_tokens: int,
     prompt_tokens: int,
     book: Book,
@@ -134,7 +134,7 @@ def _fitting(
     """Returns the candidates whose context window holds the prompt and the boot tokens."""
     runners: list[Runner] = []
     for candidate in candidates:
-        boot = min(candidate.max_boot_tokens or boot_tokens, max_output_tokens)
+        boot = min(candidate.max_boot_tokens or policy.boot_tokens, max_output_tokens)
         room = candidate.context_window - prompt_tokens if candidate.context_window else max_output_tokens
         if room < boot:
             message = (
@@ -144,7 +144,8 @@ def _fitting(
             book.degrade(DEGRADED_REASON_CONTEXT_WINDOW, message, candidate.name)
             continue
         target = roster.targets[candidate.name]
-        runners.append(Runner(candidate.name, candidate, target, boot, min(max_output_tokens, room)))
+        output = min(max_output_tokens, room)
+        runners.append(Runner(candidate.name, candidate, target, boot, output, policy.category))
     if not runners:
         largest = max(candidate.context_window for candidate in candidates)
         message = f"about {prompt_tokens} tokens exceed every allowed candidate's context window, {largest} at most"

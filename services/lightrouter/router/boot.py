@@ -87,7 +87,12 @@ class _Boot:
     def _finish(self, text: str, result: GenerationResult) -> None:
         runner, run = self._runner, self._run
         partial = Partial(
-            candidate=runner.name, text=text, finish_reason=result.finish_reason, prior=runner.candidate.prior
+            candidate=runner.name,
+            text=text,
+            finish_reason=result.finish_reason,
+            prior=runner.quality.prior,
+            evaluated_prompts=runner.quality.prompts,
+            model=runner.candidate.model,
         )
         used = result.usage.output_tokens or runner.boot_tokens
         booted = Booted(runner, partial, result.continuation, used)

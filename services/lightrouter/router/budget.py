@@ -99,7 +99,7 @@ class Budget:
         kept = self._whole_cost(anchor) - self.boot_cost(anchor)
         self.reserve(self._whole_cost(anchor))
         admitted = {anchor.name}
-        for runner in sorted(runners, key=lambda r: (-r.candidate.prior, self.boot_cost(r))):
+        for runner in sorted(runners, key=lambda r: (-r.quality.prior, self.boot_cost(r))):
             if runner is not anchor and self.reserve(self.boot_cost(runner)):
                 admitted.add(runner.name)
         self.settle(kept, 0)

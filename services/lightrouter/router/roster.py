@@ -30,8 +30,11 @@ class Roster:
     @classmethod
     def of(cls, pool: PublicPool, adapter_address: str) -> Self:
         """Returns the snapshot of `pool`; `adapter_address` is the template for entries without an address."""
-        candidates = {name: entry.to_proto(entry.target(adapter_address)) for name, entry in pool.entries.items()}
-        return cls.from_candidates(candidates.values(), pool.judge, pool.synthesizer)
+        candidates = [entry.to_proto(entry.target(adapter_address)) for entry in pool.entries.values()]
+        for candidate in candidates:
+            if candidate.name in pool.evaluations:
+                candidate.evaluation.CopyFrom(pool.evaluations[candidate.name])
+        return cls.from_candidates(candidates, pool.judge, pool.synthesizer)
 
     @classmethod
     def from_candidates(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lightrouter.router.quality import Quality, quality
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Candidate, ModelTarget, Partial
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
 
@@ -18,6 +19,7 @@ class Runner:
         target: What a call to its adapter needs.
         boot_tokens: Tokens that it writes before the ranking, at most `output_tokens`.
         output_tokens: Most tokens of its whole answer, boot tokens included.
+        category: The kind of prompt, as the policy names it; empty where it does not.
     """
 
     name: str
@@ -25,6 +27,12 @@ class Runner:
     target: ModelTarget
     boot_tokens: int
     output_tokens: int
+    category: str = ""
+
+    @property
+    def quality(self) -> Quality:
+        """What is known of it for this kind of prompt."""
+        return quality(self.candidate, self.category)
 
     @property
     def goes_on(self) -> bool:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from lightrouter.pool import statefile
 from lightrouter.pool.file import PoolFileError
-from lightrouter.pool.schema import Pool
+from lightrouter.pool.schema import Pool, State
 from lightrouter.pool.watch import PoolFile
+from tests.unit.pool.test_standing import EVICTED
 
 TIMEOUT_S = 30.0
 
@@ -144,3 +146,29 @@ def test_a_file_that_is_broken_from_the_start_is_refused(path: Path) -> None:
     path.write_text("[")
     with pytest.raises(PoolFileError, match="not valid YAML"):
         Watched(path)
+
+
+async def test_a_verdict_in_the_state_file_is_passed_on(path: Path) -> None:
+    states = statefile.state_path(path)
+    async with watching(path) as watched:
+        statefile.save(states, {"a": EVICTED})
+        pool = await asyncio.wait_for(watched.accepted.get(), TIMEOUT_S)
+        assert pool.entries["a"].state is State.EVICTED
+        assert pool.evaluations["a"].score == pytest.approx(0.6)
+        path.write_text(content("a", "b"))
+        pool = await asyncio.wait_for(watched.accepted.get(), TIMEOUT_S)
+        assert [entry.state for entry in pool.entries.values()] == [State.EVICTED, State.ADMITTED]
+        states.unlink()
+        pool = await asyncio.wait_for(watched.accepted.get(), TIMEOUT_S)
+        assert pool.entries["a"].state is State.ADMITTED
+
+
+async def test_with_a_broken_state_file_the_last_verdicts_hold(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    states = statefile.state_path(path)
+    statefile.save(states, {"a": EVICTED})
+    watched = Watched(path)
+    assert watched.file.pool.entries["a"].state is State.EVICTED
+    states.write_text("{")
+    watched.file.check()
+    assert watched.file.pool.entries["a"].state is State.EVICTED
+    assert "is no state file" in caplog.text

@@ -1,0 +1,186 @@
+"""What is held of a candidate: its state, why, and what the evaluator found. One shape in both homes of a pool.
+
+A Candidate resource has it as its status, the state file has it by the candidate's name:
+
+| field | |
+| --- | --- |
+| state | admitted, probation or evicted |
+| score, scoreLow, scoreHigh | mean quality with its 95% interval, 0 to 1 |
+| evaluatedPrompts | prompts that the score rests on |
+| categories | the same by kind of prompt: category, score, prompts |
+| lastEvaluated | when, in RFC 3339 |
+| evaluatedModel | the model that this is about; an entry with another one is a new candidate |
+| evaluationRun | the evaluation that said so, so that it says so once |
+| conditions | Admitted with reason, message and lastTransitionTime; other writers' conditions stay |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from lightrouter.pool.schema import PublicPool, State
+from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
+
+ADMITTED: Final = "Admitted"
+"""Type of the condition that says why a candidate has its state."""
+BY_HAND: Final = "ByHand"
+"""Reason of a state that a person set; the evaluator leaves an eviction by hand alone."""
+
+_CONDITION_STATUS: Final = {State.ADMITTED: "True", State.PROBATION: "Unknown", State.EVICTED: "False"}
+_MOST_CATEGORIES: Final = 256
+PoolType = TypeVar("PoolType", bound=PublicPool)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is held of a candidate.
+
+    Attributes:
+        state: Its state; None leaves it to the entry.
+        reason: Why it has the state, as one word for programs.
+        message: Why, in one sentence for people.
+        since: Since when, in RFC 3339; empty where it is not known.
+        model: The model that this is about; empty: whichever.
+        run: The evaluation that said so last; empty: none.
+        evaluation: What was found; None where it was never evaluated.
+    """
+
+    state: State | None = None
+    reason: str = ""
+    message: str = ""
+    since: str = ""
+    model: str = ""
+    run: str = ""
+    evaluation: Evaluation | None = None
+
+    @property
+    def held_out(self) -> bool:
+        """Whether a person has evicted it, which only a person undoes."""
+        return self.state is State.EVICTED and self.reason == BY_HAND
+
+    def about(self, model: str) -> bool:
+        """Returns whether this holds for a candidate with `model`."""
+        return self.model in {"", model}
+
+    def moved(self, state: State, reason: str, message: str, now: datetime) -> Standing:
+        """Returns the standing with `state` for this reason; it begins `now` where the state is another."""
+        since = self.since if state is self.state and self.since else rfc3339(now)
+        return replace(self, state=state, reason=reason, message=message, since=since)
+
+
+def parse(status: Mapping[str, Any]) -> Standing:
+    """Returns the standing that a status says; values that make no sense there say nothing."""
+    state = status.get("state")
+    conditions = status.get("conditions")
+    condition = next((c for c in _mappings(conditions) if c.get("type") == ADMITTED), {})
+    return Standing(
+        state=State(state) if state in list(State) else None,
+        reason=_text(condition.get("reason")),
+        message=_text(condition.get("message")),
+        since=_text(condition.get("lastTransitionTime")),
+        model=_text(status.get("evaluatedModel")),
+        run=_text(status.get("evaluationRun")),
+        evaluation=_evaluation(status, _text(condition.get("message"))),
+    )
+
+
+def status_of(standing: Standing, others: object = ()) -> dict[str, Any]:
+    """Returns the status that says `standing`, complete but for what it does not know.
+
+    Args:
+        standing: The standing, which has a state.
+        others: The conditions that there are; those of other types stay.
+    """
+    if standing.state is None:
+        raise ValueError("a standing without a state says nothing")
+    condition = {
+        "type": ADMITTED,
+        "status": _CONDITION_STATUS[standing.state],
+        "reason": standing.reason,
+        "message": standing.message,
+        "lastTransitionTime": standing.since,
+    }
+    kept = [other for other in _mappings(others) if other.get("type") != ADMITTED]
+    status: dict[str, Any] = {"state": standing.state.value, "conditions": [*kept, condition]}
+    status |= {"evaluatedModel": standing.model} if standing.model else {}
+    status |= {"evaluationRun": standing.run} if standing.run else {}
+    if (found := standing.evaluation) is not None:
+        status |= {
+            "score": found.score,
+            "scoreLow": found.score_low,
+            "scoreHigh": found.score_high,
+            "evaluatedPrompts": found.prompts,
+            "lastEvaluated": rfc3339(found.evaluated_at.ToDatetime(UTC)),
+            "categories": [{"category": c.category, "score": c.score, "prompts": c.prompts} for c in found.categories],
+        }
+    return status
+
+
+def overlaid(pool: PoolType, standings: Mapping[str, Standing]) -> PoolType:
+    """Returns `pool` with what is held of its candidates, by name."""
+    entries, evaluations = dict(pool.entries), {}
+    for name, entry in pool.entries.items():
+        standing = standings.get(name)
+        if standing is None or not standing.about(entry.model):
+            continue
+        if standing.state is not None:
+            entries[name] = entry.model_copy(update={"state": standing.state})
+        if standing.evaluation is not None:
+            evaluations[name] = standing.evaluation
+    return replace(pool, entries=entries, evaluations=evaluations)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Returns a moment as Kubernetes writes it, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _evaluation(status: Mapping[str, Any], explanation: str) -> Evaluation | None:
+    score, low, high = (_share(status.get(key)) for key in ("score", "scoreLow", "scoreHigh"))
+    prompts = _count(status.get("evaluatedPrompts"))
+    if score is None or not prompts:
+        return None
+    found = Evaluation(
+        score=score,
+        score_low=score if low is None else low,
+        score_high=score if high is None else high,
+        prompts=prompts,
+        explanation=explanation,
+    )
+    try:
+        found.evaluated_at.FromJsonString(_text(status.get("lastEvaluated")))
+    except ValueError:
+        found.evaluated_at.CopyFrom(Timestamp())
+    for category in _mappings(status.get("categories"))[:_MOST_CATEGORIES]:
+        name, quality, count = (
+            _text(category.get("category")),
+            _share(category.get("score")),
+            _count(category.get("prompts")),
+        )
+        if name and quality is not None and count:
+            found.categories.append(CategoryScore(category=name, score=quality, prompts=count))
+    return found
+
+
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _share(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return min(1.0, max(0.0, float(value)))
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63 else 0

@@ -1,0 +1,88 @@
+"""What is held of a candidate, in the one shape that both homes have."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.pool.resource import Resources
+from lightrouter.pool.schema import PublicEntry, PublicPool, State
+from lightrouter.pool.standing import BY_HAND, Standing, overlaid, parse, status_of
+from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+FOUND = Evaluation(
+    score=0.6,
+    score_low=0.5,
+    score_high=0.7,
+    prompts=90,
+    categories=[CategoryScore(category="law", score=0.25, prompts=8)],
+    explanation="why",
+)
+FOUND.evaluated_at.FromDatetime(NOW)
+EVICTED = Standing(State.EVICTED, "CrediblyWorse", "why", "2026-03-01T00:00:00Z", "m", "run-1", FOUND)
+
+
+def test_a_standing_survives_its_status() -> None:
+    assert parse(status_of(EVICTED)) == EVICTED
+    bare = Standing(State.PROBATION, "Discovered", "new", "2026-03-01T00:00:00Z")
+    assert parse(status_of(bare)) == bare
+
+
+def test_other_writers_conditions_stay() -> None:
+    ready = {"type": "Ready", "status": "True", "reason": "Accepted", "message": ""}
+    old = {"type": "Admitted", "status": "True", "reason": "old", "message": ""}
+    conditions = status_of(EVICTED, [ready, old])["conditions"]
+    assert [(each["type"], each["reason"]) for each in conditions] == [
+        ("Ready", "Accepted"),
+        ("Admitted", "CrediblyWorse"),
+    ]
+
+
+def test_a_state_begins_when_it_becomes_another() -> None:
+    later = NOW + timedelta(hours=1)
+    assert EVICTED.moved(State.EVICTED, "Still", "", later).since == EVICTED.since
+    assert EVICTED.moved(State.ADMITTED, "Better", "", later).since == "2026-03-01T01:00:00Z"
+
+
+def test_an_eviction_by_hand_is_known() -> None:
+    assert EVICTED.moved(State.EVICTED, BY_HAND, "no", NOW).held_out
+    assert not EVICTED.held_out
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = ("state", "score", "scoreLow", "scoreHigh", "evaluatedPrompts", "categories", "lastEvaluated", "conditions")
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys((*KEYS, "evaluatedModel", "evaluationRun"), json)))
+def test_any_status_says_something_or_nothing(status: dict[str, object]) -> None:
+    parsed = parse(status)
+    assert parsed.evaluation is None or 0 <= parsed.evaluation.score <= 1
+
+
+def test_what_is_held_lies_over_the_pool() -> None:
+    pool = PublicPool({name: PublicEntry(name=name, model="m") for name in ("a", "b")}, judge="a")
+    changed = overlaid(pool, {"b": EVICTED, "gone": EVICTED})
+    assert [entry.state for entry in changed.entries.values()] == [State.ADMITTED, State.EVICTED]
+    assert dict(changed.evaluations) == {"b": FOUND}
+    assert changed.judge == "a"
+
+
+def test_an_entry_with_another_model_is_a_new_candidate() -> None:
+    pool = PublicPool({"b": PublicEntry(name="b", model="m2")})
+    assert overlaid(pool, {"b": EVICTED}) == pool
+
+
+@pytest.mark.parametrize(("model", "state"), [("m", State.EVICTED), ("m2", State.ADMITTED)])
+def test_a_resource_s_status_lies_over_its_spec(model: str, state: State) -> None:
+    resource = {"metadata": {"name": "b"}, "spec": {"model": model}, "status": status_of(EVICTED)}
+    pool, _ = Resources(objects={"b": resource}).pool()
+    assert pool.entries["b"].state is state
+    assert dict(pool.evaluations) == ({"b": FOUND} if model == "m" else {})
