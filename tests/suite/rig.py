@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import yaml
-from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace import SpanProcessor
 
 from lightrouter.adapter.__main__ import engine_maker
 from lightrouter.adapter.current import Current
@@ -80,8 +80,8 @@ class Suite:
         return [event async for event in self.stub.StreamComplete(request, timeout=seconds)]
 
 
-def _telemetry(service: str, exporter: SpanExporter | None, stack: AsyncExitStack) -> Telemetry:
-    telemetry = Telemetry(f"lightrouter-{service}", exporter)
+def _telemetry(service: str, spans: SpanProcessor | None, stack: AsyncExitStack) -> Telemetry:
+    telemetry = Telemetry(f"lightrouter-{service}", spans)
     stack.callback(telemetry.shutdown)
     return telemetry
 
@@ -89,7 +89,8 @@ def _telemetry(service: str, exporter: SpanExporter | None, stack: AsyncExitStac
 async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, stack: AsyncExitStack) -> Server:
     current = Current(name, pool_file.load(pool, PROVIDERS), engine_maker(telemetry.tracer))
     stack.push_async_callback(current.finish)
-    server = Server(AdapterSettings(pool=pool, candidate=name, listen=f"unix:{folder}/{name}.sock"))
+    settings = AdapterSettings(pool=pool, candidate=name, listen=f"unix:{folder}/{name}.sock")
+    server = Server(settings, tracer=telemetry.tracer)
     server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
     return await stack.enter_async_context(server)
 
@@ -100,7 +101,7 @@ async def running(
     *entries: Entry,
     router: Mapping[str, object] = MappingProxyType({}),
     pool: Mapping[str, object] = MappingProxyType({}),
-    exporter: SpanExporter | None = None,
+    spans: SpanProcessor | None = None,
 ) -> AsyncIterator[Suite]:
     """Runs a suite with these candidates, its sockets and pool file below `folder`.
 
@@ -109,7 +110,7 @@ async def running(
         entries: The candidates of the pool file.
         router: Settings of the router.
         pool: Further keys of the pool file.
-        exporter: Where all spans go.
+        spans: What gets all spans.
     """
     path = folder / "pool.yaml"
     path.write_text(yaml.safe_dump({"candidates": [dict(each) for each in entries], **pool}))
@@ -118,11 +119,14 @@ async def running(
         channels = Channels()
         for each in entries:
             name = str(each["name"])
-            servers[name] = await _adapter(folder, path, name, _telemetry(f"adapter-{name}", exporter, stack), stack)
+            servers[name] = await _adapter(folder, path, name, _telemetry(f"adapter-{name}", spans, stack), stack)
         stack.push_async_callback(channels.close)
-        selector = build_selector(SelectorSettings(listen=f"unix:{folder}/selector.sock"), channels)
-        aggregator = build_aggregator(AggregatorSettings(listen=f"unix:{folder}/aggregator.sock"), channels)
+        selector_tracer = _telemetry("selector", spans, stack).tracer
+        selector = build_selector(SelectorSettings(listen=f"unix:{folder}/selector.sock"), channels, selector_tracer)
         servers["selector"] = await stack.enter_async_context(selector)
+        aggregator_settings = AggregatorSettings(listen=f"unix:{folder}/aggregator.sock")
+        aggregator_tracer = _telemetry("aggregator", spans, stack).tracer
+        aggregator = build_aggregator(aggregator_settings, channels, aggregator_tracer)
         servers["aggregator"] = await stack.enter_async_context(aggregator)
         settings = RouterSettings.model_validate(
             {
@@ -136,7 +140,7 @@ async def running(
         )
         health = Health(AdapterHealth(channels).watch)
         watch = PoolWatch(settings, health)
-        built = build_router(settings, channels, _telemetry("router", exporter, stack), watch, health)
+        built = build_router(settings, channels, _telemetry("router", spans, stack), watch, health)
         servers["router"] = await stack.enter_async_context(built)
         health.follow(watch.roster())
         stack.push_async_callback(health.close)

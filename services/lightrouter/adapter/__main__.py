@@ -24,7 +24,7 @@ from lightrouter.runtime import names
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import Telemetry, otlp_exporter
+from lightrouter.runtime.telemetry import Telemetry, otlp_spans
 from lightrouter.runtime.tls import TlsError
 from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 
@@ -59,13 +59,13 @@ async def serve(settings: AdapterSettings) -> None:
         TlsError: The files of TLS cannot be used.
     """
     name = f"lightrouter-adapter-{settings.candidate}"
-    telemetry = Telemetry(name, otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
+    telemetry = Telemetry(name, otlp_spans(settings.otlp_endpoint), settings.sampling_ratio)
     try:
         first = pool_file.load(settings.pool, PROVIDERS)
         current = Current(settings.candidate, first, engine_maker(telemetry.tracer))
         pool = PoolFile(settings.pool, current.apply, providers=PROVIDERS)
         current.apply(pool.pool)
-        server = Server(settings)
+        server = Server(settings, tracer=telemetry.tracer)
         server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
         async with server:
             background = (

@@ -141,7 +141,7 @@ class Engine:
         if remaining <= 0:
             raise deadline_exceeded("no time is left for the model")
         usable = Deadline.after(remaining - min(_MARGIN_SECONDS, _MARGIN_SHARE * remaining))
-        attempts = Attempts(self._retries, usable)
+        attempts = Attempts(self._retries, usable, on_retry=call.retry)
         permit = self.circuit.admit()
         works: bool | None = None
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Final
@@ -15,7 +16,7 @@ from lightrouter.adapter.plan import Plan, resumed
 from lightrouter.adapter.providers.base import Said
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime import names
-from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.errors import ServiceError, reason_name
 from lightrouter.runtime.ledger import cost_nanousd, duration
 from lightrouter.runtime.telemetry import link_to, span_reference
 from lightrouter.v1.adapter_pb2 import GenerationResult
@@ -159,13 +160,24 @@ class Call:
 
     def fail(self, error: BaseException) -> None:
         """Ends the span of a generation that has failed with `error` or was cancelled."""
-        if not self._span.is_recording():
+        span = self._span
+        if not span.is_recording():
             return
-        reason = error.reason if isinstance(error, ServiceError) else ErrorReason.ERROR_REASON_CANCELLED
-        name = ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
-        self._span.set_attributes({**self._request_attributes(), names.ERROR_TYPE: name})
-        self._span.set_status(Status(StatusCode.ERROR, error.message if isinstance(error, ServiceError) else name))
-        self._span.end()
+        reason, message = _fault(error)
+        span.set_attributes({**self._request_attributes(), names.ERROR_TYPE: reason_name(reason)})
+        span.set_status(Status(StatusCode.ERROR, message))
+        span.end()
+
+    def retry(self, error: ServiceError, seconds: float) -> None:
+        """Says in the span that an attempt failed and that another follows after so many seconds."""
+        if self._span.is_recording():
+            attributes: dict[str, str | int | float] = {
+                names.ATTEMPT: self._attempts,
+                names.ERROR_TYPE: reason_name(error.reason),
+                names.MESSAGE: error.message,
+                names.WAIT: seconds,
+            }
+            self._span.add_event(names.RETRY, attributes)
 
     def _kept(self, piece: Piece) -> Piece:
         if piece.text or piece.reasoning:
@@ -217,3 +229,11 @@ class Call:
             if self._watched:
                 span.set_attribute(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, self._first - self._call_begun)
         span.end()
+
+
+def _fault(error: BaseException) -> tuple[ErrorReason.ValueType, str]:
+    if isinstance(error, ServiceError):
+        return error.reason, error.message
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return ErrorReason.ERROR_REASON_CANCELLED, "the router did not wait for the end"
+    return ErrorReason.ERROR_REASON_INTERNAL, "the adapter has a defect; its log says more under this trace id"

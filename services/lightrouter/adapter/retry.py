@@ -36,11 +36,14 @@ class Attempts:
         *,
         uniform: Callable[[float, float], float] = random.uniform,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_retry: Callable[[UpstreamError, float], None] = lambda _error, _seconds: None,
     ) -> None:
+        """Waits by `policy`, not past `deadline`; `on_retry` hears what failed and how long the wait is."""
         self._policy = policy
         self._deadline = deadline
         self._uniform = uniform
         self._sleep = sleep
+        self._on_retry = on_retry
         self._retries = 0
         self._stale = False
 
@@ -53,6 +56,7 @@ class Attempts:
         if error.stale and not self._stale:
             # The provider has not seen the request: this is no retry, and there is nothing to wait for.
             self._stale = True
+            self._on_retry(error, 0.0)
             return
         if not error.retryable or self._retries >= self._policy.retries:
             raise error
@@ -61,6 +65,7 @@ class Attempts:
         if seconds >= self._deadline.remaining():
             raise error
         self._retries += 1
+        self._on_retry(error, seconds)
         await self._sleep(seconds)
 
 

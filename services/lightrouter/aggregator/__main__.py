@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from opentelemetry.trace import Tracer
+
 from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.registry import strategies
 from lightrouter.aggregator.servicer import AggregatorServicer
@@ -15,7 +17,7 @@ from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import Telemetry, otlp_exporter
+from lightrouter.runtime.telemetry import Telemetry, otlp_spans
 from lightrouter.runtime.tls import TlsError, client_files
 from lightrouter.v1.aggregator_pb2 import DESCRIPTOR
 from lightrouter.v1.aggregator_pb2_grpc import add_AggregatorServiceServicer_to_server
@@ -23,7 +25,7 @@ from lightrouter.v1.aggregator_pb2_grpc import add_AggregatorServiceServicer_to_
 _NAME = DESCRIPTOR.services_by_name["AggregatorService"].full_name
 
 
-def build_server(settings: AggregatorSettings, channels: Channels) -> Server:
+def build_server(settings: AggregatorSettings, channels: Channels, tracer: Tracer | None = None) -> Server:
     """Returns the server with its service, not yet bound."""
     limits = SynthesisLimits(
         most_characters=settings.draft_characters,
@@ -31,8 +33,8 @@ def build_server(settings: AggregatorSettings, channels: Channels) -> Server:
         first_piece_seconds=settings.first_piece_seconds,
         stall_seconds=settings.stall_seconds,
     )
-    built = strategies(ModelClient(channels), limits)
-    server = Server(settings)
+    built = strategies(ModelClient(channels, tracer), limits)
+    server = Server(settings, tracer=tracer)
     servicer = AggregatorServicer(Aggregator(built, settings.default_strategy, settings.agreement))
     server.add(_NAME, add_AggregatorServiceServicer_to_server, servicer)
     return server
@@ -40,9 +42,9 @@ def build_server(settings: AggregatorSettings, channels: Channels) -> Server:
 
 async def _serve(settings: AggregatorSettings) -> None:
     channels = Channels(settings.max_message_bytes, client_files(settings))
-    telemetry = Telemetry("lightrouter-aggregator", otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
+    telemetry = Telemetry("lightrouter-aggregator", otlp_spans(settings.otlp_endpoint), settings.sampling_ratio)
     try:
-        async with build_server(settings, channels) as server:
+        async with build_server(settings, channels, telemetry.tracer) as server:
             await server.serve_until_signal()
     finally:
         await channels.close()

@@ -28,6 +28,8 @@ from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 
 _START_S: Final = 60.0
 _POLL_S: Final = 0.05
+# A service that has stopped still sends its last traces.
+_FLUSH_S: Final = 5.0
 # The path of a unix socket has at most 104 bytes on some systems; a candidate's name may take 63 of them.
 _LONGEST_FOLDER: Final = 30
 
@@ -154,7 +156,7 @@ class Suite:
         return [*self._services, *self._adapters.values()]
 
     async def _stop_all(self, services: Iterable[Service]) -> None:
-        await asyncio.gather(*(service.stop(self._options.grace_s + 2.0) for service in services))
+        await asyncio.gather(*(service.stop(self._options.grace_s + _FLUSH_S) for service in services))
 
     def _launch(self, name: str, module: str, arguments: Sequence[str]) -> Service:
         service = self._service(name, module, _constant(arguments))

@@ -24,7 +24,7 @@ from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import Telemetry, otlp_exporter
+from lightrouter.runtime.telemetry import Telemetry, otlp_spans
 from lightrouter.runtime.tls import TlsError, client_files
 from lightrouter.v1.router_pb2_grpc import add_RouterServiceServicer_to_server
 
@@ -33,17 +33,18 @@ def build_server(
     settings: RouterSettings, channels: Channels, telemetry: Telemetry, pool: PoolWatch, health: Health
 ) -> Server:
     """Returns the server with its service, not yet bound."""
+    tracer = telemetry.tracer
     router = Router(
         roster=pool.roster,
-        models=ModelClient(channels),
-        selector=RemoteSelector(channels, settings.selector_address),
-        aggregator=RemoteAggregator(channels, settings.aggregator_address),
-        tracer=telemetry.tracer,
+        models=ModelClient(channels, tracer),
+        selector=RemoteSelector(channels, settings.selector_address, tracer),
+        aggregator=RemoteAggregator(channels, settings.aggregator_address, tracer),
+        tracer=tracer,
         defaults=settings.defaults,
         shares=settings.shares,
         new_seed=lambda: secrets.randbits(31),
     )
-    server = Server(settings, authenticator(settings))
+    server = Server(settings, authenticator(settings), tracer)
     servicer = RouterServicer(router, pool.roster, health)
     server.add(names.ROUTER_SERVICE, add_RouterServiceServicer_to_server, servicer, serving=False)
     return server
@@ -60,7 +61,7 @@ async def serve(settings: RouterSettings) -> None:
         AddressUnavailableError: The address cannot be bound.
     """
     channels = Channels(settings.max_message_bytes, client_files(settings))
-    telemetry = Telemetry("lightrouter-router", otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
+    telemetry = Telemetry("lightrouter-router", otlp_spans(settings.otlp_endpoint), settings.sampling_ratio)
     health = Health(AdapterHealth(channels).watch)
     try:
         pool = PoolWatch(settings, health)

@@ -83,7 +83,7 @@ def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: B
     for runner in fitting if len(runners) < len(fitting) else ():
         if runner not in runners:
             message = f"the cost ceiling does not pay for {runner.name} to boot"
-            book.degrade(DEGRADED_REASON_COST_CEILING, message, runner.name)
+            book.drop(DEGRADED_REASON_COST_CEILING, message, runner.name)
     admission = Admission(
         messages=prompt.messages,
         sampling=sampling,
@@ -141,7 +141,7 @@ def _fitting(
                 f"the prompt of about {prompt_tokens} tokens and {boot} boot tokens exceed the context window of "
                 f"{candidate.name}, {candidate.context_window} tokens"
             )
-            book.degrade(DEGRADED_REASON_CONTEXT_WINDOW, message, candidate.name)
+            book.drop(DEGRADED_REASON_CONTEXT_WINDOW, message, candidate.name)
             continue
         target = roster.targets[candidate.name]
         output = min(max_output_tokens, room)

@@ -30,7 +30,6 @@ from lightrouter.v1.ledger_pb2 import (
 
 SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT})
 """Reasons of a failure that is only slowness."""
-_LAST_MOMENT_SECONDS = 0.1
 
 
 class Book:
@@ -56,13 +55,20 @@ class Book:
     def extend(self, entries: Iterable[LedgerEntry], degraded: Iterable[Degradation]) -> None:
         """Writes down what another service did for this route."""
         self.entries.extend(entries)
-        self.degraded.extend(degraded)
+        for each in degraded:
+            self.degrade(each.reason, each.message, each.candidate)
 
     def degrade(self, reason: DegradedReason.ValueType, message: str, candidate: str = "") -> None:
-        """Writes down why the answer is less than it should have been, in a sentence; a candidate also as an event."""
+        """Writes down why the answer is less than it should have been, in a sentence."""
         self.degraded.append(Degradation(reason=reason, message=message, candidate=candidate))
-        if candidate:
-            spans.dropped(candidate, reason)
+        spans.degraded(reason, message, candidate)
+
+    def drop(
+        self, reason: DegradedReason.ValueType, message: str, candidate: str, error: ServiceError | None = None
+    ) -> None:
+        """Writes down why a candidate takes no further part, in a sentence; `error` is how its call failed."""
+        self.degraded.append(Degradation(reason=reason, message=message, candidate=candidate))
+        spans.dropped(candidate, reason, message, error)
 
     def retry_after(self, error: ServiceError) -> None:
         """Remembers when the soonest of the failed candidates may be asked again."""
@@ -90,7 +96,7 @@ class Book:
         failures = self.failures()
         reasons = {failure.reason for failure in failures.values()}
         # The adapters give up a moment before the deadline, so that what they say of it still arrives.
-        out_of_time = SLOW if deadline.remaining() < _LAST_MOMENT_SECONDS else {ERROR_REASON_DEADLINE_EXCEEDED}
+        out_of_time = SLOW if deadline.at_hand else {ERROR_REASON_DEADLINE_EXCEEDED}
         if reasons and reasons <= out_of_time:
             return ServiceError(
                 Code.DEADLINE_EXCEEDED,

@@ -122,7 +122,7 @@ class _Boot:
     def _degrade(self, error: ServiceError) -> None:
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_CANDIDATE_SLOW if slow else DEGRADED_REASON_CANDIDATE_FAILED
-        self._run.book.degrade(reason, f"{self._runner.name} did not boot: {error.message}", self._runner.name)
+        self._run.book.drop(reason, f"{self._runner.name} did not boot: {error.message}", self._runner.name, error)
 
     def drop_if_running(self, *, struck: bool) -> None:
         """Writes down a call that was cancelled because the stage ended without it."""

@@ -94,7 +94,7 @@ def record_success(
 def completion_failed(run: Run, runner: Runner, error: ServiceError) -> None:
     """Writes down that a chosen candidate did not finish its draft."""
     message = f"{runner.name} failed while it completed its draft: {error.message}"
-    run.book.degrade(DEGRADED_REASON_COMPLETION_FAILED, message, runner.name)
+    run.book.drop(DEGRADED_REASON_COMPLETION_FAILED, message, runner.name, error)
 
 
 def empty_output(runner: Runner) -> ServiceError:

@@ -7,13 +7,14 @@ from collections.abc import AsyncGenerator
 
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from opentelemetry.trace import Tracer
 
 from lightrouter.runtime import names
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.rpcspans import ClientCall
 from lightrouter.runtime.status import from_rpc_error
-from lightrouter.runtime.telemetry import outgoing_metadata
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceStub
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -24,41 +25,52 @@ from lightrouter.v1.selector_pb2_grpc import SelectorServiceStub
 class RemoteSelector:
     """The selector service at an address."""
 
-    def __init__(self, channels: Channels, address: str) -> None:
-        """Calls `address` over `channels`."""
+    def __init__(self, channels: Channels, address: str, tracer: Tracer) -> None:
+        """Calls `address` over `channels`; `tracer` makes the spans of the calls."""
         self._channels = channels
         self._address = address
+        self._tracer = tracer
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
         """Returns the ranking of the partials. See `select.Selector`."""
         timeout = _timeout(deadline, "rank the candidates")
-        try:
-            stub = self._channels.stub(self._address, SelectorServiceStub)
-            return await stub.Select(request, timeout=timeout, metadata=outgoing_metadata())
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from None
+        stub = self._channels.stub(self._address, SelectorServiceStub)
+        with ClientCall(self._tracer, f"{names.SELECTOR_SERVICE}/Select") as traced:
+            try:
+                return await stub.Select(request, timeout=timeout, metadata=traced.metadata)
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from None
 
 
 class RemoteAggregator:
     """The aggregator service at an address."""
 
-    def __init__(self, channels: Channels, address: str) -> None:
-        """Calls `address` over `channels`."""
+    def __init__(self, channels: Channels, address: str, tracer: Tracer) -> None:
+        """Calls `address` over `channels`; `tracer` makes the spans of the calls."""
         self._channels = channels
         self._address = address
+        self._tracer = tracer
 
     async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the answer in pieces, then how it came about. See `aggregate.Aggregator`."""
         timeout = _timeout(deadline, "merge the drafts")
         stub = self._channels.stub(self._address, AggregatorServiceStub)
-        call = stub.Aggregate(request, timeout=timeout, metadata=outgoing_metadata())
-        try:
-            async for response in call:
-                yield response
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from None
-        finally:
-            call.cancel()
+        result: AggregateResponse | None = None
+        with ClientCall(self._tracer, f"{names.AGGREGATOR_SERVICE}/Aggregate") as traced:
+            call = stub.Aggregate(request, timeout=timeout, metadata=traced.metadata)
+            try:
+                async for response in call:
+                    if response.HasField("result"):
+                        # Nobody reads on after the result, and a call that is left before its end counts as cancelled.
+                        result = response
+                    else:
+                        yield response
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from None
+            finally:
+                call.cancel()
+        if result:
+            yield result
 
 
 class AdapterHealth:

@@ -24,7 +24,6 @@ from lightrouter.router.select import Selector, select
 from lightrouter.router.state import Run, Shares, Verdict
 from lightrouter.runtime import names
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.models import Models
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.ledger_pb2 import (
@@ -85,12 +84,8 @@ class Router:
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
         """
-        with self._tracer.start_as_current_span(names.ROUTE) as span:
-            try:
-                return await self._route(prompt, deadline, events, span)
-            except ServiceError as error:
-                spans.failed(span, error)
-                raise
+        with spans.traced(self._tracer, names.ROUTE, deadline) as span:
+            return await self._route(prompt, deadline, events, span)
 
     async def _route(self, prompt: Prompt, deadline: Deadline, events: Events, span: Span) -> Answer:
         trace_id = span.get_span_context().trace_id
@@ -153,7 +148,7 @@ class Router:
     def _stage(self, run: Run, stage: Stage.ValueType, name: str) -> Iterator[Span]:
         """Traces a stage and writes down what it took."""
         begun = time.monotonic()
-        with self._tracer.start_as_current_span(name) as span:
+        with spans.traced(self._tracer, name, run.deadline, name) as span:
             yield span
         run.book.stage(stage, time.monotonic() - begun)
 

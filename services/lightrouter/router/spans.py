@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from opentelemetry.trace import Span, get_current_span
+from opentelemetry.trace import Span, Status, StatusCode, Tracer, get_current_span
 
 from lightrouter.runtime import names
-from lightrouter.runtime.errors import ServiceError
-from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import ServiceError, reason_name
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CANCELLED,
+    ERROR_REASON_DEADLINE_EXCEEDED,
+    ERROR_REASON_INTERNAL,
+    ErrorReason,
+)
 from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
@@ -19,17 +27,63 @@ if TYPE_CHECKING:
     from lightrouter.router.runner import Booted
 
 
-def failed(span: Span, error: ServiceError) -> None:
-    """Says why the route failed."""
-    span.set_attribute(names.ERROR_TYPE, ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_"))
+@contextmanager
+def traced(tracer: Tracer, name: str, deadline: Deadline, stage: str = "") -> Iterator[Span]:
+    """Makes a span the current one; where it ends by an error or is cancelled, it says why.
+
+    Args:
+        tracer: Makes the span.
+        name: Its name.
+        deadline: When the route's time is over; a route that is cancelled then was not left by its caller.
+        stage: The stage that it is; empty for the route.
+    """
+    attributes = {names.STAGE: stage} if stage else None
+    with tracer.start_as_current_span(
+        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield span
+        except ServiceError as error:
+            _failed(span, error.reason, error.message)
+            raise
+        except asyncio.CancelledError:
+            if deadline.at_hand:
+                _failed(span, ERROR_REASON_DEADLINE_EXCEEDED, "the deadline passed")
+            else:
+                _failed(span, ERROR_REASON_CANCELLED, "the caller did not wait for the end")
+            raise
+        except Exception:
+            _failed(span, ERROR_REASON_INTERNAL, "the service has a defect; its log says more under this trace id")
+            raise
 
 
-def dropped(candidate: str, reason: DegradedReason.ValueType) -> None:
+def _failed(span: Span, reason: ErrorReason.ValueType, message: str) -> None:
+    span.set_attribute(names.ERROR_TYPE, reason_name(reason))
+    span.set_status(Status(StatusCode.ERROR, message))
+
+
+def dropped(candidate: str, reason: DegradedReason.ValueType, message: str, error: ServiceError | None) -> None:
     """Says in the current span that a candidate takes no further part, and why."""
     span = get_current_span()
     if span.is_recording():
-        why = _short(DegradedReason.Name(reason), "DEGRADED_REASON_")
-        span.add_event(names.CANDIDATE_DROPPED, {names.CANDIDATE: candidate, names.REASON: why})
+        attributes = {
+            names.CANDIDATE: candidate,
+            names.REASON: _degraded_name(reason),
+            names.MESSAGE: message,
+        }
+        if error:
+            attributes[names.ERROR_TYPE] = reason_name(error.reason)
+        span.add_event(names.CANDIDATE_DROPPED, attributes)
+
+
+def degraded(reason: DegradedReason.ValueType, message: str, candidate: str) -> None:
+    """Says in the current span that the answer is less than it should have been, and why."""
+    span = get_current_span()
+    if span.is_recording():
+        attributes = {names.REASON: _degraded_name(reason), names.MESSAGE: message}
+        if candidate:
+            attributes[names.CANDIDATE] = candidate
+        span.add_event(names.ANSWER_DEGRADED, attributes)
 
 
 def booted(span: Span, policy: Policy, delivered: Sequence[Booted]) -> None:
@@ -44,8 +98,15 @@ def selected(span: Span, selection: Selection) -> None:
     if span.is_recording():
         ranked = selection.ranking.candidates
         span.set_attribute(names.STRATEGY, _short(SelectorStrategy.Name(selection.strategy), "SELECTOR_STRATEGY_"))
-        span.set_attribute(names.CANDIDATES, [each.candidate for each in ranked])
-        span.set_attribute(names.SCORES, [each.score for each in ranked])
+        for rank, each in enumerate(ranked, 1):
+            attributes: dict[str, str | int | float | bool] = {
+                names.CANDIDATE: each.candidate,
+                names.RANK: rank,
+                names.SCORE: each.score,
+                names.CHOSEN: each.candidate in selection.chosen,
+            }
+            span.add_event(names.CANDIDATE_RANKED, attributes)
+        span.set_attribute(names.CANDIDATES, list(selection.chosen))
         span.set_attribute(names.AGREEMENT, selection.ranking.agreement)
         span.set_attribute(names.MARGIN, selection.margin)
         span.set_attribute(names.K, len(selection.chosen))
@@ -71,8 +132,11 @@ def answered(span: Span, answer: Answer) -> None:
         span.set_attribute(names.CANDIDATES, list(answer.candidates))
         span.set_attribute(names.COST, answer.ledger.cost_nanousd)
         if answer.degraded:
-            reasons = [_short(DegradedReason.Name(each.reason), "DEGRADED_REASON_") for each in answer.degraded]
-            span.set_attribute(names.DEGRADED, reasons)
+            span.set_attribute(names.DEGRADED, [_degraded_name(each.reason) for each in answer.degraded])
+
+
+def _degraded_name(reason: DegradedReason.ValueType) -> str:
+    return _short(DegradedReason.Name(reason), "DEGRADED_REASON_")
 
 
 def _short(name: str, prefix: str) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Final
+
+_MOMENT_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,11 @@ class Deadline:
     def expired(self) -> bool:
         """Whether it has passed."""
         return time.monotonic() >= self.at
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether it has passed, or will within the moment by which timers of two processes may differ."""
+        return self.remaining() < _MOMENT_SECONDS
 
     def share(self, fraction: float, at_most: float | None = None) -> Deadline:
         """Returns the deadline of a stage that may use `fraction` of what is left, and `at_most` so many seconds."""

@@ -30,6 +30,11 @@ class Code(IntEnum):
     UNAUTHENTICATED = 16
 
 
+def reason_name(reason: ErrorReason.ValueType) -> str:
+    """Returns the reason's name without its prefix, as ErrorInfo and spans have it."""
+    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+
+
 class Violation(NamedTuple):
     """A field that breaks a rule, as a path like `prompt.messages[0].content`, and what to do about it."""
 

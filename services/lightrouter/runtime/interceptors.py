@@ -12,15 +12,15 @@ from typing import Any, NoReturn, TypeAlias, cast
 import grpc
 from google.protobuf.message import Message
 from grpc_status import rpc_status
-from opentelemetry import context as otel_context
+from opentelemetry.trace import NoOpTracer, Tracer
 from protovalidate import Validator
 from protovalidate import Violation as RuleViolation
 
 from lightrouter.runtime.auth import Authenticator
-from lightrouter.runtime.deadline import Deadline, set_current_deadline
+from lightrouter.runtime.deadline import Deadline, current_deadline, set_current_deadline
 from lightrouter.runtime.errors import Code, ServiceError, Violation, deadline_exceeded
+from lightrouter.runtime.rpcspans import ServerCall
 from lightrouter.runtime.status import to_status
-from lightrouter.runtime.telemetry import incoming_context
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -52,74 +52,82 @@ class _Wrapping(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not method.startswith(_OWN_PACKAGE):
             return handler
-        wrapped = self._wrapped[method] = self._wrap(handler)
+        wrapped = self._wrapped[method] = self._wrap(handler, method.removeprefix("/"))
         return wrapped
 
-    def _wrap(self, handler: Handler) -> Handler:
+    def _wrap(self, handler: Handler, method: str) -> Handler:
         codec = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
         }
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._streaming(cast("Streaming", handler.unary_stream)), **codec
+                self._streaming(cast("Streaming", handler.unary_stream), method), **codec
             )
-        return grpc.unary_unary_rpc_method_handler(self._unary(cast("Unary", handler.unary_unary)), **codec)
+        return grpc.unary_unary_rpc_method_handler(self._unary(cast("Unary", handler.unary_unary), method), **codec)
 
     @abstractmethod
-    def _unary(self, behaviour: Unary) -> Unary: ...
+    def _unary(self, behaviour: Unary, method: str) -> Unary: ...
 
     @abstractmethod
-    def _streaming(self, behaviour: Streaming) -> Streaming | Writing: ...
+    def _streaming(self, behaviour: Streaming, method: str) -> Streaming | Writing: ...
 
 
 class CallInterceptor(_Wrapping):
-    """Validates the request, sets deadline and trace context, and turns errors into google.rpc.Status."""
+    """Validates the request, sets deadline and span, and turns errors into google.rpc.Status."""
 
-    def __init__(self, default_deadline_seconds: float) -> None:
-        """A call without a deadline gets `default_deadline_seconds`."""
+    def __init__(self, default_deadline_seconds: float, tracer: Tracer | None = None) -> None:
+        """A call without a deadline gets `default_deadline_seconds`; `tracer` makes the spans of the calls."""
         super().__init__()
+        self._tracer = tracer or NoOpTracer()
         self._default_deadline = default_deadline_seconds
         self._validator = Validator()
 
-    def _unary(self, behaviour: Unary) -> Unary:
+    def _unary(self, behaviour: Unary, method: str) -> Unary:
         async def call(request: Message, context: Context) -> Message:
-            async with self._served(request, context):
+            async with self._served(request, context, method):
                 return await behaviour(request, context)
 
         return call
 
-    def _streaming(self, behaviour: Streaming) -> Writing:
+    def _streaming(self, behaviour: Streaming, method: str) -> Writing:
         # A generator would be left where it stands when the caller goes away; a coroutine that writes is cancelled.
         async def call(request: Message, context: Context) -> None:
-            async with self._served(request, context), aclosing(behaviour(request, context)) as responses:
+            async with self._served(request, context, method), aclosing(behaviour(request, context)) as responses:
                 async for response in responses:
                     await context.write(response)
 
         return call
 
     @asynccontextmanager
-    async def _served(self, request: Message, context: Context) -> AsyncIterator[None]:
+    async def _served(self, request: Message, context: Context, method: str) -> AsyncIterator[None]:
+        call = ServerCall(self._tracer, method, context.invocation_metadata())
         try:
             async with asyncio.timeout(self._begin(request, context)):
                 yield
         except ServiceError as error:
+            call.failed(error)
             await _abort(context, error)
         except TimeoutError:
-            await _abort(context, deadline_exceeded("the deadline passed before the call was done"))
+            passed = _deadline_passed()
+            call.failed(passed)
+            await _abort(context, passed)
         except (grpc.aio.AbortError, grpc.aio.BaseError):
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
-            await _abort(context, _defect(error))
+            defect = _defect(error)
+            call.failed(defect)
+            await _abort(context, defect)
+        except asyncio.CancelledError:
+            call.failed(_deadline_passed() if current_deadline().at_hand else _caller_left())
+            raise
+        finally:
+            call.end()
 
     def _begin(self, request: Message, context: Context) -> float | None:
         """Prepares the task for the call; returns the seconds after which it is cut off, None where gRPC does that."""
         remaining = context.time_remaining()
         set_current_deadline(Deadline.after(self._default_deadline if remaining is None else remaining))
-        incoming = incoming_context(context.invocation_metadata())
-        if incoming is not None:
-            # Each call is served by a task of its own, so the context ends with it.
-            otel_context.attach(incoming)
         violations = self._validator.collect_violations(request)
         if violations:
             raise _invalid_request(violations)
@@ -146,7 +154,9 @@ class LimitInterceptor(_Wrapping):
             )
         self._running += 1
 
-    def _unary(self, behaviour: Unary) -> Unary:
+    def _unary(self, behaviour: Unary, method: str) -> Unary:
+        del method
+
         async def call(request: Message, context: Context) -> Message:
             self._admit()
             try:
@@ -156,7 +166,9 @@ class LimitInterceptor(_Wrapping):
 
         return call
 
-    def _streaming(self, behaviour: Streaming) -> Streaming:
+    def _streaming(self, behaviour: Streaming, method: str) -> Streaming:
+        del method
+
         async def call(request: Message, context: Context) -> AsyncGenerator[Message, None]:
             self._admit()
             try:
@@ -184,14 +196,18 @@ class AuthInterceptor(_Wrapping):
         except ServiceError as error:
             await _abort(context, error)
 
-    def _unary(self, behaviour: Unary) -> Unary:
+    def _unary(self, behaviour: Unary, method: str) -> Unary:
+        del method
+
         async def call(request: Message, context: Context) -> Message:
             await self._check(context)
             return await behaviour(request, context)
 
         return call
 
-    def _streaming(self, behaviour: Streaming | Writing) -> Writing:
+    def _streaming(self, behaviour: Streaming | Writing, method: str) -> Writing:
+        del method
+
         async def call(request: Message, context: Context) -> None:
             await self._check(context)
             await cast("Writing", behaviour)(request, context)
@@ -201,6 +217,14 @@ class AuthInterceptor(_Wrapping):
 
 async def _abort(context: Context, error: ServiceError) -> NoReturn:
     await context.abort_with_status(rpc_status.to_status(to_status(error)))
+
+
+def _deadline_passed() -> ServiceError:
+    return deadline_exceeded("the deadline passed before the call was done")
+
+
+def _caller_left() -> ServiceError:
+    return ServiceError(Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, "the caller did not wait for the end")
 
 
 def _defect(error: Exception) -> ServiceError:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import grpc
+from opentelemetry.trace import NoOpTracer, Tracer
 
+from lightrouter.runtime import names
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import deadline_exceeded
+from lightrouter.runtime.rpcspans import ClientCall
 from lightrouter.runtime.status import from_rpc_error
-from lightrouter.runtime.telemetry import outgoing_metadata
 from lightrouter.v1.adapter_pb2 import (
     GenerateRequest,
     GenerateResponse,
@@ -24,6 +26,10 @@ from lightrouter.v1.candidate_pb2 import ModelTarget
 
 if TYPE_CHECKING:
     from lightrouter.v1.adapter_pb2_grpc import AdapterServiceAsyncStub
+
+
+_GENERATE: Final = f"{names.ADAPTER_SERVICE}/Generate"
+_STREAM_GENERATE: Final = f"{names.ADAPTER_SERVICE}/StreamGenerate"
 
 
 class Models(Protocol):
@@ -51,9 +57,10 @@ class Models(Protocol):
 class ModelClient:
     """Models behind adapters."""
 
-    def __init__(self, channels: Channels) -> None:
-        """Calls adapters over `channels`."""
+    def __init__(self, channels: Channels, tracer: Tracer | None = None) -> None:
+        """Calls adapters over `channels`; `tracer` makes the spans of the calls."""
         self._channels = channels
+        self._tracer = tracer or NoOpTracer()
 
     def _stub(self, address: str) -> AdapterServiceAsyncStub:
         return self._channels.stub(address, AdapterServiceStub)
@@ -62,11 +69,11 @@ class ModelClient:
         """Returns all that the model writes. See `Models.generate`."""
         timeout = _timeout(target, deadline)
         request = GenerateRequest(generation=generation)
-        call = self._stub(target.address).Generate(request, timeout=timeout, metadata=outgoing_metadata())
-        try:
-            return await call
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from None
+        with ClientCall(self._tracer, _GENERATE, target.candidate) as traced:
+            try:
+                return await self._stub(target.address).Generate(request, timeout=timeout, metadata=traced.metadata)
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from None
 
     async def stream(
         self, target: ModelTarget, generation: Generation, deadline: Deadline
@@ -74,21 +81,22 @@ class ModelClient:
         """Yields what the model writes as it comes, then the result. See `Models.stream`."""
         timeout = _timeout(target, deadline)
         request = StreamGenerateRequest(generation=generation)
-        call = self._stub(target.address).StreamGenerate(request, timeout=timeout, metadata=outgoing_metadata())
         result: StreamGenerateResponse | None = None
-        try:
-            async for response in call:
-                if response.HasField("result"):
-                    # Nobody reads on after the result, and a call that is left before its end counts as cancelled.
-                    result = response
-                else:
-                    yield response
-            if result:
-                yield result
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from None
-        finally:
-            call.cancel()
+        with ClientCall(self._tracer, _STREAM_GENERATE, target.candidate) as traced:
+            call = self._stub(target.address).StreamGenerate(request, timeout=timeout, metadata=traced.metadata)
+            try:
+                async for response in call:
+                    if response.HasField("result"):
+                        # Nobody reads on after the result, and a call that is left before its end counts as cancelled.
+                        result = response
+                    else:
+                        yield response
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from None
+            finally:
+                call.cancel()
+        if result:
+            yield result
 
 
 def _timeout(target: ModelTarget, deadline: Deadline) -> float:

@@ -17,6 +17,7 @@ import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from opentelemetry.trace import Tracer
 
 from lightrouter.runtime.auth import Authenticator
 from lightrouter.runtime.health import Health
@@ -40,12 +41,15 @@ class Server:
     last said, until then what `add` said.
     """
 
-    def __init__(self, settings: ServiceSettings, authenticator: Authenticator | None = None) -> None:
+    def __init__(
+        self, settings: ServiceSettings, authenticator: Authenticator | None = None, tracer: Tracer | None = None
+    ) -> None:
         """Builds the server; nothing is bound before `start`.
 
         Args:
             settings: What it is told.
             authenticator: Says who may call; None: everybody.
+            tracer: Makes the spans of the calls; None: they have none.
 
         Raises:
             TlsError: The files of TLS cannot be used.
@@ -60,7 +64,7 @@ class Server:
             interceptors=(
                 # First, so that a stranger learns nothing of what is wrong with a request.
                 *((AuthInterceptor(authenticator),) if authenticator else ()),
-                CallInterceptor(settings.default_deadline_seconds),
+                CallInterceptor(settings.default_deadline_seconds, tracer),
                 LimitInterceptor(settings.max_concurrent_calls),
             ),
             options=_options(settings),

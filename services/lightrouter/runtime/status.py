@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from lightrouter.runtime.errors import Code, ServiceError, Violation
+from lightrouter.runtime.errors import Code, ServiceError, Violation, reason_name
 from lightrouter.runtime.ledger import duration
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
@@ -26,10 +26,6 @@ _BARE_REASONS = {
     grpc.StatusCode.UNAUTHENTICATED: ErrorReason.ERROR_REASON_UNAUTHENTICATED,
     grpc.StatusCode.PERMISSION_DENIED: ErrorReason.ERROR_REASON_PERMISSION_DENIED,
 }
-
-
-def _reason_name(reason: ErrorReason.ValueType) -> str:
-    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
 
 
 def _reason_value(name: str) -> ErrorReason.ValueType:
@@ -52,7 +48,7 @@ def _shortened(text: str) -> str:
 
 def to_status(error: ServiceError) -> Status:
     """Returns the status with its details: ErrorInfo, RetryInfo, BadRequest, then an ErrorInfo a candidate."""
-    details: list[Message] = [ErrorInfo(reason=_reason_name(error.reason), domain=DOMAIN)]
+    details: list[Message] = [ErrorInfo(reason=reason_name(error.reason), domain=DOMAIN)]
     if error.retry_after is not None:
         details.append(RetryInfo(retry_delay=duration(error.retry_after)))
     if error.violations:
@@ -63,7 +59,7 @@ def to_status(error: ServiceError) -> Status:
         details.append(BadRequest(field_violations=violations))
     for candidate, failure in error.failures.items():
         metadata = {"candidate": candidate, "message": _shortened(failure.message)}
-        details.append(ErrorInfo(reason=_reason_name(failure.reason), domain=DOMAIN, metadata=metadata))
+        details.append(ErrorInfo(reason=reason_name(failure.reason), domain=DOMAIN, metadata=metadata))
     status = Status(code=int(error.code), message=_shortened(error.message))
     for detail in details:
         packed = AnyMessage()

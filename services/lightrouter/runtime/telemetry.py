@@ -9,9 +9,10 @@ from importlib.metadata import version
 from opentelemetry import context, propagate, trace
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+
+from lightrouter.runtime.spanqueue import SpanQueue
 
 Metadata = tuple[tuple[str, str], ...]
 IncomingMetadata = Iterable[tuple[str, str | bytes]]
@@ -37,10 +38,10 @@ def incoming_context(metadata: IncomingMetadata | None) -> context.Context | Non
     return propagate.extract(carrier, getter=_GETTER) if carrier else None
 
 
-def outgoing_metadata() -> Metadata:
-    """Returns the current trace context as gRPC metadata (W3C traceparent, tracestate and baggage)."""
+def outgoing_metadata(around: context.Context | None = None) -> Metadata:
+    """Returns a trace context, else the current one, as gRPC metadata (W3C traceparent, tracestate and baggage)."""
     carrier: dict[str, str] = {}
-    propagate.inject(carrier)
+    propagate.inject(carrier, around)
     return tuple(carrier.items())
 
 
@@ -69,31 +70,34 @@ def link_to(reference: str) -> list[trace.Link]:
 class Telemetry:
     """The tracer of one service.
 
-    Without an exporter nothing is recorded, but every request still has a trace id that joins its log lines.
+    Without a processor nothing is recorded, but every request still has a trace id that joins its log lines.
     """
 
-    def __init__(self, service_name: str, exporter: SpanExporter | None, sampling_ratio: float = 1.0) -> None:
-        """Builds the tracer of `service_name`; `sampling_ratio`, 0 to 1, holds for requests that bring no trace."""
+    def __init__(self, service_name: str, spans: SpanProcessor | None, sampling_ratio: float = 1.0) -> None:
+        """Builds the tracer.
+
+        Args:
+            service_name: The service, as traces name it.
+            spans: What gets each span; it is shut down in the end.
+            sampling_ratio: Share of the requests that are traced, 0 to 1, where the caller has not decided.
+        """
         release = version("lightrouter")
-        sampler = ParentBased(TraceIdRatioBased(sampling_ratio)) if exporter else ALWAYS_OFF
+        sampler = ParentBased(TraceIdRatioBased(sampling_ratio)) if spans else ALWAYS_OFF
         resource = Resource.create({"service.name": service_name, "service.version": release})
         self._provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
-        if exporter:
-            # Encoding a large batch would hold the interpreter, and with it every call, for tens of milliseconds.
-            self._provider.add_span_processor(
-                BatchSpanProcessor(exporter, max_queue_size=8192, schedule_delay_millis=1000, max_export_batch_size=64)
-            )
+        if spans:
+            self._provider.add_span_processor(spans)
         self.tracer: trace.Tracer = self._provider.get_tracer("lightrouter", release)
 
     def shutdown(self) -> None:
-        """Exports what is left and stops. Blocks for as long as the exporter's own deadline."""
+        """Exports what is left, for as long as the processor waits for that, and stops."""
         self._provider.shutdown()
 
 
-def otlp_exporter(endpoint: str | None) -> SpanExporter | None:
-    """Returns the exporter to an OTLP gRPC endpoint, "http://HOST:PORT" or "https://HOST:PORT"; None without one."""
+def otlp_spans(endpoint: str | None) -> SpanQueue | None:
+    """Returns the way to an OTLP gRPC endpoint, "http://HOST:PORT" or "https://HOST:PORT"; None without one."""
     if endpoint is None:
         return None
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-    return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"))
+    return SpanQueue(OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://")))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from opentelemetry.trace import Tracer
+
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import Telemetry, otlp_exporter
+from lightrouter.runtime.telemetry import Telemetry, otlp_spans
 from lightrouter.runtime.tls import TlsError, client_files
 from lightrouter.selector.llm import JudgeLimits
 from lightrouter.selector.registry import strategies
@@ -23,7 +25,7 @@ from lightrouter.v1.selector_pb2_grpc import add_SelectorServiceServicer_to_serv
 _NAME = DESCRIPTOR.services_by_name["SelectorService"].full_name
 
 
-def build_server(settings: SelectorSettings, channels: Channels) -> Server:
+def build_server(settings: SelectorSettings, channels: Channels, tracer: Tracer | None = None) -> Server:
     """Returns the server with its service, not yet bound."""
     limits = JudgeLimits(
         orders=settings.judge_orders,
@@ -33,8 +35,8 @@ def build_server(settings: SelectorSettings, channels: Channels) -> Server:
         deadline_share=settings.judge_deadline_share,
         most_seconds=settings.judge_seconds,
     )
-    built = strategies(ModelClient(channels), limits, settings.consensus_prior_weight)
-    server = Server(settings)
+    built = strategies(ModelClient(channels, tracer), limits, settings.consensus_prior_weight)
+    server = Server(settings, tracer=tracer)
     servicer = SelectorServicer(Selector(built, settings.default_strategy))
     server.add(_NAME, add_SelectorServiceServicer_to_server, servicer)
     return server
@@ -42,9 +44,9 @@ def build_server(settings: SelectorSettings, channels: Channels) -> Server:
 
 async def _serve(settings: SelectorSettings) -> None:
     channels = Channels(settings.max_message_bytes, client_files(settings))
-    telemetry = Telemetry("lightrouter-selector", otlp_exporter(settings.otlp_endpoint), settings.sampling_ratio)
+    telemetry = Telemetry("lightrouter-selector", otlp_spans(settings.otlp_endpoint), settings.sampling_ratio)
     try:
-        async with build_server(settings, channels) as server:
+        async with build_server(settings, channels, telemetry.tracer) as server:
             await server.serve_until_signal()
     finally:
         await channels.close()

@@ -130,7 +130,8 @@ async def test_the_stages_are_spans_of_one_trace() -> None:
         assert parent.span_id == route.span_id
     attributes = spans["select"].attributes
     assert attributes is not None
-    assert attributes["lightrouter.scores"] == (0.9, 0.8, 0.7)
+    ranked = [dict(event.attributes or {}) for event in spans["select"].events]
+    assert [event["lightrouter.score"] for event in ranked] == [0.9, 0.8, 0.7]
     assert attributes["lightrouter.strategy"] == "consensus"
     assert attributes["lightrouter.selection_reason"] == "policy"
 
