@@ -15,10 +15,12 @@ import yaml
 from grpc_health.v1 import health_pb2
 
 from lightrouter.router.__main__ import build_server
+from lightrouter.router.changes import PoolChanges
 from lightrouter.router.health import Health
 from lightrouter.router.poolwatch import PoolWatch
 from lightrouter.router.remote import AdapterHealth
 from lightrouter.router.settings import RouterSettings
+from lightrouter.router.traffic import Traffic
 from lightrouter.runtime import names
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import current_deadline
@@ -226,12 +228,13 @@ class RouterSuite:
         self._stack.push_async_callback(self._channels.close)
         telemetry = Telemetry("test", None)
         self._stack.callback(telemetry.shutdown)
-        self._pool = PoolWatch(settings, self.health)
-        self.server = build_server(settings, self._channels, telemetry, self._pool, self.health)
+        traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer))
+        self._pool = PoolWatch(settings, self.health, traffic)
+        self.server = build_server(settings, self._channels, telemetry, traffic, self.health)
         self.address = await self.server.start()
         self._stack.push_async_exit(self.server)
         self._stack.push_async_callback(self.health.close)
-        self.health.follow(self._pool.roster())
+        self.health.follow(traffic.roster())
         reporting = asyncio.create_task(
             self.health.report(lambda serving: self.server.set_serving(names.ROUTER_SERVICE, serving))
         )

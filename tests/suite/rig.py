@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ from lightrouter.aggregator.__main__ import build_server as build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.pool import file as pool_file
 from lightrouter.router.__main__ import build_server as build_router
+from lightrouter.router.changes import PoolChanges
 from lightrouter.router.health import Health
 from lightrouter.router.poolwatch import PoolWatch
 from lightrouter.router.remote import AdapterHealth
 from lightrouter.router.settings import RouterSettings
+from lightrouter.router.traffic import Traffic
 from lightrouter.runtime import names
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.server import Server
@@ -139,11 +142,15 @@ async def running(
             }
         )
         health = Health(AdapterHealth(channels).watch)
-        watch = PoolWatch(settings, health)
-        built = build_router(settings, channels, _telemetry("router", spans, stack), watch, health)
+        telemetry = _telemetry("router", spans, stack)
+        traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer))
+        watch = PoolWatch(settings, health, traffic)
+        built = build_router(settings, channels, telemetry, traffic, health)
         servers["router"] = await stack.enter_async_context(built)
-        health.follow(watch.roster())
+        health.follow(traffic.roster())
         stack.push_async_callback(health.close)
+        watching = asyncio.create_task(watch.watch())
+        stack.callback(watching.cancel)
         caller = Channels()
         stack.push_async_callback(caller.close)
         yield Suite(RouterServiceStub(caller.get(settings.listen)), servers, path)

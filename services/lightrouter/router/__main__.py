@@ -11,12 +11,14 @@ from functools import partial
 from lightrouter.pool.api import ClusterError
 from lightrouter.pool.file import PoolFileError
 from lightrouter.router.callers import authenticator
+from lightrouter.router.changes import PoolChanges
 from lightrouter.router.health import Health
 from lightrouter.router.poolwatch import PoolWatch
 from lightrouter.router.remote import AdapterHealth, RemoteAggregator, RemoteSelector
 from lightrouter.router.route import Router
 from lightrouter.router.servicer import RouterServicer
 from lightrouter.router.settings import RouterSettings
+from lightrouter.router.traffic import Traffic
 from lightrouter.runtime import names
 from lightrouter.runtime.auth import TokensFileError
 from lightrouter.runtime.channels import Channels
@@ -30,12 +32,12 @@ from lightrouter.v1.router_pb2_grpc import add_RouterServiceServicer_to_server
 
 
 def build_server(
-    settings: RouterSettings, channels: Channels, telemetry: Telemetry, pool: PoolWatch, health: Health
+    settings: RouterSettings, channels: Channels, telemetry: Telemetry, traffic: Traffic, health: Health
 ) -> Server:
     """Returns the server with its service, not yet bound."""
     tracer = telemetry.tracer
     router = Router(
-        roster=pool.roster,
+        traffic=traffic,
         models=ModelClient(channels, tracer),
         selector=RemoteSelector(channels, settings.selector_address, tracer),
         aggregator=RemoteAggregator(channels, settings.aggregator_address, tracer),
@@ -45,7 +47,7 @@ def build_server(
         new_seed=lambda: secrets.randbits(31),
     )
     server = Server(settings, authenticator(settings), tracer)
-    servicer = RouterServicer(router, pool.roster, health)
+    servicer = RouterServicer(router, traffic, health)
     server.add(names.ROUTER_SERVICE, add_RouterServiceServicer_to_server, servicer, serving=False)
     return server
 
@@ -64,11 +66,12 @@ async def serve(settings: RouterSettings) -> None:
     telemetry = Telemetry("lightrouter-router", otlp_spans(settings.otlp_endpoint), settings.sampling_ratio)
     health = Health(AdapterHealth(channels).watch)
     try:
-        pool = PoolWatch(settings, health)
-        server = build_server(settings, channels, telemetry, pool, health)
+        traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer))
+        pool = PoolWatch(settings, health, traffic)
+        server = build_server(settings, channels, telemetry, traffic, health)
         # A watch that ends by a defect ends the service: one that no longer sees changes would be wrong in silence.
         async with pool.connected(), server, asyncio.TaskGroup() as watches:
-            health.follow(pool.roster())
+            health.follow(traffic.roster())
             tasks = [
                 watches.create_task(pool.watch()),
                 watches.create_task(pool.report(partial(server.set_serving, names.POOL))),

@@ -13,28 +13,26 @@ from lightrouter.pool.watch import PoolFile
 from lightrouter.router.health import Health
 from lightrouter.router.roster import Roster
 from lightrouter.router.settings import RouterSettings
+from lightrouter.router.traffic import Traffic
 
 
 class PoolWatch:
     """The pool and its changes."""
 
-    def __init__(self, settings: RouterSettings, health: Health) -> None:
-        """Reads the file, where the pool is one; else it is empty at first. `health` follows its changes.
+    def __init__(self, settings: RouterSettings, health: Health, traffic: Traffic) -> None:
+        """Reads the file, where the pool is one; else it is empty at first. `health` and `traffic` follow its changes.
 
         Raises:
             PoolFileError: The file cannot be used.
         """
         self._settings = settings
         self._health = health
+        self._traffic = traffic
         self.file = PoolFile(settings.pool, self._change) if settings.pool else None
         self._resources: PoolResources | None = None
         self._reachable = False
         self._told = asyncio.Event()
-        self._roster = Roster.of(self.file.pool if self.file else PublicPool({}), settings.adapter_address)
-
-    def roster(self) -> Roster:
-        """Returns the pool as it is now."""
-        return self._roster
+        traffic.follow(Roster.of(self.file.pool if self.file else PublicPool({}), settings.adapter_address))
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -76,8 +74,9 @@ class PoolWatch:
             self._told.clear()
 
     def _change(self, pool: PublicPool) -> None:
-        self._roster = Roster.of(pool, self._settings.adapter_address)
-        self._health.follow(self._roster)
+        roster = Roster.of(pool, self._settings.adapter_address)
+        self._traffic.follow(roster)
+        self._health.follow(roster)
 
     def _reach(self, reachable: bool) -> None:
         self._reachable = reachable

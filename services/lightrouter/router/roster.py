@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Self
 
 from lightrouter.pool.schema import PublicPool
-from lightrouter.v1.candidate_pb2 import Candidate, ModelTarget
+from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, CANDIDATE_STATE_PROBATION, Candidate, ModelTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +44,18 @@ class Roster:
         by_name = {candidate.name: candidate for candidate in candidates}
         targets = {name: ModelTarget(candidate=name, address=c.address) for name, c in by_name.items()}
         return cls(MappingProxyType(by_name), MappingProxyType(targets), judge, synthesizer)
+
+    def on_probation(self, names: Iterable[str]) -> Self:
+        """Returns the same pool, in which those of these names that are admitted are on probation."""
+        held = dict(self.candidates)
+        for name in names:
+            if held[name].state != CANDIDATE_STATE_EVICTED:
+                held[name] = _on_probation(held[name])
+        return replace(self, candidates=MappingProxyType(held))
+
+
+def _on_probation(candidate: Candidate) -> Candidate:
+    changed = Candidate()
+    changed.CopyFrom(candidate)
+    changed.state = CANDIDATE_STATE_PROBATION
+    return changed

@@ -17,15 +17,17 @@ from lightrouter.router.boot import boot
 from lightrouter.router.complete import complete
 from lightrouter.router.decide import decide
 from lightrouter.router.events import Events
+from lightrouter.router.observe import Observation, agreement_with, observe
 from lightrouter.router.relay import relay
-from lightrouter.router.roster import Roster
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.select import Selector, select
 from lightrouter.router.state import Run, Shares, Verdict
+from lightrouter.router.traffic import Traffic
 from lightrouter.runtime import names
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.models import Models
 from lightrouter.v1.candidate_pb2 import Draft
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_COST_CEILING,
     STAGE_AGGREGATE,
@@ -46,7 +48,7 @@ class Router:
 
     def __init__(
         self,
-        roster: Callable[[], Roster],
+        traffic: Traffic,
         models: Models,
         selector: Selector,
         aggregator: Aggregator,
@@ -58,7 +60,7 @@ class Router:
         """Takes its collaborators.
 
         Args:
-            roster: Returns the pool as it is now.
+            traffic: The pool as it is now, and what its candidates are seen to do.
             models: The candidates' models.
             selector: Who ranks.
             aggregator: Who merges.
@@ -67,7 +69,7 @@ class Router:
             shares: The stages' shares of the time.
             new_seed: Returns a seed, 0 to 2^31 - 1, for a request that brings none.
         """
-        self._roster = roster
+        self._traffic = traffic
         self._models = models
         self._selector = selector
         self._aggregator = aggregator
@@ -75,6 +77,7 @@ class Router:
         self._defaults = defaults
         self._shares = shares
         self._new_seed = new_seed
+        self._turn = 0
 
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
         """Returns the answer to a prompt that is valid by the rules of the protos.
@@ -91,7 +94,7 @@ class Router:
         trace_id = span.get_span_context().trace_id
         route_id = f"{trace_id:032x}" if trace_id else uuid4().hex
         book = Book()
-        admission, budget = admit(prompt, self._roster(), self._defaults, self._new_seed(), book)
+        admission, budget = admit(prompt, self._traffic.roster(), self._defaults, self._new_seed(), book)
         run = Run(admission, deadline, self._shares, book, budget, events)
         events.started(route_id, admission.policy, [runner.name for runner in admission.runners])
 
@@ -104,6 +107,7 @@ class Router:
             spans.selected(select_span, selection)
         events.selected(selection)
         merged = await self._finish(run, verdict, chosen)
+        self._traffic.observe(self._observed(run, booted, selection, merged))
 
         answer = Answer(
             text=merged.text,
@@ -118,6 +122,23 @@ class Router:
         )
         spans.answered(span, answer)
         return answer
+
+    def _observed(
+        self, run: Run, booted: Sequence[Booted], selection: Selection, merged: Merged
+    ) -> dict[str, Observation]:
+        # One partial a route, each in its turn: comparing them all would cost as much as the rest of the route.
+        self._turn += 1
+        compared = booted[self._turn % len(booted)]
+        policy = run.admission.policy
+        agreement = agreement_with(
+            compared,
+            merged.candidates,
+            merged.text,
+            complete=merged.finish_reason != FINISH_REASON_LENGTH,
+            pattern=policy.answer_pattern if policy.HasField("answer_pattern") else None,
+        )
+        agreements = {} if agreement is None else {compared.runner.name: agreement}
+        return observe(run.book.entries, booted, selection.chosen, agreements)
 
     async def _finish(self, run: Run, verdict: Verdict, chosen: Sequence[Booted]) -> Merged:
         """Lets the chosen finish their drafts and makes the answer of these."""

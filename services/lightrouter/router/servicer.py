@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 
 from lightrouter.router.events import EventQueue, Events
 from lightrouter.router.health import Health
-from lightrouter.router.roster import Roster
 from lightrouter.router.route import Router
+from lightrouter.router.traffic import Traffic
 from lightrouter.runtime.deadline import current_deadline
 from lightrouter.v1.router_pb2 import (
     CandidateStatus,
@@ -30,10 +30,10 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class RouterServicer(RouterServiceServicer):
     """Answers prompts and lists the pool."""
 
-    def __init__(self, router: Router, roster: Callable[[], Roster], health: Health) -> None:
-        """Serves `router`; `roster` returns the pool as it is now."""
+    def __init__(self, router: Router, traffic: Traffic, health: Health) -> None:
+        """Serves `router` and its pool."""
         self._router = router
-        self._roster = roster
+        self._traffic = traffic
         self._health = health
 
     async def Complete(self, request: CompleteRequest, context: _Context) -> CompleteResponse:
@@ -63,7 +63,9 @@ class RouterServicer(RouterServiceServicer):
         """Lists the pool."""
         del request, context
         statuses = (
-            CandidateStatus(candidate=candidate, health=self._health.of(candidate.address))
-            for candidate in self._roster().candidates.values()
+            CandidateStatus(
+                candidate=candidate, health=self._health.of(candidate.address), traffic=self._traffic.of(name)
+            )
+            for name, candidate in self._traffic.roster().candidates.items()
         )
-        return ListCandidatesResponse(candidates=statuses)
+        return ListCandidatesResponse(candidates=statuses, conditions=self._traffic.conditions())

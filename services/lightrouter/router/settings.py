@@ -10,6 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from lightrouter.router.admit import Defaults
 from lightrouter.router.state import Shares
+from lightrouter.router.traffic import DriftRules
 from lightrouter.runtime.settings import ServiceSettings, one_of
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 
@@ -89,6 +90,14 @@ class RouterSettings(ServiceSettings):
     probation_share: float = Field(default=0.05, ge=0, le=1)
     """Share of the requests in which a candidate on probation takes part."""
 
+    drift_tolerance: float = Field(default=0.05, ge=0, le=1)
+    """How much worse than its own history a candidate's failure rate, slowness, share selected or agreement may be
+    before it goes on probation; 1 never lets it."""
+    drift_run_length: int = Field(default=10_000, ge=10, le=10**12)
+    """Requests that a candidate takes part in between two such cases without a cause, at least so many on average."""
+    minimum_candidates: int = Field(default=2, ge=1, le=256)
+    """Candidates that stay admitted whatever their figures are, at least so many."""
+
     boot_grace_seconds: float = Field(default=1.0, ge=0, le=600)
     """Seconds that the other candidates get once a quorum has booted."""
     boot_share: float = Field(default=0.5, gt=0, le=1)
@@ -140,6 +149,11 @@ class RouterSettings(ServiceSettings):
             quorum=self.quorum,
         )
         return Defaults(policy, self.max_output_tokens, self.probation_share)
+
+    @property
+    def drift_rules(self) -> DriftRules:
+        """When a candidate has drifted."""
+        return DriftRules(self.drift_tolerance, self.drift_run_length, self.minimum_candidates)
 
     @property
     def shares(self) -> Shares:

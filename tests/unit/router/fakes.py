@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from lightrouter.router.admit import Defaults
+from lightrouter.router.changes import PoolChanges
 from lightrouter.router.events import Events
 from lightrouter.router.roster import Roster
 from lightrouter.router.route import Router
 from lightrouter.router.state import Shares
+from lightrouter.router.traffic import DriftRules, Traffic
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.ledger import cost_nanousd, messages_tokens
@@ -354,6 +356,12 @@ class Heard(Events):
         self.chunks.append((text, restart))
 
 
+def traffic(pool: Roster, rules: DriftRules | None = None, tracer: Tracer | None = None) -> Traffic:
+    made = Traffic(rules or DriftRules(), PoolChanges(tracer or NoOpTracer()))
+    made.follow(pool)
+    return made
+
+
 def router(
     models: FakeModels,
     selector: FakeSelector | None = None,
@@ -362,9 +370,10 @@ def router(
     with_defaults: Defaults | None = None,
     shares: Shares | None = None,
     tracer: Tracer | None = None,
+    watch: Traffic | None = None,
 ) -> Router:
     return Router(
-        roster=lambda: models.roster,
+        traffic=watch or traffic(models.roster),
         models=models,
         selector=selector or FakeSelector(),
         aggregator=aggregator or FakeAggregator(),

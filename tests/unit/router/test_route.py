@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from lightrouter.router.events import Events
 from lightrouter.router.state import Shares
+from lightrouter.router.traffic import DriftRules
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import total
@@ -38,6 +39,7 @@ from tests.unit.router.fakes import (
     prompt,
     roster,
     router,
+    traffic,
 )
 
 POOL = roster(candidate("a"), candidate("b"), candidate("c"))
@@ -259,3 +261,39 @@ def _check(answer: Answer, models: FakeModels, heard: Heard, k: int, ceiling: in
     if len(answer.candidates) == 1 and answer.aggregator == AGGREGATOR_STRATEGY_BEST:
         whole = "".join(models.models[answer.candidates[0]].words)
         assert whole.startswith(answer.text)
+
+
+async def test_a_route_shows_the_traffic_what_its_candidates_did() -> None:
+    watched = traffic(POOL)
+    models = fake(c=Model(fails={STAGE_BOOT: failure()}))
+    routes = router(models, FakeSelector(SCORES), watch=watched)
+    for _ in range(4):
+        await routes.route(prompt(), soon(), Events())
+    first, second, third = (watched.of(name) for name in "abc")
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert first.requests == pytest.approx(4, abs=0.1)
+    assert (first.failure_rate, third.failure_rate) == (0, 1)
+    assert first.selected_share == second.selected_share == 1
+    assert third.selected_share == 0
+    # Both drafts went into the answer, which therefore tells something of each.
+    assert first.agreement > 0.5
+
+
+async def test_a_candidate_that_drifts_takes_no_part_until_it_is_explored() -> None:
+    watched = traffic(POOL, DriftRules(run_length=10))
+    models = fake()
+    routes = router(models, FakeSelector(SCORES), watch=watched)
+    for _ in range(300):
+        await routes.route(prompt(), soon(), Events())
+    models.models["c"].fails[STAGE_BOOT] = failure()
+    for _ in range(200):
+        await routes.route(prompt(), soon(), Events())
+    models.calls.clear()
+    answer = await routes.route(prompt(), soon(), Events())
+    assert models.asked(STAGE_BOOT) == ["a", "b"]
+    assert not answer.degraded
+    # A caller who asks for it by name gets it.
+    await routes.route(prompt(candidates=["a", "c"]), soon(), Events())
+    assert models.asked(STAGE_BOOT) == ["a", "b", "a", "c"]

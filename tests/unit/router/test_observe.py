@@ -1,0 +1,113 @@
+"""What one route shows of its candidates."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightrouter.router.observe import Observation, agreement_with, observe
+from lightrouter.router.runner import Booted, Runner
+from lightrouter.runtime.ledger import duration
+from lightrouter.v1.candidate_pb2 import ModelTarget, Partial
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, FinishReason
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_STRAGGLER,
+    ERROR_REASON_UPSTREAM_ERROR,
+    ERROR_REASON_UPSTREAM_TIMEOUT,
+    ErrorReason,
+    Failure,
+)
+from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT, LedgerEntry, Stage
+from lightrouter.v1.policy_pb2 import AnswerPattern
+from tests.unit.router.fakes import candidate
+
+
+def booted(name: str, text: str = "", finish: FinishReason.ValueType = FINISH_REASON_LENGTH) -> Booted:
+    runner = Runner(name, candidate(name), ModelTarget(candidate=name), 2, 8)
+    return Booted(runner, Partial(candidate=name, text=text, finish_reason=finish), b"", 2)
+
+
+def call(
+    name: str,
+    seconds: float = 1.0,
+    stage: Stage.ValueType = STAGE_BOOT,
+    failure: ErrorReason.ValueType | None = None,
+) -> LedgerEntry:
+    entry = LedgerEntry(stage=stage, candidate=name, elapsed=duration(seconds))
+    if failure is not None:
+        entry.failure.CopyFrom(Failure(reason=failure))
+    return entry
+
+
+def test_a_route_shows_how_each_candidate_did() -> None:
+    entries = [
+        call("a", 1.0),
+        call("b", 3.0),
+        call("c", 1.0),
+        call("d", 1.0),
+        call("a", 5.0, STAGE_SELECT),
+        call("a", stage=STAGE_COMPLETE),
+        call("b", stage=STAGE_COMPLETE, failure=ERROR_REASON_UPSTREAM_ERROR),
+    ]
+    seen = observe(entries, [booted(name) for name in "abcd"], ["a", "b"], {"c": 0.25})
+    assert seen == {
+        "a": Observation((False, False), 1.0, 0.5, True),
+        "b": Observation((False, True), 3.0, 0.75, True),
+        "c": Observation((False,), 1.0, 0.5, False, 0.25),
+        "d": Observation((False,), 1.0, 0.5, False),
+    }
+
+
+def test_who_is_late_is_slow_and_who_times_out_has_failed_too() -> None:
+    entries = [
+        call("a"),
+        call("b"),
+        call("c", 3.0, failure=ERROR_REASON_STRAGGLER),
+        call("d", 9.0, failure=ERROR_REASON_UPSTREAM_TIMEOUT),
+    ]
+    seen = observe(entries, [booted("a"), booted("b")], ["a"], {})
+    assert seen["c"] == Observation((False,), slowness=0.75)
+    assert seen["d"] == Observation((True,), slowness=0.9)
+
+
+def test_where_most_fail_no_candidate_is_to_blame() -> None:
+    entries = [call("a"), *(call(name, failure=ERROR_REASON_UPSTREAM_ERROR) for name in "bc")]
+    seen = observe(entries, [booted("a")], ["a"], {})
+    assert seen == {"a": Observation(boot_s=1.0), "b": Observation(), "c": Observation()}
+    seen = observe(entries[:2], [booted("a")], ["a"], {})
+    assert seen["b"].failed == (True,)
+
+
+def test_instant_boots_are_not_compared() -> None:
+    seen = observe([call("a", 0.0), call("b", 0.0)], [booted("a"), booted("b")], ["a"], {})
+    assert seen["a"].slowness is None
+
+
+@pytest.mark.parametrize(
+    ("partial", "finish", "answer", "complete", "expected"),
+    [
+        ("The capital is Paris", FINISH_REASON_LENGTH, "The capital is Paris. It lies at the Seine.", True, 1.0),
+        (
+            "The capital is Paris by law",
+            FINISH_REASON_LENGTH,
+            "The capital is Rome by law. It lies at the Tiber.",
+            True,
+            0.6,
+        ),
+        ("Answer: B", FINISH_REASON_STOP, "After long thought: Answer: B", True, 1.0),
+        ("Answer: B", FINISH_REASON_STOP, "Answer: C", True, 0.0),
+    ],
+)
+def test_a_partial_agrees_as_far_as_it_goes(
+    partial: str, finish: FinishReason.ValueType, answer: str, complete: bool, expected: float
+) -> None:
+    pattern = AnswerPattern(re2=r"Answer: (\w)")
+    for authors in ([], ["a", "b"], ["b"]):
+        found = agreement_with(booted("a", partial, finish), authors, answer, complete=complete, pattern=pattern)
+        assert found is not None
+        assert found <= expected
+        assert expected < 1.0 or found == 1.0
+
+
+def test_agreement_with_itself_says_nothing() -> None:
+    assert agreement_with(booted("a", "text"), ["a"], "text and more", complete=True, pattern=None) is None
+    assert agreement_with(booted("a", ""), ["b"], "text", complete=True, pattern=None) is None

@@ -1,0 +1,212 @@
+"""Who is held for what the router's own traffic shows, who is not, and who is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from random import Random
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from lightrouter.router.observe import Observation
+from lightrouter.router.traffic import DriftRules, Traffic
+from lightrouter.runtime import names
+from lightrouter.v1.candidate_pb2 import (
+    CANDIDATE_STATE_ADMITTED,
+    CANDIDATE_STATE_EVICTED,
+    CANDIDATE_STATE_PROBATION,
+    Candidate,
+    Evaluation,
+)
+from tests.unit.router.fakes import candidate, roster, traffic
+
+NAMES = "abcd"
+POOL = roster(*(candidate(name) for name in NAMES))
+RULES = DriftRules(run_length=1_000)
+
+
+def good(random: Random) -> Observation:
+    return Observation(
+        failed=(random.random() < 0.01,),
+        boot_s=0.2,
+        slowness=random.uniform(0.4, 0.6),
+        selected=random.random() < 0.5,
+        agreement=random.uniform(0.5, 0.9),
+    )
+
+
+BAD: Mapping[str, Observation] = {
+    "calls failed": Observation(failed=(True,)),
+    "times as long": Observation(failed=(False,), boot_s=2.0, slowness=0.9, selected=True, agreement=0.7),
+    "was chosen after": Observation(failed=(False,), boot_s=0.2, slowness=0.5, selected=False, agreement=0.7),
+    "agreed with the answers to 0.10": Observation(
+        failed=(False,), boot_s=0.2, slowness=0.5, selected=True, agreement=0.1
+    ),
+}
+
+
+def drive(watched: Traffic, requests: int, random: Random, bad: Mapping[str, Observation] | None = None) -> None:
+    """Sends so many requests, in which some candidates show what `bad` says."""
+    for _ in range(requests):
+        watched.observe({name: (bad or {}).get(name) or good(random) for name in NAMES})
+
+
+def held(watched: Traffic) -> list[str]:
+    return [c.name for c in watched.roster().candidates.values() if c.state == CANDIDATE_STATE_PROBATION]
+
+
+def settled(random: Random, rules: DriftRules = RULES) -> Traffic:
+    watched = traffic(POOL, rules)
+    drive(watched, 2_000, random)
+    assert not held(watched)
+    return watched
+
+
+@pytest.mark.parametrize("sentence", BAD)
+def test_whoever_leaves_its_history_is_held_and_comes_back(sentence: str) -> None:
+    random = Random(1)
+    watched = settled(random)
+    drive(watched, 500, random, {"b": BAD[sentence]})
+    assert held(watched) == ["b"]
+    seen = watched.of("b")
+    assert seen is not None
+    assert sentence in seen.drift
+    for name in "acd":
+        other = watched.of(name)
+        assert other is not None
+        assert not other.drift
+    drive(watched, 2_000, random)
+    assert not held(watched)
+    back = watched.of("b")
+    assert back is not None
+    assert not back.drift
+
+
+def test_figures_are_those_of_late() -> None:
+    random = Random(1)
+    watched = settled(random)
+    seen = watched.of("a")
+    assert seen is not None
+    assert seen.requests == pytest.approx(200, abs=1)
+    assert seen.failure_rate == pytest.approx(0.01, abs=0.03)
+    assert seen.boot_latency.nanos == pytest.approx(2e8, rel=1e-6)
+    assert seen.selected_share == pytest.approx(0.5, abs=0.15)
+    assert seen.agreement == pytest.approx(0.7, abs=0.05)
+    assert traffic(POOL).of("a") is None
+    assert traffic(POOL).of("z") is None
+
+
+@pytest.mark.parametrize("minimum", [1, 2, 3, 4, 9])
+def test_an_outage_of_all_never_undercuts_the_minimum(minimum: int) -> None:
+    random = Random(1)
+    watched = settled(random, DriftRules(run_length=1_000, minimum=minimum))
+    drive(watched, 500, random, dict.fromkeys(NAMES, BAD["calls failed"]))
+    assert len(held(watched)) == max(0, len(NAMES) - minimum)
+    conditions = watched.conditions()
+    assert len(conditions) == min(minimum, len(NAMES))
+    assert {condition.type for condition in conditions} == {"MinimumReached"}
+    drive(watched, 3_000, random)
+    assert not held(watched)
+    assert not watched.conditions()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(list(BAD)), st.integers(1, 400)), max_size=6),
+    st.integers(1, 5),
+)
+def test_the_minimum_holds_whatever_happens(steps: list[tuple[str, str, int]], minimum: int) -> None:
+    random = Random(7)
+    watched = traffic(POOL, DriftRules(run_length=10, minimum=minimum))
+    for name, what, requests in steps:
+        drive(watched, requests, random, {name: BAD[what]})
+        assert len(NAMES) - len(held(watched)) >= min(minimum, len(NAMES))
+
+
+def evaluated(name: str, at: int, **fields: object) -> Candidate:
+    changed = candidate(name, **fields)  # type: ignore[arg-type]  # passed on as they are
+    changed.evaluation.CopyFrom(Evaluation(evaluated_at=Timestamp(seconds=at), explanation=f"{name} was judged"))
+    return changed
+
+
+def others() -> list[Candidate]:
+    return [candidate(name) for name in "acd"]
+
+
+def test_an_evaluation_ends_the_probation_of_the_router() -> None:
+    random = Random(1)
+    watched = settled(random)
+    drive(watched, 500, random, {"b": BAD["calls failed"]})
+    watched.follow(roster(candidate("b"), *others()))
+    assert held(watched) == ["b"]
+    watched.follow(roster(evaluated("b", 1), *others()))
+    assert not held(watched)
+    assert watched.of("b") is None
+
+
+def test_what_the_pool_says_is_obeyed() -> None:
+    random = Random(1)
+    watched = settled(random)
+    drive(watched, 500, random, {"b": BAD["calls failed"]})
+    watched.follow(roster(evaluated("b", 1, state=CANDIDATE_STATE_EVICTED), *others()))
+    assert watched.roster().candidates["b"].state == CANDIDATE_STATE_EVICTED
+    watched.follow(roster(*others()))
+    assert "b" not in watched.roster().candidates
+    assert watched.of("b") is None
+
+
+def test_another_model_of_the_same_name_has_no_history() -> None:
+    random = Random(1)
+    watched = settled(random)
+    drive(watched, 500, random, {"b": BAD["calls failed"]})
+    changed = candidate("b")
+    changed.model = "another"
+    watched.follow(roster(changed, *others()))
+    assert not held(watched)
+    assert watched.of("b") is None
+
+
+def test_company_that_changes_makes_no_drift() -> None:
+    """A better candidate joins: the others are chosen less from then on, and are none the worse for it."""
+    random = Random(1)
+    watched = settled(random)
+    watched.follow(roster(*(candidate(name) for name in "abcde")))
+    drive(watched, 2_000, random, dict.fromkeys(NAMES, BAD["was chosen after"]))
+    assert not held(watched)
+
+
+def test_every_change_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    caplog.set_level(logging.INFO)
+    random = Random(1)
+    watched = traffic(POOL, RULES, provider.get_tracer("test"))
+    heard: list[tuple[str, bool]] = []
+    watched.listen(lambda name, drift: heard.append((name, bool(drift))))
+    drive(watched, 2_000, random)
+    drive(watched, 500, random, {"b": BAD["calls failed"]})
+    drive(watched, 2_000, random)
+    watched.follow(roster(evaluated("b", 1, state=CANDIDATE_STATE_EVICTED), *others()))
+    watched.follow(roster(evaluated("b", 2, state=CANDIDATE_STATE_ADMITTED), *others()))
+
+    spans = exporter.get_finished_spans()
+    assert {span.name for span in spans} == {names.POOL_CHANGE}
+    told = [dict(event.attributes or {}) for span in spans for event in span.events]
+    assert [(each[names.CANDIDATE], each[names.STATE], each[names.REASON]) for each in told] == [
+        ("b", "probation", "drifted"),
+        ("b", "admitted", "returned"),
+        ("b", "evicted", "pool"),
+        ("b", "admitted", "pool"),
+    ]
+    assert "calls failed" in str(told[0][names.MESSAGE])
+    assert told[2][names.MESSAGE] == "b was judged"
+    lines = [record.getMessage() for record in caplog.records if record.name == "lightrouter.router.changes"]
+    assert len(lines) == 4
+    assert all(str(each[names.MESSAGE]) in line for each, line in zip(told, lines, strict=True))
+    assert heard == [("b", True), ("b", False)]
