@@ -11,7 +11,6 @@ from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.registry import strategies
 from lightrouter.aggregator.servicer import AggregatorServicer
 from lightrouter.aggregator.settings import AggregatorSettings
-from lightrouter.aggregator.synthesize import SynthesisLimits
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.models import ModelClient
@@ -27,13 +26,7 @@ _NAME = DESCRIPTOR.services_by_name["AggregatorService"].full_name
 
 def build_server(settings: AggregatorSettings, channels: Channels, tracer: Tracer | None = None) -> Server:
     """Returns the server with its service, not yet bound."""
-    limits = SynthesisLimits(
-        most_characters=settings.draft_characters,
-        first_piece_share=settings.first_piece_share,
-        first_piece_seconds=settings.first_piece_seconds,
-        stall_seconds=settings.stall_seconds,
-    )
-    built = strategies(ModelClient(channels, tracer), limits)
+    built = strategies(ModelClient(channels, tracer), settings.synthesis_limits)
     server = Server(settings, tracer=tracer)
     servicer = AggregatorServicer(Aggregator(built, settings.default_strategy, settings.agreement))
     server.add(_NAME, add_AggregatorServiceServicer_to_server, servicer)

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from lightrouter.aggregator.synthesize import SynthesisLimits
 from lightrouter.runtime.settings import ServiceSettings, one_of
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
@@ -30,6 +31,16 @@ class AggregatorSettings(ServiceSettings):
     """Most seconds within which the first piece of a synthesis must come."""
     stall_seconds: float = Field(default=30.0, gt=0)
     """Most seconds between two pieces of a synthesis; after that the model, or the next, is asked to go on."""
+
+    @property
+    def synthesis_limits(self) -> SynthesisLimits:
+        """What a synthesis may take."""
+        return SynthesisLimits(
+            most_characters=self.draft_characters,
+            first_piece_share=self.first_piece_share,
+            first_piece_seconds=self.first_piece_seconds,
+            stall_seconds=self.stall_seconds,
+        )
 
     @property
     def default_strategy(self) -> AggregatorStrategy.ValueType:

@@ -14,7 +14,6 @@ from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
 from lightrouter.runtime.telemetry import Telemetry, otlp_spans
 from lightrouter.runtime.tls import TlsError, client_files
-from lightrouter.selector.llm import JudgeLimits
 from lightrouter.selector.registry import strategies
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.servicer import SelectorServicer
@@ -27,15 +26,7 @@ _NAME = DESCRIPTOR.services_by_name["SelectorService"].full_name
 
 def build_server(settings: SelectorSettings, channels: Channels, tracer: Tracer | None = None) -> Server:
     """Returns the server with its service, not yet bound."""
-    limits = JudgeLimits(
-        orders=settings.judge_orders,
-        most_partials=settings.judge_partials,
-        most_characters=settings.judge_characters,
-        max_output_tokens=settings.judge_output_tokens,
-        deadline_share=settings.judge_deadline_share,
-        most_seconds=settings.judge_seconds,
-    )
-    built = strategies(ModelClient(channels, tracer), limits, settings.consensus_prior_weight)
+    built = strategies(ModelClient(channels, tracer), settings.judge_limits, settings.consensus_prior_weight)
     server = Server(settings, tracer=tracer)
     servicer = SelectorServicer(Selector(built, settings.default_strategy))
     server.add(_NAME, add_SelectorServiceServicer_to_server, servicer)

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from lightrouter.runtime.settings import ServiceSettings, one_of
+from lightrouter.selector.llm import JudgeLimits
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 _PREFIX = "SELECTOR_STRATEGY_"
@@ -34,6 +35,18 @@ class SelectorSettings(ServiceSettings):
     """Share of the call's time that judging may take; the rest is for falling back to the priors."""
     judge_seconds: float = Field(default=30.0, gt=0)
     """Most seconds that judging may take, retries included."""
+
+    @property
+    def judge_limits(self) -> JudgeLimits:
+        """What judging may take."""
+        return JudgeLimits(
+            orders=self.judge_orders,
+            most_partials=self.judge_partials,
+            most_characters=self.judge_characters,
+            max_output_tokens=self.judge_output_tokens,
+            deadline_share=self.judge_deadline_share,
+            most_seconds=self.judge_seconds,
+        )
 
     @property
     def default_strategy(self) -> SelectorStrategy.ValueType:

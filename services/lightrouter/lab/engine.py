@@ -1,0 +1,214 @@
+"""Routes in this process, for speed: the router, selector, aggregator and adapter that serve requests, without gRPC.
+
+What differs from the suite is how its parts reach each other. Nothing is sent, validated against the rules of the
+protos, traced or logged; answers and ledgers are the same but for their times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from opentelemetry.trace import NoOpTracer
+
+from lightrouter.adapter.circuit import Circuit
+from lightrouter.adapter.credentials import credentials
+from lightrouter.adapter.engine import Engine as Adapter
+from lightrouter.adapter.providers import PROVIDERS
+from lightrouter.adapter.providers.base import Provider
+from lightrouter.adapter.providers.replay import Replay
+from lightrouter.aggregator import registry as aggregator_registry
+from lightrouter.aggregator.aggregator import Aggregator
+from lightrouter.aggregator.settings import AggregatorSettings
+from lightrouter.pool.schema import REPLAY, CandidateEntry
+from lightrouter.recording.playback import Playback
+from lightrouter.recording.recording import RecordedPrompt, Recording
+from lightrouter.router.admit import Defaults
+from lightrouter.router.events import Events
+from lightrouter.router.roster import Roster
+from lightrouter.router.route import Router
+from lightrouter.router.settings import RouterSettings
+from lightrouter.router.state import Shares
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.models import Models
+from lightrouter.selector import registry as selector_registry
+from lightrouter.selector.selector import Selector
+from lightrouter.selector.settings import SelectorSettings
+from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
+from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
+from lightrouter.v1.candidate_pb2 import ModelTarget
+from lightrouter.v1.chat_pb2 import Sampling
+from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.router_pb2 import Answer, Prompt
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
+
+_SECONDS: Final = 120.0
+_SEEDS: Final = 2**31
+
+MakeSelector = Callable[[Models], Selector]
+"""Makes the selector from the models that its judge may ask."""
+MakeAggregator = Callable[[Models], Aggregator]
+"""Makes the aggregator from the models that may synthesize."""
+
+
+def default_selector(models: Models) -> Selector:
+    """Returns the selector as its service has it where no setting is given."""
+    settings = SelectorSettings.model_construct()
+    built = selector_registry.strategies(models, settings.judge_limits, settings.consensus_prior_weight)
+    return Selector(built, settings.default_strategy)
+
+
+def default_aggregator(models: Models) -> Aggregator:
+    """Returns the aggregator as its service has it where no setting is given."""
+    settings = AggregatorSettings.model_construct()
+    built = aggregator_registry.strategies(models, settings.synthesis_limits)
+    return Aggregator(built, settings.default_strategy, settings.agreement)
+
+
+def default_defaults() -> Defaults:
+    """Returns what the router's service takes for granted where no setting is given."""
+    return RouterSettings.model_construct().defaults
+
+
+def to_prompt(prompt: Prompt | RecordedPrompt, policy: Policy | None) -> Prompt:
+    """Returns the prompt with `policy` for what it leaves out; a recorded one with a seed made of its id."""
+    if isinstance(prompt, RecordedPrompt):
+        sampling = Sampling(seed=zlib.crc32(prompt.id.encode()) % _SEEDS)
+        return Prompt(messages=prompt.messages, sampling=sampling, policy=policy)
+    if policy is None:
+        return prompt
+    merged = Prompt(policy=policy)
+    merged.MergeFrom(prompt)
+    return merged
+
+
+class Engine:
+    """A suite in this process over candidates of a recording. To be made and used on one event loop."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        entries: Sequence[CandidateEntry],
+        *,
+        defaults: Defaults | None = None,
+        selector: MakeSelector = default_selector,
+        aggregator: MakeAggregator = default_aggregator,
+        judge: str | None = None,
+        synthesizer: str | None = None,
+        seconds: float = _SECONDS,
+    ) -> None:
+        """Takes the recording, the pool and what the services would be told by settings.
+
+        Args:
+            recording: What candidates of provider `replay` answer from, whatever file their entries name.
+            entries: The pool. Candidates of other providers are really asked.
+            defaults: What the router takes for granted; None for what its service does.
+            selector: Makes the selector.
+            aggregator: Makes the aggregator.
+            judge: Name of the candidate that judges for the selector `llm`.
+            synthesizer: Name of the candidate that merges for the aggregator `synthesize`.
+            seconds: The time that a route may take.
+
+        Raises:
+            EntryError: An entry cannot be used.
+            NotRecordedError: The recording has no response of an entry's model.
+        """
+        self._adapters = {entry.name: _adapter(entry, recording) for entry in entries}
+        self._seconds = seconds
+        models = _Adapters(self._adapters)
+        roster = Roster.from_candidates([entry.to_proto("in-process") for entry in entries], judge, synthesizer)
+        self._router = Router(
+            roster=lambda: roster,
+            models=models,
+            selector=_InProcessSelector(selector(models)),
+            aggregator=_InProcessAggregator(aggregator(models)),
+            tracer=NoOpTracer(),
+            defaults=defaults or default_defaults(),
+            shares=Shares(),
+            new_seed=lambda: random.randrange(_SEEDS),  # noqa: S311 - chance, no secret
+        )
+
+    async def route(self, prompt: Prompt | RecordedPrompt, policy: Policy | None = None) -> Answer:
+        """Returns the answer.
+
+        Args:
+            prompt: A prompt that is valid by the rules of the protos; a recorded one gets a seed from its id.
+            policy: How it is routed, where the prompt itself does not say; a valid one likewise.
+
+        Raises:
+            ServiceError: The request cannot be served, or no candidate delivered.
+        """
+        return await self._router.route(to_prompt(prompt, policy), Deadline.after(self._seconds), Events())
+
+    async def aclose(self) -> None:
+        """Closes the connections of candidates that are really asked."""
+        await asyncio.gather(*(adapter.finish() for adapter in self._adapters.values()))
+
+
+@asynccontextmanager
+async def opened(engine: Engine) -> AsyncIterator[Engine]:
+    """Closes the engine at the end."""
+    try:
+        yield engine
+    finally:
+        await engine.aclose()
+
+
+async def answers(engine: Engine, prompts: Iterable[RecordedPrompt], policy: Policy) -> list[Answer]:
+    """Returns the answers to recorded prompts, one after the other."""
+    return [await engine.route(prompt, policy) for prompt in prompts]
+
+
+def _adapter(entry: CandidateEntry, recording: Recording) -> Adapter:
+    loop = asyncio.get_running_loop()
+    circuit = Circuit(entry.circuit.failures, entry.circuit.cooldown_s, clock=loop.time, later=loop.call_later)
+    return Adapter(entry, _provider(entry, recording), circuit, NoOpTracer())
+
+
+def _provider(entry: CandidateEntry, recording: Recording) -> Provider:
+    if entry.provider == REPLAY:
+        return Replay(entry, Playback(recording, entry.model))
+    return PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file))
+
+
+class _Adapters:
+    """The adapters of the candidates, called directly. See `runtime.models.Models`."""
+
+    def __init__(self, adapters: dict[str, Adapter]) -> None:
+        self._adapters = adapters
+
+    async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
+        return await self._adapters[target.candidate].generate(generation, deadline)
+
+    def stream(
+        self, target: ModelTarget, generation: Generation, deadline: Deadline
+    ) -> AsyncGenerator[StreamGenerateResponse, None]:
+        return self._adapters[target.candidate].stream(generation, deadline)
+
+
+class _InProcessSelector:
+    """The selector, called directly. See `router.select.Selector`."""
+
+    def __init__(self, selector: Selector) -> None:
+        self._selector = selector
+
+    async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
+        return await self._selector.select(request, deadline)
+
+    async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
+        del deadline
+        return self._selector.shortlist(request)
+
+
+class _InProcessAggregator:
+    """The aggregator, called directly. See `router.aggregate.Aggregator`."""
+
+    def __init__(self, aggregator: Aggregator) -> None:
+        self._aggregator = aggregator
+
+    def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+        return self._aggregator.aggregate(request, deadline)
