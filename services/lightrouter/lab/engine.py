@@ -28,11 +28,13 @@ from lightrouter.pool.schema import REPLAY, CandidateEntry
 from lightrouter.recording.playback import Playback
 from lightrouter.recording.recording import RecordedPrompt, Recording
 from lightrouter.router.admit import Defaults
+from lightrouter.router.changes import PoolChanges
 from lightrouter.router.events import Events
 from lightrouter.router.roster import Roster
 from lightrouter.router.route import Router
 from lightrouter.router.settings import RouterSettings
 from lightrouter.router.state import Shares
+from lightrouter.router.traffic import DriftRules, Traffic
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.models import Models
 from lightrouter.selector import registry as selector_registry
@@ -99,6 +101,7 @@ class Engine:
         aggregator: MakeAggregator = default_aggregator,
         judge: str | None = None,
         synthesizer: str | None = None,
+        drift: DriftRules | None = None,
         seconds: float = _SECONDS,
     ) -> None:
         """Takes the recording, the pool and what the services would be told by settings.
@@ -111,6 +114,8 @@ class Engine:
             aggregator: Makes the aggregator.
             judge: Name of the candidate that judges for the selector `llm`.
             synthesizer: Name of the candidate that merges for the aggregator `synthesize`.
+            drift: When the router holds a candidate on probation; None for never, so that no answer hangs on those
+                before it.
             seconds: The time that a route may take.
 
         Raises:
@@ -122,7 +127,7 @@ class Engine:
         models = _Adapters(self._adapters)
         roster = Roster.from_candidates([entry.to_proto("in-process") for entry in entries], judge, synthesizer)
         self._router = Router(
-            roster=lambda: roster,
+            traffic=_traffic(roster, drift or DriftRules(minimum=len(entries))),
             models=models,
             selector=_InProcessSelector(selector(models)),
             aggregator=_InProcessAggregator(aggregator(models)),
@@ -161,6 +166,12 @@ async def opened(engine: Engine) -> AsyncIterator[Engine]:
 async def answers(engine: Engine, prompts: Iterable[RecordedPrompt], policy: Policy) -> list[Answer]:
     """Returns the answers to recorded prompts, one after the other."""
     return [await engine.route(prompt, policy) for prompt in prompts]
+
+
+def _traffic(roster: Roster, rules: DriftRules) -> Traffic:
+    traffic = Traffic(rules, PoolChanges(NoOpTracer()))
+    traffic.follow(roster)
+    return traffic
 
 
 def _adapter(entry: CandidateEntry, recording: Recording) -> Adapter:
