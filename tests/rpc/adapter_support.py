@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from opentelemetry.metrics import Meter, NoOpMeter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lightrouter.adapter.__main__ import engine_maker
 from lightrouter.adapter.current import Current
+from lightrouter.adapter.metrics import CallMetrics, report
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.runtime import names
@@ -81,12 +83,15 @@ class Adapter:
 
 
 @asynccontextmanager
-async def adapter(base_url: str, **members: Any) -> AsyncIterator[Adapter]:
-    """Serves the candidate behind `base_url`; `members` are further members of its pool entry."""
+async def adapter(base_url: str, meter: Meter | None = None, **members: Any) -> AsyncIterator[Adapter]:
+    """Serves the candidate behind `base_url`, measured by `meter`; `members` are further members of its pool entry."""
+    measured = meter or NoOpMeter("test")
     spans = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    current = Current(CANDIDATE, pool_of(base_url, **members), engine_maker(provider.get_tracer("test")))
+    make_engine = engine_maker(provider.get_tracer("test"), CallMetrics(measured))
+    current = Current(CANDIDATE, pool_of(base_url, **members), make_engine)
+    report(measured, current)
     server = Server(ServiceSettings(grace_seconds=0))
     server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
     channels = Channels()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import grpc
 import yaml
 from grpc_health.v1 import health_pb2
+from opentelemetry.sdk.metrics.export import MetricReader
 
 from lightrouter.router.__main__ import build_server
 from lightrouter.router.changes import PoolChanges
@@ -115,9 +116,14 @@ class RouterSuite:
         *,
         entries: Sequence[dict[str, object]] = ({"name": "a"}, {"name": "b"}, {"name": "c"}),
         down: Sequence[str] = (),
+        reader: MetricReader | None = None,
         **settings: object,
     ) -> None:
-        """Gives the router these pool entries; `down` are neighbours that do not run: names, selector, aggregator."""
+        """Gives the router these pool entries; `down` are neighbours that do not run: names, selector, aggregator.
+
+        The router's metrics are collected by `reader`.
+        """
+        self._reader = reader
         self._entries = list(entries)
         self._down = down
         self._settings = settings
@@ -226,7 +232,7 @@ class RouterSuite:
         )
         self._channels = Channels(settings.max_message_bytes)
         self._stack.push_async_callback(self._channels.close)
-        telemetry = Telemetry("test", None)
+        telemetry = Telemetry("test", None, reader=self._reader)
         self._stack.callback(telemetry.shutdown)
         traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer))
         self._pool = PoolWatch(settings, self.health, traffic)

@@ -95,7 +95,7 @@ async def test_stream() -> None:
 @pytest.mark.parametrize("mode", ["trailing", "prefix", "continue_final_message", "raw", "none"])
 @pytest.mark.parametrize("size", range(3, len(TEXT), 4))
 async def test_boot_and_rest_are_one_text(mode: str, size: int) -> None:
-    members = {"continuation": mode, "chat_template": "chatml" if mode == "raw" else None}
+    members: dict[str, Any] = {"continuation": mode, "chat_template": "chatml" if mode == "raw" else None}
     async with Upstream(behaviours.model(TEXT)) as upstream, adapter(upstream.base_url, **members) as served:
         boot = await served.generate(generation(sampling=most(size)))
         assert boot.result.finish_reason == FinishReason.FINISH_REASON_LENGTH

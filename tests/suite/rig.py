@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import yaml
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.trace import SpanProcessor
 
 from lightrouter.adapter.__main__ import engine_maker
 from lightrouter.adapter.current import Current
+from lightrouter.adapter.metrics import CallMetrics, report
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
 Entry = Mapping[str, object]
+Readers = Callable[[str], MetricReader]
 
 
 def entry(name: str, base_url: str, **fields: object) -> Entry:
@@ -83,14 +86,17 @@ class Suite:
         return [event async for event in self.stub.StreamComplete(request, timeout=seconds)]
 
 
-def _telemetry(service: str, spans: SpanProcessor | None, stack: AsyncExitStack) -> Telemetry:
-    telemetry = Telemetry(f"lightrouter-{service}", spans)
+def _telemetry(service: str, spans: SpanProcessor | None, readers: Readers | None, stack: AsyncExitStack) -> Telemetry:
+    name = f"lightrouter-{service}"
+    telemetry = Telemetry(name, spans, reader=readers(name) if readers else None)
     stack.callback(telemetry.shutdown)
     return telemetry
 
 
 async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, stack: AsyncExitStack) -> Server:
-    current = Current(name, pool_file.load(pool, PROVIDERS), engine_maker(telemetry.tracer))
+    make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter))
+    current = Current(name, pool_file.load(pool, PROVIDERS), make_engine)
+    report(telemetry.meter, current)
     stack.push_async_callback(current.finish)
     settings = AdapterSettings(pool=pool, candidate=name, listen=f"unix:{folder}/{name}.sock")
     server = Server(settings, tracer=telemetry.tracer)
@@ -105,6 +111,7 @@ async def running(
     router: Mapping[str, object] = MappingProxyType({}),
     pool: Mapping[str, object] = MappingProxyType({}),
     spans: SpanProcessor | None = None,
+    readers: Readers | None = None,
 ) -> AsyncIterator[Suite]:
     """Runs a suite with these candidates, its sockets and pool file below `folder`.
 
@@ -114,6 +121,7 @@ async def running(
         router: Settings of the router.
         pool: Further keys of the pool file.
         spans: What gets all spans.
+        readers: Makes what collects the metrics of the service of a name.
     """
     path = folder / "pool.yaml"
     path.write_text(yaml.safe_dump({"candidates": [dict(each) for each in entries], **pool}))
@@ -122,13 +130,14 @@ async def running(
         channels = Channels()
         for each in entries:
             name = str(each["name"])
-            servers[name] = await _adapter(folder, path, name, _telemetry(f"adapter-{name}", spans, stack), stack)
+            telemetry = _telemetry(f"adapter-{name}", spans, readers, stack)
+            servers[name] = await _adapter(folder, path, name, telemetry, stack)
         stack.push_async_callback(channels.close)
-        selector_tracer = _telemetry("selector", spans, stack).tracer
+        selector_tracer = _telemetry("selector", spans, readers, stack).tracer
         selector = build_selector(SelectorSettings(listen=f"unix:{folder}/selector.sock"), channels, selector_tracer)
         servers["selector"] = await stack.enter_async_context(selector)
         aggregator_settings = AggregatorSettings(listen=f"unix:{folder}/aggregator.sock")
-        aggregator_tracer = _telemetry("aggregator", spans, stack).tracer
+        aggregator_tracer = _telemetry("aggregator", spans, readers, stack).tracer
         aggregator = build_aggregator(aggregator_settings, channels, aggregator_tracer)
         servers["aggregator"] = await stack.enter_async_context(aggregator)
         settings = RouterSettings.model_validate(
@@ -142,7 +151,7 @@ async def running(
             }
         )
         health = Health(AdapterHealth(channels).watch)
-        telemetry = _telemetry("router", spans, stack)
+        telemetry = _telemetry("router", spans, readers, stack)
         traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer))
         watch = PoolWatch(settings, health, traffic)
         built = build_router(settings, channels, telemetry, traffic, health)

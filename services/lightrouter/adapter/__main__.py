@@ -13,6 +13,7 @@ from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.current import Current, MakeEngine
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.faults import EntryError
+from lightrouter.adapter.metrics import CallMetrics, report
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
@@ -24,26 +25,31 @@ from lightrouter.runtime import names
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import Telemetry, otlp_spans
+from lightrouter.runtime.telemetry import open_telemetry
 from lightrouter.runtime.tls import TlsError
 from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 
 
-def engine_maker(tracer: Tracer) -> MakeEngine:
+def engine_maker(tracer: Tracer, metrics: CallMetrics) -> MakeEngine:
     """Returns what makes the engine of a pool entry, with connections of its own; to be called on the event loop."""
 
     def make(entry: CandidateEntry, on_circuit: Callable[[State], None]) -> Engine:
         loop = asyncio.get_running_loop()
+
+        def changed(state: State) -> None:
+            metrics.circuit(entry.name, state)
+            on_circuit(state)
+
         circuit = Circuit(
             entry.circuit.failures,
             entry.circuit.cooldown_s,
             clock=loop.time,
             later=loop.call_later,
-            on_change=on_circuit,
+            on_change=changed,
         )
         keys = credentials(entry.api_key_env, entry.api_key_file)
         provider = PROVIDERS[entry.provider](entry, keys)
-        return Engine(entry, provider, circuit, tracer)
+        return Engine(entry, provider, circuit, tracer, metrics)
 
     return make
 
@@ -59,10 +65,11 @@ async def serve(settings: AdapterSettings) -> None:
         TlsError: The files of TLS cannot be used.
     """
     name = f"lightrouter-adapter-{settings.candidate}"
-    telemetry = Telemetry(name, otlp_spans(settings.otlp_endpoint), settings.sampling_ratio)
+    telemetry = open_telemetry(name, settings)
     try:
         first = pool_file.load(settings.pool, PROVIDERS)
-        current = Current(settings.candidate, first, engine_maker(telemetry.tracer))
+        current = Current(settings.candidate, first, engine_maker(telemetry.tracer, CallMetrics(telemetry.meter)))
+        report(telemetry.meter, current)
         pool = PoolFile(settings.pool, current.apply, providers=PROVIDERS)
         current.apply(pool.pool)
         server = Server(settings, tracer=telemetry.tracer)

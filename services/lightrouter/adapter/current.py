@@ -41,6 +41,11 @@ class Current:
         self._engine: Engine | None = make_engine(pool.entries[name], self._on_circuit)
 
     @property
+    def now(self) -> Engine | None:
+        """The engine as it is now; None where the pool does not have the candidate any more."""
+        return self._engine
+
+    @property
     def engine(self) -> Engine:
         """The engine for a call that begins now.
 

@@ -15,6 +15,7 @@ from lightrouter.adapter.coalesce import Coalescer, Piece
 from lightrouter.adapter.continuation import decode
 from lightrouter.adapter.generation import Call
 from lightrouter.adapter.limit import Limit
+from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.plan import plan
 from lightrouter.adapter.providers.base import Provider
 from lightrouter.adapter.retry import Attempts, RetryPolicy
@@ -42,7 +43,9 @@ _COALESCE_CHARACTERS: Final = 256
 class Engine:
     """Generates with one candidate as its pool entry stands; another entry is another engine."""
 
-    def __init__(self, entry: CandidateEntry, provider: Provider, circuit: Circuit, tracer: Tracer) -> None:
+    def __init__(
+        self, entry: CandidateEntry, provider: Provider, circuit: Circuit, tracer: Tracer, metrics: CallMetrics
+    ) -> None:
         """Uses `provider`, which it closes in the end, while `circuit` lets it."""
         self.entry = entry
         """The pool entry."""
@@ -50,12 +53,23 @@ class Engine:
         """The candidate's circuit."""
         self._provider = provider
         self._tracer = tracer
+        self._metrics = metrics
         self._prices = entry.prices.to_proto()
         self._limit = Limit(entry.limits.concurrency, entry.limits.queue)
         self._retries = RetryPolicy(entry.limits.retries)
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a place before the provider."""
+        return self._limit.waiting
+
+    @property
+    def running(self) -> int:
+        """How many calls are under way, without those that wait."""
+        return self._running - self._limit.waiting
 
     async def generate(self, generation: Generation, deadline: Deadline) -> GenerateResponse:
         """Returns all that the model writes.
@@ -115,7 +129,16 @@ class Engine:
             )
         resume = decode(generation.continuation, entry.name, entry.model)
         planned = plan(entry, generation, resume)
-        call = Call(entry, self._prices, planned, generation.stage, self._tracer, watched=watched, follows=resume.span)
+        call = Call(
+            entry,
+            self._prices,
+            planned,
+            generation.stage,
+            self._tracer,
+            self._metrics,
+            watched=watched,
+            follows=resume.span,
+        )
         self._running += 1
         self._idle.clear()
         return call

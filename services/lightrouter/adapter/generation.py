@@ -12,11 +12,13 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer
 from lightrouter.adapter import faults, usage
 from lightrouter.adapter.coalesce import Piece
 from lightrouter.adapter.continuation import encode
+from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.plan import Plan, resumed
 from lightrouter.adapter.providers.base import Said
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime import names
 from lightrouter.runtime.errors import ServiceError, reason_name
+from lightrouter.runtime.labels import OTHER, STAGES
 from lightrouter.runtime.ledger import cost_nanousd, duration
 from lightrouter.runtime.telemetry import link_to, span_reference
 from lightrouter.v1.adapter_pb2 import GenerationResult
@@ -26,7 +28,6 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
 
 _FINISH_NAMES: Final = {number: name.removeprefix("FINISH_REASON_").lower() for name, number in FinishReason.items()}
-_STAGE_NAMES: Final = {number: name.removeprefix("STAGE_").lower() for name, number in Stage.items()}
 _UNSPECIFIED: Final = FinishReason.FINISH_REASON_UNSPECIFIED
 _STOP: Final = FinishReason.FINISH_REASON_STOP
 _LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
@@ -47,6 +48,7 @@ class Call:
         plan: Plan,
         stage: Stage.ValueType,
         tracer: Tracer,
+        metrics: CallMetrics,
         *,
         watched: bool = False,
         follows: str = "",
@@ -59,6 +61,7 @@ class Call:
             plan: What is asked.
             stage: The stage that asks.
             tracer: Makes the span.
+            metrics: Measures it.
             watched: Whether its text is read as it comes.
             follows: Reference of the span whose output it goes on from; the new span links to it.
         """
@@ -67,6 +70,8 @@ class Call:
         self.said = Said()
         self._entry = entry
         self._stage = stage
+        self._metrics = metrics
+        self._measured = False
         self._prices = prices
         self._transcript = plan.transcript(entry)
         self._pieces: list[Piece] = []
@@ -155,15 +160,21 @@ class Call:
             result.continuation = encode(entry.name, entry.model, resume)
         if self._watched:
             result.time_to_first_token.CopyFrom(duration(self._first - self._call_begun))
+        first = self._first - self._call_begun if self._watched else None
+        self._measured = True
+        self._metrics.delivered(entry, self._stage, time.monotonic() - self._call_begun, used, first)
         self._end_span(result)
         return result
 
     def fail(self, error: BaseException) -> None:
         """Ends the span of a generation that has failed with `error` or was cancelled."""
         span = self._span
+        reason, message = _fault(error)
+        if self._attempts and not self._measured:
+            self._measured = True
+            self._metrics.failed(self._entry, self._stage, time.monotonic() - self._call_begun, reason)
         if not span.is_recording():
             return
-        reason, message = _fault(error)
         span.set_attributes({**self._request_attributes(), names.ERROR_TYPE: reason_name(reason)})
         span.set_status(Status(StatusCode.ERROR, message))
         span.end()
@@ -204,7 +215,7 @@ class Call:
             names.GEN_AI_PROVIDER_NAME: entry.provider,
             names.GEN_AI_REQUEST_MODEL: entry.model,
             names.CANDIDATE: entry.name,
-            names.STAGE: _STAGE_NAMES.get(self._stage, "unspecified"),
+            names.STAGE: STAGES.get(self._stage, OTHER),
             names.ATTEMPTS: self._attempts,
         }
         if self.plan.ask.max_tokens is not None:

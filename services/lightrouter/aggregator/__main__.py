@@ -16,7 +16,7 @@ from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import Telemetry, otlp_spans
+from lightrouter.runtime.telemetry import open_telemetry
 from lightrouter.runtime.tls import TlsError, client_files
 from lightrouter.v1.aggregator_pb2 import DESCRIPTOR
 from lightrouter.v1.aggregator_pb2_grpc import add_AggregatorServiceServicer_to_server
@@ -35,7 +35,7 @@ def build_server(settings: AggregatorSettings, channels: Channels, tracer: Trace
 
 async def _serve(settings: AggregatorSettings) -> None:
     channels = Channels(settings.max_message_bytes, client_files(settings))
-    telemetry = Telemetry("lightrouter-aggregator", otlp_spans(settings.otlp_endpoint), settings.sampling_ratio)
+    telemetry = open_telemetry("lightrouter-aggregator", settings)
     try:
         async with build_server(settings, channels, telemetry.tracer) as server:
             await server.serve_until_signal()

@@ -13,11 +13,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, S
 from contextlib import asynccontextmanager
 from typing import Final
 
+from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
 from lightrouter.adapter.circuit import Circuit
 from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.engine import Engine as Adapter
+from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.providers.base import Provider
 from lightrouter.adapter.providers.replay import Replay
@@ -177,7 +179,7 @@ def _traffic(roster: Roster, rules: DriftRules) -> Traffic:
 def _adapter(entry: CandidateEntry, recording: Recording) -> Adapter:
     loop = asyncio.get_running_loop()
     circuit = Circuit(entry.circuit.failures, entry.circuit.cooldown_s, clock=loop.time, later=loop.call_later)
-    return Adapter(entry, _provider(entry, recording), circuit, NoOpTracer())
+    return Adapter(entry, _provider(entry, recording), circuit, NoOpTracer(), CallMetrics(NoOpMeter("lab")))
 
 
 def _provider(entry: CandidateEntry, recording: Recording) -> Provider:

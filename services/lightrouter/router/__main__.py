@@ -13,7 +13,9 @@ from lightrouter.pool.file import PoolFileError
 from lightrouter.router.callers import authenticator
 from lightrouter.router.changes import PoolChanges
 from lightrouter.router.health import Health
+from lightrouter.router.metrics import PoolMetrics, RouteMetrics
 from lightrouter.router.poolwatch import PoolWatch
+from lightrouter.router.record import Observer
 from lightrouter.router.remote import AdapterHealth, RemoteAggregator, RemoteSelector
 from lightrouter.router.route import Router
 from lightrouter.router.servicer import RouterServicer
@@ -26,7 +28,7 @@ from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import Telemetry, otlp_spans
+from lightrouter.runtime.telemetry import Telemetry, open_telemetry
 from lightrouter.runtime.tls import TlsError, client_files
 from lightrouter.v1.router_pb2_grpc import add_RouterServiceServicer_to_server
 
@@ -36,6 +38,10 @@ def build_server(
 ) -> Server:
     """Returns the server with its service, not yet bound."""
     tracer = telemetry.tracer
+    observers: list[Observer] = []
+    if telemetry.measures:
+        observers.append(RouteMetrics(telemetry.meter, lambda: traffic.roster().candidates))
+        PoolMetrics(telemetry.meter, traffic.roster, health.of)
     router = Router(
         traffic=traffic,
         models=ModelClient(channels, tracer),
@@ -45,6 +51,7 @@ def build_server(
         defaults=settings.defaults,
         shares=settings.shares,
         new_seed=lambda: secrets.randbits(31),
+        observers=observers,
     )
     server = Server(settings, authenticator(settings), tracer)
     servicer = RouterServicer(router, traffic, health)
@@ -63,7 +70,7 @@ async def serve(settings: RouterSettings) -> None:
         AddressUnavailableError: The address cannot be bound.
     """
     channels = Channels(settings.max_message_bytes, client_files(settings))
-    telemetry = Telemetry("lightrouter-router", otlp_spans(settings.otlp_endpoint), settings.sampling_ratio)
+    telemetry = open_telemetry("lightrouter-router", settings)
     health = Health(AdapterHealth(channels).watch)
     try:
         traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer))

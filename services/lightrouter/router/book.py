@@ -38,15 +38,25 @@ class Book:
     Attributes:
         entries: The model calls, in the order in which they ended.
         degraded: In which ways the answer is less than it should have been.
+        stages: The stages that took place, in order.
     """
 
     def __init__(self) -> None:
         self.entries: list[LedgerEntry] = []
         self.degraded: list[Degradation] = []
-        self._stages: list[StageTime] = []
+        self.stages: list[StageTime] = []
         self._unpaid: dict[str, Failure] = {}
         self._retry_after: float | None = None
         self._begun = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the route began."""
+        return time.monotonic() - self._begun
+
+    def seconds_to(self, moment: float) -> float:
+        """Returns the seconds from the route's begin to a moment of the monotonic clock."""
+        return moment - self._begun
 
     def add(self, entry: LedgerEntry) -> None:
         """Writes down a model call."""
@@ -83,7 +93,7 @@ class Book:
 
     def stage(self, stage: Stage.ValueType, seconds: float) -> None:
         """Writes down that a stage took place."""
-        self._stages.append(StageTime(stage=stage, elapsed=duration(seconds)))
+        self.stages.append(StageTime(stage=stage, elapsed=duration(seconds)))
 
     def failures(self) -> dict[str, Failure]:
         """Returns the last failure of each candidate that failed to boot or to complete."""
@@ -119,6 +129,6 @@ class Book:
             entries=self.entries,
             usage=usage,
             cost_nanousd=cost,
-            elapsed=duration(time.monotonic() - self._begun),
-            stages=self._stages,
+            elapsed=duration(self.elapsed_s),
+            stages=self.stages,
         )

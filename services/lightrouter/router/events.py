@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from lightrouter.v1.aggregator_pb2 import AnswerChunk
@@ -26,10 +27,12 @@ class Events:
     Attributes:
         wants_text: Whether the answer is wanted in pieces as it is written.
         wants_partials: Whether boot text is wanted as it is written.
+        first_text_at: When the first text of the answer went out, on the monotonic clock; None where none did so far.
     """
 
     wants_text = False
     wants_partials = False
+    first_text_at: float | None = None
 
     def started(self, route_id: str, policy: Policy, candidates: Sequence[str]) -> None:
         """The route was admitted; `candidates` boot."""
@@ -94,6 +97,8 @@ class EventQueue(Events):
 
     def chunk(self, text: str, *, restart: bool = False) -> None:
         """See `Events.chunk`."""
+        if self.first_text_at is None and text:
+            self.first_text_at = time.monotonic()
         event = AnswerChunk(text=text, restart=restart)
         self._queue.put_nowait(StreamCompleteResponse(chunk=event))
 

@@ -18,6 +18,7 @@ from lightrouter.router.complete import complete
 from lightrouter.router.decide import decide
 from lightrouter.router.events import Events
 from lightrouter.router.observe import Observation, agreement_with, observe
+from lightrouter.router.record import Observer, Record, told
 from lightrouter.router.relay import relay
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.select import Selector, select
@@ -56,6 +57,7 @@ class Router:
         defaults: Defaults,
         shares: Shares,
         new_seed: Callable[[], int],
+        observers: Sequence[Observer] = (),
     ) -> None:
         """Takes its collaborators.
 
@@ -68,6 +70,7 @@ class Router:
             defaults: What holds where a request says nothing.
             shares: The stages' shares of the time.
             new_seed: Returns a seed, 0 to 2^31 - 1, for a request that brings none.
+            observers: Who is told of every route.
         """
         self._traffic = traffic
         self._models = models
@@ -78,6 +81,7 @@ class Router:
         self._shares = shares
         self._new_seed = new_seed
         self._turn = 0
+        self._observers = observers
 
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
         """Returns the answer to a prompt that is valid by the rules of the protos.
@@ -87,13 +91,14 @@ class Router:
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
         """
-        with spans.traced(self._tracer, names.ROUTE, deadline) as span:
-            return await self._route(prompt, deadline, events, span)
+        record = Record(Book())
+        with spans.traced(self._tracer, names.ROUTE, deadline) as span, told(self._observers, record, deadline, events):
+            return await self._route(prompt, deadline, events, span, record)
 
-    async def _route(self, prompt: Prompt, deadline: Deadline, events: Events, span: Span) -> Answer:
+    async def _route(self, prompt: Prompt, deadline: Deadline, events: Events, span: Span, record: Record) -> Answer:
         trace_id = span.get_span_context().trace_id
         route_id = f"{trace_id:032x}" if trace_id else uuid4().hex
-        book = Book()
+        book = record.book
         admission, budget = admit(prompt, self._traffic.roster(), self._defaults, self._new_seed(), book)
         run = Run(admission, deadline, self._shares, book, budget, events)
         events.started(route_id, admission.policy, [runner.name for runner in admission.runners])
@@ -101,15 +106,17 @@ class Router:
         with self._stage(run, STAGE_BOOT, names.BOOT) as boot_span:
             booted = await boot(run, self._models)
             spans.booted(boot_span, admission.policy, booted)
+        record.booted = tuple(booted)
         with self._stage(run, STAGE_SELECT, names.SELECT) as select_span:
             verdict = await select(run, booted, self._selector)
             selection, chosen = _decide(run, verdict)
             spans.selected(select_span, selection)
+        record.selection = selection
         events.selected(selection)
         merged = await self._finish(run, verdict, chosen)
         self._traffic.observe(self._observed(run, booted, selection, merged))
 
-        answer = Answer(
+        record.answer = answer = Answer(
             text=merged.text,
             finish_reason=merged.finish_reason,
             candidates=merged.candidates,

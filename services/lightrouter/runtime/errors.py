@@ -31,7 +31,7 @@ class Code(IntEnum):
 
 
 def reason_name(reason: ErrorReason.ValueType) -> str:
-    """Returns the reason's name without its prefix, as ErrorInfo and spans have it."""
+    """Returns the reason's name without its prefix, as ErrorInfo, spans and metrics have it."""
     return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
 
 

@@ -97,13 +97,24 @@ class ServiceSettings(BaseSettings):
     default_deadline_seconds: float = Field(default=120.0, gt=0, le=86400)
     """Deadline of a call that comes without one, in seconds."""
     otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
-    """OTLP gRPC endpoint that gets the traces, http://HOST:PORT or https://HOST:PORT; none: no traces are kept."""
+    """OTLP gRPC endpoint that gets traces and metrics, http://HOST:PORT or https://HOST:PORT; none: none are kept."""
+    otlp_metrics_endpoint: str | None = Field(default=None, pattern=r"^(https?://[^/]+|off)$")
+    """OTLP gRPC endpoint that gets the metrics, where it is another one than otlp_endpoint; off: no metrics are kept,
+    as a Jaeger takes none."""
+    metrics_interval_seconds: float = Field(default=15, gt=0, le=3600)
+    """Seconds between two exports of the metrics."""
     sampling_ratio: float = Field(default=1.0, ge=0, le=1)
     """Share of the requests that are traced, 0 to 1, where the caller has not decided."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
     log_format: Literal["json", "console"] = "json"
     """Format of the log: json for machines, console for people."""
+
+    @property
+    def metrics_endpoint(self) -> str | None:
+        """The OTLP gRPC endpoint that gets the metrics; None: none are kept."""
+        endpoint = self.otlp_metrics_endpoint or self.otlp_endpoint
+        return None if endpoint == "off" else endpoint
 
     @model_validator(mode="after")
     def _whole_tls(self) -> Self:

@@ -1,17 +1,22 @@
-"""OpenTelemetry tracing for a service: the tracer, the export over OTLP, and the trace context over gRPC metadata."""
+"""OpenTelemetry for a service: tracer and meter, the export over OTLP, and the trace context over gRPC metadata."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 from opentelemetry import context, propagate, trace
+from opentelemetry.metrics import Meter, NoOpMeter
 from opentelemetry.propagators.textmap import Getter
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 
+from lightrouter.runtime.instruments import TELEMETRY_DROPPED
+from lightrouter.runtime.metrics import Metrics, Values, observe_sums, otlp_reader
+from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.spanqueue import SpanQueue
 
 Metadata = tuple[tuple[str, str], ...]
@@ -68,30 +73,66 @@ def link_to(reference: str) -> list[trace.Link]:
 
 
 class Telemetry:
-    """The tracer of one service.
+    """The tracer and the meter of one service.
 
-    Without a processor nothing is recorded, but every request still has a trace id that joins its log lines.
+    Without a processor no span is recorded, but every request still has a trace id that joins its log lines. Without a
+    reader nothing is measured.
     """
 
-    def __init__(self, service_name: str, spans: SpanProcessor | None, sampling_ratio: float = 1.0) -> None:
-        """Builds the tracer.
+    def __init__(
+        self,
+        service_name: str,
+        spans: SpanProcessor | None,
+        sampling_ratio: float = 1.0,
+        reader: MetricReader | None = None,
+    ) -> None:
+        """Builds the tracer and the meter.
 
         Args:
-            service_name: The service, as traces name it.
+            service_name: The service, as traces and metrics name it.
             spans: What gets each span; it is shut down in the end.
             sampling_ratio: Share of the requests that are traced, 0 to 1, where the caller has not decided.
+            reader: What collects the metrics; it is shut down in the end.
         """
         release = version("lightrouter")
         sampler = ParentBased(TraceIdRatioBased(sampling_ratio)) if spans else ALWAYS_OFF
         resource = Resource.create({"service.name": service_name, "service.version": release})
+        self._metrics = Metrics(resource, reader) if reader else None
+        self.meter: Meter = self._metrics.meter(release) if self._metrics else NoOpMeter("lightrouter")
         self._provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
         if spans:
             self._provider.add_span_processor(spans)
         self.tracer: trace.Tracer = self._provider.get_tracer("lightrouter", release)
 
+    @property
+    def measures(self) -> bool:
+        """Whether anything collects the metrics."""
+        return self._metrics is not None
+
     def shutdown(self) -> None:
-        """Exports what is left, for as long as the processor waits for that, and stops."""
+        """Exports what is left, for as long as processor and reader wait for that, and stops."""
         self._provider.shutdown()
+        if self._metrics:
+            self._metrics.shutdown()
+
+
+def open_telemetry(service_name: str, settings: ServiceSettings) -> Telemetry:
+    """Returns the tracer and the meter of a service, which send to the endpoints of its settings."""
+    spans = otlp_spans(settings.otlp_endpoint)
+    failed_exports = 0
+
+    def failed() -> None:
+        nonlocal failed_exports
+        failed_exports += 1
+
+    def dropped() -> Mapping[Values, int]:
+        return {("spans",): spans.dropped if spans else 0, ("metrics",): failed_exports}
+
+    endpoint = settings.metrics_endpoint
+    reader = otlp_reader(endpoint, settings.metrics_interval_seconds, failed) if endpoint else None
+    telemetry = Telemetry(service_name, spans, settings.sampling_ratio, reader)
+    observe_sums(telemetry.meter, TELEMETRY_DROPPED, dropped)
+    return telemetry
 
 
 def otlp_spans(endpoint: str | None) -> SpanQueue | None:

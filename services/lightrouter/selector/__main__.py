@@ -12,7 +12,7 @@ from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import Telemetry, otlp_spans
+from lightrouter.runtime.telemetry import open_telemetry
 from lightrouter.runtime.tls import TlsError, client_files
 from lightrouter.selector.registry import strategies
 from lightrouter.selector.selector import Selector
@@ -35,7 +35,7 @@ def build_server(settings: SelectorSettings, channels: Channels, tracer: Tracer 
 
 async def _serve(settings: SelectorSettings) -> None:
     channels = Channels(settings.max_message_bytes, client_files(settings))
-    telemetry = Telemetry("lightrouter-selector", otlp_spans(settings.otlp_endpoint), settings.sampling_ratio)
+    telemetry = open_telemetry("lightrouter-selector", settings)
     try:
         async with build_server(settings, channels, telemetry.tracer) as server:
             await server.serve_until_signal()

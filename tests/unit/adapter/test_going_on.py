@@ -10,11 +10,13 @@ from typing import Any
 import httpx
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
 from lightrouter.adapter.circuit import Circuit
 from lightrouter.adapter.credentials import NoKey
 from lightrouter.adapter.engine import Engine
+from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers.openai import OpenAI
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.deadline import Deadline
@@ -101,7 +103,7 @@ def engine(transport: FakeModel, **members: object) -> Engine:
     )
     loop = asyncio.get_running_loop()
     circuit = Circuit(5, 10, clock=loop.time, later=loop.call_later)
-    return Engine(entry, OpenAI(entry, transport, NoKey()), circuit, NoOpTracer())
+    return Engine(entry, OpenAI(entry, transport, NoKey()), circuit, NoOpTracer(), CallMetrics(NoOpMeter("test")))
 
 
 def asked(most: int | None, text: str = "", continuation: bytes = b"") -> Generation:

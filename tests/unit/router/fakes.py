@@ -11,6 +11,7 @@ from opentelemetry.trace import NoOpTracer, Tracer
 from lightrouter.router.admit import Defaults
 from lightrouter.router.changes import PoolChanges
 from lightrouter.router.events import Events
+from lightrouter.router.record import Observer
 from lightrouter.router.roster import Roster
 from lightrouter.router.route import Router
 from lightrouter.router.state import Shares
@@ -371,6 +372,7 @@ def router(
     shares: Shares | None = None,
     tracer: Tracer | None = None,
     watch: Traffic | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Router:
     return Router(
         traffic=watch or traffic(models.roster),
@@ -381,4 +383,5 @@ def router(
         defaults=with_defaults or defaults(),
         shares=shares or Shares(grace_s=0.0),
         new_seed=lambda: 7,
+        observers=observers,
     )

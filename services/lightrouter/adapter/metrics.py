@@ -1,0 +1,95 @@
+"""What an adapter measures: every model call when it has ended, its queue, and its circuit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from opentelemetry.metrics import Meter
+
+from lightrouter.adapter.circuit import State
+from lightrouter.pool.schema import CandidateEntry
+from lightrouter.runtime import instruments as i
+from lightrouter.runtime import names
+from lightrouter.runtime.labels import ERRORS, OTHER, STAGES
+from lightrouter.runtime.metrics import Tally, Values, histogram, observe
+from lightrouter.v1.chat_pb2 import Usage
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.ledger_pb2 import Stage
+
+if TYPE_CHECKING:
+    from lightrouter.adapter.current import Current
+
+Attributes = Mapping[str, str]
+
+
+class CallMetrics:
+    """Measures model calls."""
+
+    def __init__(self, meter: Meter) -> None:
+        """Reports to `meter`."""
+        self._seconds = histogram(meter, i.CALL_DURATION)
+        self._tokens = histogram(meter, i.CALL_TOKENS)
+        self._first_chunk_seconds = histogram(meter, i.TIME_TO_FIRST_CHUNK)
+        self._openings = Tally(i.CIRCUIT_OPENINGS).report(meter)
+        self._known: dict[Values, Attributes] = {}
+
+    def delivered(
+        self, entry: CandidateEntry, stage: Stage.ValueType, seconds: float, usage: Usage, first_s: float | None
+    ) -> None:
+        """Measures a call of a candidate that delivered, with the seconds to its first chunk where it was watched."""
+        of_call = self._attributes(entry, stage)
+        self._seconds.record(seconds, of_call)
+        self._tokens.record(usage.input_tokens, self._attributes(entry, stage, names.GEN_AI_TOKEN_TYPE, "input"))
+        self._tokens.record(usage.output_tokens, self._attributes(entry, stage, names.GEN_AI_TOKEN_TYPE, "output"))
+        if first_s is not None:
+            self._first_chunk_seconds.record(first_s, of_call)
+
+    def failed(
+        self, entry: CandidateEntry, stage: Stage.ValueType, seconds: float, reason: ErrorReason.ValueType
+    ) -> None:
+        """Measures a call of a candidate that failed or was given up."""
+        error = ERRORS.get(reason, OTHER)
+        self._seconds.record(seconds, self._attributes(entry, stage, names.ERROR_TYPE, error))
+
+    def circuit(self, candidate: str, state: State) -> None:
+        """Counts that a candidate's circuit opened, where that is its new state."""
+        if state is State.OPEN:
+            self._openings.add(1, candidate)
+
+    def _attributes(self, entry: CandidateEntry, stage: Stage.ValueType, name: str = "", value: str = "") -> Attributes:
+        word = STAGES.get(stage, OTHER)
+        key = (entry.name, entry.provider, entry.model, word, name, value)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = {
+                names.GEN_AI_OPERATION_NAME: "chat",
+                names.GEN_AI_PROVIDER_NAME: entry.provider,
+                names.GEN_AI_REQUEST_MODEL: entry.model,
+                names.CANDIDATE: entry.name,
+                names.STAGE: word,
+                **({name: value} if name else {}),
+            }
+        return known
+
+
+def report(meter: Meter, current: Current) -> None:
+    """Reports to `meter` the queue and the circuit of the candidate as it is now; nothing once it left the pool."""
+
+    def running() -> Mapping[Values, int]:
+        engine = current.now
+        return {(engine.entry.name,): engine.running} if engine else {}
+
+    def waiting() -> Mapping[Values, int]:
+        engine = current.now
+        return {(engine.entry.name,): engine.waiting} if engine else {}
+
+    def circuit() -> Mapping[Values, int]:
+        engine = current.now
+        if engine is None:
+            return {}
+        return {(engine.entry.name, state.value): int(state is engine.circuit.state) for state in State}
+
+    observe(meter, i.CALLS_IN_FLIGHT, running)
+    observe(meter, i.CALLS_QUEUED, waiting)
+    observe(meter, i.CIRCUIT_STATE, circuit)
