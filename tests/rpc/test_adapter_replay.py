@@ -79,7 +79,7 @@ async def test_what_was_not_recorded_is_said_so_and_opens_no_circuit(replay: Ada
         ({"recording": "none.jsonl"}, "none.jsonl: cannot be read: No such file or directory"),
         (
             {"recording": "data.jsonl.gz", "model": "huge"},
-            "the recording has no responses of huge; it has those of tiny",
+            "has no responses of huge; it has those of tiny",
         ),
     ],
 )

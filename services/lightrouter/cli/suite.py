@@ -40,8 +40,9 @@ class SuiteOptions:
 
     Attributes:
         listen: HOST:PORT of the router; port 0 takes a free one.
-        pool: The pool file; None serves a small local model as three candidates.
-        model: The local model's GGUF file, needed where there is no pool file.
+        pool: The pool file.
+        pool_text: The content of a pool file that the suite is to write for itself, where there is no pool file.
+        model: The local model's GGUF file, which serves as three candidates where there is neither.
         log_level: Least level that services log.
         otlp_endpoint: Where traces go, http://HOST:PORT; None keeps none.
         grace_s: Seconds that running calls get to finish when a service is stopped.
@@ -49,6 +50,7 @@ class SuiteOptions:
 
     listen: str
     pool: Path | None
+    pool_text: str | None = None
     model: Path | None = None
     log_level: str = "warning"
     otlp_endpoint: str | None = None
@@ -105,6 +107,8 @@ class Suite:
     async def _start(self) -> str:
         # Whoever has no pool file to wait for starts while a local model still loads.
         path = self._options.pool.absolute() if self._options.pool else None
+        if self._options.pool_text is not None:
+            path = self._write_pool(self._options.pool_text)
         if path:
             self._pool_file = self._watched(path)
         for name in ("selector", "aggregator"):
@@ -200,10 +204,14 @@ class Suite:
         self._services.append(service)
         service.start()
         served = _Served.parse(await service.ready())
+        return self._write_pool(localpool.text(served.base_url, served.model))
+
+    def _write_pool(self, text: str) -> Path:
         # In a folder of its own: services watch it, and are not to wake for each file that another one writes.
         path = self._folder / "pool" / "pool.yaml"
         path.parent.mkdir()
-        path.write_text(localpool.text(served.base_url, served.model), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
+        self._log(f"pool | {path}")
         return path
 
     def _watched(self, path: Path) -> PoolFile:

@@ -17,6 +17,9 @@ _DESCRIPTION: Final = """\
 Runs router, selector, aggregator and an adapter for each candidate, one process each, on this machine. A service that
 dies is started again. Without --pool a small model (SmolLM2-135M, downloaded once) serves as three candidates.
 
+With --replay the candidates are the models of a recording (JSON lines, each with `id`, `prompt` and `responses`), which
+answer the recorded prompts with what they said then. Everything but the models is real; prices and priors are assumed.
+
 Candidates that you add to the pool file, change or remove while it runs are taken up without a restart.
 Ctrl-C lets running calls finish and stops everything; a second one stops at once.
 """
@@ -24,6 +27,7 @@ Ctrl-C lets running calls finish and stops everything; a second one stops at onc
 _EPILOG: Final = """\
 examples:
   lightrouter up
+  lightrouter up --replay recorded.jsonl.gz --pace
   lightrouter up --pool pool.yaml --listen 0.0.0.0:50051
   lightrouter up --otlp http://localhost:4317        traces to Jaeger or an OpenTelemetry Collector
 """
@@ -32,7 +36,10 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `up`."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    parser.add_argument("--pool", type=Path, metavar="FILE", help="pool file; default: a small local model")
+    pool = parser.add_mutually_exclusive_group()
+    pool.add_argument("--pool", type=Path, metavar="FILE", help="pool file; default: a small local model")
+    pool.add_argument("--replay", type=Path, metavar="FILE", help="recording whose models are the candidates")
+    parser.add_argument("--pace", action="store_true", help="with --replay: take the time that was recorded")
     parser.add_argument(
         "--listen", default="127.0.0.1:50051", metavar="HOST:PORT", help="router's address; port 0 takes a free one"
     )
@@ -45,14 +52,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Runs the suite until it is stopped."""
+    if arguments.pace and not arguments.replay:
+        raise CommandError("--pace is for --replay, which names the recording", ExitCode.USAGE)
     options = SuiteOptions(
         listen=arguments.listen,
         pool=arguments.pool,
-        model=None if arguments.pool else local_model(),
+        pool_text=replayed(arguments.replay, pace=arguments.pace) if arguments.replay else None,
+        model=None if arguments.pool or arguments.replay else local_model(),
         log_level=arguments.log_level,
         otlp_endpoint=arguments.otlp,
     )
     return asyncio.run(_up(options, arguments.ready_file))
+
+
+def replayed(recording: Path, *, pace: bool) -> str:
+    """Returns the pool file for the models of a recording.
+
+    Raises:
+        CommandError: The recording cannot be used.
+    """
+    from lightrouter.cli import replaypool
+    from lightrouter.recording.load import RecordingError, load
+
+    try:
+        return replaypool.text(recording.absolute(), load(recording).models, pace=pace)
+    except RecordingError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
 
 
 def local_model() -> Path:

@@ -60,8 +60,7 @@ class Playback:
                 self._by_prompt.setdefault(prompt.messages[0].content, found)
             self._by_words.setdefault(_words(prompt.messages), found)
         if not self._by_words:
-            known = ", ".join(recording.models)
-            raise NotRecordedError(f"the recording has no responses of {model}; it has those of {known}")
+            raise NotRecordedError(f"the recording has no responses of {model}")
 
     def play(self, messages: Sequence[ChatMessage], lead: str, max_tokens: int | None) -> Played:
         """Returns what the model wrote next.

@@ -46,12 +46,13 @@ class Replay:
         if path is None:
             raise AssertionError("the schema lets no entry of this provider through without a recording")
         try:
-            recording = load(path)
-            return cls(entry, Playback(recording, entry.model))
+            recording = load(path, [entry.model])
+            if not recording.models:
+                known = ", ".join(load(path).models)
+                raise EntryError(f"{path}: has no responses of {entry.model}; it has those of {known}")
         except RecordingError as error:
             raise EntryError(str(error)) from None
-        except NotRecordedError as error:
-            raise EntryError(f"{path}: {error}") from None
+        return cls(entry, Playback(recording, entry.model))
 
     async def generate(self, ask: Ask, said: Said) -> Piece:
         """Returns all that the model wrote. See `Provider.generate`."""

@@ -1,0 +1,83 @@
+"""`lightrouter up --replay`: the suite over a recording that the test makes."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.recordings import line, write
+from tests.suite.up_support import TIMEOUT_S, Up, cli
+
+LONG = "Blue light is scattered more than red light by the molecules of the air, and so it comes from everywhere."
+LINES = [
+    line("Why is the sky blue?", {"Wise/7B": LONG, "curt": "Scattering."}, number=1),
+    line("Who are you?", {"Wise/7B": "Nobody", "curt": "No one."}, number=2),
+]
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, str]]:
+    folder = tmp_path_factory.mktemp("replay")
+    started = Up(folder, "--replay", str(write(folder / "data.jsonl.gz", LINES)), "--pace")
+    try:
+        yield started, started.wait_ready()
+        started.process.send_signal(signal.SIGTERM)
+        assert started.process.wait(TIMEOUT_S) == 0
+    finally:
+        started.end()
+
+
+def test_recorded_prompts_get_their_recorded_answers(up: tuple[Up, str]) -> None:
+    _, address = up
+    arguments = ("--boot-tokens", "5", "--selector", "prior", "--k", "1", "--candidates", "wise-7b", "--json")
+    answered = cli("ask", "Why is the sky blue?", *arguments, address=address)
+    assert answered.returncode == 0, answered.stderr
+    answer = json.loads(answered.stdout)
+    assert answer["text"] == LONG
+    boot, completion = answer["ledger"]["entries"]
+    assert (boot["stage"], completion["stage"]) == ("STAGE_BOOT", "STAGE_COMPLETE")
+    assert boot["usage"] == {"inputTokens": "10", "outputTokens": "5"}
+    assert boot["model"] == "Wise/7B"
+    # Assumed prices: what it cost is there to be seen.
+    assert int(answer["ledger"]["costNanousd"]) > 0
+
+
+def test_both_models_are_candidates_and_nothing_is_known_of_them(up: tuple[Up, str]) -> None:
+    _, address = up
+    listed = json.loads(cli("candidates", "--json", address=address).stdout)["candidates"]
+    known = [(each["candidate"]["name"], each["candidate"]["model"], each["candidate"]["prior"]) for each in listed]
+    assert known == [("wise-7b", "Wise/7B", 0.5), ("curt", "curt", 0.5)]
+
+
+def test_other_prompts_are_refused_with_a_sentence(up: tuple[Up, str]) -> None:
+    _, address = up
+    refused = cli("ask", "How are you?", address=address)
+    assert refused.returncode == 1
+    assert "curt: the recording has no response of curt to this conversation (not recorded)" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "fault"),
+    [
+        ("{}", (), ":1: id: is required"),
+        (None, (), "cannot be read: No such file or directory"),
+        (None, ("--pool", "p.yaml"), "argument --pool: not allowed with argument --replay"),
+    ],
+)
+def test_a_recording_that_cannot_be_used_is_named(
+    tmp_path: Path, content: str | None, arguments: tuple[str, ...], fault: str
+) -> None:
+    path = tmp_path / "data.jsonl"
+    if content is not None:
+        path.write_text(content)
+    done = cli("up", "--replay", str(path), *arguments)
+    assert done.returncode == 2
+    assert fault in done.stderr
+
+
+def test_a_pace_needs_a_recording() -> None:
+    done = cli("up", "--pace")
+    assert done.returncode == 2
+    assert "--pace is for --replay" in done.stderr
