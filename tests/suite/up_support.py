@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
@@ -39,10 +39,16 @@ class Chat(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def answer(self, request: dict[str, Any]) -> None:
+        """Answers a request."""
         goes_on = request["messages"][-1]["role"] == "assistant"
         text = " and ends." if goes_on else f"{request['model']} begins"
-        finish = "stop" if goes_on else "length"
+        self.say(request, text, "stop" if goes_on else "length")
+
+    def say(self, request: dict[str, Any], text: str, finish: str) -> None:
+        """Sends this text, as a whole or as a stream, whichever the request asks for."""
         usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
         head = {"id": "x", "created": 1, "model": request["model"]}
         if not request.get("stream"):
@@ -69,9 +75,9 @@ class Chat(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def upstream() -> Iterator[str]:
-    """Serves `Chat`; yields its base URL."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Chat) as server:
+def upstream(handler: type[Chat] = Chat) -> Iterator[str]:
+    """Serves `Chat`, or what a test makes of it; yields its base URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

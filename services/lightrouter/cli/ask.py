@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 from rich.live import Live
 
-from lightrouter.cli import access, client, text, view
+from lightrouter.cli import access, client, text, tracing, view
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.progress import RouteProgress
@@ -36,9 +36,12 @@ examples:
   lightrouter ask "What is 17 * 23?" --k 3 --aggregator vote --answer-pattern '(\\d+)'
   lightrouter ask - --json < prompt.txt | jq .ledger
   lightrouter ask "Summarize the French revolution" --candidates fast,careful --max-cost 0.002
+  lightrouter ask "Why?" --jaeger http://localhost:16686    the answer, then where its time and money went
 """
 
 _REFRESHES_PER_SECOND: Final = 12
+
+Metadata = tuple[tuple[str, str], ...]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("prompt", metavar="PROMPT", help="the prompt; - reads it from standard input")
     access.add_arguments(parser)
+    tracing.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the answer with its ledger as JSON")
     parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="time budget; default: 120")
     parser.add_argument("--system", metavar="TEXT", help="instructions for the whole conversation")
@@ -75,17 +79,29 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise CommandError("--timeout must be over 0", ExitCode.USAGE)
     prompt = build_prompt(arguments)
     reached = access.access_from(arguments)
+    trace = tracing.trace_from(arguments)
+    metadata = (*reached.metadata, *(trace.metadata if trace else ()))
+    try:
+        _ask(prompt, reached, metadata, arguments)
+    finally:
+        # A request that failed is the one whose trace is wanted most.
+        if trace:
+            tracing.show(trace, arguments.jaeger)
+    return ExitCode.OK
+
+
+def _ask(prompt: Prompt, reached: Access, metadata: Metadata, arguments: argparse.Namespace) -> None:
     if sys.stdout.isatty() and not arguments.json:
-        asyncio.run(_watch(prompt, reached, arguments.timeout))
-        return ExitCode.OK
-    answer = asyncio.run(_complete(prompt, reached, arguments.timeout))
+        asyncio.run(_watch(prompt, reached, metadata, arguments.timeout))
+        return
+    answer = asyncio.run(_complete(prompt, reached, metadata, arguments.timeout))
     if arguments.json:
         sys.stdout.write(MessageToJson(answer, ensure_ascii=False) + "\n")
-        return ExitCode.OK
+        sys.stdout.flush()
+        return
     sys.stdout.write(answer.text if answer.text.endswith("\n") else f"{answer.text}\n")
     sys.stdout.flush()
     sys.stderr.write(f"{view.summary(answer)}\n")
-    return ExitCode.OK
 
 
 def build_prompt(arguments: argparse.Namespace) -> Prompt:
@@ -127,16 +143,16 @@ def _policy(arguments: argparse.Namespace) -> Policy:
     return policy
 
 
-async def _complete(prompt: Prompt, reached: Access, timeout: float) -> Answer:
+async def _complete(prompt: Prompt, reached: Access, metadata: Metadata, timeout: float) -> Answer:
     async with client.router(reached) as stub:
-        response = await stub.Complete(CompleteRequest(prompt=prompt), timeout=timeout, metadata=reached.metadata)
+        response = await stub.Complete(CompleteRequest(prompt=prompt), timeout=timeout, metadata=metadata)
         return response.answer
 
 
-async def _watch(prompt: Prompt, reached: Access, timeout: float) -> None:
+async def _watch(prompt: Prompt, reached: Access, metadata: Metadata, timeout: float) -> None:
     console = Console()
     async with client.router(reached) as stub:
-        progress = await watch(stub, prompt, timeout, console, reached.metadata)
+        progress = await watch(stub, prompt, timeout, console, metadata)
     console.print(view.final(progress))
 
 
@@ -145,7 +161,7 @@ async def watch(
     prompt: Prompt,
     timeout: float,
     console: Console,
-    metadata: tuple[tuple[str, str], ...] = (),
+    metadata: Metadata = (),
 ) -> RouteProgress:
     """Asks the prompt and draws the route on the console while it runs; returns it at its end."""
     progress = RouteProgress()

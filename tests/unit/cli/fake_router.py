@@ -25,7 +25,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class FakeRouter(RouterServiceServicer):
-    """Answers each call with what it was given, and keeps the prompts."""
+    """Answers each call with what it was given, and keeps the prompts and the metadata."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class FakeRouter(RouterServiceServicer):
         self.pool = pool or ListCandidatesResponse()
         self.error = error
         self.prompts: list[Prompt] = []
+        self.metadata: list[dict[str, str | bytes]] = []
 
     @override
     async def Complete(self, request: CompleteRequest, context: Context) -> CompleteResponse:
@@ -60,6 +61,7 @@ class FakeRouter(RouterServiceServicer):
 
     async def _called(self, prompt: Prompt, context: Context) -> None:
         self.prompts.append(prompt)
+        self.metadata.append(dict(context.invocation_metadata() or ()))
         if self.error:
             status: status_pb2.Status = to_status(self.error)
             await context.abort_with_status(rpc_status.to_status(status))

@@ -1,0 +1,188 @@
+"""Reading a trace back from Jaeger's query API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+from pydantic import BaseModel, Field, ValidationError
+
+_TIMEOUT_S: Final = 5.0
+_POLL_S: Final = 0.2
+_LONGEST_WAIT_S: Final = 10.0
+
+Value = str | int | float | bool
+
+
+class JaegerError(Exception):
+    """A trace that cannot be read; the text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened within a span.
+
+    Attributes:
+        name: What.
+        attributes: More on it.
+    """
+
+    name: str
+    attributes: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span.
+
+    Attributes:
+        id: Its id, 16 hexadecimal digits.
+        parent: The id of the span above; empty where there is none.
+        links: Ids of the spans that it goes on from.
+        name: What it is.
+        service: Whose it is.
+        kind: internal, client or server.
+        begin: When it began, in microseconds of the epoch.
+        end: When it ended, likewise.
+        attributes: What it says.
+        events: What happened within it, in order.
+    """
+
+    id: str
+    parent: str
+    links: Sequence[str]
+    name: str
+    service: str
+    kind: str
+    begin: int
+    end: int
+    attributes: Mapping[str, Value]
+    events: Sequence[Event]
+
+
+class Jaeger:
+    """Jaeger's query API at a URL."""
+
+    def __init__(self, url: str, http: httpx.Client) -> None:
+        """Reads over `http` from `url`, for example http://localhost:16686."""
+        self._url = url.rstrip("/")
+        self._http = http
+
+    def read(self, trace_id: str) -> list[Span]:
+        """Returns the spans of a trace, as far as Jaeger has them.
+
+        Raises:
+            JaegerError: It cannot be reached, or is no Jaeger.
+        """
+        address = f"{self._url}/api/traces/{trace_id}"
+        try:
+            reply = self._http.get(address, timeout=_TIMEOUT_S)
+            if reply.status_code == httpx.codes.NOT_FOUND:
+                return []
+            reply.raise_for_status()
+            return [span for trace in _Reply.model_validate_json(reply.content).data for span in trace.read()]
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise JaegerError(f"{self._url} cannot be read: {error or type(error).__name__}") from None
+        except ValidationError:
+            raise JaegerError(f"{self._url} does not answer as Jaeger's query API does") from None
+
+    def wait(self, trace_id: str, caller: str, longest_s: float = _LONGEST_WAIT_S) -> tuple[list[Span], bool]:
+        """Returns the spans of a trace, and whether they are all there; waits for them for some seconds.
+
+        Args:
+            trace_id: The trace.
+            caller: The id of the caller's own span, which Jaeger does not have.
+            longest_s: Seconds after which what there is has to do.
+
+        Raises:
+            JaegerError: See `read`.
+        """
+        return _until(lambda: self.read(trace_id), lambda spans: is_whole(spans, caller), longest_s)
+
+
+def is_whole(spans: Sequence[Span], caller: str) -> bool:
+    """Returns whether each service has sent its spans: the router its last one, and the called one for each call."""
+    above = {span.parent for span in spans}
+    answered = (span.id for span in spans if span.kind == "client" and "error" not in span.attributes)
+    return caller in above and all(span in above for span in answered)
+
+
+def _until(
+    read: Callable[[], list[Span]], enough: Callable[[list[Span]], bool], longest_s: float
+) -> tuple[list[Span], bool]:
+    end = time.monotonic() + longest_s
+    while True:
+        spans = read()
+        if enough(spans):
+            return spans, True
+        if time.monotonic() + _POLL_S > end:
+            return spans, False
+        time.sleep(_POLL_S)
+
+
+class _Tag(BaseModel):
+    key: str
+    value: Value
+
+
+class _Reference(BaseModel):
+    kind: str = Field(alias="refType")
+    span: str = Field(alias="spanID")
+
+
+class _Log(BaseModel):
+    fields: list[_Tag]
+
+
+class _Process(BaseModel):
+    service: str = Field(alias="serviceName")
+
+
+class _Span(BaseModel):
+    id: str = Field(alias="spanID")
+    name: str = Field(alias="operationName")
+    references: list[_Reference]
+    begin: int = Field(alias="startTime")
+    duration: int
+    tags: list[_Tag]
+    logs: list[_Log]
+    process: str = Field(alias="processID")
+
+    def read(self, services: Mapping[str, str]) -> Span:
+        attributes = _values(self.tags)
+        return Span(
+            id=self.id,
+            parent=next((each.span for each in self.references if each.kind == "CHILD_OF"), ""),
+            links=[each.span for each in self.references if each.kind == "FOLLOWS_FROM"],
+            name=self.name,
+            service=services.get(self.process, ""),
+            kind=str(attributes.get("span.kind", "internal")),
+            begin=self.begin,
+            end=self.begin + self.duration,
+            attributes=attributes,
+            events=[_event(_values(log.fields)) for log in self.logs],
+        )
+
+
+class _Trace(BaseModel):
+    spans: list[_Span]
+    processes: dict[str, _Process]
+
+    def read(self) -> list[Span]:
+        services = {key: process.service for key, process in self.processes.items()}
+        return [span.read(services) for span in self.spans]
+
+
+class _Reply(BaseModel):
+    data: list[_Trace]
+
+
+def _values(tags: Sequence[_Tag]) -> dict[str, Value]:
+    return {tag.key: tag.value for tag in tags}
+
+
+def _event(fields: dict[str, Value]) -> Event:
+    return Event(str(fields.pop("event", "")), fields)

@@ -1,0 +1,67 @@
+"""`--trace` and `--jaeger`: the trace of a command's own request, and its waterfall."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from dataclasses import dataclass, field
+
+import httpx
+from rich.console import Console
+
+from lightrouter.cli.jaeger import Jaeger, JaegerError
+from lightrouter.cli.waterfall import waterfall
+
+_PIPED_WIDTH = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A trace that the command begins: always recorded, whatever share of the others is.
+
+    Attributes:
+        id: Its id, 32 hexadecimal digits.
+        caller: The id of the command's own span, 16 hexadecimal digits; it is the root and nobody has it.
+    """
+
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    caller: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What a call sends to be part of it (W3C traceparent)."""
+        return (("traceparent", f"00-{self.id}-{self.caller}-01"),)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    group = parser.add_argument_group("where the time went (a router with --otlp-endpoint)")
+    group.add_argument("--trace", action="store_true", help="have the request traced, and print the trace id")
+    group.add_argument("--jaeger", metavar="URL", help="print the stages' waterfall from this Jaeger; implies --trace")
+
+
+def trace_from(arguments: argparse.Namespace) -> Trace | None:
+    """Returns the trace that these arguments ask for."""
+    return Trace() if arguments.trace or arguments.jaeger else None
+
+
+def show(trace: Trace, jaeger_url: str | None) -> None:
+    """Writes the trace's id to standard error and, with Jaeger's URL, its waterfall once Jaeger has it."""
+    sys.stderr.write(f"trace: {trace.id}\n")
+    if not jaeger_url:
+        return
+    try:
+        with httpx.Client() as http:
+            spans, whole = Jaeger(jaeger_url, http).wait(trace.id, trace.caller)
+    except JaegerError as error:
+        sys.stderr.write(f"{error}\n")
+        return
+    if not spans:
+        sys.stderr.write(f"{jaeger_url} does not have the trace: does the router send its traces there?\n")
+        return
+    # A width of its own where there is no terminal: logs of CI and files have none.
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPED_WIDTH)
+    console.print(waterfall(spans))
+    if not whole:
+        sys.stderr.write("some spans have not come yet; ask Jaeger again for the whole trace\n")

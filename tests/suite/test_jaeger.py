@@ -1,0 +1,218 @@
+"""A real Jaeger reads what the suite of `lightrouter up` sends: one whole tree a request, and it adds up."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import grpc
+import httpx
+import pytest
+
+from lightrouter.cli.jaeger import Jaeger, Span
+from lightrouter.runtime import names
+from lightrouter.v1.chat_pb2 import ChatMessage, Role
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt
+from lightrouter.v1.router_pb2_grpc import RouterServiceStub
+from tests.suite.jaeger import Started, started
+from tests.suite.up_support import TIMEOUT_S, Chat, Up, cli, pool_text, upstream
+
+CANDIDATES = ("alpha", "beta", "gamma")
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+UNSAMPLED_ID = "0af7651916cd43dd8448eb211c80319c"
+LATER_ID = "a3ce929d0e0e47364bf92f3577b34da6"
+CALLER_SPAN = "00f067aa0ba902b7"
+POLICY = Policy(
+    boot_tokens=2,
+    k=2,
+    margin=1.0,
+    agreement=1.0,
+    quorum=1.0,
+    selector=SelectorStrategy.SELECTOR_STRATEGY_LLM,
+    aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_SYNTHESIZE,
+)
+
+
+class Together(Chat):
+    """Answers the first request of each candidate once all of them are there, and judges."""
+
+    boots = threading.Barrier(len(CANDIDATES))
+    booted: ClassVar[set[str]] = set()
+    lock = threading.Lock()
+
+    def answer(self, request: dict[str, Any]) -> None:
+        with self.lock:
+            is_boot = request["model"] not in self.booted
+            self.booted.add(request["model"])
+        if is_boot:
+            self.boots.wait(60)
+        if verdict := re.search("Score the answers (.*) now, as one JSON object", request["messages"][-1]["content"]):
+            points = {label: {"consistency": 5, "correctness": 5} for label in verdict[1].split(", ")}
+            self.say(request, json.dumps(points), "stop")
+            return
+        super().answer(request)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Started, str]]:
+    """Yields a Jaeger and the address of a router that sends its traces there."""
+    folder = tmp_path_factory.mktemp("jaeger")
+    with started(folder) as found, upstream(Together) as base_url:
+        pool = folder / "pool.yaml"
+        gone = pool_text("http://127.0.0.1:9/v1", "gone").removeprefix("candidates:\n")
+        pool.write_text(pool_text(base_url, *CANDIDATES) + gone + "    limits: {retries: 0}\njudge: gamma\n")
+        up = Up(folder, "--pool", str(pool), "--otlp", found.otlp)
+        try:
+            yield found, up.wait_ready()
+        finally:
+            up.end()
+
+
+def ask(address: str, trace_id: str, flags: str = "01") -> Answer:
+    """Has a prompt of a caller with a trace of its own answered."""
+    prompt = Prompt(messages=[ChatMessage(role=Role.ROLE_USER, content="Why?")], policy=POLICY)
+    metadata = (("traceparent", f"00-{trace_id}-{CALLER_SPAN}-{flags}"), ("baggage", "team=blue"))
+    with grpc.insecure_channel(address) as channel:
+        return RouterServiceStub(channel).Complete(CompleteRequest(prompt=prompt), timeout=60, metadata=metadata).answer
+
+
+@pytest.fixture(scope="module")
+def routed(running: tuple[Started, str]) -> tuple[Answer, list[Span]]:
+    """The answer to a traced caller's prompt, and the trace as Jaeger has it."""
+    started, address = running
+    answer = ask(address, TRACE_ID)
+    with httpx.Client() as http:
+        spans, whole = Jaeger(started.url, http).wait(TRACE_ID, CALLER_SPAN, TIMEOUT_S)
+    assert whole
+    return answer, spans
+
+
+def internal(spans: list[Span]) -> Iterator[tuple[str, Span]]:
+    """Yields each span that is no call between services, with the name of the next such span above it."""
+    by_id = {span.id: span for span in spans}
+    for span in spans:
+        if span.kind != "internal":
+            continue
+        above = by_id.get(span.parent)
+        while above and above.kind != "internal":
+            above = by_id.get(above.parent)
+        yield (above.name if above else ""), span
+
+
+def chats(spans: list[Span], stage: str = "") -> list[Span]:
+    return [span for span in spans if span.name.startswith("chat ") and stage in {"", span.attributes[names.STAGE]}]
+
+
+def test_the_tree(routed: tuple[Answer, list[Span]]) -> None:
+    _, spans = routed
+    ids = {span.id for span in spans}
+    assert {span.parent for span in spans} - ids == {CALLER_SPAN}
+    found: dict[str, Counter[str]] = {}
+    for above, span in internal(spans):
+        found.setdefault(above, Counter())[span.name] += 1
+    assert found[""] == {names.ROUTE: 1}
+    assert found[names.ROUTE] == {names.BOOT: 1, names.SELECT: 1, names.COMPLETE: 1, names.AGGREGATE: 1}
+    assert found[names.BOOT] == {f"chat {name}": 1 for name in (*CANDIDATES, "gone")}
+    assert set(found[names.SELECT]) == {"chat gamma"}
+    assert found[names.COMPLETE].total() == 2
+    assert found[names.AGGREGATE].total() == 1
+
+
+def test_the_services(routed: tuple[Answer, list[Span]]) -> None:
+    _, spans = routed
+    assert {span.service for span in spans} == {
+        "lightrouter-router",
+        "lightrouter-selector",
+        "lightrouter-aggregator",
+        *(f"lightrouter-adapter-{name}" for name in (*CANDIDATES, "gone")),
+    }
+    judged = [span for span in spans if span.service == "lightrouter-selector" and span.kind == "client"]
+    assert {span.name for span in judged} <= {f"{names.ADAPTER_SERVICE}/Generate"}
+    assert judged
+
+
+def test_completions_follow_from_their_boots(routed: tuple[Answer, list[Span]]) -> None:
+    answer, spans = routed
+    boots = {span.id: span.attributes[names.CANDIDATE] for span in chats(spans, "boot")}
+    completions = chats(spans, "complete")
+    assert {span.attributes[names.CANDIDATE] for span in completions} == set(answer.selection.chosen)
+    for span in completions:
+        assert [boots[linked] for linked in span.links] == [span.attributes[names.CANDIDATE]]
+
+
+def test_what_ran_at_once_overlaps_and_stages_cover_what_is_theirs(routed: tuple[Answer, list[Span]]) -> None:
+    _, spans = routed
+    boots = [span for span in chats(spans, "boot") if span.attributes[names.CANDIDATE] != "gone"]
+    assert max(span.begin for span in boots) < min(span.end for span in boots)
+    stages = {span.name: span for above, span in internal(spans) if above == names.ROUTE}
+    for call in chats(spans):
+        stage = stages[str(call.attributes[names.STAGE])]
+        assert stage.begin <= call.begin
+        assert call.end <= stage.end
+
+
+def test_the_ledger_is_the_sum_over_the_spans(routed: tuple[Answer, list[Span]]) -> None:
+    answer, spans = routed
+    sums = {
+        name: sum(int(span.attributes.get(name, 0)) for span in chats(spans))
+        for name in (names.COST, names.GEN_AI_USAGE_INPUT_TOKENS, names.GEN_AI_USAGE_OUTPUT_TOKENS)
+    }
+    ledger = answer.ledger
+    assert ledger.cost_nanousd > 0
+    assert sums == {
+        names.COST: ledger.cost_nanousd,
+        names.GEN_AI_USAGE_INPUT_TOKENS: ledger.usage.input_tokens,
+        names.GEN_AI_USAGE_OUTPUT_TOKENS: ledger.usage.output_tokens,
+    }
+    (route,) = (span for span in spans if span.name == names.ROUTE)
+    assert route.attributes[names.COST] == ledger.cost_nanousd
+
+
+def test_who_failed_and_who_was_chosen(routed: tuple[Answer, list[Span]]) -> None:
+    answer, spans = routed
+    (gone,) = (span for span in chats(spans) if span.attributes[names.CANDIDATE] == "gone")
+    assert (gone.attributes["error"], gone.attributes[names.ERROR_TYPE]) == (True, "UPSTREAM_UNAVAILABLE")
+    (boot,) = (span for span in spans if span.name == names.BOOT)
+    (dropped,) = boot.events
+    assert (dropped.name, dropped.attributes[names.CANDIDATE]) == (names.CANDIDATE_DROPPED, "gone")
+    (select,) = (span for span in spans if span.name == names.SELECT)
+    ranked = [event for event in select.events if event.name == names.CANDIDATE_RANKED]
+    assert [event.attributes[names.CANDIDATE] for event in ranked] == [
+        each.candidate for each in answer.selection.ranking.candidates
+    ]
+    chosen = [event.attributes[names.CANDIDATE] for event in ranked if event.attributes[names.CHOSEN]]
+    assert chosen == list(answer.selection.chosen)
+    (route,) = (span for span in spans if span.name == names.ROUTE)
+    assert "candidate_failed" in json.loads(str(route.attributes[names.DEGRADED]))
+
+
+def test_what_its_caller_does_not_trace_is_not_traced(running: tuple[Started, str], routed: object) -> None:
+    started, address = running
+    ask(address, UNSAMPLED_ID, flags="00")
+    ask(address, LATER_ID)
+    with httpx.Client() as http:
+        jaeger = Jaeger(started.url, http)
+        # Each service sends in order: once the later trace is there, the earlier one would be.
+        assert jaeger.wait(LATER_ID, CALLER_SPAN, TIMEOUT_S)[1]
+        assert jaeger.read(UNSAMPLED_ID) == []
+
+
+def test_ask_prints_the_waterfall(running: tuple[Started, str], routed: object) -> None:
+    started, address = running
+    flags = ["--jaeger", started.url, "--selector", "prior", "--margin", "1", "--agreement", "1", "--json"]
+    asked = cli("ask", "Why?", *flags, address=address)
+    assert asked.returncode == 0, asked.stderr
+    answer = json.loads(asked.stdout)
+    first, _, *lines = asked.stderr.splitlines()
+    assert first == f"trace: {answer['routeId']}"
+    drawn = [line.split()[0] for line in lines if "━" in line]
+    boots = ["boot", *["chat"] * (len(CANDIDATES) + 1)]
+    assert drawn == ["route", *boots, "select", "complete", "chat", "chat", "aggregate", "chat"]
+    assert any("gone dropped (candidate_failed)" in line for line in lines)
+    total = f"${int(answer['ledger']['costNanousd']) / 1e9:.9f}"
+    assert any(line.split()[0] == "route" and total in line for line in lines if line.strip())
