@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "ask": "ask a prompt and watch how it is answered",
     "candidates": "list the pool of a running router",
     "init": "write a pool file from what an endpoint serves",
+    "lab": "compare, experiment and train on recorded outputs",
     "serve": "run one service, in a container or a cluster",
     "demo": "start the suite with a small local model, ask two prompts, stop",
 }
@@ -62,6 +63,7 @@ def run(argv: Sequence[str]) -> int:
     name = next((argument for argument in argv if argument in COMMANDS), None)
     command: _Command | None = importlib.import_module(f"lightrouter.cli.{name}") if name else None
     arguments = _parser(name, command).parse_args(argv)
+    arguments.argv = list(argv)
     if command is None:
         raise AssertionError("argparse lets no command through that is not one")
     try:

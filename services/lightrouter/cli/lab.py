@@ -1,0 +1,64 @@
+"""`lightrouter lab`: what the method gives and costs on recorded outputs, and the selector trained on them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from typing import Final, Protocol, cast
+
+from lightrouter.cli.errors import CommandError, ExitCode
+
+ACTIONS: Final = {
+    "compare": "set the method beside everything else one could do, on a recording",
+}
+_EXTRA: Final = ("lightgbm", "matplotlib", "numpy", "scipy", "sklearn")
+
+_EPILOG: Final = """\
+examples:
+  lightrouter lab compare recording.jsonl.gz --out report
+
+
+A recording is JSON lines, gzip-compressed or not: the prompt, what each model answered, and how good that was.
+`lightrouter lab` needs the extra `lab`: pip install 'lightrouter[lab]'
+"""
+
+
+class _Action(Protocol):
+    """A module of this package, `lab_ACTION`, that is one action."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the action's description, examples and arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> ExitCode:
+        """Runs the action; imports what the extra brings only here."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the actions of `lab`."""
+    parser.description = "Runs comparisons and experiments on recorded outputs, and trains the selector on them."
+    parser.epilog = _EPILOG
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
+    for name, summary in ACTIONS.items():
+        action = actions.add_parser(
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        )
+        _module(name).configure(action)
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Runs the action.
+
+    Raises:
+        CommandError: The extra is not installed, or the action failed.
+    """
+    try:
+        return _module(arguments.action).run(arguments)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        message = f"{error.name} is not installed; install the extra `lab`: pip install 'lightrouter[lab]'"
+        raise CommandError(message, ExitCode.USAGE) from None
+
+
+def _module(action: str) -> _Action:
+    return cast("_Action", importlib.import_module(f"lightrouter.cli.lab_{action}"))

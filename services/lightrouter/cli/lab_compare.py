@@ -1,0 +1,83 @@
+"""`lightrouter lab compare`: every policy on one recording, with error bars."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from typing import TYPE_CHECKING, Final
+
+from lightrouter.cli import lab_support
+from lightrouter.cli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from lightrouter.lab.summary import Figures
+
+_EPILOG: Final = """\
+By default the recording itself is learned from, in folds: every prompt is judged on by policies that have not seen it.
+That is the best default wherever the recording has some hundred prompts. --train learns from another recording of the
+same models.
+
+examples:
+  lightrouter lab compare recording.jsonl.gz --out report
+  lightrouter lab compare new.jsonl.gz --train old.jsonl.gz --out report
+  lightrouter lab compare recording.jsonl.gz --out report --resume
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `compare`."""
+    parser.description = (
+        "Judges LightRouter and its rivals on the same recorded prompts at the same prices, and writes report.json, "
+        "report.html and plots. Ctrl-C keeps what is done."
+    )
+    parser.epilog = _EPILOG
+    lab_support.add_data_arguments(parser)
+    parser.add_argument(
+        "--boot-tokens",
+        type=lab_support.positive,
+        metavar="N",
+        help="tokens that each candidate writes before the ranking; default: set from the training prompts' lengths",
+    )
+    parser.add_argument(
+        "--top-k", type=lab_support.positive, metavar="K", help="most drafts that are finished; default: each policy's"
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Runs the comparison and prints its figures."""
+    from lightrouter.lab.compare import Settings, compare
+
+    lab_support.check_pattern(arguments.answer_pattern)
+    settings = Settings(
+        data=arguments.data,
+        out=arguments.out,
+        train=arguments.train,
+        boot_tokens=arguments.boot_tokens,
+        top_k=arguments.top_k,
+        folds=arguments.folds,
+        seed=arguments.seed,
+        limit=arguments.limit,
+        prices=arguments.prices,
+        answer_pattern=arguments.answer_pattern,
+        resume=arguments.resume,
+        command=shlex.join(["lightrouter", *arguments.argv]),
+    )
+    with lab_support.reported(arguments.out) as progress:
+        figures = compare(settings, progress)
+    sys.stdout.write(_table(figures))
+    sys.stdout.write(f"\nThe report is {arguments.out / 'report.html'}.\n")
+    return ExitCode.OK
+
+
+def _table(figures: dict[str, Figures]) -> str:
+    lines = [f"{'policy':<34}{'quality':>9}  {'95 %':<15}{'output tokens':>14}{'of full':>9}{'$ / 1,000':>11}{'k':>6}"]
+    for name, each in figures.items():
+        quality = each.quality
+        mean = "-" if quality is None else f"{quality.mean:.4f}"
+        interval = "not measured" if quality is None else f"{quality.low:.3f} to {quality.high:.3f}"
+        lines.append(
+            f"{name:<34}{mean:>9}  {interval:<15}{each.output_tokens.mean:>14,.0f}{each.output_share:>9.1%}"
+            f"{1000 * each.cost_usd.mean:>11.4f}{each.mean_k:>6.2f}"
+        )
+    return "\n".join(lines) + "\n"

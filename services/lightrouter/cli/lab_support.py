@@ -1,0 +1,112 @@
+"""What the actions of `lightrouter lab` have in common: arguments, progress, failures."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from lightrouter.cli.errors import CommandError, ExitCode
+
+
+def positive(value: str) -> int:
+    """Returns a whole number of 1 or more.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    try:
+        number = int(value)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of 1 or more")
+    return number
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what is learned from and judged on, and where the report goes."""
+    parser.add_argument("data", type=Path, metavar="DATA", help="the recording that is judged on")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the report")
+    learned = parser.add_mutually_exclusive_group()
+    learned.add_argument("--folds", type=positive, default=5, metavar="N", help="folds of DATA; default: 5")
+    learned.add_argument(
+        "--train", type=Path, metavar="DATA2", help="another recording to learn from, in place of folds"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every random choice; default: 0")
+    parser.add_argument("--limit", type=positive, metavar="N", help="most prompts that are judged on; default: all")
+    parser.add_argument("--prices", type=Path, metavar="FILE", help="prices in YAML, over those of the package")
+    parser.add_argument(
+        "--answer-pattern", metavar="RE2", help="pattern of the comparable answer; default: as the right answers look"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was broken off")
+
+
+def check_pattern(pattern: str | None) -> None:
+    """Refuses an RE2 pattern that does not compile.
+
+    Raises:
+        CommandError: It does not.
+    """
+    from lightrouter.answers.extract import check
+    from lightrouter.runtime.errors import ServiceError
+    from lightrouter.v1.policy_pb2 import AnswerPattern
+
+    if pattern is None:
+        return
+    try:
+        check(AnswerPattern(re2=pattern), "--answer-pattern")
+    except ServiceError as error:
+        raise CommandError(error.message, ExitCode.USAGE) from None
+
+
+class Steps:
+    """Shows how many steps of a run are done, and which one runs."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Shows it in `progress`."""
+        self._progress = progress
+        self._task = progress.add_task("reading", total=None)
+
+    def begin(self, total: int) -> None:
+        """So many steps are to be done."""
+        self._progress.update(self._task, total=total)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """A step of that name, done at the end."""
+        self._progress.update(self._task, description=name)
+        yield
+        self._progress.advance(self._task)
+
+
+@contextmanager
+def reported(out: Path) -> Iterator[Steps]:
+    """Shows progress on standard error, and turns the lab's failures into ones of the command.
+
+    Raises:
+        CommandError: A file, a setting or the data cannot be used.
+    """
+    from lightrouter.lab.data import DataError
+    from lightrouter.lab.parts import ResumeError
+    from lightrouter.lab.prices import PriceListError
+    from lightrouter.recording.load import RecordingError
+
+    columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    try:
+        with Progress(*columns, console=console, transient=True) as progress:
+            yield Steps(progress)
+    except (DataError, PriceListError, RecordingError, ResumeError) as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise CommandError(f"{error.filename}: {error.strerror}", ExitCode.USAGE) from None
+    except KeyboardInterrupt:
+        console.print(f"Interrupted; what is done is kept in {out}. The same command with --resume goes on.")
+        raise

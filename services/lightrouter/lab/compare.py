@@ -1,0 +1,157 @@
+"""Every policy on the same prompts at the same prices: what each gives, what it costs, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lightrouter.lab import data as datasets
+from lightrouter.lab import oracle, ours, prices
+from lightrouter.lab.accounts import Accounts, Pace
+from lightrouter.lab.bootstrap import Bootstrap
+from lightrouter.lab.data import Data
+from lightrouter.lab.decision import Policy
+from lightrouter.lab.page import write
+from lightrouter.lab.parts import Parts, fingerprint
+from lightrouter.lab.prices import PriceList
+from lightrouter.lab.questions import Judged
+from lightrouter.lab.reporting import Compared, as_json, as_page
+from lightrouter.lab.rivals.cascade import Cascade
+from lightrouter.lab.rivals.ensemble import Blender, MixtureOfAgents, full_majority, full_weighted, prior_top
+from lightrouter.lab.rivals.routing import NearestPrompts, PromptOnly
+from lightrouter.lab.rivals.single import BestSingle, Random, Single
+from lightrouter.lab.running import Progress, run
+from lightrouter.lab.summary import Figures, summarize
+from lightrouter.v1.policy_pb2 import AnswerPattern
+
+_PRIOR_TOP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a comparison is told.
+
+    Attributes:
+        data: The recording that is judged on.
+        out: Folder of the report.
+        train: Another recording to learn from; None: folds of `data`.
+        boot_tokens: Tokens that each candidate writes before the ranking; None: a share of what training prompts take.
+        top_k: Most drafts that our own policies finish; None: each policy's own.
+        folds: How many folds, where there is no `train`.
+        seed: Decides every random choice.
+        limit: Most prompts that are judged on; None: all.
+        prices: A price list over that of the package.
+        answer_pattern: An RE2 pattern of the comparable answer; None: inferred from the right answers.
+        resume: Whether a run that was broken off is gone on with.
+        command: The command line that asked for it.
+    """
+
+    data: Path
+    out: Path
+    train: Path | None = None
+    boot_tokens: int | None = None
+    top_k: int | None = None
+    folds: int = 5
+    seed: int = 0
+    limit: int | None = None
+    prices: Path | None = None
+    answer_pattern: str | None = None
+    resume: bool = False
+    command: str = ""
+
+
+def compare(settings: Settings, progress: Progress) -> dict[str, Figures]:
+    """Runs the comparison and writes its report; returns the figures of each policy.
+
+    Raises:
+        DataError: The recordings cannot be compared on.
+        RecordingError: A file cannot be read or used.
+        PriceListError: The price list cannot be used.
+        ResumeError: What is there is of another run.
+    """
+    price_list = prices.load(settings.prices)
+    pattern = AnswerPattern(re2=settings.answer_pattern) if settings.answer_pattern else None
+    data = datasets.read(settings.data, settings.train, settings.folds, settings.seed, settings.limit, pattern)
+    parts = Parts(settings.out / "parts", _decisive(settings), resume=settings.resume)
+    policies = _Policies(settings, data, price_list)
+    outcomes = run(data, policies.of_split, Accounts(price_list, Pace()), parts, progress)
+    figures = summarize(outcomes, Bootstrap(data.test.questions.prompts, settings.seed))
+    compared = _compared(settings, data, policies, figures)
+    write(as_page(compared, price_list), as_json(compared, price_list), settings.out)
+    return figures
+
+
+class _Policies:
+    """Makes the policies that are compared.
+
+    Attributes:
+        made: Those of the last split.
+    """
+
+    def __init__(self, settings: Settings, data: Data, price_list: PriceList) -> None:
+        self._settings = settings
+        self._models = data.test.questions.models
+        self._prices = price_list
+        self.made: list[Policy] = []
+
+    def of_split(self, _number: int, train: Judged) -> list[Policy]:
+        """Returns new policies for the split of that number, which learns from `train`."""
+        singles = [Single(place, model) for place, model in enumerate(self._models)]
+        self.made = [
+            Random(self._settings.seed),
+            *singles,
+            BestSingle(),
+            prior_top(min(_PRIOR_TOP, len(self._models))),
+            NearestPrompts(),
+            PromptOnly(),
+            Cascade(),
+            full_majority(),
+            full_weighted(),
+            MixtureOfAgents(),
+            Blender(),
+            *self._own(train),
+        ]
+        return self.made
+
+    def _own(self, train: Judged) -> Sequence[Policy]:
+        return ours.policies(self._prices, train, boot=self._settings.boot_tokens, top_k=self._settings.top_k)
+
+
+def _compared(settings: Settings, data: Data, policies: _Policies, figures: Mapping[str, Figures]) -> Compared:
+    learned = f"{settings.train.name}" if settings.train else f"{settings.folds} folds of the same recording"
+    pattern = data.test.questions.pattern
+    notes = [
+        *data.notes,
+        f"Learned from: {learned}; no policy is judged on a prompt that it has seen. Equal prompts are in one fold.",
+        "Intervals: 95 %, percentiles of 2,000 bootstrap resamples of the prompts, the same ones for all policies.",
+        _about_time(Pace()),
+        f"Comparable answers: {pattern.re2 if pattern else 'none; whole texts are compared by their words'}.",
+        *ours.NOTES,
+    ]
+    return Compared(
+        data=settings.data.name,
+        prompts=len(data.test),
+        models=data.test.questions.models,
+        figures=figures,
+        about={oracle.NAME: oracle.ABOUT, **{each.name: each.about for each in policies.made}},
+        boot_tokens={oracle.NAME: 0, **{each.name: each.boot_tokens for each in policies.made}},
+        ours=[name for name in figures if name.startswith(ours.PREFIX)],
+        notes=notes,
+        settings={key: value for key, value in _decisive(settings).items() if value is not None},
+        command=settings.command,
+    )
+
+
+def _about_time(pace: Pace) -> str:
+    return (
+        f"Seconds are simulated: {pace.first_token_s:g} s to the first token and {pace.tokens_per_second:g} tokens a "
+        "second where the recording has no times; calls of one stage run side by side."
+    )
+
+
+def _decisive(settings: Settings) -> dict[str, object]:
+    """Returns all of the settings that decides what comes out."""
+    chosen = {key: value for key, value in asdict(settings).items() if key not in {"out", "resume", "command"}}
+    files = {key: fingerprint(value) for key, value in chosen.items() if isinstance(value, Path) and value.is_file()}
+    return {key: files.get(key, str(value) if isinstance(value, Path) else value) for key, value in chosen.items()}

@@ -1,0 +1,90 @@
+"""One self-contained page: figures, tables, and what it takes to make it again."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A plot.
+
+    Attributes:
+        name: Name of its file, without ending.
+        png: The picture.
+        caption: What is to be seen, in a sentence.
+    """
+
+    name: str
+    png: bytes
+    caption: str
+
+    @property
+    def base64(self) -> str:
+        """The picture as a page carries it."""
+        return base64.b64encode(self.png).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of texts.
+
+    Attributes:
+        title: Its heading.
+        columns: Its columns' heads.
+        rows: Its rows.
+        note: What is to be known to read it; may be empty.
+        marked: Rows that stand out.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    marked: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a comparison or an experiment found.
+
+    Attributes:
+        title: Its title.
+        findings: What was found, a sentence or two each.
+        figures: Its plots.
+        tables: Its tables.
+        notes: What the figures rest on: definitions, and what is not measured.
+        settings: What it takes to make it again.
+        command: The command that does.
+    """
+
+    title: str
+    findings: Sequence[str]
+    figures: Sequence[Figure]
+    tables: Sequence[Table]
+    notes: Sequence[str] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    command: str = ""
+
+
+def write(page: Page, report: Mapping[str, object], folder: Path) -> None:
+    """Writes `report.json`, `report.html` and the plots as PNG into a folder, which is made where it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for figure in page.figures:
+        (folder / f"{figure.name}.png").write_bytes(figure.png)
+    (folder / "report.html").write_text(_html(page), encoding="utf-8")
+    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _html(page: Page) -> str:
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    template = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(template).render(page=page)

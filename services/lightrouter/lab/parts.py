@@ -1,0 +1,86 @@
+"""What a long run has done so far, in files, so that it can be broken off and gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from lightrouter.lab.accounts import Outcomes
+
+_SETTINGS = "settings.json"
+
+
+class ResumeError(Exception):
+    """What is there cannot be gone on with; the text is one sentence."""
+
+
+class Parts:
+    """Finished parts of one run in a folder."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, object], *, resume: bool) -> None:
+        """Opens the folder, empty unless the run is to be resumed.
+
+        Args:
+            folder: Where the parts are; it is made where it is not there.
+            settings: All that decides what comes out; JSON values.
+            resume: Whether finished parts are kept.
+
+        Raises:
+            ResumeError: The folder holds parts of a run with other settings.
+        """
+        self._folder = folder
+        wanted = json.dumps(settings, sort_keys=True, indent=2)
+        if resume and (folder / _SETTINGS).is_file():
+            found = (folder / _SETTINGS).read_text(encoding="utf-8")
+            if found != wanted:
+                raise ResumeError(_difference(folder, json.loads(found), settings))
+        elif folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _SETTINGS).write_text(wanted, encoding="utf-8")
+
+    def folder(self, name: str) -> Path:
+        """Returns where another kind of part goes, a folder of that name that need not be there."""
+        return self._folder / _file_name(name)
+
+    def load(self, name: str) -> Outcomes | None:
+        """Returns the outcomes that are there under this name, None where there are none."""
+        path = self._path(name)
+        if not path.is_file():
+            return None
+        with np.load(path) as arrays:
+            return Outcomes(**{key: arrays[key] for key in arrays})
+
+    def save(self, name: str, outcomes: Outcomes) -> None:
+        """Keeps outcomes under this name; a run that is broken off meanwhile leaves no half of them."""
+        path = self._path(name)
+        unfinished = path.with_suffix(".tmp")
+        with unfinished.open("wb") as file:
+            np.savez_compressed(file, **asdict(outcomes))
+        unfinished.replace(path)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{_file_name(name)}.npz"
+
+
+def fingerprint(path: Path) -> str:
+    """Returns the SHA-256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _file_name(name: str) -> str:
+    return "".join(char if char.isalnum() or char in "-." else "_" for char in name)
+
+
+def _difference(folder: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> str:
+    names = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
+    return (
+        f"{folder} is of a run with another {', '.join(names)}; leave out --resume to begin anew, or name another --out"
+    )

@@ -1,0 +1,158 @@
+"""The plots, drawn without a display."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from lightrouter.lab.bootstrap import Estimate
+
+_OURS = "#d62728"
+_RIVALS = "#1f77b4"
+_BOUNDS = "#7f7f7f"
+_DPI = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A policy on a plot of quality against what it costs.
+
+    Attributes:
+        name: Its name.
+        cost: What it costs, in the unit of the axis.
+        quality: Quality of its answers with the ends of the interval.
+        kind: "ours", "rival" or "bound".
+    """
+
+    name: str
+    cost: Estimate
+    quality: Estimate
+    kind: str
+
+
+def pareto(points: Sequence[Point], cost_label: str, title: str) -> bytes:
+    """Returns quality against cost, with intervals, and the line of those that nobody beats in both, as PNG."""
+    figure, axes = _axes(title, cost_label, "quality")
+    colours = {"ours": _OURS, "rival": _RIVALS, "bound": _BOUNDS}
+    for point in points:
+        colour = colours[point.kind]
+        axes.errorbar(
+            point.cost.mean,
+            point.quality.mean,
+            xerr=_errors([point.cost]),
+            yerr=_errors([point.quality]),
+            fmt="D" if point.kind == "ours" else "o",
+            color=colour,
+            ecolor=colour,
+            elinewidth=0.8,
+            alpha=0.9,
+            markersize=7 if point.kind == "ours" else 4.5,
+        )
+    _label(axes, points, colours)
+    front = _front([point for point in points if point.kind != "bound"])
+    axes.plot(
+        [p.cost.mean for p in front], [p.quality.mean for p in front], "--", color="#999999", linewidth=0.9, zorder=0
+    )
+    if all(point.cost.mean > 0 for point in points):
+        axes.set_xscale("log")
+    axes.margins(x=0.14, y=0.08)
+    return _png(figure)
+
+
+def lines(
+    series: Mapping[str, Sequence[tuple[float, Estimate]]], x_label: str, y_label: str, title: str, *, log: bool = False
+) -> bytes:
+    """Returns one line with its interval for each series, as PNG."""
+    figure, axes = _axes(title, x_label, y_label)
+    for name, points in series.items():
+        x = [place for place, _ in points]
+        (line,) = axes.plot(x, [value.mean for _, value in points], marker="o", markersize=4, label=name)
+        low, high = [value.low for _, value in points], [value.high for _, value in points]
+        axes.fill_between(x, low, high, alpha=0.12, color=line.get_color())
+    if log:
+        axes.set_xscale("log")
+        ticks = sorted({place for points in series.values() for place, _ in points})
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+        axes.minorticks_off()
+    axes.legend(fontsize=8)
+    return _png(figure)
+
+
+def bars(values: Mapping[str, Estimate], y_label: str, title: str) -> bytes:
+    """Returns a bar with its interval for each value, as PNG."""
+    figure, axes = _axes(title, "", y_label)
+    means = [value.mean for value in values.values()]
+    axes.bar(
+        range(len(values)),
+        means,
+        yerr=_errors(list(values.values())),
+        color=_RIVALS,
+        alpha=0.8,
+        ecolor="#333333",
+        capsize=3,
+    )
+    axes.set_xticks(range(len(values)), list(values), rotation=30, ha="right", fontsize=8)
+    return _png(figure)
+
+
+def heat(matrix: Sequence[Sequence[float]], names: Sequence[str], title: str) -> bytes:
+    """Returns a symmetric matrix of values between -1 and 1 as coloured fields with their numbers, as PNG."""
+    figure, axes = _axes(title, "", "")
+    axes.grid(visible=False)
+    axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+    axes.set_xticks(range(len(names)), list(names), rotation=45, ha="right", fontsize=7)
+    axes.set_yticks(range(len(names)), list(names), fontsize=7)
+    for i, row in enumerate(matrix):
+        for j, value in enumerate(row):
+            axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7)
+    return _png(figure)
+
+
+def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(8.4, 5.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=11)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(visible=True, alpha=0.25)
+    return figure, axes
+
+
+def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> None:
+    """Names the points, above and below by turns so that neighbours seldom cover each other."""
+    for place, point in enumerate(sorted(points, key=lambda each: each.cost.mean)):
+        axes.annotate(
+            point.name.removeprefix("single "),
+            (point.cost.mean, point.quality.mean),
+            xytext=(5, 5 if place % 2 else -10),
+            textcoords="offset points",
+            fontsize=8 if point.kind == "ours" else 6.5,
+            fontweight="bold" if point.kind == "ours" else "normal",
+            color=colours[point.kind],
+        )
+
+
+def _errors(estimates: Sequence[Estimate]) -> list[list[float]]:
+    """Returns how far the intervals reach below and above the means; rounding may put a mean outside of its own."""
+    below = [max(0.0, estimate.mean - estimate.low) for estimate in estimates]
+    return [below, [max(0.0, estimate.high - estimate.mean) for estimate in estimates]]
+
+
+def _front(points: Sequence[Point]) -> list[Point]:
+    front: list[Point] = []
+    for point in sorted(points, key=lambda each: (each.cost.mean, -each.quality.mean)):
+        if not front or point.quality.mean > front[-1].quality.mean:
+            front.append(point)
+    return front
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()

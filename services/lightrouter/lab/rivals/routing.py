@@ -1,0 +1,61 @@
+"""One model a prompt, chosen by the prompt alone: by its nearest training prompts, or by a regression on its words."""
+
+from __future__ import annotations
+
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import NearestNeighbors
+
+from lightrouter.lab.decision import Decision
+from lightrouter.lab.questions import Judged, Questions
+from lightrouter.lab.rivals.single import alone
+
+_NEIGHBOURS = 50
+_ALPHA = 10.0
+_MOST_WORDS = 50_000
+
+
+def _vectorizer() -> TfidfVectorizer:
+    return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=_MOST_WORDS)
+
+
+class NearestPrompts:
+    """The model that was best on the most similar training prompts."""
+
+    name = "knn"
+    about = (
+        f"Each prompt goes to the model that was best on its {_NEIGHBOURS} nearest training prompts, by their words."
+    )
+    boot_tokens = 0
+
+    def fit(self, train: Judged) -> None:
+        """Remembers the training prompts."""
+        self._words = _vectorizer()
+        self._quality = train.quality
+        self._nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(train)), metric="cosine")
+        self._nearest.fit(self._words.fit_transform(train.questions.prompts))
+
+    def decide(self, questions: Questions) -> list[Decision]:
+        """Looks up the nearest prompts of each."""
+        near = self._nearest.kneighbors(self._words.transform(questions.prompts), return_distance=False)
+        expected = self._quality[near].mean(axis=1)
+        return [alone(questions, place, int(row.argmax())) for place, row in enumerate(expected)]
+
+
+class PromptOnly:
+    """The model whose predicted quality is highest, from the prompt's words."""
+
+    name = "prompt-only"
+    about = "Each prompt goes to the model with the highest quality that a ridge regression on its words predicts."
+    boot_tokens = 0
+
+    def fit(self, train: Judged) -> None:
+        """Learns each model's quality from the words."""
+        self._words = _vectorizer()
+        self._ridge = Ridge(alpha=_ALPHA)
+        self._ridge.fit(self._words.fit_transform(train.questions.prompts), train.quality)
+
+    def decide(self, questions: Questions) -> list[Decision]:
+        """Predicts the qualities for each prompt."""
+        expected = self._ridge.predict(self._words.transform(questions.prompts))
+        return [alone(questions, place, int(row.argmax())) for place, row in enumerate(expected)]

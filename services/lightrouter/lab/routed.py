@@ -1,0 +1,101 @@
+"""Policies that are routes: the router, selector and aggregator that serve requests, over a recorded pool."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from lightrouter.lab.decision import Call, Decision
+from lightrouter.lab.engine import Engine, MakeSelector, default_selector, opened
+from lightrouter.lab.prices import PriceList
+from lightrouter.lab.questions import Judged, Questions
+from lightrouter.pool.schema import CandidateEntry
+from lightrouter.recording.recording import pool_names
+from lightrouter.router.admit import Defaults
+from lightrouter.v1.ledger_pb2 import STAGE_AGGREGATE, STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT, LedgerEntry
+from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.router_pb2 import Answer
+
+_STAGES = (STAGE_BOOT, STAGE_SELECT, STAGE_COMPLETE, STAGE_AGGREGATE)
+# Recorded texts are never cut short.
+_MOST_OUTPUT_TOKENS = 131_072
+
+
+class Routed:
+    """Sends each prompt through the router."""
+
+    def __init__(
+        self, name: str, about: str, policy: Policy, prices: PriceList, selector: MakeSelector = default_selector
+    ) -> None:
+        """Takes the policy of each request, the candidates' prices, and what makes the selector.
+
+        Args:
+            name: Its name in the report.
+            about: What it does, in one sentence.
+            policy: How each request is routed; what it leaves out is what the router takes for granted.
+            prices: What the candidates cost.
+            selector: Makes the selector.
+        """
+        self.name = name
+        self.about = about
+        self.boot_tokens = policy.boot_tokens
+        self.selector = selector
+        self._policy = policy
+        self._prices = prices
+        self._priors: Sequence[float] = ()
+
+    def fit(self, train: Judged) -> None:
+        """Takes the candidates' mean qualities as the priors of the pool."""
+        self._priors = [float(prior) for prior in train.quality.mean(axis=0)]
+
+    def decide(self, questions: Questions) -> list[Decision]:
+        """Routes each prompt."""
+        names = list(pool_names(questions.models).values())
+        answers = asyncio.run(self._answers(questions, names))
+        return [_decision(questions, place, names, answer) for place, answer in enumerate(answers)]
+
+    async def _answers(self, questions: Questions, names: Sequence[str]) -> list[Answer]:
+        engine = Engine(
+            questions.recording,
+            [self._entry(questions, place, name) for place, name in enumerate(names)],
+            defaults=Defaults(self._policy, _MOST_OUTPUT_TOKENS),
+            selector=self.selector,
+        )
+        async with opened(engine):
+            return [await engine.route(prompt) for prompt in questions.recording.prompts]
+
+    def _entry(self, questions: Questions, place: int, name: str) -> CandidateEntry:
+        model = questions.models[place]
+        price = self._prices.of(model)
+        listed = {"input": price.input, "cached_input": price.cached_input, "output": price.output}
+        return CandidateEntry.model_validate(
+            {
+                "name": name,
+                "provider": "replay",
+                "model": model,
+                "recording": Path("recording"),
+                "prior": self._priors[place],
+                "prices": {kind: str(Decimal(str(usd))) for kind, usd in listed.items() if usd is not None},
+            }
+        )
+
+
+def _decision(questions: Questions, place: int, names: Sequence[str], answer: Answer) -> Decision:
+    places = {name: position for position, name in enumerate(names)}
+    stages = [[_call(entry, places) for entry in answer.ledger.entries if entry.stage == stage] for stage in _STAGES]
+    texts = questions.texts[place]
+    given = [places[name] for name in answer.candidates if texts[places[name]] == answer.text]
+    return Decision(
+        stages=stages,
+        answer=given[0] if given else places[answer.candidates[0]],
+        k=len(answer.selection.chosen),
+        chosen=[places[name] for name in answer.selection.chosen],
+        boot_output_tokens=sum(call.output_tokens for call in stages[0]),
+    )
+
+
+def _call(entry: LedgerEntry, places: dict[str, int]) -> Call:
+    usage = entry.usage
+    return Call(places[entry.candidate], usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)

@@ -1,0 +1,76 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightrouter.cli.__main__ import run
+from lightrouter.cli.errors import ExitCode
+from lightrouter.cli.lab import ACTIONS
+from tests.unit.lab import pool
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_each_action_has_help(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["lab", action, "--help"])
+    assert caught.value.code == 0
+    assert "examples:" in capsys.readouterr().out
+
+
+def test_compare_prints_its_figures_and_says_where_the_report_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = pool.record(tmp_path / "recording.jsonl.gz", 60)
+    out = tmp_path / "report"
+    assert run(["lab", "compare", str(data), "--out", str(out), "--folds", "2", "--boot-tokens", "5"]) == ExitCode.OK
+    printed = capsys.readouterr().out
+    assert "lightrouter-paper" in printed
+    assert str(out / "report.html") in printed
+    assert f"lightrouter lab compare {data}" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["none.jsonl"], "none.jsonl"),
+        (["prices.yaml"], "prices.yaml:1"),
+        (["good.jsonl", "--prices", "prices.yaml"], "cannot be read as a price list"),
+        (["good.jsonl", "--folds", "9"], "give --folds 3 or less"),
+        (["good.jsonl", "--train", "good.jsonl"], "has 0 prompts that are not in"),
+        (["good.jsonl", "--answer-pattern", "("], "--answer-pattern"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_sentence(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pool.record(tmp_path / "good.jsonl", 3)
+    (tmp_path / "prices.yaml").write_text("- 1\n")
+    assert run(["lab", "compare", *arguments, "--out", "report"]) == ExitCode.USAGE
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "many"])
+def test_numbers_are_whole_and_positive(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["lab", "compare", "recording.jsonl", "--out", "report", "--limit", value])
+    assert caught.value.code == 2
+    assert "whole number of 1 or more" in capsys.readouterr().err
+
+
+def test_without_the_extra_a_sentence_says_what_to_install(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "from lightrouter.cli.__main__ import main\n"
+        "main(['lab', 'compare', 'recording.jsonl', '--out', 'report'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert ended.returncode == ExitCode.USAGE
+    assert ended.stderr == (
+        "lightrouter lab: numpy is not installed; install the extra `lab`: pip install 'lightrouter[lab]'\n"
+    )

@@ -1,0 +1,45 @@
+"""A made-up recorded pool: one model is good at sums, one at history, one at nothing."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from lightrouter.lab.questions import Judged
+from lightrouter.recording.load import load_labelled
+from lightrouter.v1.policy_pb2 import AnswerPattern
+from tests import recordings
+
+LETTERS = AnswerPattern(re2=r"\b([A-D])\b")
+MODELS = ("sums", "history", "nothing")
+_SKILL = {"sums": {"sum": 0.95, "history": 0.5}, "history": {"sum": 0.3, "history": 0.9}, "nothing": {}}
+_WORDS = {
+    "sum": ["add", "subtract", "number", "digit", "total", "carry", "multiply", "divide", "equals", "quotient"],
+    "history": ["king", "war", "treaty", "empire", "century", "battle", "revolution", "parliament", "dynasty", "reign"],
+}
+_WORDY = {"sums": 1, "history": 2, "nothing": 3}
+
+
+def record(path: Path, prompts: int, seed: int = 0, *, first: int = 0, free_text: bool = False) -> Path:
+    """Writes a recording of so many prompts, numbered from `first`; without right answers where it is free text."""
+    rng = random.Random(seed)
+    lines = []
+    for number in range(first, first + prompts):
+        kind = rng.choice(("sum", "history"))
+        prompt = f"Question {number}: " + " ".join(rng.sample(_WORDS[kind], 6))
+        right = rng.choice("ABCD")
+        responses = {}
+        for model in MODELS:
+            correct = rng.random() < _SKILL[model].get(kind, 0.25)
+            letter = right if correct else rng.choice([each for each in "ABCD" if each != right])
+            thought = " ".join(rng.choices(_WORDS[kind], k=12 * _WORDY[model]))
+            said = {"text": f"{thought}. The answer is ({letter}).", "quality": float(correct)}
+            responses[model] = said if free_text else said | {"answer": letter}
+        line = {"id": f"p{number}", "prompt": prompt, "responses": responses}
+        lines.append(line if free_text else line | {"answer": right})
+    return recordings.write(path, lines)
+
+
+def judged(path: Path) -> Judged:
+    """Returns the recording with its labels, answers read by letter."""
+    return Judged.of(load_labelled(path), MODELS, LETTERS)

@@ -1,0 +1,156 @@
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lightrouter.lab.compare import Settings, compare
+from lightrouter.lab.data import DataError
+from lightrouter.lab.parts import ResumeError
+from tests import recordings
+from tests.unit.lab import pool
+
+NAMES = {"best-single", "full-ensemble-majority", "lightrouter-paper", "random", "oracle"}
+KEYS = {
+    "name",
+    "quality",
+    "quality_low",
+    "quality_high",
+    "output_tokens",
+    "cost_usd",
+    "boot_tokens",
+    "mean_k",
+    "seconds",
+}
+
+
+class Steps:
+    """Notes the steps; breaks the run off in the step of a name, where one is given."""
+
+    def __init__(self, broken: str | None = None) -> None:
+        self.total = 0
+        self.done: list[str] = []
+        self._broken = broken
+
+    def begin(self, total: int) -> None:
+        self.total = total
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        if name == self._broken and self.done.count(name):
+            raise KeyboardInterrupt
+        yield
+        self.done.append(name)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder: Path = tmp_path_factory.mktemp("compare")
+    return Settings(
+        pool.record(folder / "recording.jsonl.gz", 80), folder / "report", folds=2, command="lightrouter lab"
+    )
+
+
+@pytest.fixture(scope="module")
+def report(settings: Settings) -> dict[str, Any]:
+    steps = Steps()
+    compare(settings, steps)
+    assert len(steps.done) == steps.total
+    loaded: dict[str, Any] = json.loads((settings.out / "report.json").read_text())
+    return loaded
+
+
+def test_the_report_has_what_programs_look_for(report: dict[str, Any]) -> None:
+    assert report["data"] == "recording.jsonl.gz"
+    assert report["prompts"] == 80
+    policies = {policy["name"]: policy for policy in report["policies"]}
+    assert policies.keys() >= NAMES
+    for policy in policies.values():
+        assert policy.keys() >= KEYS
+        assert policy["about"]
+        if policy["quality"] is not None:
+            assert 0 <= policy["quality_low"] <= policy["quality"] <= policy["quality_high"] <= 1
+    assert {name for name, policy in policies.items() if policy["quality"] is None} == {
+        "moa-style",
+        "llm-blender-style",
+    }
+    assert policies["full-ensemble-majority"]["mean_k"] == 3
+    assert policies["full-ensemble-majority"]["output_share"] == 1
+    assert "full_ensemble_majority" in policies["best-single"]["gain"]
+    assert policies["oracle"]["quality"] >= max(policy["quality"] or 0 for policy in policies.values())
+
+
+def test_the_papers_route_pays_for_boots_judge_and_synthesizer(report: dict[str, Any]) -> None:
+    policies = {policy["name"]: policy for policy in report["policies"]}
+    paper = policies["lightrouter-paper"]
+    assert paper["boot_tokens"] > 0
+    assert 0 < paper["boot_output_tokens"] <= 3 * paper["boot_tokens"]
+    assert paper["mean_k"] <= 2
+    assert paper["seconds"] > policies["full-ensemble-majority"]["seconds"]
+
+
+def test_the_page_is_of_one_piece(settings: Settings, report: dict[str, Any]) -> None:
+    html = (settings.out / "report.html").read_text()
+    assert "<img" in html
+    assert "http://" not in html
+    assert "https://" not in html
+    assert all(policy["name"] in html for policy in report["policies"])
+    assert (settings.out / "pareto.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_that_was_broken_off_is_gone_on_with(settings: Settings, report: dict[str, Any], tmp_path: Path) -> None:
+    again = replace(settings, out=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        compare(again, Steps(broken="knn"))
+    parts = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*.npz")}
+    assert "0-knn.npz" in parts
+    assert "1-knn.npz" not in parts
+    compare(replace(again, resume=True), Steps())
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*.npz")}
+    assert {name: kept[name] for name in parts} == parts
+    resumed = json.loads((tmp_path / "report.json").read_text())
+    assert resumed["policies"] == report["policies"]
+
+
+def test_a_run_with_other_settings_is_not_gone_on_with(settings: Settings, report: dict[str, Any]) -> None:
+    del report
+    with pytest.raises(ResumeError, match="another seed; leave out --resume"):
+        compare(replace(settings, seed=1, resume=True), Steps())
+
+
+def test_another_recording_can_be_learned_from(settings: Settings, tmp_path: Path) -> None:
+    train = pool.record(tmp_path / "train.jsonl", 120, seed=5, first=60)
+    compare(replace(settings, train=train, out=tmp_path, limit=50), Steps())
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["prompts"] == 50
+    assert any("prompts of" in note and "drawn by the seed" in note for note in report["notes"])
+
+
+def test_free_text_is_compared_by_its_words(tmp_path: Path) -> None:
+    data = pool.record(tmp_path / "recording.jsonl", 40, free_text=True)
+    compare(Settings(data, tmp_path, folds=2), Steps())
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert any("whole texts are compared" in note for note in report["notes"])
+
+
+def test_prompts_that_lack_a_response_are_left_out(tmp_path: Path) -> None:
+    whole = [recordings.line(f"Why {n}?", {"a": "Because.", "b": "So."}, number=n) for n in range(30)]
+    lacking = recordings.line("Why not?", {"a": "Because."}, number=99)
+    data = recordings.write(tmp_path / "recording.jsonl", [*whole, lacking])
+    compare(Settings(data, tmp_path, folds=2), Steps())
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["prompts"] == 30
+    assert any("1 prompts" in note and "left out" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [({"a": "Because."}, "1 models to compare"), ({"a": "Because.", "b": "So."}, "1 different prompts cannot make")],
+)
+def test_too_little_to_compare_is_refused(tmp_path: Path, said: dict[str, str], message: str) -> None:
+    data = recordings.write(tmp_path / "recording.jsonl", [recordings.line("Why?", said)])
+    with pytest.raises(DataError, match=message):
+        compare(Settings(data, tmp_path / "out"), Steps())
