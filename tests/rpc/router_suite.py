@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,8 @@ import yaml
 from grpc_health.v1 import health_pb2
 from opentelemetry.sdk.metrics.export import MetricReader
 
+from lightrouter.pool import statefile
+from lightrouter.pool.standing import Standing
 from lightrouter.router.__main__ import build_server
 from lightrouter.router.changes import PoolChanges
 from lightrouter.router.health import Health
@@ -171,6 +173,12 @@ class RouterSuite:
         assert self._pool.file
         self._pool.file.check()
 
+    def write_standings(self, standings: Mapping[str, Standing]) -> None:
+        """Writes the state file as the evaluator does, and makes the router look at it at once."""
+        statefile.save(statefile.state_path(self.pool_file), standings)
+        assert self._pool.file
+        self._pool.file.check()
+
     async def start_adapter(self, name: str) -> Server:
         """Serves the adapter of a candidate."""
         adapter = Adapter(name, self.models)
@@ -212,22 +220,23 @@ class RouterSuite:
     def _watch(self, address: str, *, wait: bool) -> Any:
         return AdapterHealth(self._channels).watch(address, wait=wait)
 
-    def _address(self, name: str) -> str:
+    def address_of(self, name: str) -> str:
+        """Returns where a neighbour listens: a candidate's adapter, selector, aggregator or router."""
         return f"unix:{self._folder}/{name}.sock"
 
     async def _serve(self, name: str, service: str, register: Any, servicer: object) -> Server:
-        server = Server(ServiceSettings(listen=self._address(name), reflection=False))
+        server = Server(ServiceSettings(listen=self.address_of(name), reflection=False))
         server.add(service, register, servicer)
         return await self._stack.enter_async_context(server)
 
     async def _start_router(self) -> None:
-        own = {"listen": self._address("router"), "boot_grace_seconds": 0.0, "boot_tokens": 2, "max_output_tokens": 8}
+        own = {"listen": self.address_of("router"), "boot_grace_seconds": 0.0, "boot_tokens": 2, "max_output_tokens": 8}
         values = own | self._settings
         settings = RouterSettings(
             pool=self.pool_file,
-            adapter_address=self._address("{name}"),
-            selector_address=self._address("selector"),
-            aggregator_address=self._address("aggregator"),
+            adapter_address=self.address_of("{name}"),
+            selector_address=self.address_of("selector"),
+            aggregator_address=self.address_of("aggregator"),
             **values,  # type: ignore[arg-type]  # passed on as they are
         )
         self._channels = Channels(settings.max_message_bytes)
@@ -246,6 +255,6 @@ class RouterSuite:
         )
         self._stack.callback(reporting.cancel)
         options = (("grpc.default_authority", "localhost"), ("grpc.max_metadata_size", 1 << 20))
-        self.channel = grpc.aio.insecure_channel(self._address("router"), options)
+        self.channel = grpc.aio.insecure_channel(self.address_of("router"), options)
         self._stack.push_async_callback(self.channel.close)
         self.stub = RouterServiceStub(self.channel)

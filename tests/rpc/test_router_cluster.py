@@ -18,9 +18,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from lightrouter.router.__main__ import main, serve
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime import names
-from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED
-from lightrouter.v1.router_pb2 import ListCandidatesRequest, ListCandidatesResponse
+from lightrouter.v1.candidate_pb2 import (
+    CANDIDATE_STATE_ADMITTED,
+    CANDIDATE_STATE_EVICTED,
+    CANDIDATE_STATE_PROBATION,
+)
+from lightrouter.v1.ledger_pb2 import STAGE_BOOT
+from lightrouter.v1.router_pb2 import CompleteRequest, ListCandidatesRequest, ListCandidatesResponse
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
+from tests.rpc.router_suite import RouterSuite
+from tests.unit.router.fakes import failure, prompt
 from tests.upstreams.cluster import TIMEOUT_S, Cluster
 
 
@@ -30,6 +37,10 @@ class Process:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._router = RouterServiceStub(channel)
         self._health: Any = health_pb2_grpc.HealthStub(channel)
+
+    async def complete(self) -> None:
+        """Makes a call."""
+        await self._router.Complete(CompleteRequest(prompt=prompt()), timeout=TIMEOUT_S)
 
     async def listed(self, wanted: Callable[[ListCandidatesResponse], bool]) -> ListCandidatesResponse:
         """Returns the pool once it is what is wanted."""
@@ -57,7 +68,7 @@ async def running(settings: dict[str, Any]) -> AsyncIterator[Process]:
     with tempfile.TemporaryDirectory(prefix="router-") as folder:
         address = f"unix:{folder}/s"
         unused: dict[str, Any] = {"selector_address": f"unix:{folder}/x", "aggregator_address": f"unix:{folder}/y"}
-        serving = asyncio.create_task(serve(RouterSettings(listen=address, **unused, **settings)))
+        serving = asyncio.create_task(serve(RouterSettings(listen=address, **unused | settings)))
         async with grpc.aio.insecure_channel(address, (("grpc.default_authority", "localhost"),)) as channel:
             process = Process(channel)
             await process.listed(lambda _: True)
@@ -113,6 +124,42 @@ async def test_a_router_starts_while_the_api_is_away(cluster: Cluster) -> None:
         await cluster.put("a")
         await cluster.start(cluster.port)
         await process.names("a")
+
+
+async def test_drift_is_said_in_the_status_of_the_candidate(cluster: Cluster) -> None:
+    """A candidate begins to fail: it is on probation in the router, and its resource says why."""
+    neighbours: list[dict[str, object]] = [{"name": name} for name in "abc"]
+    async with RouterSuite(entries=neighbours) as suite:
+        for name in "abc":
+            await cluster.put(name, {"model": "m", "address": suite.address_of(name)})
+        settings = {
+            "pool_source": "kubernetes",
+            "namespace": "team",
+            "selector_address": suite.address_of("selector"),
+            "aggregator_address": suite.address_of("aggregator"),
+            "drift_run_length": 10,
+            "probation_share": 0.0,
+            "boot_tokens": 2,
+        }
+        async with running(settings) as process:
+            await process.names("a", "b", "c")
+            for _ in range(150):
+                await process.complete()
+            suite.models.models["c"].fails[STAGE_BOOT] = failure()
+            async with asyncio.timeout(TIMEOUT_S):
+                while cluster.condition("c", "Drifted")[0] != "True":
+                    await process.complete()
+            assert "calls failed" in cluster.condition("c", "Drifted")[2]
+            assert cluster.ready("c")[0] == "True"
+            assert cluster.condition("a", "Drifted") == ("", "", "")
+            listed = await process.listed(lambda answer: bool(answer.candidates[2].traffic.drift))
+            assert listed.candidates[2].candidate.state == CANDIDATE_STATE_PROBATION
+            # The evaluator has the last word.
+            await cluster.put(
+                "c", state="admitted", score=0.5, evaluatedPrompts=9, lastEvaluated="2026-03-01T00:00:00Z"
+            )
+            await process.listed(lambda answer: answer.candidates[2].candidate.state == CANDIDATE_STATE_ADMITTED)
+            await cluster.until(lambda: cluster.condition("c", "Drifted")[0] == "False")
 
 
 @pytest.mark.parametrize("away", ["cluster", "namespace"])

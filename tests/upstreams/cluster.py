@@ -155,8 +155,12 @@ class Cluster:
 
     def ready(self, name: str) -> tuple[str, str, str]:
         """Returns the condition Ready of a resource: status, reason and message."""
+        return self.condition(name, "Ready")
+
+    def condition(self, name: str, kind: str) -> tuple[str, str, str]:
+        """Returns a condition of a resource: status, reason and message; empty ones where it has none."""
         for condition in self.resources[name]["status"].get("conditions", ()):
-            if condition["type"] == "Ready":
+            if condition["type"] == kind:
                 return condition["status"], condition["reason"], condition["message"]
         return "", "", ""
 

@@ -57,6 +57,11 @@ class PoolResources:
         self.pool = PublicPool({})
         """The last good pool."""
 
+    def drifted(self, candidate: str, drift: str) -> None:
+        """Has a candidate's resource say how it left its own history, in a sentence; an empty one: that it is back."""
+        self._resources.drifts[candidate] = drift
+        self._conditions.say(self._resources.objects, self._resources.pool()[1])
+
     async def watch(self) -> None:
         """Passes on changes until the task is cancelled."""
         async with asyncio.TaskGroup() as tasks:

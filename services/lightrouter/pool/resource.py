@@ -22,7 +22,7 @@ Everything else of an entry, credentials above all, is its adapter's alone and r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -31,7 +31,7 @@ from lightrouter.pool import faults, standing
 from lightrouter.pool.api import Object
 from lightrouter.pool.file import MAX_CANDIDATES
 from lightrouter.pool.schema import PROVIDERS, PublicEntry, PublicPool
-from lightrouter.pool.standing import Standing
+from lightrouter.pool.standing import DRIFTED, Standing
 
 GROUP: Final = "lightrouter.dev"
 """The resource's API group."""
@@ -68,10 +68,13 @@ class Verdict:
     Attributes:
         reason: Accepted, Invalid, NameTaken or PoolFull.
         message: One sentence a fault, without the value.
+        drift: How the candidate has left its own history in this router's traffic, in a sentence; empty where it did
+            and is back; None where it never did.
     """
 
     reason: str
     message: str
+    drift: str | None = None
 
     @property
     def ready(self) -> bool:
@@ -121,12 +124,14 @@ class Resources:
     Attributes:
         judge: Name of the candidate that judges; ignored while the pool does not have it.
         synthesizer: Name of the candidate that merges, likewise.
+        drifts: What is to be said of drift by candidate, see `Verdict.drift`.
     """
 
     judge: str | None = None
     synthesizer: str | None = None
     objects: dict[str, Object] = field(default_factory=dict)
     """The resources by metadata.name."""
+    drifts: dict[str, str] = field(default_factory=dict)
 
     def replace(self, resources: Iterable[Object]) -> None:
         """Takes these for all that there are."""
@@ -151,7 +156,7 @@ class Resources:
             else:
                 entries[entry.name] = entry
                 standings[entry.name] = standing_of(resource)
-                verdicts[name] = ACCEPTED
+                verdicts[name] = replace(ACCEPTED, drift=self.drifts.get(entry.name))
         ordered = {name: entries[name] for name in sorted(entries)}
         judge, synthesizer = (name if name in entries else None for name in (self.judge, self.synthesizer))
         return standing.overlaid(PublicPool(ordered, judge, synthesizer), standings), verdicts
@@ -187,24 +192,29 @@ def status_patch(resource: Object, verdict: Verdict, now: str) -> dict[str, Any]
         verdict: What is to be said.
         now: The time in RFC 3339.
     """
-    conditions = [c for c in _status(resource).get("conditions") or () if isinstance(c, Mapping)]
-    ready = next((condition for condition in conditions if condition.get("type") == READY), {})
-    said = {
-        "type": READY,
-        "status": "True" if verdict.ready else "False",
-        "reason": verdict.reason,
-        "message": verdict.message,
-        "observedGeneration": generation_of(resource),
-    }
-    if all(ready.get(key) == value for key, value in said.items()):
+    conditions = {c.get("type"): c for c in _status(resource).get("conditions") or () if isinstance(c, Mapping)}
+    generation = generation_of(resource)
+    said = {READY: _condition(READY, "True" if verdict.ready else "False", verdict.reason, verdict.message)}
+    if verdict.drift:
+        said[DRIFTED] = _condition(DRIFTED, "True", "OutOfItsHistory", verdict.drift)
+    elif verdict.drift is not None and conditions.get(DRIFTED, {}).get("status") == "True":
+        said[DRIFTED] = _condition(DRIFTED, "False", "Returned", "its figures are what they were before")
+    for condition in said.values():
+        condition["observedGeneration"] = generation
+    if all(condition.items() <= conditions.get(kind, {}).items() for kind, condition in said.items()):
         return None
-    unchanged = ready.get("status") == said["status"]
-    said["lastTransitionTime"] = ready.get("lastTransitionTime") or now if unchanged else now
-    others = [condition for condition in conditions if condition.get("type") != READY]
+    for kind, condition in said.items():
+        before = conditions.get(kind, {})
+        unchanged = before.get("status") == condition["status"]
+        condition["lastTransitionTime"] = (before.get("lastTransitionTime") or now) if unchanged else now
     return {
         "metadata": {"resourceVersion": version_of(resource)},
-        "status": {"observedGeneration": generation_of(resource), "conditions": [*others, said]},
+        "status": {"observedGeneration": generation, "conditions": list((conditions | said).values())},
     }
+
+
+def _condition(kind: str, status: str, reason: str, message: str) -> dict[str, Any]:
+    return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
 def _metadata(resource: Object) -> Mapping[str, Any]:

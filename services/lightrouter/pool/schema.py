@@ -391,12 +391,15 @@ class PublicPool:
         judge: Name of the candidate that judges, which is one of the entries; None takes the one with the best prior.
         synthesizer: Name of the candidate that merges, likewise; None takes the best-ranked one.
         evaluations: What the evaluator found, by candidate, where it has evaluated.
+        homogeneous: Why merging would buy nothing: its candidates are right and wrong together, in sentences; empty
+            where that is not known.
     """
 
     entries: Mapping[str, PublicEntry]
     judge: str | None = None
     synthesizer: str | None = None
     evaluations: Mapping[str, candidate_pb2.Evaluation] = field(default_factory=dict)
+    homogeneous: str = ""
 
 
 @dataclass(frozen=True, slots=True)

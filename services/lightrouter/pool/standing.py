@@ -11,7 +11,7 @@ A Candidate resource has it as its status, the state file has it by the candidat
 | lastEvaluated | when, in RFC 3339 |
 | evaluatedModel | the model that this is about; an entry with another one is a new candidate |
 | evaluationRun | the evaluation that said so, so that it says so once |
-| conditions | Admitted with reason, message and lastTransitionTime; other writers' conditions stay |
+| conditions | Admitted, Diverse and Drifted with reason, message and lastTransitionTime; those of other writers stay |
 """
 
 from __future__ import annotations
@@ -24,17 +24,54 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from lightrouter.pool.schema import PublicPool, State
+from lightrouter.pool.schema import PublicEntry, PublicPool, State
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
 ADMITTED: Final = "Admitted"
 """Type of the condition that says why a candidate has its state."""
+DIVERSE: Final = "Diverse"
+"""Type of the condition that says whether the pool errs apart; of all its candidates or of none."""
+DRIFTED: Final = "Drifted"
+"""Type of the condition that says whether a router has seen the candidate leave its own history."""
 BY_HAND: Final = "ByHand"
 """Reason of a state that a person set; the evaluator leaves an eviction by hand alone."""
 
 _CONDITION_STATUS: Final = {State.ADMITTED: "True", State.PROBATION: "Unknown", State.EVICTED: "False"}
 _MOST_CATEGORIES: Final = 256
 PoolType = TypeVar("PoolType", bound=PublicPool)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a condition besides the state's says.
+
+    Attributes:
+        holds: Whether it does.
+        reason: Why, as one word for programs.
+        message: Why, in sentences for people.
+        since: Since when, in RFC 3339.
+    """
+
+    holds: bool
+    reason: str
+    message: str
+    since: str
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        """Returns the condition of the type `kind` that says so."""
+        return {
+            "type": kind,
+            "status": "True" if self.holds else "False",
+            "reason": self.reason,
+            "message": self.message,
+            "lastTransitionTime": self.since,
+        }
+
+    @classmethod
+    def after(cls, before: Remark | None, *, holds: bool, reason: str, message: str, now: datetime) -> Remark:
+        """Returns the remark that follows `before`; it begins `now` where that said the opposite."""
+        since = before.since if before and before.holds is holds and before.since else rfc3339(now)
+        return cls(holds, reason, message, since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +86,8 @@ class Standing:
         model: The model that this is about; empty: whichever.
         run: The evaluation that said so last; empty: none.
         evaluation: What was found; None where it was never evaluated.
+        diverse: Whether the pool errs apart; None where that is not known.
+        drifted: Whether a router has seen it leave its own history; None where none has ever.
     """
 
     state: State | None = None
@@ -58,6 +97,8 @@ class Standing:
     model: str = ""
     run: str = ""
     evaluation: Evaluation | None = None
+    diverse: Remark | None = None
+    drifted: Remark | None = None
 
     @property
     def held_out(self) -> bool:
@@ -87,6 +128,8 @@ def parse(status: Mapping[str, Any]) -> Standing:
         model=_text(status.get("evaluatedModel")),
         run=_text(status.get("evaluationRun")),
         evaluation=_evaluation(status, _text(condition.get("message"))),
+        diverse=_remark(conditions, DIVERSE),
+        drifted=_remark(conditions, DRIFTED),
     )
 
 
@@ -106,8 +149,10 @@ def status_of(standing: Standing, others: object = ()) -> dict[str, Any]:
         "message": standing.message,
         "lastTransitionTime": standing.since,
     }
-    kept = [other for other in _mappings(others) if other.get("type") != ADMITTED]
-    status: dict[str, Any] = {"state": standing.state.value, "conditions": [*kept, condition]}
+    remarks = {DIVERSE: standing.diverse, DRIFTED: standing.drifted}
+    said = [condition, *(remark.condition(kind) for kind, remark in remarks.items() if remark)]
+    kept = [other for other in _mappings(others) if other.get("type") not in {each["type"] for each in said}]
+    status: dict[str, Any] = {"state": standing.state.value, "conditions": [*kept, *said]}
     status |= {"evaluatedModel": standing.model} if standing.model else {}
     status |= {"evaluationRun": standing.run} if standing.run else {}
     if (found := standing.evaluation) is not None:
@@ -133,7 +178,21 @@ def overlaid(pool: PoolType, standings: Mapping[str, Standing]) -> PoolType:
             entries[name] = entry.model_copy(update={"state": standing.state})
         if standing.evaluation is not None:
             evaluations[name] = standing.evaluation
-    return replace(pool, entries=entries, evaluations=evaluations)
+    homogeneous = _homogeneous(entries, standings)
+    return replace(pool, entries=entries, evaluations=evaluations, homogeneous=homogeneous)
+
+
+def _homogeneous(entries: Mapping[str, PublicEntry], standings: Mapping[str, Standing]) -> str:
+    """Returns what makes the pool homogeneous; empty where it is not, or has candidates that were not compared."""
+    asked = [entry for entry in entries.values() if entry.state is not State.EVICTED]
+    found = [
+        standing.diverse
+        for entry in asked
+        if (standing := standings.get(entry.name)) and standing.about(entry.model) and standing.diverse
+    ]
+    if not found or len(found) < len(asked) or any(remark.holds for remark in found):
+        return ""
+    return found[0].message
 
 
 def rfc3339(moment: datetime) -> str:
@@ -166,6 +225,14 @@ def _evaluation(status: Mapping[str, Any], explanation: str) -> Evaluation | Non
         if name and quality is not None and count:
             found.categories.append(CategoryScore(category=name, score=quality, prompts=count))
     return found
+
+
+def _remark(conditions: object, kind: str) -> Remark | None:
+    said = next((c for c in _mappings(conditions) if c.get("type") == kind), None)
+    if said is None or said.get("status") not in {"True", "False"}:
+        return None
+    reason, message, since = (_text(said.get(key)) for key in ("reason", "message", "lastTransitionTime"))
+    return Remark(said["status"] == "True", reason, message, since)
 
 
 def _mappings(value: object) -> list[Mapping[str, Any]]:

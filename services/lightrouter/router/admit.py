@@ -92,6 +92,7 @@ def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: B
         seed=seed,
         judge=_helper(roster, roster.judge, sampling) or max(runners, key=lambda runner: runner.quality.prior),
         synthesizer=_helper(roster, roster.synthesizer, sampling),
+        homogeneous=bool(roster.homogeneous),
     )
     return admission, budget
 

@@ -10,6 +10,7 @@ from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_RANDOM, Policy
 from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_AGREEMENT,
     SELECTION_REASON_COST_CEILING,
+    SELECTION_REASON_HOMOGENEOUS_POOL,
     SELECTION_REASON_MARGIN,
     SELECTION_REASON_ONLY_ONE,
     SELECTION_REASON_POLICY,
@@ -21,10 +22,21 @@ Afford = Callable[[Sequence[Booted], int], Sequence[Booted]]
 """Returns whom of the ranking, best first, the money lets go on where so many are wanted: at least one of them."""
 
 
-def decide(verdict: Verdict, policy: Policy, afford: Afford) -> tuple[Selection, Sequence[Booted]]:
-    """Returns the selection, and the chosen candidates best first: at least one, at most k."""
+def decide(
+    verdict: Verdict, policy: Policy, afford: Afford, *, homogeneous: bool = False
+) -> tuple[Selection, Sequence[Booted]]:
+    """Returns the selection, and the chosen candidates best first: at least one, at most k.
+
+    Args:
+        verdict: The ranking.
+        policy: The policy in force.
+        afford: Who of the ranking can be paid for.
+        homogeneous: Whether the pool's candidates are right and wrong together, so that merging would buy nothing.
+    """
     margin = _margin(verdict)
     wanted, reason = _wanted(verdict, policy, margin)
+    if homogeneous and wanted > 1:
+        wanted, reason = 1, SELECTION_REASON_HOMOGENEOUS_POOL
     chosen = afford(verdict.ranked, wanted)
     if list(chosen) != list(verdict.ranked[:wanted]):
         reason = SELECTION_REASON_COST_CEILING

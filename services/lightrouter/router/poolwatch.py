@@ -56,6 +56,7 @@ class PoolWatch:
             self._resources = PoolResources(
                 api, self._change, self._reach, judge=settings.judge, synthesizer=settings.synthesizer
             )
+            self._traffic.listen(self._resources.drifted)
             yield
 
     async def watch(self) -> None:

@@ -20,12 +20,14 @@ class Roster:
         targets: The same names with what a call to their adapters needs.
         judge: Name of the candidate that judges; None takes the one with the best prior.
         synthesizer: Name of the candidate that merges; None takes the best-ranked one.
+        homogeneous: Why merging would buy nothing, in sentences; empty where it may buy something.
     """
 
     candidates: Mapping[str, Candidate]
     targets: Mapping[str, ModelTarget]
     judge: str | None = None
     synthesizer: str | None = None
+    homogeneous: str = ""
 
     @classmethod
     def of(cls, pool: PublicPool, adapter_address: str) -> Self:
@@ -34,7 +36,7 @@ class Roster:
         for candidate in candidates:
             if candidate.name in pool.evaluations:
                 candidate.evaluation.CopyFrom(pool.evaluations[candidate.name])
-        return cls.from_candidates(candidates, pool.judge, pool.synthesizer)
+        return replace(cls.from_candidates(candidates, pool.judge, pool.synthesizer), homogeneous=pool.homogeneous)
 
     @classmethod
     def from_candidates(

@@ -188,7 +188,7 @@ def _decide(run: Run, verdict: Verdict) -> tuple[Selection, Sequence[Booted]]:
     def afford(ranked: Sequence[Booted], k: int) -> Sequence[Booted]:
         return run.budget.choose(ranked, k, admission.synthesizer, merging=merging)
 
-    selection, chosen = decide(verdict, admission.policy, afford)
+    selection, chosen = decide(verdict, admission.policy, afford, homogeneous=admission.homogeneous)
     if selection.reason == SELECTION_REASON_COST_CEILING:
         message = f"the cost ceiling lets only {', '.join(selection.chosen)} go on"
         run.book.degrade(DEGRADED_REASON_COST_CEILING, message)

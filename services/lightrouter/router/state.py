@@ -27,6 +27,7 @@ class Admission:
         seed: Seed of every random choice, 0 to 2^31 - 1.
         judge: The model that judges, for the selector `llm`.
         synthesizer: The model that the pool wants to merge; None leaves it to the ranking.
+        homogeneous: Whether the pool's candidates are right and wrong together.
     """
 
     messages: Sequence[ChatMessage]
@@ -36,6 +37,7 @@ class Admission:
     seed: int
     judge: Runner
     synthesizer: Runner | None
+    homogeneous: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,8 @@ class Traffic:
             f"{{}} has drifted and stays admitted, for the pool would be left with fewer than {self._rules.minimum} "
             "candidates: {}. Add candidates, or evaluate those that are out"
         )
-        return [
+        found = [PoolCondition(type="Homogeneous", message=self._pool.homogeneous)] if self._pool.homogeneous else []
+        return found + [
             PoolCondition(type="MinimumReached", message=message.format(name, record.drift))
             for name, record in self._records.items()
             if record.drift and not record.held and _state(record.candidate) == CANDIDATE_STATE_ADMITTED

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lightrouter.pool.file import MAX_CANDIDATES
-from lightrouter.pool.resource import ACCEPTED, ResourceError, Resources, Verdict, parse, status_patch
+from lightrouter.pool.resource import ACCEPTED, ResourceError, Resources, Verdict, parse, standing_of, status_patch
 from lightrouter.pool.schema import ContinuationStyle, PriceList, PublicEntry, State
 
 
@@ -119,3 +120,36 @@ def test_a_condition_keeps_the_time_of_its_last_change() -> None:
     accepted = status_patch(said, ACCEPTED, "T2")
     assert accepted is not None
     assert accepted["status"]["conditions"][0]["lastTransitionTime"] == "T2"
+
+
+def test_drift_stands_beside_what_others_say() -> None:
+    """True while it drifts, False once it is back, and never a word on a candidate that has not drifted."""
+    ready = status_patch(resource({}), ACCEPTED, "T1")
+    assert ready is not None
+    admitted = {"type": "Admitted", "status": "True", "reason": "r", "message": "m", "lastTransitionTime": "T0"}
+    known = resource({}, conditions=[admitted, *ready["status"]["conditions"]])
+    assert status_patch(known, replace(ACCEPTED, drift=""), "T2") is None
+
+    patch = status_patch(known, replace(ACCEPTED, drift="it fails"), "T2")
+    assert patch is not None
+    conditions = {each["type"]: each for each in patch["status"]["conditions"]}
+    assert list(conditions) == ["Admitted", "Ready", "Drifted"]
+    assert conditions["Admitted"] == admitted
+    assert conditions["Ready"]["lastTransitionTime"] == "T1"
+    assert conditions["Drifted"] == {
+        "type": "Drifted",
+        "status": "True",
+        "reason": "OutOfItsHistory",
+        "message": "it fails",
+        "observedGeneration": 3,
+        "lastTransitionTime": "T2",
+    }
+    drifted = resource({}, conditions=list(conditions.values()))
+    found = standing_of(drifted).drifted
+    assert found is not None
+    assert (found.holds, found.message) == (True, "it fails")
+    assert status_patch(drifted, ACCEPTED, "T3") is None
+    back = status_patch(drifted, replace(ACCEPTED, drift=""), "T3")
+    assert back is not None
+    last = back["status"]["conditions"][-1]
+    assert (last["type"], last["status"], last["lastTransitionTime"]) == ("Drifted", "False", "T3")

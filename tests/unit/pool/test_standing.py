@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from lightrouter.pool.resource import Resources
 from lightrouter.pool.schema import PublicEntry, PublicPool, State
-from lightrouter.pool.standing import BY_HAND, Standing, overlaid, parse, status_of
+from lightrouter.pool.standing import BY_HAND, Remark, Standing, overlaid, parse, status_of
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -40,6 +41,51 @@ def test_other_writers_conditions_stay() -> None:
         ("Ready", "Accepted"),
         ("Admitted", "CrediblyWorse"),
     ]
+
+
+def test_what_is_said_of_diversity_and_drift_survives_the_status() -> None:
+    alike = Remark(False, "Homogeneous", "alike", "2026-03-01T00:00:00Z")
+    drifted = Remark(True, "OutOfItsHistory", "it fails", "2026-03-01T00:00:00Z")
+    standing = replace(EVICTED, diverse=alike, drifted=drifted)
+    assert parse(status_of(standing)) == standing
+    # Evaluated anew it is no longer drifted, whatever was said before.
+    evaluated = replace(standing, drifted=Remark.after(drifted, holds=False, reason="Evaluated", message="", now=NOW))
+    status = status_of(evaluated, status_of(standing)["conditions"])
+    assert [(each["type"], each["status"]) for each in status["conditions"]] == [
+        ("Admitted", "False"),
+        ("Diverse", "False"),
+        ("Drifted", "False"),
+    ]
+
+
+def test_a_remark_begins_when_it_says_the_opposite() -> None:
+    first = Remark.after(None, holds=True, reason="r", message="m", now=NOW)
+    later = NOW + timedelta(hours=1)
+    assert Remark.after(first, holds=True, reason="r", message="n", now=later).since == first.since
+    assert Remark.after(first, holds=False, reason="r", message="m", now=later).since == "2026-03-01T01:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "homogeneous"),
+    [
+        (False, False, True),
+        (False, True, False),
+        (False, None, False),
+        (None, None, False),
+    ],
+)
+def test_a_pool_is_homogeneous_where_that_is_said_of_all_who_are_asked(
+    a: bool | None, b: bool | None, homogeneous: bool
+) -> None:
+    pool = PublicPool({name: PublicEntry(name=name, model="m") for name in ("a", "b", "gone")})
+    said = {
+        name: replace(EVICTED, state=State.ADMITTED, diverse=None if holds is None else Remark(holds, "r", "alike", ""))
+        for name, holds in (("a", a), ("b", b))
+    }
+    # One that is evicted does not count.
+    assert overlaid(pool, said | {"gone": EVICTED}).homogeneous == ("alike" if homogeneous else "")
+    # One that was added since was not compared.
+    assert not overlaid(pool, said).homogeneous
 
 
 def test_a_state_begins_when_it_becomes_another() -> None:

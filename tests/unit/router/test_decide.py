@@ -22,6 +22,7 @@ from lightrouter.v1.policy_pb2 import (
 from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_AGREEMENT,
     SELECTION_REASON_COST_CEILING,
+    SELECTION_REASON_HOMOGENEOUS_POOL,
     SELECTION_REASON_MARGIN,
     SELECTION_REASON_ONLY_ONE,
     SELECTION_REASON_POLICY,
@@ -53,6 +54,16 @@ def all_paid(ranked: Sequence[Booted], k: int) -> Sequence[Booted]:
 def decided(scores: Sequence[float], k: int = 2, **changed: object) -> Selection:
     of = verdict(scores, **changed)  # type: ignore[arg-type]  # passed on as they are
     return decide(of, Policy(k=k, margin=0.3, agreement=0.95), all_paid)[0]
+
+
+def test_one_goes_on_where_merging_would_buy_nothing() -> None:
+    policy = Policy(k=3, margin=0.3, agreement=0.95)
+    selection, chosen = decide(verdict([0.9, 0.8, 0.7]), policy, all_paid, homogeneous=True)
+    assert selection.reason == SELECTION_REASON_HOMOGENEOUS_POOL
+    assert [each.runner.name for each in chosen] == ["c0"]
+    # Where one suffices for another reason, that is the reason.
+    selection, _ = decide(verdict([0.9, 0.8], agreement=1.0), policy, all_paid, homogeneous=True)
+    assert selection.reason == SELECTION_REASON_AGREEMENT
 
 
 def test_the_policys_k_go_on() -> None:
