@@ -87,11 +87,11 @@ package: setup ## Build the wheel, install it alone, and check it.
 	tools/package
 
 .PHONY: image
-image: setup ## Build the image of all services; ARGS="--tag NAME --base IMAGE" sets its name and its base.
+image: setup ## Build the image of all services; ARGS="--tag NAME --base IMAGE --build IMAGE" sets its name and its bases.
 	tools/image $(ARGS)
 
 .PHONY: image-test
-image-test: setup ## Build the image and test it; needs Docker, and mmdebstrap or IMAGE_BASE.
+image-test: setup ## Build the image and test it; needs Docker, and mmdebstrap or IMAGE_BASE and IMAGE_BUILD_BASE.
 	pytest tests/image
 
 .PHONY: cluster-test

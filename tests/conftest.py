@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.image.fixtures import base, docker, image
+from tests.image.fixtures import bases, build, docker, image
 
-__all__ = ["base", "docker", "image"]
+__all__ = ["bases", "build", "docker", "image"]
 
 # Machines differ in speed, and no test may depend on it.
 settings.register_profile("suite", deadline=None)
