@@ -119,7 +119,7 @@ class Closed:
         )
 
     def certify(self) -> str:
-        """Issues a certificate for all services, as a Secret; returns it."""
+        """Issues a certificate for all services, as a Secret; returns it as PEM."""
         domain = f"{self.namespace.name}.svc.cluster.local"
         certificate, key = self.authority.issue("all", f"*.{domain}", f"{NAME}-router")
         files = {
@@ -128,7 +128,7 @@ class Closed:
             "ca.crt": self.authority.file.read_bytes(),
         }
         self.namespace.apply(secret("tls", "kubernetes.io/tls", **files))
-        return base64.b64encode(files["tls.crt"]).decode()
+        return files["tls.crt"].decode().strip()
 
     def ask(
         self, token: str = f"{TOKEN}-web", caller: Authority | None = None, trusted: Authority | None = None
