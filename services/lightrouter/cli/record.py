@@ -1,0 +1,173 @@
+"""`lightrouter record`: what every candidate of a pool writes to prompts, as a recording."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Final
+
+import grpc
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lightrouter.answers.scoring import SCORERS
+from lightrouter.cli import access, client
+from lightrouter.cli.access import Access
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
+from lightrouter.cli.text import printable
+from lightrouter.lab import prompts
+from lightrouter.lab.prompts import Asked, PromptsError
+from lightrouter.lab.recorder import OtherRecordingError, Recorded, Recorder, able
+from lightrouter.pool.file import PoolFileError
+from lightrouter.recording.load import RecordingError
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.status import from_rpc_error
+from lightrouter.v1.candidate_pb2 import Candidate
+from lightrouter.v1.router_pb2 import Answer, CompleteRequest, ListCandidatesRequest, Prompt
+
+if TYPE_CHECKING:
+    from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
+
+_DESCRIPTION: Final = """\
+Asks every candidate of a router for its whole answer to each prompt, and writes what they say, with tokens, money and
+time, as a recording: for `lightrouter up --replay`, for training a selector, for comparing ways to route.
+
+PROMPTS is JSON lines: `prompt` or `messages`, and if you like `id`, `category`, `task` (exact, choice, numeric,
+pattern, schema) and `answer`. Answers to a prompt with a task are scored, 0 to 1, as `quality`.
+
+A run that ends early loses nothing. The same command goes on and asks only for what is missing, also of candidates that
+are new.
+"""
+
+_EPILOG: Final = """\
+examples:
+  lightrouter record prompts.jsonl --out recorded.jsonl.gz
+  lightrouter record prompts.jsonl --out recorded.jsonl --pool pool.yaml --concurrency 4
+  lightrouter record exam.jsonl --out exam.rec.jsonl --task choice --candidates fast,careful
+"""
+_LIST_S: Final = 10.0
+_MOST_FAILURES_SHOWN: Final = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `record`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="the prompts, JSON lines, gzip too")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the recording; .gz compresses it")
+    parser.add_argument("--pool", type=Path, metavar="FILE", help="start a suite over this pool file for the while")
+    access.add_arguments(parser)
+    parser.add_argument("--candidates", metavar="A,B", help="names of the candidates; default: all that may answer")
+    parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer and name none")
+    parser.add_argument("--max-output-tokens", type=_count, default=2048, metavar="N", help="a response; default: 2048")
+    parser.add_argument("--concurrency", type=_count, default=8, metavar="N", help="calls at the same time; default: 8")
+    parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="of a call; default: 120")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Records what is missing."""
+    if arguments.pool and arguments.address:
+        raise CommandError("--pool starts a suite of its own; --address is for one that runs", ExitCode.USAGE)
+    try:
+        asked = prompts.read(arguments.prompts, arguments.task)
+        with Recorded(arguments.out, asked) as recorded:
+            return asyncio.run(_record(arguments, asked, recorded))
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; the same command goes on from here\n")
+        return ExitCode.INTERRUPTED
+    except (PromptsError, RecordingError, OtherRecordingError) as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    except OSError as error:
+        raise CommandError(f"{arguments.out} cannot be written: {error.strerror}", ExitCode.USAGE) from None
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+async def _record(arguments: argparse.Namespace, asked: Sequence[Asked], recorded: Recorded) -> ExitCode:
+    async with AsyncExitStack() as stack:
+        reached = await _reached(arguments, stack)
+        stub = await stack.enter_async_context(client.router(reached))
+        candidates = await _candidates(stub, reached, arguments.candidates)
+
+        async def ask(prompt: Prompt) -> Answer:
+            request = CompleteRequest(prompt=prompt)
+            try:
+                call = stub.Complete(request, timeout=arguments.timeout, metadata=reached.metadata)
+                return (await call).answer
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from None
+
+        recorder = Recorder(ask, recorded, arguments.concurrency, arguments.max_output_tokens)
+        try:
+            with _progress_bar() as bar:
+                task = bar.add_task("recording", total=len(asked) * len(candidates))
+                await recorder.record(asked, candidates, lambda: bar.advance(task))
+        except ServiceError as error:
+            raise client.failure(error, reached) from None
+    recorded.save()
+    return _report(arguments.out, recorded, recorder)
+
+
+async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Access:
+    """Returns the router that is there, or that of a suite started for the while."""
+    if not arguments.pool:
+        return access.access_from(arguments)
+    try:
+        suite = await stack.enter_async_context(Suite(SuiteOptions("127.0.0.1:0", arguments.pool), _log))
+        return Access(await suite.start())
+    except PoolFileError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    except SuiteError as error:
+        raise CommandError(str(error)) from None
+
+
+async def _candidates(stub: RouterServiceAsyncStub, reached: Access, wanted: str | None) -> list[Candidate]:
+    listed = await stub.ListCandidates(ListCandidatesRequest(), timeout=_LIST_S, metadata=reached.metadata)
+    there = [status.candidate for status in listed.candidates]
+    names = [name.strip() for name in wanted.split(",")] if wanted else []
+    candidates = able(there, names)
+    if missing := sorted(set(names) - {candidate.name for candidate in candidates}):
+        known = ", ".join(candidate.name for candidate in able(there, ()))
+        raise CommandError(
+            f"--candidates: {', '.join(missing)} may not answer; those that may: {known}", ExitCode.USAGE
+        )
+    if not candidates:
+        raise CommandError("the pool has no candidate that may answer")
+    return candidates
+
+
+def _progress_bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _report(out: Path, recorded: Recorded, recorder: Recorder) -> ExitCode:
+    for model, scores in recorded.qualities().items():
+        sys.stderr.write(f"{printable(model)}: quality {fmean(scores):.3f} over {len(scores)} responses\n")
+    for failure in recorder.failures[:_MOST_FAILURES_SHOWN]:
+        sys.stderr.write(f"missing: {printable(failure)}\n")
+    sys.stdout.write(f"{out}\n")
+    if recorder.failures:
+        count = len(recorder.failures)
+        raise CommandError(f"{count} responses are missing; the same command asks for them again")
+    return ExitCode.OK
+
+
+def _log(line: str) -> None:
+    sys.stderr.write(f"{line}\n")

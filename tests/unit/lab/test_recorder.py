@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from lightrouter.lab.prompts import Asked, read
+from lightrouter.lab.recorder import OtherRecordingError, Recorded, Recorder, able, recorded_names
+from lightrouter.recording.load import RecordingError, load_labelled
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, Candidate
+from lightrouter.v1.chat_pb2 import Usage
+from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
+from lightrouter.v1.ledger_pb2 import Ledger, LedgerEntry
+from lightrouter.v1.router_pb2 import Answer, Prompt
+from tests.recordings import write
+
+CANDIDATES = [Candidate(name="fast", model="Fast/1B"), Candidate(name="deep", model="deep")]
+
+
+class Router:
+    """Answers with the candidate's name; fails or hangs where it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.fails: dict[str, ServiceError] = {}
+        self.hangs_after = 100
+        self.hung = asyncio.Event()
+
+    async def __call__(self, prompt: Prompt) -> Answer:
+        [candidate] = prompt.policy.candidates
+        self.asked.append(candidate)
+        if len(self.asked) > self.hangs_after:
+            self.hung.set()
+            await asyncio.Event().wait()
+        if error := self.fails.pop(candidate, None):
+            raise error
+        entry = LedgerEntry(candidate=candidate, usage=Usage(input_tokens=7, output_tokens=3))
+        entry.elapsed.FromMilliseconds(250)
+        ledger = Ledger(entries=[entry], usage=entry.usage, cost_nanousd=2_000_000)
+        return Answer(text=f"{candidate}: the answer is B", ledger=ledger)
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> list[Asked]:
+    lines = [{"id": str(number), "prompt": f"{number}?", "answer": "B"} for number in range(3)]
+    return read(write(tmp_path / "prompts.jsonl", lines), "choice")
+
+
+async def record(router: Router, path: Path, prompts: Sequence[Asked], concurrency: int = 2) -> Recorder:
+    with Recorded(path, prompts) as recorded:
+        recorder = Recorder(router, recorded, concurrency, 100)
+        done: list[None] = []
+        await recorder.record(prompts, CANDIDATES, lambda: done.append(None))
+        assert len(done) == len(prompts) * len(CANDIDATES)
+        recorded.save()
+    return recorder
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])
+async def test_every_response_is_recorded_and_scored(tmp_path: Path, prompts: list[Asked], name: str) -> None:
+    path = tmp_path / name
+    await record(Router(), path, prompts)
+    labelled = load_labelled(path)
+    assert [prompt.id for prompt in labelled.recording.prompts] == ["0", "1", "2"]
+    response = labelled.recording.prompts[0].responses["Fast/1B"]
+    assert (response.text, response.input_tokens, response.output_tokens) == ("fast: the answer is B", 7, 3)
+    assert (response.cost_usd, response.latency_s) == (0.002, 0.25)
+    assert labelled.labels[0].quality == {"Fast/1B": 1.0, "deep": 1.0}
+    assert labelled.labels[0].answers["deep"] == "B"
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([name, "prompts.jsonl"])
+
+
+async def test_a_run_that_is_stopped_is_gone_on_with(tmp_path: Path, prompts: list[Asked]) -> None:
+    path = tmp_path / "out.jsonl"
+    router = Router()
+    router.hangs_after = 4
+    running = asyncio.create_task(record(router, path, prompts))
+    await router.hung.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not path.exists()
+    # As if the process had been killed while it wrote.
+    with (tmp_path / "out.jsonl.partial").open("a") as journal:
+        journal.write('{"id": "2", "mod')
+    again = Router()
+    await record(again, path, prompts)
+    assert sorted(again.asked) == ["deep", "fast"]
+    assert [len(prompt.responses) for prompt in load_labelled(path).recording.prompts] == [2, 2, 2]
+
+
+async def test_what_is_missing_is_asked_for_again(tmp_path: Path, prompts: list[Asked]) -> None:
+    path = tmp_path / "out.jsonl.gz"
+    router = Router()
+    failure = Failure(reason=ErrorReason.ERROR_REASON_UPSTREAM_ERROR, message="the provider failed")
+    router.fails["deep"] = ServiceError(
+        Code.UNAVAILABLE, ErrorReason.ERROR_REASON_ALL_CANDIDATES_FAILED, "none", failures={"deep": failure}
+    )
+    recorder = await record(router, path, prompts, concurrency=1)
+    assert recorder.failures == ["0, deep: the provider failed"]
+    again = Router()
+    assert not (await record(again, path, prompts)).failures
+    assert again.asked == ["deep"]
+
+
+async def test_a_busy_router_is_asked_again(tmp_path: Path, prompts: list[Asked]) -> None:
+    router = Router()
+    busy = ServiceError(Code.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED, "busy", retry_after=0.0)
+    router.fails["fast"] = busy
+    assert not (await record(router, tmp_path / "out.jsonl", prompts)).failures
+    assert len(router.asked) == 7
+
+
+async def test_a_router_that_is_away_ends_the_run(tmp_path: Path, prompts: list[Asked]) -> None:
+    router = Router()
+    away = ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE, "no route")
+    router.fails["deep"] = away
+    with pytest.raises(ServiceError) as caught:
+        await record(router, tmp_path / "out.jsonl", prompts)
+    assert caught.value is away
+
+
+async def test_another_recording_is_not_written_over(tmp_path: Path, prompts: list[Asked]) -> None:
+    path = tmp_path / "out.jsonl"
+    await record(Router(), path, prompts)
+    with pytest.raises(OtherRecordingError, match="records another prompt, 2; name another file with --out"):
+        Recorded(path, prompts[:2])
+    path.write_text("broken")
+    with pytest.raises(RecordingError):
+        Recorded(path, prompts)
+
+
+def test_candidates_of_one_model_are_recorded_under_their_own_names() -> None:
+    same = [Candidate(name="a", model="m"), Candidate(name="b", model="m"), Candidate(name="c", model="M/2")]
+    assert recorded_names(same) == {"a": "a", "b": "b", "c": "M/2"}
+
+
+def test_who_is_evicted_is_not_asked() -> None:
+    evicted = Candidate(name="out", state=CANDIDATE_STATE_EVICTED)
+    assert able([*CANDIDATES, evicted], []) == CANDIDATES
+    assert able([*CANDIDATES, evicted], ["deep", "out"]) == CANDIDATES[1:]
