@@ -167,6 +167,23 @@ def standing_of(resource: Object) -> Standing:
     return standing.parse(_status(resource))
 
 
+def standing_patch(resource: Object, wanted: Standing) -> dict[str, Any] | None:
+    """Returns the merge patch of the status that says `wanted`, which has a state; None where it says so already.
+
+    It fails with a conflict where the resource has changed in between, so that nothing that others write is lost.
+    """
+    current = _status(resource)
+    status = standing.status_of(wanted, current.get("conditions"))
+    if all(current.get(key) == value for key, value in status.items()):
+        return None
+    return {"metadata": {"resourceVersion": version_of(resource)}, "status": status}
+
+
+def candidate_of(resource: Object) -> str:
+    """Returns the name of the candidate that a resource describes."""
+    return str(_mapping(resource, "spec").get("name") or name_of(resource))
+
+
 def name_of(resource: Object) -> str:
     """Returns metadata.name."""
     return str(_metadata(resource).get("name", ""))

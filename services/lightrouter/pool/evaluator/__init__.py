@@ -1,0 +1,1 @@
+"""The evaluator: runs a validation set through the candidates and says, with a stated error rate, who may answer."""

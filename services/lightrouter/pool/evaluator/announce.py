@@ -1,0 +1,57 @@
+"""Says each change of a candidate's state: a log line, an event of the current span and a metric, with the reason."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from opentelemetry.metrics import Meter
+from opentelemetry.trace import get_current_span
+
+from lightrouter.pool.evaluator.homes import Change
+from lightrouter.pool.evaluator.states import MINIMUM_POOL
+from lightrouter.pool.standing import Standing
+from lightrouter.runtime import names
+
+STATE_CHANGES: Final = "lightrouter.candidate.state_changes"
+"""Metric: changes of candidates' states, by candidate, both states and reason."""
+_log = logging.getLogger(__name__)
+
+
+class Announcer:
+    """Says what has changed."""
+
+    def __init__(self, meter: Meter) -> None:
+        """Counts by `meter`."""
+        self._changes = meter.create_counter(
+            STATE_CHANGES, unit="{change}", description="Changes of a candidate's state."
+        )
+
+    def changed(self, changes: Iterable[Change]) -> None:
+        """Says that these states have changed."""
+        for change in changes:
+            after = change.after.state
+            if after is None:
+                continue
+            what = {
+                names.CANDIDATE: change.candidate,
+                names.STATE_BEFORE: change.before.value,
+                names.STATE: after.value,
+                names.REASON: change.after.reason,
+            }
+            self._changes.add(1, what)
+            get_current_span().add_event(names.CANDIDATE_STATE, {**what, names.MESSAGE: change.after.message})
+            _log.warning(
+                "%s is %s from now on, and was %s (%s): %s",
+                change.candidate,
+                after.value,
+                change.before.value,
+                change.after.reason,
+                change.after.message,
+            )
+
+    def alarm(self, candidate: str, kept: Standing) -> None:
+        """Says that a candidate stays only because the pool would be too small without it."""
+        get_current_span().add_event(names.POOL_TOO_SMALL, {names.CANDIDATE: candidate, names.MESSAGE: kept.message})
+        _log.error("%s is kept for want of others (%s): %s", candidate, MINIMUM_POOL, kept.message)

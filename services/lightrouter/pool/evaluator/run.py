@@ -1,0 +1,188 @@
+"""An evaluation from begin to end: what holds is read, prompts are asked, and what was found is held."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from opentelemetry.trace import Tracer
+
+from lightrouter.pool import statefile
+from lightrouter.pool.evaluator import verdict
+from lightrouter.pool.evaluator.announce import Announcer
+from lightrouter.pool.evaluator.asking import Asker, Subject
+from lightrouter.pool.evaluator.budget import Amount, Budget, Limits
+from lightrouter.pool.evaluator.evaluation import Asked, End, Evaluation, Outcome
+from lightrouter.pool.evaluator.homes import Change, Held, Home
+from lightrouter.pool.evaluator.journal import Journal
+from lightrouter.pool.evaluator.states import MINIMUM_POOL, Rules
+from lightrouter.pool.evaluator.validation import ValidationSet
+from lightrouter.pool.schema import CandidateEntry, PublicEntry, State
+from lightrouter.runtime import names
+from lightrouter.runtime.models import Models
+from lightrouter.v1.candidate_pb2 import ModelTarget
+
+_log = logging.getLogger(__name__)
+# Whom a short budget serves first: a candidate on probation waits for its verdict, an evicted one for its way back.
+_FIRST: Final = (State.PROBATION, State.EVICTED, State.ADMITTED)
+
+
+class NothingToEvaluateError(Exception):
+    """An evaluation that cannot begin; its text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an evaluation is told.
+
+    Attributes:
+        prompts: The validation set.
+        journal: The file in which it writes down what it has done; also whom it keeps out.
+        new_run: Gives the name of a new evaluation and the seed that it takes where none is given.
+        adapter_address: Template of the adapters' gRPC targets, with {name}, for entries without an address.
+        rules: What the pool needs.
+        limits: What it may spend.
+        seed: Seed, 0 to 2^31 - 1; None: a new one.
+        max_output_tokens: Most tokens of an answer, where the prompt does not say.
+        call_seconds: Most seconds of one call.
+        now: Gives the time.
+    """
+
+    prompts: ValidationSet
+    journal: Path
+    new_run: Callable[[], tuple[str, int]]
+    adapter_address: str
+    rules: Rules = field(default_factory=Rules)
+    limits: Limits = field(default_factory=Limits)
+    seed: int | None = None
+    max_output_tokens: int = 1024
+    call_seconds: float = 120.0
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How an evaluation went.
+
+    Attributes:
+        run: Its name.
+        seed: Its seed.
+        resumed: Whether it went on with what a former process began.
+        spent: What it has cost, at its worst where that is not known.
+        outcome: What it found.
+        changes: The states that have changed.
+        held: What holds now.
+    """
+
+    run: str
+    seed: int
+    resumed: bool
+    spent: Amount
+    outcome: Outcome
+    changes: Sequence[Change]
+    held: Held
+
+
+async def evaluate(home: Home, models: Models, settings: Settings, announcer: Announcer, tracer: Tracer) -> Report:
+    """Evaluates the candidates of a pool and has what was found held of them.
+
+    One whom a person has evicted is left alone. What a killed process has begun goes on, where the pool, the set and
+    the rules are still the same.
+
+    Raises:
+        NothingToEvaluateError: There is no candidate, or no judge for a set that needs one.
+        LockedError: Another process evaluates with this journal.
+        JournalError, HomeError, PoolFileError, StateFileError: A file or the cluster cannot be used; what was found is
+            in the journal, and the next evaluation goes on from there.
+    """
+    with statefile.locked(settings.journal, "an evaluation"), tracer.start_as_current_span(names.EVALUATE) as span:
+        held = await home.read()
+        subjects = _subjects(held, settings.adapter_address)
+        judges = _judges(held, settings)
+        journal = Journal(settings.journal, _plan(subjects, judges, settings), _begin(settings))
+        try:
+            run, seed = str(journal.begin["run"]), int(journal.begin["seed"])
+            _log.info("evaluation %s with seed %d %s", run, seed, "goes on" if journal.resumed else "begins")
+            span.set_attribute(names.CANDIDATES, [subject.name for subject in subjects])
+            budget = Budget(settings.limits, journal.spent)
+            asker = Asker(models, budget, journal, settings.limits.concurrency, settings.call_seconds)
+            asked = Asked(seed, settings.max_output_tokens)
+            evaluation = Evaluation(subjects, judges, settings.prompts, settings.rules, asked, asker, journal)
+            outcome = await evaluation.run()
+            update = partial(verdict.standings, outcome, settings.rules, run, settings.now())
+            changes = await home.update(update)
+            after = await home.read()
+            _announce(announcer, changes, after, run)
+            journal.end()
+            span.set_attribute(names.COST, budget.committed.nanousd)
+            return Report(run, seed, journal.resumed, budget.committed, outcome, changes, after)
+        finally:
+            journal.close()
+
+
+def _announce(announcer: Announcer, changes: Sequence[Change], after: Held, run: str) -> None:
+    announcer.changed(changes)
+    for name, held in after.standings.items():
+        if held.run == run and held.reason == MINIMUM_POOL:
+            announcer.alarm(name, held)
+
+
+def _subjects(held: Held, adapter_address: str) -> list[Subject]:
+    entries = [e for e in held.pool.entries.values() if not held.standing(e.name).held_out]
+    if not entries:
+        raise NothingToEvaluateError("the pool has no candidate to evaluate")
+    entries.sort(key=lambda entry: (_FIRST.index(entry.state), entry.name))
+    return [_subject(entry, adapter_address) for entry in entries]
+
+
+def _judges(held: Held, settings: Settings) -> list[Subject]:
+    """Returns who may judge, the pool's judge first, then by quality: nobody judges its own answers."""
+    if not settings.prompts.judged:
+        return []
+    pool = held.pool
+    able = [entry for entry in pool.entries.values() if entry.state is State.ADMITTED or entry.name == pool.judge]
+    if not able:
+        raise NothingToEvaluateError("the validation set needs a judge, and the pool has no admitted candidate")
+
+    def rank(entry: PublicEntry) -> tuple[bool, float, str]:
+        found = pool.evaluations.get(entry.name)
+        return entry.name != pool.judge, -(found.score if found else entry.prior), entry.name
+
+    return [_subject(entry, settings.adapter_address) for entry in sorted(able, key=rank)[:2]]
+
+
+def _subject(entry: PublicEntry, adapter_address: str) -> Subject:
+    target = ModelTarget(candidate=entry.name, address=entry.target(adapter_address))
+    told = entry.system_prompt if isinstance(entry, CandidateEntry) else None
+    return Subject(target, entry.model, entry.prices.to_proto(), len((told or "").encode()))
+
+
+def _plan(subjects: Sequence[Subject], judges: Sequence[Subject], settings: Settings) -> Mapping[str, Any]:
+    return {
+        "set": settings.prompts.digest,
+        "candidates": {subject.name: subject.model for subject in sorted(subjects, key=lambda each: each.name)},
+        "judges": [judge.name for judge in judges],
+        "rules": asdict(settings.rules),
+        "seed": settings.seed,
+        "max_output_tokens": settings.max_output_tokens,
+    }
+
+
+def _begin(settings: Settings) -> Mapping[str, Any]:
+    run, seed = settings.new_run()
+    return {"run": run, "seed": seed if settings.seed is None else settings.seed}
+
+
+def ended(end: End) -> str:
+    """Returns why an evaluation ended, in a few words."""
+    return {
+        End.DECIDED: "every candidate is decided",
+        End.ASKED: "those that are undecided were asked the whole set",
+        End.UNREACHED: "no candidate answers",
+        End.SPENT: "the budget or the time does not cover the next call",
+    }[end]

@@ -1,0 +1,60 @@
+"""What an evaluation's outcome changes in what is held of the candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from lightrouter.pool.evaluator.bounds import interval
+from lightrouter.pool.evaluator.evaluation import Outcome, Scores
+from lightrouter.pool.evaluator.homes import Held
+from lightrouter.pool.evaluator.states import Finding, Rules, decide
+from lightrouter.pool.standing import Standing
+from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
+
+# Of the interval that people and the router are shown, each candidate's by itself.
+_SHOWN_ERROR_RATE: Final = 0.05
+
+
+def standings(outcome: Outcome, rules: Rules, run: str, now: datetime, held: Held) -> Mapping[str, Standing]:
+    """Returns what is to be held of the candidates on which `outcome` says something new.
+
+    Asked again, with what it gave in what is held, it gives nothing: a `run` has its way once.
+    """
+    if outcome.evidence is None:
+        return {}
+    states = {name: entry.state for name, entry in held.pool.entries.items()}
+    tested = {name: tally for name, tally in outcome.evidence.tallies.items() if name in states}
+    evidence = replace(outcome.evidence, tallies=tested)
+    found: dict[str, Standing] = {}
+    for name, decision in decide(evidence, states, outcome.asked_all, rules).items():
+        before = held.standing(name)
+        scores = outcome.scores[name]
+        if before.run == run or before.held_out or not scores.tally.seen:
+            continue
+        whole = name in outcome.asked_all or evidence.finding(name) is not Finding.OPEN
+        if not whole and before.evaluation is not None and before.evaluation.prompts >= scores.tally.seen:
+            # Cut short, it knows less than what is held already.
+            continue
+        moved = before.moved(decision.state, decision.reason, decision.message, now)
+        found[name] = replace(moved, run=run, evaluation=_evaluation(scores, decision.message, now))
+    return found
+
+
+def _evaluation(scores: Scores, explanation: str, now: datetime) -> Evaluation:
+    within = interval(scores.tally, _SHOWN_ERROR_RATE)
+    evaluation = Evaluation(
+        score=scores.tally.mean,
+        score_low=within.low,
+        score_high=within.high,
+        prompts=scores.tally.seen,
+        categories=[
+            CategoryScore(category=category, score=tally.mean, prompts=tally.seen)
+            for category, tally in sorted(scores.categories.items())
+        ],
+        explanation=explanation,
+    )
+    evaluation.evaluated_at.FromDatetime(now.astimezone(UTC).replace(microsecond=0))
+    return evaluation
