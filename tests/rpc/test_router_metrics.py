@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
+import grpc
 import pytest
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -20,7 +23,7 @@ from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, LedgerEntry
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE, SELECTOR_STRATEGY_PRIOR
-from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Selection, SelectionReason
+from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, Selection, SelectionReason
 from tests.measured import series, values
 from tests.rpc.router_suite import RouterSuite
 from tests.unit.router.fakes import candidate, prompt, roster
@@ -89,3 +92,16 @@ async def test_hundreds_of_callers_of_a_real_router_add_no_series() -> None:
             await asyncio.gather(*map(ask, range(begin, begin + 20)))
         assert series(reader) == after_one
         assert values(reader, i.REQUESTS) == {("ok", ""): 301, ("refused", "UNKNOWN_CANDIDATE"): 301}
+
+
+async def test_calls_that_never_become_a_route_are_counted_by_reason(tmp_path: Path) -> None:
+    reader = InMemoryMetricReader()
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"caller: {hashlib.sha256(b'secret').hexdigest()}\n")
+    async with RouterSuite(reader=reader, tokens_file=tokens) as suite:
+        authorized = (("authorization", "Bearer secret"),)
+        for metadata, request in (((), prompt()), (authorized, Prompt()), (authorized, Prompt())):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await suite.stub.Complete(CompleteRequest(prompt=request), metadata=metadata)
+    assert values(reader, i.RPC_ERRORS) == {("UNAUTHENTICATED",): 1, ("INVALID_REQUEST",): 2}
+    assert values(reader, i.REQUESTS) == {}

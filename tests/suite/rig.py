@@ -100,6 +100,7 @@ async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, st
     stack.push_async_callback(current.finish)
     settings = AdapterSettings(pool=pool, candidate=name, listen=f"unix:{folder}/{name}.sock")
     server = Server(settings, tracer=telemetry.tracer)
+    server.errors.report(telemetry.meter)
     server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
     return await stack.enter_async_context(server)
 

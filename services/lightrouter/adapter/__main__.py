@@ -73,6 +73,7 @@ async def serve(settings: AdapterSettings) -> None:
         pool = PoolFile(settings.pool, current.apply, providers=PROVIDERS)
         current.apply(pool.pool)
         server = Server(settings, tracer=telemetry.tracer)
+        server.errors.report(telemetry.meter)
         server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
         async with server:
             background = (

@@ -17,6 +17,7 @@ from lightrouter.router.metrics import PoolMetrics, RouteMetrics
 from lightrouter.router.poolwatch import PoolWatch
 from lightrouter.router.record import Observer
 from lightrouter.router.remote import AdapterHealth, RemoteAggregator, RemoteSelector
+from lightrouter.router.requestlog import RequestLog
 from lightrouter.router.route import Router
 from lightrouter.router.servicer import RouterServicer
 from lightrouter.router.settings import RouterSettings
@@ -38,7 +39,7 @@ def build_server(
 ) -> Server:
     """Returns the server with its service, not yet bound."""
     tracer = telemetry.tracer
-    observers: list[Observer] = []
+    observers: list[Observer] = [RequestLog()]
     if telemetry.measures:
         observers.append(RouteMetrics(telemetry.meter, lambda: traffic.roster().candidates))
         PoolMetrics(telemetry.meter, traffic.roster, health.of)
@@ -54,6 +55,7 @@ def build_server(
         observers=observers,
     )
     server = Server(settings, authenticator(settings), tracer)
+    server.errors.report(telemetry.meter)
     servicer = RouterServicer(router, traffic, health)
     server.add(names.ROUTER_SERVICE, add_RouterServiceServicer_to_server, servicer, serving=False)
     return server

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final
 
 from opentelemetry.metrics import Meter
 
-from lightrouter.router.record import Record
+from lightrouter.router.record import Outcome, Record
 from lightrouter.router.roster import Roster
 from lightrouter.runtime import instruments as i
-from lightrouter.runtime.labels import ERRORS, OTHER, STAGES, small
+from lightrouter.runtime import labels
+from lightrouter.runtime.labels import ERRORS, OTHER, STAGES
 from lightrouter.runtime.ledger import cost_nanousd
 from lightrouter.runtime.metrics import Tally, Values, attributes, histogram, observe
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_SERVING,
     CANDIDATE_HEALTH_UNSPECIFIED,
     CandidateHealth,
-    CandidateState,
 )
 from lightrouter.v1.chat_pb2 import Usage
-from lightrouter.v1.error_reason_pb2 import ErrorReason
-from lightrouter.v1.ledger_pb2 import STAGE_COMPLETE, STAGE_SELECT, DegradedReason, LedgerEntry
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, SelectorStrategy
-from lightrouter.v1.router_pb2 import SelectionReason
-
-OK: Final = "ok"
-DEGRADED: Final = "degraded"
-FAILED: Final = "failed"
-REFUSED: Final = "refused"
-CANCELLED: Final = "cancelled"
-_OUTCOMES: Final = (OK, DEGRADED, FAILED, REFUSED, CANCELLED)
-
-_DEGRADED: Final = small(DegradedReason.items(), "DEGRADED_REASON_")
-_SELECTORS: Final = small(SelectorStrategy.items(), "SELECTOR_STRATEGY_")
-_AGGREGATORS: Final = small(AggregatorStrategy.items(), "AGGREGATOR_STRATEGY_")
-_REASONS: Final = small(SelectionReason.items(), "SELECTION_REASON_")
-_STATES: Final = small(CandidateState.items(), "CANDIDATE_STATE_")
+from lightrouter.v1.ledger_pb2 import STAGE_COMPLETE, STAGE_SELECT, LedgerEntry
 
 
 class RouteMetrics:
@@ -59,7 +42,7 @@ class RouteMetrics:
         self._route_seconds = histogram(meter, i.ROUTE_DURATION)
         self._stage_seconds = histogram(meter, i.STAGE_DURATION)
         self._first_text_seconds = histogram(meter, i.TIME_TO_FIRST_TEXT)
-        self._of_outcome = {outcome: attributes(i.ROUTE_DURATION, (outcome,)) for outcome in _OUTCOMES}
+        self._of_outcome = {outcome: attributes(i.ROUTE_DURATION, (outcome.value,)) for outcome in Outcome}
         self._of_stage = {stage: attributes(i.STAGE_DURATION, (name,)) for stage, name in STAGES.items()}
         self._in_flight = 0
         observe(meter, i.ROUTES_IN_FLIGHT, lambda: {(): self._in_flight})
@@ -72,8 +55,8 @@ class RouteMetrics:
         """Measures a route that has ended."""
         self._in_flight -= 1
         book = record.book
-        outcome = _outcome(record)
-        self._requests.add(1, outcome, "" if record.answer is not None else ERRORS.get(record.error, OTHER))
+        outcome = record.outcome
+        self._requests.add(1, outcome.value, "" if record.answer is not None else ERRORS.get(record.error, OTHER))
         self._route_seconds.record(book.elapsed_s, self._of_outcome[outcome])
         for stage in book.stages:
             elapsed = stage.elapsed
@@ -81,7 +64,7 @@ class RouteMetrics:
         if record.first_text_s is not None:
             self._first_text_seconds.record(record.first_text_s)
         for degradation in book.degraded:
-            self._degraded.add(1, _DEGRADED.get(degradation.reason, OTHER))
+            self._degraded.add(1, labels.DEGRADED.get(degradation.reason, OTHER))
         self._count_calls(book.entries)
         self._count_selection(record)
 
@@ -105,10 +88,10 @@ class RouteMetrics:
         if selection is not None:
             for name in selection.chosen:
                 self._chosen.add(1, name)
-            strategy = _SELECTORS.get(selection.strategy, OTHER)
-            self._selections.add(1, strategy, _REASONS.get(selection.reason, OTHER))
+            strategy = labels.SELECTORS.get(selection.strategy, OTHER)
+            self._selections.add(1, strategy, labels.SELECTION_REASONS.get(selection.reason, OTHER))
         if record.answer is not None:
-            self._aggregations.add(1, _AGGREGATORS.get(record.answer.aggregator, OTHER))
+            self._aggregations.add(1, labels.AGGREGATORS.get(record.answer.aggregator, OTHER))
             self._full_cost.add(full_cost_nanousd(record))
 
 
@@ -150,20 +133,12 @@ class PoolMetrics:
 
     def _states(self) -> Mapping[Values, int]:
         candidates = self._roster().candidates.values()
-        return {(candidate.name, _STATES.get(candidate.state, OTHER)): 1 for candidate in candidates}
+        return {(candidate.name, labels.CANDIDATE_STATES.get(candidate.state, OTHER)): 1 for candidate in candidates}
 
     def _serving(self) -> Mapping[Values, int]:
         healths = {name: self._health_of(c.address) for name, c in self._roster().candidates.items()}
         known = {name: health for name, health in healths.items() if health != CANDIDATE_HEALTH_UNSPECIFIED}
         return {(name,): int(health == CANDIDATE_HEALTH_SERVING) for name, health in known.items()}
-
-
-def _outcome(record: Record) -> str:
-    if record.answer is not None:
-        return DEGRADED if record.answer.degraded else OK
-    if record.error == ErrorReason.ERROR_REASON_CANCELLED:
-        return CANCELLED
-    return REFUSED if record.refused else FAILED
 
 
 def _kinds(usage: Usage) -> Iterable[tuple[str, int]]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from lightrouter.router.book import Book
@@ -20,6 +21,16 @@ from lightrouter.v1.error_reason_pb2 import (
     ErrorReason,
 )
 from lightrouter.v1.router_pb2 import Answer, Selection
+
+
+class Outcome(Enum):
+    """How a route ended."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
 
 
 @dataclass(slots=True)
@@ -43,6 +54,15 @@ class Record:
     error: ErrorReason.ValueType = ErrorReason.ERROR_REASON_UNSPECIFIED
     refused: bool = False
     first_text_s: float | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended: refused is what the caller has to change, cancelled what it did not wait for."""
+        if self.answer is not None:
+            return Outcome.DEGRADED if self.answer.degraded else Outcome.OK
+        if self.error == ERROR_REASON_CANCELLED:
+            return Outcome.CANCELLED
+        return Outcome.REFUSED if self.refused else Outcome.FAILED
 
 
 class Observer(Protocol):

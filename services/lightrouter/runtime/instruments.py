@@ -142,13 +142,13 @@ AGGREGATIONS: Final = Instrument(
 )
 CANDIDATE_STATE: Final = Instrument(
     "lightrouter.candidate.state",
-    "1",
+    "{candidate}",
     "1 for the state that a candidate of the pool is in (admitted, probation, evicted).",
     (names.CANDIDATE, names.STATE),
 )
 CANDIDATE_SERVING: Final = Instrument(
     "lightrouter.candidate.serving",
-    "1",
+    "{candidate}",
     "1 where a candidate's adapter can be called now, else 0; nothing while that is not known.",
     (names.CANDIDATE,),
 )
@@ -202,7 +202,7 @@ CALLS_QUEUED: Final = Instrument(
 )
 CIRCUIT_STATE: Final = Instrument(
     "lightrouter.circuit.state",
-    "1",
+    "{circuit}",
     "1 for the state that a candidate's circuit is in, 0 for the others (closed, open, half-open).",
     (names.CANDIDATE, names.STATE),
 )

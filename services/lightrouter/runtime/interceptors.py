@@ -18,7 +18,8 @@ from protovalidate import Violation as RuleViolation
 
 from lightrouter.runtime.auth import Authenticator
 from lightrouter.runtime.deadline import Deadline, current_deadline, set_current_deadline
-from lightrouter.runtime.errors import Code, ServiceError, Violation, deadline_exceeded
+from lightrouter.runtime.errors import Code, ServiceError, Violation, deadline_exceeded, reason_name
+from lightrouter.runtime.metrics import Tally
 from lightrouter.runtime.rpcspans import ServerCall
 from lightrouter.runtime.status import to_status
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -76,9 +77,10 @@ class _Wrapping(grpc.aio.ServerInterceptor):
 class CallInterceptor(_Wrapping):
     """Validates the request, sets deadline and span, and turns errors into google.rpc.Status."""
 
-    def __init__(self, default_deadline_seconds: float, tracer: Tracer | None = None) -> None:
-        """A call without a deadline gets `default_deadline_seconds`; `tracer` makes the spans of the calls."""
+    def __init__(self, default_deadline_seconds: float, errors: Tally, tracer: Tracer | None = None) -> None:
+        """A call without a deadline gets `default_deadline_seconds`; `tracer` makes the spans, `errors` are counted."""
         super().__init__()
+        self._errors = errors
         self._tracer = tracer or NoOpTracer()
         self._default_deadline = default_deadline_seconds
         self._validator = Validator()
@@ -106,23 +108,27 @@ class CallInterceptor(_Wrapping):
             async with asyncio.timeout(self._begin(request, context)):
                 yield
         except ServiceError as error:
-            call.failed(error)
+            self._count(call, error)
             await _abort(context, error)
         except TimeoutError:
             passed = _deadline_passed()
-            call.failed(passed)
+            self._count(call, passed)
             await _abort(context, passed)
         except (grpc.aio.AbortError, grpc.aio.BaseError):
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
             defect = _defect(error)
-            call.failed(defect)
+            self._count(call, defect)
             await _abort(context, defect)
         except asyncio.CancelledError:
-            call.failed(_deadline_passed() if current_deadline().at_hand else _caller_left())
+            self._count(call, _deadline_passed() if current_deadline().at_hand else _caller_left())
             raise
         finally:
             call.end()
+
+    def _count(self, call: ServerCall, error: ServiceError) -> None:
+        call.failed(error)
+        self._errors.add(1, reason_name(error.reason))
 
     def _begin(self, request: Message, context: Context) -> float | None:
         """Prepares the task for the call; returns the seconds after which it is cut off, None where gRPC does that."""
@@ -184,9 +190,10 @@ class LimitInterceptor(_Wrapping):
 class AuthInterceptor(_Wrapping):
     """Serves only those who may call; the others learn why they may not, and nothing else."""
 
-    def __init__(self, authenticator: Authenticator) -> None:
-        """Asks `authenticator` at each call."""
+    def __init__(self, authenticator: Authenticator, errors: Tally) -> None:
+        """Asks `authenticator` at each call; counts in `errors` whom it refuses."""
         super().__init__()
+        self._errors = errors
         self._authenticator = authenticator
 
     async def _check(self, context: Context) -> None:
@@ -194,6 +201,7 @@ class AuthInterceptor(_Wrapping):
         try:
             await self._authenticator.check([value for value in headers if isinstance(value, str)])
         except ServiceError as error:
+            self._errors.add(1, reason_name(error.reason))
             await _abort(context, error)
 
     def _unary(self, behaviour: Unary, method: str) -> Unary:

@@ -31,6 +31,15 @@ class _TraceContext(logging.Filter):
         return True
 
 
+class _ConsoleFormatter(logging.Formatter):
+    """One line for people, which ends in the id of the trace that it belongs to."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        trace_id = getattr(record, "trace_id", None)
+        return f"{line} [trace {trace_id}]" if trace_id else line
+
+
 def configure_logging(service: str, settings: ServiceSettings) -> None:
     """Sends all logs of this process to standard error in the format that the settings ask for."""
     handler = logging.StreamHandler(sys.stderr)
@@ -41,9 +50,9 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
                 "%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=renamed, datefmt="%Y-%m-%dT%H:%M:%S%z"
             )
         )
-        handler.addFilter(_TraceContext(service))
     else:
-        handler.setFormatter(logging.Formatter(_CONSOLE_FORMAT))
+        handler.setFormatter(_ConsoleFormatter(_CONSOLE_FORMAT))
+    handler.addFilter(_TraceContext(service))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     # One line a request of a library says nothing that the service's own line and the trace do not.
     for library in ("httpx", "watchfiles"):

@@ -21,7 +21,9 @@ from opentelemetry.trace import Tracer
 
 from lightrouter.runtime.auth import Authenticator
 from lightrouter.runtime.health import Health
+from lightrouter.runtime.instruments import RPC_ERRORS
 from lightrouter.runtime.interceptors import AuthInterceptor, CallInterceptor, LimitInterceptor
+from lightrouter.runtime.metrics import Tally
 from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.tls import server_credentials
 
@@ -54,6 +56,8 @@ class Server:
         Raises:
             TlsError: The files of TLS cannot be used.
         """
+        self.errors = Tally(RPC_ERRORS)
+        """The calls that were answered with an error."""
         self._settings = settings
         self._credentials = server_credentials(settings)
         self._health = Health()
@@ -63,8 +67,8 @@ class Server:
         self._server = grpc.aio.server(
             interceptors=(
                 # First, so that a stranger learns nothing of what is wrong with a request.
-                *((AuthInterceptor(authenticator),) if authenticator else ()),
-                CallInterceptor(settings.default_deadline_seconds, tracer),
+                *((AuthInterceptor(authenticator, self.errors),) if authenticator else ()),
+                CallInterceptor(settings.default_deadline_seconds, self.errors, tracer),
                 LimitInterceptor(settings.max_concurrent_calls),
             ),
             options=_options(settings),

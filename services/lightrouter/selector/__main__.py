@@ -38,6 +38,7 @@ async def _serve(settings: SelectorSettings) -> None:
     telemetry = open_telemetry("lightrouter-selector", settings)
     try:
         async with build_server(settings, channels, telemetry.tracer) as server:
+            server.errors.report(telemetry.meter)
             await server.serve_until_signal()
     finally:
         await channels.close()

@@ -25,6 +25,7 @@ def test_json_lines_carry_service_and_trace(capsys: pytest.CaptureFixture[str]) 
         "somewhere",
         "example",
     )
+    assert line["span_id"] == trace.format_span_id(span.get_span_context().span_id)
     assert line["trace_id"] == trace.format_trace_id(span.get_span_context().trace_id)
 
 
@@ -35,3 +36,12 @@ def test_console_lines_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
     written = capsys.readouterr().err
     assert "look" in written
     assert "quiet" not in written
+
+
+def test_a_console_line_ends_in_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("example", ServiceSettings(log_format="console"))
+    provider = TracerProvider(shutdown_on_exit=False)
+    with provider.get_tracer("test").start_as_current_span("route") as span:
+        logging.getLogger("somewhere").warning("look")
+    trace_id = trace.format_trace_id(span.get_span_context().trace_id)
+    assert capsys.readouterr().err.rstrip().endswith(f"WARNING somewhere: look [trace {trace_id}]")

@@ -1,0 +1,71 @@
+"""One line in the log for every route: how it ended, what it took and what it cost."""
+
+from __future__ import annotations
+
+import logging
+
+from lightrouter.router.record import Outcome, Record
+from lightrouter.runtime.errors import reason_name
+from lightrouter.runtime.labels import DEGRADED, OTHER, SELECTION_REASONS, SELECTORS
+from lightrouter.runtime.ledger import total
+
+_log = logging.getLogger(__name__)
+# Whoever reads from `warning` on sees every answer that is less than it should be, from `error` on those that are none.
+_LEVELS = {Outcome.DEGRADED: logging.WARNING, Outcome.FAILED: logging.ERROR}
+
+
+class RequestLog:
+    """Writes the line; an `Observer`. It has no text of a prompt or an answer."""
+
+    def begun(self) -> None:
+        """Writes nothing: the line comes at the end."""
+
+    def ended(self, record: Record) -> None:
+        """Writes the line of a route that has ended, with its fields beside the sentence."""
+        level = _LEVELS.get(record.outcome, logging.INFO)
+        if _log.isEnabledFor(level):
+            _log.log(level, "%s", _sentence(record), extra=_fields(record))
+
+
+def _sentence(record: Record) -> str:
+    usage, cost = total(record.book.entries)
+    answer = record.answer
+    why = f" ({reason_name(record.error)})" if answer is None else ""
+    whose = "" if answer is None else f" by {', '.join(answer.candidates)}"
+    less = f", less than it should be: {', '.join(_degraded(record))}" if record.book.degraded else ""
+    return (
+        f"route {record.outcome.value}{why} in {record.book.elapsed_s:.3f} s{whose}: {len(record.book.entries)} calls, "
+        f"{usage.input_tokens} tokens read, {usage.output_tokens} written, {cost} nano-dollars{less}"
+    )
+
+
+def _fields(record: Record) -> dict[str, object]:
+    entries = record.book.entries
+    usage, cost = total(entries)
+    fields: dict[str, object] = {
+        "outcome": record.outcome.value,
+        "elapsed_s": round(record.book.elapsed_s, 6),
+        "calls": len(entries),
+        "failed_calls": sum(entry.HasField("failure") for entry in entries),
+        "input_tokens": usage.input_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cost_nanousd": cost,
+        "booted": [booted.runner.name for booted in record.booted],
+    }
+    if record.selection is not None:
+        fields["chosen"] = list(record.selection.chosen)
+        fields["selector"] = SELECTORS.get(record.selection.strategy, OTHER)
+        fields["selection_reason"] = SELECTION_REASONS.get(record.selection.reason, OTHER)
+    if record.book.degraded:
+        fields["degraded"] = _degraded(record)
+    if record.answer is None:
+        fields["error"] = reason_name(record.error)
+    if record.first_text_s is not None:
+        fields["first_text_s"] = round(record.first_text_s, 6)
+    return fields
+
+
+def _degraded(record: Record) -> list[str]:
+    return sorted({DEGRADED.get(each.reason, OTHER) for each in record.book.degraded})
