@@ -1,0 +1,193 @@
+"""Every query of the dashboard and of the alerts is about series that the services really export."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import promql_parser
+import pytest
+import yaml
+
+from lightrouter.router.record import Outcome
+from lightrouter.runtime import instruments, labels
+from lightrouter.runtime.instruments import Instrument
+from lightrouter.v1.chat_pb2 import ChatMessage, Role
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy
+from lightrouter.v1.router_pb2 import CompleteRequest, Prompt, StreamCompleteRequest
+from lightrouter.v1.router_pb2_grpc import RouterServiceStub
+from tests.suite.otlp import Exported, Received, in_prometheus, receiver
+from tests.suite.up_support import TIMEOUT_S, Up, pool_text, until, upstream
+
+DEPLOY: Final = Path(__file__).parents[2] / "deploy"
+DASHBOARD: Final[dict[str, Any]] = json.loads((DEPLOY / "grafana/dashboards/lightrouter.json").read_text())
+RULES: Final[list[dict[str, Any]]] = yaml.safe_load((DEPLOY / "prometheus/rules.yaml").read_text())["groups"][0][
+    "rules"
+]
+PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+# What stands for a value that the protos know and that this traffic does not happen to have.
+KNOWN: Final = {
+    "lightrouter_outcome": {outcome.value for outcome in Outcome},
+    "error_type": {*labels.ERRORS.values(), ""},
+    "lightrouter_reason": set(labels.DEGRADED.values()),
+    "lightrouter_selection_reason": set(labels.SELECTION_REASONS.values()),
+    "lightrouter_state": {*labels.CANDIDATE_STATES.values(), "closed", "open", "half-open"},
+    "lightrouter_token_type": {"input", "cached", "output", "reasoning"},
+}
+
+
+def queries() -> list[tuple[str, str]]:
+    """Returns every query with where it is from."""
+    found = [(f"panel {panel['title']}", target["expr"]) for panel in PANELS for target in panel["targets"]]
+    found += [(f"alert {rule['alert']}", rule["expr"]) for rule in RULES]
+    return [(name, expression.replace("$__rate_interval", "5m")) for name, expression in found]
+
+
+@pytest.fixture(scope="module")
+def received(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Received]:
+    """Runs the suite over three candidates, one of which fails, asks it in several ways, and stops it."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    pool = folder / "pool.yaml"
+    with upstream() as base_url, receiver() as (endpoint, came):
+        failing = pool_text("http://127.0.0.1:9/v1", "gamma").partition("\n")[2]
+        circuit = "    circuit: {failures: 1}\n    limits: {retries: 0}\n"
+        pool.write_text(pool_text(base_url, "alpha", "beta") + failing + circuit)
+        with pytest.MonkeyPatch.context() as environment:
+            for service in ("ROUTER", "SELECTOR", "AGGREGATOR", "ADAPTER"):
+                environment.setenv(f"LIGHTROUTER_{service}_METRICS_INTERVAL_SECONDS", "0.5")
+            up = Up(folder, "--pool", str(pool), "--otlp", f"http://{endpoint}")
+        try:
+            ask(up.wait_ready())
+            # A circuit and a queue are those of now, and are no more once an adapter has stopped.
+            until("the circuit is open", lambda: "lightrouter_circuit_openings_total" in in_prometheus(came.metrics))
+            up.process.send_signal(signal.SIGTERM)
+            assert up.process.wait(TIMEOUT_S) == 0, up.log
+        finally:
+            up.end()
+        yield came
+
+
+def ask(address: str) -> None:
+    """Asks for an answer of several drafts, for one in pieces, and for what is refused."""
+    messages = [ChatMessage(role=Role.ROLE_USER, content="Why?")]
+    every = Policy(k=2, margin=1, agreement=1, aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_SYNTHESIZE)
+    with grpc.insecure_channel(address) as channel:
+        router = RouterServiceStub(channel)
+        router.Complete(CompleteRequest(prompt=Prompt(messages=messages, policy=every)), timeout=TIMEOUT_S)
+        one = StreamCompleteRequest(prompt=Prompt(messages=messages, policy=Policy(k=1)))
+        assert list(router.StreamComplete(one, timeout=TIMEOUT_S))
+        nobody = CompleteRequest(prompt=Prompt(messages=messages, policy=Policy(candidates=["nobody"])))
+        with pytest.raises(grpc.RpcError):
+            router.Complete(nobody, timeout=TIMEOUT_S)
+
+
+@pytest.fixture(scope="module")
+def exported(received: Received) -> Exported:
+    return in_prometheus(received.metrics)
+
+
+def test_every_instrument_is_exported_with_its_sentence_and_attributes(received: Received) -> None:
+    known = {value.name: value for value in vars(instruments).values() if isinstance(value, Instrument)}
+    found = {
+        metric.name: metric
+        for request in received.metrics
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    assert found.keys() == known.keys()
+    for name, instrument in known.items():
+        metric = found[name]
+        assert (metric.unit, metric.description) == (instrument.unit, instrument.description)
+        assert bool(instrument.buckets) == (metric.WhichOneof("data") == "histogram")
+
+
+@pytest.mark.parametrize(("name", "query"), queries(), ids=[name for name, _ in queries()])
+def test_a_query_is_about_series_that_are_exported(name: str, query: str, exported: Exported) -> None:
+    check(promql_parser.parse(query), exported)
+
+
+def check(expression: promql_parser.Expr, exported: Exported) -> set[str]:
+    """Fails where a series, a label or a label's value is not there; returns the labels that the result may have."""
+    match expression:
+        case promql_parser.VectorSelector():
+            return selected(expression, exported)
+        case promql_parser.MatrixSelector():
+            return selected(expression.vector_selector, exported)
+        case promql_parser.AggregateExpr():
+            there = check(expression.expr, exported)
+            kept: set[str] = set(expression.modifier.labels) if expression.modifier else set()
+            assert kept <= there, f"{kept - there} are no labels of {expression.expr.prettify()}"
+            return kept
+        case promql_parser.BinaryExpr():
+            left, right = check(expression.lhs, exported), check(expression.rhs, exported)
+            matching = expression.modifier.matching if expression.modifier else None
+            assert not matching or set(matching.labels) <= left & right
+            return left | right
+        case promql_parser.Call():
+            of_all: set[str] = set().union(*(check(argument, exported) for argument in expression.args))
+            assert expression.func.name != "histogram_quantile" or "le" in of_all
+            return of_all - {"le"} if expression.func.name == "histogram_quantile" else of_all
+        case promql_parser.ParenExpr():
+            return check(expression.expr, exported)
+        case _:
+            assert isinstance(expression, promql_parser.NumberLiteral), f"what is a {type(expression)}?"
+            return set()
+
+
+def selected(selector: promql_parser.VectorSelector, exported: Exported) -> set[str]:
+    """Returns the labels of the series that are selected."""
+    assert selector.name in exported, f"{selector.name} is not exported"
+    there = exported[selector.name]
+    for matcher in selector.matchers.matchers:
+        assert matcher.name in there, f"{selector.name} has no label {matcher.name}"
+        values = KNOWN.get(matcher.name, there[matcher.name])
+        assert set(matcher.value.split("|")) <= values, f"{matcher.name} is never {matcher.value}"
+    return set(there)
+
+
+@pytest.mark.parametrize(
+    "query", ["lightrouter_tokens", "lightrouter_tokens_total{user='x'}", "sum by (user) (lightrouter_tokens_total)"]
+)
+def test_a_query_about_anything_else_is_found_out(query: str, exported: Exported) -> None:
+    with pytest.raises(AssertionError):
+        check(promql_parser.parse(query), exported)
+
+
+def test_what_a_legend_or_an_alert_names_is_there(exported: Exported) -> None:
+    for panel in PANELS:
+        for target in panel["targets"]:
+            there = check(promql_parser.parse(target["expr"].replace("$__rate_interval", "5m")), exported)
+            named = {part.partition("}}")[0] for part in target["legendFormat"].split("{{")[1:]}
+            assert named <= there, panel["title"]
+    for rule in RULES:
+        there = check(promql_parser.parse(rule["expr"]), exported)
+        summary = rule["annotations"]["summary"]
+        assert {part.partition(" ")[0] for part in summary.split("$labels.")[1:]} <= there
+
+
+def test_every_alert_says_what_to_do() -> None:
+    assert len({rule["alert"] for rule in RULES}) == len(RULES)
+    titles = {panel["title"] for panel in PANELS}
+    for rule in RULES:
+        assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+        runbook = rule["annotations"]["runbook"]
+        assert runbook.endswith(".")
+        # A panel that it sends one to is there.
+        assert set(runbook.split('"')[1::2]) <= titles
+
+
+def test_every_panel_says_what_it_shows_and_has_a_place_of_its_own() -> None:
+    assert all(panel["description"].endswith(".") for panel in PANELS)
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+    places: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        taken = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not taken & places
+        places |= taken
+    assert max(x for x, _ in places) < 24
