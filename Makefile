@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## Print this help.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/ready: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LightRouter needs Python 3.11 or newer; set PYTHON=...")'
@@ -105,6 +105,10 @@ kind: setup ## Install the suite on a kind cluster of its own, before an Ollama,
 .PHONY: bench
 bench: setup ## Measure the route overhead; COMPARE=1 sets it beside LiteLLM's proxy.
 	python -m tests.load.bench $(if $(COMPARE),--compare)
+
+.PHONY: bench-tracing
+bench-tracing: setup ## Measure what tracing costs a route, and what a collector that is absent, hangs or refuses does to it.
+	python -m tests.load.tracing $(ARGS)
 
 .PHONY: format
 format: setup ## Format the code.

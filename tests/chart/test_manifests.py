@@ -325,10 +325,12 @@ def test_an_adapter_elsewhere_is_not_rendered() -> None:
 
 def test_telemetry_goes_to_the_endpoint_or_to_the_collector() -> None:
     assert render().settings("router").otlp_endpoint is None
-    given = render(telemetry={"otlpEndpoint": "http://c:4317", "samplingRatio": 0.25, "resourceAttributes": {"a": "b"}})
+    telemetry = {"otlpEndpoint": "http://c:4317", "samplingRatio": 0.25, "captureText": True}
+    given = render(telemetry={**telemetry, "resourceAttributes": {"a": "b"}})
     for component in COMPONENTS:
         settings = given.settings(component)
         assert (settings.otlp_endpoint, settings.sampling_ratio) == ("http://c:4317", 0.25)
+        assert (settings.capture_text, settings.capture_text_characters) == (True, 2000)
         assert given.environment(component)["OTEL_RESOURCE_ATTRIBUTES"].endswith("service.namespace=here,a=b")
     own = render(collector={"enabled": True, "endpoint": "tempo:4317", "insecure": False})
     assert own.settings("router").otlp_endpoint == "http://lightrouter-collector.here.svc.cluster.local:4317"

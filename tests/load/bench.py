@@ -65,7 +65,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, report.Fi
         work.mkdir(parents=True, exist_ok=True)
         upstream = stack.enter_context(helper("tests.load.upstream"))
         sink = stack.enter_context(helper("tests.load.sink"))
-        ours = stack.enter_context(suite.running(upstream, sink, work))
+        ours = stack.enter_context(suite.running(upstream, work, ["--otlp", f"http://127.0.0.1:{sink}"]))
         theirs = stack.enter_context(litellm_proxy.running(upstream, work)) if arguments.compare else None
         return uvloop.run(_measure(arguments, console, ours, theirs))
 

@@ -26,9 +26,9 @@ class BenchError(Exception):
 
 
 @contextmanager
-def helper(module: str) -> Iterator[int]:
-    """Runs `python -m module` and yields the port that it prints."""
-    process = subprocess.Popen([sys.executable, "-m", module], stdout=subprocess.PIPE, text=True)
+def helper(module: str, *arguments: str) -> Iterator[int]:
+    """Runs `python -m module` with these arguments and yields the port that it prints."""
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], 30)

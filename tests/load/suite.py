@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,15 +39,15 @@ class Suite:
 
 
 @contextmanager
-def running(upstream_port: int, sink_port: int, work: Path) -> Iterator[Suite]:
-    """Yields the suite, traces on and exported to the sink; its files are put into `work`."""
+def running(upstream_port: int, work: Path, telemetry: Sequence[str]) -> Iterator[Suite]:
+    """Yields the suite; its files are put into `work`, and `telemetry` are flags of `lightrouter up` on its traces."""
     pool = work / "pool.yaml"
     # JSON is YAML.
     pool.write_text(json.dumps({"candidates": [_candidate(i, upstream_port) for i in range(1, CANDIDATES + 1)]}))
     ready = work / "address"
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "lightrouter.cli", "up", "--pool", str(pool), "--listen", "127.0.0.1:0"]
-    command += ["--otlp", f"http://127.0.0.1:{sink_port}", "--ready-file", str(ready)]
+    command += [*telemetry, "--ready-file", str(ready)]
     log = work / "suite.log"
     with service(command, {}, log) as supervisor:
         wait_for("the suite", lambda: ready.exists() or None, supervisor, _START_SECONDS, log)

@@ -31,6 +31,7 @@ from lightrouter.router.remote import AdapterHealth
 from lightrouter.router.settings import RouterSettings
 from lightrouter.router.traffic import Traffic
 from lightrouter.runtime import names
+from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.server import Server
 from lightrouter.runtime.telemetry import Telemetry
@@ -86,15 +87,25 @@ class Suite:
         return [event async for event in self.stub.StreamComplete(request, timeout=seconds)]
 
 
-def _telemetry(service: str, spans: SpanProcessor | None, readers: Readers | None, stack: AsyncExitStack) -> Telemetry:
-    name = f"lightrouter-{service}"
-    telemetry = Telemetry(name, spans, reader=readers(name) if readers else None)
-    stack.callback(telemetry.shutdown)
-    return telemetry
+@dataclass(frozen=True)
+class _Told:
+    """Whom the services tell of what they do."""
+
+    spans: SpanProcessor | None
+    readers: Readers | None
+    capture: TextCapture
+    stack: AsyncExitStack
+
+    def by(self, service: str) -> Telemetry:
+        name = f"lightrouter-{service}"
+        reader = self.readers(name) if self.readers else None
+        telemetry = Telemetry(name, self.spans, reader=reader, capture=self.capture)
+        self.stack.callback(telemetry.shutdown)
+        return telemetry
 
 
 async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, stack: AsyncExitStack) -> Server:
-    make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter))
+    make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
     current = Current(name, pool_file.load(pool, PROVIDERS), make_engine)
     report(telemetry.meter, current)
     stack.push_async_callback(current.finish)
@@ -113,6 +124,7 @@ async def running(
     pool: Mapping[str, object] = MappingProxyType({}),
     spans: SpanProcessor | None = None,
     readers: Readers | None = None,
+    capture: TextCapture = NOTHING,
 ) -> AsyncIterator[Suite]:
     """Runs a suite with these candidates, its sockets and pool file below `folder`.
 
@@ -123,22 +135,23 @@ async def running(
         pool: Further keys of the pool file.
         spans: What gets all spans.
         readers: Makes what collects the metrics of the service of a name.
+        capture: What puts text on spans.
     """
     path = folder / "pool.yaml"
     path.write_text(yaml.safe_dump({"candidates": [dict(each) for each in entries], **pool}))
     servers: dict[str, Server] = {}
     async with AsyncExitStack() as stack:
+        told = _Told(spans, readers, capture, stack)
         channels = Channels()
         for each in entries:
             name = str(each["name"])
-            telemetry = _telemetry(f"adapter-{name}", spans, readers, stack)
-            servers[name] = await _adapter(folder, path, name, telemetry, stack)
+            servers[name] = await _adapter(folder, path, name, told.by(f"adapter-{name}"), stack)
         stack.push_async_callback(channels.close)
-        selector_tracer = _telemetry("selector", spans, readers, stack).tracer
+        selector_tracer = told.by("selector").tracer
         selector = build_selector(SelectorSettings(listen=f"unix:{folder}/selector.sock"), channels, selector_tracer)
         servers["selector"] = await stack.enter_async_context(selector)
         aggregator_settings = AggregatorSettings(listen=f"unix:{folder}/aggregator.sock")
-        aggregator_tracer = _telemetry("aggregator", spans, readers, stack).tracer
+        aggregator_tracer = told.by("aggregator").tracer
         aggregator = build_aggregator(aggregator_settings, channels, aggregator_tracer)
         servers["aggregator"] = await stack.enter_async_context(aggregator)
         settings = RouterSettings.model_validate(
@@ -152,7 +165,7 @@ async def running(
             }
         )
         health = Health(AdapterHealth(channels).watch)
-        telemetry = _telemetry("router", spans, readers, stack)
+        telemetry = told.by("router")
         traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer))
         watch = PoolWatch(settings, health, traffic)
         built = build_router(settings, channels, telemetry, traffic, health)

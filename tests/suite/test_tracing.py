@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
 from lightrouter.runtime import names
+from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import CompleteRequest
 from tests.suite.rig import entry, prompt, running
@@ -205,3 +208,50 @@ async def test_a_failed_call_s_span_says_why(folder: Path, models: list[Behaviou
     route = trace.one(names.ROUTE)
     assert route.status.status_code != StatusCode.ERROR
     assert attribute(route, names.DEGRADED) == ("candidate_failed",)
+
+
+TOKEN = "caller-token-0123456789"
+KEY = "sk-provider-key-0123456789"
+
+
+async def everything_said(folder: Path, models: list[Behaviour], capture: TextCapture) -> str:
+    """Returns all that the spans say of a route whose caller has a token and one of whose providers refuses its key."""
+    recorder = Recorder()
+    folder = Path(tempfile.mkdtemp(dir=folder))
+    (folder / "key").write_text(KEY)
+    refuses = behaviours.status(401, body=json.dumps({"error": {"message": f"Incorrect API key: {KEY}"}}).encode())
+    async with (
+        Upstream(models[0]) as a,
+        Upstream(refuses) as b,
+        running(
+            folder,
+            entry("a", a.base_url, api_key_file=str(folder / "key")),
+            entry("b", b.base_url, api_key_file=str(folder / "key"), limits={"retries": 0}),
+            spans=recorder,
+            capture=capture,
+        ) as suite,
+    ):
+        metadata = (*CALLER, ("authorization", f"Bearer {TOKEN}"))
+        request = CompleteRequest(prompt=prompt(Policy(boot_tokens=8)))
+        answer = (await suite.stub.Complete(request, timeout=60, metadata=metadata)).answer
+        assert answer.text == TEXTS[0]
+        spans = (await recorder.tree()).spans
+    return json.dumps([json.loads(span.to_json()) for span in spans])
+
+
+async def test_text_is_on_the_spans_only_where_it_is_wanted(folder: Path, models: list[Behaviour]) -> None:
+    said = await everything_said(folder, models, NOTHING)
+    assert "capital of France" not in said
+    assert TEXTS[0][:8] not in said
+    assert names.GEN_AI_INPUT_MESSAGES not in said
+    captured = await everything_said(folder, models, TextCapture(2000))
+    assert "capital of France" in captured
+    assert TEXTS[0] in captured
+
+
+@pytest.mark.parametrize("characters", [0, 100_000])
+async def test_keys_and_tokens_are_on_no_span(folder: Path, models: list[Behaviour], characters: int) -> None:
+    said = await everything_said(folder, models, TextCapture(characters))
+    assert "UPSTREAM_UNAUTHENTICATED" in said
+    assert KEY not in said
+    assert TOKEN not in said

@@ -28,6 +28,8 @@
     "drainDelaySeconds" $drain.delaySeconds
     "graceSeconds" $drain.graceSeconds
     "samplingRatio" $values.telemetry.samplingRatio
+    "captureText" $values.telemetry.captureText
+    "captureTextCharacters" $values.telemetry.captureTextCharacters
     "otlpEndpoint" (include "lightrouter.otlpEndpoint" .root)) $settings -}}
 {{- if $values.tls.enabled -}}
 {{- $settings = merge (dict

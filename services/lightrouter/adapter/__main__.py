@@ -22,6 +22,7 @@ from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.pool.watch import PoolFile
 from lightrouter.runtime import names
+from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
@@ -30,7 +31,7 @@ from lightrouter.runtime.tls import TlsError
 from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 
 
-def engine_maker(tracer: Tracer, metrics: CallMetrics) -> MakeEngine:
+def engine_maker(tracer: Tracer, metrics: CallMetrics, capture: TextCapture = NOTHING) -> MakeEngine:
     """Returns what makes the engine of a pool entry, with connections of its own; to be called on the event loop."""
 
     def make(entry: CandidateEntry, on_circuit: Callable[[State], None]) -> Engine:
@@ -49,7 +50,7 @@ def engine_maker(tracer: Tracer, metrics: CallMetrics) -> MakeEngine:
         )
         keys = credentials(entry.api_key_env, entry.api_key_file)
         provider = PROVIDERS[entry.provider](entry, keys)
-        return Engine(entry, provider, circuit, tracer, metrics)
+        return Engine(entry, provider, circuit, tracer, metrics, capture)
 
     return make
 
@@ -68,7 +69,8 @@ async def serve(settings: AdapterSettings) -> None:
     telemetry = open_telemetry(name, settings)
     try:
         first = pool_file.load(settings.pool, PROVIDERS)
-        current = Current(settings.candidate, first, engine_maker(telemetry.tracer, CallMetrics(telemetry.meter)))
+        make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
+        current = Current(settings.candidate, first, make_engine)
         report(telemetry.meter, current)
         pool = PoolFile(settings.pool, current.apply, providers=PROVIDERS)
         current.apply(pool.pool)

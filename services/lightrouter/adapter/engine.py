@@ -10,6 +10,7 @@ from typing import Final
 from opentelemetry.trace import Tracer
 
 from lightrouter.adapter import faults
+from lightrouter.adapter.callspan import CallSpan
 from lightrouter.adapter.circuit import Circuit
 from lightrouter.adapter.coalesce import Coalescer, Piece
 from lightrouter.adapter.continuation import decode
@@ -20,6 +21,7 @@ from lightrouter.adapter.plan import plan
 from lightrouter.adapter.providers.base import Provider
 from lightrouter.adapter.retry import Attempts, RetryPolicy
 from lightrouter.pool.schema import CandidateEntry
+from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.v1.adapter_pb2 import (
@@ -44,7 +46,13 @@ class Engine:
     """Generates with one candidate as its pool entry stands; another entry is another engine."""
 
     def __init__(
-        self, entry: CandidateEntry, provider: Provider, circuit: Circuit, tracer: Tracer, metrics: CallMetrics
+        self,
+        entry: CandidateEntry,
+        provider: Provider,
+        circuit: Circuit,
+        tracer: Tracer,
+        metrics: CallMetrics,
+        capture: TextCapture = NOTHING,
     ) -> None:
         """Uses `provider`, which it closes in the end, while `circuit` lets it."""
         self.entry = entry
@@ -54,6 +62,7 @@ class Engine:
         self._provider = provider
         self._tracer = tracer
         self._metrics = metrics
+        self._capture = capture
         self._prices = entry.prices.to_proto()
         self._limit = Limit(entry.limits.concurrency, entry.limits.queue)
         self._retries = RetryPolicy(entry.limits.retries)
@@ -129,16 +138,9 @@ class Engine:
             )
         resume = decode(generation.continuation, entry.name, entry.model)
         planned = plan(entry, generation, resume)
-        call = Call(
-            entry,
-            self._prices,
-            planned,
-            generation.stage,
-            self._tracer,
-            self._metrics,
-            watched=watched,
-            follows=resume.span,
-        )
+        stage = generation.stage
+        span = CallSpan(self._tracer, self._capture, entry, planned, stage, resume.span)
+        call = Call(entry, self._prices, planned, stage, span, self._metrics, watched=watched)
         self._running += 1
         self._idle.clear()
         return call

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from typing import Final
 
-from opentelemetry.trace import Span, Status, StatusCode, Tracer
-
 from lightrouter.adapter import faults, usage
+from lightrouter.adapter.callspan import CallSpan, failure
 from lightrouter.adapter.coalesce import Piece
 from lightrouter.adapter.continuation import encode
 from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.plan import Plan, resumed
 from lightrouter.adapter.providers.base import Said
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.runtime import names
-from lightrouter.runtime.errors import ServiceError, reason_name
-from lightrouter.runtime.labels import OTHER, STAGES
+from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import cost_nanousd, duration
-from lightrouter.runtime.telemetry import link_to, span_reference
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import Prices
 from lightrouter.v1.chat_pb2 import FinishReason, Usage
-from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
 
-_FINISH_NAMES: Final = {number: name.removeprefix("FINISH_REASON_").lower() for name, number in FinishReason.items()}
 _UNSPECIFIED: Final = FinishReason.FINISH_REASON_UNSPECIFIED
 _STOP: Final = FinishReason.FINISH_REASON_STOP
 _LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
@@ -47,29 +40,28 @@ class Call:
         prices: Prices,
         plan: Plan,
         stage: Stage.ValueType,
-        tracer: Tracer,
+        span: CallSpan,
         metrics: CallMetrics,
         *,
         watched: bool = False,
-        follows: str = "",
     ) -> None:
-        """Begins the generation and its span, a child of the current one.
+        """Begins the generation.
 
         Args:
             entry: The candidate.
             prices: What its tokens cost.
             plan: What is asked.
             stage: The stage that asks.
-            tracer: Makes the span.
+            span: Its span.
             metrics: Measures it.
             watched: Whether its text is read as it comes.
-            follows: Reference of the span whose output it goes on from; the new span links to it.
         """
         self.plan = plan
         self._watched = watched
         self.said = Said()
         self._entry = entry
         self._stage = stage
+        self._span = span
         self._metrics = metrics
         self._measured = False
         self._prices = prices
@@ -79,7 +71,6 @@ class Call:
         self._finish = _UNSPECIFIED
         self._call_begun = self._attempt_begun = time.monotonic()
         self._first = 0.0
-        self._span: Span = tracer.start_span(names.CHAT.format(model=entry.model), links=link_to(follows))
 
     @property
     def text(self) -> str:
@@ -156,39 +147,27 @@ class Call:
             resume = resumed(
                 self._transcript, self.plan.resume, used.output_tokens, takes_reasoning_back=said.takes_reasoning_back
             )
-            resume = replace(resume, span=span_reference(self._span))
+            resume = replace(resume, span=self._span.reference)
             result.continuation = encode(entry.name, entry.model, resume)
         if self._watched:
             result.time_to_first_token.CopyFrom(duration(self._first - self._call_begun))
         first = self._first - self._call_begun if self._watched else None
         self._measured = True
         self._metrics.delivered(entry, self._stage, time.monotonic() - self._call_begun, used, first)
-        self._end_span(result)
+        self._span.delivered(result, self.text, first)
         return result
 
     def fail(self, error: BaseException) -> None:
         """Ends the span of a generation that has failed with `error` or was cancelled."""
-        span = self._span
-        reason, message = _fault(error)
         if self._attempts and not self._measured:
             self._measured = True
+            reason, _ = failure(error)
             self._metrics.failed(self._entry, self._stage, time.monotonic() - self._call_begun, reason)
-        if not span.is_recording():
-            return
-        span.set_attributes({**self._request_attributes(), names.ERROR_TYPE: reason_name(reason)})
-        span.set_status(Status(StatusCode.ERROR, message))
-        span.end()
+        self._span.failed(error, self._attempts)
 
     def retry(self, error: ServiceError, seconds: float) -> None:
         """Says in the span that an attempt failed and that another follows after so many seconds."""
-        if self._span.is_recording():
-            attributes: dict[str, str | int | float] = {
-                names.ATTEMPT: self._attempts,
-                names.ERROR_TYPE: reason_name(error.reason),
-                names.MESSAGE: error.message,
-                names.WAIT: seconds,
-            }
-            self._span.add_event(names.RETRY, attributes)
+        self._span.retry(self._attempts, error, seconds)
 
     def _kept(self, piece: Piece) -> Piece:
         if piece.text or piece.reasoning:
@@ -207,44 +186,3 @@ class Call:
         if counted:
             return counted
         return usage.estimated(ask.messages, ask.lead + ask.lead_reasoning, self.text, self.reasoning)
-
-    def _request_attributes(self) -> dict[str, str | int]:
-        entry = self._entry
-        attributes: dict[str, str | int] = {
-            names.GEN_AI_OPERATION_NAME: "chat",
-            names.GEN_AI_PROVIDER_NAME: entry.provider,
-            names.GEN_AI_REQUEST_MODEL: entry.model,
-            names.CANDIDATE: entry.name,
-            names.STAGE: STAGES.get(self._stage, OTHER),
-            names.ATTEMPTS: self._attempts,
-        }
-        if self.plan.ask.max_tokens is not None:
-            attributes[names.GEN_AI_REQUEST_MAX_TOKENS] = self.plan.ask.max_tokens
-        return attributes
-
-    def _end_span(self, result: GenerationResult) -> None:
-        span = self._span
-        if span.is_recording():
-            used = result.usage
-            span.set_attributes(
-                {
-                    **self._request_attributes(),
-                    names.GEN_AI_RESPONSE_MODEL: result.model,
-                    names.GEN_AI_RESPONSE_FINISH_REASONS: (_FINISH_NAMES[result.finish_reason],),
-                    names.GEN_AI_USAGE_INPUT_TOKENS: used.input_tokens,
-                    names.GEN_AI_USAGE_OUTPUT_TOKENS: used.output_tokens,
-                    names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: used.cached_input_tokens,
-                    names.COST: result.cost_nanousd,
-                }
-            )
-            if self._watched:
-                span.set_attribute(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, self._first - self._call_begun)
-        span.end()
-
-
-def _fault(error: BaseException) -> tuple[ErrorReason.ValueType, str]:
-    if isinstance(error, ServiceError):
-        return error.reason, error.message
-    if isinstance(error, asyncio.CancelledError | GeneratorExit):
-        return ErrorReason.ERROR_REASON_CANCELLED, "the router did not wait for the end"
-    return ErrorReason.ERROR_REASON_INTERNAL, "the adapter has a defect; its log says more under this trace id"

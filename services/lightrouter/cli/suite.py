@@ -45,6 +45,7 @@ class SuiteOptions:
         model: The local model's GGUF file, which serves as three candidates where there is neither.
         log_level: Least level that services log.
         otlp_endpoint: Where traces go, http://HOST:PORT; None keeps none.
+        sampling_ratio: Share of the requests that are traced, 0 to 1, where the caller has not decided.
         grace_s: Seconds that running calls get to finish when a service is stopped.
     """
 
@@ -54,6 +55,7 @@ class SuiteOptions:
     model: Path | None = None
     log_level: str = "warning"
     otlp_endpoint: str | None = None
+    sampling_ratio: float = 1.0
     grace_s: float = 10.0
 
 
@@ -173,6 +175,7 @@ class Suite:
         common += ["--grace-seconds", str(self._options.grace_s)]
         if self._options.otlp_endpoint:
             common += ["--otlp-endpoint", self._options.otlp_endpoint]
+            common += ["--sampling-ratio", str(self._options.sampling_ratio)]
         service = Service(name, module, lambda address: [*arguments(address), *common], ready_file, self._log)
         service.start()
         return service

@@ -48,6 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--log-level", default="warning", choices=("debug", "info", "warning", "error"), help="default: warning"
     )
     parser.add_argument("--otlp", metavar="URL", help="OTLP gRPC endpoint for traces, http://HOST:PORT; default: none")
+    parser.add_argument(
+        "--sampling-ratio", type=float, default=1.0, metavar="X", help="share of requests traced, 0 to 1; default: 1"
+    )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
@@ -61,6 +64,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         model=None if arguments.pool or arguments.replay else local_model(),
         log_level=arguments.log_level,
         otlp_endpoint=arguments.otlp,
+        sampling_ratio=arguments.sampling_ratio,
     )
     return asyncio.run(_up(options, arguments.ready_file))
 

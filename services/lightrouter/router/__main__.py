@@ -53,6 +53,7 @@ def build_server(
         shares=settings.shares,
         new_seed=lambda: secrets.randbits(31),
         observers=observers,
+        capture=telemetry.capture,
     )
     server = Server(settings, authenticator(settings), tracer)
     server.errors.report(telemetry.meter)

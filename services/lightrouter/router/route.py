@@ -25,6 +25,7 @@ from lightrouter.router.select import Selector, select
 from lightrouter.router.state import Run, Shares, Verdict
 from lightrouter.router.traffic import Traffic
 from lightrouter.runtime import names
+from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.models import Models
 from lightrouter.v1.candidate_pb2 import Draft
@@ -58,6 +59,7 @@ class Router:
         shares: Shares,
         new_seed: Callable[[], int],
         observers: Sequence[Observer] = (),
+        capture: TextCapture = NOTHING,
     ) -> None:
         """Takes its collaborators.
 
@@ -71,6 +73,7 @@ class Router:
             shares: The stages' shares of the time.
             new_seed: Returns a seed, 0 to 2^31 - 1, for a request that brings none.
             observers: Who is told of every route.
+            capture: Puts text on spans.
         """
         self._traffic = traffic
         self._models = models
@@ -82,6 +85,7 @@ class Router:
         self._new_seed = new_seed
         self._turn = 0
         self._observers = observers
+        self._capture = capture
 
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
         """Returns the answer to a prompt that is valid by the rules of the protos.
@@ -96,6 +100,7 @@ class Router:
             return await self._route(prompt, deadline, events, span, record)
 
     async def _route(self, prompt: Prompt, deadline: Deadline, events: Events, span: Span, record: Record) -> Answer:
+        self._capture.asked(span, prompt.messages)
         trace_id = span.get_span_context().trace_id
         route_id = f"{trace_id:032x}" if trace_id else uuid4().hex
         book = record.book
@@ -128,6 +133,7 @@ class Router:
             contradictions=merged.contradictions,
         )
         spans.answered(span, answer)
+        self._capture.answered(span, answer.text, answer.finish_reason)
         return answer
 
     def _observed(

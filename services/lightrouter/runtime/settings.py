@@ -105,6 +105,10 @@ class ServiceSettings(BaseSettings):
     """Seconds between two exports of the metrics."""
     sampling_ratio: float = Field(default=1.0, ge=0, le=1)
     """Share of the requests that are traced, 0 to 1, where the caller has not decided."""
+    capture_text: bool = False
+    """Whether traces get the text of prompts and answers. Whoever reads the traces then reads what callers wrote."""
+    capture_text_characters: int = Field(default=2000, ge=1, le=100_000)
+    """Most characters of a prompt, and of an answer, that a span gets with capture_text."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
     log_format: Literal["json", "console"] = "json"

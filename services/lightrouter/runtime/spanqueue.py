@@ -81,6 +81,8 @@ class SpanQueue(SpanProcessor):
         self._given_up = True
         self._refused += len(self._waiting)
         self._exporter.shutdown()
+        # An export that was under way ends now, and counts.
+        self._thread.join(self._flush_seconds)
         if self.dropped:
             _log.warning("%d spans were not exported", self.dropped)
 

@@ -14,6 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 
+from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.instruments import TELEMETRY_DROPPED
 from lightrouter.runtime.metrics import Metrics, Values, observe_sums, otlp_reader
 from lightrouter.runtime.settings import ServiceSettings
@@ -85,6 +86,7 @@ class Telemetry:
         spans: SpanProcessor | None,
         sampling_ratio: float = 1.0,
         reader: MetricReader | None = None,
+        capture: TextCapture = NOTHING,
     ) -> None:
         """Builds the tracer and the meter.
 
@@ -93,7 +95,9 @@ class Telemetry:
             spans: What gets each span; it is shut down in the end.
             sampling_ratio: Share of the requests that are traced, 0 to 1, where the caller has not decided.
             reader: What collects the metrics; it is shut down in the end.
+            capture: What puts text on spans.
         """
+        self.capture = capture
         release = version("lightrouter")
         sampler = ParentBased(TraceIdRatioBased(sampling_ratio)) if spans else ALWAYS_OFF
         resource = Resource.create({"service.name": service_name, "service.version": release})
@@ -130,7 +134,8 @@ def open_telemetry(service_name: str, settings: ServiceSettings) -> Telemetry:
 
     endpoint = settings.metrics_endpoint
     reader = otlp_reader(endpoint, settings.metrics_interval_seconds, failed) if endpoint else None
-    telemetry = Telemetry(service_name, spans, settings.sampling_ratio, reader)
+    capture = TextCapture(settings.capture_text_characters) if settings.capture_text else NOTHING
+    telemetry = Telemetry(service_name, spans, settings.sampling_ratio, reader, capture)
     observe_sums(telemetry.meter, TELEMETRY_DROPPED, dropped)
     return telemetry
 
@@ -139,6 +144,7 @@ def otlp_spans(endpoint: str | None) -> SpanQueue | None:
     """Returns the way to an OTLP gRPC endpoint, "http://HOST:PORT" or "https://HOST:PORT"; None without one."""
     if endpoint is None:
         return None
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    # A service without an endpoint need not pay for it.
+    from lightrouter.runtime.otlp import SpanExporter
 
-    return SpanQueue(OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://")))
+    return SpanQueue(SpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://")))

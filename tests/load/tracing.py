@@ -1,0 +1,139 @@
+"""`make bench-tracing`: what tracing costs a route, and that no collector, however bad, slows one down.
+
+Suites that differ in their telemetry alone stand on the same upstream in the same run and are loaded in turns; only the
+ratios count. The suite `on` is there twice: what the two differ by is the noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import grpc
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS
+from tests.load import load, report, suite
+from tests.load.processes import BenchError, helper
+
+_ROUNDS: Final = 12
+_WARM_UP: Final = 200
+_OFF: Final = "off"
+_ON: Final = "on"
+# The most that each may cost: CPU of a route beside that of one without traces, p50 beside that of a good collector.
+_MOST_CPU: Final = {"on": 1.25, "sampled": 1.05}
+_NOBODY: Final = "http://127.0.0.1:9"
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m tests.load.tracing", description=__doc__)
+    parser.add_argument("--duration", type=float, default=12.0, help="seconds a suite and concurrency (%(default)s)")
+    parser.add_argument("--only", help="names of the suites to compare, comma-separated; default: all")
+    parser.add_argument("--out", type=Path, default=Path("build/bench-tracing.json"), help="(%(default)s)")
+    arguments = parser.parse_args()
+    console = Console(width=120 if not sys.stdout.isatty() else None)
+    try:
+        levels = _run(arguments, console)
+    except* BenchError as faults:
+        # Concurrent calls fail alike; one says it all.
+        sys.stderr.write(f"bench: {faults.exceptions[0]}\n")
+        sys.exit(1)
+    result = figures(levels)
+    _show(console, result)
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _run(arguments: argparse.Namespace, console: Console) -> dict[str, dict[int, report.Level]]:
+    with ExitStack() as stack:
+        upstream = stack.enter_context(helper("tests.load.upstream"))
+        good, hangs, refuses = (
+            f"http://127.0.0.1:{stack.enter_context(helper('tests.load.sink', *flags))}"
+            for flags in ([], ["--hang"], ["--refuse"])
+        )
+        telemetry = {
+            _OFF: [],
+            "sampled": ["--otlp", good, "--sampling-ratio", "0.1"],
+            _ON: ["--otlp", good],
+            "on again": ["--otlp", good],
+            "absent": ["--otlp", _NOBODY],
+            "hangs": ["--otlp", hangs],
+            "refuses": ["--otlp", refuses],
+        }
+        wanted = arguments.only.split(",") if arguments.only else list(telemetry)
+        suites = {}
+        for name in wanted:
+            console.print(f"starting the suite {name!r}")
+            work = arguments.out.parent / "bench-tracing" / name.replace(" ", "-")
+            work.mkdir(parents=True, exist_ok=True)
+            suites[name] = stack.enter_context(suite.running(upstream, work, telemetry[name]))
+        return uvloop.run(_measure(suites, arguments.duration, console))
+
+
+async def _measure(
+    suites: Mapping[str, suite.Suite], duration: float, console: Console
+) -> dict[str, dict[int, report.Level]]:
+    channels = {name: grpc.aio.insecure_channel(each.address) for name, each in suites.items()}
+    sides = {
+        name: load.Side(load.route_call(channels[name], SELECTOR_STRATEGY_CONSENSUS), suite.MODEL_CALLS, each.group)
+        for name, each in suites.items()
+    }
+    for side in sides.values():
+        await load.until_ready(side.call, 60.0)
+        await side.repeat(_WARM_UP, 8)
+    found: dict[str, dict[int, report.Level]] = {name: {} for name in sides}
+    for concurrency in (report.LATENCY_AT, report.CPU_AT):
+        console.print(f"load at c={concurrency}, {duration * len(sides):.0f} s")
+        samples = {name: load.Sample() for name in sides}
+        for turn in range(_ROUNDS):
+            # Whose turn is first goes round: a machine that warms up or slows down favours nobody.
+            order = list(sides)
+            for name in order[turn % len(order) :] + order[: turn % len(order)]:
+                await sides[name].run(samples[name], concurrency, duration / _ROUNDS)
+        for name in sides:
+            found[name][concurrency] = report.Level.of(samples[name], suite.MODEL_CALLS)
+    for channel in channels.values():
+        await channel.close()
+    return found
+
+
+def figures(levels: Mapping[str, Mapping[int, report.Level]]) -> dict[str, dict[str, float]]:
+    """Returns each suite's CPU and median latency a route, and both beside those of the suite without traces."""
+    off = levels.get(_OFF) or next(iter(levels.values()))
+    return {
+        name: {
+            "routes": float(found[report.CPU_AT].calls),
+            "cpu_ms": round(found[report.CPU_AT].cpu_ms, 3),
+            "cpu_ratio": round(found[report.CPU_AT].cpu_ms / off[report.CPU_AT].cpu_ms, 3),
+            "p50_ms": round(found[report.LATENCY_AT].p50_ms, 3),
+            "p50_ratio": round(found[report.LATENCY_AT].p50_ms / off[report.LATENCY_AT].p50_ms, 3),
+        }
+        for name, found in levels.items()
+    }
+
+
+def _show(console: Console, result: Mapping[str, Mapping[str, float]]) -> None:
+    cpu, p50 = f"CPU ms a route, c={report.CPU_AT}", f"p50 ms, c={report.LATENCY_AT}"
+    table = Table("traces", "routes", cpu, "of off", "to reach", p50, "of off")
+    for name, found in result.items():
+        most = _MOST_CPU.get(name)
+        reached = f"≤ {most:g}: {'yes' if found['cpu_ratio'] <= most else 'NO'}" if most else ""
+        table.add_row(
+            name,
+            f"{found['routes']:.0f}",
+            *(str(found[key]) for key in ("cpu_ms", "cpu_ratio")),
+            reached,
+            *(str(found[key]) for key in ("p50_ms", "p50_ratio")),
+        )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
