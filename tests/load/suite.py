@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import psutil
@@ -39,7 +40,9 @@ class Suite:
 
 
 @contextmanager
-def running(upstream_port: int, work: Path, telemetry: Sequence[str]) -> Iterator[Suite]:
+def running(
+    upstream_port: int, work: Path, telemetry: Sequence[str], environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Suite]:
     """Yields the suite; its files are put into `work`, and `telemetry` are flags of `lightrouter up` on its traces."""
     pool = work / "pool.yaml"
     # JSON is YAML.
@@ -49,7 +52,7 @@ def running(upstream_port: int, work: Path, telemetry: Sequence[str]) -> Iterato
     command = [sys.executable, "-m", "lightrouter.cli", "up", "--pool", str(pool), "--listen", "127.0.0.1:0"]
     command += [*telemetry, "--ready-file", str(ready)]
     log = work / "suite.log"
-    with service(command, {}, log) as supervisor:
+    with service(command, environment, log) as supervisor:
         wait_for("the suite", lambda: ready.exists() or None, supervisor, _START_SECONDS, log)
         yield Suite(ready.read_text().strip(), Group(_family(supervisor)))
 

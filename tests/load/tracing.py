@@ -1,7 +1,8 @@
 """`make bench-tracing`: what tracing costs a route, and that no collector, however bad, slows one down.
 
-Suites that differ in their telemetry alone stand on the same upstream in the same run and are loaded in turns; only the
-ratios count. The suite `on` is there twice: what the two differ by is the noise.
+Suites that differ in their traces alone stand on the same upstream in the same run and are loaded in turns; only the
+ratios count. All of them send metrics, but for `silent`, which sends nothing at all. The suite `on` is there twice: what
+the two differ by is the noise.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ _ON: Final = "on"
 # The most that each may cost: CPU of a route beside that of one without traces, p50 beside that of a good collector.
 _MOST_CPU: Final = {"on": 1.25, "sampled": 1.05}
 _NOBODY: Final = "http://127.0.0.1:9"
+_METRICS: Final = tuple(
+    f"LIGHTROUTER_{service}_OTLP_METRICS_ENDPOINT" for service in ("ROUTER", "SELECTOR", "AGGREGATOR", "ADAPTER")
+)
 
 
 def main() -> None:
@@ -59,6 +63,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, dict[int,
             for flags in ([], ["--hang"], ["--refuse"])
         )
         telemetry = {
+            "silent": [],
             _OFF: [],
             "sampled": ["--otlp", good, "--sampling-ratio", "0.1"],
             _ON: ["--otlp", good],
@@ -73,7 +78,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, dict[int,
             console.print(f"starting the suite {name!r}")
             work = arguments.out.parent / "bench-tracing" / name.replace(" ", "-")
             work.mkdir(parents=True, exist_ok=True)
-            suites[name] = stack.enter_context(suite.running(upstream, work, telemetry[name]))
+            environment = {} if name == "silent" else dict.fromkeys(_METRICS, good)
+            suites[name] = stack.enter_context(suite.running(upstream, work, telemetry[name], environment))
         return uvloop.run(_measure(suites, arguments.duration, console))
 
 
