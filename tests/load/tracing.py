@@ -1,8 +1,8 @@
 """`make bench-tracing`: what tracing costs a route, and that no collector, however bad, slows one down.
 
 Suites that differ in their traces alone stand on the same upstream in the same run and are loaded in turns; only the
-ratios count. All of them send metrics, but for `silent`, which sends nothing at all. The suite `on` is there twice: what
-the two differ by is the noise.
+ratios count. All of them send metrics, but for `silent`, which sends nothing. The suite `on` is there twice: what they
+differ by is the noise.
 """
 
 from __future__ import annotations
