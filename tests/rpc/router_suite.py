@@ -243,7 +243,7 @@ class RouterSuite:
         self._stack.push_async_callback(self._channels.close)
         telemetry = Telemetry("test", None, reader=self._reader)
         self._stack.callback(telemetry.shutdown)
-        traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer))
+        traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
         self._pool = PoolWatch(settings, self.health, traffic)
         self.server = build_server(settings, self._channels, telemetry, traffic, self.health)
         self.address = await self.server.start()

@@ -76,7 +76,7 @@ async def serve(settings: RouterSettings) -> None:
     telemetry = open_telemetry("lightrouter-router", settings)
     health = Health(AdapterHealth(channels).watch)
     try:
-        traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer))
+        traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
         pool = PoolWatch(settings, health, traffic)
         server = build_server(settings, channels, telemetry, traffic, health)
         # A watch that ends by a defect ends the service: one that no longer sees changes would be wrong in silence.

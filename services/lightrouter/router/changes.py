@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from enum import Enum
 
+from opentelemetry.metrics import Meter
 from opentelemetry.trace import Tracer
 
 from lightrouter.runtime import names
+from lightrouter.runtime.instruments import STATE_CHANGES
+from lightrouter.runtime.metrics import Tally
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CandidateState
 
 _log = logging.getLogger(__name__)
@@ -31,23 +34,37 @@ class Cause(Enum):
 class PoolChanges:
     """Tells of changes of candidates' states."""
 
-    def __init__(self, tracer: Tracer) -> None:
-        """Traces by `tracer`."""
+    def __init__(self, tracer: Tracer, meter: Meter | None = None) -> None:
+        """Traces by `tracer`, and counts by `meter`."""
         self._tracer = tracer
+        self._changes = Tally(STATE_CHANGES)
+        if meter:
+            self._changes.report(meter)
 
-    def say(self, candidate: str, state: CandidateState.ValueType, cause: Cause, explanation: str) -> None:
-        """Tells that a candidate is in this state from now on, why, and in a sentence what speaks for it."""
-        said = CandidateState.Name(state).removeprefix("CANDIDATE_STATE_").lower()
-        level = logging.INFO if state == CANDIDATE_STATE_ADMITTED else logging.WARNING
-        _log.log(level, "the candidate %s is %s (%s): %s", candidate, said, cause.value, explanation)
+    def say(
+        self,
+        candidate: str,
+        before: CandidateState.ValueType,
+        after: CandidateState.ValueType,
+        cause: Cause,
+        message: str,
+    ) -> None:
+        """Tells that a candidate is in the state `after` from now on, why, and in a sentence what speaks for it."""
+        was, said = _short(before), _short(after)
+        level = logging.INFO if after == CANDIDATE_STATE_ADMITTED else logging.WARNING
+        _log.log(level, "the candidate %s is %s, and was %s (%s): %s", candidate, said, was, cause.value, message)
+        self._changes.add(1, candidate, was, said, cause.value)
         # A span of its own: no request's span lives as long as the pool.
         with self._tracer.start_as_current_span(names.POOL_CHANGE) as span:
-            span.add_event(
-                names.CANDIDATE_STATE,
-                {
-                    names.CANDIDATE: candidate,
-                    names.STATE: said,
-                    names.REASON: cause.value,
-                    names.MESSAGE: explanation,
-                },
-            )
+            told = {
+                names.CANDIDATE: candidate,
+                names.STATE_BEFORE: was,
+                names.STATE: said,
+                names.REASON: cause.value,
+                names.MESSAGE: message,
+            }
+            span.add_event(names.CANDIDATE_STATE, told)
+
+
+def _short(state: CandidateState.ValueType) -> str:
+    return CandidateState.Name(state).removeprefix("CANDIDATE_STATE_").lower()

@@ -9,9 +9,11 @@ from statistics import median
 from lightrouter.answers.agreement import agreement
 from lightrouter.router.book import SLOW
 from lightrouter.router.runner import Booted
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, LedgerEntry
-from lightrouter.v1.policy_pb2 import AnswerPattern
+from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.router_pb2 import Answer
 
 _MOST_CHARACTERS = 20_000
 
@@ -68,26 +70,17 @@ def observe(
     }
 
 
-def agreement_with(
-    booted: Booted, authors: Sequence[str], answer: str, *, complete: bool, pattern: AnswerPattern | None
-) -> float | None:
-    """Returns how far a candidate's partial agrees with the answer, 0 to 1; None where its own draft is the answer.
-
-    Args:
-        booted: What the candidate wrote.
-        authors: Names of those whose drafts went into the answer.
-        answer: The answer.
-        complete: Whether the answer is whole rather than cut off.
-        pattern: Where the comparable answer stands.
-    """
+def agreement_with(booted: Booted, answer: Answer, policy: Policy) -> float | None:
+    """Returns how far what a candidate wrote agrees with the answer, 0 to 1; None where its own draft is the answer."""
     text = booted.partial.text[:_MOST_CHARACTERS]
-    if not text or list(authors) == [booted.runner.name]:
+    if not text or list(answer.candidates) == [booted.runner.name]:
         return None
-    if booted.ended and pattern is not None:
-        return agreement([text, answer], [True, complete], pattern)
+    complete = answer.finish_reason != FINISH_REASON_LENGTH
+    if booted.ended and policy.HasField("answer_pattern"):
+        return agreement([text, answer.text], [True, complete], policy.answer_pattern)
     # What the partial had no room for is not read: reading is what this costs.
-    comparable = answer[: 2 * len(text)]
-    return agreement([text, comparable], [booted.ended, complete and comparable == answer])
+    comparable = answer.text[: 2 * len(text)]
+    return agreement([text, comparable], [booted.ended, complete and comparable == answer.text])
 
 
 def _failed(entry: LedgerEntry) -> bool:

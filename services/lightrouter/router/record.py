@@ -20,6 +20,7 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_INTERNAL,
     ErrorReason,
 )
+from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer, Selection
 
 
@@ -45,6 +46,7 @@ class Record:
         error: Why there is no answer; unspecified where there is one.
         refused: Whether the caller has to change the request.
         first_text_s: Seconds to the first text of the answer; None where nobody watched it being written.
+        policy: The policy in force; None where the request was refused.
     """
 
     book: Book
@@ -54,6 +56,7 @@ class Record:
     error: ErrorReason.ValueType = ErrorReason.ERROR_REASON_UNSPECIFIED
     refused: bool = False
     first_text_s: float | None = None
+    policy: Policy | None = None
 
     @property
     def outcome(self) -> Outcome:

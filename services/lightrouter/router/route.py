@@ -17,7 +17,6 @@ from lightrouter.router.boot import boot
 from lightrouter.router.complete import complete
 from lightrouter.router.decide import decide
 from lightrouter.router.events import Events
-from lightrouter.router.observe import Observation, agreement_with, observe
 from lightrouter.router.record import Observer, Record, told
 from lightrouter.router.relay import relay
 from lightrouter.router.runner import Booted, Runner
@@ -29,7 +28,6 @@ from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.models import Models
 from lightrouter.v1.candidate_pb2 import Draft
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_COST_CEILING,
     STAGE_AGGREGATE,
@@ -72,7 +70,7 @@ class Router:
             defaults: What holds where a request says nothing.
             shares: The stages' shares of the time.
             new_seed: Returns a seed, 0 to 2^31 - 1, for a request that brings none.
-            observers: Who is told of every route.
+            observers: Who is told of every route, besides the traffic.
             capture: Puts text on spans.
         """
         self._traffic = traffic
@@ -83,8 +81,7 @@ class Router:
         self._defaults = defaults
         self._shares = shares
         self._new_seed = new_seed
-        self._turn = 0
-        self._observers = observers
+        self._observers = (traffic, *observers)
         self._capture = capture
 
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
@@ -105,6 +102,7 @@ class Router:
         route_id = f"{trace_id:032x}" if trace_id else uuid4().hex
         book = record.book
         admission, budget = admit(prompt, self._traffic.roster(), self._defaults, self._new_seed(), book)
+        record.policy = admission.policy
         run = Run(admission, deadline, self._shares, book, budget, events)
         events.started(route_id, admission.policy, [runner.name for runner in admission.runners])
 
@@ -119,7 +117,6 @@ class Router:
         record.selection = selection
         events.selected(selection)
         merged = await self._finish(run, verdict, chosen)
-        self._traffic.observe(self._observed(run, booted, selection, merged))
 
         record.answer = answer = Answer(
             text=merged.text,
@@ -135,23 +132,6 @@ class Router:
         spans.answered(span, answer)
         self._capture.answered(span, answer.text, answer.finish_reason)
         return answer
-
-    def _observed(
-        self, run: Run, booted: Sequence[Booted], selection: Selection, merged: Merged
-    ) -> dict[str, Observation]:
-        # One partial a route, each in its turn: comparing them all would cost as much as the rest of the route.
-        self._turn += 1
-        compared = booted[self._turn % len(booted)]
-        policy = run.admission.policy
-        agreement = agreement_with(
-            compared,
-            merged.candidates,
-            merged.text,
-            complete=merged.finish_reason != FINISH_REASON_LENGTH,
-            pattern=policy.answer_pattern if policy.HasField("answer_pattern") else None,
-        )
-        agreements = {} if agreement is None else {compared.runner.name: agreement}
-        return observe(run.book.entries, booted, selection.chosen, agreements)
 
     async def _finish(self, run: Run, verdict: Verdict, chosen: Sequence[Booted]) -> Merged:
         """Lets the chosen finish their drafts and makes the answer of these."""

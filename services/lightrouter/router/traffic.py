@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from lightrouter.router.changes import Cause, PoolChanges
 from lightrouter.router.drift import Change, Figure, Mean
-from lightrouter.router.observe import Observation
+from lightrouter.router.observe import Observation, agreement_with, observe
+from lightrouter.router.record import Record
 from lightrouter.router.roster import Roster
 from lightrouter.runtime import ledger
 from lightrouter.v1.candidate_pb2 import (
@@ -17,6 +18,7 @@ from lightrouter.v1.candidate_pb2 import (
     Candidate,
     CandidateState,
 )
+from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import PoolCondition
 from lightrouter.v1.router_pb2 import Traffic as Seen
 
@@ -56,6 +58,7 @@ class Traffic:
         self._pool = Roster.from_candidates(())
         self._roster = self._pool
         self._heard: Listener = _nobody
+        self._turn = 0
 
     def roster(self) -> Roster:
         """Returns the pool as this router uses it: with those on probation that have drifted."""
@@ -79,10 +82,24 @@ class Traffic:
             known = before.candidates.get(name)
             if known and _state(known) != _state(candidate):
                 why = candidate.evaluation.explanation or "the pool says so"
-                self._changes.say(name, _state(candidate), Cause.POOL, why)
+                self._changes.say(name, _state(known), _state(candidate), Cause.POOL, why)
             if record and record.held and record is not self._records[name]:
                 self._release(self._records[name], Cause.EVALUATED, "it was evaluated anew, or is another model now")
         self._settle()
+
+    def begun(self) -> None:
+        """A route begins. See `record.Observer`."""
+
+    def ended(self, record: Record) -> None:
+        """Takes what a route showed, where there is an answer. See `record.Observer`."""
+        if record.answer is None or record.selection is None or not record.booted:
+            return
+        # One partial a route, each in its turn: comparing them all would cost as much as the rest of the route.
+        self._turn += 1
+        compared = record.booted[self._turn % len(record.booted)]
+        agreement = agreement_with(compared, record.answer, record.policy or Policy())
+        agreements = {} if agreement is None else {compared.runner.name: agreement}
+        self.observe(observe(record.book.entries, record.booted, record.selection.chosen, agreements))
 
     def observe(self, observations: Mapping[str, Observation]) -> None:
         """Takes what one route showed of its candidates."""
@@ -125,8 +142,11 @@ class Traffic:
                 else:
                     self._release(record, Cause.RETURNED, "its figures are what they were before")
             elif record.held and not was_held:
-                self._changes.say(record.candidate.name, CANDIDATE_STATE_PROBATION, Cause.DRIFTED, record.drift)
-                self._heard(record.candidate.name, record.drift)
+                name = record.candidate.name
+                self._changes.say(
+                    name, CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_PROBATION, Cause.DRIFTED, record.drift
+                )
+                self._heard(name, record.drift)
         self._roster = self._pool.on_probation(each.candidate.name for each in held)
         company = frozenset(each.candidate.name for each in admitted if not each.held)
         for record in self._records.values():
@@ -135,7 +155,7 @@ class Traffic:
     def _release(self, record: _Record, cause: Cause, why: str) -> None:
         name, state = record.candidate.name, _state(record.candidate)
         if state == CANDIDATE_STATE_ADMITTED:
-            self._changes.say(name, state, cause, why)
+            self._changes.say(name, CANDIDATE_STATE_PROBATION, state, cause, why)
         self._heard(name, "")
 
 

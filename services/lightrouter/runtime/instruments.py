@@ -146,6 +146,12 @@ CANDIDATE_STATE: Final = Instrument(
     "1 for the state that a candidate of the pool is in (admitted, probation, evicted).",
     (names.CANDIDATE, names.STATE),
 )
+STATE_CHANGES: Final = Instrument(
+    "lightrouter.candidate.state_changes",
+    "{change}",
+    "Changes of candidates' states, and what made them.",
+    (names.CANDIDATE, names.STATE_BEFORE, names.STATE, names.REASON),
+)
 CANDIDATE_SERVING: Final = Instrument(
     "lightrouter.candidate.serving",
     "{candidate}",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
+from opentelemetry.metrics import Meter
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from lightrouter.router.admit import Defaults
@@ -357,8 +358,10 @@ class Heard(Events):
         self.chunks.append((text, restart))
 
 
-def traffic(pool: Roster, rules: DriftRules | None = None, tracer: Tracer | None = None) -> Traffic:
-    made = Traffic(rules or DriftRules(), PoolChanges(tracer or NoOpTracer()))
+def traffic(
+    pool: Roster, rules: DriftRules | None = None, tracer: Tracer | None = None, meter: Meter | None = None
+) -> Traffic:
+    made = Traffic(rules or DriftRules(), PoolChanges(tracer or NoOpTracer(), meter))
     made.follow(pool)
     return made
 

@@ -17,7 +17,8 @@ from lightrouter.v1.error_reason_pb2 import (
     Failure,
 )
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT, LedgerEntry, Stage
-from lightrouter.v1.policy_pb2 import AnswerPattern
+from lightrouter.v1.policy_pb2 import AnswerPattern, Policy
+from lightrouter.v1.router_pb2 import Answer
 from tests.unit.router.fakes import candidate
 
 
@@ -100,14 +101,18 @@ def test_instant_boots_are_not_compared() -> None:
 def test_a_partial_agrees_as_far_as_it_goes(
     partial: str, finish: FinishReason.ValueType, answer: str, complete: bool, expected: float
 ) -> None:
-    pattern = AnswerPattern(re2=r"Answer: (\w)")
+    policy = Policy(answer_pattern=AnswerPattern(re2=r"Answer: (\w)"))
+    end = FINISH_REASON_STOP if complete else FINISH_REASON_LENGTH
     for authors in ([], ["a", "b"], ["b"]):
-        found = agreement_with(booted("a", partial, finish), authors, answer, complete=complete, pattern=pattern)
+        whole = Answer(text=answer, candidates=authors, finish_reason=end)
+        found = agreement_with(booted("a", partial, finish), whole, policy)
         assert found is not None
         assert found <= expected
         assert expected < 1.0 or found == 1.0
 
 
 def test_agreement_with_itself_says_nothing() -> None:
-    assert agreement_with(booted("a", "text"), ["a"], "text and more", complete=True, pattern=None) is None
-    assert agreement_with(booted("a", ""), ["b"], "text", complete=True, pattern=None) is None
+    own = Answer(text="text and more", candidates=["a"], finish_reason=FINISH_REASON_STOP)
+    assert agreement_with(booted("a", "text"), own, Policy()) is None
+    others = Answer(text="text", candidates=["b"], finish_reason=FINISH_REASON_STOP)
+    assert agreement_with(booted("a", ""), others, Policy()) is None

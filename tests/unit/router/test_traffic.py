@@ -10,6 +10,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -17,6 +19,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from lightrouter.router.observe import Observation
 from lightrouter.router.traffic import DriftRules, Traffic
 from lightrouter.runtime import names
+from lightrouter.runtime.instruments import STATE_CHANGES
+from lightrouter.runtime.metrics import Metrics
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_STATE_ADMITTED,
     CANDIDATE_STATE_EVICTED,
@@ -24,6 +28,7 @@ from lightrouter.v1.candidate_pb2 import (
     Candidate,
     Evaluation,
 )
+from tests.measured import values
 from tests.unit.router.fakes import candidate, roster, traffic
 
 NAMES = "abcd"
@@ -186,7 +191,9 @@ def test_every_change_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) 
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     caplog.set_level(logging.INFO)
     random = Random(1)
-    watched = traffic(POOL, RULES, provider.get_tracer("test"))
+    reader = InMemoryMetricReader()
+    meter = Metrics(Resource.create({}), reader).meter("1")
+    watched = traffic(POOL, RULES, provider.get_tracer("test"), meter)
     heard: list[tuple[str, bool]] = []
     watched.listen(lambda name, drift: heard.append((name, bool(drift))))
     drive(watched, 2_000, random)
@@ -210,3 +217,9 @@ def test_every_change_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) 
     assert len(lines) == 4
     assert all(str(each[names.MESSAGE]) in line for each, line in zip(told, lines, strict=True))
     assert heard == [("b", True), ("b", False)]
+    assert values(reader, STATE_CHANGES) == {
+        ("b", "admitted", "probation", "drifted"): 1,
+        ("b", "probation", "admitted", "returned"): 1,
+        ("b", "admitted", "evicted", "pool"): 1,
+        ("b", "evicted", "admitted", "pool"): 1,
+    }
