@@ -1,0 +1,143 @@
+"""The router under constant load while its candidates come, go, break, drift and return: no request fails for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from lightrouter.pool import statefile
+from lightrouter.pool.schema import State
+from lightrouter.pool.standing import Standing
+from lightrouter.v1.candidate_pb2 import (
+    CANDIDATE_HEALTH_NOT_SERVING,
+    CANDIDATE_STATE_ADMITTED,
+    CANDIDATE_STATE_EVICTED,
+    CANDIDATE_STATE_PROBATION,
+    Evaluation,
+)
+from lightrouter.v1.router_pb2 import CandidateStatus, ListCandidatesRequest
+from tests.suite.rig import Entry, Suite, entry, prompt, running
+from tests.upstreams import behaviours
+from tests.upstreams.upstream import Behaviour, Exchange, Upstream
+
+NAMES = "abcd"
+CALLERS = 4
+TIMEOUT_S = 60.0
+GOOD = "The capital of France is Paris, on the Seine."
+SETTINGS = {
+    "aggregator": "best",
+    "boot_tokens": 12,
+    "boot_grace_seconds": 0.05,
+    "drift_run_length": 10,
+    # So much that a candidate is back within the test's time.
+    "probation_share": 0.5,
+}
+FAILING = {"limits": {"retries": 0}, "circuit": {"failures": 5, "cooldown_s": 0.1}}
+
+
+class Switch:
+    """A behaviour that becomes another one while the upstream runs."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+
+    async def __call__(self, exchange: Exchange) -> None:
+        await self.behaviour(exchange)
+
+
+class Load:
+    """Callers that ask without a pause. A call that fails ends them all, and the test."""
+
+    def __init__(self, suite: Suite) -> None:
+        self._suite = suite
+        self._answered = asyncio.Condition()
+        self.answered = 0
+
+    async def ask(self) -> None:
+        while True:
+            answer = await self._suite.complete(prompt())
+            assert answer.text == GOOD
+            async with self._answered:
+                self.answered += 1
+                self._answered.notify_all()
+
+    async def rounds(self, count: int) -> None:
+        """Returns once so many calls more were answered."""
+        until = self.answered + count
+        async with asyncio.timeout(TIMEOUT_S), self._answered:
+            await self._answered.wait_for(lambda: self.answered >= until)
+
+    async def until(self, name: str, holds: Callable[[CandidateStatus | None], bool]) -> None:
+        """Returns once the router says of a candidate, or of its absence, what is wanted, and some calls later."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                listed = await self._suite.stub.ListCandidates(ListCandidatesRequest(), timeout=10)
+                if holds(next((each for each in listed.candidates if each.candidate.name == name), None)):
+                    break
+                await asyncio.sleep(0.01)
+        await self.rounds(2 * CALLERS)
+
+
+@asynccontextmanager
+async def loaded(folder: Path) -> AsyncIterator[tuple[Suite, Load, dict[str, Switch], list[Entry]]]:
+    switches = {name: Switch(behaviours.model(GOOD)) for name in NAMES}
+    async with AsyncExitStack() as stack:
+        upstreams = {name: await stack.enter_async_context(Upstream(switches[name])) for name in NAMES}
+        entries = [entry(name, upstreams[name].base_url, **FAILING) for name in NAMES]
+        suite = await stack.enter_async_context(running(folder, *entries, router=SETTINGS))
+        load = Load(suite)
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        callers = [group.create_task(load.ask()) for _ in range(CALLERS)]
+        yield suite, load, switches, entries
+        for caller in callers:
+            caller.cancel()
+
+
+def write_pool(suite: Suite, entries: list[Entry], names: str) -> None:
+    kept = [dict(each) for each in entries if str(each["name"]) in names]
+    suite.pool.write_text(yaml.safe_dump({"candidates": kept}))
+
+
+def judge(suite: Suite, name: str, state: State, hour: int) -> None:
+    """Writes a verdict as the evaluator does."""
+    found = Evaluation(score=0.5, prompts=10)
+    found.evaluated_at.FromDatetime(datetime(2026, 3, 1, hour, tzinfo=UTC))
+    standing = Standing(state, "Judged", "it was judged", "2026-03-01T00:00:00Z", f"model-of-{name}", f"run-{hour}")
+    statefile.save(statefile.state_path(suite.pool), {name: replace(standing, evaluation=found)})
+
+
+async def test_no_request_fails_while_the_pool_changes(folder: Path) -> None:
+    async with loaded(folder) as (suite, load, switches, entries):
+        await load.until("d", lambda d: d is not None)
+
+        write_pool(suite, entries, "abc")
+        await load.until("d", lambda d: d is None)
+        write_pool(suite, entries, NAMES)
+        await load.until("d", lambda d: d is not None)
+
+        for broken in (behaviours.reset, behaviours.hang, behaviours.raw(b"{")):
+            switches["b"].behaviour = broken
+            await load.rounds(5 * CALLERS)
+            switches["b"].behaviour = behaviours.model(GOOD)
+            await load.rounds(2 * CALLERS)
+
+        # It fails until its own history speaks against it, and then works until that is forgotten.
+        await load.rounds(100)
+        switches["c"].behaviour = behaviours.status(500)
+        await load.until("c", lambda c: c is not None and c.candidate.state == CANDIDATE_STATE_PROBATION)
+        switches["c"].behaviour = behaviours.model(GOOD)
+        await load.until("c", lambda c: c is not None and c.candidate.state == CANDIDATE_STATE_ADMITTED)
+
+        judge(suite, "a", State.EVICTED, 1)
+        await load.until("a", lambda a: a is not None and a.candidate.state == CANDIDATE_STATE_EVICTED)
+        judge(suite, "a", State.ADMITTED, 2)
+        await load.until("a", lambda a: a is not None and a.candidate.state == CANDIDATE_STATE_ADMITTED)
+
+        await suite.servers["d"].drain()
+        await load.until("d", lambda d: d is not None and d.health == CANDIDATE_HEALTH_NOT_SERVING)
