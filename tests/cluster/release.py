@@ -121,6 +121,11 @@ class Namespace:
         found = self.get("pods", f"--selector=app.kubernetes.io/component={component}")["items"]
         return {pod["metadata"]["name"]: pod for pod in found if "deletionTimestamp" not in pod["metadata"]}
 
+    def remount(self, component: str) -> None:
+        """Has the kubelet look at the Secrets of a component's pods now, as it else does every minute or two."""
+        now = f"looked-at={time.monotonic_ns()}"
+        self.kubectl("annotate", "pod", *self.pods(component), now, "--overwrite")
+
     def provider(self, name: str = "provider", *arguments: str) -> None:
         """Starts a provider; `arguments` are those of inside/upstream.py."""
         self._scripts()

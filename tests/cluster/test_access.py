@@ -202,6 +202,7 @@ def test_certificates_of_another_authority_are_refused(closed: Closed) -> None:
 def test_a_rotated_certificate_is_shown_without_a_restart(closed: Closed) -> None:
     before = {name for component in ACCOUNTS for name in closed.namespace.pods(component)}
     new = closed.certify()
+    closed.namespace.remount("router")
     router = next(iter(closed.namespace.pods("router")))
     script = "print(open('/etc/lightrouter/tls/tls.crt').read())"
 

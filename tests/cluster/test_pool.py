@@ -131,6 +131,7 @@ def test_a_rotated_key_is_used_by_the_next_call(
             assert set(given.seen()["keys"]) == {"Bearer the-old-key"}
             pods = given.pods("adapter")
             given.apply(key("the-new-key"))
+            given.remount("adapter")
             (adapter,) = pods
             (mount,) = [
                 each["mountPath"]
