@@ -10,12 +10,14 @@ from lightrouter.cli.errors import CommandError, ExitCode
 
 ACTIONS: Final = {
     "compare": "set the method beside everything else one could do, on a recording",
+    "experiment": "answer one question about the method on a recording: a command, a page",
 }
 _EXTRA: Final = ("lightgbm", "matplotlib", "numpy", "scipy", "sklearn")
 
 _EPILOG: Final = """\
 examples:
   lightrouter lab compare recording.jsonl.gz --out report
+  lightrouter lab experiment boot-length recording.jsonl.gz --out boot-length
 
 
 A recording is JSON lines, gzip-compressed or not: the prompt, what each model answered, and how good that was.

@@ -28,12 +28,12 @@ def positive(value: str) -> int:
     return number
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
     """Adds what is learned from and judged on, and where the report goes."""
     parser.add_argument("data", type=Path, metavar="DATA", help="the recording that is judged on")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the report")
     learned = parser.add_mutually_exclusive_group()
-    learned.add_argument("--folds", type=positive, default=5, metavar="N", help="folds of DATA; default: 5")
+    learned.add_argument("--folds", type=positive, default=folds, metavar="N", help=f"folds of DATA; default: {folds}")
     learned.add_argument(
         "--train", type=Path, metavar="DATA2", help="another recording to learn from, in place of folds"
     )
@@ -71,10 +71,12 @@ class Steps:
         """Shows it in `progress`."""
         self._progress = progress
         self._task = progress.add_task("reading", total=None)
+        self._total = 0
 
-    def begin(self, total: int) -> None:
-        """So many steps are to be done."""
-        self._progress.update(self._task, total=total)
+    def expect(self, steps: int) -> None:
+        """So many more steps are to be done."""
+        self._total += steps
+        self._progress.update(self._task, total=self._total)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -92,6 +94,7 @@ def reported(out: Path) -> Iterator[Steps]:
         CommandError: A file, a setting or the data cannot be used.
     """
     from lightrouter.lab.data import DataError
+    from lightrouter.lab.helpers import HelpersError
     from lightrouter.lab.parts import ResumeError
     from lightrouter.lab.prices import PriceListError
     from lightrouter.recording.load import RecordingError
@@ -101,7 +104,7 @@ def reported(out: Path) -> Iterator[Steps]:
     try:
         with Progress(*columns, console=console, transient=True) as progress:
             yield Steps(progress)
-    except (DataError, PriceListError, RecordingError, ResumeError) as error:
+    except (DataError, HelpersError, PriceListError, RecordingError, ResumeError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except OSError as error:
         if error.filename is None:

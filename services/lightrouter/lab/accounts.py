@@ -41,6 +41,7 @@ class Outcomes:
         boot_output_tokens: Tokens that the boot stage wrote.
         k: Drafts that were finished.
         seconds: Simulated time from prompt to answer.
+        answer: Place of the model whose text is the answer; NaN where that is none of the recorded ones.
     """
 
     quality: Floats
@@ -50,6 +51,7 @@ class Outcomes:
     boot_output_tokens: Floats
     k: Floats
     seconds: Floats
+    answer: Floats
 
     @classmethod
     def joined(cls, parts: Sequence[Outcomes]) -> Outcomes:
@@ -89,6 +91,7 @@ class Accounts:
             decision.boot_output_tokens,
             decision.k,
             sum(max(self._seconds(questions, place, call) for call in stage) for stage in decision.stages if stage),
+            np.nan if decision.answer is None else decision.answer,
         )
 
     def _nanousd(self, questions: Questions, call: Call) -> int:

@@ -13,7 +13,7 @@ from lightrouter.lab.bootstrap import Bootstrap
 from lightrouter.lab.data import Data
 from lightrouter.lab.decision import Policy
 from lightrouter.lab.page import write
-from lightrouter.lab.parts import Parts, fingerprint
+from lightrouter.lab.parts import Parts, decisive
 from lightrouter.lab.prices import PriceList
 from lightrouter.lab.questions import Judged
 from lightrouter.lab.reporting import Compared, as_json, as_page
@@ -73,7 +73,7 @@ def compare(settings: Settings, progress: Progress) -> dict[str, Figures]:
     price_list = prices.load(settings.prices)
     pattern = AnswerPattern(re2=settings.answer_pattern) if settings.answer_pattern else None
     data = datasets.read(settings.data, settings.train, settings.folds, settings.seed, settings.limit, pattern)
-    parts = Parts(settings.out / "parts", _decisive(settings), resume=settings.resume)
+    parts = Parts(settings.out / "parts", decisive(asdict(settings)), resume=settings.resume)
     policies = _Policies(settings, data, price_list)
     outcomes = run(data, policies.of_split, Accounts(price_list, Pace()), parts, progress)
     figures = summarize(outcomes, Bootstrap(data.test.questions.prompts, settings.seed))
@@ -138,7 +138,7 @@ def _compared(settings: Settings, data: Data, policies: _Policies, figures: Mapp
         boot_tokens={oracle.NAME: 0, **{each.name: each.boot_tokens for each in policies.made}},
         ours=[name for name in figures if name.startswith(ours.PREFIX)],
         notes=notes,
-        settings={key: value for key, value in _decisive(settings).items() if value is not None},
+        settings={key: value for key, value in decisive(asdict(settings)).items() if value is not None},
         command=settings.command,
     )
 
@@ -148,10 +148,3 @@ def _about_time(pace: Pace) -> str:
         f"Seconds are simulated: {pace.first_token_s:g} s to the first token and {pace.tokens_per_second:g} tokens a "
         "second where the recording has no times; calls of one stage run side by side."
     )
-
-
-def _decisive(settings: Settings) -> dict[str, object]:
-    """Returns all of the settings that decides what comes out."""
-    chosen = {key: value for key, value in asdict(settings).items() if key not in {"out", "resume", "command"}}
-    files = {key: fingerprint(value) for key, value in chosen.items() if isinstance(value, Path) and value.is_file()}
-    return {key: files.get(key, str(value) if isinstance(value, Path) else value) for key, value in chosen.items()}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
+from lightrouter.lab.boots import boot_tokens
 from lightrouter.lab.decision import Policy
 from lightrouter.lab.paper import Paper
 from lightrouter.lab.prices import PriceList
@@ -16,16 +15,6 @@ PREFIX: Final = "lightrouter"
 NOTES: Final = (
     "boot_tokens is B, what each candidate may write before the ranking; boot_output_tokens what all wrote.",
 )
-
-# The shorter the boot, the cheaper; a fifth of what a model usually writes shows most of what the whole text shows.
-_BOOT_SHARE = 0.2
-_BOOT_TOKENS = (5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300)
-
-
-def boot_tokens(train: Judged) -> int:
-    """Returns B for prompts like these: the round number next to a fifth of the median length of an answer."""
-    wanted = _BOOT_SHARE * float(np.median(train.questions.output_tokens))
-    return min(_BOOT_TOKENS, key=lambda tokens: abs(np.log(tokens / max(wanted, 1.0))))
 
 
 def policies(prices: PriceList, train: Judged, *, boot: int | None, top_k: int | None) -> list[Policy]:

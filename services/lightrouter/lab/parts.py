@@ -14,6 +14,7 @@ import numpy as np
 from lightrouter.lab.accounts import Outcomes
 
 _SETTINGS = "settings.json"
+_INDIFFERENT = frozenset({"command", "out", "resume"})
 
 
 class ResumeError(Exception):
@@ -69,10 +70,19 @@ class Parts:
         return self._folder / f"{_file_name(name)}.npz"
 
 
-def fingerprint(path: Path) -> str:
-    """Returns the SHA-256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def decisive(settings: Mapping[str, object]) -> dict[str, object]:
+    """Returns all of the settings that decides what comes out: files by their SHA-256, the folder of it left out."""
+    chosen = {key: value for key, value in settings.items() if key not in _INDIFFERENT}
+    return {key: _fingerprint(value) if isinstance(value, Path) else value for key, value in chosen.items()}
+
+
+def _fingerprint(path: Path) -> str:
+    """Returns the SHA-256 of a file, or of a folder's files, in hex."""
+    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    digest = hashlib.sha256()
+    for each in files:
+        digest.update(each.read_bytes())
+    return digest.hexdigest()
 
 
 def _file_name(name: str) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lightrouter.lab.decision import Call, Decision
 from lightrouter.lab.engine import Engine, MakeSelector, default_selector, opened
-from lightrouter.lab.prices import PriceList
+from lightrouter.lab.helpers import NO_HELPERS, Helpers
+from lightrouter.lab.prices import Price, PriceList
 from lightrouter.lab.questions import Judged, Questions
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.recording.recording import pool_names
@@ -27,7 +28,13 @@ class Routed:
     """Sends each prompt through the router."""
 
     def __init__(
-        self, name: str, about: str, policy: Policy, prices: PriceList, selector: MakeSelector = default_selector
+        self,
+        name: str,
+        about: str,
+        policy: Policy,
+        prices: PriceList,
+        selector: MakeSelector = default_selector,
+        helpers: Helpers = NO_HELPERS,
     ) -> None:
         """Takes the policy of each request, the candidates' prices, and what makes the selector.
 
@@ -37,6 +44,7 @@ class Routed:
             policy: How each request is routed; what it leaves out is what the router takes for granted.
             prices: What the candidates cost.
             selector: Makes the selector.
+            helpers: Real models that judge and merge.
         """
         self.name = name
         self.about = about
@@ -44,6 +52,7 @@ class Routed:
         self.selector = selector
         self._policy = policy
         self._prices = prices
+        self._helpers = helpers
         self._priors: Sequence[float] = ()
 
     def fit(self, train: Judged) -> None:
@@ -57,29 +66,40 @@ class Routed:
         return [_decision(questions, place, names, answer) for place, answer in enumerate(answers)]
 
     async def _answers(self, questions: Questions, names: Sequence[str]) -> list[Answer]:
+        policy = Policy(candidates=names if self._helpers.entries else ())
+        policy.MergeFrom(self._policy)
         engine = Engine(
             questions.recording,
-            [self._entry(questions, place, name) for place, name in enumerate(names)],
-            defaults=Defaults(self._policy, _MOST_OUTPUT_TOKENS),
+            [*entries(questions.models, self._priors, self._prices), *self._helpers.entries],
+            defaults=Defaults(policy, _MOST_OUTPUT_TOKENS),
             selector=self.selector,
+            judge=self._helpers.judge,
+            synthesizer=self._helpers.synthesizer,
         )
         async with opened(engine):
             return [await engine.route(prompt) for prompt in questions.recording.prompts]
 
-    def _entry(self, questions: Questions, place: int, name: str) -> CandidateEntry:
-        model = questions.models[place]
-        price = self._prices.of(model)
-        listed = {"input": price.input, "cached_input": price.cached_input, "output": price.output}
-        return CandidateEntry.model_validate(
-            {
-                "name": name,
-                "provider": "replay",
-                "model": model,
-                "recording": Path("recording"),
-                "prior": self._priors[place],
-                "prices": {kind: str(Decimal(str(usd))) for kind, usd in listed.items() if usd is not None},
-            }
-        )
+
+def entries(models: Sequence[str], priors: Sequence[float], prices: PriceList) -> list[CandidateEntry]:
+    """Returns the pool of recorded models, with their priors, 0 to 1, and prices."""
+    return [
+        _entry(name, model, prior, prices.of(model))
+        for (model, name), prior in zip(pool_names(models).items(), priors, strict=True)
+    ]
+
+
+def _entry(name: str, model: str, prior: float, price: Price) -> CandidateEntry:
+    listed = {"input": price.input, "cached_input": price.cached_input, "output": price.output}
+    return CandidateEntry.model_validate(
+        {
+            "name": name,
+            "provider": "replay",
+            "model": model,
+            "recording": Path("recording"),
+            "prior": prior,
+            "prices": {kind: str(Decimal(str(usd))) for kind, usd in listed.items() if usd is not None},
+        }
+    )
 
 
 def _decision(questions: Questions, place: int, names: Sequence[str], answer: Answer) -> Decision:
@@ -98,4 +118,6 @@ def _decision(questions: Questions, place: int, names: Sequence[str], answer: An
 
 def _call(entry: LedgerEntry, places: dict[str, int]) -> Call:
     usage = entry.usage
-    return Call(places[entry.candidate], usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
+    return Call(
+        places.get(entry.candidate, entry.candidate), usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
+    )

@@ -19,8 +19,8 @@ from lightrouter.lab.questions import Judged
 class Progress(Protocol):
     """Who hears how far a run is."""
 
-    def begin(self, total: int) -> None:
-        """So many steps are to be done."""
+    def expect(self, steps: int) -> None:
+        """So many more steps are to be done."""
 
     def step(self, name: str) -> AbstractContextManager[None]:
         """A step of that name, which is done where the context ends without an error."""
@@ -37,7 +37,7 @@ def run(data: Data, policies: Policies, accounts: Accounts, parts: Parts, progre
     """
     splits = list(data.parts())
     named = [policies(number, train) for number, (train, _) in enumerate(splits)]
-    progress.begin(sum(len(each) + 1 for each in named))
+    progress.expect(sum(len(each) + 1 for each in named))
     done: list[dict[str, Outcomes]] = []
     for number, (train, test) in enumerate(splits):
         outcomes = {each.name: _part(each, train, test, accounts, parts, number, progress) for each in named[number]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -65,14 +65,24 @@ class Judge:
         """
         if len(task.visible) < 2:
             return Verdict({})
+        readings, entries = await self.readings(task, deadline)
+        return average(readings, entries)
+
+    async def readings(
+        self, task: Task, deadline: Deadline
+    ) -> tuple[list[Mapping[str, Points]], Sequence[LedgerEntry]]:
+        """Returns the points that the judge gave in each order, by candidate, and the calls that it took.
+
+        Raises:
+            StrategyFailedError: There is no judge, it failed, was too slow, or could not be read.
+        """
         if not task.request.HasField("judge"):
             message = "There is no judge model to rank with; candidates were ranked by prior."
             raise StrategyFailedError(DegradedReason.DEGRADED_REASON_SELECTOR_FAILED, message)
         judged = sorted(task.visible, key=lambda partial: -partial.prior)[: self._limits.most_partials]
         within = deadline.share(self._limits.deadline_share, self._limits.most_seconds)
         sitting = _Sitting(self._models, self._limits, self._nonce, task, within)
-        readings = await sitting.read_all(orders(judged, self._limits.orders, task.request.seed))
-        return _average(judged, readings, sitting.entries)
+        return await sitting.read_all(orders(judged, self._limits.orders, task.request.seed)), sitting.entries
 
 
 def orders(partials: Sequence[Partial], count: int, seed: int) -> list[tuple[Partial, ...]]:
@@ -93,13 +103,11 @@ def orders(partials: Sequence[Partial], count: int, seed: int) -> list[tuple[Par
     return list(wanted.values())
 
 
-def _average(
-    judged: Sequence[Partial], readings: Sequence[dict[str, Points]], entries: Sequence[LedgerEntry]
-) -> Verdict:
+def average(readings: Sequence[Mapping[str, Points]], entries: Sequence[LedgerEntry]) -> Verdict:
+    """Returns the verdict that readings of the same partials amount to."""
     scores: dict[str, float] = {}
     rationales: dict[str, str] = {}
-    for partial in judged:
-        name = partial.candidate
+    for name in readings[0]:
         consistency = fmean(reading[name].consistency for reading in readings)
         correctness = fmean(reading[name].correctness for reading in readings)
         scores[name] = (consistency + correctness) / 2
@@ -121,7 +129,7 @@ class _Sitting:
         self._conversation = conversation_text(task.request.messages)
         self._nonce = nonce_for([self._conversation, *(partial.text for partial in task.visible)], nonce)
 
-    async def read_all(self, wanted: Sequence[Sequence[Partial]]) -> list[dict[str, Points]]:
+    async def read_all(self, wanted: Sequence[Sequence[Partial]]) -> list[Mapping[str, Points]]:
         """Returns the points by candidate, a reading an order. The first order that fails ends the others."""
         try:
             async with asyncio.TaskGroup() as group:

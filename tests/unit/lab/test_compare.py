@@ -35,8 +35,8 @@ class Steps:
         self.done: list[str] = []
         self._broken = broken
 
-    def begin(self, total: int) -> None:
-        self.total = total
+    def expect(self, steps: int) -> None:
+        self.total += steps
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import NearestNeighbors
 
+from lightrouter.lab.bootstrap import Floats
 from lightrouter.lab.decision import Decision
 from lightrouter.lab.questions import Judged, Questions
 from lightrouter.lab.rivals.single import alone
@@ -19,26 +23,36 @@ def _vectorizer() -> TfidfVectorizer:
     return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=_MOST_WORDS)
 
 
-class NearestPrompts:
-    """The model that was best on the most similar training prompts."""
+class Neighbours:
+    """What the models did on the training prompts nearest to a prompt by their words."""
 
-    name = "knn"
-    about = (
-        f"Each prompt goes to the model that was best on its {_NEIGHBOURS} nearest training prompts, by their words."
-    )
-    boot_tokens = 0
-
-    def fit(self, train: Judged) -> None:
+    def __init__(self, train: Judged) -> None:
         """Remembers the training prompts."""
         self._words = _vectorizer()
         self._quality = train.quality
         self._nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(train)), metric="cosine")
         self._nearest.fit(self._words.fit_transform(train.questions.prompts))
 
+    def expected(self, prompts: Sequence[str]) -> Floats:
+        """Returns each model's mean quality on the nearest training prompts, one row a prompt."""
+        near = self._nearest.kneighbors(self._words.transform(prompts), return_distance=False)
+        return np.asarray(self._quality[near].mean(axis=1), dtype=float)
+
+
+class NearestPrompts:
+    """The model that was best on the most similar training prompts."""
+
+    name = "knn"
+    about = f"Each prompt goes to the model that was best on the {_NEIGHBOURS} training prompts nearest by their words."
+    boot_tokens = 0
+
+    def fit(self, train: Judged) -> None:
+        """Remembers the training prompts."""
+        self._neighbours = Neighbours(train)
+
     def decide(self, questions: Questions) -> list[Decision]:
         """Looks up the nearest prompts of each."""
-        near = self._nearest.kneighbors(self._words.transform(questions.prompts), return_distance=False)
-        expected = self._quality[near].mean(axis=1)
+        expected = self._neighbours.expected(questions.prompts)
         return [alone(questions, place, int(row.argmax())) for place, row in enumerate(expected)]
 
 

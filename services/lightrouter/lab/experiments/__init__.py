@@ -1,0 +1,13 @@
+"""Experiments on a recording: each a module, a command and a page."""
+
+from __future__ import annotations
+
+import importlib
+from typing import cast
+
+from lightrouter.lab.study import Experiment
+
+
+def load(name: str) -> Experiment:
+    """Returns the experiment of that name."""
+    return cast("Experiment", importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))

@@ -1,0 +1,255 @@
+"""Drafts that conflict: which side is taken, and whether a third answer is invented."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+
+from lightrouter.answers.agreement import similarity
+from lightrouter.answers.extract import canonical, extract
+from lightrouter.lab import plots
+from lightrouter.lab.bootstrap import Bootstrap, Estimate
+from lightrouter.lab.engine import Engine, opened
+from lightrouter.lab.page import Figure, Table
+from lightrouter.lab.questions import Judged, Questions
+from lightrouter.lab.routed import entries
+from lightrouter.lab.study import Findings, Study
+from lightrouter.recording.recording import pool_names
+from lightrouter.router.admit import Defaults
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.v1.policy_pb2 import (
+    AGGREGATOR_STRATEGY_BEST,
+    AGGREGATOR_STRATEGY_SYNTHESIZE,
+    AGGREGATOR_STRATEGY_VOTE,
+    SELECTOR_STRATEGY_PRIOR,
+    AggregatorStrategy,
+    Policy,
+)
+
+ABOUT = "Which side of conflicting drafts is taken, by whom, and whether a third answer is invented."
+
+# Qualities that differ by so much are a right and a wrong side, where there is no comparable answer.
+_APART: Final = 0.5
+# A local model takes seconds for a synthesis.
+_MOST_SYNTHESES: Final = 40
+_BOOT_TOKENS: Final = 4096
+# A text that shares less with every draft takes none of their sides.
+_ALIKE: Final = 0.3
+_RIGHT, _WRONG, _THIRD, _NONE, _FAILED = "right", "wrong", "third", "no answer", "failed"
+_OUTCOMES: Final = (_RIGHT, _WRONG, _THIRD, _NONE, _FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Drafts that come to two sides, of which one is right.
+
+    Attributes:
+        place: The prompt.
+        models: Whose drafts they are, the better model of the training prompts first.
+        right: Which of them are right.
+    """
+
+    place: int
+    models: tuple[int, ...]
+    right: frozenset[int]
+
+
+def run(study: Study) -> Findings:
+    """Lets each strategy make an answer of conflicting drafts."""
+    ((train, _), *_) = study.data.parts()
+    priors = [float(prior) for prior in train.quality.mean(axis=0)]
+    test = study.data.test
+    kinds = {"two drafts": _conflicts(test, priors, 2, study.seed), "two against one": _majorities(test, priors, study)}
+    merges = [("best", AGGREGATOR_STRATEGY_BEST), ("vote", AGGREGATOR_STRATEGY_VOTE)]
+    if study.helpers.synthesizer:
+        merges.append(("synthesize", AGGREGATOR_STRATEGY_SYNTHESIZE))
+    study.progress.expect(len(kinds) * len(merges))
+    tallies: list[_Tally] = []
+    for kind, conflicts in kinds.items():
+        for name, strategy in merges:
+            few = conflicts[:_MOST_SYNTHESES] if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE else conflicts
+            with study.progress.step(f"{name}, {kind}"):
+                outcomes = asyncio.run(_merge(study, priors, few, strategy))
+            tallies.append(_Tally(kind, name, few, outcomes, test.questions, study.seed))
+    sentences = [tally.sentence() for tally in tallies if tally.conflicts]
+    if not study.helpers.synthesizer:
+        sentences.append("No synthesizer is configured: `synthesize` is not measured; --models names one.")
+    right = {f"{tally.name}, {tally.kind}": tally.right for tally in tallies if tally.right is not None}
+    return Findings(
+        title="Drafts that conflict",
+        sentences=sentences,
+        figures=[Figure("right", plots.bars(right, "share right", "Which side is taken"), "With 95 % intervals.")]
+        if right
+        else [],
+        tables=[
+            Table(
+                "What became of the conflicts",
+                ("drafts", "merged by", "conflicts", *_OUTCOMES, "the better model's side"),
+                [tally.row() for tally in tallies],
+                "A third answer is one that no draft gave.",
+            )
+        ],
+        report={"merges": [tally.report() for tally in tallies]},
+        notes=(
+            (
+                "Conflicts are drafts of one prompt that come to different answers, one right and one wrong; where"
+                f"there is no comparable answer, drafts whose qualities are {_APART} or more apart. One pair "
+                "and one triple "
+                "a prompt are drawn by the seed."
+            ),
+            "Scores are the priors of the training prompts, so that what is seen is the merging, not the ranking.",
+        ),
+    )
+
+
+def _conflicts(test: Judged, priors: Sequence[float], size: int, seed: int) -> list[Conflict]:
+    """Returns a pair of conflicting drafts a prompt, where there is one."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for place in range(len(test)):
+        pairs = [pair for pair in combinations(range(len(priors)), size) if _conflict(test, place, pair)]
+        if pairs:
+            found.append(_of(test, place, pairs[int(rng.integers(len(pairs)))], priors))
+    return found
+
+
+def _majorities(test: Judged, priors: Sequence[float], study: Study) -> list[Conflict]:
+    """Returns three drafts a prompt, two of which agree against the third, where there are such."""
+    if test.questions.pattern is None:
+        return []
+    rng = np.random.default_rng(study.seed)
+    found = []
+    for place in range(len(test)):
+        answers = test.questions.answers[place]
+        triples = [
+            triple
+            for triple in combinations(range(len(priors)), 3)
+            if sorted(Counter(answers[model] for model in triple).values()) == [1, 2]
+            and all(answers[model] is not None for model in triple)
+            and 0 < sum(test.quality[place, model] == 1 for model in triple) < 3
+        ]
+        if triples:
+            found.append(_of(test, place, triples[int(rng.integers(len(triples)))], priors))
+    return found
+
+
+def _conflict(test: Judged, place: int, pair: Sequence[int]) -> bool:
+    first, second = (test.quality[place, model] for model in pair)
+    if test.questions.pattern is None:
+        return bool(abs(first - second) >= _APART)
+    one, other = (test.questions.answers[place][model] for model in pair)
+    return one is not None and other is not None and one != other and {first, second} == {0.0, 1.0}
+
+
+def _of(test: Judged, place: int, models: Sequence[int], priors: Sequence[float]) -> Conflict:
+    ordered = tuple(sorted(models, key=lambda model: -priors[model]))
+    best = max(test.quality[place, model] for model in ordered)
+    return Conflict(place, ordered, frozenset(model for model in ordered if test.quality[place, model] == best))
+
+
+async def _merge(
+    study: Study, priors: Sequence[float], conflicts: Sequence[Conflict], strategy: AggregatorStrategy.ValueType
+) -> list[tuple[str, bool]]:
+    """Returns what became of each conflict, and whether the better model's side was taken."""
+    questions = study.data.test.questions
+    names = list(pool_names(questions.models).values())
+    engine = Engine(
+        questions.recording,
+        [*entries(questions.models, priors, study.prices), *study.helpers.entries],
+        defaults=Defaults(Policy(quorum=1), int(questions.output_tokens.max())),
+        synthesizer=study.helpers.synthesizer,
+    )
+    found = []
+    async with opened(engine):
+        for conflict in conflicts:
+            policy = Policy(
+                boot_tokens=_BOOT_TOKENS,
+                k=len(conflict.models),
+                selector=SELECTOR_STRATEGY_PRIOR,
+                aggregator=strategy,
+                candidates=[names[model] for model in conflict.models],
+                margin=1,
+                agreement=1,
+                answer_pattern=questions.pattern,
+            )
+            try:
+                answer = await engine.route(questions.recording.prompts[conflict.place], policy)
+            except ServiceError:
+                found.append((_FAILED, False))
+                continue
+            # A synthesis that fails is replaced by the best draft, which says nothing of the synthesis.
+            failed = strategy == AGGREGATOR_STRATEGY_SYNTHESIZE and answer.aggregator != strategy
+            outcome = _FAILED if failed else _side(questions, conflict, answer.text)
+            found.append((outcome, outcome == (_RIGHT if conflict.models[0] in conflict.right else _WRONG)))
+    return found
+
+
+def _side(questions: Questions, conflict: Conflict, text: str) -> str:
+    """Returns whose side a text takes: by its answer, or by the draft that it shares most words with."""
+    sides = [_RIGHT if model in conflict.right else _WRONG for model in conflict.models]
+    texts = [questions.texts[conflict.place][model] for model in conflict.models]
+    if questions.pattern is None:
+        likeness = [similarity(text, each) for each in texts]
+        return sides[likeness.index(max(likeness))] if max(likeness) >= _ALIKE else _THIRD
+    answer = extract(text, questions.pattern)
+    if answer is None:
+        return _NONE
+    answers = [questions.answers[conflict.place][model] for model in conflict.models]
+    return sides[answers.index(canonical(answer))] if canonical(answer) in answers else _THIRD
+
+
+class _Tally:
+    """What one way of merging made of one kind of conflict."""
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        conflicts: Sequence[Conflict],
+        outcomes: Sequence[tuple[str, bool]],
+        questions: Questions,
+        seed: int,
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.conflicts = len(conflicts)
+        self.counts = Counter(outcome for outcome, _ in outcomes)
+        self.better = sum(better for _, better in outcomes)
+        self.right: Estimate | None = None
+        if conflicts:
+            prompts = [questions.prompts[conflict.place] for conflict in conflicts]
+            right = np.array([[float(outcome == _RIGHT)] for outcome, _ in outcomes])
+            (self.right,) = Bootstrap(prompts, seed).estimate(right)
+
+    def sentence(self) -> str:
+        """Returns what is to be said of it."""
+        share = self.counts[_RIGHT] / self.conflicts
+        interval = "" if self.right is None else f" ({self.right.low:.0%} to {self.right.high:.0%})"
+        return (
+            f"{self.name}, {self.kind}: the right side in {share:.0%}{interval} of {self.conflicts} conflicts, "
+            f"the better model's in {self.better / self.conflicts:.0%}, a third answer in "
+            f"{self.counts[_THIRD]}, none in "
+            f"{self.counts[_NONE]}, failed in {self.counts[_FAILED]}."
+        )
+
+    def row(self) -> tuple[str, ...]:
+        """Returns its row of the table."""
+        counts = (f"{self.counts[outcome]}" for outcome in _OUTCOMES)
+        return (self.kind, self.name, f"{self.conflicts}", *counts, f"{self.better}")
+
+    def report(self) -> dict[str, object]:
+        """Returns it for programs."""
+        return {
+            "drafts": self.kind,
+            "merged_by": self.name,
+            "conflicts": self.conflicts,
+            **{outcome.replace(" ", "_"): self.counts[outcome] for outcome in _OUTCOMES},
+            "better_models_side": self.better,
+            "right_share": None if self.right is None else self.right._asdict(),
+        }

@@ -1,0 +1,192 @@
+"""Every way of ranking on the same partials; a judge's order bias where one is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from lightrouter.lab import plots
+from lightrouter.lab.accounts import Outcomes
+from lightrouter.lab.boots import boot_tokens
+from lightrouter.lab.bootstrap import Bootstrap
+from lightrouter.lab.decision import Policy
+from lightrouter.lab.page import Figure, Table
+from lightrouter.lab.questions import Judged
+from lightrouter.lab.rankers import ranker
+from lightrouter.lab.rivals.single import BestSingle
+from lightrouter.lab.selectors import BothOrders, Strategies, with_strategy
+from lightrouter.lab.study import Findings, Study
+from lightrouter.lab.summary import BEST_SINGLE
+from lightrouter.selector.llm import Judge
+from lightrouter.selector.strategy import Strategy
+from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_LLM
+
+ABOUT = (
+    "Quality and cost of every way of ranking, all else equal, and how often a judge's verdict flips with the order."
+)
+
+KINDS: Final = ("consensus", "prior", "knn", "random")
+# A local judge takes seconds for a verdict.
+_MOST_JUDGED: Final = 40
+
+
+def run(study: Study) -> Findings:
+    """Routes every prompt, ranked in each way; asks the judge for some of them."""
+
+    def policies(_: int, train: Judged) -> list[Policy]:
+        boot = study.boot_tokens or boot_tokens(train)
+        return [BestSingle(), *(ranker(kind, boot, train, study.prices) for kind in KINDS)]
+
+    outcomes = study.outcomes(policies)
+    judged = _Judged(study) if study.helpers.judge else None
+    names = list(outcomes)
+    columns = [each.quality for each in outcomes.values()]
+    columns += [each.quality - outcomes[BEST_SINGLE].quality for each in outcomes.values()]
+    estimates = study.bootstrap.estimate(np.stack(columns, axis=1))
+    quality = dict(zip(names, estimates, strict=False))
+    gain = dict(zip(names, estimates[len(names) :], strict=True))
+    ranked = {name: quality[name] for name in names if name != "oracle"}
+    best = max((name for name in KINDS), key=lambda name: quality[name].mean)
+    sentences = [
+        (
+            f"Best ranks {best}: {quality[best].mean:.4f}, {gain[best].mean:+.4f} to best-single "
+            f"({gain[best].low:+.4f} to {gain[best].high:+.4f}); chance gives {quality['random'].mean:.4f}, "
+            "whoever knows the "
+            f"labels {quality['oracle'].mean:.4f}."
+        )
+    ]
+    tables = [
+        Table(
+            "One goes on, ranked by",
+            ("ranked by", "quality", "95 %", "to best-single", "95 %", "output tokens", "$ / 1,000"),
+            [
+                (
+                    name,
+                    f"{quality[name].mean:.4f}",
+                    f"{quality[name].low:.3f} to {quality[name].high:.3f}",
+                    f"{gain[name].mean:+.4f}",
+                    f"{gain[name].low:+.4f} to {gain[name].high:+.4f}",
+                    f"{outcomes[name].output_tokens.mean():,.0f}",
+                    f"{1000 * outcomes[name].cost_usd.mean():.4f}",
+                )
+                for name in names
+            ],
+        )
+    ]
+    report: dict[str, object] = {
+        "rankings": [_report(name, outcomes, quality[name]._asdict(), gain[name]._asdict()) for name in names]
+    }
+    if judged is None:
+        sentences.append("No judge is configured: `llm` and its order bias are not measured; --models names one.")
+    else:
+        sentences += judged.sentences()
+        tables.append(judged.table())
+        report["llm"] = judged.report()
+    return Findings(
+        title="Ways of ranking",
+        sentences=sentences,
+        figures=[Figure("quality", plots.bars(ranked, "quality", "One goes on, ranked by"), "With 95 % intervals.")],
+        tables=tables,
+        report=report,
+        notes=("All candidates boot equally long, and the best-ranked one alone goes on.",),
+    )
+
+
+def _report(
+    name: str, outcomes: Mapping[str, Outcomes], quality: Mapping[str, float], gain: Mapping[str, float]
+) -> dict[str, object]:
+    each = outcomes[name]
+    return {
+        "name": name,
+        "quality": quality,
+        "gain_best_single": gain,
+        "output_tokens": float(each.output_tokens.mean()),
+        "cost_usd": float(each.cost_usd.mean()),
+    }
+
+
+class _Judged:
+    """What the judge makes of some of the prompts."""
+
+    def __init__(self, study: Study) -> None:
+        test = study.data.test
+        places = np.random.default_rng(study.seed).permutation(len(test))[:_MOST_JUDGED]
+        part = test.take(np.sort(places))
+        watched: list[BothOrders] = []
+        ((train, _), *_) = study.data.parts()
+        boot = study.boot_tokens or boot_tokens(train)
+
+        def watch(built: Strategies) -> Strategy:
+            judge = built[SELECTOR_STRATEGY_LLM]
+            if not isinstance(judge, Judge):
+                raise TypeError(f"{judge} is no judge")
+            watched.append(BothOrders(judge))
+            return watched[0]
+
+        policies = [ranker(kind, boot, train, study.prices) for kind in ("prior", "consensus")]
+        asked = ranker("llm", boot, train, study.prices, study.helpers)
+        asked.selector = with_strategy(SELECTOR_STRATEGY_LLM, watch)
+        self.prompts = len(part)
+        self.outcomes: dict[str, Outcomes] = {}
+        study.progress.expect(len(policies) + 1)
+        for policy in (*policies, asked):
+            with study.progress.step(f"{policy.name}, {len(part)} prompts"):
+                policy.fit(train)
+                decisions = policy.decide(part.questions)
+                self.outcomes[policy.name] = study.accounts.outcomes(part.questions, part.quality, decisions)
+        self.bias = watched[0]
+        self.quality = dict(
+            zip(
+                self.outcomes,
+                Bootstrap(part.questions.prompts, study.seed).estimate(
+                    np.stack([each.quality for each in self.outcomes.values()], axis=1)
+                ),
+                strict=True,
+            )
+        )
+
+    def sentences(self) -> list[str]:
+        bias = self.bias
+        asked = bias.read + bias.unread
+        sentences = [
+            (
+                f"The judge was asked about {asked} prompts; {bias.unread} of its verdicts could not be read, "
+                "or came too "
+                f"late, and prior ranked there. llm: {self.quality['llm'].mean:.4f}, prior on the same prompts: "
+                f"{self.quality['prior'].mean:.4f}."
+            )
+        ]
+        if bias.read:
+            sentences.append(
+                f"Order bias: in {bias.flipped} of {bias.read} verdicts ({bias.flipped / bias.read:.0%}) "
+                "another candidate "
+                f"is best in the other order; the one read first is best in {bias.first / bias.readings:.0%} of the "
+                "readings."
+            )
+        return sentences
+
+    def table(self) -> Table:
+        rows = [
+            (
+                name,
+                f"{each.mean:.4f}",
+                f"{each.low:.3f} to {each.high:.3f}",
+                f"{self.outcomes[name].output_tokens.mean():,.0f}",
+            )
+            for name, each in self.quality.items()
+        ]
+        return Table(f"A real judge, {self.prompts} prompts", ("ranked by", "quality", "95 %", "output tokens"), rows)
+
+    def report(self) -> dict[str, object]:
+        bias = self.bias
+        return {
+            "prompts": self.prompts,
+            "read": bias.read,
+            "unread": bias.unread,
+            "flipped": bias.flipped,
+            "flipped_share": bias.flipped / bias.read if bias.read else None,
+            "first_share": bias.first / bias.readings if bias.readings else None,
+            "quality": {name: each._asdict() for name, each in self.quality.items()},
+        }

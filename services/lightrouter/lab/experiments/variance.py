@@ -1,0 +1,189 @@
+"""How far the candidates err alike, and what merging k of them gains beside independence.
+
+Were errors independent, the mean of k answers would have 1/k of the variance of one. With a mean correlation r it has
+(1 + (k - 1) r) / k of it: however many are merged, r stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from lightrouter.lab import plots
+from lightrouter.lab.bootstrap import Bootstrap, Estimate, Floats
+from lightrouter.lab.page import Figure, Table
+from lightrouter.lab.questions import Judged, Questions
+from lightrouter.lab.rivals.votes import winner
+from lightrouter.lab.study import Findings, Study
+
+ABOUT = "Correlation of the candidates' errors, and the gain of merging k against the σ²/k of independence."
+
+_HEAT = "1: they err on the same prompts; 0: independently."
+_NOTES = (
+    "An error is the distance of an answer's quality from its candidate's mean quality.",
+    (
+        "Independent errors: each candidate is right as often as it is, on prompts drawn by chance; where it is wrong "
+        "it gives one of the other answers by chance; then votes are counted. Qualities that are no votes are averaged."
+    ),
+)
+# Subsets of one size that are looked at; all of them where there are no more.
+_MOST_SUBSETS = 12
+
+
+def run(study: Study) -> Findings:
+    """Measures variances, votes and correlations over subsets of the candidates."""
+    judged = study.data.test
+    correlations = _correlations(judged.quality)
+    mean_correlation = float(correlations[np.triu_indices(len(correlations), 1)].mean())
+    rng = np.random.default_rng(study.seed)
+    sizes = range(1, len(study.models) + 1)
+    study.progress.expect(len(sizes))
+    rows = []
+    for size in sizes:
+        with study.progress.step(f"merging {size}"):
+            rows.append(_Merged(judged, _subsets(len(study.models), size, rng), study.bootstrap, rng))
+    single = rows[0].variance
+    predicted = [single * (1 + (size - 1) * mean_correlation) / size for size in sizes]
+    last = rows[-1]
+    shared = 1 + (len(sizes) - 1) * mean_correlation
+    sentences = (
+        (
+            f"The candidates' errors correlate by {mean_correlation:.2f} on average. Merging all {len(sizes)} leaves "
+            f"{last.variance / single:.0%} of one candidate's variance; independence would leave {1 / len(sizes):.0%}."
+        ),
+        (
+            f"Merging these {len(sizes)} is worth merging {len(sizes) / shared:.1f} independent ones, and no number of "
+            f"such candidates is worth more than {1 / max(mean_correlation, 1e-9):.1f}."
+        ),
+        (
+            f"The vote of {len(sizes)} reaches {last.vote.mean:.4f}, that of as many with independent errors would "
+            f"reach {last.independent.mean:.4f}; one candidate drawn by chance {rows[0].vote.mean:.4f}."
+        ),
+    )
+    return Findings(
+        title="Errors that candidates share, and what merging k gains",
+        sentences=sentences,
+        figures=[
+            Figure("correlation", plots.heat(correlations.tolist(), study.models, "correlation of errors"), _HEAT),
+            Figure("variance", _variance_plot(rows, predicted), "Variance of the mean quality of k candidates."),
+            Figure("vote", _vote_plot(rows), "Quality of what k candidates merge into, with 95 % intervals."),
+        ],
+        tables=[
+            Table(
+                "Merging k",
+                ("k", "variance", "σ²/k", "σ²(1+(k-1)r)/k", "vote", "95 %", "vote, independent errors"),
+                [
+                    (
+                        str(size),
+                        f"{row.variance:.4f}",
+                        f"{single / size:.4f}",
+                        f"{expected:.4f}",
+                        f"{row.vote.mean:.4f}",
+                        f"{row.vote.low:.3f} to {row.vote.high:.3f}",
+                        f"{row.independent.mean:.4f}",
+                    )
+                    for size, row, expected in zip(sizes, rows, predicted, strict=True)
+                ],
+                f"Means over at most {_MOST_SUBSETS} subsets of k candidates.",
+            )
+        ],
+        report={
+            "mean_correlation": mean_correlation,
+            "correlations": [[float(value) for value in row] for row in correlations],
+            "models": list(study.models),
+            "merging": [
+                {
+                    "k": size,
+                    "variance": row.variance,
+                    "variance_if_independent": single / size,
+                    "variance_by_correlation": expected,
+                    "vote": row.vote._asdict(),
+                    "vote_if_independent": row.independent._asdict(),
+                }
+                for size, row, expected in zip(sizes, rows, predicted, strict=True)
+            ],
+        },
+        notes=_NOTES,
+    )
+
+
+class _Merged:
+    """What merging subsets of one size gives, means over the subsets."""
+
+    def __init__(
+        self, judged: Judged, subsets: Sequence[tuple[int, ...]], bootstrap: Bootstrap, rng: np.random.Generator
+    ) -> None:
+        quality = judged.quality
+        centred = quality - quality.mean(axis=0)
+        self.variance = float(np.mean([centred[:, subset].mean(axis=1).var() for subset in subsets]))
+        votes = np.mean([_votes(judged.questions, quality, subset) for subset in subsets], axis=0)
+        dealt = np.stack([rng.permutation(column) for column in quality.T], axis=1)
+        wrong = max(1, len({answer for row in judged.questions.answers for answer in row if answer}) - 1)
+        chance = np.mean([_independent(dealt[:, subset], wrong, rng) for subset in subsets], axis=0)
+        self.vote, self.independent = bootstrap.estimate(np.stack([votes, chance], axis=1))
+
+
+def _correlations(quality: Floats) -> Floats:
+    # A candidate that never varies correlates with nothing.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.nan_to_num(np.corrcoef(quality.T)), dtype=float)
+
+
+def _subsets(count: int, size: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    every = list(combinations(range(count), size))
+    if len(every) <= _MOST_SUBSETS:
+        return every
+    return [every[place] for place in rng.choice(len(every), _MOST_SUBSETS, replace=False)]
+
+
+def _votes(questions: Questions, quality: Floats, subset: tuple[int, ...]) -> Floats:
+    """Returns the quality of the answer that wins among a subset's, one a prompt."""
+    order = sorted(range(len(subset)), key=lambda place: -float(quality[:, subset[place]].mean()))
+    weights = [1.0] * len(subset)
+    found = []
+    for place in range(len(questions)):
+        answers = [questions.answers[place][model] for model in subset]
+        texts = [questions.texts[place][model] for model in subset]
+        found.append(quality[place, subset[winner(answers, texts, weights, order)]])
+    return np.array(found)
+
+
+def _independent(dealt: Floats, wrong: int, rng: np.random.Generator) -> Floats:
+    """Returns the quality of the vote where errors are independent and spread over so many wrong answers.
+
+    Args:
+        dealt: Whether each candidate is right, one row a prompt.
+        wrong: How many wrong answers there are.
+        rng: Draws the wrong answers.
+    """
+    if not np.isin(dealt, (0.0, 1.0)).all():
+        return np.asarray(dealt.mean(axis=1), dtype=float)
+    given = np.where(dealt == 1, 0, rng.integers(1, wrong + 1, size=dealt.shape))
+    votes = np.stack([(given == answer).sum(axis=1) for answer in range(wrong + 1)], axis=1)
+    # The right answer shares a tie with those that have as many votes.
+    most = votes.max(axis=1)
+    return np.where(votes[:, 0] == most, 1 / (votes == most[:, None]).sum(axis=1), 0.0)
+
+
+def _variance_plot(rows: Sequence[_Merged], predicted: Sequence[float]) -> bytes:
+    single = rows[0].variance
+    series = {
+        "measured": [(size, _exact(row.variance)) for size, row in enumerate(rows, 1)],
+        "σ²/k: independent": [(size, _exact(single / size)) for size in range(1, len(rows) + 1)],
+        "σ²(1+(k-1)r)/k": [(size, _exact(value)) for size, value in enumerate(predicted, 1)],
+    }
+    return plots.lines(series, "k", "variance", "Variance that merging leaves")
+
+
+def _vote_plot(rows: Sequence[_Merged]) -> bytes:
+    series = {
+        "measured": [(size, row.vote) for size, row in enumerate(rows, 1)],
+        "with independent errors": [(size, row.independent) for size, row in enumerate(rows, 1)],
+    }
+    return plots.lines(series, "k", "quality", "What merging k gains")
+
+
+def _exact(value: float) -> Estimate:
+    return Estimate(value, value, value)

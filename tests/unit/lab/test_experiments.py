@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lightrouter.cli.lab_experiment import NAMES
+from lightrouter.lab import experiments
+from lightrouter.lab.experiment import Settings, experiment
+from lightrouter.lab.helpers import HelpersError
+from tests.unit.lab import pool
+from tests.unit.lab.test_compare import Steps
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pool.record(tmp_path_factory.mktemp("data") / "recording.jsonl.gz", 100, seed=4)
+
+
+def _run(name: str, data: Path, out: Path, **settings: Any) -> dict[str, Any]:
+    steps = Steps()
+    experiment(Settings(name, data, out, folds=2, command=f"lightrouter lab experiment {name}", **settings), steps)
+    assert len(steps.done) == steps.total
+    report: dict[str, Any] = json.loads((out / "report.json").read_text())
+    return report
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_experiment_makes_a_page_of_one_piece(name: str, data: Path, tmp_path: Path) -> None:
+    report = _run(name, data, tmp_path, limit=40)
+    assert report["experiment"] == name
+    assert report["prompts"] == 40
+    assert report["findings"]
+    assert experiments.load(name).ABOUT
+    html = (tmp_path / "report.html").read_text()
+    assert report["command"] in html
+    assert "data:image/png;base64," in html
+    assert list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize("name", ["aggregator", "contradiction", "variance"])
+def test_free_text_is_experimented_on_too(name: str, tmp_path: Path) -> None:
+    data = pool.record(tmp_path / "recording.jsonl", 40, free_text=True)
+    assert _run(name, data, tmp_path)["findings"]
+
+
+def test_longer_boots_cost_more_and_the_recommended_one_is_not_worse(data: Path, tmp_path: Path) -> None:
+    curve = _run("boot-length", data, tmp_path)["curves"]["consensus"]
+    tokens = [point["output_tokens"] for point in curve["points"]]
+    assert tokens == sorted(tokens)
+    lengths = [point["boot_tokens"] for point in curve["points"]]
+    assert curve["recommended"] in lengths
+    assert curve["inflection"] in lengths
+
+
+def test_knowing_the_prompt_ranks_better_than_chance(data: Path, tmp_path: Path) -> None:
+    report = _run("selector", data, tmp_path)
+    quality = {each["name"]: each["quality"]["mean"] for each in report["rankings"]}
+    assert quality["knn"] > quality["random"]
+    assert quality["oracle"] >= max(quality.values())
+    assert any("No judge is configured" in finding for finding in report["findings"])
+
+
+def test_best_and_vote_take_a_side_and_invent_nothing(data: Path, tmp_path: Path) -> None:
+    merges = _run("aggregator", data, tmp_path)["merges"]
+    for merge in merges:
+        assert merge["right"] + merge["wrong"] == merge["conflicts"] > 0
+        assert merge["third"] == merge["no_answer"] == merge["failed"] == 0
+    by_name = {(merge["merged_by"], merge["drafts"]): merge for merge in merges}
+    assert by_name["best", "two drafts"]["better_models_side"] == by_name["best", "two drafts"]["conflicts"]
+    assert by_name["vote", "two against one"]["better_models_side"] < by_name["vote", "two against one"]["conflicts"]
+
+
+def test_a_selector_that_is_made_worse_ends_as_chance(data: Path, tmp_path: Path) -> None:
+    steps = _run("contradiction", data, tmp_path)["degraded"]
+    assert [step["share"] for step in steps] == [0, 0.2, 0.4, 0.6, 0.8, 1]
+    assert steps[-1]["mean"] < steps[0]["mean"]
+
+
+def test_errors_that_all_share_leave_the_variance_as_it_is(tmp_path: Path) -> None:
+    same = pool.record(tmp_path / "recording.jsonl", 40, seed=6)
+    lines = [json.loads(line) for line in same.read_text().splitlines()]
+    for line in lines:
+        line["responses"] = dict.fromkeys(pool.MODELS, line["responses"]["sums"])
+    same.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = _run("variance", same, tmp_path)
+    assert report["mean_correlation"] == pytest.approx(1)
+    first, *others = report["merging"]
+    for each in others:
+        assert each["variance"] == pytest.approx(first["variance"])
+        assert each["variance_if_independent"] == pytest.approx(first["variance"] / each["k"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("candidates: 3", "candidates"),
+        ("candidates: [{name: sums, base_url: 'http://localhost:1', model: m}]", "is the name of a recorded model"),
+        ("candidates: [{name: j, provider: replay, recording: r.jsonl, model: m}]", "is itself a recording"),
+    ],
+)
+def test_models_that_cannot_help_are_refused(text: str, said: str, data: Path, tmp_path: Path) -> None:
+    models = tmp_path / "pool.yaml"
+    models.write_text(text)
+    with pytest.raises(HelpersError, match=said):
+        _run("selector", data, tmp_path, models=models)
