@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lightrouter.pool.file import parse
 from lightrouter.pool.resource import parse as parse_resource
@@ -22,6 +23,7 @@ from tests.chart.rendered import (
     ports,
     render,
 )
+from tools.chart_helm import ROOT
 
 SCALED = {"autoscaling": {"enabled": True}}
 KEDA = {"autoscaling": {"keda": {"enabled": True}}}
@@ -338,8 +340,48 @@ def test_telemetry_goes_to_the_endpoint_or_to_the_collector() -> None:
     assert "endpoint: tempo:4317" in config
     assert "insecure: false" in config
     assert own.one("Service", "collector")["spec"]["ports"][1]["port"] == 8889
+    apart = render(telemetry={"otlpMetricsEndpoint": "http://m:4318", "metricsIntervalSeconds": 7})
+    for component in COMPONENTS:
+        settings = apart.settings(component)
+        assert (settings.otlp_endpoint, settings.metrics_endpoint) == (None, "http://m:4318")
+        assert settings.metrics_interval_seconds == 7
+        assert "k8s.pod.name" in apart.environment(component)["OTEL_RESOURCE_ATTRIBUTES"]
+        policy = component.partition("-")[0]
+        assert any(ports(rule) == {4318} for rule in egress(apart, policy))
+    off = render(collector={"enabled": True}, telemetry={"otlpMetricsEndpoint": "off"}).settings("router")
+    assert (off.otlp_endpoint is None, off.metrics_endpoint) == (False, None)
     alone = render(collector={"enabled": True, "prometheus": False})
     assert "prometheus" not in alone.one("ConfigMap", "collector")["data"]["config.yaml"]
+
+
+def collector_config(**values: object) -> dict[str, Any]:
+    """Returns the Collector's configuration."""
+    config = render(collector={"enabled": True, **values}).one("ConfigMap", "collector")["data"]["config.yaml"]
+    return dict(yaml.safe_load(config))
+
+
+def test_the_collector_keeps_what_the_compose_file_s_keeps() -> None:
+    composed = yaml.safe_load((ROOT / "deploy/collector/config.yaml").read_text(encoding="utf-8"))
+    config = collector_config()
+    assert config["processors"] == composed["processors"]
+    assert [pipeline["processors"] for pipeline in config["service"]["pipelines"].values()] == [
+        pipeline["processors"] for pipeline in composed["service"]["pipelines"].values()
+    ]
+    image = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text(encoding="utf-8"))["services"]["collector"]["image"]
+    assert render(collector={"enabled": True}).container("collector")["image"] == image
+
+
+def test_what_the_collector_keeps_is_a_matter_of_values() -> None:
+    sampling = collector_config(
+        tailSampling={"percentage": 2.5, "slowMilliseconds": 500, "waitSeconds": 30, "traces": 100}
+    )["processors"]["tail_sampling"]
+    policies = {policy["name"]: policy for policy in sampling["policies"]}
+    assert policies["slow"]["latency"] == {"threshold_ms": 500}
+    assert policies["share"]["probabilistic"] == {"sampling_percentage": 2.5}
+    assert (sampling["decision_wait"], sampling["num_traces"]) == ("30s", 100)
+    every = collector_config(tailSampling={"enabled": False})
+    assert "tail_sampling" not in every["processors"]
+    assert every["service"]["pipelines"]["traces"]["processors"] == ["memory_limiter", "batch"]
 
 
 def test_ways_in_from_outside() -> None:

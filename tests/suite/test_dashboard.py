@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import grpc
 import promql_parser
 import pytest
 import yaml
@@ -16,12 +13,7 @@ import yaml
 from lightrouter.router.record import Outcome
 from lightrouter.runtime import instruments, labels
 from lightrouter.runtime.instruments import Instrument
-from lightrouter.v1.chat_pb2 import ChatMessage, Role
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy
-from lightrouter.v1.router_pb2 import CompleteRequest, Prompt, StreamCompleteRequest
-from lightrouter.v1.router_pb2_grpc import RouterServiceStub
-from tests.suite.otlp import Exported, Received, in_prometheus, receiver
-from tests.suite.up_support import TIMEOUT_S, Up, pool_text, until, upstream
+from tests.suite.otlp import Exported, Received, in_prometheus
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 DASHBOARD: Final[dict[str, Any]] = json.loads((DEPLOY / "grafana/dashboards/lightrouter.json").read_text())
@@ -45,44 +37,6 @@ def queries() -> list[tuple[str, str]]:
     found = [(f"panel {panel['title']}", target["expr"]) for panel in PANELS for target in panel["targets"]]
     found += [(f"alert {rule['alert']}", rule["expr"]) for rule in RULES]
     return [(name, expression.replace("$__rate_interval", "5m")) for name, expression in found]
-
-
-@pytest.fixture(scope="module")
-def received(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Received]:
-    """Runs the suite over three candidates, one of which fails, asks it in several ways, and stops it."""
-    folder = tmp_path_factory.mktemp("dashboard")
-    pool = folder / "pool.yaml"
-    with upstream() as base_url, receiver() as (endpoint, came):
-        failing = pool_text("http://127.0.0.1:9/v1", "gamma").partition("\n")[2]
-        circuit = "    circuit: {failures: 1}\n    limits: {retries: 0}\n"
-        pool.write_text(pool_text(base_url, "alpha", "beta") + failing + circuit)
-        with pytest.MonkeyPatch.context() as environment:
-            for service in ("ROUTER", "SELECTOR", "AGGREGATOR", "ADAPTER"):
-                environment.setenv(f"LIGHTROUTER_{service}_METRICS_INTERVAL_SECONDS", "0.5")
-            up = Up(folder, "--pool", str(pool), "--otlp", f"http://{endpoint}")
-        try:
-            ask(up.wait_ready())
-            # A circuit and a queue are those of now, and are no more once an adapter has stopped.
-            until("the circuit is open", lambda: "lightrouter_circuit_openings_total" in in_prometheus(came.metrics))
-            up.process.send_signal(signal.SIGTERM)
-            assert up.process.wait(TIMEOUT_S) == 0, up.log
-        finally:
-            up.end()
-        yield came
-
-
-def ask(address: str) -> None:
-    """Asks for an answer of several drafts, for one in pieces, and for what is refused."""
-    messages = [ChatMessage(role=Role.ROLE_USER, content="Why?")]
-    every = Policy(k=2, margin=1, agreement=1, aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_SYNTHESIZE)
-    with grpc.insecure_channel(address) as channel:
-        router = RouterServiceStub(channel)
-        router.Complete(CompleteRequest(prompt=Prompt(messages=messages, policy=every)), timeout=TIMEOUT_S)
-        one = StreamCompleteRequest(prompt=Prompt(messages=messages, policy=Policy(k=1)))
-        assert list(router.StreamComplete(one, timeout=TIMEOUT_S))
-        nobody = CompleteRequest(prompt=Prompt(messages=messages, policy=Policy(candidates=["nobody"])))
-        with pytest.raises(grpc.RpcError):
-            router.Complete(nobody, timeout=TIMEOUT_S)
 
 
 @pytest.fixture(scope="module")

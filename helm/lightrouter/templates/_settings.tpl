@@ -30,6 +30,8 @@
     "samplingRatio" $values.telemetry.samplingRatio
     "captureText" $values.telemetry.captureText
     "captureTextCharacters" $values.telemetry.captureTextCharacters
+    "otlpMetricsEndpoint" $values.telemetry.otlpMetricsEndpoint
+    "metricsIntervalSeconds" $values.telemetry.metricsIntervalSeconds
     "otlpEndpoint" (include "lightrouter.otlpEndpoint" .root)) $settings -}}
 {{- if $values.tls.enabled -}}
 {{- $settings = merge (dict
@@ -85,7 +87,7 @@
   value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
 {{- end }}
 {{- end }}
-{{- if include "lightrouter.otlpEndpoint" .root }}
+{{- if or (include "lightrouter.otlpEndpoint" .root) (hasPrefix "http" .root.Values.telemetry.otlpMetricsEndpoint) }}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: NODE_NAME
