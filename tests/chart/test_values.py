@@ -20,7 +20,7 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 ELSEWHERE = {
     "listen", "ready_file", "health_listen", "tls_cert_file", "tls_key_file", "tls_client_ca_file", "tls_ca_file",
     "drain_delay_seconds", "grace_seconds", "otlp_endpoint", "otlp_metrics_endpoint", "metrics_interval_seconds",
-    "sampling_ratio", "pool", "candidate", "pool_source",
+    "sampling_ratio", "capture_text", "capture_text_characters", "pool", "candidate", "pool_source",
     "namespace", "candidate_selector", "judge", "synthesizer", "selector_address", "aggregator_address",
     "adapter_address", "tokens_file", "jwt_jwks_url", "jwt_jwks_file", "jwt_jwks_ca_file", "jwt_jwks_token_file",
     "jwt_issuer", "jwt_audience", "allowed_callers",
