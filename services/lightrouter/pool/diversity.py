@@ -15,6 +15,9 @@ from typing import Final, NamedTuple
 
 from lightrouter.pool.evaluator.bounds import Tally, interval
 
+LEAST_GAIN: Final = 0.02
+"""Gain in quality, 0 to 1, from which a second draft is worth while, where nobody says another."""
+
 _ERROR_RATE: Final = 0.05
 
 
@@ -72,6 +75,7 @@ class Diversity:
         pair_gain: How much the best pair is worth over the best candidate, where the better draft is always taken.
         vote_gain: How much the vote is worth over the best candidate.
         homogeneous: Whether neither gain reaches the least that counts.
+        decided: Whether it is sure that one of them reaches it, or that none does.
     """
 
     prompts: int
@@ -82,6 +86,7 @@ class Diversity:
     pair_gain: Estimate
     vote_gain: Estimate
     homogeneous: bool
+    decided: bool
 
     def message(self, candidate: str) -> str:
         """Returns what there is to say of a candidate in its pool, and what to do about it, in sentences."""
@@ -103,7 +108,7 @@ class Diversity:
         )
 
 
-def measure(scores: Mapping[str, Mapping[str, float | None]], least_gain: float = 0.02) -> Diversity | None:
+def measure(scores: Mapping[str, Mapping[str, float | None]], least_gain: float = LEAST_GAIN) -> Diversity | None:
     """Returns how diverse a pool is; None for fewer than two candidates with two common prompts.
 
     Args:
@@ -126,6 +131,7 @@ def measure(scores: Mapping[str, Mapping[str, float | None]], least_gain: float 
     pair_gain = Estimate(gains[0].value, gains[0].low, max(gain.high for gain in gains))
     votes = _votes(rows)
     vote_gain = _difference(votes, rows[best])
+    homogeneous = max(pair_gain.high, vote_gain.high) < least_gain
     return Diversity(
         prompts=len(common),
         effective_size=_effective_size(rows),
@@ -134,7 +140,8 @@ def measure(scores: Mapping[str, Mapping[str, float | None]], least_gain: float 
         best=best,
         pair_gain=pair_gain,
         vote_gain=vote_gain,
-        homogeneous=max(pair_gain.high, vote_gain.high) < least_gain,
+        homogeneous=homogeneous,
+        decided=homogeneous or max(pair_gain.low, vote_gain.low) >= least_gain,
     )
 
 

@@ -11,6 +11,7 @@ from random import Random
 from typing import Final
 
 from lightrouter.answers.scoring import AnyScorer
+from lightrouter.pool.diversity import measure
 from lightrouter.pool.evaluator import judge
 from lightrouter.pool.evaluator.asking import Asker, Call, Subject
 from lightrouter.pool.evaluator.bounds import Tally
@@ -150,11 +151,23 @@ class Evaluation:
         return [name for name in evidence.tallies if evidence.finding(name) is Finding.OPEN] if evidence else []
 
     def _asking(self, evidence: Evidence | None, undecided: Sequence[str]) -> list[str]:
-        """Returns whom to ask next: the undecided, and whose scores they are compared with."""
-        if evidence is None or not undecided:
+        """Returns whom to ask next: the undecided, and whose scores they are compared with; then who may be alike."""
+        if evidence is None:
             return []
-        wanted = {*undecided, *evidence.need.references}
+        wanted = {*undecided, *evidence.need.references} if undecided else self._alike(evidence)
         return [name for name in self._subjects if name in wanted and self._left(name)]
+
+    def _alike(self, evidence: Evidence) -> set[str]:
+        """Returns the candidates of which it is to be found out, and not yet known, whether they differ."""
+        if not self._rules.until_diverse:
+            return set()
+        names = {name for name in evidence.tallies if evidence.finding(name) is not Finding.WORSE}
+        found = measure({name: self._scores[name].by_prompt for name in names}, self._rules.least_gain)
+        if len(names) < 2 or (found and found.decided):
+            return set()
+        fewest = min(len(self._scores[name].by_prompt) for name in names)
+        # Only prompts that all were asked say something.
+        return {name for name in names if len(self._scores[name].by_prompt) == fewest}
 
     def _left(self, name: str) -> list[Item]:
         return self._items[len(self._scores[name].by_prompt) :]

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lightrouter.pool.diversity import LEAST_GAIN
 from lightrouter.pool.evaluator.bounds import Interval, Tally, interval
 from lightrouter.pool.schema import State
 
@@ -30,12 +31,16 @@ class Rules:
         margin: How far below the minimum-th best a candidate may be and still be worth asking, over 0 to 1.
         floor: Quality that the pool needs, 0 to 1, in place of the margin; None goes by the margin.
         minimum: Admitted candidates that the pool keeps, whatever they are worth, 1 upward.
+        least_gain: Gain in quality, over 0 to 1, from which a second draft is worth while.
+        until_diverse: Whether prompts are asked until it is sure whether one is, beyond what the states take.
     """
 
     error_rate: float = 0.05
     margin: float = 0.2
     floor: float | None = None
     minimum: int = 2
+    least_gain: float = LEAST_GAIN
+    until_diverse: bool = False
 
 
 class Finding(StrEnum):

@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from lightrouter.pool.diversity import Diversity, measure
 from lightrouter.pool.evaluator.bounds import interval
 from lightrouter.pool.evaluator.evaluation import Outcome, Scores
 from lightrouter.pool.evaluator.homes import Held
 from lightrouter.pool.evaluator.states import Finding, Rules, decide
-from lightrouter.pool.standing import Standing
+from lightrouter.pool.schema import State
+from lightrouter.pool.standing import Remark, Standing
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
 # Of the interval that people and the router are shown, each candidate's by itself.
@@ -29,7 +31,10 @@ def standings(outcome: Outcome, rules: Rules, run: str, now: datetime, held: Hel
     tested = {name: tally for name, tally in outcome.evidence.tallies.items() if name in states}
     evidence = replace(outcome.evidence, tallies=tested)
     found: dict[str, Standing] = {}
-    for name, decision in decide(evidence, states, outcome.asked_all, rules).items():
+    decisions = decide(evidence, states, outcome.asked_all, rules)
+    asked = [name for name, decision in decisions.items() if decision.state is not State.EVICTED]
+    diversity = measure({name: outcome.scores[name].by_prompt for name in asked}, rules.least_gain)
+    for name, decision in decisions.items():
         before = held.standing(name)
         scores = outcome.scores[name]
         if before.run == run or before.held_out or not scores.tally.seen:
@@ -39,8 +44,29 @@ def standings(outcome: Outcome, rules: Rules, run: str, now: datetime, held: Hel
             # Cut short, it knows less than what is held already.
             continue
         moved = before.moved(decision.state, decision.reason, decision.message, now)
-        found[name] = replace(moved, run=run, evaluation=_evaluation(scores, decision.message, now))
+        found[name] = replace(
+            moved,
+            run=run,
+            evaluation=_evaluation(scores, decision.message, now),
+            diverse=_diverse(before.diverse, diversity, name, now),
+            drifted=_judged(before.drifted, now),
+        )
     return found
+
+
+def _diverse(before: Remark | None, diversity: Diversity | None, name: str, now: datetime) -> Remark | None:
+    if diversity is None or name not in diversity.marginal:
+        return before
+    reason = "Homogeneous" if diversity.homogeneous else "NotHomogeneous"
+    message = diversity.message(name)
+    return Remark.after(before, holds=not diversity.homogeneous, reason=reason, message=message, now=now)
+
+
+def _judged(drifted: Remark | None, now: datetime) -> Remark | None:
+    """Returns that a candidate has not drifted any more: what it is worth is known anew."""
+    if drifted is None or not drifted.holds:
+        return drifted
+    return Remark.after(drifted, holds=False, reason="Evaluated", message="it was evaluated anew", now=now)
 
 
 def _evaluation(scores: Scores, explanation: str, now: datetime) -> Evaluation:
