@@ -22,6 +22,8 @@ CANDIDATES: Final = 8
 COMPLETIONS: Final = 2
 MODEL_CALLS: Final = CANDIDATES + COMPLETIONS
 QUESTION: Final = "Why is the sky blue, and why is it red in the evening? Answer in a few sentences."
+# On cores that others use as well, candidates that are all alike would drift apart, and one be left out.
+_ALL_TAKE_PART: Final = {"LIGHTROUTER_ROUTER_DRIFT_TOLERANCE": "1"}
 _START_SECONDS: Final = 60.0
 _SERVICES: Final = ("router", "selector", "aggregator", "adapter")
 
@@ -52,7 +54,7 @@ def running(
     command = [sys.executable, "-m", "lightrouter.cli", "up", "--pool", str(pool), "--listen", "127.0.0.1:0"]
     command += [*telemetry, "--ready-file", str(ready)]
     log = work / "suite.log"
-    with service(command, environment, log) as supervisor:
+    with service(command, {**_ALL_TAKE_PART, **environment}, log) as supervisor:
         wait_for("the suite", lambda: ready.exists() or None, supervisor, _START_SECONDS, log)
         yield Suite(ready.read_text().strip(), Group(_family(supervisor)))
 

@@ -14,7 +14,7 @@ from lightrouter.cli.jaeger import Event, Span, Value
 from lightrouter.cli.text import dollars, printable
 from lightrouter.runtime import names
 
-_BAR_CHARACTERS: Final = 32
+_BAR_CHARACTERS: Final = 28
 _STYLES: Final = {names.ROUTE: "bold", names.BOOT: "yellow", names.SELECT: "magenta", names.AGGREGATE: "green"}
 
 
@@ -41,8 +41,8 @@ def waterfall(spans: Sequence[Span]) -> Table:
         table.add_row(
             Text("  " * row.depth + printable(span.name), style),
             Text(_bar(span, begin, length), style),
-            _milliseconds(span.begin - begin),
-            _milliseconds(span.end - span.begin),
+            _seconds(span.begin - begin),
+            _seconds(span.end - span.begin),
             Text("\n".join(_notes(span))),
         )
     return table
@@ -75,8 +75,8 @@ def _bar(span: Span, begin: int, length: int) -> str:
     return " " * first + "━" * (min(last, _BAR_CHARACTERS) - first)
 
 
-def _milliseconds(microseconds: int) -> str:
-    return f"{microseconds / 1000:,.1f} ms"
+def _seconds(microseconds: int) -> str:
+    return f"{microseconds / 1e6:.3f} s"
 
 
 def _notes(span: Span) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _of_a_model(attributes: Mapping[str, Value]) -> Iterator[str]:
                 names.GEN_AI_USAGE_OUTPUT_TOKENS,
             )
         )
-        yield f"{read} tokens read ({cached} cached), {written} written"
+        yield f"{read} tokens in ({cached} cached), {written} out"
         yield dollars(int(attributes.get(names.COST, 0)))
     yield from _words(attributes, names.GEN_AI_RESPONSE_FINISH_REASONS)
 
@@ -111,6 +111,8 @@ def _of_a_model(attributes: Mapping[str, Value]) -> Iterator[str]:
 def _of_a_stage(attributes: Mapping[str, Value]) -> Iterator[str]:
     if names.GEN_AI_OPERATION_NAME in attributes:
         return
+    if names.BOOT_TOKENS in attributes:
+        yield f"{attributes[names.BOOT_TOKENS]} tokens each"
     if names.STRATEGY in attributes:
         yield _text(attributes, names.STRATEGY)
     if names.K in attributes:
