@@ -38,7 +38,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         sys.stdout.write(MessageToJson(listed, ensure_ascii=False) + "\n")
     else:
         # A pipe has no width; a table that is cut to some terminal's would lose what its reader looks for.
-        Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(view.pool(listed))
+        console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+        console.print(view.pool(listed))
+        for remark in view.remarks(listed):
+            console.print(remark, markup=False, highlight=False)
     return ExitCode.OK
 
 

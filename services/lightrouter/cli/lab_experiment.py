@@ -16,6 +16,7 @@ NAMES: Final = {
     "selector": "every way of ranking on the same partials",
     "aggregator": "drafts that conflict, and what becomes of them",
     "contradiction": "candidates that contradict each other, injected instructions, a selector made worse",
+    "dynamic-pool": "a candidate goes bad half-way and recovers, before the evaluator and the router",
     "variance": "how far the candidates err alike, and what merging k of them gains",
 }
 _DESCRIPTION: Final = "Runs one experiment and writes report.json, report.html and plots. Ctrl-C keeps what is done."

@@ -15,7 +15,7 @@ from lightrouter.v1.candidate_pb2 import Candidate, CandidateHealth, CandidateSt
 from lightrouter.v1.chat_pb2 import FinishReason, Usage
 from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, SelectorStrategy
-from lightrouter.v1.router_pb2 import Answer, ListCandidatesResponse, Selection, SelectionReason
+from lightrouter.v1.router_pb2 import Answer, CandidateStatus, ListCandidatesResponse, Selection, SelectionReason
 
 _STYLES = {
     Phase.BOOTING: "yellow",
@@ -131,6 +131,9 @@ def pool(listed: ListCandidatesResponse) -> Table:
         table.add_column(heading, overflow="fold")
     for heading in ("input $/M", "cached $/M", "output $/M", "window", "quality"):
         table.add_column(heading, justify="right", no_wrap=True)
+    seen = any(status.HasField("traffic") for status in listed.candidates)
+    for heading in ("failed", "boot", "chosen", "agrees") if seen else ():
+        table.add_column(heading, justify="right", no_wrap=True)
     for status in listed.candidates:
         candidate = status.candidate
         prices = candidate.prices
@@ -145,8 +148,27 @@ def pool(listed: ListCandidatesResponse) -> Table:
             _price(prices.output_nanousd_per_million),
             f"{candidate.context_window:,}" if candidate.context_window else "?",
             _quality(candidate),
+            *(_traffic(status) if seen else ()),
         )
     return table
+
+
+def remarks(listed: ListCandidatesResponse) -> list[str]:
+    """Returns what there is to say of the pool beside the table, in sentences."""
+    drifts = [
+        f"{status.candidate.name} is on probation in this router: {printable(status.traffic.drift)}."
+        for status in listed.candidates
+        if status.traffic.drift
+    ]
+    return [*drifts, *(f"{condition.type}: {printable(condition.message)}" for condition in listed.conditions)]
+
+
+def _traffic(status: CandidateStatus) -> tuple[str, str, str, str]:
+    if not status.HasField("traffic"):
+        return "", "", "", ""
+    seen = status.traffic
+    boot_s = seen.boot_latency.seconds + seen.boot_latency.nanos / 1e9
+    return f"{seen.failure_rate:.1%}", f"{boot_s:.2f} s", f"{seen.selected_share:.0%}", f"{seen.agreement:.2f}"
 
 
 def _quality(candidate: Candidate) -> str:

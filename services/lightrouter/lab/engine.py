@@ -26,7 +26,7 @@ from lightrouter.adapter.providers.replay import Replay
 from lightrouter.aggregator import registry as aggregator_registry
 from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
-from lightrouter.pool.schema import REPLAY, CandidateEntry
+from lightrouter.pool.schema import REPLAY, CandidateEntry, PublicPool
 from lightrouter.recording.playback import Playback
 from lightrouter.recording.recording import RecordedPrompt, Recording
 from lightrouter.router.admit import Defaults
@@ -51,6 +51,7 @@ from lightrouter.v1.router_pb2 import Answer, Prompt
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 
 _SECONDS: Final = 120.0
+_ADDRESS: Final = "in-process"
 _SEEDS: Final = 2**31
 
 MakeSelector = Callable[[Models], Selector]
@@ -124,12 +125,17 @@ class Engine:
             EntryError: An entry cannot be used.
             NotRecordedError: The recording has no response of an entry's model.
         """
+        self._entries = {entry.name: entry for entry in entries}
         self._adapters = {entry.name: _adapter(entry, recording) for entry in entries}
         self._seconds = seconds
-        models = _Adapters(self._adapters)
-        roster = Roster.from_candidates([entry.to_proto("in-process") for entry in entries], judge, synthesizer)
+        models: Models = _Adapters(self._adapters)
+        self.models = models
+        """The candidates' models."""
+        roster = Roster.from_candidates([entry.to_proto(_ADDRESS) for entry in entries], judge, synthesizer)
+        self.traffic = _traffic(roster, drift or DriftRules(minimum=len(entries)))
+        """What the router makes of its candidates."""
         self._router = Router(
-            traffic=_traffic(roster, drift or DriftRules(minimum=len(entries))),
+            traffic=self.traffic,
             models=models,
             selector=_InProcessSelector(selector(models)),
             aggregator=_InProcessAggregator(aggregator(models)),
@@ -150,6 +156,18 @@ class Engine:
             ServiceError: The request cannot be served, or no candidate delivered.
         """
         return await self._router.route(to_prompt(prompt, policy), Deadline.after(self._seconds), Events())
+
+    def follow(self, pool: PublicPool) -> None:
+        """Takes the states and the evaluations of `pool`, which has the same candidates."""
+        self.traffic.follow(Roster.of(pool, _ADDRESS))
+
+    def replace(self, name: str, recording: Recording) -> None:
+        """Lets a candidate of provider `replay` answer from another recording from now on.
+
+        Raises:
+            NotRecordedError: The recording has no response of its model.
+        """
+        self._adapters[name] = _adapter(self._entries[name], recording)
 
     async def aclose(self) -> None:
         """Closes the connections of candidates that are really asked."""

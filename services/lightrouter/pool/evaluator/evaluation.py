@@ -10,7 +10,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from lightrouter.answers.scoring import AnyScorer
+from lightrouter.answers.scoring import Scorer
 from lightrouter.pool.diversity import measure
 from lightrouter.pool.evaluator import judge
 from lightrouter.pool.evaluator.asking import Asker, Call, Subject
@@ -265,7 +265,7 @@ def _kept(text: str) -> tuple[None, str]:
     return None, text
 
 
-def _scored(task: AnyScorer, text: str) -> tuple[float, None]:
+def _scored(task: Scorer, text: str) -> tuple[float, None]:
     return task.score(text), None
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from lightrouter.answers.scoring import SCORERS, AnyScorer, Section
+from lightrouter.answers.scoring import SCORERS, AnyScorer, Scorer, Section
 from lightrouter.pool import faults
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
@@ -78,7 +78,7 @@ class Item:
     id: str
     category: str
     messages: tuple[ChatMessage, ...]
-    task: AnyScorer | Judged
+    task: Scorer | Judged
     max_output_tokens: int | None = None
 
 
