@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shlex
 import sys
 from pathlib import Path
@@ -50,6 +51,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from lightrouter.lab.experiment import Settings, experiment
 
     lab_support.check_pattern(arguments.answer_pattern)
+    # What services tell their operators is what an experiment counts, over and over.
+    logging.getLogger("lightrouter").setLevel(logging.ERROR)
     settings = Settings(
         name=arguments.name,
         data=arguments.data,
