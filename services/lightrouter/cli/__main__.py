@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "ask": "ask a prompt and watch how it is answered",
     "candidates": "list the pool of a running router",
     "record": "record what the candidates of a pool write to prompts",
+    "pool": "evaluate the candidates of a pool, show and change their states, find new ones",
     "init": "write a pool file from what an endpoint serves",
     "lab": "compare, experiment and train on recorded outputs",
     "serve": "run one service, in a container or a cluster",

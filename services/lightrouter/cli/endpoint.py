@@ -11,6 +11,8 @@ from typing import Final
 import httpx
 import yaml
 
+from lightrouter.cli.errors import CommandError, ExitCode
+
 _MAX_BYTES: Final = 16 * 2**20
 _TIMEOUT_S: Final = 15.0
 _MAX_NAME: Final = 63
@@ -160,10 +162,28 @@ def _prices(pricing: object) -> Mapping[str, str] | None:
 
 def pool_text(base_url: str, models: Sequence[ServedModel], left_out: int, api_key_env: str | None) -> str:
     """Returns the commented pool file for these models; `left_out` more are served and not in it."""
-    names: set[str] = set()
-    parts = [_head(base_url, left_out)]
-    parts += [_entry(base_url, model, _name(model.id, names), api_key_env) for model in models]
-    return "".join(parts)
+    return _head(base_url, left_out) + entries_text(base_url, models, api_key_env, set())
+
+
+def entries_text(
+    base_url: str, models: Sequence[ServedModel], api_key_env: str | None, taken: set[str], state: str | None = None
+) -> str:
+    """Returns the commented entries for these models, none named as those in `taken`, which gets their names."""
+    return "".join(_entry(base_url, model, _name(model.id, taken), api_key_env, state) for model in models)
+
+
+def api_key(variable: str | None, environment: Mapping[str, str]) -> str | None:
+    """Returns the API key that the environment variable holds; None where none is named.
+
+    Raises:
+        CommandError: The variable is not set.
+    """
+    if variable is None:
+        return None
+    key = environment.get(variable)
+    if not key:
+        raise CommandError(f"the environment variable {variable} of --api-key-env is not set", ExitCode.USAGE)
+    return key
 
 
 def _head(base_url: str, left_out: int) -> str:
@@ -178,7 +198,7 @@ candidates:
 """
 
 
-def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None) -> str:
+def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None, state: str | None) -> str:
     continuation = "\n    ".join(_continuation(base_url, model))
     key = f"api_key_env: {api_key_env}" if api_key_env else "# api_key_env: NAME      # the variable with the API key"
     if model.prices:
@@ -202,7 +222,7 @@ def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None
     {prices}
     {window}
     prior: 0.5   # what you expect of it, 0 to 1, before any prompt is seen
-"""
+{f"    state: {state}   # until an evaluation has judged it{chr(10)}" if state else ""}"""
 
 
 def _continuation(base_url: str, model: ServedModel) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     try:
         with httpx.Client(follow_redirects=True) as http:
             urls = endpoint.base_urls(arguments.url)
-            base_url, served = endpoint.list_models(urls, _api_key(arguments.api_key_env), http)
+            base_url, served = endpoint.list_models(urls, endpoint.api_key(arguments.api_key_env, os.environ), http)
     except endpoint.EndpointError as error:
         raise CommandError(str(error)) from None
     chosen = _chosen(served, arguments.model)
@@ -69,15 +69,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     sys.stdout.write(f"{out}: {', '.join(pool.entries)}\n")
     sys.stderr.write(f"next: fill in the prices, then `lightrouter up --pool {out}`\n")
     return ExitCode.OK
-
-
-def _api_key(variable: str | None) -> str | None:
-    if variable is None:
-        return None
-    key = os.environ.get(variable)
-    if not key:
-        raise CommandError(f"the environment variable {variable} of --api-key-env is not set", ExitCode.USAGE)
-    return key
 
 
 def _chosen(served: list[endpoint.ServedModel], wanted: list[str]) -> list[endpoint.ServedModel]:

@@ -42,8 +42,13 @@ class _ConsoleFormatter(logging.Formatter):
 
 def configure_logging(service: str, settings: ServiceSettings) -> None:
     """Sends all logs of this process to standard error in the format that the settings ask for."""
+    send_logs(service, settings.log_level, settings.log_format)
+
+
+def send_logs(service: str, level: str, log_format: str) -> None:
+    """Sends all logs of this process of at least `level` to standard error, as `json` or for a `console`."""
     handler = logging.StreamHandler(sys.stderr)
-    if settings.log_format == "json":
+    if log_format == "json":
         renamed = {"levelname": "level", "asctime": "time", "name": "logger"}
         handler.setFormatter(
             JsonFormatter(
@@ -53,7 +58,7 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
     else:
         handler.setFormatter(_ConsoleFormatter(_CONSOLE_FORMAT))
     handler.addFilter(_TraceContext(service))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # One line a request of a library says nothing that the service's own line and the trace do not.
     for library in ("httpx", "watchfiles"):
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Final
 
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import get_current_span
@@ -13,9 +12,9 @@ from lightrouter.pool.evaluator.homes import Change
 from lightrouter.pool.evaluator.states import MINIMUM_POOL
 from lightrouter.pool.standing import Standing
 from lightrouter.runtime import names
+from lightrouter.runtime.instruments import STATE_CHANGES
+from lightrouter.runtime.metrics import Tally
 
-STATE_CHANGES: Final = "lightrouter.candidate.state_changes"
-"""Metric: changes of candidates' states, by candidate, both states and reason."""
 _log = logging.getLogger(__name__)
 
 
@@ -24,9 +23,7 @@ class Announcer:
 
     def __init__(self, meter: Meter) -> None:
         """Counts by `meter`."""
-        self._changes = meter.create_counter(
-            STATE_CHANGES, unit="{change}", description="Changes of a candidate's state."
-        )
+        self._changes = Tally(STATE_CHANGES).report(meter)
 
     def changed(self, changes: Iterable[Change]) -> None:
         """Says that these states have changed."""
@@ -40,7 +37,7 @@ class Announcer:
                 names.STATE: after.value,
                 names.REASON: change.after.reason,
             }
-            self._changes.add(1, what)
+            self._changes.add(1, *what.values())
             get_current_span().add_event(names.CANDIDATE_STATE, {**what, names.MESSAGE: change.after.message})
             _log.warning(
                 "%s is %s from now on, and was %s (%s): %s",

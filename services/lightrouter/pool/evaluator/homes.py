@@ -21,6 +21,7 @@ from lightrouter.runtime.deadline import Deadline
 _log = logging.getLogger(__name__)
 _CONFLICT: Final = 409
 _NOT_FOUND: Final = 404
+_TOO_MANY: Final = 429
 _PAUSE_S: Final = 0.2
 _MOST_PAUSE_S: Final = 10.0
 T = TypeVar("T")
@@ -200,7 +201,7 @@ class ClusterHome:
             try:
                 return await act()
             except ClusterError as error:
-                if not error.passing or deadline.remaining() < pause:
+                if not (error.passing or error.status == _TOO_MANY) or deadline.remaining() < pause:
                     raise HomeError(f"the candidates of the cluster cannot be used: {error}") from None
                 _log.warning("the API is asked again in %.1f s: %s", pause, error)
             await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - so that not all come at once

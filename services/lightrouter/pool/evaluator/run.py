@@ -28,7 +28,8 @@ from lightrouter.runtime.models import Models
 from lightrouter.v1.candidate_pb2 import ModelTarget
 
 _log = logging.getLogger(__name__)
-# Whom a short budget serves first: a candidate on probation waits for its verdict, an evicted one for its way back.
+# Whom a short budget serves first, after those that have drifted: a candidate on probation waits for its verdict, an
+# evicted one for its way back.
 _FIRST: Final = (State.PROBATION, State.EVICTED, State.ADMITTED)
 
 
@@ -133,11 +134,16 @@ def _announce(announcer: Announcer, changes: Sequence[Change], after: Held, run:
 
 
 def _subjects(held: Held, adapter_address: str) -> list[Subject]:
-    entries = [e for e in held.pool.entries.values() if not held.standing(e.name).held_out]
+    standings = {name: held.standing(name) for name in held.pool.entries}
+    entries = [entry for name, entry in held.pool.entries.items() if not standings[name].held_out]
     if not entries:
         raise NothingToEvaluateError("the pool has no candidate to evaluate")
-    entries.sort(key=lambda entry: (_FIRST.index(entry.state), entry.name))
-    return [_subject(entry, adapter_address) for entry in entries]
+
+    def rank(entry: PublicEntry) -> tuple[bool, int, str]:
+        drifted = standings[entry.name].drifted
+        return not (drifted and drifted.holds), _FIRST.index(entry.state), entry.name
+
+    return [_subject(entry, adapter_address) for entry in sorted(entries, key=rank)]
 
 
 def _judges(held: Held, settings: Settings) -> list[Subject]:

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lightrouter.pool import statefile
-from lightrouter.pool.evaluator.announce import STATE_CHANGES, Announcer
+from lightrouter.pool.evaluator.announce import Announcer
 from lightrouter.pool.evaluator.bounds import prompts_needed
 from lightrouter.pool.evaluator.budget import Limits
 from lightrouter.pool.evaluator.evaluation import End
@@ -30,6 +30,7 @@ from lightrouter.pool.schema import State
 from lightrouter.pool.standing import BY_HAND, Standing
 from lightrouter.pool.statefile import LockedError
 from lightrouter.runtime import names
+from lightrouter.runtime.instruments import STATE_CHANGES
 from lightrouter.v1.adapter_pb2 import Generation
 from tests.unit.pool.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings
 
@@ -65,7 +66,7 @@ class Evaluations:
             for resource in (data.resource_metrics if data else ())
             for scope in resource.scope_metrics
             for metric in scope.metrics
-            if metric.name == STATE_CHANGES
+            if metric.name == STATE_CHANGES.name
             for point in metric.data.data_points
         ]
         return {(p.attributes[names.CANDIDATE], p.attributes[names.STATE]): p.value for p in points}  # type: ignore[union-attr, index, misc]  # the SDK types neither

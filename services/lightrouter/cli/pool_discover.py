@@ -1,0 +1,109 @@
+"""`lightrouter pool discover`: entries for models that an endpoint serves and the pool does not have."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import textwrap
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from lightrouter.cli import endpoint
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.pool import file, statefile
+from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.schema import Pool
+
+_DESCRIPTION: Final = """\
+Asks an OpenAI-compatible endpoint which models it serves, and proposes an entry for each that the pool does not have.
+With --probation they get a small share of the traffic until an evaluation has judged them; with --write they join the
+pool file, which the router takes up without a restart.
+"""
+_EPILOG: Final = """\
+examples:
+  lightrouter pool discover http://localhost:11434 --pool pool.yaml
+  lightrouter pool discover http://localhost:11434 --pool pool.yaml --probation --write
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `discover`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    parser.add_argument("url", metavar="URL", help="the endpoint, with or without /v1")
+    parser.add_argument("--pool", type=Path, required=True, metavar="FILE", help="the pool file")
+    parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
+    parser.add_argument("--model", action="append", default=[], metavar="ID", help="a model to take, may be repeated")
+    parser.add_argument("--probation", action="store_true", help="join on probation, until they are judged")
+    parser.add_argument("--write", action="store_true", help="write them into the pool file")
+    parser.set_defaults(act=_run)
+
+
+def _run(arguments: argparse.Namespace) -> ExitCode:
+    path: Path = arguments.pool
+    try:
+        data = file.read(path)
+        pool = file.parse(data, path)
+        with httpx.Client(follow_redirects=True) as http:
+            urls = endpoint.base_urls(arguments.url)
+            base_url, served = endpoint.list_models(urls, endpoint.api_key(arguments.api_key_env, os.environ), http)
+    except PoolFileError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    except endpoint.EndpointError as error:
+        raise CommandError(str(error)) from None
+    new = _new(pool, base_url, served, arguments.model)
+    if not new:
+        sys.stderr.write(f"{base_url} serves nothing that the pool does not have\n")
+        return ExitCode.OK
+    state = "probation" if arguments.probation else None
+    entries = endpoint.entries_text(base_url, new, arguments.api_key_env, set(pool.entries), state)
+    if not arguments.write:
+        sys.stdout.write(entries)
+        sys.stderr.write(f"{len(new)} new; with --write they join {path}\n")
+        return ExitCode.OK
+    joined = _joined(path, data.decode(), entries, pool)
+    try:
+        statefile.replace(path, joined.encode())
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+    names = [name for name in file.parse(joined.encode(), path).entries if name not in pool.entries]
+    sys.stdout.write(f"{path}: {', '.join(names)}\n")
+    sys.stderr.write("next: fill in the prices, then `lightrouter pool evaluate`\n")
+    return ExitCode.OK
+
+
+def _new(
+    pool: Pool, base_url: str, served: list[endpoint.ServedModel], wanted: list[str]
+) -> list[endpoint.ServedModel]:
+    known = {entry.model for entry in pool.entries.values() if entry.base_url == base_url}
+    ids = {model.id for model in served}
+    if missing := [name for name in wanted if name not in ids]:
+        listed = ", ".join(list(ids)[:20])
+        raise CommandError(f"the endpoint does not serve {', '.join(missing)}; it serves {listed}", ExitCode.USAGE)
+    return [model for model in served if model.id not in known and (not wanted or model.id in wanted)]
+
+
+def _joined(path: Path, text: str, entries: str, pool: Pool) -> str:
+    """Returns the pool file's text with the entries at the end of its candidates, everything else as it was.
+
+    Raises:
+        CommandError: The candidates are not the last of the file, or there would be too many.
+    """
+    found = re.search(r"(?m)^candidates:[^\n]*\n(?:\s*(?:#[^\n]*)?\n)*( *)- ", text)
+    indent = found.group(1) if found else "  "
+    joined = text.rstrip("\n") + "\n" + textwrap.indent(textwrap.dedent(entries), indent)
+    try:
+        made = file.parse(joined.encode(), path)
+    except PoolFileError as error:
+        advice = f"the entries do not fit at the end of {path}; put them among its candidates by hand:"
+        raise CommandError(f"{advice}\n{entries}\n{error}", ExitCode.USAGE) from None
+    kept = {name: made.entries.get(name) for name in pool.entries}
+    if kept != dict(pool.entries) or (made.judge, made.synthesizer) != (pool.judge, pool.synthesizer):
+        raise CommandError(
+            f"the entries do not fit at the end of {path}; put them among its candidates by hand:\n{entries}",
+            ExitCode.USAGE,
+        )
+    return joined

@@ -1,0 +1,236 @@
+"""`lightrouter pool evaluate`: runs a validation set through the candidates, and decides who may answer."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from lightrouter.cli import pool_states, poolhome
+from lightrouter.cli.adapters import adapters
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.pool.evaluator import validation
+from lightrouter.pool.evaluator.announce import Announcer
+from lightrouter.pool.evaluator.budget import Limits
+from lightrouter.pool.evaluator.evaluation import End
+from lightrouter.pool.evaluator.journal import JournalError
+from lightrouter.pool.evaluator.run import NothingToEvaluateError, Report, Settings, ended, evaluate
+from lightrouter.pool.evaluator.states import Rules
+from lightrouter.pool.evaluator.validation import ValidationSet, ValidationSetError
+from lightrouter.pool.statefile import LockedError, StateFileError
+from lightrouter.runtime.channels import Channels
+from lightrouter.runtime.logs import send_logs
+from lightrouter.runtime.models import ModelClient
+from lightrouter.runtime.telemetry import Telemetry, otlp_spans
+from lightrouter.runtime.tls import TlsError, TlsFiles
+
+_DESCRIPTION: Final = """\
+Asks the candidates the prompts of a validation set, in random order, until it is sure of each whether it is worth its
+place: one that is credibly worse than what the pool needs is evicted, one that is credibly good is admitted, and who
+was evicted earns its way back. Easy decisions take few prompts. The router obeys within seconds, without a restart.
+
+The pool needs the quality of its MINIMUM-th best candidate less MARGIN, or FLOOR where that is given. Over the whole
+evaluation the probability is at most ERROR-RATE that anybody is evicted or admitted back wrongly.
+
+What it spends is bounded, and each call is paid for at its worst before it is made. One that is killed goes on where it
+was when the same command is given again. Two at once are kept apart: the second one says so and ends.
+"""
+
+_EPILOG: Final = """\
+examples:
+  lightrouter pool evaluate --pool pool.yaml --set validation.jsonl --max-cost 0.50
+  lightrouter pool evaluate --namespace models --set validation.jsonl --adapter-address 'dns:///adapter-{name}:50051'
+
+a validation set is JSON lines:
+  {"id": "q1", "category": "law", "prompt": "... A) ... B) ...", "task": "choice", "answer": "B"}
+  {"id": "q2", "prompt": "What is 17 * 23?", "task": "numeric", "answer": 391}
+  {"id": "q3", "prompt": "Why is the sky blue?", "task": "judge", "reference": "Because ..."}
+tasks: exact, choice, numeric, pattern, schema, judge
+"""
+_NANO: Final = 10**9
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `evaluate`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    poolhome.add_arguments(parser)
+    parser.add_argument("--set", type=Path, required=True, metavar="FILE", help="the validation set, JSON lines")
+    parser.add_argument("--judge", metavar="NAME", help="who judges, with --namespace; a pool file says it itself")
+    parser.add_argument("--json", action="store_true", help="print what holds now as JSON")
+    budget = parser.add_argument_group("what it may spend")
+    budget.add_argument("--max-cost", type=_nanousd, default=_NANO, metavar="USD", help="US dollars; default: 1")
+    budget.add_argument("--max-tokens", type=_count, metavar="N", help="tokens, read and written; default: no bound")
+    budget.add_argument("--max-seconds", type=_seconds, default=3600.0, metavar="S", help="default: 3600")
+    budget.add_argument("--concurrency", type=_count, default=8, metavar="N", help="calls at the same time; default: 8")
+    budget.add_argument("--call-seconds", type=_seconds, default=120.0, metavar="S", help="of one call; default: 120")
+    budget.add_argument("--max-output-tokens", type=_count, default=1024, metavar="N", help="an answer; default: 1024")
+    rules = parser.add_argument_group("what the pool needs")
+    rules.add_argument("--margin", type=_share, default=0.2, metavar="X", help="default: 0.2")
+    rules.add_argument("--floor", type=_share, metavar="X", help="quality that is needed, in place of the margin")
+    rules.add_argument("--minimum", type=_count, default=2, metavar="N", help="candidates that stay; default: 2")
+    rules.add_argument("--error-rate", type=_share, default=0.05, metavar="X", help="default: 0.05")
+    how = parser.add_argument_group("how it runs")
+    how.add_argument(
+        "--seed", type=_seed, metavar="N", help="of the prompts' order and the sampling; default: a new one"
+    )
+    how.add_argument(
+        "--journal", type=Path, metavar="FILE", help="default: beside the pool file, or NAMESPACE.evaluation.jsonl"
+    )
+    how.add_argument(
+        "--adapter-address",
+        metavar="TARGET",
+        help="gRPC target of the adapters, with {name}; default: with --pool they are started for the while",
+    )
+    how.add_argument("--tls-ca-file", type=Path, metavar="FILE", help="trusted authorities, PEM; adapters by TLS")
+    how.add_argument("--tls-cert-file", type=Path, metavar="FILE", help="the certificate that they are shown, PEM")
+    how.add_argument("--tls-key-file", type=Path, metavar="FILE", help="its key, PEM")
+    how.add_argument("--otlp", metavar="URL", help="OTLP gRPC endpoint for traces and metrics; default: none")
+    how.add_argument("--log-format", choices=("console", "json"), default="console", help="default: console")
+    parser.set_defaults(act=_run)
+
+
+def _run(arguments: argparse.Namespace) -> ExitCode:
+    send_logs("evaluator", "info", arguments.log_format)
+    if arguments.pool and arguments.judge:
+        raise CommandError("--judge is for --namespace; the pool file names its judge", ExitCode.USAGE)
+    if arguments.namespace and not arguments.adapter_address:
+        raise CommandError("--adapter-address is required with --namespace", ExitCode.USAGE)
+    try:
+        prompts = validation.load(arguments.set)
+        return asyncio.run(_evaluate(arguments, prompts))
+    except (ValidationSetError, TlsError) as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    except (NothingToEvaluateError, LockedError, JournalError, StateFileError) as error:
+        raise CommandError(str(error)) from None
+
+
+async def _evaluate(arguments: argparse.Namespace, prompts: ValidationSet) -> ExitCode:
+    # SIGTERM, which a cluster sends, unwinds what runs as Ctrl-C does: adapters end, the journal keeps what was bought.
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        report = await _reported(arguments, prompts)
+    except asyncio.CancelledError:
+        raise CommandError("ended before it was done; the same command goes on from here") from None
+    if arguments.json:
+        pool_states.print_json(report.held)
+    else:
+        Console(width=None if sys.stdout.isatty() else pool_states.PIPED_WIDTH).print(pool_states.table(report.held))
+    sys.stderr.write(f"{_summary(report)}\n")
+    return ExitCode.FAILED if report.outcome.end is End.UNREACHED else ExitCode.OK
+
+
+async def _reported(arguments: argparse.Namespace, prompts: ValidationSet) -> Report:
+    telemetry = _telemetry(arguments.otlp)
+    channels = Channels(tls=_tls(arguments))
+    try:
+        async with AsyncExitStack() as stack:
+            home = await stack.enter_async_context(poolhome.home_of(arguments, arguments.judge))
+            address = await stack.enter_async_context(_adapters(arguments))
+            settings = _settings(arguments, prompts, address)
+            return await evaluate(home, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)
+    finally:
+        await channels.close()
+        telemetry.shutdown()
+
+
+@asynccontextmanager
+async def _adapters(arguments: argparse.Namespace) -> AsyncIterator[str]:
+    if arguments.adapter_address:
+        yield arguments.adapter_address
+        return
+    async with adapters(arguments.pool) as address:
+        yield address
+
+
+def _settings(arguments: argparse.Namespace, prompts: ValidationSet, address: str) -> Settings:
+    beside = arguments.pool.with_name(f"{arguments.pool.stem}.evaluation.jsonl") if arguments.pool else None
+    return Settings(
+        prompts=prompts,
+        journal=arguments.journal or beside or Path(f"{arguments.namespace}.evaluation.jsonl"),
+        new_run=lambda: (secrets.token_hex(6), secrets.randbits(31)),
+        adapter_address=address,
+        rules=Rules(arguments.error_rate, arguments.margin, arguments.floor, arguments.minimum),
+        limits=Limits(arguments.max_cost, arguments.max_tokens, arguments.max_seconds, arguments.concurrency),
+        seed=arguments.seed,
+        max_output_tokens=arguments.max_output_tokens,
+        call_seconds=arguments.call_seconds,
+    )
+
+
+def _telemetry(endpoint: str | None) -> Telemetry:
+    if endpoint is None:
+        return Telemetry("lightrouter-evaluator", None)
+    from lightrouter.runtime.metrics import otlp_reader
+
+    reader = otlp_reader(endpoint, 60.0, lambda: None)
+    return Telemetry("lightrouter-evaluator", otlp_spans(endpoint), reader=reader)
+
+
+def _tls(arguments: argparse.Namespace) -> TlsFiles | None:
+    certificate, key, authorities = arguments.tls_cert_file, arguments.tls_key_file, arguments.tls_ca_file
+    if (certificate is None) != (key is None):
+        raise CommandError("--tls-cert-file and --tls-key-file go together; give both or neither", ExitCode.USAGE)
+    if authorities is None:
+        if certificate:
+            raise CommandError("TLS needs --tls-ca-file, the authorities that are trusted", ExitCode.USAGE)
+        return None
+    return TlsFiles(certificate, key, authorities)
+
+
+def _summary(report: Report) -> str:
+    money = Decimal(report.spent.nanousd) / _NANO
+    went = "went on and is over" if report.resumed else "is over"
+    spent = f"{report.spent.tokens:,} tokens and ${money:f}"
+    parts = [f"evaluation {report.run} (seed {report.seed}) {went}: {ended(report.outcome.end)}; it took {spent}"]
+    parts += [f"{change.candidate}: {change.before} -> {change.after.state}" for change in report.changes]
+    parts += [f"{name} did not answer and keeps its state" for name in sorted(report.outcome.unreached)]
+    return "\n".join(parts)
+
+
+def _nanousd(text: str) -> int:
+    try:
+        value = Decimal(text) * _NANO
+    except InvalidOperation:
+        raise ValueError from None
+    if not value.is_finite() or not 0 <= value < 10**18 or value != int(value):
+        raise ValueError
+    return int(value)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 10**9:
+        raise ValueError
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise ValueError
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**31:
+        raise ValueError
+    return value

@@ -1,0 +1,121 @@
+"""`lightrouter pool status|evict|readmit`: what is held of the candidates, and a person's word on it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lightrouter.cli import poolhome
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.text import printable
+from lightrouter.pool.evaluator.homes import Held
+from lightrouter.pool.schema import State
+from lightrouter.pool.standing import BY_HAND, Standing, status_of
+
+PIPED_WIDTH: Final = 400
+"""Characters of a line where there is no terminal."""
+
+
+def configure_status(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `status`."""
+    parser.description = "Shows state, score with its interval, and the reason of each candidate's state."
+    poolhome.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.set_defaults(act=_status)
+
+
+def configure_evict(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `evict`."""
+    parser.description = "Evicts a candidate. The evaluator leaves it alone until `lightrouter pool readmit`."
+    parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
+    poolhome.add_arguments(parser)
+    parser.set_defaults(act=_evict)
+
+
+def configure_readmit(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `readmit`."""
+    parser.description = "Lets a candidate answer again. The evaluator judges it from now on."
+    parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
+    parser.add_argument("--probation", action="store_true", help="with a small share of the traffic until it is judged")
+    poolhome.add_arguments(parser)
+    parser.set_defaults(act=_readmit)
+
+
+def table(held: Held) -> Table:
+    """Returns what is held of the candidates of a pool."""
+    shown = Table(box=None, pad_edge=False)
+    for heading in ("name", "state", "since", "score", "interval", "prompts", "evaluated", "why"):
+        shown.add_column(heading, overflow="fold")
+    for name, entry in held.pool.entries.items():
+        standing = held.standings.get(name, Standing())
+        found = standing.evaluation
+        figures = (
+            (
+                f"{found.score:.2f}",
+                f"{found.score_low:.2f} to {found.score_high:.2f}",
+                str(found.prompts),
+                found.evaluated_at.ToDatetime(UTC).strftime("%Y-%m-%d %H:%M"),
+            )
+            if found
+            else ("", "", "0", "never")
+        )
+        why = f"{standing.reason}: {standing.message}" if standing.reason else "as its entry says"
+        shown.add_row(name, entry.state.value, standing.since, *figures, Text(printable(why)))
+    return shown
+
+
+def print_json(held: Held) -> None:
+    """Prints what is held of the candidates of a pool, by name, in the shape of their status."""
+    said = {name: status_of(held.standing(name)) for name in held.pool.entries}
+    sys.stdout.write(json.dumps(said, indent=2, ensure_ascii=False) + "\n")
+
+
+def _status(arguments: argparse.Namespace) -> ExitCode:
+    held = asyncio.run(_read(arguments))
+    if arguments.json:
+        print_json(held)
+    else:
+        Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table(held))
+    return ExitCode.OK
+
+
+async def _read(arguments: argparse.Namespace) -> Held:
+    async with poolhome.home_of(arguments) as home:
+        return await home.read()
+
+
+def _evict(arguments: argparse.Namespace) -> ExitCode:
+    return asyncio.run(_set(arguments, State.EVICTED))
+
+
+def _readmit(arguments: argparse.Namespace) -> ExitCode:
+    return asyncio.run(_set(arguments, State.PROBATION if arguments.probation else State.ADMITTED))
+
+
+async def _set(arguments: argparse.Namespace, state: State) -> ExitCode:
+    name, now = arguments.candidate, datetime.now(UTC)
+    reason = arguments.reason or "A person said so."
+
+    def change(held: Held) -> Mapping[str, Standing]:
+        if name not in held.pool.entries:
+            raise CommandError(f"{name} is not in the pool; it has {', '.join(held.pool.entries)}", ExitCode.USAGE)
+        return {name: held.standing(name).moved(state, BY_HAND, reason, now)}
+
+    async with poolhome.home_of(arguments) as home:
+        await home.update(change)
+        held = await home.read()
+    sys.stdout.write(f"{name} is {state.value}\n")
+    if not any(entry.state is State.ADMITTED for entry in held.pool.entries.values()):
+        sys.stderr.write("the pool has no admitted candidate any more\n")
+    return ExitCode.OK

@@ -1,0 +1,50 @@
+"""Where `lightrouter pool` finds the pool: a pool file, or the Candidate resources of a namespace."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.pool.api import ClusterError
+from lightrouter.pool.evaluator.homes import ClusterHome, FileHome, Home, HomeError
+from lightrouter.pool.file import PoolFileError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that name the pool."""
+    home = parser.add_mutually_exclusive_group(required=True)
+    home.add_argument("--pool", type=Path, metavar="FILE", help="the pool file; the states are beside it")
+    home.add_argument("--namespace", metavar="NAME", help="the namespace with the Candidate resources")
+    parser.add_argument(
+        "--candidate-selector", default="", metavar="LABELS", help="of the resources that count; default: all"
+    )
+
+
+@asynccontextmanager
+async def home_of(arguments: argparse.Namespace, judge: str | None = None) -> AsyncIterator[Home]:
+    """Gives the home that the arguments name; what fails there comes out as CommandError."""
+    with failures():
+        if arguments.pool:
+            if arguments.candidate_selector:
+                raise CommandError("--candidate-selector is for --namespace; leave it out", ExitCode.USAGE)
+            yield FileHome(arguments.pool)
+            return
+        # Here, and not above: the client costs a second, which a pool in a file need not pay.
+        from lightrouter.pool.cluster import ClusterApi, connect
+
+        async with await connect() as client:
+            yield ClusterHome(ClusterApi(client, arguments.namespace, arguments.candidate_selector), judge)
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turns what fails in a home into CommandError."""
+    try:
+        yield
+    except PoolFileError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    except (HomeError, ClusterError) as error:
+        raise CommandError(str(error)) from None

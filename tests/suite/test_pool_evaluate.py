@@ -1,0 +1,113 @@
+"""`lightrouter pool evaluate` as a process: over real adapters, killed, given again, and given twice at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.suite.up_support import SERVICES, until
+
+PROMPTS = 60
+RIGHT = {"good": 1.0, "fair": 0.9, "weak": 0.0}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Returns a folder with a pool of three recorded candidates, and a validation set."""
+    chance = Random(5)
+    recorded, asked = [], []
+    for number in range(PROMPTS):
+        prompt = f"Question {number}: A or B?"
+        responses = {
+            name: {"text": "B" if chance.random() < share else "A", "latency_s": 0.05, "output_tokens": 1}
+            for name, share in RIGHT.items()
+        }
+        recorded.append({"id": f"q{number}", "prompt": prompt, "responses": responses})
+        asked.append({"id": f"q{number}", "prompt": prompt, "category": "easy", "task": "choice", "answer": "B"})
+    (tmp_path / "recorded.jsonl").write_text("\n".join(map(json.dumps, recorded)))
+    (tmp_path / "set.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    entries = "".join(
+        f"  - {{name: {name}, provider: replay, model: {name}, recording: recorded.jsonl, pace: true}}\n"
+        for name in RIGHT
+    )
+    (tmp_path / "pool.yaml").write_text(f"candidates:\n{entries}")
+    return tmp_path
+
+
+def start(folder: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "lightrouter.cli", "pool", "evaluate", "--seed", "7", "--concurrency", "4"]
+    command += ["--pool", str(folder / "pool.yaml"), "--set", str(folder / "set.jsonl"), *more]
+    environment = {**os.environ, "PYTHONPATH": str(SERVICES)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    try:
+        text = (folder / "pool.evaluation.jsonl").read_text()
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def done(folder: Path) -> list[str]:
+    return [line["done"] for line in lines(folder) if "done" in line]
+
+
+def states(folder: Path) -> dict[str, Any]:
+    held = json.loads((folder / "pool.state.json").read_text())["candidates"]
+    return {name: {key: each[key] for key in ("state", "score", "evaluatedPrompts")} for name, each in held.items()}
+
+
+def test_one_that_is_killed_goes_on_and_a_second_one_is_kept_out(folder: Path) -> None:
+    with start(folder) as first:
+        until("calls of the first evaluation", lambda: len(done(folder)) > 10)
+        # It stays under way for as long as the second one takes.
+        first.send_signal(signal.SIGSTOP)
+        with start(folder) as second:
+            _, said = second.communicate()
+        assert second.returncode == 1
+        assert f"an evaluation (process {first.pid}) is at work on" in said
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
+    bought = done(folder)
+    assert not (folder / "pool.state.json").exists()
+    with start(folder) as again:
+        out, said = again.communicate()
+    assert again.returncode == 0, said
+    assert "went on and is over: " in said
+    assert "weak: admitted -> evicted" in said
+    assert "evicted" in out
+    assert done(folder)[: len(bought)] == bought
+    assert set(Counter(done(folder)).values()) == {1}
+    resumed = states(folder)
+    assert {name: each["state"] for name, each in resumed.items()} == {
+        "good": "admitted",
+        "fair": "admitted",
+        "weak": "evicted",
+    }
+    # One that nobody kills comes to the same.
+    (folder / "pool.state.json").unlink()
+    (folder / "pool.evaluation.jsonl").unlink()
+    with start(folder) as whole:
+        _, said = whole.communicate()
+    assert whole.returncode == 0, said
+    assert states(folder) == resumed
+    assert sorted(done(folder)) == sorted(set(done(folder)))
+
+
+def test_one_that_is_asked_to_end_ends_with_its_adapters_and_says_what_to_do(folder: Path) -> None:
+    with start(folder) as process:
+        until("calls of the evaluation", lambda: len(done(folder)) > 3)
+        process.terminate()
+        _, said = process.communicate()
+    assert process.returncode == 1
+    assert "ended before it was done; the same command goes on from here" in said

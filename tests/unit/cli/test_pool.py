@@ -1,0 +1,147 @@
+"""`lightrouter pool`: a person's word on the candidates, what is held of them, and new ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lightrouter.cli.__main__ import run
+from lightrouter.pool import file, statefile
+from lightrouter.pool.schema import State
+from lightrouter.pool.watch import PoolFile
+from tests.unit.cli.test_init import Upstream
+from tests.unit.cli.test_init import upstream as upstream_of_init
+from tests.unit.pool.test_standing import EVICTED
+
+upstream = upstream_of_init
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    found = tmp_path / "pool.yaml"
+    found.write_text(
+        "# Ours.\njudge: a\ncandidates:\n  - {name: a, base_url: http://h, model: m}  # the first\n"
+        "  - {name: b, base_url: http://h, model: m}\n"
+    )
+    return found
+
+
+def pool(*arguments: str) -> int:
+    return run(["pool", *arguments])
+
+
+def test_a_person_evicts_and_readmits_and_the_router_sees_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    watched = PoolFile(path, lambda _: None)
+
+    def seen() -> State:
+        watched.check()
+        return watched.pool.entries["b"].state
+
+    assert pool("evict", "b", "--pool", str(path), "--reason", "it leaks") == 0
+    assert capsys.readouterr().out == "b is evicted\n"
+    assert seen() is State.EVICTED
+    assert statefile.load(statefile.state_path(path))["b"].held_out
+    assert pool("status", "--pool", str(path)) == 0
+    shown = capsys.readouterr().out
+    assert "ByHand: it leaks" in shown
+    assert "as its entry says" in shown
+    assert pool("readmit", "b", "--pool", str(path), "--probation") == 0
+    assert seen() is State.PROBATION
+    assert pool("readmit", "b", "--pool", str(path)) == 0
+    assert seen() is State.ADMITTED
+
+
+def test_a_pool_without_anybody_is_said_to_be_one(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "ab":
+        assert pool("evict", name, "--pool", str(path)) == 0
+    assert "the pool has no admitted candidate any more" in capsys.readouterr().err
+
+
+def test_the_status_as_json_has_the_shape_of_a_resource_s(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    statefile.save(statefile.state_path(path), {"b": EVICTED})
+    assert pool("status", "--pool", str(path), "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["b"]["state"] == "evicted"
+    assert said["b"]["score"] == pytest.approx(0.6)
+    assert said["a"]["state"] == "admitted"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("evict", "c"), "c is not in the pool; it has a, b"),
+        (("status", "--candidate-selector", "x=y"), "--candidate-selector is for --namespace"),
+        (("evaluate", "--set", "gone.jsonl"), "gone.jsonl: cannot be read"),
+        (("evaluate", "--set", "gone.jsonl", "--judge", "a"), "--judge is for --namespace"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    path: Path, arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pool(*arguments, "--pool", str(path)) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bad", [["--max-cost", "-1"], ["--margin", "1"], ["--concurrency", "0"], ["--seed", "x"]])
+def test_bounds_are_checked(path: Path, bad: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        pool("evaluate", "--pool", str(path), "--set", "s", *bad)
+    assert ended.value.code == 2
+
+
+def test_a_broken_state_file_is_named(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    statefile.state_path(path).write_text("{")
+    assert pool("status", "--pool", str(path)) == 1
+    assert "pool.state.json is no state file" in capsys.readouterr().err
+
+
+def test_new_models_of_an_endpoint_are_proposed(
+    upstream: Upstream, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream.lists({"id": "m"}, {"id": "org/A"})
+    before = path.read_text()
+    assert pool("discover", upstream.url, "--pool", str(path), "--probation") == 0
+    out = capsys.readouterr().out
+    assert 'model: "org/A"' in out
+    # The pool has an `a` already.
+    assert 'name: "a-2"' in out
+    assert out.count("state: probation") == 2
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize("indent", ["", "  ", "    "])
+def test_they_join_the_pool_on_probation_and_nothing_else_changes(
+    upstream: Upstream, path: Path, indent: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text(path.read_text().replace("\n  - ", f"\n{indent}- "))
+    before = path.read_text()
+    upstream.lists({"id": "new"})
+    assert pool("discover", upstream.url, "--pool", str(path), "--probation", "--write") == 0
+    assert path.read_text().startswith(before.rstrip("\n"))
+    made = file.load(path)
+    assert list(made.entries) == ["a", "b", "new"]
+    assert made.entries["new"].state is State.PROBATION
+    capsys.readouterr()
+    assert pool("discover", upstream.url, "--pool", str(path), "--probation", "--write") == 0
+    assert "serves nothing that the pool does not have" in capsys.readouterr().err
+
+
+def test_a_file_that_has_more_behind_its_candidates_is_left_alone(
+    upstream: Upstream, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "candidates:\n  - {name: a, base_url: http://h, model: m}\njudge: a\n"
+    path.write_text(text)
+    upstream.lists({"id": "new"})
+    assert pool("discover", upstream.url, "--pool", str(path), "--write") == 2
+    assert "put them among its candidates by hand" in capsys.readouterr().err
+    assert path.read_text() == text
+
+
+def test_a_model_that_is_not_served_is_named(
+    upstream: Upstream, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream.lists({"id": "new"})
+    assert pool("discover", upstream.url, "--pool", str(path), "--model", "old") == 2
+    assert "does not serve old; it serves new" in capsys.readouterr().err
