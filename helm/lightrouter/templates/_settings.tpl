@@ -10,7 +10,8 @@
 
 {{/* Whether a component talks to the cluster's API. */}}
 {{- define "lightrouter.usesApi" -}}
-{{- if and (eq .component "router") (or (eq .root.Values.pool.source "kubernetes") .root.Values.auth.jwt.serviceAccounts) }}true{{ end -}}
+{{- if eq .component "evaluator" }}true
+{{- else if and (eq .component "router") (or (eq .root.Values.pool.source "kubernetes") .root.Values.auth.jwt.serviceAccounts) }}true{{ end -}}
 {{- end -}}
 
 {{/* What the image's entrypoint is given: the one place that knows it. */}}
