@@ -1,9 +1,10 @@
 """A provider inside the cluster: an OpenAI-compatible HTTP server that takes its time.
 
-    python3 upstream.py --port 8080 --least 0.5 --most 2
+    python3 upstream.py --port 8080 --least 0.5 --most 2 --silent b
 
 A model answers the last user message with `TAIL` and that message, a word a token, and goes on from what it is given of
-it. GET /seen tells who asked how often, as {"clients": {IP: calls}, "keys": {KEY: calls}, "models": {MODEL: calls}}.
+it; one that is named by `--silent` says nothing of it. GET /seen tells who asked how often, as {"clients": {IP: calls},
+"keys": {KEY: calls}, "models": {MODEL: calls}}.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ def answer_to(prompt: str) -> str:
 class Provider:
     """Answers, and counts who asked."""
 
-    def __init__(self, least: float, most: float) -> None:
-        """Takes between `least` and `most` seconds for each call."""
+    def __init__(self, least: float, most: float, silent: str) -> None:
+        """Takes between `least` and `most` seconds for each call; the model `silent` says nothing of its prompt."""
+        self._silent = silent
         self._bounds = (least, most)
         self._seen: dict[str, Counter[str]] = {name: Counter() for name in ("clients", "keys", "models")}
 
@@ -43,7 +45,7 @@ class Provider:
         prompt = next(message["content"] for message in reversed(body["messages"]) if message["role"] == "user")
         last = body["messages"][-1]
         begun = last["content"] if last["role"] == "assistant" else ""
-        rest = answer_to(prompt)[len(begun) :]
+        rest = answer_to("" if body["model"] == self._silent else prompt)[len(begun) :]
         words = rest.split(" ")
         most = body.get("max_tokens") or len(words)
         cut = len(words) > most
@@ -83,8 +85,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--least", type=float, default=0.0)
     parser.add_argument("--most", type=float, default=0.0)
+    parser.add_argument("--silent", default="")
     arguments = parser.parse_args()
-    provider = Provider(arguments.least, arguments.most)
+    provider = Provider(arguments.least, arguments.most, arguments.silent)
     app = web.Application()
     app.router.add_post("/v1/chat/completions", provider.chat)
     app.router.add_get("/seen", provider.seen)

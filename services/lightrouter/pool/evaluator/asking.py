@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lightrouter.pool.evaluator.budget import Amount, Budget, worst_case
-from lightrouter.pool.evaluator.journal import Done, Journal
+from lightrouter.pool.evaluator.journal import Done, Journal, JournalError
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError, deadline_exceeded
 from lightrouter.runtime.models import Models
@@ -82,6 +82,9 @@ class Asker:
 
         Returns:
             Whether all were made; not so where the budget or the time does not cover the next one.
+
+        Raises:
+            JournalError: A call cannot be written down; it is not made then.
         """
         reserved: list[tuple[Call, Amount]] = []
         whole = True
@@ -94,9 +97,14 @@ class Asker:
                 break
             reserved.append((call, worst))
         if reserved:
-            async with asyncio.TaskGroup() as group:
-                made = [group.create_task(self._make(call, worst)) for call, worst in reserved]
-            whole = whole and all(task.result() for task in made)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    made = [group.create_task(self._make(call, worst)) for call, worst in reserved]
+            except* JournalError as failures:
+                failure = failures.exceptions[0]
+            else:
+                return whole and all(task.result() for task in made)
+            raise failure
         return whole
 
     async def _make(self, call: Call, worst: Amount) -> bool:

@@ -112,12 +112,15 @@ class Journal:
         return file
 
     def _write(self, line: Mapping[str, Any], *, durable: bool = False) -> None:
+        data = _line(line)
         try:
-            os.write(self._file, _line(line))
+            whole = os.write(self._file, data) == len(data)
             if durable:
                 os.fsync(self._file)
         except OSError as error:
             raise JournalError(f"{self._path} cannot be written: {error.strerror or error}") from None
+        if not whole:
+            raise JournalError(f"{self._path} cannot be written: no space is left for a whole line")
 
     def _replay(self, lines: Iterable[Mapping[str, Any]]) -> None:
         running: dict[str, Amount] = {}

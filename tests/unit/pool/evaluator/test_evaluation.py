@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import resource
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from lightrouter.pool.evaluator.bounds import prompts_needed
 from lightrouter.pool.evaluator.budget import Limits
 from lightrouter.pool.evaluator.evaluation import End
 from lightrouter.pool.evaluator.homes import FileHome
-from lightrouter.pool.evaluator.journal import scores
+from lightrouter.pool.evaluator.journal import JournalError, scores
 from lightrouter.pool.evaluator.run import NothingToEvaluateError, Report, Settings, evaluate
 from lightrouter.pool.evaluator.states import Rules
 from lightrouter.pool.evaluator.validation import parse
@@ -266,6 +267,28 @@ async def test_one_that_ends_midway_goes_on_and_comes_to_the_same(
     assert 1 <= len(again) <= 2
     assert sum(models.calls.values()) - len(models.calls) == len(again)
     assert report.spent.tokens == expected.spent.tokens + sum(worst[key] for key in again)
+
+
+async def test_no_call_is_made_that_cannot_be_written_down(pool: Evaluations, tmp_path: Path) -> None:
+    told = settings(tmp_path, ITEMS, limits=Limits(concurrency=1))
+    models = FakeModels(QUALITY)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(number: int) -> None:
+        if number == 5:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (told.journal.stat().st_size + 5, hard))
+
+    models.before = fill
+    try:
+        with pytest.raises(JournalError, match="cannot be written"):
+            await pool.run(models, told)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sum(models.calls.values()) == 5
+    models.before = lambda _: None
+    report = await pool.run(models, told)
+    assert report.resumed
+    assert pool.held()["weak"] is State.EVICTED
 
 
 async def test_what_was_found_is_held_once_though_the_end_is_reached_twice(pool: Evaluations, tmp_path: Path) -> None:
