@@ -40,7 +40,7 @@ class Announcer:
             self._changes.add(1, *what.values())
             get_current_span().add_event(names.CANDIDATE_STATE, {**what, names.MESSAGE: change.after.message})
             _log.warning(
-                "%s is %s from now on, and was %s (%s): %s",
+                "the state of %s is %s now, and was %s (%s): %s",
                 change.candidate,
                 after.value,
                 change.before.value,

@@ -103,7 +103,7 @@ async def test_who_is_credibly_worse_is_evicted_and_it_is_said_everywhere(
     assert event.attributes
     assert event.attributes[names.MESSAGE] == weak.message
     assert pool.counted() == {("weak", "evicted"): 1}
-    assert f"weak is evicted from now on, and was admitted (CrediblyWorse): {weak.message}" in caplog.text
+    assert f"the state of weak is evicted now, and was admitted (CrediblyWorse): {weak.message}" in caplog.text
 
 
 async def test_easy_decisions_stop_early_about_when_the_bounds_say(pool: Evaluations, tmp_path: Path) -> None:
