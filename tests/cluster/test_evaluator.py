@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lightrouter.cli.__main__ import run as command
 from tests.cluster.release import NAME, Namespace, candidate, small, until
 
 LINES = [
@@ -66,13 +67,20 @@ def test_the_router_obeys(evaluated: Namespace) -> None:
     assert {line["candidate"] for line in answer["ledger"]["entries"]} <= {"a", "b"}
 
 
-def test_a_person_overrules_it(evaluated: Namespace) -> None:
-    patch = {"status": {"state": "admitted"}}
-    evaluated.kubectl("patch", "candidate", "c", "--subresource=status", "--type=merge", f"--patch={json.dumps(patch)}")
+def test_a_person_overrules_it(evaluated: Namespace, capsys: pytest.CaptureFixture[str]) -> None:
+    def pool(*arguments: str) -> str:
+        assert command(["pool", *arguments, "--namespace", evaluated.name]) == 0
+        return capsys.readouterr().out
+
+    assert "CrediblyWorse" in pool("status")
+    assert pool("readmit", "c", "--reason", "it is asked again") == "c is admitted\n"
     until(
         lambda: any(line["candidate"] == "c" for line in evaluated.ask("Say hello.")["ledger"]["entries"]),
         "the candidate among those that are asked",
     )
+    assert pool("evict", "c") == "c is evicted\n"
+    conditions = {each["type"]: each for each in statuses(evaluated)["c"]["conditions"]}
+    assert (conditions["Admitted"]["reason"], conditions["Ready"]["status"]) == ("ByHand", "True")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lightrouter.pool.watch import PoolFile
 from tests.unit.cli.test_init import Upstream
 from tests.unit.cli.test_init import upstream as upstream_of_init
 from tests.unit.pool.test_standing import EVICTED
+from tests.upstreams.cluster import Cluster
 
 upstream = upstream_of_init
 
@@ -66,6 +68,32 @@ def test_the_status_as_json_has_the_shape_of_a_resource_s(path: Path, capsys: py
     assert said["b"]["state"] == "evicted"
     assert said["b"]["score"] == pytest.approx(0.6)
     assert said["a"]["state"] == "admitted"
+
+
+async def test_a_person_overrules_it_in_a_cluster_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    async with Cluster() as cluster:
+        config = {
+            "current-context": "here",
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+            "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{cluster.port}"}}],
+            "users": [{"name": "me", "user": {"token": "mine"}}],
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(config))
+        location = "kubernetes_asyncio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
+        monkeypatch.setattr(location, str(tmp_path / "kubeconfig"))
+        await cluster.put("a")
+        assert await asyncio.to_thread(pool, "evict", "a", "--namespace", "team", "--reason", "it leaks") == 0
+        assert cluster.resources["a"]["status"]["state"] == "evicted"
+        assert cluster.condition("a", "Admitted") == ("False", "ByHand", "it leaks")
+        assert await asyncio.to_thread(pool, "status", "--namespace", "team") == 0
+        assert "ByHand: it leaks" in capsys.readouterr().out
+        assert await asyncio.to_thread(pool, "readmit", "a", "--namespace", "team") == 0
+        assert cluster.resources["a"]["status"]["state"] == "admitted"
+    assert await asyncio.to_thread(pool, "evaluate", "--namespace", "team", "--set", "gone") == 2
+    assert "--adapter-address is required with --namespace" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
