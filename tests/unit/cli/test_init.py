@@ -50,9 +50,11 @@ def upstream() -> Iterator[Upstream]:
     with Upstream() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_the_written_file_loads(upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
