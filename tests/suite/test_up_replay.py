@@ -40,8 +40,8 @@ def test_recorded_prompts_get_their_recorded_answers(up: tuple[Up, str]) -> None
     assert (boot["stage"], completion["stage"]) == ("STAGE_BOOT", "STAGE_COMPLETE")
     assert boot["usage"] == {"inputTokens": "10", "outputTokens": "5"}
     assert boot["model"] == "Wise/7B"
-    # Assumed prices: what it cost is there to be seen.
-    assert int(answer["ledger"]["costNanousd"]) > 0
+    # The assumed price of a model that is on no list, $0.20 per million tokens: 10 + 5 and 15 + 17 of them.
+    assert int(answer["ledger"]["costNanousd"]) == (10 + 5 + 15 + int(completion["usage"]["outputTokens"])) * 200
 
 
 def test_both_models_are_candidates_and_nothing_is_known_of_them(up: tuple[Up, str]) -> None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 import yaml
 
+from lightrouter.lab import prices
+from lightrouter.lab.prices import Price
 from lightrouter.pool.schema import REPLAY
 from lightrouter.recording.recording import pool_names
 
 _HEAD: Final = """\
-# The models of a recording. The prices are assumed. The priors say that nothing is known of them: how good the recorded
-# responses are stays out of here, for nothing that serves a request may know it.
+# The models of a recording. Prices are those of the lab's list where it has the model, else assumed. The priors say
+# that nothing is known: how good the recorded responses are, nothing that serves a request may know.
 """
-_PRICES: Final = {"input": "0.20", "output": "0.20"}
 
 
 def text(recording: Path, models: Iterable[str], *, pace: bool) -> str:
     """Returns the pool file for these recorded models; `pace`: they take the recorded time."""
+    known = prices.load()
     candidates = [
         {
             "name": name,
@@ -27,9 +30,14 @@ def text(recording: Path, models: Iterable[str], *, pace: bool) -> str:
             "recording": str(recording),
             "model": model,
             **({"pace": True} if pace else {}),
-            "prices": _PRICES,
+            "prices": _listed(known.of(model)),
             "prior": 0.5,
         }
         for model, name in pool_names(models).items()
     ]
     return _HEAD + yaml.safe_dump({"candidates": candidates}, sort_keys=False, allow_unicode=True)
+
+
+def _listed(price: Price) -> dict[str, str]:
+    listed = {"input": price.input, "cached_input": price.cached_input, "output": price.output}
+    return {kind: str(Decimal(str(usd))) for kind, usd in listed.items() if usd is not None}

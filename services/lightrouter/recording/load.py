@@ -79,6 +79,8 @@ class _Line(_Member, Generic[_AnyResponse]):
     def _one_prompt(self) -> Self:
         if (self.prompt is None) == (self.messages is None):
             raise ValueError("must have either prompt or messages")
+        if self.messages and self.messages[-1].role == "assistant":
+            raise ValueError("has messages that end with the assistant's, which is what the models wrote")
         return self
 
     def recorded(self, models: frozenset[str] | None) -> RecordedPrompt:

@@ -3,8 +3,10 @@
 A recording says what a model wrote, seldom in which tokens. `count` approximates what byte-pair encodings with
 vocabularies of 50,000 to 200,000 entries make of a text: a word of up to eight letters with the space before it is one
 token, a longer one has another for every eight letters; up to three digits are one, and up to three punctuation marks;
-letters outside ASCII come two a token; a run of white space is one. English prose has some 1.3 tokens a word, or one
-for every four to five characters. No real model counts exactly so, but all texts are counted alike.
+letters outside ASCII come two a token; a run of white space is one. Prose has some 1.3 tokens a word, or one for every
+four to five characters. No real model counts exactly so, but all texts are counted alike. Beside the tokenizer of
+SmolLM2 (49,152 entries) this counts .90 of the tokens of recorded MMLU-Pro outputs, whose numbers that one splits digit
+by digit, and 1.02 of those of AlpacaEval; for nine in ten of the single texts between .80 and 1.13.
 
 Every character belongs to one token, and where a token ends depends on nothing behind it. So a cut text and its rest
 have together as many tokens as the whole.

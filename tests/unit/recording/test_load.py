@@ -92,6 +92,10 @@ SAID = {"m": {"text": "t"}}
             "1: messages[0].role: must be ",
         ),
         (
+            json.dumps({"id": "a", "messages": [{"role": "assistant", "content": "x"}], "responses": SAID}),
+            "1: has messages that end with the assistant's",
+        ),
+        (
             "\n" + 2 * (json.dumps({"id": "a", "prompt": "p", "responses": SAID}) + "\n"),
             "3: id: is taken by the prompt of line 2",
         ),
