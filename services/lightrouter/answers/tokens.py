@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 from lightrouter.answers.vocabulary import DATES, FILLERS, NEGATIONS, NUMBERS, OPPOSITES
@@ -17,11 +16,11 @@ _TOKEN = re.compile(
     rf"[^\W\d_{_CJK}]+(?:['\u2019][^\W\d_{_CJK}]+)?|[{_CJK}]"
     # Numbers, with a sign where no operand stands before it.
     r"|(?:(?<![\w.)\]])[-\u2212])?\d+(?:[.,]\d+)*"
-    # Operators that change what a formula says; a hyphen inside a word is none.
-    r"|^[-+*/]$|[<>\u2264\u2265\u2260%\u20ac\u00a3\u00a5]|(?<=[\w)\]])[+*/](?=[\w(\[])"
+    # Operators that change what a formula says, alone between spaces; a hyphen inside a word is none.
+    r"|(?<![^ ])[-+*/](?=\n?(?: |\Z))|[<>\u2264\u2265\u2260%\u20ac\u00a3\u00a5]|(?<=[\w)\]])[+*/](?=[\w(\[])"
     r"|[.!?:;,\n]"
 )
-# Longer runs without a space are rare and not worth a place in the cache.
+# Longer tokens are rare and not worth a place in the cache.
 _LONGEST_CACHED = 32
 _CLAUSE_ENDS = frozenset(",")
 _SENTENCE_ENDS = frozenset(".!?:;\n")
@@ -82,7 +81,7 @@ class _Token(NamedTuple):
 def read(text: str) -> Text:
     """Returns the words of any text; of a text without words, what stands between its spaces."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    tokens = list(_tokens(plain))
+    tokens = _tokens(plain)
     words: list[str] = []
     deciding: set[str] = set()
     negate, begins = False, True
@@ -140,17 +139,8 @@ def _ends_clause(tokens: list[_Token], index: int) -> bool:
     return index >= len(tokens) or tokens[index].role in {_CLAUSE_END, _SENTENCE_END}
 
 
-def _tokens(text: str) -> Iterator[_Token]:
-    return chain.from_iterable(
-        _cached_run(run) if len(run) <= _LONGEST_CACHED else _run(run) for run in text.split(" ")
-    )
-
-
-def _run(run: str) -> tuple[_Token, ...]:
-    return tuple(_classified(token) for token in _TOKEN.findall(run))
-
-
-_cached_run = lru_cache(maxsize=16384)(_run)
+def _tokens(text: str) -> list[_Token]:
+    return [_cached(token) if len(token) <= _LONGEST_CACHED else _classified(token) for token in _TOKEN.findall(text)]
 
 
 def _classified(token: str) -> _Token:
@@ -172,6 +162,9 @@ def _classified(token: str) -> _Token:
     flips = word in OPPOSITES
     word = OPPOSITES.get(word, word)
     return _Token(_WORD, word, flips, word in DATES, token[0].isupper())
+
+
+_cached = lru_cache(maxsize=32768)(_classified)
 
 
 def _number(token: str) -> str:
