@@ -1,7 +1,7 @@
 """`make bench-tracing`: what tracing costs a route, and that no collector, however bad, slows one down.
 
 Suites that differ in their traces alone stand on the same upstream in the same run and are loaded in turns; only the
-ratios count. All of them send metrics, but for `silent`, which sends nothing. The suite `on` is there twice: what they
+ratios count. All of them send metrics, but for `silent`, which sends nothing. The suite `off` is there twice: what they
 differ by is the noise.
 """
 
@@ -67,7 +67,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, dict[int,
             _OFF: [],
             "sampled": ["--otlp", good, "--sampling-ratio", "0.1"],
             _ON: ["--otlp", good],
-            "on again": ["--otlp", good],
+            "off again": [],
             "absent": ["--otlp", _NOBODY],
             "hangs": ["--otlp", hangs],
             "refuses": ["--otlp", refuses],

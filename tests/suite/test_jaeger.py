@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import grpc
 import httpx
 import pytest
 
-from lightrouter.cli.jaeger import Jaeger, Span
+from lightrouter.cli.jaeger import Jaeger, Span, is_whole
 from lightrouter.runtime import names
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
@@ -25,6 +27,7 @@ from tests.suite.up_support import TIMEOUT_S, Chat, Up, cli, pool_text, upstream
 CANDIDATES = ("alpha", "beta", "gamma")
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 UNSAMPLED_ID = "0af7651916cd43dd8448eb211c80319c"
+LAST_ID = "d0e0e47364bf92f3577b34da6a3ce929"
 LATER_ID = "a3ce929d0e0e47364bf92f3577b34da6"
 CALLER_SPAN = "00f067aa0ba902b7"
 POLICY = Policy(
@@ -58,15 +61,27 @@ class Together(Chat):
         super().answer(request)
 
 
+def up_with(folder: Path, pool: Path, found: Started) -> Up:
+    """Starts a suite that sends its traces to this Jaeger."""
+    return Up(folder, "--pool", str(pool), "--otlp", found.otlp)
+
+
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Started, str]]:
-    """Yields a Jaeger and the address of a router that sends its traces there."""
-    folder = tmp_path_factory.mktemp("jaeger")
-    with started(folder) as found, upstream(Together) as base_url:
-        pool = folder / "pool.yaml"
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A pool of candidates that answer, and one that is gone."""
+    with upstream(Together) as base_url:
+        path = tmp_path_factory.mktemp("pool") / "pool.yaml"
         gone = pool_text("http://127.0.0.1:9/v1", "gone").removeprefix("candidates:\n")
-        pool.write_text(pool_text(base_url, *CANDIDATES) + gone + "    limits: {retries: 0}\njudge: gamma\n")
-        up = Up(folder, "--pool", str(pool), "--otlp", found.otlp)
+        path.write_text(pool_text(base_url, *CANDIDATES) + gone + "    limits: {retries: 0}\njudge: gamma\n")
+        yield path
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, pool: Path) -> Iterator[tuple[Started, str]]:
+    """A Jaeger, and the address of a router that sends its traces there."""
+    folder = tmp_path_factory.mktemp("jaeger")
+    with started(folder) as found:
+        up = up_with(folder, pool, found)
         try:
             yield found, up.wait_ready()
         finally:
@@ -216,3 +231,18 @@ def test_ask_prints_the_waterfall(running: tuple[Started, str], routed: object) 
     assert any("gone dropped (candidate_failed)" in line for line in lines)
     total = f"${int(answer['ledger']['costNanousd']) / 1e9:.9f}"
     assert any(line.split()[0] == "route" and total in line for line in lines if line.strip())
+
+
+def test_services_that_stop_send_their_last_spans(
+    running: tuple[Started, str], routed: object, pool: Path, tmp_path: Path
+) -> None:
+    found, _ = running
+    up = up_with(tmp_path, pool, found)
+    try:
+        ask(up.wait_ready(), LAST_ID)
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(TIMEOUT_S) == 0
+    finally:
+        up.end()
+    with httpx.Client() as http:
+        assert is_whole(Jaeger(found.url, http).read(LAST_ID), CALLER_SPAN)
