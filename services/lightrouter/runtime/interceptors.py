@@ -115,6 +115,8 @@ class CallInterceptor(_Wrapping):
             self._count(call, passed)
             await _abort(context, passed)
         except (grpc.aio.AbortError, grpc.aio.BaseError):
+            # Nobody reads what is written any more.
+            call.failed(_caller_left())
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
             defect = _defect(error)
