@@ -120,9 +120,19 @@ def figures(levels: Mapping[str, Mapping[int, report.Level]]) -> dict[str, dict[
             "cpu_ratio": round(found[report.CPU_AT].cpu_ms / off[report.CPU_AT].cpu_ms, 3),
             "p50_ms": round(found[report.LATENCY_AT].p50_ms, 3),
             "p50_ratio": round(found[report.LATENCY_AT].p50_ms / off[report.LATENCY_AT].p50_ms, 3),
+            **_by_service(found[report.CPU_AT]),
         }
         for name, found in levels.items()
     }
+
+
+def _by_service(level: report.Level) -> dict[str, float]:
+    """Returns the CPU of a route by service, that of all adapters in one sum."""
+    sums: dict[str, float] = {}
+    for process, used in level.cpu_ms_by_process.items():
+        name = f"cpu_ms_{process.split()[0]}"
+        sums[name] = round(sums.get(name, 0.0) + used, 3)
+    return sums
 
 
 def _show(console: Console, result: Mapping[str, Mapping[str, float]]) -> None:
