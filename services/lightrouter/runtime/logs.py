@@ -12,6 +12,7 @@ from pythonjsonlogger.json import JsonFormatter
 if TYPE_CHECKING:
     from lightrouter.runtime.settings import ServiceSettings
 
+_SELDOM_SECONDS = 600
 _CONSOLE_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -40,6 +41,26 @@ class _ConsoleFormatter(logging.Formatter):
         return f"{line} [trace {trace_id}]" if trace_id else line
 
 
+class _Seldom(logging.Filter):
+    """Lets a sentence about the same thing pass once in ten minutes.
+
+    An exporter whose Collector is away says so with every batch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[object, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        subject = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        sentence = (record.levelno, record.msg, str(subject))
+        before = self._said.get(sentence)
+        if before is not None and record.created - before < _SELDOM_SECONDS:
+            return False
+        self._said[sentence] = record.created
+        return True
+
+
 def configure_logging(service: str, settings: ServiceSettings) -> None:
     """Sends all logs of this process to standard error in the format that the settings ask for."""
     send_logs(service, settings.log_level, settings.log_format)
@@ -62,3 +83,5 @@ def send_logs(service: str, level: str, log_format: str) -> None:
     # One line a request of a library says nothing that the service's own line and the trace do not.
     for library in ("httpx", "watchfiles"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    exporter = logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter")
+    exporter.filters = [_Seldom()]

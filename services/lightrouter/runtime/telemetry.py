@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
@@ -115,9 +116,13 @@ class Telemetry:
 
     def shutdown(self) -> None:
         """Exports what is left, for as long as processor and reader wait for that, and stops."""
+        # At the same time: a pod that ends has no time for one after the other.
+        others = [threading.Thread(target=self._metrics.shutdown)] if self._metrics else []
+        for other in others:
+            other.start()
         self._provider.shutdown()
-        if self._metrics:
-            self._metrics.shutdown()
+        for other in others:
+            other.join()
 
 
 def open_telemetry(service_name: str, settings: ServiceSettings) -> Telemetry:

@@ -45,3 +45,12 @@ def test_a_console_line_ends_in_its_trace(capsys: pytest.CaptureFixture[str]) ->
         logging.getLogger("somewhere").warning("look")
     trace_id = trace.format_trace_id(span.get_span_context().trace_id)
     assert capsys.readouterr().err.rstrip().endswith(f"WARNING somewhere: look [trace {trace_id}]")
+
+
+def test_an_exporter_that_fails_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("example", ServiceSettings(log_format="console"))
+    log = logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter")
+    for _ in range(3):
+        log.error("Failed to export %s to %s", "traces", "nobody")
+        log.error("Failed to export %s to %s", "metrics", "nobody")
+    assert capsys.readouterr().err.count("Failed to export") == 2
