@@ -66,6 +66,7 @@ class RouteMetrics:
         for degradation in book.degraded:
             self._degraded.add(1, labels.DEGRADED.get(degradation.reason, OTHER))
         self._count_calls(book.entries)
+        self._full_cost.add(full_cost_nanousd(record))
         self._count_selection(record)
 
     def _count_calls(self, entries: Iterable[LedgerEntry]) -> None:
@@ -92,7 +93,6 @@ class RouteMetrics:
             self._selections.add(1, strategy, labels.SELECTION_REASONS.get(selection.reason, OTHER))
         if record.answer is not None:
             self._aggregations.add(1, labels.AGGREGATORS.get(record.answer.aggregator, OTHER))
-            self._full_cost.add(full_cost_nanousd(record))
 
 
 def full_cost_nanousd(record: Record) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
 from opentelemetry.sdk.metrics.export import (
@@ -113,20 +114,24 @@ def otlp_reader(endpoint: str, interval_seconds: float, failed: Callable[[], Non
         interval_seconds: Seconds between two exports.
         failed: Is called for each export that fails.
     """
-    # It costs 20 MB that a service without an endpoint need not pay.
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-
-    class Exporter(OTLPMetricExporter):
-        def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **more: Any) -> MetricExportResult:
-            result = super().export(metrics_data, timeout_millis, **more)
-            if result is not MetricExportResult.SUCCESS:
-                failed()
-            return result
-
-    exporter = Exporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"), timeout=_EXPORT_SECONDS)
     return PeriodicExportingMetricReader(
-        exporter,
+        _Exporter(endpoint, failed),
         export_interval_millis=interval_seconds * 1000,
         export_timeout_millis=_EXPORT_SECONDS * 1000,
         cardinality_limits={ObservableCounter: _MOST_SERIES},
     )
+
+
+class _Exporter(OTLPMetricExporter):
+    """The SDK's exporter, which tells nobody else that it fails."""
+
+    def __init__(self, endpoint: str, failed: Callable[[], None]) -> None:
+        super().__init__(endpoint=endpoint, insecure=not endpoint.startswith("https://"), timeout=_EXPORT_SECONDS)
+        self._tell = failed
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **more: Any) -> MetricExportResult:
+        """Exports; tells of a failure."""
+        result = super().export(metrics_data, timeout_millis, **more)
+        if result is not MetricExportResult.SUCCESS:
+            self._tell()
+        return result

@@ -46,6 +46,7 @@ from tests.measured import values
 from tests.unit.router.fakes import FakeModels, FakeSelector, Model, candidate, failure, prompt, roster, router
 
 NAMES = ("a", "b", "c")
+READ = ("complete", "input")
 ROSTER = roster(*(candidate(name) for name in NAMES))
 
 
@@ -98,6 +99,18 @@ async def test_a_route_s_metrics_are_its_ledger_s_sums(measured: Measured) -> No
     assert measured.values(i.AGGREGATIONS) == {("synthesize",): 1}
     assert measured.values(i.ROUTES_IN_FLIGHT) == {(): 0}
     assert measured.values(i.TIME_TO_FIRST_TEXT) == {}
+
+
+async def test_what_all_would_have_cost_is_counted_for_every_route_that_costs(measured: Measured) -> None:
+    await routing(measured).route(prompt(), soon(), Events())
+    failing = {name: Model(fails={STAGE_COMPLETE: failure()}) for name in NAMES}
+    with pytest.raises(ServiceError):
+        await routing(measured, models=failing).route(prompt(), soon(), Events())
+    cost = sum(measured.values(i.COST).values())
+    (full,) = measured.values(i.FULL_COST).values()
+    # Two went on and read the prompt again, the third would have written two words more; who failed only booted.
+    read_twice = sum(count for (_, stage, kind), count in measured.values(i.TOKENS).items() if (stage, kind) == READ)
+    assert full == cost - read_twice + 2
 
 
 async def test_an_early_exit_is_counted_with_its_reason(measured: Measured) -> None:
