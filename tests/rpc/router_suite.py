@@ -244,7 +244,7 @@ class RouterSuite:
         telemetry = Telemetry("test", None, reader=self._reader)
         self._stack.callback(telemetry.shutdown)
         traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
-        self._pool = PoolWatch(settings, self.health, traffic)
+        self._pool = PoolWatch(settings, self.health, traffic, telemetry.meter)
         self.server = build_server(settings, self._channels, telemetry, traffic, self.health)
         self.address = await self.server.start()
         self._stack.push_async_exit(self.server)

@@ -14,10 +14,18 @@ import grpc
 import pytest
 import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from lightrouter.router.__main__ import main, serve
+from lightrouter.router.changes import PoolChanges
+from lightrouter.router.health import Health
+from lightrouter.router.poolwatch import PoolWatch
+from lightrouter.router.remote import AdapterHealth
 from lightrouter.router.settings import RouterSettings
-from lightrouter.runtime import names
+from lightrouter.router.traffic import Traffic
+from lightrouter.runtime import instruments, names
+from lightrouter.runtime.channels import Channels
+from lightrouter.runtime.telemetry import Telemetry
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_STATE_ADMITTED,
     CANDIDATE_STATE_EVICTED,
@@ -26,6 +34,7 @@ from lightrouter.v1.candidate_pb2 import (
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT
 from lightrouter.v1.router_pb2 import CompleteRequest, ListCandidatesRequest, ListCandidatesResponse
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
+from tests.measured import values
 from tests.rpc.router_suite import RouterSuite
 from tests.unit.router.fakes import failure, prompt
 from tests.upstreams.cluster import TIMEOUT_S, Cluster
@@ -114,6 +123,36 @@ async def test_the_pool_follows_the_cluster_and_outlives_its_api(cluster: Cluste
         await process.sees_changes(True)
         await cluster.until(lambda: cluster.ready("c")[0] == "True")
     assert cluster.tokens == {"Bearer mine"}
+
+
+async def test_a_metric_says_whether_the_pool_is_watched(cluster: Cluster) -> None:
+    unused = {"selector_address": "unix:/x", "aggregator_address": "unix:/y"}
+    settings = RouterSettings.model_validate({"pool_source": "kubernetes", "namespace": "team", **unused})
+    reader = InMemoryMetricReader()
+    telemetry = Telemetry("test", None, reader=reader)
+    channels = Channels()
+    health = Health(AdapterHealth(channels).watch)
+    traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
+    pool = PoolWatch(settings, health, traffic, telemetry.meter)
+    told: asyncio.Queue[bool] = asyncio.Queue()
+
+    async def says(watched: bool) -> None:
+        assert await asyncio.wait_for(told.get(), TIMEOUT_S) is watched
+        assert values(reader, instruments.POOL_WATCHED) == {(): int(watched)}
+
+    async with pool.connected():
+        tasks = [asyncio.create_task(pool.report(told.put)), asyncio.create_task(pool.watch())]
+        await says(False)
+        await says(True)
+        await cluster.stop()
+        await says(False)
+        await cluster.start(cluster.port)
+        await says(True)
+        for task in tasks:
+            task.cancel()
+    await health.close()
+    await channels.close()
+    telemetry.shutdown()
 
 
 async def test_a_router_starts_while_the_api_is_away(cluster: Cluster) -> None:

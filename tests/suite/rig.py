@@ -167,7 +167,7 @@ async def running(
         health = Health(AdapterHealth(channels).watch)
         telemetry = told.by("router")
         traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
-        watch = PoolWatch(settings, health, traffic)
+        watch = PoolWatch(settings, health, traffic, telemetry.meter)
         built = build_router(settings, channels, telemetry, traffic, health)
         servers["router"] = await stack.enter_async_context(built)
         health.follow(traffic.roster())

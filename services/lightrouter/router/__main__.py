@@ -77,7 +77,7 @@ async def serve(settings: RouterSettings) -> None:
     health = Health(AdapterHealth(channels).watch)
     try:
         traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
-        pool = PoolWatch(settings, health, traffic)
+        pool = PoolWatch(settings, health, traffic, telemetry.meter)
         server = build_server(settings, channels, telemetry, traffic, health)
         # A watch that ends by a defect ends the service: one that no longer sees changes would be wrong in silence.
         async with pool.connected(), server, asyncio.TaskGroup() as watches:

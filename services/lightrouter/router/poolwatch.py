@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from opentelemetry.metrics import Meter
+
 from lightrouter.pool.api import ClusterError
 from lightrouter.pool.kubernetes import PoolResources
 from lightrouter.pool.schema import PublicPool
@@ -14,13 +16,17 @@ from lightrouter.router.health import Health
 from lightrouter.router.roster import Roster
 from lightrouter.router.settings import RouterSettings
 from lightrouter.router.traffic import Traffic
+from lightrouter.runtime import instruments as i
+from lightrouter.runtime.metrics import observe
 
 
 class PoolWatch:
     """The pool and its changes."""
 
-    def __init__(self, settings: RouterSettings, health: Health, traffic: Traffic) -> None:
+    def __init__(self, settings: RouterSettings, health: Health, traffic: Traffic, meter: Meter) -> None:
         """Reads the file, where the pool is one; else it is empty at first. `health` and `traffic` follow its changes.
+
+        To `meter` it reports whether it sees them.
 
         Raises:
             PoolFileError: The file cannot be used.
@@ -30,8 +36,9 @@ class PoolWatch:
         self._traffic = traffic
         self.file = PoolFile(settings.pool, self._change) if settings.pool else None
         self._resources: PoolResources | None = None
-        self._reachable = False
+        self._reachable = self.file is not None
         self._told = asyncio.Event()
+        observe(meter, i.POOL_WATCHED, lambda: {(): int(self._reachable)})
         traffic.follow(Roster.of(self.file.pool if self.file else PublicPool({}), settings.adapter_address))
 
     @asynccontextmanager
@@ -68,7 +75,6 @@ class PoolWatch:
 
     async def report(self, set_serving: Callable[[bool], Awaitable[None]]) -> None:
         """Tells `set_serving` whether changes of the pool are seen, at once and when that changes, until cancelled."""
-        self._reachable = self.file is not None
         while True:
             await set_serving(self._reachable)
             await self._told.wait()

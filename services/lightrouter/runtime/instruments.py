@@ -158,6 +158,11 @@ CANDIDATE_SERVING: Final = Instrument(
     "1 where a candidate's adapter can be called now, else 0; nothing while that is not known.",
     (names.CANDIDATE,),
 )
+POOL_WATCHED: Final = Instrument(
+    "lightrouter.pool.watched",
+    "{pool}",
+    "1 while the router sees the changes of its pool; 0 while it cannot, and the last good pool stays in force.",
+)
 
 CALL_DURATION: Final = Instrument(
     "gen_ai.client.operation.duration",
