@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from lightrouter.answers.agreement import agreement
+from lightrouter.answers.agreement import similarity
+from lightrouter.answers.extract import canonical, extract
 from lightrouter.router.book import SLOW
 from lightrouter.router.runner import Booted
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
@@ -15,7 +16,7 @@ from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, LedgerEntry
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer
 
-_MOST_CHARACTERS = 20_000
+_MOST_CHARACTERS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +73,22 @@ def observe(
 
 def agreement_with(booted: Booted, answer: Answer, policy: Policy) -> float | None:
     """Returns how far what a candidate wrote agrees with the answer, 0 to 1; None where its own draft is the answer."""
-    text = booted.partial.text[:_MOST_CHARACTERS]
-    if not text or list(answer.candidates) == [booted.runner.name]:
+    partial = booted.partial.text
+    if not partial or list(answer.candidates) == [booted.runner.name]:
         return None
-    complete = answer.finish_reason != FINISH_REASON_LENGTH
     if booted.ended and policy.HasField("answer_pattern"):
-        return agreement([text, answer.text], [True, complete], policy.answer_pattern)
-    # What the partial had no room for is not read: reading is what this costs.
+        own, given = (extract(text, policy.answer_pattern) for text in (partial, answer.text))
+        if own is not None and given is not None:
+            return float(canonical(own) == canonical(given))
+    # Reading is what this costs: only as much as tells, and of the answer only what the partial had room for.
+    text = partial[:_MOST_CHARACTERS]
     comparable = answer.text[: 2 * len(text)]
-    return agreement([text, comparable], [booted.ended, complete and comparable == answer.text])
+    return similarity(
+        text,
+        comparable,
+        left_complete=booted.ended and text == partial,
+        right_complete=answer.finish_reason != FINISH_REASON_LENGTH and comparable == answer.text,
+    )
 
 
 def _failed(entry: LedgerEntry) -> bool:
