@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-
-from lightrouter.cli import pool_states, poolhome
+from lightrouter.cli import client, pool_states, poolhome
+from lightrouter.cli.access import Access
 from lightrouter.cli.adapters import adapters
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.pool.diversity import LEAST_GAIN
 from lightrouter.pool.evaluator import validation
 from lightrouter.pool.evaluator.announce import Announcer
 from lightrouter.pool.evaluator.budget import Limits
@@ -32,6 +34,7 @@ from lightrouter.runtime.logs import send_logs
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.telemetry import Telemetry, otlp_spans
 from lightrouter.runtime.tls import TlsError, TlsFiles
+from lightrouter.v1.router_pb2 import ListCandidatesRequest
 
 _DESCRIPTION: Final = """\
 Asks the candidates the prompts of a validation set, in random order, until it is sure of each whether it is worth its
@@ -57,6 +60,8 @@ a validation set is JSON lines:
 tasks: exact, choice, numeric, pattern, schema, judge
 """
 _NANO: Final = 10**9
+_ROUTER_SECONDS: Final = 10.0
+_log = logging.getLogger(__name__)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +83,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--floor", type=_share, metavar="X", help="quality that is needed, in place of the margin")
     rules.add_argument("--minimum", type=_count, default=2, metavar="N", help="candidates that stay; default: 2")
     rules.add_argument("--error-rate", type=_share, default=0.05, metavar="X", help="default: 0.05")
+    rules.add_argument(
+        "--least-gain",
+        type=_share,
+        default=LEAST_GAIN,
+        metavar="X",
+        help=f"gain in quality from which a second draft is worth while; default: {LEAST_GAIN}",
+    )
+    rules.add_argument(
+        "--until-diverse",
+        action="store_true",
+        help="ask on, within the budget, until it is sure whether a second draft is worth while; the router lets one "
+        "candidate go on where none is",
+    )
     how = parser.add_argument_group("how it runs")
+    how.add_argument(
+        "--router",
+        metavar="HOST:PORT",
+        help="a router whose drifted candidates are asked first; in a cluster their status says so already",
+    )
     how.add_argument(
         "--seed", type=_seed, metavar="N", help="of the prompts' order and the sampling; default: a new one"
     )
@@ -125,7 +148,7 @@ async def _evaluate(arguments: argparse.Namespace, prompts: ValidationSet) -> Ex
     if arguments.json:
         pool_states.print_json(report.held)
     else:
-        Console(width=None if sys.stdout.isatty() else pool_states.PIPED_WIDTH).print(pool_states.table(report.held))
+        pool_states.print_held(report.held)
     sys.stderr.write(f"{_summary(report)}\n")
     return ExitCode.FAILED if report.outcome.end is End.UNREACHED else ExitCode.OK
 
@@ -137,11 +160,25 @@ async def _reported(arguments: argparse.Namespace, prompts: ValidationSet) -> Re
         async with AsyncExitStack() as stack:
             home = await stack.enter_async_context(poolhome.home_of(arguments, arguments.judge))
             address = await stack.enter_async_context(_adapters(arguments))
-            settings = _settings(arguments, prompts, address)
+            settings = replace(_settings(arguments, prompts, address), first=await _drifted(arguments))
             return await evaluate(home, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)
     finally:
         await channels.close()
         telemetry.shutdown()
+
+
+async def _drifted(arguments: argparse.Namespace) -> frozenset[str]:
+    """Returns the candidates that the router holds on probation; none where it is not there to ask."""
+    if arguments.router is None:
+        return frozenset()
+    reached = Access(arguments.router, _tls(arguments))
+    try:
+        async with client.router(reached) as stub:
+            listed = await stub.ListCandidates(ListCandidatesRequest(), timeout=_ROUTER_SECONDS)
+    except CommandError as error:
+        _log.warning("whom the router has seen drift is not known: %s", error)
+        return frozenset()
+    return frozenset(status.candidate.name for status in listed.candidates if status.traffic.drift)
 
 
 @asynccontextmanager
@@ -160,7 +197,14 @@ def _settings(arguments: argparse.Namespace, prompts: ValidationSet, address: st
         journal=arguments.journal or beside or Path(f"{arguments.namespace}.evaluation.jsonl"),
         new_run=lambda: (secrets.token_hex(6), secrets.randbits(31)),
         adapter_address=address,
-        rules=Rules(arguments.error_rate, arguments.margin, arguments.floor, arguments.minimum),
+        rules=Rules(
+            arguments.error_rate,
+            arguments.margin,
+            arguments.floor,
+            arguments.minimum,
+            arguments.least_gain,
+            arguments.until_diverse,
+        ),
         limits=Limits(arguments.max_cost, arguments.max_tokens, arguments.max_seconds, arguments.concurrency),
         seed=arguments.seed,
         max_output_tokens=arguments.max_output_tokens,

@@ -75,6 +75,17 @@ def table(held: Held) -> Table:
     return shown
 
 
+def print_held(held: Held) -> None:
+    """Prints the table, and below it who has drifted and how far the candidates err apart."""
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console.print(table(held))
+    for name, standing in held.standings.items():
+        if standing.drifted and standing.drifted.holds:
+            console.print(f"{name} has drifted: {printable(standing.drifted.message)}.", markup=False, highlight=False)
+        if standing.diverse:
+            console.print(printable(standing.diverse.message), markup=False, highlight=False)
+
+
 def print_json(held: Held) -> None:
     """Prints what is held of the candidates of a pool, by name, in the shape of their status."""
     said = {name: status_of(held.standing(name)) for name in held.pool.entries}
@@ -86,7 +97,7 @@ def _status(arguments: argparse.Namespace) -> ExitCode:
     if arguments.json:
         print_json(held)
     else:
-        Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table(held))
+        print_held(held)
     return ExitCode.OK
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lightrouter.cli import pool_evaluate
 from lightrouter.cli.__main__ import run
 from lightrouter.pool import file, statefile
 from lightrouter.pool.schema import State
+from lightrouter.pool.standing import Remark
 from lightrouter.pool.watch import PoolFile
+from lightrouter.v1.candidate_pb2 import Candidate
+from lightrouter.v1.router_pb2 import CandidateStatus, ListCandidatesResponse, Traffic
+from tests.unit.cli.conftest import Serve
+from tests.unit.cli.fake_router import FakeRouter
 from tests.unit.cli.test_init import Upstream
 from tests.unit.cli.test_init import upstream as upstream_of_init
 from tests.unit.pool.test_standing import EVICTED
@@ -173,3 +181,38 @@ def test_a_model_that_is_not_served_is_named(
     upstream.lists({"id": "new"})
     assert pool("discover", upstream.url, "--pool", str(path), "--model", "old") == 2
     assert "does not serve old; it serves new" in capsys.readouterr().err
+
+
+def test_status_says_who_has_drifted_and_how_far_candidates_err_apart(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = replace(
+        EVICTED,
+        drifted=Remark(True, "OutOfItsHistory", "25% of its last 40 calls failed", ""),
+        diverse=Remark(False, "Homogeneous", "The candidates are right and wrong together.", ""),
+    )
+    statefile.save(statefile.state_path(path), {"b": held})
+    assert pool("status", "--pool", str(path)) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "b has drifted: 25% of its last 40 calls failed.",
+        "The candidates are right and wrong together.",
+    ]
+
+
+def test_an_evaluation_asks_a_router_whom_it_has_seen_drift(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    listed = ListCandidatesResponse(
+        candidates=[
+            CandidateStatus(candidate=Candidate(name="a"), traffic=Traffic(requests=5)),
+            CandidateStatus(candidate=Candidate(name="b"), traffic=Traffic(drift="it fails")),
+        ]
+    )
+
+    def drifted(router: str | None) -> frozenset[str]:
+        files = dict.fromkeys(("tls_ca_file", "tls_cert_file", "tls_key_file"))
+        return asyncio.run(pool_evaluate._drifted(argparse.Namespace(router=router, **files)))
+
+    assert drifted(serve(FakeRouter(pool=listed))) == {"b"}
+    assert drifted(None) == frozenset()
+    # It is no reason not to evaluate that the router is away.
+    assert drifted("unix:/does/not/exist") == frozenset()
+    assert "whom the router has seen drift is not known: no router answers at" in caplog.text

@@ -51,6 +51,7 @@ class Settings:
         seed: Seed, 0 to 2^31 - 1; None: a new one.
         max_output_tokens: Most tokens of an answer, where the prompt does not say.
         call_seconds: Most seconds of one call.
+        first: Candidates that are asked first where the budget is short, besides those whose status says so.
         now: Gives the time.
     """
 
@@ -63,6 +64,7 @@ class Settings:
     seed: int | None = None
     max_output_tokens: int = 1024
     call_seconds: float = 120.0
+    first: frozenset[str] = frozenset()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -103,7 +105,7 @@ async def evaluate(home: Home, models: Models, settings: Settings, announcer: An
     """
     with statefile.locked(settings.journal, "an evaluation"), tracer.start_as_current_span(names.EVALUATE) as span:
         held = await home.read()
-        subjects = _subjects(held, settings.adapter_address)
+        subjects = _subjects(held, settings)
         judges = _judges(held, settings)
         journal = Journal(settings.journal, _plan(subjects, judges, settings), _begin(settings))
         try:
@@ -133,7 +135,7 @@ def _announce(announcer: Announcer, changes: Sequence[Change], after: Held, run:
             announcer.alarm(name, held)
 
 
-def _subjects(held: Held, adapter_address: str) -> list[Subject]:
+def _subjects(held: Held, settings: Settings) -> list[Subject]:
     standings = {name: held.standing(name) for name in held.pool.entries}
     entries = [entry for name, entry in held.pool.entries.items() if not standings[name].held_out]
     if not entries:
@@ -141,9 +143,10 @@ def _subjects(held: Held, adapter_address: str) -> list[Subject]:
 
     def rank(entry: PublicEntry) -> tuple[bool, int, str]:
         drifted = standings[entry.name].drifted
-        return not (drifted and drifted.holds), _FIRST.index(entry.state), entry.name
+        waits = entry.name in settings.first or (drifted is not None and drifted.holds)
+        return not waits, _FIRST.index(entry.state), entry.name
 
-    return [_subject(entry, adapter_address) for entry in sorted(entries, key=rank)]
+    return [_subject(entry, settings.adapter_address) for entry in sorted(entries, key=rank)]
 
 
 def _judges(held: Held, settings: Settings) -> list[Subject]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import pytest
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
+from lightrouter.lab.changing import scratch
 from lightrouter.pool import statefile
 from lightrouter.pool.evaluator.announce import Announcer
+from lightrouter.pool.evaluator.budget import Limits
 from lightrouter.pool.evaluator.homes import FileHome
 from lightrouter.pool.evaluator.run import Report, evaluate
 from lightrouter.pool.evaluator.states import Rules
@@ -20,8 +24,17 @@ from lightrouter.pool.standing import Remark, Standing
 from lightrouter.v1.adapter_pb2 import Generation
 from tests.unit.pool.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings
 
-QUALITY = {"a": 0.7, "b": 0.7, "c": 0.7}
-ITEMS = prompts(900)
+QUALITY = {"a": 0.8, "b": 0.8, "c": 0.8}
+ITEMS = prompts(400)
+RULES = Rules(margin=0.4, least_gain=0.05)
+THOROUGH = replace(RULES, until_diverse=True)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder in memory where it can be: a journal is on its disk before every call."""
+    with scratch() as made:
+        yield made
 
 
 class Copies(FakeModels):
@@ -43,9 +56,9 @@ def asked(models: FakeModels) -> dict[str, int]:
     return dict(Counter(name for name, _ in models.calls))
 
 
-async def test_a_pool_of_copies_is_found_out_where_it_is_asked_for(tmp_path: Path) -> None:
+async def test_a_pool_of_copies_is_found_out_where_it_is_asked_for(folder: Path) -> None:
     models = Copies(QUALITY)
-    report = await judged(tmp_path, models, Rules(until_diverse=True))
+    report = await judged(folder, models, THOROUGH)
     assert "right and wrong together" in report.held.pool.homogeneous
     for standing in report.held.standings.values():
         assert standing.diverse
@@ -55,32 +68,41 @@ async def test_a_pool_of_copies_is_found_out_where_it_is_asked_for(tmp_path: Pat
     assert asked(models)["a"] < len(ITEMS.items)
 
 
-async def test_diversity_takes_no_prompts_of_its_own_where_nobody_asks_for_it(tmp_path: Path) -> None:
+async def test_diversity_takes_no_prompts_of_its_own_where_nobody_asks_for_it(folder: Path) -> None:
     models, thorough = Copies(QUALITY), Copies(QUALITY)
-    report = await judged(tmp_path, models, Rules())
+    report = await judged(folder, models, RULES)
     assert not report.held.pool.homogeneous
-    (tmp_path / "again").mkdir()
-    await judged(tmp_path / "again", thorough, Rules(until_diverse=True))
+    (folder / "again").mkdir()
+    await judged(folder / "again", thorough, THOROUGH)
     assert asked(models)["a"] < asked(thorough)["a"]
 
 
-async def test_a_diverse_pool_is_known_by_the_prompts_that_the_states_take(tmp_path: Path) -> None:
-    models, thorough = FakeModels(QUALITY), FakeModels(QUALITY)
-    report = await judged(tmp_path, models, Rules())
+async def test_a_diverse_pool_is_known_before_the_set_is_at_its_end(folder: Path) -> None:
+    models = FakeModels(QUALITY)
+    report = await judged(folder, models, THOROUGH)
     assert not report.held.pool.homogeneous
     assert all(standing.diverse and standing.diverse.holds for standing in report.held.standings.values())
-    (tmp_path / "again").mkdir()
-    await judged(tmp_path / "again", thorough, Rules(until_diverse=True))
-    assert asked(models) == asked(thorough)
+    assert max(asked(models).values()) < len(ITEMS.items)
 
 
-async def test_a_drifted_candidate_is_judged_anew(tmp_path: Path) -> None:
+async def test_a_drifted_candidate_is_judged_anew(folder: Path) -> None:
     drifted = Remark(True, "OutOfItsHistory", "it fails", "2026-01-01T00:00:00Z")
     standing = Standing(State.ADMITTED, "Judged", "", "2026-01-01T00:00:00Z", "m-a", drifted=drifted)
-    statefile.save(statefile.state_path(tmp_path / "pool.yaml"), {"a": standing, "b": replace(standing, model="m-b")})
-    report = await judged(tmp_path, FakeModels(QUALITY), Rules())
+    statefile.save(statefile.state_path(folder / "pool.yaml"), {"a": standing, "b": replace(standing, model="m-b")})
+    report = await judged(folder, FakeModels(QUALITY), RULES)
     for name in "ab":
         found = report.held.standings[name].drifted
         assert found
         assert (found.holds, found.reason, found.since) == (False, "Evaluated", NOW.strftime("%Y-%m-%dT%H:%M:%SZ"))
     assert report.held.standings["c"].drifted is None
+
+
+async def test_a_short_budget_serves_those_first_who_have_drifted(folder: Path) -> None:
+    path = folder / "pool.yaml"
+    path.write_text(pool_text(*QUALITY))
+    limits = Limits(tokens=200)
+    for first in ("b", "c"):
+        models, told = FakeModels(QUALITY), settings(folder, ITEMS, limits=limits, run=f"run-{first}")
+        told = replace(told, first=frozenset({first}), journal=folder / first)
+        await evaluate(FileHome(path), models, told, Announcer(NoOpMeter("test")), NoOpTracer())
+        assert list(asked(models)) == [first]
