@@ -180,10 +180,12 @@ class ClusterHome:
                 changes.extend(found for found in [_change(held, name, wanted)] if found)
             return whole
 
-        while True:
-            if await self._try(write):
-                return changes
+        deadline = Deadline.after(self._patience)
+        while not await self._try(write):
+            if deadline.expired:
+                raise HomeError("the candidates of the cluster change faster than their states can be written")
             await asyncio.sleep(self._pause)
+        return changes
 
     async def _read(self) -> tuple[Held, dict[str, Object]]:
         found = await self._api.list()

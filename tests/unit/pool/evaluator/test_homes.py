@@ -117,13 +117,21 @@ async def test_a_conflict_is_decided_anew_from_what_holds_then(cluster: Cluster,
     assert [change.candidate for change in report.changes] == ["weak"]
 
 
-async def test_conflicts_without_end_on_one_do_not_say_the_others_twice(cluster: Cluster, tmp_path: Path) -> None:
+async def test_many_conflicts_say_nothing_twice(cluster: Cluster, tmp_path: Path) -> None:
     cluster.patches = [says(409)] * 7
     report = await run(cluster, tmp_path, home(cluster))
     assert held(cluster) == EXPECTED
     # Three candidates: each pass of conflicts asks for those that are still to be said; then each is said once.
     assert cluster.asked["patch"] == 7 + 3
     assert len(report.changes) == 1
+
+
+async def test_conflicts_without_end_are_given_up(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.patches = [says(409)] * 10_000
+    with pytest.raises(HomeError, match="change faster than"):
+        await run(cluster, tmp_path, home(cluster, patience=0.1))
+    cluster.patches.clear()
+    assert (await run(cluster, tmp_path, home(cluster))).resumed
 
 
 async def test_two_evaluators_without_a_common_journal_come_to_one_state(cluster: Cluster, tmp_path: Path) -> None:
