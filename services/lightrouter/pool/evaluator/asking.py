@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from lightrouter.pool.evaluator.budget import Amount, Budget, worst_case
 from lightrouter.pool.evaluator.journal import Done, Journal, JournalError
@@ -75,6 +76,8 @@ class Asker:
         self._budget = budget
         self._journal = journal
         self._turns = asyncio.Semaphore(concurrency)
+        self._batch = concurrency
+        self._unwritten: dict[str, Amount] = {}
         self._call_seconds = call_seconds
 
     async def ask(self, calls: Sequence[Call]) -> bool:
@@ -96,6 +99,7 @@ class Asker:
                 whole = False
                 break
             reserved.append((call, worst))
+        self._unwritten = {call.key: worst for call, worst in reserved}
         if reserved:
             try:
                 async with asyncio.TaskGroup() as group:
@@ -112,7 +116,7 @@ class Asker:
             if self._budget.deadline.expired:
                 self._budget.settle(worst, Amount())
                 return False
-            self._journal.reserve(call.key, worst)
+            self._write_down(call.key)
             done = await self._result(call, worst)
         if done.failure and not self._budget.deadline.remaining():
             # Our time was over, not the candidate's: it is asked again, and what this may have cost stays set aside.
@@ -120,6 +124,14 @@ class Asker:
         self._budget.settle(worst, done.spent)
         self._journal.finish(call.key, done)
         return True
+
+    def _write_down(self, key: str) -> None:
+        """Writes down what a call costs at its worst, and those whose turn is next: the disk takes its time once."""
+        while key in self._unwritten:
+            batch = list(islice(self._unwritten.items(), self._batch))
+            self._journal.reserve(batch)
+            for written, _ in batch:
+                del self._unwritten[written]
 
     async def _result(self, call: Call, worst: Amount) -> Done:
         within = min(self._call_seconds, self._budget.deadline.remaining())

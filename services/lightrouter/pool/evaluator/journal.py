@@ -80,9 +80,9 @@ class Journal:
             total = total.plus(each.spent)
         return total
 
-    def reserve(self, key: str, worst: Amount) -> None:
-        """Writes down what a call costs at its worst; it is on the disk when this returns."""
-        self._write({"reserve": key, **worst._asdict()}, durable=True)
+    def reserve(self, calls: Iterable[tuple[str, Amount]]) -> None:
+        """Writes down what calls, by their keys, cost at their worst; it is on the disk when this returns."""
+        self._write(*({"reserve": key, **worst._asdict()} for key, worst in calls), durable=True)
 
     def finish(self, key: str, done: Done) -> None:
         """Writes down what a call brought."""
@@ -111,8 +111,8 @@ class Journal:
         os.fsync(file)
         return file
 
-    def _write(self, line: Mapping[str, Any], *, durable: bool = False) -> None:
-        data = _line(line)
+    def _write(self, *lines: Mapping[str, Any], durable: bool = False) -> None:
+        data = b"".join(map(_line, lines))
         try:
             whole = os.write(self._file, data) == len(data)
             if durable:
