@@ -3,7 +3,7 @@
     python3 load.py ADDRESS --rate 10 --seconds 180 [--timeout 60]
 
 Each call asks something that nobody else asks; its answer must hold that, once, and nothing else. The line is
-{"calls": N, "right": N, "wrong": [TEXT], "failed": {"STATUS: DETAILS": N}, "degraded": {REASON: N},
+{"calls": N, "right": N, "wrong": [TEXT], "failed": {"STATUS: DETAILS": N}, "degraded": {"REASON: MESSAGE": N},
 "latency_s": {"p50": S, "p99": S, "max": S}}.
 """
 
@@ -58,7 +58,7 @@ class Load:
             self._failed[f"{error.code().name}: {error.details()}"] += 1
             return
         self._latencies.append(time.monotonic() - begin)
-        self._degraded.update(DegradedReason.Name(entry.reason) for entry in answer.degraded)
+        self._degraded.update(f"{DegradedReason.Name(entry.reason)}: {entry.message}" for entry in answer.degraded)
         if answer.text.count(question) == 1 and answer.text.endswith(question):
             self._right += 1
         else:
