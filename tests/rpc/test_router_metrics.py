@@ -57,7 +57,7 @@ def requests(count: int) -> Iterator[Record]:
         yield record
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_million_requests_add_no_series_to_those_of_a_thousand() -> None:
     reader = InMemoryMetricReader()
     known = roster(*map(candidate, NAMES)).candidates
