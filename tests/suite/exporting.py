@@ -30,14 +30,19 @@ def exported(folder: Path) -> Received:
         try:
             _ask(up.wait_ready())
             # A circuit and a queue are those of now, and are no more once an adapter has stopped.
-            until(
-                "its circuit is seen", lambda: "lightrouter_circuit_openings_total" in in_prometheus(received.metrics)
-            )
+            _until_exported(received, "lightrouter_circuit_openings_total")
+            with pool.open("a") as file:
+                file.write("    state: probation\n")
+            _until_exported(received, "lightrouter_candidate_state_changes_total")
             up.process.send_signal(signal.SIGTERM)
             assert up.process.wait(TIMEOUT_S) == 0, up.log
         finally:
             up.end()
     return received
+
+
+def _until_exported(received: Received, name: str) -> None:
+    until(f"{name} is exported", lambda: name in in_prometheus(received.metrics))
 
 
 def _ask(address: str) -> None:
