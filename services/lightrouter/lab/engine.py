@@ -11,6 +11,7 @@ import random
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Final
 
 from opentelemetry.metrics import NoOpMeter
@@ -26,6 +27,7 @@ from lightrouter.adapter.providers.replay import Replay
 from lightrouter.aggregator import registry as aggregator_registry
 from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
+from lightrouter.learned import artifact
 from lightrouter.pool.schema import REPLAY, CandidateEntry, PublicPool
 from lightrouter.recording.playback import Playback
 from lightrouter.recording.recording import RecordedPrompt, Recording
@@ -40,6 +42,7 @@ from lightrouter.router.traffic import DriftRules, Traffic
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.models import Models
 from lightrouter.selector import registry as selector_registry
+from lightrouter.selector.learned import CurrentModel
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
@@ -62,9 +65,18 @@ MakeAggregator = Callable[[Models], Aggregator]
 
 def default_selector(models: Models) -> Selector:
     """Returns the selector as its service has it where no setting is given."""
-    settings = SelectorSettings.model_construct()
-    built = selector_registry.strategies(models, settings.judge_limits, settings.consensus_prior_weight)
-    return Selector(built, settings.default_strategy)
+    return selector_with(cache(lambda: artifact.load(artifact.GENERAL).model))(models)
+
+
+def selector_with(model: CurrentModel) -> MakeSelector:
+    """Returns what makes the service's selector with a model that was learned."""
+
+    def make(models: Models) -> Selector:
+        settings = SelectorSettings.model_construct()
+        built = selector_registry.strategies(models, settings.judge_limits, settings.consensus_prior_weight, model)
+        return Selector(built, settings.default_strategy, model)
+
+    return make
 
 
 def default_aggregator(models: Models) -> Aggregator:

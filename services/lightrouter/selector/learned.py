@@ -2,24 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TypeAlias
 
+from lightrouter.learned.features import Contender
+from lightrouter.learned.model import Model
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.selector.strategy import Strategy, Task, Verdict
+from lightrouter.v1.candidate_pb2 import Partial
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason
 from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason
-from lightrouter.v1.policy_pb2 import SelectorStrategy
+from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
+
+CurrentModel: TypeAlias = Callable[[], Model | None]
+"""Returns the model as it is now; None where there is none that can be used."""
+
+
+def no_model() -> None:
+    """Returns that there is no model."""
 
 
 class Learned:
-    """The score is the calibrated probability that a candidate's answer is right."""
+    """The score is how good a candidate's answer is expected to be."""
 
-    def __init__(self, fallback: Strategy) -> None:
-        """Ranks by `fallback`, consensus, where there is no artifact."""
+    def __init__(self, current: CurrentModel, fallback: Strategy) -> None:
+        """Ranks by the model that `current` returns, and by `fallback`, consensus, where there is none."""
+        self._current = current
         self._fallback = fallback
 
     async def judge(self, task: Task, deadline: Deadline) -> Verdict:
-        """Returns the scores of the partials, by consensus where there is no artifact to score with."""
+        """Returns the scores and gains of all partials, by consensus where there is no model to score with."""
+        model = self._current()
+        if model is None:
+            return await self._without_model(task, deadline)
+        request = task.request
+        pattern = request.answer_pattern if request.HasField("answer_pattern") else None
+        prompt = prompt_text(request.messages)
+        contenders = [_contender(partial, model, prompt, pattern) for partial in request.partials]
+        names = [partial.candidate for partial in request.partials]
+        estimates = dict(zip(names, model.estimates(prompt, contenders), strict=True))
+        return Verdict(
+            scores={name: each.quality for name, each in estimates.items()},
+            rationales={name: f"Expected to be {each.quality:.0%} good." for name, each in estimates.items()},
+            gains={name: each.gain for name, each in estimates.items()},
+            tokens={name: each.tokens for name, each in estimates.items() if each.tokens is not None},
+        )
+
+    async def _without_model(self, task: Task, deadline: Deadline) -> Verdict:
         message = "There is no artifact to rank with; the candidates were ranked by consensus."
         missing = Degradation(reason=DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING, message=message)
         verdict = await self._fallback.judge(task, deadline)
         return replace(verdict, strategy=SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS, degraded=[missing])
+
+
+def prompt_text(messages: Iterable[ChatMessage]) -> str:
+    """Returns a conversation as the model reads it."""
+    return "\n\n".join(message.content for message in messages)
+
+
+def _contender(partial: Partial, model: Model, prompt: str, pattern: AnswerPattern | None) -> Contender:
+    return Contender(
+        name=partial.model or partial.candidate,
+        prior=partial.prior,
+        evaluated=partial.evaluated_prompts,
+        text=partial.text,
+        complete=partial.finish_reason != FinishReason.FINISH_REASON_LENGTH,
+        answer=model.answer(partial.text, pattern, prompt),
+    )

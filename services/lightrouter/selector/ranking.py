@@ -27,7 +27,11 @@ def ranking(partials: Sequence[Partial], verdict: Verdict, agreement: float) -> 
     return Ranking(
         candidates=[
             RankedCandidate(
-                candidate=name, score=-score or 0.0, rationale=_rationale(name, verdict), gain=verdict.gains.get(name)
+                candidate=name,
+                score=-score or 0.0,
+                rationale=_rationale(name, verdict),
+                gain=verdict.gains.get(name),
+                expected_tokens=verdict.tokens.get(name),
             )
             for score, _, name in sorted(ranked)
         ],

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lightrouter.runtime.models import Models
 from lightrouter.selector.chance import Chance
 from lightrouter.selector.consensus import Consensus
-from lightrouter.selector.learned import Learned
+from lightrouter.selector.learned import CurrentModel, Learned, no_model
 from lightrouter.selector.llm import Judge, JudgeLimits
 from lightrouter.selector.prior import Prior
 from lightrouter.selector.strategy import Strategy
@@ -15,14 +15,14 @@ from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 
 def strategies(
-    models: Models, limits: JudgeLimits, prior_weight: float
+    models: Models, limits: JudgeLimits, prior_weight: float, model: CurrentModel = no_model
 ) -> Mapping[SelectorStrategy.ValueType, Strategy]:
-    """Returns every strategy, built from what it needs."""
+    """Returns every strategy, built from what it needs; without a model LEARNED ranks by consensus."""
     consensus = Consensus(prior_weight)
     return {
         SelectorStrategy.SELECTOR_STRATEGY_LLM: Judge(models, limits),
         SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS: consensus,
         SelectorStrategy.SELECTOR_STRATEGY_PRIOR: Prior(),
         SelectorStrategy.SELECTOR_STRATEGY_RANDOM: Chance(),
-        SelectorStrategy.SELECTOR_STRATEGY_LEARNED: Learned(consensus),
+        SelectorStrategy.SELECTOR_STRATEGY_LEARNED: Learned(model, consensus),
     }

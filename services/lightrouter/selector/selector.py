@@ -6,27 +6,39 @@ from collections.abc import Mapping, Sequence
 
 from lightrouter.answers.agreement import mean, pairwise
 from lightrouter.answers.extract import check
+from lightrouter.learned.model import Stranger
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import invalid
+from lightrouter.selector.learned import CurrentModel, no_model, prompt_text
 from lightrouter.selector.prior import Prior
 from lightrouter.selector.ranking import ranking
 from lightrouter.selector.strategy import Strategy, StrategyFailedError, Task, Verdict
-from lightrouter.v1.candidate_pb2 import Partial, RankedCandidate
+from lightrouter.v1.candidate_pb2 import RankedCandidate
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.ledger_pb2 import Degradation
 from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
+from lightrouter.v1.selector_pb2 import (
+    SelectRequest,
+    SelectResponse,
+    ShortlistCandidate,
+    ShortlistRequest,
+    ShortlistResponse,
+)
 
 
 class Selector:
     """Ranks partials by the strategy that a request asks for."""
 
     def __init__(
-        self, strategies: Mapping[SelectorStrategy.ValueType, Strategy], default: SelectorStrategy.ValueType
+        self,
+        strategies: Mapping[SelectorStrategy.ValueType, Strategy],
+        default: SelectorStrategy.ValueType,
+        model: CurrentModel = no_model,
     ) -> None:
-        """Ranks by `default` where a request does not say."""
+        """Ranks by `default` where a request does not say; makes shortlists by `model`, or by prior."""
         self._strategies = strategies
         self._default = default
+        self._model = model
         self._prior = Prior()
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
@@ -40,7 +52,7 @@ class Selector:
         strategy = self._strategies.get(asked)
         if strategy is None:
             raise invalid("strategy", f"{SelectorStrategy.Name(asked)} is not a strategy of this selector")
-        _refuse_repeated(request.partials)
+        _refuse_repeated([each.candidate for each in request.partials], "partials")
         task = _task(request)
         degraded: list[Degradation] = []
         try:
@@ -62,19 +74,35 @@ class Selector:
         )
 
     def shortlist(self, request: ShortlistRequest) -> ShortlistResponse:
-        """Returns the candidates by their priors; those that are equal stay in their order."""
-        ranked = sorted(request.candidates, key=lambda each: -each.prior)
+        """Returns the candidates by what the model expects of them for this prompt, by prior where there is no model.
+
+        Those that are equal stay in their order.
+
+        Raises:
+            ServiceError: INVALID_ARGUMENT where a candidate is named twice.
+        """
+        _refuse_repeated([each.candidate for each in request.candidates], "candidates")
+        model = self._model()
+        if model is None:
+            expected = [each.prior for each in request.candidates]
+        else:
+            expected = model.expected(prompt_text(request.messages), [_stranger(each) for each in request.candidates])
+        ranked = sorted(zip(request.candidates, expected, strict=True), key=lambda pair: -pair[1])
         return ShortlistResponse(
-            candidates=[RankedCandidate(candidate=each.candidate, score=each.prior) for each in ranked]
+            candidates=[RankedCandidate(candidate=each.candidate, score=score) for each, score in ranked]
         )
 
 
-def _refuse_repeated(partials: Sequence[Partial]) -> None:
+def _refuse_repeated(names: Sequence[str], field: str) -> None:
     seen: set[str] = set()
-    for index, partial in enumerate(partials):
-        if partial.candidate in seen:
-            raise invalid(f"partials[{index}].candidate", f"{partial.candidate} has a partial already")
-        seen.add(partial.candidate)
+    for index, name in enumerate(names):
+        if name in seen:
+            raise invalid(f"{field}[{index}].candidate", f"{name} is named twice")
+        seen.add(name)
+
+
+def _stranger(candidate: ShortlistCandidate) -> Stranger:
+    return Stranger(candidate.model or candidate.candidate, candidate.prior, candidate.evaluated_prompts)
 
 
 def _agreement(task: Task) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from lightrouter.learned.artifact import GENERAL
 from lightrouter.runtime.settings import ServiceSettings, one_of
 from lightrouter.selector.llm import JudgeLimits
 from lightrouter.v1.policy_pb2 import SelectorStrategy
@@ -23,6 +25,9 @@ class SelectorSettings(ServiceSettings):
     """How partials are ranked where a request does not say: llm, consensus, prior, random or learned."""
     consensus_prior_weight: float = Field(default=0.05, ge=0, le=1)
     """Share of the prior in a consensus score, 0 to 1."""
+    artifact: Path = GENERAL
+    """Folder of the artifact that `learned` ranks with and shortlists are made by; a change of it takes effect at
+    once. `lightrouter lab train` writes one; default: the general-purpose one of the package."""
     judge_orders: int = Field(default=2, ge=2, le=16)
     """Orders in which the judge reads the partials; each is one call, all at once."""
     judge_partials: int = Field(default=16, ge=2, le=256)

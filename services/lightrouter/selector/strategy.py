@@ -22,7 +22,8 @@ class Verdict:
         rationales: One sentence on why, by candidate, where the strategy has one.
         entries: The model calls that it took.
         gains: How much better the answer is expected to be, 0 to 1, where a candidate goes on besides those with
-            higher scores, by candidate; empty where the strategy does not know.
+            higher scores and those that have finished, by candidate; empty where the strategy does not know.
+        tokens: Tokens that finishing an answer is expected to take, by candidate; without those that are not known.
         strategy: The strategy that judged in the end, where it is not the one that was asked for.
         degraded: In which ways the verdict is less than it should have been.
     """
@@ -31,6 +32,7 @@ class Verdict:
     rationales: Mapping[str, str] = field(default_factory=dict)
     entries: Sequence[LedgerEntry] = ()
     gains: Mapping[str, float] = field(default_factory=dict)
+    tokens: Mapping[str, float] = field(default_factory=dict)
     strategy: SelectorStrategy.ValueType | None = None
     degraded: Sequence[Degradation] = ()
 

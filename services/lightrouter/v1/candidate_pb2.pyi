@@ -375,6 +375,7 @@ class RankedCandidate(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     RATIONALE_FIELD_NUMBER: _builtins.int
     GAIN_FIELD_NUMBER: _builtins.int
+    EXPECTED_TOKENS_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
     """The candidate's name."""
     score: _builtins.float
@@ -382,9 +383,11 @@ class RankedCandidate(_message.Message):
     rationale: _builtins.str
     """One sentence on why, where the strategy has one. Default: empty."""
     gain: _builtins.float
-    """How much better the answer is expected to be, 0 to 1, where this candidate goes on besides those ranked before it;
-    not set by strategies that do not know. Default: not set.
+    """How much better the answer is expected to be, 0 to 1, where this candidate goes on besides those that are ranked
+    before it and those that have finished; not set by strategies that do not know. Default: not set.
     """
+    expected_tokens: _builtins.float
+    """Tokens that finishing its answer is expected to take, 0 upward; not set where nobody knows. Default: not set."""
     def __init__(
         self,
         *,
@@ -392,13 +395,19 @@ class RankedCandidate(_message.Message):
         score: _builtins.float = ...,
         rationale: _builtins.str = ...,
         gain: _builtins.float | None = ...,
+        expected_tokens: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_gain", b"_gain", "gain", b"gain"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_tokens", b"_expected_tokens", "_gain", b"_gain", "expected_tokens", b"expected_tokens", "gain", b"gain"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gain", b"_gain", "candidate", b"candidate", "gain", b"gain", "rationale", b"rationale", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_tokens", b"_expected_tokens", "_gain", b"_gain", "candidate", b"candidate", "expected_tokens", b"expected_tokens", "gain", b"gain", "rationale", b"rationale", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_tokens: _TypeAlias = _typing.Literal["expected_tokens"]  # noqa: Y015
+    _WhichOneofArgType__expected_tokens: _TypeAlias = _typing.Literal["_expected_tokens", b"_expected_tokens"]  # noqa: Y015
     _WhichOneofReturnType__gain: _TypeAlias = _typing.Literal["gain"]  # noqa: Y015
     _WhichOneofArgType__gain: _TypeAlias = _typing.Literal["_gain", b"_gain"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_tokens) -> _WhichOneofReturnType__expected_tokens | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gain) -> _WhichOneofReturnType__gain | None: ...
 
 Global___RankedCandidate: _TypeAlias = RankedCandidate  # noqa: Y015

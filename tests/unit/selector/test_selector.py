@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightrouter.learned.artifact import GENERAL, load
+from lightrouter.learned.model import Model
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.selector.learned import CurrentModel, no_model
 from lightrouter.selector.registry import strategies
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
@@ -13,7 +18,7 @@ from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistCandidate, ShortlistRequest
 from tests.unit.selector.fakes import LIMITS, FakeModels, partial, request, verdict
 
 CONSENSUS = SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS
@@ -28,12 +33,17 @@ async def moody(generation: Generation) -> str:
     return verdict({label: (len(label), 10 - index % 10) for index, label in enumerate(labels)})
 
 
-def selector(default: SelectorStrategy.ValueType = CONSENSUS) -> Selector:
-    return Selector(strategies(FakeModels(moody), LIMITS, 0.05), default)
+def selector(default: SelectorStrategy.ValueType = CONSENSUS, model: CurrentModel = no_model) -> Selector:
+    return Selector(strategies(FakeModels(moody), LIMITS, 0.05, model), default, model)
 
 
-async def select(asked: SelectRequest) -> SelectResponse:
-    return await selector().select(asked, Deadline.after(60))
+async def select(asked: SelectRequest, model: CurrentModel = no_model) -> SelectResponse:
+    return await selector(model=model).select(asked, Deadline.after(60))
+
+
+@cache
+def general() -> Model:
+    return load(GENERAL).model
 
 
 def names(response: SelectResponse) -> list[str]:
@@ -54,25 +64,29 @@ PARTIALS = st.lists(
 )
 
 
-@given(PARTIALS, st.sampled_from(ALL), st.booleans(), st.integers(0, 2**62))
+@given(PARTIALS, st.sampled_from(ALL), st.booleans(), st.integers(0, 2**62), st.sampled_from([general, no_model]))
 async def test_any_partials_get_a_valid_ranking(
-    partials: list[Partial], strategy: SelectorStrategy.ValueType, patterned: bool, seed: int
+    partials: list[Partial], strategy: SelectorStrategy.ValueType, patterned: bool, seed: int, model: CurrentModel
 ) -> None:
     asked = request(*partials, strategy=strategy, seed=seed)
     if patterned:
         asked.answer_pattern.CopyFrom(AnswerPattern(re2=r"\d"))
-    response = await select(asked)
+    response = await select(asked, model)
     assert sorted(names(response)) == sorted(one.candidate for one in partials)
     scores = [ranked.score for ranked in response.ranking.candidates]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
     assert 0 <= response.ranking.agreement <= 1
     reasons = [one.reason for one in response.degraded]
-    assert reasons == ([DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING] if strategy == LEARNED else [])
+    assert reasons == (
+        [DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING] if strategy == LEARNED and model is no_model else []
+    )
     priors = {one.candidate: one.prior for one in partials}
     order = [(-ranked.score, -priors[ranked.candidate], ranked.candidate) for ranked in response.ranking.candidates]
     assert order == sorted(order)
-    assert response == await select(asked)
+    assert response == await select(asked, model)
+    learned = strategy == LEARNED and model is general
+    assert all(ranked.HasField("gain") == learned for ranked in response.ranking.candidates)
 
 
 async def test_consensus_prefers_what_the_others_say() -> None:
@@ -171,3 +185,41 @@ async def test_a_strategy_that_is_not_there_is_refused() -> None:
 
 def test_every_strategy_of_the_proto_is_there() -> None:
     assert sorted(strategies(FakeModels(moody), LIMITS, 0.05)) == sorted(ALL)
+
+
+async def test_learned_ranks_by_what_it_knows_of_a_model() -> None:
+    known, guessed = partial("b", "We refer to articles", 0.1), partial("a", "We refer to articles", 0.9)
+    known.model = "gemini-1.5-flash-002"
+    response = await select(request(guessed, known, strategy=LEARNED), general)
+    assert names(response) == ["b", "a"]
+    assert response.strategy == LEARNED
+    first, second = response.ranking.candidates
+    assert first.gain == pytest.approx(first.score)
+    assert second.gain < second.score
+    assert first.expected_tokens > 0
+    assert not second.HasField("expected_tokens")
+
+
+async def test_without_an_artifact_consensus_ranks_and_it_is_said_so() -> None:
+    response = await select(request(partial("a", "x", 0.1), partial("b", "y", 0.9), strategy=LEARNED))
+    assert response.strategy == CONSENSUS
+    assert [one.reason for one in response.degraded] == [DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING]
+
+
+def test_the_shortlist_knows_who_is_good_at_prompts_like_this() -> None:
+    candidates = [
+        ShortlistCandidate(candidate="weak", prior=0.9, model="mathstral-7b"),
+        ShortlistCandidate(candidate="strong", prior=0.1, model="gemini-1.5-flash-002"),
+        ShortlistCandidate(candidate="unknown", prior=0.9, evaluated_prompts=10_000),
+    ]
+    asked = ShortlistRequest(messages=request(partial("a")).messages, candidates=candidates)
+    assert [one.candidate for one in selector(model=general).shortlist(asked).candidates] == [
+        "unknown",
+        "strong",
+        "weak",
+    ]
+    assert [one.candidate for one in selector().shortlist(asked).candidates] == ["weak", "unknown", "strong"]
+    asked.candidates[1].candidate = "weak"
+    with pytest.raises(ServiceError) as caught:
+        selector().shortlist(asked)
+    assert caught.value.violations[0].field == "candidates[1].candidate"

@@ -1,0 +1,343 @@
+"""What is seen of a candidate's partial answer: descriptors without names, so that they hold for candidates unseen."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Container, Mapping, Sequence
+from typing import NamedTuple
+
+from lightrouter.learned.priors import Neighbour, Prior, Priors
+
+_OPTION = re.compile(r"(?m)^[ \t]*\(?([A-Z])[.):][ \t]+(.*)$")
+_TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
+_STATED = re.compile(
+    r"(?i:answer|boxed|choice|option)\W{0,4}(?i:is|would be|should be|:|\{)?"
+    r"[\s:*($\\{]*(?:boxed\{)?(?:text\{)?\(?([A-Z])\b(?!['\u2019])"
+)
+_STANDALONE = re.compile(r"(?<![\w'\u2019])([A-Z])(?![\w'\u2019])")
+_HEDGE = re.compile(
+    r"\b(?:approximately|assum\w+|but|cannot|closest|however|likely|maybe|might|not|perhaps|probably|seems?|unclear|"
+    r"unless|wait)\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w+")
+_MATHS = re.compile(r"[\\=^$+*/<>{}]")
+_TAIL = 600
+_HEAD = 2_000
+_CONCLUSION = 400
+_NOT_DERIVED = -2.0
+_FEWEST_WORDS = 5
+
+NAMES: tuple[str, ...] = (
+    "overall",
+    "wide",
+    "near",
+    "expected",
+    "evidence",
+    "overall_gap",
+    "wide_gap",
+    "near_gap",
+    "expected_gap",
+    "expected_rank",
+    "given_length",
+    "given_length_gap",
+    "pool_size",
+    "pool_expected",
+    "pool_best",
+    "neighbour_similarity",
+    "prompt_length",
+    "prompt_digits",
+    "options",
+    "length",
+    "relative_length",
+    "complete",
+    "complete_share",
+    "lines",
+    "digits",
+    "maths",
+    "hedges",
+    "prompt_overlap",
+    "has_answer",
+    "support",
+    "support_share",
+    "opposition",
+    "strongest_rival",
+    "answer_leads",
+    "answers_given",
+    "similarity",
+    "similarity_best",
+    "similarity_gap",
+    "answer_place",
+    "derived",
+    "derived_lead",
+    "derived_by_others",
+)
+"""The features in their order."""
+
+
+class Contender(NamedTuple):
+    """A candidate with what it has written so far.
+
+    Attributes:
+        name: The name by which its outcomes may be known.
+        prior: What the pool knows of its quality, 0 to 1.
+        evaluated: Evaluated prompts that `prior` rests on.
+        text: What it wrote; may be empty.
+        complete: Whether that is its whole answer.
+        answer: The comparable answer in it; None where there is none yet.
+    """
+
+    name: str
+    prior: float
+    evaluated: int
+    text: str
+    complete: bool
+    answer: str | None
+
+
+class Surface(NamedTuple):
+    """What a text looks like by itself."""
+
+    length: int
+    lines: float
+    digits: float
+    maths: float
+    hedges: float
+    words: frozenset[str]
+    conclusion: frozenset[str]
+
+
+class Question(NamedTuple):
+    """What a prompt looks like, and the known prompts around it."""
+
+    length: float
+    digits: float
+    options: Mapping[str, Mapping[str, float]]
+    words: frozenset[str]
+    neighbours: Sequence[Neighbour]
+
+
+def question(prompt: str, neighbours: Sequence[Neighbour]) -> Question:
+    """Returns what a prompt looks like."""
+    length = len(prompt)
+    digits = sum(map(prompt.count, "0123456789")) / (length + 1)
+    words = frozenset(_WORD.findall(prompt[-_HEAD:].lower()))
+    return Question(math.log1p(length), digits, options(prompt), words, neighbours)
+
+
+def options(prompt: str) -> dict[str, dict[str, float]]:
+    """Returns the lettered options that a prompt offers, each with the weights of its words, which sum up to 1.
+
+    Words that stand in other options too weigh less. Empty where the prompt is no multiple choice.
+    """
+    found = _OPTION.findall(prompt)
+    start = max((place for place, (letter, _) in enumerate(found) if letter == "A"), default=len(found))
+    texts = {letter: frozenset(_tokens(text)) for letter, text in found[start:]}
+    if len(texts) < 2:
+        return {}
+    spread: dict[str, int] = {}
+    for words in texts.values():
+        for word in words:
+            spread[word] = spread.get(word, 0) + 1
+    weighed: dict[str, dict[str, float]] = {}
+    for letter, words in texts.items():
+        total = sum(1 / spread[word] for word in words)
+        weighed[letter] = {word: 1 / spread[word] / total for word in words}
+    return weighed
+
+
+def _tokens(text: str) -> list[str]:
+    plain = text.lower().replace(",", "")
+    return [token.rstrip("0").rstrip(".") if "." in token else token for token in _TOKEN.findall(plain)]
+
+
+def tentative_answer(text: str, offered: Container[str]) -> str | None:
+    """Returns the letter of the option that a text is for: the last one stated, else the last that stands alone.
+
+    Args:
+        text: What was written so far.
+        offered: The letters of the options that the prompt offers.
+    """
+    if not offered:
+        return None
+    tail = text[-_TAIL:]
+    for pattern in (_STATED, _STANDALONE):
+        for letter in reversed(pattern.findall(tail)):
+            if letter in offered and not (letter in "AI" and pattern is _STANDALONE and _is_word(tail, letter)):
+                return str(letter)
+    return None
+
+
+def _is_word(text: str, letter: str) -> bool:
+    """Tells whether a lone A or I stands there as a word: followed by another word."""
+    return re.search(rf"(?<![\w(]){letter}(?= [a-z])", text) is not None and f"({letter})" not in text
+
+
+def surface(text: str) -> Surface:
+    """Returns what a text looks like."""
+    length = len(text)
+    if not length:
+        return Surface(0, 0.0, 0.0, 0.0, 0.0, frozenset(), frozenset())
+    head = text[:_HEAD]
+    words = _WORD.findall(head.lower())
+    return Surface(
+        length=length,
+        lines=head.count("\n") / (len(words) + 1),
+        digits=sum(map(head.count, "0123456789")) / len(head),
+        maths=len(_MATHS.findall(head)) / len(head),
+        hedges=len(_HEDGE.findall(head)) / (len(words) + 1),
+        words=frozenset(words),
+        conclusion=_conclusion(text),
+    )
+
+
+def _conclusion(text: str) -> frozenset[str]:
+    """Returns the words that stand before the answer is stated."""
+    stated = text.lower().rfind("answer")
+    body = text[:stated] if stated >= 0 else text
+    return frozenset(_tokens(body[-_CONCLUSION:]))
+
+
+def log_odds(quality: float) -> float:
+    """Returns the log-odds of a quality, held within 2 % and 98 %."""
+    held = min(max(quality, 0.02), 0.98)
+    return math.log(held / (1 - held))
+
+
+def features(
+    asked: Question,
+    contenders: Sequence[Contender],
+    surfaces: Sequence[Surface],
+    known: Sequence[Prior],
+    priors: Priors,
+) -> list[list[float]]:
+    """Returns the features of each contender, in the order of `NAMES`.
+
+    Args:
+        asked: The prompt.
+        contenders: The candidates that wrote something, or were about to.
+        surfaces: What their texts look like.
+        known: What is known of each of them for this prompt.
+        priors: The known outcomes.
+    """
+    count = len(contenders)
+    expected = [prior.expected for prior in known]
+    given = [
+        priors.given_length(each.name, prior.overall, surface.length, complete=each.complete)
+        for each, prior, surface in zip(contenders, known, surfaces, strict=True)
+    ]
+    weights = [max(0.1, log_odds(quality) + 1.5) for quality in expected]
+    votes = _votes(contenders, weights)
+    similarity = _similarities(surfaces)
+    best = max(range(count), key=expected.__getitem__)
+    mean_length = sum(surface.length for surface in surfaces) / count
+    finished = sum(each.complete for each in contenders) / count
+    tops = [max(prior[field] for prior in known) for field in range(3)]
+    top, top_given, mean = max(expected), max(given), sum(expected) / count
+    nearest = asked.neighbours[0].similarity if asked.neighbours else 0.0
+    cast = sum(votes.values())
+    ranking = sorted(expected, reverse=True)
+    derived = [_derived(asked.options, surface.conclusion) for surface in surfaces]
+    rows: list[list[float]] = []
+    for index, (each, seen, prior) in enumerate(zip(contenders, surfaces, known, strict=True)):
+        own = weights[index] if each.answer is not None else 0.0
+        total = votes.get(each.answer, 0.0) if each.answer is not None else 0.0
+        rival = max((weight for answer, weight in votes.items() if answer != each.answer), default=0.0)
+        row = similarity[index]
+        others = sum(weight for other, weight in enumerate(weights) if other != index)
+        alike = sum(
+            weight * value for other, (weight, value) in enumerate(zip(weights, row, strict=True)) if other != index
+        )
+        alike = alike / others if others else 0.0
+        rows.append(
+            [
+                prior.overall,
+                prior.wide,
+                prior.near,
+                expected[index],
+                math.log1p(prior.evidence),
+                prior.overall - tops[0],
+                prior.wide - tops[1],
+                prior.near - tops[2],
+                expected[index] - top,
+                float(ranking.index(expected[index])),
+                given[index],
+                given[index] - top_given,
+                float(count),
+                mean,
+                top,
+                nearest,
+                asked.length,
+                asked.digits,
+                float(len(asked.options)),
+                math.log1p(seen.length),
+                seen.length / (mean_length + 1),
+                float(each.complete),
+                finished,
+                seen.lines,
+                seen.digits,
+                seen.maths,
+                seen.hedges,
+                len(seen.words & asked.words) / (len(seen.words) + 1),
+                float(each.answer is not None),
+                total - own,
+                total / cast if cast else 0.0,
+                cast - total,
+                rival,
+                total - rival,
+                cast,
+                alike,
+                row[best],
+                alike - row[best],
+                *_derivation(index, each.answer, derived, weights),
+            ]
+        )
+    return rows
+
+
+def _derived(offered: Mapping[str, Mapping[str, float]], conclusion: frozenset[str]) -> dict[str, float]:
+    """Returns how much of each option's words a conclusion holds, 0 to 1; empty where there is no conclusion."""
+    if len(conclusion) < _FEWEST_WORDS:
+        return {}
+    return {
+        letter: sum(weight for word, weight in words.items() if word in conclusion) for letter, words in offered.items()
+    }
+
+
+def _derivation(
+    index: int, answer: str | None, derived: Sequence[Mapping[str, float]], weights: Sequence[float]
+) -> tuple[float, float, float, float]:
+    """Returns the answer's place, and how far it is derived: by its own text, beyond other answers, by others."""
+    if answer is None or len(answer) != 1:
+        return -1.0, _NOT_DERIVED, _NOT_DERIVED, _NOT_DERIVED
+    own = derived[index]
+    share = lead = _NOT_DERIVED
+    if answer in own:
+        share = own[answer]
+        lead = share - max((value for letter, value in own.items() if letter != answer), default=0.0)
+    total = support = 0.0
+    for other, (weight, theirs) in enumerate(zip(weights, derived, strict=True)):
+        if other != index and answer in theirs:
+            total += weight
+            support += weight * (theirs[answer] - max(value for letter, value in theirs.items() if letter != answer))
+    return float(ord(answer) - ord("A")), share, lead, support / total if total else _NOT_DERIVED
+
+
+def _votes(contenders: Sequence[Contender], weights: Sequence[float]) -> dict[str, float]:
+    votes: dict[str, float] = {}
+    for each, weight in zip(contenders, weights, strict=True):
+        if each.answer is not None:
+            votes[each.answer] = votes.get(each.answer, 0.0) + weight
+    return votes
+
+
+def _similarities(surfaces: Sequence[Surface]) -> list[list[float]]:
+    """Returns how many words each two texts share, of those that the one with fewer has, 0 to 1."""
+    matrix = [[1.0] * len(surfaces) for _ in surfaces]
+    for left, one in enumerate(surfaces):
+        for right in range(left):
+            fewer = min(len(one.words), len(surfaces[right].words))
+            value = len(one.words & surfaces[right].words) / fewer if fewer else 0.0
+            matrix[left][right] = matrix[right][left] = value
+    return matrix

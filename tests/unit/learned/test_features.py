@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.learned.features import (
+    NAMES,
+    Contender,
+    features,
+    options,
+    question,
+    surface,
+    tentative_answer,
+)
+from lightrouter.learned.model import Stranger, prior_of
+from lightrouter.learned.priors import Example, Priors
+from lightrouter.learned.words import BUCKETS, hashed_words
+
+PROMPT = "What is 2 + 2?\nOptions:\nA. 3\nB. 4\nC. 5\n"
+KNOWN = Priors(("a", "b"), [Example(hashed_words(PROMPT), [1.0, 0.0], [20, 30])])
+
+CONTENDERS = st.lists(
+    st.builds(
+        Contender,
+        st.sampled_from("abc"),
+        st.floats(0, 1),
+        st.integers(0, 2**40),
+        st.text(max_size=200),
+        st.booleans(),
+        st.none() | st.text(max_size=3),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(st.text(max_size=300), CONTENDERS)
+def test_any_texts_have_finite_features(prompt: str, contenders: list[Contender]) -> None:
+    neighbours = KNOWN.neighbours(prompt)
+    known = [prior_of(KNOWN, Stranger(each.name, each.prior, each.evaluated), neighbours) for each in contenders]
+    surfaces = [surface(each.text) for each in contenders]
+    rows = features(question(prompt, neighbours), contenders, surfaces, known, KNOWN)
+    assert len(rows) == len(contenders)
+    for row in rows:
+        assert len(row) == len(NAMES)
+        assert all(math.isfinite(value) for value in row)
+
+
+@given(st.text(max_size=300), CONTENDERS)
+def test_names_say_nothing(prompt: str, contenders: list[Contender]) -> None:
+    strangers = [each._replace(name="x") for each in contenders]
+    renamed = [each._replace(name=f"{index}") for index, each in enumerate(contenders)]
+
+    def rows(of: list[Contender]) -> list[list[float]]:
+        known = [prior_of(KNOWN, Stranger(each.name, each.prior, each.evaluated), ()) for each in of]
+        return features(question(prompt, ()), of, [surface(each.text) for each in of], known, KNOWN)
+
+    assert rows(strangers) == rows(renamed)
+
+
+@given(st.text())
+def test_any_prompt_is_hashed_words(prompt: str) -> None:
+    assert all(0 <= word < BUCKETS and count > 0 for word, count in hashed_words(prompt).items())
+    assert hashed_words(prompt) == hashed_words(prompt)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is (B).", "B"),
+        ("I think that A is wrong, so the answer is $\\boxed{C}$.", "C"),
+        ("The answer is A, no: the answer is B", "B"),
+        ("It is 4, which is B", "B"),
+        ("A good question. I would add them", None),
+        ("The answer is (Z).", None),
+        ("", None),
+    ],
+)
+def test_the_last_option_that_is_stated_is_the_answer(text: str, answer: str | None) -> None:
+    assert tentative_answer(text, options(PROMPT)) == answer
+
+
+def test_without_options_there_is_no_letter() -> None:
+    assert options("Is it A. or B.?") == {}
+    assert tentative_answer("The answer is (B).", {}) is None
+
+
+def test_the_words_of_an_option_weigh_one_together_and_shared_ones_less() -> None:
+    found = options("Which?\nA. red apple\nB. green apple\n")
+    assert list(found) == ["A", "B"]
+    assert sum(found["A"].values()) == pytest.approx(1)
+    assert found["A"]["red"] > found["A"]["apple"]
+
+
+def test_an_answer_that_the_text_derives_stands_out() -> None:
+    def derived(text: str) -> float:
+        contender = Contender("a", 0.5, 0, text, complete=True, answer="B")
+        known = [prior_of(KNOWN, Stranger("a", 0.5, 0), ())]
+        row = features(question(PROMPT, ()), [contender], [surface(text)], known, KNOWN)[0]
+        return row[NAMES.index("derived_lead")]
+
+    assert derived("Two and two make what is 4. The answer is (B).") == pytest.approx(1)
+    assert derived("Two and two make what is 5. The answer is (B).") == pytest.approx(-1)
