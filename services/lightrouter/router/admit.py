@@ -25,7 +25,13 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_POOL_EMPTY,
     ERROR_REASON_UNKNOWN_CANDIDATE,
 )
-from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_CONTEXT_WINDOW, DEGRADED_REASON_COST_CEILING
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_CONTEXT_WINDOW,
+    DEGRADED_REASON_COST_CEILING,
+    NOT_ASKED_REASON_CONTEXT_WINDOW,
+    NOT_ASKED_REASON_COST_CEILING,
+    NOT_ASKED_REASON_PROBATION,
+)
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Prompt
 
@@ -40,11 +46,13 @@ class Defaults:
         policy: The policy, with every field set that has a default.
         max_output_tokens: Most tokens of an answer.
         probation_share: Share of the requests, 0 to 1, in which a candidate on probation takes part.
+        exploring_share: Share of the requests, 0 to 1, in which one candidate boots that is not on the shortlist.
     """
 
     policy: Policy
     max_output_tokens: int = 1024
     probation_share: float = 0.05
+    exploring_share: float = 0.02
 
 
 def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: Book) -> tuple[Admission, Budget]:
@@ -75,7 +83,7 @@ def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: B
     if policy.candidates:
         candidates = _named(policy.candidates, roster)
     else:
-        candidates = _admitted(roster.candidates.values(), seed, defaults.probation_share)
+        candidates = _admitted(roster.candidates.values(), seed, defaults.probation_share, book)
     prompt_tokens = messages_tokens(prompt.messages)
     fitting = _fitting(candidates, roster, policy, sampling.max_output_tokens, prompt_tokens, book)
     budget = Budget(policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None, prompt_tokens)
@@ -84,6 +92,7 @@ def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: B
         if runner not in runners:
             message = f"the cost ceiling does not pay for {runner.name} to boot"
             book.drop(DEGRADED_REASON_COST_CEILING, message, runner.name)
+            book.not_asked(runner.name, NOT_ASKED_REASON_COST_CEILING, message)
     admission = Admission(
         messages=prompt.messages,
         sampling=sampling,
@@ -110,14 +119,20 @@ def _named(names: Iterable[str], roster: Roster) -> list[Candidate]:
     return [candidate for candidate in roster.candidates.values() if candidate.name in wanted]
 
 
-def _admitted(candidates: Iterable[Candidate], seed: int, probation_share: float) -> list[Candidate]:
+def _admitted(candidates: Iterable[Candidate], seed: int, probation_share: float, book: Book) -> list[Candidate]:
     allowed = [candidate for candidate in candidates if candidate.state != CANDIDATE_STATE_EVICTED]
     if not allowed:
         message = "the pool has no candidate that may answer"
         raise ServiceError(Code.FAILED_PRECONDITION, ERROR_REASON_POOL_EMPTY, message)
     chosen = [c for c in allowed if c.state != CANDIDATE_STATE_PROBATION or _explores(c.name, seed, probation_share)]
     # A pool in which every candidate is on probation answers with all of them rather than hardly ever.
-    return chosen or allowed
+    if not chosen:
+        return allowed
+    for candidate in allowed:
+        if candidate not in chosen:
+            message = f"{candidate.name} is on probation, and takes part in {probation_share:.0%} of the requests"
+            book.not_asked(candidate.name, NOT_ASKED_REASON_PROBATION, message)
+    return chosen
 
 
 def _explores(name: str, seed: int, share: float) -> bool:
@@ -143,6 +158,7 @@ def _fitting(
                 f"{candidate.name}, {candidate.context_window} tokens"
             )
             book.drop(DEGRADED_REASON_CONTEXT_WINDOW, message, candidate.name)
+            book.not_asked(candidate.name, NOT_ASKED_REASON_CONTEXT_WINDOW, message)
             continue
         target = roster.targets[candidate.name]
         output = min(max_output_tokens, room)

@@ -24,6 +24,8 @@ from lightrouter.v1.ledger_pb2 import (
     DegradedReason,
     Ledger,
     LedgerEntry,
+    NotAsked,
+    NotAskedReason,
     Stage,
     StageTime,
 )
@@ -46,6 +48,7 @@ class Book:
         self.degraded: list[Degradation] = []
         self.stages: list[StageTime] = []
         self._unpaid: dict[str, Failure] = {}
+        self._not_asked: list[NotAsked] = []
         self._retry_after: float | None = None
         self._begun = time.monotonic()
 
@@ -79,6 +82,10 @@ class Book:
         """Writes down why a candidate takes no further part, in a sentence; `error` is how its call failed."""
         self.degraded.append(Degradation(reason=reason, message=message, candidate=candidate))
         spans.dropped(candidate, reason, message, error)
+
+    def not_asked(self, candidate: str, reason: NotAskedReason.ValueType, message: str) -> None:
+        """Writes down why a candidate of the pool was not asked, in a sentence."""
+        self._not_asked.append(NotAsked(candidate=candidate, reason=reason, message=message))
 
     def retry_after(self, error: ServiceError) -> None:
         """Remembers when the soonest of the failed candidates may be asked again."""
@@ -131,4 +138,5 @@ class Book:
             cost_nanousd=cost,
             elapsed=duration(self.elapsed_s),
             stages=self.stages,
+            not_asked=self._not_asked,
         )

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 from lightrouter.router.runner import Booted
 from lightrouter.router.state import Verdict
+from lightrouter.v1.candidate_pb2 import RankedCandidate
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_RANDOM, Policy
 from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_AGREEMENT,
     SELECTION_REASON_COST_CEILING,
+    SELECTION_REASON_GAIN,
     SELECTION_REASON_HOMOGENEOUS_POOL,
     SELECTION_REASON_MARGIN,
     SELECTION_REASON_ONLY_ONE,
@@ -33,21 +35,58 @@ def decide(
         afford: Who of the ranking can be paid for.
         homogeneous: Whether the pool's candidates are right and wrong together, so that merging would buy nothing.
     """
-    margin = _margin(verdict)
-    wanted, reason = _wanted(verdict, policy, margin)
+    if weighs_gains(verdict, policy) and not homogeneous:
+        going = next_by_gain(verdict, policy)
+        by_gain = [going] if going else [booted for booted in verdict.ranked if booted.ended][: policy.k]
+        return selection_of(verdict, by_gain, SELECTION_REASON_GAIN), by_gain
+    wanted, reason = _wanted(verdict, policy, _margin(verdict))
     if homogeneous and wanted > 1:
         wanted, reason = 1, SELECTION_REASON_HOMOGENEOUS_POOL
     chosen = afford(verdict.ranked, wanted)
     if list(chosen) != list(verdict.ranked[:wanted]):
         reason = SELECTION_REASON_COST_CEILING
-    selection = Selection(
+    return selection_of(verdict, chosen, reason), chosen
+
+
+def selection_of(verdict: Verdict, chosen: Sequence[Booted], reason: SelectionReason.ValueType) -> Selection:
+    """Returns the ranking with who goes on, and why so many."""
+    return Selection(
         ranking=verdict.ranking,
         strategy=verdict.strategy,
         chosen=[booted.runner.name for booted in chosen],
         reason=reason,
-        margin=margin,
+        margin=_margin(verdict),
     )
-    return selection, chosen
+
+
+def weighs_gains(verdict: Verdict, policy: Policy) -> bool:
+    """Tells whether gains decide how many go on: the policy asks for it, and whoever ranked knows them."""
+    ranked = verdict.ranking.candidates
+    return policy.min_gain > 0 and len(ranked) > 1 and all(each.HasField("gain") for each in ranked)
+
+
+def next_by_gain(verdict: Verdict, policy: Policy) -> Booted | None:
+    """Returns the candidate whose draft is worth most beyond its price; None where no further one is worth its price.
+
+    The price is the policy's `min_gain` for each 1,000 tokens that the draft takes. While no draft is finished the
+    expected quality counts, so that there is one in any case.
+    """
+    price = policy.min_gain / 1000
+    ranked = list(zip(verdict.ranking.candidates, verdict.ranked, strict=True))
+    none_yet = not any(booted.ended for _, booted in ranked)
+    worth = [
+        ((each.score if none_yet else each.gain) - price * _tokens(each, booted), booted)
+        for each, booted in ranked
+        if not booted.ended
+    ]
+    best = max(worth, key=lambda pair: pair[0], default=None)
+    return best[1] if best and (none_yet or best[0] >= 0) else None
+
+
+def _tokens(ranked: RankedCandidate, booted: Booted) -> float:
+    """Returns how many tokens a draft still takes: as expected, else the most that it may."""
+    most = float(booted.tokens_left)
+    return min(ranked.expected_tokens, most) if ranked.HasField("expected_tokens") else most
 
 
 def _margin(verdict: Verdict) -> float:

@@ -18,7 +18,7 @@ from lightrouter.runtime.status import from_rpc_error
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceStub
 from lightrouter.v1.error_reason_pb2 import ErrorReason
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceStub
 
 
@@ -38,6 +38,16 @@ class RemoteSelector:
         with ClientCall(self._tracer, f"{names.SELECTOR_SERVICE}/Select") as traced:
             try:
                 return await stub.Select(request, timeout=timeout, metadata=traced.metadata)
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from None
+
+    async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
+        """Returns the candidates by what is expected of them. See `select.Selector`."""
+        timeout = _timeout(deadline, "make the shortlist")
+        stub = self._channels.stub(self._address, SelectorServiceStub)
+        with ClientCall(self._tracer, f"{names.SELECTOR_SERVICE}/Shortlist") as traced:
+            try:
+                return await stub.Shortlist(request, timeout=timeout, metadata=traced.metadata)
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error) from None
 

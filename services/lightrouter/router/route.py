@@ -15,12 +15,14 @@ from lightrouter.router.aggregate import Aggregator, Merged, aggregate, best
 from lightrouter.router.book import Book
 from lightrouter.router.boot import boot
 from lightrouter.router.complete import complete
-from lightrouter.router.decide import decide
+from lightrouter.router.decide import decide, selection_of
 from lightrouter.router.events import Events
+from lightrouter.router.further import Drafted, drafts_by_gain
 from lightrouter.router.record import Observer, Record, told
 from lightrouter.router.relay import relay
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.select import Selector, select
+from lightrouter.router.shortlist import is_needed, shortlist
 from lightrouter.router.state import Run, Shares, Verdict
 from lightrouter.router.traffic import Traffic
 from lightrouter.runtime import names
@@ -34,13 +36,14 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_BOOT,
     STAGE_COMPLETE,
     STAGE_SELECT,
+    STAGE_SHORTLIST,
     Stage,
 )
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
     AGGREGATOR_STRATEGY_SYNTHESIZE,
 )
-from lightrouter.v1.router_pb2 import SELECTION_REASON_COST_CEILING, Answer, Prompt, Selection
+from lightrouter.v1.router_pb2 import SELECTION_REASON_COST_CEILING, SELECTION_REASON_GAIN, Answer, Prompt, Selection
 
 
 class Router:
@@ -104,19 +107,26 @@ class Router:
         admission, budget = admit(prompt, self._traffic.roster(), self._defaults, self._new_seed(), book)
         record.policy = admission.policy
         run = Run(admission, deadline, self._shares, book, budget, events)
+        if is_needed(run):
+            with self._stage(run, STAGE_SHORTLIST, names.SHORTLIST) as shortlist_span:
+                run = await shortlist(run, self._selector, self._defaults.exploring_share)
+                spans.shortlisted(shortlist_span, run.admission.runners)
+        admission = run.admission
         events.started(route_id, admission.policy, [runner.name for runner in admission.runners])
 
         with self._stage(run, STAGE_BOOT, names.BOOT) as boot_span:
             booted = await boot(run, self._models)
             spans.booted(boot_span, admission.policy, booted)
         record.booted = tuple(booted)
-        with self._stage(run, STAGE_SELECT, names.SELECT) as select_span:
-            verdict = await select(run, booted, self._selector)
-            selection, chosen = _decide(run, verdict)
-            spans.selected(select_span, selection)
+        verdict, selection, chosen = await self._select(run, booted)
         record.selection = selection
-        events.selected(selection)
-        merged = await self._finish(run, verdict, chosen)
+        if selection.reason == SELECTION_REASON_GAIN:
+            drafted = await self._further(run, verdict, chosen[0])
+            verdict, selection = drafted.verdict, drafted.selection
+            record.selection = selection
+            merged = await self._merge(run, verdict, drafted.drafts)
+        else:
+            merged = await self._finish(run, verdict, chosen)
 
         record.answer = answer = Answer(
             text=merged.text,
@@ -133,6 +143,30 @@ class Router:
         self._capture.answered(span, answer.text, answer.finish_reason)
         return answer
 
+    async def _select(self, run: Run, booted: Sequence[Booted]) -> tuple[Verdict, Selection, Sequence[Booted]]:
+        """Ranks what the candidates have written and decides who goes on."""
+        with self._stage(run, STAGE_SELECT, names.SELECT) as span:
+            verdict = await select(run, booted, self._selector)
+            selection, chosen = _decide(run, verdict)
+            spans.selected(span, selection)
+        run.events.selected(selection)
+        return verdict, selection, chosen
+
+    async def _further(self, run: Run, verdict: Verdict, first: Booted) -> Drafted:
+        """Lets one candidate after the other finish its draft, while that is worth its price."""
+
+        async def rank(booted: Sequence[Booted]) -> Verdict:
+            with self._stage(run, STAGE_SELECT, names.SELECT) as span:
+                ranked = await select(run, booted, self._selector)
+                finished = [each for each in ranked.ranked if each.ended]
+                selection = selection_of(ranked, finished[: run.admission.policy.k], SELECTION_REASON_GAIN)
+                spans.selected(span, selection)
+            run.events.selected(selection)
+            return ranked
+
+        with self._completion(run, [first]):
+            return await drafts_by_gain(run, self._models, verdict, first, rank)
+
     async def _finish(self, run: Run, verdict: Verdict, chosen: Sequence[Booted]) -> Merged:
         """Lets the chosen finish their drafts and makes the answer of these."""
         if run.events.wants_text and len(chosen) == 1:
@@ -141,6 +175,10 @@ class Router:
             return Merged(relayed.text, relayed.finish_reason, relayed.candidates, AGGREGATOR_STRATEGY_BEST)
         with self._completion(run, chosen):
             drafts = await complete(run, self._models, verdict, chosen)
+        return await self._merge(run, verdict, drafts)
+
+    async def _merge(self, run: Run, verdict: Verdict, drafts: Sequence[Draft]) -> Merged:
+        """Makes the answer of the drafts."""
         if len(drafts) == 1 or run.admission.policy.aggregator == AGGREGATOR_STRATEGY_BEST:
             return best(run, drafts)
         with self._stage(run, STAGE_AGGREGATE, names.AGGREGATE) as span:

@@ -18,7 +18,7 @@ from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_SELECTOR_SLOW,
 )
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_LLM, SELECTOR_STRATEGY_PRIOR
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 
 
 class Selector(Protocol):
@@ -26,6 +26,14 @@ class Selector(Protocol):
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
         """Returns the ranking of the partials.
+
+        Raises:
+            ServiceError: It failed, or the deadline passed.
+        """
+        ...
+
+    async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
+        """Returns the candidates by what is expected of them.
 
         Raises:
             ServiceError: It failed, or the deadline passed.

@@ -90,6 +90,14 @@ class RouterSettings(ServiceSettings):
     probation_share: float = Field(default=0.05, ge=0, le=1)
     """Share of the requests in which a candidate on probation takes part."""
 
+    shortlist: int = Field(default=0, ge=0, le=256)
+    """Candidates that boot at most, the best for the prompt, where a request does not say; 0 boots all."""
+    exploring_share: float = Field(default=0.02, ge=0, le=1)
+    """Share of the requests in which one candidate boots besides the shortlist, so that priors stay honest."""
+    min_gain: float = Field(default=0, ge=0, le=1000)
+    """Gain in expected quality for each 1,000 output tokens from which one more draft is asked for, up to k, where a
+    request does not say; 0 always asks for k. For the selector `learned`, which knows gains."""
+
     drift_tolerance: float = Field(default=0.05, ge=0, le=1)
     """How much worse than its own history a candidate's failure rate, slowness, share selected or agreement may be
     before it goes on probation; 1 never lets it."""
@@ -147,8 +155,10 @@ class RouterSettings(ServiceSettings):
             margin=self.margin,
             agreement=self.agreement,
             quorum=self.quorum,
+            shortlist=self.shortlist,
+            min_gain=self.min_gain,
         )
-        return Defaults(policy, self.max_output_tokens, self.probation_share)
+        return Defaults(policy, self.max_output_tokens, self.probation_share, self.exploring_share)
 
     @property
     def drift_rules(self) -> DriftRules:

@@ -24,7 +24,7 @@ from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
 
 if TYPE_CHECKING:
     from lightrouter.router.aggregate import Merged
-    from lightrouter.router.runner import Booted
+    from lightrouter.router.runner import Booted, Runner
 
 
 @contextmanager
@@ -84,6 +84,12 @@ def degraded(reason: DegradedReason.ValueType, message: str, candidate: str) -> 
         if candidate:
             attributes[names.CANDIDATE] = candidate
         span.add_event(names.ANSWER_DEGRADED, attributes)
+
+
+def shortlisted(span: Span, asked: Sequence[Runner]) -> None:
+    """Says who is on the shortlist."""
+    if span.is_recording():
+        span.set_attribute(names.CANDIDATES, [runner.name for runner in asked])
 
 
 def booted(span: Span, policy: Policy, delivered: Sequence[Booted]) -> None:

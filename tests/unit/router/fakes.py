@@ -249,6 +249,8 @@ class FakeSelector:
     def __init__(self, scores: dict[str, float] | None = None, agreement: float = 0.0) -> None:
         self.scores = scores or {}
         self.agreement = agreement
+        self.gains: dict[str, float] = {}
+        self.tokens: dict[str, float] = {}
         self.error: ServiceError | None = None
         self.response: SelectResponse | None = None
         self.entries: list[LedgerEntry] = []
@@ -264,7 +266,12 @@ class FakeSelector:
             return self.response
         scores = {p.candidate: self.scores.get(p.candidate, 0.5) for p in request.partials}
         ranked = sorted(scores.items(), key=lambda item: -item[1])
-        candidates = [RankedCandidate(candidate=name, score=score) for name, score in ranked]
+        candidates = [
+            RankedCandidate(
+                candidate=name, score=score, gain=self.gains.get(name), expected_tokens=self.tokens.get(name)
+            )
+            for name, score in ranked
+        ]
         ranking = Ranking(candidates=candidates, agreement=self.agreement)
         return SelectResponse(ranking=ranking, strategy=request.strategy, entries=self.entries)
 

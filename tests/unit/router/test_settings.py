@@ -32,6 +32,8 @@ def test_the_defaults_are_those_that_the_protos_promise() -> None:
         margin=0.3,
         agreement=0.95,
         quorum=0.75,
+        shortlist=0,
+        min_gain=0,
     )
     assert settings.defaults.max_output_tokens == 1024
     assert settings.shares == Shares(boot=0.5, select=0.3, complete=0.7, aggregate=0.9, grace_s=1.0)

@@ -1,0 +1,121 @@
+"""Adaptive k: one draft after the other, while one more is worth its price."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.router.decide import next_by_gain
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
+from lightrouter.v1.ledger_pb2 import STAGE_COMPLETE, STAGE_SELECT
+from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_LEARNED, Policy
+from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN, Answer
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
+from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, candidate, failure, prompt, roster, router
+from tests.unit.router.test_decide import verdict
+
+POOL = roster(candidate("a"), candidate("b"), candidate("c"))
+SCORES = {"a": 0.9, "b": 0.8, "c": 0.7}
+SHORT = Model(words=("done ",))
+
+
+def fake(**models: Model) -> FakeModels:
+    return FakeModels(POOL, **({name: Model() for name in POOL.candidates} | models))
+
+
+def knowing(**gains: float) -> FakeSelector:
+    selector = FakeSelector(SCORES)
+    selector.gains = dict.fromkeys(SCORES, 0.0) | gains
+    selector.tokens = dict.fromkeys(SCORES, 2.0)
+    return selector
+
+
+async def route(models: FakeModels, selector: FakeSelector, heard: Heard | None = None, k: int = 3) -> Answer:
+    asked = prompt(min_gain=50.0, aggregator=AGGREGATOR_STRATEGY_BEST, k=k)
+    return await router(models, selector).route(asked, Deadline.after(60), heard or Heard())
+
+
+async def test_one_more_goes_on_while_it_is_worth_it() -> None:
+    models, selector, heard = fake(), knowing(b=0.2, c=0.05), Heard()
+    answer = await route(models, selector, heard)
+    assert models.asked(STAGE_COMPLETE) == ["a", "b"]
+    assert list(answer.selection.chosen) == ["a", "b"]
+    assert answer.selection.reason == SELECTION_REASON_GAIN
+    assert answer.text == heard.text == "one two three four "
+    assert [each.stage for each in answer.ledger.stages].count(STAGE_SELECT) == 3
+    seen = [{each.candidate: each.finish_reason for each in asked.partials} for asked in selector.requests]
+    assert [each["a"] for each in seen] == [FINISH_REASON_LENGTH, FINISH_REASON_STOP, FINISH_REASON_STOP]
+    assert [each["b"] for each in seen] == [FINISH_REASON_LENGTH, FINISH_REASON_LENGTH, FINISH_REASON_STOP]
+    assert selector.requests[-1].partials[0].text == "one two three four "
+
+
+async def test_never_more_than_k_go_on() -> None:
+    models = fake()
+    await route(models, knowing(b=1, c=1), k=2)
+    assert models.asked(STAGE_COMPLETE) == ["a", "b"]
+
+
+async def test_a_draft_that_ended_in_the_boot_costs_nothing_and_may_be_the_answer() -> None:
+    models = fake(a=SHORT)
+    answer = await route(models, knowing(b=0.05, c=0.05))
+    assert models.asked(STAGE_COMPLETE) == []
+    assert answer.text == "done "
+    assert list(answer.selection.chosen) == ["a"]
+
+
+async def test_the_better_ranked_draft_is_the_answer_whoever_was_first() -> None:
+    class Changing(FakeSelector):
+        async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
+            if len(self.requests) == 2:
+                self.scores = {"a": 0.1, "b": 0.9, "c": 0.05}
+            return await super().select(request, deadline)
+
+    selector = Changing(SCORES)
+    selector.gains, selector.tokens = {"a": 0.9, "b": 0.9, "c": 0.0}, dict.fromkeys(SCORES, 2.0)
+    answer = await route(fake(b=Model(words=("two ", "is ", "right "))), selector)
+    assert answer.text == "two is right "
+    assert list(answer.selection.chosen) == ["b", "a"]
+
+
+async def test_one_that_fails_is_replaced() -> None:
+    models = fake(a=Model(fails={STAGE_COMPLETE: failure()}))
+    answer = await route(models, knowing(b=0.01, c=0.01))
+    assert list(answer.candidates) == ["b"]
+
+
+async def test_where_nobody_delivers_the_route_fails() -> None:
+    models = fake(**{name: Model(fails={STAGE_COMPLETE: failure()}) for name in POOL.candidates})
+    with pytest.raises(ServiceError):
+        await route(models, knowing(b=1, c=1))
+
+
+async def test_without_gains_the_policy_decides() -> None:
+    models = fake()
+    await route(models, FakeSelector(SCORES), k=2)
+    assert models.asked(STAGE_COMPLETE) == ["a", "b"]
+
+
+SHOWN = st.tuples(st.floats(0, 1), st.floats(0, 1), st.none() | st.floats(0, 1e6))
+
+
+@given(st.lists(SHOWN, min_size=1, max_size=8), st.floats(0.001, 1000))
+def test_the_first_always_goes_on_and_a_dearer_price_never_asks_for_more(
+    shown: list[tuple[float, float, float | None]], price: float
+) -> None:
+    of = verdict([0.5] * len(shown), strategy=SELECTOR_STRATEGY_LEARNED)
+    of.ranking.CopyFrom(
+        Ranking(
+            candidates=[
+                RankedCandidate(candidate=f"c{index}", score=score, gain=gain, expected_tokens=tokens)
+                for index, (score, gain, tokens) in enumerate(shown)
+            ]
+        )
+    )
+    assert next_by_gain(of, Policy(min_gain=price)) is not None
+    of.ranked[0].partial.finish_reason = FINISH_REASON_STOP
+    if next_by_gain(of, Policy(min_gain=price)) is None:
+        assert next_by_gain(of, Policy(min_gain=price * 2)) is None
