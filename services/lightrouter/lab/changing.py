@@ -6,7 +6,7 @@ The evaluator that judges it, the states that it writes and the router that obey
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -33,6 +33,10 @@ from lightrouter.pool.schema import REPLAY, State
 from lightrouter.recording.recording import RecordedPrompt, Recording, pool_names
 from lightrouter.router.admit import Defaults
 from lightrouter.router.traffic import DriftRules
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.models import Models
+from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
+from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer
 
@@ -91,6 +95,35 @@ def shuffled(recording: Recording, model: str, random: Random) -> Recording:
     )
 
 
+class Recalled:
+    """Models of which all but one say the same whenever they are asked the same. See `runtime.models.Models`.
+
+    What an adapter made of it is kept: many runs ask the same.
+    """
+
+    def __init__(self, models: Models, changing: str, said: dict[tuple[str, str], GenerateResponse]) -> None:
+        """Asks `models` what `said` does not have yet, and the candidate `changing` each time."""
+        self._models = models
+        self._changing = changing
+        self._said = said
+
+    async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
+        """Returns the answer. See `Models`."""
+        key = (target.candidate, generation.messages[-1].content)
+        response = self._said.get(key)
+        if response is None:
+            response = await self._models.generate(target, generation, deadline)
+            if target.candidate != self._changing:
+                self._said[key] = response
+        return response
+
+    def stream(
+        self, target: ModelTarget, generation: Generation, deadline: Deadline
+    ) -> AsyncGenerator[StreamGenerateResponse, None]:
+        """Yields the answer. See `Models`."""
+        return self._models.stream(target, generation, deadline)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What happens to a pool.
@@ -102,7 +135,9 @@ class Plan:
         segments: Equal parts of the time; in the middle of each the pool is evaluated.
         bad: Those in which the model's answers are shuffled.
         requests: Most requests.
+        validation: Most prompts of the validation set.
         rules: What the pool needs.
+        said: What models have said, see `Recalled`.
     """
 
     judged: Judged
@@ -111,7 +146,9 @@ class Plan:
     segments: int
     bad: range
     requests: int
+    validation: int
     rules: Rules
+    said: dict[tuple[str, str], GenerateResponse] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -174,7 +211,7 @@ class Deal:
         random.shuffle(places)
         half = len(places) // 2
         self.seed = seed
-        self.validation = sorted(places[:half])
+        self.validation = sorted(places[:half][: plan.validation])
         self.requests = places[half:][: plan.requests]
         self.whole = plan.judged.questions.recording
         self.bad = shuffled(self.whole, plan.judged.questions.models[plan.model], random)
@@ -200,7 +237,7 @@ async def adaptive(plan: Plan, deal: Deal, folder: Path, policy: Policy | None) 
     path.write_text(plan.pool_text(), encoding="utf-8")
     engine = _engine(deal.whole, path, policy, DriftRules())
     home, announcer, found = FileHome(path), Announcer(NoOpMeter("lab")), Pool()
-    worth = Worth(plan.judged)
+    worth, models = Worth(plan.judged), Recalled(engine.models, plan.name, plan.said)
     items = _validation(plan, deal, worth)
     async with opened(engine):
         for number in range(plan.segments):
@@ -208,7 +245,7 @@ async def adaptive(plan: Plan, deal: Deal, folder: Path, policy: Policy | None) 
             first, second = deal.segment(number, plan.segments)
             await _ask(engine, plan, deal, worth, found, first if policy else ())
             told = _settings(plan, items, folder, f"run-{number}", deal.seed * plan.segments + number)
-            report = await evaluate(home, engine.models, told, announcer, NoOpTracer())
+            report = await evaluate(home, models, told, announcer, NoOpTracer())
             _take(found, plan, report)
             engine.follow(report.held.pool)
             await _ask(engine, plan, deal, worth, found, second if policy else ())

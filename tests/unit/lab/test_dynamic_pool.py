@@ -39,7 +39,9 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
         lines.append({"id": f"p{number}", "prompt": f"Question {number}?", "answer": right, "responses": responses})
     path = recordings.write(tmp_path_factory.mktemp("data") / "recording.jsonl", lines)
     judged = Judged.of(load_labelled(path), tuple(QUALITY), AnswerPattern(re2=r"\(([A-J])\)"))
-    return Plan(judged, prices.load(), 0, segments=4, bad=range(2, 3), requests=PROMPTS, rules=Rules())
+    return Plan(
+        judged, prices.load(), 0, segments=4, bad=range(2, 3), requests=PROMPTS, validation=PROMPTS, rules=Rules()
+    )
 
 
 def test_shuffled_answers_are_worth_what_chance_is(plan: Plan) -> None:

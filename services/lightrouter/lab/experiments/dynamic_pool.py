@@ -21,14 +21,15 @@ from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRA
 
 ABOUT = "A candidate goes bad half-way and recovers: when it is evicted and back, and what an adaptive pool is worth."
 
-_SEGMENTS: Final = 8
-_BAD: Final = range(4, 6)
-"""From half-way on, for a quarter of the time."""
+_SEGMENTS: Final = 6
+_BAD: Final = range(3, 5)
+"""From half-way on, for a third of the time."""
 _MOST_RUNS: Final = 50
 # Of fewer prompts more runs would only draw the same ones again.
 _PROMPTS_A_RUN: Final = 8
 _ROUTED_RUNS: Final = 3
 _MOST_REQUESTS: Final = 480
+_MOST_VALIDATION: Final = 400
 _BOOT_TOKENS: Final = 40
 _STRATEGIES: Final = {"prior": SELECTOR_STRATEGY_PRIOR, "consensus": SELECTOR_STRATEGY_CONSENSUS}
 _KINDS: Final = ("adaptive", "static", "oracle")
@@ -41,7 +42,9 @@ def run(study: Study) -> Findings:
     """Evaluates the changing pool in many runs, and routes through it in a few."""
     judged = study.data.test
     means = [float(mean) for mean in judged.quality.mean(axis=0)]
-    plan = Plan(judged, study.prices, means.index(max(means)), _SEGMENTS, _BAD, _MOST_REQUESTS, Rules())
+    plan = Plan(
+        judged, study.prices, means.index(max(means)), _SEGMENTS, _BAD, _MOST_REQUESTS, _MOST_VALIDATION, Rules()
+    )
     count = min(_MOST_RUNS, max(1, len(judged) // _PROMPTS_A_RUN))
     deals = [Deal(plan, study.seed + number) for number in range(count)]
     study.progress.expect(count + len(deals[:_ROUTED_RUNS]) * len(_STRATEGIES))
@@ -270,8 +273,8 @@ def _notes(plan: Plan, deals: Sequence[Deal]) -> Sequence[str]:
             f"{plan.bad.start + 1} to {plan.bad.stop} the candidate gives to each prompt its answer to another one."
         ),
         (
-            f"Half of the prompts of a run, {len(deals[0].validation)}, are the validation set, "
-            f"{len(deals[0].requests)} of the others are asked; {len(deals[:_ROUTED_RUNS])} runs are routed."
+            f"{len(deals[0].validation)} prompts of a run are the validation set, {len(deals[0].requests)} others are "
+            f"asked; {len(deals[:_ROUTED_RUNS])} runs are routed."
         ),
         (
             "Adaptive: the pool obeys the evaluator, whose scores are its priors, and the router's own drift detector. "
