@@ -10,6 +10,7 @@ from lightrouter.cli.errors import CommandError, ExitCode
 
 ACTIONS: Final = {
     "compare": "set the method beside everything else one could do, on a recording",
+    "train": "train the learned selector on recordings",
     "experiment": "answer one question about the method on a recording: a command, a page",
 }
 _EXTRA: Final = ("lightgbm", "matplotlib", "numpy", "scipy", "sklearn")

@@ -1,0 +1,59 @@
+"""`lightrouter lab train`: the learned selector's artifact, from recorded outcomes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lightrouter.cli import lab_support
+from lightrouter.cli.errors import CommandError, ExitCode
+
+_EPILOG = """\
+The artifact is a folder of data that the selector's setting `artifact` names. It holds the prompts as hashed words and
+the quality of each answer, no text. Figures are cross-validated; equal prompts are in one fold.
+
+examples:
+  lightrouter lab train recording.jsonl.gz --out artifact
+  lightrouter lab train old.jsonl.gz new.jsonl.gz --out artifact --boot-tokens 20,40
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `train`."""
+    parser.description = "Trains the selector `learned` on recordings whose responses have a `quality`."
+    parser.epilog = _EPILOG
+    parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help="the recordings that are learned from")
+    parser.add_argument("--out", type=Path, required=True, metavar="ARTIFACT", help="folder of the artifact")
+    parser.add_argument(
+        "--boot-tokens", type=_lengths, metavar="N[,N]", help="boot lengths to train for; default: from 5 to 200"
+    )
+    parser.add_argument("--folds", type=lab_support.positive, default=5, metavar="N", help="1: no figures; default: 5")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every random choice; default: 0")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Trains, writes the artifact and prints its figures."""
+    from lightrouter.lab.train import TrainingError, TrainingOptions
+    from lightrouter.lab.validate import trained
+    from lightrouter.learned.artifact import save
+    from lightrouter.recording.load import load_labelled
+
+    options = TrainingOptions(boot_tokens=arguments.boot_tokens) if arguments.boot_tokens else TrainingOptions()
+    with lab_support.reported(arguments.out) as progress:
+        try:
+            recordings = [load_labelled(path) for path in arguments.data]
+            artifact, plot = trained(recordings, options, arguments.seed, arguments.folds, progress)
+        except TrainingError as error:
+            raise CommandError(str(error), ExitCode.USAGE) from None
+        save(artifact, arguments.out)
+        if plot:
+            (arguments.out / "calibration.png").write_bytes(plot)
+    for name, value in artifact.metrics.items():
+        sys.stdout.write(f"{name:<26} {value}\n")
+    sys.stdout.write(f"\nThe artifact is {arguments.out}.\n")
+    return ExitCode.OK
+
+
+def _lengths(value: str) -> tuple[int, ...]:
+    return tuple(lab_support.positive(part) for part in value.split(","))

@@ -1,0 +1,98 @@
+"""Training: the same from the same, nothing from shuffled labels, and the trees score as the library's."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pytest
+
+from lightrouter.lab.train import Cases, Situation, TrainingError, TrainingOptions, fit, situations, train, trees_of
+from lightrouter.learned.artifact import save
+from lightrouter.learned.trees import probability
+from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
+from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage
+
+OPTIONS = TrainingOptions(boot_tokens=(5,), rounds=40)
+SUBJECTS = {"cats": "cats purr whiskers", "stars": "stars orbit galaxies"}
+
+
+def recording(prompts: int, *, shuffled: bool = False, seed: int = 0) -> LabelledRecording:
+    """Each of two models is right on one of two subjects, and `strong` nearly always."""
+    drawn = random.Random(seed)
+    recorded: list[RecordedPrompt] = []
+    quality: list[dict[str, float]] = []
+    for number in range(prompts):
+        subject = drawn.choice(sorted(SUBJECTS))
+        text = f"{SUBJECTS[subject]} question w{chr(97 + number % 26)}"
+        right = {"cats": subject == "cats", "stars": subject == "stars"}
+        quality.append({name: float(good if drawn.random() < 0.9 else not good) for name, good in right.items()})
+        responses = {name: _response(f"An answer of {name} that goes on for a while. {number}") for name in right}
+        message = ChatMessage(role=ROLE_USER, content=text)
+        recorded.append(RecordedPrompt(str(number), "", (message,), 10, responses))
+    if shuffled:
+        drawn.shuffle(quality)
+    return LabelledRecording(Recording(recorded), [Labels(None, each, {}) for each in quality])
+
+
+def _response(text: str) -> Response:
+    return Response(text=text, counted_tokens=10, output_tokens=10)
+
+
+def picked(trained_on: LabelledRecording, judged_on: LabelledRecording) -> float:
+    model = fit(Cases.of([trained_on]), OPTIONS, 0)
+    cases = Cases.of([judged_on])
+    found: list[float] = []
+    for case in cases.cases:
+        situation = Situation.of(case, model.priors, cases.candidates)
+        rows = situation.rows(situation.contenders(dict.fromkeys(case.present, 5)))
+        best = int(np.argmax([probability(model.trees, row) for row in rows]))
+        found.append(case.example.quality[best] or 0.0)
+    return float(np.mean(found))
+
+
+def test_it_learns_who_is_good_at_what_and_nothing_from_shuffled_labels() -> None:
+    judged_on = recording(300, seed=1)
+    assert picked(recording(300), judged_on) > 0.85
+    assert picked(recording(300, shuffled=True), judged_on) < 0.65
+
+
+def test_no_prompt_knows_its_own_outcome() -> None:
+    cases = Cases.of([recording(60)])
+    for situation in situations(cases, 0):
+        texts = {case.text for case in cases.cases} - {situation.case.text}
+        own = situation.case.example
+        assert all(example is not own for example in situation.priors.examples)
+        assert len(situation.priors.examples) <= sum(case.text in texts for case in cases.cases)
+
+
+def test_the_same_training_is_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        save(train([recording(80)], OPTIONS, 3), tmp_path / name)
+    for file in sorted((tmp_path / "one").iterdir()):
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+
+
+def test_the_trees_score_as_the_library_does() -> None:
+    drawn = np.random.default_rng(0)
+    rows = drawn.normal(size=(500, 6)).round(2)
+    target = (rows[:, 0] * rows[:, 1] + rows[:, 2] > 0).astype(float)
+    parameters = {"objective": "cross_entropy", "num_leaves": 15, "verbose": -1, "num_threads": 1}
+    booster = lightgbm.train(parameters, lightgbm.Dataset(rows, target), 30)
+    trees = trees_of(booster)
+    fresh = np.vstack([drawn.normal(size=(200, 6)), rows[:100], np.zeros((1, 6))])
+    assert [probability(trees, row) for row in _rows(fresh)] == pytest.approx(booster.predict(fresh), abs=1e-12)
+
+
+def _rows(array: np.ndarray) -> Sequence[Sequence[float]]:
+    return [[float(value) for value in row] for row in array]
+
+
+def test_without_quality_there_is_nothing_to_learn() -> None:
+    bare = recording(30)
+    unlabelled = LabelledRecording(bare.recording, [Labels(None, {}, {}) for _ in bare.labels])
+    with pytest.raises(TrainingError, match="quality"):
+        train([unlabelled], OPTIONS, 0)
