@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from lightrouter.lab.bootstrap import Bootstrap, Estimate
+from lightrouter.lab.running import Progress
 from lightrouter.lab.train import GAIN_SHARE, Cases, Floats, Situation, TrainingOptions, fit, train
 from lightrouter.learned.artifact import Artifact
 from lightrouter.learned.model import Model
@@ -21,16 +21,6 @@ from lightrouter.recording.recording import LabelledRecording
 _POOL = 3
 _BINS = 10
 _FEWEST_PROMPTS = 50
-
-
-class Progress(Protocol):
-    """Shows how far it is."""
-
-    def begin(self, total: int) -> None:
-        """So many steps are to be done."""
-
-    def step(self, name: str) -> AbstractContextManager[None]:
-        """A step of that name, done at the end."""
 
 
 class _Judged(NamedTuple):
@@ -63,7 +53,7 @@ def trained(
     """
     cases = Cases.of(recordings)
     measured = folds > 1 and len(cases.cases) >= _FEWEST_PROMPTS
-    progress.begin(folds + 1 if measured else 1)
+    progress.expect(folds + 1 if measured else 1)
     if not measured:
         with progress.step("training"):
             return train(recordings, options, seed), None
