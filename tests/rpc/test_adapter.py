@@ -187,7 +187,7 @@ async def test_calls_beyond_the_limit_wait_and_beyond_the_queue_are_refused() ->
     async with Upstream(held) as upstream, adapter(upstream.base_url, limits=limits) as served:
         first = asyncio.create_task(served.generate(generation()))
         await upstream.arrived()
-        assert (await failure(served, generation(), 0.2)).reason == ErrorReason.ERROR_REASON_OVERLOADED
+        assert (await failure(served, generation(), 2)).reason == ErrorReason.ERROR_REASON_OVERLOADED
         second = asyncio.create_task(served.generate(generation()))
         third = asyncio.create_task(served.generate(generation()))
         done, _ = await asyncio.wait((second, third), return_when=asyncio.FIRST_COMPLETED)
