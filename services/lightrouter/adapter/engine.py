@@ -36,7 +36,7 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 Emit = Callable[[Piece], None]
 
 # The answer to a caller whose time is over has to reach it before it stops waiting.
-_MARGIN_SECONDS: Final = 0.05
+_MARGIN_SECONDS: Final = 0.2
 _MARGIN_SHARE: Final = 0.1
 _COALESCE_SECONDS: Final = 0.04
 _COALESCE_CHARACTERS: Final = 256
