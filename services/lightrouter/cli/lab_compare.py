@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lightrouter.cli import lab_support
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _EPILOG: Final = """\
 By default the recording itself is learned from, in folds: every prompt is judged on by policies that have not seen it.
 That is the best default wherever the recording has some hundred prompts. --train learns from another recording of the
-same models.
+same models; --artifact takes a selector that is trained already, which must not have seen the prompts.
 
 examples:
   lightrouter lab compare recording.jsonl.gz --out report
@@ -33,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = _EPILOG
     lab_support.add_data_arguments(parser)
+    parser.add_argument("--artifact", type=Path, metavar="DIR", help="a trained selector; default: trained here")
     parser.add_argument(
         "--boot-tokens",
         type=lab_support.positive,
@@ -53,6 +55,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         data=arguments.data,
         out=arguments.out,
         train=arguments.train,
+        artifact=arguments.artifact,
         boot_tokens=arguments.boot_tokens,
         top_k=arguments.top_k,
         folds=arguments.folds,

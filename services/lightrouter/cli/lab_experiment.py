@@ -16,6 +16,7 @@ NAMES: Final = {
     "boot-length": "how many boot tokens it takes",
     "selector": "every way of ranking on the same partials",
     "aggregator": "drafts that conflict, and what becomes of them",
+    "transfer": "trained on some subjects or candidates, judged on others",
     "contradiction": "candidates that contradict each other, injected instructions, a selector made worse",
     "dynamic-pool": "a candidate goes bad half-way and recovers, before the evaluator and the router",
     "variance": "how far the candidates err alike, and what merging k of them gains",

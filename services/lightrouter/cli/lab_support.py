@@ -97,6 +97,8 @@ def reported(out: Path) -> Iterator[Steps]:
     from lightrouter.lab.helpers import HelpersError
     from lightrouter.lab.parts import ResumeError
     from lightrouter.lab.prices import PriceListError
+    from lightrouter.lab.train import TrainingError
+    from lightrouter.learned.artifact import ArtifactError
     from lightrouter.recording.load import RecordingError
 
     columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -104,7 +106,15 @@ def reported(out: Path) -> Iterator[Steps]:
     try:
         with Progress(*columns, console=console, transient=True) as progress:
             yield Steps(progress)
-    except (DataError, HelpersError, PriceListError, RecordingError, ResumeError) as error:
+    except (
+        ArtifactError,
+        DataError,
+        HelpersError,
+        PriceListError,
+        RecordingError,
+        ResumeError,
+        TrainingError,
+    ) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except OSError as error:
         if error.filename is None:

@@ -23,6 +23,7 @@ from lightrouter.lab.rivals.routing import NearestPrompts, PromptOnly
 from lightrouter.lab.rivals.single import BestSingle, Random, Single
 from lightrouter.lab.running import Progress, run
 from lightrouter.lab.summary import Figures, summarize
+from lightrouter.lab.trained import Trained
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 _PRIOR_TOP = 3
@@ -36,6 +37,7 @@ class Settings:
         data: The recording that is judged on.
         out: Folder of the report.
         train: Another recording to learn from; None: folds of `data`.
+        artifact: A trained selector for our own policies; None: one is trained on the training prompts of each split.
         boot_tokens: Tokens that each candidate writes before the ranking; None: a share of what training prompts take.
         top_k: Most drafts that our own policies finish; None: each policy's own.
         folds: How many folds, where there is no `train`.
@@ -50,6 +52,7 @@ class Settings:
     data: Path
     out: Path
     train: Path | None = None
+    artifact: Path | None = None
     boot_tokens: int | None = None
     top_k: int | None = None
     folds: int = 5
@@ -74,7 +77,7 @@ def compare(settings: Settings, progress: Progress) -> dict[str, Figures]:
     pattern = AnswerPattern(re2=settings.answer_pattern) if settings.answer_pattern else None
     data = datasets.read(settings.data, settings.train, settings.folds, settings.seed, settings.limit, pattern)
     parts = Parts(settings.out / "parts", decisive(asdict(settings)), resume=settings.resume)
-    policies = _Policies(settings, data, price_list)
+    policies = _Policies(settings, data, price_list, Trained(parts, settings.seed, settings.artifact))
     outcomes = run(data, policies.of_split, Accounts(price_list, Pace()), parts, progress)
     figures = summarize(outcomes, Bootstrap(data.test.questions.prompts, settings.seed))
     compared = _compared(settings, data, policies, figures)
@@ -89,13 +92,14 @@ class _Policies:
         made: Those of the last split.
     """
 
-    def __init__(self, settings: Settings, data: Data, price_list: PriceList) -> None:
+    def __init__(self, settings: Settings, data: Data, price_list: PriceList, trained: Trained) -> None:
         self._settings = settings
         self._models = data.test.questions.models
         self._prices = price_list
+        self._trained = trained
         self.made: list[Policy] = []
 
-    def of_split(self, _number: int, train: Judged) -> list[Policy]:
+    def of_split(self, number: int, train: Judged) -> list[Policy]:
         """Returns new policies for the split of that number, which learns from `train`."""
         singles = [Single(place, model) for place, model in enumerate(self._models)]
         self.made = [
@@ -110,12 +114,14 @@ class _Policies:
             full_weighted(),
             MixtureOfAgents(),
             Blender(),
-            *self._own(train),
+            *self._own(number, train),
         ]
         return self.made
 
-    def _own(self, train: Judged) -> Sequence[Policy]:
-        return ours.policies(self._prices, train, boot=self._settings.boot_tokens, top_k=self._settings.top_k)
+    def _own(self, number: int, train: Judged) -> Sequence[Policy]:
+        model = self._trained.on(str(number), train)
+        settings = self._settings
+        return ours.policies(self._prices, train, model, boot=settings.boot_tokens, top_k=settings.top_k)
 
 
 def _compared(settings: Settings, data: Data, policies: _Policies, figures: Mapping[str, Figures]) -> Compared:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
+from types import MappingProxyType
 from typing import Final
 
 from opentelemetry.metrics import NoOpMeter
@@ -47,7 +48,7 @@ from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
-from lightrouter.v1.candidate_pb2 import ModelTarget
+from lightrouter.v1.candidate_pb2 import Evaluation, ModelTarget
 from lightrouter.v1.chat_pb2 import Sampling
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer, Prompt
@@ -117,6 +118,7 @@ class Engine:
         judge: str | None = None,
         synthesizer: str | None = None,
         drift: DriftRules | None = None,
+        evaluations: Mapping[str, Evaluation] = MappingProxyType({}),
         seconds: float = _SECONDS,
     ) -> None:
         """Takes the recording, the pool and what the services would be told by settings.
@@ -131,6 +133,7 @@ class Engine:
             synthesizer: Name of the candidate that merges for the aggregator `synthesize`.
             drift: When the router holds a candidate on probation; None for never, so that no answer hangs on those
                 before it.
+            evaluations: What an evaluator found of candidates, by name.
             seconds: The time that a route may take.
 
         Raises:
@@ -143,7 +146,11 @@ class Engine:
         models: Models = _Adapters(self._adapters)
         self.models = models
         """The candidates' models."""
-        roster = Roster.from_candidates([entry.to_proto(_ADDRESS) for entry in entries], judge, synthesizer)
+        candidates = [entry.to_proto(_ADDRESS) for entry in entries]
+        for candidate in candidates:
+            if candidate.name in evaluations:
+                candidate.evaluation.CopyFrom(evaluations[candidate.name])
+        roster = Roster.from_candidates(candidates, judge, synthesizer)
         self.traffic = _traffic(roster, drift or DriftRules(minimum=len(entries)))
         """What the router makes of its candidates."""
         self._router = Router(

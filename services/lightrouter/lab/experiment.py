@@ -13,6 +13,7 @@ from lightrouter.lab.page import Page, write
 from lightrouter.lab.parts import Parts, decisive
 from lightrouter.lab.running import Progress
 from lightrouter.lab.study import Findings, Study
+from lightrouter.lab.trained import Trained
 from lightrouter.recording.recording import pool_names
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
@@ -66,14 +67,16 @@ def experiment(settings: Settings, progress: Progress) -> Findings:
     pattern = AnswerPattern(re2=settings.answer_pattern) if settings.answer_pattern else None
     data = datasets.read(settings.data, settings.train, settings.folds, settings.seed, settings.limit, pattern)
     told = decisive(asdict(settings))
+    parts = Parts(settings.out / "parts", told, resume=settings.resume)
     study = Study(
         data=data,
         prices=price_list,
         accounts=Accounts(price_list, Pace()),
-        parts=Parts(settings.out / "parts", told, resume=settings.resume),
+        parts=parts,
         progress=progress,
         seed=settings.seed,
         boot_tokens=settings.boot_tokens,
+        trained=Trained(parts, settings.seed),
         helpers=helpers.load(settings.models, list(pool_names(data.test.questions.models).values())),
     )
     findings = experiments.load(settings.name).run(study)

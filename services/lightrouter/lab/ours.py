@@ -6,24 +6,81 @@ from typing import Final
 
 from lightrouter.lab.boots import boot_tokens
 from lightrouter.lab.decision import Policy
+from lightrouter.lab.engine import selector_with
 from lightrouter.lab.paper import Paper
 from lightrouter.lab.prices import PriceList
 from lightrouter.lab.questions import Judged
+from lightrouter.lab.routed import Routed
+from lightrouter.selector.learned import CurrentModel
+from lightrouter.v1.policy_pb2 import (
+    AGGREGATOR_STRATEGY_BEST,
+    AGGREGATOR_STRATEGY_VOTE,
+    SELECTOR_STRATEGY_LEARNED,
+    AnswerPattern,
+)
+from lightrouter.v1.policy_pb2 import Policy as RoutingPolicy
 
 PREFIX: Final = "lightrouter"
 """What the names of all of them begin with."""
+DEFAULT: Final = "lightrouter"
+QUALITY: Final = "lightrouter-quality"
 NOTES: Final = (
     "boot_tokens is B, what each candidate may write before the ranking; boot_output_tokens what all wrote.",
 )
 
 
-def policies(prices: PriceList, train: Judged, *, boot: int | None, top_k: int | None) -> list[Policy]:
+def routing(name: str, boot: int, pattern: AnswerPattern | None, top_k: int | None) -> RoutingPolicy:
+    """Returns how requests are routed in the setting of that name, `DEFAULT` or `QUALITY`.
+
+    Args:
+        name: The setting.
+        boot: B.
+        pattern: Where the comparable answer stands; without one the best draft is the answer, and one suffices.
+        top_k: Most drafts that are finished; None: the setting's own.
+    """
+    shortlist, k, min_gain = (_DEFAULT if name == DEFAULT else _QUALITY)[pattern is not None]
+    return RoutingPolicy(
+        boot_tokens=boot,
+        k=top_k or k,
+        shortlist=shortlist,
+        min_gain=min_gain,
+        selector=SELECTOR_STRATEGY_LEARNED,
+        aggregator=AGGREGATOR_STRATEGY_VOTE if pattern else AGGREGATOR_STRATEGY_BEST,
+        margin=1,
+        agreement=1,
+        quorum=1,
+        answer_pattern=pattern,
+    )
+
+
+# Shortlist, most drafts and least gain for 1,000 tokens, without and with comparable answers.
+_DEFAULT: Final = {False: (2, 1, 0.0), True: (3, 2, 0.5)}
+_QUALITY: Final = {False: (3, 1, 0.0), True: (3, 3, 0.05)}
+
+
+def policies(
+    prices: PriceList, train: Judged, model: CurrentModel, *, boot: int | None = None, top_k: int | None = None
+) -> list[Policy]:
     """Returns them.
 
     Args:
         prices: What the candidates cost.
         train: What is learned from.
+        model: Returns the model that ranks.
         boot: B; None: what `boot_tokens` says.
         top_k: Most drafts that are finished; None: each policy's own.
     """
-    return [Paper(boot or boot_tokens(train), top_k, train.questions.pattern, prices)]
+    tokens = boot or boot_tokens(train)
+    pattern = train.questions.pattern
+    own = [
+        Routed(name, _ABOUT[name], routing(name, tokens, pattern, top_k), prices, selector_with(model), prepare=model)
+        for name in (DEFAULT, QUALITY)
+    ]
+    return [Paper(tokens, top_k, pattern, prices), *own]
+
+
+_ABOUT: Final = {
+    DEFAULT: "The candidates that priors find worth it boot, a learned selector ranks them, and one more draft is "
+    "asked for where it is expected to be worth its tokens. The default setting.",
+    QUALITY: "As lightrouter, but for more drafts: where answers can be compared, all of the shortlist vote.",
+}

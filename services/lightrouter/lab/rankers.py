@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from lightrouter.lab.engine import MakeSelector, default_selector
+from lightrouter.lab.engine import MakeSelector, selector_with
 from lightrouter.lab.helpers import NO_HELPERS, Helpers
 from lightrouter.lab.prices import PriceList
 from lightrouter.lab.questions import Judged
 from lightrouter.lab.routed import Routed
 from lightrouter.lab.selectors import NearestPrompts, with_strategy
+from lightrouter.selector.learned import CurrentModel, no_model
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
     SELECTOR_STRATEGY_CONSENSUS,
+    SELECTOR_STRATEGY_LEARNED,
     SELECTOR_STRATEGY_LLM,
     SELECTOR_STRATEGY_PRIOR,
     SELECTOR_STRATEGY_RANDOM,
@@ -23,6 +25,7 @@ from lightrouter.v1.policy_pb2 import (
 )
 
 STRATEGIES: Final = {
+    "learned": SELECTOR_STRATEGY_LEARNED,
     "consensus": SELECTOR_STRATEGY_CONSENSUS,
     "prior": SELECTOR_STRATEGY_PRIOR,
     "knn": SELECTOR_STRATEGY_PRIOR,
@@ -30,6 +33,7 @@ STRATEGIES: Final = {
     "llm": SELECTOR_STRATEGY_LLM,
 }
 _ABOUT: Final = {
+    "learned": "a model trained on the training prompts",
     "consensus": "agreement among the partials",
     "prior": "mean quality on the training prompts",
     "knn": "mean quality on the training prompts nearest by their words",
@@ -39,21 +43,30 @@ _ABOUT: Final = {
 
 
 def ranker(
-    kind: str, boot_tokens: int, train: Judged, prices: PriceList, helpers: Helpers = NO_HELPERS, suffix: str = ""
+    kind: str,
+    boot_tokens: int,
+    train: Judged,
+    prices: PriceList,
+    model: CurrentModel = no_model,
+    *,
+    helpers: Helpers = NO_HELPERS,
+    suffix: str = "",
 ) -> Routed:
     """Returns the route in which all candidates boot and the best-ranked one alone goes on.
 
     Args:
-        kind: How the partials are ranked, a key of `KINDS`.
+        kind: How the partials are ranked, a key of `STRATEGIES`.
         boot_tokens: Tokens that each candidate writes before the ranking.
         train: What is learned from.
         prices: What the candidates cost.
+        model: Returns the model, for `learned`.
         helpers: The judge, for `llm`.
         suffix: Comes behind `kind` in the policy's name.
     """
     about = f"Every candidate boots, the best by {_ABOUT[kind]} goes on alone."
     policy = one_goes_on(STRATEGIES[kind], boot_tokens, train.questions.pattern)
-    return Routed(f"{kind}{suffix}", about, policy, prices, _selector(kind, train), helpers)
+    prepare = model if kind == "learned" else no_model
+    return Routed(f"{kind}{suffix}", about, policy, prices, _selector(kind, train, model), helpers, prepare)
 
 
 def one_goes_on(
@@ -74,8 +87,8 @@ def one_goes_on(
     )
 
 
-def _selector(kind: str, train: Judged) -> MakeSelector:
+def _selector(kind: str, train: Judged, model: CurrentModel) -> MakeSelector:
     if kind == "knn":
         nearest = NearestPrompts(train)
         return with_strategy(SELECTOR_STRATEGY_PRIOR, lambda _: nearest)
-    return default_selector
+    return selector_with(model)

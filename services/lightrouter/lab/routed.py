@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from lightrouter.lab.questions import Judged, Questions
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.recording.recording import pool_names
 from lightrouter.router.admit import Defaults
+from lightrouter.selector.learned import no_model
+from lightrouter.v1.candidate_pb2 import Evaluation
 from lightrouter.v1.ledger_pb2 import STAGE_AGGREGATE, STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT, LedgerEntry
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer
@@ -22,10 +24,18 @@ from lightrouter.v1.router_pb2 import Answer
 _STAGES = (STAGE_BOOT, STAGE_SELECT, STAGE_COMPLETE, STAGE_AGGREGATE)
 # Recorded texts are never cut short.
 _MOST_OUTPUT_TOKENS = 131_072
+# However busy the machine is, no route is to end for want of time.
+_SECONDS = 3600.0
 
 
 class Routed:
-    """Sends each prompt through the router."""
+    """Sends each prompt through the router.
+
+    Attributes:
+        selector: Makes the selector.
+        priors: What is known of the candidates beforehand, 0 to 1, in the order of the models.
+        evaluations: What an evaluator found of the candidates, by name; empty: nothing.
+    """
 
     def __init__(
         self,
@@ -35,6 +45,7 @@ class Routed:
         prices: PriceList,
         selector: MakeSelector = default_selector,
         helpers: Helpers = NO_HELPERS,
+        prepare: Callable[[], object] = no_model,
     ) -> None:
         """Takes the policy of each request, the candidates' prices, and what makes the selector.
 
@@ -45,19 +56,23 @@ class Routed:
             prices: What the candidates cost.
             selector: Makes the selector.
             helpers: Real models that judge and merge.
+            prepare: Is called before any route: what a selector learns takes longer than a route may.
         """
         self.name = name
         self.about = about
         self.boot_tokens = policy.boot_tokens
         self.selector = selector
+        self.evaluations: Mapping[str, Evaluation] = {}
         self._policy = policy
         self._prices = prices
         self._helpers = helpers
-        self._priors: Sequence[float] = ()
+        self._prepare = prepare
+        self.priors: Sequence[float] = ()
 
     def fit(self, train: Judged) -> None:
-        """Takes the candidates' mean qualities as the priors of the pool."""
-        self._priors = [float(prior) for prior in train.quality.mean(axis=0)]
+        """Takes the candidates' mean qualities as the priors of the pool, and has the selector learn."""
+        self._prepare()
+        self.priors = [float(prior) for prior in train.quality.mean(axis=0)]
 
     def decide(self, questions: Questions) -> list[Decision]:
         """Routes each prompt."""
@@ -70,11 +85,13 @@ class Routed:
         policy.MergeFrom(self._policy)
         engine = Engine(
             questions.recording,
-            [*entries(questions.models, self._priors, self._prices), *self._helpers.entries],
+            [*entries(questions.models, self.priors, self._prices), *self._helpers.entries],
             defaults=Defaults(policy, _MOST_OUTPUT_TOKENS),
             selector=self.selector,
             judge=self._helpers.judge,
             synthesizer=self._helpers.synthesizer,
+            evaluations=self.evaluations,
+            seconds=_SECONDS,
         )
         async with opened(engine):
             return [await engine.route(prompt) for prompt in questions.recording.prompts]

@@ -13,6 +13,7 @@ from lightrouter.recording.recording import pool_names
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.models import Models
 from lightrouter.selector import registry
+from lightrouter.selector.learned import CurrentModel, no_model
 from lightrouter.selector.llm import Judge, average
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
@@ -23,13 +24,15 @@ from lightrouter.v1.policy_pb2 import SelectorStrategy
 Strategies = Mapping[SelectorStrategy.ValueType, Strategy]
 
 
-def with_strategy(kind: SelectorStrategy.ValueType, make: Callable[[Strategies], Strategy]) -> MakeSelector:
+def with_strategy(
+    kind: SelectorStrategy.ValueType, make: Callable[[Strategies], Strategy], model: CurrentModel = no_model
+) -> MakeSelector:
     """Returns what makes a selector whose strategy `kind` is another one, made of those that it would have had."""
 
     def made(models: Models) -> Selector:
         settings = SelectorSettings.model_construct()
-        built = registry.strategies(models, settings.judge_limits, settings.consensus_prior_weight)
-        return Selector({**built, kind: make(built)}, settings.default_strategy)
+        built = registry.strategies(models, settings.judge_limits, settings.consensus_prior_weight, model)
+        return Selector({**built, kind: make(built)}, settings.default_strategy, model)
 
     return made
 
@@ -71,7 +74,9 @@ class Degraded:
         names = sorted(verdict.scores)
         dealt = dict(zip(names, chance.sample(names, len(names)), strict=True))
         gains = {name: verdict.gains[other] for name, other in dealt.items() if other in verdict.gains}
-        return replace(verdict, scores={name: verdict.scores[other] for name, other in dealt.items()}, gains=gains)
+        tokens = {name: verdict.tokens[other] for name, other in dealt.items() if other in verdict.tokens}
+        scores = {name: verdict.scores[other] for name, other in dealt.items()}
+        return replace(verdict, scores=scores, gains=gains, tokens=tokens)
 
 
 class BothOrders:

@@ -13,7 +13,11 @@ from lightrouter.lab.helpers import Helpers
 from lightrouter.lab.page import Figure, Table
 from lightrouter.lab.parts import Parts
 from lightrouter.lab.prices import PriceList
+from lightrouter.lab.questions import Judged
+from lightrouter.lab.rankers import ranker
+from lightrouter.lab.routed import Routed
 from lightrouter.lab.running import Policies, Progress, run
+from lightrouter.lab.trained import Trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Study:
         progress: Who hears how far it is.
         seed: Decides every random choice.
         boot_tokens: Tokens that each candidate writes before the ranking; None: as training prompts suggest.
+        trained: The models that are learned.
         helpers: Real models that judge and merge; none where none are configured.
     """
 
@@ -38,6 +43,7 @@ class Study:
     progress: Progress
     seed: int
     boot_tokens: int | None
+    trained: Trained
     helpers: Helpers
 
     @property
@@ -49,6 +55,11 @@ class Study:
     def bootstrap(self) -> Bootstrap:
         """Resamples of the judged prompts."""
         return Bootstrap(self.data.test.questions.prompts, self.seed)
+
+    def ranker(self, kind: str, boot_tokens: int, number: int, train: Judged, suffix: str = "") -> Routed:
+        """Returns the route of the split of that number that ranks in this way. See `rankers.ranker`."""
+        model = self.trained.on(str(number), train)
+        return ranker(kind, boot_tokens, train, self.prices, model, helpers=self.helpers, suffix=suffix)
 
     def outcomes(self, policies: Policies) -> dict[str, Outcomes]:
         """Returns what comes of policies on the judged prompts, each fitted on the training prompts of its split."""

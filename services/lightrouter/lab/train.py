@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lightrouter.learned.artifact import Artifact
 from lightrouter.learned.features import Contender, Question, features, question, surface
+from lightrouter.learned.linear import Linear
 from lightrouter.learned.model import Model, Stranger, answer_in, prior_of
 from lightrouter.learned.priors import Example, Priors
 from lightrouter.learned.trees import Tree
@@ -46,6 +47,10 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "num_threads": 1,
     "verbose": -1,
 }
+# A linear model stands beside the trees, and counts as much as they do from so many prompts: with hundreds of prompts
+# trees find what is not there, with thousands they find what is not linear.
+_LINEAR_PROMPTS = 1500
+_RIDGE = 300.0
 # Leaves hold one row in so many at least, and never fewer than the least.
 _ROWS_PER_LEAF = 250
 _LEAST_LEAF = 20
@@ -197,7 +202,19 @@ def fit(cases: Cases, options: TrainingOptions, seed: int, gain_share: float = G
     rows, quality = _training_rows(cases, options, seed)
     parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(rows) // _ROWS_PER_LEAF)}
     booster = lightgbm.train(parameters, lightgbm.Dataset(rows, quality), options.rounds)
-    return Model(cases.priors(), trees_of(booster), gain_share)
+    linear = _ridge(rows, quality, _LINEAR_PROMPTS / (_LINEAR_PROMPTS + len(cases.cases)))
+    return Model(cases.priors(), trees_of(booster), gain_share, linear)
+
+
+def _ridge(rows: Floats, quality: Floats, share: float) -> Linear:
+    """Returns the ridge regression of quality on standardized features, as a sum of the features as they are."""
+    mean, spread = rows.mean(axis=0), rows.std(axis=0)
+    # A feature that never varies says nothing.
+    spread[spread == 0] = np.inf
+    scaled = (rows - mean) / spread
+    gram = scaled.T @ scaled + _RIDGE * np.eye(rows.shape[1])
+    weights = np.linalg.solve(gram, scaled.T @ (quality - quality.mean())) / spread
+    return Linear([float(weight) for weight in weights], float(quality.mean() - weights @ mean), share)
 
 
 def trees_of(booster: lightgbm.Booster) -> list[Tree]:

@@ -14,7 +14,6 @@ from lightrouter.lab.running import Progress
 from lightrouter.lab.train import GAIN_SHARE, Cases, Floats, Situation, TrainingOptions, fit, train
 from lightrouter.learned.artifact import Artifact
 from lightrouter.learned.model import Model
-from lightrouter.learned.trees import probability
 from lightrouter.recording.recording import LabelledRecording
 
 # The situation that figures are about: so many of the best boot, for so many tokens of the options' in the middle.
@@ -110,7 +109,7 @@ class _Judge:
 
     def _expected(self, situation: Situation, shown: dict[int, int | None]) -> dict[int, float]:
         rows = situation.rows(situation.contenders(shown))
-        return {place: probability(self._model.trees, row) for place, row in zip(shown, rows, strict=True)}
+        return {place: self._model.quality(row) for place, row in zip(shown, rows, strict=True)}
 
 
 def _figures(rows: Sequence[_Judged], texts: Sequence[str], seed: int) -> dict[str, object]:

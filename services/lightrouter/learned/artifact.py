@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lightrouter.learned.features import NAMES
+from lightrouter.learned.linear import Linear
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Example, Priors
 from lightrouter.learned.trees import Tree
@@ -70,6 +71,7 @@ def save(artifact: Artifact, folder: Path) -> None:
         "candidates": model.priors.candidates,
         "prompts": len(model.priors.examples),
         "gain_share": round(model.gain_share, 4),
+        "linear": None if model.linear is None else model.linear._asdict(),
         "data_sha256": artifact.data_sha256,
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         "options": artifact.options,
@@ -96,10 +98,20 @@ def load(folder: Path) -> Artifact:
         examples = [_example(each, len(candidates)) for each in _member(folder, _OUTCOMES, manifest)]
         if not examples or len(examples) != manifest["prompts"]:
             raise ValueError(f"it holds {len(examples)} prompts, not {manifest['prompts']}")
-        model = Model(Priors(candidates, examples), trees, float(manifest["gain_share"]))
+        linear = _linear(manifest.get("linear"))
+        model = Model(Priors(candidates, examples), trees, float(manifest["gain_share"]), linear)
         return Artifact(model, str(manifest["data_sha256"]), dict(manifest["metrics"]), dict(manifest["options"]))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ArtifactError(f"{folder} is damaged ({error}); train it anew") from None
+
+
+def _linear(stored: Mapping[str, Any] | None) -> Linear | None:
+    if stored is None:
+        return None
+    weights = [float(weight) for weight in stored["weights"]]
+    if len(weights) != len(NAMES):
+        raise ValueError(f"it has {len(weights)} weights for {len(NAMES)} features")
+    return Linear(weights, float(stored["intercept"]), float(stored["share"]))
 
 
 def _member(folder: Path, name: str, manifest: Mapping[str, Any]) -> Any:

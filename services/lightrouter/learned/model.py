@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lightrouter.answers.extract import canonical, extract
 from lightrouter.learned.features import Contender, Question, features, question, surface, tentative_answer
+from lightrouter.learned.linear import Linear
 from lightrouter.learned.priors import Neighbour, Prior, Priors
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.v1.policy_pb2 import AnswerPattern
@@ -52,12 +53,14 @@ class Model:
     Attributes:
         priors: The known outcomes.
         trees: What tells a good partial answer.
+        linear: What tells it where data are thin, beside the trees; None where the trees do alone.
         gain_share: Share of the cases in which a second draft is right and the first is not, that is found out.
     """
 
-    def __init__(self, priors: Priors, trees: Sequence[Tree], gain_share: float) -> None:
+    def __init__(self, priors: Priors, trees: Sequence[Tree], gain_share: float, linear: Linear | None = None) -> None:
         self.priors = priors
         self.trees = trees
+        self.linear = linear
         self.gain_share = gain_share
         self._question = lru_cache(maxsize=_REMEMBERED)(self._asked)
 
@@ -81,7 +84,14 @@ class Model:
             for each in contenders
         ]
         rows = features(asked, contenders, [surface(each.text) for each in contenders], known, self.priors)
-        return self.of_qualities(asked, contenders, [probability(self.trees, row) for row in rows])
+        return self.of_qualities(asked, contenders, [self.quality(row) for row in rows])
+
+    def quality(self, row: Sequence[float]) -> float:
+        """Returns the quality that these features promise, 0 to 1."""
+        by_trees = probability(self.trees, row)
+        if self.linear is None:
+            return by_trees
+        return by_trees + self.linear.share * (self.linear.quality(row) - by_trees)
 
     def of_qualities(
         self, asked: Question, contenders: Sequence[Contender], qualities: Sequence[float]

@@ -35,7 +35,8 @@ def record(path: Path, prompts: int, seed: int = 0, *, first: int = 0, free_text
             thought = " ".join(rng.choices(_WORDS[kind], k=12 * _WORDY[model]))
             said = {"text": f"{thought}. The answer is ({letter}).", "quality": float(correct)}
             responses[model] = said if free_text else said | {"answer": letter}
-        line = {"id": f"p{number}", "prompt": prompt, "responses": responses}
+        category = "math" if kind == "sum" else kind
+        line = {"id": f"p{number}", "category": category, "prompt": prompt, "responses": responses}
         lines.append(line if free_text else line | {"answer": right})
     return recordings.write(path, lines)
 

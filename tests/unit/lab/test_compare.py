@@ -10,10 +10,21 @@ import pytest
 from lightrouter.lab.compare import Settings, compare
 from lightrouter.lab.data import DataError
 from lightrouter.lab.parts import ResumeError
+from lightrouter.lab.train import TrainingOptions, train
+from lightrouter.learned import artifact
+from lightrouter.recording.load import load_labelled
 from tests import recordings
 from tests.unit.lab import pool
 
-NAMES = {"best-single", "full-ensemble-majority", "lightrouter-paper", "random", "oracle"}
+NAMES = {
+    "best-single",
+    "full-ensemble-majority",
+    "lightrouter-paper",
+    "lightrouter",
+    "lightrouter-quality",
+    "random",
+    "oracle",
+}
 KEYS = {
     "name",
     "quality",
@@ -49,9 +60,10 @@ class Steps:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder: Path = tmp_path_factory.mktemp("compare")
-    return Settings(
-        pool.record(folder / "recording.jsonl.gz", 80), folder / "report", folds=2, command="lightrouter lab"
-    )
+    data = pool.record(folder / "recording.jsonl.gz", 60)
+    other = load_labelled(pool.record(folder / "other.jsonl", 40, seed=9, first=1000))
+    artifact.save(train([other], TrainingOptions(), 0), folder / "artifact")
+    return Settings(data, folder / "report", folds=2, artifact=folder / "artifact", command="lightrouter lab")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +77,7 @@ def report(settings: Settings) -> dict[str, Any]:
 
 def test_the_report_has_what_programs_look_for(report: dict[str, Any]) -> None:
     assert report["data"] == "recording.jsonl.gz"
-    assert report["prompts"] == 80
+    assert report["prompts"] == 60
     policies = {policy["name"]: policy for policy in report["policies"]}
     assert policies.keys() >= NAMES
     for policy in policies.values():
@@ -122,25 +134,25 @@ def test_a_run_with_other_settings_is_not_gone_on_with(settings: Settings, repor
 
 
 def test_another_recording_can_be_learned_from(settings: Settings, tmp_path: Path) -> None:
-    train = pool.record(tmp_path / "train.jsonl", 120, seed=5, first=60)
-    compare(replace(settings, train=train, out=tmp_path, limit=50), Steps())
+    other = pool.record(tmp_path / "train.jsonl", 60, seed=5, first=60)
+    compare(replace(settings, artifact=None, train=other, out=tmp_path, limit=30), Steps())
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["prompts"] == 50
+    assert report["prompts"] == 30
     assert any("prompts of" in note and "drawn by the seed" in note for note in report["notes"])
 
 
-def test_free_text_is_compared_by_its_words(tmp_path: Path) -> None:
+def test_free_text_is_compared_by_its_words(settings: Settings, tmp_path: Path) -> None:
     data = pool.record(tmp_path / "recording.jsonl", 40, free_text=True)
-    compare(Settings(data, tmp_path, folds=2), Steps())
+    compare(replace(settings, data=data, out=tmp_path), Steps())
     report = json.loads((tmp_path / "report.json").read_text())
     assert any("whole texts are compared" in note for note in report["notes"])
 
 
-def test_prompts_that_lack_a_response_are_left_out(tmp_path: Path) -> None:
+def test_prompts_that_lack_a_response_are_left_out(settings: Settings, tmp_path: Path) -> None:
     whole = [recordings.line(f"Why {n}?", {"a": "Because.", "b": "So."}, number=n) for n in range(30)]
     lacking = recordings.line("Why not?", {"a": "Because."}, number=99)
     data = recordings.write(tmp_path / "recording.jsonl", [*whole, lacking])
-    compare(Settings(data, tmp_path, folds=2), Steps())
+    compare(replace(settings, data=data, out=tmp_path), Steps())
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["prompts"] == 30
     assert any("1 prompts" in note and "left out" in note for note in report["notes"])

@@ -14,7 +14,7 @@ from tests.unit.lab.test_compare import Steps
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pool.record(tmp_path_factory.mktemp("data") / "recording.jsonl.gz", 100, seed=4)
+    return pool.record(tmp_path_factory.mktemp("data") / "recording.jsonl.gz", 80, seed=4)
 
 
 def _run(name: str, data: Path, out: Path, **settings: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from lightrouter.lab.rivals.routing import NearestPrompts, PromptOnly
 from lightrouter.lab.rivals.single import BestSingle, alone
 from lightrouter.lab.running import run
 from lightrouter.lab.splits import folds
+from lightrouter.lab.trained import Trained
 from lightrouter.recording.recording import LabelledRecording, Labels
 from tests.unit.lab import pool
 from tests.unit.lab.test_compare import Steps
@@ -29,7 +30,7 @@ from tests.unit.lab.test_compare import Steps
 def shuffled(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     """Prompts whose labels are those of other prompts: nothing in a text says anything of them."""
     path: Path = tmp_path_factory.mktemp("leaks") / "recording.jsonl.gz"
-    judged = pool.judged(pool.record(path, 400, seed=3))
+    judged = pool.judged(pool.record(path, 240, seed=3))
     order = np.random.default_rng(0).permutation(len(judged))
     labels = [judged.recording.labels[place] for place in order]
     return Judged.of(LabelledRecording(judged.recording.recording, labels), pool.MODELS, pool.LETTERS)
@@ -86,13 +87,15 @@ class _Thief:
 def test_with_shuffled_labels_nobody_is_better_than_the_best_prior(shuffled: Judged, tmp_path: Path) -> None:
     data = Data(shuffled, None, folds(shuffled.questions.prompts, 2, 0), [])
 
-    def made(_: int, train: Judged) -> list[Policy]:
-        own = policies(prices.load(), train, boot=5, top_k=None)
+    def made(number: int, train: Judged) -> list[Policy]:
+        own = policies(prices.load(), train, trained.on(str(number), train), boot=5)
         return [BestSingle(), NearestPrompts(), PromptOnly(), Cascade(), full_majority(), _Thief(), *own]
 
-    outcomes = run(data, made, Accounts(prices.load(), Pace()), Parts(tmp_path / "parts", {}, resume=False), Steps())
+    parts = Parts(tmp_path / "parts", {}, resume=False)
+    trained = Trained(parts, seed=0)
+    outcomes = run(data, made, Accounts(prices.load(), Pace()), parts, Steps())
     prior = shuffled.quality.mean(axis=0).max()
-    # Three standard errors of a share of 400: whoever knew the labels would be twelve above.
+    # Three standard errors of a share: whoever knew the labels would be far above.
     most = prior + 3 * float(np.sqrt(prior * (1 - prior) / len(shuffled)))
     assert outcomes.pop("oracle").quality.mean() > most + 0.1
     for name, each in outcomes.items():
@@ -101,7 +104,7 @@ def test_with_shuffled_labels_nobody_is_better_than_the_best_prior(shuffled: Jud
 
 def test_the_real_labels_are_worth_something(shuffled: Judged, tmp_path: Path) -> None:
     """The shuffling is what brings the policies down: with the right labels the same ones are far better."""
-    judged = pool.judged(pool.record(tmp_path / "recording.jsonl", 400, seed=3))
+    judged = pool.judged(pool.record(tmp_path / "recording.jsonl", 240, seed=3))
     (train, test), *_ = Data(judged, None, folds(judged.questions.prompts, 2, 0), []).parts()
     policy = PromptOnly()
     policy.fit(train)

@@ -7,6 +7,7 @@ import pytest
 
 from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, save
 from lightrouter.learned.features import NAMES, Contender
+from lightrouter.learned.linear import Linear
 from lightrouter.learned.model import Model, Stranger
 from lightrouter.learned.priors import Example, Priors
 from lightrouter.learned.trees import Tree, probability
@@ -131,3 +132,25 @@ def test_gains_shrink_with_what_is_there_already() -> None:
     finished, other = artifact().model.estimates(PROMPTS[0], contenders()[::-1])
     assert finished.tokens == 0.0
     assert other.gain == pytest.approx(0.3 * other.quality * (1 - finished.quality))
+
+
+def test_a_linear_model_counts_by_its_share() -> None:
+    zeros = [0.0] * len(NAMES)
+    trees = [Tree([-1], [0.0], [0], [0])]
+    model = Model(Priors(["a"], [Example({1: 1}, [1.0], [4])]), trees, 0.3, Linear([1.0, *zeros[1:]], 0.1, 0.25))
+    # Trees without a word in it say one half.
+    assert model.quality(zeros) == pytest.approx(0.75 * 0.5 + 0.25 * 0.1)
+    assert model.quality([0.6, *zeros[1:]]) == pytest.approx(0.75 * 0.5 + 0.25 * 0.7)
+    assert model.quality([9.0, *zeros[1:]]) == pytest.approx(0.75 * 0.5 + 0.25)
+
+
+def test_an_artifact_keeps_its_linear_model(tmp_path: Path) -> None:
+    linear = Linear([0.5] * len(NAMES), -0.25, 0.4)
+    model = Model(Priors(["a"], [Example({1: 1}, [1.0], [4])]), [Tree([-1], [0.0], [0], [0])], 0.3, linear)
+    save(Artifact(model, "0" * 64, {}, {}), tmp_path)
+    assert load(tmp_path).model.linear == linear
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    manifest["linear"]["weights"].pop()
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="weights for"):
+        load(tmp_path)

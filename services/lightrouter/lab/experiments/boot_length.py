@@ -13,7 +13,6 @@ from lightrouter.lab.bootstrap import Estimate
 from lightrouter.lab.decision import Policy
 from lightrouter.lab.page import Figure, Table
 from lightrouter.lab.questions import Judged
-from lightrouter.lab.rankers import ranker
 from lightrouter.lab.rivals.ensemble import full_majority
 from lightrouter.lab.rivals.single import BestSingle
 from lightrouter.lab.study import Findings, Study
@@ -25,7 +24,7 @@ _SHORT: Final = (5, 10, 20, 40, 60, 100, 200)
 _LONG: Final = (25, 50, 75, 100, 150, 200, 300)
 # Median tokens of an answer from which the long boots say something.
 _LONG_ANSWERS: Final = 250
-KINDS: Final = ("consensus", "prior")
+KINDS: Final = ("learned", "consensus", "prior")
 
 
 def run(study: Study) -> Findings:
@@ -33,10 +32,8 @@ def run(study: Study) -> Findings:
     median = float(np.median(study.data.test.questions.output_tokens))
     lengths = _LONG if median >= _LONG_ANSWERS else _SHORT
 
-    def policies(_: int, train: Judged) -> list[Policy]:
-        own = [
-            ranker(kind, length, train, study.prices, suffix=_suffix(length)) for kind in KINDS for length in lengths
-        ]
+    def policies(number: int, train: Judged) -> list[Policy]:
+        own = [study.ranker(kind, length, number, train, _suffix(length)) for kind in KINDS for length in lengths]
         return [BestSingle(), full_majority(), *own]
 
     outcomes = study.outcomes(policies)

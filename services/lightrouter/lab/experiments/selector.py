@@ -14,7 +14,6 @@ from lightrouter.lab.bootstrap import Bootstrap
 from lightrouter.lab.decision import Policy
 from lightrouter.lab.page import Figure, Table
 from lightrouter.lab.questions import Judged
-from lightrouter.lab.rankers import ranker
 from lightrouter.lab.rivals.single import BestSingle
 from lightrouter.lab.selectors import BothOrders, Strategies, with_strategy
 from lightrouter.lab.study import Findings, Study
@@ -27,7 +26,7 @@ ABOUT = (
     "Quality and cost of every way of ranking, all else equal, and how often a judge's verdict flips with the order."
 )
 
-KINDS: Final = ("consensus", "prior", "knn", "random")
+KINDS: Final = ("learned", "consensus", "prior", "knn", "random")
 # A local judge takes seconds for a verdict.
 _MOST_JUDGED: Final = 40
 
@@ -35,9 +34,9 @@ _MOST_JUDGED: Final = 40
 def run(study: Study) -> Findings:
     """Routes every prompt, ranked in each way; asks the judge for some of them."""
 
-    def policies(_: int, train: Judged) -> list[Policy]:
+    def policies(number: int, train: Judged) -> list[Policy]:
         boot = study.boot_tokens or boot_tokens(train)
-        return [BestSingle(), *(ranker(kind, boot, train, study.prices) for kind in KINDS)]
+        return [BestSingle(), *(study.ranker(kind, boot, number, train) for kind in KINDS)]
 
     outcomes = study.outcomes(policies)
     judged = _Judged(study) if study.helpers.judge else None
@@ -125,8 +124,8 @@ class _Judged:
             watched.append(BothOrders(judge))
             return watched[0]
 
-        policies = [ranker(kind, boot, train, study.prices) for kind in ("prior", "consensus")]
-        asked = ranker("llm", boot, train, study.prices, study.helpers)
+        policies = [study.ranker(kind, boot, 0, train) for kind in ("prior", "consensus")]
+        asked = study.ranker("llm", boot, 0, train)
         asked.selector = with_strategy(SELECTOR_STRATEGY_LLM, watch)
         self.prompts = len(part)
         self.outcomes: dict[str, Outcomes] = {}

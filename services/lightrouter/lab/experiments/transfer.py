@@ -1,0 +1,306 @@
+"""Trained on some subjects or candidates, judged on others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from lightrouter.lab import plots
+from lightrouter.lab.accounts import Outcomes
+from lightrouter.lab.boots import boot_tokens
+from lightrouter.lab.bootstrap import Bootstrap, Estimate
+from lightrouter.lab.data import Data, DataError
+from lightrouter.lab.decision import Decision, Policy
+from lightrouter.lab.page import Figure, Table
+from lightrouter.lab.questions import Ints, Judged, Questions
+from lightrouter.lab.rankers import ranker
+from lightrouter.lab.rivals.single import BestSingle
+from lightrouter.lab.routed import Routed
+from lightrouter.lab.running import run as run_policies
+from lightrouter.lab.splits import Split, folds
+from lightrouter.lab.study import Findings, Study
+from lightrouter.lab.summary import BEST_SINGLE
+from lightrouter.recording.recording import LabelledRecording, Recording, pool_names
+from lightrouter.v1.candidate_pb2 import Evaluation
+
+ABOUT = "What is left of the learned ranking on subjects, and on candidates, that it was not trained on."
+
+# Subjects that take reasoning rather than knowledge, as far as a recording has such.
+_REASONING: Final = frozenset({"math", "physics", "chemistry", "engineering", "computer science"})
+_LEAST_HELD: Final = 10
+_CALIBRATION: Final = (0, 20, 50, 200)
+_OWN, _OTHER = "trained on its own subjects too", "trained on other subjects"
+
+
+def run(study: Study) -> Findings:
+    """Judges on held-out subjects, then on held-out candidates."""
+    subjects = _Subjects(study)
+    candidates = _Candidates(study)
+    return Findings(
+        title="What was learned, elsewhere",
+        sentences=[*subjects.sentences(), *candidates.sentences()],
+        figures=[
+            Figure("subjects", subjects.plot(), f"Held out: {', '.join(subjects.held)}. With 95 % intervals."),
+            Figure(
+                "candidates", candidates.plot(), "Candidates that the model was not trained on, with 95 % intervals."
+            ),
+        ],
+        tables=[subjects.table(), candidates.table()],
+        report={"subjects": subjects.report(), "candidates": candidates.report()},
+        notes=(
+            (
+                "All candidates boot, the best-ranked one alone goes on. Both models are judged on the same "
+                "held-out prompts; "
+                "one has learned from other subjects only, the other from all, in folds."
+            ),
+            (
+                "Unseen candidates are those of odd rank by quality on the training prompts; the model is "
+                "trained on the "
+                "others. Calibration prompts are drawn from the training prompts: their mean is all that is "
+                "known of an "
+                "unseen candidate, and best-by-calibration picks by it alone."
+            ),
+        ),
+    )
+
+
+class _Subjects:
+    """The learned ranking on subjects that were held out, by boot length."""
+
+    def __init__(self, study: Study) -> None:
+        judged = study.data.test
+        categories = [prompt.category for prompt in judged.questions.recording.prompts]
+        self.held = _held_out(categories)
+        held = np.array([category in self.held for category in categories])
+        inside, outside = np.flatnonzero(held), np.flatnonzero(~held)
+        if len(inside) < _LEAST_HELD or len(outside) < _LEAST_HELD:
+            held_out = ", ".join(self.held)
+            raise DataError(
+                f"{len(inside)} prompts of {held_out} against {len(outside)} others are too few to transfer"
+            )
+        self.prompts = len(inside)
+        boot = study.boot_tokens or boot_tokens(judged)
+        self.lengths = sorted({max(5, boot // 2), boot, boot * 2, boot * 4})
+        test = judged.take(inside)
+        own = [
+            Split(np.concatenate([outside, inside[train]]), places)
+            for train, places in folds(test.questions.prompts, len(study.data.splits) + 1, study.seed)
+        ]
+        self._study = study
+        other = self._outcomes(Data(test, judged, [Split(outside, np.arange(len(test)))], []), _OTHER)
+        self.outcomes = {**self._outcomes(Data(test, judged, own, []), _OWN), **other}
+        columns = [each.quality for each in self.outcomes.values()]
+        estimates = Bootstrap(test.questions.prompts, study.seed).estimate(np.stack(columns, axis=1))
+        self.quality = dict(zip(self.outcomes, estimates, strict=True))
+        self.single = f"{BEST_SINGLE}, {_OWN}"
+        self.gains = dict(
+            zip(
+                self.outcomes,
+                Bootstrap(test.questions.prompts, study.seed).estimate(
+                    np.stack([column - self.outcomes[self.single].quality for column in columns], axis=1)
+                ),
+                strict=True,
+            )
+        )
+
+    def _outcomes(self, data: Data, kind: str) -> dict[str, Outcomes]:
+        study = self._study
+
+        def policies(number: int, train: Judged) -> list[Policy]:
+            model = study.trained.on(f"{kind}-{number}", train)
+            single = BestSingle()
+            single.name = f"{BEST_SINGLE}, {kind}"
+            routes = [
+                ranker("learned", length, train, study.prices, model, suffix=f" B={length}, {kind}")
+                for length in self.lengths
+            ]
+            return [single, *routes]
+
+        outcomes = run_policies(data, policies, study.accounts, study.parts, study.progress)
+        del outcomes["oracle"]
+        return outcomes
+
+    def _points(self, kind: str) -> list[tuple[float, Estimate]]:
+        return [(length, self.quality[f"learned B={length}, {kind}"]) for length in self.lengths]
+
+    def sentences(self) -> list[str]:
+        """Returns what was found."""
+        told = [
+            f"{length} boot tokens: {self.quality[f'learned B={length}, {_OTHER}'].mean:.4f} against "
+            f"{self.quality[f'learned B={length}, {_OWN}'].mean:.4f}"
+            for length in self.lengths
+        ]
+        return [
+            (
+                f"On {self.prompts} prompts of held-out subjects ({', '.join(self.held)}), trained on other "
+                "subjects against "
+                f"trained on these too: {'; '.join(told)}. best-single: {self.quality[self.single].mean:.4f}."
+            )
+        ]
+
+    def plot(self) -> bytes:
+        """Returns quality by boot length."""
+        single = self.quality[self.single]
+        series = {kind: self._points(kind) for kind in (_OTHER, _OWN)}
+        series[BEST_SINGLE] = [(length, single) for length in self.lengths]
+        return plots.lines(series, "boot tokens", "quality", "Held-out subjects", log=True)
+
+    def table(self) -> Table:
+        """Returns all figures."""
+        rows = [_row(name, self.quality[name], self.gains[name]) for name in self.outcomes]
+        return Table(f"Held-out subjects, {self.prompts} prompts", _HEAD, rows)
+
+    def report(self) -> dict[str, object]:
+        """Returns it for programs."""
+        return {"held_out": list(self.held), "prompts": self.prompts, "figures": _report(self.quality, self.gains)}
+
+
+class _Candidates:
+    """The learned ranking of candidates that were held out, by the number of prompts that they are known from."""
+
+    def __init__(self, study: Study) -> None:
+        ((train, _), *_) = study.data.parts()
+        order = [int(model) for model in np.argsort(-train.quality.mean(axis=0), kind="stable")]
+        names = study.data.test.questions.models
+        self.unseen = tuple(names[model] for model in order[0::2])
+        self.seen = tuple(names[model] for model in order[1::2])
+        data = Data(
+            _of_models(study.data.test, self.unseen),
+            None if study.data.train is None else _of_models(study.data.train, self.unseen),
+            study.data.splits,
+            [],
+        )
+        source = study.data.test if study.data.train is None else study.data.train
+
+        def policies(number: int, unseen: Judged) -> list[Policy]:
+            known = _of_models(source.take(study.data.splits[number].train), self.seen)
+            model = study.trained.on(f"seen-{number}", known)
+            boot = study.boot_tokens or boot_tokens(unseen)
+            calibrated: list[Policy] = []
+            for count in _CALIBRATION:
+                drawn = np.random.default_rng(study.seed).permutation(len(unseen))[:count]
+                route = ranker("learned", boot, unseen, study.prices, model, suffix=f", {count} prompts")
+                calibrated.append(_Calibrated(route, unseen.take(drawn)))
+                if count:
+                    calibrated.append(_ByCalibration(count, drawn))
+            return [BestSingle(), *calibrated]
+
+        outcomes = run_policies(data, policies, study.accounts, study.parts, study.progress)
+        single = outcomes[BEST_SINGLE].quality
+        columns = [each.quality for each in outcomes.values()]
+        estimates = study.bootstrap.estimate(np.stack([*columns, *(column - single for column in columns)], axis=1))
+        self.quality = dict(zip(outcomes, estimates, strict=False))
+        self.gains = dict(zip(outcomes, estimates[len(outcomes) :], strict=True))
+
+    def sentences(self) -> list[str]:
+        """Returns what was found."""
+        gain = self.gains["learned, 50 prompts"]
+        verdict = "above" if gain.low > 0 else "below" if gain.high < 0 else "not established to differ from"
+        told = ", ".join(f"{count}: {self.quality[f'learned, {count} prompts'].mean:.4f}" for count in _CALIBRATION)
+        return [
+            (
+                f"On unseen candidates ({', '.join(self.unseen)}), by calibration prompts: {told}. The best "
+                "single one of "
+                f"them, known from all training prompts: {self.quality[BEST_SINGLE].mean:.4f}."
+            ),
+            (
+                f"With 50 calibration prompts the learned ranking is {verdict} the best single one: {gain.mean:+.4f} "
+                f"({gain.low:+.4f} to {gain.high:+.4f})."
+            ),
+        ]
+
+    def plot(self) -> bytes:
+        """Returns the quality of each."""
+        return plots.bars({name: each for name, each in self.quality.items() if name != "oracle"}, "quality", "Unseen")
+
+    def table(self) -> Table:
+        """Returns all figures."""
+        rows = [_row(name, self.quality[name], self.gains[name]) for name in self.quality]
+        return Table(f"Unseen candidates: {', '.join(self.unseen)}", _HEAD, rows)
+
+    def report(self) -> dict[str, object]:
+        """Returns it for programs."""
+        return {"unseen": self.unseen, "seen": self.seen, "figures": _report(self.quality, self.gains)}
+
+
+class _Calibrated:
+    """A route to candidates of which nothing is known but what some prompts say."""
+
+    def __init__(self, route: Routed, calibration: Judged) -> None:
+        self.name = route.name
+        self.about = f"{route.about} What is known of a candidate is its mean on {len(calibration)} prompts."
+        self.boot_tokens = route.boot_tokens
+        self._route = route
+        self._calibration = calibration
+
+    def fit(self, train: Judged) -> None:
+        """Evaluates the candidates on the calibration prompts."""
+        self._route.fit(train)
+        count = len(self._calibration)
+        means = self._calibration.quality.mean(axis=0) if count else np.full(len(train.questions.models), 0.5)
+        self._route.priors = [float(mean) for mean in means]
+        if count:
+            names = pool_names(train.questions.models).values()
+            self._route.evaluations = {
+                name: Evaluation(score=mean, score_low=mean, score_high=mean, prompts=count)
+                for name, mean in zip(names, self._route.priors, strict=True)
+            }
+
+    def decide(self, questions: Questions) -> list[Decision]:
+        """Routes each prompt."""
+        return self._route.decide(questions)
+
+
+class _ByCalibration(BestSingle):
+    """The model that is best on the calibration prompts."""
+
+    def __init__(self, count: int, drawn: Ints) -> None:
+        super().__init__()
+        self.name = f"best by {count} prompts"
+        self._drawn = drawn
+
+    def fit(self, train: Judged) -> None:
+        """Finds the best model on them."""
+        super().fit(train.take(self._drawn))
+
+
+_HEAD: Final = ("policy", "quality", "95 %", "to best-single", "95 %")
+
+
+def _row(name: str, quality: Estimate, gain: Estimate) -> tuple[str, ...]:
+    return (
+        name,
+        f"{quality.mean:.4f}",
+        f"{quality.low:.3f} to {quality.high:.3f}",
+        f"{gain.mean:+.4f}",
+        f"{gain.low:+.4f} to {gain.high:+.4f}",
+    )
+
+
+def _report(quality: Mapping[str, Estimate], gains: Mapping[str, Estimate]) -> list[dict[str, object]]:
+    return [
+        {"name": name, "quality": each._asdict(), "gain_best_single": gains[name]._asdict()}
+        for name, each in quality.items()
+    ]
+
+
+def _held_out(categories: Sequence[str]) -> list[str]:
+    """Returns the reasoning-heavy subjects; the most frequent one where a recording has none such."""
+    found = sorted(_REASONING & set(categories))
+    return found or [Counter(categories).most_common(1)[0][0]]
+
+
+def _of_models(judged: Judged, models: tuple[str, ...]) -> Judged:
+    """Returns the same prompts as only these models were asked."""
+    prompts = [
+        replace(prompt, responses={model: prompt.responses[model] for model in models})
+        for prompt in judged.recording.recording.prompts
+    ]
+    labels = [
+        replace(each, quality={model: each.quality[model] for model in models}) for each in judged.recording.labels
+    ]
+    return Judged.of(LabelledRecording(Recording(prompts), labels), models, judged.questions.pattern)
