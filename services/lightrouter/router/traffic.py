@@ -148,7 +148,7 @@ class Traffic:
                 )
                 self._heard(name, record.drift)
         self._roster = self._pool.on_probation(each.candidate.name for each in held)
-        company = frozenset(each.candidate.name for each in admitted if not each.held)
+        company = frozenset(_standing(each.candidate) for each in admitted if not each.held)
         for record in self._records.values():
             record.accompany(company)
 
@@ -178,7 +178,7 @@ class _Record:
         self.drifted_at = 0.0
         self._rules = rules
         self._boot_s = Mean(_RECENT_REQUESTS)
-        self._company: frozenset[str] | None = None
+        self._company: frozenset[_Standing] | None = None
         self._sentences: dict[str, str] = {}
         self._failure = self._figure()
         self._begin_comparisons()
@@ -190,8 +190,8 @@ class _Record:
             return True
         return bool(self.drift) and known.evaluation.evaluated_at != candidate.evaluation.evaluated_at
 
-    def accompany(self, company: frozenset[str]) -> None:
-        """Takes part beside these from now on; figures that compare it with others begin anew."""
+    def accompany(self, company: frozenset[_Standing]) -> None:
+        """Takes part beside these from now on; where they are others, figures that compare it with them begin anew."""
         if self._company not in {None, company} and not self.drift:
             self._begin_comparisons()
         self._company = company
@@ -277,6 +277,14 @@ def _times(slowness: float) -> str:
 
 def _nobody(name: str, drift: str) -> None:
     """Hears nothing."""
+
+
+_Standing = tuple[str, float, float]
+
+
+def _standing(candidate: Candidate) -> _Standing:
+    """Returns a candidate's name, and what is known of its quality, by which it is ranked."""
+    return candidate.name, candidate.prior, candidate.evaluation.score
 
 
 def _state(candidate: Candidate) -> CandidateState.ValueType:

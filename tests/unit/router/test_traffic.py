@@ -186,6 +186,16 @@ def test_company_that_changes_makes_no_drift() -> None:
     assert not held(watched)
 
 
+def test_an_evaluation_that_changes_who_is_chosen_makes_no_drift() -> None:
+    random = Random(1)
+    watched = settled(random)
+    better = evaluated("a", 1)
+    better.evaluation.score = 0.9
+    watched.follow(roster(better, *(candidate(name) for name in "bcd")))
+    drive(watched, 2_000, random, dict.fromkeys("bcd", BAD["was chosen after"]))
+    assert not held(watched)
+
+
 def test_every_change_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
