@@ -19,7 +19,7 @@ from lightrouter.selector.learned import no_model
 from lightrouter.v1.candidate_pb2 import Evaluation
 from lightrouter.v1.ledger_pb2 import STAGE_AGGREGATE, STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT, LedgerEntry
 from lightrouter.v1.policy_pb2 import Policy
-from lightrouter.v1.router_pb2 import Answer
+from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN, Answer
 
 _STAGES = (STAGE_BOOT, STAGE_SELECT, STAGE_COMPLETE, STAGE_AGGREGATE)
 # Recorded texts are never cut short.
@@ -122,6 +122,9 @@ def _entry(name: str, model: str, prior: float, price: Price) -> CandidateEntry:
 def _decision(questions: Questions, place: int, names: Sequence[str], answer: Answer) -> Decision:
     places = {name: position for position, name in enumerate(names)}
     stages = [[_call(entry, places) for entry in answer.ledger.entries if entry.stage == stage] for stage in _STAGES]
+    if answer.selection.reason == SELECTION_REASON_GAIN:
+        # Each draft was asked for when the one before it had ended.
+        stages[2:3] = [[call] for call in stages[2]] or [[]]
     texts = questions.texts[place]
     given = [places[name] for name in answer.candidates if texts[places[name]] == answer.text]
     return Decision(

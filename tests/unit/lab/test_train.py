@@ -49,7 +49,7 @@ def picked(trained_on: LabelledRecording, judged_on: LabelledRecording) -> float
     for case in cases.cases:
         situation = Situation.of(case, model.priors, cases.candidates)
         rows = situation.rows(situation.contenders(dict.fromkeys(case.present, 5)))
-        best = int(np.argmax([probability(model.trees, row) for row in rows]))
+        best = int(np.argmax([model.quality(row) for row in rows]))
         found.append(case.example.quality[best] or 0.0)
     return float(np.mean(found))
 

@@ -1,0 +1,52 @@
+"""How long the learned selector takes for eight partials: `python -m tests.load.select RECORDING`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from statistics import quantiles
+
+from lightrouter.lab.engine import default_selector
+from lightrouter.recording.load import load
+from lightrouter.recording.tokens import cut
+from lightrouter.runtime.channels import Channels
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.models import ModelClient
+from lightrouter.v1.candidate_pb2 import Partial
+from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_LEARNED
+from lightrouter.v1.selector_pb2 import SelectRequest
+
+_PROMPTS = 500
+_BOOT_TOKENS = 200
+
+
+async def _measure(path: Path) -> None:
+    selector = default_selector(ModelClient(Channels()))
+    wall: list[float] = []
+    cpu: list[float] = []
+    for prompt in load(path).prompts[:_PROMPTS]:
+        partials = [
+            Partial(
+                candidate=model,
+                model=model,
+                text=cut(response.text, _BOOT_TOKENS),
+                finish_reason=FinishReason.FINISH_REASON_LENGTH,
+            )
+            for model, response in prompt.responses.items()
+        ]
+        request = SelectRequest(messages=prompt.messages, partials=partials, strategy=SELECTOR_STRATEGY_LEARNED)
+        begun, used = time.perf_counter(), time.process_time()
+        response = await selector.select(request, Deadline.after(60))
+        cpu.append(1000 * (time.process_time() - used))
+        wall.append(1000 * (time.perf_counter() - begun))
+        assert response.strategy == SELECTOR_STRATEGY_LEARNED
+    for name, found in (("wall", wall[1:]), ("CPU", cpu[1:])):
+        points = quantiles(found, n=100)
+        sys.stdout.write(f"{name}: p50 {points[49]:.1f} ms, p99 {points[98]:.1f} ms\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(_measure(Path(sys.argv[1])))
