@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.cluster.release import NAME, Namespace, candidate, small, until
+from tests.cluster.release import CHART, NAME, Namespace, candidate, small, until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -39,3 +43,26 @@ def test_what_is_installed_answers_and_leaves_nothing_behind(
             assert outside.stdout.strip().endswith("And from outside?")
         given.helm("uninstall", NAME, "--wait", major=major)
         until(lambda: everything(given) == before, "nothing is left")
+
+
+def test_the_definition_is_upgraded_as_the_readme_says(
+    new_namespace: Callable[[str], AbstractContextManager[Namespace]], tmp_path: Path
+) -> None:
+    said = re.search(r"^kubectl (apply .*) helm/lightrouter/crds$", (CHART / "README.md").read_text(), re.MULTILINE)
+    assert said
+    apply = shlex.split(said[1])
+    with new_namespace("upgrade") as given:
+        given.provider()
+        given.install(small(candidate("a")))
+        (file,) = (CHART / "crds").iterdir()
+        definition = yaml.safe_load(file.read_text())
+        schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        schema["description"] = "That of the next release."
+        (tmp_path / file.name).write_text(yaml.safe_dump(definition))
+        try:
+            given.kubectl(*apply, str(tmp_path))
+            (version,) = given.get("crd", definition["metadata"]["name"])["spec"]["versions"]
+            assert version["schema"]["openAPIV3Schema"]["description"] == schema["description"]
+            assert given.ask("Still there?")["text"].endswith("Still there?")
+        finally:
+            given.kubectl(*apply, str(CHART / "crds"))
