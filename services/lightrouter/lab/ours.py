@@ -56,8 +56,8 @@ def routing(name: str, boot: int, pattern: AnswerPattern | None, top_k: int | No
 # Shortlist, most drafts and least gain for 1,000 tokens, without and with comparable answers.
 # Found by cross-validation on the shared recordings: with comparable answers the price at which a fifth, or a third, of
 # the full ensemble's tokens are written; without, a second draft cannot be told from the first well enough to pay.
-_DEFAULT: Final = {False: (2, 1, 0.0), True: (3, 3, 0.7)}
-_QUALITY: Final = {False: (3, 1, 0.0), True: (3, 3, 0.25)}
+_DEFAULT: Final = {False: (3, 1, 0.0), True: (3, 3, 0.7)}
+_QUALITY: Final = {False: (3, 1, 0.0), True: (4, 4, 0.33)}
 
 
 def policies(
@@ -84,5 +84,5 @@ def policies(
 _ABOUT: Final = {
     DEFAULT: "The candidates that priors find worth it boot, a learned selector ranks them, and one more draft is "
     "asked for where it is expected to be worth its tokens. The default setting.",
-    QUALITY: "As lightrouter, but for more drafts: where answers can be compared, all of the shortlist vote.",
+    QUALITY: "As lightrouter, with more candidates and drafts where answers can be compared; else the same.",
 }
