@@ -26,7 +26,8 @@ from lightrouter.recording.tokens import cut
 Floats = npt.NDArray[np.float64]
 
 GAIN_SHARE: Final = 0.35
-"""What a model has where it was not measured; see `validate`."""
+"""What counts as the share of second drafts that are right where the first is not, and are found to be: a scale on
+which the settings' prices were found. It is more than what comes of it; `validate` measures that."""
 # Candidates' outcomes are kept from their own prompts' rows: what a row knows of a prompt comes from other folds.
 _INNER_FOLDS = 5
 _VIEWS = 3

@@ -11,7 +11,7 @@ import numpy as np
 
 from lightrouter.lab.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.running import Progress
-from lightrouter.lab.train import GAIN_SHARE, Cases, Floats, Situation, TrainingOptions, fit, train
+from lightrouter.lab.train import Cases, Floats, Situation, TrainingOptions, fit, train
 from lightrouter.learned.artifact import Artifact
 from lightrouter.learned.model import Model
 from lightrouter.recording.recording import LabelledRecording
@@ -30,14 +30,12 @@ class _Judged(NamedTuple):
         quality: What their answers were worth.
         single: What the answer of the best single candidate of the other folds was worth.
         gain: How much better the pick was once a second draft was finished.
-        chance: The chance for that: that the second is right and the first is not.
     """
 
     expected: list[float]
     quality: list[float]
     single: float
     gain: float
-    chance: float
 
 
 def trained(
@@ -68,9 +66,8 @@ def trained(
                     situation = Situation.of(cases.cases[place], model.priors, cases.candidates)
                     judged[place] = judge.of(situation)
     rows = [judged[place] for place in range(len(drawn))]
-    share = sum(each.gain for each in rows) / (sum(each.chance for each in rows) or 1.0)
     with progress.step("training"):
-        artifact = train(recordings, options, seed, max(0.01, share) if share else GAIN_SHARE)
+        artifact = train(recordings, options, seed)
     texts = [case.text for case in cases.cases]
     return replace(artifact, metrics=_figures(rows, texts, seed)), _calibration(rows)
 
@@ -89,12 +86,10 @@ class _Judge:
         expected = self._expected(situation, booted)
         order = sorted(places, key=lambda place: -expected[place])
         quality = {place: situation.case.example.quality[place] or 0.0 for place in places}
-        gain = chance = 0.0
+        gain = 0.0
         if len(order) > 1:
             one: dict[int, int | None] = booted | {order[0]: None}
-            first = self._expected(situation, one)
             both = self._expected(situation, one | {order[1]: None})
-            chance = first[order[1]] * (1 - first[order[0]])
             gain = quality[max(order[:2], key=lambda place: both[place])] - quality[order[0]]
         present = situation.case.present
         priors = self._model.priors
@@ -104,7 +99,6 @@ class _Judge:
             quality=[quality[place] for place in places],
             single=situation.case.example.quality[single] or 0.0,
             gain=gain,
-            chance=chance,
         )
 
     def _expected(self, situation: Situation, shown: dict[int, int | None]) -> dict[int, float]:
@@ -116,8 +110,9 @@ def _figures(rows: Sequence[_Judged], texts: Sequence[str], seed: int) -> dict[s
     picked = [each.quality[int(np.argmax(each.expected))] for each in rows]
     brier = [float(np.mean((np.array(each.expected) - np.array(each.quality)) ** 2)) for each in rows]
     single = [each.single for each in rows]
-    columns = np.array([picked, single, np.subtract(picked, single), brier], dtype=np.float64).T
-    names = ("picked_quality", "best_single_quality", "difference", "brier")
+    gain = [each.gain for each in rows]
+    columns = np.array([picked, single, np.subtract(picked, single), brier, gain], dtype=np.float64).T
+    names = ("picked_quality", "best_single_quality", "difference", "brier", "second_draft_gain")
     return {
         "prompts": len(rows),
         **{name: _rounded(each) for name, each in zip(names, Bootstrap(texts, seed).estimate(columns), strict=True)},
