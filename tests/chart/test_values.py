@@ -25,8 +25,8 @@ ELSEWHERE = {
     "adapter_address", "tokens_file", "jwt_jwks_url", "jwt_jwks_file", "jwt_jwks_ca_file", "jwt_jwks_token_file",
     "jwt_issuer", "jwt_audience", "allowed_callers",
 }  # fmt: skip
-# A pod needs what a process on a desk does not.
-OTHER_DEFAULTS = {"max_connection_age_seconds"}
+# A pod needs what a process on a desk does not, and where the image has its files is the image's to know.
+OTHER_DEFAULTS = {"max_connection_age_seconds", "artifact"}
 
 
 def snake(name: str) -> str:
