@@ -126,7 +126,7 @@ class RouterSuite:
         The router's metrics are collected by `reader`.
         """
         self._reader = reader
-        self._entries = list(entries)
+        self._entries = [dict(entry) for entry in entries]
         self._down = down
         self._settings = settings
         self._stack = AsyncExitStack()
