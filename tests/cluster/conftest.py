@@ -43,7 +43,7 @@ def cluster_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     return name
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def new_namespace(
     cluster_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], AbstractContextManager[Namespace]]:
@@ -52,7 +52,7 @@ def new_namespace(
     return partial(namespace, cluster_image, folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def suite(new_namespace: Callable[[str], AbstractContextManager[Namespace]]) -> Iterator[Namespace]:
     """The suite, small, with candidates `a` and `b` of a provider that answers at once."""
     with new_namespace("suite") as given:

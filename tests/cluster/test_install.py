@@ -45,24 +45,19 @@ def test_what_is_installed_answers_and_leaves_nothing_behind(
         until(lambda: everything(given) == before, "nothing is left")
 
 
-def test_the_definition_is_upgraded_as_the_readme_says(
-    new_namespace: Callable[[str], AbstractContextManager[Namespace]], tmp_path: Path
-) -> None:
+def test_the_definition_is_upgraded_as_the_readme_says(suite: Namespace, tmp_path: Path) -> None:
     said = re.search(r"^kubectl (apply .*) helm/lightrouter/crds$", (CHART / "README.md").read_text(), re.MULTILINE)
     assert said
     apply = shlex.split(said[1])
-    with new_namespace("upgrade") as given:
-        given.provider()
-        given.install(small(candidate("a")))
-        (file,) = (CHART / "crds").iterdir()
-        definition = yaml.safe_load(file.read_text())
-        schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        schema["description"] = "That of the next release."
-        (tmp_path / file.name).write_text(yaml.safe_dump(definition))
-        try:
-            given.kubectl(*apply, str(tmp_path))
-            (version,) = given.get("crd", definition["metadata"]["name"])["spec"]["versions"]
-            assert version["schema"]["openAPIV3Schema"]["description"] == schema["description"]
-            assert given.ask("Still there?")["text"].endswith("Still there?")
-        finally:
-            given.kubectl(*apply, str(CHART / "crds"))
+    (file,) = (CHART / "crds").iterdir()
+    definition = yaml.safe_load(file.read_text())
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["description"] = "That of the next release."
+    (tmp_path / file.name).write_text(yaml.safe_dump(definition))
+    try:
+        suite.kubectl(*apply, str(tmp_path))
+        (version,) = suite.get("crd", definition["metadata"]["name"])["spec"]["versions"]
+        assert version["schema"]["openAPIV3Schema"]["description"] == schema["description"]
+        assert suite.ask("Still there?")["text"].endswith("Still there?")
+    finally:
+        suite.kubectl(*apply, str(CHART / "crds"))
