@@ -14,7 +14,6 @@ from lightrouter.lab.routed import Routed
 from lightrouter.selector.learned import CurrentModel
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
-    AGGREGATOR_STRATEGY_VOTE,
     SELECTOR_STRATEGY_LEARNED,
     AnswerPattern,
 )
@@ -35,7 +34,7 @@ def routing(name: str, boot: int, pattern: AnswerPattern | None, top_k: int | No
     Args:
         name: The setting.
         boot: B.
-        pattern: Where the comparable answer stands; without one the best draft is the answer, and one suffices.
+        pattern: Where the comparable answer stands.
         top_k: Most drafts that are finished; None: the setting's own.
     """
     shortlist, k, min_gain = (_DEFAULT if name == DEFAULT else _QUALITY)[pattern is not None]
@@ -45,7 +44,7 @@ def routing(name: str, boot: int, pattern: AnswerPattern | None, top_k: int | No
         shortlist=shortlist,
         min_gain=min_gain,
         selector=SELECTOR_STRATEGY_LEARNED,
-        aggregator=AGGREGATOR_STRATEGY_VOTE if pattern else AGGREGATOR_STRATEGY_BEST,
+        aggregator=AGGREGATOR_STRATEGY_BEST,
         margin=1,
         agreement=1,
         quorum=1,
@@ -55,9 +54,10 @@ def routing(name: str, boot: int, pattern: AnswerPattern | None, top_k: int | No
 
 # Shortlist, most drafts and least gain for 1,000 tokens, without and with comparable answers.
 # Found by cross-validation on the shared recordings: with comparable answers the price at which a fifth, or a third, of
-# the full ensemble's tokens are written; without, a second draft cannot be told from the first well enough to pay.
+# the full ensemble's tokens are written; without, a second draft cannot be told from the first well enough to pay. Each
+# draft is ranked anew beside the others, so the best one is the answer: a vote of so few gives no more.
 _DEFAULT: Final = {False: (3, 1, 0.0), True: (3, 3, 0.7)}
-_QUALITY: Final = {False: (3, 1, 0.0), True: (4, 4, 0.33)}
+_QUALITY: Final = {False: (3, 1, 0.0), True: (3, 3, 0.25)}
 
 
 def policies(
@@ -84,5 +84,5 @@ def policies(
 _ABOUT: Final = {
     DEFAULT: "The candidates that priors find worth it boot, a learned selector ranks them, and one more draft is "
     "asked for where it is expected to be worth its tokens. The default setting.",
-    QUALITY: "As lightrouter, with more candidates and drafts where answers can be compared; else the same.",
+    QUALITY: "As lightrouter, with more drafts where answers can be compared; else the same.",
 }

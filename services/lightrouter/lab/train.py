@@ -48,9 +48,9 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "num_threads": 1,
     "verbose": -1,
 }
-# A linear model stands beside the trees, and counts as much as they do from so many prompts: with hundreds of prompts
+# A linear model stands beside the trees, and counts as much as they do at so many prompts: with hundreds of prompts
 # trees find what is not there, with thousands they find what is not linear.
-_LINEAR_PROMPTS = 1500
+_LINEAR_PROMPTS = 1000
 _RIDGE = 300.0
 # Leaves hold one row in so many at least, and never fewer than the least.
 _ROWS_PER_LEAF = 250
@@ -203,7 +203,7 @@ def fit(cases: Cases, options: TrainingOptions, seed: int, gain_share: float = G
     rows, quality = _training_rows(cases, options, seed)
     parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(rows) // _ROWS_PER_LEAF)}
     booster = lightgbm.train(parameters, lightgbm.Dataset(rows, quality), options.rounds)
-    linear = _ridge(rows, quality, _LINEAR_PROMPTS / (_LINEAR_PROMPTS + len(cases.cases)))
+    linear = _ridge(rows, quality, 1 / (1 + (len(cases.cases) / _LINEAR_PROMPTS) ** 2))
     return Model(cases.priors(), trees_of(booster), gain_share, linear)
 
 
