@@ -110,7 +110,8 @@ def test_the_definition_refuses_and_shows_what_it_should(suite: Namespace) -> No
     with pytest.raises(AssertionError, match="immutable"):
         suite.apply(elsewhere(suite, "a", "a", name="another"))
     header, first, *_ = suite.kubectl("get", "cand").splitlines()
-    assert header.split() == ["NAME", "MODEL", "ADAPTER", "STATE", "SCORE", "READY", "AGE"]
+    standing = ["STATE", "SCORE", "LOW", "HIGH", "PROMPTS", "EVALUATED", "WHY"]
+    assert header.split() == ["NAME", "MODEL", "ADAPTER", *standing, "READY", "AGE"]
     assert first.split()[:2] == ["a", "a"]
     assert "candidate.lightrouter.dev/a" in suite.kubectl("get", "all", "--output=name")
 
