@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from lightrouter.runtime import names
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -173,6 +174,25 @@ async def test_reasoning_that_nobody_sees_is_no_failure() -> None:
         assert (rest.text, rest.restarted) == ("Hello", True)
         # Its reasoning has to be written again before it can say anything.
         assert upstream.requests[1].body["max_tokens"] == 70
+
+
+async def test_a_watched_call_without_any_text_has_no_time_to_its_first() -> None:
+    async with Upstream(behaviours.reply(None, "length")) as upstream, adapter(upstream.base_url) as served:
+        *_, last = [event async for event in served.stream(generation(sampling=most(5)))]
+        span = served.spans.get_finished_spans()[-1]
+    assert last.result.finish_reason == FinishReason.FINISH_REASON_LENGTH
+    assert not last.result.HasField("time_to_first_token")
+    assert names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK not in (span.attributes or {})
+
+
+@pytest.mark.parametrize("asked", ["1e300", "99999999999999999999"])
+async def test_retry_after_without_an_end_is_told_as_a_day(asked: str) -> None:
+    limited = behaviours.status(429, "slow down", headers={"Retry-After": asked})
+    async with Upstream(limited) as upstream, adapter(upstream.base_url) as served:
+        with pytest.raises(ServiceError) as caught:
+            await served.generate(generation())
+    assert caught.value.reason == ErrorReason.ERROR_REASON_UPSTREAM_RATE_LIMITED
+    assert caught.value.retry_after == 24 * 3600
 
 
 async def test_no_key_gets_out(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

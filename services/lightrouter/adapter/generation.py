@@ -70,7 +70,7 @@ class Call:
         self._attempts = 0
         self._finish = _UNSPECIFIED
         self._call_begun = self._attempt_begun = time.monotonic()
-        self._first = 0.0
+        self._first: float | None = None
 
     @property
     def text(self) -> str:
@@ -90,7 +90,7 @@ class Call:
     @property
     def silent(self) -> bool:
         """Whether nothing has come in this attempt."""
-        return not self._first
+        return self._first is None
 
     def silent_for(self, seconds: float) -> bool:
         """Returns whether an attempt is waiting, and has been for so long without anything having come."""
@@ -102,13 +102,13 @@ class Call:
             self.said = Said()
             self._transcript = self.plan.transcript(self._entry)
             self._pieces.clear()
-            self._first = 0.0
+            self._first = None
         self._attempts += 1
         self._attempt_begun = time.monotonic()
 
     def take(self, raw: Piece) -> Piece:
         """Returns what of the provider's next piece can be given out; either part may be empty."""
-        if not self._first and (raw.text or raw.reasoning):
+        if self._first is None and (raw.text or raw.reasoning):
             self._first = time.monotonic()
         return self._kept(self._transcript.feed(raw))
 
@@ -149,9 +149,10 @@ class Call:
             )
             resume = replace(resume, span=self._span.reference)
             result.continuation = encode(entry.name, entry.model, resume)
-        if self._watched:
-            result.time_to_first_token.CopyFrom(duration(self._first - self._call_begun))
-        first = self._first - self._call_begun if self._watched else None
+        # A call that is cut before it shows anything has no first text.
+        first = self._first - self._call_begun if self._watched and self._first is not None else None
+        if first is not None:
+            result.time_to_first_token.CopyFrom(duration(first))
         self._measured = True
         self._metrics.delivered(entry, self._stage, time.monotonic() - self._call_begun, used, first)
         self._span.delivered(result, self.text, first)

@@ -9,9 +9,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
 
 from lightrouter.adapter.faults import UpstreamError
 from lightrouter.runtime.deadline import Deadline
+
+# Nobody who calls waits longer, and not every number of seconds fits the contract's durations.
+_LONGEST_SECONDS: Final = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Attempts:
 
 
 def retry_after_seconds(header: str | None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
-    """Returns the seconds that a Retry-After header asks for, a number or an HTTP date; None without one."""
+    """Returns the seconds that a Retry-After header asks for, a number or an HTTP date, a day at most; None without."""
     if not header:
         return None
     try:
@@ -83,4 +87,4 @@ def retry_after_seconds(header: str | None, now: Callable[[], datetime] = lambda
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         seconds = (moment - now()).total_seconds()
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+    return min(max(seconds, 0.0), _LONGEST_SECONDS) if math.isfinite(seconds) else None
