@@ -7,7 +7,14 @@ import time
 from contextlib import aclosing
 
 from lightrouter.router.book import SLOW
-from lightrouter.router.calls import boot_generation, empty_output, no_result, record_failure, record_success
+from lightrouter.router.calls import (
+    boot_generation,
+    empty_output,
+    no_result,
+    record_failure,
+    record_success,
+    settle_failed,
+)
 from lightrouter.router.patience import Patience
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.state import Run
@@ -113,9 +120,7 @@ class _Boot:
         run, runner = self._run, self._runner
         self._running = False
         line = record_failure(run, STAGE_BOOT, runner, error, self._begun, received="".join(self._received))
-        # What a call without an answer has cost is not known; money for one that was cut off stays set aside.
-        if error.reason not in SLOW:
-            run.budget.settle(run.budget.boot_cost(runner), line.cost_nanousd)
+        settle_failed(run, error, run.budget.boot_cost(runner), line)
         self._degrade(error)
         run.events.booted(Partial(candidate=runner.name), line)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from lightrouter.router.book import SLOW
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.state import Run
 from lightrouter.runtime.errors import Code, ServiceError
@@ -80,6 +81,15 @@ def record_failure(
     run.book.add(line)
     run.book.retry_after(error)
     return line
+
+
+def settle_failed(run: Run, error: ServiceError, reserved: int, line: LedgerEntry) -> None:
+    """Gives back what was kept for a call that failed, less what its line says that it cost.
+
+    What one that was cut off without a word has cost is not known, so the money for it stays set aside.
+    """
+    if error.reason not in SLOW or line.cost_nanousd:
+        run.budget.settle(reserved, line.cost_nanousd)
 
 
 def record_success(

@@ -14,6 +14,7 @@ from lightrouter.router.calls import (
     empty_output,
     record_failure,
     record_success,
+    settle_failed,
 )
 from lightrouter.router.runner import Booted
 from lightrouter.router.state import Run, Verdict
@@ -66,30 +67,39 @@ class _Completion:
         self._chosen = chosen
         names = {booted.runner.name for booted in chosen}
         self._reserve = deque(booted for booted in verdict.ranked if booted.runner.name not in names)
+        self._unpaid: deque[Booted] = deque()
         self._scores = scores_of(verdict)
         self._share = run.deadline.share(run.shares.complete)
 
     async def fill(self) -> None:
         """Fills a place for each chosen candidate."""
-        going: list[tuple[Booted, Grant]] = []
-        for booted in self._chosen:
-            if booted.ended:
-                self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
-                continue
-            grant = self._run.budget.grant(booted) or self._run.budget.grant_rest(booted)
-            cut_short(self._run, booted, grant)
-            if grant.tokens:
-                going.append((booted, grant))
-            elif booted.partial.text:
-                self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
-            else:
-                self._run.book.unpaid(booted.runner.name)
+        going = [(booted, grant) for booted in self._chosen if (grant := self._granted(booted))]
         if len(going) == 1:
             await self._place(*going[0])
         elif going:
             async with asyncio.TaskGroup() as group:
                 for booted, grant in going:
                     group.create_task(self._place(booted, grant))
+        while self._unpaid and not self.drafts:
+            # None at all is worse than one that is cut short.
+            booted = self._unpaid.popleft()
+            if grant := self._granted(booted):
+                await self._place(booted, grant)
+
+    def _granted(self, booted: Booted) -> Grant | None:
+        """Returns leave to go on as far as the money reaches; None where there is nothing to ask for any more."""
+        if booted.ended:
+            self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
+            return None
+        grant = self._run.budget.grant(booted) or self._run.budget.grant_rest(booted)
+        cut_short(self._run, booted, grant)
+        if grant.tokens:
+            return grant
+        if booted.partial.text:
+            self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
+        else:
+            self._run.book.unpaid(booted.runner.name)
+        return None
 
     async def _place(self, booted: Booted, grant: Grant) -> None:
         """Fills one place, with the first candidate that does not fail."""
@@ -105,7 +115,7 @@ class _Completion:
             grant = self._run.budget.grant(booted)
             if grant:
                 return booted, grant
-            self._run.book.unpaid(booted.runner.name)
+            self._unpaid.append(booted)
         return None
 
     async def _attempt(self, booted: Booted, grant: Grant) -> bool:
@@ -118,7 +128,8 @@ class _Completion:
         try:
             response = await self._models.generate(runner.target, generation, self._deadline())
         except ServiceError as error:
-            self._failed(booted, record_failure(run, STAGE_COMPLETE, runner, error, begun), grant, error)
+            line = record_failure(run, STAGE_COMPLETE, runner, error, begun)
+            self._failed(booted, line, grant, error)
             return False
         return self._delivered(booted, response, grant)
 
@@ -136,7 +147,7 @@ class _Completion:
         return True
 
     def _failed(self, booted: Booted, line: LedgerEntry, grant: Grant, error: ServiceError) -> None:
-        self._run.budget.settle(grant.reserved, line.cost_nanousd)
+        settle_failed(self._run, error, grant.reserved, line)
         completion_failed(self._run, booted.runner, error)
         self._run.events.drafted(booted.runner.name, 0, line)
 

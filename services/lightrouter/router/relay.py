@@ -20,6 +20,7 @@ from lightrouter.router.calls import (
     no_result,
     record_failure,
     record_success,
+    settle_failed,
     takeover_generation,
 )
 from lightrouter.router.complete import cut_short
@@ -29,9 +30,9 @@ from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import estimate_tokens
 from lightrouter.runtime.models import Models
 from lightrouter.v1.adapter_pb2 import Generation, GenerationChunk, GenerationResult
-from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FinishReason
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_TIMEOUT
-from lightrouter.v1.ledger_pb2 import STAGE_COMPLETE
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING, STAGE_COMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,10 @@ async def relay(run: Run, models: Models, chosen: Booted, ranked: Sequence[Boote
         if ended is not None:
             return Relayed(under_way.text, under_way.writers, ended)
         booted = under_way.replacement()
+    if under_way.unpaid and under_way.text.strip():
+        message = "the cost ceiling pays for nobody who goes on with the text; it ends where the last one failed"
+        run.book.degrade(DEGRADED_REASON_COST_CEILING, message)
+        return Relayed(under_way.text, under_way.writers, FINISH_REASON_LENGTH)
     raise run.book.nobody_left(run.deadline)
 
 
@@ -83,6 +88,7 @@ class _Attempt:
 class _Relay:
     def __init__(self, run: Run, models: Models, untried: list[Booted]) -> None:
         self.writers: list[str] = []
+        self.unpaid = False
         self._pieces: list[str] = []
         self._run = run
         self._models = models
@@ -118,6 +124,7 @@ class _Relay:
         runner, budget = booted.runner, self._run.budget
         grant = budget.grant(booted) or (None if self._pieces else budget.grant_rest(booted))
         if grant is None:
+            self.unpaid = True
             return None
         cut_short(self._run, booted, grant)
         if not grant.tokens and booted.partial.text:
@@ -134,6 +141,7 @@ class _Relay:
         written = self.text
         grant = self._run.budget.grant_takeover(runner, estimate_tokens(written))
         if grant is None:
+            self.unpaid = True
             return None
         return await self._call(_Attempt(runner, takeover_generation(self._run, runner, written, grant.tokens), grant))
 
@@ -215,6 +223,6 @@ class _Relay:
             read=attempt.generation.prefix,
             received="".join(attempt.received),
         )
-        run.budget.settle(attempt.grant.reserved, line.cost_nanousd)
+        settle_failed(run, error, attempt.grant.reserved, line)
         completion_failed(run, attempt.runner, error)
         run.events.drafted(attempt.runner.name, 0, line)

@@ -187,3 +187,26 @@ async def test_the_ceiling_leaves_the_boot_text_as_the_draft() -> None:
     assert drafts[0].text == "one two "
     assert models.asked(STAGE_COMPLETE) == []
     assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]
+
+
+async def test_what_one_that_hung_has_cost_is_not_known_and_stays_set_aside() -> None:
+    # 9 each to boot and 15 each to complete: with what the first may have cost, 14 are left for the second.
+    models = FakeModels(
+        roster(candidate("a"), candidate("b")),
+        a=Model(hangs={STAGE_COMPLETE}),
+        b=Model(words=[f"{number} " for number in range(8)]),
+    )
+    request = prompt(max_cost_nanousd=47)
+    run, drafts = await drafted(models, k=1, request=request, shares=Shares(grace_s=0.0, complete=0.001))
+    assert [(draft.candidate, draft.text) for draft in drafts] == [("b", "0 1 2 3 4 5 6 ")]
+    assert sum(entry.cost_nanousd for entry in run.book.entries) == 47 - 15
+    assert run.budget.left == 0
+    assert DEGRADED_REASON_COST_CEILING in [each.reason for each in run.book.degraded]
+
+
+async def test_a_boot_text_stands_in_where_the_money_reaches_for_no_replacement() -> None:
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model())
+    request = prompt(max_cost_nanousd=33)
+    _, drafts = await drafted(models, k=1, request=request, shares=Shares(grace_s=0.0, complete=0.001))
+    assert [(draft.candidate, draft.text) for draft in drafts] == [("b", "one two ")]
+    assert models.asked(STAGE_COMPLETE) == ["a"]

@@ -17,7 +17,11 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_ALL_CANDIDATES_FAILED,
     ERROR_REASON_UPSTREAM_TIMEOUT,
 )
-from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COMPLETION_FAILED, STAGE_COMPLETE
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_COMPLETION_FAILED,
+    DEGRADED_REASON_COST_CEILING,
+    STAGE_COMPLETE,
+)
 from lightrouter.v1.router_pb2 import Prompt
 from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, candidate, failure, prompt, roster
 from tests.unit.router.test_boot import begin
@@ -144,3 +148,16 @@ async def test_the_ceiling_ends_the_text() -> None:
     run, _, answer = await relayed(models, prompt(max_cost_nanousd=20))
     assert answer == Relayed("0 1 2 3 ", ["a"], FINISH_REASON_LENGTH)
     assert sum(entry.cost_nanousd for entry in run.book.entries) == 20
+
+
+async def test_the_text_ends_where_the_money_reaches_for_nobody_who_goes_on() -> None:
+    # 9 each to boot and 15 each to complete; what the first may have cost stays set aside.
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model(words=OTHER))
+    run, _, answer = await relayed(models, prompt(max_cost_nanousd=33), Shares(grace_s=0.0, complete=0.001))
+    assert answer == Relayed("one two ", ["a"], FINISH_REASON_LENGTH)
+    assert models.asked(STAGE_COMPLETE) == ["a"]
+    assert run.budget.left == 0
+    assert [each.reason for each in run.book.degraded] == [
+        DEGRADED_REASON_COMPLETION_FAILED,
+        DEGRADED_REASON_COST_CEILING,
+    ]
