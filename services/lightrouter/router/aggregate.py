@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
 from lightrouter.router.book import SLOW
+from lightrouter.router.calls import record_failure
 from lightrouter.router.runner import Runner
 from lightrouter.router.state import Run
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import estimate_tokens
+from lightrouter.runtime.ledger import cost_nanousd, estimate_tokens
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult
 from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
 from lightrouter.v1.chat_pb2 import FinishReason
@@ -21,6 +23,7 @@ from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_AGGREGATOR_FAILED,
     DEGRADED_REASON_AGGREGATOR_SLOW,
     DEGRADED_REASON_COST_CEILING,
+    STAGE_AGGREGATE,
 )
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE, AggregatorStrategy
 
@@ -77,11 +80,12 @@ async def aggregate(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner]
         aggregator: Who merges.
     """
     synthesizers, reserved = _synthesizers(run, drafts, runners)
+    begun = time.monotonic()
     if not synthesizers and run.admission.policy.aggregator == AGGREGATOR_STRATEGY_SYNTHESIZE:
         message = "the cost ceiling does not pay for merging; the answer is the best draft"
         run.book.degrade(DEGRADED_REASON_COST_CEILING, message)
         return best(run, drafts)
-    request = _request(run, drafts, synthesizers)
+    request = _request(run, drafts, [runner.target for runner in synthesizers])
     pieces: list[str] = []
     try:
         result = await _merge(run, aggregator.aggregate(request, run.deadline.share(run.shares.aggregate)), pieces)
@@ -89,7 +93,12 @@ async def aggregate(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner]
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_AGGREGATOR_SLOW if slow else DEGRADED_REASON_AGGREGATOR_FAILED
         run.book.degrade(reason, f"the answer is the best draft: {error.message}")
+        if synthesizers and pieces:
+            # Who wrote them it can no longer say; the first was asked first.
+            read, received = "".join(draft.text for draft in drafts), "".join(pieces)
+            record_failure(run, STAGE_AGGREGATE, synthesizers[0], error, begun, read=read, received=received)
         return best(run, drafts, restart=bool(pieces))
+    _price_failures(result, synthesizers)
     run.book.extend(result.entries, result.degraded)
     run.budget.settle(reserved, sum(line.cost_nanousd for line in result.entries))
     return Merged("".join(pieces), result.finish_reason, result.candidates, result.strategy, result.contradictions)
@@ -110,11 +119,19 @@ async def _merge(run: Run, responses: AsyncGenerator[AggregateResponse, None], p
     raise _no_answer("the aggregator's stream ended without a result")
 
 
+def _price_failures(result: AggregateResult, synthesizers: Sequence[Runner]) -> None:
+    """Fills in what calls cost that failed on the way: the aggregator knows their tokens and no prices."""
+    prices = {runner.name: runner.candidate.prices for runner in synthesizers}
+    for line in result.entries:
+        if line.HasField("failure") and not line.cost_nanousd and line.candidate in prices:
+            line.cost_nanousd = cost_nanousd(prices[line.candidate], line.usage)
+
+
 def _no_answer(message: str) -> ServiceError:
     return ServiceError(Code.INTERNAL, ERROR_REASON_INTERNAL, message)
 
 
-def _synthesizers(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner]) -> tuple[list[ModelTarget], int]:
+def _synthesizers(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner]) -> tuple[list[Runner], int]:
     """Returns the models that may merge, the first to be asked first, and the money kept for them."""
     if run.admission.policy.aggregator != AGGREGATOR_STRATEGY_SYNTHESIZE:
         return [], 0
@@ -122,12 +139,12 @@ def _synthesizers(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner]) 
     others = [runner for runner in runners if preferred is None or runner.name != preferred.name]
     able = [preferred, *others] if preferred else others
     if not run.budget.limited:
-        return [runner.target for runner in able[:_MOST_SYNTHESIZERS]], 0
+        return able[:_MOST_SYNTHESIZERS], 0
     tokens = [estimate_tokens(draft.text) for draft in drafts]
     for runner in able:
         cost = run.budget.merge_cost_of(runner, tokens)
         if run.budget.reserve(cost):
-            return [runner.target], cost
+            return [runner], cost
     return [], 0
 
 

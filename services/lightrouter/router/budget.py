@@ -20,8 +20,8 @@ _MILLION = 1_000_000
 _INSTRUCTION_TOKENS = 700
 _INSTRUCTION_TOKENS_PER_TEXT = 60
 _VERDICT_TOKENS = 1024
-# The judge is asked in two orders, and once more each where its verdict cannot be read.
-_JUDGE_CALLS = 4
+# The judge is asked in two orders, and once more each where its verdict cannot be read, which it is shown then.
+_JUDGE_ORDERS = 2
 
 
 class Grant(NamedTuple):
@@ -188,7 +188,9 @@ class Budget:
             return 0
         read = self._prompt_tokens + _INSTRUCTION_TOKENS + sum(draft_tokens)
         read += _INSTRUCTION_TOKENS_PER_TEXT * len(draft_tokens)
-        return price(synthesizer.candidate, read, synthesizer.output_tokens)
+        # One that breaks off is asked to go on: it reads all of that again, and what it has written.
+        written = synthesizer.output_tokens
+        return price(synthesizer.candidate, read, written) + price(synthesizer.candidate, read + written, 0)
 
     def judge_cost(self, judge: Runner, partials: Sequence[Booted]) -> int:
         """Returns the most that the judge's calls cost."""
@@ -196,4 +198,5 @@ class Budget:
             return 0
         read = self._prompt_tokens + _INSTRUCTION_TOKENS
         read += sum(estimate_tokens(booted.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for booted in partials)
-        return _JUDGE_CALLS * price(judge.candidate, read, _VERDICT_TOKENS)
+        again = price(judge.candidate, read + _VERDICT_TOKENS + _INSTRUCTION_TOKENS_PER_TEXT, _VERDICT_TOKENS)
+        return _JUDGE_ORDERS * (price(judge.candidate, read, _VERDICT_TOKENS) + again)

@@ -12,7 +12,7 @@ from lightrouter.router.state import Run
 from lightrouter.runtime.errors import ServiceError, deadline_exceeded
 from lightrouter.v1.aggregator_pb2 import AnswerChunk
 from lightrouter.v1.candidate_pb2 import Draft
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, Usage
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_AGGREGATOR_FAILED,
     DEGRADED_REASON_AGGREGATOR_SLOW,
@@ -136,3 +136,29 @@ async def test_merging_that_the_ceiling_does_not_pay_for_is_left_out() -> None:
     aggregator = FakeAggregator()
     await merged(aggregator, prompt(max_cost_nanousd=5000))
     assert targets(aggregator) == ["a"]
+
+
+async def test_what_a_synthesizer_wrote_before_the_aggregator_failed_is_in_the_ledger() -> None:
+    aggregator = FakeAggregator()
+    aggregator.error, aggregator.error_after = failure("it fell over"), 2
+    run, _, _ = await merged(aggregator)
+    line = run.book.entries[-1]
+    assert (line.stage, line.candidate, line.failure.message) == (STAGE_AGGREGATE, "a", "it fell over")
+    # 7 tokens of the prompt and 3 of the drafts; "[first][second]" has 15 characters.
+    assert (line.usage.input_tokens, line.usage.output_tokens, line.usage.estimated) == (10, 4, True)
+    assert line.cost_nanousd == 14
+    aggregator.error_after = 0
+    run, _, _ = await merged(aggregator)
+    assert not run.book.entries
+
+
+async def test_what_a_failed_synthesizer_wrote_costs_its_price() -> None:
+    aggregator = FakeAggregator()
+    spent = Usage(input_tokens=20, output_tokens=5, estimated=True)
+    aggregator.entries = [
+        LedgerEntry(stage=STAGE_AGGREGATE, candidate="a", usage=spent, failure=failure().failure()),
+        LedgerEntry(stage=STAGE_AGGREGATE, candidate="b", cost_nanousd=3),
+    ]
+    run, _, _ = await merged(aggregator, prompt(max_cost_nanousd=5000))
+    assert [line.cost_nanousd for line in run.book.entries] == [25, 3]
+    assert run.budget.left == 5000 - 3 * 9 - 28

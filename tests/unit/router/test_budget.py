@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lightrouter.router.budget import Budget, price
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.runtime.ledger import cost_nanousd, messages_tokens
+from lightrouter.selector.prompts import again_messages, conversation_text, judge_messages
 from lightrouter.v1.candidate_pb2 import (
     CONTINUATION_NONE,
     CONTINUATION_TRAILING,
@@ -18,7 +19,7 @@ from lightrouter.v1.candidate_pb2 import (
     Partial,
     Prices,
 )
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, Usage
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, ROLE_USER, ChatMessage, Usage
 
 PRICES = st.integers(0, 10**11)
 
@@ -151,3 +152,21 @@ def test_what_a_call_did_not_cost_comes_back() -> None:
     assert not budget.reserve(60)
     budget.settle(60, 25)
     assert budget.left == 75
+
+
+def test_a_judge_that_is_asked_again_in_both_orders_is_paid_for() -> None:
+    entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
+    judge = runner("a", entry)
+    asked, text = [ChatMessage(role=ROLE_USER, content="What is it?" * 9)], "It may be that. " * 9
+    partials = [Booted(judge, Partial(text=text), b"", 36)] * 2
+    first = judge_messages(conversation_text(asked), [("A", text), ("B", text)], "zq", most_characters=16_000)
+    again = [*first, *again_messages("x" * 4000, "it lacks B", ["A", "B"])]
+    read = messages_tokens(first) + messages_tokens(again)
+    assert Budget(10**9, messages_tokens(asked)).judge_cost(judge, partials) >= 2 * (read + 1024 + 1024)
+
+
+def test_a_synthesizer_that_breaks_off_is_paid_for_going_on() -> None:
+    entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
+    # Asked once more it reads all again, and what it has written already.
+    cost = Budget(10**9, 10).merge_cost_of(runner("a", entry, output=500), [5000, 5000])
+    assert cost >= 2 * (10 + 10_000) + 500 + 500
