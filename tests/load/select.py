@@ -1,7 +1,8 @@
-"""How long the learned selector takes for eight partials: `python -m tests.load.select RECORDING`."""
+"""How long the learned selector takes for the partials of a prompt: `python -m tests.load.select RECORDING`."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 import time
@@ -10,6 +11,7 @@ from statistics import quantiles
 
 from lightrouter.lab.engine import default_selector
 from lightrouter.recording.load import load
+from lightrouter.recording.recording import Recording
 from lightrouter.recording.tokens import cut
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import Deadline
@@ -19,20 +21,27 @@ from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_LEARNED
 from lightrouter.v1.selector_pb2 import SelectRequest
 
-_PROMPTS = 500
-_BOOT_TOKENS = 200
+
+def main() -> None:
+    """Prints the wall and CPU time of one selection, of prompts that have not been seen before."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recording", type=Path)
+    parser.add_argument("--prompts", type=int, default=500)
+    parser.add_argument("--boot-tokens", type=int, default=200)
+    arguments = parser.parse_args()
+    asyncio.run(_measure(load(arguments.recording), arguments.prompts, arguments.boot_tokens))
 
 
-async def _measure(path: Path) -> None:
+async def _measure(recording: Recording, most: int, boot_tokens: int) -> None:
     selector = default_selector(ModelClient(Channels()))
     wall: list[float] = []
     cpu: list[float] = []
-    for prompt in load(path).prompts[:_PROMPTS]:
+    for prompt in recording.prompts[:most]:
         partials = [
             Partial(
                 candidate=model,
                 model=model,
-                text=cut(response.text, _BOOT_TOKENS),
+                text=cut(response.text, boot_tokens),
                 finish_reason=FinishReason.FINISH_REASON_LENGTH,
             )
             for model, response in prompt.responses.items()
@@ -49,4 +58,4 @@ async def _measure(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_measure(Path(sys.argv[1])))
+    main()

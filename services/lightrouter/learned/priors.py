@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import compress
+from operator import itemgetter, mul
+from typing import NamedTuple, overload
 
+from lightrouter.learned.search import Index
 from lightrouter.learned.words import hashed_words
 
 # Neighbours that make up the near and the wide neighbourhood. The wide one takes the place of clusters: it is as
 # broad as a subject, and needs none to be named.
 _NEAR = 50
 _WIDE = 400
-# Words in more than this share of the prompts tell no prompt from another.
-_COMMONEST = 0.2
 # Quality is shrunk towards the mean as if so much similarity spoke for the mean.
 _SHRINK_NEAR = 2.0
 _SHRINK_WIDE = 4.0
@@ -46,6 +47,34 @@ class Neighbour(NamedTuple):
     similarity: float
 
 
+class Neighbours(Sequence[Neighbour]):
+    """Known prompts, most similar first.
+
+    Attributes:
+        similarities: The similarity of each, 0 to 1.
+        pick: Returns of values, one for each known prompt, those of these prompts.
+    """
+
+    def __init__(self, examples: Sequence[int], similarities: Sequence[float]) -> None:
+        self._examples = examples
+        self.similarities = similarities
+        self.pick: Callable[[Sequence[float]], Sequence[float]]
+        # With one place a getter returns no sequence.
+        self.pick = itemgetter(*examples) if len(examples) > 1 else lambda values: [values[each] for each in examples]
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    @overload
+    def __getitem__(self, place: int) -> Neighbour: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Neighbour]: ...
+    def __getitem__(self, place: int | slice) -> Neighbour | Sequence[Neighbour]:
+        if isinstance(place, slice):
+            return list(map(Neighbour, self._examples[place], self.similarities[place]))
+        return Neighbour(self._examples[place], self.similarities[place])
+
+
 class Prior(NamedTuple):
     """What is known of one candidate before it writes, each 0 to 1 but `evidence`.
 
@@ -67,6 +96,22 @@ class Prior(NamedTuple):
         return (self.wide + self.near) / 2
 
 
+class _Outcomes:
+    """The outcomes of one candidate, one for each known prompt.
+
+    Attributes:
+        known: 1 where there is one, else 0.
+        quality: The answer's quality, 0 to 1; 0 where there is none.
+        length: Its characters; 0 where there is none.
+    """
+
+    def __init__(self, examples: Sequence[Example], place: int) -> None:
+        quality = [each.quality[place] for each in examples]
+        self.known = bytes(each is not None for each in quality)
+        self.quality = array("d", (each or 0.0 for each in quality))
+        self.length = array("d", (each.length[place] * known for each, known in zip(examples, self.known, strict=True)))
+
+
 class Priors:
     """The known outcomes, searched by words.
 
@@ -80,72 +125,27 @@ class Priors:
         self.candidates = candidates
         self.examples = examples
         self._places = {name: place for place, name in enumerate(candidates)}
-        self._weights: dict[int, float] = {}
-        self._postings: dict[int, list[tuple[int, float]]] = {}
-        self._index()
-        self.mean, self._means, self._counts = self._averages()
-        self._lengths = [self._mean_length(place) for place in range(len(candidates))]
-        self._by_length = [self._length_table(place) for place in range(len(candidates))]
-
-    def _index(self) -> None:
-        total = len(self.examples)
-        found: dict[int, int] = {}
-        for example in self.examples:
-            for word in example.words:
-                found[word] = found.get(word, 0) + 1
-        most = max(2.0, total * _COMMONEST)
-        self._weights = {word: math.log(total / count) for word, count in found.items() if 1 < count <= most}
-        for index, example in enumerate(self.examples):
-            for word, weight in self._vector(example.words).items():
-                self._postings.setdefault(word, []).append((index, weight))
-
-    def _vector(self, words: Mapping[int, int]) -> dict[int, float]:
-        known = self._weights
-        raw = {word: (1 + math.log(count)) * known[word] for word, count in words.items() if word in known}
-        norm = math.sqrt(sum(weight * weight for weight in raw.values()))
-        return {word: weight / norm for word, weight in raw.items()} if norm else {}
-
-    def _averages(self) -> tuple[float, list[float], list[int]]:
-        sums, counts = [0.0] * len(self.candidates), [0] * len(self.candidates)
-        for example in self.examples:
-            for place, quality in enumerate(example.quality):
-                if quality is not None:
-                    sums[place] += quality
-                    counts[place] += 1
-        mean = sum(sums) / max(1, sum(counts))
-        return mean, [total / count if count else mean for total, count in zip(sums, counts, strict=True)], counts
-
-    def _mean_length(self, place: int) -> float:
-        lengths = [example.length[place] for example in self.examples if example.quality[place] is not None]
-        return sum(lengths) / max(1, len(lengths))
-
-    def _length_table(self, place: int) -> dict[int, tuple[float, float]]:
-        table: dict[int, tuple[float, float]] = {}
-        for example in self.examples:
-            quality = example.quality[place]
-            if quality is not None:
-                step = length_step(example.length[place])
-                count, total = table.get(step, (0.0, 0.0))
-                table[step] = (count + 1, total + quality)
-        return table
+        self._index = Index([each.words for each in examples])
+        self._outcomes = [_Outcomes(examples, place) for place in range(len(candidates))]
+        self._counts = [sum(each.known) for each in self._outcomes]
+        sums = [sum(each.quality) for each in self._outcomes]
+        self.mean = sum(sums) / max(1, sum(self._counts))
+        self._means = [total / count if count else self.mean for total, count in zip(sums, self._counts, strict=True)]
+        lengths = [sum(each.length) for each in self._outcomes]
+        self._lengths = [total / max(1, count) for total, count in zip(lengths, self._counts, strict=True)]
+        self._by_length = [_length_table(each) for each in self._outcomes]
 
     def known(self, name: str) -> bool:
         """Tells whether there are outcomes of a candidate."""
         return name in self._places
 
-    def neighbours(self, prompt: str) -> list[Neighbour]:
+    def neighbours(self, prompt: str) -> Neighbours:
         """Returns the known prompts that share words with `prompt`, most similar first; at most the wide ones."""
         return self.neighbours_of(hashed_words(prompt))
 
-    def neighbours_of(self, words: Mapping[int, int]) -> list[Neighbour]:
+    def neighbours_of(self, words: Mapping[int, int]) -> Neighbours:
         """The same for a prompt's hashed words."""
-        scores: dict[int, float] = {}
-        get = scores.get
-        for word, weight in self._vector(words).items():
-            for index, other in self._postings[word]:
-                scores[index] = get(index, 0.0) + weight * other
-        best = heapq.nlargest(_WIDE, scores.items(), key=_similarity)
-        return [Neighbour(index, similarity) for index, similarity in best]
+        return Neighbours(*self._index.nearest(words, _WIDE))
 
     def prior(self, name: str, neighbours: Sequence[Neighbour]) -> Prior:
         """Returns what is known of a candidate for the prompt that has these neighbours.
@@ -156,18 +156,14 @@ class Priors:
         place = self._places[name]
         count = self._counts[place]
         overall = (self._means[place] * count + self.mean * _SHRINK_POOL) / (count + _SHRINK_POOL)
-        near = self._around(place, overall, neighbours[:_NEAR], _SHRINK_NEAR)
-        return Prior(overall, self._around(place, overall, neighbours, _SHRINK_WIDE), near, count)
-
-    def _around(self, place: int, overall: float, neighbours: Sequence[Neighbour], shrink: float) -> float:
-        weights, sums = shrink, shrink * overall
-        examples = self.examples
-        for index, similarity in neighbours:
-            quality = examples[index].quality[place]
-            if quality is not None:
-                weights += similarity
-                sums += similarity * quality
-        return sums / weights
+        near = _as_neighbours(neighbours)
+        known, quality = near.pick(self._outcomes[place].known), near.pick(self._outcomes[place].quality)
+        return Prior(
+            overall=overall,
+            wide=_shrunk(near.similarities, known, quality, _SHRINK_WIDE, overall),
+            near=_shrunk(near.similarities[:_NEAR], known, quality, _SHRINK_NEAR, overall),
+            evidence=count,
+        )
 
     def prior_of_stranger(self, prior: float, evaluated: int) -> Prior:
         """Returns what is known of a candidate without outcomes, from what the pool says; a guess is one prompt."""
@@ -179,13 +175,9 @@ class Priors:
         place = self._places.get(name)
         if place is None or not self._counts[place]:
             return None
-        weights, sums = _SHRINK_NEAR, _SHRINK_NEAR * self._lengths[place]
-        for index, similarity in neighbours:
-            example = self.examples[index]
-            if example.quality[place] is not None:
-                weights += similarity
-                sums += similarity * example.length[place]
-        return sums / weights
+        near = _as_neighbours(neighbours)
+        known, length = near.pick(self._outcomes[place].known), near.pick(self._outcomes[place].length)
+        return _shrunk(near.similarities, known, length, _SHRINK_NEAR, self._lengths[place])
 
     def given_length(self, name: str, overall: float, length: int, *, complete: bool) -> float:
         """Returns the candidate's mean quality where its answer has about this length, or at least it.
@@ -208,10 +200,30 @@ class Priors:
         return (total + _SHRINK_LENGTH * overall) / (count + _SHRINK_LENGTH)
 
 
-def length_step(length: int) -> int:
+def length_step(length: float) -> int:
     """Returns the step of a logarithmic scale, two steps an octave, on which a length in characters stands."""
     return int(2 * math.log2(1 + length))
 
 
-def _similarity(item: tuple[int, float]) -> float:
-    return item[1]
+def _as_neighbours(neighbours: Sequence[Neighbour]) -> Neighbours:
+    if isinstance(neighbours, Neighbours):
+        return neighbours
+    return Neighbours([each.example for each in neighbours], [each.similarity for each in neighbours])
+
+
+def _length_table(outcomes: _Outcomes) -> dict[int, tuple[float, float]]:
+    """Returns for each step of length how many answers have it, and the sum of their quality."""
+    table: dict[int, tuple[float, float]] = {}
+    for quality, length in compress(zip(outcomes.quality, outcomes.length, strict=True), outcomes.known):
+        step = length_step(length)
+        count, total = table.get(step, (0.0, 0.0))
+        table[step] = (count + 1, total + quality)
+    return table
+
+
+def _shrunk(
+    weights: Sequence[float], known: Sequence[float], values: Sequence[float], shrink: float, mean: float
+) -> float:
+    """Returns the weighted mean of the values that are known, shrunk to `mean` as if it had the weight `shrink`."""
+    total: float = sum(map(mul, weights, values))
+    return (shrink * mean + total) / (shrink + sum(compress(weights, known)))
