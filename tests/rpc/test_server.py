@@ -37,7 +37,7 @@ from lightrouter.v1.adapter_pb2 import (
 )
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
-from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
@@ -57,6 +57,11 @@ class Scripted(adapter_pb2_grpc.AdapterServiceServicer):
         match request.generation.prefix:
             case "defect":
                 raise ZeroDivisionError
+            case "all fail":
+                long = Failure(reason=ErrorReason.ERROR_REASON_UPSTREAM_ERROR, message="不可用" * 200)
+                many = {f"candidate-{number}": long for number in range(256)}
+                reason = ErrorReason.ERROR_REASON_ALL_CANDIDATES_FAILED
+                raise ServiceError(Code.UNAVAILABLE, reason, long.message, retry_after=2.0, failures=many)
             case "wait":
                 self.entered.set()
                 try:
@@ -150,6 +155,17 @@ async def test_a_domain_error_keeps_its_details(rig: Rig) -> None:
         ErrorReason.ERROR_REASON_CIRCUIT_OPEN,
         2.5,
     )
+
+
+async def test_an_error_with_more_details_than_metadata_holds_still_arrives(rig: Rig) -> None:
+    # Between the soft and the hard limit of metadata gRPC refuses some and not others.
+    for _ in range(20):
+        with pytest.raises(ServiceError) as caught:
+            await rig.generate("all fail")
+        error = caught.value
+        assert (error.code, error.reason) == (Code.UNAVAILABLE, ErrorReason.ERROR_REASON_ALL_CANDIDATES_FAILED)
+        assert error.retry_after == 2.0
+        assert error.failures["candidate-0"].message.startswith("不可用")
 
 
 async def test_a_request_that_breaks_a_rule_names_the_field(rig: Rig) -> None:
@@ -305,6 +321,15 @@ async def test_those_who_only_watch_the_health_do_not_hold_up_the_drain() -> Non
         await rig.server.set_serving(names.ADAPTER_SERVICE, serving=False)
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
         await rig.server.drain()
+        assert await watch.read() is grpc.aio.EOF
+
+
+async def test_those_who_watch_a_service_that_is_not_there_do_not_either() -> None:
+    async with Rig(ServiceSettings(grace_seconds=3600)) as rig:
+        watch = _health(rig.channel).Watch(health_pb2.HealthCheckRequest(service="unheard.of"))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        async with asyncio.timeout(20):
+            await rig.server.drain()
         assert await watch.read() is grpc.aio.EOF
 
 

@@ -10,7 +10,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 
 class _Teller:
-    """A watch's context that knows whether NOT_SERVING was the last that it sent."""
+    """A watch's context that knows whether the last that it sent is that nobody serves."""
 
     def __init__(self, context: Any) -> None:
         self._context = context
@@ -18,10 +18,10 @@ class _Teller:
 
     async def write(self, response: HealthCheckResponse) -> None:
         await self._context.write(response)
-        if response.status == HealthCheckResponse.NOT_SERVING:
-            self.told.set()
-        else:
+        if response.status == HealthCheckResponse.SERVING:
             self.told.clear()
+        else:
+            self.told.set()
 
 
 class Health(health.aio.HealthServicer):
@@ -43,7 +43,10 @@ class Health(health.aio.HealthServicer):
         drain = asyncio.ensure_future(self._draining.wait())
         try:
             await asyncio.wait((watch, drain), return_when=asyncio.FIRST_COMPLETED)
-            await teller.told.wait()
+            if watch.done():
+                await watch
+            else:
+                await teller.told.wait()
         finally:
             watch.cancel()
             drain.cancel()

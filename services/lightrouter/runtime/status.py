@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError, Message
@@ -14,8 +16,11 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
 DOMAIN = "lightrouter.dev"
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
-# gRPC refuses trailing metadata over 8 KiB by default; a status that is too large would be lost as a whole.
-_MAX_MESSAGE_CHARACTERS = 600
+# gRPC refuses trailing metadata over 8 KiB by default; a status that is too large would be lost as a whole. It travels
+# twice: its message as percent-encoded text, and all of it in base64.
+_MAX_METADATA_BYTES = 7 * 1024
+_MAX_MESSAGE_CHARACTERS = (600, 300, 150, 75)
+_MOST_VIOLATIONS = 16
 
 # What a status without details means; it then comes from gRPC itself rather than from a service.
 _BARE_REASONS = {
@@ -42,30 +47,47 @@ def _code(number: int) -> Code:
         return Code.UNKNOWN
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_MESSAGE_CHARACTERS else text[: _MAX_MESSAGE_CHARACTERS - 1] + "…"
-
-
 def to_status(error: ServiceError) -> Status:
-    """Returns the status with its details: ErrorInfo, RetryInfo, BadRequest, then an ErrorInfo a candidate."""
+    """Returns the status with its details: ErrorInfo, RetryInfo, BadRequest, then an ErrorInfo a candidate.
+
+    What is too long for the metadata of a call is shortened; of more fields and candidates than fit the last are left
+    out.
+    """
+    for characters in _MAX_MESSAGE_CHARACTERS:
+        status = _status(error, characters)
+        if _metadata_bytes(status) <= _MAX_METADATA_BYTES:
+            return status
+    while _metadata_bytes(status) > _MAX_METADATA_BYTES and len(status.details) > 1:
+        status.details.pop()
+    return status
+
+
+def _status(error: ServiceError, characters: int) -> Status:
+    def shortened(text: str) -> str:
+        return text if len(text) <= characters else text[: characters - 1] + "…"
+
     details: list[Message] = [ErrorInfo(reason=reason_name(error.reason), domain=DOMAIN)]
     if error.retry_after is not None:
         details.append(RetryInfo(retry_delay=duration(error.retry_after)))
     if error.violations:
         violations = [
-            BadRequest.FieldViolation(field=violation.field, description=_shortened(violation.message))
-            for violation in error.violations
+            BadRequest.FieldViolation(field=violation.field, description=shortened(violation.message))
+            for violation in error.violations[:_MOST_VIOLATIONS]
         ]
         details.append(BadRequest(field_violations=violations))
     for candidate, failure in error.failures.items():
-        metadata = {"candidate": candidate, "message": _shortened(failure.message)}
+        metadata = {"candidate": candidate, "message": shortened(failure.message)}
         details.append(ErrorInfo(reason=reason_name(failure.reason), domain=DOMAIN, metadata=metadata))
-    status = Status(code=int(error.code), message=_shortened(error.message))
+    status = Status(code=int(error.code), message=shortened(error.message))
     for detail in details:
         packed = AnyMessage()
         packed.Pack(detail)
         status.details.append(packed)
     return status
+
+
+def _metadata_bytes(status: Status) -> int:
+    return len(quote(status.message)) + -(-status.ByteSize() * 4 // 3)
 
 
 def from_status(status: Status) -> ServiceError:

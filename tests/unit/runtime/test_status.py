@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +57,14 @@ def test_long_messages_are_shortened_so_that_the_status_fits_the_metadata() -> N
     many = {f"candidate-{n}": Failure(message="x" * 10_000) for n in range(8)}
     error = ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_ALL_CANDIDATES_FAILED, "y" * 10_000, failures=many)
     assert len(to_status(error).SerializeToString()) < 8192
+
+
+def test_of_many_violations_the_first_are_named() -> None:
+    found = [Violation(f"prompt.messages[{number}].content", "不" * 1000) for number in range(1000)]
+    error = ServiceError(Code.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_REQUEST, "不" * 1000, violations=found)
+    status = to_status(error)
+    assert len(status.SerializeToString()) * 4 / 3 + len(quote(status.message)) < 8192
+    assert [each.field for each in from_status(status).violations] == [each.field for each in found[:16]]
 
 
 def test_a_code_of_a_newer_server_is_unknown() -> None:
