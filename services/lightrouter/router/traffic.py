@@ -85,6 +85,10 @@ class Traffic:
                 self._changes.say(name, _state(known), _state(candidate), Cause.POOL, why)
             if record and record.held and record is not self._records[name]:
                 self._release(self._records[name], Cause.EVALUATED, "it was evaluated anew, or is another model now")
+        for name, record in old.items():
+            if record.held and name not in self._records:
+                # Whoever comes under its name is another one.
+                self._heard(name, "")
         self._settle()
 
     def begun(self) -> None:

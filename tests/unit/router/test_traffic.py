@@ -155,6 +155,17 @@ def test_an_evaluation_ends_the_probation_of_the_router() -> None:
     assert watched.of("b") is None
 
 
+def test_a_candidate_that_leaves_the_pool_takes_its_drift_with_it() -> None:
+    random = Random(1)
+    watched = settled(random)
+    heard: list[tuple[str, str]] = []
+    watched.listen(lambda name, drift: heard.append((name, drift)))
+    drive(watched, 500, random, {"b": BAD["calls failed"]})
+    assert [name for name, _ in heard] == ["b"]
+    watched.follow(roster(*others()))
+    assert heard[1:] == [("b", "")]
+
+
 def test_what_the_pool_says_is_obeyed() -> None:
     random = Random(1)
     watched = settled(random)

@@ -62,13 +62,13 @@ class Journal:
         """What the evaluation began with."""
         head = {"version": _VERSION, "plan": dict(plan)}
         try:
-            lines = _lines(path)
+            lines, size = _lines(path)
             self.resumed = bool(lines) and {k: lines[0].get(k) for k in head} == head and "end" not in lines[-1]
             """Whether it goes on with what a former process began."""
             if self.resumed:
                 self.begin = lines[0]["begin"]
                 self._replay(lines[1:])
-            self._file = self._opened({**head, "begin": self.begin})
+            self._file = self._opened({**head, "begin": self.begin}, size)
         except OSError as error:
             raise JournalError(f"{path} cannot be used: {error.strerror or error}") from None
 
@@ -100,11 +100,11 @@ class Journal:
         """Closes the file."""
         os.close(self._file)
 
-    def _opened(self, head: Mapping[str, Any]) -> int:
+    def _opened(self, head: Mapping[str, Any], size: int) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         if self.resumed:
-            # The last line may be torn: what follows it must not be part of it.
-            os.truncate(self._path, _whole(self._path))
+            # The last line may be torn: what follows it must not be part of it, nor be lost behind it.
+            os.truncate(self._path, size)
             return os.open(self._path, flags)
         file = os.open(self._path, flags | os.O_TRUNC, 0o600)
         os.write(file, _line(head))
@@ -144,7 +144,7 @@ def scores(path: Path) -> dict[str, dict[str, float]]:
     """
     found: dict[str, dict[str, float]] = {}
     try:
-        lines = _lines(path)
+        lines, _ = _lines(path)
     except OSError as error:
         raise JournalError(f"{path} cannot be used: {error.strerror or error}") from None
     verdicts: dict[tuple[str, str], list[float | None]] = {}
@@ -167,22 +167,22 @@ def _line(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
-def _whole(path: Path) -> int:
-    """Returns the bytes up to the end of the last whole line."""
-    return path.read_bytes().rfind(b"\n") + 1
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
+def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Returns the lines up to the first that is none, and the bytes that they take."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return []
+        return [], 0
     found: list[dict[str, Any]] = []
-    for line in data[: data.rfind(b"\n") + 1].splitlines():
+    size = 0
+    for line in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):
         try:
             value = json.loads(line)
         except ValueError:
+            value = None
+        if not isinstance(value, dict):
             # A disk that lost power may leave anything; what came before it is whole.
             break
         found.append(value)
-    return found
+        size += len(line)
+    return found, size
