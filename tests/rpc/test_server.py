@@ -350,6 +350,24 @@ async def test_the_grace_ends_running_calls() -> None:
             await running
 
 
+async def test_a_watch_that_fails_ends_the_service(rig: Rig) -> None:
+    ended = asyncio.Event()
+
+    async def follows() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await rig.server.serve_until_signal(follows, fails)
+    assert caught.group_contains(ZeroDivisionError)
+    assert ended.is_set()
+
+
 async def test_a_taken_address_is_an_error_that_names_it(rig: Rig) -> None:
     with pytest.raises(OSError, match=rig.address):
         await Server(ServiceSettings(listen=rig.address)).start()

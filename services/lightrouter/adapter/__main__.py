@@ -10,7 +10,7 @@ from opentelemetry.trace import Tracer
 
 from lightrouter.adapter.circuit import Circuit, State
 from lightrouter.adapter.credentials import credentials
-from lightrouter.adapter.current import Current, MakeEngine
+from lightrouter.adapter.current import Current, MakeEngine, MissingCandidateError
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.faults import EntryError
 from lightrouter.adapter.metrics import CallMetrics, report
@@ -60,7 +60,7 @@ async def serve(settings: AdapterSettings) -> None:
 
     Raises:
         PoolFileError: The pool file cannot be used.
-        LookupError: It does not have the candidate.
+        MissingCandidateError: It does not have the candidate.
         AddressUnavailableError: The address cannot be bound.
         EntryError: The candidate's entry cannot be used.
         TlsError: The files of TLS cannot be used.
@@ -78,16 +78,9 @@ async def serve(settings: AdapterSettings) -> None:
         server.errors.report(telemetry.meter)
         server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
         async with server:
-            background = (
-                asyncio.create_task(pool.watch()),
-                asyncio.create_task(current.follow(lambda on: server.set_serving(names.ADAPTER_SERVICE, on))),
+            await server.serve_until_signal(
+                pool.watch, lambda: current.follow(lambda on: server.set_serving(names.ADAPTER_SERVICE, on))
             )
-            try:
-                await server.serve_until_signal()
-            finally:
-                for task in background:
-                    task.cancel()
-                await asyncio.wait(background)
         await current.finish()
     finally:
         telemetry.shutdown()
@@ -97,11 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM; stops with status 2 and a sentence where a setting or the pool file is wrong."""
     settings = load(AdapterSettings, argv)
     configure_logging(f"adapter-{settings.candidate}", settings)
-    try:
-        run(lambda: serve(settings))
-    except (PoolFileError, LookupError, EntryError, TlsError) as error:
-        sys.stderr.write(f"{settings.pool}: {error.args[0]}\n" if isinstance(error, LookupError) else f"{error}\n")
-        raise SystemExit(2) from None
+    run(lambda: serve(settings), PoolFileError, MissingCandidateError, EntryError, TlsError)
 
 
 if __name__ == "__main__":

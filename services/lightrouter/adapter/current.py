@@ -19,6 +19,10 @@ MakeEngine = Callable[[CandidateEntry, Callable[[State], None]], Engine]
 _log = logging.getLogger(__name__)
 
 
+class MissingCandidateError(Exception):
+    """A pool that does not have the candidate; its text is one sentence."""
+
+
 class Current:
     """One candidate, followed through the changes of its pool entry.
 
@@ -29,11 +33,11 @@ class Current:
         """Serves the candidate `name` of `pool`.
 
         Raises:
-            LookupError: The pool does not have it.
+            MissingCandidateError: The pool does not have it.
             EntryError: Its entry cannot be used.
         """
         if name not in pool.entries:
-            raise LookupError(f"the pool has no candidate {name}; it has {', '.join(pool.entries)}")
+            raise MissingCandidateError(f"the pool has no candidate {name}; it has {', '.join(pool.entries)}")
         self._name = name
         self._make_engine = make_engine
         self._finishing: set[asyncio.Task[None]] = set()

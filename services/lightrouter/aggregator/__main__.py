@@ -15,9 +15,9 @@ from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
+from lightrouter.runtime.service import connected
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import open_telemetry
-from lightrouter.runtime.tls import TlsError, client_files
+from lightrouter.runtime.tls import TlsError
 from lightrouter.v1.aggregator_pb2 import DESCRIPTOR
 from lightrouter.v1.aggregator_pb2_grpc import add_AggregatorServiceServicer_to_server
 
@@ -33,27 +33,26 @@ def build_server(settings: AggregatorSettings, channels: Channels, tracer: Trace
     return server
 
 
-async def _serve(settings: AggregatorSettings) -> None:
-    channels = Channels(settings.max_message_bytes, client_files(settings))
-    telemetry = open_telemetry("lightrouter-aggregator", settings)
-    try:
-        async with build_server(settings, channels, telemetry.tracer) as server:
-            server.errors.report(telemetry.meter)
-            await server.serve_until_signal()
-    finally:
-        await channels.close()
-        telemetry.shutdown()
+async def serve(settings: AggregatorSettings) -> None:
+    """Serves until a signal.
+
+    Raises:
+        TlsError: The files of TLS cannot be used.
+        AddressUnavailableError: The address cannot be bound.
+    """
+    async with (
+        connected("lightrouter-aggregator", settings) as (channels, telemetry),
+        build_server(settings, channels, telemetry.tracer) as server,
+    ):
+        server.errors.report(telemetry.meter)
+        await server.serve_until_signal()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM; stops with status 2 and one sentence where a setting is wrong."""
     settings = load(AggregatorSettings, argv)
     configure_logging("aggregator", settings)
-    try:
-        run(lambda: _serve(settings))
-    except TlsError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(2) from None
+    run(lambda: serve(settings), TlsError)
 
 
 if __name__ == "__main__":

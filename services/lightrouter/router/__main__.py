@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import sys
 from collections.abc import Sequence
@@ -28,9 +27,10 @@ from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
+from lightrouter.runtime.service import connected
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import Telemetry, open_telemetry
-from lightrouter.runtime.tls import TlsError, client_files
+from lightrouter.runtime.telemetry import Telemetry
+from lightrouter.runtime.tls import TlsError
 from lightrouter.v1.router_pb2_grpc import add_RouterServiceServicer_to_server
 
 
@@ -72,39 +72,28 @@ async def serve(settings: RouterSettings) -> None:
         TokensFileError: The file of tokens cannot be used.
         AddressUnavailableError: The address cannot be bound.
     """
-    channels = Channels(settings.max_message_bytes, client_files(settings))
-    telemetry = open_telemetry("lightrouter-router", settings)
-    health = Health(AdapterHealth(channels).watch)
-    try:
-        traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
-        pool = PoolWatch(settings, health, traffic, telemetry.meter)
-        server = build_server(settings, channels, telemetry, traffic, health)
-        # A watch that ends by a defect ends the service: one that no longer sees changes would be wrong in silence.
-        async with pool.connected(), server, asyncio.TaskGroup() as watches:
-            health.follow(traffic.roster())
-            tasks = [
-                watches.create_task(pool.watch()),
-                watches.create_task(pool.report(partial(server.set_serving, names.POOL))),
-                watches.create_task(health.report(partial(server.set_serving, names.ROUTER_SERVICE))),
-            ]
-            await server.serve_until_signal()
-            for task in tasks:
-                task.cancel()
-    finally:
-        await health.close()
-        await channels.close()
-        telemetry.shutdown()
+    async with connected("lightrouter-router", settings) as (channels, telemetry):
+        health = Health(AdapterHealth(channels).watch)
+        try:
+            traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
+            pool = PoolWatch(settings, health, traffic, telemetry.meter)
+            server = build_server(settings, channels, telemetry, traffic, health)
+            async with pool.connected(), server:
+                health.follow(traffic.roster())
+                await server.serve_until_signal(
+                    pool.watch,
+                    partial(pool.report, partial(server.set_serving, names.POOL)),
+                    partial(health.report, partial(server.set_serving, names.ROUTER_SERVICE)),
+                )
+        finally:
+            await health.close()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM; stops with status 2 and one sentence a fault where what it is told is wrong."""
     settings = load(RouterSettings, argv)
     configure_logging("router", settings)
-    try:
-        run(lambda: serve(settings))
-    except (PoolFileError, ClusterError, TlsError, TokensFileError) as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(2) from None
+    run(lambda: serve(settings), PoolFileError, ClusterError, TlsError, TokensFileError)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 import uvloop
@@ -143,8 +143,19 @@ class Server:
             # Last: a probe that finds nobody would have the process killed before its calls are done.
             await self._probed.stop(0)
 
-    async def serve_until_signal(self) -> None:
-        """Serves until SIGTERM or SIGINT, then drains; a second signal stops at once."""
+    async def serve_until_signal(self, *watches: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Serves until SIGTERM or SIGINT, then drains; a second signal stops at once.
+
+        `watches` run meanwhile. One that fails ends the service: one that no longer sees changes would be wrong in
+        silence.
+        """
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(watch()) for watch in watches]
+            await self._drain_at_signal()
+            for task in tasks:
+                task.cancel()
+
+    async def _drain_at_signal(self) -> None:
         loop = asyncio.get_running_loop()
         signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -184,10 +195,17 @@ def _bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredenti
     return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
 
-def run(service: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Runs a service's coroutine to its end on uvloop; stops with status 1 where its address cannot be bound."""
+def run(service: Callable[[], Coroutine[None, None, None]], *faults: type[Exception]) -> None:
+    """Runs a service's coroutine to its end on uvloop.
+
+    Stops with one sentence a fault: with status 2 at one of `faults`, where what the service is told is wrong, and with
+    status 1 where its address cannot be bound.
+    """
     try:
         uvloop.run(service())
+    except faults as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
     except AddressUnavailableError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None

@@ -87,7 +87,7 @@ def _status(error: ServiceError, characters: int) -> Status:
 
 
 def _metadata_bytes(status: Status) -> int:
-    return len(quote(status.message)) + -(-status.ByteSize() * 4 // 3)
+    return len(quote(status.message)) + -(-len(status.SerializeToString()) * 4 // 3)
 
 
 def from_status(status: Status) -> ServiceError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Sequence
 
@@ -12,9 +11,9 @@ from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
+from lightrouter.runtime.service import connected
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import open_telemetry
-from lightrouter.runtime.tls import TlsError, client_files
+from lightrouter.runtime.tls import TlsError
 from lightrouter.selector.artifacts import ArtifactFolder
 from lightrouter.selector.learned import CurrentModel, no_model
 from lightrouter.selector.registry import strategies
@@ -44,32 +43,20 @@ async def serve(settings: SelectorSettings) -> None:
 
     Raises:
         TlsError: The files of TLS cannot be used.
+        AddressUnavailableError: The address cannot be bound.
     """
-    channels = Channels(settings.max_message_bytes, client_files(settings))
-    telemetry = open_telemetry("lightrouter-selector", settings)
-    artifacts = ArtifactFolder(settings.artifact)
-    try:
-        server = build_server(settings, channels, telemetry.tracer, artifacts.model)
-        # A watch that ends by a defect ends the service: one that no longer sees changes would be wrong in silence.
-        async with server, asyncio.TaskGroup() as watches:
+    async with connected("lightrouter-selector", settings) as (channels, telemetry):
+        artifacts = ArtifactFolder(settings.artifact)
+        async with build_server(settings, channels, telemetry.tracer, artifacts.model) as server:
             server.errors.report(telemetry.meter)
-            watch = watches.create_task(artifacts.watch())
-            await server.serve_until_signal()
-            watch.cancel()
-    finally:
-        await channels.close()
-        telemetry.shutdown()
+            await server.serve_until_signal(artifacts.watch)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM; stops with status 2 and one sentence where a setting is wrong."""
     settings = load(SelectorSettings, argv)
     configure_logging("selector", settings)
-    try:
-        run(lambda: serve(settings))
-    except TlsError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(2) from None
+    run(lambda: serve(settings), TlsError)
 
 
 if __name__ == "__main__":
