@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from statistics import fmean
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from lightrouter.answers.extract import canonical, extract
 from lightrouter.answers.tokens import Text, contradict, read
@@ -16,6 +16,8 @@ _PAIRS_WEIGHT = 0.25
 # Texts that contradict each other are never the same, however alike they are else.
 _CONTRADICTION = 0.6
 _STEP = 16
+
+_Item = TypeVar("_Item")
 
 
 class _Answer(NamedTuple):
@@ -91,8 +93,9 @@ def _similarity(left: _Answer, right: _Answer) -> float:
     if not first.words or not second.words:
         return 0.0
     result = _overlap(first.words, second.words)
-    if first.pairs and second.pairs:
-        result += _PAIRS_WEIGHT * (_overlap(first.pairs, second.pairs) - result)
+    pairs, other_pairs = left.text.pairs(length), right.text.pairs(length)
+    if pairs and other_pairs:
+        result += _PAIRS_WEIGHT * (_overlap(pairs, other_pairs) - result)
     return result * _CONTRADICTION if contradict(first, second) else result
 
 
@@ -106,5 +109,5 @@ def _common_length(left: _Answer, right: _Answer) -> int:
     return length - length % _STEP if length > _STEP * 4 else length
 
 
-def _overlap(left: frozenset[str], right: frozenset[str]) -> float:
+def _overlap(left: frozenset[_Item], right: frozenset[_Item]) -> float:
     return 2 * len(left & right) / (len(left) + len(right))

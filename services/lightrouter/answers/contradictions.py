@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
-from operator import itemgetter
+from itertools import chain, combinations, islice
 from typing import NamedTuple
 
 from lightrouter.answers.extract import canonical, extract
 from lightrouter.answers.tokens import Extent, contradict, read, subject
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[\u3002\uff01\uff1f])")
+# Each begins with what must stand there, so that a search passes quickly over what does not.
+_SENTENCE_END = re.compile(r"\s(?<=[.!?]\s)\s*|\n+")
+_ANY_SENTENCE_END = re.compile(rf"{_SENTENCE_END.pattern}|(?<=[\u3002\uff01\uff1f])")
 _MOST = 8
 _MOST_TEXTS = 8
 _MOST_SENTENCES = 32
@@ -78,31 +80,33 @@ def _differing_answers(texts: Sequence[str], pattern: AnswerPattern | None) -> C
 
 
 def _sentences(text: str) -> list[_Sentence]:
-    parts = (part.strip(" \t*#>-") for part in _SENTENCE_END.split(text))
+    end = _SENTENCE_END if text.isascii() else _ANY_SENTENCE_END
+    parts = (part.strip(" \t*#>-") for part in end.split(text))
     return [_read(part) for part in islice(filter(None, parts), _MOST_SENTENCES)]
 
 
 def _read(sentence: str) -> _Sentence:
-    said = read(sentence)
-    extent = said.first(len(said.words))
+    extent = read(sentence).all()
     return _Sentence(sentence, extent, subject(extent))
 
 
 def _conflicts(left: Sequence[_Sentence], right: Sequence[_Sentence]) -> Iterator[tuple[str, str]]:
     """Yields each sentence of `left` with the most alike one of `right`, where the two contradict each other."""
+    about: dict[str, list[int]] = {}
+    for place, sentence in enumerate(right):
+        for word in sentence.subject:
+            about.setdefault(word, []).append(place)
     for sentence in left:
-        likeness, other = max(
-            ((_likeness(sentence, other), other) for other in right), key=itemgetter(0), default=(0.0, sentence)
+        shared = Counter(chain.from_iterable(about.get(word, ()) for word in sentence.subject))
+        likeness, place = max(
+            ((_likeness(sentence, right[place], words), -place) for place, words in shared.items()), default=(0.0, 0)
         )
-        if likeness >= _ALIKE and contradict(sentence.extent, other.extent):
-            yield sentence.text, other.text
+        if likeness >= _ALIKE and contradict(sentence.extent, right[-place].extent):
+            yield sentence.text, right[-place].text
 
 
-def _likeness(left: _Sentence, right: _Sentence) -> float:
+def _likeness(left: _Sentence, right: _Sentence, shared: int) -> float:
     """Returns how much of their subject two sentences share, 0 to 1; a wordy one loses half of what it adds."""
-    shared = len(left.subject & right.subject)
-    if not shared:
-        return 0.0
     sizes = len(left.subject), len(right.subject)
     return shared / sum(sizes) + shared / min(sizes) / 2
 

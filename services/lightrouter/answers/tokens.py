@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 from lightrouter.answers.vocabulary import DATES, FILLERS, NEGATIONS, NUMBERS, OPPOSITES
 
 _CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_AFTER_OPERAND = r"(?<=[\w)\]])"
+_NO_OPERAND_BEFORE = r"(?<![\w.)\]])"
+# Operators that change what a formula says, alone between spaces; a hyphen inside a word is none.
+_OPERATOR = rf"(?<![^ ])[-+*/](?=\n?(?: |\Z))|{_AFTER_OPERAND}[+*/](?=[\w(\[])"
 _TOKEN = re.compile(
     # Words, with an apostrophe inside; scripts without spaces are read character by character.
     rf"[^\W\d_{_CJK}]+(?:['\u2019][^\W\d_{_CJK}]+)?|[{_CJK}]"
+    r"|[.!?:;,\n<>\u2264\u2265\u2260%\u20ac\u00a3\u00a5]"
     # Numbers, with a sign where no operand stands before it.
-    r"|(?:(?<![\w.)\]])[-\u2212])?\d+(?:[.,]\d+)*"
-    # Operators that change what a formula says, alone between spaces; a hyphen inside a word is none.
-    r"|(?<![^ ])[-+*/](?=\n?(?: |\Z))|[<>\u2264\u2265\u2260%\u20ac\u00a3\u00a5]|(?<=[\w)\]])[+*/](?=[\w(\[])"
-    r"|[.!?:;,\n]"
+    rf"|\d+(?:[.,]\d+)*|{_NO_OPERAND_BEFORE}[-\u2212]\d+(?:[.,]\d+)*|{_OPERATOR}"
 )
-# Longer tokens are rare and not worth a place in the cache.
-_LONGEST_CACHED = 32
+# The same for texts that are all ASCII, which is most of them, in less time.
+_ASCII_TOKEN = re.compile(
+    rf"[A-Za-z]+(?:'[A-Za-z]+)?|[.!?:;,\n<>%]|\d+(?:[.,]\d+)*|{_NO_OPERAND_BEFORE}-\d+(?:[.,]\d+)*|{_OPERATOR}",
+    re.ASCII,
+)
+# Longer tokens are rare and not worth being remembered.
+_LONGEST_REMEMBERED = 32
+_MOST_REMEMBERED = 65_536
 _CLAUSE_ENDS = frozenset(",")
 _SENTENCE_ENDS = frozenset(".!?:;\n")
 _BULLETS = frozenset("-+*")
@@ -38,36 +45,45 @@ class Extent(NamedTuple):
 
     Attributes:
         words: The words; a negated one carries a leading "¬".
-        pairs: Each word with its successor.
         deciding: Those words on which two texts that say the same cannot differ: numbers, dates, names, operators
             and what is negated.
     """
 
     words: frozenset[str]
-    pairs: frozenset[str]
     deciding: frozenset[str]
 
 
 class Text:
     """A text as its words in order, without function words."""
 
-    __slots__ = ("_deciding", "_extents", "words")
+    __slots__ = ("_deciding", "_extents", "_pairs", "words")
 
     def __init__(self, words: list[str], deciding: set[str]) -> None:
         self.words = words
         self._deciding = deciding
         self._extents: dict[int, Extent] = {}
+        self._pairs: dict[int, frozenset[tuple[str, str]]] = {}
 
     def first(self, length: int) -> Extent:
         """Returns what the first `length` words say, or all of them where there are fewer."""
         length = min(length, len(self.words))
         extent = self._extents.get(length)
         if extent is None:
-            words = self.words[:length]
-            pairs = frozenset(map(" ".join, pairwise(words)))
-            unique = frozenset(words)
-            extent = self._extents[length] = Extent(unique, pairs, unique & self._deciding)
+            unique = frozenset(self.words[:length])
+            extent = self._extents[length] = Extent(unique, unique & self._deciding)
         return extent
+
+    def pairs(self, length: int) -> frozenset[tuple[str, str]]:
+        """Returns each of the first `length` words with its successor among them."""
+        length = min(length, len(self.words))
+        pairs = self._pairs.get(length)
+        if pairs is None:
+            pairs = self._pairs[length] = frozenset(pairwise(self.words[:length]))
+        return pairs
+
+    def all(self) -> Extent:
+        """Returns what the whole text says."""
+        return self.first(len(self.words))
 
 
 class _Token(NamedTuple):
@@ -81,7 +97,8 @@ class _Token(NamedTuple):
 def read(text: str) -> Text:
     """Returns the words of any text; of a text without words, what stands between its spaces."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    tokens = _tokens(plain)
+    pattern = _ASCII_TOKEN if plain.isascii() else _TOKEN
+    tokens = list(map(_REMEMBERED.__getitem__, pattern.findall(plain)))
     words: list[str] = []
     deciding: set[str] = set()
     negate, begins = False, True
@@ -122,9 +139,8 @@ def contradict(left: Extent, right: Extent) -> bool:
 
 def subject(extent: Extent) -> frozenset[str]:
     """Returns what it is about: its words without numbers, dates and names, whether negated or not."""
-    return frozenset(
-        word.removeprefix(_NEGATED) for word in extent.words if word[0] == _NEGATED or word not in extent.deciding
-    )
+    negated = {word[1:] for word in extent.deciding if word[0] == _NEGATED}
+    return (extent.words - extent.deciding).union(negated)
 
 
 def _any_affirmed(words: frozenset[str]) -> bool:
@@ -137,10 +153,6 @@ def _opposite(word: str) -> str:
 
 def _ends_clause(tokens: list[_Token], index: int) -> bool:
     return index >= len(tokens) or tokens[index].role in {_CLAUSE_END, _SENTENCE_END}
-
-
-def _tokens(text: str) -> list[_Token]:
-    return [_cached(token) if len(token) <= _LONGEST_CACHED else _classified(token) for token in _TOKEN.findall(text)]
 
 
 def _classified(token: str) -> _Token:
@@ -164,7 +176,19 @@ def _classified(token: str) -> _Token:
     return _Token(_WORD, word, flips, word in DATES, token[0].isupper())
 
 
-_cached = lru_cache(maxsize=32768)(_classified)
+class _Remembered(dict[str, _Token]):
+    """Tokens by what stands in a text; a look-up costs less than a call."""
+
+    def __missing__(self, token: str) -> _Token:
+        found = _classified(token)
+        if len(token) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[token] = found
+        return found
+
+
+_REMEMBERED = _Remembered()
 
 
 def _number(token: str) -> str:
