@@ -16,6 +16,8 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 ADDRESS_VARIABLE: Final = "LIGHTROUTER_ADDRESS"
 """The environment variable that names the router."""
 
+_NO_AUTHORITIES: Final = "TLS needs --tls-ca-file, the authorities that are trusted"
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -48,10 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     access = parser.add_argument_group("what the router is shown")
     access.add_argument("--token-file", type=Path, metavar="FILE", help="file with the caller's bearer token")
-    access.add_argument("--tls-ca-file", type=Path, metavar="FILE", help="trusted authorities, PEM; calls by TLS")
-    access.add_argument("--tls-cert-file", type=Path, metavar="FILE", help="the caller's certificate, PEM, for mTLS")
-    access.add_argument("--tls-key-file", type=Path, metavar="FILE", help="its key, PEM")
+    add_tls_arguments(access)
     access.add_argument("--tls-server-name", default="", metavar="NAME", help="name in the router's certificate")
+
+
+def add_tls_arguments(group: argparse._ArgumentGroup) -> None:
+    """Adds the arguments that name the files of TLS."""
+    group.add_argument("--tls-ca-file", type=Path, metavar="FILE", help="trusted authorities, PEM; calls by TLS")
+    group.add_argument("--tls-cert-file", type=Path, metavar="FILE", help="the caller's certificate, PEM, for mTLS")
+    group.add_argument("--tls-key-file", type=Path, metavar="FILE", help="its key, PEM")
 
 
 def access_from(arguments: argparse.Namespace) -> Access:
@@ -61,16 +68,24 @@ def access_from(arguments: argparse.Namespace) -> Access:
         CommandError: Arguments do not go together, or a file cannot be used.
     """
     address = arguments.address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
-    return Access(address, _tls(arguments), arguments.tls_server_name, _token(arguments.token_file))
+    tls = tls_from(arguments)
+    if tls is None and arguments.tls_server_name:
+        raise CommandError(_NO_AUTHORITIES, ExitCode.USAGE)
+    return Access(address, tls, arguments.tls_server_name, _token(arguments.token_file))
 
 
-def _tls(arguments: argparse.Namespace) -> TlsFiles | None:
+def tls_from(arguments: argparse.Namespace) -> TlsFiles | None:
+    """Returns the files of TLS that these arguments name; None for calls without TLS.
+
+    Raises:
+        CommandError: Arguments do not go together, or a file cannot be used.
+    """
     certificate, key, authorities = arguments.tls_cert_file, arguments.tls_key_file, arguments.tls_ca_file
     if (certificate is None) != (key is None):
         raise CommandError("--tls-cert-file and --tls-key-file go together; give both or neither", ExitCode.USAGE)
     if authorities is None:
-        if certificate or arguments.tls_server_name:
-            raise CommandError("TLS needs --tls-ca-file, the authorities that are trusted", ExitCode.USAGE)
+        if certificate:
+            raise CommandError(_NO_AUTHORITIES, ExitCode.USAGE)
         return None
     try:
         return TlsFiles(certificate, key, authorities)

@@ -5,45 +5,49 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from lightrouter.cli.errors import CommandError
-from lightrouter.cli.process import Service, ServiceDiedError
+from lightrouter.cli.process import Service, ServiceDiedError, socket_folder
 from lightrouter.pool import file
 
 _START_S: Final = 60.0
 _GRACE_S: Final = 5.0
-# The path of a unix socket has at most 104 bytes on some systems; a candidate's name may take 63 of them.
-_LONGEST_FOLDER: Final = 30
 
 
 @asynccontextmanager
-async def adapters(pool: Path) -> AsyncIterator[str]:
+async def adapters(pool: Path, start_s: float = _START_S) -> AsyncIterator[str]:
     """Runs an adapter for each entry that has no address; gives the template of their gRPC targets, with {name}.
 
     Raises:
         PoolFileError: The pool file cannot be used.
-        CommandError: An adapter does not start.
+        CommandError: An adapter does not start, or not within `start_s` seconds.
     """
     names = [name for name, entry in file.load(pool).entries.items() if entry.address is None]
-    usual = tempfile.gettempdir()
-    folder = Path(tempfile.mkdtemp(prefix="lr-", dir=usual if len(usual) <= _LONGEST_FOLDER else "/tmp"))  # noqa: S108
+    folder = socket_folder()
     services = [_service(name, folder, pool) for name in names]
     try:
-        for service in services:
-            service.start()
-        async with asyncio.timeout(_START_S):
-            await asyncio.gather(*(service.ready() for service in services))
+        await _start(services, start_s)
         yield f"unix:{folder}/{{name}}.sock"
-    except ServiceDiedError as error:
-        raise CommandError(str(error)) from None
     finally:
         await asyncio.gather(*(service.stop(_GRACE_S + 2.0) for service in services))
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _start(services: Sequence[Service], within_s: float) -> None:
+    for service in services:
+        service.start()
+    try:
+        async with asyncio.timeout(within_s):
+            await asyncio.gather(*(service.ready() for service in services))
+    except ServiceDiedError as error:
+        raise CommandError(str(error)) from None
+    except TimeoutError:
+        waiting = ", ".join(service.name for service in services if not service.is_ready)
+        raise CommandError(f"not ready within {within_s:g} s: {waiting}") from None
 
 
 def _service(name: str, folder: Path, pool: Path) -> Service:

@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 from rich.live import Live
 
-from lightrouter.cli import access, client, text, tracing, view
+from lightrouter.cli import access, client, tracing, values, view
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.progress import RouteProgress
@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     policy.add_argument("--selector", choices=_words(SelectorStrategy.keys()), help="how the partials are ranked")
     policy.add_argument("--aggregator", choices=_words(AggregatorStrategy.keys()), help="how drafts become the answer")
     policy.add_argument("--candidates", metavar="A,B", help="names of the candidates that may answer")
-    policy.add_argument("--max-cost", type=_money, metavar="USD", help="most that the route may cost, in US dollars")
+    policy.add_argument("--max-cost", type=values.money, metavar="USD", help="most that the route may cost, US dollars")
     policy.add_argument("--margin", type=float, metavar="X", help="lead, 0 to 1, from which one candidate suffices")
     policy.add_argument(
         "--agreement", type=float, metavar="X", help="agreement, 0 to 1, from which one candidate suffices"
@@ -75,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Asks the prompt and prints the answer."""
-    if arguments.timeout <= 0:
+    if not arguments.timeout > 0:
         raise CommandError("--timeout must be over 0", ExitCode.USAGE)
     prompt = build_prompt(arguments)
     reached = access.access_from(arguments)
@@ -180,10 +180,3 @@ async def watch(
 def _words(names: list[str]) -> list[str]:
     words = [name.split("_STRATEGY_")[1].lower() for name in names]
     return [word for word in words if word != "unspecified"]
-
-
-def _money(value: str) -> int:
-    try:
-        return text.nanousd(value)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

@@ -10,10 +10,9 @@ import runpy
 import signal
 import sys
 import threading
-import time
 from typing import Final
 
-_GRACE_S: Final = 5.0
+_GRACE_S: Final = 5
 
 
 def main() -> None:
@@ -27,10 +26,9 @@ def main() -> None:
 def _follow_parent(parent: int) -> None:
     while os.read(parent, 1024):
         pass
+    # The service drains at SIGTERM and, as a rule, ends the process; SIGALRM ends one that does not.
+    signal.alarm(_GRACE_S)
     os.kill(os.getpid(), signal.SIGTERM)
-    # The service drains meanwhile and, as a rule, ends the process; this thread is for one that does not.
-    time.sleep(_GRACE_S)
-    os._exit(1)
 
 
 if __name__ == "__main__":

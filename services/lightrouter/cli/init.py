@@ -12,7 +12,7 @@ import httpx
 
 from lightrouter.cli import endpoint
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.pool import file
+from lightrouter.pool import file, statefile
 from lightrouter.pool.file import PoolFileError
 
 _DESCRIPTION: Final = """\
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     except PoolFileError as error:
         raise CommandError(f"what {base_url} serves makes no pool file:\n{error}") from None
     try:
-        out.write_text(content, encoding="utf-8")
+        statefile.replace(out, content.encode())
     except OSError as error:
         raise CommandError(f"{out} cannot be written: {error.strerror}") from None
     sys.stdout.write(f"{out}: {', '.join(pool.entries)}\n")

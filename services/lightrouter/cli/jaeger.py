@@ -120,7 +120,7 @@ def _until(
             return spans, True
         if time.monotonic() + _POLL_S > end:
             return spans, False
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # Jaeger tells nobody that a span has come; the command has nothing else to do
 
 
 class _Tag(BaseModel):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lightrouter.cli import lab_support
+from lightrouter.cli import lab_support, values
 from lightrouter.cli.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--artifact", type=Path, metavar="DIR", help="a trained selector; default: trained here")
     parser.add_argument(
         "--boot-tokens",
-        type=lab_support.positive,
+        type=values.count,
         metavar="N",
         help="tokens that each candidate writes before the ranking; default: set from the training prompts' lengths",
     )
     parser.add_argument(
-        "--top-k", type=lab_support.positive, metavar="K", help="most drafts that are finished; default: each policy's"
+        "--top-k", type=values.count, metavar="K", help="most drafts that are finished; default: each policy's"
     )
 
 

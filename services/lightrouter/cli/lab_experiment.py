@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from lightrouter.cli import lab_support
+from lightrouter.cli import lab_support, values
 from lightrouter.cli.errors import ExitCode
 
 NAMES: Final = {
@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     lab_support.add_data_arguments(parser, folds=3)
     parser.add_argument(
         "--boot-tokens",
-        type=lab_support.positive,
+        type=values.count,
         metavar="N",
         help="tokens that each candidate writes before the ranking; default: set from the training prompts' lengths",
     )

@@ -10,22 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lightrouter.cli import values
 from lightrouter.cli.errors import CommandError, ExitCode
-
-
-def positive(value: str) -> int:
-    """Returns a whole number of 1 or more.
-
-    Raises:
-        argparse.ArgumentTypeError: It is none.
-    """
-    try:
-        number = int(value)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of 1 or more")
-    return number
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
@@ -33,12 +19,14 @@ def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="the recording that is judged on")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the report")
     learned = parser.add_mutually_exclusive_group()
-    learned.add_argument("--folds", type=positive, default=folds, metavar="N", help=f"folds of DATA; default: {folds}")
+    learned.add_argument(
+        "--folds", type=values.count, default=folds, metavar="N", help=f"folds of DATA; default: {folds}"
+    )
     learned.add_argument(
         "--train", type=Path, metavar="DATA2", help="another recording to learn from, in place of folds"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every random choice; default: 0")
-    parser.add_argument("--limit", type=positive, metavar="N", help="most prompts that are judged on; default: all")
+    parser.add_argument("--limit", type=values.count, metavar="N", help="most prompts that are judged on; default: all")
     parser.add_argument("--prices", type=Path, metavar="FILE", help="prices in YAML, over those of the package")
     parser.add_argument(
         "--answer-pattern", metavar="RE2", help="pattern of the comparable answer; default: as the right answers look"

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lightrouter.cli import lab_support
+from lightrouter.cli import lab_support, values
 from lightrouter.cli.errors import CommandError, ExitCode
 
 _EPILOG = """\
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--boot-tokens", type=_lengths, metavar="N[,N]", help="boot lengths to train for; default: from 5 to 200"
     )
-    parser.add_argument("--folds", type=lab_support.positive, default=5, metavar="N", help="1: no figures; default: 5")
+    parser.add_argument("--folds", type=values.count, default=5, metavar="N", help="1: no figures; default: 5")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every random choice; default: 0")
 
 
@@ -56,4 +56,4 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _lengths(value: str) -> tuple[int, ...]:
-    return tuple(lab_support.positive(part) for part in value.split(","))
+    return tuple(values.count(part) for part in value.split(","))

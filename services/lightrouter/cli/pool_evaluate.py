@@ -11,11 +11,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from lightrouter.cli import client, pool_states, poolhome
+from lightrouter.cli import access, client, pool_states, poolhome, values
 from lightrouter.cli.access import Access
 from lightrouter.cli.adapters import adapters
 from lightrouter.cli.errors import CommandError, ExitCode
@@ -33,7 +33,6 @@ from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.logs import send_logs
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.telemetry import Telemetry, otlp_spans
-from lightrouter.runtime.tls import TlsError, TlsFiles
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 
 _DESCRIPTION: Final = """\
@@ -72,20 +71,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--judge", metavar="NAME", help="who judges, with --namespace; a pool file says it itself")
     parser.add_argument("--json", action="store_true", help="print what holds now as JSON")
     budget = parser.add_argument_group("what it may spend")
-    budget.add_argument("--max-cost", type=_nanousd, default=_NANO, metavar="USD", help="US dollars; default: 1")
-    budget.add_argument("--max-tokens", type=_count, metavar="N", help="tokens, read and written; default: no bound")
-    budget.add_argument("--max-seconds", type=_seconds, default=3600.0, metavar="S", help="default: 3600")
-    budget.add_argument("--concurrency", type=_count, default=8, metavar="N", help="calls at the same time; default: 8")
-    budget.add_argument("--call-seconds", type=_seconds, default=120.0, metavar="S", help="of one call; default: 120")
-    budget.add_argument("--max-output-tokens", type=_count, default=1024, metavar="N", help="an answer; default: 1024")
+    budget.add_argument("--max-cost", type=values.budget, default=_NANO, metavar="USD", help="US dollars; default: 1")
+    budget.add_argument("--max-tokens", type=values.count, metavar="N", help="read and written; default: no bound")
+    budget.add_argument("--max-seconds", type=values.seconds, default=3600.0, metavar="S", help="default: 3600")
+    budget.add_argument("--concurrency", type=values.count, default=8, metavar="N", help="calls at once; default: 8")
+    budget.add_argument(
+        "--call-seconds", type=values.seconds, default=120.0, metavar="S", help="of a call; default: 120"
+    )
+    budget.add_argument("--max-output-tokens", type=values.count, default=1024, metavar="N", help="default: 1024")
     rules = parser.add_argument_group("what the pool needs")
-    rules.add_argument("--margin", type=_share, default=0.2, metavar="X", help="default: 0.2")
-    rules.add_argument("--floor", type=_share, metavar="X", help="quality that is needed, in place of the margin")
-    rules.add_argument("--minimum", type=_count, default=2, metavar="N", help="candidates that stay; default: 2")
-    rules.add_argument("--error-rate", type=_share, default=0.05, metavar="X", help="default: 0.05")
+    rules.add_argument("--margin", type=values.share, default=0.2, metavar="X", help="default: 0.2")
+    rules.add_argument("--floor", type=values.share, metavar="X", help="quality that is needed, in place of the margin")
+    rules.add_argument("--minimum", type=values.count, default=2, metavar="N", help="candidates that stay; default: 2")
+    rules.add_argument("--error-rate", type=values.share, default=0.05, metavar="X", help="default: 0.05")
     rules.add_argument(
         "--least-gain",
-        type=_share,
+        type=values.share,
         default=LEAST_GAIN,
         metavar="X",
         help=f"gain in quality from which a second draft is worth while; default: {LEAST_GAIN}",
@@ -103,7 +104,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a router whose drifted candidates are asked first; in a cluster their status says so already",
     )
     how.add_argument(
-        "--seed", type=_seed, metavar="N", help="of the prompts' order and the sampling; default: a new one"
+        "--seed", type=values.seed, metavar="N", help="of the prompts' order and the sampling; default: a new one"
     )
     how.add_argument(
         "--journal", type=Path, metavar="FILE", help="default: beside the pool file, or NAMESPACE.evaluation.jsonl"
@@ -113,9 +114,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TARGET",
         help="gRPC target of the adapters, with {name}; default: with --pool they are started for the while",
     )
-    how.add_argument("--tls-ca-file", type=Path, metavar="FILE", help="trusted authorities, PEM; adapters by TLS")
-    how.add_argument("--tls-cert-file", type=Path, metavar="FILE", help="the certificate that they are shown, PEM")
-    how.add_argument("--tls-key-file", type=Path, metavar="FILE", help="its key, PEM")
+    access.add_tls_arguments(how)
     how.add_argument("--otlp", metavar="URL", help="OTLP gRPC endpoint for traces and metrics; default: none")
     how.add_argument("--log-format", choices=("console", "json"), default="console", help="default: console")
     parser.set_defaults(act=_run)
@@ -130,7 +129,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     try:
         prompts = validation.load(arguments.set)
         return asyncio.run(_evaluate(arguments, prompts))
-    except (ValidationSetError, TlsError) as error:
+    except ValidationSetError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except (NothingToEvaluateError, LockedError, JournalError, StateFileError) as error:
         raise CommandError(str(error)) from None
@@ -155,7 +154,7 @@ async def _evaluate(arguments: argparse.Namespace, prompts: ValidationSet) -> Ex
 
 async def _reported(arguments: argparse.Namespace, prompts: ValidationSet) -> Report:
     telemetry = _telemetry(arguments.otlp)
-    channels = Channels(tls=_tls(arguments))
+    channels = Channels(tls=access.tls_from(arguments))
     try:
         async with AsyncExitStack() as stack:
             home = await stack.enter_async_context(poolhome.home_of(arguments, arguments.judge))
@@ -171,7 +170,7 @@ async def _drifted(arguments: argparse.Namespace) -> frozenset[str]:
     """Returns the candidates that the router holds on probation; none where it is not there to ask."""
     if arguments.router is None:
         return frozenset()
-    reached = Access(arguments.router, _tls(arguments))
+    reached = Access(arguments.router, access.tls_from(arguments))
     try:
         async with client.router(reached) as stub:
             listed = await stub.ListCandidates(ListCandidatesRequest(), timeout=_ROUTER_SECONDS)
@@ -221,17 +220,6 @@ def _telemetry(endpoint: str | None) -> Telemetry:
     return Telemetry("lightrouter-evaluator", otlp_spans(endpoint), reader=reader)
 
 
-def _tls(arguments: argparse.Namespace) -> TlsFiles | None:
-    certificate, key, authorities = arguments.tls_cert_file, arguments.tls_key_file, arguments.tls_ca_file
-    if (certificate is None) != (key is None):
-        raise CommandError("--tls-cert-file and --tls-key-file go together; give both or neither", ExitCode.USAGE)
-    if authorities is None:
-        if certificate:
-            raise CommandError("TLS needs --tls-ca-file, the authorities that are trusted", ExitCode.USAGE)
-        return None
-    return TlsFiles(certificate, key, authorities)
-
-
 def _summary(report: Report) -> str:
     money = Decimal(report.spent.nanousd) / _NANO
     went = "went on and is over" if report.resumed else "is over"
@@ -240,41 +228,3 @@ def _summary(report: Report) -> str:
     parts += [f"{change.candidate}: {change.before} -> {change.after.state}" for change in report.changes]
     parts += [f"{name} did not answer and keeps its state" for name in sorted(report.outcome.unreached)]
     return "\n".join(parts)
-
-
-def _nanousd(text: str) -> int:
-    try:
-        value = Decimal(text) * _NANO
-    except InvalidOperation:
-        raise ValueError from None
-    if not value.is_finite() or not 0 <= value < 10**18 or value != int(value):
-        raise ValueError
-    return int(value)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 10**9:
-        raise ValueError
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise ValueError
-    return value
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**31:
-        raise ValueError
-    return value

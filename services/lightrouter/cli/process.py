@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+import tempfile
 import time
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import Callable, Sequence
@@ -14,6 +15,15 @@ from pathlib import Path
 from typing import Final
 
 _POLL_S: Final = 0.02
+# The path of a unix socket has at most 104 bytes on some systems; a candidate's name may take 63 of them.
+_LONGEST_FOLDER: Final = 30
+
+
+def socket_folder() -> Path:
+    """Makes a folder for the sockets of services, whose path is short enough for that."""
+    usual = tempfile.gettempdir()
+    short = usual if len(usual) <= _LONGEST_FOLDER else "/tmp"  # noqa: S108 - the folder in it is made safely
+    return Path(tempfile.mkdtemp(prefix="lr-", dir=short))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +170,7 @@ class Service:
                 process.stdin.close()
 
     async def _await_ready(self) -> None:
-        while not self._ready_file.exists():  # noqa: ASYNC110 (a file is what the service says it with)
+        while not self._ready_file.exists():  # noqa: ASYNC110 - a file is what the service says it with
             await asyncio.sleep(_POLL_S)
         if not self._address.done():
             self._address.set_result(self._ready_file.read_text(encoding="utf-8").strip())

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lightrouter.answers.scoring import SCORERS
-from lightrouter.cli import access, client
+from lightrouter.cli import access, client, values
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
@@ -64,9 +64,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     access.add_arguments(parser)
     parser.add_argument("--candidates", metavar="A,B", help="names of the candidates; default: all that may answer")
     parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer and name none")
-    parser.add_argument("--max-output-tokens", type=_count, default=2048, metavar="N", help="a response; default: 2048")
-    parser.add_argument("--concurrency", type=_count, default=8, metavar="N", help="calls at the same time; default: 8")
-    parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="of a call; default: 120")
+    parser.add_argument("--max-output-tokens", type=values.count, default=2048, metavar="N", help="default: 2048")
+    parser.add_argument("--concurrency", type=values.count, default=8, metavar="N", help="calls at once; default: 8")
+    parser.add_argument("--timeout", type=values.seconds, default=120.0, metavar="S", help="of a call; default: 120")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
@@ -84,13 +84,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except OSError as error:
         raise CommandError(f"{arguments.out} cannot be written: {error.strerror}", ExitCode.USAGE) from None
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
 
 
 async def _record(arguments: argparse.Namespace, asked: Sequence[Asked], recorded: Recorded) -> ExitCode:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 import grpc
 
 from lightrouter.cli import localpool
-from lightrouter.cli.process import Service, ServiceDiedError
+from lightrouter.cli.process import Service, ServiceDiedError, socket_folder
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import Pool
 from lightrouter.pool.watch import PoolFile
@@ -30,8 +29,6 @@ _START_S: Final = 60.0
 _POLL_S: Final = 0.05
 # A service that has stopped still sends its last traces.
 _FLUSH_S: Final = 5.0
-# The path of a unix socket has at most 104 bytes on some systems; a candidate's name may take 63 of them.
-_LONGEST_FOLDER: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class Suite:
         """Nothing runs before `start`; `log` gets each line that a service writes and what becomes of it."""
         self._options = options
         self._log = log
-        self._folder = _run_folder()
+        self._folder = socket_folder()
         self._services: list[Service] = []
         self._adapters: dict[str, Service] = {}
         self._changed = asyncio.Event()
@@ -272,8 +269,3 @@ async def _until_serving(router: str, names: frozenset[str]) -> None:
         raise SuiteError(f"the router does not answer: {from_rpc_error(error).message}") from None
     finally:
         await channels.close()
-
-
-def _run_folder() -> Path:
-    usual = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="lr-", dir=usual if len(usual) <= _LONGEST_FOLDER else "/tmp"))  # noqa: S108

@@ -31,6 +31,8 @@ _REASONS = {
     SelectionReason.SELECTION_REASON_AGREEMENT: "the partials say the same",
     SelectionReason.SELECTION_REASON_ONLY_ONE: "only one delivered",
     SelectionReason.SELECTION_REASON_COST_CEILING: "the cost ceiling pays for no more",
+    SelectionReason.SELECTION_REASON_GAIN: "a further draft is not worth its price",
+    SelectionReason.SELECTION_REASON_HOMOGENEOUS_POOL: "the pool's candidates are right and wrong together",
 }
 _BOOT_CHARACTERS = 240
 _ANSWER_LINES = 8

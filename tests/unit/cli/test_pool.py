@@ -120,11 +120,22 @@ def test_what_makes_no_sense_is_refused(
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("bad", [["--max-cost", "-1"], ["--margin", "1"], ["--concurrency", "0"], ["--seed", "x"]])
-def test_bounds_are_checked(path: Path, bad: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (["--max-cost", "-1"], "--max-cost: must be an amount of US dollars"),
+        (["--max-cost", "much"], "--max-cost: must be an amount of US dollars"),
+        (["--margin", "1"], "--margin: '1' is not between 0 and 1"),
+        (["--concurrency", "0"], "--concurrency: '0' is not a whole number of 1 or more"),
+        (["--max-seconds", "nan"], "--max-seconds: 'nan' is no number of seconds over 0"),
+        (["--seed", "x"], "--seed: 'x' is not a whole number of 0 to 2147483647"),
+    ],
+)
+def test_bounds_are_checked(path: Path, bad: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         pool("evaluate", "--pool", str(path), "--set", "s", *bad)
     assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_broken_state_file_is_named(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

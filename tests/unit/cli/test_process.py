@@ -113,11 +113,14 @@ async def test_a_service_that_was_stopped_stays_stopped(supervised: Supervised) 
     assert set(psutil.Process().children()) <= before
 
 
-def test_a_child_does_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("deafness", [[], ["--deaf"]], ids=["heeds SIGTERM", "does not"])
+def test_a_child_does_not_outlive_a_parent_that_was_killed(tmp_path: Path, deafness: list[str]) -> None:
     path = os.pathsep.join([str(SERVICES), str(Path(__file__).parent)])
     ready_file = tmp_path / "ready"
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(ready_file)], env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE
+        [sys.executable, "-c", PARENT, str(ready_file), *deafness],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
     )
     with parent:
         assert parent.stdout is not None
@@ -128,7 +131,7 @@ def test_a_child_does_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> No
 
 PARENT = """
 import subprocess, sys, time
-command = [sys.executable, "-m", "lightrouter.cli.child", "fake_service", "--ready-file", sys.argv[1]]
+command = [sys.executable, "-m", "lightrouter.cli.child", "fake_service", "--ready-file", *sys.argv[1:]]
 child = subprocess.Popen(command, stdin=subprocess.PIPE)
 import pathlib
 while not pathlib.Path(sys.argv[1]).exists():

@@ -12,6 +12,8 @@ from lightrouter.v1.router_pb2 import (
     CandidateStatus,
     ListCandidatesResponse,
     PartialChunk,
+    Selection,
+    SelectionReason,
     StreamCompleteResponse,
 )
 from tests.unit.cli import events
@@ -118,3 +120,9 @@ def test_any_text_of_a_model_can_be_drawn(boot: str, answer: str) -> None:
 def test_an_answer_without_anything_in_it_can_be_drawn() -> None:
     progress = after(StreamCompleteResponse(answer=Answer()))
     assert "0 calls" in drawn(view.final(progress))
+
+
+def test_every_reason_for_as_many_as_go_on_is_told() -> None:
+    for name, reason in SelectionReason.items():
+        line = view.selection_line(Selection(chosen=["a"], reason=reason)).plain
+        assert ("a goes on: " in line) == (reason != SelectionReason.SELECTION_REASON_UNSPECIFIED), name

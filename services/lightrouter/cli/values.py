@@ -1,0 +1,76 @@
+"""Values that arguments take: each is read, or refused with a sentence that says what it must be."""
+
+from __future__ import annotations
+
+import math
+from argparse import ArgumentTypeError
+from decimal import Decimal, InvalidOperation
+
+from lightrouter.cli import text
+
+_MOST_SEED = 2**31 - 1
+_MOST_SECONDS = 10**9
+
+
+def count(value: str) -> int:
+    """Returns a whole number of 1 or more."""
+    number = _whole(value)
+    if number is None or number < 1:
+        raise ArgumentTypeError(f"{value!r} is not a whole number of 1 or more")
+    return number
+
+
+def seed(value: str) -> int:
+    """Returns a seed, 0 to 2^31 - 1."""
+    number = _whole(value)
+    if number is None or not 0 <= number <= _MOST_SEED:
+        raise ArgumentTypeError(f"{value!r} is not a whole number of 0 to {_MOST_SEED}")
+    return number
+
+
+def seconds(value: str) -> float:
+    """Returns a time in seconds, over 0."""
+    number = _number(value)
+    if not 0 < number < _MOST_SECONDS:
+        raise ArgumentTypeError(f"{value!r} is no number of seconds over 0")
+    return number
+
+
+def share(value: str) -> float:
+    """Returns a share, between 0 and 1."""
+    number = _number(value)
+    if not 0 < number < 1:
+        raise ArgumentTypeError(f"{value!r} is not between 0 and 1")
+    return number
+
+
+def money(value: str) -> int:
+    """Returns an amount of US dollars, over 0, in nano-dollars."""
+    try:
+        return text.nanousd(value)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def budget(value: str) -> int:
+    """Returns an amount of US dollars, 0 too, in nano-dollars."""
+    try:
+        if Decimal(value) == 0:
+            return 0
+    except InvalidOperation:
+        pass
+    return money(value)
+
+
+def _whole(value: str) -> int | None:
+    try:
+        return int(value)
+    except ValueError:
+        return None
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
