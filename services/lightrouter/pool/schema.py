@@ -5,20 +5,14 @@ Unknown keys are refused everywhere. No field holds a credential: keys are named
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -29,6 +23,17 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
+from lightrouter.pool.values import (
+    CandidateName,
+    EnvironmentVariable,
+    GrpcTarget,
+    JsonObject,
+    NanoUsdPerMillion,
+    Number,
+    Text,
+    Url,
+    checked_url,
+)
 from lightrouter.v1 import candidate_pb2, chat_pb2
 
 REPLAY: Final = "replay"
@@ -37,84 +42,7 @@ REPLAY: Final = "replay"
 PROVIDERS: Final = frozenset({"openai", REPLAY})
 """The provider APIs that adapters speak."""
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_ENVIRONMENT_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_DOLLARS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
-_GRPC_TARGET = re.compile(r"[^\s]+")
-_NANO = 10**9
 _RESERVED_BODY_KEYS = frozenset({"messages", "model", "prompt", "stream"})
-
-
-def _name(value: str) -> str:
-    if len(value) > 63 or not _NAME.fullmatch(value):
-        raise ValueError(
-            "must be 1 to 63 lower-case letters, digits and hyphens, with a letter or digit at each end, like fast-1"
-        )
-    return value
-
-
-def _url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        valid = bool(parts.scheme in {"http", "https"} and parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        valid = False
-    if not valid or re.search(r"\s", value):
-        raise ValueError("must be an http or https URL like http://localhost:11434/v1")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold credentials; name the key with api_key_env or api_key_file")
-    if parts.query or parts.fragment:
-        raise ValueError("must not have a query or a fragment; parameters of the provider go into extra_body")
-    return value.rstrip("/")
-
-
-def _environment_variable(value: str) -> str:
-    if not _ENVIRONMENT_VARIABLE.fullmatch(value):
-        raise ValueError("must be the name of an environment variable like OPENAI_API_KEY, not the key itself")
-    return value
-
-
-def _nanousd(value: object) -> object:
-    text = value
-    if isinstance(value, Decimal):
-        # Formatting an exponent of many digits in full would take as many bytes.
-        text = f"{value:f}" if value.is_finite() and -10 < value.adjusted() < 10 else ""
-    elif isinstance(value, int) and not isinstance(value, bool):
-        text = str(value) if value < _NANO else ""
-    if not isinstance(text, str) or not _DOLLARS.fullmatch(text):
-        raise ValueError(
-            'must be US dollars per million tokens like "0.15", 0 to 999999, with at most 9 decimal places'
-        )
-    whole, _, fraction = text.partition(".")
-    return int(whole) * _NANO + int(fraction.ljust(9, "0"))
-
-
-def _number(value: object) -> object:
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def _json(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _json(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_json(item) for item in value]
-    number = _number(value)
-    if isinstance(number, float) and not math.isfinite(number):
-        raise ValueError("holds a number that JSON does not have")
-    return number
-
-
-def _target(value: str) -> str:
-    if not _GRPC_TARGET.fullmatch(value):
-        raise ValueError("must be a gRPC target like dns:///adapter-fast:50051 or unix:/run/fast.sock")
-    return value
-
-
-# The file's reader gives numbers with a decimal point as Decimal, so that money never passes through binary floats.
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-NanoUsdPerMillion = Annotated[int, BeforeValidator(_nanousd)]
-CandidateName = Annotated[str, AfterValidator(_name)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
 
 
 class ContinuationStyle(StrEnum):
@@ -238,7 +166,7 @@ class PublicEntry(_Section):
     """Its name, unique in the pool."""
     provider: str = "openai"
     """The provider API that its adapter speaks."""
-    base_url: Annotated[str, AfterValidator(_url)] | None = None
+    base_url: Url | None = None
     """The provider's root, without a slash at its end; /chat/completions is under it."""
     model: Annotated[str, StringConstraints(min_length=1, max_length=512)]
     """The model's name at the provider."""
@@ -254,7 +182,7 @@ class PublicEntry(_Section):
     """What is known of its quality before any prompt is seen."""
     state: Annotated[State, Field(strict=False)] = State.ADMITTED
     """Whether it may answer."""
-    address: Annotated[str, AfterValidator(_target)] | None = None
+    address: GrpcTarget | None = None
     """Its adapter's gRPC target; None leaves it to the service's template."""
 
     @field_validator("provider")
@@ -295,7 +223,7 @@ class CandidateEntry(PublicEntry):
     folder."""
     pace: bool = False
     """Whether provider `replay` takes the time that the recording says."""
-    api_key_env: Annotated[str, AfterValidator(_environment_variable)] | None = None
+    api_key_env: EnvironmentVariable | None = None
     """The environment variable that holds the API key."""
     api_key_file: Annotated[Path, Field(strict=False)] | None = None
     """The file that holds the API key; a relative path starts at the pool file's folder."""
@@ -318,7 +246,7 @@ class CandidateEntry(PublicEntry):
     """How much is asked of its provider at once."""
     circuit: Circuit = Circuit()
     """When it is left alone."""
-    extra_body: Annotated[dict[str, JsonValue], BeforeValidator(_json)] = {}
+    extra_body: JsonObject = {}
     """Members that are added to the JSON of every request to the provider."""
 
     @field_validator("base_url")
@@ -327,7 +255,7 @@ class CandidateEntry(PublicEntry):
         if info.data.get("provider") != REPLAY:
             if not value:
                 raise PydanticKnownError("missing")
-            return _url(value)
+            return checked_url(value)
         if value:
             raise ValueError("is not for provider replay, which answers from its recording; leave it out")
         return value

@@ -1,0 +1,107 @@
+"""Values of the pool file: how each is written, how it is read, and the sentence that refuses it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_ENVIRONMENT_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DOLLARS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
+_GRPC_TARGET = re.compile(r"[^\s]+")
+_NANO = 10**9
+
+
+def _name(value: str) -> str:
+    if len(value) > 63 or not _NAME.fullmatch(value):
+        raise ValueError(
+            "must be 1 to 63 lower-case letters, digits and hyphens, with a letter or digit at each end, like fast-1"
+        )
+    return value
+
+
+def checked_url(value: str) -> str:
+    """Returns a provider's root without a slash at its end.
+
+    Raises:
+        ValueError: It is none, or holds what belongs elsewhere.
+    """
+    try:
+        parts = urlsplit(value)
+        valid = bool(parts.scheme in {"http", "https"} and parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid or re.search(r"\s", value):
+        raise ValueError("must be an http or https URL like http://localhost:11434/v1")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold credentials; name the key with api_key_env or api_key_file")
+    if parts.query or parts.fragment:
+        raise ValueError("must not have a query or a fragment; parameters of the provider go into extra_body")
+    return value.rstrip("/")
+
+
+def _environment_variable(value: str) -> str:
+    if not _ENVIRONMENT_VARIABLE.fullmatch(value):
+        raise ValueError("must be the name of an environment variable like OPENAI_API_KEY, not the key itself")
+    return value
+
+
+def _nanousd(value: object) -> object:
+    text = value
+    if isinstance(value, Decimal):
+        # Formatting an exponent of many digits in full would take as many bytes.
+        text = f"{value:f}" if value.is_finite() and -10 < value.adjusted() < 10 else ""
+    elif isinstance(value, int) and not isinstance(value, bool):
+        text = str(value) if value < _NANO else ""
+    if not isinstance(text, str) or not _DOLLARS.fullmatch(text):
+        raise ValueError(
+            'must be US dollars per million tokens like "0.15", 0 to 999999, with at most 9 decimal places'
+        )
+    whole, _, fraction = text.partition(".")
+    return int(whole) * _NANO + int(fraction.ljust(9, "0"))
+
+
+def _number(value: object) -> object:
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _json(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_json(item) for item in value]
+    number = _number(value)
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ValueError("holds a number that JSON does not have")
+    return number
+
+
+def _target(value: str) -> str:
+    if not _GRPC_TARGET.fullmatch(value):
+        raise ValueError("must be a gRPC target like dns:///adapter-fast:50051 or unix:/run/fast.sock")
+    return value
+
+
+# The file's reader gives numbers with a decimal point as Decimal, so that money never passes through binary floats.
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+"""A finite number."""
+NanoUsdPerMillion = Annotated[int, BeforeValidator(_nanousd)]
+"""A price: US dollars per million tokens as they are written, nano-dollars as they are read."""
+CandidateName = Annotated[str, AfterValidator(_name)]
+"""A candidate's name: a label of DNS."""
+Url = Annotated[str, AfterValidator(checked_url)]
+"""A provider's root, without a slash at its end."""
+EnvironmentVariable = Annotated[str, AfterValidator(_environment_variable)]
+"""The name of an environment variable."""
+GrpcTarget = Annotated[str, AfterValidator(_target)]
+"""Where an adapter is, as gRPC names it."""
+JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_json)]
+"""Members of a JSON object."""
+Text = Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
+"""A text that says something."""
