@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -82,7 +82,7 @@ async def test_health_and_reflection_stay_open(tokens: Path) -> None:
         health: Any = health_pb2_grpc.HealthStub(suite.channel)
         answer = await health.Check(health_pb2.HealthCheckRequest())
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        reflection: Any = reflection_pb2_grpc.ServerReflectionStub(suite.channel)  # type: ignore[arg-type]
+        reflection: Any = reflection_pb2_grpc.ServerReflectionStub(cast("Any", suite.channel))
         call = reflection.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
         assert (await call.read()).list_services_response.service
 

@@ -13,6 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from opentelemetry import trace
 from watchfiles import awatch
 
 from lightrouter.runtime import names
@@ -23,7 +24,7 @@ from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server
 from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.status import from_rpc_error
-from lightrouter.runtime.telemetry import incoming_context, outgoing_metadata, route_id
+from lightrouter.runtime.telemetry import incoming_context, outgoing_metadata
 from lightrouter.v1 import adapter_pb2_grpc
 from lightrouter.v1.adapter_pb2 import (
     DescribeRequest,
@@ -72,7 +73,8 @@ class Scripted(adapter_pb2_grpc.AdapterServiceServicer):
             case "deadline":
                 return GenerateResponse(text=str(current_deadline().remaining()))
             case "trace":
-                return GenerateResponse(text=route_id())
+                span = trace.get_current_span().get_span_context()
+                return GenerateResponse(text=trace.format_trace_id(span.trace_id))
         return GenerateResponse(text="done")
 
     async def StreamGenerate(

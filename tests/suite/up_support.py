@@ -70,7 +70,7 @@ class Chat(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 (the base class's name)
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
         pass
 
 

@@ -46,7 +46,7 @@ async def connect() -> client.ApiClient:
     configuration = client.Configuration()
     try:
         if os.environ.get("KUBERNETES_SERVICE_HOST"):
-            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]  # it has no types
         else:
             await config.load_kube_config(client_configuration=configuration)
     except (config.ConfigException, OSError) as error:

@@ -57,7 +57,8 @@ class RouterServicer(RouterServiceServicer):
             yield EventQueue.answered(await route)
         finally:
             route.cancel()
-            await asyncio.wait((route,))
+            # Its failure, which nobody is there to be told of, is not one of the event loop's.
+            await asyncio.gather(route, return_exceptions=True)
 
     async def ListCandidates(self, request: ListCandidatesRequest, context: _Context) -> ListCandidatesResponse:
         """Lists the pool."""

@@ -17,25 +17,20 @@ _SECONDS: Final = _SHORT + _LONG
 """From an instant stage to the longest answer."""
 # Those that the convention asks for.
 _CALL_SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
-_FIRST_CHUNK_SECONDS: Final = (
-    0.001,
-    0.005,
-    0.01,
-    0.02,
-    0.04,
-    0.06,
-    0.08,
-    0.1,
-    0.25,
-    0.5,
-    0.75,
-    1.0,
-    2.5,
-    5.0,
-    7.5,
-    10.0,
-)
+_FIRST_CHUNK_SHORT: Final = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75)
+_FIRST_CHUNK_SECONDS: Final = (*_FIRST_CHUNK_SHORT, 1.0, 2.5, 5.0, 7.5, 10.0)
 _CALL_TOKENS: Final = tuple(float(4**power) for power in range(14))
+
+_MODEL_CALL: Final = (
+    names.GEN_AI_OPERATION_NAME,
+    names.GEN_AI_PROVIDER_NAME,
+    names.GEN_AI_REQUEST_MODEL,
+    names.CANDIDATE,
+    names.STAGE,
+)
+"""What every metric of model calls is split by."""
+_LINE: Final = (names.CANDIDATE, names.STAGE)
+"""What every metric of the ledgers' lines is split by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +78,26 @@ CALLS: Final = Instrument(
     "lightrouter.calls",
     "{call}",
     "Lines of the ledgers: model calls, whether they delivered or not.",
-    (names.CANDIDATE, names.STAGE),
+    _LINE,
 )
 CALL_FAILURES: Final = Instrument(
     "lightrouter.call.failures",
     "{call}",
     "Lines of the ledgers that failed, by reason, those among them that an open circuit refused or that were given up.",
-    (names.CANDIDATE, names.STAGE, names.ERROR_TYPE),
+    (*_LINE, names.ERROR_TYPE),
 )
 TOKENS: Final = Instrument(
     "lightrouter.tokens",
     "{token}",
     "Tokens of the ledgers. The four types add up to all tokens: cached are those of the input that came from the "
     "provider's cache, input the others; reasoning are those of the output that were hidden, output the others.",
-    (names.CANDIDATE, names.STAGE, names.TOKEN_TYPE),
+    (*_LINE, names.TOKEN_TYPE),
 )
 COST: Final = Instrument(
     "lightrouter.cost_nanousd",
     "{nanousd}",
     "Money of the ledgers, in nano-dollars.",
-    (names.CANDIDATE, names.STAGE),
+    _LINE,
 )
 FULL_COST: Final = Instrument(
     "lightrouter.full_cost_nanousd",
@@ -168,41 +163,21 @@ CALL_DURATION: Final = Instrument(
     "gen_ai.client.operation.duration",
     "s",
     "From a model call to its end, attempts and waiting included; with the error's reason where it failed.",
-    (
-        names.GEN_AI_OPERATION_NAME,
-        names.GEN_AI_PROVIDER_NAME,
-        names.GEN_AI_REQUEST_MODEL,
-        names.CANDIDATE,
-        names.STAGE,
-        names.ERROR_TYPE,
-    ),
+    (*_MODEL_CALL, names.ERROR_TYPE),
     _CALL_SECONDS,
 )
 CALL_TOKENS: Final = Instrument(
     "gen_ai.client.token.usage",
     "{token}",
     "Tokens of a model call that delivered: input, cached ones included, and output, reasoning included.",
-    (
-        names.GEN_AI_OPERATION_NAME,
-        names.GEN_AI_PROVIDER_NAME,
-        names.GEN_AI_REQUEST_MODEL,
-        names.CANDIDATE,
-        names.STAGE,
-        names.GEN_AI_TOKEN_TYPE,
-    ),
+    (*_MODEL_CALL, names.GEN_AI_TOKEN_TYPE),
     _CALL_TOKENS,
 )
 TIME_TO_FIRST_CHUNK: Final = Instrument(
     "gen_ai.client.operation.time_to_first_chunk",
     "s",
     "From a model call to its first text or reasoning, of calls that are watched as they write.",
-    (
-        names.GEN_AI_OPERATION_NAME,
-        names.GEN_AI_PROVIDER_NAME,
-        names.GEN_AI_REQUEST_MODEL,
-        names.CANDIDATE,
-        names.STAGE,
-    ),
+    _MODEL_CALL,
     _FIRST_CHUNK_SECONDS,
 )
 CALLS_IN_FLIGHT: Final = Instrument(

@@ -52,11 +52,6 @@ def outgoing_metadata(around: context.Context | None = None) -> Metadata:
     return tuple(carrier.items())
 
 
-def route_id() -> str:
-    """Returns the current trace id as 32 hexadecimal digits."""
-    return trace.format_trace_id(trace.get_current_span().get_span_context().trace_id)
-
-
 def span_reference(span: trace.Span) -> str:
     """Returns trace and span id for `link_to`, in hexadecimal digits; empty where the span is not recorded."""
     if not span.is_recording():

@@ -116,7 +116,7 @@ def serving(reply: Callable[[], tuple[int, str]]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body.encode())
 
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 (the base class's name)
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

@@ -10,7 +10,7 @@ import pytest
 
 from lightrouter.pool.kubernetes import PoolResources
 from lightrouter.pool.schema import PublicPool, State
-from tests.upstreams.cluster import EXPIRED, Cluster, event, hangs, says, sends
+from tests.upstreams.cluster import EXPIRED, Answer, Cluster, event, hangs, says, sends
 
 TIMEOUT_S = 30.0
 
@@ -169,8 +169,8 @@ async def test_a_watch_that_ends_in_time_is_begun_again(cluster: Cluster) -> Non
 
 
 @pytest.mark.parametrize("gone", [says(410, "Expired"), sends(EXPIRED)], ids=["status", "event"])
-async def test_a_version_that_has_expired_means_a_new_list(cluster: Cluster, gone: object) -> None:
-    cluster.watches = [gone]  # type: ignore[list-item]
+async def test_a_version_that_has_expired_means_a_new_list(cluster: Cluster, gone: Answer) -> None:
+    cluster.watches = [gone]
     async with watching(cluster) as watched:
         await watched.pool()
         await cluster.until(lambda: cluster.asked["list"] == 2)
@@ -222,8 +222,8 @@ async def test_a_lost_api_leaves_the_last_good_pool_and_is_told(
         sends(b"\xff" * 100 + b"\n"),
     ],
 )
-async def test_a_watch_that_fails_is_tried_again(cluster: Cluster, fault: object) -> None:
-    cluster.watches = [fault, fault, fault]  # type: ignore[list-item]
+async def test_a_watch_that_fails_is_tried_again(cluster: Cluster, fault: Answer) -> None:
+    cluster.watches = [fault, fault, fault]
     async with watching(cluster) as watched:
         await watched.pool()
         await cluster.until(lambda: cluster.asked["watch"] == 4)
@@ -234,8 +234,8 @@ async def test_a_watch_that_fails_is_tried_again(cluster: Cluster, fault: object
 @pytest.mark.parametrize(
     "fault", [says(500), says(401), sends(b"{"), sends(b'{"items": []}'), sends(b'{"metadata": {}, "items": 1}')]
 )
-async def test_a_list_that_fails_is_tried_again(cluster: Cluster, fault: object) -> None:
-    cluster.lists = [fault, fault]  # type: ignore[list-item]
+async def test_a_list_that_fails_is_tried_again(cluster: Cluster, fault: Answer) -> None:
+    cluster.lists = [fault, fault]
     async with watching(cluster) as watched:
         assert await watched.names() == ["a"]
         assert not await watched.reachable()
