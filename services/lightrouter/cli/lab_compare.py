@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -36,12 +35,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     lab_support.add_data_arguments(parser)
     parser.add_argument("--artifact", type=Path, metavar="DIR", help="a trained selector; default: trained here")
     parser.add_argument(
-        "--boot-tokens",
-        type=values.count,
-        metavar="N",
-        help="tokens that each candidate writes before the ranking; default: set from the training prompts' lengths",
-    )
-    parser.add_argument(
         "--top-k", type=values.count, metavar="K", help="most drafts that are finished; default: each policy's"
     )
 
@@ -50,22 +43,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Runs the comparison and prints its figures."""
     from lightrouter.lab.compare import Settings, compare
 
-    lab_support.check_pattern(arguments.answer_pattern)
-    settings = Settings(
-        data=arguments.data,
-        out=arguments.out,
-        train=arguments.train,
-        artifact=arguments.artifact,
-        boot_tokens=arguments.boot_tokens,
-        top_k=arguments.top_k,
-        folds=arguments.folds,
-        seed=arguments.seed,
-        limit=arguments.limit,
-        prices=arguments.prices,
-        answer_pattern=arguments.answer_pattern,
-        resume=arguments.resume,
-        command=shlex.join(["lightrouter", *arguments.argv]),
-    )
+    settings = Settings(**lab_support.run_settings(arguments), artifact=arguments.artifact, top_k=arguments.top_k)
     with lab_support.reported(arguments.out) as progress:
         figures = compare(settings, progress)
     sys.stdout.write(_table(figures))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shlex
 import sys
 from pathlib import Path
 from typing import Final
@@ -23,12 +22,13 @@ NAMES: Final = {
 }
 _DESCRIPTION: Final = "Runs one experiment and writes report.json, report.html and plots. Ctrl-C keeps what is done."
 _EPILOG: Final = """\
---models names a pool file whose models are really asked: its judge ranks for the selector `llm`, its synthesizer
-merges. A small one of your own: python -m lightrouter.localmodel, then lightrouter init with its address.
+`selector` has a real model rank, and `aggregator` has one merge, where there is one: --local-model serves a small one
+meanwhile (ten minutes on one thread), --models names a pool file, whose judge ranks and whose synthesizer merges.
 
 examples:
   lightrouter lab experiment boot-length recording.jsonl.gz --out boot-length
-  lightrouter lab experiment aggregator recording.jsonl.gz --models pool.yaml --limit 40 --out aggregator
+  lightrouter lab experiment selector recording.jsonl.gz --local-model --out selector
+  lightrouter lab experiment aggregator recording.jsonl.gz --models pool.yaml --asked 200 --out aggregator
 """
 
 
@@ -38,37 +38,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("name", choices=tuple(NAMES), metavar="NAME", help=", ".join(NAMES))
     lab_support.add_data_arguments(parser, folds=3)
-    parser.add_argument(
-        "--boot-tokens",
-        type=values.count,
-        metavar="N",
-        help="tokens that each candidate writes before the ranking; default: set from the training prompts' lengths",
+    helpers = parser.add_mutually_exclusive_group()
+    helpers.add_argument("--models", type=Path, metavar="POOL", help="pool file of real models that judge and merge")
+    helpers.add_argument(
+        "--local-model", action="store_true", help="a small real model (SmolLM2-135M, served meanwhile) does"
     )
-    parser.add_argument("--models", type=Path, metavar="POOL", help="pool file of real models that judge and merge")
+    parser.add_argument(
+        "--asked",
+        type=values.count,
+        default=20,
+        metavar="N",
+        help="most prompts that a real model judges, or merges the drafts of; default: 20",
+    )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Runs the experiment and prints what it found."""
     from lightrouter.lab.experiment import Settings, experiment
 
-    lab_support.check_pattern(arguments.answer_pattern)
+    settings = Settings(
+        **lab_support.run_settings(arguments),
+        name=arguments.name,
+        models=arguments.models,
+        local_model=arguments.local_model,
+        asked=arguments.asked,
+    )
     # What services tell their operators is what an experiment counts, over and over.
     logging.getLogger("lightrouter").setLevel(logging.ERROR)
-    settings = Settings(
-        name=arguments.name,
-        data=arguments.data,
-        out=arguments.out,
-        train=arguments.train,
-        models=arguments.models,
-        boot_tokens=arguments.boot_tokens,
-        folds=arguments.folds,
-        seed=arguments.seed,
-        limit=arguments.limit,
-        prices=arguments.prices,
-        answer_pattern=arguments.answer_pattern,
-        resume=arguments.resume,
-        command=shlex.join(["lightrouter", *arguments.argv]),
-    )
     with lab_support.reported(arguments.out) as progress:
         findings = experiment(settings, progress)
     sys.stdout.write("\n".join(findings.sentences))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -31,7 +33,26 @@ def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
     parser.add_argument(
         "--answer-pattern", metavar="RE2", help="pattern of the comparable answer; default: as the right answers look"
     )
+    parser.add_argument(
+        "--boot-tokens",
+        type=values.count,
+        metavar="N",
+        help="tokens that each candidate writes before the ranking; default: set from the training prompts' lengths",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with a run that was broken off")
+
+
+def run_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Returns what `lab.settings.RunSettings` takes from the arguments.
+
+    Raises:
+        CommandError: The answer's pattern does not compile.
+    """
+    check_pattern(arguments.answer_pattern)
+    names = ("data", "out", "train", "boot_tokens", "folds", "seed", "limit", "prices", "answer_pattern", "resume")
+    return {name: getattr(arguments, name) for name in names} | {
+        "command": shlex.join(["lightrouter", *arguments.argv])
+    }
 
 
 def check_pattern(pattern: str | None) -> None:

@@ -11,7 +11,9 @@ from lightrouter.cli.errors import CommandError, ExitCode
 
 _EPILOG = """\
 The artifact is a folder of data that the selector's setting `artifact` names. It holds the prompts as hashed words and
-the quality of each answer, no text. Figures are cross-validated; equal prompts are in one fold.
+the quality of each answer, no text. Figures are cross-validated, with 95 % intervals; equal prompts are in one fold.
+They are of the best of three partials; `brier` is the mean squared error of what is expected of an answer (0: perfect),
+and `second_draft_gain` what a second draft adds. calibration.png shows what came over what was expected.
 
 examples:
   lightrouter lab train recording.jsonl.gz --out artifact
@@ -41,6 +43,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     options = TrainingOptions(boot_tokens=arguments.boot_tokens) if arguments.boot_tokens else TrainingOptions()
     with lab_support.reported(arguments.out) as progress:
+        # Before minutes of training, lest there be nowhere to put it.
+        arguments.out.mkdir(parents=True, exist_ok=True)
         try:
             recordings = [load_labelled(path) for path in arguments.data]
             artifact, plot = trained(recordings, options, arguments.seed, arguments.folds, progress)
@@ -49,10 +53,19 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         save(artifact, arguments.out)
         if plot:
             (arguments.out / "calibration.png").write_bytes(plot)
+    if not artifact.metrics:
+        sys.stdout.write("No figures: they take two folds or more, and 50 prompts or more.\n")
     for name, value in artifact.metrics.items():
-        sys.stdout.write(f"{name:<26} {value}\n")
+        sys.stdout.write(f"{name:<26} {_figure(value)}\n")
     sys.stdout.write(f"\nThe artifact is {arguments.out}.\n")
     return ExitCode.OK
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, list):
+        mean, low, high = value
+        return f"{mean:.4f} ({low:.4f} to {high:.4f})"
+    return str(value)
 
 
 def _lengths(value: str) -> tuple[int, ...]:

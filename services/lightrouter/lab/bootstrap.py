@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binomtest
 
 Floats = npt.NDArray[np.float64]
 
@@ -20,6 +21,17 @@ class Estimate(NamedTuple):
     mean: float
     low: float
     high: float
+
+
+def share(count: int, of: int) -> Estimate:
+    """Returns a share of independent cases with Wilson's interval, which says something where none or all are counted.
+
+    Args:
+        count: How many are counted.
+        of: How many there are, 1 upward.
+    """
+    interval = binomtest(count, of).proportion_ci(method="wilson")
+    return Estimate(count / of, float(interval.low), float(interval.high))
 
 
 class Bootstrap:

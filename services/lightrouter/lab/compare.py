@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from lightrouter.lab import data as datasets
-from lightrouter.lab import oracle, ours, prices
+from lightrouter.lab import oracle, ours
 from lightrouter.lab.accounts import Accounts, Pace
 from lightrouter.lab.bootstrap import Bootstrap
 from lightrouter.lab.data import Data
 from lightrouter.lab.decision import Policy
 from lightrouter.lab.page import write
-from lightrouter.lab.parts import Parts, decisive
 from lightrouter.lab.prices import PriceList
 from lightrouter.lab.questions import Judged
 from lightrouter.lab.reporting import Compared, as_json, as_page
@@ -22,46 +20,24 @@ from lightrouter.lab.rivals.ensemble import Blender, MixtureOfAgents, full_major
 from lightrouter.lab.rivals.routing import NearestPrompts, PromptOnly
 from lightrouter.lab.rivals.single import BestSingle, Random, Single
 from lightrouter.lab.running import Progress, run
+from lightrouter.lab.settings import RunSettings
 from lightrouter.lab.summary import Figures, summarize
 from lightrouter.lab.trained import Trained
-from lightrouter.v1.policy_pb2 import AnswerPattern
 
 _PRIOR_TOP = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(RunSettings):
     """What a comparison is told.
 
     Attributes:
-        data: The recording that is judged on.
-        out: Folder of the report.
-        train: Another recording to learn from; None: folds of `data`.
         artifact: A trained selector for our own policies; None: one is trained on the training prompts of each split.
-        boot_tokens: Tokens that each candidate writes before the ranking; None: a share of what training prompts take.
         top_k: Most drafts that our own policies finish; None: each policy's own.
-        folds: How many folds, where there is no `train`.
-        seed: Decides every random choice.
-        limit: Most prompts that are judged on; None: all.
-        prices: A price list over that of the package.
-        answer_pattern: An RE2 pattern of the comparable answer; None: inferred from the right answers.
-        resume: Whether a run that was broken off is gone on with.
-        command: The command line that asked for it.
     """
 
-    data: Path
-    out: Path
-    train: Path | None = None
     artifact: Path | None = None
-    boot_tokens: int | None = None
     top_k: int | None = None
-    folds: int = 5
-    seed: int = 0
-    limit: int | None = None
-    prices: Path | None = None
-    answer_pattern: str | None = None
-    resume: bool = False
-    command: str = ""
 
 
 def compare(settings: Settings, progress: Progress) -> dict[str, Figures]:
@@ -73,10 +49,8 @@ def compare(settings: Settings, progress: Progress) -> dict[str, Figures]:
         PriceListError: The price list cannot be used.
         ResumeError: What is there is of another run.
     """
-    price_list = prices.load(settings.prices)
-    pattern = AnswerPattern(re2=settings.answer_pattern) if settings.answer_pattern else None
-    data = datasets.read(settings.data, settings.train, settings.folds, settings.seed, settings.limit, pattern)
-    parts = Parts(settings.out / "parts", decisive(asdict(settings)), resume=settings.resume)
+    price_list, data = settings.price_list(), settings.read()
+    parts = settings.parts()
     policies = _Policies(settings, data, price_list, Trained(parts, settings.seed, settings.artifact))
     outcomes = run(data, policies.of_split, Accounts(price_list, Pace()), parts, progress)
     figures = summarize(outcomes, Bootstrap(data.test.questions.prompts, settings.seed))
@@ -144,7 +118,7 @@ def _compared(settings: Settings, data: Data, policies: _Policies, figures: Mapp
         boot_tokens={oracle.NAME: 0, **{each.name: each.boot_tokens for each in policies.made}},
         ours=[name for name in figures if name.startswith(ours.PREFIX)],
         notes=notes,
-        settings={key: value for key, value in decisive(asdict(settings)).items() if value is not None},
+        settings=settings.told(),
         command=settings.command,
     )
 

@@ -2,55 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lightrouter.lab import data as datasets
-from lightrouter.lab import experiments, helpers, prices
+from lightrouter.lab import experiments, helpers
 from lightrouter.lab.accounts import Accounts, Pace
+from lightrouter.lab.data import Data
 from lightrouter.lab.page import Page, write
-from lightrouter.lab.parts import Parts, decisive
 from lightrouter.lab.running import Progress
+from lightrouter.lab.settings import RunSettings
 from lightrouter.lab.study import Findings, Study
 from lightrouter.lab.trained import Trained
 from lightrouter.recording.recording import pool_names
-from lightrouter.v1.policy_pb2 import AnswerPattern
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(RunSettings):
     """What an experiment is told.
 
     Attributes:
         name: The experiment.
-        data: The recording that is judged on.
-        out: Folder of the page.
-        train: Another recording to learn from; None: folds of `data`.
-        models: A pool file with real models that judge and merge; None: none.
-        boot_tokens: Tokens that each candidate writes before the ranking; None: as training prompts suggest.
         folds: How many folds, where there is no `train`.
-        seed: Decides every random choice.
-        limit: Most prompts that are judged on; None: all.
-        prices: A price list over that of the package.
-        answer_pattern: An RE2 pattern of the comparable answer; None: inferred from the right answers.
-        resume: Whether a run that was broken off is gone on with.
-        command: The command line that asked for it.
+        models: A pool file with real models that judge and merge; None: none.
+        local_model: Whether the small local model judges and merges, where there are no `models`.
+        asked: Most prompts that a real model judges, or merges the drafts of.
     """
 
-    name: str
-    data: Path
-    out: Path
-    train: Path | None = None
-    models: Path | None = None
-    boot_tokens: int | None = None
+    name: str = field(kw_only=True)
     folds: int = 3
-    seed: int = 0
-    limit: int | None = None
-    prices: Path | None = None
-    answer_pattern: str | None = None
-    resume: bool = False
-    command: str = ""
+    models: Path | None = None
+    local_model: bool = False
+    asked: int = 20
 
 
 def experiment(settings: Settings, progress: Progress) -> Findings:
@@ -58,34 +40,34 @@ def experiment(settings: Settings, progress: Progress) -> Findings:
 
     Raises:
         DataError: The recordings cannot be used for it.
-        HelpersError: The pool file of real models cannot be used.
+        HelpersError: The real models cannot be had or used.
         RecordingError: A file cannot be read or used.
         PriceListError: The price list cannot be used.
         ResumeError: What is there is of another run.
     """
-    price_list = prices.load(settings.prices)
-    pattern = AnswerPattern(re2=settings.answer_pattern) if settings.answer_pattern else None
-    data = datasets.read(settings.data, settings.train, settings.folds, settings.seed, settings.limit, pattern)
-    told = decisive(asdict(settings))
-    parts = Parts(settings.out / "parts", told, resume=settings.resume)
-    study = Study(
-        data=data,
-        prices=price_list,
-        accounts=Accounts(price_list, Pace()),
-        parts=parts,
-        progress=progress,
-        seed=settings.seed,
-        boot_tokens=settings.boot_tokens,
-        trained=Trained(parts, settings.seed),
-        helpers=helpers.load(settings.models, list(pool_names(data.test.questions.models).values())),
-    )
-    findings = experiments.load(settings.name).run(study)
-    _write(settings, data, findings, {key: value for key, value in told.items() if value is not None})
+    price_list, data = settings.price_list(), settings.read()
+    recorded = list(pool_names(data.test.questions.models).values())
+    with helpers.opened(settings.models, recorded, local=settings.local_model) as models:
+        parts = settings.parts()
+        study = Study(
+            data=data,
+            prices=price_list,
+            accounts=Accounts(price_list, Pace()),
+            parts=parts,
+            progress=progress,
+            seed=settings.seed,
+            boot_tokens=settings.boot_tokens,
+            trained=Trained(parts, settings.seed),
+            helpers=models,
+            asked=settings.asked,
+        )
+        findings = experiments.load(settings.name).run(study)
+    _write(settings, data, findings)
     return findings
 
 
-def _write(settings: Settings, data: datasets.Data, findings: Findings, told: Mapping[str, object]) -> None:
-    notes = [*data.notes, *findings.notes]
+def _write(settings: Settings, data: Data, findings: Findings) -> None:
+    notes, told = [*data.notes, *findings.notes], settings.told()
     page = Page(
         title=f"{settings.data.name}: {findings.title}",
         findings=findings.sentences,
@@ -102,7 +84,7 @@ def _write(settings: Settings, data: datasets.Data, findings: Findings, told: Ma
         "findings": list(findings.sentences),
         **findings.report,
         "notes": notes,
-        "settings": dict(told),
+        "settings": told,
         "command": settings.command,
     }
     write(page, report, settings.out)

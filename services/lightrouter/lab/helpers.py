@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lightrouter.answers.untrusted import label
 from lightrouter.pool import file
 from lightrouter.pool.schema import REPLAY, CandidateEntry
+from lightrouter.selector.prompts import MOST_POINTS
+
+_SERVER: Final = ("-P", "-m", "lightrouter.localmodel", "--exit-with-parent")
+# A judge is asked in two orders at once; more slots would only share the same threads.
+_SLOTS: Final = 2
+_CONTEXT_TOKENS: Final = 8192
+# On one slow thread the longest prompt takes minutes to read.
+_REQUEST_SECONDS: Final = 1800.0
 
 
 class HelpersError(Exception):
-    """A pool file whose models cannot help; the text says why, a line each fault."""
+    """Models that cannot help; the text says why, a line each fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +36,72 @@ class Helpers:
         entries: Their entries; empty where none are configured.
         judge: Name of the one that judges.
         synthesizer: Name of the one that merges.
+        about: What is to be known of them to read the figures, a sentence each.
     """
 
     entries: Sequence[CandidateEntry] = ()
     judge: str | None = None
     synthesizer: str | None = None
+    about: Sequence[str] = ()
 
 
 NO_HELPERS: Final = Helpers()
 """No models are configured."""
+
+
+@contextmanager
+def opened(path: Path | None, recorded: Sequence[str], *, local: bool) -> Iterator[Helpers]:
+    """Yields the models of a pool file, or the small local model, which is served meanwhile, or none.
+
+    Args:
+        path: The pool file; None for no models, or the local one.
+        recorded: Names of the recorded candidates, which no helper may have.
+        local: Whether the local model helps where there is no pool file.
+
+    Raises:
+        HelpersError: The models cannot be had or used.
+    """
+    if path is not None or not local:
+        yield load(path, recorded)
+        return
+    command = [sys.executable, *_SERVER, "--parallel", str(_SLOTS), "--context-tokens", str(_SLOTS * _CONTEXT_TOKENS)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own module
+        try:
+            ready = server.stdout.readline() if server.stdout else ""
+            if not ready:
+                raise HelpersError("the local model cannot be served; its own words are above")
+            served = json.loads(ready)
+            yield _local(served["base_url"], served["model"], len(recorded))
+        finally:
+            server.terminate()
+
+
+def _local(base_url: str, model: str, candidates: int) -> Helpers:
+    common = {
+        "base_url": base_url,
+        "model": model,
+        "always_stream": True,
+        "context_window": _CONTEXT_TOKENS,
+        "limits": {"request_timeout_s": _REQUEST_SECONDS},
+    }
+    letters = [label(index) for index in range(candidates)]
+    judge = {"name": f"{model}-judge", "extra_body": {"grammar": verdict_grammar(letters)}}
+    entries = [CandidateEntry.model_validate({**common, **each}) for each in (judge, {"name": f"{model}-synthesizer"})]
+    about = (
+        (
+            f"{model} on this machine judges and merges. It is far smaller than any candidate: its figures say how to "
+            "measure, not what a judge or a synthesizer of the candidates' own size would do."
+        ),
+        "A grammar holds its verdicts to their form, which so small a model does not keep by itself.",
+    )
+    return Helpers(entries, entries[0].name, entries[1].name, about)
+
+
+def verdict_grammar(letters: Sequence[str]) -> str:
+    """Returns llama.cpp's grammar (GBNF) of a verdict on the answers with these letters."""
+    pairs = ' ", " '.join(f'"\\"{letter}\\": " points' for letter in letters)
+    scales = ' ", " '.join(f'"\\"{scale}\\": " number' for scale in ("consistency", "correctness"))
+    return f'root ::= "{{" {pairs} "}}"\npoints ::= "{{" {scales} "}}"\nnumber ::= [0-9] | "{MOST_POINTS}"'
 
 
 def load(path: Path | None, recorded: Sequence[str]) -> Helpers:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from lightrouter.lab.engine import MakeSelector
 from lightrouter.lab.questions import Judged
@@ -19,9 +21,13 @@ from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.selector.strategy import Strategy, StrategyFailedError, Task, Verdict
 from lightrouter.selector.verdict import Points
+from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 Strategies = Mapping[SelectorStrategy.ValueType, Strategy]
+
+# A judge on a slow machine is slow, not wrong: no verdict is to fail for want of time.
+_JUDGE_SECONDS: Final = 3600.0
 
 
 def with_strategy(
@@ -31,7 +37,8 @@ def with_strategy(
 
     def made(models: Models) -> Selector:
         settings = SelectorSettings.model_construct()
-        built = registry.strategies(models, settings.judge_limits, settings.consensus_prior_weight, model)
+        limits = replace(settings.judge_limits, most_seconds=_JUDGE_SECONDS)
+        built = registry.strategies(models, limits, settings.consensus_prior_weight, model)
         return Selector({**built, kind: make(built)}, settings.default_strategy, model)
 
     return made
@@ -83,37 +90,42 @@ class BothOrders:
     """A judge's verdict, and whether it hangs on the order in which it reads the partials.
 
     Attributes:
-        read: Requests in which all readings could be read.
-        unread: Requests in which one could not, or the judge failed.
-        flipped: Requests of those read in which another candidate is best in another order.
-        first: Readings in which the partial that stands first is best.
-        readings: Readings in all.
+        flips: For each request whose readings could all be read: whether no candidate is among the best in all orders.
+        tied: How many of these verdicts are without a single best candidate in some order.
+        firsts: For each reading with a single best candidate: whether that is the one that the judge read first.
+        candidates: How many candidates each of these readings was about.
+        unread: Requests without a verdict, by the reason.
     """
 
     def __init__(self, judge: Judge) -> None:
         """Watches `judge`."""
-        self.read = 0
-        self.unread = 0
-        self.flipped = 0
-        self.first = 0
-        self.readings = 0
+        self.flips: list[bool] = []
+        self.tied = 0
+        self.firsts: list[bool] = []
+        self.candidates: list[int] = []
+        self.unread: Counter[DegradedReason.ValueType] = Counter()
         self._judge = judge
 
     async def judge(self, task: Task, deadline: Deadline) -> Verdict:
         """Returns the scores of the visible partials. See `Strategy.judge`."""
+        if len(task.visible) < 2:
+            return await self._judge.judge(task, deadline)
         try:
             readings, entries = await self._judge.readings(task, deadline)
-        except StrategyFailedError:
-            self.unread += 1
+        except StrategyFailedError as error:
+            self.unread[error.reason] += 1
             raise
-        self.read += 1
-        picks = [_pick(reading) for reading in readings]
-        self.flipped += len(set(picks)) > 1
-        self.readings += len(readings)
-        self.first += sum(next(iter(reading)) == pick for reading, pick in zip(readings, picks, strict=True))
+        best = [_best(reading) for reading in readings]
+        self.flips.append(not frozenset.intersection(*best))
+        self.tied += any(len(each) > 1 for each in best)
+        for reading, names in zip(readings, best, strict=True):
+            if len(names) == 1:
+                self.firsts.append(next(iter(reading)) in names)
+                self.candidates.append(len(reading))
         return average(readings, entries)
 
 
-def _pick(reading: Mapping[str, Points]) -> str:
-    """Returns the candidate with the most points; of equal ones the one that the judge read first."""
-    return max(reading, key=lambda name: reading[name].consistency + reading[name].correctness)
+def _best(reading: Mapping[str, Points]) -> frozenset[str]:
+    """Returns the candidates with the most points."""
+    points = {name: each.consistency + each.correctness for name, each in reading.items()}
+    return frozenset(name for name, sum_ in points.items() if sum_ == max(points.values()))

@@ -34,6 +34,7 @@ class Study:
         boot_tokens: Tokens that each candidate writes before the ranking; None: as training prompts suggest.
         trained: The models that are learned.
         helpers: Real models that judge and merge; none where none are configured.
+        asked: Most prompts that a real model judges, or merges the drafts of: it takes seconds for each.
     """
 
     data: Data
@@ -45,6 +46,7 @@ class Study:
     boot_tokens: int | None
     trained: Trained
     helpers: Helpers
+    asked: int
 
     @property
     def models(self) -> Sequence[str]:

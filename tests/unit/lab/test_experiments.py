@@ -19,7 +19,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(name: str, data: Path, out: Path, **settings: Any) -> dict[str, Any]:
     steps = Steps()
-    experiment(Settings(name, data, out, folds=2, command=f"lightrouter lab experiment {name}", **settings), steps)
+    told = Settings(data, out, name=name, folds=2, command=f"lightrouter lab experiment {name}", **settings)
+    experiment(told, steps)
     assert len(steps.done) == steps.total
     report: dict[str, Any] = json.loads((out / "report.json").read_text())
     return report

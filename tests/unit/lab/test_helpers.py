@@ -27,7 +27,7 @@ async def _run(name: str, data: Path, out: Path, behaviour: Behaviour) -> dict[s
     async with Upstream(behaviour) as upstream:
         models = out / "pool.yaml"
         models.write_text(f"candidates: [{{name: helper, base_url: {upstream.base_url}, model: m}}]")
-        settings = Settings(name, data, out / "report", folds=2, models=models)
+        settings = Settings(data, out / "report", name=name, folds=2, models=models)
         await asyncio.to_thread(experiment, settings, Steps())
     report: dict[str, Any] = json.loads((out / "report" / "report.json").read_text())
     return report
@@ -36,12 +36,22 @@ async def _run(name: str, data: Path, out: Path, behaviour: Behaviour) -> dict[s
 async def test_a_judge_that_favours_what_it_reads_first_is_found_out(data: Path, tmp_path: Path) -> None:
     llm = (await _run("selector", data, tmp_path, behaviours.reply(FIRST)))["llm"]
     assert llm["read"] == llm["flipped"] == llm["prompts"] > 0
-    assert llm["flipped_share"] == llm["first_share"] == 1
+    assert llm["flipped_share"]["mean"] == llm["first_share"]["mean"] == 1
+    assert llm["flipped_share"]["low"] < 1
+    assert llm["tied"] == 0
+
+
+async def test_a_judge_that_finds_all_alike_favours_nobody(data: Path, tmp_path: Path) -> None:
+    alike = json.dumps({label: {"consistency": 5, "correctness": 5} for label in "ABC"})
+    llm = (await _run("selector", data, tmp_path, behaviours.reply(alike)))["llm"]
+    assert llm["tied"] == llm["read"] == llm["prompts"]
+    assert llm["flipped"] == llm["decided_readings"] == 0
+    assert llm["first_share"] is None
 
 
 async def test_a_judge_that_cannot_be_read_is_said_to_be_so(data: Path, tmp_path: Path) -> None:
     llm = (await _run("selector", data, tmp_path, behaviours.reply("They are all very good.")))["llm"]
-    assert llm["unread"] == llm["prompts"]
+    assert llm["unread"] == {"DEGRADED_REASON_VERDICT_UNREADABLE": llm["prompts"]}
     assert llm["flipped_share"] is None
     # Prior ranks where the judge does not.
     assert llm["quality"]["llm"] == llm["quality"]["prior"]

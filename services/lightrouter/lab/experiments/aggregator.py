@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
 import numpy as np
 
+from lightrouter.aggregator import registry
+from lightrouter.aggregator.aggregator import Aggregator
+from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.answers.agreement import similarity
 from lightrouter.answers.extract import canonical, extract
 from lightrouter.lab import plots
-from lightrouter.lab.bootstrap import Bootstrap, Estimate
-from lightrouter.lab.engine import Engine, opened
+from lightrouter.lab.bootstrap import Estimate, share
+from lightrouter.lab.engine import Engine, opened, to_prompt
 from lightrouter.lab.page import Figure, Table
 from lightrouter.lab.questions import Judged, Questions
 from lightrouter.lab.routed import entries
@@ -23,6 +26,7 @@ from lightrouter.lab.study import Findings, Study
 from lightrouter.recording.recording import pool_names
 from lightrouter.router.admit import Defaults
 from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.models import Models
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
     AGGREGATOR_STRATEGY_SYNTHESIZE,
@@ -31,13 +35,16 @@ from lightrouter.v1.policy_pb2 import (
     AggregatorStrategy,
     Policy,
 )
+from lightrouter.v1.router_pb2 import Prompt
 
 ABOUT = "Which side of conflicting drafts is taken, by whom, and whether a third answer is invented."
 
 # Qualities that differ by so much are a right and a wrong side, where there is no comparable answer.
 _APART: Final = 0.5
-# A local model takes seconds for a synthesis.
-_MOST_SYNTHESES: Final = 40
+# A synthesis may have so many tokens more than the longest of its drafts: a model that rambles is cut off.
+_ROOM_TOKENS: Final = 128
+# However slow a synthesizer is, it is not to fail for want of time.
+_SECONDS: Final = 3600.0
 _BOOT_TOKENS: Final = 4096
 # A text that shares less with every draft takes none of their sides.
 _ALIKE: Final = 0.3
@@ -73,13 +80,13 @@ def run(study: Study) -> Findings:
     tallies: list[_Tally] = []
     for kind, conflicts in kinds.items():
         for name, strategy in merges:
-            few = conflicts[:_MOST_SYNTHESES] if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE else conflicts
+            few = _drawn(conflicts, study) if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE else conflicts
             with study.progress.step(f"{name}, {kind}"):
                 outcomes = asyncio.run(_merge(study, priors, few, strategy))
-            tallies.append(_Tally(kind, name, few, outcomes, test.questions, study.seed))
+            tallies.append(_Tally(kind, name, outcomes))
     sentences = [tally.sentence() for tally in tallies if tally.conflicts]
     if not study.helpers.synthesizer:
-        sentences.append("No synthesizer is configured: `synthesize` is not measured; --models names one.")
+        sentences.append("No synthesizer is configured: `synthesize` is not measured; --local-model or --models does.")
     right = {f"{tally.name}, {tally.kind}": tally.right for tally in tallies if tally.right is not None}
     return Findings(
         title="Drafts that conflict",
@@ -98,12 +105,17 @@ def run(study: Study) -> Findings:
         report={"merges": [tally.report() for tally in tallies]},
         notes=(
             (
-                "Conflicts are drafts of one prompt that come to different answers, one right and one wrong; where"
+                "Conflicts are drafts of one prompt that come to different answers, one right and one wrong; where "
                 f"there is no comparable answer, drafts whose qualities are {_APART} or more apart. One pair "
                 "and one triple "
                 "a prompt are drawn by the seed."
             ),
             "Scores are the priors of the training prompts, so that what is seen is the merging, not the ranking.",
+            (
+                f"A synthesis may be {_ROOM_TOKENS} tokens longer than the longest of its drafts. It failed where no "
+                "model finished it; the best draft would then be the answer. Intervals are Wilson's, 95 %."
+            ),
+            *study.helpers.about,
         ),
     )
 
@@ -139,6 +151,12 @@ def _majorities(test: Judged, priors: Sequence[float], study: Study) -> list[Con
     return found
 
 
+def _drawn(conflicts: Sequence[Conflict], study: Study) -> list[Conflict]:
+    """Returns as many of the conflicts as a real model is to be asked about, drawn by the seed."""
+    order = np.random.default_rng(study.seed).permutation(len(conflicts))[: study.asked]
+    return [conflicts[place] for place in np.sort(order)]
+
+
 def _conflict(test: Judged, place: int, pair: Sequence[int]) -> bool:
     first, second = (test.quality[place, model] for model in pair)
     if test.questions.pattern is None:
@@ -162,8 +180,10 @@ async def _merge(
     engine = Engine(
         questions.recording,
         [*entries(questions.models, priors, study.prices), *study.helpers.entries],
-        defaults=Defaults(Policy(quorum=1), int(questions.output_tokens.max())),
+        defaults=Defaults(Policy(quorum=1), int(questions.output_tokens.max()) + _ROOM_TOKENS),
+        aggregator=_patient_aggregator,
         synthesizer=study.helpers.synthesizer,
+        seconds=_SECONDS,
     )
     found = []
     async with opened(engine):
@@ -179,7 +199,7 @@ async def _merge(
                 answer_pattern=questions.pattern,
             )
             try:
-                answer = await engine.route(questions.recording.prompts[conflict.place], policy)
+                answer = await engine.route(_prompt(questions, conflict), policy)
             except ServiceError:
                 found.append((_FAILED, False))
                 continue
@@ -188,6 +208,21 @@ async def _merge(
             outcome = _FAILED if failed else _side(questions, conflict, answer.text)
             found.append((outcome, outcome == (_RIGHT if conflict.models[0] in conflict.right else _WRONG)))
     return found
+
+
+def _prompt(questions: Questions, conflict: Conflict) -> Prompt:
+    """Returns the prompt, with room for its drafts and a synthesis that is not much longer."""
+    prompt = to_prompt(questions.recording.prompts[conflict.place], None)
+    longest = max(int(questions.output_tokens[conflict.place, model]) for model in conflict.models)
+    prompt.sampling.max_output_tokens = longest + _ROOM_TOKENS
+    return prompt
+
+
+def _patient_aggregator(models: Models) -> Aggregator:
+    """Returns the service's aggregator, whose synthesizers have all the time."""
+    settings = AggregatorSettings.model_construct()
+    limits = replace(settings.synthesis_limits, first_piece_seconds=_SECONDS, stall_seconds=_SECONDS)
+    return Aggregator(registry.strategies(models, limits), settings.default_strategy, settings.agreement)
 
 
 def _side(questions: Questions, conflict: Conflict, text: str) -> str:
@@ -207,35 +242,24 @@ def _side(questions: Questions, conflict: Conflict, text: str) -> str:
 class _Tally:
     """What one way of merging made of one kind of conflict."""
 
-    def __init__(
-        self,
-        kind: str,
-        name: str,
-        conflicts: Sequence[Conflict],
-        outcomes: Sequence[tuple[str, bool]],
-        questions: Questions,
-        seed: int,
-    ) -> None:
+    def __init__(self, kind: str, name: str, outcomes: Sequence[tuple[str, bool]]) -> None:
         self.kind = kind
         self.name = name
-        self.conflicts = len(conflicts)
+        self.conflicts = len(outcomes)
         self.counts = Counter(outcome for outcome, _ in outcomes)
         self.better = sum(better for _, better in outcomes)
-        self.right: Estimate | None = None
-        if conflicts:
-            prompts = [questions.prompts[conflict.place] for conflict in conflicts]
-            right = np.array([[float(outcome == _RIGHT)] for outcome, _ in outcomes])
-            (self.right,) = Bootstrap(prompts, seed).estimate(right)
+        self.right = self._share(self.counts[_RIGHT])
+        self.third = self._share(self.counts[_THIRD])
+
+    def _share(self, count: int) -> Estimate | None:
+        return share(count, self.conflicts) if self.conflicts else None
 
     def sentence(self) -> str:
         """Returns what is to be said of it."""
-        share = self.counts[_RIGHT] / self.conflicts
-        interval = "" if self.right is None else f" ({self.right.low:.0%} to {self.right.high:.0%})"
         return (
-            f"{self.name}, {self.kind}: the right side in {share:.0%}{interval} of {self.conflicts} conflicts, "
-            f"the better model's in {self.better / self.conflicts:.0%}, a third answer in "
-            f"{self.counts[_THIRD]}, none in "
-            f"{self.counts[_NONE]}, failed in {self.counts[_FAILED]}."
+            f"{self.name}, {self.kind}, {self.conflicts} conflicts: it takes the right side in {_told(self.right)}, "
+            f"the better model's in {_told(self._share(self.better))}; a third answer comes in {_told(self.third)}, "
+            f"none in {self.counts[_NONE]}, and {self.counts[_FAILED]} failed."
         )
 
     def row(self) -> tuple[str, ...]:
@@ -251,5 +275,10 @@ class _Tally:
             "conflicts": self.conflicts,
             **{outcome.replace(" ", "_"): self.counts[outcome] for outcome in _OUTCOMES},
             "better_models_side": self.better,
-            "right_share": None if self.right is None else self.right._asdict(),
+            "right_share": self.right and self.right._asdict(),
+            "third_share": self.third and self.third._asdict(),
         }
+
+
+def _told(estimate: Estimate | None) -> str:
+    return "-" if estimate is None else f"{estimate.mean:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"

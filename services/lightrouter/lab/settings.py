@@ -1,0 +1,74 @@
+"""What a comparison and an experiment are both told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lightrouter.lab import data as datasets
+from lightrouter.lab import prices as price_lists
+from lightrouter.lab.data import Data
+from lightrouter.lab.parts import Parts, decisive
+from lightrouter.lab.prices import PriceList
+from lightrouter.v1.policy_pb2 import AnswerPattern
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What a run on a recording is told.
+
+    Attributes:
+        data: The recording that is judged on.
+        out: Folder of the report.
+        train: Another recording to learn from; None: folds of `data`.
+        boot_tokens: Tokens that each candidate writes before the ranking; None: a share of what training prompts take.
+        folds: How many folds, where there is no `train`.
+        seed: Decides every random choice.
+        limit: Most prompts that are judged on; None: all.
+        prices: A price list over that of the package.
+        answer_pattern: An RE2 pattern of the comparable answer; None: inferred from the right answers.
+        resume: Whether a run that was broken off is gone on with.
+        command: The command line that asked for it.
+    """
+
+    data: Path
+    out: Path
+    train: Path | None = None
+    boot_tokens: int | None = None
+    folds: int = 5
+    seed: int = 0
+    limit: int | None = None
+    prices: Path | None = None
+    answer_pattern: str | None = None
+    resume: bool = False
+    command: str = ""
+
+    def read(self) -> Data:
+        """Returns the recording, and how it is split.
+
+        Raises:
+            DataError: The recordings cannot be used.
+            RecordingError: A file cannot be read or used.
+        """
+        pattern = AnswerPattern(re2=self.answer_pattern) if self.answer_pattern else None
+        return datasets.read(self.data, self.train, self.folds, self.seed, self.limit, pattern)
+
+    def price_list(self) -> PriceList:
+        """Returns what models cost.
+
+        Raises:
+            PriceListError: The price list cannot be used.
+        """
+        return price_lists.load(self.prices)
+
+    def parts(self) -> Parts:
+        """Returns what is done already.
+
+        Raises:
+            ResumeError: What is there is of another run.
+        """
+        return Parts(self.out / "parts", decisive(asdict(self)), resume=self.resume)
+
+    def told(self) -> dict[str, object]:
+        """Returns what it takes to make the run again."""
+        return {key: value for key, value in decisive(asdict(self)).items() if value is not None}

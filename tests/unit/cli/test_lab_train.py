@@ -1,0 +1,100 @@
+"""`lightrouter lab train`: the same from the same, figures and a plot, and sentences for what cannot be used."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lightrouter.cli.__main__ import run
+from lightrouter.cli.errors import ExitCode
+from lightrouter.learned import artifact
+from tests import recordings
+from tests.unit.lab import pool
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pool.record(tmp_path_factory.mktemp("data") / "recording.jsonl.gz", 60)
+
+
+def _train(data: Path, out: Path, *arguments: str) -> ExitCode:
+    return run(["lab", "train", str(data), "--out", str(out), "--boot-tokens", "5", "--folds", "2", *arguments])
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_it_prints_figures_with_intervals_and_leaves_an_artifact_and_a_plot(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "artifact"
+    assert _train(data, out) == ExitCode.OK
+    printed = capsys.readouterr().out
+    trained = artifact.load(out)
+    assert trained.metrics["prompts"] == 60
+    mean, low, high = trained.metrics["picked_quality"]
+    assert 0 <= low <= mean <= high <= 1
+    assert f"picked_quality             {mean:.4f} ({low:.4f} to {high:.4f})" in printed
+    assert f"The artifact is {out}." in printed
+    assert (out / "calibration.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_seed_decides_every_byte(data: Path, tmp_path: Path) -> None:
+    for name, seed in (("one", "3"), ("again", "3"), ("other", "4")):
+        assert _train(data, tmp_path / name, "--seed", seed) == ExitCode.OK
+    assert _bytes(tmp_path / "one") == _bytes(tmp_path / "again")
+    assert _bytes(tmp_path / "one") != _bytes(tmp_path / "other")
+
+
+def test_one_fold_trains_without_figures(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "artifact"
+    assert _train(data, out, "--folds", "1") == ExitCode.OK
+    assert capsys.readouterr().out == (
+        f"No figures: they take two folds or more, and 50 prompts or more.\n\nThe artifact is {out}.\n"
+    )
+    assert not (out / "calibration.png").exists()
+
+
+def test_what_it_leaves_is_what_compare_ranks_with(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, other = tmp_path / "artifact", pool.record(tmp_path / "other.jsonl", 40, seed=5, first=100)
+    assert _train(data, out, "--folds", "1") == ExitCode.OK
+    compared = ["lab", "compare", str(other), "--out", str(tmp_path / "report"), "--folds", "2", "--artifact", str(out)]
+    assert run(compared) == ExitCode.OK
+
+    manifest = json.loads((out / artifact.MANIFEST).read_text())
+    (out / artifact.MANIFEST).write_text(json.dumps(manifest | {"features": ["length"]}))
+    assert run(compared) == ExitCode.USAGE
+    assert "was trained on other features than these; train it anew" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "out", "said"),
+    [
+        ("none.jsonl", "artifact", "none.jsonl"),
+        ("prices.yaml", "artifact", "prices.yaml:1"),
+        ("bare.jsonl", "artifact", "no response has a `quality` to learn from; a scorer adds it"),
+        ("good.jsonl", "prices.yaml", "prices.yaml: File exists"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_sentence(
+    name: str, out: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pool.record(tmp_path / "good.jsonl", 20)
+    (tmp_path / "prices.yaml").write_text("- 1\n")
+    unscored = {"id": "1", "prompt": "Why?", "responses": {"a": {"text": "So."}, "b": {"text": "Thus."}}}
+    recordings.write(tmp_path / "bare.jsonl", [unscored])
+    assert _train(Path(name), Path(out)) == ExitCode.USAGE
+    (sentence,) = capsys.readouterr().err.strip().splitlines()
+    assert said in sentence
+
+
+@pytest.mark.parametrize("value", ["0", "20,", "5,many"])
+def test_boot_lengths_are_whole_and_positive(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["lab", "train", "recording.jsonl", "--out", "artifact", "--boot-tokens", value])
+    assert caught.value.code == 2
+    assert "whole number of 1 or more" in capsys.readouterr().err
