@@ -17,7 +17,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pool.record(tmp_path_factory.mktemp("data") / "recording.jsonl.gz", 60)
 
 
-def _train(data: Path, out: Path, *arguments: str) -> ExitCode:
+def _train(data: Path, out: Path, *arguments: str) -> int:
     return run(["lab", "train", str(data), "--out", str(out), "--boot-tokens", "5", "--folds", "2", *arguments])
 
 
