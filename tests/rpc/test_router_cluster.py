@@ -64,10 +64,22 @@ class Process:
         """Waits until the pool has these candidates."""
         return await self.listed(lambda answer: [s.candidate.name for s in answer.candidates] == list(wanted))
 
+    async def serves(self) -> bool:
+        """Returns whether the router says that it serves as a whole, which a pod's probes ask."""
+        answer = await self._health.Check(health_pb2.HealthCheckRequest())
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def begins(self) -> None:
+        """Waits until it does."""
+        await self._says("", True)
+
     async def sees_changes(self, wanted: bool) -> None:
         """Waits until the health says whether changes of the pool are seen."""
+        await self._says(names.POOL, wanted)
+
+    async def _says(self, service: str, wanted: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if wanted else health_pb2.HealthCheckResponse.NOT_SERVING
-        async for answer in self._health.Watch(health_pb2.HealthCheckRequest(service=names.POOL), timeout=TIMEOUT_S):
+        async for answer in self._health.Watch(health_pb2.HealthCheckRequest(service=service), timeout=TIMEOUT_S):
             if answer.status == status:
                 return
 
@@ -160,9 +172,15 @@ async def test_a_router_starts_while_the_api_is_away(cluster: Cluster) -> None:
     async with running({"pool_source": "kubernetes", "namespace": "team"}) as process:
         await process.sees_changes(False)
         await process.names()
-        await cluster.put("a")
+        # Without a pool it could answer nobody.
+        assert not await process.serves()
+        await cluster.put("a", {"model": "m", "address": "unix:/nobody"})
         await cluster.start(cluster.port)
         await process.names("a")
+        await process.begins()
+        await cluster.stop()
+        await process.sees_changes(False)
+        assert await process.serves()
 
 
 async def test_drift_is_said_in_the_status_of_the_candidate(cluster: Cluster) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
+from typing import Final
 
 from lightrouter.pool.api import ClusterError
 from lightrouter.pool.file import PoolFileError
@@ -32,6 +35,9 @@ from lightrouter.runtime.settings import load
 from lightrouter.runtime.telemetry import Telemetry
 from lightrouter.runtime.tls import TlsError
 from lightrouter.v1.router_pb2_grpc import add_RouterServiceServicer_to_server
+
+# An adapter that neither answers nor refuses in this time does not keep the router from the others.
+_ADAPTERS_SECONDS: Final = 5.0
 
 
 def build_server(
@@ -78,9 +84,19 @@ async def serve(settings: RouterSettings) -> None:
             traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
             pool = PoolWatch(settings, health, traffic, telemetry.meter)
             server = build_server(settings, channels, telemetry, traffic, health)
+            server.hold()
+
+            async def begin() -> None:
+                await pool.known()
+                # Else the first routes of a new pod would wait for its first connections.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(health.heard(), _ADAPTERS_SECONDS)
+                await server.release()
+
             async with pool.connected(), server:
                 health.follow(traffic.roster())
                 await server.serve_until_signal(
+                    begin,
                     pool.watch,
                     partial(pool.report, partial(server.set_serving, names.POOL)),
                     partial(health.report, partial(server.set_serving, names.ROUTER_SERVICE)),

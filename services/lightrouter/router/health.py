@@ -48,6 +48,7 @@ class Health:
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._roster: Roster | None = None
         self._changed = asyncio.Event()
+        self._heard = asyncio.Event()
 
     def of(self, address: str) -> CandidateHealth.ValueType:
         """Returns the health of the adapter at `address`; unspecified where it is not known yet."""
@@ -74,7 +75,11 @@ class Health:
             self._serving.pop(address, None)
         for address in addresses - self._watchers.keys():
             self._watchers[address] = asyncio.get_running_loop().create_task(self._keep_watching(address))
-        self._changed.set()
+        self._notice()
+
+    async def heard(self) -> None:
+        """Returns once every adapter of the pool has said whether it serves, or could not be reached."""
+        await self._heard.wait()
 
     async def report(self, set_serving: Callable[[bool], Awaitable[None]]) -> None:
         """Tells `set_serving` whether the router serves, now and whenever that changes, until cancelled."""
@@ -116,4 +121,11 @@ class Health:
         if self._serving.get(address) is not serving:
             _log.info("the adapter at %s is %s", address, "serving" if serving else "not serving")
             self._serving[address] = serving
-            self._changed.set()
+            self._notice()
+
+    def _notice(self) -> None:
+        self._changed.set()
+        if self._watchers.keys() <= self._serving.keys():
+            self._heard.set()
+        else:
+            self._heard.clear()

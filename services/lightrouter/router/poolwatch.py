@@ -38,6 +38,9 @@ class PoolWatch:
         self._resources: PoolResources | None = None
         self._reachable = self.file is not None
         self._told = asyncio.Event()
+        self._known = asyncio.Event()
+        if self.file:
+            self._known.set()
         observe(meter, i.POOL_WATCHED, lambda: {(): int(self._reachable)})
         traffic.follow(Roster.of(self.file.pool if self.file else PublicPool({}), settings.adapter_address))
 
@@ -66,6 +69,10 @@ class PoolWatch:
             self._traffic.listen(self._resources.drifted)
             yield
 
+    async def known(self) -> None:
+        """Returns once there was a pool, be it an empty one."""
+        await self._known.wait()
+
     async def watch(self) -> None:
         """Follows the changes of the pool until the task is cancelled."""
         if self.file:
@@ -84,7 +91,10 @@ class PoolWatch:
         roster = Roster.of(pool, self._settings.adapter_address)
         self._traffic.follow(roster)
         self._health.follow(roster)
+        self._known.set()
 
     def _reach(self, reachable: bool) -> None:
         self._reachable = reachable
         self._told.set()
+        if reachable:
+            self._known.set()

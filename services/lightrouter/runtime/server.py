@@ -39,8 +39,8 @@ class AddressUnavailableError(OSError):
 class Server:
     """One service on one address, with health and, where set, reflection.
 
-    The overall status ("") is SERVING from the start until the drain. The status of each service is what `set_serving`
-    last said, until then what `add` said.
+    The overall status ("") is SERVING from the start, where it is held from `release` on, until the drain. The status
+    of each service is what `set_serving` last said, until then what `add` said.
     """
 
     def __init__(
@@ -95,6 +95,14 @@ class Server:
         """
         register(servicer, self._server)
         self._serving[name] = serving
+
+    def hold(self) -> None:
+        """Has the overall status start as NOT_SERVING, until `release`: for a service that cannot serve at once."""
+        self._serving[_OVERALL] = False
+
+    async def release(self) -> None:
+        """Sets the overall status to SERVING."""
+        await self.set_serving(_OVERALL, serving=True)
 
     async def start(self) -> str:
         """Binds and serves; returns the address that clients use, HOST:PORT or unix:PATH.

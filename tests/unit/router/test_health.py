@@ -103,3 +103,20 @@ async def test_a_change_of_the_pool_changes_who_is_watched() -> None:
     assert health.of(B.address) == CANDIDATE_HEALTH_SERVING
     reporting.cancel()
     await health.close()
+
+
+async def test_every_adapter_is_heard_of_before_the_router_begins() -> None:
+    adapters = Adapters()
+    health = Health(adapters.watch, pause_seconds=0.0)
+    health.follow(roster())
+    await health.heard()
+    health.follow(roster(A, B))
+    hearing = asyncio.create_task(health.heard())
+    adapters.say(A.address, True)
+    while health.of(A.address) == CANDIDATE_HEALTH_UNSPECIFIED:  # noqa: ASYNC110 - lets the watchers run
+        await asyncio.sleep(0)
+    assert not hearing.done()
+    # One that cannot be reached has been heard of too.
+    adapters.say(B.address, None)
+    await hearing
+    await health.close()
