@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -46,21 +47,25 @@ class Bootstrap:
         self._seed = seed
         self._rounds = rounds
 
+    @cached_property
+    def _weights(self) -> list[npt.NDArray[np.uint16]]:
+        """How often each text is drawn, one row a resample, in chunks: small numbers, as all are kept."""
+        draws = np.random.default_rng(self._seed)
+        shares = np.full(self._groups, 1 / self._groups)
+        counts = [min(_CHUNK, self._rounds - begin) for begin in range(0, self._rounds, _CHUNK)]
+        return [draws.multinomial(self._groups, shares, size=count).astype(np.uint16) for count in counts]
+
     def estimate(self, columns: Floats) -> list[Estimate]:
         """Returns the mean of each column with its 95 % percentile interval.
 
         Args:
             columns: One row a prompt, one column a figure; the difference of two policies is a figure too.
         """
-        sums = np.zeros((self._groups, columns.shape[1]))
-        np.add.at(sums, self._group, columns)
-        sizes = np.bincount(self._group, minlength=self._groups).astype(float)
-        # The same draws whatever the columns are: two calls with the same prompts and seed are paired.
-        draws = np.random.default_rng(self._seed)
-        means = np.empty((self._rounds, columns.shape[1]))
-        for begin in range(0, self._rounds, _CHUNK):
-            count = min(_CHUNK, self._rounds - begin)
-            weights = draws.multinomial(self._groups, np.full(self._groups, 1 / self._groups), size=count)
-            means[begin : begin + count] = (weights @ sums) / (weights @ sizes)[:, None]
+        figures = columns.shape[1]
+        sums = np.zeros((self._groups, figures + 1))
+        np.add.at(sums[:, :figures], self._group, columns)
+        sums[:, figures] = np.bincount(self._group, minlength=self._groups)
+        drawn = np.concatenate([weights @ sums for weights in self._weights])
+        means = drawn[:, :figures] / drawn[:, figures:]
         low, high = np.percentile(means, [2.5, 97.5], axis=0)
         return [Estimate(*map(float, row)) for row in zip(columns.mean(axis=0), low, high, strict=True)]
