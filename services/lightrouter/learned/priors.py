@@ -53,11 +53,14 @@ class Neighbours(Sequence[Neighbour]):
     Attributes:
         similarities: The similarity of each, 0 to 1.
         pick: Returns of values, one for each known prompt, those of these prompts.
+        priors: What is known of candidates for the prompt that has these neighbours, by their places, as far as it has
+            been asked for: a shortlist and each ranking of a route ask for the same.
     """
 
     def __init__(self, examples: Sequence[int], similarities: Sequence[float]) -> None:
         self._examples = examples
         self.similarities = similarities
+        self.priors: dict[int, Prior] = {}
         self.pick: Callable[[Sequence[float]], Sequence[float]]
         # With one place a getter returns no sequence.
         self.pick = itemgetter(*examples) if len(examples) > 1 else lambda values: [values[each] for each in examples]
@@ -154,9 +157,14 @@ class Priors:
             KeyError: The candidate is not known.
         """
         place = self._places[name]
+        near = _as_neighbours(neighbours)
+        if place not in near.priors:
+            near.priors[place] = self._prior(place, near)
+        return near.priors[place]
+
+    def _prior(self, place: int, near: Neighbours) -> Prior:
         count = self._counts[place]
         overall = (self._means[place] * count + self.mean * _SHRINK_POOL) / (count + _SHRINK_POOL)
-        near = _as_neighbours(neighbours)
         known, quality = near.pick(self._outcomes[place].known), near.pick(self._outcomes[place].quality)
         return Prior(
             overall=overall,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from operator import mul
 from typing import NamedTuple
 
@@ -50,13 +51,17 @@ class Index:
                 found[word] = found.get(word, 0) + 1
         most = max(2.0, total * _COMMONEST)
         self._weights = {word: math.log(total / count) for word, count in found.items() if 1 < count <= most}
-        self._scales = array("d", (self._scale(self._known(words)) for words in prompts))
         self._postings: dict[int, list[_Posting]] = {}
+        told = [self._known(words) for words in prompts]
+        self._scales = array("d", map(self._scale, told))
         standing: dict[tuple[int, int], list[int]] = {}
         # A search runs through these numbers: made at once, they lie side by side in memory.
-        for place, words in zip(list(range(total)), prompts, strict=True):
-            for counted in self._known(words).items():
-                standing.setdefault(counted, []).append(place)
+        for place, known in zip(list(range(total)), told, strict=True):
+            for counted in known.items():
+                if counted in standing:
+                    standing[counted].append(place)
+                else:
+                    standing[counted] = [place]
         for (word, count), places in standing.items():
             posting = _Posting(_term(count) * self._weights[word] ** 2, tuple(places))
             self._postings.setdefault(word, []).append(posting)
@@ -77,14 +82,17 @@ class Index:
         return Found(found, [similarities[place] for place in found])
 
     def _known(self, words: Mapping[int, int]) -> dict[int, int]:
-        return {word: count for word, count in words.items() if word in self._weights}
+        weights = self._weights
+        return {word: count for word, count in words.items() if word in weights}
 
     def _scale(self, known: Mapping[int, int]) -> float:
         """Returns what makes a prompt's vector one of length 1; 0 for a prompt without known words."""
-        length = math.hypot(*(_term(count) * self._weights[word] for word, count in known.items()))
+        weights = self._weights
+        length = math.hypot(*[_term(count) * weights[word] for word, count in known.items()])
         return 1 / length if length else 0.0
 
 
+@lru_cache(maxsize=256)
 def _term(count: int) -> float:
     """Returns the weight of a word that stands so often in a prompt, 1 for once."""
     return 1 + math.log(count)
