@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lightrouter.lab import oracle
 from lightrouter.lab.accounts import Accounts, Outcomes
@@ -35,6 +36,15 @@ def run(data: Data, policies: Policies, accounts: Accounts, parts: Parts, progre
 
     What is among the parts already is not done again.
     """
+    # On such thin matrices threads wait longer than they work, and the figures would hang on how many there are.
+    with threadpool_limits(1, user_api="blas"):
+        return _in_order(data, _done(data, policies, accounts, parts, progress))
+
+
+def _done(
+    data: Data, policies: Policies, accounts: Accounts, parts: Parts, progress: Progress
+) -> list[dict[str, Outcomes]]:
+    """Returns what came of each policy, split by split."""
     splits = list(data.parts())
     named = [policies(number, train) for number, (train, _) in enumerate(splits)]
     progress.expect(sum(len(each) + 1 for each in named))
@@ -45,7 +55,7 @@ def run(data: Data, policies: Policies, accounts: Accounts, parts: Parts, progre
             decisions = oracle.decide(test.questions, test.quality)
             outcomes[oracle.NAME] = accounts.outcomes(test.questions, test.quality, decisions)
         done.append(outcomes)
-    return _in_order(data, done)
+    return done
 
 
 def _part(
