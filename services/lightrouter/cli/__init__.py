@@ -1,1 +1,1 @@
-"""The command line: `lightrouter up`, `ask`, `candidates`, `init`, `demo`."""
+"""The command line, `lightrouter`; `__main__` lists its commands."""

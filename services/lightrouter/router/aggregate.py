@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lightrouter.router.book import SLOW
-from lightrouter.router.calls import record_failure
+from lightrouter.router.calls import record_failure, settle_service
 from lightrouter.router.runner import Runner
 from lightrouter.router.state import Run
 from lightrouter.runtime.deadline import Deadline
@@ -100,7 +100,7 @@ async def aggregate(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner]
         return best(run, drafts, restart=bool(pieces))
     _price_failures(result, synthesizers)
     run.book.extend(result.entries, result.degraded)
-    run.budget.settle(reserved, sum(line.cost_nanousd for line in result.entries))
+    settle_service(run, reserved, result.entries)
     return Merged("".join(pieces), result.finish_reason, result.candidates, result.strategy, result.contradictions)
 
 

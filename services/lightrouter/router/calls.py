@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from lightrouter.router.book import SLOW
 from lightrouter.router.runner import Booted, Runner
@@ -11,8 +12,14 @@ from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import cost_nanousd, entry, estimate_tokens, failed_entry, messages_tokens
 from lightrouter.v1.adapter_pb2 import Generation, GenerationResult
 from lightrouter.v1.chat_pb2 import Sampling, Usage
-from lightrouter.v1.error_reason_pb2 import ERROR_REASON_EMPTY_OUTPUT, ERROR_REASON_UPSTREAM_MALFORMED
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CANCELLED,
+    ERROR_REASON_EMPTY_OUTPUT,
+    ERROR_REASON_UPSTREAM_MALFORMED,
+)
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COMPLETION_FAILED, STAGE_BOOT, STAGE_COMPLETE, LedgerEntry, Stage
+
+_CUT_OFF = SLOW | {ERROR_REASON_CANCELLED}
 
 
 def sampling_of(run: Run, tokens: int) -> Sampling:
@@ -90,6 +97,16 @@ def settle_failed(run: Run, error: ServiceError, reserved: int, line: LedgerEntr
     """
     if error.reason not in SLOW or line.cost_nanousd:
         run.budget.settle(reserved, line.cost_nanousd)
+
+
+def settle_service(run: Run, reserved: int, lines: Iterable[LedgerEntry]) -> None:
+    """Gives back what was kept for the model calls of another service, less what their lines say that they cost.
+
+    Where one was cut off without a word, nobody knows what that has cost: the money for all of them stays set aside.
+    """
+    lines = list(lines)
+    if not any(line.failure.reason in _CUT_OFF and not line.cost_nanousd for line in lines):
+        run.budget.settle(reserved, sum(line.cost_nanousd for line in lines))
 
 
 def record_success(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lightrouter.router.book import SLOW
+from lightrouter.router.calls import settle_service
 from lightrouter.router.runner import Booted
 from lightrouter.router.state import Run, Verdict
 from lightrouter.runtime.deadline import Deadline
@@ -60,7 +61,7 @@ async def select(run: Run, booted: Sequence[Booted], selector: Selector) -> Verd
         run.book.degrade(reason, f"the candidates were ranked by prior: {error.message}")
         return prior(booted)
     run.book.extend(response.entries, response.degraded)
-    run.budget.settle(reserved, sum(line.cost_nanousd for line in response.entries))
+    settle_service(run, reserved, response.entries)
     return verdict
 
 

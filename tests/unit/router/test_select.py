@@ -9,6 +9,13 @@ from lightrouter.router.select import select
 from lightrouter.router.state import Run, Verdict
 from lightrouter.runtime.errors import ServiceError, deadline_exceeded
 from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CANCELLED,
+    ERROR_REASON_DEADLINE_EXCEEDED,
+    ERROR_REASON_INTERNAL,
+    ErrorReason,
+    Failure,
+)
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_COST_CEILING,
     DEGRADED_REASON_SELECTOR_FAILED,
@@ -123,3 +130,18 @@ async def test_a_judge_that_the_ceiling_does_not_pay_for_is_done_without() -> No
     run, _, _ = await ranked(selector, prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=100_000))
     assert selector.requests[1].strategy == SELECTOR_STRATEGY_LLM
     assert not run.book.degraded
+
+
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [(ERROR_REASON_DEADLINE_EXCEEDED, True), (ERROR_REASON_CANCELLED, True), (ERROR_REASON_INTERNAL, False)],
+)
+async def test_what_a_judge_that_was_cut_off_may_have_cost_stays_set_aside(
+    reason: ErrorReason.ValueType, kept: bool
+) -> None:
+    selector = FakeSelector()
+    selector.entries = [LedgerEntry(stage=STAGE_SELECT, candidate="a", failure=Failure(reason=reason))]
+    request = prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=100_000)
+    run, _, _ = await ranked(selector, request)
+    # 9 each to boot.
+    assert (run.budget.left < 100_000 - 27) is kept
