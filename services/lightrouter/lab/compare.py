@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.protobuf import text_format
+
 from lightrouter.lab import oracle, ours
 from lightrouter.lab.accounts import Accounts, Pace
 from lightrouter.lab.bootstrap import Bootstrap
@@ -19,6 +21,7 @@ from lightrouter.lab.rivals.cascade import Cascade
 from lightrouter.lab.rivals.ensemble import Blender, MixtureOfAgents, full_majority, full_weighted, prior_top
 from lightrouter.lab.rivals.routing import NearestPrompts, PromptOnly
 from lightrouter.lab.rivals.single import BestSingle, Random, Single
+from lightrouter.lab.routed import Routed
 from lightrouter.lab.running import Progress, run
 from lightrouter.lab.settings import RunSettings
 from lightrouter.lab.summary import Figures, summarize
@@ -108,6 +111,11 @@ def _compared(settings: Settings, data: Data, policies: _Policies, figures: Mapp
         _about_time(Pace()),
         f"Comparable answers: {pattern.re2 if pattern else 'none; whole texts are compared by their words'}.",
         *ours.NOTES,
+        *(
+            f"{each.name} is the policy {text_format.MessageToString(each.policy, as_one_line=True)}"
+            for each in policies.made
+            if isinstance(each, Routed)
+        ),
     ]
     return Compared(
         data=settings.data.name,

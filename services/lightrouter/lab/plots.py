@@ -6,9 +6,14 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox, BboxBase
 
 from lightrouter.lab.bootstrap import Estimate
 
@@ -16,6 +21,9 @@ _OURS = "#d62728"
 _RIVALS = "#1f77b4"
 _BOUNDS = "#7f7f7f"
 _DPI = 130
+# Points between a mark and its name, nearest first.
+_DISTANCES = (4, 12, 20, 28, 36)
+_MARK_PIXELS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +61,17 @@ def pareto(points: Sequence[Point], cost_label: str, title: str) -> bytes:
             alpha=0.9,
             markersize=7 if point.kind == "ours" else 4.5,
         )
-    _label(axes, points, colours)
     front = _front([point for point in points if point.kind != "bound"])
     axes.plot(
         [p.cost.mean for p in front], [p.quality.mean for p in front], "--", color="#999999", linewidth=0.9, zorder=0
     )
     if all(point.cost.mean > 0 for point in points):
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.14, y=0.08)
+    _label(axes, points, colours)
     return _png(figure)
 
 
@@ -125,17 +136,50 @@ def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
 
 def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> None:
-    """Names the points, above and below by turns so that neighbours seldom cover each other."""
-    for place, point in enumerate(sorted(points, key=lambda each: each.cost.mean)):
-        axes.annotate(
+    """Names the points, ours first, each where it covers no point and no other name, as far as there is such room."""
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise AssertionError("axes are of a figure")
+    figure.draw_without_rendering()
+    taken: list[BboxBase] = [
+        _around(axes.transData.transform((point.cost.mean, point.quality.mean))) for point in points
+    ]
+    for point in sorted(points, key=lambda each: (each.kind != "ours", each.cost.mean)):
+        text = axes.annotate(
             point.name.removeprefix("single "),
             (point.cost.mean, point.quality.mean),
-            xytext=(5, 5 if place % 2 else -10),
+            xytext=(0, 0),
             textcoords="offset points",
             fontsize=8 if point.kind == "ours" else 6.5,
             fontweight="bold" if point.kind == "ours" else "normal",
             color=colours[point.kind],
         )
+        taken.append(_place(text, axes.get_window_extent(), taken))
+
+
+def _place(text: Annotation, frame: BboxBase, taken: Sequence[BboxBase]) -> BboxBase:
+    """Moves a name to the first of its places that is free, the one that covers least where none is; returns where."""
+    found: list[tuple[float, tuple[int, int], str]] = []
+    for distance in _DISTANCES:
+        for side, x in (("left", 5), ("right", -5)):
+            for y in (distance, -distance - 6):
+                text.set(position=(x, y), horizontalalignment=side)
+                box = text.get_window_extent()
+                inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+                covered = sum(_area(Bbox.intersection(box, other)) for other in taken)
+                found.append((covered + (0 if inside else _area(box)), (x, y), side))
+    _, (x, y), side = min(found, key=lambda each: each[0])
+    text.set(position=(x, y), horizontalalignment=side)
+    return text.get_window_extent()
+
+
+def _around(pixel: npt.NDArray[np.float64]) -> Bbox:
+    x, y = pixel
+    return Bbox.from_extents(x - _MARK_PIXELS, y - _MARK_PIXELS, x + _MARK_PIXELS, y + _MARK_PIXELS)
+
+
+def _area(box: BboxBase | None) -> float:
+    return 0.0 if box is None else float(box.width * box.height)
 
 
 def _errors(estimates: Sequence[Estimate]) -> list[list[float]]:

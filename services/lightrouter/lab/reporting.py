@@ -74,10 +74,13 @@ def as_page(compared: Compared, prices: PriceList) -> Page:
         tables=[
             Table(
                 "All policies",
-                ("policy", "quality", "95 %", "output tokens", "of full", "$ / 1,000", "mean k", "seconds"),
-                [_row(name, each) for name, each in figures.items()],
-                "Means a prompt; 95 % bootstrap intervals over prompts; tokens of all calls, boots, judges and "
-                "synthesizers included; seconds are simulated.",
+                ("policy", "quality", "95 %", "output tokens", "of full", "$ / 1,000", "B", "mean k", "seconds"),
+                [_row(name, each, compared.boot_tokens[name]) for name, each in figures.items()],
+                "Means a prompt. quality: of the answer that is given, 0 to 1, by the recording's labels, with its "
+                "95 % bootstrap interval over prompts. output tokens: what all calls wrote, boots, judges and "
+                f"synthesizers included; of full: as a share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for "
+                "1,000 prompts, what all calls read included. B: tokens that a candidate writes before the ranking; 0 "
+                "where there is none. mean k: answers that were finished. seconds: simulated.",
                 frozenset(place for place, name in enumerate(figures) if name in compared.ours),
             ),
             Table(
@@ -142,7 +145,7 @@ def _findings(compared: Compared) -> Iterator[str]:
             continue
         parts = [f"{name}: {_interval(each.quality)} at {each.output_share:.0%} of the full ensemble's output tokens"]
         for rival, gain in each.gain.items():
-            verdict = "above" if gain.low > 0 else "below" if gain.high < 0 else "not established from"
+            verdict = "above" if gain.low > 0 else "below" if gain.high < 0 else "not established to differ from"
             parts.append(f"{verdict} {rival} ({gain.mean:+.4f}, {gain.low:+.4f} to {gain.high:+.4f})")
         yield "; ".join(parts) + "."
     rivals = [
@@ -169,7 +172,7 @@ def _pareto(compared: Compared, *, money: bool) -> bytes:
     return plots.pareto(points, label, f"{compared.data}, {compared.prompts:,} prompts")
 
 
-def _row(name: str, figures: Figures) -> tuple[str, ...]:
+def _row(name: str, figures: Figures, boot_tokens: int) -> tuple[str, ...]:
     quality = figures.quality
     return (
         name,
@@ -178,6 +181,7 @@ def _row(name: str, figures: Figures) -> tuple[str, ...]:
         f"{figures.output_tokens.mean:,.0f}",
         f"{figures.output_share:.1%}",
         f"{1000 * figures.cost_usd.mean:.4f}",
+        f"{boot_tokens}",
         f"{figures.mean_k:.2f}",
         f"{figures.seconds:.1f}",
     )

@@ -35,6 +35,7 @@ class Routed:
         selector: Makes the selector.
         priors: What is known of the candidates beforehand, 0 to 1, in the order of the models.
         evaluations: What an evaluator found of the candidates, by name; empty: nothing.
+        policy: How each request is routed.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Routed:
         self.boot_tokens = policy.boot_tokens
         self.selector = selector
         self.evaluations: Mapping[str, Evaluation] = {}
-        self._policy = policy
+        self.policy = policy
         self._prices = prices
         self._helpers = helpers
         self._prepare = prepare
@@ -82,7 +83,7 @@ class Routed:
 
     async def _answers(self, questions: Questions, names: Sequence[str]) -> list[Answer]:
         policy = Policy(candidates=names if self._helpers.entries else ())
-        policy.MergeFrom(self._policy)
+        policy.MergeFrom(self.policy)
         engine = Engine(
             questions.recording,
             [*entries(questions.models, self.priors, self._prices), *self._helpers.entries],

@@ -92,6 +92,8 @@ class BothOrders:
     Attributes:
         flips: For each request whose readings could all be read: whether no candidate is among the best in all orders.
         tied: How many of these verdicts are without a single best candidate in some order.
+        alike: Readings in which all candidates get the same points.
+        readings: All readings.
         firsts: For each reading with a single best candidate: whether that is the one that the judge read first.
         candidates: How many candidates each of these readings was about.
         unread: Requests without a verdict, by the reason.
@@ -101,6 +103,8 @@ class BothOrders:
         """Watches `judge`."""
         self.flips: list[bool] = []
         self.tied = 0
+        self.alike = 0
+        self.readings = 0
         self.firsts: list[bool] = []
         self.candidates: list[int] = []
         self.unread: Counter[DegradedReason.ValueType] = Counter()
@@ -118,7 +122,9 @@ class BothOrders:
         best = [_best(reading) for reading in readings]
         self.flips.append(not frozenset.intersection(*best))
         self.tied += any(len(each) > 1 for each in best)
+        self.readings += len(readings)
         for reading, names in zip(readings, best, strict=True):
+            self.alike += len(names) == len(reading)
             if len(names) == 1:
                 self.firsts.append(next(iter(reading)) in names)
                 self.candidates.append(len(reading))

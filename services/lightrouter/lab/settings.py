@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from lightrouter.lab import data as datasets
@@ -70,5 +71,8 @@ class RunSettings:
         return Parts(self.out / "parts", decisive(asdict(self)), resume=self.resume)
 
     def told(self) -> dict[str, object]:
-        """Returns what it takes to make the run again."""
-        return {key: value for key, value in decisive(asdict(self)).items() if value is not None}
+        """Returns what it takes to make the run again: what was given, files by their SHA-256, and the version."""
+        given = {key: value for key, value in asdict(self).items() if value is not None}
+        hashed = {key: f"{key}_sha256" if isinstance(value, Path) else key for key, value in given.items()}
+        told = {hashed[key]: value for key, value in decisive(given).items()}
+        return {**told, "lightrouter": version("lightrouter")}

@@ -46,6 +46,7 @@ async def test_a_judge_that_finds_all_alike_favours_nobody(data: Path, tmp_path:
     llm = (await _run("selector", data, tmp_path, behaviours.reply(alike)))["llm"]
     assert llm["tied"] == llm["read"] == llm["prompts"]
     assert llm["flipped"] == llm["decided_readings"] == 0
+    assert llm["alike"] == llm["readings"] == 2 * llm["read"]
     assert llm["first_share"] is None
 
 

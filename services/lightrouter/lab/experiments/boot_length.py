@@ -101,9 +101,13 @@ class _Curve:
         return (
             f"{self.kind}: {self.recommended} boot tokens are recommended, with {quality:.4f} at {share:.0%} of the "
             f"full ensemble's output tokens; the best is {self.quality[best].mean:.4f} with "
-            f"{self.lengths[best]}; the curve "
-            f"bends most at {self.inflection}."
+            f"{self.lengths[best]}; {self._bend()}."
         )
+
+    def _bend(self) -> str:
+        if self.inflection in (self.lengths[0], self.lengths[-1]):
+            return "the curve does not bend"
+        return f"the curve bends most at {self.inflection}"
 
     def report(self, full: float) -> dict[str, object]:
         return {

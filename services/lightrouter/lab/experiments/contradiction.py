@@ -83,7 +83,11 @@ def run(study: Study) -> Findings:
     worse = [(share, _quality(study, outcomes[_name(share)])) for share in _SHARES]
     return Findings(
         title="Contradictions, injections, and a selector made worse",
-        sentences=[*_sentences(sets, on_sets), *_on_injections(picked), *_on_degrading(worse)],
+        sentences=[
+            *_sentences(sets, on_sets),
+            *_on_injections(picked),
+            *_on_degrading(worse, float(outcomes[BEST_SINGLE].quality.mean())),
+        ],
         figures=[
             Figure("sets", plots.bars(_bars(on_sets), "quality", "Quality by set"), _CAPTION),
             Figure("injection", plots.bars(picked, "share", "The weakest candidate is chosen"), _CAPTION),
@@ -206,9 +210,11 @@ def _on_injections(picked: Mapping[str, Estimate]) -> list[str]:
     ]
 
 
-def _on_degrading(worse: Sequence[tuple[float, Estimate]]) -> list[str]:
+def _on_degrading(worse: Sequence[tuple[float, Estimate]], single: float) -> list[str]:
+    below = next((f"{share:.0%}" for share, value in worse if value.mean < single), None)
+    fallen = f"from {below} on it is" if below else "it is never"
     steps = ", ".join(f"{value.mean:.4f} at {share:.0%}" for share, value in worse)
-    return [f"As {_BASE} is made worse, step by step: {steps}."]
+    return [f"As {_BASE} is made worse, step by step: {steps}; {fallen} below {BEST_SINGLE} ({single:.4f})."]
 
 
 def _bars(on_sets: Mapping[str, Mapping[str, Estimate | None]]) -> dict[str, Estimate]:

@@ -178,7 +178,8 @@ class _Judged:
         if self.flipped:
             sentences.append(
                 f"Order bias: {sum(bias.flips)} of {read} verdicts flip with the order ({_percent(self.flipped)}): no "
-                f"candidate is among the best in all orders. {bias.tied} have no single best candidate in some order."
+                f"candidate is among the best in all orders. {bias.tied} have no single best candidate in some order; "
+                f"{bias.alike} of {bias.readings} readings give all candidates the same points."
             )
         if self.first:
             chance = sum(1 / count for count in bias.candidates) / len(bias.candidates)
@@ -227,6 +228,8 @@ class _Judged:
             "flipped": sum(bias.flips),
             "flipped_share": self.flipped and self.flipped._asdict(),
             "tied": bias.tied,
+            "readings": bias.readings,
+            "alike": bias.alike,
             "decided_readings": len(bias.firsts),
             "first_share": self.first and self.first._asdict(),
             "quality": {name: each._asdict() for name, each in self.quality.items()},

@@ -33,6 +33,9 @@ ABOUT = "What is left of the learned ranking on subjects, and on candidates, tha
 _REASONING: Final = frozenset({"math", "physics", "chemistry", "engineering", "computer science"})
 _LEAST_HELD: Final = 10
 _CALIBRATION: Final = (0, 20, 50, 200)
+# The number of calibration prompts that the findings are about.
+_TOLD: Final = 50
+_BEST_BY: Final = "best by calibration"
 _OWN, _OTHER = "trained on its own subjects too", "trained on other subjects"
 
 
@@ -62,7 +65,7 @@ def run(study: Study) -> Findings:
                 "trained on the "
                 "others. Calibration prompts are drawn from the training prompts: their mean is all that is "
                 "known of an "
-                "unseen candidate, and best-by-calibration picks by it alone."
+                f"unseen candidate, and {_BEST_BY} picks by it alone."
             ),
         ),
     )
@@ -195,11 +198,12 @@ class _Candidates:
         estimates = study.bootstrap.estimate(np.stack([*columns, *(column - single for column in columns)], axis=1))
         self.quality = dict(zip(outcomes, estimates, strict=False))
         self.gains = dict(zip(outcomes, estimates[len(outcomes) :], strict=True))
+        learned, known = (outcomes[f"{who}, {_TOLD} prompts"].quality for who in ("learned", _BEST_BY))
+        (self.gain_as_known,) = study.bootstrap.estimate((learned - known)[:, None])
 
     def sentences(self) -> list[str]:
         """Returns what was found."""
-        gain = self.gains["learned, 50 prompts"]
-        verdict = "above" if gain.low > 0 else "below" if gain.high < 0 else "not established to differ from"
+        gain = self.gains[f"learned, {_TOLD} prompts"]
         told = ", ".join(f"{count}: {self.quality[f'learned, {count} prompts'].mean:.4f}" for count in _CALIBRATION)
         return [
             (
@@ -208,8 +212,10 @@ class _Candidates:
                 f"them, known from all training prompts: {self.quality[BEST_SINGLE].mean:.4f}."
             ),
             (
-                f"With 50 calibration prompts the learned ranking is {verdict} the best single one: {gain.mean:+.4f} "
-                f"({gain.low:+.4f} to {gain.high:+.4f})."
+                f"On unseen candidates with {_TOLD} calibration prompts the learned ranking is {_verdict(gain)} the "
+                f"best single one among them, which is known from all training prompts: {_gain(gain)}. It is "
+                f"{_verdict(self.gain_as_known)} the one that is best on these {_TOLD} prompts: "
+                f"{_gain(self.gain_as_known)}."
             ),
         ]
 
@@ -224,7 +230,12 @@ class _Candidates:
 
     def report(self) -> dict[str, object]:
         """Returns it for programs."""
-        return {"unseen": self.unseen, "seen": self.seen, "figures": _report(self.quality, self.gains)}
+        return {
+            "unseen": self.unseen,
+            "seen": self.seen,
+            "gain_best_by_calibration": self.gain_as_known._asdict(),
+            "figures": _report(self.quality, self.gains),
+        }
 
 
 class _Calibrated:
@@ -260,12 +271,22 @@ class _ByCalibration(BestSingle):
 
     def __init__(self, count: int, drawn: Ints) -> None:
         super().__init__()
-        self.name = f"best by {count} prompts"
+        self.name = f"{_BEST_BY}, {count} prompts"
         self._drawn = drawn
 
     def fit(self, train: Judged) -> None:
         """Finds the best model on them."""
         super().fit(train.take(self._drawn))
+
+
+def _verdict(gain: Estimate) -> str:
+    if gain.low > 0:
+        return "better than"
+    return "worse than" if gain.high < 0 else "not established to differ from"
+
+
+def _gain(gain: Estimate) -> str:
+    return f"{gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
 
 
 _HEAD: Final = ("policy", "quality", "95 %", "to best-single", "95 %")

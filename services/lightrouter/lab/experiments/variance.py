@@ -36,7 +36,8 @@ def run(study: Study) -> Findings:
     """Measures variances, votes and correlations over subsets of the candidates."""
     judged = study.data.test
     correlations = _correlations(judged.quality)
-    mean_correlation = float(correlations[np.triu_indices(len(correlations), 1)].mean())
+    (correlation,) = study.bootstrap.estimate(_alike(judged.quality)[:, None])
+    mean_correlation = correlation.mean
     rng = np.random.default_rng(study.seed)
     sizes = range(1, len(study.models) + 1)
     study.progress.expect(len(sizes))
@@ -50,7 +51,8 @@ def run(study: Study) -> Findings:
     shared = 1 + (len(sizes) - 1) * mean_correlation
     sentences = (
         (
-            f"The candidates' errors correlate by {mean_correlation:.2f} on average. Merging all {len(sizes)} leaves "
+            f"The candidates' errors correlate by {mean_correlation:.3f} on average ({correlation.low:.3f} to "
+            f"{correlation.high:.3f}). Merging all {len(sizes)} leaves "
             f"{last.variance / single:.0%} of one candidate's variance; independence would leave {1 / len(sizes):.0%}."
         ),
         (
@@ -91,6 +93,8 @@ def run(study: Study) -> Findings:
         ],
         report={
             "mean_correlation": mean_correlation,
+            "mean_correlation_low": correlation.low,
+            "mean_correlation_high": correlation.high,
             "correlations": [[float(value) for value in row] for row in correlations],
             "models": list(study.models),
             "merging": [
@@ -129,6 +133,18 @@ def _correlations(quality: Floats) -> Floats:
     # A candidate that never varies correlates with nothing.
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.nan_to_num(np.corrcoef(quality.T)), dtype=float)
+
+
+def _alike(quality: Floats) -> Floats:
+    """Returns for each prompt the mean product of two candidates' errors in standard deviations.
+
+    Its mean over the prompts is the mean correlation.
+    """
+    spread = quality.std(axis=0)
+    errors = (quality - quality.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    count = quality.shape[1]
+    products = errors.sum(axis=1) ** 2 - (errors**2).sum(axis=1)
+    return np.asarray(products / (count * (count - 1)), dtype=float)
 
 
 def _subsets(count: int, size: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
