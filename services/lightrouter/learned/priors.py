@@ -61,9 +61,29 @@ class Neighbours(Sequence[Neighbour]):
         self._examples = examples
         self.similarities = similarities
         self.priors: dict[int, Prior] = {}
+        self._weights: dict[tuple[bytes, int], float] = {}
         self.pick: Callable[[Sequence[float]], Sequence[float]]
         # With one place a getter returns no sequence.
         self.pick = itemgetter(*examples) if len(examples) > 1 else lambda values: [values[each] for each in examples]
+
+    def mean(self, known: bytes, picked: Sequence[float], most: int, shrink: float, towards: float) -> float:
+        """Returns the mean of values weighted by similarity, shrunk as if `towards` stood there with weight `shrink`.
+
+        Args:
+            known: For each known prompt 1 where it has a value, else 0.
+            picked: The values of these prompts; 0 where there is none.
+            most: How many of these prompts count.
+            shrink: A weight.
+            towards: A value.
+        """
+        total: float = sum(map(mul, self.similarities[:most], picked))
+        return (total + shrink * towards) / (self._weight(known, most) + shrink)
+
+    def _weight(self, known: bytes, most: int) -> float:
+        # Candidates of one recording have values for the same prompts.
+        if (known, most) not in self._weights:
+            self._weights[known, most] = sum(compress(self.similarities[:most], self.pick(known)))
+        return self._weights[known, most]
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -165,11 +185,11 @@ class Priors:
     def _prior(self, place: int, near: Neighbours) -> Prior:
         count = self._counts[place]
         overall = (self._means[place] * count + self.mean * _SHRINK_POOL) / (count + _SHRINK_POOL)
-        known, quality = near.pick(self._outcomes[place].known), near.pick(self._outcomes[place].quality)
+        known, quality = self._outcomes[place].known, near.pick(self._outcomes[place].quality)
         return Prior(
             overall=overall,
-            wide=_shrunk(near.similarities, known, quality, _SHRINK_WIDE, overall),
-            near=_shrunk(near.similarities[:_NEAR], known, quality, _SHRINK_NEAR, overall),
+            wide=near.mean(known, quality, _WIDE, _SHRINK_WIDE, overall),
+            near=near.mean(known, quality, _NEAR, _SHRINK_NEAR, overall),
             evidence=count,
         )
 
@@ -184,8 +204,8 @@ class Priors:
         if place is None or not self._counts[place]:
             return None
         near = _as_neighbours(neighbours)
-        known, length = near.pick(self._outcomes[place].known), near.pick(self._outcomes[place].length)
-        return _shrunk(near.similarities, known, length, _SHRINK_NEAR, self._lengths[place])
+        known, length = self._outcomes[place].known, near.pick(self._outcomes[place].length)
+        return near.mean(known, length, _WIDE, _SHRINK_NEAR, self._lengths[place])
 
     def given_length(self, name: str, overall: float, length: int, *, complete: bool) -> float:
         """Returns the candidate's mean quality where its answer has about this length, or at least it.
@@ -227,11 +247,3 @@ def _length_table(outcomes: _Outcomes) -> dict[int, tuple[float, float]]:
         count, total = table.get(step, (0.0, 0.0))
         table[step] = (count + 1, total + quality)
     return table
-
-
-def _shrunk(
-    weights: Sequence[float], known: Sequence[float], values: Sequence[float], shrink: float, mean: float
-) -> float:
-    """Returns the weighted mean of the values that are known, shrunk to `mean` as if it had the weight `shrink`."""
-    total: float = sum(map(mul, weights, values))
-    return (shrink * mean + total) / (shrink + sum(compress(weights, known)))
