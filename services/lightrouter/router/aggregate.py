@@ -87,29 +87,31 @@ async def aggregate(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner]
         return best(run, drafts)
     request = _request(run, drafts, [runner.target for runner in synthesizers])
     pieces: list[str] = []
+    result: AggregateResult | None = None
     try:
         result = await _merge(run, aggregator.aggregate(request, run.deadline.share(run.shares.aggregate)), pieces)
+        _price_failures(result, synthesizers)
+        run.book.extend(result.entries, result.degraded)
+        settle_service(run, reserved, result.entries)
+        text = "".join(pieces)
+        if not text.strip():
+            raise _no_answer("the aggregator ended without a text")
     except ServiceError as error:
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_AGGREGATOR_SLOW if slow else DEGRADED_REASON_AGGREGATOR_FAILED
         run.book.degrade(reason, f"the answer is the best draft: {error.message}")
-        if synthesizers and pieces:
+        if synthesizers and pieces and result is None:
             # Who wrote them it can no longer say; the first was asked first.
             read, received = "".join(draft.text for draft in drafts), "".join(pieces)
             record_failure(run, STAGE_AGGREGATE, synthesizers[0], error, begun, read=read, received=received)
         return best(run, drafts, restart=bool(pieces))
-    _price_failures(result, synthesizers)
-    run.book.extend(result.entries, result.degraded)
-    settle_service(run, reserved, result.entries)
-    return Merged("".join(pieces), result.finish_reason, result.candidates, result.strategy, result.contradictions)
+    return Merged(text, result.finish_reason, result.candidates, result.strategy, result.contradictions)
 
 
 async def _merge(run: Run, responses: AsyncGenerator[AggregateResponse, None], pieces: list[str]) -> AggregateResult:
     async with aclosing(responses):
         async for event in responses:
             if event.HasField("result"):
-                if not "".join(pieces).strip():
-                    raise _no_answer("the aggregator ended without a text")
                 return event.result
             chunk = event.chunk
             if chunk.restart:

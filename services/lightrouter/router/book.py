@@ -40,13 +40,15 @@ class Book:
     Attributes:
         entries: The model calls, in the order in which they ended.
         degraded: In which ways the answer is less than it should have been.
-        stages: The stages that took place, in order.
+        stages: The stages that took place, in the order in which they ended.
+        staged_s: What they took together, in seconds.
     """
 
     def __init__(self) -> None:
         self.entries: list[LedgerEntry] = []
         self.degraded: list[Degradation] = []
         self.stages: list[StageTime] = []
+        self.staged_s = 0.0
         self._unpaid: dict[str, Failure] = {}
         self._not_asked: list[NotAsked] = []
         self._retry_after: float | None = None
@@ -100,6 +102,7 @@ class Book:
 
     def stage(self, stage: Stage.ValueType, seconds: float) -> None:
         """Writes down that a stage took place."""
+        self.staged_s += seconds
         self.stages.append(StageTime(stage=stage, elapsed=duration(seconds)))
 
     def failures(self) -> dict[str, Failure]:

@@ -198,11 +198,12 @@ class Router:
 
     @contextmanager
     def _stage(self, run: Run, stage: Stage.ValueType, name: str) -> Iterator[Span]:
-        """Traces a stage and writes down what it took."""
-        begun = time.monotonic()
+        """Traces a stage and writes down what it took, without what the stages within it did."""
+        begun, before = time.monotonic(), run.book.staged_s
         with spans.traced(self._tracer, name, run.deadline, name) as span:
             yield span
-        run.book.stage(stage, time.monotonic() - begun)
+        within = run.book.staged_s - before
+        run.book.stage(stage, max(0.0, time.monotonic() - begun - within))
 
 
 def _decide(run: Run, verdict: Verdict) -> tuple[Selection, Sequence[Booted]]:

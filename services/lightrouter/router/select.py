@@ -54,15 +54,14 @@ async def select(run: Run, booted: Sequence[Booted], selector: Selector) -> Verd
     request, reserved = _request(run, booted)
     try:
         response = await selector.select(request, deadline)
-        verdict = _verdict(response, booted)
+        run.book.extend(response.entries, response.degraded)
+        settle_service(run, reserved, response.entries)
+        return _verdict(response, booted)
     except ServiceError as error:
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_SELECTOR_SLOW if slow else DEGRADED_REASON_SELECTOR_FAILED
         run.book.degrade(reason, f"the candidates were ranked by prior: {error.message}")
         return prior(booted)
-    run.book.extend(response.entries, response.degraded)
-    settle_service(run, reserved, response.entries)
-    return verdict
 
 
 def prior(booted: Sequence[Booted]) -> Verdict:

@@ -107,8 +107,10 @@ async def test_without_an_aggregator_the_best_draft_is_the_answer(
 async def test_an_empty_answer_is_none(pieces: list[AnswerChunk]) -> None:
     aggregator = FakeAggregator()
     aggregator.pieces = pieces
+    aggregator.entries = [LedgerEntry(stage=STAGE_AGGREGATE, candidate="a", cost_nanousd=3)]
     run, _, answer = await merged(aggregator)
     assert answer == BEST
+    assert run.book.entries == aggregator.entries
     assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_AGGREGATOR_FAILED]
 
 

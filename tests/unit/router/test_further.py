@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
-from lightrouter.v1.ledger_pb2 import STAGE_COMPLETE, STAGE_SELECT
+from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_LEARNED, Policy
 from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN, Answer
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
@@ -51,6 +53,23 @@ async def test_one_more_goes_on_while_it_is_worth_it() -> None:
     assert [each["a"] for each in seen] == [FINISH_REASON_LENGTH, FINISH_REASON_STOP, FINISH_REASON_STOP]
     assert [each["b"] for each in seen] == [FINISH_REASON_LENGTH, FINISH_REASON_LENGTH, FINISH_REASON_STOP]
     assert selector.requests[-1].partials[0].text == "one two three four "
+
+
+async def test_the_time_of_a_ranking_between_drafts_is_the_rankings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    class Ranks(FakeSelector):
+        async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
+            nonlocal now
+            now += 5.0
+            return await super().select(request, deadline)
+
+    selector = Ranks(SCORES)
+    selector.gains, selector.tokens = {"a": 0.0, "b": 0.2, "c": 0.0}, dict.fromkeys(SCORES, 2.0)
+    monkeypatch.setattr("lightrouter.router.route.time", SimpleNamespace(monotonic=lambda: now))
+    answer = await route(fake(), selector)
+    took = [(each.stage, each.elapsed.seconds) for each in answer.ledger.stages]
+    assert took == [(STAGE_BOOT, 0), *[(STAGE_SELECT, 5)] * 3, (STAGE_COMPLETE, 0)]
 
 
 async def test_never_more_than_k_go_on() -> None:

@@ -98,9 +98,11 @@ async def test_without_a_selector_priors_rank_and_the_answer_says_so(
 async def test_a_ranking_of_others_is_no_ranking(given: list[str]) -> None:
     selector = FakeSelector()
     ranking = Ranking(candidates=[RankedCandidate(candidate=name) for name in given])
-    selector.response = SelectResponse(ranking=ranking)
+    spent = LedgerEntry(stage=STAGE_SELECT, candidate="b", cost_nanousd=5)
+    selector.response = SelectResponse(ranking=ranking, entries=[spent])
     run, _, names = await ranked(selector)
     assert names == ["b", "c", "a"]
+    assert run.book.entries[-1] == spent
     assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_SELECTOR_FAILED]
 
 
