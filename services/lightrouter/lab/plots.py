@@ -94,20 +94,15 @@ def lines(
     return _png(figure)
 
 
-def bars(values: Mapping[str, Estimate], y_label: str, title: str) -> bytes:
-    """Returns a bar with its interval for each value, as PNG."""
-    figure, axes = _axes(title, "", y_label)
+def intervals(values: Mapping[str, Estimate], label: str, title: str) -> bytes:
+    """Returns each value with its interval, one below the other in their order, as PNG."""
+    figure, axes = _axes(title, label, "")
     means = [value.mean for value in values.values()]
-    axes.bar(
-        range(len(values)),
-        means,
-        yerr=_errors(list(values.values())),
-        color=_RIVALS,
-        alpha=0.8,
-        ecolor="#333333",
-        capsize=3,
-    )
-    axes.set_xticks(range(len(values)), list(values), rotation=30, ha="right", fontsize=8)
+    places = range(len(values))
+    axes.errorbar(means, places, xerr=_errors(list(values.values())), fmt="o", color=_RIVALS, capsize=3)
+    axes.set_yticks(places, list(values), fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(y=0.08)
     return _png(figure)
 
 

@@ -91,7 +91,7 @@ def run(study: Study) -> Findings:
     return Findings(
         title="Drafts that conflict",
         sentences=sentences,
-        figures=[Figure("right", plots.bars(right, "share right", "Which side is taken"), "With 95 % intervals.")]
+        figures=[Figure("right", plots.intervals(right, "share right", "Which side is taken"), "With 95 % intervals.")]
         if right
         else [],
         tables=[

@@ -89,8 +89,8 @@ def run(study: Study) -> Findings:
             *_on_degrading(worse, float(outcomes[BEST_SINGLE].quality.mean())),
         ],
         figures=[
-            Figure("sets", plots.bars(_bars(on_sets), "quality", "Quality by set"), _CAPTION),
-            Figure("injection", plots.bars(picked, "share", "The weakest candidate is chosen"), _CAPTION),
+            Figure("sets", plots.intervals(_bars(on_sets), "quality", "Quality by set"), _CAPTION),
+            Figure("injection", plots.intervals(picked, "share", "The weakest candidate is chosen"), _CAPTION),
             Figure("degraded", plots.lines({_BASE: worse}, "share dealt by chance", "quality", _WORSE), _CAPTION),
         ],
         tables=[_sets_table(study, outcomes, sets, on_sets), _degraded_table(outcomes, worse)],

@@ -97,7 +97,9 @@ def run(study: Study) -> Findings:
     return Findings(
         title="Ways of ranking",
         sentences=sentences,
-        figures=[Figure("quality", plots.bars(ranked, "quality", "One goes on, ranked by"), "With 95 % intervals.")],
+        figures=[
+            Figure("quality", plots.intervals(ranked, "quality", "One goes on, ranked by"), "With 95 % intervals.")
+        ],
         tables=tables,
         report=report,
         notes=(

@@ -221,7 +221,9 @@ class _Candidates:
 
     def plot(self) -> bytes:
         """Returns the quality of each."""
-        return plots.bars({name: each for name, each in self.quality.items() if name != "oracle"}, "quality", "Unseen")
+        return plots.intervals(
+            {name: each for name, each in self.quality.items() if name != "oracle"}, "quality", "Unseen"
+        )
 
     def table(self) -> Table:
         """Returns all figures."""

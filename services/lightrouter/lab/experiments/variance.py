@@ -177,10 +177,11 @@ def _independent(dealt: Floats, wrong: int, rng: np.random.Generator) -> Floats:
     if not np.isin(dealt, (0.0, 1.0)).all():
         return np.asarray(dealt.mean(axis=1), dtype=float)
     given = np.where(dealt == 1, 0, rng.integers(1, wrong + 1, size=dealt.shape))
-    votes = np.stack([(given == answer).sum(axis=1) for answer in range(wrong + 1)], axis=1)
-    # The right answer shares a tie with those that have as many votes.
-    most = votes.max(axis=1)
-    return np.where(votes[:, 0] == most, 1 / (votes == most[:, None]).sum(axis=1), 0.0)
+    votes = (given[:, :, None] == given[:, None, :]).sum(axis=2)
+    # As among the recorded answers, a tie goes to the candidate that is better on the whole.
+    order = np.argsort(-dealt.mean(axis=0), kind="stable")
+    first = order[np.argmax(votes[:, order] == votes.max(axis=1)[:, None], axis=1)]
+    return np.asarray(given[np.arange(len(given)), first] == 0, dtype=float)
 
 
 def _variance_plot(rows: Sequence[_Merged], predicted: Sequence[float]) -> bytes:
