@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import product
@@ -121,7 +122,7 @@ class Recorded:
         # The last line is half where the process was killed while it wrote.
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()
-            self._partial.write_bytes(b"".join(lines))
+            os.truncate(self._partial, sum(map(len, lines)))
         for number, line in enumerate(lines, start=1):
             try:
                 yield json.loads(line)
