@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from opentelemetry.trace import Tracer
 
 from lightrouter.runtime import names
+from lightrouter.runtime.calls import answer, pieces_then_result, seconds_left
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpcspans import ClientCall
 from lightrouter.runtime.status import from_rpc_error
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
@@ -20,6 +23,9 @@ from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceStub
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceStub
+
+if TYPE_CHECKING:
+    from lightrouter.v1.selector_pb2_grpc import SelectorServiceAsyncStub
 
 
 class RemoteSelector:
@@ -33,23 +39,19 @@ class RemoteSelector:
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
         """Returns the ranking of the partials. See `select.Selector`."""
-        timeout = _timeout(deadline, "rank the candidates")
-        stub = self._channels.stub(self._address, SelectorServiceStub)
-        with ClientCall(self._tracer, f"{names.SELECTOR_SERVICE}/Select") as traced:
-            try:
-                return await stub.Select(request, timeout=timeout, metadata=traced.metadata)
-            except grpc.aio.AioRpcError as error:
-                raise from_rpc_error(error) from None
+        timeout = seconds_left(deadline, "rank the candidates")
+        traced = ClientCall(self._tracer, f"{names.SELECTOR_SERVICE}/Select")
+        return await answer(traced, self._stub.Select(request, timeout=timeout, metadata=traced.metadata))
 
     async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
         """Returns the candidates by what is expected of them. See `select.Selector`."""
-        timeout = _timeout(deadline, "make the shortlist")
-        stub = self._channels.stub(self._address, SelectorServiceStub)
-        with ClientCall(self._tracer, f"{names.SELECTOR_SERVICE}/Shortlist") as traced:
-            try:
-                return await stub.Shortlist(request, timeout=timeout, metadata=traced.metadata)
-            except grpc.aio.AioRpcError as error:
-                raise from_rpc_error(error) from None
+        timeout = seconds_left(deadline, "make the shortlist")
+        traced = ClientCall(self._tracer, f"{names.SELECTOR_SERVICE}/Shortlist")
+        return await answer(traced, self._stub.Shortlist(request, timeout=timeout, metadata=traced.metadata))
+
+    @property
+    def _stub(self) -> SelectorServiceAsyncStub:
+        return self._channels.stub(self._address, SelectorServiceStub)
 
 
 class RemoteAggregator:
@@ -63,24 +65,13 @@ class RemoteAggregator:
 
     async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the answer in pieces, then how it came about. See `aggregate.Aggregator`."""
-        timeout = _timeout(deadline, "merge the drafts")
+        timeout = seconds_left(deadline, "merge the drafts")
         stub = self._channels.stub(self._address, AggregatorServiceStub)
-        result: AggregateResponse | None = None
-        with ClientCall(self._tracer, f"{names.AGGREGATOR_SERVICE}/Aggregate") as traced:
-            call = stub.Aggregate(request, timeout=timeout, metadata=traced.metadata)
-            try:
-                async for response in call:
-                    if response.HasField("result"):
-                        # Nobody reads on after the result, and a call that is left before its end counts as cancelled.
-                        result = response
-                    else:
-                        yield response
-            except grpc.aio.AioRpcError as error:
-                raise from_rpc_error(error) from None
-            finally:
-                call.cancel()
-        if result:
-            yield result
+        traced = ClientCall(self._tracer, f"{names.AGGREGATOR_SERVICE}/Aggregate")
+        call = stub.Aggregate(request, timeout=timeout, metadata=traced.metadata)
+        async with aclosing(pieces_then_result(traced, call)) as responses:
+            async for response in responses:
+                yield response
 
 
 class AdapterHealth:
@@ -111,10 +102,3 @@ class AdapterHealth:
             raise ServiceError(Code.UNAVAILABLE, reason, "the connection was replaced by a new one") from None
         finally:
             call.cancel()
-
-
-def _timeout(deadline: Deadline, what: str) -> float:
-    remaining = deadline.remaining()
-    if remaining <= 0:
-        raise deadline_exceeded(f"no time was left to {what}")
-    return remaining

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Protocol
 
-import grpc
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from lightrouter.runtime import names
+from lightrouter.runtime.calls import answer, pieces_then_result, seconds_left
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import deadline_exceeded
 from lightrouter.runtime.rpcspans import ClientCall
-from lightrouter.runtime.status import from_rpc_error
 from lightrouter.v1.adapter_pb2 import (
     GenerateRequest,
     GenerateResponse,
@@ -69,11 +68,9 @@ class ModelClient:
         """Returns all that the model writes. See `Models.generate`."""
         timeout = _timeout(target, deadline)
         request = GenerateRequest(generation=generation)
-        with ClientCall(self._tracer, _GENERATE, target.candidate) as traced:
-            try:
-                return await self._stub(target.address).Generate(request, timeout=timeout, metadata=traced.metadata)
-            except grpc.aio.AioRpcError as error:
-                raise from_rpc_error(error) from None
+        traced = ClientCall(self._tracer, _GENERATE, target.candidate)
+        stub = self._stub(target.address)
+        return await answer(traced, stub.Generate(request, timeout=timeout, metadata=traced.metadata))
 
     async def stream(
         self, target: ModelTarget, generation: Generation, deadline: Deadline
@@ -81,26 +78,12 @@ class ModelClient:
         """Yields what the model writes as it comes, then the result. See `Models.stream`."""
         timeout = _timeout(target, deadline)
         request = StreamGenerateRequest(generation=generation)
-        result: StreamGenerateResponse | None = None
-        with ClientCall(self._tracer, _STREAM_GENERATE, target.candidate) as traced:
-            call = self._stub(target.address).StreamGenerate(request, timeout=timeout, metadata=traced.metadata)
-            try:
-                async for response in call:
-                    if response.HasField("result"):
-                        # Nobody reads on after the result, and a call that is left before its end counts as cancelled.
-                        result = response
-                    else:
-                        yield response
-            except grpc.aio.AioRpcError as error:
-                raise from_rpc_error(error) from None
-            finally:
-                call.cancel()
-        if result:
-            yield result
+        traced = ClientCall(self._tracer, _STREAM_GENERATE, target.candidate)
+        call = self._stub(target.address).StreamGenerate(request, timeout=timeout, metadata=traced.metadata)
+        async with aclosing(pieces_then_result(traced, call)) as responses:
+            async for response in responses:
+                yield response
 
 
 def _timeout(target: ModelTarget, deadline: Deadline) -> float:
-    remaining = deadline.remaining()
-    if remaining <= 0:
-        raise deadline_exceeded(f"no time is left to ask {target.candidate}")
-    return remaining
+    return seconds_left(deadline, f"ask {target.candidate}")
