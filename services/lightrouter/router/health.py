@@ -74,7 +74,9 @@ class Health:
             self._watchers.pop(address).cancel()
             self._serving.pop(address, None)
         for address in addresses - self._watchers.keys():
-            self._watchers[address] = asyncio.get_running_loop().create_task(self._keep_watching(address))
+            watcher = asyncio.get_running_loop().create_task(self._keep_watching(address))
+            watcher.add_done_callback(lambda _: self._changed.set())
+            self._watchers[address] = watcher
         self._notice()
 
     async def heard(self) -> None:
@@ -82,10 +84,16 @@ class Health:
         await self._heard.wait()
 
     async def report(self, set_serving: Callable[[bool], Awaitable[None]]) -> None:
-        """Tells `set_serving` whether the router serves, now and whenever that changes, until cancelled."""
+        """Tells `set_serving` whether the router serves, now and whenever that changes, until cancelled.
+
+        Raises what a watch has failed with by a defect, for health that stands still would be wrong in silence.
+        """
         said: bool | None = None
         while True:
             self._changed.clear()
+            for watcher in self._watchers.values():
+                if watcher.done():
+                    watcher.result()
             serves = self.router_serves
             if serves != said:
                 said = serves

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 
+import pytest
+
 from lightrouter.router.health import Health
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_NOT_SERVING,
@@ -119,4 +121,17 @@ async def test_every_adapter_is_heard_of_before_the_router_begins() -> None:
     # One that cannot be reached has been heard of too.
     adapters.say(B.address, None)
     await hearing
+    await health.close()
+
+
+async def test_a_watch_that_fails_by_a_defect_is_not_silent() -> None:
+    async def defective(address: str, *, wait: bool) -> AsyncGenerator[bool, None]:
+        yield True
+        raise ZeroDivisionError
+
+    health = Health(defective)
+    health.follow(roster(A))
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(20):
+            await health.report(Report().set_serving)
     await health.close()
