@@ -19,6 +19,9 @@ _LINE: Final = re.compile(r"(?P<name>[A-Za-z0-9][-A-Za-z0-9._:@/]{0,252})\s*:\s+
 _MAX_FILE_BYTES: Final = 1024 * 1024
 _MAX_TOKEN_CHARACTERS: Final = 16 * 1024
 
+# What fnmatch takes for more than itself, other than *.
+_LITERAL: Final = str.maketrans({"[": "[[]", "?": "[?]"})
+
 
 def unauthenticated(message: str) -> ServiceError:
     """Returns the error for a caller who did not prove who it is."""
@@ -52,7 +55,7 @@ class Authenticator:
             allowed: Patterns of callers who may call, in which * stands for any text; none: all who have a good token.
         """
         self._verifiers = verifiers
-        self._allowed = tuple(allowed)
+        self._allowed = tuple(pattern.translate(_LITERAL) for pattern in allowed)
 
     async def check(self, headers: Sequence[str]) -> str:
         """Returns who calls, by the values of the header `authorization`.

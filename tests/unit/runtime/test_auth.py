@@ -130,6 +130,32 @@ def of(issuer: Issuer) -> Authenticator:
     return Authenticator([JwtVerifier(Keys(Source(issuer.jwks())), ISSUER, AUDIENCE)])
 
 
+@pytest.mark.parametrize(
+    ("pattern", "caller", "may"),
+    [
+        ("team-*", "team-a", True),
+        ("*", "anybody", True),
+        ("a*c*e", "abcde", True),
+        ("a*c*e", "abcd", False),
+        ("ci[bot]", "ci[bot]", True),
+        ("ci[bot]", "cib", False),
+        ("team-?", "team-a", False),
+    ],
+)
+async def test_only_a_star_stands_for_any_text(pattern: str, caller: str, may: bool) -> None:
+    class Everybody:
+        async def caller(self, token: str) -> str | None:
+            return token
+
+    permitted = Authenticator([Everybody()], [pattern])
+    if may:
+        assert await permitted.check([f"Bearer {caller}"]) == caller
+    else:
+        with pytest.raises(ServiceError) as caught:
+            await permitted.check([f"Bearer {caller}"])
+        assert caught.value.code is Code.PERMISSION_DENIED
+
+
 async def test_a_jwt_names_its_subject() -> None:
     issuer = Issuer()
     subject = "system:serviceaccount:team:web"
