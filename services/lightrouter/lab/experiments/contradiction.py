@@ -197,7 +197,11 @@ def _sentences(sets: Mapping[str, Mask], on_sets: Mapping[str, Mapping[str, Esti
     sentences = []
     for name in _SETS[1:]:
         values = {each: found[name] for each, found in on_sets.items()}
-        told = ", ".join(f"{each} {value.mean:.4f}" for each, value in values.items() if value is not None)
+        told = ", ".join(
+            f"{each} {value.mean:.4f} ({value.low:.3f} to {value.high:.3f})"
+            for each, value in values.items()
+            if value is not None
+        )
         sentences.append(f"Where {name} ({int(sets[name].sum())} prompts): {told or 'no such prompts'}.")
     return sentences
 
