@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,18 @@ class Parts:
         unfinished = path.with_suffix(".tmp")
         with unfinished.open("wb") as file:
             np.savez_compressed(file, **asdict(outcomes))
+        unfinished.replace(path)
+
+    def recall(self, name: str) -> Any:
+        """Returns the JSON value that is there under this name, None where there is none."""
+        path = self._folder / f"{_file_name(name)}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def keep(self, name: str, value: object) -> None:
+        """Keeps a JSON value under this name, whole or not at all."""
+        path = self._folder / f"{_file_name(name)}.json"
+        unfinished = path.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(value), encoding="utf-8")
         unfinished.replace(path)
 
     def _path(self, name: str) -> Path:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lightrouter.lab.engine import MakeSelector
@@ -86,28 +85,62 @@ class Degraded:
         return replace(verdict, scores=scores, gains=gains, tokens=tokens)
 
 
-class BothOrders:
-    """A judge's verdict, and whether it hangs on the order in which it reads the partials.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a judge made of the partials in one order.
 
     Attributes:
-        flips: For each request whose readings could all be read: whether no candidate is among the best in all orders.
-        tied: How many of these verdicts are without a single best candidate in some order.
-        alike: Readings in which all candidates get the same points.
-        readings: All readings.
-        firsts: For each reading with a single best candidate: whether that is the one that the judge read first.
-        candidates: How many candidates each of these readings was about.
-        unread: Requests without a verdict, by the reason.
+        candidates: Those that it read, in that order.
+        best: Those of them with the most points.
+    """
+
+    candidates: Sequence[str]
+    best: Sequence[str]
+
+    @property
+    def decided(self) -> bool:
+        """Whether a single candidate is best."""
+        return len(self.best) == 1
+
+    @property
+    def first(self) -> bool:
+        """Whether the candidate that was read first is among the best."""
+        return self.candidates[0] in self.best
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """What a judge made of one request.
+
+    Attributes:
+        readings: The readings, an order each; empty where there is no verdict.
+        unread: The name of the reason why there is none; empty where there is one.
+    """
+
+    readings: Sequence[Reading] = ()
+    unread: str = ""
+
+    @property
+    def flipped(self) -> bool:
+        """Whether no candidate is among the best in all orders."""
+        return not frozenset.intersection(*(frozenset(reading.best) for reading in self.readings))
+
+    @property
+    def tied(self) -> bool:
+        """Whether there is no single best candidate in some order."""
+        return not all(reading.decided for reading in self.readings)
+
+
+class BothOrders:
+    """A judge whose readings are watched, to see whether its verdict hangs on the order of the partials.
+
+    Attributes:
+        sittings: What it made of each request with something to judge.
     """
 
     def __init__(self, judge: Judge) -> None:
         """Watches `judge`."""
-        self.flips: list[bool] = []
-        self.tied = 0
-        self.alike = 0
-        self.readings = 0
-        self.firsts: list[bool] = []
-        self.candidates: list[int] = []
-        self.unread: Counter[DegradedReason.ValueType] = Counter()
+        self.sittings: list[Sitting] = []
         self._judge = judge
 
     async def judge(self, task: Task, deadline: Deadline) -> Verdict:
@@ -117,21 +150,13 @@ class BothOrders:
         try:
             readings, entries = await self._judge.readings(task, deadline)
         except StrategyFailedError as error:
-            self.unread[error.reason] += 1
+            self.sittings.append(Sitting(unread=DegradedReason.Name(error.reason)))
             raise
-        best = [_best(reading) for reading in readings]
-        self.flips.append(not frozenset.intersection(*best))
-        self.tied += any(len(each) > 1 for each in best)
-        self.readings += len(readings)
-        for reading, names in zip(readings, best, strict=True):
-            self.alike += len(names) == len(reading)
-            if len(names) == 1:
-                self.firsts.append(next(iter(reading)) in names)
-                self.candidates.append(len(reading))
+        self.sittings.append(Sitting([Reading(list(reading), _best(reading)) for reading in readings]))
         return average(readings, entries)
 
 
-def _best(reading: Mapping[str, Points]) -> frozenset[str]:
+def _best(reading: Mapping[str, Points]) -> list[str]:
     """Returns the candidates with the most points."""
     points = {name: each.consistency + each.correctness for name, each in reading.items()}
-    return frozenset(name for name, sum_ in points.items() if sum_ == max(points.values()))
+    return [name for name, total in points.items() if total == max(points.values())]

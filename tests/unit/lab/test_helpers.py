@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,20 @@ async def test_a_judge_that_cannot_be_read_is_said_to_be_so(data: Path, tmp_path
     assert llm["flipped_share"] is None
     # Prior ranks where the judge does not.
     assert llm["quality"]["llm"] == llm["quality"]["prior"]
+
+
+@pytest.mark.parametrize("name", ["selector", "aggregator"])
+async def test_what_a_real_model_was_asked_is_not_asked_again(name: str, data: Path, tmp_path: Path) -> None:
+    async with Upstream(behaviours.reply(FIRST)) as upstream:
+        models = tmp_path / "pool.yaml"
+        models.write_text(f"candidates: [{{name: helper, base_url: {upstream.base_url}, model: m}}]")
+        settings = Settings(data, tmp_path / "report", name=name, folds=2, models=models, asked=2)
+        await asyncio.to_thread(experiment, settings, Steps())
+        asked, found = len(upstream.requests), (settings.out / "report.json").read_text()
+        assert asked > 0
+        await asyncio.to_thread(experiment, replace(settings, resume=True), Steps())
+    assert len(upstream.requests) == asked
+    assert (settings.out / "report.json").read_text() == found
 
 
 async def test_a_third_answer_is_found_out(data: Path, tmp_path: Path) -> None:

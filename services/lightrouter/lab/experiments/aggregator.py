@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -67,6 +67,13 @@ class Conflict:
     right: frozenset[int]
 
 
+class _Outcome(NamedTuple):
+    """What became of a conflict: whose side the answer takes, and whether that is the better model's."""
+
+    side: str
+    better: bool
+
+
 def run(study: Study) -> Findings:
     """Lets each strategy make an answer of conflicting drafts."""
     ((train, _), *_) = study.data.parts()
@@ -76,14 +83,11 @@ def run(study: Study) -> Findings:
     merges = [("best", AGGREGATOR_STRATEGY_BEST), ("vote", AGGREGATOR_STRATEGY_VOTE)]
     if study.helpers.synthesizer:
         merges.append(("synthesize", AGGREGATOR_STRATEGY_SYNTHESIZE))
-    study.progress.expect(len(kinds) * len(merges))
-    tallies: list[_Tally] = []
-    for kind, conflicts in kinds.items():
-        for name, strategy in merges:
-            few = _drawn(conflicts, study) if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE else conflicts
-            with study.progress.step(f"{name}, {kind}"):
-                outcomes = asyncio.run(_merge(study, priors, few, strategy))
-            tallies.append(_Tally(kind, name, outcomes))
+    tallies = [
+        _Tally(kind, name, asyncio.run(_merge(study, priors, kind, conflicts, name, strategy)))
+        for kind, conflicts in kinds.items()
+        for name, strategy in merges
+    ]
     sentences = [tally.sentence() for tally in tallies if tally.conflicts]
     if not study.helpers.synthesizer:
         sentences.append("No synthesizer is configured: `synthesize` is not measured; --local-model or --models does.")
@@ -172,11 +176,15 @@ def _of(test: Judged, place: int, models: Sequence[int], priors: Sequence[float]
 
 
 async def _merge(
-    study: Study, priors: Sequence[float], conflicts: Sequence[Conflict], strategy: AggregatorStrategy.ValueType
-) -> list[tuple[str, bool]]:
-    """Returns what became of each conflict, and whether the better model's side was taken."""
+    study: Study,
+    priors: Sequence[float],
+    kind: str,
+    conflicts: Sequence[Conflict],
+    name: str,
+    strategy: AggregatorStrategy.ValueType,
+) -> list[_Outcome]:
+    """Returns what became of each conflict; of those that a real model is asked about each is kept as it comes."""
     questions = study.data.test.questions
-    names = list(pool_names(questions.models).values())
     engine = Engine(
         questions.recording,
         [*entries(questions.models, priors, study.prices), *study.helpers.entries],
@@ -185,29 +193,47 @@ async def _merge(
         synthesizer=study.helpers.synthesizer,
         seconds=_SECONDS,
     )
-    found = []
     async with opened(engine):
-        for conflict in conflicts:
-            policy = Policy(
-                boot_tokens=_BOOT_TOKENS,
-                k=len(conflict.models),
-                selector=SELECTOR_STRATEGY_PRIOR,
-                aggregator=strategy,
-                candidates=[names[model] for model in conflict.models],
-                margin=1,
-                agreement=1,
-                answer_pattern=questions.pattern,
-            )
-            try:
-                answer = await engine.route(_prompt(questions, conflict), policy)
-            except ServiceError:
-                found.append((_FAILED, False))
-                continue
-            # A synthesis that fails is replaced by the best draft, which says nothing of the synthesis.
-            failed = strategy == AGGREGATOR_STRATEGY_SYNTHESIZE and answer.aggregator != strategy
-            outcome = _FAILED if failed else _side(questions, conflict, answer.text)
-            found.append((outcome, outcome == (_RIGHT if conflict.models[0] in conflict.right else _WRONG)))
-    return found
+        if strategy != AGGREGATOR_STRATEGY_SYNTHESIZE:
+            study.progress.expect(1)
+            with study.progress.step(f"{name}, {kind}"):
+                return [await _merged(engine, questions, conflict, strategy) for conflict in conflicts]
+        drawn = _drawn(conflicts, study)
+        study.progress.expect(len(drawn))
+        found = []
+        for conflict in drawn:
+            part = f"{name}-{kind}-{conflict.place}"
+            with study.progress.step(f"{name}, {kind}"):
+                kept = study.parts.recall(part)
+                outcome = _Outcome(*kept) if kept else await _merged(engine, questions, conflict, strategy)
+                study.parts.keep(part, outcome)
+            found.append(outcome)
+        return found
+
+
+async def _merged(
+    engine: Engine, questions: Questions, conflict: Conflict, strategy: AggregatorStrategy.ValueType
+) -> _Outcome:
+    names = list(pool_names(questions.models).values())
+    policy = Policy(
+        boot_tokens=_BOOT_TOKENS,
+        k=len(conflict.models),
+        selector=SELECTOR_STRATEGY_PRIOR,
+        aggregator=strategy,
+        candidates=[names[model] for model in conflict.models],
+        margin=1,
+        agreement=1,
+        answer_pattern=questions.pattern,
+    )
+    try:
+        answer = await engine.route(_prompt(questions, conflict), policy)
+    except ServiceError:
+        return _Outcome(_FAILED, better=False)
+    # A synthesis that fails is replaced by the best draft, which says nothing of the synthesis.
+    if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE and answer.aggregator != strategy:
+        return _Outcome(_FAILED, better=False)
+    side = _side(questions, conflict, answer.text)
+    return _Outcome(side, better=side == (_RIGHT if conflict.models[0] in conflict.right else _WRONG))
 
 
 def _prompt(questions: Questions, conflict: Conflict) -> Prompt:
@@ -242,12 +268,12 @@ def _side(questions: Questions, conflict: Conflict, text: str) -> str:
 class _Tally:
     """What one way of merging made of one kind of conflict."""
 
-    def __init__(self, kind: str, name: str, outcomes: Sequence[tuple[str, bool]]) -> None:
+    def __init__(self, kind: str, name: str, outcomes: Sequence[_Outcome]) -> None:
         self.kind = kind
         self.name = name
         self.conflicts = len(outcomes)
-        self.counts = Counter(outcome for outcome, _ in outcomes)
-        self.better = sum(better for _, better in outcomes)
+        self.counts = Counter(each.side for each in outcomes)
+        self.better = sum(each.better for each in outcomes)
         self.right = self._share(self.counts[_RIGHT])
         self.third = self._share(self.counts[_THIRD])
 
