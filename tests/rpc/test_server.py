@@ -148,6 +148,12 @@ async def test_an_answer(rig: Rig) -> None:
     assert await rig.generate() == "done"
 
 
+async def test_a_connection_is_there_before_the_first_call(rig: Rig) -> None:
+    rig.channels.connect(rig.address)
+    async with asyncio.timeout(20):
+        await rig.channel.wait_for_state_change(grpc.ChannelConnectivity.IDLE)
+
+
 async def test_a_domain_error_keeps_its_details(rig: Rig) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await adapter_pb2_grpc.AdapterServiceStub(rig.channel).Describe(DescribeRequest())

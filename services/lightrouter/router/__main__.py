@@ -87,8 +87,10 @@ async def serve(settings: RouterSettings) -> None:
             server.hold()
 
             async def begin() -> None:
-                await pool.known()
                 # Else the first routes of a new pod would wait for its first connections.
+                channels.connect(settings.selector_address)
+                channels.connect(settings.aggregator_address)
+                await pool.known()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(health.heard(), _ADAPTERS_SECONDS)
                 await server.release()
