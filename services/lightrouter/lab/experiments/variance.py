@@ -25,7 +25,8 @@ _NOTES = (
     "An error is the distance of an answer's quality from its candidate's mean quality.",
     (
         "Independent errors: each candidate is right as often as it is, on prompts drawn by chance; where it is wrong "
-        "it gives one of the other answers by chance; then votes are counted. Qualities that are no votes are averaged."
+        "it gives one of the other answers by chance; then votes are counted. Where answers are not right or wrong "
+        "there is no such vote, and the text wins that agrees most with the others by its words."
     ),
 )
 # Subsets of one size that are looked at; all of them where there are no more.
@@ -60,8 +61,8 @@ def run(study: Study) -> Findings:
             f"such candidates is worth more than {1 / max(mean_correlation, 1e-9):.1f}."
         ),
         (
-            f"The vote of {len(sizes)} reaches {last.vote.mean:.4f}, that of as many with independent errors would "
-            f"reach {last.independent.mean:.4f}; one candidate drawn by chance {rows[0].vote.mean:.4f}."
+            f"The vote of {len(sizes)} reaches {_told(last.vote)}; {_if_independent(last)}one candidate drawn by "
+            f"chance {_told(rows[0].vote)}."
         ),
     )
     return Findings(
@@ -84,11 +85,13 @@ def run(study: Study) -> Findings:
                         f"{expected:.4f}",
                         f"{row.vote.mean:.4f}",
                         f"{row.vote.low:.3f} to {row.vote.high:.3f}",
-                        f"{row.independent.mean:.4f}",
+                        f"{row.independent.mean:.4f}" if row.independent else "-",
                     )
                     for size, row, expected in zip(sizes, rows, predicted, strict=True)
                 ],
-                f"Means over at most {_MOST_SUBSETS} subsets of k candidates.",
+                f"Means over at most {_MOST_SUBSETS} subsets of k candidates. variance: of their mean quality over the "
+                "prompts; σ²/k: what it would be with independent errors; σ²(1+(k-1)r)/k: with the mean correlation r; "
+                "vote: quality of the answer that wins among them.",
             )
         ],
         report={
@@ -104,7 +107,7 @@ def run(study: Study) -> Findings:
                     "variance_if_independent": single / size,
                     "variance_by_correlation": expected,
                     "vote": row.vote._asdict(),
-                    "vote_if_independent": row.independent._asdict(),
+                    "vote_if_independent": row.independent and row.independent._asdict(),
                 }
                 for size, row, expected in zip(sizes, rows, predicted, strict=True)
             ],
@@ -124,9 +127,12 @@ class _Merged:
         self.variance = float(np.mean([centred[:, subset].mean(axis=1).var() for subset in subsets]))
         votes = np.mean([_votes(judged.questions, quality, subset) for subset in subsets], axis=0)
         dealt = np.stack([rng.permutation(column) for column in quality.T], axis=1)
-        wrong = max(1, len({answer for row in judged.questions.answers for answer in row if answer}) - 1)
-        chance = np.mean([_independent(dealt[:, subset], wrong, rng) for subset in subsets], axis=0)
-        self.vote, self.independent = bootstrap.estimate(np.stack([votes, chance], axis=1))
+        (self.vote,) = bootstrap.estimate(votes[:, None])
+        self.independent: Estimate | None = None
+        if np.isin(quality, (0.0, 1.0)).all():
+            wrong = max(1, len({answer for row in judged.questions.answers for answer in row if answer}) - 1)
+            chance = np.mean([_independent(dealt[:, subset], wrong, rng) for subset in subsets], axis=0)
+            (self.independent,) = bootstrap.estimate(chance[:, None])
 
 
 def _correlations(quality: Floats) -> Floats:
@@ -174,8 +180,6 @@ def _independent(dealt: Floats, wrong: int, rng: np.random.Generator) -> Floats:
         wrong: How many wrong answers there are.
         rng: Draws the wrong answers.
     """
-    if not np.isin(dealt, (0.0, 1.0)).all():
-        return np.asarray(dealt.mean(axis=1), dtype=float)
     given = np.where(dealt == 1, 0, rng.integers(1, wrong + 1, size=dealt.shape))
     votes = (given[:, :, None] == given[:, None, :]).sum(axis=2)
     # As among the recorded answers, a tie goes to the candidate that is better on the whole.
@@ -195,11 +199,20 @@ def _variance_plot(rows: Sequence[_Merged], predicted: Sequence[float]) -> bytes
 
 
 def _vote_plot(rows: Sequence[_Merged]) -> bytes:
-    series = {
-        "measured": [(size, row.vote) for size, row in enumerate(rows, 1)],
-        "with independent errors": [(size, row.independent) for size, row in enumerate(rows, 1)],
-    }
+    series = {"measured": [(size, row.vote) for size, row in enumerate(rows, 1)]}
+    independent = [(size, row.independent) for size, row in enumerate(rows, 1) if row.independent]
+    if independent:
+        series["with independent errors"] = independent
     return plots.lines(series, "k", "quality", "What merging k gains")
+
+
+def _told(estimate: Estimate) -> str:
+    return f"{estimate.mean:.4f} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def _if_independent(merged: _Merged) -> str:
+    told = merged.independent and _told(merged.independent)
+    return f"that of as many with independent errors would reach {told}; " if told else ""
 
 
 def _exact(value: float) -> Estimate:
