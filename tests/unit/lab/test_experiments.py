@@ -62,6 +62,20 @@ def test_knowing_the_prompt_ranks_better_than_chance(data: Path, tmp_path: Path)
     assert any("No judge is configured" in finding for finding in report["findings"])
 
 
+def test_what_is_gained_on_unseen_candidates_is_said_in_a_sentence(data: Path, tmp_path: Path) -> None:
+    report = _run("transfer", data, tmp_path, limit=60)
+    (told,) = [each for each in report["findings"] if "with 50 calibration prompts" in each]
+    for gain in (_gain(report, "learned, 50 prompts"), report["candidates"]["gain_best_by_calibration"]):
+        assert gain["low"] <= gain["mean"] <= gain["high"]
+        assert f"{gain['mean']:+.4f} ({gain['low']:+.4f} to {gain['high']:+.4f})" in told
+
+
+def _gain(report: dict[str, Any], name: str) -> dict[str, float]:
+    (gain,) = [each["gain_best_single"] for each in report["candidates"]["figures"] if each["name"] == name]
+    found: dict[str, float] = gain
+    return found
+
+
 def test_best_and_vote_take_a_side_and_invent_nothing(data: Path, tmp_path: Path) -> None:
     merges = _run("aggregator", data, tmp_path)["merges"]
     for merge in merges:
