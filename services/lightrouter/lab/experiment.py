@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from lightrouter.lab import experiments, helpers
 from lightrouter.lab.accounts import Accounts, Pace
@@ -14,6 +15,19 @@ from lightrouter.lab.settings import RunSettings
 from lightrouter.lab.study import Findings, Study
 from lightrouter.lab.trained import Trained
 from lightrouter.recording.recording import pool_names
+
+_TERMS: Final = (
+    (
+        "quality: of the answer that is given, 0 to 1, by the recording's labels; 95 %: the interval of the figure "
+        "before it, by the bootstrap over prompts; $ / 1,000: US dollars for 1,000 prompts, what all calls read and "
+        "wrote; of full: output tokens of all calls as a share of those of all candidates' whole answers; mean k: "
+        "answers that were finished."
+    ),
+    (
+        "best-single: every prompt goes to the model that is best on the training prompts; differences to it are "
+        "paired by prompt. oracle: whoever knows the labels."
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +81,7 @@ def experiment(settings: Settings, progress: Progress) -> Findings:
 
 
 def _write(settings: Settings, data: Data, findings: Findings) -> None:
-    notes, told = [*data.notes, *findings.notes], settings.told()
+    notes, told = [*data.notes, *findings.notes, *_TERMS], settings.told()
     page = Page(
         title=f"{settings.data.name}: {findings.title}",
         findings=findings.sentences,
