@@ -30,14 +30,14 @@ GAIN_SHARE: Final = 0.35
 which the settings' prices were found. It is more than what comes of it; `validate` measures that."""
 # Candidates' outcomes are kept from their own prompts' rows: what a row knows of a prompt comes from other folds.
 _INNER_FOLDS = 5
-_VIEWS = 3
-_ROUNDS = 250
+_VIEWS = 6
+_ROUNDS = 400
 _POOLS = (2, 3, 3, 3, 4, 5, 8, 8)
 _STRANGERS = 0.1
 _STRANGERS_PROMPTS = (20, 50, 200)
 _OPTIONS: Final[Mapping[str, Any]] = {
     "objective": "cross_entropy",
-    "num_leaves": 15,
+    "num_leaves": 31,
     "learning_rate": 0.03,
     "lambda_l2": 10.0,
     "feature_fraction": 0.5,

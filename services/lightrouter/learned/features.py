@@ -7,10 +7,9 @@ import re
 from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
+from lightrouter.learned.options import CUES, Option, options, tokens
 from lightrouter.learned.priors import Neighbour, Prior, Priors
 
-_OPTION = re.compile(r"(?m)^[ \t]*\(?([A-Z])[.):][ \t]+(.*)$")
-_TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
 _STATED = re.compile(
     r"(?i:answer|boxed|choice|option)\W{0,4}(?i:is|would be|should be|:|\{)?"
     r"[\s:*($\\{]*(?:boxed\{)?(?:text\{)?\(?([A-Z])\b(?!['\u2019])"
@@ -28,6 +27,8 @@ _HEAD = 2_000
 _CONCLUSION = 400
 _NOT_DERIVED = -2.0
 _FEWEST_WORDS = 5
+# A candidate that has chosen none of the options has none to look at.
+_NO_CUES = (-1.0,) * len(CUES)
 
 NAMES: tuple[str, ...] = (
     "overall",
@@ -72,6 +73,7 @@ NAMES: tuple[str, ...] = (
     "derived",
     "derived_lead",
     "derived_by_others",
+    *CUES,
 )
 """The features in their order."""
 
@@ -113,7 +115,7 @@ class Question(NamedTuple):
 
     length: float
     digits: float
-    options: Mapping[str, Mapping[str, float]]
+    options: Mapping[str, Option]
     words: frozenset[str]
     neighbours: Sequence[Neighbour]
 
@@ -124,32 +126,6 @@ def question(prompt: str, neighbours: Sequence[Neighbour]) -> Question:
     digits = sum(map(prompt.count, "0123456789")) / (length + 1)
     words = frozenset(_WORD.findall(prompt[-_HEAD:].lower()))
     return Question(math.log1p(length), digits, options(prompt), words, neighbours)
-
-
-def options(prompt: str) -> dict[str, dict[str, float]]:
-    """Returns the lettered options that a prompt offers, each with the weights of its words, which sum up to 1.
-
-    Words that stand in other options too weigh less. Empty where the prompt is no multiple choice.
-    """
-    found = _OPTION.findall(prompt)
-    start = max((place for place, (letter, _) in enumerate(found) if letter == "A"), default=len(found))
-    texts = {letter: frozenset(_tokens(text)) for letter, text in found[start:]}
-    if len(texts) < 2:
-        return {}
-    spread: dict[str, int] = {}
-    for words in texts.values():
-        for word in words:
-            spread[word] = spread.get(word, 0) + 1
-    weighed: dict[str, dict[str, float]] = {}
-    for letter, words in texts.items():
-        total = sum(1 / spread[word] for word in words)
-        weighed[letter] = {word: 1 / spread[word] / total for word in words}
-    return weighed
-
-
-def _tokens(text: str) -> list[str]:
-    plain = text.lower().replace(",", "")
-    return [token.rstrip("0").rstrip(".") if "." in token else token for token in _TOKEN.findall(plain)]
 
 
 def tentative_answer(text: str, offered: Container[str]) -> str | None:
@@ -196,7 +172,7 @@ def _conclusion(text: str) -> frozenset[str]:
     """Returns the words that stand before the answer is stated."""
     stated = text.lower().rfind("answer")
     body = text[:stated] if stated >= 0 else text
-    return frozenset(_tokens(body[-_CONCLUSION:]))
+    return frozenset(tokens(body[-_CONCLUSION:]))
 
 
 def log_odds(quality: float) -> float:
@@ -291,17 +267,19 @@ def features(
                 row[best],
                 alike - row[best],
                 *_derivation(index, each.answer, derived, weights),
+                *_cues(each.answer, asked.options),
             ]
         )
     return rows
 
 
-def _derived(offered: Mapping[str, Mapping[str, float]], conclusion: frozenset[str]) -> dict[str, float]:
+def _derived(offered: Mapping[str, Option], conclusion: frozenset[str]) -> dict[str, float]:
     """Returns how much of each option's words a conclusion holds, 0 to 1; empty where there is no conclusion."""
     if len(conclusion) < _FEWEST_WORDS:
         return {}
     return {
-        letter: sum(weight for word, weight in words.items() if word in conclusion) for letter, words in offered.items()
+        letter: sum(weight for word, weight in option.words.items() if word in conclusion)
+        for letter, option in offered.items()
     }
 
 
@@ -322,6 +300,12 @@ def _derivation(
             total += weight
             support += weight * (theirs[answer] - max(value for letter, value in theirs.items() if letter != answer))
     return float(ord(answer) - ord("A")), share, lead, support / total if total else _NOT_DERIVED
+
+
+def _cues(answer: str | None, offered: Mapping[str, Option]) -> Sequence[float]:
+    """Returns what the option that was chosen looks like among the others."""
+    option = offered.get(answer) if answer is not None else None
+    return _NO_CUES if option is None else option.cues
 
 
 def _votes(contenders: Sequence[Contender], weights: Sequence[float]) -> dict[str, float]:

@@ -6,16 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.learned.features import (
-    NAMES,
-    Contender,
-    features,
-    options,
-    question,
-    surface,
-    tentative_answer,
-)
+from lightrouter.learned.features import NAMES, Contender, features, question, surface, tentative_answer
 from lightrouter.learned.model import Stranger, prior_of
+from lightrouter.learned.options import options
 from lightrouter.learned.priors import Example, Priors
 from lightrouter.learned.words import BUCKETS, hashed_words
 
@@ -88,11 +81,14 @@ def test_without_options_there_is_no_letter() -> None:
     assert tentative_answer("The answer is (B).", {}) is None
 
 
-def test_the_words_of_an_option_weigh_one_together_and_shared_ones_less() -> None:
-    found = options("Which?\nA. red apple\nB. green apple\n")
-    assert list(found) == ["A", "B"]
-    assert sum(found["A"].values()) == pytest.approx(1)
-    assert found["A"]["red"] > found["A"]["apple"]
+def test_the_option_that_was_chosen_is_seen_among_the_others() -> None:
+    def rank(answer: str | None) -> float:
+        contender = Contender("a", 0.5, 0, "", complete=True, answer=answer)
+        known = [prior_of(KNOWN, Stranger("a", 0.5, 0), ())]
+        row = features(question(PROMPT, ()), [contender], [surface("")], known, KNOWN)[0]
+        return row[NAMES.index("option_number_rank")]
+
+    assert [rank(answer) for answer in ("A", "B", "C", "D", None)] == pytest.approx([0, 1 / 3, 2 / 3, -1, -1])
 
 
 def test_an_answer_that_the_text_derives_stands_out() -> None:

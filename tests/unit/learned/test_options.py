@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.learned.options import CUES, options
+
+OPTION_TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])), min_size=2, max_size=12)
+
+
+def asked(*texts: str) -> str:
+    return "Which?\n" + "".join(f"{letter}. {text}\n" for letter, text in zip("ABCDEFGHIJKL", texts, strict=False))
+
+
+def cue(name: str, *texts: str) -> list[float]:
+    return [option.cues[CUES.index(name)] for option in options(asked(*texts)).values()]
+
+
+@given(OPTION_TEXTS)
+def test_any_options_have_finite_cues(texts: list[str]) -> None:
+    for option in options(asked(*texts)).values():
+        assert len(option.cues) == len(CUES)
+        assert all(map(math.isfinite, option.cues))
+        assert sum(option.words.values()) == pytest.approx(1) or not option.words
+
+
+@given(st.lists(st.decimals(allow_nan=False, allow_infinity=False).map(str), min_size=2, max_size=10))
+def test_any_numbers_have_finite_cues(numbers: list[str]) -> None:
+    for option in options(asked(*numbers)).values():
+        assert all(map(math.isfinite, option.cues))
+
+
+@given(OPTION_TEXTS)
+def test_an_option_looks_the_same_in_whatever_order_they_stand(texts: list[str]) -> None:
+    texts = [f"{place} {text}" for place, text in enumerate(texts)]
+    turned = list(reversed(texts))
+    forward = [option.cues for option in options(asked(*texts)).values()]
+    backward = [option.cues for option in options(asked(*turned)).values()]
+    for one, other in zip(forward, reversed(backward), strict=True):
+        assert one == pytest.approx(other)
+
+
+def test_the_words_of_an_option_weigh_one_together_and_shared_ones_less() -> None:
+    found = options("Which?\nA. red apple\nB. green apple\n")
+    assert list(found) == ["A", "B"]
+    assert sum(found["A"].words.values()) == pytest.approx(1)
+    assert found["A"].words["red"] > found["A"].words["apple"]
+
+
+def test_the_last_list_of_options_counts() -> None:
+    assert list(options(asked("an example", "of options", "asked before") + asked("yes", "no"))) == ["A", "B"]
+
+
+def test_the_number_in_the_middle_is_seen() -> None:
+    assert cue("option_number_rank", "10 kg", "20 kg", "1,000 kg") == pytest.approx([0, 1 / 3, 2 / 3])
+    distances = cue("option_number_distance", "10 kg", "20 kg", "1,000 kg")
+    assert distances == pytest.approx([math.log(2), 0, math.log(50)])
+    assert cue("option_number_nearest", "10 kg", "20 kg", "1,000 kg") == pytest.approx(
+        [math.log(2), math.log(2), math.log(50)]
+    )
+    assert cue("option_digits_lead", "1.25", "5", "70") == pytest.approx([4 / 3, -2 / 3, -2 / 3])
+    assert cue("option_numbers", "10", "none", "red", "2") == pytest.approx([0.5] * 4)
+
+
+def test_what_is_phrased_like_the_others_is_seen() -> None:
+    assert cue("option_same_unit", "10 kg", "20 kg", "30 lb") == pytest.approx([2 / 3, 2 / 3, 1 / 3])
+    assert cue("option_same_end", "It is.", "It was.", "It will be") == pytest.approx([2 / 3, 2 / 3, 1 / 3])
+    assert cue("option_same_first", "The sun", "the moon", "A star") == pytest.approx([2 / 3, 2 / 3, 1 / 3])
+    assert cue("option_own_words", "red apple", "green apple", "pear") == pytest.approx([0.5, 0.5, 1])
+    assert cue("option_length_rank", "a", "bb", "ccc") == pytest.approx([1 / 6, 1 / 2, 5 / 6])
