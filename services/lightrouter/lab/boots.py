@@ -14,8 +14,14 @@ _SHARE: Final = {True: 0.25, False: 0.2}
 _ROUND: Final = (5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300)
 
 
-def boot_tokens(train: Judged) -> int:
-    """Returns B for prompts like these: the round number next to a share of the median length of an answer."""
+def boot_tokens(train: Judged, *, drafts_in_turn: bool = False) -> int:
+    """Returns B for prompts like these: the round number next to a share of the median length of an answer.
+
+    Args:
+        train: The prompts.
+        drafts_in_turn: Whether each draft is ranked anew before another is asked for, so that less hangs on the boot.
+    """
     comparable = train.questions.pattern is not None
-    wanted = _SHARE[comparable] * float(np.median(train.questions.output_tokens))
+    share = _SHARE[comparable] / 2 if drafts_in_turn else _SHARE[comparable]
+    wanted = share * float(np.median(train.questions.output_tokens))
     return min(_ROUND, key=lambda tokens: abs(np.log(tokens / max(wanted, 1.0))))

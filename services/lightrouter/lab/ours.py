@@ -15,7 +15,6 @@ from lightrouter.selector.learned import CurrentModel
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
     SELECTOR_STRATEGY_LEARNED,
-    AnswerPattern,
 )
 from lightrouter.v1.policy_pb2 import Policy as RoutingPolicy
 
@@ -28,18 +27,19 @@ NOTES: Final = (
 )
 
 
-def routing(name: str, boot: int, pattern: AnswerPattern | None, top_k: int | None) -> RoutingPolicy:
+def routing(name: str, train: Judged, boot: int | None, top_k: int | None) -> RoutingPolicy:
     """Returns how requests are routed in the setting of that name, `DEFAULT` or `QUALITY`.
 
     Args:
         name: The setting.
-        boot: B.
-        pattern: Where the comparable answer stands.
+        train: Prompts like those that are routed.
+        boot: B; None: what `boot_tokens` says.
         top_k: Most drafts that are finished; None: the setting's own.
     """
+    pattern = train.questions.pattern
     shortlist, k, min_gain = (_DEFAULT if name == DEFAULT else _QUALITY)[pattern is not None]
     return RoutingPolicy(
-        boot_tokens=boot,
+        boot_tokens=boot or boot_tokens(train, drafts_in_turn=min_gain > 0),
         k=top_k or k,
         shortlist=shortlist,
         min_gain=min_gain,
@@ -56,7 +56,7 @@ def routing(name: str, boot: int, pattern: AnswerPattern | None, top_k: int | No
 # Found by cross-validation on the shared recordings: with comparable answers the price at which a fifth, or a third, of
 # the full ensemble's tokens are written; without, a second draft cannot be told from the first well enough to pay. Each
 # draft is ranked anew beside the others, so the best one is the answer: a vote of so few gives no more.
-_DEFAULT: Final = {False: (3, 1, 0.0), True: (3, 3, 0.7)}
+_DEFAULT: Final = {False: (3, 1, 0.0), True: (3, 3, 0.65)}
 _QUALITY: Final = {False: (3, 1, 0.0), True: (3, 3, 0.25)}
 
 
@@ -72,13 +72,11 @@ def policies(
         boot: B; None: what `boot_tokens` says.
         top_k: Most drafts that are finished; None: each policy's own.
     """
-    tokens = boot or boot_tokens(train)
-    pattern = train.questions.pattern
     own = [
-        Routed(name, _ABOUT[name], routing(name, tokens, pattern, top_k), prices, selector_with(model), prepare=model)
+        Routed(name, _ABOUT[name], routing(name, train, boot, top_k), prices, selector_with(model), prepare=model)
         for name in (DEFAULT, QUALITY)
     ]
-    return [Paper(tokens, top_k, pattern, prices), *own]
+    return [Paper(boot or boot_tokens(train), top_k, train.questions.pattern, prices), *own]
 
 
 _ABOUT: Final = {
