@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import lightgbm
@@ -55,6 +56,10 @@ _RIDGE = 300.0
 # Leaves hold one row in so many at least, and never fewer than the least.
 _ROWS_PER_LEAF = 250
 _LEAST_LEAF = 20
+
+
+# The same texts are seen in several views of a prompt.
+_surface = lru_cache(maxsize=128)(surface)
 
 
 class TrainingError(Exception):
@@ -178,7 +183,7 @@ class Situation:
         known = [
             prior_of(self.priors, Stranger(each.name, each.prior, each.evaluated), neighbours) for each in contenders
         ]
-        return features(self.asked, contenders, [surface(each.text) for each in contenders], known, self.priors)
+        return features(self.asked, contenders, [_surface(each.text) for each in contenders], known, self.priors)
 
 
 def train(
@@ -268,10 +273,9 @@ def _strangers(situation: Situation, shown: Mapping[int, int | None], drawn: ran
     found: dict[int, Stranger] = {}
     for place in shown:
         evaluated = drawn.choice(_STRANGERS_PROMPTS)
-        outcomes = [each.quality[place] for each in situation.priors.examples]
+        outcomes = [each.quality[place] for each in drawn.choices(situation.priors.examples, k=evaluated)]
         known = [quality for quality in outcomes if quality is not None]
-        sampled = [drawn.choice(known) for _ in range(evaluated)] if known else [0.0]
-        found[place] = Stranger("", sum(sampled) / len(sampled), evaluated)
+        found[place] = Stranger("", sum(known) / max(1, len(known)), len(known))
     return found
 
 
