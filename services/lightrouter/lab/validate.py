@@ -14,6 +14,7 @@ from lightrouter.lab.running import Progress
 from lightrouter.lab.train import Cases, Floats, Situation, TrainingOptions, fit, train
 from lightrouter.learned.artifact import Artifact
 from lightrouter.learned.model import Model
+from lightrouter.learned.priors import Neighbours
 from lightrouter.recording.recording import LabelledRecording
 
 # The situation that figures are about: so many of the best boot, for so many tokens of the options' in the middle.
@@ -93,7 +94,7 @@ class _Judge:
             gain = quality[max(order[:2], key=lambda place: both[place])] - quality[order[0]]
         present = situation.case.present
         priors = self._model.priors
-        single = max(present, key=lambda place: priors.prior(self._names[place], ()).overall)
+        single = max(present, key=lambda place: priors.prior(self._names[place], Neighbours()).overall)
         return _Judged(
             expected=[expected[place] for place in places],
             quality=[quality[place] for place in places],

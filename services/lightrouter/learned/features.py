@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 from lightrouter.learned.options import CUES, Option, options, tokens
-from lightrouter.learned.priors import Neighbour, Prior, Priors
+from lightrouter.learned.priors import Neighbours, Prior, Priors
 
 _STATED = re.compile(
     r"(?i:answer|boxed|choice|option)\W{0,4}(?i:is|would be|should be|:|\{)?"
@@ -117,10 +117,10 @@ class Question(NamedTuple):
     digits: float
     options: Mapping[str, Option]
     words: frozenset[str]
-    neighbours: Sequence[Neighbour]
+    neighbours: Neighbours
 
 
-def question(prompt: str, neighbours: Sequence[Neighbour]) -> Question:
+def question(prompt: str, neighbours: Neighbours) -> Question:
     """Returns what a prompt looks like."""
     length = len(prompt)
     digits = sum(map(prompt.count, "0123456789")) / (length + 1)
@@ -211,7 +211,6 @@ def features(
     finished = sum(each.complete for each in contenders) / count
     tops = [max(prior[field] for prior in known) for field in range(3)]
     top, top_given, mean = max(expected), max(given), sum(expected) / count
-    nearest = asked.neighbours[0].similarity if asked.neighbours else 0.0
     cast = sum(votes.values())
     ranking = sorted(expected, reverse=True)
     derived = [_derived(asked.options, surface.conclusion) for surface in surfaces]
@@ -243,7 +242,7 @@ def features(
                 float(count),
                 mean,
                 top,
-                nearest,
+                asked.neighbours.nearest,
                 asked.length,
                 asked.digits,
                 float(len(asked.options)),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from lightrouter.answers.extract import canonical, extract
 from lightrouter.learned.features import Contender, Question, features, question, surface, tentative_answer
 from lightrouter.learned.linear import Linear
-from lightrouter.learned.priors import Neighbour, Prior, Priors
+from lightrouter.learned.priors import Neighbours, Prior, Priors
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
@@ -121,7 +121,7 @@ class Model:
         return left / _CHARACTERS_PER_TOKEN
 
 
-def prior_of(priors: Priors, candidate: Stranger, neighbours: Sequence[Neighbour]) -> Prior:
+def prior_of(priors: Priors, candidate: Stranger, neighbours: Neighbours) -> Prior:
     """Returns what is known of a candidate, from the pool where its outcomes are not known."""
     if priors.known(candidate.name):
         return priors.prior(candidate.name, neighbours)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from operator import itemgetter, mul
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 from lightrouter.learned.search import Index
 from lightrouter.learned.words import hashed_words
@@ -40,25 +40,19 @@ class Example:
     length: Sequence[int]
 
 
-class Neighbour(NamedTuple):
-    """A known prompt and its similarity, 0 to 1."""
-
-    example: int
-    similarity: float
-
-
-class Neighbours(Sequence[Neighbour]):
+class Neighbours:
     """Known prompts, most similar first.
 
     Attributes:
+        examples: The prompts.
         similarities: The similarity of each, 0 to 1.
         pick: Returns of values, one for each known prompt, those of these prompts.
         priors: What is known of candidates for the prompt that has these neighbours, by their places, as far as it has
             been asked for: a shortlist and each ranking of a route ask for the same.
     """
 
-    def __init__(self, examples: Sequence[int], similarities: Sequence[float]) -> None:
-        self._examples = examples
+    def __init__(self, examples: Sequence[int] = (), similarities: Sequence[float] = ()) -> None:
+        self.examples = examples
         self.similarities = similarities
         self.priors: dict[int, Prior] = {}
         self._weights: dict[tuple[bytes, int], float] = {}
@@ -85,17 +79,10 @@ class Neighbours(Sequence[Neighbour]):
             self._weights[known, most] = sum(compress(self.similarities[:most], self.pick(known)))
         return self._weights[known, most]
 
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    @overload
-    def __getitem__(self, place: int) -> Neighbour: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Neighbour]: ...
-    def __getitem__(self, place: int | slice) -> Neighbour | Sequence[Neighbour]:
-        if isinstance(place, slice):
-            return list(map(Neighbour, self._examples[place], self.similarities[place]))
-        return Neighbour(self._examples[place], self.similarities[place])
+    @property
+    def nearest(self) -> float:
+        """The similarity of the most similar prompt, 0 to 1; 0 where there is none."""
+        return self.similarities[0] if self.similarities else 0.0
 
 
 class Prior(NamedTuple):
@@ -170,17 +157,16 @@ class Priors:
         """The same for a prompt's hashed words."""
         return Neighbours(*self._index.nearest(words, _WIDE))
 
-    def prior(self, name: str, neighbours: Sequence[Neighbour]) -> Prior:
+    def prior(self, name: str, neighbours: Neighbours) -> Prior:
         """Returns what is known of a candidate for the prompt that has these neighbours.
 
         Raises:
             KeyError: The candidate is not known.
         """
         place = self._places[name]
-        near = _as_neighbours(neighbours)
-        if place not in near.priors:
-            near.priors[place] = self._prior(place, near)
-        return near.priors[place]
+        if place not in neighbours.priors:
+            neighbours.priors[place] = self._prior(place, neighbours)
+        return neighbours.priors[place]
 
     def _prior(self, place: int, near: Neighbours) -> Prior:
         count = self._counts[place]
@@ -198,14 +184,13 @@ class Priors:
         shrunk = (prior * (evaluated + 1) + self.mean * _SHRINK_POOL) / (evaluated + 1 + _SHRINK_POOL)
         return Prior(shrunk, shrunk, shrunk, 0)
 
-    def expected_length(self, name: str, neighbours: Sequence[Neighbour]) -> float | None:
+    def expected_length(self, name: str, neighbours: Neighbours) -> float | None:
         """Returns how many characters the candidate is expected to write; None where it is not known."""
         place = self._places.get(name)
         if place is None or not self._counts[place]:
             return None
-        near = _as_neighbours(neighbours)
-        known, length = self._outcomes[place].known, near.pick(self._outcomes[place].length)
-        return near.mean(known, length, _WIDE, _SHRINK_NEAR, self._lengths[place])
+        known, length = self._outcomes[place].known, neighbours.pick(self._outcomes[place].length)
+        return neighbours.mean(known, length, _WIDE, _SHRINK_NEAR, self._lengths[place])
 
     def given_length(self, name: str, overall: float, length: int, *, complete: bool) -> float:
         """Returns the candidate's mean quality where its answer has about this length, or at least it.
@@ -231,12 +216,6 @@ class Priors:
 def length_step(length: float) -> int:
     """Returns the step of a logarithmic scale, two steps an octave, on which a length in characters stands."""
     return int(2 * math.log2(1 + length))
-
-
-def _as_neighbours(neighbours: Sequence[Neighbour]) -> Neighbours:
-    if isinstance(neighbours, Neighbours):
-        return neighbours
-    return Neighbours([each.example for each in neighbours], [each.similarity for each in neighbours])
 
 
 def _length_table(outcomes: _Outcomes) -> dict[int, tuple[float, float]]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lightrouter.learned.features import NAMES, Contender, features, question, surface, tentative_answer
 from lightrouter.learned.model import Stranger, prior_of
 from lightrouter.learned.options import options
-from lightrouter.learned.priors import Example, Priors
+from lightrouter.learned.priors import Example, Neighbours, Priors
 from lightrouter.learned.words import BUCKETS, hashed_words
 
 PROMPT = "What is 2 + 2?\nOptions:\nA. 3\nB. 4\nC. 5\n"
@@ -48,8 +48,8 @@ def test_names_say_nothing(prompt: str, contenders: list[Contender]) -> None:
     renamed = [each._replace(name=f"{index}") for index, each in enumerate(contenders)]
 
     def rows(of: list[Contender]) -> list[list[float]]:
-        known = [prior_of(KNOWN, Stranger(each.name, each.prior, each.evaluated), ()) for each in of]
-        return features(question(prompt, ()), of, [surface(each.text) for each in of], known, KNOWN)
+        known = [prior_of(KNOWN, Stranger(each.name, each.prior, each.evaluated), Neighbours()) for each in of]
+        return features(question(prompt, Neighbours()), of, [surface(each.text) for each in of], known, KNOWN)
 
     assert rows(strangers) == rows(renamed)
 
@@ -84,8 +84,8 @@ def test_without_options_there_is_no_letter() -> None:
 def test_the_option_that_was_chosen_is_seen_among_the_others() -> None:
     def rank(answer: str | None) -> float:
         contender = Contender("a", 0.5, 0, "", complete=True, answer=answer)
-        known = [prior_of(KNOWN, Stranger("a", 0.5, 0), ())]
-        row = features(question(PROMPT, ()), [contender], [surface("")], known, KNOWN)[0]
+        known = [prior_of(KNOWN, Stranger("a", 0.5, 0), Neighbours())]
+        row = features(question(PROMPT, Neighbours()), [contender], [surface("")], known, KNOWN)[0]
         return row[NAMES.index("option_number_rank")]
 
     assert [rank(answer) for answer in ("A", "B", "C", "D", None)] == pytest.approx([0, 1 / 3, 2 / 3, -1, -1])
@@ -94,8 +94,8 @@ def test_the_option_that_was_chosen_is_seen_among_the_others() -> None:
 def test_an_answer_that_the_text_derives_stands_out() -> None:
     def derived(text: str) -> float:
         contender = Contender("a", 0.5, 0, text, complete=True, answer="B")
-        known = [prior_of(KNOWN, Stranger("a", 0.5, 0), ())]
-        row = features(question(PROMPT, ()), [contender], [surface(text)], known, KNOWN)[0]
+        known = [prior_of(KNOWN, Stranger("a", 0.5, 0), Neighbours())]
+        row = features(question(PROMPT, Neighbours()), [contender], [surface(text)], known, KNOWN)[0]
         return row[NAMES.index("derived_lead")]
 
     assert derived("Two and two make what is 4. The answer is (B).") == pytest.approx(1)

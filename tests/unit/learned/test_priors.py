@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.learned.priors import Example, Neighbour, Priors
+from lightrouter.learned.priors import Example, Neighbours, Priors
 from lightrouter.learned.words import hashed_words
 
 
@@ -30,22 +30,22 @@ def test_the_neighbourhood_tells_who_is_good_at_what() -> None:
     assert cats.near > 0.8 > 0.3 > stars.near
     assert cats.overall == pytest.approx(stars.overall)
     assert cats.expected > stars.expected
-    assert [one.similarity for one in neighbours] == sorted((one.similarity for one in neighbours), reverse=True)
+    assert list(neighbours.similarities) == sorted(neighbours.similarities, reverse=True)
 
 
 def test_a_prompt_unlike_all_has_no_neighbours_and_the_overall_quality() -> None:
     known = history()
     prior = known.prior("cats", known.neighbours("zzz qqq"))
     assert prior.near == prior.wide == prior.overall
-    assert len(known.neighbours("")) == 0
+    assert not known.neighbours("").examples
 
 
 def test_few_outcomes_are_shrunk_to_the_mean_of_all() -> None:
     known = Priors(("many", "few"), [example("x", 0.5, None)] * 100 + [example("y", 0.5, 1.0)])
-    assert known.prior("few", []).overall < 0.6
-    assert known.prior("few", []).evidence == 1
+    assert known.prior("few", Neighbours()).overall < 0.6
+    assert known.prior("few", Neighbours()).evidence == 1
     with pytest.raises(KeyError):
-        known.prior("nobody", [])
+        known.prior("nobody", Neighbours())
 
 
 def test_a_stranger_is_as_good_as_the_pool_says_as_far_as_that_rests_on_prompts() -> None:
@@ -61,8 +61,8 @@ def test_the_length_of_an_answer_tells_its_quality() -> None:
     assert known.given_length("a", 0.5, 20, complete=True) < 0.1
     assert known.given_length("a", 0.5, 200, complete=False) > 0.9
     assert known.given_length("nobody", 0.5, 20, complete=True) == 0.5
-    assert known.expected_length("a", []) == pytest.approx(1010)
-    assert known.expected_length("nobody", []) is None
+    assert known.expected_length("a", Neighbours()) == pytest.approx(1010)
+    assert known.expected_length("nobody", Neighbours()) is None
 
 
 def brute_force(examples: Sequence[Example], words: Mapping[int, int]) -> list[tuple[int, float]]:
@@ -91,8 +91,8 @@ def test_neighbours_are_those_of_a_search_by_brute_force(prompts: list[dict[int,
     examples = [Example(words, [0.5], [10]) for words in prompts]
     expected = brute_force(examples, asked)
     found = Priors(["a"], examples).neighbours_of(asked)
-    assert dict(found) == pytest.approx(dict(expected))
-    assert [each.similarity for each in found] == pytest.approx([similarity for _, similarity in expected])
+    assert dict(zip(found.examples, found.similarities, strict=True)) == pytest.approx(dict(expected))
+    assert found.similarities == pytest.approx([similarity for _, similarity in expected])
 
 
 @pytest.mark.parametrize("vocabulary", [50, 300, 20_000], ids=["all alike", "some alike", "few alike"])
@@ -104,7 +104,7 @@ def test_of_many_neighbours_the_most_similar_are_found(vocabulary: int) -> None:
     for asked in prompts[:5]:
         expected = brute_force(examples, asked)[:400]
         found = known.neighbours_of(asked)
-        assert [each.similarity for each in found] == pytest.approx([similarity for _, similarity in expected])
+        assert found.similarities == pytest.approx([similarity for _, similarity in expected])
 
 
 OUTCOMES = st.lists(st.none() | st.floats(0, 1), min_size=2, max_size=2)
@@ -115,13 +115,14 @@ def test_a_prior_is_the_mean_over_the_neighbours_with_an_outcome(
     outcomes: list[list[float | None]], data: st.DataObject
 ) -> None:
     known = Priors(("a", "b"), [Example({}, quality, [10, 20]) for quality in outcomes])
-    near = data.draw(st.lists(st.builds(Neighbour, st.integers(0, len(outcomes) - 1), st.floats(0, 1))))
+    near = data.draw(st.lists(st.tuples(st.integers(0, len(outcomes) - 1), st.floats(0, 1))))
+    neighbours = Neighbours([example for example, _ in near], [similarity for _, similarity in near])
     for place, name in enumerate(known.candidates):
-        prior = known.prior(name, near)
+        prior = known.prior(name, neighbours)
         for found, around, shrink in ((prior.wide, near, 4), (prior.near, near[:50], 2)):
-            pairs = [(each.similarity, outcomes[each.example][place]) for each in around]
+            pairs = [(similarity, outcomes[example][place]) for example, similarity in around]
             told = [(similarity, quality) for similarity, quality in pairs if quality is not None]
             total = shrink * prior.overall + sum(similarity * quality for similarity, quality in told)
             assert found == pytest.approx(total / (shrink + sum(similarity for similarity, _ in told)))
-        length = known.expected_length(name, near)
+        length = known.expected_length(name, neighbours)
         assert length is None or length == pytest.approx(10 * (place + 1))
