@@ -149,9 +149,9 @@ async def test_an_answer(rig: Rig) -> None:
 
 
 async def test_a_connection_is_there_before_the_first_call(rig: Rig) -> None:
-    rig.channels.connect(rig.address)
     async with asyncio.timeout(20):
-        await rig.channel.wait_for_state_change(grpc.ChannelConnectivity.IDLE)
+        await rig.channels.connected(rig.address)
+    assert rig.channels.get(rig.address).get_state() == grpc.ChannelConnectivity.READY
 
 
 async def test_a_domain_error_keeps_its_details(rig: Rig) -> None:

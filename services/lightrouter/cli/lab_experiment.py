@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -63,10 +65,20 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         local_model=arguments.local_model,
         asked=arguments.asked,
     )
-    # What services tell their operators is what an experiment counts, over and over.
-    logging.getLogger("lightrouter").setLevel(logging.ERROR)
-    with lab_support.reported(arguments.out) as progress:
+    with _only_errors_logged(), lab_support.reported(arguments.out) as progress:
         findings = experiment(settings, progress)
     sys.stdout.write("\n".join(findings.sentences))
     sys.stdout.write(f"\n\nThe page is {arguments.out / 'report.html'}.\n")
     return ExitCode.OK
+
+
+@contextmanager
+def _only_errors_logged() -> Iterator[None]:
+    """What services tell their operators is what an experiment counts, over and over."""
+    logger = logging.getLogger("lightrouter")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -36,8 +36,8 @@ from lightrouter.runtime.telemetry import Telemetry
 from lightrouter.runtime.tls import TlsError
 from lightrouter.v1.router_pb2_grpc import add_RouterServiceServicer_to_server
 
-# An adapter that neither answers nor refuses in this time does not keep the router from the others.
-_ADAPTERS_SECONDS: Final = 5.0
+# A service that is not reached in this time does not keep the router from the others.
+_CONNECTIONS_SECONDS: Final = 5.0
 
 
 def build_server(
@@ -87,12 +87,12 @@ async def serve(settings: RouterSettings) -> None:
             server.hold()
 
             async def begin() -> None:
-                # Else the first routes of a new pod would wait for its first connections.
-                channels.connect(settings.selector_address)
-                channels.connect(settings.aggregator_address)
                 await pool.known()
+                # Else the first routes of a new pod would wait for its first connections.
+                helpers = (settings.selector_address, settings.aggregator_address)
+                first = asyncio.gather(health.heard(), *map(channels.connected, helpers))
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(health.heard(), _ADAPTERS_SECONDS)
+                    await asyncio.wait_for(first, _CONNECTIONS_SECONDS)
                 await server.release()
 
             async with pool.connected(), server:

@@ -66,9 +66,9 @@ class Channels:
             channel = self._channels[address] = self._open(address)
         return channel
 
-    def connect(self, address: str) -> None:
-        """Begins to connect to `address`, so that the first call does not wait for that."""
-        self.get(address).get_state(try_to_connect=True)
+    async def connected(self, address: str) -> None:
+        """Returns once there is a connection to `address`, so that the first call does not wait for that."""
+        await self.get(address).channel_ready()
 
     def stub(self, address: str, make: Callable[[grpc.aio.Channel], StubType]) -> StubType:
         """Returns the stub that `make` makes of the channel to `address`. For calls that begin now."""

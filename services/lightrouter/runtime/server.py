@@ -78,6 +78,7 @@ class Server:
         if settings.health_listen:
             self._probed = grpc.aio.server(options=_options(settings))
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._probed)
+        self._address = ""
         self.health_address = ""
         """Where the health alone is served, once that is known; empty: nowhere."""
 
@@ -97,12 +98,16 @@ class Server:
         self._serving[name] = serving
 
     def hold(self) -> None:
-        """Has the overall status start as NOT_SERVING, until `release`: for a service that cannot serve at once."""
+        """Has the overall status start as NOT_SERVING, and the ready file wait, until `release`.
+
+        For a service that cannot serve at once.
+        """
         self._serving[_OVERALL] = False
 
     async def release(self) -> None:
-        """Sets the overall status to SERVING."""
+        """Sets the overall status of a started server to SERVING, and writes the ready file."""
         await self.set_serving(_OVERALL, serving=True)
+        self._write_ready_file()
 
     async def start(self) -> str:
         """Binds and serves; returns the address that clients use, HOST:PORT or unix:PATH.
@@ -113,7 +118,7 @@ class Server:
         if self._settings.reflection:
             names = (*self._names(), health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
-        address = _bind(self._server, self._settings.listen, self._credentials)
+        self._address = _bind(self._server, self._settings.listen, self._credentials)
         if self._probed and self._settings.health_listen:
             self.health_address = _bind(self._probed, self._settings.health_listen, None)
         for name, serving in self._serving.items():
@@ -121,10 +126,10 @@ class Server:
         await self._server.start()
         if self._probed:
             await self._probed.start()
-        if self._settings.ready_file:
-            _write_atomically(self._settings.ready_file, address + "\n")
-        _log.info("serving %s on %s", ", ".join(self._names()), address)
-        return address
+        if self._serving[_OVERALL]:
+            self._write_ready_file()
+        _log.info("serving %s on %s", ", ".join(self._names()), self._address)
+        return self._address
 
     async def set_serving(self, name: str, serving: bool) -> None:
         """Sets the health of a service; the drain's NOT_SERVING is final."""
@@ -190,6 +195,10 @@ class Server:
         await self._server.stop(0)
         if self._probed:
             await self._probed.stop(0)
+
+    def _write_ready_file(self) -> None:
+        if self._settings.ready_file:
+            _write_atomically(self._settings.ready_file, self._address + "\n")
 
     def _names(self) -> list[str]:
         return [name for name in self._serving if name != _OVERALL]
