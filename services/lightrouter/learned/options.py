@@ -83,8 +83,10 @@ def tokens(text: str) -> list[str]:
 
 
 def _weighed(words: frozenset[str], spread: Mapping[str, int]) -> dict[str, float]:
-    total = sum(1 / spread[word] for word in words)
-    return {word: 1 / spread[word] / total for word in words}
+    # In one order, whatever the hashes: sums of floats hang on it, and trained trees on their last digits.
+    ordered = sorted(words)
+    total = sum(1 / spread[word] for word in ordered)
+    return {word: 1 / spread[word] / total for word in ordered}
 
 
 def _cues(

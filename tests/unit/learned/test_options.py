@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -71,3 +74,14 @@ def test_what_is_phrased_like_the_others_is_seen() -> None:
     assert cue("option_same_first", "The sun", "the moon", "A star") == pytest.approx([2 / 3, 2 / 3, 1 / 3])
     assert cue("option_own_words", "red apple", "green apple", "pear") == pytest.approx([0.5, 0.5, 1])
     assert cue("option_length_rank", "a", "bb", "ccc") == pytest.approx([1 / 6, 1 / 2, 5 / 6])
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_the_weights_of_words_hang_on_no_order_of_hashes(hash_seed: str) -> None:
+    prompt = asked("one two three four five six", "one two three seven eight", "one nine ten eleven")
+    script = "import sys; from lightrouter.learned.options import options; print(options(sys.argv[1]))"
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    said = subprocess.run(
+        [sys.executable, "-c", script, prompt], env=environment, check=True, capture_output=True, text=True, timeout=60
+    )
+    assert said.stdout == f"{options(prompt)}\n"
