@@ -297,8 +297,27 @@ def test_the_resource_has_the_public_part() -> None:
     )
     assert set(manifest["spec"]) == {
         "address", "provider", "baseUrl", "model", "continuation", "prices", "contextWindow", "maxBootTokens", "prior",
-        "state",
+        "state", "fixedInputTokens",
     } - {"provider"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("members", "tokens"),
+    [
+        ({}, 0),
+        ({"systemPrompt": "Answer briefly."}, 4),
+        ({"systemPrompt": "短く答えて"}, 4),
+        ({"systemPrompt": "Answer briefly.", "fixedInputTokens": 0}, 0),
+        ({"systemPrompt": "Answer briefly.", "fixedInputTokens": 70_000_000}, 70_000_000),
+    ],
+)
+def test_the_router_knows_how_many_tokens_a_candidates_own_instructions_take(
+    members: dict[str, object], tokens: int
+) -> None:
+    minimal = {"name": "small", "baseUrl": "http://h/v1", "model": "m", "contextWindow": 2_000_000}
+    entry = parse_resource(render(candidates=[{**minimal, **members}]).one("Candidate", "small"))
+    assert entry.to_proto("x").fixed_input_tokens == tokens
+    assert entry.context_window == 2_000_000
 
 
 def test_the_pool_comes_from_resources_or_from_the_file() -> None:

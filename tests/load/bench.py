@@ -93,7 +93,8 @@ async def _measure(
 
 
 def _session() -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=0)
+    # LiteLLM's server closes connections that are idle for 5 s: none is kept as long.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=3.0)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
 

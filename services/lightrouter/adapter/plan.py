@@ -11,7 +11,7 @@ from lightrouter.adapter.providers.base import Ask
 from lightrouter.adapter.reasoning import ThinkSplitter
 from lightrouter.adapter.transcript import Transcript
 from lightrouter.pool.schema import CandidateEntry, ContinuationStyle
-from lightrouter.runtime.ledger import estimate_tokens
+from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import Role
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lightrouter.runtime.ledger import estimate_tokens, messages_tokens
+from lightrouter.runtime.tokens import estimate_tokens, messages_tokens
 from lightrouter.v1.chat_pb2 import ChatMessage, Usage
 
 # What providers put around a prompt of their own: templates, instructions, tools.

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from lightrouter.answers.untrusted import MarkRemover
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
-from lightrouter.runtime.ledger import entry, estimate_tokens, failed_entry, messages_tokens
+from lightrouter.runtime.ledger import entry, failed_entry
 from lightrouter.runtime.models import Models
+from lightrouter.runtime.tokens import estimate_tokens, messages_tokens
 from lightrouter.v1.adapter_pb2 import Generation, GenerationResult, StreamGenerateResponse
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.chat_pb2 import ChatMessage, Sampling, Usage

@@ -22,7 +22,7 @@ from lightrouter.learned.priors import Example, Priors
 from lightrouter.learned.trees import Tree
 from lightrouter.learned.words import hashed_words
 from lightrouter.recording.recording import LabelledRecording
-from lightrouter.recording.tokens import cut
+from lightrouter.runtime.tokens import cut
 
 Floats = npt.NDArray[np.float64]
 

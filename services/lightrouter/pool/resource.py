@@ -12,6 +12,7 @@ The schema is the pool file's, of which a resource has the public part, in the c
 | prices.input, prices.cachedInput, prices.output | prices.* | text, so that money never passes through binary floats |
 | contextWindow | context_window | |
 | maxBootTokens | max_boot_tokens | |
+| fixedInputTokens | fixed_input_tokens | the adapter alone has the instructions themselves |
 | prior | prior | |
 | state | state | holds until the evaluator has written status.state |
 | address | address | |
@@ -51,6 +52,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "prices": "prices",
     "contextWindow": "context_window",
     "maxBootTokens": "max_boot_tokens",
+    "fixedInputTokens": "fixed_input_tokens",
     "prior": "prior",
     "state": "state",
     "address": "address",

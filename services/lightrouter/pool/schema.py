@@ -34,6 +34,7 @@ from lightrouter.pool.values import (
     Url,
     checked_url,
 )
+from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1 import candidate_pb2, chat_pb2
 
 REPLAY: Final = "replay"
@@ -184,6 +185,9 @@ class PublicEntry(_Section):
     """Whether it may answer."""
     address: GrpcTarget | None = None
     """Its adapter's gRPC target; None leaves it to the service's template."""
+    fixed_input_tokens: Annotated[int, Field(ge=0, le=2**40)] | None = None
+    """Tokens of its own instructions, which its adapter puts before every conversation. Default: counted from
+    `system_prompt` where that is known."""
 
     @field_validator("provider")
     @classmethod
@@ -192,6 +196,11 @@ class PublicEntry(_Section):
         if value not in known:
             raise ValueError(f"is not a known provider; the known ones are: {', '.join(sorted(known))}")
         return value
+
+    @property
+    def instruction_tokens(self) -> int:
+        """Tokens of its own instructions, as they are stated; 0 where they are not."""
+        return self.fixed_input_tokens or 0
 
     def target(self, template: str) -> str:
         """Returns its adapter's gRPC target: its own address, else `template` with {name} replaced by its name."""
@@ -210,6 +219,7 @@ class PublicEntry(_Section):
             continuation=candidate_pb2.Continuation.Value(f"CONTINUATION_{self.continuation.name}"),
             prior=self.prior,
             state=candidate_pb2.CandidateState.Value(f"CANDIDATE_STATE_{self.state.name}"),
+            fixed_input_tokens=self.instruction_tokens,
         )
 
 
@@ -248,6 +258,13 @@ class CandidateEntry(PublicEntry):
     """When it is left alone."""
     extra_body: JsonObject = {}
     """Members that are added to the JSON of every request to the provider."""
+
+    @property
+    def instruction_tokens(self) -> int:
+        """Tokens of its own instructions, as they are stated, else counted."""
+        if self.fixed_input_tokens is not None or self.system_prompt is None:
+            return self.fixed_input_tokens or 0
+        return estimate_tokens(self.system_prompt)
 
     @field_validator("base_url")
     @classmethod

@@ -26,7 +26,7 @@ from typing import Annotated, Final, Generic, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
-from lightrouter.recording.tokens import count
+from lightrouter.runtime.tokens import count
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 _GZIP: Final = b"\x1f\x8b"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lightrouter.recording.recording import RecordedPrompt, Recording, Response
-from lightrouter.recording.tokens import count, cut
+from lightrouter.runtime.tokens import count, cut
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 _SYSTEM = Role.ROLE_SYSTEM

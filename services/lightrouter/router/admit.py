@@ -13,7 +13,7 @@ from lightrouter.router.roster import Roster
 from lightrouter.router.runner import Runner
 from lightrouter.router.state import Admission
 from lightrouter.runtime.errors import Code, ServiceError, invalid
-from lightrouter.runtime.ledger import messages_tokens
+from lightrouter.runtime.tokens import messages_tokens, most_messages_tokens
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_STATE_EVICTED,
     CANDIDATE_STATE_PROBATION,
@@ -39,6 +39,32 @@ _POLICY = "prompt.policy"
 
 
 @dataclass(frozen=True, slots=True)
+class Maxima:
+    """What the operator allows a request at most; None allows what the protos do.
+
+    Attributes:
+        cost_nanousd: Money of the whole route, in nano-dollars.
+        boot_tokens: Boot tokens of a candidate.
+        k: Candidates that go on.
+        output_tokens: Tokens of an answer.
+    """
+
+    cost_nanousd: int | None = None
+    boot_tokens: int | None = None
+    k: int | None = None
+    output_tokens: int | None = None
+
+    def hold(self, policy: Policy, sampling: Sampling) -> None:
+        """Lowers what a policy and its sampling ask for, all of it set but perhaps the ceiling, to what is allowed."""
+        if self.cost_nanousd is not None:
+            asked = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else self.cost_nanousd
+            policy.max_cost_nanousd = min(asked, self.cost_nanousd)
+        policy.boot_tokens = min(policy.boot_tokens, self.boot_tokens or policy.boot_tokens)
+        policy.k = min(policy.k, self.k or policy.k)
+        sampling.max_output_tokens = min(sampling.max_output_tokens, self.output_tokens or sampling.max_output_tokens)
+
+
+@dataclass(frozen=True, slots=True)
 class Defaults:
     """What holds where a request says nothing.
 
@@ -47,12 +73,14 @@ class Defaults:
         max_output_tokens: Most tokens of an answer.
         probation_share: Share of the requests, 0 to 1, in which a candidate on probation takes part.
         exploring_share: Share of the requests, 0 to 1, in which one candidate boots that is not on the shortlist.
+        maxima: What no request gets more of.
     """
 
     policy: Policy
     max_output_tokens: int = 1024
     probation_share: float = 0.05
     exploring_share: float = 0.02
+    maxima: Maxima = Maxima()
 
 
 def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: Book) -> tuple[Admission, Budget]:
@@ -77,6 +105,7 @@ def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: B
     sampling.CopyFrom(prompt.sampling)
     if not sampling.HasField("max_output_tokens"):
         sampling.max_output_tokens = defaults.max_output_tokens
+    defaults.maxima.hold(policy, sampling)
     if sampling.HasField("seed"):
         seed = sampling.seed
 
@@ -86,7 +115,8 @@ def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: B
         candidates = _admitted(roster.candidates.values(), seed, defaults.probation_share, book)
     prompt_tokens = messages_tokens(prompt.messages)
     fitting = _fitting(candidates, roster, policy, sampling.max_output_tokens, prompt_tokens, book)
-    budget = Budget(policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None, prompt_tokens)
+    ceiling = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None
+    budget = Budget(ceiling, most_messages_tokens(prompt.messages))
     runners = budget.admit(fitting, f"{_POLICY}.max_cost_nanousd")
     for runner in fitting if len(runners) < len(fitting) else ():
         if runner not in runners:
@@ -151,11 +181,12 @@ def _fitting(
     runners: list[Runner] = []
     for candidate in candidates:
         boot = min(candidate.max_boot_tokens or policy.boot_tokens, max_output_tokens)
-        room = candidate.context_window - prompt_tokens if candidate.context_window else max_output_tokens
+        read = prompt_tokens + candidate.fixed_input_tokens
+        room = candidate.context_window - read if candidate.context_window else max_output_tokens
         if room < boot:
             message = (
-                f"the prompt of about {prompt_tokens} tokens and {boot} boot tokens exceed the context window of "
-                f"{candidate.name}, {candidate.context_window} tokens"
+                f"the prompt of about {read} tokens, the candidate's own instructions included, and {boot} boot tokens "
+                f"exceed the context window of {candidate.name}, {candidate.context_window} tokens"
             )
             book.drop(DEGRADED_REASON_CONTEXT_WINDOW, message, candidate.name)
             book.not_asked(candidate.name, NOT_ASKED_REASON_CONTEXT_WINDOW, message)

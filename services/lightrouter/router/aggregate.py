@@ -14,7 +14,8 @@ from lightrouter.router.runner import Runner
 from lightrouter.router.state import Run
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import cost_nanousd, estimate_tokens
+from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.runtime.tokens import most_tokens
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult
 from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
 from lightrouter.v1.chat_pb2 import FinishReason
@@ -142,7 +143,7 @@ def _synthesizers(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner]) 
     able = [preferred, *others] if preferred else others
     if not run.budget.limited:
         return able[:_MOST_SYNTHESIZERS], 0
-    tokens = [estimate_tokens(draft.text) for draft in drafts]
+    tokens = [most_tokens(draft.text) for draft in drafts]
     for runner in able:
         cost = run.budget.merge_cost_of(runner, tokens)
         if run.budget.reserve(cost):

@@ -102,7 +102,8 @@ class _Boot:
             model=runner.candidate.model,
         )
         used = result.usage.output_tokens or runner.boot_tokens
-        booted = Booted(runner, partial, result.continuation, used)
+        read = 0 if result.usage.estimated else result.usage.input_tokens
+        booted = Booted(runner, partial, result.continuation, used, read)
         self._running = False
         line = record_success(run, STAGE_BOOT, runner, result)
         run.budget.settle(run.budget.boot_cost(runner), line.cost_nanousd)

@@ -1,7 +1,7 @@
 """What a route may spend. Costs are estimated before each call and held against the ceiling, in nano-dollars.
 
-Estimates are upper bounds where token counts are: a call is planned with its whole prompt uncached and all of its
-tokens written, so that a route never plans beyond its ceiling.
+A call is planned with all that it reads uncached, at one token a byte where nobody has counted, and with all of its
+tokens written. So no prompt, whatever it is made of, takes a route beyond its ceiling.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.runtime.errors import invalid
-from lightrouter.runtime.ledger import estimate_tokens
+from lightrouter.runtime.tokens import most_of_estimated, most_tokens
 from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_COST_CEILING_TOO_LOW
 
 _MILLION = 1_000_000
+# What a conversation gains besides its text when it is sent again with an answer: delimiters of one more message.
+_MOST_PER_TURN = 16
 # Instructions around the texts that a judge or a synthesizer reads, and the most that a judge writes.
 _INSTRUCTION_TOKENS = 700
 _INSTRUCTION_TOKENS_PER_TEXT = 60
@@ -43,7 +45,7 @@ class Budget:
     """The money of one route. Without a ceiling everything is granted and nothing is estimated."""
 
     def __init__(self, ceiling: int | None, prompt_tokens: int) -> None:
-        """Starts with `ceiling` nano-dollars, None for no limit, and a prompt of so many tokens."""
+        """Starts with `ceiling` nano-dollars, None for no limit, and a prompt of at most so many tokens."""
         self._ceiling = ceiling
         self._left = ceiling or 0
         self._prompt_tokens = prompt_tokens
@@ -73,7 +75,11 @@ class Budget:
 
     def boot_cost(self, runner: Runner) -> int:
         """Returns the most that booting costs."""
-        return price(runner.candidate, self._prompt_tokens, runner.boot_tokens) if self.limited else 0
+        return price(runner.candidate, self._most_read(runner), runner.boot_tokens) if self.limited else 0
+
+    def _most_read(self, runner: Runner) -> int:
+        """Returns the most tokens that the prompt has for a candidate, with its own instructions."""
+        return self._prompt_tokens + most_of_estimated(runner.candidate.fixed_input_tokens)
 
     def admit(self, runners: Sequence[Runner], field: str) -> tuple[Runner, ...]:
         """Returns those that boot within the ceiling, in the given order, and keeps the money for it.
@@ -110,9 +116,10 @@ class Budget:
         if runner.output_tokens <= runner.boot_tokens:
             return boot
         if runner.goes_on:
-            read, written = self._prompt_tokens + runner.boot_tokens, runner.output_tokens - runner.boot_tokens
+            read = self._most_read(runner) + runner.boot_tokens + _MOST_PER_TURN
+            written = runner.output_tokens - runner.boot_tokens
         else:
-            read, written = self._prompt_tokens, runner.output_tokens
+            read, written = self._most_read(runner), runner.output_tokens
         return boot + price(runner.candidate, read, written)
 
     def completion_cost(self, booted: Booted) -> int:
@@ -122,7 +129,9 @@ class Budget:
         return price(booted.runner.candidate, self._completion_input(booted), booted.tokens_left)
 
     def _completion_input(self, booted: Booted) -> int:
-        return self._prompt_tokens + (booted.used_tokens if booted.goes_on else 0)
+        # What the provider has counted once is what it reads again.
+        prompt = booted.input_tokens or self._most_read(booted.runner)
+        return prompt + (booted.used_tokens + _MOST_PER_TURN if booted.goes_on else 0)
 
     def choose(
         self, ranked: Sequence[Booted], k: int, synthesizer: Runner | None, *, merging: bool
@@ -162,7 +171,7 @@ class Budget:
     def grant_takeover(self, runner: Runner, prefix_tokens: int) -> Grant | None:
         """Returns leave to go on from another's text of so many tokens, None where the money does not reach."""
         tokens = max(1, runner.output_tokens - prefix_tokens)
-        cost = price(runner.candidate, self._prompt_tokens + prefix_tokens, tokens) if self.limited else 0
+        cost = price(runner.candidate, self._most_read(runner) + prefix_tokens, tokens) if self.limited else 0
         return Grant(tokens, cost) if self.reserve(cost) else None
 
     def grant_rest(self, booted: Booted) -> Grant:
@@ -186,7 +195,7 @@ class Budget:
         """Returns the most that one model's merging of drafts of so many tokens costs."""
         if not self.limited:
             return 0
-        read = self._prompt_tokens + _INSTRUCTION_TOKENS + sum(draft_tokens)
+        read = self._most_read(synthesizer) + _INSTRUCTION_TOKENS + sum(draft_tokens)
         read += _INSTRUCTION_TOKENS_PER_TEXT * len(draft_tokens)
         # One that breaks off is asked to go on: it reads all of that again, and what it has written.
         written = synthesizer.output_tokens
@@ -196,7 +205,7 @@ class Budget:
         """Returns the most that the judge's calls cost."""
         if not self.limited:
             return 0
-        read = self._prompt_tokens + _INSTRUCTION_TOKENS
-        read += sum(estimate_tokens(booted.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for booted in partials)
+        read = self._most_read(judge) + _INSTRUCTION_TOKENS
+        read += sum(most_tokens(booted.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for booted in partials)
         again = price(judge.candidate, read + _VERDICT_TOKENS + _INSTRUCTION_TOKENS_PER_TEXT, _VERDICT_TOKENS)
         return _JUDGE_ORDERS * (price(judge.candidate, read, _VERDICT_TOKENS) + again)

@@ -9,7 +9,8 @@ from lightrouter.router.book import SLOW
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.state import Run
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import cost_nanousd, entry, estimate_tokens, failed_entry, messages_tokens
+from lightrouter.runtime.ledger import cost_nanousd, entry, failed_entry
+from lightrouter.runtime.tokens import estimate_tokens, messages_tokens
 from lightrouter.v1.adapter_pb2 import Generation, GenerationResult
 from lightrouter.v1.chat_pb2 import Sampling, Usage
 from lightrouter.v1.error_reason_pb2 import (

@@ -27,8 +27,8 @@ from lightrouter.router.complete import cut_short
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.state import Run
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import estimate_tokens
 from lightrouter.runtime.models import Models
+from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation, GenerationChunk, GenerationResult
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FinishReason
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_TIMEOUT

@@ -49,12 +49,14 @@ class Booted:
         partial: Its visible text and why it stopped, as the selector gets it.
         continuation: What its adapter wants back to go on from here.
         used_tokens: Tokens that it wrote, reasoning included.
+        input_tokens: Tokens that it read, as its provider counted them; 0 where the provider did not.
     """
 
     runner: Runner
     partial: Partial
     continuation: bytes
     used_tokens: int
+    input_tokens: int = 0
 
     @property
     def ended(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from lightrouter.router.admit import Defaults
+from lightrouter.router.admit import Defaults, Maxima
 from lightrouter.router.state import Shares
 from lightrouter.router.traffic import DriftRules
 from lightrouter.runtime.settings import ServiceSettings, one_of
@@ -87,6 +87,14 @@ class RouterSettings(ServiceSettings):
     """Most that a route may cost, in nano-dollars, where a request does not say; none: no ceiling."""
     max_output_tokens: int = Field(default=1024, ge=1, le=131_072)
     """Most tokens of an answer, where a request does not say."""
+    maximum_cost_nanousd: int | None = Field(default=None, ge=1)
+    """Most that any route may cost, in nano-dollars; a request that asks for more, or for no ceiling, is held to it."""
+    maximum_boot_tokens: int | None = Field(default=None, ge=1, le=4096)
+    """Most boot tokens of a candidate; a request that asks for more is held to it."""
+    maximum_k: int | None = Field(default=None, ge=1, le=64)
+    """Most candidates that go on; a request that asks for more is held to it."""
+    maximum_output_tokens: int | None = Field(default=None, ge=1, le=131_072)
+    """Most tokens of any answer; a request that asks for more is held to it."""
     probation_share: float = Field(default=0.05, ge=0, le=1)
     """Share of the requests in which a candidate on probation takes part."""
 
@@ -158,7 +166,8 @@ class RouterSettings(ServiceSettings):
             shortlist=self.shortlist,
             min_gain=self.min_gain,
         )
-        return Defaults(policy, self.max_output_tokens, self.probation_share, self.exploring_share)
+        maxima = Maxima(self.maximum_cost_nanousd, self.maximum_boot_tokens, self.maximum_k, self.maximum_output_tokens)
+        return Defaults(policy, self.max_output_tokens, self.probation_share, self.exploring_share, maxima)
 
     @property
     def drift_rules(self) -> DriftRules:

@@ -9,29 +9,16 @@ from google.protobuf.duration_pb2 import Duration
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import Prices
-from lightrouter.v1.chat_pb2 import ChatMessage, Usage
+from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
 
 _MILLION = 1_000_000
-_BYTES_PER_TOKEN = 4
-# Role and delimiters of a message, as the common chat templates write them.
-_TOKENS_PER_MESSAGE = 4
 
 
 def duration(seconds: float) -> Duration:
     """Returns `seconds` as a protobuf Duration, to the nanosecond."""
     nanoseconds = round(seconds * 1e9)
     return Duration(seconds=nanoseconds // 1_000_000_000, nanos=nanoseconds % 1_000_000_000)
-
-
-def estimate_tokens(text: str) -> int:
-    """Returns the number of tokens that `text` probably has: one for every four bytes of UTF-8, rounded up."""
-    return -(-len(text.encode()) // _BYTES_PER_TOKEN)
-
-
-def messages_tokens(messages: Iterable[ChatMessage]) -> int:
-    """Returns the number of tokens that a conversation probably has."""
-    return sum(estimate_tokens(message.content) + _TOKENS_PER_MESSAGE for message in messages)
 
 
 def cost_nanousd(prices: Prices, usage: Usage) -> int:

@@ -156,6 +156,7 @@ class Candidate(_message.Message):
     PRIOR_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
+    FIXED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name in the pool, unique there."""
     provider: _builtins.str
@@ -174,6 +175,8 @@ class Candidate(_message.Message):
     """What the pool knows of its quality before any prompt is seen, 0 to 1."""
     state: Global___CandidateState.ValueType
     """What the pool thinks of it."""
+    fixed_input_tokens: _builtins.int
+    """Tokens of its own instructions, which its adapter puts before every conversation; 0 where it has none."""
     @_builtins.property
     def prices(self) -> Global___Prices:
         """What it costs."""
@@ -196,10 +199,11 @@ class Candidate(_message.Message):
         prior: _builtins.float = ...,
         state: Global___CandidateState.ValueType = ...,
         evaluation: Global___Evaluation | None = ...,
+        fixed_input_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "prices", b"prices"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "context_window", b"context_window", "continuation", b"continuation", "evaluation", b"evaluation", "max_boot_tokens", b"max_boot_tokens", "model", b"model", "name", b"name", "prices", b"prices", "prior", b"prior", "provider", b"provider", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "context_window", b"context_window", "continuation", b"continuation", "evaluation", b"evaluation", "fixed_input_tokens", b"fixed_input_tokens", "max_boot_tokens", b"max_boot_tokens", "model", b"model", "name", b"name", "prices", b"prices", "prior", b"prior", "provider", b"provider", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

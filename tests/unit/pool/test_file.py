@@ -94,9 +94,20 @@ synthesizer: fast
     assert proto.prices.output_nanousd_per_million == 2_000_000_000
     assert proto.continuation == Continuation.CONTINUATION_RAW
     assert proto.state == CandidateState.CANDIDATE_STATE_PROBATION
+    # "Be brief." has three tokens.
+    assert proto.fixed_input_tokens == 3
     sampling = fast.sampling.to_proto()
     assert (sampling.temperature, sampling.top_p, sampling.seed) == (0.7, 0.9, 7)
     assert (list(sampling.stop), sampling.max_output_tokens) == (["\n\n"], 300)
+
+
+@pytest.mark.parametrize(
+    ("members", "tokens"),
+    [("", 0), (", system_prompt: Be brief.", 3), (", system_prompt: Be brief., fixed_input_tokens: 40", 40)],
+)
+def test_the_tokens_of_its_own_instructions_are_stated_or_counted(members: str, tokens: int) -> None:
+    entry = file.parse(MINIMAL.replace(b"model: m", f"model: m{members}".encode()), PATH).entries["fast"]
+    assert entry.to_proto("x").fixed_input_tokens == tokens
 
 
 def test_sampling_that_is_left_out_is_not_set() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lightrouter.recording.load import load
 from lightrouter.recording.playback import NotRecordedError, Playback
 from lightrouter.recording.recording import RecordedPrompt, Recording, Response
-from lightrouter.recording.tokens import count
+from lightrouter.runtime.tokens import count
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from tests.recordings import line, write
 

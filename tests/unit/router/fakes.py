@@ -19,7 +19,8 @@ from lightrouter.router.state import Shares
 from lightrouter.router.traffic import DriftRules, Traffic
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
-from lightrouter.runtime.ledger import cost_nanousd, messages_tokens
+from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.runtime.tokens import most_messages_tokens
 from lightrouter.v1.adapter_pb2 import (
     GenerateResponse,
     Generation,
@@ -219,7 +220,8 @@ class FakeModels:
         thought = bool(generation.continuation) or reasoning == model.hidden
         ended = thought and done + len(words) >= len(model.words)
         usage = Usage(
-            input_tokens=messages_tokens(generation.messages) + done,
+            # The dearest provider that there can be: each byte is a token.
+            input_tokens=most_messages_tokens(generation.messages) + done,
             output_tokens=len(words) + reasoning,
             reasoning_tokens=reasoning,
         )

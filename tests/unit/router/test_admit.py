@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from lightrouter.router.admit import Defaults, admit
+from lightrouter.router.admit import Defaults, Maxima, admit
 from lightrouter.router.book import Book
 from lightrouter.router.roster import Roster
 from lightrouter.router.state import Admission
@@ -159,8 +161,8 @@ def test_a_window_too_small_leaves_the_candidate_out() -> None:
 
 
 def test_a_window_bounds_the_answer() -> None:
-    request = prompt("x" * 40)  # 10 tokens and 4 for the message
-    runner = admitted(request, roster(candidate("a", window=18))).runners[0]
+    request = prompt("word " * 10)  # 10 tokens and a space, 4 for the message
+    runner = admitted(request, roster(candidate("a", window=19))).runners[0]
     assert (runner.boot_tokens, runner.output_tokens) == (2, 4)
 
 
@@ -171,20 +173,20 @@ def test_a_prompt_beyond_every_window_is_refused() -> None:
 
 
 def test_a_ceiling_below_the_cheapest_route_is_refused_and_the_least_named() -> None:
-    # 3 tokens and 4 for the message in, 2 boot tokens out: 9 tokens.
+    # 12 bytes and 16 for the message in, 2 boot tokens out: 30 tokens.
     pool = roster(candidate("cheap", price=1_000_000), candidate("dear", price=5_000_000))
-    error = refused(prompt("x" * 12, max_cost_nanousd=8), pool)
+    error = refused(prompt("x" * 12, max_cost_nanousd=29), pool)
     assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, ERROR_REASON_COST_CEILING_TOO_LOW)
     assert [violation.field for violation in error.violations] == ["prompt.policy.max_cost_nanousd"]
-    assert "9" in error.message
-    assert names(admitted(prompt("x" * 12, max_cost_nanousd=9), pool)) == ["cheap"]
+    assert "30" in error.message
+    assert names(admitted(prompt("x" * 12, max_cost_nanousd=30), pool)) == ["cheap"]
 
 
 def test_a_ceiling_leaves_out_who_it_does_not_pay_for() -> None:
     book = Book()
     pool = roster(candidate("cheap"), candidate("dear", price=10_000_000, prior=0.9), candidate("also", prior=0.8))
-    # Cheap boots for 9 and completes for 9 + 6; also boots for 9.
-    assert names(admitted(prompt("x" * 12, max_cost_nanousd=33), pool, book=book)) == ["cheap", "also"]
+    # Cheap boots for 30 and completes for 28 + 2 + 16 + 6; also boots for 30.
+    assert names(admitted(prompt("x" * 12, max_cost_nanousd=112), pool, book=book)) == ["cheap", "also"]
     assert [(each.reason, each.candidate) for each in book.degraded] == [(DEGRADED_REASON_COST_CEILING, "dear")]
 
 
@@ -195,3 +197,51 @@ def test_the_judge_is_the_pools_or_the_best_prior() -> None:
     assert named.judge.name == "c"
     assert named.synthesizer is not None
     assert named.synthesizer.name == "b"
+
+
+@pytest.mark.parametrize(
+    ("asked", "maxima", "held"),
+    [
+        ({}, Maxima(), (2, 2, 8, None)),
+        ({}, Maxima(cost_nanousd=500), (2, 2, 8, 500)),
+        ({"max_cost_nanousd": 400}, Maxima(cost_nanousd=500), (2, 2, 8, 400)),
+        ({"max_cost_nanousd": 10**12}, Maxima(cost_nanousd=500), (2, 2, 8, 500)),
+        ({"boot_tokens": 4096}, Maxima(boot_tokens=3), (3, 2, 8, None)),
+        ({"boot_tokens": 1}, Maxima(boot_tokens=3), (1, 2, 8, None)),
+        ({"k": 64}, Maxima(k=3), (2, 3, 8, None)),
+        ({"k": 1}, Maxima(k=3), (2, 1, 8, None)),
+        ({"output": 131_072}, Maxima(output_tokens=20), (2, 2, 20, None)),
+        ({"output": 5}, Maxima(output_tokens=20), (2, 2, 5, None)),
+        ({}, Maxima(500, 1, 1, 4), (1, 1, 4, 500)),
+    ],
+)
+def test_requests_are_held_to_the_operators_maxima(
+    asked: dict[str, int], maxima: Maxima, held: tuple[int, int, int, int | None]
+) -> None:
+    policy = {name: value for name, value in asked.items() if name != "output"}
+    request = prompt("hi", **policy)
+    if "output" in asked:
+        request.sampling.max_output_tokens = asked["output"]
+    admission = admitted(request, roster(candidate("a")), replace(defaults(), maxima=maxima))
+    found = admission.policy
+    ceiling = found.max_cost_nanousd if found.HasField("max_cost_nanousd") else None
+    assert (found.boot_tokens, found.k, admission.sampling.max_output_tokens, ceiling) == held
+    assert admission.runners[0].boot_tokens <= found.boot_tokens
+    assert admission.runners[0].output_tokens == held[2]
+
+
+def test_a_candidates_own_instructions_take_room_in_its_window() -> None:
+    told = candidate("a", window=19)
+    told.fixed_input_tokens = 2
+    runner = admitted(prompt("word " * 10), roster(told)).runners[0]
+    assert runner.output_tokens == 2
+    told.fixed_input_tokens = 4
+    assert refused(prompt("word " * 10), roster(told)).reason == ERROR_REASON_CONTEXT_WINDOW_EXCEEDED
+
+
+@pytest.mark.parametrize("text", ["\U00020000" * 50, "?!" * 100, "xq" * 100, "7" * 200, "ሰው" * 60, "\n \t" * 70])
+def test_a_ceiling_holds_for_prompts_in_which_each_byte_is_a_token(text: str) -> None:
+    each_byte = len(text.encode()) + 16 + 2
+    error = refused(prompt(text, max_cost_nanousd=each_byte - 1), roster(candidate("a")))
+    assert error.reason == ERROR_REASON_COST_CEILING_TOO_LOW
+    assert names(admitted(prompt(text, max_cost_nanousd=each_byte), roster(candidate("a")))) == ["a"]

@@ -131,7 +131,7 @@ async def test_a_restart_voids_what_came_before() -> None:
 
 async def test_merging_that_the_ceiling_does_not_pay_for_is_left_out() -> None:
     aggregator = FakeAggregator()
-    run, _, answer = await merged(aggregator, prompt(max_cost_nanousd=200))
+    run, _, answer = await merged(aggregator, prompt(max_cost_nanousd=400))
     assert answer == BEST
     assert not aggregator.requests
     assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]
@@ -146,9 +146,9 @@ async def test_what_a_synthesizer_wrote_before_the_aggregator_failed_is_in_the_l
     run, _, _ = await merged(aggregator)
     line = run.book.entries[-1]
     assert (line.stage, line.candidate, line.failure.message) == (STAGE_AGGREGATE, "a", "it fell over")
-    # 7 tokens of the prompt and 3 of the drafts; "[first][second]" has 15 characters.
-    assert (line.usage.input_tokens, line.usage.output_tokens, line.usage.estimated) == (10, 4, True)
-    assert line.cost_nanousd == 14
+    # 8 tokens of the prompt and 2 of the drafts; "[first][second]" has 5.
+    assert (line.usage.input_tokens, line.usage.output_tokens, line.usage.estimated) == (10, 5, True)
+    assert line.cost_nanousd == 15
     aggregator.error_after = 0
     run, _, _ = await merged(aggregator)
     assert not run.book.entries
@@ -163,4 +163,4 @@ async def test_what_a_failed_synthesizer_wrote_costs_its_price() -> None:
     ]
     run, _, _ = await merged(aggregator, prompt(max_cost_nanousd=5000))
     assert [line.cost_nanousd for line in run.book.entries] == [25, 3]
-    assert run.budget.left == 5000 - 3 * 9 - 28
+    assert run.budget.left == 5000 - 3 * 29 - 28

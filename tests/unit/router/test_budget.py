@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lightrouter.router.budget import Budget, price
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.ledger import cost_nanousd, messages_tokens
+from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.runtime.tokens import messages_tokens
 from lightrouter.selector.prompts import again_messages, conversation_text, judge_messages
 from lightrouter.v1.candidate_pb2 import (
     CONTINUATION_NONE,
@@ -132,9 +133,10 @@ def test_a_finished_draft_costs_nothing() -> None:
 def test_as_many_tokens_as_the_money_reaches() -> None:
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
     booted = Booted(runner("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
-    budget = Budget(15, 10)
+    # 10 of the prompt, 2 of the boot text and 16 that a template may add are read again.
+    budget = Budget(31, 10)
     assert budget.grant(booted) is None
-    assert budget.grant_rest(booted) == (3, 15)
+    assert budget.grant_rest(booted) == (3, 31)
     assert budget.left == 0
     assert budget.grant_rest(booted) == (0, 0)
 
@@ -170,3 +172,23 @@ def test_a_synthesizer_that_breaks_off_is_paid_for_going_on() -> None:
     # Asked once more it reads all again, and what it has written already.
     cost = Budget(10**9, 10).merge_cost_of(runner("a", entry, output=500), [5000, 5000])
     assert cost >= 2 * (10 + 10_000) + 500 + 500
+
+
+def test_a_candidates_own_instructions_are_paid_for_too() -> None:
+    entry = Candidate(name="a", fixed_input_tokens=100, prices=Prices(input_nanousd_per_million=10**6))
+    told = runner("a", entry)
+    budget = Budget(10**6, 10)
+    assert budget.boot_cost(told) == 10 + 4 * 100
+    assert budget.merge_cost_of(told, []) >= 10 + 4 * 100
+    assert budget.judge_cost(told, []) >= 10 + 4 * 100
+    taken_over = budget.grant_takeover(told, 5)
+    assert taken_over is not None
+    assert taken_over.reserved == 10 + 4 * 100 + 5
+
+
+def test_what_a_provider_has_counted_is_not_bounded_by_bytes_again() -> None:
+    entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6))
+    partial = Partial(text="x", finish_reason=FINISH_REASON_LENGTH)
+    budget = Budget(10**6, 1000)
+    assert budget.completion_cost(Booted(runner("a", entry), partial, b"", 2)) == 1000 + 2 + 16
+    assert budget.completion_cost(Booted(runner("a", entry), partial, b"", 2, 250)) == 250 + 2 + 16

@@ -165,48 +165,48 @@ async def test_cancelling_cancels_every_call() -> None:
 
 
 async def test_the_ceiling_cuts_a_draft_short() -> None:
-    # 7 tokens in and 2 out to boot; 9 in and 6 out to complete.
+    # 27 tokens in and 2 out to boot; 29 in, 16 more that a template may add, and 6 out to complete.
     models = FakeModels(roster(candidate("a")), a=Model(words=[f"{number} " for number in range(8)]))
-    run, drafts = await drafted(models, k=1, request=prompt(max_cost_nanousd=21))
+    run, drafts = await drafted(models, k=1, request=prompt(max_cost_nanousd=77))
     assert drafts[0].text == "0 1 2 3 4 "
     assert drafts[0].finish_reason == FINISH_REASON_LENGTH
     assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]
-    assert sum(entry.cost_nanousd for entry in run.book.entries) == 21
+    assert sum(entry.cost_nanousd for entry in run.book.entries) == 77 - 16
 
 
 async def test_a_ceiling_that_pays_for_reasoning_only_is_a_failure() -> None:
     models = FakeModels(roster(candidate("a")), a=Model(hidden=3))
     with pytest.raises(ServiceError) as caught:
-        await drafted(models, k=1, request=prompt(max_cost_nanousd=9))
+        await drafted(models, k=1, request=prompt(max_cost_nanousd=29))
     assert {name: each.reason for name, each in caught.value.failures.items()} == {"a": ERROR_REASON_EMPTY_OUTPUT}
 
 
 async def test_the_ceiling_leaves_the_boot_text_as_the_draft() -> None:
     models = FakeModels(roster(candidate("a")), a=Model())
-    run, drafts = await drafted(models, k=1, request=prompt(max_cost_nanousd=9))
+    run, drafts = await drafted(models, k=1, request=prompt(max_cost_nanousd=29))
     assert drafts[0].text == "one two "
     assert models.asked(STAGE_COMPLETE) == []
     assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]
 
 
 async def test_what_one_that_hung_has_cost_is_not_known_and_stays_set_aside() -> None:
-    # 9 each to boot and 15 each to complete: with what the first may have cost, 14 are left for the second.
+    # 29 each to boot and 51 each to complete: with what the first may have cost, 50 are left for the second.
     models = FakeModels(
         roster(candidate("a"), candidate("b")),
         a=Model(hangs={STAGE_COMPLETE}),
         b=Model(words=[f"{number} " for number in range(8)]),
     )
-    request = prompt(max_cost_nanousd=47)
+    request = prompt(max_cost_nanousd=159)
     run, drafts = await drafted(models, k=1, request=request, shares=Shares(grace_s=0.0, complete=0.001))
     assert [(draft.candidate, draft.text) for draft in drafts] == [("b", "0 1 2 3 4 5 6 ")]
-    assert sum(entry.cost_nanousd for entry in run.book.entries) == 47 - 15
-    assert run.budget.left == 0
+    assert sum(entry.cost_nanousd for entry in run.book.entries) == 159 - 51 - 16
+    assert run.budget.left == 16
     assert DEGRADED_REASON_COST_CEILING in [each.reason for each in run.book.degraded]
 
 
 async def test_a_boot_text_stands_in_where_the_money_reaches_for_no_replacement() -> None:
     models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model())
-    request = prompt(max_cost_nanousd=33)
+    request = prompt(max_cost_nanousd=109)
     _, drafts = await drafted(models, k=1, request=request, shares=Shares(grace_s=0.0, complete=0.001))
     assert [(draft.candidate, draft.text) for draft in drafts] == [("b", "one two ")]
     assert models.asked(STAGE_COMPLETE) == ["a"]

@@ -145,15 +145,15 @@ async def test_cancelling_cancels_the_call() -> None:
 
 async def test_the_ceiling_ends_the_text() -> None:
     models = FakeModels(roster(candidate("a")), a=Model(words=[f"{number} " for number in range(8)]))
-    run, _, answer = await relayed(models, prompt(max_cost_nanousd=20))
+    run, _, answer = await relayed(models, prompt(max_cost_nanousd=76))
     assert answer == Relayed("0 1 2 3 ", ["a"], FINISH_REASON_LENGTH)
-    assert sum(entry.cost_nanousd for entry in run.book.entries) == 20
+    assert sum(entry.cost_nanousd for entry in run.book.entries) == 76 - 16
 
 
 async def test_the_text_ends_where_the_money_reaches_for_nobody_who_goes_on() -> None:
-    # 9 each to boot and 15 each to complete; what the first may have cost stays set aside.
+    # 29 each to boot and 51 each to complete; what the first may have cost stays set aside.
     models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model(words=OTHER))
-    run, _, answer = await relayed(models, prompt(max_cost_nanousd=33), Shares(grace_s=0.0, complete=0.001))
+    run, _, answer = await relayed(models, prompt(max_cost_nanousd=109), Shares(grace_s=0.0, complete=0.001))
     assert answer == Relayed("one two ", ["a"], FINISH_REASON_LENGTH)
     assert models.asked(STAGE_COMPLETE) == ["a"]
     assert run.budget.left == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lightrouter.router.admit import Maxima
 from lightrouter.router.settings import RouterSettings
 from lightrouter.router.state import Shares
 from lightrouter.runtime.settings import InvalidSettingError, read
@@ -47,6 +48,13 @@ def test_flags_and_environment_are_taken(monkeypatch: pytest.MonkeyPatch) -> Non
     assert settings.defaults.policy.aggregator == AGGREGATOR_STRATEGY_VOTE
     assert settings.defaults.policy.max_cost_nanousd == 9
     assert settings.shares.grace_s == 0.5
+
+
+def test_maxima_are_none_unless_they_are_set() -> None:
+    assert read(RouterSettings, REQUIRED, {}).defaults.maxima == Maxima()
+    flags = ["--maximum-cost-nanousd", "9", "--maximum-boot-tokens", "8", "--maximum-k", "7"]
+    settings = read(RouterSettings, [*REQUIRED, *flags, "--maximum-output-tokens", "6"], {})
+    assert settings.defaults.maxima == Maxima(cost_nanousd=9, boot_tokens=8, k=7, output_tokens=6)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from lightrouter.lab.selectors import Degraded, with_strategy
 from lightrouter.lab.study import Findings, Study
 from lightrouter.lab.summary import BEST_SINGLE
 from lightrouter.recording.recording import RecordedPrompt, Recording
-from lightrouter.recording.tokens import count, cut
+from lightrouter.runtime.tokens import count, cut
 
 Mask = npt.NDArray[np.bool_]
 

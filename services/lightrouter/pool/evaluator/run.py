@@ -22,9 +22,10 @@ from lightrouter.pool.evaluator.homes import Change, Held, Home
 from lightrouter.pool.evaluator.journal import Journal
 from lightrouter.pool.evaluator.states import MINIMUM_POOL, Rules
 from lightrouter.pool.evaluator.validation import ValidationSet
-from lightrouter.pool.schema import CandidateEntry, PublicEntry, State
+from lightrouter.pool.schema import PublicEntry, State
 from lightrouter.runtime import names
 from lightrouter.runtime.models import Models
+from lightrouter.runtime.tokens import most_of_estimated
 from lightrouter.v1.candidate_pb2 import ModelTarget
 
 _log = logging.getLogger(__name__)
@@ -167,8 +168,7 @@ def _judges(held: Held, settings: Settings) -> list[Subject]:
 
 def _subject(entry: PublicEntry, adapter_address: str) -> Subject:
     target = ModelTarget(candidate=entry.name, address=entry.target(adapter_address))
-    told = entry.system_prompt if isinstance(entry, CandidateEntry) else None
-    return Subject(target, entry.model, entry.prices.to_proto(), len((told or "").encode()))
+    return Subject(target, entry.model, entry.prices.to_proto(), most_of_estimated(entry.instruction_tokens))
 
 
 def _plan(subjects: Sequence[Subject], judges: Sequence[Subject], settings: Settings) -> Mapping[str, Any]:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightrouter.pool.evaluator.budget import Amount, Budget, Limits, worst_case
-from lightrouter.runtime.ledger import cost_nanousd, messages_tokens
+from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.runtime.tokens import messages_tokens
 from lightrouter.v1.candidate_pb2 import Prices
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage, Usage
 from tests.unit.pool.evaluator.fakes import FakeModels, prompts
