@@ -1,1 +1,1 @@
-"""LightRouter: one prompt, several language models, little more than the price of one."""
+"""LightRouter: one prompt, several language models, one answer; only the promising drafts are paid for in full."""

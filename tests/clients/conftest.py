@@ -21,10 +21,9 @@ STOP_SECONDS = 20
 
 @pytest.fixture(scope="session")
 def image() -> Path:
-    """Builds the image of the protos, with their imports, and returns its file."""
-    path = toolchain.BUILD / "lightrouter.binpb"
-    toolchain.run([sys.executable, "tools/protos.py", "--image", path])
-    return path
+    """Builds the image of the protos, with their imports, where `buf.gen.yaml` looks for it, and returns its file."""
+    toolchain.run([sys.executable, "tools/protos.py", "--image", toolchain.IMAGE])
+    return toolchain.IMAGE
 
 
 @pytest.fixture(scope="session")

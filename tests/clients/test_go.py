@@ -9,7 +9,6 @@ import pytest
 
 from tests.clients import toolchain
 from tests.clients.report import Report
-from tools import protos
 
 MODULE = Path(__file__).parent / "go"
 OUT = toolchain.BUILD / "go"
@@ -24,20 +23,12 @@ pytestmark = pytest.mark.timeout(600)
 def client(image: Path) -> Path:
     """Generates the code, builds the client and returns its program."""
     toolchain.require("go", (1, 26), "version")
-    generated, programs = OUT / "gen", OUT / "bin"
+    generated, programs = OUT / "build" / "go", OUT / "bin"
     shutil.rmtree(generated, ignore_errors=True)
     generated.mkdir(parents=True)
     (generated / "go.mod").write_text(f"module {GENERATED_MODULE}\n\ngo 1.26.0\n")
     toolchain.run(["go", "install", "tool"], cwd=MODULE, environment={"GOBIN": str(programs)})
-    toolchain.protoc(
-        f"--descriptor_set_in={image}",
-        f"--go_out={generated}",
-        f"--go_opt=module={GENERATED_MODULE}",
-        f"--go-grpc_out={generated}",
-        f"--go-grpc_opt=module={GENERATED_MODULE}",
-        *protos.sources(protos.PROTOS),
-        plugins=programs,
-    )
+    toolchain.generate(OUT, plugins=programs)
     toolchain.run(["go", "build", "-o", programs / "client", "."], cwd=MODULE)
     return programs / "client"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from google.protobuf import json_format
 from lightrouter.v1.router_pb2 import CompleteResponse
 from tests.clients import toolchain
 from tests.clients.report import AnswerReport, Refusal
+from tests.readme import README, blocks
 
 MODULE = Path(__file__).parent / "grpcurl"
 OUT = toolchain.BUILD / "grpcurl"
@@ -53,6 +55,14 @@ def test_calls_complete(grpcurl: Path, address: str) -> None:
         candidates=list(answer.candidates),
         chunks=0,
     ).check()
+
+
+def test_the_readmes_call_works_as_printed(grpcurl: Path, address: str) -> None:
+    (call,) = (block for block in blocks(README, "sh") if block.startswith("grpcurl"))
+    script = call.replace("127.0.0.1:50051", address)
+    path = f"{grpcurl.parent}{os.pathsep}{os.environ['PATH']}"
+    printed = toolchain.run(["bash", "-c", script], environment={"PATH": path})
+    assert json_format.Parse(printed, CompleteResponse()).answer.text
 
 
 def test_shows_the_details_of_an_error(grpcurl: Path, address: str) -> None:

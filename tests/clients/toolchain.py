@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Outside the tests, so that nothing generated is taken for source; kept between runs, so that the next one is quick.
 BUILD = ROOT / "build" / "clients"
+IMAGE = ROOT / "build" / "protos.binpb"
 
 
 def require(program: str, minimum: tuple[int, ...], version_argument: str) -> None:
@@ -55,6 +56,12 @@ def protoc(*arguments: str | Path, plugins: Path) -> None:
     """Runs the protoc that the development requirements pin, with the plugins in the folder `plugins`."""
     path = f"{plugins}{os.pathsep}{os.environ['PATH']}"
     run([sys.executable, "-m", "grpc_tools.protoc", *arguments], environment={"PATH": path})
+
+
+def generate(out: Path, plugins: Path) -> None:
+    """Runs `buf generate` as the README says, with the plugins in the folder `plugins`, into the folder `out`."""
+    path = f"{plugins}{os.pathsep}{os.environ['PATH']}"
+    run(["buf", "generate", "--output", out], environment={"PATH": path})
 
 
 def digest(*files: Path) -> str:

@@ -63,6 +63,10 @@ class Chat(BaseHTTPRequestHandler):
         lines = [f"data: {json.dumps(event)}\n\n" for event in events]
         self._send("text/event-stream", "".join([*lines, "data: [DONE]\n\n"]))
 
+    def answer_json(self, document: object) -> None:
+        """Sends a JSON document."""
+        self._send("application/json", json.dumps(document))
+
     def _send(self, kind: str, body: str) -> None:
         self.send_response(200)
         self.send_header("Content-Type", kind)

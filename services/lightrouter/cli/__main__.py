@@ -84,7 +84,7 @@ def run(argv: Sequence[str]) -> int:
 def _parser(name: str | None, command: _Command | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightrouter",
-        description="One prompt, several language models, little more than the price of one.",
+        description="One prompt, several language models, one answer; only the promising drafts are paid for in full.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class RouterServiceStub:
-    """Answers a prompt with several models for little more than the price of one. The gRPC deadline is the time budget;
+    """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
+    time budget;
     a call without one gets the router's default, 120 seconds unless changed.
     """
 
@@ -54,7 +55,8 @@ class RouterServiceStub:
 
 
 class RouterServiceServicer:
-    """Answers a prompt with several models for little more than the price of one. The gRPC deadline is the time budget;
+    """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
+    time budget;
     a call without one gets the router's default, 120 seconds unless changed.
     """
 
@@ -106,7 +108,8 @@ def add_RouterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RouterService:
-    """Answers a prompt with several models for little more than the price of one. The gRPC deadline is the time budget;
+    """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
+    time budget;
     a call without one gets the router's default, 120 seconds unless changed.
     """
 

@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RouterServiceStub:
-    """Answers a prompt with several models for little more than the price of one. The gRPC deadline is the time budget;
+    """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
+    time budget;
     a call without one gets the router's default, 120 seconds unless changed.
     """
 
@@ -44,7 +45,8 @@ class RouterServiceStub:
 
 @_typing.type_check_only
 class RouterServiceAsyncStub(RouterServiceStub):
-    """Answers a prompt with several models for little more than the price of one. The gRPC deadline is the time budget;
+    """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
+    time budget;
     a call without one gets the router's default, 120 seconds unless changed.
     """
 
@@ -57,7 +59,8 @@ class RouterServiceAsyncStub(RouterServiceStub):
     """Lists the pool."""
 
 class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Answers a prompt with several models for little more than the price of one. The gRPC deadline is the time budget;
+    """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
+    time budget;
     a call without one gets the router's default, 120 seconds unless changed.
     """
 

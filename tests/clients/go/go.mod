@@ -17,7 +17,7 @@ require (
 	google.golang.org/grpc/cmd/protoc-gen-go-grpc v1.6.2 // indirect
 )
 
-replace lightrouter.dev/gen => ../../../build/clients/go/gen
+replace lightrouter.dev/gen => ../../../build/clients/go/build/go
 
 tool (
 	google.golang.org/grpc/cmd/protoc-gen-go-grpc
