@@ -131,7 +131,13 @@ class Namespace:
         self._scripts()
         labels = {"app": name}
         pod = self._pod("upstream.py", *arguments, ports=[8080])
-        pod["containers"][0]["readinessProbe"] = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
+        pod["containers"][0]["readinessProbe"] = {
+            "tcpSocket": {"port": 8080},
+            "periodSeconds": 1,
+            # A machine that is busy for a while must not take the provider's address away: connections are refused then.
+            "timeoutSeconds": 10,
+            "failureThreshold": 30,
+        }
         spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
         service = {"selector": labels, "ports": [{"port": 8080}]}
         self.apply(
@@ -147,11 +153,14 @@ class Namespace:
         return counts
 
     @contextlib.contextmanager
-    def load(self, rate: float, seconds: float, name: str = "load") -> Iterator[Callable[[], dict[str, Any]]]:
-        """Puts a constant load on the router from a Job; gives what waits for its end and returns its report."""
+    def load(self, rate: float, name: str = "load") -> Iterator[Callable[[], dict[str, Any]]]:
+        """Puts a constant load on the router from a Job; gives what ends it and returns its report.
+
+        The load goes on until then, however long the machine takes for what happens meanwhile.
+        """
         self._scripts()
         address = f"dns:///{NAME}-router-headless:50051"
-        pod = self._pod("load.py", address, f"--rate={rate}", f"--seconds={seconds}")
+        pod = self._pod("load.py", address, f"--rate={rate}")
         template = {"metadata": {"labels": {"app": name}}, "spec": pod | {"restartPolicy": "Never"}}
         spec = {"backoffLimit": 0, "template": template}
         self.apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec})
@@ -159,8 +168,9 @@ class Namespace:
         self.kubectl(*running)
 
         def report() -> dict[str, Any]:
-            limit = seconds + 120
-            until(lambda: bool(self._ended(name)), f"the end of the job {name}", limit)
+            stop = "import os, signal; os.kill(1, signal.SIGUSR1)"
+            self.kubectl("exec", f"job/{name}", "--", "python3", "-c", stop)
+            until(lambda: bool(self._ended(name)), f"the end of the job {name}", 180)
             log = self.kubectl("logs", f"job/{name}")
             assert self._ended(name) == "Complete", log
             outcome: dict[str, Any] = json.loads(log.splitlines()[-1])

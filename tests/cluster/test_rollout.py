@@ -6,7 +6,6 @@ LOAD_RATE is the number of routes a second, for machines that hold fewer than tw
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -40,9 +39,9 @@ def pair(
         yield given, values
 
 
-def assert_all_right(outcome: dict[str, Any], asked: float) -> None:
+def assert_all_right(outcome: dict[str, Any]) -> None:
     """Every call was answered with its own answer, once."""
-    assert outcome["calls"] == round(asked), outcome
+    assert outcome["calls"] > RATE, outcome
     assert outcome["failed"] == {}, outcome
     assert outcome["wrong"] == [], outcome
     assert outcome["right"] == outcome["calls"], outcome
@@ -56,32 +55,26 @@ def settled(given: Namespace, component: str, old: set[str]) -> None:
         found = {pod["metadata"]["name"] for pod in given.get("pods", selector)["items"]}
         return not found & old
 
-    until(gone, f"the old pods of {component} are gone", 60)
+    until(gone, f"the old pods of {component} are gone", 180)
 
 
 def test_every_component_is_updated_under_load(pair: tuple[Namespace, dict[str, Any]]) -> None:
     given, values = pair
-    seconds = 180
-    times = {}
-    with given.load(RATE, seconds) as report:
-        begin = time.monotonic()
+    with given.load(RATE) as report:
         for component in ("router", "selector", "aggregator", "adapter"):
             old = set(given.pods(component))
             values.setdefault(component, {})["podAnnotations"] = {"release": "next"}
             given.install(values)
             settled(given, component, old)
-            times[component] = round(time.monotonic() - begin)
             assert not old & set(given.pods(component))
-        assert times["adapter"] < seconds, f"the load ended before the rollouts did: {times}"
         outcome = report()
-    print(times, outcome)
-    assert_all_right(outcome, RATE * seconds)
+    print(outcome)
+    assert_all_right(outcome)
 
 
 def test_pods_are_deleted_under_load(pair: tuple[Namespace, dict[str, Any]]) -> None:
     given, _ = pair
-    seconds = 90
-    with given.load(RATE, seconds) as report:
+    with given.load(RATE) as report:
         for component in ("router", "selector", "aggregator", "adapter"):
             pods = given.pods(component)
             # Of the adapters the one that has no second replica: its candidate may be missed, the answer may not.
@@ -91,16 +84,17 @@ def test_pods_are_deleted_under_load(pair: tuple[Namespace, dict[str, Any]]) -> 
             given.kubectl("rollout", "status", f"deployment/{NAME}-{component}{'-b' * (component == 'adapter')}")
         outcome = report()
     print(outcome)
-    assert_all_right(outcome, RATE * seconds)
+    assert_all_right(outcome)
 
 
 def test_pods_that_are_killed_cost_no_answer(pair: tuple[Namespace, dict[str, Any]]) -> None:
     given, _ = pair
-    seconds = 40
-    with given.load(RATE, seconds) as report:
+    with given.load(RATE) as report:
         for component in ("selector", "aggregator", "adapter"):
             name = next(name for name in given.pods(component) if component != "adapter" or "-adapter-a-" in name)
             given.kubectl("delete", "pod", name, "--grace-period=0", "--force")
+            deployment = f"{NAME}-{component}{'-a' * (component == 'adapter')}"
+            given.kubectl("rollout", "status", f"deployment/{deployment}")
         outcome = report()
     print(outcome)
-    assert_all_right(outcome, RATE * seconds)
+    assert_all_right(outcome)

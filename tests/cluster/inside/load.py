@@ -1,17 +1,20 @@
 """A constant load inside the cluster, and what became of it, as one line of JSON on standard output.
 
-    python3 load.py ADDRESS --rate 10 --seconds 180 [--timeout 60]
+    python3 load.py ADDRESS --rate 10 [--timeout 60]
 
-Each call asks something that nobody else asks; its answer must hold that, once, and nothing else. The line is
-{"calls": N, "right": N, "wrong": [TEXT], "failed": {"STATUS: DETAILS": N}, "degraded": {"REASON: MESSAGE": N},
-"latency_s": {"p50": S, "p99": S, "max": S}}.
+It begins calls until it gets SIGUSR1, and ends when all of them have. Each call asks something that nobody else asks; its
+answer must hold that, once, and nothing else. The line is {"calls": N, "right": N, "wrong": [TEXT],
+"failed": {"STATUS: DETAILS": N}, "degraded": {"REASON: MESSAGE": N}, "latency_s": {"p50": S, "p99": S, "max": S}}.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import itertools
 import json
+import signal
 import statistics
 import time
 import uuid
@@ -40,12 +43,15 @@ class Load:
         self._degraded: Counter[str] = Counter()
         self._right = 0
 
-    async def run(self, rate: float, seconds: float) -> None:
-        """Begins `rate` calls a second for `seconds`, and waits for all of them."""
+    async def run(self, rate: float, stop: asyncio.Event) -> None:
+        """Begins `rate` calls a second until `stop` is set, and waits for all of them."""
         begin = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            for number in range(round(rate * seconds)):
-                await asyncio.sleep(begin + number / rate - time.monotonic())
+            for number in itertools.count():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), max(0.001, begin + number / rate - time.monotonic()))
+                if stop.is_set():
+                    return
                 group.create_task(self._call())
 
     async def _call(self) -> None:
@@ -84,14 +90,15 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("address")
     parser.add_argument("--rate", type=float, default=10.0)
-    parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--timeout", type=float, default=60.0)
     arguments = parser.parse_args()
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, stop.set)
     options = (("grpc.service_config", _ROUND_ROBIN),)
     async with grpc.aio.insecure_channel(arguments.address, options=options) as channel:
         await asyncio.wait_for(channel.channel_ready(), 30)
         load = Load(channel, arguments.timeout)
-        await load.run(arguments.rate, arguments.seconds)
+        await load.run(arguments.rate, stop)
     print(load.report(), flush=True)
 
 
