@@ -134,7 +134,7 @@ class Namespace:
         pod["containers"][0]["readinessProbe"] = {
             "tcpSocket": {"port": 8080},
             "periodSeconds": 1,
-            # A machine that is busy for a while must not take the provider's address away: connections are refused then.
+            # Connections would be refused while a busy machine takes the provider's address away.
             "timeoutSeconds": 10,
             "failureThreshold": 30,
         }

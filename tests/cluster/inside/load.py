@@ -2,8 +2,8 @@
 
     python3 load.py ADDRESS --rate 10 [--timeout 60]
 
-It begins calls until it gets SIGUSR1, and ends when all of them have. Each call asks something that nobody else asks; its
-answer must hold that, once, and nothing else. The line is {"calls": N, "right": N, "wrong": [TEXT],
+It begins calls until it gets SIGUSR1, and ends when all of them have. Each call asks something that nobody else asks;
+its answer must hold that, once, and nothing else. The line is {"calls": N, "right": N, "wrong": [TEXT],
 "failed": {"STATUS: DETAILS": N}, "degraded": {"REASON: MESSAGE": N}, "latency_s": {"p50": S, "p99": S, "max": S}}.
 """
 
