@@ -45,7 +45,6 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, serve: Callable[[Connection, Request], Awaitable[bool]]) -> None:
         self.closed = asyncio.Event()
-        self.closed_at = 0.0
         """When the client was seen to have closed it, or this side did, on the monotonic clock."""
         self.writable = asyncio.Event()
         self.writable.set()
@@ -79,7 +78,6 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         if not self.closed.is_set():
-            self.closed_at = time.monotonic()
             self.closed.set()
             self.writable.set()
             self._more.set()
@@ -225,11 +223,10 @@ class Upstream:
         async with self._arrived:
             await self._arrived.wait_for(lambda: len(self.requests) >= count)
 
-    async def all_closed(self) -> float:
-        """Waits until every connection is closed; returns when the last one was, on the monotonic clock."""
+    async def all_closed(self) -> None:
+        """Waits until every connection is closed."""
         for connection in self.connections:
             await connection.closed.wait()
-        return max((connection.closed_at for connection in self.connections), default=0.0)
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
