@@ -9,7 +9,8 @@ from lightrouter.aggregator.best import Best
 from lightrouter.aggregator.strategy import Strategy, Task
 from lightrouter.answers.agreement import pairwise
 from lightrouter.answers.contradictions import contradictions
-from lightrouter.answers.extract import canonical, check, extract
+from lightrouter.answers.equality import canonical
+from lightrouter.answers.extract import check, extract
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import invalid
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse

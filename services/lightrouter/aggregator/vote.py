@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from lightrouter.aggregator.strategy import Task, best_result, degradation, piece
-from lightrouter.answers.extract import canonical
+from lightrouter.answers.equality import canonical
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.aggregator_pb2 import AggregateResponse
 from lightrouter.v1.candidate_pb2 import Draft

@@ -7,7 +7,8 @@ from itertools import combinations
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
-from lightrouter.answers.extract import canonical, extract
+from lightrouter.answers.equality import canonical
+from lightrouter.answers.extract import extract
 from lightrouter.answers.tokens import Text, contradict, read
 from lightrouter.v1.policy_pb2 import AnswerPattern
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import chain, combinations, islice
 from typing import NamedTuple
 
-from lightrouter.answers.extract import canonical, extract
+from lightrouter.answers.equality import canonical
+from lightrouter.answers.extract import extract
 from lightrouter.answers.tokens import Extent, contradict, read, subject
 from lightrouter.v1.policy_pb2 import AnswerPattern
 

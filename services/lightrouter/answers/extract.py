@@ -1,23 +1,33 @@
-"""The comparable answer in a text, found by an RE2 pattern or a JSON pointer."""
+"""The comparable answer in a text: found by an RE2 pattern or a JSON pointer, a number, or the letter of a choice."""
 
 from __future__ import annotations
 
 import json
-from decimal import Decimal, InvalidOperation
+import time
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Protocol, TypeAlias, cast
 
 import re2
 
+from lightrouter.answers.choices import answer_letter
+from lightrouter.answers.documents import documents
+from lightrouter.answers.numbers import answer_number, written
 from lightrouter.runtime.errors import invalid
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
-_FENCE = re2.compile(r"(?s)```[^\n`]*\n(.*?)```")
-# What stands around an answer without being part of it: quotes, brackets, Markdown, TeX and closing punctuation.
-_AROUND = " \t\r\n.,;:!?\"'`*_$()[]{}“”\u2018\u2019«»"
-_LONGEST_NUMBER = 64
+# A search takes some five nanoseconds at most for each character and instruction of the pattern's program: ten
+# milliseconds in all. Of a longer text the end is searched, where answers stand.
+_MOST_WORK = 2_000_000
+_MOST_CHARACTERS = 65_536
+# A longer document takes too long to read.
+_MOST_DOCUMENT = 262_144
+# A longer program would leave too little of a text to search.
+_MOST_INSTRUCTIONS = 2_000
+# A pattern that matches often and looks far ahead each time works for longer than its length tells: it is given up.
+_MOST_NANOSECONDS = 10_000_000
 
 
 class _Match(Protocol):
@@ -26,12 +36,13 @@ class _Match(Protocol):
 
 class _Pattern(Protocol):
     groups: int
+    programsize: int
 
-    def finditer(self, text: str) -> list[_Match]: ...
+    def finditer(self, text: str) -> Iterator[_Match]: ...
 
 
 def check(pattern: AnswerPattern, field: str = "answer_pattern") -> None:
-    """Refuses an RE2 pattern that does not compile.
+    """Refuses an RE2 pattern that does not compile, or that takes too long to search for.
 
     Args:
         pattern: The pattern; one that is not set, or a JSON pointer, passes.
@@ -43,20 +54,25 @@ def check(pattern: AnswerPattern, field: str = "answer_pattern") -> None:
     if pattern.WhichOneof("pattern") != "re2":
         return
     try:
-        _compiled(pattern.re2)
+        compiled = _compiled(pattern.re2)
     except re2.error as error:
         raise invalid(f"{field}.re2", f"{field}.re2: not an RE2 pattern: {_reason(error)}") from None
+    if compiled.programsize > _MOST_INSTRUCTIONS:
+        message = f"{field}.re2: takes too long to search for; use fewer and smaller repetitions like {{0,100}}"
+        raise invalid(f"{field}.re2", message)
 
 
 def extract(text: str, pattern: AnswerPattern | None) -> str | None:
     """Returns the answer in `text`, stripped of surrounding white space.
 
-    The last match of an RE2 pattern counts, of it the first group, or the whole where it has none. A JSON pointer
-    goes into the document that the text is, or that its last fenced block holds; what is no string there is returned
-    as compact JSON.
+    The last match of an RE2 pattern counts, of it the first group, or the whole where it has none. It is looked for in
+    the last 65,536 characters, fewer where the pattern is long. A JSON pointer goes into the document that the text is,
+    or that its last fenced block holds, within the last 262,144 characters; what is no string there is returned as
+    compact JSON. A number is returned in its shortest exact form, a choice as its capital letter.
 
     Returns:
-        The answer; None where there is no pattern, no match, or where the answer is empty or null.
+        The answer; None where there is no pattern, no match, where the answer is empty or null, or where an RE2 pattern
+        would take over 10 ms.
 
     Raises:
         re2.error: The pattern does not compile; `check` tells beforehand.
@@ -64,32 +80,12 @@ def extract(text: str, pattern: AnswerPattern | None) -> str | None:
     kind = pattern.WhichOneof("pattern") if pattern else None
     if pattern is None or kind is None:
         return None
+    if kind == "number":
+        number = answer_number(text)
+        return None if number is None else written(number)
+    if kind == "choices":
+        return answer_letter(text, pattern.choices)
     return _by_re2(text, pattern.re2) if kind == "re2" else _by_pointer(text, pattern.json_pointer)
-
-
-def canonical(answer: str) -> str:
-    """Returns the form under which equal answers are equal: case, white space, punctuation around it and zeros gone."""
-    stripped = " ".join(answer.split()).strip(_AROUND)
-    if not stripped:
-        return answer.strip()
-    if len(stripped) <= _LONGEST_NUMBER and stripped[-1].isdigit():
-        try:
-            number = Decimal(stripped.replace(",", "") if _grouped(stripped) else stripped)
-        except InvalidOperation:
-            return stripped.casefold()
-        return format(number.normalize(), "f") if number.is_finite() and abs(number.adjusted()) < 32 else stripped
-    return stripped.casefold()
-
-
-def documents(text: str) -> list[str]:
-    """Returns what of `text` may be a JSON document: the whole, then the last fenced block where there is one."""
-    blocks = cast("list[str]", _FENCE.findall(text)) if "```" in text else []
-    return [text, *blocks[-1:]]
-
-
-def _grouped(number: str) -> bool:
-    head, *groups = number.partition(".")[0].split(",")
-    return bool(groups) and 1 <= len(head.lstrip("+-")) <= 3 and all(len(group) == 3 for group in groups)
 
 
 @lru_cache(maxsize=256)
@@ -107,14 +103,18 @@ def _reason(error: re2.error) -> str:
 def _by_re2(text: str, pattern: str) -> str | None:
     compiled = _compiled(pattern)
     wanted = 1 if compiled.groups else 0
+    most = min(_MOST_CHARACTERS, _MOST_WORK // max(1, compiled.programsize))
     found = None
-    for match in compiled.finditer(text):
+    until = time.thread_time_ns() + _MOST_NANOSECONDS
+    for match in compiled.finditer(text[-most:]):
         found = match.group(wanted) or found
+        if time.thread_time_ns() > until:
+            return None
     return (found.strip() or None) if found else None
 
 
 def _by_pointer(text: str, pointer: str) -> str | None:
-    for document in documents(text):
+    for document in documents(text[-_MOST_DOCUMENT:]):
         try:
             value = _resolve(cast("Json", json.loads(document)), pointer)
         except (ValueError, RecursionError, LookupError):

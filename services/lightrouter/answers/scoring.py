@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any, Final, Literal, Protocol
 
 import jsonschema
@@ -17,20 +18,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Pr
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from lightrouter.answers.extract import canonical, check, documents, extract
+from lightrouter.answers.choices import MOST_CHOICES, answer_letter
+from lightrouter.answers.documents import documents
+from lightrouter.answers.equality import canonical
+from lightrouter.answers.extract import check, extract
+from lightrouter.answers.numbers import answer_number
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.policy_pb2 import AnswerPattern
-
-_MOST_CHOICES: Final = 26
-_LONGEST_NUMBER: Final = 64
-_MOST_CHARACTERS: Final = 1_000_000
-# "the answer is (B)", "Answer: B", "\boxed{B}": what announces the letter counts before any that merely stands there.
-_ANNOUNCED = re2.compile(
-    r"""(?i:answer|choice|option)(?i:\s+is|\s*:)[\s*_:(\["']*(?:([A-Z])\b|\(([a-z])\))|\\boxed\{\s*\(?([A-Za-z])\b"""
-)
-# A letter before an apostrophe is the begin of a word, like I'm.
-_STANDALONE = re2.compile(r"\b([A-Z])\b(['\x{2019}]\w)?")
-_NUMBER = re2.compile(r"[-+\x{2212}]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|\d)(?:[eE][-+]?\d{1,3}\b)?")
 
 
 class Scorer(Protocol):
@@ -96,16 +90,15 @@ class Exact(Section):
 
 
 class Choice(Section):
-    r"""Right where the expected letter is chosen.
+    """Right where the expected letter is chosen, as `choices.answer_letter` reads it.
 
-    Without an extraction, or where that finds nothing, the letter is the last that the text announces ("the answer is
-    B", "\boxed{B}"), else the last capital one that stands alone.
+    An extraction that finds no letter leaves it to the whole text.
     """
 
     task: Literal["choice"] = "choice"
     answer: Annotated[str, Field(pattern="^[A-Z]$")]
     """The expected letter."""
-    choices: Annotated[int, Field(ge=2, le=_MOST_CHOICES)] = 10
+    choices: Annotated[int, Field(ge=2, le=MOST_CHOICES)] = 10
     """How many there are: other letters are none of them."""
     extraction: Extraction | None = None
     """Where the letter stands in the text."""
@@ -122,24 +115,19 @@ class Choice(Section):
 
     def find(self, text: str) -> str | None:
         """Returns the letter that `text` chooses; None where it chooses none."""
-        text = text[-_MOST_CHARACTERS:]
-        letters = self._letters()
-        stated = canonical((self.extraction.find(text) or "") if self.extraction else text).upper()
-        if stated in letters:
+        if self.extraction and (stated := answer_letter(self.extraction.find(text) or "", self.choices)):
             return stated
-        announced = ["".join(groups).upper() for groups in _ANNOUNCED.findall(text)]
-        alone = [letter for letter, rest in _STANDALONE.findall(text) if not rest]
-        for found in (announced, alone):
-            if chosen := [letter for letter in found if letter in letters]:
-                return str(chosen[-1])
-        return None
+        return answer_letter(text, self.choices)
 
     def _letters(self) -> frozenset[str]:
         return frozenset(chr(ord("A") + index) for index in range(self.choices))
 
 
 class Numeric(Section):
-    """Right where the last number of the answer is close enough to the expected one."""
+    """Right where the number that the text answers with is close enough to the expected one.
+
+    A percentage is right both as its share and as it stands: 50 % for 0.5 and for 50.
+    """
 
     task: Literal["numeric"] = "numeric"
     answer: Annotated[Decimal, Field(strict=False, allow_inf_nan=False)]
@@ -149,14 +137,18 @@ class Numeric(Section):
     relative_tolerance: Annotated[Decimal, Field(strict=False, ge=0, allow_inf_nan=False)] = Decimal(0)
     """How far it may be off as a share of the expected number; the larger of the two tolerances holds."""
     extraction: Extraction | None = None
-    """Where the number stands in the text. Default: it is the last one."""
+    """Where the number stands in the text. Default: it is the announced one, else the last."""
 
     def score(self, text: str) -> float:
         """Returns 1 for a right answer, else 0."""
         found = self.extraction.find(text) if self.extraction else text
-        number = last_number(found or "")
-        allowed = max(self.tolerance, abs(self.answer) * self.relative_tolerance)
-        return float(number is not None and abs(number - self.answer) <= allowed)
+        number = answer_number(found or "")
+        if number is None:
+            return 0.0
+        expected = Fraction(self.answer)
+        allowed = max(Fraction(self.tolerance), abs(expected) * Fraction(self.relative_tolerance))
+        values = (number.value, number.value * 100) if number.percent else (number.value,)
+        return float(any(abs(value - expected) <= allowed for value in values))
 
 
 class Matching(Section):
@@ -207,15 +199,3 @@ SCORERS: Final[Mapping[str, type[AnyScorer]]] = {
     kind.model_fields["task"].default: kind for kind in (Exact, Choice, Numeric, Matching, Schema)
 }
 """The tasks by the word that names them."""
-
-
-def last_number(text: str) -> Decimal | None:
-    """Returns the last number in `text`, in which commas may group the digits; None where there is none."""
-    text = text[-_MOST_CHARACTERS:]
-    for match in reversed(list(_NUMBER.finditer(text))):
-        number = match.group(0).replace(",", "").replace("\N{MINUS SIGN}", "-")
-        if len(number) <= _LONGEST_NUMBER:
-            # After a letter or a digit it is a hyphen or a difference, as in 10-4.
-            signed = not text[max(0, match.start() - 1) : match.start()].isalnum()
-            return Decimal(number if signed else number.lstrip("+-"))
-    return None

@@ -18,7 +18,8 @@ import yaml
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
-from lightrouter.answers.extract import canonical, extract
+from lightrouter.answers.equality import canonical
+from lightrouter.answers.extract import extract
 from lightrouter.lab.engine import Engine, opened
 from lightrouter.lab.prices import PriceList
 from lightrouter.lab.questions import Judged

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lightrouter.answers.extract import canonical, extract
+from lightrouter.answers.equality import canonical
+from lightrouter.answers.extract import extract
 from lightrouter.lab.bootstrap import Floats
 from lightrouter.recording.recording import LabelledRecording, RecordedPrompt, Recording
 from lightrouter.v1.policy_pb2 import AnswerPattern

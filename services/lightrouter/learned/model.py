@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from lightrouter.answers.extract import canonical, extract
+from lightrouter.answers.equality import canonical
+from lightrouter.answers.extract import extract
 from lightrouter.learned.features import Contender, Question, features, question, surface, tentative_answer
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.priors import Neighbours, Prior, Priors

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from lightrouter.answers.agreement import similarity
-from lightrouter.answers.extract import canonical, extract
+from lightrouter.answers.equality import canonical
+from lightrouter.answers.extract import extract
 from lightrouter.router.book import SLOW
 from lightrouter.router.runner import Booted
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH

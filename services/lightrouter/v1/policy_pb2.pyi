@@ -92,11 +92,19 @@ class AnswerPattern(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RE2_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
     JSON_POINTER_FIELD_NUMBER: _builtins.int
     re2: _builtins.str
     """An RE2 pattern; its first group, or the whole match where it has none, is the answer. The last match counts.
     1 to 1,000 characters.
     """
+    number: _builtins.bool
+    """True: the number that the text announces ("The answer is 42", "#### 42"), else its last one, however it is written:
+    1,234 or 1 234, 50% or 1/2.
+    """
+    choices: _builtins.int
+    """The letter that the text chooses among so many lettered options, from A on; 2 to 26."""
     json_pointer: _builtins.str
     """A JSON pointer (RFC 6901) into the JSON document that the text is, or that its last fenced block holds. At most
     1,000 characters; the empty pointer is the whole document.
@@ -105,13 +113,15 @@ class AnswerPattern(_message.Message):
         self,
         *,
         re2: _builtins.str = ...,
+        number: _builtins.bool = ...,
+        choices: _builtins.int = ...,
         json_pointer: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["json_pointer", b"json_pointer", "pattern", b"pattern", "re2", b"re2"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "json_pointer", b"json_pointer", "number", b"number", "pattern", b"pattern", "re2", b"re2"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["json_pointer", b"json_pointer", "pattern", b"pattern", "re2", b"re2"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "json_pointer", b"json_pointer", "number", b"number", "pattern", b"pattern", "re2", b"re2"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_pattern: _TypeAlias = _typing.Literal["re2", "json_pointer"]  # noqa: Y015
+    _WhichOneofReturnType_pattern: _TypeAlias = _typing.Literal["re2", "number", "choices", "json_pointer"]  # noqa: Y015
     _WhichOneofArgType_pattern: _TypeAlias = _typing.Literal["pattern", b"pattern"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_pattern) -> _WhichOneofReturnType_pattern | None: ...
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.answers.extract import canonical, check, extract
+from lightrouter.answers.equality import canonical
+from lightrouter.answers.extract import check, extract
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.policy_pb2 import AnswerPattern

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
-from lightrouter.answers.scoring import SCORERS, Choice, Exact, Extraction, Matching, Numeric, Schema, last_number
+from lightrouter.answers.scoring import SCORERS, Choice, Exact, Extraction, Matching, Numeric, Schema
 
 PERSON: dict[str, JsonValue] = {"type": "object", "required": ["age"], "properties": {"age": {"type": "integer"}}}
 
@@ -53,20 +53,25 @@ def test_exact_answers_are_equal_but_for_form() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "number"),
+    ("answer", "text", "score"),
     [
-        ("It costs $1,234.50.", "1234.50"),
-        ("x = -3", "-3"),
-        ("x = \N{MINUS SIGN}4 m", "-4"),
-        ("10-4", "4"),
-        ("#### 18", "18"),
-        ("1. one\n2. two, so .5", "0.5"),
-        ("about 1e3", "1000"),
-        ("none", None),
+        ("1234", "That makes 1,234 in all.", 1),
+        ("1234567", "#### 1,234,567", 1),
+        ("5000", "It costs $5,000.", 1),
+        ("0", "It costs $5,000.", 0),
+        ("9500", "$9{,}500$", 1),
+        ("42", "The answer is 42. I needed 3 steps.", 1),
+        ("3", "The answer is 42. I needed 3 steps.", 0),
+        ("-3", "x = \N{MINUS SIGN}3", 1),
+        ("50", "50 %", 1),
+        ("0.5", "50 %", 1),
+        ("5", "50 %", 0),
+        ("0.5", "\\frac{1}{2}", 1),
+        ("3500", "3.5 \N{MULTIPLICATION SIGN} 10^3", 1),
     ],
 )
-def test_the_last_number_of_a_text(text: str, number: str | None) -> None:
-    assert last_number(text) == (None if number is None else Decimal(number))
+def test_a_right_number_is_right_however_it_is_written(answer: str, text: str, score: float) -> None:
+    assert Numeric(answer=Decimal(answer)).score(text) == score
 
 
 def test_numbers_may_be_off_by_the_larger_tolerance() -> None:

@@ -15,7 +15,8 @@ from lightrouter.aggregator import registry
 from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.answers.agreement import similarity
-from lightrouter.answers.extract import canonical, extract
+from lightrouter.answers.equality import canonical
+from lightrouter.answers.extract import extract
 from lightrouter.lab import plots
 from lightrouter.lab.bootstrap import Estimate, share
 from lightrouter.lab.engine import Engine, opened, to_prompt

@@ -1,0 +1,141 @@
+r"""Where a text announces its answer: "The answer is 42", "#### 42", `\boxed{42}`, "Antwort: 42", "答案是 42"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+import re2
+
+# The end of a text is where its answer stands.
+_MOST_CHARACTERS: Final = 8_192
+_MOST_SPAN: Final = 240
+# Places where an announcement may begin, and announcements, that are looked at: the last ones.
+_MOST_PLACES: Final = 64
+_MOST_ANNOUNCEMENTS: Final = 16
+# Words for "answer", "solution" and the like where models announce one. A word may have endings of its own.
+_WORDS: Final = (
+    "answers?|ans|solution|result|choice|option|conclusion"
+    "|antwort|l\u00f6sung|ergebnis|option|r\u00e9ponse|solution|r\u00e9sultat|respuesta|soluci\u00f3n|resultado"
+    "|opci\u00f3n"
+    "|resposta|solu\u00e7\u00e3o|op\u00e7\u00e3o|risposta|soluzione|risultato|opzione|antwoord|uitkomst|svar(?:et)?"
+    "|vastaus"
+    "|odpowied\u017a|odpov\u011b\u010f|v\u00e1lasz|r\u0103spuns(?:ul)?|cevap|cevab\u0131|yan\u0131t|jawaban(?:nya)?"
+    "|\u0111\u00e1p \u00e1n|c\u00e2u tr\u1ea3 l\u1eddi"
+    "|\u043e\u0442\u0432\u0435\u0442(?:\u043e\u043c)?|\u0432\u0456\u0434\u043f\u043e\u0432\u0456\u0434\u044c"
+    "|\u043e\u0442\u0433\u043e\u0432\u043e\u0440"
+    "|\u03b1\u03c0\u03ac\u03bd\u03c4\u03b7\u03c3\u03b7|\u05ea\u05e9\u05d5\u05d1\u05d4"
+    "|\u05d4\u05ea\u05e9\u05d5\u05d1\u05d4"
+    "|\u0627\u0644\u0625\u062c\u0627\u0628\u0629|\u0627\u0644\u0627\u062c\u0627\u0628\u0629"
+    "|\u0627\u0644\u062c\u0648\u0627\u0628|\u067e\u0627\u0633\u062e|\u062c\u0648\u0627\u0628"
+    "|\u0909\u0924\u094d\u0924\u0930|\u091c\u0935\u093e\u092c|\u0989\u09a4\u09cd\u09a4\u09b0|\u0bb5\u0bbf\u0b9f\u0bc8"
+)
+# Scripts that put no space between words.
+_UNSPACED: Final = (
+    "\u7b54\u6848|\u7b54(?=[:\uff1a])|\u6b63\u786e\u9009\u9879|\u6b63\u78ba\u9078\u9805|\u9009\u62e9|\u9078\u64c7"
+    "|\u6545\u9009|\u6545\u9078|\u5e94\u9009|\u61c9\u9078|\u7ed3\u679c|\u7d50\u679c"
+    "|\u7b54\u3048|\u6b63\u89e3|\u56de\u7b54|\u89e3\u7b54|\u89e3\u306f|\uc815\ub2f5"
+    "|\ub2f5(?=[\uc740\ub294:\uff1a ])|\ub2f5\ubcc0|\u0e04\u0e33\u0e15\u0e2d\u0e1a"
+)
+# What leads from the word to the answer. Without it the word is one of a sentence: "to answer the question".
+_LEADS: Final = (
+    r"is|are|was|be|becomes|equals?|as|ist|lautet|w\u00e4re|est|es|ser\u00eda|\u00e9|\u00e8|er|\u00e4r|on|jest|je"
+    r"|este|adalah|l\u00e0"
+    r"|\u044d\u0442\u043e|\u0454|\u03b5\u03af\u03bd\u03b1\u03b9|\u05d4\u05d9\u05d0|\u05d4\u05d5\u05d0|\u0647\u064a"
+    r"|\u0647\u0648|\u0627\u0633\u062a|\u0939\u0948|\u09b9\u09b2\u09cb"
+)
+_UNSPACED_LEADS: Final = (
+    r"\u5e94\u8be5\u662f|\u61c9\u8a72\u662f|\u5e94\u4e3a|\u662f|\u4e3a|\u70ba|\u9009|\u9078|\u306f|\u304c|\uc740"
+    r"|\ub294|\uc774|\u0e04\u0e37\u0e2d"
+)
+_SIGNS: Final = r"[:=\uff1a\uff1d\u2192\u2794]|\u2014|=>|->"
+_ANNOUNCED: Final = re.compile(
+    rf"(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])(?:[^\n:=.;?!\uff1a\uff1d\u3002]{{0,60}}?)"
+    rf"(?:(?<![^\W\d_])(?:{_LEADS})(?![^\W\d_])\s*:?|{_SIGNS})"
+    # "Option B", "choice (c)", "उत्तर B": the letter itself follows.
+    rf"|(?<![^\W\d_])(?:{_WORDS})(?=\s*[(\[\"']?[A-Za-z](?![\w'-]))"
+    rf"|(?:{_UNSPACED})[^\n:=.\uff1a\uff1d\u3002]{{0,20}}?(?:{_UNSPACED_LEADS}|{_SIGNS}|(?=\s*[(\uff08]?[A-Z0-9]))"
+    r"|(?<![^\W\d_])(?:choose|pick|select|go\s+(?:with|for)|opt\s+for|therefore,?|hence,?|thus,?)"
+    r"(?=\s*(?:option\s+|choice\s+)?[(\[\"']?[A-Z](?![\w'-]))"
+    r"|(?<!\#)\#{3,6}(?=\s)|(?<=\\)f?box(?:ed)?\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+# Where an announcement may begin, to be found quickly.
+_PLACE: Final = re2.compile(
+    f"(?i){_WORDS}|\u7b54|\u9009|\u9078|\u7ed3\u679c|\u7d50\u679c|\u6b63\u89e3|\u6b63\u786e|\u6b63\u78ba|\u89e3"
+    f"|\u56de\u7b54"
+    "|\u6545|\u5e94|\u61c9|\uc815\ub2f5|\ub2f5|\u0e04\u0e33|choose|pick|select|go with|go for|opt for"
+    "|therefore|hence|thus|#{3,6}|f?box"
+)
+_MARKS: Final = re.compile(r"[*`_]+")
+_NOT: Final = re.compile(
+    r"\s*(?:(?:definitely|certainly|clearly|surely|of course)\s+)?(?:not|never|n[o']t|nicht|kein\w*|pas|no|non"
+    r"|niet|inte|ikke|\u043d\u0435|nie)\b"
+    r"|\s*(?:\u4e0d|\u5e76\u975e|\u4e26\u975e|\u0939\u0940\u0902)",
+    re.IGNORECASE,
+)
+_INSTEAD: Final = re.compile(
+    r"\b(?:but|rather|instead|sondern|mais|sino|mas|ma|maar|\u0430|it\s+is|it's)\b|\u800c\u662f", re.IGNORECASE
+)
+_SENTENCE_END: Final = re.compile(r"\n|[\u3002\uff1b;]|[.!?](?=\s+[^\s\d]|\s*$)")
+
+
+def unmarked(text: str) -> str:
+    """Returns `text` without the marks of Markdown around words; a * or _ within a word or a product stays."""
+    return _MARKS.sub(_mark, text)
+
+
+def _mark(found: re.Match[str]) -> str:
+    before, behind = (
+        found.string[max(0, found.start() - 1) : found.start()],
+        found.string[found.end() : found.end() + 1],
+    )
+    within = (before.isalnum() or before == ")") and (behind.isalnum() or behind == "(")
+    return found[0] if within and "`" not in found[0] else ""
+
+
+def announcements(text: str) -> Iterator[str]:
+    r"""Yields what the announcements in `text` announce, the last one first: each to the end of its sentence.
+
+    Of `\boxed{...}` it is what the braces hold. What an announcement denies ("The answer is not 4 but 5") is left out.
+    The text is plain and without the marks of Markdown; its last 8,192 characters are looked at.
+    """
+    yield from islice(_announcements(text[-_MOST_CHARACTERS:]), _MOST_ANNOUNCEMENTS)
+
+
+def _announcements(text: str) -> Iterator[str]:
+    places = [found.start() for found in _PLACE.finditer(text)]
+    for place in reversed(places[-_MOST_PLACES:]):
+        found = _ANNOUNCED.match(text, place)
+        if found is None:
+            continue
+        said = _boxed(text, found.end()) if "box" in found[0] else _sentence(text, found.end())
+        denied = _NOT.match(said)
+        if denied:
+            instead = _INSTEAD.search(said, denied.end())
+            said = said[instead.end() :] if instead else ""
+        if said.strip():
+            yield said
+
+
+def _sentence(text: str, begin: int) -> str:
+    """Returns what follows to the end of the sentence; the next line where this one says no more."""
+    rest = text[begin : begin + _MOST_SPAN]
+    lead = len(rest) - len(rest.lstrip(" \t\n\r:\uff1a"))
+    end = _SENTENCE_END.search(rest, lead)
+    return rest[lead : end.start() if end else None]
+
+
+def _boxed(text: str, begin: int) -> str:
+    """Returns what a pair of braces holds, braces within it included; to the end of the line where it has none."""
+    rest = text[begin : begin + _MOST_SPAN].lstrip()
+    if not rest.startswith("{"):
+        return rest.partition("\n")[0].split(" ")[0]
+    depth = 0
+    for place, character in enumerate(rest):
+        depth += (character == "{") - (character == "}")
+        if not depth:
+            return rest[1:place]
+    return ""

@@ -1,0 +1,167 @@
+r"""The letter that a text chooses among lettered options: `B`, "(b)", "**Answer**: B", `\boxed{\text{B}}`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from string import ascii_uppercase
+from typing import Final
+
+from lightrouter.answers.announced import announcements, unmarked
+from lightrouter.answers.documents import documents
+from lightrouter.answers.plain import plain, without_tex
+
+MOST_CHOICES: Final = 26
+"""Letters that there are."""
+_MOST_CHARACTERS: Final = 8_192
+_MOST_FILLER: Final = 48
+# Where letters that nothing announces are looked for, and how many of them.
+_MOST_UNANNOUNCED: Final = 4_096
+_MOST_LETTERS: Final = 128
+# Letters of other scripts that look like Latin ones: Cyrillic and Greek capitals.
+_LOOKALIKES: Final = str.maketrans(
+    "\u0410\u0412\u0421\u0415\u041d\u041a\u041c\u041e\u0420\u0422\u0425\u0391\u0392\u0395\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a7\u0396",
+    "ABCEHKMOPTXABEHIKMNOPTXZ",
+)
+_WHOLE: Final = re.compile(
+    r"(?:(?:option|choice|answer|letter|\u9009\u9879|\u9078\u9805)\s*)?[\s\"'(\[{<]*([A-Za-z])[\s\"')\]}>.,:;!]*",
+    re.IGNORECASE,
+)
+# A letter at the begin of a text or line, as options are numbered: "B) because", "B. Paris", "(B) Paris", "B: Paris".
+_LEADING: Final = re.compile(r"^[ \t>#-]*(?:[(\[]([A-Za-z])[)\]]|([A-Z])\s?[).:\u3001](?!\w))", re.MULTILINE)
+# A letter of a script that puts spaces between words: next to one, another letter stands in a word.
+_IN_WORD: Final = (
+    r"[^\W\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
+)
+_STANDING: Final = re.compile(
+    rf"(?<!{_IN_WORD})(?<!['-])([(\[\"]?)([A-Za-z])([)\]\"]?)(?!{_IN_WORD}|'|-{_IN_WORD}|\.{_IN_WORD})"
+)
+# "A" and "I" are words too: they are letters only where no word of a sentence follows.
+_NO_WORD: Final = re.compile(
+    r"\s*(?:$|[.,;:!?)\]\"\n=\u3002\uff0c\u3001/]|(?:because|since|as|and|or|but|which|is|was|are|not|if|for|due|with|rather|given|would|should|must|would)\b|[^\x00-\x7f])",
+    re.IGNORECASE,
+)
+_DENIED_BEFORE: Final = re.compile(
+    r"(?:\b(?:not|isn't|neither|nor|never|excludes?|excluding|eliminates?|eliminating|eliminated|than|unlike|reject\w*|out|nicht|vitamin|plan|type|hepatitis|figure|appendix|part|class|group|grade|point|step|case|section)"
+    r"|\u4e0d\u662f|\u6392\u9664|\u975e)\s*(?:option|choice|answers?)?\s*[(\"]?$",
+    re.IGNORECASE,
+)
+_DENIED_BEHIND: Final = re.compile(
+    r"\s*[)\"]?\s*(?:(?:is|are|was|were|seems?|looks?|would\s+be|can(?:'t|not)\s+be|cannot\s+be|isn't|aren't|wasn't|doesn't|does\s+not)\s+)?"
+    r"(?:\b(?:wrong|incorrect|false|not|invalid|out|tempting|ruled|eliminated|excluded|impossible|falsch|faux|incorrecta?)\b"
+    r"|\bisn't\b|\bdoesn't\b|\bcan't\b|\bcannot\b|\u9519|\u932f|\u4e0d\u5bf9|\u4e0d\u6b63)",
+    re.IGNORECASE,
+)
+_CONFIRMED: Final = re.compile(
+    r"\s*[)\"]?\s*(?:is|seems|looks|must\s+be|would\s+be|ist|est|es|\u00e8|\u00e9)\s+(?:(?:the|clearly|definitely|most\s+likely|probably|die|la|le|a|o|il)\s+)*"
+    r"(?:correct|right|true|best|answer|richtig\w*|antwort|r\u00e9ponse|correcte?|correct[oa]|respuesta|resposta|risposta|corrett[oa]|juste)\b"
+    r"|\s*(?:\u6b63\u786e|\u6b63\u78ba|\u662f\u5bf9|\u662f\u6b63)",
+    re.IGNORECASE,
+)
+_KEYS: Final = (
+    "final_answer",
+    "finalanswer",
+    "answer",
+    "choice",
+    "option",
+    "letter",
+    "selected",
+    "selection",
+    "prediction",
+    "result",
+)
+
+
+def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
+    """Returns the letter that `text` chooses among the first `choices` capital ones; None where it chooses none.
+
+    In this order: the text is the letter; it is a JSON document that states it; it announces the letter, the last
+    announcement first; a letter is called the right one; a line begins with it, as options do, and no line with
+    another one; it is the last capital letter that stands alone and is not denied. The last 8,192 characters are
+    looked at.
+    """
+    letters = frozenset(ascii_uppercase[:choices])
+    spelt = unmarked(plain(text[-_MOST_CHARACTERS:]))
+    found = _whole(spelt) or _stated(text)
+    if found:
+        return found if found in letters else None
+    for said in announcements(spelt):
+        if letter := _first(without_tex(said).translate(_LOOKALIKES), letters):
+            return letter
+    clean = without_tex(spelt)[-_MOST_UNANNOUNCED:]
+    standing = list(_standing(clean, letters))[-_MOST_LETTERS:]
+    confirmed = [letter for letter, _, end in standing if _CONFIRMED.match(clean, end)]
+    if confirmed:
+        return confirmed[-1]
+    leading = {(one or other).upper() for one, other in _LEADING.findall(clean)} & letters
+    if len(leading) == 1:
+        return str(leading.pop())
+    alone = [letter for letter, begin, end in standing if not _denied(clean, begin, end)]
+    return alone[-1] if alone else None
+
+
+def _whole(text: str) -> str | None:
+    """Returns the letter that the text is; None where it is more."""
+    text = without_tex(text).strip()
+    if len(text) > _MOST_FILLER:
+        return None
+    if found := re.fullmatch(r"\\?boxed\s*\{(.*)\}[.]?", text):
+        text = found[1]
+    found = _WHOLE.fullmatch(text.translate(_LOOKALIKES))
+    return found[1].upper() if found else None
+
+
+def _stated(text: str) -> str | None:
+    """Returns the letter that a JSON document states; None where it is none or states none."""
+    if "{" not in text:
+        return None
+    for document in documents(text):
+        try:
+            value = json.loads(document)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            stated = {str(key).lower().replace(" ", "_"): each for key, each in value.items()}
+            for key in _KEYS:
+                if isinstance(found := stated.get(key), str) and found:
+                    said = plain(found).strip().translate(_LOOKALIKES)
+                    leading = _WHOLE.fullmatch(said) or _LEADING.match(said)
+                    if leading:
+                        return str(next(filter(None, leading.groups()))).upper()
+    return None
+
+
+def _first(said: str, letters: frozenset[str]) -> str | None:
+    """Returns the first letter of what an announcement says, where it stands soon and is not denied."""
+    for found in _STANDING.finditer(said[:_MOST_FILLER]):
+        letter = found[2].upper()
+        enclosed = bool(found[1] and found[3])
+        if letter not in letters or _denied(said, found.start(), found.end()):
+            continue
+        rest = said[found.end() :].strip(" .,:;!?)\"'")
+        # In a script without spaces a word may follow at once.
+        ends = not rest or not rest[0].isascii()
+        numbering = re.match(r"[).:](?:\s|$)", said[found.end() - bool(found[3]) :])
+        if found[2].islower() and not (enclosed or ends or numbering):
+            continue
+        if found[2] in "AI" and not enclosed and not numbering and not _NO_WORD.match(said, found.end()):
+            continue
+        return letter
+    return None
+
+
+def _standing(text: str, letters: frozenset[str]) -> Iterator[tuple[str, int, int]]:
+    """Yields the letters that stand alone, with where: capital ones, or small ones in brackets."""
+    for found in _STANDING.finditer(text):
+        enclosed = bool(found[1] and found[3])
+        if found[2].upper() not in letters or (found[2].islower() and not (enclosed and found[1] != '"')):
+            continue
+        follows = _CONFIRMED.match(text, found.end()) or re.match(r"\s*(?:$|[).:;,\]\n])", text[found.end() :][:8])
+        if found[2] in "AI" and not enclosed and not follows:
+            continue
+        yield found[2].upper(), found.start(), found.end()
+
+
+def _denied(text: str, begin: int, end: int) -> bool:
+    return bool(_DENIED_BEFORE.search(text[max(0, begin - 40) : begin]) or _DENIED_BEHIND.match(text, end))

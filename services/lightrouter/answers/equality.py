@@ -1,0 +1,81 @@
+"""When two answers are the same: what they mean is read first, and only then what stands around it is taken off."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from lightrouter.answers.announced import unmarked
+from lightrouter.answers.numbers import number_of, numbers, written
+from lightrouter.answers.plain import plain, without_tex
+
+# A longer answer is a text, in which numbers are compared as they are written.
+_MOST_CHARACTERS: Final = 256
+# Of a longer one only white space, case and composition are looked at.
+_MOST_BARED: Final = 4_096
+_MOST_PASSES: Final = 8
+_CURRENCIES: Final = frozenset("\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f")
+# What stands around an answer without being a part of it. Not in front: a point, a sign, an exclamation mark.
+_BEFORE: Final = " \t\"'`:;,?\u00bf\u00a1"
+_BEHIND: Final = " \t\"'`.,;:!?\u3002\uff01\uff1f\uff0c\u0964"
+_PAIRS: Final = re.compile(r"\(\s*([^()\[\]{},]*)\s*\)|\[\s*([A-Za-z])\s*\]|\{\s*([A-Za-z])\s*\}")
+_SPACES: Final = re.compile(r"\s*([^\w\s,'.]+)\s*")
+_COMMAS: Final = re.compile(r"\s*,\s*")
+_BOXED: Final = re.compile(r"\\f?box(?:ed)?\s*\{(.*)\}")
+
+
+def canonical(answer: str) -> str:
+    """Returns the form under which equal answers are equal.
+
+    Numbers are equal by their value, however they are written: 1,000 and 1000.0, 50% and 1/2. Texts are
+    equal but for case, composition, white space, Markdown, TeX, quotes, and punctuation at their end. Brackets, signs
+    and what stands in front count: [1, 2] is not (1, 2), .5 not 5, !true not true.
+    """
+    if len(answer) > _MOST_BARED:
+        return unicodedata.normalize("NFC", " ".join(answer.split()).casefold())
+    text = answer
+    # What stands around may hide more of it, and a value in the place of an expression may make a number of the whole.
+    for _ in range(_MOST_PASSES):
+        simpler = _simpler(text)
+        if simpler == text:
+            break
+        text = simpler
+    return text or answer.strip()
+
+
+def _simpler(text: str) -> str:
+    bare = _bare(text)
+    number = number_of(bare)
+    if number is not None:
+        return _currency(bare) + written(number)
+    valued = _with_values(bare) if len(bare) <= _MOST_CHARACTERS else bare
+    valued = _COMMAS.sub(", ", _SPACES.sub(r"\1", valued))
+    return unicodedata.normalize("NFC", valued.casefold()).strip()
+
+
+def _currency(text: str) -> str:
+    """Returns the sign of a currency, "" for dollars, whose sign is also TeX's, and for none."""
+    return next((character for character in text if character in _CURRENCIES), "")
+
+
+def _bare(answer: str) -> str:
+    text = " ".join(unmarked(plain(answer)).split())
+    if boxed := _BOXED.fullmatch(text.strip("$. ")):
+        text = boxed[1]
+    bare = " ".join(without_tex(text).split()).lstrip(_BEFORE)
+    # The mark of a factorial is a part of it.
+    bare = bare.rstrip(_BEHIND) if not re.fullmatch(r"\d+!", bare) else bare
+    pair = _PAIRS.fullmatch(bare)
+    return next(filter(None, pair.groups()), "") if pair else bare
+
+
+def _with_values(text: str) -> str:
+    """Returns a text with each of its numbers in the one form of its value."""
+    parts: list[str] = []
+    at = 0
+    for number in numbers(text):
+        begin, end = number.span
+        parts += [text[at:begin], written(number)]
+        at = end
+    return "".join([*parts, text[at:]])

@@ -1,0 +1,94 @@
+"""One spelling of what may be written in several: digits, dashes, quotes and spaces of any script, and TeX."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_SPELLINGS: Final = {
+    # Hyphens, the en dash and the minus sign stand before numbers alike; the em dash only stands between words.
+    **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\u207b\ufe63\uff0d"), "-"),
+    **dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u2032\uff07"), "'"),
+    **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f\uff02"), '"'),
+    **dict.fromkeys(map(ord, "\u00b7\u22c5\u2715\u2a2f"), "\u00d7"),
+    **dict.fromkeys(map(ord, "\u2044\u2215"), "/"),
+    0x066A: "%",
+    0x066B: ".",
+    0x066C: ",",
+}
+_SUPERSCRIPTS: Final = re.compile("[\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
+_RAISED: Final = str.maketrans(
+    "\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "+-0123456789"
+)
+# Full-width forms, circled letters and letters of formulas are letters and signs in other clothes.
+_CLOTHED: Final = re.compile("[\u2460-\u24ff\uff01-\uff5e\uff61-\uff64\uffe0-\uffe6\U0001d400-\U0001d7ff]")
+_TEX_FRACTION: Final = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]{1,64})\}|(\w))\s*(?:\{([^{}]{1,64})\}|(\w))")
+_TEX_WRAPPER: Final = re.compile(
+    r"\\(?:text(?:bf|it|rm|tt|sf|sc)?|math(?:bf|rm|it|sf|tt|cal|bb)|boldsymbol|bm|mbox|emph|operatorname)\s*\{([^{}]*)\}"
+)
+_TEX_NOTHING: Final = re.compile(r"\\(?:left|right|displaystyle|[()\[\]])|(?<!\\)\$")
+_TEX_SPACE: Final = re.compile(r"\\(?:[,;:! ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
+_TEX_COMMA: Final = re.compile(r"\{([,.])\}")
+_TEX_TIMES: Final = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])\s*")
+_TEX_ESCAPED: Final = re.compile(r"\\([$%&#_{}])")
+
+
+class _Spelling(dict[int, str]):
+    """The one spelling of each character, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        kind = unicodedata.category(character)
+        if kind == "Nd":
+            spelt = str(unicodedata.decimal(character))
+        elif kind == "Zs":
+            spelt = " "
+        elif kind == "Cf":
+            spelt = ""
+        elif kind == "No" and "\u2044" in unicodedata.normalize("NFKC", character):
+            # A space keeps 2 and a half apart.
+            spelt = " " + unicodedata.normalize("NFKC", character).replace("\u2044", "/")
+        else:
+            spelt = character
+        self[code] = spelt
+        return spelt
+
+
+_spelling: Final = _Spelling(_SPELLINGS)
+
+
+def plain(text: str) -> str:
+    """Returns `text` with composed letters, ASCII digits, one kind of minus, quote and space, and nothing invisible.
+
+    Full-width, circled and bold letters become the plain ones; what is raised stands behind a ^; ½ becomes 1/2.
+    """
+    if text.isascii():
+        return text
+    text = _CLOTHED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    text = _SUPERSCRIPTS.sub(lambda found: "^" + found[0].translate(_RAISED), text)
+    return unicodedata.normalize("NFC", text).translate(_spelling)
+
+
+def without_tex(text: str) -> str:
+    r"""Returns `text` without TeX's marks around what it says: `\text{B}` is B, `\frac{1}{2}` is 1/2, `$x$` is x.
+
+    A group of digits keeps its comma (`9{,}500`), and an escaped sign itself (`\$`, `\%`).
+    """
+    if "\\" not in text and "$" not in text and "{" not in text:
+        return text
+    text = _TEX_COMMA.sub(r"\1", text)
+    text = _TEX_SPACE.sub(" ", text)
+    text = _TEX_TIMES.sub("\u00d7 ", text)
+    # Wrappers stand in each other, seldom more than two deep.
+    for _ in range(3):
+        text = _TEX_WRAPPER.sub(r"\1", text)
+    text = _TEX_FRACTION.sub(_fraction, text)
+    text = _TEX_NOTHING.sub("", text)
+    return _TEX_ESCAPED.sub(r"\1", text)
+
+
+def _fraction(found: re.Match[str]) -> str:
+    above, below = found[1] or found[2], found[3] or found[4]
+    whole = found.string[: found.start()].rstrip()[-1:].isdigit()
+    return f"{' ' if whole else ''}{above}/{below}"

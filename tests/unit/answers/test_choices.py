@@ -1,0 +1,144 @@
+"""The letter that a text chooses."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.answers.choices import answer_letter
+
+FORMS = [
+    "B",
+    "b",
+    "(B)",
+    "(b)",
+    "[B]",
+    "B.",
+    "B)",
+    "**B**",
+    "`B`",
+    '"B"',
+    "$B$",
+    "\\textbf{B}",
+    "\\text{B}",
+    "\uff22",
+    "\u24b7",
+    "\U0001d401",
+    "\\boxed{B}",
+    "\\boxed{\\text{(B)}}",
+    "Option B",
+    "option (b)",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "{}",
+        "Answer: {}",
+        "answer: {}",
+        "**Answer**: {}\nA is wrong.",
+        "The answer is {}",
+        "The correct answer is: {}",
+        "So the final answer is {}.",
+        "The best option is {}.",
+        "First, A looks good. But the answer is {}.",
+        "Antwort: {}",
+        "Die richtige Antwort ist {}.",
+        "La r\u00e9ponse est {}.",
+        "La r\u00e9ponse correcte est : {}",
+        "La respuesta correcta es {}.",
+        "A resposta correta \u00e9 {}.",
+        "La risposta corretta \u00e8 {}.",
+        "\u041e\u0442\u0432\u0435\u0442: {}",
+        "\u041f\u0440\u0430\u0432\u0438\u043b\u044c\u043d\u044b\u0439 \u043e\u0442\u0432\u0435\u0442 \u2014 {}",
+        "\u7b54\u6848\u662f{}\u3002",
+        "\u7b54\u6848\uff1a{}",
+        "\u6b63\u786e\u7b54\u6848\u662f {}",
+        "\u7b54\u3048\u306f{}\u3067\u3059\u3002",
+        "\u6b63\u89e3\u306f\u300c{}\u300d",
+        "\uc815\ub2f5: {}",
+        "\uc815\ub2f5\uc740 {}\uc785\ub2c8\ub2e4.",
+        "\u0627\u0644\u0625\u062c\u0627\u0628\u0629 \u0627\u0644\u0635\u062d\u064a\u062d\u0629 \u0647\u064a {}",
+        "\u0909\u0924\u094d\u0924\u0930: {}",
+        "\u0110\u00e1p \u00e1n: {}",
+        "Jawaban: {}",
+    ],
+)
+def test_a_letter_is_read_however_it_is_written(frame: str, form: str) -> None:
+    assert answer_letter(frame.format(form), 4) == "B"
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("B) because I know it", "B"),
+        ("B. Paris is the capital", "B"),
+        ("(B) Paris", "B"),
+        ("B: Paris, and not A", "B"),
+        ("B is correct.", "B"),
+        ("B is the right answer; A is not.", "B"),
+        ("Both A and C are tempting, so B", "B"),
+        ("A is wrong. C is incorrect. B fits", "B"),
+        ("It is not A but B", "B"),
+        ("The answer is not A but B", "B"),
+        ("The answer is not A. It is B.", "B"),
+        ("The answer is B, not A", "B"),
+        ("The answer is B because A is wrong", "B"),
+        ("**Answer**: B\n\nExplanation: A is wrong, since C is.", "B"),
+        ('{"answer": "B"}', "B"),
+        ('{"answer": "b"}', "B"),
+        ('{"answer": "B) Paris", "why": "A is not"}', "B"),
+        ('{"Answer": "B", "confidence": 0.9}', "B"),
+        ('{"reasoning": "A, C and D are wrong", "choice": "B"}', "B"),
+        ('It is:\n```json\n{"answer": "B"}\n```\n', "B"),
+        ("Answer: A. No, wait. Answer: B", "B"),
+        ("I choose B.", "B"),
+        ("I would go with option B", "B"),
+        ("I'd say A at first. Therefore, B", "B"),
+        ("\u043e\u0442\u0432\u0435\u0442: \u0412", "B"),
+        ("\u0391\u03c0\u03ac\u03bd\u03c4\u03b7\u03c3\u03b7: \u0392", "B"),
+        ("The answer is A", "A"),
+        ("The answer is A because it is", "A"),
+        ("Answer: A\nB is wrong", "A"),
+        ("The answer is (a)", "A"),
+        ("A", "A"),
+        ("A.", "A"),
+        ("Vitamin C is in B", "B"),
+        ("I don't know", None),
+        ("I am not sure", None),
+        ("I", None),
+        ("I'm sorry, but I can't help with that.", None),
+        ("A good question.", None),
+        ("The answer is a matter of taste.", None),
+        ("The answer is A new approach", None),
+        ("Answer: K", None),
+        ("Let's think step by step. The answer is", None),
+        ("Vitamin C", None),
+        ("Plan B", None),
+        ("", None),
+    ],
+)
+def test_the_letter_that_a_text_chooses(text: str, letter: str | None) -> None:
+    assert answer_letter(text, 4) == letter
+
+
+def test_i_is_a_letter_where_it_is_one_of_the_options() -> None:
+    assert answer_letter("I", 10) == "I"
+    assert answer_letter("The answer is I.", 10) == "I"
+    assert answer_letter("(I)", 10) == "I"
+    assert answer_letter("I don't know", 10) is None
+    assert answer_letter("I think, therefore I am. So I cannot say", 10) is None
+
+
+def test_letters_beyond_the_options_are_none() -> None:
+    assert answer_letter("The answer is E", 4) is None
+    assert answer_letter("E", 4) is None
+    assert answer_letter("The answer is E", 5) == "E"
+
+
+@given(st.text(max_size=300))
+def test_any_text_chooses_a_letter_or_none(text: str) -> None:
+    assert answer_letter(text, 4) in {None, *"ABCD"}

@@ -1,0 +1,92 @@
+"""Which answers are the same, and which are not."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.answers.equality import canonical
+
+SAME = [
+    ("4", "4.0"),
+    ("-3", "\u22123", "\u20133", "\uff0d3", "-3.0", "$-3$"),
+    ("50%", "0.5", "1/2", ".5", "50 %", "\u00bd", "\\frac{1}{2}", "\\dfrac12", "0,5", "5e-1", "50\\%"),
+    ("\uff15\uff10\uff05", "50%"),
+    ("1,000", "1000", "1 000", "1'000", "1e3", "10^3", "1,000.00", "$1{,}000$", "\uff11\uff10\uff10\uff10"),
+    ("$.50", "0.5", "$0.50", "\\$.50"),
+    ("$4", "4", "4 dollars"),
+    ("007", "7"),
+    ("(B)", "b.", "B", "**B**", "[B]", "\\text{B}", "$\\textbf{B}$", "\uff22", "\\boxed{B}", '"B"'),
+    (" New  York ", "new york", "New\u00a0York.", "**New York**", "\u201cNew York\u201d", "new\u200b york"),
+    ("caf\u00e9", "cafe\u0301", "CAF\u00c9"),
+    ("Stra\u00dfe", "STRASSE"),
+    ("[1,2]", "[1, 2]", "[ 1 , 2 ]", "[1.0, 2]"),
+    ("(1, 2)", "(1,2)", "( 1, 2.0 )"),
+    ("x > y", "x>y"),
+    ("x\u00b2", "x^2"),
+    ("1,000 km", "1000 km", "1 000 km"),
+    ("true", "True", "TRUE."),
+    ("'x'", "x", '"x"', "\u00abx\u00bb"),
+    ("\u0967\u0968", "12", "\u0661\u0662"),
+    ("yes!", "Yes"),
+]  # fmt: skip
+
+APART = [
+    (".5", "5"),
+    ("$.50", "50"),
+    ("[1, 2]", "(1, 2)"),
+    ("[1, 2]", "{1, 2}"),
+    ("[1, 2)", "[1, 2]"),
+    ("!true", "true"),
+    ("not true", "true"),
+    ("\u00acx", "x"),
+    ("4", "-4"),
+    ("-x", "x"),
+    ("+x", "-x"),
+    ("50%", "50"),
+    ("50%", "5"),
+    ("1/2", "12"),
+    ("1/2", "2/1"),
+    ("1e400", "1e401"),
+    ("a-b", "a/b"),
+    ("1,2,3", "123"),
+    ("x^2", "x2"),
+    ("x\u00b2", "x2"),
+    ("5!", "5"),
+    ("x > y", "x < y"),
+    ("a b", "ab"),
+    ("C", "C++"),
+    ("C#", "C"),
+    (".net", "net"),
+    ("5 km", "5 m"),
+    ("\u20ac5", "\u00a35"),
+    ("r\u00e9sum\u00e9", "resume"),
+    ("1.5", "15"),
+    ("1.234", "1,234"),
+    ("NaN1", "nan2"),
+    ("A", "B"),
+]
+
+
+@pytest.mark.parametrize("answers", SAME, ids=str)
+def test_equal_answers_are_equal(answers: tuple[str, ...]) -> None:
+    assert len({canonical(answer) for answer in answers}) == 1, {answer: canonical(answer) for answer in answers}
+
+
+@pytest.mark.parametrize(("left", "right"), APART)
+def test_different_answers_differ(left: str, right: str) -> None:
+    assert canonical(left) != canonical(right)
+
+
+@given(st.text(min_size=1, max_size=80) | st.from_regex(r"[-+]?\d{1,4}([.,/ ]\d{1,4}){0,3}%?", fullmatch=True))
+def test_a_canonical_form_is_its_own(answer: str) -> None:
+    once = canonical(answer)
+    assert canonical(once) == once
+
+
+@given(st.text(max_size=80))
+def test_composition_makes_no_difference(answer: str) -> None:
+    assert canonical(unicodedata.normalize("NFC", answer)) == canonical(unicodedata.normalize("NFD", answer))

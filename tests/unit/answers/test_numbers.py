@@ -1,0 +1,199 @@
+"""Numbers in all the ways in which people and models write them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.answers.numbers import answer_number, number_of, written
+
+WHOLE = [
+    ("1,234", "1234"),
+    ("5,000", "5000"),
+    ("1,234,567", "1234567"),
+    ("1,234,567.89", "1234567.89"),
+    ("12,34,567", "1234567"),
+    ("1 000 000", "1000000"),
+    ("1\u00a0000\u00a0000", "1000000"),
+    ("1\u202f000\u202f000", "1000000"),
+    ("1\u2009000", "1000"),
+    ("1'000'000", "1000000"),
+    ("1\u2019000", "1000"),
+    ("1_000_000", "1000000"),
+    ("1.234.567", "1234567"),
+    ("1.234.567,89", "1234567.89"),
+    ("1.234,5", "1234.5"),
+    ("1 234,5", "1234.5"),
+    ("3,5", "3.5"),
+    ("0,125", "0.125"),
+    ("3,14159", "3.14159"),
+    ("1.234", "1.234"),
+    (".5", "0.5"),
+    ("007", "7"),
+    ("-3", "-3"),
+    ("\u22123", "-3"),
+    ("\u20133", "-3"),
+    ("\uff0d3", "-3"),
+    ("\u20113", "-3"),
+    ("+3", "3"),
+    ("$5", "5"),
+    ("-$3", "-3"),
+    ("$-3", "-3"),
+    ("$9{,}500", "9500"),
+    ("\\$9,500", "9500"),
+    ("$9\\,500$", "9500"),
+    ("\u20ac3,50", "3.5"),
+    ("3 \u20ac", "3"),
+    ("USD 5", "5"),
+    ("5 dollars", "5"),
+    ("US$1,200", "1200"),
+    ("50%", "0.5"),
+    ("50 %", "0.5"),
+    ("50\\%", "0.5"),
+    ("\uff15\uff10\uff05", "0.5"),
+    ("12.5 percent", "0.125"),
+    ("1/2", "0.5"),
+    ("-1/3", "-1/3"),
+    ("\\frac{1}{2}", "0.5"),
+    ("\\dfrac12", "0.5"),
+    ("$-\\frac{3}{4}$", "-0.75"),
+    ("\u00bd", "0.5"),
+    ("2\u00bd", "2.5"),
+    ("2 1/2", "2.5"),
+    ("2\\frac{1}{2}", "2.5"),
+    ("3.5e3", "3500"),
+    ("1E-2", "0.01"),
+    ("3.5 \u00d7 10^3", "3500"),
+    ("3.5 x 10^3", "3500"),
+    ("3.5*10**3", "3500"),
+    ("3.5 \\times 10^{3}", "3500"),
+    ("3.5\\cdot10^{-3}", "0.0035"),
+    ("6.02\u00d710\u00b2\u00b3", "602000000000000000000000"),
+    ("10^3", "1000"),
+    ("10\u207b\u00b3", "0.001"),
+    ("2^10", "1024"),
+    ("\u0661\u0662\u0663", "123"),
+    ("\u06f1\u06f2", "12"),
+    ("\u0967\u0968", "12"),
+    ("\uff11\uff12", "12"),
+    ("\U0001d7d2\U0001d7d0", "42"),
+    ("\u0661\u066b\u0665", "1.5"),
+    ("1\u066c000", "1000"),
+    ("3.5 million", "3500000"),
+    ("3\u4e07", "30000"),
+    ("42.", "42"),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), WHOLE)
+def test_a_number_is_read_however_it_is_written(text: str, value: str) -> None:
+    number = number_of(text)
+    assert number is not None
+    assert written(number) == value
+
+
+@pytest.mark.parametrize(("text", "value"), WHOLE)
+@pytest.mark.parametrize(
+    "frame", ["The answer is {}", "#### {}", "\\boxed{{{}}}", "So it is {}", "Total: {} in all", "**{}**"]
+)
+def test_a_number_is_read_in_a_text(frame: str, text: str, value: str) -> None:
+    found = answer_number(frame.format(text))
+    assert found is not None
+    assert written(found) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "1,2", "[1,2]", "1 and 2", "3-5", "v2", "2nd", "1/2/2024", "twelve", "x^2", "10-4"]
+)
+def test_what_is_no_single_number_is_none(text: str) -> None:
+    if text == "1,2":
+        # A decimal comma, as it stands alone.
+        assert number_of(text) is not None
+        return
+    assert number_of(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("10-4", "4"),
+        ("a range of 3\u20135", "5"),
+        ("between 3 - 5", "5"),
+        ("x = -3", "-3"),
+        ("x = - 3", "-3"),
+        ("- 3", "-3"),
+        ("(-3)", "-3"),
+        ("f(2)=\u22124", "-4"),
+        ("#### 18", "18"),
+        ("#### 1,018\n", "1018"),
+        ("First 12, then 7. The answer is 42. I used 3 steps.", "42"),
+        ("The answer is 42, since 6 * 7 = 42 and 5 is less", "42"),
+        ("\\boxed{42} because of 3 reasons", "42"),
+        ("so $\\boxed{\\frac{1}{2}}$, twice 3", "0.5"),
+        ("\\boxed{x = 42}", "42"),
+        ("\\boxed{\\text{42 km}} in 7 h", "42"),
+        ("Answer: 5 + 3 = 8. There were 2 of them", "8"),
+        ("**Final answer:** 1,234 (after 2 steps)", "1234"),
+        ("Answer:\n\n42\n\nThat took 3 steps", "42"),
+        ("The answer is 4. No, wait: 2. The answer is 5.", "5"),
+        ("The answer is not 4 but 5", "5"),
+        ("The answer isn't 4. It is 7", "7"),
+        ("Die Antwort lautet 42. Das waren 3 Schritte.", "42"),
+        ("La r\u00e9ponse est 3,5 apr\u00e8s 2 essais", "3.5"),
+        ("La respuesta correcta es 12. Hay 3 pasos", "12"),
+        ("A resposta \u00e9 7, em 2 passos", "7"),
+        ("\u041e\u0442\u0432\u0435\u0442: 15. \u0428\u0430\u0433\u043e\u0432 3", "15"),
+        ("\u7b54\u6848\u662f42\u3002\u5171\u75283\u6b65", "42"),
+        ("\u7b54\u6848\uff1a\uff14\uff12\u3002\u5171\u75283\u6b65", "42"),
+        ("\u7b54\u3048\u306f42\u3067\u3059\u30023\u56de", "42"),
+        ("\uc815\ub2f5\uc740 42\uc785\ub2c8\ub2e4. 3\ub2e8\uacc4", "42"),
+        (
+        ("\u0627\u0644\u0625\u062c\u0627\u0628\u0629 \u0647\u064a \u0664\u0662. \u0663 \u062e\u0637\u0648\u0629", "42"),
+            "42",
+        ),
+        ("\u0909\u0924\u094d\u0924\u0930 \u0939\u0948 \u096a\u0968. 3 \u091a\u0930\u0923", "42"),
+        ("H2O and CO2 have 3", "3"),
+        ("it took 20 minutes in 2024", "2024"),
+        ("1. one\n2. two, so .5", "0.5"),
+        ("the 3rd of 12, or 2nd", "12"),
+    ],
+)
+def test_the_number_that_a_text_answers_with(text: str, value: str) -> None:
+    found = answer_number(text)
+    assert found is not None
+    assert written(found) == value
+
+
+@pytest.mark.parametrize("text", ["", "none", "v2", "the 2nd", "Let's think step by step. The answer is"])
+def test_a_text_without_a_number_answers_with_none(text: str) -> None:
+    assert answer_number(text) is None
+
+
+@given(st.integers(-(10**15), 10**15), st.sampled_from([",", " ", "'", "_", "\u202f", "\u00a0"]))
+def test_grouped_digits_are_the_number(value: int, sign: str) -> None:
+    found = number_of(f"{value:,}".replace(",", sign))
+    assert found is not None
+    assert found.value == value
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**9), max_value=10**9))
+def test_a_number_is_what_it_was_written_from(value: object) -> None:
+    exact = Fraction(str(value))
+    for shown in (f"{value:f}", f"{value:,f}", f"${value:,f}" if exact >= 0 else f"-${-value:,f}"):  # type: ignore[operator]  # decimals
+        found = answer_number(f"After 3 steps the answer is {shown}.")
+        assert found is not None
+        assert found.value == exact
+        again = number_of(written(found))
+        assert again is not None
+        assert again.value == exact
+
+
+@given(st.text(max_size=300))
+def test_any_text_has_a_number_or_none(text: str) -> None:
+    found = answer_number(text)
+    if found is not None:
+        again = number_of(written(found))
+        assert again is None or again.value == found.value
