@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 from statistics import fmean
 from typing import TypeVar
 
+from lightrouter.answers.evasions import Evasions
 from lightrouter.answers.extract import canonical
 from lightrouter.answers.pieces import PIECE, Pieces, at_once
 from lightrouter.answers.settled import settled_answer
@@ -20,6 +22,8 @@ _PAIRS_WEIGHT = 0.25
 # Texts of another wording are never the same, however alike they are: what differs may be what matters. It is below
 # every threshold from which texts count as the same (0.9 in the aggregator's settings, 0.95 in the router's).
 _MOST_ALIKE = 0.6
+# Texts of the same wording share all their words, but for some spellings; others are not looked at more closely.
+_NEARLY = 0.9
 # Where texts contradict each other they share less than their words do.
 _CONTRADICTION = 0.6
 _STEP = 16
@@ -38,33 +42,48 @@ class Comparison:
 
     Attributes:
         agreement: Agreement of each text with each other, 0 to 1, as a symmetric matrix with ones on its diagonal.
-        answered: For each text, whether the pattern finds an answer in it that stands whatever follows.
-        complete: For each text, whether it is whole.
+        voters: Places of the texts whose agreement says something: those that answer, or all where none does. A text
+            that evades does not answer: a refusal, the prompt again, an opening without more.
+        agreed: Mean agreement over all pairs, 0 to 1; 1 for one text or none. A pair counts as 0 unless both vote, and
+            both are whole or have an answer that stands whatever follows: fragments may go on to say different things.
     """
 
     agreement: list[list[float]]
-    answered: Sequence[bool]
-    complete: Sequence[bool]
-
-    def settled(self, left: int, right: int) -> bool:
-        """Tells whether two texts have both come to what they say: agreement of fragments is no agreement."""
-        return (self.answered[left] and self.answered[right]) or (self.complete[left] and self.complete[right])
+    voters: Sequence[int]
+    agreed: float
 
 
 class _Answer:
-    """A text that is compared."""
+    """A text that is compared, and where it stands among the texts."""
 
-    __slots__ = ("complete", "extracted", "text", "wording")
+    __slots__ = ("complete", "evades", "extracted", "places", "text", "votes", "wording")
 
-    def __init__(self, raw: str, pattern: AnswerPattern | None, *, complete: bool) -> None:
+    def __init__(
+        self,
+        raw: str,
+        places: Sequence[int] = (),
+        evasions: Evasions | None = None,
+        pattern: AnswerPattern | None = None,
+        *,
+        complete: bool,
+    ) -> None:
         found = settled_answer(raw, pattern, complete=complete)
+        self.extracted = None if found is None else canonical(found)
+        self.places = places
+        self.wording = Wording(raw, complete=complete)
         self.text = read(raw)
+        # What a pattern finds is an answer, whatever stands around it.
+        self.evades = found is None and evasions is not None and evasions.evades(raw, self.text.words)
+        self.votes = True
         self.complete = complete and len(raw) <= MOST_CHARACTERS
         if not self.complete and len(self.text.words) > 1:
             # The cut may have gone through the last word or number.
             self.text.words.pop()
-        self.extracted = None if found is None else canonical(found)
-        self.wording = Wording(raw, complete=complete)
+
+    def counts_with(self, other: _Answer) -> bool:
+        """Tells whether the agreement of two texts says something: both vote, and have come to what they say."""
+        answered = self.extracted is not None and other.extracted is not None
+        return self.votes and other.votes and (answered or (self.wording.complete and other.wording.complete))
 
 
 def similarity(left: str, right: str, *, left_complete: bool = True, right_complete: bool = True) -> float:
@@ -75,12 +94,15 @@ def similarity(left: str, right: str, *, left_complete: bool = True, right_compl
     """
     if left == right:
         return 1.0
-    return _similarity(
-        _Answer(left, None, complete=left_complete), _Answer(right, None, complete=right_complete), MOST_CHARACTERS
-    )
+    return _similarity(_Answer(left, complete=left_complete), _Answer(right, complete=right_complete), MOST_CHARACTERS)
 
 
-def compare(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPattern | None = None) -> Pieces[Comparison]:
+def compare(
+    texts: Sequence[str],
+    complete: Sequence[bool],
+    pattern: AnswerPattern | None = None,
+    messages: Sequence[str] = (),
+) -> Pieces[Comparison]:
     """Compares each text with each other, piece by piece.
 
     Two texts in which `pattern` finds an answer agree by it, fully or not at all; others by their words.
@@ -89,32 +111,39 @@ def compare(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPatte
         texts: The texts. The more there are, the fewer words of each are compared.
         complete: For each text, whether it is whole rather than cut off.
         pattern: Where the comparable answer stands.
+        messages: The prompt's messages, for telling who repeats them.
     """
-    keys = list(zip(texts, complete, strict=True))
     places: dict[tuple[str, bool], list[int]] = {}
-    for place, key in enumerate(keys):
+    for place, key in enumerate(zip(texts, complete, strict=True)):
         places.setdefault(key, []).append(place)
-    work = 0
+    evasions = Evasions(messages)
+    work = MOST_CHARACTERS if messages else 0
     answers: list[_Answer] = []
-    for raw, whole in places:
-        answers.append(_Answer(raw, pattern, complete=whole))
+    for (raw, whole), same_texts in places.items():
+        answers.append(_Answer(raw, same_texts, evasions, pattern, complete=whole))
         work += len(raw) if pattern else min(len(raw), MOST_CHARACTERS)
         if work >= PIECE:
             yield work
             work = 0
-    matrix = [[1.0] * len(keys) for _ in keys]
-    most = max(_FEWEST_WORDS, 2 * _MOST_COMPARED // max(1, len(answers) * (len(answers) - 1)))
-    for (left, ours), (right, theirs) in combinations(zip(answers, places.values(), strict=True), 2):
+    voting = not all(each.evades for each in answers)
+    for each in answers:
+        each.votes = not (voting and each.evades)
+    matrix = [[1.0] * len(texts) for _ in texts]
+    agreed = float(sum(each.counts_with(each) * comb(len(each.places), 2) for each in answers))
+    most = max(_FEWEST_WORDS, _MOST_COMPARED // max(1, comb(len(answers), 2)))
+    for left, right in combinations(answers, 2):
         value = _agreement(left, right, most)
-        for i in ours:
-            for j in theirs:
+        for i in left.places:
+            for j in right.places:
                 matrix[i][j] = matrix[j][i] = value
-        work += _PAIR + min(most, len(left.text.words) + len(right.text.words)) + len(ours) * len(theirs)
+        pairs = len(left.places) * len(right.places)
+        agreed += left.counts_with(right) * value * pairs
+        work += _PAIR + min(most, len(left.text.words) + len(right.text.words)) + pairs
         if work >= PIECE:
             yield work
             work = 0
-    answered = {key: answer.extracted is not None for key, answer in zip(places, answers, strict=True)}
-    return Comparison(matrix, [answered[key] for key in keys], complete)
+    voters = sorted(place for each in answers if each.votes for place in each.places)
+    return Comparison(matrix, voters, agreed / comb(len(texts), 2) if len(texts) > 1 else 1.0)
 
 
 def pairwise(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPattern | None = None) -> list[list[float]]:
@@ -129,18 +158,8 @@ def mean(matrix: Sequence[Sequence[float]]) -> float:
 
 
 def agreement(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPattern | None = None) -> float:
-    """Returns how far all texts agree, 0 to 1. See `agreed`."""
-    return agreed(at_once(compare(texts, complete, pattern)))
-
-
-def agreed(comparison: Comparison) -> float:
-    """Returns the mean agreement over all pairs, 0 to 1, 1 for one text or none.
-
-    A pair counts as 0 unless both texts are whole, or both have an answer that stands whatever follows: fragments may
-    go on to say different things.
-    """
-    rows = enumerate(comparison.agreement)
-    return mean([[value if comparison.settled(i, j) else 0.0 for j, value in enumerate(row)] for i, row in rows])
+    """Returns how far all texts agree, 0 to 1. See `Comparison.agreed`."""
+    return at_once(compare(texts, complete, pattern)).agreed
 
 
 def _agreement(left: _Answer, right: _Answer, most: int) -> float:
@@ -162,9 +181,9 @@ def _similarity(left: _Answer, right: _Answer, most: int) -> float:
         result += _PAIRS_WEIGHT * (_overlap(pairs, other_pairs) - result)
     if contradict(first, second):
         return result * _CONTRADICTION
-    if result <= _MOST_ALIKE:
-        return result
-    return 1.0 if same(left.wording, right.wording) else _MOST_ALIKE
+    if result >= _NEARLY and same(left.wording, right.wording):
+        return 1.0
+    return min(result, _MOST_ALIKE)
 
 
 def _common_length(left: _Answer, right: _Answer) -> int:

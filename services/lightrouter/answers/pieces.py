@@ -15,7 +15,7 @@ Pieces: TypeAlias = Generator[int, None, _Result]
 """Work in pieces; yields the size of each, in characters read or words compared, about 0.1 microseconds each."""
 
 PIECE = 20_000
-"""Size from which a piece ends: about 2 ms, so that with its last step it is far from the 20 ms that a loop may wait."""
+"""Size from which a piece ends: about 2 ms, so that with its last step it is below the 20 ms that a loop may wait."""
 
 
 def at_once(pieces: Pieces[_Result]) -> _Result:

@@ -18,8 +18,8 @@ _UNSPACED: Final = (
     *("CJK ", "IDEOGRAPHIC ", "HIRAGANA ", "KATAKANA", "HANGUL "),
     *("AHOM ", "KHMER ", "LAO ", "MYANMAR ", "NEW TAI LUE ", "TAI ", "THAI "),
 )
-# The classes of letters in a shadow; characters that no text has.
-_LETTER: Final = "\x01"
+LETTER: Final = "\x01"
+"""In a shadow, a letter of a script without spaces."""
 _MARK: Final = "\x02"
 _JOINERS: Final = "\u200c\u200d"
 _SIGNS: Final = "\u2264\u2265\u2260\u00b1"
@@ -40,12 +40,11 @@ PUNCTUATION: Final[dict[str, str]] = {other: plain for plain, others in _FORMS.i
 """Punctuation of other scripts, and what it is in ASCII."""
 WORD: Final = rf"[A-Za-z][A-Za-z{_MARK}]*(?:'[A-Za-z][A-Za-z{_MARK}]*)?"
 """In a shadow, a word, with an apostrophe inside."""
-RUN: Final = rf"(?:{_LETTER}{_MARK}*)+"
+RUN: Final = rf"(?:{LETTER}{_MARK}*)+"
 """In a shadow, a run of letters of scripts without spaces."""
 
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
-_RUN: Final = re.compile(RUN)
-_CLUSTER: Final = re.compile(rf"{_LETTER}{_MARK}*")
+_CLUSTER: Final = re.compile(rf"{LETTER}{_MARK}*")
 
 
 class _Classes(dict[int, str]):
@@ -78,7 +77,7 @@ def pairs(run: str) -> list[str]:
 
 def unspaced(token: str) -> bool:
     """Tells whether a token begins with a letter of a script without spaces."""
-    return _CLASSES[ord(token[0])] == _LETTER
+    return _CLASSES[ord(token[0])] == LETTER
 
 
 def _class_of(character: str) -> str:
@@ -90,7 +89,7 @@ def _class_of(character: str) -> str:
     if category == "Nd":
         return "0"
     if category[0] in "LN":
-        return _LETTER if unicodedata.name(character, "").startswith(_UNSPACED) else "a"
+        return LETTER if unicodedata.name(character, "").startswith(_UNSPACED) else "a"
     return "<" if category == "Sc" or character in _SIGNS else " "
 
 

@@ -11,12 +11,15 @@ import re
 import unicodedata
 from typing import Final
 
-from lightrouter.answers.scripts import PUNCTUATION, ascii_digits
+from lightrouter.answers.scripts import LETTER, PUNCTUATION, ascii_digits, shadow
 from lightrouter.answers.tokens import MOST_CHARACTERS
 from lightrouter.answers.vocabulary import NUMBERS, PREFIXED
 
 # Forms of a character that mean the same; raised, lowered, circled ones and fractions (10² is not 102) do not.
-_SAME_FORMS: Final = ("<wide>", "<narrow>", "<font>", "<noBreak>", "<compat>", "<initial>", "<medial>", "<final>", "<iso")
+_SAME_FORMS: Final = (
+    *("<wide>", "<narrow>", "<font>", "<noBreak>", "<compat>"),
+    *("<initial>", "<medial>", "<final>", "<isolated>"),
+)
 # Byte order mark, soft hyphen, zero width space, word joiner, marks of direction, selectors of emoji style.
 _INVISIBLE: Final = "\ufeff\u00ad\u200b\u2060\u200e\u200f\ufe0e\ufe0f"
 _QUOTES: Final = {"\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00ab": '"', "\u00bb": '"', "\u201e": '"'}
@@ -29,10 +32,20 @@ _BULLET: Final = re.compile(r"^([ \t]*)[*\u2022-] ", re.MULTILINE)
 _SENTENCE_BEGIN: Final = re.compile(r"(?:^[^\w\n]*+|[.!?:]['\")\]]?\s++['\"(\[]?)(\w+)", re.MULTILINE)
 # Not after a digit or a single letter: 5! and n! are factorials.
 _EXCLAMATION: Final = re.compile(r"(?<=[^\W\d_]{2})!(?=\s|\Z)")
-_WORD: Final = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _GROUPED: Final = re.compile(r"(?<![\w.,(\[])\d{1,3}(?:,\d{3})+(?![\d,])")
 _WHOLE: Final = re.compile(r"(?<![\w.,])(\d+)\.0+(?![\d.,]*\d)")
-_NOT: Final = {"cannot": "can not", "can't": "can not", "won't": "will not", "shan't": "shall not"}
+# The last word, or in scripts without spaces the last letter; of a very long word its end will do.
+_LAST_WORD: Final = re.compile(rf"(?:{LETTER}\x02*|[^\s{LETTER}]+)\Z")
+_LONGEST_WORD: Final = 64
+_SPELLINGS: Final = {
+    **NUMBERS,
+    **PREFIXED,
+    "cannot": "can not",
+    "can't": "can not",
+    "won't": "will not",
+    "shan't": "shall not",
+}
+_SPELLED: Final = re.compile(rf"\b(?:{'|'.join(_SPELLINGS)})(?![\w'])|(?<=[a-z])n't(?![\w'])")
 
 
 class Wording:
@@ -43,25 +56,31 @@ class Wording:
         complete: Whether it is whole rather than cut off.
     """
 
-    __slots__ = ("_worded", "complete", "text")
+    __slots__ = ("_certain", "_parted", "_whole", "complete", "text")
 
     def __init__(self, text: str, *, complete: bool) -> None:
         self.text = text
         self.complete = complete
-        self._worded: str | None = None
+        self._whole: str | None = None
+        self._certain: str | None = None
+        self._parted = False
 
     @property
-    def worded(self) -> str:
-        """The wording; of a text that was cut off, without its last word, which may be cut."""
-        if self._worded is None:
-            text = self.text if self.complete else self.text.rstrip().rpartition(" ")[0]
-            self._worded = _worded(text).removesuffix(".").rstrip()
-        return self._worded
+    def whole(self) -> str:
+        """The wording of all that is there."""
+        if self._whole is None:
+            self._whole = _worded(self.text)
+        return self._whole
 
     def begins(self, other: Wording) -> bool:
-        """Tells whether the other text begins with this one."""
-        worded = self.worded
-        return other.worded.startswith(worded) or _worded(other.text).startswith(worded)
+        """Tells whether the other text begins with what of this one stands whatever follows: all but its last word."""
+        if self._certain is None:
+            text = self.text.rstrip()
+            last = _LAST_WORD.search(shadow(text[-_LONGEST_WORD:]))
+            text = text[: -len(last[0])] if last else text
+            self._certain, self._parted = _worded(text), text[-1:].isspace()
+        goes_on = other.whole[len(self._certain) :][:1].isalnum()
+        return other.whole.startswith(self._certain) and not (self._parted and goes_on)
 
 
 def same(left: Wording, right: Wording) -> bool:
@@ -78,7 +97,7 @@ def same(left: Wording, right: Wording) -> bool:
     if max(len(left.text), len(right.text)) > MOST_CHARACTERS:
         return False
     if left.complete and right.complete:
-        return left.worded == right.worded
+        return left.whole == right.whole
     return (not left.complete and left.begins(right)) or (not right.complete and right.begins(left))
 
 
@@ -90,10 +109,12 @@ def _worded(text: str) -> str:
     plain = _EXCLAMATION.sub(".", plain)
     plain = _GROUPED.sub(lambda match: match[0].replace(",", ""), plain)
     plain = _WHOLE.sub(r"\1", plain)
-    plain = _WORD.sub(_spelled, plain)
+    plain = _SPELLED.sub(lambda match: _SPELLINGS.get(match[0], " not"), plain)
     if _LAYOUT.search(plain):
-        return "\n".join(line.rstrip() for line in plain.strip().splitlines())
-    return " ".join(plain.split())
+        plain = "\n".join(line.rstrip() for line in plain.strip().splitlines())
+    else:
+        plain = " ".join(plain.split())
+    return plain.removesuffix(".")
 
 
 def _lower_first(match: re.Match[str]) -> str:
@@ -111,10 +132,3 @@ def _plain_form(character: str) -> str:
     if unicodedata.decomposition(character).startswith(_SAME_FORMS):
         return unicodedata.normalize("NFKC", character)
     return character
-
-
-def _spelled(match: re.Match[str]) -> str:
-    word = match[0]
-    if word.endswith("n't"):
-        return _NOT.get(word, f"{word[:-3]} not")
-    return NUMBERS.get(word) or _NOT.get(word) or PREFIXED.get(word) or word
