@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from lightrouter.answers.evasions import Evasions
 from lightrouter.answers.extract import canonical
-from lightrouter.answers.pieces import PIECE, Pieces, at_once
+from lightrouter.answers.pieces import MOST_CHARACTERS, PIECE, Pieces, at_once, of_reading
 from lightrouter.answers.settled import settled_answer
-from lightrouter.answers.tokens import MOST_CHARACTERS, contradict, read
+from lightrouter.answers.tokens import contradict, read
 from lightrouter.answers.wording import Wording, same
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
@@ -27,11 +27,14 @@ _NEARLY = 0.9
 # Where texts contradict each other they share less than their words do.
 _CONTRADICTION = 0.6
 _STEP = 16
-# Words compared over all pairs, and of each text at least: 256 partials are 32,640 pairs of 61 words. See PIECE.
-_MOST_COMPARED = 2_000_000
-_FEWEST_WORDS = 32
+# Characters compared over all pairs: up to 71 texts are compared as far as any is; 256 partials, which are the most that
+# a request may have, are 32,640 pairs and compared as far as 306 characters. It is less than a second's work in all.
+_MOST_COMPARED = 10_000_000
 # What one comparison takes however short the texts are, in words.
 _PAIR = 50
+# Words compared, and characters searched for a pattern, while one character is read.
+_COMPARED = 5
+_SEARCHED = 10
 
 _Item = TypeVar("_Item")
 
@@ -66,19 +69,25 @@ class _Answer:
         pattern: AnswerPattern | None = None,
         *,
         complete: bool,
+        most: int = MOST_CHARACTERS,
     ) -> None:
         found = settled_answer(raw, pattern, complete=complete)
         self.extracted = None if found is None else canonical(found)
         self.places = places
         self.wording = Wording(raw, complete=complete)
-        self.text = read(raw)
+        self.text = read(raw, most)
         # What a pattern finds is an answer, whatever stands around it.
         self.evades = found is None and evasions is not None and evasions.evades(raw, self.text.words)
         self.votes = True
-        self.complete = complete and len(raw) <= MOST_CHARACTERS
+        self.complete = complete and len(raw) <= most
         if not self.complete and len(self.text.words) > 1:
             # The cut may have gone through the last word or number.
             self.text.words.pop()
+
+    def unpaid(self) -> int:
+        """Returns the work that its wording took since this was asked last."""
+        work, self.wording.work = self.wording.work, 0
+        return work
 
     def counts_with(self, other: _Answer) -> bool:
         """Tells whether the agreement of two texts says something: both vote, and have come to what they say."""
@@ -90,11 +99,11 @@ def similarity(left: str, right: str, *, left_complete: bool = True, right_compl
     """Returns how far two texts say the same, 0 to 1; symmetric, 1 for texts of the same wording.
 
     Texts that differ in any word, number, sign, or in the order of these stay at 0.6 or below. A text that was cut off
-    is compared with as much of the other as it has words; of both the first 8,000 characters are.
+    is compared with as much of the other as it has words; of both the first 4,000 characters are.
     """
     if left == right:
         return 1.0
-    return _similarity(_Answer(left, complete=left_complete), _Answer(right, complete=right_complete), MOST_CHARACTERS)
+    return _similarity(_Answer(left, complete=left_complete), _Answer(right, complete=right_complete))
 
 
 def compare(
@@ -113,37 +122,47 @@ def compare(
         pattern: Where the comparable answer stands.
         messages: The prompt's messages, for telling who repeats them.
     """
-    places: dict[tuple[str, bool], list[int]] = {}
-    for place, key in enumerate(zip(texts, complete, strict=True)):
-        places.setdefault(key, []).append(place)
-    evasions = Evasions(messages)
-    work = MOST_CHARACTERS if messages else 0
-    answers: list[_Answer] = []
-    for (raw, whole), same_texts in places.items():
-        answers.append(_Answer(raw, same_texts, evasions, pattern, complete=whole))
-        work += len(raw) if pattern else min(len(raw), MOST_CHARACTERS)
-        if work >= PIECE:
-            yield work
-            work = 0
-    voting = not all(each.evades for each in answers)
-    for each in answers:
-        each.votes = not (voting and each.evades)
+    answers = yield from _read(texts, complete, pattern, messages)
     matrix = [[1.0] * len(texts) for _ in texts]
-    agreed = float(sum(each.counts_with(each) * comb(len(each.places), 2) for each in answers))
-    most = max(_FEWEST_WORDS, _MOST_COMPARED // max(1, comb(len(answers), 2)))
+    agreed = float(sum(comb(len(each.places), 2) for each in answers if each.counts_with(each)))
+    work = 0
     for left, right in combinations(answers, 2):
-        value = _agreement(left, right, most)
+        value = _agreement(left, right)
         for i in left.places:
             for j in right.places:
                 matrix[i][j] = matrix[j][i] = value
         pairs = len(left.places) * len(right.places)
-        agreed += left.counts_with(right) * value * pairs
-        work += _PAIR + min(most, len(left.text.words) + len(right.text.words)) + pairs
+        if left.counts_with(right):
+            agreed += value * pairs
+        work += pairs + (_PAIR + len(left.text.words)) // _COMPARED + left.unpaid() + right.unpaid()
         if work >= PIECE:
             yield work
             work = 0
     voters = sorted(place for each in answers if each.votes for place in each.places)
     return Comparison(matrix, voters, agreed / comb(len(texts), 2) if len(texts) > 1 else 1.0)
+
+
+def _read(
+    texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPattern | None, messages: Sequence[str]
+) -> Pieces[list[_Answer]]:
+    """Reads each text once, however many have it."""
+    places: dict[tuple[str, bool], list[int]] = {}
+    for place, key in enumerate(zip(texts, complete, strict=True)):
+        places.setdefault(key, []).append(place)
+    most = min(MOST_CHARACTERS, _MOST_COMPARED // max(1, comb(len(places), 2)))
+    evasions = Evasions(messages)
+    work = sum(map(of_reading, Evasions.repeatable(messages)))
+    answers = []
+    for (raw, whole), same_texts in places.items():
+        answers.append(_Answer(raw, same_texts, evasions, pattern, complete=whole, most=most))
+        work += of_reading(raw[:most]) + (len(raw) // _SEARCHED if pattern else 0)
+        if work >= PIECE:
+            yield work
+            work = 0
+    if not all(each.evades for each in answers):
+        for each in answers:
+            each.votes = not each.evades
+    return answers
 
 
 def pairwise(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPattern | None = None) -> list[list[float]]:
@@ -162,16 +181,16 @@ def agreement(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPat
     return at_once(compare(texts, complete, pattern)).agreed
 
 
-def _agreement(left: _Answer, right: _Answer, most: int) -> float:
+def _agreement(left: _Answer, right: _Answer) -> float:
     if left.extracted is not None and right.extracted is not None:
         return float(left.extracted == right.extracted)
-    return _similarity(left, right, most)
+    return _similarity(left, right)
 
 
-def _similarity(left: _Answer, right: _Answer, most: int) -> float:
+def _similarity(left: _Answer, right: _Answer) -> float:
     if left.wording.text == right.wording.text:
         return 1.0
-    length = min(_common_length(left, right), most)
+    length = _common_length(left, right)
     first, second = left.text.first(length), right.text.first(length)
     if not first.words or not second.words:
         return 0.0

@@ -10,8 +10,8 @@ from itertools import chain, combinations, islice
 from typing import NamedTuple
 
 from lightrouter.answers.extract import canonical, extract
-from lightrouter.answers.pieces import Pieces, at_once
-from lightrouter.answers.tokens import MOST_CHARACTERS, Extent, contradict, read, subject
+from lightrouter.answers.pieces import MOST_CHARACTERS, Pieces, at_once, of_reading
+from lightrouter.answers.tokens import Extent, contradict, read, subject
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 # Each begins with what must stand there, so that a search passes quickly over what does not.
@@ -61,14 +61,14 @@ def contradictions(texts: Sequence[str], pattern: AnswerPattern | None = None) -
 def contradictions_in(texts: Sequence[str], pattern: AnswerPattern | None = None) -> Pieces[list[Contradiction]]:
     """Finds where texts contradict each other, at most 8 places, the answers' first, piece by piece.
 
-    Looked at are the first 8 texts, of each the first 32 sentences within its first 8,000 characters.
+    Looked at are the first 8 texts, of each the first 32 sentences within its first 4,000 characters.
     """
     answers = yield from _differing_answers(texts, pattern)
     found = [answers] if answers else []
     read_texts: list[list[_Sentence]] = []
     for text in texts[:_MOST_TEXTS]:
         read_texts.append(_sentences(text[:MOST_CHARACTERS]))
-        yield min(len(text), MOST_CHARACTERS)
+        yield of_reading(text)
     for (i, left), (j, right) in combinations(enumerate(read_texts), 2):
         for said, answered in _conflicts(left, right):
             if len(found) == _MOST:

@@ -6,7 +6,6 @@ phrases are a list, and what is missing there counts as an answer, as does a tex
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol, cast
@@ -16,7 +15,7 @@ import re2
 from lightrouter.answers.phrases import ERROR_PAGES, OPENINGS, REFUSALS
 from lightrouter.answers.tokens import read
 
-# A refusal says so in its first sentence or two, and is no longer than a few.
+# A refusal says so in its first sentence or two, and is no longer than a few; an error page shows its title there.
 _HEAD = 240
 _LONGEST = 1_200
 # Words that stand before a repeated prompt, or behind it, without saying anything.
@@ -29,19 +28,18 @@ _REPEATED = 0.6
 _KNOWN = 0.95
 
 
+class _Match(Protocol):
+    def group(self, name: str) -> str | None: ...
+
+
 class _Pattern(Protocol):
-    def search(self, text: str) -> object: ...
-    def fullmatch(self, text: str) -> object: ...
+    def search(self, text: str) -> _Match | None: ...
 
 
-def _compiled(pattern: str) -> _Pattern:
-    return cast("_Pattern", re2.compile(f"(?i){pattern}"))
-
-
-_IS_REFUSAL = _compiled(REFUSALS)
-_IS_OPENING = _compiled(OPENINGS)
-_IS_ERROR_PAGE = _compiled(ERROR_PAGES)
-_SPACES = re.compile(r"\s+")
+# One search for all: this is done for every partial of every route.
+_EVASION = cast(
+    "_Pattern", re2.compile(rf"(?i)(?P<refusal>{REFUSALS})|(?P<opening>^{OPENINGS}$)|(?P<page>{ERROR_PAGES})")
+)
 
 
 class Evasions:
@@ -49,15 +47,24 @@ class Evasions:
 
     def __init__(self, messages: Sequence[str]) -> None:
         """Reads what may be repeated: the first and the last of the prompt's messages."""
-        self._prompts = [read(message).words for message in dict.fromkeys((*messages[:1], *messages[-1:]))]
+        self._prompts = [read(message).words for message in self.repeatable(messages)]
+
+    @staticmethod
+    def repeatable(messages: Sequence[str]) -> list[str]:
+        """Returns the messages that a text may repeat."""
+        return list(dict.fromkeys((*messages[:1], *messages[-1:])))
 
     def evades(self, text: str, words: Sequence[str]) -> bool:
         """Tells whether a text answers nothing; `words` are those that `tokens.read` finds in it."""
         if len(text) <= _LONGEST:
-            head = _SPACES.sub(" ", text[:_HEAD].replace("\u2019", "'")).strip()
-            if _IS_REFUSAL.search(head) or (len(text) <= _HEAD and _IS_OPENING.fullmatch(head)):
+            head = " ".join(text[:_HEAD].replace("\u2019", "'").split())
+            match = _EVASION.search(head)
+            if match and match.group("refusal"):
                 return True
-            if _IS_ERROR_PAGE.search(text) and not any(set(words) & set(prompt) for prompt in self._prompts):
+            if match and match.group("opening"):
+                return len(text) <= _HEAD
+            # A page that has to do with the prompt may be what was asked for.
+            if match and not any(set(words) & set(prompt) for prompt in self._prompts):
                 return True
         return any(_repeats(words, prompt) for prompt in self._prompts)
 

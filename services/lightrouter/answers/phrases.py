@@ -66,7 +66,7 @@ OPENINGS = rf"(?:(?:{_OPENINGS})[\s.,!?:\x{{2026}}-]*)+"
 
 _STATUS = r"(?:error|gateway|unavailable|time-?out|too many|forbidden|not found)"
 ERROR_PAGES = _any_of(rf"""
-^\s*(?:<!doctype html|<html)[\s\S]{{0,400}}?<(?:title|h1)>[^<]{{0,60}}(?:\b[45]\d\d\b|error|denied|forbidden)
+^\s*(?:<!doctype html|<html).{{0,160}}?<(?:title|h1)>[^<]{{0,60}}(?:\b[45]\d\d\b|error|denied|forbidden)
 ^\s*\{{\s*"(?:error|errors)"\s*:
 ^\s*(?:(?:http|error)\W{{0,3}})?[45]\d\d\b.{{0,12}}\b{_STATUS}
 ^\s*(?:internal server error|bad gateway|service (?:temporarily )?unavailable|gateway time-?out|too many requests)\b

@@ -44,6 +44,7 @@ RUN: Final = rf"(?:{LETTER}{_MARK}*)+"
 """In a shadow, a run of letters of scripts without spaces."""
 
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+_OTHER_DIGIT: Final = re.compile(r"(?![0-9])\d")
 _CLUSTER: Final = re.compile(rf"{LETTER}{_MARK}*")
 
 
@@ -71,8 +72,9 @@ def shadow(text: str) -> str:
 
 def pairs(run: str) -> list[str]:
     """Returns each two neighbouring letters of a run without spaces, with their marks; of one letter, that letter."""
-    letters = [run[match.start() : match.end()] for match in _CLUSTER.finditer(shadow(run))]
-    return [one + other for one, other in pairwise(letters)] or letters
+    seen = shadow(run)
+    letters = [run[match.start() : match.end()] for match in _CLUSTER.finditer(seen)] if _MARK in seen else run
+    return [one + other for one, other in pairwise(letters)] or list(letters)
 
 
 def unspaced(token: str) -> bool:
@@ -95,4 +97,4 @@ def _class_of(character: str) -> str:
 
 def ascii_digits(text: str) -> str:
     """Returns a text with the decimal digits of every script as 0 to 9."""
-    return _NOT_ASCII.sub(lambda match: "".join(str(unicodedata.decimal(each, each)) for each in match[0]), text)
+    return _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)

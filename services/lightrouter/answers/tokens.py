@@ -7,6 +7,7 @@ import unicodedata
 from itertools import pairwise
 from typing import NamedTuple
 
+from lightrouter.answers.pieces import MOST_CHARACTERS
 from lightrouter.answers.scripts import RUN, WORD, ascii_digits, pairs, shadow, unspaced
 from lightrouter.answers.vocabulary import DATES, FILLERS, NEGATIONS, NUMBERS, OPPOSITES
 
@@ -19,9 +20,6 @@ _NUMBER = rf"\d+(?:[.,]\d+)*|{_NO_OPERAND_BEFORE}-\d+(?:[.,]\d+)*"
 _TOKEN = re.compile(rf"{WORD}|{RUN}|[.!?:;,\n<>%]|{_NUMBER}|{_OPERATOR}", re.ASCII)
 # The same for texts that are all ASCII, which is most of them, in less time.
 _ASCII_TOKEN = re.compile(rf"[A-Za-z]+(?:'[A-Za-z]+)?|[.!?:;,\n<>%]|{_NUMBER}|{_OPERATOR}", re.ASCII)
-# What is compared of a text, in characters: what a longer one is about is said within so many, and reading them takes
-# about a millisecond. The same as what is read of a prompt, see `learned.words`.
-MOST_CHARACTERS = 8_000
 # Longer tokens are rare and not worth being remembered.
 _LONGEST_REMEMBERED = 32
 _MOST_REMEMBERED = 65_536
@@ -90,9 +88,9 @@ class _Token(NamedTuple):
     capital: bool = False
 
 
-def read(text: str) -> Text:
-    """Returns the words of any text within its first 8,000 characters; where there are none, what its spaces part."""
-    plain, found = _tokens(text[:MOST_CHARACTERS])
+def read(text: str, most: int = MOST_CHARACTERS) -> Text:
+    """Returns the words of any text within its first `most` characters; where there are none, what its spaces part."""
+    plain, found = _tokens(text[:most])
     tokens = list(map(_REMEMBERED.__getitem__, found))
     words: list[str] = []
     deciding: set[str] = set()

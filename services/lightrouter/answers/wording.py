@@ -11,8 +11,8 @@ import re
 import unicodedata
 from typing import Final
 
+from lightrouter.answers.pieces import MOST_CHARACTERS, of_reading
 from lightrouter.answers.scripts import LETTER, PUNCTUATION, ascii_digits, shadow
-from lightrouter.answers.tokens import MOST_CHARACTERS
 from lightrouter.answers.vocabulary import NUMBERS, PREFIXED
 
 # Forms of a character that mean the same; raised, lowered, circled ones and fractions (10² is not 102) do not.
@@ -54,9 +54,10 @@ class Wording:
     Attributes:
         text: The text.
         complete: Whether it is whole rather than cut off.
+        work: What has been worked out so far, see `pieces.of_reading`.
     """
 
-    __slots__ = ("_certain", "_parted", "_whole", "complete", "text")
+    __slots__ = ("_certain", "_parted", "_whole", "complete", "text", "work")
 
     def __init__(self, text: str, *, complete: bool) -> None:
         self.text = text
@@ -64,12 +65,13 @@ class Wording:
         self._whole: str | None = None
         self._certain: str | None = None
         self._parted = False
+        self.work = 0
 
     @property
     def whole(self) -> str:
         """The wording of all that is there."""
         if self._whole is None:
-            self._whole = _worded(self.text)
+            self._whole = self._worded(self.text)
         return self._whole
 
     def begins(self, other: Wording) -> bool:
@@ -78,9 +80,13 @@ class Wording:
             text = self.text.rstrip()
             last = _LAST_WORD.search(shadow(text[-_LONGEST_WORD:]))
             text = text[: -len(last[0])] if last else text
-            self._certain, self._parted = _worded(text), text[-1:].isspace()
+            self._certain, self._parted = self._worded(text), text[-1:].isspace()
         goes_on = other.whole[len(self._certain) :][:1].isalnum()
         return other.whole.startswith(self._certain) and not (self._parted and goes_on)
+
+    def _worded(self, text: str) -> str:
+        self.work += of_reading(text)
+        return _worded(text)
 
 
 def same(left: Wording, right: Wording) -> bool:
@@ -89,7 +95,7 @@ def same(left: Wording, right: Wording) -> bool:
     No difference make: the case of a sentence's first letter, the full stop at the end and an exclamation mark in its
     place, typographic forms of characters, digits of other scripts, white space outside of code, bold type, the
     kind of bullets, 1,000 for 1000.0, four for 4, isn't for is not, impossible for not possible. A text that was cut
-    off has the wording of one that begins with it. Texts of more than 8,000 characters are the same only where
+    off has the wording of one that begins with it. Texts of more than 4,000 characters are the same only where
     they are equal.
     """
     if left.text == right.text:
@@ -125,7 +131,9 @@ def _lower_first(match: re.Match[str]) -> str:
 
 def _folded(text: str) -> str:
     composed = unicodedata.normalize("NFC", text)
-    return ascii_digits(_NOT_ASCII.sub(lambda match: _plain_form(match[0]), composed).translate(_FOLDED))
+    if not unicodedata.is_normalized("NFKC", composed):
+        composed = _NOT_ASCII.sub(lambda match: _plain_form(match[0]), composed)
+    return ascii_digits(composed.translate(_FOLDED))
 
 
 def _plain_form(character: str) -> str:
