@@ -26,9 +26,8 @@ _MOST_ALIKE = 0.6
 _NEARLY = 0.9
 # Where texts contradict each other they share less than their words do.
 _CONTRADICTION = 0.6
-_STEP = 16
-# Characters compared over all pairs: up to 71 texts are compared as far as any is; 256 partials, which are the most that
-# a request may have, are 32,640 pairs and compared as far as 306 characters. It is less than a second's work in all.
+# Characters compared over all pairs: up to 71 texts are compared as far as any is; 256 partials, the most that a
+# request may have, are 32,640 pairs and compared as far as 306 characters. It is less than a second's work in all.
 _MOST_COMPARED = 10_000_000
 # What one comparison takes however short the texts are, in words.
 _PAIR = 50
@@ -208,11 +207,7 @@ def _similarity(left: _Answer, right: _Answer) -> float:
 def _common_length(left: _Answer, right: _Answer) -> int:
     """Returns how many words of both are compared: all, or no more than a shorter text that was cut off has."""
     shorter, longer = sorted((left, right), key=lambda answer: (len(answer.text.words), answer.complete))
-    if shorter.complete:
-        return len(longer.text.words)
-    length = len(shorter.text.words)
-    # In steps, so that what the first words say is worked out a few times a text rather than once a pair.
-    return length - length % _STEP if length > _STEP * 4 else length
+    return len((longer if shorter.complete else shorter).text.words)
 
 
 def _overlap(left: frozenset[_Item], right: frozenset[_Item]) -> float:

@@ -67,8 +67,10 @@ class Selector:
         if not verdict.scores:
             asked = SelectorStrategy.SELECTOR_STRATEGY_PRIOR
             verdict = await self._prior.judge(task, deadline)
+        ranked = ranking(request.partials, verdict)
+        ranked.agreement = _agreement(task, ranked.candidates[0].candidate)
         return SelectResponse(
-            ranking=ranking(request.partials, verdict, _agreement(task)),
+            ranking=ranked,
             strategy=asked,
             entries=entries,
             degraded=degraded,
@@ -106,11 +108,16 @@ def _stranger(candidate: ShortlistCandidate) -> Stranger:
     return Stranger(candidate.model or candidate.candidate, candidate.prior, candidate.evaluated_prompts)
 
 
-def _agreement(task: Task) -> float:
-    """Returns the agreement of the visible partials; one alone among others that show nothing agrees with none."""
+def _agreement(task: Task, best: str) -> float:
+    """Returns the agreement of the visible partials, 0 where the best-ranked candidate answers nothing.
+
+    One alone among others that show nothing agrees with none. Where others agree and the best-ranked one refuses, it
+    is not its answer that they agree on.
+    """
     if len(task.visible) < 2:
         return float(len(task.request.partials) == 1)
-    return task.compared.agreed
+    voters = {task.visible[place].candidate for place in task.compared.voters}
+    return min(task.compared.agreed, 1.0) if best in voters else 0.0
 
 
 async def _task(request: SelectRequest) -> Task:

@@ -285,6 +285,20 @@ def test_a_finished_text_is_compared_whole() -> None:
     assert similarity("Sentence a says.", _LONG, right_complete=False) < 0.5
 
 
+def test_the_order_of_words_is_a_part_of_what_texts_share() -> None:
+    said = "red green blue cyan pink gray gold teal"
+    moved = " ".join(sorted(said.split()))
+    longer = f"{said} and elm oak ash fir yew pine palm rose lily fern moss reed"
+    assert similarity(said, longer) - similarity(moved, longer) > 0.05
+    assert similarity(said, moved) == 0.6
+
+
+def test_texts_that_contradict_each_other_share_less_than_their_words() -> None:
+    said = "red green blue cyan pink gray gold teal"
+    longer = f"{said} and elm oak ash fir yew pine palm rose lily fern moss reed"
+    assert similarity(f"{said} 4", f"{longer} 5") == pytest.approx(0.6 * similarity(f"{said} ivy", f"{longer} hay"))
+
+
 def test_extracted_answers_decide_where_both_are_found() -> None:
     same = [
         "Long talk about it. The answer is 4",

@@ -138,6 +138,10 @@ def test_an_error_that_was_asked_about_is_an_answer() -> None:
 def test_a_quotation_from_the_prompt_is_an_answer() -> None:
     evasions = Evasions(["Read this: the red fox met an old grey wolf by the river at dawn. Whom did the fox meet?"])
     assert not evades("an old grey wolf", evasions)
+    # Most of the prompt is none, but for a word; with more words of its own, or half of the prompt, it may be.
+    assert evades("the red fox met an old grey wolf by the river at dawn", evasions)
+    assert not evades("the red fox met an old gray wolf by the river at dawn", evasions)
+    assert not evades("an old grey wolf by the river at dawn", evasions)
     assert not evades("Hello", Evasions(["Hello"]))
 
 

@@ -216,6 +216,15 @@ async def test_who_answers_nothing_ranks_behind_who_answers(
     assert response.ranking.agreement < 0.1
 
 
+async def test_others_do_not_agree_on_the_refusal_that_leads() -> None:
+    partials = [partial(name, "It comes to four apples.", 0.1, complete=True) for name in "abcdefgh"]
+    for text, least, most in ((NOTHING[0], 0.0, 0.0), ("It may be six.", 28 / 36, 0.9)):
+        leader = partial("leader", text, 0.9, complete=True)
+        response = await select(request(*partials, leader, strategy=PRIOR))
+        assert names(response)[0] == "leader"
+        assert least <= response.ranking.agreement <= most
+
+
 @pytest.mark.parametrize("nothing", NOTHING)
 async def test_where_nobody_answers_all_are_compared(nothing: str) -> None:
     asked = request(*(partial(name, nothing, complete=True) for name in "abc"), strategy=CONSENSUS)
