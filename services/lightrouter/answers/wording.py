@@ -26,7 +26,7 @@ _QUOTES: Final = {"\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00ab": '"', "\
 _FOLDED: Final = str.maketrans({**PUNCTUATION, **_QUOTES, **dict.fromkeys(_INVISIBLE, "")})
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 # Where these stand, white space may say something: code, and lines that are set in.
-_LAYOUT: Final = re.compile(r"```|^(?: {2}|\t)", re.MULTILINE)
+_LAYOUT: Final = re.compile(r"```|\n[ \t]+\S")
 _BOLD: Final = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]+)(?<=\S)\*\*(?![\w*])")
 _BULLET: Final = re.compile(r"^([ \t]*)[*\u2022-] ", re.MULTILINE)
 _SENTENCE_BEGIN: Final = re.compile(r"(?:^[^\w\n]*+|[.!?:]['\")\]]?\s++['\"(\[]?)(\w+)", re.MULTILINE)
@@ -116,8 +116,9 @@ def _worded(text: str) -> str:
     plain = _GROUPED.sub(lambda match: match[0].replace(",", ""), plain)
     plain = _WHOLE.sub(r"\1", plain)
     plain = _SPELLED.sub(lambda match: _SPELLINGS.get(match[0], " not"), plain)
+    plain = plain.strip()
     if _LAYOUT.search(plain):
-        plain = "\n".join(line.rstrip() for line in plain.strip().splitlines())
+        plain = "\n".join(line.rstrip() for line in plain.splitlines())
     else:
         plain = " ".join(plain.split())
     return plain.removesuffix(".")

@@ -131,6 +131,10 @@ def test_answers(text: str) -> None:
     assert not evades(text)
 
 
+def test_who_says_something_first_does_not_refuse() -> None:
+    assert not evades("It is Olympus Mons. " * 12 + "I can't help with that.")
+
+
 def test_an_error_that_was_asked_about_is_an_answer() -> None:
     assert not evades("404 Not Found", Evasions(["What does the web server say with status 404?"]))
 
