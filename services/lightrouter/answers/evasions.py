@@ -28,18 +28,18 @@ _REPEATED = 0.6
 _KNOWN = 0.95
 
 
-class _Match(Protocol):
-    def group(self, name: str) -> str | None: ...
-
-
 class _Pattern(Protocol):
-    def search(self, text: str) -> _Match | None: ...
+    def search(self, text: str) -> object: ...
 
 
-# One search for all: this is done for every partial of every route.
-_EVASION = cast(
-    "_Pattern", re2.compile(rf"(?i)(?P<refusal>{REFUSALS})|(?P<opening>^{OPENINGS}$)|(?P<page>{ERROR_PAGES})")
-)
+def _compiled(pattern: str) -> _Pattern:
+    return cast("_Pattern", re2.compile(f"(?i){pattern}"))
+
+
+_REFUSAL = _compiled(REFUSALS)
+_OPENING = _compiled(f"^{OPENINGS}$")
+# One search tells most texts from all of these: it is done for every partial of every route.
+_ANY = _compiled(f"{REFUSALS}|^{OPENINGS}$|{ERROR_PAGES}")
 
 
 class Evasions:
@@ -58,14 +58,13 @@ class Evasions:
         """Tells whether a text answers nothing; `words` are those that `tokens.read` finds in it."""
         if len(text) <= _LONGEST:
             head = " ".join(text[:_HEAD].replace("\u2019", "'").split())
-            match = _EVASION.search(head)
-            if match and match.group("refusal"):
-                return True
-            if match and match.group("opening"):
-                return len(text) <= _HEAD
-            # A page that has to do with the prompt may be what was asked for.
-            if match and not any(set(words) & set(prompt) for prompt in self._prompts):
-                return True
+            if _ANY.search(head):
+                if _REFUSAL.search(head):
+                    return True
+                if _OPENING.search(head):
+                    return len(text) <= _HEAD
+                # A page that has to do with the prompt may be what was asked for.
+                return not any(set(words) & set(prompt) for prompt in self._prompts)
         return any(_repeats(words, prompt) for prompt in self._prompts)
 
 
