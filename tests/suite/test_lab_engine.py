@@ -22,7 +22,7 @@ POLICIES = (
     Policy(boot_tokens=8, k=1, selector=SelectorStrategy.SELECTOR_STRATEGY_PRIOR),
     Policy(boot_tokens=20, k=2, aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_VOTE, answer_pattern=LETTER),
     Policy(boot_tokens=5, k=3, selector=SelectorStrategy.SELECTOR_STRATEGY_RANDOM, margin=1, agreement=1),
-    Policy(boot_tokens=60, k=2),
+    Policy(boot_tokens=60, k=2, margin=0.1),
     Policy(boot_tokens=12, k=2, max_cost_nanousd=3_000_000, candidates=["steady", "wordy-7b"]),
 )
 

@@ -23,7 +23,7 @@ from lightrouter.cli.text import printable, seconds
 from lightrouter.cli.up import local_model, log
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
 from lightrouter.v1.ledger_pb2 import Stage
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, AnswerPattern, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, Prompt, SelectionReason, StreamCompleteRequest, StreamCompleteResponse
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def merging_prompt() -> Prompt:
 
 def single_prompt() -> Prompt:
     """Returns the prompt that a single candidate resolves: partials that say the same need no second opinion."""
-    policy = Policy(boot_tokens=48, k=2, margin=0.1, agreement=0.5)
+    city = AnswerPattern(re2=r"\b(Paris|Lyon|Marseille)\b")
+    policy = Policy(boot_tokens=48, k=2, margin=0.1, agreement=0.5, answer_pattern=city)
     question = "What is the capital of France? Answer with one sentence."
     return _prompt(question, policy, Sampling(max_output_tokens=80))
 

@@ -8,10 +8,11 @@ from statistics import median
 
 from lightrouter.answers.agreement import similarity
 from lightrouter.answers.equality import canonical
-from lightrouter.answers.extract import extract
+from lightrouter.answers.extract import canonical
+from lightrouter.answers.settled import settled_answer
 from lightrouter.router.book import SLOW
 from lightrouter.router.runner import Booted
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
+from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, LedgerEntry
 from lightrouter.v1.policy_pb2 import Policy
@@ -77,8 +78,11 @@ def agreement_with(booted: Booted, answer: Answer, policy: Policy) -> float | No
     partial = booted.partial.text
     if not partial or list(answer.candidates) == [booted.runner.name]:
         return None
-    if booted.ended and policy.HasField("answer_pattern"):
-        own, given = (extract(text, policy.answer_pattern) for text in (partial, answer.text))
+    whole = booted.partial.finish_reason == FINISH_REASON_STOP
+    answer_whole = answer.finish_reason == FINISH_REASON_STOP
+    if policy.HasField("answer_pattern"):
+        own = settled_answer(partial, policy.answer_pattern, complete=whole)
+        given = settled_answer(answer.text, policy.answer_pattern, complete=answer_whole)
         if own is not None and given is not None:
             return float(canonical(own) == canonical(given))
     # Reading is what this costs: only as much as tells, and of the answer only what the partial had room for.
@@ -87,8 +91,8 @@ def agreement_with(booted: Booted, answer: Answer, policy: Policy) -> float | No
     return similarity(
         text,
         comparable,
-        left_complete=booted.ended and text == partial,
-        right_complete=answer.finish_reason != FINISH_REASON_LENGTH and comparable == answer.text,
+        left_complete=whole and text == partial,
+        right_complete=answer_whole and comparable == answer.text,
     )
 
 

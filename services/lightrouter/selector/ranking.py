@@ -11,7 +11,7 @@ from lightrouter.v1.candidate_pb2 import Partial, RankedCandidate, Ranking
 _UNSEEN = "Ranked by its prior: it was not judged."
 
 
-def ranking(partials: Sequence[Partial], verdict: Verdict, agreement: float) -> Ranking:
+def ranking(partials: Sequence[Partial], verdict: Verdict) -> Ranking:
     """Returns all partials, best first; equal scores are ordered by prior, then by name.
 
     A partial that the verdict leaves out gets the score that its prior predicts, given what the judged ones scored
@@ -34,8 +34,7 @@ def ranking(partials: Sequence[Partial], verdict: Verdict, agreement: float) -> 
                 expected_tokens=verdict.tokens.get(name),
             )
             for score, _, name in sorted(ranked)
-        ],
-        agreement=min(max(agreement, 0.0), 1.0),
+        ]
     )
 
 

@@ -425,7 +425,9 @@ class Ranking(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
     agreement: _builtins.float
-    """How far the partials say the same, 0 (no two agree) to 1 (all say the same); 1 for a single partial."""
+    """How far the partials say the same, 0 (no two agree) to 1 (all say the same); 1 for a single partial. Two agree only
+    where both are whole, or both have an answer behind which the text goes on; refusals and echoes agree with none.
+    """
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankedCandidate]:
         """Best first; each candidate that delivered a partial, once."""

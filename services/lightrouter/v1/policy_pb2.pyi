@@ -32,7 +32,7 @@ class _SelectorStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sele
     SELECTOR_STRATEGY_LLM: _SelectorStrategy.ValueType  # 1
     """A judge model scores semantic consistency and logical correctness, in more than one order. The paper's."""
     SELECTOR_STRATEGY_CONSENSUS: _SelectorStrategy.ValueType  # 2
-    """Agreement among the partials. No tokens."""
+    """Agreement among the partials. Who refuses or repeats the prompt ranks behind who answers. No tokens."""
     SELECTOR_STRATEGY_PRIOR: _SelectorStrategy.ValueType  # 3
     """What the pool knows of each candidate. No tokens."""
     SELECTOR_STRATEGY_RANDOM: _SelectorStrategy.ValueType  # 4
@@ -48,7 +48,7 @@ SELECTOR_STRATEGY_UNSPECIFIED: SelectorStrategy.ValueType  # 0
 SELECTOR_STRATEGY_LLM: SelectorStrategy.ValueType  # 1
 """A judge model scores semantic consistency and logical correctness, in more than one order. The paper's."""
 SELECTOR_STRATEGY_CONSENSUS: SelectorStrategy.ValueType  # 2
-"""Agreement among the partials. No tokens."""
+"""Agreement among the partials. Who refuses or repeats the prompt ranks behind who answers. No tokens."""
 SELECTOR_STRATEGY_PRIOR: SelectorStrategy.ValueType  # 3
 """What the pool knows of each candidate. No tokens."""
 SELECTOR_STRATEGY_RANDOM: SelectorStrategy.ValueType  # 4
@@ -168,8 +168,8 @@ class Policy(_message.Message):
     configuration, 0.3 unless changed.
     """
     agreement: _builtins.float
-    """Agreement among partials, 0 to 1, from which one candidate suffices. Default: the router's configuration, 0.95
-    unless changed.
+    """Agreement among partials, 0 to 1, from which one candidate suffices; see `Ranking`. Texts that differ in any word
+    agree to 0.6 at most. Default: the router's configuration, 0.95 unless changed.
     """
     quorum: _builtins.float
     """Share of the candidates, over 0 to 1, whose partials suffice to end the boot stage once the grace period is over.

@@ -13,6 +13,7 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.aggregator_pb2 import AggregateRequest
 from lightrouter.v1.candidate_pb2 import Draft
+from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, AnswerPattern
 from tests.unit.aggregator.fakes import (
@@ -63,6 +64,50 @@ async def test_alike_drafts_with_different_answers_do_not_agree() -> None:
     asked.answer_pattern.re2 = r"it is (\w+)"
     _, result, _ = await aggregate(FakeModels(["4", END]), asked)
     assert result.strategy == SYNTHESIZE
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("You may take it.", "You must take it."),
+        ("Fly from Paris to Rome.", "Fly to Paris from Rome."),
+        ("他是医生。", "他不是医生。"),
+        ("यह सही है।", "यह सही नहीं है।"),
+    ],
+)
+async def test_opposite_drafts_do_not_agree(left: str, right: str) -> None:
+    padding = "Much is said about it in the same words by both, and only the end differs. " * 5
+    _, result, _ = await aggregate(
+        FakeModels(["4", END]), request(draft("x", padding + left), draft("y", padding + right))
+    )
+    assert result.strategy == SYNTHESIZE
+
+
+@pytest.mark.parametrize("finish", [each for each in FinishReason.values() if each != FinishReason.FINISH_REASON_STOP])
+async def test_drafts_that_are_not_whole_do_not_agree(finish: FinishReason.ValueType) -> None:
+    cut = draft("y", "It is four apples")
+    cut.finish_reason = finish
+    asked = request(draft("x", "It is four apples."), cut)
+    _, result, _ = await aggregate(FakeModels(["4", END]), asked)
+    assert result.strategy == SYNTHESIZE
+    asked.answer_pattern.re2 = r"(\w+)$"
+    _, result, _ = await aggregate(FakeModels(["4", END]), asked)
+    assert result.strategy == SYNTHESIZE
+    # Of one text there is nothing to merge, and it stays what it is.
+    cut.text = "It is four apples."
+    cut.candidate = "x"
+    asked = request(cut, draft("y", "It is four apples."))
+    _, result, _ = await aggregate(FakeModels(), asked)
+    assert (result.strategy, result.finish_reason) == (BEST, finish)
+
+
+async def test_an_answer_at_the_cut_has_no_vote() -> None:
+    cut = draft("a", "I say it is 4", 0.9)
+    cut.finish_reason = FinishReason.FINISH_REASON_LENGTH
+    asked = request(cut, draft("b", "it is 42", 0.1), strategy=VOTE)
+    asked.answer_pattern.re2 = r"is (\d+)"
+    text, result, _ = await aggregate(FakeModels(), asked)
+    assert (text, list(result.candidates)) == ("it is 42", ["b"])
 
 
 async def test_best_is_the_first_draft() -> None:

@@ -96,6 +96,8 @@ def test_instant_boots_are_not_compared() -> None:
         ),
         ("Answer: B", FINISH_REASON_STOP, "After long thought: Answer: B", True, 1.0),
         ("Answer: B", FINISH_REASON_STOP, "Answer: C", True, 0.0),
+        ("Answer: B because of it", FINISH_REASON_LENGTH, "I say Answer: C", True, 0.0),
+        ("You may go home", FINISH_REASON_STOP, "You must go home", True, 0.6),
     ],
 )
 def test_a_partial_agrees_as_far_as_it_goes(

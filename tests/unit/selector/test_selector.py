@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 
 import pytest
@@ -16,6 +17,7 @@ from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.candidate_pb2 import Partial
+from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistCandidate, ShortlistRequest
@@ -99,8 +101,12 @@ async def test_consensus_prefers_what_the_others_say() -> None:
     response = await select(asked)
     assert names(response) == ["a", "b", "alone"]
     assert response.ranking.candidates[0].rationale.startswith("Agrees with the others")
-    assert 0 < response.ranking.agreement < 0.9
+    # They have been cut: what they share ranks them, but is no agreement yet.
+    assert response.ranking.agreement == 0.0
     assert response.strategy == CONSENSUS
+    for each in asked.partials:
+        each.finish_reason = FinishReason.FINISH_REASON_STOP
+    assert 0 < (await select(asked)).ranking.agreement < 0.9
 
 
 async def test_the_prior_decides_between_equals_then_the_name() -> None:
@@ -117,9 +123,9 @@ async def test_the_prior_decides_between_equals_then_the_name() -> None:
 
 async def test_an_answer_pattern_counts_answers_rather_than_words() -> None:
     asked = request(
-        partial("a", "A long way about: it is 4"),
-        partial("b", "Quickly said, this is 4"),
-        partial("c", "A long way about: it is 5"),
+        partial("a", "A long way about: it is 4 since"),
+        partial("b", "Quickly said, this is 4 for"),
+        partial("c", "A long way about: it is 5 since"),
         strategy=CONSENSUS,
     )
     asked.answer_pattern.re2 = r"is (\d+)"
@@ -155,11 +161,104 @@ async def test_chance_follows_the_seed_and_never_leads_clearly() -> None:
         ([partial("a", "")], 1.0),
         ([partial("a", "x"), partial("b", "")], 0.0),
         ([partial("a", ""), partial("b", "")], 0.0),
-        ([partial("a", "x"), partial("b", "x"), partial("c", "")], 1.0),
+        ([partial("a", "x", complete=True), partial("b", "x", complete=True), partial("c", "")], 1.0),
+        ([partial("a", "x"), partial("b", "x")], 0.0),
     ],
 )
 async def test_silence_agrees_with_nothing(partials: list[Partial], agreement: float) -> None:
     assert (await select(request(*partials, strategy=CONSENSUS))).ranking.agreement == agreement
+
+
+@pytest.mark.parametrize("strategy", [CONSENSUS, PRIOR, RANDOM])
+@pytest.mark.parametrize("finish", FinishReason.values())
+async def test_only_what_is_known_to_be_whole_agrees(
+    strategy: SelectorStrategy.ValueType, finish: FinishReason.ValueType
+) -> None:
+    partials = [Partial(candidate=name, text="It is safe.", finish_reason=finish) for name in "abc"]
+    response = await select(request(*partials, strategy=strategy))
+    assert response.ranking.agreement == float(finish == FinishReason.FINISH_REASON_STOP)
+
+
+async def test_an_answer_at_the_cut_is_none_yet() -> None:
+    asked = request(*(partial(name, "Let's think step by step. The answer is 4") for name in "abc"), strategy=CONSENSUS)
+    asked.answer_pattern.re2 = r"answer is (\d+)"
+    assert (await select(asked)).ranking.agreement == 0.0
+    for each in asked.partials:
+        each.text += " because"
+    assert (await select(asked)).ranking.agreement == 1.0
+
+
+NOTHING = [
+    "I'm sorry, but I can't help with that.",
+    "抱歉\uff0c我无法回答这个问题。",
+    "Sure! Let me think.",
+    "Question: What is the sum of two and two apples?",
+    "503 Service Unavailable",
+]
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+@pytest.mark.parametrize("strategy", [CONSENSUS, LEARNED])
+@pytest.mark.parametrize("complete", [True, False])
+async def test_who_answers_nothing_ranks_behind_who_answers(
+    nothing: str, strategy: SelectorStrategy.ValueType, complete: bool
+) -> None:
+    asked = request(
+        *(partial(name, nothing, 1.0, complete=complete) for name in "abc"),
+        partial("x", "It comes to four apples.", 0.0, complete=True),
+        partial("y", "Six pears, as everybody knows.", 0.0, complete=True),
+        strategy=strategy,
+    )
+    asked.messages[0].content = "What is the sum of two and two apples?"
+    response = await select(asked)
+    assert names(response) == ["x", "y", "a", "b", "c"]
+    assert all("no answer" in each.rationale for each in response.ranking.candidates[2:])
+    assert response.ranking.agreement < 0.1
+
+
+async def test_others_do_not_agree_on_the_refusal_that_leads() -> None:
+    partials = [partial(name, "It comes to four apples.", 0.1, complete=True) for name in "abcdefgh"]
+    for text, least, most in ((NOTHING[0], 0.0, 0.0), ("It may be six.", 28 / 36, 0.9)):
+        leader = partial("leader", text, 0.9, complete=True)
+        response = await select(request(*partials, leader, strategy=PRIOR))
+        assert names(response)[0] == "leader"
+        assert least <= response.ranking.agreement <= most
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+async def test_where_nobody_answers_all_are_compared(nothing: str) -> None:
+    asked = request(*(partial(name, nothing, complete=True) for name in "abc"), strategy=CONSENSUS)
+    asked.messages[0].content = "What is the sum of two and two apples?"
+    response = await select(asked)
+    assert response.ranking.agreement == 1.0
+    assert response.ranking.candidates[0].score > 0.9
+
+
+async def test_an_extracted_answer_is_one_however_it_begins() -> None:
+    refusing = "I'm sorry, but I can't help with that. The answer is 4."
+    asked = request(
+        *(partial(name, refusing, complete=True) for name in "ab"),
+        partial("c", "The answer is 5.", complete=True),
+        strategy=CONSENSUS,
+    )
+    asked.answer_pattern.re2 = r"answer is (\d+)"
+    assert names(await select(asked)) == ["a", "b", "c"]
+
+
+async def test_others_have_their_turn_while_many_partials_are_compared() -> None:
+    partials = [partial(str(i), " ".join(f"w{(i * k) % 997}" for k in range(300))) for i in range(64)]
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    await select(request(*partials, strategy=CONSENSUS))
+    beside.cancel()
+    assert turns > 5
 
 
 async def test_a_broken_pattern_is_refused() -> None:

@@ -1,0 +1,154 @@
+"""Which texts answer nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.answers.evasions import Evasions
+from lightrouter.answers.tokens import read
+
+_PROMPT = "What is the tallest mountain in the solar system, and how high is it above its base?"
+_ON_PROMPT = Evasions(["You are a helpful guide to the planets and their moons.", _PROMPT])
+
+
+def evades(text: str, evasions: Evasions = _ON_PROMPT) -> bool:
+    return evasions.evades(text, read(text).words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry, but I can't help with that.",
+        "I\u2019m sorry, but I can\u2019t assist with that request.",
+        "I cannot answer this question.",
+        "Sorry, I am unable to provide that information.",
+        "I am not able to discuss this topic.",
+        "I won't continue with this.",
+        "As an AI language model, I don't have an opinion on it.",
+        "I must decline to answer.",
+        "We're unable to process this request.",
+        "This request violates our usage policies.",
+        "I don't know.",
+        "Es tut mir leid, aber dabei kann ich nicht helfen.",
+        "Ich kann Ihnen dabei leider nicht helfen.",
+        "Het spijt me, ik kan je daar niet mee helpen.",
+        "Tyvärr kan jag inte hjälpa dig med det.",
+        "Je suis désolé, mais je ne peux pas vous aider.",
+        "Lo siento, pero no puedo ayudarte con eso.",
+        "Desculpe, não posso ajudar com isso.",
+        "Mi dispiace, non posso aiutarti.",
+        "Przykro mi, nie mogę pomóc.",
+        "Извините, но я не могу помочь.",
+        "Üzgünüm, bu konuda yard\u0131mc\u0131 olamam.",
+        "عذراً\u060c لا أستطيع مساعدتك في ذلك.",
+        "मुझे खेद है, मैं इसमें मदद नहीं कर सकता\u0964",
+        "抱歉\uff0c我无法回答这个问题\u3002",
+        "对不起\uff0c我不能帮助您\u3002",
+        "申し訳ありませんが\u3001その質問にはお答えできません\u3002",
+        "죄송하지만 도와드릴 수 없습니다.",
+        "Xin lỗi, tôi không thể giúp bạn.",
+        "ขออภัย ฉันไม่สามารถช่วยได้",
+        "Maaf, saya tidak dapat membantu.",
+    ],
+)
+def test_refusals(text: str) -> None:
+    assert evades(text)
+    # One that goes on for long has more to say than that.
+    assert not evades(text + " But here is what you can do. " * 50)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _PROMPT,
+        _PROMPT.lower().rstrip("?"),
+        f"Question: {_PROMPT}\n\nAnswer:",
+        f"User: {_PROMPT}",
+        "What is the tallest mountain in the solar system, and how",
+        "You asked: what is the tallest mountain in the solar system",
+        "The tallest mountain in the solar system, and how high is it above its base?",
+        "You are a helpful guide to the planets and their moons.",
+    ],
+)
+def test_the_prompt_again(text: str) -> None:
+    assert evades(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sure!",
+        "Sure! Let me think.",
+        "Let's think step by step. The answer is",
+        "Okay, let me think about this step by step.",
+        "Great question!\n\nSo the final answer is:",
+    ],
+)
+def test_openings_without_more(text: str) -> None:
+    assert evades(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>",
+        "<html>\n<head><title>Access denied</title></head></html>",
+        '{"error": {"message": "try later", "code": 1}}',
+        "503 Service Unavailable",
+        "HTTP 429: too many requests",
+        "upstream connect error or disconnect/reset before headers",
+    ],
+)
+def test_error_pages(text: str) -> None:
+    assert evades(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Olympus Mons",
+        "The tallest mountain in the solar system is Olympus Mons, 22 km above its base.",
+        f"{_PROMPT} Olympus Mons, 22 km.",
+        "the tallest mountain",
+        "Sure! It is Olympus Mons.",
+        "I'm sorry for the delay; it is Olympus Mons.",
+        "Lo siento.",
+        "One cannot see it from Earth, but Olympus Mons is 22 km high.",
+        "We cannot write it as a fraction, so x = 2.",
+        "I am able to answer that: Olympus Mons.",
+        "Let's think step by step. Mars has volcanoes.",
+        "The answer is 4",
+        "<html><title>Olympus Mons</title></html>",
+        '{"answer": "Olympus Mons"}',
+        "最高的是奥林帕斯山\u3002",
+        "No.",
+    ],
+)
+def test_answers(text: str) -> None:
+    assert not evades(text)
+
+
+def test_who_says_something_first_does_not_refuse() -> None:
+    assert not evades("It is Olympus Mons. " * 12 + "I can't help with that.")
+
+
+def test_an_error_that_was_asked_about_is_an_answer() -> None:
+    assert not evades("404 Not Found", Evasions(["What does the web server say with status 404?"]))
+
+
+def test_a_quotation_from_the_prompt_is_an_answer() -> None:
+    evasions = Evasions(["Read this: the red fox met an old grey wolf by the river at dawn. Whom did the fox meet?"])
+    assert not evades("an old grey wolf", evasions)
+    # Most of the prompt is none, but for a word; with more words of its own, or half of the prompt, it may be.
+    assert evades("the red fox met an old grey wolf by the river at dawn", evasions)
+    assert not evades("the red fox met an old gray wolf by the river at dawn", evasions)
+    assert not evades("an old grey wolf by the river at dawn", evasions)
+    assert not evades("Hello", Evasions(["Hello"]))
+
+
+@given(st.text(max_size=300), st.lists(st.text(max_size=300), max_size=3))
+def test_any_text_and_prompt_can_be_told(text: str, messages: list[str]) -> None:
+    evades(text, Evasions(messages))
