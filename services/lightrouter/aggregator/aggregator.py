@@ -10,7 +10,7 @@ from lightrouter.aggregator.strategy import Strategy, Task
 from lightrouter.answers.agreement import compare
 from lightrouter.answers.contradictions import contradictions_in
 from lightrouter.answers.equality import canonical
-from lightrouter.answers.extract import canonical, check
+from lightrouter.answers.extract import check
 from lightrouter.answers.pieces import Pieces, in_turn
 from lightrouter.answers.settled import settled_answer
 from lightrouter.runtime.deadline import Deadline

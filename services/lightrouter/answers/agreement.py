@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.evasions import Evasions
-from lightrouter.answers.extract import canonical
 from lightrouter.answers.pieces import MOST_CHARACTERS, PIECE, Pieces, at_once, of_reading
 from lightrouter.answers.settled import settled_answer
 from lightrouter.answers.tokens import contradict, read

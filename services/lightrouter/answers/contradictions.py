@@ -10,7 +10,7 @@ from itertools import chain, combinations, islice
 from typing import NamedTuple
 
 from lightrouter.answers.equality import canonical
-from lightrouter.answers.extract import canonical, extract
+from lightrouter.answers.extract import extract
 from lightrouter.answers.pieces import MOST_CHARACTERS, Pieces, at_once, of_reading
 from lightrouter.answers.tokens import Extent, contradict, read, subject
 from lightrouter.v1.policy_pb2 import AnswerPattern

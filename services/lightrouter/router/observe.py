@@ -8,7 +8,6 @@ from statistics import median
 
 from lightrouter.answers.agreement import similarity
 from lightrouter.answers.equality import canonical
-from lightrouter.answers.extract import canonical
 from lightrouter.answers.settled import settled_answer
 from lightrouter.router.book import SLOW
 from lightrouter.router.runner import Booted
