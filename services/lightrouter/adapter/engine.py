@@ -89,9 +89,7 @@ class Engine:
         call = self._begin(generation, watched=False)
         try:
             result = await self._run(call, deadline)
-            return GenerateResponse(
-                text=call.text, reasoning=call.reasoning, restarted=call.plan.restarted, result=result
-            )
+            return GenerateResponse(text=call.text, reasoning=call.reasoning, restarted=call.restarted, result=result)
         except BaseException as error:
             call.fail(error)
             raise
@@ -105,15 +103,16 @@ class Engine:
             ServiceError: The model did not deliver.
         """
         call = self._begin(generation, watched=True)
-        restarted = call.plan.restarted
+        told = False
         pieces = Coalescer(_COALESCE_SECONDS, _COALESCE_CHARACTERS)
         task = asyncio.create_task(self._feed(call, deadline, pieces))
         task.add_done_callback(lambda _: self._ended())
         try:
             async for piece in pieces:
+                restarted = call.restarted and not told
+                told |= restarted
                 chunk = GenerationChunk(text=piece.text, reasoning=piece.reasoning, restarted=restarted)
                 yield StreamGenerateResponse(chunk=chunk)
-                restarted = False
             yield StreamGenerateResponse(result=await task)
         except BaseException as error:
             call.fail(error)
@@ -197,10 +196,17 @@ class Engine:
                 async with asyncio.timeout(seconds):
                     await self._ask(call, emit)
             except TimeoutError:
+                if call.finished:
+                    # The text is there, and only its counts are late.
+                    return self._result(call, emit)
                 patience = min(self.entry.circuit.silence_s, limits.request_timeout_s)
                 raise faults.timed_out(seconds, silent=call.silent, patient=seconds >= patience) from None
         finally:
             self._limit.release()
+        return self._result(call, emit)
+
+    @staticmethod
+    def _result(call: Call, emit: Emit | None) -> GenerationResult:
         last = call.end()
         if emit and (last.text or last.reasoning):
             emit(last)

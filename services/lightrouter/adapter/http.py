@@ -18,6 +18,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from lightrouter.adapter import faults
+from lightrouter.adapter.inflate import Inflater
 
 _FAILURES = (httpx.HTTPError, aiohttp.ClientError, OSError)
 _HUNG_UP = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
@@ -49,16 +50,19 @@ class Reply:
         Raises:
             UpstreamError: The connection broke before the end, or the body is larger than allowed.
         """
+        inflater = Inflater(self.header("content-encoding"))
         length = self.header("content-length")
         if length.isdecimal() and (len(length) > 18 or int(length) > self._limit):
             raise faults.too_large(self._limit)
         size = 0
         try:
-            async for chunk in self._stream:
-                size += len(chunk)
-                if size > self._limit:
-                    raise faults.too_large(self._limit)
-                yield chunk
+            async for packed in self._stream:
+                for chunk in inflater.feed(packed):
+                    size += len(chunk)
+                    if size > self._limit:
+                        raise faults.too_large(self._limit)
+                    yield chunk
+            inflater.close()
         except _FAILURES:
             raise faults.unavailable("closed the connection before its reply had ended") from None
 

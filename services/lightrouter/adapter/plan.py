@@ -7,10 +7,11 @@ from typing import Final
 
 from lightrouter.adapter.continuation import Resume
 from lightrouter.adapter.joint import REPLACEMENT
+from lightrouter.adapter.opening import Joint, Opening
 from lightrouter.adapter.providers.base import Ask
 from lightrouter.adapter.reasoning import ThinkSplitter
 from lightrouter.adapter.transcript import Transcript
-from lightrouter.pool.schema import CandidateEntry, ContinuationStyle
+from lightrouter.pool.schema import CandidateEntry, ContinuationStyle, Thinking
 from lightrouter.runtime.ledger import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import Role
@@ -35,9 +36,20 @@ class Plan:
 
     def transcript(self, entry: CandidateEntry) -> Transcript:
         """Returns the empty transcript of one attempt."""
-        resume = self.resume
-        splitter = ThinkSplitter(entry.thinking, resume.head, inside=resume.inside, visible=self.visible)
-        return Transcript(splitter, echo=self.ask.lead if entry.echoes_prefix else "", stops=self.stops)
+        resume, tags = self.resume, entry.thinking_tags
+        raw = entry.continuation is ContinuationStyle.RAW
+        opening = Opening(
+            self.ask.lead if entry.echoes_prefix or not raw else "",
+            echoes=entry.echoes_prefix,
+            may_start_anew=not raw,
+            think="" if resume.inside or entry.thinking is Thinking.OFF else tags[0],
+        )
+        return Transcript(
+            ThinkSplitter(entry.thinking, resume.head, tags, inside=resume.inside, visible=self.visible),
+            opening,
+            anew=ThinkSplitter(entry.thinking, tags=tags),
+            stops=self.stops,
+        )
 
 
 def plan(entry: CandidateEntry, generation: Generation, resume: Resume) -> Plan:
@@ -69,6 +81,8 @@ def plan(entry: CandidateEntry, generation: Generation, resume: Resume) -> Plan:
 
 def resumed(transcript: Transcript, before: Resume, tokens: int, *, takes_reasoning_back: bool) -> Resume:
     """Returns what the model is to be given back after a cut output of `tokens`, itself gone on from `before`."""
+    if transcript.joint is Joint.ANEW:
+        before = Resume()
     takes_back = takes_reasoning_back or before.reasoning
     return Resume(
         head=transcript.head,

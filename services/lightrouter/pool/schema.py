@@ -42,6 +42,7 @@ REPLAY: Final = "replay"
 PROVIDERS: Final = frozenset({"openai", REPLAY})
 """The provider APIs that adapters speak."""
 
+_Tag = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^\S+$")]
 _RESERVED_BODY_KEYS = frozenset({"messages", "model", "prompt", "stream"})
 
 
@@ -63,13 +64,17 @@ class State(StrEnum):
     EVICTED = "evicted"
 
 
+THINK_TAGS: Final = ("<think>", "</think>")
+"""The tags that most models write around hidden reasoning."""
+
+
 class Thinking(StrEnum):
     """How hidden reasoning stands in a provider's text; reasoning that comes in a field of its own is always known."""
 
     AUTO = "auto"
-    """Between <think> and </think> where the text begins with <think>."""
+    """Between the two tags where the text begins with the first."""
     OPEN = "open"
-    """Up to </think>: the model's chat template has written <think> already."""
+    """Up to the second tag: the model's chat template has written the first one already."""
     OFF = "off"
     """Not at all: tags are text."""
 
@@ -236,6 +241,8 @@ class CandidateEntry(PublicEntry):
     go on writing a whole answer after its connection is closed."""
     thinking: Annotated[Thinking, Field(strict=False)] = Thinking.AUTO
     """How hidden reasoning stands in the text that the provider sends."""
+    thinking_tags: Annotated[tuple[_Tag, _Tag], Field(strict=False)] = THINK_TAGS
+    """The tags before and after hidden reasoning, such as <thought> and </thought>, or [THINK] and [/THINK]."""
     max_tokens_field: Annotated[MaxTokensField, Field(strict=False)] = MaxTokensField.MAX_TOKENS
     """The request's member for the most tokens that may be written."""
     system_prompt: Text | None = None

@@ -208,7 +208,7 @@ class GenerateResponse(_message.Message):
     reasoning: _builtins.str
     """Hidden reasoning written by this call, where the provider shows it. Never part of `text`."""
     restarted: _builtins.bool
-    """True where the provider cannot go on from a prefix and `text` was written anew. Default: false."""
+    """True where the provider cannot go on from a prefix, or did not, and `text` was written anew. Default: false."""
     @_builtins.property
     def result(self) -> Global___GenerationResult:
         """How it ended."""
@@ -299,7 +299,9 @@ class GenerationChunk(_message.Message):
     reasoning: _builtins.str
     """Hidden reasoning."""
     restarted: _builtins.bool
-    """True in the first piece where the provider cannot go on from a prefix and the text is written anew."""
+    """True in one piece, the first that has text or one before it, where the provider cannot go on from a prefix, or does
+    not, and the text is written anew.
+    """
     def __init__(
         self,
         *,

@@ -36,7 +36,20 @@ class Said:
     """What a provider says about a generation, filled in as it comes."""
 
     finish_reason: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
-    """Unspecified where the provider gave none."""
+    """Unspecified where the provider gave none, or went on writing after it."""
+    at_best: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
+    """How the text ends at best by all else that is known: a tool call is no whole text, a refusal is withheld text.
+    Unspecified where nothing speaks against a good end."""
+    texts: int = 0
+    """Events that brought text or reasoning; as a rule, each is a token."""
+    ended_with_text: bool = False
+    """Whether text came together with the finish reason, so that more may follow."""
+    went_on: bool = False
+    """Whether text came after a finish reason, and took it back."""
+    called_tools: bool = False
+    """Whether the model called a tool."""
+    unseen: int = 0
+    """Tokens that were written, and not shown, although the provider gave no counts."""
     model: str = ""
     """The model's name as the provider gave it."""
     takes_reasoning_back: bool = False

@@ -1,0 +1,69 @@
+"""Bodies that a provider packed although it was asked not to."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from lightrouter.adapter import faults
+
+_PIECE_BYTES: Final = 64 * 1024
+# The window sizes that tell zlib what to read: gzip or zlib by their head, or deflate without any.
+_BY_HEAD: Final = zlib.MAX_WBITS | 32
+_BARE: Final = -zlib.MAX_WBITS
+
+
+class Inflater:
+    """Unpacks a body as it comes, in pieces of at most 64 KiB: a small body may be a large one packed."""
+
+    def __init__(self, encoding: str) -> None:
+        """Reads what the Content-Encoding header, `encoding`, says.
+
+        Raises:
+            UpstreamError: It is none that can be read.
+        """
+        encoding = encoding.strip().lower()
+        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+            raise faults.malformed(f"a body in the encoding {encoding[:40]}, which nobody asked for")
+        self._packed = encoding not in {"", "identity"}
+        self._unpack = zlib.decompressobj(_BY_HEAD)
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Yields what `chunk` unpacks to.
+
+        Raises:
+            UpstreamError: It is damaged.
+        """
+        if not self._packed:
+            yield chunk
+            return
+        while chunk:
+            if self._unpack.eof:
+                # Another member follows in the same body.
+                self._unpack = zlib.decompressobj(_BY_HEAD)
+            yield self._next(chunk)
+            chunk = self._unpack.unconsumed_tail or self._unpack.unused_data
+
+    def _next(self, chunk: bytes) -> bytes:
+        try:
+            piece = self._unpack.decompress(chunk, _PIECE_BYTES)
+        except zlib.error:
+            if self._begun:
+                raise faults.malformed("a packed body that is damaged") from None
+            # Some servers call bare deflate "deflate", which by the standard has zlib's head.
+            self._begun = True
+            self._unpack = zlib.decompressobj(_BARE)
+            return self._next(chunk)
+        self._begun = True
+        return piece
+
+    def close(self) -> None:
+        """Ends the body.
+
+        Raises:
+            UpstreamError: Its end is missing.
+        """
+        if self._packed and self._begun and not self._unpack.eof:
+            raise faults.unavailable("closed the connection before its reply had ended")

@@ -1,0 +1,180 @@
+"""A stream of events as one provider's reply: its text, its end, and how long to wait for what follows the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterable
+from typing import Final
+
+from lightrouter.adapter import faults
+from lightrouter.adapter.coalesce import Piece
+from lightrouter.adapter.providers import endings
+from lightrouter.adapter.providers.base import Said
+from lightrouter.adapter.providers.complaints import of_refusal
+from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
+from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
+
+_DONE: Final = "[DONE]"
+_NO_TEXT: Final = frozenset({"ping", "heartbeat", "keepalive", "keep-alive"})
+# The text has ended: what may follow, counts above all, is worth this wait,
+_COUNTS_SECONDS: Final = 5.0
+_LEAST_COUNTS_SECONDS: Final = 0.25
+# this one where the counts have come,
+_END_SECONDS: Final = 1.0
+# and that the connection can be used again is worth this one.
+_REUSE_SECONDS: Final = 0.05
+# So many events are read before others have their turn.
+_EVENTS_AT_ONCE: Final = 256
+
+
+class Patience:
+    """How long one provider's counts are waited for: less each time that they do not come, long again once they do.
+
+    Attributes:
+        seconds: The wait after the end of the text.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = _COUNTS_SECONDS
+
+    def in_vain(self) -> None:
+        """The wait was over and no counts had come."""
+        self.seconds = max(self.seconds / 2, _LEAST_COUNTS_SECONDS)
+
+    def rewarded(self) -> None:
+        """Counts came."""
+        self.seconds = _COUNTS_SECONDS
+
+
+class EventReader:
+    """Reads one stream. Nothing but its own end, or that no more came after a finish reason, ends it."""
+
+    def __init__(self, said: Said, patience: Patience, kind: str = "text/event-stream") -> None:
+        """Notes in `said` what the events say; `kind` is the media type under which the stream came."""
+        self._said = said
+        self._patience = patience
+        self._kind = kind
+        self._parser = EventParser()
+        self._any = False
+        self._done = False
+        self._broken = False
+        self._until: float | None = None
+
+    async def read(self, begin: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[Piece, None]:
+        """Yields the text of `begin` and `chunks`, all that came together in one piece.
+
+        Raises:
+            ReportedError: An event is an error.
+            UpstreamError: The stream broke off, or is not what the API allows.
+        """
+        chunk: bytes | None = begin
+        while chunk is not None:
+            events: list[Event] = []
+            for event in self._parser.feed(chunk):
+                events.append(event)
+                if len(events) == _EVENTS_AT_ONCE:
+                    yield self._take(events)
+                    events.clear()
+                    await asyncio.sleep(0)
+            yield self._take(events)
+            chunk = await self._next(chunks)
+        yield self._rest()
+        self._close()
+
+    async def _next(self, chunks: AsyncGenerator[bytes, None]) -> bytes | None:
+        """Returns the next chunk, None at the end; waits only a while after the text has ended."""
+        until = self._patient_until()
+        try:
+            async with asyncio.timeout_at(until):
+                return await anext(chunks, None)
+        except TimeoutError:
+            if not self._said.usage:
+                self._patience.in_vain()
+        except faults.UpstreamError:
+            if until is None:
+                raise
+            self._broken = True
+        return None
+
+    def _patient_until(self) -> float | None:
+        """Returns until when more is waited for, in the loop's time; None while the text has not ended."""
+        said = self._said
+        if self._done:
+            seconds = _REUSE_SECONDS
+        elif said.finish_reason == endings.NOT_SAID:
+            self._until = None
+            return None
+        elif self._until is not None:
+            return self._until
+        else:
+            seconds = _END_SECONDS if said.usage and not said.ended_with_text else self._patience.seconds
+        self._until = asyncio.get_running_loop().time() + seconds
+        return self._until
+
+    def _take(self, events: Iterable[Event]) -> Piece:
+        text: list[str] = []
+        reasoning: list[str] = []
+        counted, finished = self._said.usage, self._said.finish_reason
+        for event in events:
+            piece = self._event(event)
+            text.append(piece.text)
+            reasoning.append(piece.reasoning)
+        if self._said.usage is not counted and finished != endings.NOT_SAID:
+            self._patience.rewarded()
+        piece = Piece("".join(text), "".join(reasoning))
+        if piece.text or piece.reasoning or self._said.usage is not counted:
+            # What came after the end is waited for anew.
+            self._until = None
+        return piece
+
+    def _event(self, event: Event) -> Piece:
+        self._any = True
+        data = event.data.strip()
+        if event.kind == ERROR:
+            raise ReportedError(of_refusal(data))
+        if data.upper() == _DONE:
+            self._done = True
+        elif data and data != "null" and event.kind not in _NO_TEXT:
+            try:
+                return read(parse(data), "delta", self._said)
+            except faults.UpstreamError:
+                # Behind the end mark there is nothing that has to be understood.
+                if not self._done:
+                    raise
+        return Piece("", "")
+
+    def _rest(self) -> Piece:
+        """Returns the text of an event that the end of the stream ended."""
+        try:
+            return self._take(self._parser.close())
+        except faults.UpstreamError as error:
+            if error.reason != faults.MALFORMED:
+                raise
+            # The half of an event is what a broken connection leaves.
+            self._broken = True
+            return Piece("", "")
+
+    def _close(self) -> None:
+        """Ends the stream, where it may end here."""
+        said = self._said
+        if not self._any and self._kind not in {"text/event-stream", ""}:
+            raise faults.malformed(f"{self._kind[:40]} instead of JSON or events")
+        ended = self._done or said.finish_reason != endings.NOT_SAID or (said.went_on and not self._broken)
+        if not ended:
+            raise faults.unavailable("ended the stream before the model had finished")
+        if self._broken and not self._done and said.ended_with_text:
+            # More may have been on its way.
+            said.at_best = endings.less_whole(said.at_best, endings.UNKNOWN)
+
+
+def has_lines(text: str) -> bool:
+    """Returns whether a body that begins as JSON is an object a line, such as an error before a stream goes on."""
+    first, _, rest = text.strip().partition("\n")
+    if not first.startswith("{") or not rest.strip():
+        return False
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return True
