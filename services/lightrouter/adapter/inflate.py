@@ -12,6 +12,7 @@ _PIECE_BYTES: Final = 64 * 1024
 # The window sizes that tell zlib what to read: gzip or zlib by their head, or deflate without any.
 _BY_HEAD: Final = zlib.MAX_WBITS | 32
 _BARE: Final = -zlib.MAX_WBITS
+_HEAD_BYTES: Final = 2
 
 
 class Inflater:
@@ -27,8 +28,8 @@ class Inflater:
         if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
             raise faults.malformed(f"a body in the encoding {encoding[:40]}, which nobody asked for")
         self._packed = encoding not in {"", "identity"}
-        self._unpack = zlib.decompressobj(_BY_HEAD)
-        self._begun = False
+        self._begin = b""
+        self._unpack: zlib._Decompress | None = None
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Yields what `chunk` unpacks to.
@@ -39,25 +40,21 @@ class Inflater:
         if not self._packed:
             yield chunk
             return
+        if self._unpack is None:
+            self._begin += chunk
+            if len(self._begin) < _HEAD_BYTES:
+                return
+            chunk = self._begin
+            self._unpack = zlib.decompressobj(_BY_HEAD if _has_head(chunk) else _BARE)
         while chunk:
             if self._unpack.eof:
                 # Another member follows in the same body.
                 self._unpack = zlib.decompressobj(_BY_HEAD)
-            yield self._next(chunk)
-            chunk = self._unpack.unconsumed_tail or self._unpack.unused_data
-
-    def _next(self, chunk: bytes) -> bytes:
-        try:
-            piece = self._unpack.decompress(chunk, _PIECE_BYTES)
-        except zlib.error:
-            if self._begun:
+            try:
+                yield self._unpack.decompress(chunk, _PIECE_BYTES)
+            except zlib.error:
                 raise faults.malformed("a packed body that is damaged") from None
-            # Some servers call bare deflate "deflate", which by the standard has zlib's head.
-            self._begun = True
-            self._unpack = zlib.decompressobj(_BARE)
-            return self._next(chunk)
-        self._begun = True
-        return piece
+            chunk = self._unpack.unconsumed_tail or self._unpack.unused_data
 
     def close(self) -> None:
         """Ends the body.
@@ -65,5 +62,10 @@ class Inflater:
         Raises:
             UpstreamError: Its end is missing.
         """
-        if self._packed and self._begun and not self._unpack.eof:
+        if self._begin and not (self._unpack and self._unpack.eof):
             raise faults.unavailable("closed the connection before its reply had ended")
+
+
+def _has_head(begin: bytes) -> bool:
+    """Returns whether a body begins as gzip or zlib do; some servers leave zlib's head away."""
+    return begin[:2] == b"\x1f\x8b" or (begin[0] & 0x0F == zlib.DEFLATED and (begin[0] << 8 | begin[1]) % 31 == 0)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lightrouter.adapter import faults
 from lightrouter.adapter.retry import Attempts, RetryPolicy

@@ -117,9 +117,9 @@ def complaint(document: object) -> Complaint | None:
 def of_refusal(body: str) -> Complaint:
     """Returns what the body of a reply with an HTTP status of failure says, whatever its shape."""
     body = body.strip()
-    begin = body.find("{") if body.startswith(("data:", "event:", "error:", "id:")) else 0
+    in_an_event = re.match(r"(?:data|event|error|id|retry):[^{\[]*", body)
     try:
-        document, _ = json.JSONDecoder().raw_decode(body[max(begin, 0) :])
+        document, _ = json.JSONDecoder().raw_decode(body, in_an_event.end() if in_an_event else 0)
     except (ValueError, RecursionError):
         # A page for people says nothing that a caller could use.
         return Complaint() if body.startswith("<") else _of(body, {})

@@ -1,7 +1,7 @@
 """Why a model stopped, in the words of all the providers whose words are known.
 
-Only what is known to end well ends well. The words are from the references of OpenAI, Azure, Anthropic, Gemini, Bedrock,
-Mistral, Cohere, DeepSeek, OpenRouter, Together, watsonx, Zhipu, Baidu, vLLM, SGLang, TGI, llama.cpp and Ollama.
+Only what is known to end well ends well. The words are from the references of OpenAI, Azure, Anthropic, Gemini,
+Bedrock, Mistral, Cohere, DeepSeek, OpenRouter, Together, watsonx, Zhipu, Baidu, vLLM, SGLang, TGI, llama.cpp, Ollama.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.complaints import Complaint, complaint
 from lightrouter.adapter.usage import merged
+from lightrouter.v1.chat_pb2 import FinishReason
 
 _MAX_MODEL_CHARACTERS: Final = 512
 
@@ -73,8 +74,9 @@ def read(document: Mapping[str, object], part: str, said: Said) -> Piece:
     if choice is None:
         return Piece("", "")
     _count(choice, said)
+    reason = _reason(choice)
     piece = _text_of(choice, part, said)
-    _finish(choice, piece, said)
+    _finish(choice, reason, piece, said)
     return piece
 
 
@@ -97,15 +99,19 @@ def _count(holder: Mapping[str, object], said: Said) -> None:
             said.usage = merged(said.usage, counts)
 
 
-def _finish(choice: Mapping[str, object], piece: Piece, said: Said) -> None:
-    """Notes why the text ended, by the reason given and by all that speaks against it."""
-    has_text = bool(piece.text.strip() or piece.reasoning.strip())
-    said.texts += bool(piece.text or piece.reasoning)
+def _reason(choice: Mapping[str, object]) -> FinishReason.ValueType:
     reason = choice.get("finish_reason")
     meant = endings.meaning(reason)
     if meant is None:
         word = str(reason).strip()
         raise ReportedError(Complaint(words="" if word.lower() == "error" else f"it ended the text with {word!r}"))
+    return meant
+
+
+def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, piece: Piece, said: Said) -> None:
+    """Notes why the text ended, by the reason that is given and by all that speaks against it."""
+    has_text = bool(piece.text.strip() or piece.reasoning.strip())
+    said.texts += bool(piece.text or piece.reasoning)
     if meant == endings.NOT_SAID:
         if has_text and said.finish_reason == endings.STOP:
             # What goes on had not stopped.

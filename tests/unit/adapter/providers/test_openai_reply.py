@@ -100,7 +100,7 @@ def test_what_is_no_json_object(text: str) -> None:
     ("document", "status", "detail"),
     [
         ({"error": {"code": 429, "message": "slow down"}}, 429, "slow down"),
-        ({"error": {"code": "server_error", "message": "oops"}}, None, "oops"),
+        ({"error": {"code": "server_error", "message": "oops"}}, 500, "oops"),
         ({"error": "oops"}, None, "oops"),
         ({"error": {"code": 12}, "message": "oops"}, None, "oops"),
         ({"error": {}, "detail": 1, "choices": [{"finish_reason": "error"}]}, None, ""),
@@ -132,9 +132,7 @@ def test_the_first_choice_is_the_one_with_the_lowest_index() -> None:
     whole = completion("second")
     whole["choices"] = [with_index(completion("second"), 1)["choices"][0], completion("first")["choices"][0]]
     assert read_message(whole)[0] == ("first", "")
-    text, said = events(
-        with_index(delta("B", "length"), 1), delta("a"), with_index(delta("B"), 1), delta("b", "stop")
-    )
+    text, said = events(with_index(delta("B", "length"), 1), delta("a"), with_index(delta("B"), 1), delta("b", "stop"))
     assert (text, said.finish_reason) == ("ab", FinishReason.FINISH_REASON_STOP)
 
 
