@@ -65,6 +65,7 @@ async def test_generate() -> None:
         "messages": [{"role": "user", "content": "Hello?"}],
         "temperature": 0.5,
         "seed": 3,
+        "stream": False,
     }
     assert upstream.requests[0].path == "/v1/chat/completions"
     assert "authorization" not in upstream.requests[0].headers
@@ -108,7 +109,7 @@ async def test_boot_and_rest_are_one_text(mode: str, size: int) -> None:
     assert whole + rest.text == TEXT
     assert whole + text == TEXT
     # A boot is one message each way.
-    assert "stream" not in upstream.requests[0].body
+    assert upstream.requests[0].body["stream"] is False
 
 
 async def test_another_replica_goes_on() -> None:
@@ -158,7 +159,8 @@ async def test_the_end_does_not_wait_for_the_connections_end() -> None:
         await exchange.hang()
 
     async with Upstream(lingering) as upstream, adapter(upstream.base_url) as served:
-        assert (await watched(served, generation()))[0] == "Hello"
+        text = "".join([event.chunk.text async for event in served.stream(generation(), 1)])
+    assert text == "Hello"
 
 
 @pytest.mark.parametrize(
@@ -316,7 +318,7 @@ async def test_a_kept_connection_that_closed_meanwhile_is_no_failure() -> None:
 
     async def closing(exchange: Exchange) -> None:
         await behaviours.model(TEXT)(exchange)
-        exchange.keep = "stream" not in exchange.request.body
+        exchange.keep = not exchange.request.body["stream"]
 
     async with Upstream(closing) as upstream, adapter(upstream.base_url, limits={"retries": 0}) as served:
         for _ in range(20):

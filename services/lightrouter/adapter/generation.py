@@ -154,7 +154,8 @@ class Call:
         last = self._kept(self._transcript.end(cut=finish == _LENGTH))
         if self._transcript.blank and finish != _LENGTH and not self.plan.ask.goes_on:
             raise faults.empty_output(self._why_nothing(finish))
-        if finish == _STOP and self._transcript.ends_hidden:
+        if finish == _STOP and (self._transcript.ends_hidden or self.said.ends_hidden):
+            # Its end was taken for reasoning, or the model never came to speak.
             finish = _UNKNOWN
         if self.joint is Joint.GOES_ON and gives_twice(self.plan.ask.lead, self.text):
             # What was given out cannot be taken back; what nobody has seen can be called new.
@@ -207,7 +208,9 @@ class Call:
         return result
 
     def fail(self, error: BaseException) -> None:
-        """Ends the span of a generation that has failed with `error` or was cancelled."""
+        """Ends the span of a generation that has failed with `error`, which is told the attempts, or was cancelled."""
+        if isinstance(error, ServiceError):
+            error.attempts = self._attempts
         if self._attempts and not self._measured:
             self._measured = True
             reason, _ = failure(error)

@@ -17,8 +17,7 @@ class Transcript:
         characters: How many characters of visible text were given out.
         reasoning_characters: How many of hidden reasoning.
         blank: Whether nothing but white space has come.
-        ends_hidden: Whether hidden reasoning came last. A text that ends so is not whole: its end was taken for
-            reasoning, or the model never came to speak.
+        ends_hidden: Whether hidden reasoning came last.
     """
 
     def __init__(

@@ -44,6 +44,8 @@ class Said:
     """Events that brought text or reasoning; as a rule, each is a token."""
     ended_with_text: bool = False
     """Whether text came together with the finish reason, so that more may follow."""
+    ends_hidden: bool = False
+    """Whether hidden reasoning came last, after all text."""
     went_on: bool = False
     """Whether text came after a finish reason, and took it back."""
     called_tools: bool = False

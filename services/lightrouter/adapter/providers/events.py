@@ -21,7 +21,7 @@ _NO_TEXT: Final = frozenset({"ping", "heartbeat", "keepalive", "keep-alive"})
 _COUNTS_SECONDS: Final = 5.0
 _LEAST_COUNTS_SECONDS: Final = 0.25
 # this one where the counts have come,
-_END_SECONDS: Final = 1.0
+_END_SECONDS: Final = 0.5
 # and that the connection can be used again is worth this one.
 _REUSE_SECONDS: Final = 0.05
 # So many events are read before others have their turn.
@@ -60,6 +60,7 @@ class EventReader:
         self._done = False
         self._broken = False
         self._until: float | None = None
+        self._counted_last = False
 
     async def read(self, begin: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[Piece, None]:
         """Yields the text of `begin` and `chunks`, all that came together in one piece.
@@ -108,24 +109,27 @@ class EventReader:
         elif self._until is not None:
             return self._until
         else:
-            seconds = _END_SECONDS if said.usage and not said.ended_with_text else self._patience.seconds
+            counted = said.usage and (self._counted_last or not said.ended_with_text)
+            seconds = _END_SECONDS if counted else self._patience.seconds
         self._until = asyncio.get_running_loop().time() + seconds
         return self._until
 
     def _take(self, events: Iterable[Event]) -> Piece:
         text: list[str] = []
         reasoning: list[str] = []
-        counted, finished = self._said.usage, self._said.finish_reason
+        before, finished = self._said.usage, self._said.finish_reason != endings.NOT_SAID
         for event in events:
             piece = self._event(event)
             text.append(piece.text)
             reasoning.append(piece.reasoning)
-        if self._said.usage is not counted and finished != endings.NOT_SAID:
-            self._patience.rewarded()
         piece = Piece("".join(text), "".join(reasoning))
-        if piece.text or piece.reasoning or self._said.usage is not counted:
-            # What came after the end is waited for anew.
+        counted = self._said.usage is not before
+        if counted and finished:
+            self._patience.rewarded()
+        if piece.text or piece.reasoning or counted:
+            # What comes after the end is waited for anew.
             self._until = None
+            self._counted_last = counted and finished
         return piece
 
     def _event(self, event: Event) -> Piece:

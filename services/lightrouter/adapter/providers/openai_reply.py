@@ -112,6 +112,8 @@ def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, piece: 
     """Notes why the text ended, by the reason that is given and by all that speaks against it."""
     has_text = bool(piece.text.strip() or piece.reasoning.strip())
     said.texts += bool(piece.text or piece.reasoning)
+    if has_text:
+        said.ends_hidden = not piece.text.strip()
     if meant == endings.NOT_SAID:
         if has_text and said.finish_reason == endings.STOP:
             # What goes on had not stopped.

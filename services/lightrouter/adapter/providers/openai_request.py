@@ -60,8 +60,9 @@ class RequestWriter:
                 turns.append(self._lead(ask, body))
             body["messages"] = turns
         self._sample(ask, body)
+        # Some gateways stream unless told otherwise.
+        body["stream"] = streamed
         if streamed:
-            body["stream"] = True
             body["stream_options"] = {"include_usage": True}
         return _encode(body).encode()
 

@@ -38,7 +38,11 @@ def written(made: RequestWriter, asked: Ask, *, streamed: bool = False) -> dict[
 def test_a_new_answer() -> None:
     made = writer()
     assert made.path == "/chat/completions"
-    assert written(made, ask()) == {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}]}
+    assert written(made, ask()) == {
+        "model": "tiny",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "stream": False,
+    }
 
 
 def test_streams_ask_for_counts() -> None:
@@ -56,6 +60,7 @@ def test_the_requests_sampling_goes_over_the_entrys() -> None:
         "seed": 1,
         "stop": ["a"],
         "cache": True,
+        "stream": False,
         "messages": [{"role": "user", "content": "Hi"}],
     }
     sampling = Sampling(temperature=0, top_p=1, stop=["b", "c"], seed=0)
@@ -94,6 +99,7 @@ def test_going_on(continuation: str, last: dict[str, object], members: dict[str,
             {"role": "user", "content": "Hi"},
             {"role": "assistant", "content": "Hello wör", **last},
         ],
+        "stream": False,
         **members,
     }
 
@@ -109,6 +115,7 @@ def test_going_on_raw() -> None:
         ),
         "stop": ["x", "<|im_end|>"],
         "max_tokens": 5,
+        "stream": False,
     }
 
 
