@@ -27,6 +27,7 @@ _NEW_SENTENCE: Final = re.compile(
 )
 _ENOUGH_TO_TELL: Final = 40
 _LONGEST_LOOK: Final = 48
+_MOST_TELLING: Final = 400
 
 
 class Joint(Enum):
@@ -80,7 +81,6 @@ class Opening:
                 self._met += len(expected)
                 return self._echoed(text[len(expected) :]) if self._met == len(self._lead) else ""
             self._exact = False
-            self._solid = "".join(self._lead.split())
         if not self._solid_met:
             text = "".join(self._held)
         return self._compare(text, ended=False)
@@ -90,8 +90,8 @@ class Opening:
         if self.joint is not None:
             return ""
         held = "".join(self._held)
-        self._solid = "".join(self._lead.split())
         solid = "".join(held.split())
+        self._solid = self._solid or "".join(self._lead.split())
         if solid and self._solid.startswith(solid) and self._agrees(len(solid)):
             # The whole reply is a begin of the text: the limit cut the echo, or a shorter answer was written anew.
             self.joint = Joint.ECHOED if cut or not self._may_start_anew else Joint.ANEW
@@ -102,8 +102,10 @@ class Opening:
     def _compare(self, text: str, *, ended: bool) -> str:
         """Compares `text` with the rest of the lead, white space apart."""
         solid = "".join(text.split())
+        if not self._solid and solid[:1] in {"", self._lead.lstrip()[:1]}:
+            self._solid = "".join(self._lead.split())
         expected = self._solid[self._solid_met : self._solid_met + len(solid)]
-        if solid.startswith(expected):
+        if self._solid and solid.startswith(expected):
             self._solid_met += len(expected)
             if self._solid_met == len(self._solid):
                 return self._echoed(text[_place_after(text, len(expected)) :])
@@ -126,14 +128,14 @@ class Opening:
     def _echoed(self, rest: str) -> str:
         """Returns what follows a text that was repeated as a whole, or all of it where that may be chance."""
         held = "".join(self._held)
-        solid = self._solid or "".join(self._lead.split())
-        if self._echoes or self._is_telling(solid, held, rest):
+        if self._echoes or self._is_telling(held, rest):
             self.joint = Joint.ECHOED
             return rest
         self.joint = Joint.GOES_ON
         return held
 
-    def _is_telling(self, solid: str, held: str, rest: str) -> bool:
+    def _is_telling(self, held: str, rest: str) -> bool:
+        solid = "".join(self._lead[:_MOST_TELLING].split())
         if self._after_blank(held):
             least = _LEAST_AFTER_BLANK
         elif _SHORT_WORD.fullmatch(solid):
@@ -141,7 +143,7 @@ class Opening:
         else:
             least = _LEAST
         # A text that repeats itself goes on as it began.
-        repeats = len(solid) <= _LONGEST_LOOK and (solid + solid).find(solid, 1) < len(solid)
+        repeats = (solid + solid).find(solid, 1) < len(solid)
         return len(solid) >= least and len(set(solid)) >= _VARIED and not repeats
 
     def _agrees(self, size: int) -> bool:
@@ -172,7 +174,7 @@ class Opening:
 
 def gives_twice(lead: str, text: str) -> bool:
     """Returns whether `text`, which went on from `lead`, has the begin of it again somewhere."""
-    begin = "".join(lead[: 4 * _LONGEST_LOOK].split())[:_LONGEST_LOOK]
+    begin = "".join(lead[:_MOST_TELLING].split())[:_LONGEST_LOOK]
     if len(begin) < _AGREES_AFTER_BLANK or len(set(begin)) < _VARIED:
         return False
     return begin in "".join(text.split())

@@ -24,8 +24,8 @@ _LEAST_COUNTS_SECONDS: Final = 0.25
 _END_SECONDS: Final = 0.5
 # and that the connection can be used again is worth this one.
 _REUSE_SECONDS: Final = 0.05
-# So many events are read before others have their turn.
-_EVENTS_AT_ONCE: Final = 256
+# So many bytes are read before others have their turn.
+_BYTES_AT_ONCE: Final = 16 * 1024
 
 
 class Patience:
@@ -71,14 +71,10 @@ class EventReader:
         """
         chunk: bytes | None = begin
         while chunk is not None:
-            events: list[Event] = []
-            for event in self._parser.feed(chunk):
-                events.append(event)
-                if len(events) == _EVENTS_AT_ONCE:
-                    yield self._take(events)
-                    events.clear()
+            for at in range(0, len(chunk), _BYTES_AT_ONCE):
+                if at:
                     await asyncio.sleep(0)
-            yield self._take(events)
+                yield self._take(self._parser.feed(chunk[at : at + _BYTES_AT_ONCE]))
             chunk = await self._next(chunks)
         yield self._rest()
         self._close()

@@ -34,8 +34,7 @@ class EventParser:
     def __init__(self, max_line_bytes: int = _MAX_LINE_BYTES) -> None:
         """Refuses lines, and events, of more than `max_line_bytes`."""
         self._max_line_bytes = max_line_bytes
-        self._rest: list[bytes] = []
-        self._rest_size = 0
+        self._rest = bytearray()
         self._kind = ""
         self._data: list[str] = []
         self._size = 0
@@ -50,14 +49,14 @@ class EventParser:
         """
         if self._ended_with_cr or b"\r" in chunk:
             chunk = self._with_line_feeds(chunk)
-        first, *lines = chunk.split(b"\n")
-        self._keep(first)
-        if not lines:
-            return
-        # The rest of a line is joined once, when its end has come.
-        lines.insert(0, b"".join(self._rest))
-        self._rest.clear()
-        self._rest_size = 0
+        lines = chunk.split(b"\n")
+        if self._rest or len(lines) == 1:
+            # A line is looked at once, when its end has come, however many pieces it comes in.
+            self._keep(lines[0])
+            if len(lines) == 1:
+                return
+            lines[0] = bytes(self._rest)
+            self._rest.clear()
         self._keep(lines.pop())
         for line in lines:
             if not line:
@@ -71,18 +70,16 @@ class EventParser:
         Raises:
             UpstreamError: Its last line is no UTF-8.
         """
-        line = b"".join(self._rest)
+        line = bytes(self._rest)
         self._rest.clear()
         if line and (event := self._line(line)):
             yield event
         yield from self._ended()
 
     def _keep(self, part: bytes) -> None:
-        self._rest_size += len(part)
-        if self._rest_size > self._max_line_bytes:
+        self._rest += part
+        if len(self._rest) > self._max_line_bytes:
             raise faults.too_large(self._max_line_bytes)
-        if part:
-            self._rest.append(part)
 
     def _with_line_feeds(self, chunk: bytes) -> bytes:
         if not chunk:
