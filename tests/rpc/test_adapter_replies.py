@@ -93,6 +93,14 @@ STREAMS = [
     ("bom", b"\xef\xbb\xbf" + lines(A, B, delta(finish="stop"), DONE), "Hello world", STOP),
     ("blank lines first", b"\n\n\r\n" + lines(A, B, delta(finish="stop"), DONE), "Hello world", STOP),
     ("nonsense behind the end", lines(A, B, delta(finish="stop"), DONE, b"data: bye\n\n"), "Hello world", STOP),
+    ("no blank lines", lines(A, B, delta(finish="stop"), DONE).replace(b"\n\n", b"\n"), "Hello world", STOP),
+    ("data in lines", lines(A, B, delta(finish="stop")).replace(b', "', b'\ndata: , "'), "Hello world", STOP),
+    (
+        "the whole again",
+        lines(A, B, {"choices": [{"message": {"content": "Hello world"}, "finish_reason": "stop"}]}, DONE),
+        "Hello world",
+        STOP,
+    ),
     ("a whole reply as an event", lines(completion("Hello world"), DONE), "Hello world", STOP),
     ("an object a line", lines(A, B, delta(finish="stop")).replace(b"data: ", b""), "Hello world", STOP),
     # Cut.
@@ -368,7 +376,8 @@ async def test_failures_say_how_many_attempts_they_took() -> None:
     assert error.attempts == 3
 
 
-async def test_comments_count_as_bytes() -> None:
+@pytest.mark.parametrize("patience", ["deadline", "caller"])
+async def test_comments_count_as_bytes(patience: str) -> None:
     async def patient(exchange: Exchange) -> None:
         await exchange.begin_events()
         while True:
@@ -377,8 +386,12 @@ async def test_comments_count_as_bytes() -> None:
 
     circuit = {"failures": 1, "silence_s": 0.3}
     async with Upstream(patient) as upstream, adapter(upstream.base_url, circuit=circuit) as served:
-        with pytest.raises(ServiceError):
-            await served.read(generation(), [], 1)
+        call = asyncio.create_task(served.read(generation(), [], 1 if patience == "deadline" else 20))
+        if patience == "caller":
+            await asyncio.sleep(0.6)
+            call.cancel()
+        await asyncio.wait((call,))
+        await upstream.all_closed()
         upstream.then(behaviours.reply("Hello"))
         assert (await served.generate(generation())).text == "Hello"
 

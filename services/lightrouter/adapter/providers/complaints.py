@@ -72,6 +72,7 @@ _NO_MONEY: Final = (
     " 1113"
 )
 _UNPAID: Final = frozenset(_NO_MONEY.split())
+_SUCCESS: Final = (200, "200", "0", "ok", "OK", "success", "Success")
 _CUT: Final = re.compile(r"(?i)could not (?:finish|complete) the|output (?:token )?limit (?:was|has been|is) reached")
 
 
@@ -136,7 +137,8 @@ def _is_error(document: Mapping[str, object]) -> bool:
         return True
     if any(document.get(name) for name in ("errors", "detail", "error_code", "error_msg")):
         return True
-    return bool(document.get("message")) and bool(document.get("code") or document.get("status"))
+    code = document.get("code")
+    return bool(document.get("message")) and (_status(document) is not None or bool(code and code not in _SUCCESS))
 
 
 def _of(error: object, around: Mapping[str, object]) -> Complaint:

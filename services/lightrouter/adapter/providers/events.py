@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.coalesce import Piece
+from lightrouter.adapter.coalesce import Piece, joined
 from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.complaints import of_refusal
@@ -111,14 +111,8 @@ class EventReader:
         return self._until
 
     def _take(self, events: Iterable[Event]) -> Piece:
-        text: list[str] = []
-        reasoning: list[str] = []
         before, finished = self._said.usage, self._said.finish_reason != endings.NOT_SAID
-        for event in events:
-            piece = self._event(event)
-            text.append(piece.text)
-            reasoning.append(piece.reasoning)
-        piece = Piece("".join(text), "".join(reasoning))
+        piece = joined([self._event(event) for event in events])
         counted = self._said.usage is not before
         if counted and finished:
             self._patience.rewarded()
@@ -130,12 +124,17 @@ class EventReader:
 
     def _event(self, event: Event) -> Piece:
         self._any = True
-        data = event.data.strip()
         if event.kind == ERROR:
-            raise ReportedError(of_refusal(data))
+            raise ReportedError(of_refusal(event.data))
+        if event.kind in _NO_TEXT:
+            return Piece("", "")
+        pieces = [self._data(data.strip()) for data in _documents(event.data)]
+        return pieces[0] if len(pieces) == 1 else joined(pieces)
+
+    def _data(self, data: str) -> Piece:
         if data.upper() == _DONE:
             self._done = True
-        elif data and data != "null" and event.kind not in _NO_TEXT:
+        elif data and data != "null":
             try:
                 return read(parse(data), "delta", self._said)
             except faults.UpstreamError:
@@ -171,10 +170,17 @@ class EventReader:
 def has_lines(text: str) -> bool:
     """Returns whether a body that begins as JSON is an object a line, such as an error before a stream goes on."""
     first, _, rest = text.strip().partition("\n")
-    if not first.startswith("{") or not rest.strip():
-        return False
+    return first.startswith("{") and bool(rest.strip()) and _is_json(first)
+
+
+def _documents(data: str) -> list[str]:
+    """Returns the documents in an event's data: one as a rule, one a line where a provider leaves out blank lines."""
+    return data.split("\n") if "\n" in data and not _is_json(data) else [data]
+
+
+def _is_json(text: str) -> bool:
     try:
-        json.loads(first)
+        json.loads(text)
     except (ValueError, RecursionError):
         return False
     return True

@@ -134,8 +134,10 @@ def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, piece: 
 
 
 def _text_of(choice: Mapping[str, object], part: str, said: Said) -> Piece:
-    # Some servers send the whole message as the one event of a stream, or the other way round.
-    message = choice.get(part) or choice.get("delta" if part == "message" else "message", choice.get(part))
+    message = choice.get(part)
+    if message is None and not said.texts:
+        # Some servers send the whole message as the one event of a stream, or the other way round.
+        message = choice.get("delta" if part == "message" else "message")
     if message is None:
         text = choice.get("text")
         if isinstance(text, str):

@@ -69,6 +69,9 @@ def test_shapes(document: Any, status: int | None, words: str) -> None:
         {"choices": [{"message": {"content": "x"}}], "code": 200, "message": "ok"},
         {"base_resp": {"status_code": 0}},
         {"id": "1", "message": {"role": "assistant"}},
+        {"status": "in_progress", "message": "wait"},
+        {"code": 0, "message": "ok"},
+        {"code": "200", "message": "ok"},
     ],
 )
 def test_what_is_no_error(document: Any) -> None:
