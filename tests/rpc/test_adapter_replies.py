@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -138,7 +139,8 @@ STREAMS = [
 
 @pytest.mark.parametrize(("name", "body", "text", "finish"), STREAMS, ids=[row[0] for row in STREAMS])
 async def test_ends_of_streams(name: str, body: bytes, text: str, finish: FinishReason.ValueType) -> None:
-    for cuts in ([], range(len(body))):
+    cuts: Sequence[int]
+    for cuts in ((), range(len(body))):
         response = await answered(behaviours.in_bytes(body, cuts), always_stream=True)
         assert (response.text, response.result.finish_reason) == (text, finish)
 
@@ -235,6 +237,27 @@ async def test_counts_that_never_come_cost_no_text() -> None:
         response = await served.generate(generation(), 0.5)
     assert (response.text, response.result.finish_reason) == ("Hello", STOP)
     assert response.result.usage.estimated
+
+
+@pytest.mark.parametrize("end", [lines(A, delta(finish="stop")), lines(A, delta(finish="stop"), DONE)])
+async def test_comments_without_end_behind_the_end_are_not_waited_for(end: bytes) -> None:
+    async def endless(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.chunk(lines({"choices": [], "usage": COUNTS}) + end)
+        while True:
+            await exchange.chunk(b": still there\n\n")
+            await asyncio.sleep(0.01)
+
+    async with Upstream(endless) as upstream, adapter(upstream.base_url, always_stream=True) as served:
+        assert (await served.generate(generation(), 60)).result.finish_reason == STOP
+        await upstream.all_closed()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize("body", [lines(A, delta(finish="stop")), json.dumps(completion("Hello")).encode()])
+async def test_a_mark_of_the_byte_order_may_come_in_pieces(body: bytes, size: int) -> None:
+    response = await answered(behaviours.in_bytes(b"\xef\xbb\xbf" + body, [size]))
+    assert response.text == "Hello"
 
 
 async def test_a_connection_that_breaks_behind_text_with_a_reason_may_have_cut_it() -> None:

@@ -97,13 +97,12 @@ class EventReader:
     def _patient_until(self) -> float | None:
         """Returns until when more is waited for, in the loop's time; None while the text has not ended."""
         said = self._said
+        if self._until is not None:
+            return self._until
         if self._done:
             seconds = _REUSE_SECONDS
         elif said.finish_reason == endings.NOT_SAID:
-            self._until = None
             return None
-        elif self._until is not None:
-            return self._until
         else:
             counted = said.usage and (self._counted_last or not said.ended_with_text)
             seconds = _END_SECONDS if counted else self._patience.seconds
@@ -111,12 +110,13 @@ class EventReader:
         return self._until
 
     def _take(self, events: Iterable[Event]) -> Piece:
+        done = self._done
         before, finished = self._said.usage, self._said.finish_reason != endings.NOT_SAID
         piece = joined([self._event(event) for event in events])
         counted = self._said.usage is not before
         if counted and finished:
             self._patience.rewarded()
-        if piece.text or piece.reasoning or counted:
+        if piece.text or piece.reasoning or counted or self._done != done:
             # What comes after the end is waited for anew.
             self._until = None
             self._counted_last = counted and finished

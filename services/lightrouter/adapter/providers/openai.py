@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -27,7 +28,6 @@ from lightrouter.pool.schema import CandidateEntry
 # An error's own words come with its head or are not worth waiting for.
 _DETAIL_SECONDS: Final = 1.0
 _DETAIL_BYTES: Final = 16 * 1024
-_BLANK_BYTES: Final = b" \t\r\n\xef\xbb\xbf"
 
 
 class OpenAI:
@@ -93,9 +93,9 @@ class OpenAI:
             async for begin in chunks:
                 yield Piece("", "")
                 # White space before the reply keeps its connection.
-                if begin.strip(_BLANK_BYTES):
+                if begin.strip():
                     break
-            if begin.lstrip(_BLANK_BYTES)[:1] in {b"{", b"[", b"<"}:
+            if begin.strip().removeprefix(codecs.BOM_UTF8)[:1] in {b"{", b"[", b"<"}:
                 body = bytearray(begin)
                 async for chunk in chunks:
                     body += chunk
