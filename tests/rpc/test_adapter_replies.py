@@ -75,6 +75,13 @@ async def failed(behaviour: Behaviour, **members: Any) -> ServiceError:
     return errors[0]
 
 
+def other(text: str | None, finish: str | None = None) -> dict[str, Any]:
+    """Returns an event of the second of several choices."""
+    document = delta(text, finish)
+    document["choices"][0]["index"] = 1
+    return document
+
+
 A, B = delta("Hello"), delta(" world")
 STREAMS = [
     # Whole.
@@ -86,7 +93,13 @@ STREAMS = [
     ("other case", lines(A, B, delta(finish="STOP"), DONE), "Hello world", STOP),
     ("null in words", lines(delta("Hello", "null"), B, delta(finish="stop")), "Hello world", STOP),
     ("empty data", lines(b"data:\n\n", A, b"data: \n\ndata\n\n", B, delta(finish="stop")), "Hello world", STOP),
-    ("null data", lines(A, b"data: null\n\n", B, delta(finish="stop"), DONE), "Hello world", STOP),
+    *(
+        (f"{nothing} as data", lines(A, f"data: {nothing}\n\n".encode(), B, delta(finish="stop")), "Hello world", STOP)
+        for nothing in ("null", "{}", "[]", '""', "ping", "keep-alive")
+    ),
+    ("second choice first", lines(other("X"), A, other("Y", "length"), B, delta(finish="stop")), "Hello world", STOP),
+    ("no first choice", lines(other("Hello"), other(" world"), other(None, "stop"), DONE), "Hello world", STOP),
+    ("no first choice, cut", lines(other("Hello"), other(" world", "length")), "Hello world", LENGTH),
     ("pings", lines(A, b"event: ping\ndata: x\n\n", B, {"type": "ping"}, delta(finish="stop")), "Hello world", STOP),
     ("comments", lines(b": wait\n\n", A, b":\n", B, delta(finish="stop"), b": bye\n\n", DONE), "Hello world", STOP),
     ("ids", lines(b"id: 7\nretry: 3\n", A, B, delta(finish="stop"), DONE), "Hello world", STOP),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lightrouter.adapter.coalesce import Piece
@@ -56,6 +56,8 @@ class Said:
     """The model's name as the provider gave it."""
     takes_reasoning_back: bool = False
     """Whether hidden reasoning came in a field that the provider also reads."""
+    others: list[Mapping[str, object]] = field(default_factory=list)
+    """Choices of other indexes than 0 in a stream, as long as there was none of index 0."""
     usage: Mapping[str, object] | None = None
     """Token counts as they came, unchecked; the members are the OpenAI API's."""
 

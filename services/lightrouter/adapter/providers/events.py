@@ -12,11 +12,13 @@ from lightrouter.adapter.coalesce import Piece, joined
 from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.complaints import of_refusal
-from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
+from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read, read_others
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 
 _DONE: Final = "[DONE]"
-_NO_TEXT: Final = frozenset({"ping", "heartbeat", "keepalive", "keep-alive"})
+# What keeps a connection, as the kind of an event or as its data.
+_NO_TEXT: Final = frozenset({"ping", "pong", "heartbeat", "keepalive", "keep-alive"})
+_NOTHING: Final = frozenset({"", "null", "{}", "[]", '""', "false", "0"})
 # The text has ended: what may follow, counts above all, is worth this wait,
 _COUNTS_SECONDS: Final = 5.0
 _LEAST_COUNTS_SECONDS: Final = 0.25
@@ -126,7 +128,7 @@ class EventReader:
         self._any = True
         if event.kind == ERROR:
             raise ReportedError(of_refusal(event.data))
-        if event.kind in _NO_TEXT:
+        if event.kind.lower() in _NO_TEXT:
             return Piece("", "")
         pieces = [self._data(data.strip()) for data in _documents(event.data)]
         return pieces[0] if len(pieces) == 1 else joined(pieces)
@@ -134,7 +136,7 @@ class EventReader:
     def _data(self, data: str) -> Piece:
         if data.upper() == _DONE:
             self._done = True
-        elif data and data != "null":
+        elif data not in _NOTHING and data.lower() not in _NO_TEXT:
             try:
                 return read(parse(data), "delta", self._said)
             except faults.UpstreamError:
@@ -144,9 +146,13 @@ class EventReader:
         return Piece("", "")
 
     def _rest(self) -> Piece:
-        """Returns the text of an event that the end of the stream ended."""
+        """Returns the text that the end of the stream ended: of a last event, or of a choice that is not the first."""
+        said = self._said
         try:
-            return self._take(self._parser.close())
+            piece = self._take(self._parser.close())
+            if said.others and not said.texts and said.finish_reason == endings.NOT_SAID:
+                return read_others(said)
+            return piece
         except faults.UpstreamError as error:
             if error.reason != faults.MALFORMED:
                 raise

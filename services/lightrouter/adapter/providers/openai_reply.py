@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.coalesce import Piece
+from lightrouter.adapter.coalesce import Piece, joined
 from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.complaints import Complaint, complaint
@@ -70,25 +70,36 @@ def read(document: Mapping[str, object], part: str, said: Said) -> Piece:
         raise faults.malformed("a reply without choices")
     if not all(isinstance(choice, dict) for choice in choices):
         raise faults.malformed("a choice that is no object")
-    choice = _first(choices, part)
-    if choice is None:
+    choice = min(choices, key=_index)
+    if part == "delta" and _index(choice) > 0:
+        if not said.texts:
+            said.others.append(choice)
         return Piece("", "")
+    return _choice(choice, part, said)
+
+
+def read_others(said: Said) -> Piece:
+    """Returns the text of a stream that has ended without a choice of index 0: that of its lowest index.
+
+    Raises:
+        ReportedError: It is an error.
+        UpstreamError: It is not what the API allows.
+    """
+    lowest = min(map(_index, said.others))
+    return joined([_choice(choice, "delta", said) for choice in said.others if _index(choice) == lowest])
+
+
+def _index(choice: Mapping[str, object]) -> int:
+    value = choice.get("index")
+    return value if isinstance(value, int) else 0
+
+
+def _choice(choice: Mapping[str, object], part: str, said: Said) -> Piece:
     _count(choice, said)
     reason = _reason(choice)
     piece = _text_of(choice, part, said)
     _finish(choice, reason, piece, said)
     return piece
-
-
-def _first(choices: list[dict[str, object]], part: str) -> dict[str, object] | None:
-    """Returns the choice of the lowest index; None for an event of other choices than the first, which is 0."""
-
-    def index(choice: Mapping[str, object]) -> int:
-        value = choice.get("index")
-        return value if isinstance(value, int) else 0
-
-    first = min(choices, key=index)
-    return first if part == "message" or index(first) <= 0 else None
 
 
 def _count(holder: Mapping[str, object], said: Said) -> None:
