@@ -201,6 +201,7 @@ FAILURES = [
     ("429", lines({"error": {"code": 429, "message": "slow down"}}), "UPSTREAM_RATE_LIMITED", "slow down"),
     ("event: error", lines(b'event: error\ndata: {"message": "busy"}\n\n'), "UPSTREAM_ERROR", "busy"),
     ("event: error in words", lines(A, b"event: error\ndata: busy\n\n"), "UPSTREAM_ERROR", "busy"),
+    ("event: upstream_error", lines(A, b"event: upstream_Error\ndata: busy\n\n"), "UPSTREAM_ERROR", "busy"),
     ("error: field", lines(A, b'error: {"code": 500, "message": "busy"}\n\n'), "UPSTREAM_ERROR", "(HTTP 500): busy"),
     ("a bare line", lines(A, b'{"error": {"message": "busy"}}\n'), "UPSTREAM_ERROR", "busy"),
     (
@@ -362,6 +363,16 @@ async def test_a_limit_that_was_spent_before_any_text_is_a_cut_and_costs() -> No
     assert response.result.usage.estimated
 
 
+@pytest.mark.parametrize("status", [400, 500])
+async def test_without_a_limit_or_with_another_status_it_is_a_failure(status: int) -> None:
+    words = "Could not finish the message because max_tokens or model output limit was reached."
+    limit = generation() if status == 400 else generation(sampling=most(20))
+    async with Upstream(behaviours.status(status, words)) as upstream, adapter(upstream.base_url) as served:
+        with pytest.raises(ServiceError) as caught:
+            await served.generate(limit)
+    assert "Could not finish" in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "error"),
     [
@@ -383,6 +394,11 @@ async def test_waits_are_honoured_and_passed_on(status: int, headers: dict[str, 
             await served.generate(generation())
         assert caught.value.retry_after == 3600
         assert len(upstream.requests) == 1
+
+
+async def test_when_a_limit_is_full_again_is_no_wait_while_none_is_reached() -> None:
+    error = await failed(behaviours.status(503, headers={"x-ratelimit-reset-requests": "1h"}))
+    assert error.retry_after is None
 
 
 @pytest.mark.parametrize(

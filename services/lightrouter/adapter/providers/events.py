@@ -126,9 +126,10 @@ class EventReader:
 
     def _event(self, event: Event) -> Piece:
         self._any = True
-        if event.kind == ERROR:
+        kind = event.kind.lower()
+        if ERROR in kind or "exception" in kind:
             raise ReportedError(of_refusal(event.data))
-        if event.kind.lower() in _NO_TEXT:
+        if kind in _NO_TEXT:
             return Piece("", "")
         pieces = [self._data(data.strip()) for data in _documents(event.data)]
         return pieces[0] if len(pieces) == 1 else joined(pieces)
