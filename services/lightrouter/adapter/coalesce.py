@@ -17,6 +17,8 @@ class Piece(NamedTuple):
 def joined(pieces: Iterable[Piece]) -> Piece:
     """Returns pieces as one."""
     pieces = list(pieces)
+    if len(pieces) == 1:
+        return pieces[0]
     return Piece("".join([piece.text for piece in pieces]), "".join([piece.reasoning for piece in pieces]))
 
 

@@ -94,6 +94,6 @@ class Transcript:
     def _out(self, text: str, reasoning: str) -> Piece:
         self.characters += len(text)
         self.reasoning_characters += len(reasoning)
-        if not text.isspace() and (text or reasoning.strip()):
-            self.ends_hidden = not text
+        if reasoning or self.ends_hidden:
+            self.ends_hidden = not text.strip() and (self.ends_hidden or bool(reasoning.strip()))
         return Piece(text, reasoning)

@@ -15,7 +15,9 @@ from lightrouter.adapter.providers.complaints import of_refusal
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read, read_others
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 
-_DONE: Final = "[DONE]"
+_DONE: Final = "[done]"
+_LONGEST_MARK: Final = 16
+_NO_PIECE: Final = Piece("", "")
 # What keeps a connection, as the kind of an event or as its data.
 _NO_TEXT: Final = frozenset({"ping", "pong", "heartbeat", "keepalive", "keep-alive"})
 _NOTHING: Final = frozenset({"", "null", "{}", "[]", '""', "false", "0"})
@@ -84,6 +86,8 @@ class EventReader:
     async def _next(self, chunks: AsyncGenerator[bytes, None]) -> bytes | None:
         """Returns the next chunk, None at the end; waits only a while after the text has ended."""
         until = self._patient_until()
+        if until is None:
+            return await anext(chunks, None)
         try:
             async with asyncio.timeout_at(until):
                 return await anext(chunks, None)
@@ -91,8 +95,6 @@ class EventReader:
             if not self._said.usage:
                 self._patience.in_vain()
         except faults.UpstreamError:
-            if until is None:
-                raise
             self._broken = True
         return None
 
@@ -127,24 +129,28 @@ class EventReader:
     def _event(self, event: Event) -> Piece:
         self._any = True
         kind = event.kind.lower()
-        if ERROR in kind or "exception" in kind:
+        if kind and (ERROR in kind or "exception" in kind):
             raise ReportedError(of_refusal(event.data))
         if kind in _NO_TEXT:
-            return Piece("", "")
-        pieces = [self._data(data.strip()) for data in _documents(event.data)]
-        return pieces[0] if len(pieces) == 1 else joined(pieces)
+            return _NO_PIECE
+        if "\n" in event.data and not _is_json(event.data):
+            # Some providers leave out the blank lines between events.
+            return joined([self._data(line) for line in event.data.split("\n")])
+        return self._data(event.data)
 
     def _data(self, data: str) -> Piece:
-        if data.upper() == _DONE:
-            self._done = True
-        elif data not in _NOTHING and data.lower() not in _NO_TEXT:
-            try:
-                return read(parse(data), "delta", self._said)
-            except faults.UpstreamError:
-                # Behind the end mark there is nothing that has to be understood.
-                if not self._done:
-                    raise
-        return Piece("", "")
+        if len(data) < _LONGEST_MARK:
+            mark = data.strip().lower()
+            self._done |= mark == _DONE
+            if mark == _DONE or mark in _NOTHING or mark in _NO_TEXT:
+                return _NO_PIECE
+        try:
+            return read(parse(data), "delta", self._said)
+        except faults.UpstreamError:
+            # Behind the end mark there is nothing that has to be understood.
+            if not self._done:
+                raise
+        return _NO_PIECE
 
     def _rest(self) -> Piece:
         """Returns the text that the end of the stream ended: of a last event, or of a choice that is not the first."""
@@ -178,11 +184,6 @@ def has_lines(text: str) -> bool:
     """Returns whether a body that begins as JSON is an object a line, such as an error before a stream goes on."""
     first, _, rest = text.strip().partition("\n")
     return first.startswith("{") and bool(rest.strip()) and _is_json(first)
-
-
-def _documents(data: str) -> list[str]:
-    """Returns the documents in an event's data: one as a rule, one a line where a provider leaves out blank lines."""
-    return data.split("\n") if "\n" in data and not _is_json(data) else [data]
 
 
 def _is_json(text: str) -> bool:

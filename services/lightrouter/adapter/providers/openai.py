@@ -56,14 +56,12 @@ class OpenAI:
             taken = [piece async for piece in pieces]
         return Piece("".join(piece.text for piece in taken), "".join(piece.reasoning for piece in taken))
 
-    async def stream(self, ask: Ask, said: Said) -> AsyncGenerator[Piece, None]:
+    def stream(self, ask: Ask, said: Said) -> AsyncGenerator[Piece, None]:
         """Yields what the model writes, all that came together in one piece. See `Provider.stream`.
 
         A piece without text says that something came.
         """
-        async with aclosing(self._ask(ask, said, streamed=True)) as pieces:
-            async for piece in pieces:
-                yield piece
+        return self._ask(ask, said, streamed=True)
 
     async def aclose(self) -> None:
         """Closes the provider's connections."""

@@ -15,6 +15,9 @@ from lightrouter.adapter.usage import merged
 from lightrouter.v1.chat_pb2 import FinishReason
 
 _MAX_MODEL_CHARACTERS: Final = 512
+_OF_ERRORS: Final = frozenset({"error", "base_resp"})
+_OF_COUNTS: Final = frozenset({"usage", "x_groq"})
+_OF_ENDINGS: Final = frozenset({"native_finish_reason", "content_filter_results"})
 
 
 class ReportedError(Exception):
@@ -56,21 +59,24 @@ def read(document: Mapping[str, object], part: str, said: Said) -> Piece:
         ReportedError: It is an error.
         UpstreamError: It is not what the API allows.
     """
-    if wrong := complaint(document):
-        raise ReportedError(wrong)
+    choices = document.get("choices")
+    if not choices or not document.keys().isdisjoint(_OF_ERRORS):
+        _complain(document)
     model = document.get("model")
     if not said.model and isinstance(model, str):
         said.model = model[:_MAX_MODEL_CHARACTERS].encode("utf-8", "replace").decode()
     _count(document, said)
-    choices = document.get("choices")
     if not choices and part == "delta":
         # Events may be neither text nor the end, such as the counts alone.
         return Piece("", "")
     if not isinstance(choices, list) or not choices:
         raise faults.malformed("a reply without choices")
-    if not all(isinstance(choice, dict) for choice in choices):
-        raise faults.malformed("a choice that is no object")
-    choice = min(choices, key=_index)
+    for each in choices:
+        if not isinstance(each, dict):
+            raise faults.malformed("a choice that is no object")
+        if "error" in each:
+            _complain(document)
+    choice = choices[0] if len(choices) == 1 else min(choices, key=_index)
     if part == "delta" and _index(choice) > 0:
         if not said.texts:
             said.others.append(choice)
@@ -89,6 +95,11 @@ def read_others(said: Said) -> Piece:
     return joined([_choice(choice, "delta", said) for choice in said.others if _index(choice) == lowest])
 
 
+def _complain(document: Mapping[str, object]) -> None:
+    if wrong := complaint(document):
+        raise ReportedError(wrong)
+
+
 def _index(choice: Mapping[str, object]) -> int:
     value = choice.get("index")
     return value if isinstance(value, int) else 0
@@ -104,6 +115,8 @@ def _choice(choice: Mapping[str, object], part: str, said: Said) -> Piece:
 
 def _count(holder: Mapping[str, object], said: Said) -> None:
     """Takes the counts that stand in a reply, in its choice (Moonshot) or in a member of Groq's own."""
+    if holder.keys().isdisjoint(_OF_COUNTS):
+        return
     groq = holder.get("x_groq")
     for counts in (holder.get("usage"), groq.get("usage") if isinstance(groq, dict) else None):
         if isinstance(counts, dict):
@@ -133,6 +146,8 @@ def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, piece: 
     else:
         said.ended_with_text = has_text
         said.finish_reason = endings.less_whole(said.finish_reason, meant)
+    if choice.keys().isdisjoint(_OF_ENDINGS):
+        return
     behind = endings.meaning(choice.get("native_finish_reason"))
     if behind in {endings.LENGTH, endings.FILTER}:
         # OpenRouter calls some of its providers' cuts a stop.

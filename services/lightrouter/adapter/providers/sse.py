@@ -59,9 +59,13 @@ class EventParser:
             self._rest.clear()
         self._keep(lines.pop())
         for line in lines:
-            if not line:
-                yield from self._ended()
-            elif event := self._line(line):
+            if line:
+                event = self._line(line)
+            elif self._data or self._kind:
+                event = self._ended()
+            else:
+                continue
+            if event:
                 yield event
 
     def close(self) -> Iterator[Event]:
@@ -72,9 +76,9 @@ class EventParser:
         """
         line = bytes(self._rest)
         self._rest.clear()
-        if line and (event := self._line(line)):
-            yield event
-        yield from self._ended()
+        for event in (self._line(line) if line else None, self._ended()):
+            if event:
+                yield event
 
     def _keep(self, part: bytes) -> None:
         self._rest += part
@@ -111,12 +115,13 @@ class EventParser:
         self._data.append(text)
         return None
 
-    def _ended(self) -> Iterator[Event]:
-        if self._data or self._kind == ERROR:
-            yield Event(self._kind, "\n".join(self._data))
+    def _ended(self) -> Event | None:
+        """Returns the event that a blank line ends; None where it has no data, and is no error."""
+        event = Event(self._kind, "\n".join(self._data)) if self._data or self._kind == ERROR else None
         self._kind = ""
         self._data.clear()
         self._size = 0
+        return event
 
 
 def _text(line: bytes) -> str:
