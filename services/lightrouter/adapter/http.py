@@ -57,7 +57,7 @@ class Reply:
         size = 0
         try:
             async for packed in self._stream:
-                for chunk in inflater.feed(packed):
+                for chunk in inflater.feed(packed) if inflater.packed else (packed,):
                     size += len(chunk)
                     if size > self._limit:
                         raise faults.too_large(self._limit)

@@ -27,7 +27,8 @@ class Inflater:
         encoding = encoding.strip().lower()
         if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
             raise faults.malformed(f"a body in the encoding {encoding[:40]}, which nobody asked for")
-        self._packed = encoding not in {"", "identity"}
+        self.packed = encoding not in {"", "identity"}
+        """Whether the body is packed at all."""
         self._begin = b""
         self._unpack: zlib._Decompress | None = None
 
@@ -37,7 +38,7 @@ class Inflater:
         Raises:
             UpstreamError: It is damaged.
         """
-        if not self._packed:
+        if not self.packed:
             yield chunk
             return
         if self._unpack is None:

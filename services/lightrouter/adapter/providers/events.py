@@ -75,19 +75,18 @@ class EventReader:
         """
         chunk: bytes | None = begin
         while chunk is not None:
-            for at in range(0, len(chunk), _BYTES_AT_ONCE):
-                if at:
-                    await asyncio.sleep(0)
-                yield self._take(self._parser.feed(chunk[at : at + _BYTES_AT_ONCE]))
-            chunk = await self._next(chunks)
+            while len(chunk) > _BYTES_AT_ONCE:
+                yield self._take(self._parser.feed(chunk[:_BYTES_AT_ONCE]))
+                chunk = chunk[_BYTES_AT_ONCE:]
+                await asyncio.sleep(0)
+            yield self._take(self._parser.feed(chunk))
+            until = self._patient_until()
+            chunk = await (anext(chunks, None) if until is None else self._next(chunks, until))
         yield self._rest()
         self._close()
 
-    async def _next(self, chunks: AsyncGenerator[bytes, None]) -> bytes | None:
-        """Returns the next chunk, None at the end; waits only a while after the text has ended."""
-        until = self._patient_until()
-        if until is None:
-            return await anext(chunks, None)
+    async def _next(self, chunks: AsyncGenerator[bytes, None], until: float) -> bytes | None:
+        """Returns the next chunk; None at the end, and where none has come by `until`, in the loop's time."""
         try:
             async with asyncio.timeout_at(until):
                 return await anext(chunks, None)

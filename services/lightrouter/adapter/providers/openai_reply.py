@@ -15,9 +15,6 @@ from lightrouter.adapter.usage import merged
 from lightrouter.v1.chat_pb2 import FinishReason
 
 _MAX_MODEL_CHARACTERS: Final = 512
-_OF_ERRORS: Final = frozenset({"error", "base_resp"})
-_OF_COUNTS: Final = frozenset({"usage", "x_groq"})
-_OF_ENDINGS: Final = frozenset({"native_finish_reason", "content_filter_results"})
 
 
 class ReportedError(Exception):
@@ -60,7 +57,7 @@ def read(document: Mapping[str, object], part: str, said: Said) -> Piece:
         UpstreamError: It is not what the API allows.
     """
     choices = document.get("choices")
-    if not choices or not document.keys().isdisjoint(_OF_ERRORS):
+    if not choices or "error" in document or "base_resp" in document:
         _complain(document)
     model = document.get("model")
     if not said.model and isinstance(model, str):
@@ -115,7 +112,7 @@ def _choice(choice: Mapping[str, object], part: str, said: Said) -> Piece:
 
 def _count(holder: Mapping[str, object], said: Said) -> None:
     """Takes the counts that stand in a reply, in its choice (Moonshot) or in a member of Groq's own."""
-    if holder.keys().isdisjoint(_OF_COUNTS):
+    if "usage" not in holder and "x_groq" not in holder:
         return
     groq = holder.get("x_groq")
     for counts in (holder.get("usage"), groq.get("usage") if isinstance(groq, dict) else None):
@@ -146,7 +143,7 @@ def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, piece: 
     else:
         said.ended_with_text = has_text
         said.finish_reason = endings.less_whole(said.finish_reason, meant)
-    if choice.keys().isdisjoint(_OF_ENDINGS):
+    if "native_finish_reason" not in choice and "content_filter_results" not in choice:
         return
     behind = endings.meaning(choice.get("native_finish_reason"))
     if behind in {endings.LENGTH, endings.FILTER}:

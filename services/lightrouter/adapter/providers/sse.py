@@ -106,7 +106,7 @@ class EventParser:
         self._size += len(line)
         if self._size > self._max_line_bytes:
             raise faults.too_large(self._max_line_bytes)
-        text = _text(value.removeprefix(b" "))
+        text = _text(value[1:] if value[:1] == b" " else value)
         if name == b"event":
             self._kind = text
             return None
