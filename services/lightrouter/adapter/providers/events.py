@@ -134,7 +134,7 @@ class EventReader:
             return _NO_PIECE
         if "\n" in event.data and not _is_json(event.data):
             # Some providers leave out the blank lines between events.
-            return joined([self._data(line) for line in event.data.split("\n")])
+            return joined([self._data(line) for line in event.data.split("\n") if line])
         return self._data(event.data)
 
     def _data(self, data: str) -> Piece:
