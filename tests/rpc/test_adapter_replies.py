@@ -10,14 +10,12 @@ from typing import Any
 
 import pytest
 
-from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
-from tests.rpc.adapter_support import Adapter, adapter, generation, most
+from tests.rpc.adapter_support import adapter, answered, asked, failed, generation, most
 from tests.upstreams import behaviours
 from tests.upstreams.behaviours import completion, delta
-from tests.upstreams.upstream import Behaviour, Exchange, Upstream
+from tests.upstreams.upstream import Exchange, Upstream
 
 STOP = FinishReason.FINISH_REASON_STOP
 LENGTH = FinishReason.FINISH_REASON_LENGTH
@@ -33,46 +31,6 @@ def lines(*events: object) -> bytes:
     return b"".join(
         event if isinstance(event, bytes) else b"data: " + json.dumps(event).encode() + b"\n\n" for event in events
     )
-
-
-async def asked(served: Adapter, request: Generation, *, streamed: bool) -> GenerateResponse:
-    """Asks either way; the answers are the same."""
-    if not streamed:
-        return await served.generate(request)
-    whole = GenerateResponse()
-    async for event in served.stream(request):
-        whole.text += event.chunk.text
-        whole.reasoning += event.chunk.reasoning
-        whole.restarted |= event.chunk.restarted
-        if event.HasField("result"):
-            whole.result.CopyFrom(event.result)
-    return whole
-
-
-async def answered(behaviour: Behaviour, request: Generation | None = None, **members: Any) -> GenerateResponse:
-    """Asks both ways; returns the answer, which has to be the same."""
-    members.setdefault("limits", {"retries": 0})
-    async with Upstream(behaviour) as upstream, adapter(upstream.base_url, **members) as served:
-        given = [await asked(served, request or generation(), streamed=streamed) for streamed in (False, True)]
-    for one in given:
-        one.result.ClearField("elapsed")
-        one.result.ClearField("time_to_first_token")
-        one.result.ClearField("continuation")
-    assert given[0] == given[1]
-    return given[0]
-
-
-async def failed(behaviour: Behaviour, **members: Any) -> ServiceError:
-    """Asks both ways; returns the failure, which has to be the same."""
-    members.setdefault("limits", {"retries": 0})
-    errors = []
-    async with Upstream(behaviour) as upstream, adapter(upstream.base_url, **members) as served:
-        for streamed in (False, True):
-            with pytest.raises(ServiceError) as caught:
-                await asked(served, generation(), streamed=streamed)
-            errors.append(caught.value)
-    assert (errors[0].reason, errors[0].message) == (errors[1].reason, errors[1].message)
-    return errors[0]
 
 
 def other(text: str | None, finish: str | None = None) -> dict[str, Any]:
@@ -353,79 +311,6 @@ async def test_a_text_that_is_repeated_later_is_new_or_marked() -> None:
         assert (whole.restarted, whole.result.finish_reason) == (True, STOP)
         streamed = await asked(served, generation(prefix=LEAD), streamed=True)
         assert (streamed.restarted, streamed.result.finish_reason) == (False, UNKNOWN)
-
-
-async def test_a_limit_that_was_spent_before_any_text_is_a_cut_and_costs() -> None:
-    words = "Could not finish the message because max_tokens or model output limit was reached. Try a higher one."
-    response = await answered(behaviours.status(400, words), generation(sampling=most(20)))
-    assert (response.text, response.result.finish_reason) == ("", LENGTH)
-    assert response.result.usage.reasoning_tokens == response.result.usage.output_tokens == 20
-    assert response.result.usage.estimated
-
-
-@pytest.mark.parametrize("status", [400, 500])
-async def test_without_a_limit_or_with_another_status_it_is_a_failure(status: int) -> None:
-    words = "Could not finish the message because max_tokens or model output limit was reached."
-    limit = generation() if status == 400 else generation(sampling=most(20))
-    async with Upstream(behaviours.status(status, words)) as upstream, adapter(upstream.base_url) as served:
-        with pytest.raises(ServiceError) as caught:
-            await served.generate(limit)
-    assert "Could not finish" in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("status", "headers", "error"),
-    [
-        (429, {"retry-after-ms": "3600000"}, {}),
-        (429, {"x-ratelimit-reset-requests": "1h"}, {}),
-        (429, {"RateLimit-Reset": "3600"}, {}),
-        (429, {}, {"details": [{"@type": "google.rpc.RetryInfo", "retryDelay": "3600s"}]}),
-        (429, {}, {"message": "Please try again in 1h."}),
-        (503, {"Retry-After": "3600"}, {}),
-        (503, {}, {"retry_after": 3600}),
-        (200, {}, {"code": 429, "retry_after": 3600}),
-    ],
-)
-async def test_waits_are_honoured_and_passed_on(status: int, headers: dict[str, str], error: dict[str, Any]) -> None:
-    body = json.dumps({"error": {"message": "no", **error}}).encode()
-    limited = behaviours.status(status, headers=headers, body=body)
-    async with Upstream(limited) as upstream, adapter(upstream.base_url) as served:
-        with pytest.raises(ServiceError) as caught:
-            await served.generate(generation())
-        assert caught.value.retry_after == 3600
-        assert len(upstream.requests) == 1
-
-
-async def test_when_a_limit_is_full_again_is_no_wait_while_none_is_reached() -> None:
-    error = await failed(behaviours.status(503, headers={"x-ratelimit-reset-requests": "1h"}))
-    assert error.retry_after is None
-
-
-@pytest.mark.parametrize(
-    "asked_for",
-    ["Mon, 01 Jan 0001 00:00:00 +2359", "Fri, 31 Dec 9999 23:59:59 -2359", "Fri, 31 Dec 2026 23:59:59 +99999999999"],
-)
-async def test_a_crafted_wait_is_no_defect(asked_for: str) -> None:
-    error = await failed(behaviours.status(429, headers={"Retry-After": asked_for}))
-    assert error.reason == ErrorReason.ERROR_REASON_UPSTREAM_RATE_LIMITED
-
-
-@pytest.mark.parametrize("error", [{"code": "insufficient_quota"}, {"type": "insufficient_quota", "retry_after": 1}])
-@pytest.mark.parametrize("status", [429, 200])
-async def test_an_account_that_is_used_up_is_not_asked_again(status: int, error: dict[str, Any]) -> None:
-    body = json.dumps({"error": {"message": "You exceeded your current quota", **error}}).encode()
-    async with Upstream(behaviours.status(status, body=body)) as upstream, adapter(upstream.base_url) as served:
-        with pytest.raises(ServiceError) as caught:
-            await served.generate(generation())
-        assert len(upstream.requests) == 1
-    assert caught.value.code == Code.RESOURCE_EXHAUSTED
-    assert caught.value.retry_after is None
-    assert "You exceeded your current quota" in caught.value.message
-
-
-async def test_failures_say_how_many_attempts_they_took() -> None:
-    error = await failed(behaviours.status(500), limits={"retries": 2})
-    assert error.attempts == 3
 
 
 @pytest.mark.parametrize("patience", ["deadline", "caller"])
