@@ -108,7 +108,7 @@ async def test_boot_and_rest_are_one_text(mode: str, size: int) -> None:
     assert whole + rest.text == TEXT
     assert whole + text == TEXT
     # A boot is one message each way.
-    assert "stream" not in upstream.requests[0].body
+    assert upstream.requests[0].body["stream"] is False
 
 
 async def test_another_replica_goes_on() -> None:
@@ -227,7 +227,7 @@ async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
         upstream.then(behaviours.reply("Hello"))
         assert (await watch.read()).status == serving
         assert (await served.generate(generation())).text == "Hello"
-        assert served.current.engine.circuit.state is State.CLOSED
+        assert served.current.engine.standing.circuit.state is State.CLOSED
         watch.cancel()
         follower.cancel()
         await asyncio.wait((follower,))

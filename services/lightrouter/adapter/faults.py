@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from lightrouter.adapter.quirks import Remedy
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
@@ -29,7 +30,10 @@ class UpstreamError(ServiceError):
         retryable: Whether another attempt may help.
         works: What it says about the provider: True that it works, False that it does not, None nothing.
         stale: Whether it says no more than that a kept connection had been closed meanwhile.
+        remedies: How else the request can be put, so that the provider takes it.
     """
+
+    remedies: tuple[Remedy, ...] = ()
 
     def __init__(
         self,
