@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lightrouter.cli import endpoint
 from lightrouter.cli.__main__ import run
+from lightrouter.cli.served import ServedModel
 from lightrouter.pool import file
 
 
@@ -189,7 +190,7 @@ def test_a_folder_that_is_not_there_is_one_sentence(
 @given(
     st.lists(
         st.builds(
-            endpoint.ServedModel,
+            ServedModel,
             id=st.text(min_size=1, max_size=100).filter(lambda text: text.isprintable() or len(text) > 3),
             owned_by=st.sampled_from(["", "vllm", "library", "llamacpp", "x"]),
             context_window=st.integers(0, 2**39),
@@ -198,7 +199,7 @@ def test_a_folder_that_is_not_there_is_one_sentence(
         max_size=5,
     )
 )
-def test_any_model_name_makes_a_pool_that_loads(models: list[endpoint.ServedModel]) -> None:
+def test_any_model_name_makes_a_pool_that_loads(models: list[ServedModel]) -> None:
     content = endpoint.pool_text("http://h/v1", models, 0, None)
     assert [e.model for e in file.parse(content.encode(), Path("p")).entries.values()] == [m.id for m in models]
 

@@ -24,6 +24,7 @@ from lightrouter.adapter.providers.refusals import features, refusal
 from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.adapter.waits import asked_by_headers
 from lightrouter.pool.schema import CandidateEntry
+from lightrouter.pool.values import under
 
 # An error's own words come with its head or are not worth waiting for.
 _DETAIL_SECONDS: Final = 1.0
@@ -44,9 +45,10 @@ class OpenAI:
         self._transport = transport
         self._endpoint = Endpoint(
             transport,
-            entry.base_url + self._writer.path,
+            under(entry.base_url, self._writer.path),
             connect_timeout=entry.limits.connect_timeout_s,
             limit=entry.limits.max_response_bytes,
+            key_header=entry.api_key_header,
         )
         self._credentials = credentials
         self._patience = Patience()
