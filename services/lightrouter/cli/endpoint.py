@@ -114,7 +114,10 @@ def _models(url: str, api_key: str | None, client: httpx.Client) -> tuple[str, l
         found += served.models(document)
     if not found:
         raise EndpointError(f"{address} lists no models, or is not OpenAI-compatible", weight=1)
-    return root, list({model.id: model for model in reversed(found)}.values())[::-1]
+    first: dict[str, ServedModel] = {}
+    for model in found:
+        first.setdefault(model.id, model)
+    return root, list(first.values())
 
 
 def _page(address: str, root: str, api_key: str | None, client: httpx.Client) -> tuple[httpx.URL, object]:
