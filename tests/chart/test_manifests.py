@@ -263,7 +263,7 @@ def test_settings_reach_the_services() -> None:
 
 FULL = candidate(
     continuation="raw", chatTemplate="chatml", echoesPrefix=True, alwaysStream=True, thinking="off",
-    thinkingTags=["[THINK]", "[/THINK]"],
+    apiKeyHeader="api-key", thinkingTags=["[THINK]", "[/THINK]"],
     maxTokensField="max_completion_tokens", systemPrompt="Be brief.", contextWindow=131072, maxBootTokens=400,
     prior=0.7, state="probation", extraBody={"topK": 4, "nested": {"keepThis": 1}},
     sampling={"temperature": 0.5, "topP": 0.9, "stop": ["END"], "seed": 1, "maxOutputTokens": 512},

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from lightrouter.adapter.quirks import Remedy
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
@@ -29,7 +30,10 @@ class UpstreamError(ServiceError):
         retryable: Whether another attempt may help.
         works: What it says about the provider: True that it works, False that it does not, None nothing.
         stale: Whether it says no more than that a kept connection had been closed meanwhile.
+        remedies: How else the request can be put, so that the provider takes it.
     """
+
+    remedies: tuple[Remedy, ...] = ()
 
     def __init__(
         self,
@@ -86,13 +90,23 @@ def unauthenticated(what: str) -> UpstreamError:
 
 
 def rejected(status: int | None, detail: str) -> UpstreamError:
-    """The provider refused the request itself with an HTTP status from 300 to 499, or would have (status None)."""
+    """The provider refused the request itself with an HTTP status from 400 to 499, or would have (status None)."""
     said = "" if status is None else f" (HTTP {status})"
     return UpstreamError(
         Code.FAILED_PRECONDITION,
         ErrorReason.ERROR_REASON_UPSTREAM_REJECTED,
         _sentence(f"the provider refused the request{said}", detail),
         works=True,
+    )
+
+
+def redirected(status: int, target: str) -> UpstreamError:
+    """The provider said that it is elsewhere, with an HTTP status of 3xx; the key is not sent there."""
+    where = f"redirects to {target}: if that is the provider, set it as base_url" if target else "redirects nowhere"
+    return UpstreamError(
+        Code.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_UPSTREAM_REJECTED,
+        f"the provider's address {where} (HTTP {status})",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -15,6 +16,7 @@ from lightrouter.adapter.opening import Joint, gives_twice
 from lightrouter.adapter.plan import Plan, resumed
 from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.endings import less_whole
+from lightrouter.adapter.quirks import Quirks
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import cost_nanousd, duration
@@ -36,13 +38,15 @@ class Call:
     Attributes:
         plan: What is asked.
         said: What the provider says in this attempt.
+        last_resort: Whether nobody else is left to ask.
     """
 
     def __init__(
         self,
         entry: CandidateEntry,
         prices: Prices,
-        plan: Plan,
+        planned: Callable[[Quirks], Plan],
+        quirks: Quirks,
         stage: Stage.ValueType,
         span: CallSpan,
         metrics: CallMetrics,
@@ -54,13 +58,15 @@ class Call:
         Args:
             entry: The candidate.
             prices: What its tokens cost.
-            plan: What is asked.
+            planned: Returns what is asked of a provider with such quirks.
+            quirks: Those that the provider is known to have.
             stage: The stage that asks.
             span: Its span.
             metrics: Measures it.
             watched: Whether its text is read as it comes.
         """
-        self.plan = plan
+        self._planned = planned
+        self.plan = span.plan = planned(quirks)
         self._watched = watched
         self.said = Said()
         self._entry = entry
@@ -69,7 +75,8 @@ class Call:
         self._metrics = metrics
         self._measured = False
         self._prices = prices
-        self._transcript = plan.transcript(entry)
+        self._transcript = self.plan.transcript(entry)
+        self._cut = self.plan.cut()
         self._pieces: list[Piece] = []
         self._attempts = 0
         self._finish = _UNSPECIFIED
@@ -77,6 +84,7 @@ class Call:
         self._first: float | None = None
         self._heard: float | None = None
         self._joint: Joint | None = None
+        self.last_resort = False
 
     @property
     def restarted(self) -> bool:
@@ -122,11 +130,22 @@ class Call:
         """Returns whether an attempt is waiting, and has been for so long without a byte having come."""
         return bool(self._attempts) and time.monotonic() - (self._heard or self._attempt_begun) >= seconds
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text ends here, whatever the provider still sends."""
+        return self._cut.reached != _UNSPECIFIED
+
+    def put(self, quirks: Quirks) -> None:
+        """Puts the request of the next attempt in another way."""
+        self.plan = self._planned(quirks)
+        self._span.plan = self.plan
+
     def attempt(self) -> None:
         """Begins the next attempt; what the last one left is forgotten."""
         if self._attempts:
             self.said = Said()
             self._transcript = self.plan.transcript(self._entry)
+            self._cut = self.plan.cut()
             self._pieces.clear()
             self._first = self._heard = self._joint = None
         self._attempts += 1
@@ -140,7 +159,8 @@ class Call:
         self._heard = time.monotonic()
         if self._first is None and (raw.text or raw.reasoning):
             self._first = self._heard
-        return self._kept(self._transcript.feed(raw))
+        piece = self._transcript.feed(self._cut.within_limit(raw, self.said))
+        return self._kept(self._cut.before_stop(piece))
 
     def end(self) -> Piece:
         """Ends the text and returns the last of it.
@@ -151,7 +171,9 @@ class Call:
         finish = self._ending()
         # Cut without any text, a model has reasoned and its provider does not show it; and what a model goes on from
         # may have been all that it had to say.
-        last = self._kept(self._transcript.end(cut=finish == _LENGTH))
+        last = self._transcript.end(cut=finish == _LENGTH)
+        # What was held back stands behind the stop text.
+        last = self._kept(Piece("", "") if self.is_cut and finish == _STOP else self._cut.before_stop(last))
         if self._transcript.blank and finish != _LENGTH and not self.plan.ask.goes_on:
             raise faults.empty_output(self._why_nothing(finish))
         if finish == _STOP and (self._transcript.ends_hidden or self.said.ends_hidden):
@@ -169,8 +191,10 @@ class Call:
     def _ending(self) -> FinishReason.ValueType:
         """Returns why the text ended: unknown where the provider does not say, but for a limit that was reached."""
         said = self.said
+        if self.is_cut:
+            return self._cut.reached
         if said.finish_reason == _UNSPECIFIED and said.at_best in {_UNSPECIFIED, _UNKNOWN}:
-            most = self.plan.ask.max_tokens
+            most = self.plan.ask.most_asked
             counted = usage.written_tokens(said.usage)
             return _LENGTH if most and (said.texts if counted is None else counted) >= most else _UNKNOWN
         return less_whole(said.finish_reason, said.at_best)
@@ -232,7 +256,7 @@ class Call:
             prompt=sum(len(message.content) for message in ask.messages) + len(ask.lead) + len(ask.lead_reasoning),
             text=transcript.characters,
             reasoning=transcript.reasoning_characters,
-            max_tokens=ask.max_tokens,
+            max_tokens=ask.most_asked,
         )
         counted = usage.reported(self.said.usage, written)
         if counted:

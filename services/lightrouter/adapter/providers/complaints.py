@@ -88,6 +88,8 @@ class Complaint:
     """Seconds after which it may be asked again, where it says so."""
     unpaid: bool = False
     """Whether the account is used up, so that no wait helps."""
+    param: str = ""
+    """The member of the request that it names as the one at fault; empty where it names none."""
 
     @property
     def cut(self) -> bool:
@@ -153,6 +155,7 @@ def _of(error: object, around: Mapping[str, object]) -> Complaint:
         words=words,
         wait=max(by_members) if by_members else waits.asked_by_words(words),
         unpaid=any(kind in _UNPAID for kind in kinds),
+        param=next((param[:100] for each in objects if isinstance(param := each.get("param"), str)), ""),
     )
 
 

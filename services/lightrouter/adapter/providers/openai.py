@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -20,10 +20,12 @@ from lightrouter.adapter.providers.base import Ask, Said
 from lightrouter.adapter.providers.complaints import Complaint, of_refusal
 from lightrouter.adapter.providers.events import EventReader, Patience, has_lines
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
-from lightrouter.adapter.providers.openai_request import RequestWriter
+from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
+from lightrouter.adapter.providers.refusals import features, refusal
 from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.adapter.waits import asked_by_headers
 from lightrouter.pool.schema import CandidateEntry
+from lightrouter.pool.values import under
 
 # An error's own words come with its head or are not worth waiting for.
 _DETAIL_SECONDS: Final = 1.0
@@ -43,9 +45,10 @@ class OpenAI:
         self._transport = transport
         self._endpoint = Endpoint(
             transport,
-            entry.base_url + self._writer.path,
+            under(entry.base_url, self._writer.path),
             connect_timeout=entry.limits.connect_timeout_s,
             limit=entry.limits.max_response_bytes,
+            key_header=entry.api_key_header,
         )
         self._credentials = credentials
         self._patience = Patience()
@@ -69,20 +72,22 @@ class OpenAI:
 
     async def _ask(self, ask: Ask, said: Said, *, streamed: bool) -> AsyncGenerator[Piece, None]:
         key = self._credentials.key().get_secret_value()
-        async with await self._endpoint.post(self._body(ask, streamed=streamed), key, streamed=streamed) as reply:
+        request = self._request(ask, streamed=streamed)
+        async with await self._endpoint.post(encoded(request), key, streamed=streamed) as reply:
             if not 200 <= reply.status < 300:
                 complaint = await self._complaint(reply)
                 if complaint.cut and reply.status == 400 and ask.max_tokens:
                     # The limit was spent on hidden reasoning, which some providers call an error.
                     said.finish_reason, said.unseen = endings.LENGTH, ask.max_tokens
                     return
-                raise await self._refusal(reply.status, complaint, ask, key)
+                raise await self._refusal(reply.status, complaint, ask, request, key)
+            said.taken = features(request)
             try:
                 async with aclosing(self._pieces(reply, said)) as pieces:
                     async for piece in pieces:
                         yield piece
             except ReportedError as error:
-                raise await self._refusal(error.complaint.status, error.complaint, ask, key) from None
+                raise await self._refusal(error.complaint.status, error.complaint, ask, request, key) from None
 
     async def _pieces(self, reply: Reply, said: Said) -> AsyncGenerator[Piece, None]:
         """Yields the text of a body, which is what its first characters are, whatever was asked for."""
@@ -109,7 +114,7 @@ class OpenAI:
                 async for piece in pieces:
                     yield piece
 
-    def _body(self, ask: Ask, *, streamed: bool) -> bytes:
+    def _request(self, ask: Ask, *, streamed: bool) -> dict[str, object]:
         try:
             return self._writer.write(ask, streamed=streamed)
         except ChatTemplateError as fault:
@@ -132,7 +137,9 @@ class OpenAI:
         return said if by_headers is None else replace(said, wait=max(by_headers, said.wait or 0.0))
 
     @staticmethod
-    async def _refusal(status: int | None, said: Complaint, ask: Ask, key: str) -> faults.UpstreamError:
+    async def _refusal(
+        status: int | None, said: Complaint, ask: Ask, request: Mapping[str, object], key: str
+    ) -> faults.UpstreamError:
         """Returns the error that callers see of a provider's own, with its words scrubbed."""
         words = said.words
         if words:
@@ -141,7 +148,12 @@ class OpenAI:
             words = await asyncio.to_thread(faults.scrubbed, words, key, prompt)
         if said.unpaid:
             return faults.unpaid(status, words)
-        return faults.failed(None, words, said.wait) if status is None else faults.by_status(status, words, said.wait)
+        meant = refusal(status, said, request)
+        error = faults.failed(None, words, said.wait) if status is None else faults.by_status(status, words, said.wait)
+        error.remedies = meant.remedies
+        if meant.own_fault:
+            error.works = None
+        return error
 
 
 def _text(body: bytes | bytearray) -> str:
