@@ -263,6 +263,7 @@ def test_settings_reach_the_services() -> None:
 
 FULL = candidate(
     continuation="raw", chatTemplate="chatml", echoesPrefix=True, alwaysStream=True, thinking="off",
+    apiKeyHeader="api-key", thinkingTags=["[THINK]", "[/THINK]"],
     maxTokensField="max_completion_tokens", systemPrompt="Be brief.", contextWindow=131072, maxBootTokens=400,
     prior=0.7, state="probation", extraBody={"topK": 4, "nested": {"keepThis": 1}},
     sampling={"temperature": 0.5, "topP": 0.9, "stop": ["END"], "seed": 1, "maxOutputTokens": 512},
@@ -279,6 +280,7 @@ def test_the_pool_file_has_the_whole_entry() -> None:
     )
     entry = pool.entries["small"]
     assert (entry.chat_template, entry.echoes_prefix, entry.thinking.value) == ("chatml", True, "off")
+    assert entry.thinking_tags == ("[THINK]", "[/THINK]")
     assert (entry.prices.input, entry.prices.cached_input, entry.prices.output) == (150000000, 75000000, 3000000000)
     assert (entry.limits.connect_timeout_s, entry.limits.max_response_bytes, entry.limits.retries) == (1.5, 16777216, 0)
     assert (entry.circuit.cooldown_s, entry.sampling.top_p, entry.sampling.max_output_tokens) == (1.5, 0.9, 512)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import pytest
 from opentelemetry.metrics import Meter, NoOpMeter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -21,6 +22,7 @@ from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.runtime import names
 from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server
 from lightrouter.runtime.settings import ServiceSettings
@@ -28,6 +30,7 @@ from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGener
 from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
+from tests.upstreams.upstream import Behaviour, Upstream
 
 CANDIDATE = "fast"
 
@@ -104,3 +107,44 @@ async def adapter(base_url: str, meter: Meter | None = None, **members: Any) -> 
         await server.drain()
         await current.finish()
         provider.shutdown()
+
+
+async def asked(served: Adapter, request: Generation, *, streamed: bool) -> GenerateResponse:
+    """Asks either way; the answers are the same."""
+    if not streamed:
+        return await served.generate(request)
+    whole = GenerateResponse()
+    async for event in served.stream(request):
+        whole.text += event.chunk.text
+        whole.reasoning += event.chunk.reasoning
+        whole.restarted |= event.chunk.restarted
+        if event.HasField("result"):
+            whole.result.CopyFrom(event.result)
+    return whole
+
+
+async def answered(behaviour: Behaviour, request: Generation | None = None, **members: Any) -> GenerateResponse:
+    """Asks both ways; returns the answer, which has to be the same."""
+    members.setdefault("limits", {"retries": 0})
+    async with Upstream(behaviour) as upstream, adapter(upstream.base_url, **members) as served:
+        given = [await asked(served, request or generation(), streamed=streamed) for streamed in (False, True)]
+    for one in given:
+        one.result.ClearField("elapsed")
+        one.result.ClearField("time_to_first_token")
+        one.result.ClearField("continuation")
+    assert given[0] == given[1]
+    return given[0]
+
+
+async def failed(behaviour: Behaviour, **members: Any) -> ServiceError:
+    """Asks both ways; returns the failure, which has to be the same."""
+    members.setdefault("limits", {"retries": 0})
+    errors = []
+    for streamed in (False, True):
+        # Each has an adapter of its own: what one learns of its provider may spare the next call.
+        async with Upstream(behaviour) as upstream, adapter(upstream.base_url, **members) as served:
+            with pytest.raises(ServiceError) as caught:
+                await asked(served, generation(), streamed=streamed)
+            errors.append(caught.value)
+    assert (errors[0].reason, errors[0].message) == (errors[1].reason, errors[1].message)
+    return errors[0]

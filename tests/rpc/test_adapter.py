@@ -65,6 +65,7 @@ async def test_generate() -> None:
         "messages": [{"role": "user", "content": "Hello?"}],
         "temperature": 0.5,
         "seed": 3,
+        "stream": False,
     }
     assert upstream.requests[0].path == "/v1/chat/completions"
     assert "authorization" not in upstream.requests[0].headers
@@ -108,7 +109,7 @@ async def test_boot_and_rest_are_one_text(mode: str, size: int) -> None:
     assert whole + rest.text == TEXT
     assert whole + text == TEXT
     # A boot is one message each way.
-    assert "stream" not in upstream.requests[0].body
+    assert upstream.requests[0].body["stream"] is False
 
 
 async def test_another_replica_goes_on() -> None:
@@ -158,7 +159,8 @@ async def test_the_end_does_not_wait_for_the_connections_end() -> None:
         await exchange.hang()
 
     async with Upstream(lingering) as upstream, adapter(upstream.base_url) as served:
-        assert (await watched(served, generation()))[0] == "Hello"
+        text = "".join([event.chunk.text async for event in served.stream(generation(), 1)])
+    assert text == "Hello"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
         upstream.then(behaviours.reply("Hello"))
         assert (await watch.read()).status == serving
         assert (await served.generate(generation())).text == "Hello"
-        assert served.current.engine.circuit.state is State.CLOSED
+        assert served.current.engine.standing.circuit.state is State.CLOSED
         watch.cancel()
         follower.cancel()
         await asyncio.wait((follower,))
@@ -255,13 +257,23 @@ async def test_silence_opens_the_circuit(patience: str) -> None:
         Upstream(behaviours.hang) as upstream,
         adapter(upstream.base_url, circuit=circuit, limits=limits) as served,
     ):
-        call = asyncio.create_task(served.generate(generation(), 0.5 if patience == "deadline" else 20))
+        # A whole answer that comes at once is written first; of a stream, the silence is heard.
+        streamed = patience != "request_timeout"
+        call = asyncio.create_task(served.ask(generation(), 0.5 if patience == "deadline" else 20, streamed=streamed))
         if patience == "caller":
             await asyncio.sleep(0.4)
             call.cancel()
         await asyncio.wait((call,))
         await upstream.all_closed()
         assert (await failure(served, generation())).reason == ErrorReason.ERROR_REASON_CIRCUIT_OPEN
+
+
+@pytest.mark.parametrize("sampling", [None, most(1000)])
+async def test_a_whole_answer_that_is_being_written_is_no_silence(sampling: Sampling | None) -> None:
+    circuit = {"failures": 1, "silence_s": 0.1}
+    async with Upstream(behaviours.hang) as upstream, adapter(upstream.base_url, circuit=circuit) as served:
+        await failure(served, generation(sampling=sampling), 0.5)
+        assert served.current.serving
 
 
 async def test_a_changed_entry_holds_for_new_calls_only() -> None:
@@ -316,7 +328,7 @@ async def test_a_kept_connection_that_closed_meanwhile_is_no_failure() -> None:
 
     async def closing(exchange: Exchange) -> None:
         await behaviours.model(TEXT)(exchange)
-        exchange.keep = "stream" not in exchange.request.body
+        exchange.keep = not exchange.request.body["stream"]
 
     async with Upstream(closing) as upstream, adapter(upstream.base_url, limits={"retries": 0}) as served:
         for _ in range(20):

@@ -62,7 +62,8 @@ async def test_failure(name: str, behaviour: Behaviour, code: Code, reason: str,
             await served.ask(generation(), 0.5 if reason == "UPSTREAM_TIMEOUT" else 60, streamed=streamed)
         assert caught.value.code == code
         assert caught.value.reason == ErrorReason.Value(f"ERROR_REASON_{reason}")
-        assert len(upstream.requests) == requests
+        # A stream asks for counts, which may be what the provider refuses: it is asked once more without.
+        assert len(upstream.requests) == requests + (name == "400" and streamed)
         if reason in {"UPSTREAM_TIMEOUT", "UPSTREAM_TOO_LARGE"}:
             await upstream.all_closed()
 

@@ -15,8 +15,11 @@ from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.faults import EntryError
 from lightrouter.adapter.metrics import CallMetrics, report
 from lightrouter.adapter.providers import PROVIDERS
+from lightrouter.adapter.quirks import Learnt
+from lightrouter.adapter.rest import Rest
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
+from lightrouter.adapter.standing import Standing
 from lightrouter.pool import file as pool_file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import CandidateEntry
@@ -34,25 +37,23 @@ from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 def engine_maker(tracer: Tracer, metrics: CallMetrics, capture: TextCapture = NOTHING) -> MakeEngine:
     """Returns what makes the engine of a pool entry, with connections of its own; to be called on the event loop."""
 
-    def make(entry: CandidateEntry, on_circuit: Callable[[State], None]) -> Engine:
-        loop = asyncio.get_running_loop()
-
+    def make(entry: CandidateEntry, on_circuit: Callable[[State], None], standing: Standing | None) -> Engine:
         def changed(state: State) -> None:
             metrics.circuit(entry.name, state)
             on_circuit(state)
 
-        circuit = Circuit(
-            entry.circuit.failures,
-            entry.circuit.cooldown_s,
-            clock=loop.time,
-            later=loop.call_later,
-            on_change=changed,
-        )
         keys = credentials(entry.api_key_env, entry.api_key_file)
         provider = PROVIDERS[entry.provider](entry, keys)
-        return Engine(entry, provider, circuit, tracer, metrics, capture)
+        return Engine(entry, provider, standing or _new_standing(entry, changed), tracer, metrics, capture)
 
     return make
+
+
+def _new_standing(entry: CandidateEntry, on_change: Callable[[State], None]) -> Standing:
+    loop = asyncio.get_running_loop()
+    limits = entry.circuit
+    circuit = Circuit(limits.failures, limits.cooldown_s, clock=loop.time, later=loop.call_later, on_change=on_change)
+    return Standing(circuit, Rest(loop.time), Learnt(entry.name))
 
 
 async def serve(settings: AdapterSettings) -> None:

@@ -23,14 +23,17 @@ _FINISH_NAMES: Final = {number: name.removeprefix("FINISH_REASON_").lower() for 
 
 
 class CallSpan:
-    """The span of one generation, over all its attempts; a child of the current one."""
+    """The span of one generation, over all its attempts; a child of the current one.
+
+    Attributes:
+        plan: What is asked.
+    """
 
     def __init__(
         self,
         tracer: Tracer,
         capture: TextCapture,
         entry: CandidateEntry,
-        plan: Plan,
         stage: Stage.ValueType,
         follows: str,
     ) -> None:
@@ -40,13 +43,12 @@ class CallSpan:
             tracer: Makes it.
             capture: Puts text on it.
             entry: The candidate.
-            plan: What is asked.
             stage: The stage that asks.
             follows: Reference of the span whose output the generation goes on from; this one links to it.
         """
         self._capture = capture
         self._entry = entry
-        self._plan = plan
+        self.plan: Plan | None = None
         self._stage = stage
         self._span: Span = tracer.start_span(names.CHAT.format(model=entry.model), links=link_to(follows))
 
@@ -98,7 +100,7 @@ class CallSpan:
         span.end()
 
     def _request(self, attempts: int) -> dict[str, str | int]:
-        entry, ask = self._entry, self._plan.ask
+        entry = self._entry
         attributes: dict[str, str | int] = {
             names.GEN_AI_OPERATION_NAME: "chat",
             names.GEN_AI_PROVIDER_NAME: entry.provider,
@@ -107,9 +109,11 @@ class CallSpan:
             names.STAGE: STAGES.get(self._stage, OTHER),
             names.ATTEMPTS: attempts,
         }
-        if ask.max_tokens is not None:
-            attributes[names.GEN_AI_REQUEST_MAX_TOKENS] = ask.max_tokens
-        self._capture.asked(self._span, ask.messages, ask.lead)
+        if self.plan:
+            ask = self.plan.ask
+            if ask.max_tokens is not None:
+                attributes[names.GEN_AI_REQUEST_MAX_TOKENS] = ask.max_tokens
+            self._capture.asked(self._span, ask.messages, ask.lead)
         return attributes
 
 

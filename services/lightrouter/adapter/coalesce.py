@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 
@@ -11,6 +12,14 @@ class Piece(NamedTuple):
 
     text: str
     reasoning: str
+
+
+def joined(pieces: Iterable[Piece]) -> Piece:
+    """Returns pieces as one."""
+    pieces = list(pieces)
+    if len(pieces) == 1:
+        return pieces[0]
+    return Piece("".join([piece.text for piece in pieces]), "".join([piece.reasoning for piece in pieces]))
 
 
 class Coalescer:

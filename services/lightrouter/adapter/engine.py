@@ -11,15 +11,17 @@ from opentelemetry.trace import Tracer
 
 from lightrouter.adapter import faults
 from lightrouter.adapter.callspan import CallSpan
-from lightrouter.adapter.circuit import Circuit
 from lightrouter.adapter.coalesce import Coalescer, Piece
 from lightrouter.adapter.continuation import decode
 from lightrouter.adapter.generation import Call
 from lightrouter.adapter.limit import Limit
 from lightrouter.adapter.metrics import CallMetrics
-from lightrouter.adapter.plan import plan
+from lightrouter.adapter.opening import Joint
+from lightrouter.adapter.plan import Plan, plan
 from lightrouter.adapter.providers.base import Provider
+from lightrouter.adapter.quirks import Quirks, Tries
 from lightrouter.adapter.retry import Attempts, RetryPolicy
+from lightrouter.adapter.standing import Standing
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.deadline import Deadline
@@ -31,6 +33,7 @@ from lightrouter.v1.adapter_pb2 import (
     GenerationResult,
     StreamGenerateResponse,
 )
+from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 Emit = Callable[[Piece], None]
@@ -38,6 +41,8 @@ Emit = Callable[[Piece], None]
 # The answer to a caller whose time is over has to reach it before it stops waiting.
 _MARGIN_SECONDS: Final = 0.2
 _MARGIN_SHARE: Final = 0.1
+# What a slow model writes in a second: so much longer than silence may an answer take that comes as a whole.
+_SLOW_TOKENS_A_SECOND: Final = 10
 _COALESCE_SECONDS: Final = 0.04
 _COALESCE_CHARACTERS: Final = 256
 
@@ -49,16 +54,16 @@ class Engine:
         self,
         entry: CandidateEntry,
         provider: Provider,
-        circuit: Circuit,
+        standing: Standing,
         tracer: Tracer,
         metrics: CallMetrics,
         capture: TextCapture = NOTHING,
     ) -> None:
-        """Uses `provider`, which it closes in the end, while `circuit` lets it."""
+        """Uses `provider`, which it closes in the end, as it stands."""
         self.entry = entry
         """The pool entry."""
-        self.circuit = circuit
-        """The candidate's circuit."""
+        self.standing = standing
+        """How the provider stands."""
         self._provider = provider
         self._tracer = tracer
         self._metrics = metrics
@@ -69,6 +74,17 @@ class Engine:
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
+
+    def tell(self, entry: CandidateEntry) -> None:
+        """Takes an entry that differs in what is only said of the candidate, such as its state or its prices."""
+        self.entry = entry
+        self._prices = entry.prices.to_proto()
+
+    def describe(self) -> Candidate:
+        """Returns the candidate, with what its provider was found to refuse."""
+        candidate = self.entry.to_proto(self.entry.address or "")
+        candidate.refuses.extend(self.standing.learnt.quirks.described())
+        return candidate
 
     @property
     def waiting(self) -> int:
@@ -89,9 +105,7 @@ class Engine:
         call = self._begin(generation, watched=False)
         try:
             result = await self._run(call, deadline)
-            return GenerateResponse(
-                text=call.text, reasoning=call.reasoning, restarted=call.plan.restarted, result=result
-            )
+            return GenerateResponse(text=call.text, reasoning=call.reasoning, restarted=call.restarted, result=result)
         except BaseException as error:
             call.fail(error)
             raise
@@ -105,15 +119,16 @@ class Engine:
             ServiceError: The model did not deliver.
         """
         call = self._begin(generation, watched=True)
-        restarted = call.plan.restarted
+        told = False
         pieces = Coalescer(_COALESCE_SECONDS, _COALESCE_CHARACTERS)
         task = asyncio.create_task(self._feed(call, deadline, pieces))
         task.add_done_callback(lambda _: self._ended())
         try:
             async for piece in pieces:
+                restarted = call.restarted and not told
+                told |= restarted
                 chunk = GenerationChunk(text=piece.text, reasoning=piece.reasoning, restarted=restarted)
                 yield StreamGenerateResponse(chunk=chunk)
-                restarted = False
             yield StreamGenerateResponse(result=await task)
         except BaseException as error:
             call.fail(error)
@@ -124,7 +139,6 @@ class Engine:
 
     async def finish(self) -> None:
         """Lets running calls end, then closes the provider's connections. No call is begun any more."""
-        self.circuit.close()
         await self._idle.wait()
         await self._provider.aclose()
 
@@ -137,10 +151,15 @@ class Engine:
                 f"this adapter serves {entry.name}, not {generation.candidate}",
             )
         resume = decode(generation.continuation, entry.name, entry.model)
-        planned = plan(entry, generation, resume)
+
+        def planned(quirks: Quirks) -> Plan:
+            return plan(entry, generation, resume, quirks)
+
         stage = generation.stage
-        span = CallSpan(self._tracer, self._capture, entry, planned, stage, resume.span)
-        call = Call(entry, self._prices, planned, stage, span, self._metrics, watched=watched)
+        span = CallSpan(self._tracer, self._capture, entry, stage, resume.span)
+        quirks = self.standing.learnt.quirks
+        call = Call(entry, self._prices, planned, quirks, stage, span, self._metrics, watched=watched)
+        call.last_resort = generation.last_resort
         self._running += 1
         self._idle.clear()
         return call
@@ -167,7 +186,8 @@ class Engine:
             raise deadline_exceeded("no time is left for the model")
         usable = Deadline.after(remaining - min(_MARGIN_SECONDS, _MARGIN_SHARE * remaining))
         attempts = Attempts(self._retries, usable, on_retry=call.retry)
-        permit = self.circuit.admit()
+        tries = Tries(self.standing.learnt, call.put)
+        permit = self.standing.circuit.admit(last_resort=call.last_resort)
         works: bool | None = None
         try:
             while True:
@@ -179,17 +199,48 @@ class Engine:
                     works = error.works
                     if emit and call.begun:
                         raise
+                    if tries.again(error.remedies):
+                        call.retry(error, 0.0)
+                        continue
                     await attempts.wait(error)
         except asyncio.CancelledError:
-            if call.silent_for(self.entry.circuit.silence_s):
+            if call.silent_for(self._patience(call, emit)):
                 works = False
             raise
         finally:
-            self.circuit.record(permit, works)
+            self.standing.circuit.record(permit, works)
+            self._learn(call, tries)
+
+    def _learn(self, call: Call, tries: Tries) -> None:
+        """Remembers how the request was put, once the provider has taken it."""
+        if call.said.taken is None or not call.begun:
+            return
+        tries.taken(call.said.taken)
+        if call.plan.ask.goes_on and call.joint is not None:
+            self.standing.learnt.prefill_ignored(call.joint is Joint.ANEW)
+
+    def _patience(self, call: Call, emit: Emit | None) -> float:
+        """Returns the seconds without a byte after which an attempt that was given up is a failure.
+
+        An answer that comes as a whole is written first, and its writing is no silence.
+        """
+        limits, most = self.entry.limits, call.plan.ask.most_asked
+        seconds = self.entry.circuit.silence_s
+        if not self._streams(call, emit):
+            seconds += limits.request_timeout_s if most is None else most / _SLOW_TOKENS_A_SECOND
+        return min(seconds, limits.request_timeout_s)
+
+    def _streams(self, call: Call, emit: Emit | None) -> bool:
+        ask = call.plan.ask
+        return bool(emit) or ask.goes_on or ask.is_cut or self.entry.always_stream
 
     async def _attempt(self, call: Call, deadline: Deadline, emit: Emit | None) -> GenerationResult:
         await self._limit.acquire(deadline)
         try:
+            if not call.last_resort and (rest := self.standing.rest.left()):
+                if call.attempts:
+                    raise rest
+                raise ServiceError(rest.code, rest.reason, rest.message, retry_after=rest.retry_after)
             call.attempt()
             limits = self.entry.limits
             seconds = min(deadline.remaining(), limits.request_timeout_s)
@@ -197,10 +248,20 @@ class Engine:
                 async with asyncio.timeout(seconds):
                     await self._ask(call, emit)
             except TimeoutError:
-                patience = min(self.entry.circuit.silence_s, limits.request_timeout_s)
-                raise faults.timed_out(seconds, silent=call.silent, patient=seconds >= patience) from None
+                if call.finished:
+                    # The text is there, and only its counts are late.
+                    return self._result(call, emit)
+                patient = seconds >= self._patience(call, emit)
+                raise faults.timed_out(seconds, silent=call.silent, patient=patient) from None
+        except faults.UpstreamError as error:
+            self.standing.rest.begin(error)
+            raise
         finally:
             self._limit.release()
+        return self._result(call, emit)
+
+    @staticmethod
+    def _result(call: Call, emit: Emit | None) -> GenerationResult:
         last = call.end()
         if emit and (last.text or last.reasoning):
             emit(last)
@@ -208,7 +269,7 @@ class Engine:
 
     async def _ask(self, call: Call, emit: Emit | None) -> None:
         ask = call.plan.ask
-        if not (emit or ask.goes_on or self.entry.always_stream):
+        if not self._streams(call, emit):
             call.take(await self._provider.generate(ask, call.said))
             return
         async with aclosing(self._provider.stream(ask, call.said)) as pieces:
@@ -216,3 +277,5 @@ class Engine:
                 piece = call.take(raw)
                 if emit and (piece.text or piece.reasoning):
                     emit(piece)
+                if call.is_cut:
+                    return

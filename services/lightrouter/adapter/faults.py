@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+from lightrouter.adapter.quirks import Remedy
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
@@ -29,7 +30,10 @@ class UpstreamError(ServiceError):
         retryable: Whether another attempt may help.
         works: What it says about the provider: True that it works, False that it does not, None nothing.
         stale: Whether it says no more than that a kept connection had been closed meanwhile.
+        remedies: How else the request can be put, so that the provider takes it.
     """
+
+    remedies: tuple[Remedy, ...] = ()
 
     def __init__(
         self,
@@ -70,19 +74,39 @@ def rate_limited(retry_after: float | None, detail: str = "") -> UpstreamError:
     )
 
 
+def unpaid(status: int | None, detail: str) -> UpstreamError:
+    """The account's quota or balance is used up. No wait helps, so it is not asked again and no RetryInfo is given."""
+    said = "" if status is None else f" (HTTP {status})"
+    return UpstreamError(
+        Code.RESOURCE_EXHAUSTED,
+        ErrorReason.ERROR_REASON_UPSTREAM_RATE_LIMITED,
+        _sentence(f"the quota or the balance of the account at the provider is used up{said}", detail),
+    )
+
+
 def unauthenticated(what: str) -> UpstreamError:
     """The provider will not take the candidate's credentials, or there are none to send."""
     return UpstreamError(Code.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, what)
 
 
 def rejected(status: int | None, detail: str) -> UpstreamError:
-    """The provider refused the request itself with an HTTP status from 300 to 499, or would have (status None)."""
+    """The provider refused the request itself with an HTTP status from 400 to 499, or would have (status None)."""
     said = "" if status is None else f" (HTTP {status})"
     return UpstreamError(
         Code.FAILED_PRECONDITION,
         ErrorReason.ERROR_REASON_UPSTREAM_REJECTED,
         _sentence(f"the provider refused the request{said}", detail),
         works=True,
+    )
+
+
+def redirected(status: int, target: str) -> UpstreamError:
+    """The provider said that it is elsewhere, with an HTTP status of 3xx; the key is not sent there."""
+    where = f"redirects to {target}: if that is the provider, set it as base_url" if target else "redirects nowhere"
+    return UpstreamError(
+        Code.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_UPSTREAM_REJECTED,
+        f"the provider's address {where} (HTTP {status})",
     )
 
 
@@ -123,12 +147,12 @@ def timed_out(seconds: float, *, silent: bool, patient: bool) -> UpstreamError:
     )
 
 
-def empty_output() -> UpstreamError:
-    """The model ended without any text and without any reasoning."""
+def empty_output(why: str = "") -> UpstreamError:
+    """The model ended without any text and without any reasoning; `why` is what is known of the cause."""
     return UpstreamError(
         Code.UNAVAILABLE,
         ErrorReason.ERROR_REASON_EMPTY_OUTPUT,
-        "the model ended without any text and without any reasoning",
+        _sentence("the model ended without any text and without any reasoning", why),
         works=True,
     )
 
@@ -139,7 +163,7 @@ def not_recorded(sentence: str) -> UpstreamError:
 
 
 def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamError:
-    """Returns the error for a reply with an HTTP `status` other than 200."""
+    """Returns the error for a reply with an HTTP `status` that is none of success."""
     if status in {401, 403}:
         return unauthenticated(_sentence(f"the provider refused the candidate's API key (HTTP {status})", detail))
     if status == 429:
@@ -153,21 +177,33 @@ def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamEr
 
 
 def scrubbed(detail: str, key: str, prompt: Iterable[str]) -> str:
-    """Returns at most 200 characters of a provider's own words, without the API key and without the prompt's text."""
-    text = " ".join(detail.split())
+    """Returns at most 200 characters of a provider's own words, without the API key and without the prompt's text.
+
+    A prompt is searched a few times as a whole, which takes some milliseconds a megabyte: call it in a thread.
+    """
+    text = " ".join(detail.encode("utf-8", "replace").decode().split())
     if key:
         text = text.replace(key, "***")
     text = _KEY_LIKE.sub("***", text)[: _MAX_DETAIL + _PROMPT_WINDOW]
-    quoted = next((at for part in prompt for at in _shared(text, part)), None)
+    quoted = min((at for part in prompt for at in _shared(text, part)), default=None)
     if quoted is not None:
         text = text[:quoted].rstrip() + "…"
     return text if len(text) <= _MAX_DETAIL else text[: _MAX_DETAIL - 1] + "…"
 
 
-def _shared(text: str, part: str) -> Iterable[int]:
-    for at in range(len(text) - _PROMPT_WINDOW + 1):
-        if text[at : at + _PROMPT_WINDOW] in part:
+def _shared(text: str, part: str) -> Iterator[int]:
+    """Yields where `text` has a window of the prompt's `part`.
+
+    Every window holds one of the text's blocks of half its size whole, so that few searches find where to look closer.
+    """
+    half = _PROMPT_WINDOW // 2
+    blocks = [at for at in range(0, len(text) - half + 1, half) if text[at : at + half] in part]
+    near = {at for block in blocks for at in range(max(block - half, 0), block + 1)}
+    for at in sorted(near):
+        window = text[at : at + _PROMPT_WINDOW]
+        if len(window) == _PROMPT_WINDOW and window in part:
             yield at
+            return
 
 
 def _sentence(what: str, detail: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -11,8 +12,11 @@ from lightrouter.adapter.callspan import CallSpan, failure
 from lightrouter.adapter.coalesce import Piece
 from lightrouter.adapter.continuation import encode
 from lightrouter.adapter.metrics import CallMetrics
+from lightrouter.adapter.opening import Joint, gives_twice
 from lightrouter.adapter.plan import Plan, resumed
 from lightrouter.adapter.providers.base import Said
+from lightrouter.adapter.providers.endings import less_whole
+from lightrouter.adapter.quirks import Quirks
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import cost_nanousd, duration
@@ -24,6 +28,8 @@ from lightrouter.v1.ledger_pb2 import Stage
 _UNSPECIFIED: Final = FinishReason.FINISH_REASON_UNSPECIFIED
 _STOP: Final = FinishReason.FINISH_REASON_STOP
 _LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
+_FILTER: Final = FinishReason.FINISH_REASON_CONTENT_FILTER
+_UNKNOWN: Final = FinishReason.FINISH_REASON_UNKNOWN
 
 
 class Call:
@@ -32,13 +38,15 @@ class Call:
     Attributes:
         plan: What is asked.
         said: What the provider says in this attempt.
+        last_resort: Whether nobody else is left to ask.
     """
 
     def __init__(
         self,
         entry: CandidateEntry,
         prices: Prices,
-        plan: Plan,
+        planned: Callable[[Quirks], Plan],
+        quirks: Quirks,
         stage: Stage.ValueType,
         span: CallSpan,
         metrics: CallMetrics,
@@ -50,13 +58,15 @@ class Call:
         Args:
             entry: The candidate.
             prices: What its tokens cost.
-            plan: What is asked.
+            planned: Returns what is asked of a provider with such quirks.
+            quirks: Those that the provider is known to have.
             stage: The stage that asks.
             span: Its span.
             metrics: Measures it.
             watched: Whether its text is read as it comes.
         """
-        self.plan = plan
+        self._planned = planned
+        self.plan = span.plan = planned(quirks)
         self._watched = watched
         self.said = Said()
         self._entry = entry
@@ -65,12 +75,36 @@ class Call:
         self._metrics = metrics
         self._measured = False
         self._prices = prices
-        self._transcript = plan.transcript(entry)
+        self._transcript = self.plan.transcript(entry)
+        self._cut = self.plan.cut()
         self._pieces: list[Piece] = []
         self._attempts = 0
         self._finish = _UNSPECIFIED
         self._call_begun = self._attempt_begun = time.monotonic()
         self._first: float | None = None
+        self._heard: float | None = None
+        self._joint: Joint | None = None
+        self.last_resort = False
+
+    @property
+    def restarted(self) -> bool:
+        """Whether the text is written anew although there was one to go on from; known before any is given out."""
+        return self.plan.restarted or self.joint is Joint.ANEW
+
+    @property
+    def joint(self) -> Joint | None:
+        """What the reply does with the text that it was to go on from; None while that is not known."""
+        return self._joint or self._transcript.joint
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts were made."""
+        return self._attempts
+
+    @property
+    def finished(self) -> bool:
+        """Whether the provider has said why the text ended; what may still come then is counts."""
+        return self.said.finish_reason != _UNSPECIFIED
 
     @property
     def text(self) -> str:
@@ -89,47 +123,86 @@ class Call:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing has come in this attempt."""
-        return self._first is None
+        """Whether not a byte has come in this attempt."""
+        return self._heard is None
 
     def silent_for(self, seconds: float) -> bool:
-        """Returns whether an attempt is waiting, and has been for so long without anything having come."""
-        return bool(self._attempts) and self.silent and time.monotonic() - self._attempt_begun >= seconds
+        """Returns whether an attempt is waiting, and has been for so long without a byte having come."""
+        return bool(self._attempts) and time.monotonic() - (self._heard or self._attempt_begun) >= seconds
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text ends here, whatever the provider still sends."""
+        return self._cut.reached != _UNSPECIFIED
+
+    def put(self, quirks: Quirks) -> None:
+        """Puts the request of the next attempt in another way."""
+        self.plan = self._planned(quirks)
+        self._span.plan = self.plan
 
     def attempt(self) -> None:
         """Begins the next attempt; what the last one left is forgotten."""
         if self._attempts:
             self.said = Said()
             self._transcript = self.plan.transcript(self._entry)
+            self._cut = self.plan.cut()
             self._pieces.clear()
-            self._first = None
+            self._first = self._heard = self._joint = None
         self._attempts += 1
         self._attempt_begun = time.monotonic()
 
     def take(self, raw: Piece) -> Piece:
-        """Returns what of the provider's next piece can be given out; either part may be empty."""
+        """Returns what of the provider's next piece can be given out; either part may be empty.
+
+        A piece without text, such as a comment that keeps the connection, says that the provider is there.
+        """
+        self._heard = time.monotonic()
         if self._first is None and (raw.text or raw.reasoning):
-            self._first = time.monotonic()
-        return self._kept(self._transcript.feed(raw))
+            self._first = self._heard
+        piece = self._transcript.feed(self._cut.within_limit(raw, self.said))
+        return self._kept(self._cut.before_stop(piece))
 
     def end(self) -> Piece:
         """Ends the text and returns the last of it.
 
         Raises:
-            UpstreamError: There is no text and no reasoning (EMPTY_OUTPUT), or the text ends in half a character.
+            UpstreamError: There is no text and no reasoning (EMPTY_OUTPUT).
         """
-        finish = self.said.finish_reason
-        if finish == _UNSPECIFIED:
-            count = (self.said.usage or {}).get("completion_tokens")
-            most = self.plan.ask.max_tokens
-            finish = _LENGTH if most and isinstance(count, int) and count >= most else _STOP
-        self._finish = finish
-        last = self._kept(self._transcript.end(cut=finish == _LENGTH))
+        finish = self._ending()
         # Cut without any text, a model has reasoned and its provider does not show it; and what a model goes on from
         # may have been all that it had to say.
+        last = self._transcript.end(cut=finish == _LENGTH)
+        # What was held back stands behind the stop text.
+        last = self._kept(Piece("", "") if self.is_cut and finish == _STOP else self._cut.before_stop(last))
         if self._transcript.blank and finish != _LENGTH and not self.plan.ask.goes_on:
-            raise faults.empty_output()
+            raise faults.empty_output(self._why_nothing(finish))
+        if finish == _STOP and (self._transcript.ends_hidden or self.said.ends_hidden):
+            # Its end was taken for reasoning, or the model never came to speak.
+            finish = _UNKNOWN
+        if self.joint is Joint.GOES_ON and gives_twice(self.plan.ask.lead, self.text):
+            # What was given out cannot be taken back; what nobody has seen can be called new.
+            if not self._watched:
+                self._joint = Joint.ANEW
+            elif finish == _STOP:
+                finish = _UNKNOWN
+        self._finish = finish
         return last
+
+    def _ending(self) -> FinishReason.ValueType:
+        """Returns why the text ended: unknown where the provider does not say, but for a limit that was reached."""
+        said = self.said
+        if self.is_cut:
+            return self._cut.reached
+        if said.finish_reason == _UNSPECIFIED and said.at_best in {_UNSPECIFIED, _UNKNOWN}:
+            most = self.plan.ask.most_asked
+            counted = usage.written_tokens(said.usage)
+            return _LENGTH if most and (said.texts if counted is None else counted) >= most else _UNKNOWN
+        return less_whole(said.finish_reason, said.at_best)
+
+    def _why_nothing(self, finish: FinishReason.ValueType) -> str:
+        if finish == _FILTER:
+            return "the provider withheld it"
+        return "it called a tool, and none was offered" if self.said.called_tools else ""
 
     def result(self) -> GenerationResult:
         """Returns how the generation ended, and ends its span."""
@@ -159,7 +232,9 @@ class Call:
         return result
 
     def fail(self, error: BaseException) -> None:
-        """Ends the span of a generation that has failed with `error` or was cancelled."""
+        """Ends the span of a generation that has failed with `error`, which is told the attempts, or was cancelled."""
+        if isinstance(error, ServiceError):
+            error.attempts = self._attempts
         if self._attempts and not self._measured:
             self._measured = True
             reason, _ = failure(error)
@@ -181,9 +256,10 @@ class Call:
             prompt=sum(len(message.content) for message in ask.messages) + len(ask.lead) + len(ask.lead_reasoning),
             text=transcript.characters,
             reasoning=transcript.reasoning_characters,
-            max_tokens=ask.max_tokens,
+            max_tokens=ask.most_asked,
         )
         counted = usage.reported(self.said.usage, written)
         if counted:
             return counted
-        return usage.estimated(ask.messages, ask.lead + ask.lead_reasoning, self.text, self.reasoning)
+        lead = ask.lead + ask.lead_reasoning
+        return usage.estimated(ask.messages, lead, self.text, self.reasoning, unseen=self.said.unseen)

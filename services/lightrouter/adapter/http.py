@@ -18,12 +18,17 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from lightrouter.adapter import faults
+from lightrouter.adapter.inflate import Inflater
+from lightrouter.pool.values import AUTHORIZATION
 
 _FAILURES = (httpx.HTTPError, aiohttp.ClientError, OSError)
 _HUNG_UP = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 _OWN_HEADERS = ("User-Agent", "Accept", "Accept-Encoding")
 # Idle connections are given up before the usual server (5 s) gives them up.
 _KEEPALIVE_SECONDS = 4.5
+# The statuses that ask for the same request at another address, and how often one request follows them.
+_REPEATS = frozenset({307, 308})
+_MOST_REDIRECTS = 3
 
 
 class Reply:
@@ -49,16 +54,19 @@ class Reply:
         Raises:
             UpstreamError: The connection broke before the end, or the body is larger than allowed.
         """
+        inflater = Inflater(self.header("content-encoding"))
         length = self.header("content-length")
         if length.isdecimal() and (len(length) > 18 or int(length) > self._limit):
             raise faults.too_large(self._limit)
         size = 0
         try:
-            async for chunk in self._stream:
-                size += len(chunk)
-                if size > self._limit:
-                    raise faults.too_large(self._limit)
-                yield chunk
+            async for packed in self._stream:
+                for chunk in inflater.feed(packed) if inflater.packed else (packed,):
+                    size += len(chunk)
+                    if size > self._limit:
+                        raise faults.too_large(self._limit)
+                    yield chunk
+            inflater.close()
         except _FAILURES:
             raise faults.unavailable("closed the connection before its reply had ended") from None
 
@@ -80,9 +88,21 @@ class Reply:
 class Endpoint:
     """One URL that takes POST requests with JSON bodies."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, url: str, *, connect_timeout: float, limit: int) -> None:
-        """Connecting may take `connect_timeout` seconds, a reply's body has at most `limit` bytes."""
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        url: str,
+        *,
+        connect_timeout: float,
+        limit: int,
+        key_header: str = AUTHORIZATION,
+    ) -> None:
+        """Connecting may take `connect_timeout` seconds, a reply's body has at most `limit` bytes.
+
+        The API key goes into the header `key_header`, as a bearer token where that is `authorization`.
+        """
         self._transport = transport
+        self._key_header = key_header
         self._url = httpx.URL(url)
         self._extensions = {"timeout": {"connect": connect_timeout, "pool": connect_timeout}}
         self._limit = limit
@@ -92,16 +112,31 @@ class Endpoint:
         self._closes_streams = False
 
     async def post(self, body: bytes, key: str, *, streamed: bool = False) -> Reply:
-        """Returns the reply to `body`, sent with `key` as bearer token; there is no time limit but the task's own.
+        """Returns the reply to `body`, sent with `key`; there is no time limit but the task's own.
+
+        It goes where a redirect asks for the same request within the origin. The key goes nowhere else.
 
         Raises:
-            UpstreamError: The provider cannot be reached, or what it says is no HTTP.
+            UpstreamError: The provider cannot be reached, what it says is no HTTP, or it redirects elsewhere.
         """
+        url = self._url
+        for _ in range(_MOST_REDIRECTS + 1):
+            reply = await self._post(url, body, key, close=streamed and self._closes_streams)
+            if not 300 <= reply.status < 400:
+                return reply
+            async with reply:
+                target = _target(url, reply.header("location"))
+            if target is None or reply.status not in _REPEATS or _origin(target) != _origin(url):
+                raise faults.redirected(reply.status, "" if target is None else _shown(target))
+            url = target
+        raise faults.redirected(reply.status, _shown(url))
+
+    async def _post(self, url: httpx.URL, body: bytes, key: str, *, close: bool) -> Reply:
         # With `stream` rather than `content` httpx does not compute headers that are known here.
         request = httpx.Request(
             "POST",
-            self._url,
-            headers=self._head(key, close=streamed and self._closes_streams),
+            url,
+            headers=self._head(key, close=close),
             stream=httpx.ByteStream(body),
             extensions=self._extensions,
         )
@@ -121,7 +156,7 @@ class Endpoint:
         if head is None:
             lines = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "lightrouter"}
             if key:
-                lines["authorization"] = f"Bearer {key}"
+                lines[self._key_header] = f"Bearer {key}" if self._key_header == AUTHORIZATION else key
             if close:
                 lines["connection"] = "close"
             head = self._heads[close] = httpx.Headers(lines)
@@ -142,6 +177,24 @@ class Endpoint:
         # closes each connection after a stream and announces the opposite. From now on, none is kept after a stream.
         self._closes_streams = self._answered
         return faults.unavailable("closed the connection without a reply", stale=self._answered)
+
+
+def _target(url: httpx.URL, location: str) -> httpx.URL | None:
+    """Returns where a redirect of `url` leads; None where it does not say it."""
+    try:
+        target = url.join(location) if location else None
+    except (httpx.InvalidURL, ValueError):
+        return None
+    return target if target and target.scheme in {"http", "https"} and target.host else None
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _shown(url: httpx.URL) -> str:
+    """Returns the address without what may be secret in it."""
+    return str(url.copy_with(userinfo=b"", query=None, fragment=None))[:200]
 
 
 def open_transport(url: str, environment_proxies: Mapping[str, str] | None = None) -> httpx.AsyncBaseTransport:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from lightrouter.adapter import faults
+from typing import Final
 
 REPLACEMENT = "\ufffd"
 """What stands for a character whose bytes are not all there."""
+
+# All that `str.isspace` knows, and what stands for half a character.
+_BLANKS: Final = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000" + REPLACEMENT
+)
 
 
 def settled(text: str, stops: Sequence[str] = ()) -> int:
@@ -18,17 +23,16 @@ def settled(text: str, stops: Sequence[str] = ()) -> int:
     half of a stop text, which would be met at the joint by nobody. The model writes them again when it goes on.
     """
     size = len(text) - longest_half(text, stops)
-    kept = _without_blanks(text, size)
-    if stops and kept < size:
+    kept = text[:size].rstrip(_BLANKS)
+    if stops and len(kept) < size:
         # White space may have hidden the half of a stop text from the first look.
-        kept = _without_blanks(text, kept - longest_half(text[:kept], stops))
-    return kept
+        kept = kept[: len(kept) - longest_half(kept, stops)].rstrip(_BLANKS)
+    return len(kept)
 
 
-def _without_blanks(text: str, size: int) -> int:
-    while size and (text[size - 1] == REPLACEMENT or text[size - 1].isspace()):
-        size -= 1
-    return size
+def is_blank(text: str) -> bool:
+    """Returns whether `text` is white space, or stands for halves of characters, throughout."""
+    return not text.strip(_BLANKS)
 
 
 def longest_half(text: str, marks: Sequence[str]) -> int:
@@ -48,60 +52,39 @@ class HoldBack:
 
     def __init__(self, stops: Sequence[str] = ()) -> None:
         self._stops = stops
-        self._held = ""
+        self._held: list[str] = []
 
     def feed(self, text: str) -> str:
         """Returns what of `text`, and of what was held back, is settled."""
-        if self._held:
-            text = self._held + text
+        if self._held or not text:
+            if text:
+                self._held.append(text)
+            if is_blank(text):
+                # White space settles nothing, and a model may write it without end.
+                return ""
+            text = "".join(self._held)
         size = settled(text, self._stops)
-        self._held = text[size:]
+        self._held = [text[size:]] if size < len(text) else []
         return text[:size]
 
     def end(self, *, cut: bool) -> str:
         """Returns what was held back: nothing where the output was cut, as the model would write it again."""
-        held, self._held = self._held, ""
+        held = "".join(self._held)
+        self._held.clear()
         return "" if cut else held
 
 
-class EchoStripper:
-    """Takes away the begin of a text where it repeats what the model goes on from."""
-
-    def __init__(self, echo: str) -> None:
-        """Expects `echo`; a text that begins with something else is left as it is."""
-        self._echo = echo
-        self._met = 0
-
-    def feed(self, text: str) -> str:
-        """Returns what of `text` is not the echo."""
-        if not self._echo:
-            return text
-        expected = self._echo[self._met : self._met + len(text)]
-        if not text.startswith(expected):
-            return self.end() + text
-        self._met += len(expected)
-        if self._met == len(self._echo):
-            self._echo = ""
-        return text[len(expected) :]
-
-    def end(self) -> str:
-        """Returns what was taken for the echo and is none, as the text ended or went on differently."""
-        met, self._echo = self._echo[: self._met], ""
-        return met
-
-
 class SurrogateJoiner:
-    """Joins characters that JSON escapes as two (surrogates) and that a provider cut between two pieces."""
+    """Joins characters that JSON escapes as two (surrogates) and that a provider cut between two pieces.
+
+    A half that stands alone becomes U+FFFD: it costs a character, not the text.
+    """
 
     def __init__(self) -> None:
         self._high = ""
 
     def feed(self, text: str) -> str:
-        """Returns `text` with whole characters only.
-
-        Raises:
-            UpstreamError: Half a character stands alone.
-        """
+        """Returns `text` with whole characters only."""
         if not self._high and text.isascii():
             return text
         text = self._high + text
@@ -112,17 +95,10 @@ class SurrogateJoiner:
             if "\ud800" <= text[-1] <= "\udbff":
                 self._high = text[-1]
                 text = text[:-1]
-            try:
-                return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-            except UnicodeDecodeError:
-                raise faults.malformed("half a character") from None
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         return text
 
-    def end(self, *, cut: bool) -> None:
-        """Ends the text.
-
-        Raises:
-            UpstreamError: It ends in half a character, and not because the output was cut.
-        """
-        if self._high and not cut:
-            raise faults.malformed("half a character")
+    def end(self, *, cut: bool) -> str:
+        """Returns what stands for a half that the text ends in; nothing where the output was cut, as it goes on."""
+        high, self._high = self._high, ""
+        return "" if cut or not high else REPLACEMENT

@@ -88,7 +88,7 @@ def report(meter: Meter, current: Current) -> None:
         engine = current.now
         if engine is None:
             return {}
-        return {(engine.entry.name, state.value): int(state is engine.circuit.state) for state in State}
+        return {(engine.entry.name, state.value): int(state is engine.standing.circuit.state) for state in State}
 
     observe(meter, i.CALLS_IN_FLIGHT, running)
     observe(meter, i.CALLS_QUEUED, waiting)

@@ -1,16 +1,12 @@
-"""Hidden reasoning in <think> tags, kept apart from visible text while both come in arbitrary pieces."""
+"""Hidden reasoning in tags, <think> as a rule, kept apart from visible text while both come in arbitrary pieces."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Final
 
 from lightrouter.adapter.coalesce import Piece
 from lightrouter.adapter.joint import REPLACEMENT, longest_half
-from lightrouter.pool.schema import Thinking
-
-OPEN: Final = "<think>"
-CLOSE: Final = "</think>"
+from lightrouter.pool.schema import THINK_TAGS, Thinking
 
 
 class _At(Enum):
@@ -31,9 +27,19 @@ class ThinkSplitter:
             the text, to go on. Empty where nothing was hidden.
     """
 
-    def __init__(self, thinking: Thinking, head: str = "", *, inside: bool = False, visible: bool = False) -> None:
-        """Goes on after `head`, `inside` of a block or not, and after `visible` text or not."""
+    def __init__(
+        self,
+        thinking: Thinking,
+        head: str = "",
+        tags: tuple[str, str] = THINK_TAGS,
+        *,
+        inside: bool = False,
+        visible: bool = False,
+    ) -> None:
+        """Goes on after `head`, `inside` of a block between `tags` or not, and after `visible` text or not."""
+        self._open, self._close = tags
         self._head = [head] if head else []
+        self._blanks: list[str] = []
         self._pending = ""
         if thinking is Thinking.OFF or (visible and not inside):
             self._at = _At.TEXT
@@ -41,7 +47,7 @@ class ThinkSplitter:
             self._at = _At.INSIDE if inside else _At.AFTER
         elif thinking is Thinking.OPEN:
             # The chat template writes this only where the model begins, not where it goes on.
-            self._head.append(OPEN + "\n")
+            self._head.append(self._open + "\n")
             self._at = _At.INSIDE
         else:
             self._at = _At.START
@@ -61,19 +67,27 @@ class ThinkSplitter:
         if self._at is _At.TEXT:
             return Piece(written, "")
         reasoning: list[str] = []
-        self._pending += written
+        if self._at is not _At.INSIDE and not self._pending and written.isspace():
+            # A model may write white space without end.
+            self._blanks.append(written)
+            return Piece("", "")
+        self._pending = "".join((*self._blanks, self._pending, written))
+        self._blanks.clear()
         while self._pending:
             if self._at is _At.INSIDE:
                 if not self._hide(reasoning):
                     break
                 continue
             begun = self._pending.lstrip()
-            if begun.startswith(OPEN):
-                size = len(self._pending) - len(begun) + len(OPEN)
+            if begun.startswith(self._open):
+                size = len(self._pending) - len(begun) + len(self._open)
                 self._head.append(self._pending[:size])
                 self._pending = self._pending[size:]
                 self._at = _At.INSIDE
-            elif OPEN.startswith(begun):
+            elif not begun:
+                self._blanks.append(self._pending)
+                self._pending = ""
+            elif self._open.startswith(begun):
                 break
             else:
                 return Piece(self._begin_text(begun), "".join(reasoning))
@@ -81,7 +95,8 @@ class ThinkSplitter:
 
     def end(self, *, cut: bool) -> Piece:
         """Returns what was held back. Where the output was cut, halves are dropped: they are written again."""
-        pending, self._pending = self._pending, ""
+        pending, self._pending = "".join((*self._blanks, self._pending)), ""
+        self._blanks.clear()
         if cut or not pending or self._at is _At.TEXT:
             return Piece("", "")
         if self._at is _At.INSIDE:
@@ -91,12 +106,12 @@ class ThinkSplitter:
 
     def _hide(self, reasoning: list[str]) -> bool:
         """Moves the block's inside from `_pending` to `reasoning`; returns whether the block has ended."""
-        found = self._pending.find(CLOSE)
+        found = self._pending.find(self._close)
         ended = found >= 0
-        size = found if ended else _decided(self._pending)
+        size = found if ended else _decided(self._pending, self._close)
         reasoning.append(self._pending[:size])
         if ended:
-            size += len(CLOSE)
+            size += len(self._close)
             self._at = _At.AFTER
         self._head.append(self._pending[:size])
         self._pending = self._pending[size:]
@@ -111,7 +126,7 @@ class ThinkSplitter:
         return pending
 
 
-def _decided(text: str) -> int:
+def _decided(text: str, close: str) -> int:
     """Returns how much of the inside of a block is neither the half of its end nor that of a character."""
-    half = longest_half(text, (CLOSE,))
+    half = longest_half(text, (close,))
     return len(text) - half if half else len(text.rstrip(REPLACEMENT))

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Final
 
 from lightrouter.adapter.faults import UpstreamError
 from lightrouter.runtime.deadline import Deadline
-
-# Nobody who calls waits longer, and not every number of seconds fits the contract's durations.
-_LONGEST_SECONDS: Final = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +64,3 @@ class Attempts:
         self._retries += 1
         self._on_retry(error, seconds)
         await self._sleep(seconds)
-
-
-def retry_after_seconds(header: str | None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
-    """Returns the seconds that a Retry-After header asks for, a number or an HTTP date, a day at most; None without."""
-    if not header:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - now()).total_seconds()
-    return min(max(seconds, 0.0), _LONGEST_SECONDS) if math.isfinite(seconds) else None

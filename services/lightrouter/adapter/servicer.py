@@ -31,10 +31,9 @@ class AdapterServicer(AdapterServiceServicer):
         self._current = current
 
     async def Describe(self, request: DescribeRequest, context: Context) -> DescribeResponse:
-        """Says which candidate this is."""
+        """Says which candidate this is, and what its provider was found to refuse."""
         del request, context
-        entry = self._current.engine.entry
-        return DescribeResponse(candidate=entry.to_proto(entry.address or ""))
+        return DescribeResponse(candidate=self._current.engine.describe())
 
     async def Generate(self, request: GenerateRequest, context: Context) -> GenerateResponse:
         """Returns all that the model writes."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lightrouter.adapter.coalesce import Piece
-from lightrouter.adapter.joint import EchoStripper, HoldBack, SurrogateJoiner
+from lightrouter.adapter.joint import HoldBack, SurrogateJoiner
+from lightrouter.adapter.opening import Joint, Opening
 from lightrouter.adapter.reasoning import ThinkSplitter
 
 
@@ -16,13 +17,23 @@ class Transcript:
         characters: How many characters of visible text were given out.
         reasoning_characters: How many of hidden reasoning.
         blank: Whether nothing but white space has come.
-        field_reasoning: Hidden reasoning that came in a field of its own, all of it.
+        ends_hidden: Whether hidden reasoning came last.
     """
 
-    def __init__(self, splitter: ThinkSplitter, *, echo: str = "", stops: Sequence[str] = ()) -> None:
-        """Takes away `echo` at the begin; `stops` are the texts that end the output."""
+    def __init__(
+        self, splitter: ThinkSplitter, opening: Opening, *, anew: ThinkSplitter, stops: Sequence[str] = ()
+    ) -> None:
+        """Takes a provider's output.
+
+        Args:
+            splitter: Splits text that goes on.
+            opening: Finds out whether the output goes on.
+            anew: Splits text that starts anew.
+            stops: The texts that end the output.
+        """
         self._splitter = splitter
-        self._echo = EchoStripper(echo)
+        self._opening = opening
+        self._anew = anew
         self._joiner = SurrogateJoiner()
         self._reasoning_joiner = SurrogateJoiner()
         self._hold_back = HoldBack(stops)
@@ -30,6 +41,12 @@ class Transcript:
         self.characters = 0
         self.reasoning_characters = 0
         self.blank = True
+        self.ends_hidden = False
+
+    @property
+    def joint(self) -> Joint | None:
+        """What the output does with the text that it was to go on from; None while that is not known."""
+        return self._opening.joint
 
     @property
     def field_reasoning(self) -> str:
@@ -47,11 +64,7 @@ class Transcript:
         return self._splitter.inside
 
     def feed(self, piece: Piece) -> Piece:
-        """Returns what can be given out after `piece` has come; either part may be empty.
-
-        Raises:
-            UpstreamError: The text holds half a character.
-        """
+        """Returns what can be given out after `piece` has come; either part may be empty."""
         reasoning = piece.reasoning
         if reasoning:
             reasoning = self._reasoning_joiner.feed(reasoning)
@@ -59,26 +72,28 @@ class Transcript:
             self.blank = False
         if not piece.text:
             return self._out("", reasoning)
-        text = self._echo.feed(self._joiner.feed(piece.text))
+        text = self._joiner.feed(piece.text)
         if self.blank and text and not text.isspace():
             self.blank = False
-        split = self._splitter.feed(text)
+        split = self._split(self._opening.feed(text))
         return self._out(self._hold_back.feed(split.text), reasoning + split.reasoning)
 
     def end(self, *, cut: bool) -> Piece:
-        """Returns what was held back; `cut` where the output was cut by a limit rather than ended by the model.
-
-        Raises:
-            UpstreamError: The text ends in half a character.
-        """
-        self._joiner.end(cut=cut)
-        self._reasoning_joiner.end(cut=cut)
-        split = self._splitter.feed(self._echo.end())
+        """Returns what was held back; `cut` where the output was cut by a limit rather than ended by the model."""
+        reasoning = self._reasoning_joiner.end(cut=cut)
+        split = self._split(self._opening.feed(self._joiner.end(cut=cut)) + self._opening.end(cut=cut))
         last = self._splitter.end(cut=cut)
         text = self._hold_back.feed(split.text + last.text) + self._hold_back.end(cut=cut)
-        return self._out(text, split.reasoning + last.reasoning)
+        return self._out(text, reasoning + split.reasoning + last.reasoning)
+
+    def _split(self, text: str) -> Piece:
+        if self._opening.joint is Joint.ANEW and self._splitter is not self._anew:
+            self._splitter = self._anew
+        return self._splitter.feed(text)
 
     def _out(self, text: str, reasoning: str) -> Piece:
         self.characters += len(text)
         self.reasoning_characters += len(reasoning)
+        if reasoning or self.ends_hidden:
+            self.ends_hidden = not text.strip() and (self.ends_hidden or bool(reasoning.strip()))
         return Piece(text, reasoning)

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lightrouter.runtime.tokens import estimate_tokens, messages_tokens
 from lightrouter.v1.chat_pb2 import ChatMessage, Usage
 
 # What providers put around a prompt of their own: templates, instructions, tools.
-_INPUT_ALLOWANCE = 16_384
-_TOKENS_PER_CHARACTER = 4
+_INPUT_ALLOWANCE: Final = 16_384
+_TOKENS_PER_CHARACTER: Final = 4
 # Tokens that end a message, a turn or hidden reasoning leave no text.
-_OUTPUT_ALLOWANCE = 64
+_OUTPUT_ALLOWANCE: Final = 64
 # The contract's largest output; hidden reasoning that leaves no text fits in it.
-_MOST_OUTPUT = 131_072
+_MOST_OUTPUT: Final = 131_072
+# The OpenAI API's names, then those of its newer and of Anthropic's API.
+_PROMPT: Final = ("prompt_tokens", "input_tokens")
+_OUTPUT: Final = ("completion_tokens", "output_tokens")
+_PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
+_OUTPUT_DETAILS: Final = ("completion_tokens_details", "output_tokens_details")
+# DeepSeek's and Moonshot's names.
+_CACHED: Final = ("prompt_cache_hit_tokens", "cached_tokens")
+# Anthropic counts what it reads from its cache, or writes to it, beside the input.
+_CACHED_BESIDE: Final = "cache_read_input_tokens"
+_WRITTEN_TO_CACHE: Final = "cache_creation_input_tokens"
 
 
 class Written(NamedTuple):
@@ -26,30 +36,76 @@ class Written(NamedTuple):
     max_tokens: int | None
 
 
+class _Output(NamedTuple):
+    """Tokens written.
+
+    Attributes:
+        whole: All of them.
+        reasoning: Those of them that the provider counts as hidden reasoning.
+        agreed: Whether the counts agree with each other.
+    """
+
+    whole: int
+    reasoning: int
+    agreed: bool
+
+
+def merged(before: Mapping[str, object] | None, counts: Mapping[str, object]) -> Mapping[str, object]:
+    """Returns the counts of a reply that gives some of them here and some there: of each the latest that is one.
+
+    A stream that counts as it goes gives each count again, never smaller.
+    """
+    if not before:
+        return counts
+    result = dict(before)
+    for name, value in counts.items():
+        known = result.get(name)
+        if isinstance(value, dict) and isinstance(known, dict):
+            result[name] = merged(known, value)
+        elif isinstance(value, int) and isinstance(known, int):
+            result[name] = max(value, known)
+        elif value is not None:
+            result[name] = value
+    return result
+
+
+def written_tokens(counts: Mapping[str, object] | None) -> int | None:
+    """Returns the tokens that the provider counts as written; None where it gave no such count."""
+    return _count(counts or {}, _OUTPUT)
+
+
 def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | None:
-    """Returns the provider's count, or None where it gave none or one that cannot be true."""
+    """Returns the provider's count, or None where it gave none or one that cannot be true.
+
+    Where its counts contradict each other, those that cost more are taken and marked as estimated.
+    """
     if not counts:
         return None
-    prompt = _count(counts, "prompt_tokens")
-    output = _count(counts, "completion_tokens")
-    cached = _detail(counts, "prompt_tokens_details", "cached_tokens")
-    if cached == 0:
-        # DeepSeek's name.
-        cached = _count(counts, "prompt_cache_hit_tokens", missing=0)
-    reasoning = _detail(counts, "completion_tokens_details", "reasoning_tokens")
-    if prompt is None or output is None or cached is None or reasoning is None:
+    prompt, cached = _input(counts)
+    if prompt is None or cached is None or cached > prompt:
         return None
-    if cached > prompt or reasoning > output or not _plausible(prompt, output, written):
+    output = _output(counts, prompt)
+    if output is None or not _plausible(prompt, output, written):
         return None
+    whole, reasoning, agreed = output
     if not reasoning and written.reasoning:
         # The provider counted but did not tell them apart: they share as the characters do.
-        reasoning = round(output * written.reasoning / (written.text + written.reasoning))
-    return Usage(input_tokens=prompt, cached_input_tokens=cached, output_tokens=output, reasoning_tokens=reasoning)
+        reasoning = round(whole * written.reasoning / (written.text + written.reasoning))
+    return Usage(
+        input_tokens=prompt,
+        cached_input_tokens=cached,
+        output_tokens=whole,
+        reasoning_tokens=reasoning,
+        estimated=not agreed,
+    )
 
 
-def estimated(messages: Sequence[ChatMessage], lead: str, text: str, reasoning: str) -> Usage:
-    """Returns the adapter's own count of a conversation, what the model went on from, and what it wrote."""
-    hidden = estimate_tokens(reasoning)
+def estimated(messages: Sequence[ChatMessage], lead: str, text: str, reasoning: str, *, unseen: int = 0) -> Usage:
+    """Returns the adapter's own count of a conversation, what the model went on from, and what it wrote.
+
+    `unseen` tokens were hidden reasoning that the provider did not show.
+    """
+    hidden = estimate_tokens(reasoning) + unseen
     return Usage(
         input_tokens=messages_tokens(messages) + estimate_tokens(lead),
         output_tokens=estimate_tokens(text) + hidden,
@@ -58,23 +114,67 @@ def estimated(messages: Sequence[ChatMessage], lead: str, text: str, reasoning: 
     )
 
 
-def _plausible(prompt: int, output: int, written: Written) -> bool:
+def _input(counts: Mapping[str, object]) -> tuple[int | None, int | None]:
+    """Returns the tokens read, and those of them that were cached."""
+    prompt = _count(counts, _PROMPT)
+    cached = _detail(counts, _PROMPT_DETAILS, "cached_tokens")
+    if cached == 0:
+        cached = _count(counts, _CACHED, missing=0)
+    if prompt is not None and "prompt_tokens" not in counts:
+        beside = _count(counts, (_CACHED_BESIDE,), missing=0) or 0
+        prompt += beside + (_count(counts, (_WRITTEN_TO_CACHE,), missing=0) or 0)
+        cached = (cached or 0) + beside
+    return prompt, cached
+
+
+def _output(counts: Mapping[str, object], prompt: int) -> _Output | None:
+    """Returns the tokens written; None where a count is missing or none.
+
+    Some providers count hidden reasoning in the output, as the OpenAI API does. Some count it beside (xAI), and some in
+    nothing but the total (Gemini). The total tells which.
+    """
+    visible = _count(counts, _OUTPUT)
+    reasoning = _detail(counts, _OUTPUT_DETAILS, "reasoning_tokens")
+    if reasoning == 0:
+        reasoning = _count(counts, ("reasoning_tokens",), missing=0)
+    total = _count(counts, ("total_tokens",), missing=0)
+    if reasoning is None or total is None:
+        return None
+    rest = total - prompt
+    if visible is None:
+        said = any(counts.get(name) is not None for name in _OUTPUT)
+        return None if said or rest <= 0 else _Output(rest, min(reasoning, rest), agreed=True)
+    if rest > visible:
+        # What only the total has was written too, and not shown.
+        return _Output(rest, max(rest - visible, min(reasoning, rest)), agreed=reasoning in {0, rest - visible})
+    beside = visible + reasoning if reasoning > visible else visible
+    return _Output(beside, reasoning, agreed=not total or rest == beside)
+
+
+def _plausible(prompt: int, output: _Output, written: Written) -> bool:
     characters = written.text + written.reasoning
-    most_output = max(
+    most_shown = max(
         characters * _TOKENS_PER_CHARACTER + _OUTPUT_ALLOWANCE,
         2 * written.max_tokens if written.max_tokens else _MOST_OUTPUT,
     )
     most_input = written.prompt * _TOKENS_PER_CHARACTER + _INPUT_ALLOWANCE
-    return 0 < prompt <= most_input and (output > 0 or not characters) and output <= most_output
+    shown = output.whole - output.reasoning
+    return (
+        0 < prompt <= most_input
+        and (output.whole > 0 or not characters)
+        and shown <= most_shown
+        and output.reasoning <= _MOST_OUTPUT
+    )
 
 
-def _count(counts: Mapping[str, object], name: str, missing: int | None = None) -> int | None:
-    value = counts.get(name)
+def _count(counts: Mapping[str, object], names: Sequence[str], missing: int | None = None) -> int | None:
+    """Returns the first count among `names`; `missing` where there is none, None where it is no number of tokens."""
+    value = next((found for name in names if (found := counts.get(name)) is not None), None)
     if value is None:
         return missing
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _detail(counts: Mapping[str, object], group: str, name: str) -> int | None:
-    details = counts.get(group)
-    return _count(details, name, missing=0) if isinstance(details, dict) else 0
+def _detail(counts: Mapping[str, object], groups: Sequence[str], name: str) -> int | None:
+    details = next((found for group in groups if (found := counts.get(group)) is not None), None)
+    return _count(details, (name,), missing=0) if isinstance(details, dict) else 0

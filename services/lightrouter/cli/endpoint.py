@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping, Sequence
 from typing import Final
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import yaml
 
+from lightrouter.cli import served
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.served import ServedModel
+from lightrouter.pool.values import AUTHORIZATION, under
 
 _MAX_BYTES: Final = 16 * 2**20
 _TIMEOUT_S: Final = 15.0
 _MAX_NAME: Final = 63
-_MILLION: Final = 1_000_000
+_MOST_PAGES: Final = 50
+_MOST_REDIRECTS: Final = 5
 
 # Who serves a model, as its `owned_by` or the host's name says, and the lines on how such a server goes on.
 _CONTINUATIONS: Final = {
@@ -27,7 +31,7 @@ _CONTINUATIONS: Final = {
     "library": ("continuation: trailing   # Ollama goes on from the last message where it is the assistant's",),
     "vllm": ("continuation: continue_final_message   # vLLM takes continue_final_message",),
     "sglang": ("continuation: continue_final_message   # SGLang takes continue_final_message",),
-    "deepseek": ("continuation: prefix   # DeepSeek takes `prefix: true`; its base_url must then end in /beta",),
+    "deepseek": ("continuation: prefix   # DeepSeek takes `prefix: true` under /beta",),
     "mistralai": (
         "continuation: prefix   # Mistral takes `prefix: true`",
         "echoes_prefix: true   # and repeats the prefix in its answer",
@@ -39,24 +43,15 @@ _UNKNOWN: Final = (
 
 
 class EndpointError(Exception):
-    """An endpoint that does not say what it serves; the text is one sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A model as the endpoint lists it.
+    """An endpoint that does not say what it serves; the text is one sentence.
 
     Attributes:
-        id: Its name there.
-        owned_by: Who serves it, as the endpoint says; may be empty.
-        context_window: Tokens that it can hold; 0 where the endpoint does not say.
-        prices: US dollars per million tokens by kind (input, cached_input, output), where the endpoint says.
+        weight: How much it says, beside what other addresses of the endpoint say; more is more.
     """
 
-    id: str
-    owned_by: str = ""
-    context_window: int = 0
-    prices: Mapping[str, str] | None = None
+    def __init__(self, sentence: str, weight: int = 2) -> None:
+        super().__init__(sentence)
+        self.weight = weight
 
 
 def base_urls(url: str) -> list[str]:
@@ -72,43 +67,110 @@ def base_urls(url: str) -> list[str]:
         parsed = httpx.URL()
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise EndpointError(f"{url} must be an http or https URL like http://localhost:11434")
-    root = str(parsed.copy_with(query=None, fragment=None)).rstrip("/").removesuffix("/models")
-    return [root] if root.endswith("/v1") else [f"{root}/v1", root]
+    root = parsed.copy_with(fragment=None)
+    path = root.path.rstrip("/").removesuffix("/models").removesuffix("/chat/completions").rstrip("/")
+    # Azure's address has its version in the query; nothing else is at home there.
+    versioned = bool(root.params.get("api-version"))
+    guesses = [path] if versioned or path.endswith("/v1") else [f"{path}/v1", path]
+    query = root.query if versioned else None
+    return [str(root.copy_with(path=each or "/", query=query)).rstrip("/") for each in guesses]
+
+
+def key_header(base_url: str) -> str:
+    """Returns the header that the endpoint reads the API key from: Azure has its own."""
+    url = httpx.URL(base_url)
+    azure = url.host.endswith((".azure.com", ".azure-api.net", ".azure.us", ".azure.cn")) or "api-version" in url.params
+    return "api-key" if azure else AUTHORIZATION
 
 
 def list_models(urls: Sequence[str], api_key: str | None, client: httpx.Client) -> tuple[str, list[ServedModel]]:
-    """Returns the first root of `urls` that lists models, and its models.
+    """Returns the first root of `urls` that lists models, as redirects name it, and its models.
 
     Raises:
-        EndpointError: None does; the sentence says what the first one answered.
+        EndpointError: None does; the sentence is of the address that said most.
     """
-    first: EndpointError | None = None
+    errors: list[EndpointError] = []
     for url in urls:
         try:
-            return url, _models(url, api_key, client)
+            return _models(url, api_key, client)
         except EndpointError as error:
-            first = first or error
-    raise first or EndpointError("no URL was given")
+            errors.append(error)
+    # That nothing is at an address that was guessed tells least.
+    raise max(errors, key=lambda error: error.weight, default=EndpointError("no URL was given"))
 
 
-def _models(url: str, api_key: str | None, client: httpx.Client) -> list[ServedModel]:
-    address = f"{url}/models"
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    try:
-        with client.stream("GET", address, headers=headers, timeout=_TIMEOUT_S) as response:
-            body = _body(response, address)
-    except httpx.HTTPError as error:
-        reason = str(error) or type(error).__name__
-        raise EndpointError(f"{address} cannot be reached: {reason}") from None
+def _models(url: str, api_key: str | None, client: httpx.Client) -> tuple[str, list[ServedModel]]:
+    address = under(url, "/models")
+    arrived, document = _page(address, url, api_key, client)
+    root = _root(arrived)
+    found = list(served.models(document))
+    page, seen = arrived, {str(arrived)}
+    while following := served.next_page(document):
+        page = _followed(page, following)
+        if str(page) in seen or len(seen) >= _MOST_PAGES or _origin(page) != _origin(arrived):
+            break
+        seen.add(str(page))
+        _, document = _page(str(page), url, api_key, client)
+        found += served.models(document)
+    if not found:
+        raise EndpointError(f"{address} lists no models, or is not OpenAI-compatible", weight=1)
+    first: dict[str, ServedModel] = {}
+    for model in found:
+        first.setdefault(model.id, model)
+    return root, list(first.values())
+
+
+def _page(address: str, root: str, api_key: str | None, client: httpx.Client) -> tuple[httpx.URL, object]:
+    """Returns one page of a list and where it was in the end. The key stays within the origin."""
+    header = key_header(root)
+    headers = {header: f"Bearer {api_key}" if header == AUTHORIZATION else api_key} if api_key else {}
+    url = httpx.URL(address)
+    for _ in range(_MOST_REDIRECTS):
+        try:
+            with client.stream("GET", url, headers=headers, timeout=_TIMEOUT_S, follow_redirects=False) as response:
+                body = _body(response, address)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reason = str(error) or type(error).__name__
+            raise EndpointError(f"{address} cannot be reached: {reason}", weight=2) from None
+        location = response.headers.get("location")
+        if not (300 <= response.status_code < 400 and location):
+            break
+        target = _followed(url, location)
+        if _origin(target) != _origin(url) and api_key:
+            where = str(target.copy_with(query=None, userinfo=b"")).removesuffix("/models")
+            raise EndpointError(f"{address} redirects to {where}: give that address if it is the provider's", weight=4)
+        url = target
     if response.status_code in {401, 403}:
         hint = "refused the key" if api_key else "wants an API key: name the variable that holds it with --api-key-env"
-        raise EndpointError(f"{address} {hint}")
+        raise EndpointError(f"{address} {hint}", weight=4)
     if response.status_code != httpx.codes.OK:
-        raise EndpointError(f"{address} answered HTTP {response.status_code}")
-    models = list(_parsed(httpx.Response(200, content=body)))
-    if not models:
-        raise EndpointError(f"{address} lists no models, or is not OpenAI-compatible")
-    return models
+        missing = response.status_code in {404, 405}
+        raise EndpointError(f"{address} answered HTTP {response.status_code}", weight=0 if missing else 3)
+    try:
+        document: object = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    return url, document
+
+
+def _followed(url: httpx.URL, location: str) -> httpx.URL:
+    """Returns where a redirect or a next page of `url` is; a query alone joins the one that is there."""
+    try:
+        if location.startswith("?"):
+            return url.copy_merge_params(dict(parse_qsl(location[1:])))
+        return url.join(location)
+    except (httpx.InvalidURL, ValueError):
+        raise EndpointError(f"{url} leads to an address that cannot be read") from None
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _root(arrived: httpx.URL) -> str:
+    path = arrived.path.rstrip("/").removesuffix("/models")
+    query = urlencode({"api-version": version}) if (version := arrived.params.get("api-version")) else None
+    return str(arrived.copy_with(path=path or "/", query=query.encode() if query else None)).rstrip("/")
 
 
 def _body(response: httpx.Response, address: str) -> bytes:
@@ -116,48 +178,8 @@ def _body(response: httpx.Response, address: str) -> bytes:
     for piece in response.iter_bytes():
         body += piece
         if len(body) > _MAX_BYTES:
-            raise EndpointError(f"{address} sent more than {_MAX_BYTES:,} bytes")
+            raise EndpointError(f"{address} sent more than {_MAX_BYTES:,} bytes", weight=3)
     return bytes(body)
-
-
-def _parsed(response: httpx.Response) -> Iterable[ServedModel]:
-    try:
-        document: object = response.json()
-    except (ValueError, RecursionError):
-        return
-    data = document.get("data") if isinstance(document, dict) else document
-    for item in data if isinstance(data, list) else ():
-        if isinstance(item, dict) and isinstance(item.get("id"), str) and item["id"]:
-            owner = item.get("owned_by")
-            yield ServedModel(
-                id=item["id"],
-                owned_by=owner if isinstance(owner, str) else "",
-                context_window=_context_window(item),
-                prices=_prices(item.get("pricing")),
-            )
-
-
-def _context_window(item: Mapping[str, object]) -> int:
-    meta = item.get("meta")
-    nested = meta if isinstance(meta, dict) else {}
-    # vLLM, OpenRouter, llama.cpp (of one slot, then as trained).
-    found = (item.get("max_model_len"), item.get("context_length"), nested.get("n_ctx"), nested.get("n_ctx_train"))
-    return next((value for value in found if isinstance(value, int) and 0 < value < 2**40), 0)
-
-
-def _prices(pricing: object) -> Mapping[str, str] | None:
-    """Returns prices per million from OpenRouter's prices per token."""
-    if not isinstance(pricing, dict):
-        return None
-    prices: dict[str, str] = {}
-    for key, theirs in (("input", "prompt"), ("cached_input", "input_cache_read"), ("output", "completion")):
-        try:
-            amount = Decimal(str(pricing[theirs])) * _MILLION
-        except (KeyError, InvalidOperation):
-            continue
-        if amount.is_finite() and 0 <= amount < _MILLION:
-            prices[key] = f"{amount:.9f}".rstrip("0").rstrip(".")
-    return prices if {"input", "output"} <= prices.keys() else None
 
 
 def pool_text(base_url: str, models: Sequence[ServedModel], left_out: int, api_key_env: str | None) -> str:
@@ -200,6 +222,11 @@ candidates:
 
 def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None, state: str | None) -> str:
     continuation = "\n    ".join(_continuation(base_url, model))
+    header = key_header(base_url)
+    if header != AUTHORIZATION:
+        continuation = f"api_key_header: {header}   # where Azure reads the key\n    {continuation}"
+    if model.takes_completion_tokens:
+        continuation += "\n    max_tokens_field: max_completion_tokens   # models that reason refuse max_tokens"
     key = f"api_key_env: {api_key_env}" if api_key_env else "# api_key_env: NAME      # the variable with the API key"
     if model.prices:
         listed = ", ".join(f'{kind}: "{price}"' for kind, price in model.prices.items())
@@ -215,7 +242,7 @@ def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None
     return f"""\
   - name: {_quoted(name)}
     provider: openai
-    base_url: {_quoted(base_url)}
+    base_url: {_quoted(asked_root(base_url))}
     model: {_quoted(model.id)}
     {key}
     {continuation}
@@ -223,6 +250,14 @@ def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None
     {window}
     prior: 0.5   # what you expect of it, 0 to 1, before any prompt is seen
 {f"    state: {state}   # until an evaluation has judged it{chr(10)}" if state else ""}"""
+
+
+def asked_root(base_url: str) -> str:
+    """Returns the root at which an entry's models are asked, which need not be where they are listed."""
+    url = httpx.URL(base_url)
+    if url.host == "api.deepseek.com":
+        return str(url.copy_with(path="/beta"))
+    return base_url
 
 
 def _continuation(base_url: str, model: ServedModel) -> tuple[str, ...]:

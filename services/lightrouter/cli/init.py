@@ -12,6 +12,7 @@ import httpx
 
 from lightrouter.cli import endpoint
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.served import ServedModel
 from lightrouter.pool import file, statefile
 from lightrouter.pool.file import PoolFileError
 
@@ -40,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ID",
-        help=f"a model to take, may be repeated; default: the first {_MOST_BY_DEFAULT} that the endpoint lists",
+        help=f"a model to take, may be repeated; default: the first {_MOST_BY_DEFAULT} listed that write text",
     )
     parser.add_argument("--force", action="store_true", help="write over a file that is there")
 
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if out.exists() and not arguments.force:
         raise CommandError(f"{out} is there already; --force writes over it, --out names another", ExitCode.USAGE)
     try:
-        with httpx.Client(follow_redirects=True) as http:
+        with httpx.Client() as http:
             urls = endpoint.base_urls(arguments.url)
             base_url, served = endpoint.list_models(urls, endpoint.api_key(arguments.api_key_env, os.environ), http)
     except endpoint.EndpointError as error:
@@ -71,9 +72,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def _chosen(served: list[endpoint.ServedModel], wanted: list[str]) -> list[endpoint.ServedModel]:
+def _chosen(served: list[ServedModel], wanted: list[str]) -> list[ServedModel]:
     if not wanted:
-        return served[:_MOST_BY_DEFAULT]
+        if not (chatting := [model for model in served if model.chats]):
+            raise CommandError("the endpoint lists no model that writes text; --model ID takes one nevertheless")
+        return chatting[:_MOST_BY_DEFAULT]
     by_id = {model.id: model for model in served}
     if missing := [name for name in wanted if name not in by_id]:
         known = ", ".join(list(by_id)[:20])

@@ -14,6 +14,7 @@ import httpx
 
 from lightrouter.cli import endpoint
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.served import ServedModel
 from lightrouter.pool import file, statefile
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import Pool
@@ -47,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     try:
         data = file.read(path)
         pool = file.parse(data, path)
-        with httpx.Client(follow_redirects=True) as http:
+        with httpx.Client() as http:
             urls = endpoint.base_urls(arguments.url)
             base_url, served = endpoint.list_models(urls, endpoint.api_key(arguments.api_key_env, os.environ), http)
     except PoolFileError as error:
@@ -75,15 +76,14 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def _new(
-    pool: Pool, base_url: str, served: list[endpoint.ServedModel], wanted: list[str]
-) -> list[endpoint.ServedModel]:
-    known = {entry.model for entry in pool.entries.values() if entry.base_url == base_url}
+def _new(pool: Pool, base_url: str, served: list[ServedModel], wanted: list[str]) -> list[ServedModel]:
+    roots = {base_url, endpoint.asked_root(base_url)}
+    known = {entry.model for entry in pool.entries.values() if entry.base_url in roots}
     ids = {model.id for model in served}
     if missing := [name for name in wanted if name not in ids]:
         listed = ", ".join(list(ids)[:20])
         raise CommandError(f"the endpoint does not serve {', '.join(missing)}; it serves {listed}", ExitCode.USAGE)
-    return [model for model in served if model.id not in known and (not wanted or model.id in wanted)]
+    return [model for model in served if model.id not in known and (model.id in wanted if wanted else model.chats)]
 
 
 def _joined(path: Path, text: str, entries: str, pool: Pool) -> str:

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from lightrouter.pool.values import (
+    AUTHORIZATION,
     CandidateName,
     EnvironmentVariable,
     GrpcTarget,
@@ -43,6 +44,7 @@ REPLAY: Final = "replay"
 PROVIDERS: Final = frozenset({"openai", REPLAY})
 """The provider APIs that adapters speak."""
 
+_Tag = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^\S+$")]
 _RESERVED_BODY_KEYS = frozenset({"messages", "model", "prompt", "stream"})
 
 
@@ -64,13 +66,17 @@ class State(StrEnum):
     EVICTED = "evicted"
 
 
+THINK_TAGS: Final = ("<think>", "</think>")
+"""The tags that most models write around hidden reasoning."""
+
+
 class Thinking(StrEnum):
     """How hidden reasoning stands in a provider's text; reasoning that comes in a field of its own is always known."""
 
     AUTO = "auto"
-    """Between <think> and </think> where the text begins with <think>."""
+    """Between the two tags where the text begins with the first."""
     OPEN = "open"
-    """Up to </think>: the model's chat template has written <think> already."""
+    """Up to the second tag: the model's chat template has written the first one already."""
     OFF = "off"
     """Not at all: tags are text."""
 
@@ -150,14 +156,15 @@ class Limits(_Section):
 
 
 class Circuit(_Section):
-    """When a candidate that fails is left alone for a while."""
+    """When a candidate that fails is left alone for a while. A request's own fault is no failure."""
 
     failures: Annotated[int, Field(ge=1, le=1000)] = 5
     """Failures in a row that open the circuit."""
     cooldown_s: Annotated[Number, Field(gt=0, le=3600)] = 10.0
-    """Seconds until one call is let through to see."""
+    """Most seconds until one call is let through to see: the first wait is a twentieth, each failed try doubles it."""
     silence_s: Annotated[Number, Field(gt=0, le=3600)] = 10.0
-    """Seconds without a byte after which a call that was given up, by its deadline or by its caller, is a failure."""
+    """Seconds without a byte after which a call that was given up, by its deadline or by its caller, is a failure. An
+    answer that comes as a whole has a second more for every 10 tokens of its limit: its writing is no silence."""
 
 
 class PublicEntry(_Section):
@@ -227,7 +234,8 @@ class CandidateEntry(PublicEntry):
     """One model that may answer, with what its adapter needs to ask it."""
 
     base_url: Annotated[str, Field(validate_default=True)] = ""
-    """The provider's root, without a slash at its end; /chat/completions is under it. Only `replay` has none."""
+    """The provider's root, without a slash at its end; /chat/completions is under it, before its query, such as
+    Azure's ?api-version=2024-10-21. Only `replay` has none."""
     recording: Annotated[Path, Field(strict=False)] | None = Field(default=None, validate_default=True)
     """The recording that provider `replay` answers from, of its `model`; a relative path starts at the pool file's
     folder."""
@@ -237,6 +245,9 @@ class CandidateEntry(PublicEntry):
     """The environment variable that holds the API key."""
     api_key_file: Annotated[Path, Field(strict=False)] | None = None
     """The file that holds the API key; a relative path starts at the pool file's folder."""
+    api_key_header: Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z][a-z0-9-]*$")] = AUTHORIZATION
+    """The header that the provider reads the API key from, in lower case, such as Azure's `api-key`; in
+    `authorization` it goes as a bearer token."""
     chat_template: Text | None = None
     """The chat template for continuation `raw`: one of the adapter's names, or a template."""
     echoes_prefix: bool = False
@@ -246,6 +257,8 @@ class CandidateEntry(PublicEntry):
     go on writing a whole answer after its connection is closed."""
     thinking: Annotated[Thinking, Field(strict=False)] = Thinking.AUTO
     """How hidden reasoning stands in the text that the provider sends."""
+    thinking_tags: Annotated[tuple[_Tag, _Tag], Field(strict=False)] = THINK_TAGS
+    """The tags before and after hidden reasoning, such as <thought> and </thought>, or [THINK] and [/THINK]."""
     max_tokens_field: Annotated[MaxTokensField, Field(strict=False)] = MaxTokensField.MAX_TOKENS
     """The request's member for the most tokens that may be written."""
     system_prompt: Text | None = None

@@ -11,10 +11,14 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
 
+AUTHORIZATION = "authorization"
+"""The header that most providers read the API key from, as a bearer token."""
+
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _ENVIRONMENT_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOLLARS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
 _GRPC_TARGET = re.compile(r"[^\s]+")
+_SECRET = re.compile(r"(?i)(?:^|&)[^=&]*(?:key|token|secret|password|sig(?:nature)?)=")
 _NANO = 10**9
 
 
@@ -41,9 +45,18 @@ def checked_url(value: str) -> str:
         raise ValueError("must be an http or https URL like http://localhost:11434/v1")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold credentials; name the key with api_key_env or api_key_file")
-    if parts.query or parts.fragment:
-        raise ValueError("must not have a query or a fragment; parameters of the provider go into extra_body")
-    return value.rstrip("/")
+    if parts.fragment:
+        raise ValueError("must not have a fragment")
+    if _SECRET.search(parts.query):
+        raise ValueError("must not hold credentials in its query; name the key with api_key_env or api_key_file")
+    root, mark, query = value.partition("?")
+    return f"{root.rstrip('/')}{mark}{query}" if query else root.rstrip("/")
+
+
+def under(root: str, path: str) -> str:
+    """Returns the address of `path` under a provider's root, whose query stays at its end."""
+    base, mark, query = root.partition("?")
+    return f"{base}{path}{mark}{query}"
 
 
 def _environment_variable(value: str) -> str:

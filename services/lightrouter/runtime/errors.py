@@ -52,6 +52,7 @@ class ServiceError(Exception):
         violations: The fields at fault, for bad input.
         retry_after: Seconds after which a retry may help; None where waiting does not help.
         failures: What went wrong with each candidate, by name.
+        attempts: HTTP attempts that a model call took before it failed; 0 where it was none, or nobody said.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ServiceError(Exception):
         violations: Sequence[Violation] = (),
         retry_after: float | None = None,
         failures: Mapping[str, Failure] | None = None,
+        attempts: int = 0,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -72,6 +74,7 @@ class ServiceError(Exception):
         self.violations = tuple(violations) or ((Violation(field, message),) if field else ())
         self.retry_after = retry_after
         self.failures: Mapping[str, Failure] = failures or {}
+        self.attempts = attempts
 
     def failure(self) -> Failure:
         """Returns the failure as it stands in a ledger."""

@@ -66,6 +66,7 @@ def failed_entry(
         usage=usage,
         cost_nanousd=cost,
         elapsed=duration(elapsed_s),
+        attempts=error.attempts,
         failure=error.failure(),
     )
 

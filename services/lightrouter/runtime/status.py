@@ -21,6 +21,8 @@ STATUS_DETAILS_KEY = "grpc-status-details-bin"
 _MAX_METADATA_BYTES = 7 * 1024
 _MAX_MESSAGE_CHARACTERS = (600, 300, 150, 75)
 _MOST_VIOLATIONS = 16
+_ATTEMPTS = "attempts"
+_MOST_DIGITS = 10
 
 # What a status without details means; it then comes from gRPC itself rather than from a service.
 _BARE_REASONS = {
@@ -47,6 +49,10 @@ def _code(number: int) -> Code:
         return Code.UNKNOWN
 
 
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _MOST_DIGITS else 0
+
+
 def to_status(error: ServiceError) -> Status:
     """Returns the status with its details: ErrorInfo, RetryInfo, BadRequest, then an ErrorInfo a candidate.
 
@@ -66,7 +72,8 @@ def _status(error: ServiceError, characters: int) -> Status:
     def shortened(text: str) -> str:
         return text if len(text) <= characters else text[: characters - 1] + "…"
 
-    details: list[Message] = [ErrorInfo(reason=reason_name(error.reason), domain=DOMAIN)]
+    counted = {_ATTEMPTS: str(error.attempts)} if error.attempts else {}
+    details: list[Message] = [ErrorInfo(reason=reason_name(error.reason), domain=DOMAIN, metadata=counted)]
     if error.retry_after is not None:
         details.append(RetryInfo(retry_delay=duration(error.retry_after)))
     if error.violations:
@@ -96,6 +103,7 @@ def from_status(status: Status) -> ServiceError:
     retry_after: float | None = None
     violations: list[Violation] = []
     failures: dict[str, Failure] = {}
+    attempts = 0
     for detail in status.details:
         info, retry, bad_request = ErrorInfo(), RetryInfo(), BadRequest()
         if detail.Unpack(info):
@@ -104,6 +112,7 @@ def from_status(status: Status) -> ServiceError:
                 failures[candidate] = Failure(reason=_reason_value(info.reason), message=info.metadata["message"])
             else:
                 reason = _reason_value(info.reason)
+                attempts = _count(info.metadata.get(_ATTEMPTS, ""))
         elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToNanoseconds() / 1e9
         elif detail.Unpack(bad_request):
@@ -115,6 +124,7 @@ def from_status(status: Status) -> ServiceError:
         violations=violations,
         retry_after=retry_after,
         failures=failures,
+        attempts=attempts,
     )
 
 

@@ -57,7 +57,7 @@ class AdapterServiceServicer:
     """
 
     def Describe(self, request, context):
-        """Says which candidate this adapter serves, and with what.
+        """Says which candidate this adapter serves, with what, and what its provider was found to refuse.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

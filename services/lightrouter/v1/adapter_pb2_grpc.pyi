@@ -34,7 +34,7 @@ class AdapterServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdapterServiceAsyncStub: ...
     Describe: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.DescribeRequest, _adapter_pb2.DescribeResponse]
-    """Says which candidate this adapter serves, and with what."""
+    """Says which candidate this adapter serves, with what, and what its provider was found to refuse."""
     Generate: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.GenerateRequest, _adapter_pb2.GenerateResponse]
     """Generates and returns all of it in one message. For boot tokens, judge calls and drafts that nobody watches."""
     StreamGenerate: _grpc.UnaryStreamMultiCallable[_adapter_pb2.StreamGenerateRequest, _adapter_pb2.StreamGenerateResponse]
@@ -46,7 +46,7 @@ class AdapterServiceAsyncStub(AdapterServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Describe: _aio.UnaryUnaryMultiCallable[_adapter_pb2.DescribeRequest, _adapter_pb2.DescribeResponse]  # type: ignore[assignment]
-    """Says which candidate this adapter serves, and with what."""
+    """Says which candidate this adapter serves, with what, and what its provider was found to refuse."""
     Generate: _aio.UnaryUnaryMultiCallable[_adapter_pb2.GenerateRequest, _adapter_pb2.GenerateResponse]  # type: ignore[assignment]
     """Generates and returns all of it in one message. For boot tokens, judge calls and drafts that nobody watches."""
     StreamGenerate: _aio.UnaryStreamMultiCallable[_adapter_pb2.StreamGenerateRequest, _adapter_pb2.StreamGenerateResponse]  # type: ignore[assignment]
@@ -61,7 +61,7 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _adapter_pb2.DescribeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_adapter_pb2.DescribeResponse, _abc.Awaitable[_adapter_pb2.DescribeResponse]]:
-        """Says which candidate this adapter serves, and with what."""
+        """Says which candidate this adapter serves, with what, and what its provider was found to refuse."""
 
     @_abc_1.abstractmethod
     def Generate(

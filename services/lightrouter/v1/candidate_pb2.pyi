@@ -157,6 +157,7 @@ class Candidate(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
     FIXED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    REFUSES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name in the pool, unique there."""
     provider: _builtins.str
@@ -185,6 +186,13 @@ class Candidate(_message.Message):
     def evaluation(self) -> Global___Evaluation:
         """What the evaluator found; not set where it was never evaluated."""
 
+    @_builtins.property
+    def refuses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What its provider was found to refuse, sorted, so that requests are put otherwise: members of the request that are
+        left away ("seed", "temperature=0.0", "top_p with temperature"), "prefill" (drafts are written anew), "system role",
+        "turns that do not alternate", "fewer than 16 tokens". Only `Describe` says it. Default: empty.
+        """
+
     def __init__(
         self,
         *,
@@ -200,10 +208,11 @@ class Candidate(_message.Message):
         state: Global___CandidateState.ValueType = ...,
         evaluation: Global___Evaluation | None = ...,
         fixed_input_tokens: _builtins.int = ...,
+        refuses: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "prices", b"prices"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "context_window", b"context_window", "continuation", b"continuation", "evaluation", b"evaluation", "fixed_input_tokens", b"fixed_input_tokens", "max_boot_tokens", b"max_boot_tokens", "model", b"model", "name", b"name", "prices", b"prices", "prior", b"prior", "provider", b"provider", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "context_window", b"context_window", "continuation", b"continuation", "evaluation", b"evaluation", "fixed_input_tokens", b"fixed_input_tokens", "max_boot_tokens", b"max_boot_tokens", "model", b"model", "name", b"name", "prices", b"prices", "prior", b"prior", "provider", b"provider", "refuses", b"refuses", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

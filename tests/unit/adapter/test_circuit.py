@@ -23,10 +23,16 @@ class Timer:
 class Fixture:
     def __init__(self, failures: int = 2, cooldown: float = 10) -> None:
         self.time = 100.0
+        self.jitter = 0.0
         self.timers: list[tuple[float, Timer]] = []
         self.changes: list[State] = []
         self.circuit = Circuit(
-            failures, cooldown, clock=lambda: self.time, later=self.later, on_change=self.changes.append
+            failures,
+            cooldown,
+            clock=lambda: self.time,
+            later=self.later,
+            on_change=self.changes.append,
+            uniform=lambda low, high: self.jitter * low + (1 - self.jitter) * high,
         )
 
     def later(self, seconds: float, call: Callable[[], None]) -> Timer:
@@ -59,10 +65,10 @@ def test_opens_after_so_many_failures_in_a_row() -> None:
     assert fixture.is_now(State.CLOSED)
     fixture.fail()
     assert fixture.is_now(State.OPEN)
-    fixture.time += 4
+    fixture.time += 0.25
     error = refusal(fixture.circuit)
     assert (error.code, error.reason) == (Code.UNAVAILABLE, ErrorReason.ERROR_REASON_CIRCUIT_OPEN)
-    assert error.retry_after == 6
+    assert error.retry_after == 0.25
 
 
 def test_a_success_between_failures_keeps_it_closed() -> None:
@@ -130,3 +136,60 @@ def test_close_takes_the_timer_back() -> None:
     fixture.fail(2)
     fixture.circuit.close()
     assert fixture.timers[0][1].cancelled
+
+
+def waits(fixture: Fixture, count: int) -> list[float]:
+    found: list[float] = []
+    fixture.fail(2)
+    for _ in range(count):
+        found.append(fixture.timers[-1][0])
+        fixture.cool_down()
+        fixture.fail()
+    return found
+
+
+def test_the_wait_begins_short_and_doubles_up_to_the_cooldown() -> None:
+    assert waits(Fixture(cooldown=10), 7) == [0.5, 1, 2, 4, 8, 10, 10]
+
+
+def test_the_wait_varies_so_that_candidates_are_not_tried_together() -> None:
+    fixture = Fixture(cooldown=10)
+    fixture.jitter = 1.0
+    assert waits(fixture, 2) == [0.375, 0.75]
+
+
+def test_a_circuit_that_closed_begins_with_the_short_wait_again() -> None:
+    fixture = Fixture(cooldown=10)
+    waits(fixture, 3)
+    fixture.cool_down()
+    fixture.circuit.record(fixture.circuit.admit(), True)
+    assert waits(fixture, 2) == [0.5, 1]
+
+
+def test_an_endless_outage_overflows_nothing() -> None:
+    assert waits(Fixture(cooldown=10), 2000)[-1] == 10
+
+
+@pytest.mark.parametrize("half_open", [False, True])
+def test_the_last_resort_passes_and_closes_it_where_it_succeeds(half_open: bool) -> None:
+    fixture = Fixture()
+    fixture.fail(2)
+    if half_open:
+        fixture.cool_down()
+        fixture.circuit.admit()
+    permit = fixture.circuit.admit(last_resort=True)
+    fixture.circuit.record(permit, True)
+    assert fixture.is_now(State.CLOSED)
+    assert all(timer.cancelled for _, timer in fixture.timers)
+    fixture.fail()
+    assert fixture.is_now(State.CLOSED)
+
+
+def test_a_last_resort_that_fails_leaves_it_open_no_longer() -> None:
+    fixture = Fixture()
+    fixture.fail(2)
+    for _ in range(3):
+        fixture.circuit.record(fixture.circuit.admit(last_resort=True), False)
+    assert len(fixture.timers) == 1
+    fixture.cool_down()
+    assert fixture.is_now(State.HALF_OPEN)

@@ -46,6 +46,16 @@ def test_the_prompt_is_scrubbed() -> None:
     assert shown == "the message '…"
 
 
+def test_half_a_character_in_a_providers_words_is_shown_as_such() -> None:
+    assert faults.scrubbed("no \ud800!", "", []) == "no ?!"
+
+
+@given(st.text("ab ", min_size=40, max_size=80), st.integers(0, 50), st.text("ab ", max_size=60), st.text(max_size=30))
+def test_no_long_run_of_the_prompt_is_left(prompt: str, begin: int, before: str, after: str) -> None:
+    shown = faults.scrubbed(f"{before}{prompt[begin : begin + 30]}{after}", "", ["nothing", prompt])
+    assert not any(shown[at : at + 24] in prompt for at in range(len(shown) - 23))
+
+
 @given(st.text(), st.text())
 def test_words_are_bounded(words: str, prompt: str) -> None:
     shown = faults.scrubbed(words * 50, KEY, [prompt])

@@ -18,6 +18,9 @@ from lightrouter.adapter.credentials import NoKey
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers.openai import OpenAI
+from lightrouter.adapter.quirks import Learnt
+from lightrouter.adapter.rest import Rest
+from lightrouter.adapter.standing import Standing
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, GenerationResult
@@ -103,7 +106,8 @@ def engine(transport: FakeModel, **members: object) -> Engine:
     )
     loop = asyncio.get_running_loop()
     circuit = Circuit(5, 10, clock=loop.time, later=loop.call_later)
-    return Engine(entry, OpenAI(entry, transport, NoKey()), circuit, NoOpTracer(), CallMetrics(NoOpMeter("test")))
+    standing = Standing(circuit, Rest(loop.time), Learnt(entry.name))
+    return Engine(entry, OpenAI(entry, transport, NoKey()), standing, NoOpTracer(), CallMetrics(NoOpMeter("test")))
 
 
 def asked(most: int | None, text: str = "", continuation: bytes = b"") -> Generation:

@@ -48,6 +48,32 @@ def test_auto(written: str, text: str, reasoning: str) -> None:
     assert split(written, list(range(len(written))))[:2] == (text, reasoning)
 
 
+@pytest.mark.parametrize(
+    "tags", [("<thought>", "</thought>"), ("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"), ("<|begin|>", "<|end|>")]
+)
+def test_other_tags(tags: tuple[str, str]) -> None:
+    written = f"\n{tags[0]}hm{tags[1]}\nHello <think>"
+    for size in (1, 3, 100):
+        splitter = ThinkSplitter(Thinking.AUTO, tags=tags)
+        pieces = [splitter.feed(written[at : at + size]) for at in range(0, len(written), size)]
+        pieces.append(splitter.end(cut=False))
+        assert "".join(piece.text for piece in pieces) == "Hello <think>"
+        assert "".join(piece.reasoning for piece in pieces) == "hm"
+    opened = ThinkSplitter(Thinking.OPEN, tags=tags)
+    assert opened.head.startswith(tags[0])
+    assert opened.feed(f"hm{tags[1]}x") == ("x", "hm")
+
+
+@pytest.mark.parametrize("begin", ["", "<think>a</think>", "<think>a</think> \n"])
+def test_white_space_without_end_is_kept_in_pieces(begin: str) -> None:
+    """Looked through with each piece anew, 100,000 pieces would take minutes."""
+    splitter = ThinkSplitter(Thinking.AUTO)
+    splitter.feed(begin)
+    for _ in range(100_000):
+        assert splitter.feed("\n") == ("", "")
+    assert splitter.feed("Hello") == ("Hello" if begin else "\n" * 100_000 + "Hello", "")
+
+
 def test_open_begins_inside() -> None:
     assert split("hm</think>Hello", thinking=Thinking.OPEN)[:2] == ("Hello", "hm")
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.retry import Attempts, RetryPolicy, retry_after_seconds
+from lightrouter.adapter.retry import Attempts, RetryPolicy
 from lightrouter.runtime.deadline import Deadline
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -80,30 +78,3 @@ async def test_a_stale_connection_is_no_retry_once() -> None:
     assert not sleeps.slept
     with pytest.raises(faults.UpstreamError):
         await attempts.wait(faults.unavailable("hung up", stale=True))
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, None),
-        ("", None),
-        ("3", 3),
-        ("1.5", 1.5),
-        ("-3", 0),
-        ("1e300", 86_400),
-        ("nan", None),
-        ("inf", None),
-        ("soon", None),
-        ("Tue, 24 Nov 2026 12:00:30 GMT", 30),
-        ("Tue, 24 Nov 2026 11:00:00 GMT", 0),
-        ("Tue, 24 Nov 2026 12:00:30 -0000", 30),
-    ],
-)
-def test_retry_after(header: str | None, seconds: float | None) -> None:
-    assert retry_after_seconds(header, now=lambda: NOW) == seconds
-
-
-@given(st.text() | st.floats().map(str))
-def test_any_retry_after_is_read_or_ignored(header: str) -> None:
-    seconds = retry_after_seconds(header)
-    assert seconds is None or 0 <= seconds <= 86_400

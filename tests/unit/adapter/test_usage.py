@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.usage import Written, estimated, reported
+from lightrouter.adapter.usage import Written, estimated, merged, reported
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Usage
 
 WRITTEN = Written(prompt=100, text=80, reasoning=0, max_tokens=50)
@@ -67,11 +67,90 @@ def test_reasoning_that_the_provider_did_not_count_has_its_share() -> None:
         counts(prompt_tokens_details={"cached_tokens": 31}),
         counts(prompt_tokens_details={"cached_tokens": -1}),
         counts(prompt_tokens_details={"cached_tokens": "1"}),
-        counts(completion_tokens_details={"reasoning_tokens": 21}),
+        counts(completion_tokens_details={"reasoning_tokens": -1}),
+        counts(completion_tokens_details={"reasoning_tokens": 10**9}),
+        counts(total_tokens=-1),
+        counts(total_tokens=10**9),
+        counts(output=None, total_tokens=30),
+        counts(output=-1, total_tokens=60),
     ],
 )
 def test_what_cannot_be_true_is_not_taken(said: dict[str, Any] | None) -> None:
     assert reported(said, WRITTEN) is None
+
+
+def details(reasoning: object, **members: object) -> dict[str, object]:
+    return {"completion_tokens_details": {"reasoning_tokens": reasoning}, **members}
+
+
+@pytest.mark.parametrize(
+    ("said", "output", "reasoning", "estimated"),
+    [
+        # Counted in the output, as the OpenAI API does.
+        (counts(output=20, total_tokens=50, **details(4)), 20, 4, False),
+        (counts(output=20, **details(20)), 20, 20, False),
+        # Counted beside it.
+        (counts(output=20, total_tokens=50 + 300, **details(300)), 320, 300, False),
+        (counts(output=20, total_tokens=50 + 4, **details(4)), 24, 4, False),
+        (counts(output=20, **details(300)), 320, 300, False),
+        (counts(output=20, reasoning_tokens=300), 320, 300, False),
+        # In the total only.
+        (counts(prompt=26, output=25, total_tokens=631), 605, 580, False),
+        (counts(output=0, total_tokens=631), 601, 601, False),
+        ({"prompt_tokens": 30, "total_tokens": 100}, 70, 0, False),
+        ({"prompt_tokens": 30, "completion_tokens": None, "total_tokens": 631, **details(590)}, 601, 590, False),
+        # Nothing to contradict.
+        (counts(output=20, total_tokens=0), 20, 0, False),
+        (counts(output=20, total_tokens=None, **details(None)), 20, 0, False),
+        # Contradictions.
+        (counts(output=20, total_tokens=40), 20, 0, True),
+        (counts(output=20, total_tokens=7, **details(300)), 320, 300, True),
+        (counts(output=20, total_tokens=50, **details(300)), 320, 300, True),
+        (counts(output=20, total_tokens=100, **details(4)), 70, 50, True),
+    ],
+)
+def test_hidden_reasoning_is_counted_wherever_it_stands(
+    said: dict[str, Any], output: int, reasoning: int, estimated: bool
+) -> None:
+    assert reported(said, WRITTEN) == Usage(
+        input_tokens=said["prompt_tokens"], output_tokens=output, reasoning_tokens=reasoning, estimated=estimated
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "usage"),
+    [
+        ({"input_tokens": 30, "output_tokens": 20}, Usage(input_tokens=30, output_tokens=20)),
+        (
+            {
+                "input_tokens": 5,
+                "cache_read_input_tokens": 20,
+                "cache_creation_input_tokens": 5,
+                "output_tokens": 20,
+            },
+            Usage(input_tokens=30, cached_input_tokens=20, output_tokens=20),
+        ),
+        (
+            {
+                "input_tokens": 30,
+                "input_tokens_details": {"cached_tokens": 10},
+                "output_tokens": 20,
+                "output_tokens_details": {"reasoning_tokens": 3},
+            },
+            Usage(input_tokens=30, cached_input_tokens=10, output_tokens=20, reasoning_tokens=3),
+        ),
+        (counts(cached_tokens=10), Usage(input_tokens=30, cached_input_tokens=10, output_tokens=20)),
+    ],
+)
+def test_counts_by_other_names(said: dict[str, Any], usage: Usage) -> None:
+    assert reported(said, WRITTEN) == usage
+
+
+def test_counts_that_come_in_parts_are_put_together() -> None:
+    said = merged(None, {"prompt_tokens": 30, "completion_tokens": 1})
+    said = merged(said, {"completion_tokens": 20, "prompt_tokens": None, "completion_tokens_details": {"a": 1}})
+    said = merged(said, {"prompt_tokens": 0, "completion_tokens": 0, "completion_tokens_details": {"b": 2}})
+    assert said == {"prompt_tokens": 30, "completion_tokens": 20, "completion_tokens_details": {"a": 1, "b": 2}}
 
 
 def test_hidden_reasoning_may_leave_no_text() -> None:
@@ -93,6 +172,11 @@ NAMES = st.sampled_from(
         "prompt_tokens_details",
         "completion_tokens_details",
         "prompt_cache_hit_tokens",
+        "total_tokens",
+        "reasoning_tokens",
+        "input_tokens",
+        "output_tokens",
+        "cache_read_input_tokens",
     ]
 )
 
@@ -108,7 +192,6 @@ def test_whatever_is_said_the_counts_hold_together(said: dict[str, Any], written
     if usage:
         assert 0 <= usage.cached_input_tokens <= usage.input_tokens
         assert 0 <= usage.reasoning_tokens <= usage.output_tokens
-        assert not usage.estimated
 
 
 def test_the_adapters_own_count() -> None:

@@ -71,7 +71,8 @@ def test_entry_carries_the_result() -> None:
 
 
 def test_failed_entry_names_the_failure_and_what_was_spent() -> None:
-    error = ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, "HTTP 500")
+    error = ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, "HTTP 500", attempts=3)
     line = failed_entry(Stage.STAGE_COMPLETE, "a", error, 1.5, usage=Usage(output_tokens=3), cost=9)
     assert line.failure.reason == ErrorReason.ERROR_REASON_UPSTREAM_ERROR
     assert (line.usage.output_tokens, line.cost_nanousd, line.elapsed) == (3, 9, duration(1.5))
+    assert line.attempts == 3

@@ -25,6 +25,7 @@ failures = st.dictionaries(
     violations=st.lists(st.builds(Violation, texts, texts), max_size=4),
     retry_after=st.none() | st.floats(min_value=0, max_value=1e6).map(lambda seconds: round(seconds, 6)),
     failed=failures,
+    attempts=st.integers(0, 100),
 )
 def test_round_trip(
     code: Code,
@@ -33,9 +34,13 @@ def test_round_trip(
     violations: list[Violation],
     retry_after: float | None,
     failed: dict[str, Failure],
+    attempts: int,
 ) -> None:
-    error = ServiceError(code, reason, message, violations=violations, retry_after=retry_after, failures=failed)
+    error = ServiceError(
+        code, reason, message, violations=violations, retry_after=retry_after, failures=failed, attempts=attempts
+    )
     back = from_status(to_status(error))
+    assert back.attempts == attempts
     assert (back.code, back.reason, back.message) == (code, reason, message)
     assert back.violations == tuple(violations)
     assert back.failures == failed

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import codecs
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 import httpx
@@ -13,21 +15,18 @@ from lightrouter.adapter import faults
 from lightrouter.adapter.coalesce import Piece
 from lightrouter.adapter.credentials import Credentials
 from lightrouter.adapter.http import Endpoint, Reply
+from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.base import Ask, Said
-from lightrouter.adapter.providers.openai_reply import ReportedError, error_detail, parse, read
-from lightrouter.adapter.providers.openai_request import RequestWriter
-from lightrouter.adapter.providers.sse import EventParser
-from lightrouter.adapter.retry import retry_after_seconds
+from lightrouter.adapter.providers.complaints import Complaint, of_refusal
+from lightrouter.adapter.providers.events import EventReader, Patience, has_lines
+from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
+from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
+from lightrouter.adapter.providers.refusals import features, refusal
 from lightrouter.adapter.templates import ChatTemplateError
+from lightrouter.adapter.waits import asked_by_headers
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.pool.values import under
 
-_UNSPECIFIED: Final = FinishReason.FINISH_REASON_UNSPECIFIED
-_DONE: Final = "[DONE]"
-# The text is complete: the counts that may still come are worth this wait,
-_COUNTS_SECONDS: Final = 1.0
-# and that the connection can be used again is worth this one.
-_REUSE_SECONDS: Final = 0.05
 # An error's own words come with its head or are not worth waiting for.
 _DETAIL_SECONDS: Final = 1.0
 _DETAIL_BYTES: Final = 16 * 1024
@@ -46,108 +45,84 @@ class OpenAI:
         self._transport = transport
         self._endpoint = Endpoint(
             transport,
-            entry.base_url + self._writer.path,
+            under(entry.base_url, self._writer.path),
             connect_timeout=entry.limits.connect_timeout_s,
             limit=entry.limits.max_response_bytes,
+            key_header=entry.api_key_header,
         )
         self._credentials = credentials
+        self._patience = Patience()
 
     async def generate(self, ask: Ask, said: Said) -> Piece:
         """Returns all that the model writes. See `Provider.generate`."""
-        key = self._credentials.key().get_secret_value()
-        async with await self._endpoint.post(self._body(ask, streamed=False), key) as reply:
-            if reply.status != 200:
-                raise await self._refusal(reply, ask, key)
-            body = await reply.body()
-        return self._read(_text(body), "message", ask, said, key)
+        async with aclosing(self._ask(ask, said, streamed=False)) as pieces:
+            taken = [piece async for piece in pieces]
+        return Piece("".join(piece.text for piece in taken), "".join(piece.reasoning for piece in taken))
 
-    async def stream(self, ask: Ask, said: Said) -> AsyncGenerator[Piece, None]:
-        """Yields what the model writes, all that came together in one piece. See `Provider.stream`."""
-        key = self._credentials.key().get_secret_value()
-        async with await self._endpoint.post(self._body(ask, streamed=True), key, streamed=True) as reply:
-            if reply.status != 200:
-                raise await self._refusal(reply, ask, key)
-            kind = reply.header("content-type").partition(";")[0].strip().lower()
-            if kind not in {"text/event-stream", ""}:
-                yield self._unstreamed(kind, await reply.body(), ask, said, key)
-                return
-            async with aclosing(self._pieces(reply, ask, said, key)) as pieces:
-                async for piece in pieces:
-                    yield piece
+    def stream(self, ask: Ask, said: Said) -> AsyncGenerator[Piece, None]:
+        """Yields what the model writes, all that came together in one piece. See `Provider.stream`.
+
+        A piece without text says that something came.
+        """
+        return self._ask(ask, said, streamed=True)
 
     async def aclose(self) -> None:
         """Closes the provider's connections."""
         await self._transport.aclose()
 
-    async def _pieces(self, reply: Reply, ask: Ask, said: Said, key: str) -> AsyncGenerator[Piece, None]:
-        parser = EventParser()
-        done = False
+    async def _ask(self, ask: Ask, said: Said, *, streamed: bool) -> AsyncGenerator[Piece, None]:
+        key = self._credentials.key().get_secret_value()
+        request = self._request(ask, streamed=streamed)
+        async with await self._endpoint.post(encoded(request), key, streamed=streamed) as reply:
+            if not 200 <= reply.status < 300:
+                complaint = await self._complaint(reply)
+                if complaint.cut and reply.status == 400 and ask.max_tokens:
+                    # The limit was spent on hidden reasoning, which some providers call an error.
+                    said.finish_reason, said.unseen = endings.LENGTH, ask.max_tokens
+                    return
+                raise await self._refusal(reply.status, complaint, ask, request, key)
+            said.taken = features(request)
+            try:
+                async with aclosing(self._pieces(reply, said)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            except ReportedError as error:
+                raise await self._refusal(error.complaint.status, error.complaint, ask, request, key) from None
+
+    async def _pieces(self, reply: Reply, said: Said) -> AsyncGenerator[Piece, None]:
+        """Yields the text of a body, which is what its first characters are, whatever was asked for."""
         async with aclosing(reply.chunks()) as chunks:
-            while True:
-                patience = None
-                if done or said.finish_reason != _UNSPECIFIED:
-                    patience = _REUSE_SECONDS if done else _COUNTS_SECONDS
-                chunk = await _next(chunks, patience)
-                if chunk is None:
+            begin = b""
+            async for begin in chunks:
+                yield Piece("", "")
+                # White space before the reply keeps its connection.
+                if begin.strip():
                     break
-                if done:
-                    # Read to its end, the connection can be used again.
-                    continue
-                text: list[str] = []
-                reasoning: list[str] = []
-                for event in parser.feed(chunk):
-                    if event == _DONE:
-                        done = True
-                        break
-                    piece = self._read(event, "delta", ask, said, key)
-                    text.append(piece.text)
-                    reasoning.append(piece.reasoning)
-                yield Piece("".join(text), "".join(reasoning))
-        if not done:
-            yield self._last(parser, ask, said, key)
+            if begin.strip().removeprefix(codecs.BOM_UTF8)[:1] in {b"{", b"[", b"<"}:
+                body = bytearray(begin)
+                async for chunk in chunks:
+                    body += chunk
+                    yield Piece("", "")
+                text = _text(body)
+                if not has_lines(text):
+                    yield read(parse(text), "message", said)
+                    return
+                begin = bytes(body)
+            kind = reply.header("content-type").partition(";")[0].strip().lower()
+            reader = EventReader(said, self._patience, kind)
+            async with aclosing(reader.read(begin, chunks)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
-    def _last(self, parser: EventParser, ask: Ask, said: Said, key: str) -> Piece:
-        """Returns the text of an event that the end of the stream ended, where the stream may end here."""
-        try:
-            event = parser.close()
-            piece = self._read(event, "delta", ask, said, key) if event not in {None, _DONE} else Piece("", "")
-        except faults.UpstreamError as error:
-            if error.reason != faults.MALFORMED:
-                raise
-            # The half of an event is what a broken connection leaves.
-            event, piece = None, Piece("", "")
-        if event != _DONE and said.finish_reason == _UNSPECIFIED:
-            raise faults.unavailable("ended the stream before the model had finished")
-        return piece
-
-    def _unstreamed(self, kind: str, body: bytes, ask: Ask, said: Said, key: str) -> Piece:
-        """Returns the text of a reply that is no stream although one was asked for."""
-        if kind != "application/json":
-            raise faults.malformed(f"{kind[:40]} instead of events")
-        document_text = _text(body)
-        piece = self._read(document_text, "message", ask, said, key)
-        if ask.goes_on:
-            # Whole replies repeat what the model goes on from or do not, and nothing tells which.
-            raise faults.malformed("a whole reply instead of events")
-        return piece
-
-    def _body(self, ask: Ask, *, streamed: bool) -> bytes:
+    def _request(self, ask: Ask, *, streamed: bool) -> dict[str, object]:
         try:
             return self._writer.write(ask, streamed=streamed)
         except ChatTemplateError as fault:
             raise faults.rejected(None, str(fault)) from None
 
-    def _read(self, text: str | None, part: str, ask: Ask, said: Said, key: str) -> Piece:
-        try:
-            return read(parse(text or ""), part, said)
-        except ReportedError as error:
-            detail = self._scrubbed(error.detail, ask, key)
-            if error.status is None:
-                raise faults.failed(None, detail) from None
-            raise faults.by_status(error.status, detail, None) from None
-
-    async def _refusal(self, reply: Reply, ask: Ask, key: str) -> faults.UpstreamError:
-        text = ""
+    @staticmethod
+    async def _complaint(reply: Reply) -> Complaint:
+        """Returns what a reply of failure says, its headers included."""
         body = bytearray()
         try:
             async with asyncio.timeout(_DETAIL_SECONDS), aclosing(reply.chunks()) as chunks:
@@ -155,32 +130,34 @@ class OpenAI:
                     body += chunk
                     if len(body) > _DETAIL_BYTES:
                         break
-            text = error_detail(parse(body.decode("utf-8", "replace")))
         except (TimeoutError, faults.UpstreamError):
             pass
-        retry_after = retry_after_seconds(reply.header("retry-after"))
-        return faults.by_status(reply.status, self._scrubbed(text, ask, key), retry_after)
+        said = of_refusal(body.decode("utf-8", "replace"))
+        by_headers = asked_by_headers(reply.header, limited=reply.status == 429)
+        return said if by_headers is None else replace(said, wait=max(by_headers, said.wait or 0.0))
 
     @staticmethod
-    def _scrubbed(detail: str, ask: Ask, key: str) -> str:
-        if not detail:
-            return ""
-        return faults.scrubbed(detail, key, [*(message.content for message in ask.messages), ask.lead])
+    async def _refusal(
+        status: int | None, said: Complaint, ask: Ask, request: Mapping[str, object], key: str
+    ) -> faults.UpstreamError:
+        """Returns the error that callers see of a provider's own, with its words scrubbed."""
+        words = said.words
+        if words:
+            prompt = [*(message.content for message in ask.messages), ask.lead]
+            # A long prompt takes its time to search.
+            words = await asyncio.to_thread(faults.scrubbed, words, key, prompt)
+        if said.unpaid:
+            return faults.unpaid(status, words)
+        meant = refusal(status, said, request)
+        error = faults.failed(None, words, said.wait) if status is None else faults.by_status(status, words, said.wait)
+        error.remedies = meant.remedies
+        if meant.own_fault:
+            error.works = None
+        return error
 
 
-async def _next(chunks: AsyncGenerator[bytes, None], patience: float | None) -> bytes | None:
-    """Returns the next chunk, None at the end; with `patience` waits so many seconds only, and minds no failure."""
-    if patience is None:
-        return await anext(chunks, None)
+def _text(body: bytes | bytearray) -> str:
     try:
-        async with asyncio.timeout(patience):
-            return await anext(chunks, None)
-    except (TimeoutError, faults.UpstreamError):
-        return None
-
-
-def _text(body: bytes) -> str:
-    try:
-        return str(body, "utf-8")
+        return str(body, "utf-8-sig")
     except UnicodeDecodeError:
         raise faults.malformed("text that is not UTF-8") from None

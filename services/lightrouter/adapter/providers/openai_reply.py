@@ -7,43 +7,33 @@ from collections.abc import Mapping
 from typing import Final
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.coalesce import Piece
+from lightrouter.adapter.coalesce import Piece, joined
+from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.base import Said
+from lightrouter.adapter.providers.complaints import Complaint, complaint
+from lightrouter.adapter.usage import merged
 from lightrouter.v1.chat_pb2 import FinishReason
 
-_STOP: Final = FinishReason.FINISH_REASON_STOP
-_LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
-_FILTER: Final = FinishReason.FINISH_REASON_CONTENT_FILTER
-# What is in none of them ends the output for a reason of the provider's own, which is a stop.
-_FINISH_REASONS: Final = {
-    "length": _LENGTH,
-    "max_tokens": _LENGTH,
-    "model_length": _LENGTH,
-    "content_filter": _FILTER,
-    "safety": _FILTER,
-    "refusal": _FILTER,
-}
 _MAX_MODEL_CHARACTERS: Final = 512
 
 
 class ReportedError(Exception):
-    """An error in a reply whose HTTP status was 200.
+    """An error in a reply whose HTTP status was one of success.
 
     Attributes:
-        status: The HTTP status that the provider would have liked to send; None where it names none.
-        detail: The provider's own words, not fit for callers as they are.
+        complaint: What the provider says of it.
     """
 
-    def __init__(self, status: int | None, detail: str) -> None:
+    def __init__(self, said: Complaint) -> None:
         super().__init__("the provider complained")
-        self.status = status
-        self.detail = detail
+        self.complaint = said
 
 
 def parse(text: str) -> Mapping[str, object]:
     """Returns the JSON object in `text`.
 
     Raises:
+        ReportedError: It is a list, and an error.
         UpstreamError: There is none (UPSTREAM_MALFORMED).
     """
     try:
@@ -52,6 +42,8 @@ def parse(text: str) -> Mapping[str, object]:
         begun = text[:200].lstrip().lower()
         what = "HTML" if begun.startswith(("<!doctype", "<html")) else "something else"
         raise faults.malformed(f"{what} instead of JSON") from None
+    if isinstance(document, list) and (said := complaint(document)):
+        raise ReportedError(said)
     if not isinstance(document, dict):
         raise faults.malformed("JSON that is no object")
     return document
@@ -64,38 +56,111 @@ def read(document: Mapping[str, object], part: str, said: Said) -> Piece:
         ReportedError: It is an error.
         UpstreamError: It is not what the API allows.
     """
-    error = document.get("error")
-    if error:
-        code = error.get("code") if isinstance(error, dict) else None
-        raise ReportedError(code if isinstance(code, int) and 400 <= code < 600 else None, error_detail(document))
+    choices = document.get("choices")
+    if not choices or "error" in document or "base_resp" in document:
+        _complain(document)
     model = document.get("model")
     if not said.model and isinstance(model, str):
         said.model = model[:_MAX_MODEL_CHARACTERS].encode("utf-8", "replace").decode()
-    usage = document.get("usage")
-    if isinstance(usage, dict):
-        said.usage = usage
-    choices = document.get("choices")
+    _count(document, said)
     if not choices and part == "delta":
         # Events may be neither text nor the end, such as the counts alone.
         return Piece("", "")
     if not isinstance(choices, list) or not choices:
         raise faults.malformed("a reply without choices")
-    choice = choices[0]
-    if not isinstance(choice, dict):
-        raise faults.malformed("a choice that is no object")
-    _finish(choice.get("finish_reason"), said)
-    return _text_of(choice, part, said)
+    for each in choices:
+        if not isinstance(each, dict):
+            raise faults.malformed("a choice that is no object")
+        if "error" in each:
+            _complain(document)
+    choice = choices[0] if len(choices) == 1 else min(choices, key=_index)
+    if part == "delta" and _index(choice) > 0:
+        if not said.texts:
+            said.others.append(choice)
+        return Piece("", "")
+    return _choice(choice, part, said)
 
 
-def _finish(reason: object, said: Said) -> None:
-    if isinstance(reason, str) and reason:
-        if reason == "error":
-            raise ReportedError(None, "")
-        said.finish_reason = _FINISH_REASONS.get(reason.lower(), _STOP)
+def read_others(said: Said) -> Piece:
+    """Returns the text of a stream that has ended without a choice of index 0: that of its lowest index.
+
+    Raises:
+        ReportedError: It is an error.
+        UpstreamError: It is not what the API allows.
+    """
+    lowest = min(map(_index, said.others))
+    return joined([_choice(choice, "delta", said) for choice in said.others if _index(choice) == lowest])
+
+
+def _complain(document: Mapping[str, object]) -> None:
+    if wrong := complaint(document):
+        raise ReportedError(wrong)
+
+
+def _index(choice: Mapping[str, object]) -> int:
+    value = choice.get("index")
+    return value if isinstance(value, int) else 0
+
+
+def _choice(choice: Mapping[str, object], part: str, said: Said) -> Piece:
+    _count(choice, said)
+    reason = _reason(choice)
+    piece = _text_of(choice, part, said)
+    _finish(choice, reason, piece, said)
+    return piece
+
+
+def _count(holder: Mapping[str, object], said: Said) -> None:
+    """Takes the counts that stand in a reply, in its choice (Moonshot) or in a member of Groq's own."""
+    if "usage" not in holder and "x_groq" not in holder:
+        return
+    groq = holder.get("x_groq")
+    for counts in (holder.get("usage"), groq.get("usage") if isinstance(groq, dict) else None):
+        if isinstance(counts, dict):
+            said.usage = merged(said.usage, counts)
+
+
+def _reason(choice: Mapping[str, object]) -> FinishReason.ValueType:
+    reason = choice.get("finish_reason")
+    meant = endings.meaning(reason)
+    if meant is None:
+        word = str(reason).strip()
+        raise ReportedError(Complaint(words="" if word.lower() == "error" else f"it ended the text with {word!r}"))
+    return meant
+
+
+def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, piece: Piece, said: Said) -> None:
+    """Notes why the text ended, by the reason that is given and by all that speaks against it."""
+    has_text = bool(piece.text.strip() or piece.reasoning.strip())
+    said.texts += bool(piece.text or piece.reasoning)
+    if has_text:
+        said.ends_hidden = not piece.text.strip()
+    if meant == endings.NOT_SAID:
+        if has_text and said.finish_reason == endings.STOP:
+            # What goes on had not stopped.
+            said.finish_reason = endings.NOT_SAID
+            said.went_on = True
+    else:
+        said.ended_with_text = has_text
+        said.finish_reason = endings.less_whole(said.finish_reason, meant)
+    if "native_finish_reason" not in choice and "content_filter_results" not in choice:
+        return
+    behind = endings.meaning(choice.get("native_finish_reason"))
+    if behind in {endings.LENGTH, endings.FILTER}:
+        # OpenRouter calls some of its providers' cuts a stop.
+        said.at_best = endings.less_whole(said.at_best, behind)
+    results = choice.get("content_filter_results")
+    if isinstance(results, dict) and any(
+        isinstance(result, dict) and result.get("filtered") is True for result in results.values()
+    ):
+        said.at_best = endings.FILTER
 
 
 def _text_of(choice: Mapping[str, object], part: str, said: Said) -> Piece:
     message = choice.get(part)
+    if message is None and not said.texts:
+        # Some servers send the whole message as the one event of a stream, or the other way round.
+        message = choice.get("delta" if part == "message" else "message")
     if message is None:
         text = choice.get("text")
         if isinstance(text, str):
@@ -105,21 +170,33 @@ def _text_of(choice: Mapping[str, object], part: str, said: Said) -> Piece:
         raise faults.malformed("a choice without text")
     if not isinstance(message, dict):
         raise faults.malformed("a message that is no object")
-    content = message.get("content")
+    if message.get("tool_calls") or message.get("function_call"):
+        said.called_tools = True
+        said.at_best = endings.less_whole(said.at_best, endings.UNKNOWN)
+    hidden = _reasoning(message, said)
+    content = message.get("content") or _refusal(message, said)
+    if isinstance(content, str):
+        return Piece(content, hidden)
+    if isinstance(content, list):
+        return _parts(content, hidden)
+    raise faults.malformed("a message whose content is no text")
+
+
+def _refusal(message: Mapping[str, object], said: Said) -> str:
+    refusal = message.get("refusal")
+    if not isinstance(refusal, str) or not refusal:
+        return ""
+    said.at_best = endings.FILTER
+    return refusal
+
+
+def _reasoning(message: Mapping[str, object], said: Said) -> str:
     reasoning = message.get("reasoning_content")
     if reasoning:
         said.takes_reasoning_back = True
     else:
         reasoning = message.get("reasoning")
-    hidden = reasoning if isinstance(reasoning, str) else ""
-    if isinstance(content, str):
-        return Piece(content, hidden)
-    if isinstance(content, list):
-        return _parts(content, hidden)
-    if content is not None:
-        raise faults.malformed("a message whose content is no text")
-    refusal = message.get("refusal")
-    return Piece(refusal if isinstance(refusal, str) else "", hidden)
+    return reasoning if isinstance(reasoning, str) else ""
 
 
 def _parts(parts: list[object], hidden: str) -> Piece:
@@ -139,13 +216,3 @@ def _parts(parts: list[object], hidden: str) -> Piece:
 
 def _is_text(part: object) -> bool:
     return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
-
-
-def error_detail(document: Mapping[str, object]) -> str:
-    """Returns a provider's own words about an error, empty where it has none."""
-    error = document.get("error")
-    for found in (error.get("message") if isinstance(error, dict) else error, document.get("message")):
-        if isinstance(found, str):
-            return found
-    detail = document.get("detail")
-    return detail if isinstance(detail, str) else ""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lightrouter.adapter.providers.base import Ask
+from lightrouter.adapter.providers.refusals import MAX_TOKENS, OPTIONAL
+from lightrouter.adapter.providers.turns import Turn, alternating, without_system
+from lightrouter.adapter.quirks import BOTH
 from lightrouter.adapter.templates import ChatTemplate, chat_template
 from lightrouter.pool.schema import CandidateEntry, ContinuationStyle, MaxTokensField
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
@@ -45,34 +48,43 @@ class RequestWriter:
                 self._base[name] = value
         self._base |= entry.extra_body
 
-    def write(self, ask: Ask, *, streamed: bool) -> bytes:
-        """Returns the body of the request for `ask`.
+    def write(self, ask: Ask, *, streamed: bool) -> dict[str, object]:
+        """Returns the request for `ask`, put as its quirks say.
 
         Raises:
             ChatTemplateError: The chat template refuses the conversation.
         """
         body = self._base.copy()
-        turns = self._turns(ask.messages)
+        turns: list[Turn] = self._turns(ask.messages)
         if self._template:
             body["prompt"] = self._template.render(turns) + ask.lead
         else:
+            if ask.quirks.merges_system:
+                turns = without_system(turns)
             if ask.goes_on:
                 turns.append(self._lead(ask, body))
-            body["messages"] = turns
+            body["messages"] = alternating(turns) if ask.quirks.merges_turns else turns
         self._sample(ask, body)
+        # Some providers stream unless they are told not to.
+        body["stream"] = streamed
         if streamed:
-            body["stream"] = True
             body["stream_options"] = {"include_usage": True}
-        return _encode(body).encode()
+        self._leave_out(ask, body)
+        return body
 
-    def _turns(self, messages: Sequence[ChatMessage]) -> list[dict[str, object]]:
-        turns: list[dict[str, object]] = [
-            {"role": _ROLES[message.role], "content": message.content} for message in messages
-        ]
+    def _leave_out(self, ask: Ask, body: dict[str, object]) -> None:
+        for name in OPTIONAL:
+            if name in body and ask.quirks.leaves_out(name, body[name]):
+                del body[name]
+        if BOTH in ask.quirks.refused and "temperature" in body:
+            body.pop("top_p", None)
+
+    def _turns(self, messages: Sequence[ChatMessage]) -> list[Turn]:
+        turns: list[Turn] = [{"role": _ROLES[message.role], "content": message.content} for message in messages]
         if self._system_prompt:
             # One system message for both: many chat templates refuse a second one.
             if turns and turns[0]["role"] == "system":
-                turns[0]["content"] = f"{self._system_prompt}\n\n{turns[0]['content']}"
+                turns[0] = {**turns[0], "content": f"{self._system_prompt}\n\n{turns[0]['content']}"}
             else:
                 turns.insert(0, {"role": "system", "content": self._system_prompt})
         return turns
@@ -102,5 +114,13 @@ class RequestWriter:
             stops = [*stops, *self._template.stops]
         if stops:
             body["stop"] = stops
-        if ask.max_tokens is not None:
-            body[self._max_tokens] = ask.max_tokens
+        if ask.most_asked is not None:
+            name = self._max_tokens
+            if ask.quirks.other_max_tokens and not self._template:
+                name = next(other for other in MAX_TOKENS if other != name)
+            body[name] = ask.most_asked
+
+
+def encoded(request: Mapping[str, object]) -> bytes:
+    """Returns the body of a request."""
+    return _encode(request).encode()

@@ -3,57 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from lightrouter.adapter import faults
 
+ERROR = "error"
+"""The kind of an event that is an error."""
+
 _MAX_LINE_BYTES = 1024 * 1024
+_FIELDS = (b"data", b"event", b"error")
+
+
+class Event(NamedTuple):
+    """One event."""
+
+    kind: str
+    """What its `event` field says; empty where there is none."""
+    data: str
+    """Its data, lines joined with LF."""
 
 
 class EventParser:
-    """Gives the data of each event. Pieces may be cut anywhere, also within a character.
+    """Gives each event. Pieces may be cut anywhere, also within a character.
 
-    Lines end with LF, CRLF or CR; of the fields only `data` is read. An event without a blank line after it is given by
-    `close`, since some providers leave that line out at the end.
+    Lines end with LF, CRLF or CR. Of the fields `data` and `event` are read, and `error`, in which llama.cpp's server
+    sends errors. A line that begins as a JSON object is an event of its own, as providers write errors into a stream.
+    An event without a blank line after it is given by `close`: some providers leave that line out at the end.
     """
 
     def __init__(self, max_line_bytes: int = _MAX_LINE_BYTES) -> None:
         """Refuses lines, and events, of more than `max_line_bytes`."""
         self._max_line_bytes = max_line_bytes
-        self._rest = b""
+        self._rest = bytearray()
+        self._kind = ""
         self._data: list[str] = []
         self._size = 0
         self._begun = False
         self._ended_with_cr = False
 
-    def feed(self, chunk: bytes) -> Iterator[str]:
-        """Yields the data of each event that `chunk` ends.
+    def feed(self, chunk: bytes) -> Iterator[Event]:
+        """Yields each event that `chunk` ends.
 
         Raises:
             UpstreamError: A line is too long, or no UTF-8.
         """
         if self._ended_with_cr or b"\r" in chunk:
             chunk = self._with_line_feeds(chunk)
-        block = self._rest + chunk if self._rest else chunk
-        lines = block.split(b"\n")
-        self._rest = lines.pop()
-        if len(self._rest) > self._max_line_bytes:
-            raise faults.too_large(self._max_line_bytes)
+        lines = chunk.split(b"\n")
+        if self._rest or len(lines) == 1:
+            # A line is looked at once, when its end has come, however many pieces it comes in.
+            self._keep(lines[0])
+            if len(lines) == 1:
+                return
+            lines[0] = bytes(self._rest)
+            self._rest.clear()
+        self._keep(lines.pop())
         for line in lines:
             if line:
-                self._line(line)
-            elif self._data:
-                yield self._event()
+                event = self._line(line)
+            elif self._data or self._kind:
+                event = self._ended()
+            else:
+                continue
+            if event:
+                yield event
 
-    def close(self) -> str | None:
-        """Returns the data of a last event that has no blank line after it, if there is one.
+    def close(self) -> Iterator[Event]:
+        """Yields what has no blank line after it, if there is such an event.
 
         Raises:
             UpstreamError: Its last line is no UTF-8.
         """
-        if self._rest:
-            self._line(self._rest)
-            self._rest = b""
-        return self._event() if self._data else None
+        line = bytes(self._rest)
+        self._rest.clear()
+        for event in (self._line(line) if line else None, self._ended()):
+            if event:
+                yield event
+
+    def _keep(self, part: bytes) -> None:
+        self._rest += part
+        if len(self._rest) > self._max_line_bytes:
+            raise faults.too_large(self._max_line_bytes)
 
     def _with_line_feeds(self, chunk: bytes) -> bytes:
         if not chunk:
@@ -63,23 +93,40 @@ class EventParser:
         self._ended_with_cr = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _line(self, line: bytes) -> None:
+    def _line(self, line: bytes) -> Event | None:
+        """Takes a line; returns the event that it is, where it is one by itself."""
         if not self._begun:
             self._begun = True
             line = line.removeprefix(b"\xef\xbb\xbf")
-        if not line.startswith(b"data") or line[4:5] not in {b":", b""}:
-            return
+        if line.startswith(b"{"):
+            return Event("", _text(line))
+        name, _, value = line.partition(b":")
+        if name not in _FIELDS:
+            return None
         self._size += len(line)
         if self._size > self._max_line_bytes:
             raise faults.too_large(self._max_line_bytes)
-        try:
-            # A line ends at an ASCII byte, so it never ends within a character.
-            self._data.append(str(line[6:] if line[5:6] == b" " else line[5:], "utf-8"))
-        except UnicodeDecodeError:
-            raise faults.malformed("text that is not UTF-8") from None
+        text = _text(value[1:] if value[:1] == b" " else value)
+        if name == b"event":
+            self._kind = text
+            return None
+        if name == b"error":
+            self._kind = ERROR
+        self._data.append(text)
+        return None
 
-    def _event(self) -> str:
-        event = self._data[0] if len(self._data) == 1 else "\n".join(self._data)
+    def _ended(self) -> Event | None:
+        """Returns the event that a blank line ends; None where it has no data, and is no error."""
+        event = Event(self._kind, "\n".join(self._data)) if self._data or self._kind == ERROR else None
+        self._kind = ""
         self._data.clear()
         self._size = 0
         return event
+
+
+def _text(line: bytes) -> str:
+    try:
+        # A line ends at an ASCII byte, so it never ends within a character.
+        return str(line, "utf-8")
+    except UnicodeDecodeError:
+        raise faults.malformed("text that is not UTF-8") from None

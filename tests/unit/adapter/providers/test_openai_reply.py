@@ -31,23 +31,6 @@ def test_a_whole_reply() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
-    [
-        ("stop", FinishReason.FINISH_REASON_STOP),
-        ("eos_token", FinishReason.FINISH_REASON_STOP),
-        ("tool_calls", FinishReason.FINISH_REASON_STOP),
-        ("length", FinishReason.FINISH_REASON_LENGTH),
-        ("MAX_TOKENS", FinishReason.FINISH_REASON_LENGTH),
-        ("content_filter", FinishReason.FINISH_REASON_CONTENT_FILTER),
-        ("", FinishReason.FINISH_REASON_UNSPECIFIED),
-        (None, FinishReason.FINISH_REASON_UNSPECIFIED),
-    ],
-)
-def test_finish_reasons(said: str | None, meant: FinishReason.ValueType) -> None:
-    assert read_message(completion("x", said))[1].finish_reason == meant
-
-
-@pytest.mark.parametrize(
     ("message", "piece", "takes_back"),
     [
         ({"reasoning_content": "hm"}, ("x", "hm"), True),
@@ -117,7 +100,7 @@ def test_what_is_no_json_object(text: str) -> None:
     ("document", "status", "detail"),
     [
         ({"error": {"code": 429, "message": "slow down"}}, 429, "slow down"),
-        ({"error": {"code": "server_error", "message": "oops"}}, None, "oops"),
+        ({"error": {"code": "server_error", "message": "oops"}}, 500, "oops"),
         ({"error": "oops"}, None, "oops"),
         ({"error": {"code": 12}, "message": "oops"}, None, "oops"),
         ({"error": {}, "detail": 1, "choices": [{"finish_reason": "error"}]}, None, ""),
@@ -126,7 +109,102 @@ def test_what_is_no_json_object(text: str) -> None:
 def test_errors_in_replies(document: dict[str, Any], status: int | None, detail: str) -> None:
     with pytest.raises(ReportedError) as caught:
         read_message(document)
-    assert (caught.value.status, caught.value.detail) == (status, detail)
+    assert (caught.value.complaint.status, caught.value.complaint.words) == (status, detail)
+
+
+def test_an_ending_that_is_a_failure_is_an_error_in_its_own_words() -> None:
+    with pytest.raises(ReportedError) as caught:
+        read_message(completion("Half of it", "insufficient_system_resource"))
+    assert "insufficient_system_resource" in caught.value.complaint.words
+
+
+def events(*documents: dict[str, Any]) -> tuple[str, Said]:
+    said = Said()
+    return "".join(read(document, "delta", said).text for document in documents), said
+
+
+def with_index(document: dict[str, Any], index: object) -> dict[str, Any]:
+    document["choices"][0]["index"] = index
+    return document
+
+
+def test_the_first_choice_is_the_one_with_the_lowest_index() -> None:
+    whole = completion("second")
+    whole["choices"] = [with_index(completion("second"), 1)["choices"][0], completion("first")["choices"][0]]
+    assert read_message(whole)[0] == ("first", "")
+    text, said = events(with_index(delta("B", "length"), 1), delta("a"), with_index(delta("B"), 1), delta("b", "stop"))
+    assert (text, said.finish_reason) == ("ab", FinishReason.FINISH_REASON_STOP)
+
+
+@pytest.mark.parametrize("index", [None, 0, "0", False])
+def test_an_index_that_says_nothing_is_the_first(index: object) -> None:
+    assert events(with_index(delta("a"), index))[0] == "a"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ([delta("a", "stop"), delta("b")], FinishReason.FINISH_REASON_UNSPECIFIED),
+        ([delta("a", "stop"), delta(""), delta("\n")], FinishReason.FINISH_REASON_STOP),
+        ([delta("a", "stop"), delta("b", "stop")], FinishReason.FINISH_REASON_STOP),
+        ([delta("a", "stop"), delta("b"), delta(finish="stop")], FinishReason.FINISH_REASON_STOP),
+        ([delta("a", "stop"), delta(finish="length")], FinishReason.FINISH_REASON_LENGTH),
+        ([delta("a", "length"), delta(finish="stop")], FinishReason.FINISH_REASON_LENGTH),
+        ([delta("a", "content_filter"), delta("b"), delta(finish="stop")], FinishReason.FINISH_REASON_CONTENT_FILTER),
+        ([delta("a", "tool_calls"), delta(finish="stop")], FinishReason.FINISH_REASON_UNKNOWN),
+        ([delta("a", ""), delta("b", "null")], FinishReason.FINISH_REASON_UNSPECIFIED),
+    ],
+)
+def test_the_reason_that_leaves_less_holds(given: list[dict[str, Any]], meant: FinishReason.ValueType) -> None:
+    assert events(*given)[1].finish_reason == meant
+
+
+@pytest.mark.parametrize(
+    ("members", "at_best"),
+    [
+        ({}, FinishReason.FINISH_REASON_UNSPECIFIED),
+        ({"native_finish_reason": "STOP"}, FinishReason.FINISH_REASON_UNSPECIFIED),
+        ({"native_finish_reason": "anything"}, FinishReason.FINISH_REASON_UNSPECIFIED),
+        ({"native_finish_reason": "MAX_TOKENS"}, FinishReason.FINISH_REASON_LENGTH),
+        ({"native_finish_reason": "SAFETY"}, FinishReason.FINISH_REASON_CONTENT_FILTER),
+        ({"content_filter_results": {"hate": {"filtered": True}}}, FinishReason.FINISH_REASON_CONTENT_FILTER),
+        ({"content_filter_results": {"hate": {"filtered": False}}}, FinishReason.FINISH_REASON_UNSPECIFIED),
+    ],
+)
+def test_what_speaks_against_a_good_end(members: dict[str, object], at_best: FinishReason.ValueType) -> None:
+    document = completion("x")
+    document["choices"][0] |= members
+    assert read_message(document)[1].at_best == at_best
+
+
+@pytest.mark.parametrize("message", [{"tool_calls": [{"id": "1"}]}, {"function_call": {"name": "f"}}])
+def test_a_tool_call_is_no_whole_text(message: dict[str, object]) -> None:
+    _, said = read_message(completion("I look it up.", "stop", message=message))
+    assert said.called_tools
+    assert said.at_best == FinishReason.FINISH_REASON_UNKNOWN
+
+
+def test_a_refusal_is_withheld_text() -> None:
+    piece, said = read_message(completion(None, "stop", message={"refusal": "I will not"}))
+    assert piece.text == "I will not"
+    assert said.at_best == FinishReason.FINISH_REASON_CONTENT_FILTER
+
+
+COUNTS = {"prompt_tokens": 3, "completion_tokens": 2}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"usage": COUNTS},
+        {"x_groq": {"id": "r", "usage": COUNTS}},
+        {"choices": [{"delta": {}, "usage": COUNTS}]},
+        {"usage": None, "x_groq": {"usage": COUNTS}},
+    ],
+)
+def test_counts_wherever_they_stand(members: dict[str, Any]) -> None:
+    _, said = events({**delta(), **members}, {"choices": [], "usage": None}, {"choices": [], "usage": {}})
+    assert said.usage == COUNTS
 
 
 JSON = st.recursive(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lightrouter.adapter.providers.base import Ask
-from lightrouter.adapter.providers.openai_request import RequestWriter
+from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
 from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
@@ -30,8 +30,10 @@ def ask(
 
 
 def written(made: RequestWriter, asked: Ask, *, streamed: bool = False) -> dict[str, Any]:
-    document = json.loads(made.write(asked, streamed=streamed))
+    document = json.loads(encoded(made.write(asked, streamed=streamed)))
     assert isinstance(document, dict)
+    if not streamed:
+        assert document.pop("stream") is False
     return document
 
 

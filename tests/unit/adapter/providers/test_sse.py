@@ -9,16 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.adapter.faults import UpstreamError
-from lightrouter.adapter.providers.sse import EventParser
+from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 
-def read(body: bytes, cuts: list[int] | None = None, **limits: int) -> list[str]:
+def read_events(body: bytes, cuts: list[int] | None = None, **limits: int) -> list[Event]:
     parser = EventParser(**limits)
     places = sorted({0, len(body), *(cut for cut in cuts or [] if cut < len(body))})
     events = [event for begin, end in itertools.pairwise(places) for event in parser.feed(body[begin:end])]
-    last = parser.close()
-    return events if last is None else [*events, last]
+    return [*events, *parser.close()]
+
+
+def read(body: bytes, cuts: list[int] | None = None, **limits: int) -> list[str]:
+    return [event.data for event in read_events(body, cuts, **limits)]
 
 
 @pytest.mark.parametrize(
@@ -36,11 +39,40 @@ def read(body: bytes, cuts: list[int] | None = None, **limits: int) -> list[str]
         (b"database: no\n\n", []),
         (b"data: [DONE]", ["[DONE]"]),
         (b"data: [DONE]\n", ["[DONE]"]),
+        (b'{"error": "no"}\ndata: a\n\n', ['{"error": "no"}', "a"]),
+        (b'data: a\n{"error": "no"}', ['{"error": "no"}', "a"]),
+        (b"event: a\n\ndata: b\n\n", ["b"]),
     ],
 )
 def test_events(body: bytes, events: list[str]) -> None:
     assert read(body) == events
     assert read(body, list(range(len(body)))) == events
+
+
+@pytest.mark.parametrize(
+    ("body", "events"),
+    [
+        (b"event: error\ndata: no\n\ndata: a\n\n", [(ERROR, "no"), ("", "a")]),
+        (b"data: no\nevent:error\n\n", [(ERROR, "no")]),
+        (b"event: error\n\n", [(ERROR, "")]),
+        (b"event: error", [(ERROR, "")]),
+        (b'error: {"code":500}\n\ndata: a\n\n', [(ERROR, '{"code":500}'), ("", "a")]),
+        (b"event: ping\ndata: x\n\n", [("ping", "x")]),
+    ],
+)
+def test_events_of_a_kind(body: bytes, events: list[tuple[str, str]]) -> None:
+    assert read_events(body) == events
+    assert read_events(body, list(range(len(body)))) == events
+
+
+def test_a_long_line_in_small_pieces_is_joined_once() -> None:
+    """The line has 1 MB in pieces of ten bytes: joined with each piece anew, it would take minutes."""
+    parser = EventParser()
+    line = b"data: " + b"a" * (1024 * 1024 - 100)
+    events = [event for at in range(0, len(line), 10) for event in parser.feed(line[at : at + 10])]
+    assert not events
+    (event,) = parser.feed(b"\n\n")
+    assert len(event.data) == len(line) - 6
 
 
 # A line's data, which has no line ends of its own.

@@ -1,0 +1,210 @@
+"""Errors of providers, in the shapes in which they come: what they say, what they mean, and how long to wait."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from lightrouter.adapter import waits
+
+_MOST_WORDS: Final = 4096
+_MOST_ITEMS: Final = 8
+_DEEPEST: Final = 6
+_WORD_MEMBERS: Final = (
+    "message",
+    "msg",
+    "error_msg",
+    "error_message",
+    "error_description",
+    "status_msg",
+    "detail",
+    "details",
+    "errors",
+    "error",
+    "title",
+)
+_STATUS_MEMBERS: Final = ("code", "status", "status_code", "statusCode", "http_code", "http_status", "error_code")
+_KIND_MEMBERS: Final = ("code", "type", "status", "reason")
+# What providers call an HTTP status, OpenAI's and Anthropic's error types and google.rpc.Code among them.
+_STATUS_WORDS: Final = {
+    "invalid_request_error": 400,
+    "invalid_argument": 400,
+    "failed_precondition": 400,
+    "context_length_exceeded": 400,
+    "content_filter": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "unauthenticated": 401,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "not_found": 404,
+    "model_not_found": 404,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "rate_limit_reached": 429,
+    "rate_limited": 429,
+    "too_many_requests": 429,
+    "resource_exhausted": 429,
+    "insufficient_quota": 429,
+    "api_error": 500,
+    "internal": 500,
+    "internal_error": 500,
+    "internal_server_error": 500,
+    "server_error": 500,
+    "bad_gateway": 502,
+    "overloaded": 503,
+    "server_overloaded": 503,
+    "service_unavailable": 503,
+    "unavailable": 503,
+    "gateway_timeout": 504,
+    "deadline_exceeded": 504,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+# No wait helps against these: the account has to be paid for. 1113 is Zhipu's.
+_NO_MONEY: Final = (
+    "insufficient_quota insufficient_balance insufficient_credits insufficient_funds insufficient_user_quota"
+    " billing_hard_limit_reached billing_not_active exceeded_current_quota_error credit_balance_too_low arrearage"
+    " 1113"
+)
+_UNPAID: Final = frozenset(_NO_MONEY.split())
+_SUCCESS: Final = (200, "200", "0", "ok", "OK", "success", "Success")
+_CUT: Final = re.compile(r"(?i)could not (?:finish|complete) the|output (?:token )?limit (?:was|has been|is) reached")
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What a provider says of an error."""
+
+    status: int | None = None
+    """The HTTP status, 400 to 599, that it names; None where it names none."""
+    words: str = ""
+    """Its own words, not fit for callers as they are."""
+    wait: float | None = None
+    """Seconds after which it may be asked again, where it says so."""
+    unpaid: bool = False
+    """Whether the account is used up, so that no wait helps."""
+    param: str = ""
+    """The member of the request that it names as the one at fault; empty where it names none."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether the error is that the token limit was reached before the model had said anything."""
+        return bool(_CUT.search(self.words))
+
+
+def complaint(document: object) -> Complaint | None:
+    """Returns the error in a reply whose HTTP status was one of success; None where it is none."""
+    if isinstance(document, list):
+        return next((found for item in document[:_MOST_ITEMS] if (found := complaint(item))), None)
+    if not isinstance(document, dict):
+        return None
+    error = document.get("error")
+    if error:
+        return _of(error, document)
+    choices = document.get("choices")
+    for choice in choices[:_MOST_ITEMS] if isinstance(choices, list) else []:
+        if isinstance(choice, dict) and choice.get("error"):
+            return _of(choice["error"], {})
+    base = document.get("base_resp")
+    if isinstance(base, dict) and base.get("status_code"):
+        # MiniMax has an error's number and words here.
+        return _of(base, {})
+    return None if choices or not _is_error(document) else _of(document, {})
+
+
+def of_refusal(body: str) -> Complaint:
+    """Returns what the body of a reply with an HTTP status of failure says, whatever its shape."""
+    body = body.strip()
+    in_an_event = re.match(r"(?:data|event|error|id|retry):[^{\[]*", body)
+    try:
+        document, _ = json.JSONDecoder().raw_decode(body, in_an_event.end() if in_an_event else 0)
+    except (ValueError, RecursionError):
+        # A page for people says nothing that a caller could use.
+        return Complaint() if body.startswith("<") else _of(body, {})
+    return complaint(document) or _of(document, {})
+
+
+def of_event(data: str) -> Complaint:
+    """Returns what an event says that is an error by its kind."""
+    return of_refusal(data)
+
+
+def _is_error(document: Mapping[str, object]) -> bool:
+    if "error" in (document.get("object"), document.get("type")) or document.get("success") is False:
+        return True
+    if any(document.get(name) for name in ("errors", "detail", "error_code", "error_msg")):
+        return True
+    code = document.get("code")
+    return bool(document.get("message")) and (_status(document) is not None or bool(code and code not in _SUCCESS))
+
+
+def _of(error: object, around: Mapping[str, object]) -> Complaint:
+    """Returns the complaint of an error object; what it leaves out may stand `around` it."""
+    words = (_words(error) or _words(around))[:_MOST_WORDS]
+    objects = [each for each in _objects(error) if each] + ([around] if around else [])
+    kinds = [kind for each in objects for kind in _kinds(each)]
+    by_members = [wait for each in objects if (wait := waits.asked_by_members(each)) is not None]
+    return Complaint(
+        status=next((status for each in objects if (status := _status(each)) is not None), None)
+        or next((_STATUS_WORDS[kind] for kind in kinds if kind in _STATUS_WORDS), None),
+        words=words,
+        wait=max(by_members) if by_members else waits.asked_by_words(words),
+        unpaid=any(kind in _UNPAID for kind in kinds),
+        param=next((param[:100] for each in objects if isinstance(param := each.get("param"), str)), ""),
+    )
+
+
+def _objects(error: object, depth: int = 0) -> Iterator[Mapping[str, object]]:
+    """Yields an error object and those within it that may tell more."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(error, dict):
+        yield error
+        for name in ("error", "errors", "message", "detail"):
+            yield from _objects(error.get(name), depth + 1)
+    elif isinstance(error, list):
+        for item in error[:_MOST_ITEMS]:
+            yield from _objects(item, depth + 1)
+
+
+def _status(error: Mapping[str, object]) -> int | None:
+    for name in _STATUS_MEMBERS:
+        value = error.get(name)
+        if isinstance(value, str) and len(value) == 3 and value.isdecimal():
+            value = int(value)
+        if isinstance(value, int) and 400 <= value < 600:
+            return value
+    return None
+
+
+def _kinds(error: Mapping[str, object]) -> Iterator[str]:
+    for name in _KIND_MEMBERS:
+        value = error.get(name)
+        if isinstance(value, str | int):
+            yield str(value)[:100].strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _words(value: object, depth: int = 0) -> str:
+    if depth > _DEEPEST:
+        return ""
+    if isinstance(value, str):
+        return value[:_MOST_WORDS].strip()
+    if isinstance(value, list):
+        each = [_words(item, depth + 1) for item in value[:_MOST_ITEMS]]
+        return "; ".join([words for words in each if words])
+    if not isinstance(value, dict):
+        return ""
+    words = next((found for name in _WORD_MEMBERS if (found := _words(value.get(name), depth + 1))), "")
+    where = value.get("loc")
+    if words and isinstance(where, list):
+        # FastAPI's way to say which field is at fault.
+        return f"{'.'.join(str(step)[:100] for step in where[:_MOST_ITEMS])}: {words}"
+    metadata = value.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    # OpenRouter has the words of the provider behind it here.
+    return f"{words}: {raw[:_MOST_WORDS]}" if words and isinstance(raw, str) and raw else words

@@ -1,0 +1,193 @@
+"""A stream of events as one provider's reply: its text, its end, and how long to wait for what follows the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterable
+from typing import Final
+
+from lightrouter.adapter import faults
+from lightrouter.adapter.coalesce import Piece, joined
+from lightrouter.adapter.providers import endings
+from lightrouter.adapter.providers.base import Said
+from lightrouter.adapter.providers.complaints import of_refusal
+from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read, read_others
+from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
+
+_DONE: Final = "[done]"
+_LONGEST_MARK: Final = 16
+_NO_PIECE: Final = Piece("", "")
+# What keeps a connection, as the kind of an event or as its data.
+_NO_TEXT: Final = frozenset({"ping", "pong", "heartbeat", "keepalive", "keep-alive"})
+_NOTHING: Final = frozenset({"", "null", "{}", "[]", '""', "false", "0"})
+# The text has ended: what may follow, counts above all, is worth this wait,
+_COUNTS_SECONDS: Final = 5.0
+_LEAST_COUNTS_SECONDS: Final = 0.25
+# this one where the counts have come,
+_END_SECONDS: Final = 0.5
+# and that the connection can be used again is worth this one.
+_REUSE_SECONDS: Final = 0.05
+# So many bytes are read before others have their turn.
+_BYTES_AT_ONCE: Final = 16 * 1024
+
+
+class Patience:
+    """How long one provider's counts are waited for: less each time that they do not come, long again once they do.
+
+    Attributes:
+        seconds: The wait after the end of the text.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = _COUNTS_SECONDS
+
+    def in_vain(self) -> None:
+        """The wait was over and no counts had come."""
+        self.seconds = max(self.seconds / 2, _LEAST_COUNTS_SECONDS)
+
+    def rewarded(self) -> None:
+        """Counts came."""
+        self.seconds = _COUNTS_SECONDS
+
+
+class EventReader:
+    """Reads one stream. Nothing but its own end, or that no more came after a finish reason, ends it."""
+
+    def __init__(self, said: Said, patience: Patience, kind: str = "text/event-stream") -> None:
+        """Notes in `said` what the events say; `kind` is the media type under which the stream came."""
+        self._said = said
+        self._patience = patience
+        self._kind = kind
+        self._parser = EventParser()
+        self._any = False
+        self._done = False
+        self._broken = False
+        self._until: float | None = None
+        self._counted_last = False
+
+    async def read(self, begin: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[Piece, None]:
+        """Yields the text of `begin` and `chunks`, all that came together in one piece.
+
+        Raises:
+            ReportedError: An event is an error.
+            UpstreamError: The stream broke off, or is not what the API allows.
+        """
+        chunk: bytes | None = begin
+        while chunk is not None:
+            while len(chunk) > _BYTES_AT_ONCE:
+                yield self._take(self._parser.feed(chunk[:_BYTES_AT_ONCE]))
+                chunk = chunk[_BYTES_AT_ONCE:]
+                await asyncio.sleep(0)
+            yield self._take(self._parser.feed(chunk))
+            until = self._patient_until()
+            chunk = await (anext(chunks, None) if until is None else self._next(chunks, until))
+        yield self._rest()
+        self._close()
+
+    async def _next(self, chunks: AsyncGenerator[bytes, None], until: float) -> bytes | None:
+        """Returns the next chunk; None at the end, and where none has come by `until`, in the loop's time."""
+        try:
+            async with asyncio.timeout_at(until):
+                return await anext(chunks, None)
+        except TimeoutError:
+            if not self._said.usage:
+                self._patience.in_vain()
+        except faults.UpstreamError:
+            self._broken = True
+        return None
+
+    def _patient_until(self) -> float | None:
+        """Returns until when more is waited for, in the loop's time; None while the text has not ended."""
+        said = self._said
+        if self._until is not None:
+            return self._until
+        if self._done:
+            seconds = _REUSE_SECONDS
+        elif said.finish_reason == endings.NOT_SAID:
+            return None
+        else:
+            counted = said.usage and (self._counted_last or not said.ended_with_text)
+            seconds = _END_SECONDS if counted else self._patience.seconds
+        self._until = asyncio.get_running_loop().time() + seconds
+        return self._until
+
+    def _take(self, events: Iterable[Event]) -> Piece:
+        done = self._done
+        before, finished = self._said.usage, self._said.finish_reason != endings.NOT_SAID
+        piece = joined([self._event(event) for event in events])
+        counted = self._said.usage is not before
+        if counted and finished:
+            self._patience.rewarded()
+        if piece.text or piece.reasoning or counted or self._done != done:
+            # What comes after the end is waited for anew.
+            self._until = None
+            self._counted_last = counted and finished
+        return piece
+
+    def _event(self, event: Event) -> Piece:
+        self._any = True
+        kind = event.kind.lower()
+        if kind and (ERROR in kind or "exception" in kind):
+            raise ReportedError(of_refusal(event.data))
+        if kind in _NO_TEXT:
+            return _NO_PIECE
+        if "\n" in event.data and not _is_json(event.data):
+            # Some providers leave out the blank lines between events.
+            return joined([self._data(line) for line in event.data.split("\n") if line])
+        return self._data(event.data)
+
+    def _data(self, data: str) -> Piece:
+        if len(data) < _LONGEST_MARK:
+            mark = data.strip().lower()
+            self._done |= mark == _DONE
+            if mark == _DONE or mark in _NOTHING or mark in _NO_TEXT:
+                return _NO_PIECE
+        try:
+            return read(parse(data), "delta", self._said)
+        except faults.UpstreamError:
+            # Behind the end mark there is nothing that has to be understood.
+            if not self._done:
+                raise
+        return _NO_PIECE
+
+    def _rest(self) -> Piece:
+        """Returns the text that the end of the stream ended: of a last event, or of a choice that is not the first."""
+        said = self._said
+        try:
+            piece = self._take(self._parser.close())
+            if said.others and not said.texts and said.finish_reason == endings.NOT_SAID:
+                return read_others(said)
+            return piece
+        except faults.UpstreamError as error:
+            if error.reason != faults.MALFORMED:
+                raise
+            # The half of an event is what a broken connection leaves.
+            self._broken = True
+            return Piece("", "")
+
+    def _close(self) -> None:
+        """Ends the stream, where it may end here."""
+        said = self._said
+        if not self._any and self._kind not in {"text/event-stream", ""}:
+            raise faults.malformed(f"{self._kind[:40]} instead of JSON or events")
+        ended = self._done or said.finish_reason != endings.NOT_SAID or (said.went_on and not self._broken)
+        if not ended:
+            raise faults.unavailable("ended the stream before the model had finished")
+        if self._broken and not self._done and said.ended_with_text:
+            # More may have been on its way.
+            said.at_best = endings.less_whole(said.at_best, endings.UNKNOWN)
+
+
+def has_lines(text: str) -> bool:
+    """Returns whether a body that begins as JSON is an object a line, such as an error before a stream goes on."""
+    first, _, rest = text.strip().partition("\n")
+    return first.startswith("{") and bool(rest.strip()) and _is_json(first)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

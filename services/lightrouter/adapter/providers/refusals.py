@@ -1,0 +1,210 @@
+"""What in a request a provider refuses, as far as its words tell, and how else the request can be put."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from lightrouter.adapter.providers.complaints import Complaint
+from lightrouter.adapter.providers.turns import alternating
+from lightrouter.adapter.quirks import BOTH, PREFILL, SYSTEM, Quirks, Remedy, one_value
+
+OPTIONAL: Final = ("stream_options", "seed", "temperature", "top_p", "stop")
+"""Members that a request does without, the likeliest to be refused first."""
+TURNS: Final = "turns"
+"""The feature of a request whose turns do not strictly alternate."""
+MAX_TOKENS: Final = ("max_tokens", "max_completion_tokens")
+"""The two names of the token limit."""
+
+# A refusal with another status is of the candidate, its key or its provider, but for what words say of roles.
+_OF_THE_REQUEST: Final = frozenset({400, 404, 422})
+_TEMPLATE_FAILED: Final = frozenset({500, 501})
+_UNKNOWN_CAUSE: Final = frozenset({400, 422})
+# What providers are known to ask for where they give no number: OpenAI's Responses API, and Anthropic's with thinking.
+_USUAL_LEAST: Final = (16, 1025)
+_LARGEST_LEAST: Final = 32_768
+
+_OWN_FAULT: Final = re.compile(
+    r"(?i)context.?(?:length|window|size)|maximum context|too (?:long|large|many tokens)|reduce the (?:length|size)"
+    r"|(?:prompt|input|request).{0,40}exceed|exceed.{0,40}(?:prompt|input|request)|content.?(?:filter|policy|management)"
+    r"|responsible.?ai|moderation|data.?inspection|safety|flagged|inappropriate|sensitive|\bimages?\b|base64"
+)
+_NAMES: Final = {
+    "stream_options": re.compile(r"(?i)stream_?options|include_?usage"),
+    "seed": re.compile(r"(?i)\bseed\b"),
+    "temperature": re.compile(r"(?i)\btemperature\b"),
+    "top_p": re.compile(r"(?i)\btop[_ -]?p\b"),
+    # The bare word is no name: "stop" may stand in any sentence.
+    "stop": re.compile(
+        r"(?i)[\"'`.]stop\b|\bstop[\"'`:]|\bstop[_ ]?(?:sequences?|words?|tokens?)\b"
+        r"|(?:parameters?|arguments?|fields?|supplied|keys?|property|support):? stop\b|: ?stop\b"
+    ),
+}
+_LIMIT: Final = re.compile(r"(?i)\bmax[_ ]?(?:(?:completion|output|new)[_ ]?)?tokens\b|\bmaximum (?:output )?tokens\b")
+_UNKNOWN_NAME: Final = re.compile(
+    r"(?i)unsupported|not supported|un(?:recognized|known|expected)|extra|permitted|not allowed|deprecated|instead|use "
+)
+_ONE_VALUE: Final = re.compile(
+    r"(?i)between|range|(?:less|greater|larger|more|lower) than|at (?:most|least)|positive|[<>≤≥]|maximum|minimum"
+)
+_WHOLE: Final = re.compile(r"(?i)unsupported|not supported|only the default")
+_TOGETHER: Final = re.compile(r"(?i)both|together|only one|same time|simultaneously|either")
+_LEAST: Final = re.compile(
+    r"(?i)(?:>=|≥|at least|minimum(?: value)?(?: of| is|:)?|equal to|(?:no|not) (?:less|fewer|lower) than)"
+    r":? ?(\d{1,6})\b"
+)
+_ABOVE: Final = re.compile(r"(?i)(?:>|(?:greater|larger|more|higher) than):? ?(\d{1,6})\b")
+_TOO_SMALL: Final = re.compile(
+    r"(?i)below|too (?:small|low|few)|at least|minimum|(?:greater|larger|more|higher) than|[>≥]"
+)
+_MOST: Final = re.compile(
+    r"(?i)(?:<=|≤|at most|maximum(?: value)?(?: of| is|:)?|equal to|up to|exceeds?|(?:no|not) more than):? ?(\d{2,7})\b"
+)
+_RANGE: Final = re.compile(r"[\[(] ?(\d{1,6}) ?, ?(\d{1,7}) ?[\])]")
+_PREFILL: Final = re.compile(
+    r"(?i)prefill|ends? with (?:an? |the )?[\"'`]?(?:user|assistant)|\b(?:last|final) (?:role|message|turn)"
+    r"|continue_final_message|add_generation_prompt|assistant (?:messages?|turns?) at the end|\bprefix\b"
+)
+_TURNS: Final = re.compile(
+    r"(?i)alternat|consecutive|in a row|same role|after role|roles? must|must be (?:at )?the (?:beginning|first)"
+    r"|(?:first|start).{0,30}\buser\b|(?:multiple|one|single|several) system|last role"
+    r"|non-?empty|(?:not|cannot) be empty|empty (?:content|message|text)|must have (?:either )?[\"'`]?content"
+)
+_SYSTEM: Final = re.compile(
+    r"(?i)system[\"'`]? ?(?:role|message|prompt|instruction)|[\"'`]system[\"'`]|\brole:? system\b|developer instruction"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a provider's refusal means."""
+
+    remedies: tuple[Remedy, ...] = ()
+    """How else the request can be put, the best first; none where nothing is known to help."""
+    own_fault: bool = False
+    """Whether the request itself is at fault, such as one that is too long: it says nothing of the candidate."""
+
+
+def refusal(status: int | None, said: Complaint, sent: Mapping[str, object]) -> Refusal:
+    """Returns what a refusal of the request `sent` with an HTTP `status` means; None is an error without a status."""
+    words = f"{said.param}: {said.words}" if said.param else said.words
+    if status in _TEMPLATE_FAILED:
+        # Servers that put the conversation into the model's template fail where it refuses.
+        return Refusal(tuple(_of_turns(words, sent))[:1])
+    if status is not None and status not in _OF_THE_REQUEST:
+        return Refusal(own_fault=status == 413)
+    if limited := _of_limit(words, sent):
+        return Refusal((limited,))
+    if _OWN_FAULT.search(words):
+        return Refusal(own_fault=True)
+    named = next(chain(_of_turns(words, sent), _of_members(words, sent)), None)
+    if named:
+        return Refusal((named,))
+    if status not in _UNKNOWN_CAUSE:
+        return Refusal()
+    return Refusal(tuple(_guesses(sent)), own_fault=True)
+
+
+def features(sent: Mapping[str, object]) -> frozenset[str]:
+    """Returns what in a request a provider may refuse."""
+    found = {name for name in OPTIONAL if name in sent}
+    turns = _turns(sent)
+    if _goes_on(turns):
+        found.add(PREFILL)
+    if any(turn["role"] == "system" for turn in turns):
+        found.add(SYSTEM)
+    if alternating(turns) != turns:
+        found.add(TURNS)
+    return frozenset(found)
+
+
+def _of_limit(words: str, sent: Mapping[str, object]) -> Remedy | None:
+    """Returns the remedy for a token limit that is called by the wrong name, too small or too large."""
+    name = next((name for name in MAX_TOKENS if name in sent), None)
+    limit = sent.get(name or "")
+    if name is None or not isinstance(limit, int) or not _LIMIT.search(words):
+        return None
+    if "context" in words.lower():
+        return None
+    least, most = _bounds(words, limit, sent)
+    if least is not None and limit < least <= _LARGEST_LEAST:
+        return Remedy(f"fewer than {least} tokens", Quirks(least_tokens=least), named=True)
+    if most is not None and 0 < most < limit:
+        return Remedy(f"more than {most} tokens", Quirks(most_tokens=most), named=True)
+    if re.search(rf"\b{name}\b", words) and _UNKNOWN_NAME.search(words) and "messages" in sent:
+        return Remedy(name, Quirks(other_max_tokens=True), named=True)
+    return None
+
+
+def _bounds(words: str, limit: int, sent: Mapping[str, object]) -> tuple[int | None, int | None]:
+    if both := _RANGE.search(words):
+        return int(both[1]), int(both[2])
+    most = _MOST.search(words)
+    if least := _LEAST.search(words):
+        return int(least[1]), int(most[1]) if most else None
+    if above := _ABOVE.search(words):
+        return int(above[1]) + 1, None
+    budget = _budget(sent)
+    if "budget" in words and budget is not None:
+        return budget + 1, None
+    if not most and _TOO_SMALL.search(words):
+        return next((least for least in _USUAL_LEAST if least > limit), None), None
+    return None, int(most[1]) if most else None
+
+
+def _budget(sent: Mapping[str, object]) -> int | None:
+    """Returns the tokens of hidden reasoning that the entry asks for."""
+    thinking = sent.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
+    return budget if isinstance(budget, int) else None
+
+
+def _of_members(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
+    """Yields remedies for the members that the words name."""
+    named = [name for name in OPTIONAL if name in sent and _NAMES[name].search(words)]
+    if {"temperature", "top_p"} <= set(named) and _TOGETHER.search(words):
+        yield Remedy(BOTH, Quirks(refused=frozenset({BOTH})), named=True)
+    for name in named:
+        value = name != "stop" and _ONE_VALUE.search(words) and not _WHOLE.search(words)
+        refused = one_value(name, sent[name]) if value else name
+        yield Remedy(refused, Quirks(refused=frozenset({refused})), named=True)
+
+
+def _of_turns(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
+    """Yields remedies for what the words say of roles and of the order of turns."""
+    turns = _turns(sent)
+    if not turns:
+        return
+    if _goes_on(turns) and _PREFILL.search(words):
+        yield Remedy(PREFILL, Quirks(writes_anew=True), named=True)
+    if _TURNS.search(words) and alternating(turns) != turns:
+        yield Remedy(TURNS, Quirks(merges_turns=True), named=True)
+    has_system = any(turn["role"] == "system" for turn in turns)
+    if has_system and (_SYSTEM.search(words) or _TURNS.search(words)):
+        yield Remedy(SYSTEM, Quirks(merges_system=True), named=True)
+
+
+def _guesses(sent: Mapping[str, object]) -> list[Remedy]:
+    """Returns what may be refused, where the provider does not say it, the likeliest first."""
+    found = features(sent)
+    singles: list[Remedy] = []
+    if PREFILL in found:
+        singles.append(Remedy(PREFILL, Quirks(writes_anew=True)))
+    if TURNS in found:
+        singles.append(Remedy(TURNS, Quirks(merges_turns=True)))
+    singles += [Remedy(name, Quirks(refused=frozenset({name}))) for name in OPTIONAL if name in found]
+    if SYSTEM in found:
+        singles.insert(3, Remedy(SYSTEM, Quirks(merges_system=True)))
+    return singles
+
+
+def _turns(sent: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
+    turns = sent.get("messages")
+    return turns if isinstance(turns, list) else []
+
+
+def _goes_on(turns: Sequence[Mapping[str, object]]) -> bool:
+    return bool(turns) and turns[-1]["role"] == "assistant"

@@ -1,0 +1,144 @@
+"""The models that an OpenAI-compatible endpoint lists, in the dialects in which providers list them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Final
+from urllib.parse import urlencode
+
+_MILLION: Final = 1_000_000
+_PRICE_NAMES: Final = (
+    ("input", ("prompt", "input")),
+    ("cached_input", ("input_cache_read", "cached_input")),
+    ("output", ("completion", "output")),
+)
+# Kinds of models that write no text: Together's and Fireworks' `type`, Mistral's and others' capabilities.
+_TEXT_KINDS: Final = frozenset({"chat", "language", "code", "text", "llm", "model", "vlm", "text-generation"})
+_NO_CHAT: Final = re.compile(
+    r"(?i)embed|whisper|\btts\b|-tts|tts-|dall-?e|(?:gpt|chatgpt)-image|stable-?diffusion|\bsdxl\b|\bflux\b|imagen|\bveo\b"
+    r"|\bsora\b|transcribe|moderation|rerank|\bguard\b|-guard-|prompt-guard|-ocr\b|realtime|speech|\bbge-|\bgte-|\be5-"
+    r"|minilm|\baqa\b|orpheus|playai|davinci-002|babbage-002|-audio-|parakeet|kokoro"
+)
+# They take max_completion_tokens and refuse max_tokens.
+_REASONS: Final = re.compile(r"(?i)(?:^|/)(?:o\d(?:$|[-.])|gpt-[5-9](?:$|[-.]))")
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model as the endpoint lists it.
+
+    Attributes:
+        id: Its name there.
+        owned_by: Who serves it, as the endpoint says; may be empty.
+        context_window: Tokens that it can hold; 0 where the endpoint does not say.
+        prices: US dollars per million tokens by kind (input, cached_input, output), where the endpoint says.
+        chats: Whether it writes text; false for models that embed, draw, speak or listen.
+    """
+
+    id: str
+    owned_by: str = ""
+    context_window: int = 0
+    prices: Mapping[str, str] | None = None
+    chats: bool = True
+
+    @property
+    def takes_completion_tokens(self) -> bool:
+        """Whether it is known to call its token limit max_completion_tokens."""
+        return bool(_REASONS.search(self.id))
+
+
+def models(document: object) -> Iterator[ServedModel]:
+    """Yields the models in one page of a list."""
+    for item in _items(document):
+        name = item.get("id") or item.get("name")
+        if isinstance(name, str) and name:
+            owner = item.get("owned_by")
+            yield ServedModel(
+                id=name,
+                owned_by=owner if isinstance(owner, str) else "",
+                context_window=_context_window(item),
+                prices=_prices(item.get("pricing")),
+                chats=_chats(name, item),
+            )
+
+
+def next_page(document: object) -> str:
+    """Returns the query or the address of the page that follows; empty where this one is the last."""
+    if not isinstance(document, dict):
+        return ""
+    for name, parameter in (("next_page_token", "page_token"), ("nextPageToken", "pageToken"), ("after", "after")):
+        token = document.get(name)
+        if isinstance(token, str) and token and document.get("has_more") is not False:
+            return f"?{urlencode({parameter: token})}"
+    following = document.get("next") or document.get("next_page")
+    if isinstance(following, str) and following.startswith(("http://", "https://", "/", "?")):
+        return following
+    last = document.get("last_id") or next((item.get("id") for item in reversed(list(_items(document)))), None)
+    if document.get("has_more") is True and isinstance(last, str):
+        # Anthropic's name, and the OpenAI API's; each ignores the other's.
+        return f"?{urlencode({'after': last, 'after_id': last})}"
+    return ""
+
+
+def _items(document: object) -> Iterator[Mapping[str, object]]:
+    listed = document
+    if isinstance(document, dict):
+        listed = document.get("data") or document.get("models")
+    yield from (item for item in (listed if isinstance(listed, list) else ()) if isinstance(item, dict))
+
+
+def _chats(name: str, item: Mapping[str, object]) -> bool:
+    """Returns whether a model writes text, as the list says, else as its name does."""
+    capabilities = item.get("capabilities")
+    if isinstance(capabilities, dict):
+        said = capabilities.get("completion_chat", capabilities.get("chat_completion"))
+        if isinstance(said, bool):
+            return said
+    architecture = item.get("architecture")
+    outputs = architecture.get("output_modalities") if isinstance(architecture, dict) else None
+    if isinstance(outputs, list) and outputs:
+        return "text" in outputs and not _NO_CHAT.search(name)
+    for member in ("supports_chat", "type", "task", "kind"):
+        said = item.get(member)
+        if isinstance(said, bool):
+            return said
+        if isinstance(said, str) and said:
+            return said.lower() in _TEXT_KINDS and not _NO_CHAT.search(name)
+    return not _NO_CHAT.search(name)
+
+
+def _context_window(item: Mapping[str, object]) -> int:
+    meta = item.get("meta")
+    nested = meta if isinstance(meta, dict) else {}
+    found = (
+        item.get("max_model_len"),  # vLLM
+        item.get("context_length"),  # OpenRouter, Together, Fireworks
+        item.get("context_window"),  # Groq
+        item.get("max_context_length"),  # Mistral, LM Studio
+        item.get("max_input_tokens"),  # Anthropic
+        nested.get("n_ctx"),  # llama.cpp: of one slot, then as trained
+        nested.get("n_ctx_train"),
+    )
+    return next((value for value in found if type(value) is int and 0 < value < 2**40), 0)
+
+
+def _prices(pricing: object) -> Mapping[str, str] | None:
+    """Returns prices per million: OpenRouter's are per token (`prompt`), Together's per million (`input`)."""
+    if not isinstance(pricing, dict):
+        return None
+    per_token = "prompt" in pricing
+    prices: dict[str, str] = {}
+    for kind, names in _PRICE_NAMES:
+        try:
+            amount = Decimal(str(pricing[names[0] if per_token else names[1]])) * (_MILLION if per_token else 1)
+        except (KeyError, InvalidOperation):
+            continue
+        if amount.is_finite() and 0 <= amount < _MILLION:
+            prices[kind] = f"{amount:.9f}".rstrip("0").rstrip(".")
+    if not per_token and not any(Decimal(price) for price in prices.values()):
+        # Together lists what it has no price for at 0.
+        return None
+    return prices if {"input", "output"} <= prices.keys() else None

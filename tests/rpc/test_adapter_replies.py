@@ -1,0 +1,352 @@
+"""How a provider's reply may end, and what callers of an adapter get: a whole text, a cut one, a failure, or a mark."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+from tests.rpc.adapter_support import adapter, answered, asked, failed, generation, most
+from tests.upstreams import behaviours
+from tests.upstreams.behaviours import completion, delta
+from tests.upstreams.upstream import Exchange, Upstream
+
+STOP = FinishReason.FINISH_REASON_STOP
+LENGTH = FinishReason.FINISH_REASON_LENGTH
+FILTER = FinishReason.FINISH_REASON_CONTENT_FILTER
+UNKNOWN = FinishReason.FINISH_REASON_UNKNOWN
+DONE = b"data: [DONE]\n\n"
+COUNTS = {"prompt_tokens": 10, "completion_tokens": 5}
+LEAD = "The capital of France is Paris. It lies on the river"
+
+
+def lines(*events: object) -> bytes:
+    """Returns a stream of these events; bytes are sent as they are."""
+    return b"".join(
+        event if isinstance(event, bytes) else b"data: " + json.dumps(event).encode() + b"\n\n" for event in events
+    )
+
+
+def other(text: str | None, finish: str | None = None) -> dict[str, Any]:
+    """Returns an event of the second of several choices."""
+    document = delta(text, finish)
+    document["choices"][0]["index"] = 1
+    return document
+
+
+A, B = delta("Hello"), delta(" world")
+STREAMS = [
+    # Whole.
+    ("usual", lines(A, B, delta(finish="stop"), DONE), "Hello world", STOP),
+    ("no end mark", lines(A, B, delta(finish="stop")), "Hello world", STOP),
+    ("reason with the last text", lines(A, delta(" world", "stop"), DONE), "Hello world", STOP),
+    ("reason with each text", lines(delta("Hello", "stop"), delta(" world", "stop"), DONE), "Hello world", STOP),
+    ("text after a reason, and another", lines(delta("Hello", "stop"), B, delta(finish="stop")), "Hello world", STOP),
+    ("other case", lines(A, B, delta(finish="STOP"), DONE), "Hello world", STOP),
+    ("null in words", lines(delta("Hello", "null"), B, delta(finish="stop")), "Hello world", STOP),
+    ("empty data", lines(b"data:\n\n", A, b"data: \n\ndata\n\n", B, delta(finish="stop")), "Hello world", STOP),
+    *(
+        (f"{nothing} as data", lines(A, f"data: {nothing}\n\n".encode(), B, delta(finish="stop")), "Hello world", STOP)
+        for nothing in ("null", "{}", "[]", '""', "ping", "keep-alive")
+    ),
+    ("second choice first", lines(other("X"), A, other("Y", "length"), B, delta(finish="stop")), "Hello world", STOP),
+    ("no first choice", lines(other("Hello"), other(" world"), other(None, "stop"), DONE), "Hello world", STOP),
+    ("no first choice, cut", lines(other("Hello"), other(" world", "length")), "Hello world", LENGTH),
+    ("pings", lines(A, b"event: ping\ndata: x\n\n", B, {"type": "ping"}, delta(finish="stop")), "Hello world", STOP),
+    ("comments", lines(b": wait\n\n", A, b":\n", B, delta(finish="stop"), b": bye\n\n", DONE), "Hello world", STOP),
+    ("ids", lines(b"id: 7\nretry: 3\n", A, B, delta(finish="stop"), DONE), "Hello world", STOP),
+    ("crlf", lines(A, B, delta(finish="stop"), DONE).replace(b"\n", b"\r\n"), "Hello world", STOP),
+    ("bom", b"\xef\xbb\xbf" + lines(A, B, delta(finish="stop"), DONE), "Hello world", STOP),
+    ("blank lines first", b"\n\n\r\n" + lines(A, B, delta(finish="stop"), DONE), "Hello world", STOP),
+    ("nonsense behind the end", lines(A, B, delta(finish="stop"), DONE, b"data: bye\n\n"), "Hello world", STOP),
+    ("no blank lines", lines(A, B, delta(finish="stop"), DONE).replace(b"\n\n", b"\n"), "Hello world", STOP),
+    ("data in lines", lines(A, B, delta(finish="stop")).replace(b', "', b'\ndata: , "'), "Hello world", STOP),
+    (
+        "the whole again",
+        lines(A, B, {"choices": [{"message": {"content": "Hello world"}, "finish_reason": "stop"}]}, DONE),
+        "Hello world",
+        STOP,
+    ),
+    ("a whole reply as an event", lines(completion("Hello world"), DONE), "Hello world", STOP),
+    ("an object a line", lines(A, B, delta(finish="stop")).replace(b"data: ", b""), "Hello world", STOP),
+    # Cut.
+    ("length", lines(A, B, delta(finish="length"), DONE), "Hello world", LENGTH),
+    ("length, then stop", lines(A, delta(" world", "length"), delta(finish="stop"), DONE), "Hello world", LENGTH),
+    ("context full", lines(A, B, delta(finish="model_context_window_exceeded"), DONE), "Hello world", LENGTH),
+    # Withheld.
+    ("filter", lines(A, B, delta(finish="content_filter"), DONE), "Hello world", FILTER),
+    ("filter, then stop", lines(A, delta(" world", "RECITATION"), delta(finish="stop"), DONE), "Hello world", FILTER),
+    ("sensitive", lines(A, B, delta(finish="sensitive"), DONE), "Hello world", FILTER),
+    ("prohibited", lines(A, B, delta(finish="PROHIBITED_CONTENT"), DONE), "Hello world", FILTER),
+    # Unknown.
+    ("end mark alone", lines(A, B, DONE), "Hello world", UNKNOWN),
+    ("text after the reason", lines(delta("Hello", "stop"), B, DONE), "Hello world", UNKNOWN),
+    ("text after the reason, no end mark", lines(delta("Hello", "stop"), B), "Hello world", UNKNOWN),
+    ("text after the end mark", lines(A, delta(finish="stop"), DONE, B), "Hello world", UNKNOWN),
+    ("a new reason", lines(A, B, delta(finish="bored"), DONE), "Hello world", UNKNOWN),
+    ("a number", lines(A, B, {"choices": [{"delta": {}, "finish_reason": 1}]}, DONE), "Hello world", UNKNOWN),
+    ("tool calls", lines(A, B, delta(finish="tool_calls"), DONE), "Hello world", UNKNOWN),
+    (
+        "tool calls that stop",
+        lines(A, B, delta(message={"tool_calls": [{"index": 0}]}), delta(finish="stop"), DONE),
+        "Hello world",
+        UNKNOWN,
+    ),
+    ("pause", lines(A, B, delta(finish="pause_turn"), DONE), "Hello world", UNKNOWN),
+    (
+        "the end filed under reasoning",
+        lines(A, B, delta(message={"reasoning_content": " and more"}), delta(finish="stop"), DONE),
+        "Hello world",
+        UNKNOWN,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "body", "text", "finish"), STREAMS, ids=[row[0] for row in STREAMS])
+async def test_ends_of_streams(name: str, body: bytes, text: str, finish: FinishReason.ValueType) -> None:
+    cuts: Sequence[int]
+    for cuts in ((), range(len(body))):
+        response = await answered(behaviours.in_bytes(body, cuts), always_stream=True)
+        assert (response.text, response.result.finish_reason) == (text, finish)
+
+
+@pytest.mark.parametrize(
+    ("finish", "meant"),
+    [
+        ("stop", STOP),
+        (None, UNKNOWN),
+        ("", UNKNOWN),
+        ("length", LENGTH),
+        ("sensitive", FILTER),
+        ("tool_calls", UNKNOWN),
+    ],
+)
+async def test_ends_of_whole_replies(finish: str | None, meant: FinishReason.ValueType) -> None:
+    response = await answered(behaviours.reply("Hello", finish))
+    assert (response.text, response.result.finish_reason) == ("Hello", meant)
+
+
+@pytest.mark.parametrize(
+    ("counts", "most_tokens", "meant"),
+    [
+        ({"prompt_tokens": 10, "completion_tokens": 2}, 2, LENGTH),
+        ({"prompt_tokens": 10, "completion_tokens": 1}, 2, UNKNOWN),
+        # Without counts an event is a token.
+        (None, 2, LENGTH),
+        (None, 3, UNKNOWN),
+    ],
+)
+async def test_as_many_tokens_as_were_asked_for_are_a_cut(
+    counts: object, most_tokens: int, meant: FinishReason.ValueType
+) -> None:
+    told = behaviours.stream([A, B], counts)
+    response = await answered(told, generation(sampling=most(most_tokens)), always_stream=True)
+    assert response.result.finish_reason == meant
+
+
+FAILURES = [
+    ("error", lines(A, delta(finish="error"), DONE), "UPSTREAM_ERROR", ""),
+    ("abort", lines(A, delta(finish="abort"), DONE), "UPSTREAM_ERROR", "'abort'"),
+    ("no end", lines(A, B), "UPSTREAM_UNAVAILABLE", ""),
+    ("half an event", lines(A, B) + b'data: {"choices', "UPSTREAM_UNAVAILABLE", ""),
+    ("503 in a list", lines(A, [{"error": {"code": 503, "message": "busy"}}]), "UPSTREAM_ERROR", "(HTTP 503): busy"),
+    ("429", lines({"error": {"code": 429, "message": "slow down"}}), "UPSTREAM_RATE_LIMITED", "slow down"),
+    ("event: error", lines(b'event: error\ndata: {"message": "busy"}\n\n'), "UPSTREAM_ERROR", "busy"),
+    ("event: error in words", lines(A, b"event: error\ndata: busy\n\n"), "UPSTREAM_ERROR", "busy"),
+    ("event: upstream_error", lines(A, b"event: upstream_Error\ndata: busy\n\n"), "UPSTREAM_ERROR", "busy"),
+    ("error: field", lines(A, b'error: {"code": 500, "message": "busy"}\n\n'), "UPSTREAM_ERROR", "(HTTP 500): busy"),
+    ("a bare line", lines(A, b'{"error": {"message": "busy"}}\n'), "UPSTREAM_ERROR", "busy"),
+    (
+        "choices[0].error",
+        lines(A, {"choices": [{"error": {"code": 502, "message": "busy"}, "finish_reason": "error"}]}),
+        "UPSTREAM_ERROR",
+        "(HTTP 502): busy",
+    ),
+    ("error after the reason", lines(A, delta(finish="stop"), {"error": "busy"}, DONE), "UPSTREAM_ERROR", "busy"),
+    ("detail", lines({"detail": [{"loc": ["a", "b"], "msg": "busy"}]}), "UPSTREAM_ERROR", "a.b: busy"),
+    ("nothing", lines(delta(finish="stop"), DONE), "EMPTY_OUTPUT", ""),
+    ("a tool", lines(delta(message={"tool_calls": [{}]}), delta(finish="tool_calls")), "EMPTY_OUTPUT", "tool"),
+    ("withheld", lines(delta(finish="SAFETY"), DONE), "EMPTY_OUTPUT", "withheld"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "body", "reason", "words"), FAILURES, ids=[row[0] for row in FAILURES])
+async def test_streams_that_fail(name: str, body: bytes, reason: str, words: str) -> None:
+    error = await failed(behaviours.in_bytes(body, []), always_stream=True)
+    assert error.reason == ErrorReason.Value(f"ERROR_REASON_{reason}")
+    assert words in error.message
+    assert error.attempts == 1
+
+
+async def test_counts_that_come_late_are_read() -> None:
+    async def late(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.event(delta("Hello", "stop"))
+        # Longer than it takes to end a stream that has its counts.
+        await asyncio.sleep(1.1)
+        await exchange.event({"choices": [], "usage": COUNTS})
+        await exchange.hang()
+
+    async with Upstream(late) as upstream, adapter(upstream.base_url) as served:
+        response = await asked(served, generation(), streamed=True)
+    assert (response.text, response.result.usage.output_tokens) == ("Hello", 5)
+    assert not response.result.usage.estimated
+
+
+async def test_counts_that_never_come_cost_no_text() -> None:
+    async def never(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.event(delta("Hello", "stop"))
+        await exchange.hang()
+
+    async with Upstream(never) as upstream, adapter(upstream.base_url, always_stream=True) as served:
+        response = await served.generate(generation(), 0.5)
+    assert (response.text, response.result.finish_reason) == ("Hello", STOP)
+    assert response.result.usage.estimated
+
+
+@pytest.mark.parametrize("end", [lines(A, delta(finish="stop")), lines(A, delta(finish="stop"), DONE)])
+async def test_comments_without_end_behind_the_end_are_not_waited_for(end: bytes) -> None:
+    async def endless(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.chunk(lines({"choices": [], "usage": COUNTS}) + end)
+        while True:
+            await exchange.chunk(b": still there\n\n")
+            await asyncio.sleep(0.01)
+
+    async with Upstream(endless) as upstream, adapter(upstream.base_url, always_stream=True) as served:
+        assert (await served.generate(generation(), 60)).result.finish_reason == STOP
+        await upstream.all_closed()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize("body", [lines(A, delta(finish="stop")), json.dumps(completion("Hello")).encode()])
+async def test_a_mark_of_the_byte_order_may_come_in_pieces(body: bytes, size: int) -> None:
+    response = await answered(behaviours.in_bytes(b"\xef\xbb\xbf" + body, [size]))
+    assert response.text == "Hello"
+
+
+async def test_a_connection_that_breaks_behind_text_with_a_reason_may_have_cut_it() -> None:
+    async def broken(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.event(delta("Hello", "stop"))
+        await asyncio.sleep(0.05)
+        exchange.reset()
+
+    assert (await answered(broken, always_stream=True)).result.finish_reason == UNKNOWN
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+@pytest.mark.parametrize("status", [200, 201])
+@pytest.mark.parametrize("content_type", ["text/event-stream; charset=utf-8", "text/plain", "application/json", ""])
+async def test_events_are_read_whatever_the_head_says(content_type: str, status: int, encoding: str) -> None:
+    body = lines(A, B, delta(finish="stop"), {"choices": [], "usage": COUNTS}, DONE)
+
+    async def events(exchange: Exchange) -> None:
+        headers = {"Content-Encoding": encoding} if encoding else {}
+        await exchange.reply(gzip.compress(body) if encoding else body, status, content_type, headers)
+
+    response = await answered(events)
+    assert (response.text, response.result.finish_reason) == ("Hello world", STOP)
+    assert response.result.usage.output_tokens == 5
+
+
+@pytest.mark.parametrize("content_type", ["text/event-stream", "text/plain", "application/json"])
+async def test_a_whole_reply_is_read_whatever_the_head_says(content_type: str) -> None:
+    body = b"\n\n " + json.dumps(completion("Hello"), indent=2).encode()
+    response = await answered(behaviours.raw(body, content_type))
+    assert (response.text, response.result.finish_reason) == ("Hello", STOP)
+
+
+async def test_a_stream_is_asked_for_or_declined() -> None:
+    async with Upstream(behaviours.reply("Hello")) as upstream, adapter(upstream.base_url) as served:
+        for streamed in (False, True):
+            await asked(served, generation(), streamed=streamed)
+        assert [request.body["stream"] for request in upstream.requests] == [False, True]
+
+
+@pytest.mark.parametrize("echoes_prefix", [False, True])
+@pytest.mark.parametrize("continuation", ["trailing", "prefix", "continue_final_message"])
+@pytest.mark.parametrize(
+    ("reply", "text", "restarted"),
+    [
+        (" Seine.", " Seine.", False),
+        (f"{LEAD} Seine.", " Seine.", False),
+        (f"\n{LEAD} Seine.", " Seine.", False),
+        ("Paris is the capital of France.", "Paris is the capital of France.", True),
+        ("The capital of France is Lyon.", "The capital of France is Lyon.", True),
+    ],
+)
+async def test_no_text_is_given_twice(
+    reply: str, text: str, restarted: bool, continuation: str, echoes_prefix: bool
+) -> None:
+    members = {"continuation": continuation, "echoes_prefix": echoes_prefix}
+    whole = behaviours.raw(json.dumps(completion(reply)).encode())
+    pieces = behaviours.stream([*(delta(character) for character in reply), delta(finish="stop")])
+    for behaviour in (whole, pieces):
+        response = await answered(behaviour, generation(prefix=LEAD), **members)
+        assert (response.text, response.restarted) == (text, restarted)
+        assert response.result.finish_reason == STOP
+
+
+async def test_a_text_that_starts_anew_is_said_to_do_so_with_its_first_piece() -> None:
+    reply = behaviours.stream([delta("Paris is"), delta(" the capital."), delta(finish="stop")])
+    async with Upstream(reply) as upstream, adapter(upstream.base_url) as served:
+        events = [event async for event in served.stream(generation(prefix=LEAD))]
+    texts = [event.chunk for event in events if event.chunk.text]
+    assert texts[0].restarted
+    assert sum(event.chunk.restarted for event in events) == 1
+
+
+async def test_a_text_that_is_repeated_later_is_new_or_marked() -> None:
+    reply = behaviours.stream([delta(", sure: "), delta(LEAD), delta(" Seine."), delta(finish="stop")])
+    async with Upstream(reply) as upstream, adapter(upstream.base_url) as served:
+        whole = await asked(served, generation(prefix=LEAD), streamed=False)
+        assert (whole.restarted, whole.result.finish_reason) == (True, STOP)
+        streamed = await asked(served, generation(prefix=LEAD), streamed=True)
+        assert (streamed.restarted, streamed.result.finish_reason) == (False, UNKNOWN)
+
+
+@pytest.mark.parametrize("patience", ["deadline", "caller"])
+async def test_comments_count_as_bytes(patience: str) -> None:
+    async def patient(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        while True:
+            await exchange.chunk(b": still there\n\n")
+            await asyncio.sleep(0.02)
+
+    circuit = {"failures": 1, "silence_s": 0.3}
+    async with Upstream(patient) as upstream, adapter(upstream.base_url, circuit=circuit) as served:
+        call = asyncio.create_task(served.read(generation(), [], 1 if patience == "deadline" else 20))
+        if patience == "caller":
+            await asyncio.sleep(0.6)
+            call.cancel()
+        await asyncio.wait((call,))
+        await upstream.all_closed()
+        upstream.then(behaviours.reply("Hello"))
+        assert (await served.generate(generation())).text == "Hello"
+
+
+async def test_half_a_character_costs_one_character() -> None:
+    response = await answered(
+        behaviours.stream([delta("a\ud83d"), delta("b\ude00"), delta("\ud83d"), delta("\ude00c", "stop")])
+    )
+    assert response.text == "a\ufffdb\ufffd😀c"
+
+
+async def test_other_tags_around_reasoning() -> None:
+    tags = ["[THINK]", "[/THINK]"]
+    response = await answered(behaviours.reply("[THINK]hm[/THINK]\nHello"), thinking_tags=tags)
+    assert (response.text, response.reasoning) == ("Hello", "hm")
+
+
+async def test_reasoning_that_only_the_total_has_is_paid_for() -> None:
+    counts = {"prompt_tokens": 26, "completion_tokens": 25, "total_tokens": 631}
+    response = await answered(behaviours.reply("Hello", usage=counts), prices={"output": "1"})
+    assert (response.result.usage.output_tokens, response.result.cost_nanousd) == (605, 605_000)

@@ -1,0 +1,38 @@
+"""The end of a stream: what is waited for behind it, and for how long."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightrouter.adapter.providers.events import Patience, has_lines
+
+
+def test_counts_that_do_not_come_are_waited_for_less_and_less_until_they_come() -> None:
+    patience = Patience()
+    whole = patience.seconds
+    waits = []
+    for _ in range(10):
+        waits.append(patience.seconds)
+        patience.in_vain()
+    assert waits == sorted(waits, reverse=True)
+    assert waits[1] == whole / 2
+    assert 0 < patience.seconds < whole / 10
+    patience.rewarded()
+    assert patience.seconds == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('{"a": 1}\n{"b": 2}', True),
+        ('{"a": 1}\ndata: x\n\n', True),
+        ('{"a": 1}', False),
+        ('{"a": 1}\n\n', False),
+        ('{\n"a": 1\n}', False),
+        ('[1]\n{"b": 2}', False),
+        ("<html>\n</html>", False),
+        ("", False),
+    ],
+)
+def test_a_body_of_an_object_a_line(text: str, lines: bool) -> None:
+    assert has_lines(text) == lines
