@@ -75,6 +75,7 @@ class Generation(_message.Message):
     SAMPLING_FIELD_NUMBER: _builtins.int
     CANDIDATE_FIELD_NUMBER: _builtins.int
     STAGE_FIELD_NUMBER: _builtins.int
+    LAST_RESORT_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
     """Visible text that the model has already written and now goes on from. Default: empty, a new answer."""
     continuation: _builtins.bytes
@@ -85,6 +86,8 @@ class Generation(_message.Message):
     """The candidate that is meant; another one refuses. Default: empty, whichever this adapter serves."""
     stage: _ledger_pb2.Stage.ValueType
     """The stage that asks, for traces and metrics. Default: unspecified."""
+    last_resort: _builtins.bool
+    """True where nobody else is left to ask: the call is made although the candidate's circuit is open. Default: false."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """The conversation, oldest message first; 1 to 1,000 messages. Required."""
@@ -104,10 +107,11 @@ class Generation(_message.Message):
         sampling: _chat_pb2.Sampling | None = ...,
         candidate: _builtins.str = ...,
         stage: _ledger_pb2.Stage.ValueType = ...,
+        last_resort: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "continuation", b"continuation", "messages", b"messages", "prefix", b"prefix", "sampling", b"sampling", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "continuation", b"continuation", "last_resort", b"last_resort", "messages", b"messages", "prefix", b"prefix", "sampling", b"sampling", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

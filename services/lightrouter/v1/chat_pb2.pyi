@@ -61,6 +61,8 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """The token limit was reached. After the boot stage this is the usual case: the candidate has more to say."""
     FINISH_REASON_CONTENT_FILTER: _FinishReason.ValueType  # 3
     """The provider withheld the rest."""
+    FINISH_REASON_UNKNOWN: _FinishReason.ValueType  # 4
+    """The provider ended the text for a reason that the adapter does not know, or gave none. The text may not be whole."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """Why a model stopped."""
@@ -73,6 +75,8 @@ FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 """The token limit was reached. After the boot stage this is the usual case: the candidate has more to say."""
 FINISH_REASON_CONTENT_FILTER: FinishReason.ValueType  # 3
 """The provider withheld the rest."""
+FINISH_REASON_UNKNOWN: FinishReason.ValueType  # 4
+"""The provider ended the text for a reason that the adapter does not know, or gave none. The text may not be whole."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 @_typing.final
