@@ -12,6 +12,7 @@ from typing import Final
 
 from lightrouter.pool.api import ClusterError
 from lightrouter.pool.file import PoolFileError
+from lightrouter.router.availability import Availability
 from lightrouter.router.callers import authenticator
 from lightrouter.router.changes import PoolChanges
 from lightrouter.router.health import Health
@@ -60,6 +61,7 @@ def build_server(
         new_seed=lambda: secrets.randbits(31),
         observers=observers,
         capture=telemetry.capture,
+        availability=Availability(health.of),
     )
     server = Server(settings, authenticator(settings), tracer)
     server.errors.report(telemetry.meter)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from lightrouter.router.budget import Grant
 from lightrouter.router.calls import (
+    broken_off,
     completion_failed,
     completion_generation,
     empty_output,
@@ -16,8 +17,10 @@ from lightrouter.router.calls import (
     record_success,
     settle_failed,
 )
-from lightrouter.router.runner import Booted
+from lightrouter.router.lastresort import last_resort
+from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.state import Run, Verdict
+from lightrouter.router.whole import is_broken
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.models import Models
@@ -31,17 +34,22 @@ async def complete(run: Run, models: Models, verdict: Verdict, chosen: Sequence[
     """Returns the drafts of the chosen, or of those that took their place, in the order of the ranking.
 
     Drafts that ended in the boot stage cost nothing. As many drafts are sought as candidates were chosen; fewer come
-    where nobody is left, where the money does not reach, or where the stage's share of the time is over.
+    where nobody is left, where the money does not reach, or where the stage's share of the time is over. One that was
+    withheld in part counts only where no other came about. Before there is none at all, those are asked that are left
+    out otherwise.
 
     Raises:
         ServiceError: UNAVAILABLE with one failure a candidate where no draft came about.
     """
     stage = _Completion(run, models, verdict, chosen)
     await stage.fill()
-    if not stage.drafts:
+    if not stage.drafts and not stage.broken:
+        await stage.fill_by_last_resort()
+    drafts = stage.drafts or stage.broken[:1]
+    if not drafts:
         raise run.book.nobody_left(run.deadline)
     order = {ranked.runner.name: place for place, ranked in enumerate(verdict.ranked)}
-    return sorted(stage.drafts, key=lambda draft: order[draft.candidate])
+    return sorted(drafts, key=lambda draft: order.get(draft.candidate, len(order)))
 
 
 def scores_of(verdict: Verdict) -> dict[str, float]:
@@ -58,10 +66,16 @@ def cut_short(run: Run, booted: Booted, grant: Grant) -> None:
 
 
 class _Completion:
-    """The stage under way: places to fill with a draft each, and candidates in reserve."""
+    """The stage under way: places to fill with a draft each, and candidates in reserve.
+
+    Attributes:
+        drafts: The drafts that fill a place.
+        broken: Those that were withheld in part, and fill none.
+    """
 
     def __init__(self, run: Run, models: Models, verdict: Verdict, chosen: Sequence[Booted]) -> None:
         self.drafts: list[Draft] = []
+        self.broken: list[Draft] = []
         self._run = run
         self._models = models
         self._chosen = chosen
@@ -85,6 +99,18 @@ class _Completion:
             booted = self._unpaid.popleft()
             if grant := self._granted(booted):
                 await self._place(booted, grant)
+
+    async def fill_by_last_resort(self) -> None:
+        """Fills one place with the whole draft of a candidate that was not asked so far."""
+        grants: dict[str, Grant] = {}
+
+        def afford(runner: Runner) -> bool:
+            if grant := self._run.budget.grant(Booted.nothing_yet(runner)):
+                grants[runner.name] = grant
+            return grant is not None
+
+        while not self.drafts and (found := last_resort(self._run, afford, most=1)):
+            await self._attempt(Booted.nothing_yet(found[0]), grants[found[0].name])
 
     def _granted(self, booted: Booted) -> Grant | None:
         """Returns leave to go on as far as the money reaches; None where there is nothing to ask for any more."""
@@ -120,8 +146,7 @@ class _Completion:
 
     async def _attempt(self, booted: Booted, grant: Grant) -> bool:
         if booted.ended:
-            self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
-            return True
+            return self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
         run, runner = self._run, booted.runner
         generation = completion_generation(run, booted, grant.tokens)
         begun = time.monotonic()
@@ -143,22 +168,29 @@ class _Completion:
             self._failed(booted, line, grant, error)
             return False
         run.budget.settle(grant.reserved, line.cost_nanousd)
-        self._finished(booted, text, response.result.finish_reason, line)
-        return True
+        whole = self._finished(booted, text, response.result.finish_reason, line)
+        if not whole:
+            broken_off(run, runner)
+        return whole
 
     def _failed(self, booted: Booted, line: LedgerEntry, grant: Grant, error: ServiceError) -> None:
         settle_failed(self._run, error, grant.reserved, line)
         completion_failed(self._run, booted.runner, error)
         self._run.events.drafted(booted.runner.name, 0, line)
 
-    def _finished(self, booted: Booted, text: str, reason: FinishReason.ValueType, line: LedgerEntry | None) -> None:
+    def _finished(self, booted: Booted, text: str, reason: FinishReason.ValueType, line: LedgerEntry | None) -> bool:
+        """Takes a draft; returns whether it fills a place."""
         name = booted.runner.name
-        self.drafts.append(Draft(candidate=name, text=text, score=self._scores[name], finish_reason=reason))
+        score = self._scores.get(name, booted.partial.prior)
+        draft = Draft(candidate=name, text=text, score=score, finish_reason=reason)
+        broken = is_broken(reason)
+        (self.broken if broken else self.drafts).append(draft)
         self._run.events.drafted(name, len(text), line)
+        return not broken
 
     def _deadline(self) -> Deadline:
         """Returns how long one attempt may take: all the time that is left where nothing comes after it."""
-        others = len(self._chosen) > 1 or bool(self._reserve)
+        others = len(self._chosen) > 1 or bool(self._reserve) or bool(self._run.admission.standby)
         if not others:
             return self._run.deadline
         return self._run.deadline.share(self._run.shares.complete) if self._share.expired else self._share

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
+from uuid import uuid4
 
 from lightrouter.router.book import Book
 from lightrouter.router.events import Events
@@ -40,6 +41,7 @@ class Record:
 
     Attributes:
         book: Its calls, stages and degradations.
+        route_id: Its id, 32 hexadecimal digits. Not the trace's, which may hold several routes.
         booted: What the candidates wrote in the boot stage, in the order of the pool.
         selection: The ranking and who went on; None where it did not come so far.
         answer: The answer; None where there is none.
@@ -50,6 +52,7 @@ class Record:
     """
 
     book: Book
+    route_id: str = field(default_factory=lambda: uuid4().hex)
     booted: tuple[Booted, ...] = ()
     selection: Selection | None = None
     answer: Answer | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lightrouter.router.quality import Quality, quality
+from lightrouter.router.whole import is_broken
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Candidate, ModelTarget, Partial
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
 
@@ -49,17 +50,31 @@ class Booted:
         partial: Its visible text and why it stopped, as the selector gets it.
         continuation: What its adapter wants back to go on from here.
         used_tokens: Tokens that it wrote, reasoning included.
+        text_tokens: Tokens of its visible text; 0 where that is not known.
     """
 
     runner: Runner
     partial: Partial
     continuation: bytes
     used_tokens: int
+    text_tokens: int = 0
+
+    @classmethod
+    def nothing_yet(cls, runner: Runner) -> Booted:
+        """Returns what a candidate has written that was not asked so far."""
+        quality = runner.quality
+        partial = Partial(candidate=runner.name, finish_reason=FINISH_REASON_LENGTH, prior=quality.prior)
+        return cls(runner, partial, b"", 0)
 
     @property
     def ended(self) -> bool:
         """Whether the text is its whole answer: a draft that nobody has to pay for again."""
         return self.partial.finish_reason != FINISH_REASON_LENGTH or self.used_tokens >= self.runner.output_tokens
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, and nothing of it was withheld: a draft that suffices."""
+        return self.ended and not is_broken(self.partial.finish_reason)
 
     @property
     def goes_on(self) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from lightrouter.router.admit import Defaults
+from lightrouter.router.availability import Availability
 from lightrouter.router.changes import PoolChanges
 from lightrouter.router.events import Events
 from lightrouter.router.record import Observer
@@ -46,6 +47,7 @@ from lightrouter.v1.chat_pb2 import (
     FINISH_REASON_STOP,
     ROLE_USER,
     ChatMessage,
+    FinishReason,
     Usage,
 )
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_ERROR
@@ -127,6 +129,7 @@ class Model:
         fails_after: Words that a stream sends before it fails.
         hangs: Stages whose calls never end.
         hidden: Tokens of hidden reasoning before the first word.
+        ends: What a stage's call says of its end, where it is not what its words make of it.
     """
 
     words: Sequence[str] = ("one ", "two ", "three ", "four ")
@@ -134,6 +137,7 @@ class Model:
     fails_after: int = 0
     hangs: set[Stage.ValueType] = field(default_factory=set)
     hidden: int = 0
+    ends: dict[Stage.ValueType, FinishReason.ValueType] = field(default_factory=dict)
 
 
 class FakeModels:
@@ -224,7 +228,7 @@ class FakeModels:
             reasoning_tokens=reasoning,
         )
         result = GenerationResult(
-            finish_reason=FINISH_REASON_STOP if ended else FINISH_REASON_LENGTH,
+            finish_reason=model.ends.get(generation.stage, FINISH_REASON_STOP if ended else FINISH_REASON_LENGTH),
             usage=usage,
             cost_nanousd=cost_nanousd(entry.prices, usage),
             continuation=b"" if ended else CONTINUATION + entry.name.encode(),
@@ -383,6 +387,8 @@ def router(
     tracer: Tracer | None = None,
     watch: Traffic | None = None,
     observers: Sequence[Observer] = (),
+    availability: Availability | None = None,
+    draws: Iterator[int] | None = None,
 ) -> Router:
     return Router(
         traffic=watch or traffic(models.roster),
@@ -392,6 +398,7 @@ def router(
         tracer=tracer or NoOpTracer(),
         defaults=with_defaults or defaults(),
         shares=shares or Shares(grace_s=0.0),
-        new_seed=lambda: 7,
+        new_seed=lambda: next(draws) if draws else 7,
         observers=observers,
+        availability=availability,
     )
