@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from opentelemetry.metrics import Meter
@@ -151,6 +151,8 @@ class FakeModels:
         self.running = 0
         self._hanging: asyncio.Queue[str] = asyncio.Queue()
         self.quiet = asyncio.Event()
+        self.gate: Callable[[Generation], None] = lambda _: None
+        """Sees each call before it is made, and may raise."""
 
     def asked(self, stage: Stage.ValueType) -> list[str]:
         return [call.candidate for call in self.calls if call.stage == stage]
@@ -186,6 +188,7 @@ class FakeModels:
         self.calls.append(generation)
         name, stage = generation.candidate, generation.stage
         assert target == self.roster.targets[name]
+        self.gate(generation)
         model = self.models[name]
         self.running += 1
         self.quiet.clear()
@@ -297,6 +300,7 @@ class FakeAggregator:
         self.error_after = 0
         self.pieces: list[AnswerChunk] | None = None
         self.result = True
+        self.finish_reason: FinishReason.ValueType = FINISH_REASON_STOP
         self.entries: list[LedgerEntry] = []
         self.requests: list[AggregateRequest] = []
 
@@ -317,7 +321,7 @@ class FakeAggregator:
             result = AggregateResult(
                 strategy=request.strategy,
                 candidates=names,
-                finish_reason=FINISH_REASON_STOP,
+                finish_reason=self.finish_reason,
                 entries=self.entries,
                 contradictions=["They differ."],
             )
