@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from lightrouter.adapter.circuit import State
+from lightrouter.runtime.circuit import State
 from lightrouter.pool.schema import Pool
 from lightrouter.runtime import names
 from lightrouter.runtime.errors import Code, ServiceError

@@ -11,7 +11,6 @@ from opentelemetry.trace import Tracer
 
 from lightrouter.adapter import faults
 from lightrouter.adapter.callspan import CallSpan
-from lightrouter.adapter.circuit import Circuit
 from lightrouter.adapter.coalesce import Coalescer, Piece
 from lightrouter.adapter.continuation import decode
 from lightrouter.adapter.generation import Call
@@ -22,6 +21,7 @@ from lightrouter.adapter.providers.base import Provider
 from lightrouter.adapter.retry import Attempts, RetryPolicy
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.capture import NOTHING, TextCapture
+from lightrouter.runtime.circuit import Circuit
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.v1.adapter_pb2 import (

@@ -18,7 +18,6 @@ from typing import Final
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
-from lightrouter.adapter.circuit import Circuit
 from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.engine import Engine as Adapter
 from lightrouter.adapter.metrics import CallMetrics
@@ -40,6 +39,7 @@ from lightrouter.router.route import Router
 from lightrouter.router.settings import RouterSettings
 from lightrouter.router.state import Shares
 from lightrouter.router.traffic import DriftRules, Traffic
+from lightrouter.runtime.circuit import Circuit
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.models import Models
 from lightrouter.selector import registry as selector_registry

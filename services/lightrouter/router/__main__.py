@@ -16,6 +16,7 @@ from lightrouter.router.availability import Availability
 from lightrouter.router.callers import authenticator
 from lightrouter.router.changes import PoolChanges
 from lightrouter.router.health import Health
+from lightrouter.router.helpers import GuardedAggregator, GuardedSelector
 from lightrouter.router.metrics import PoolMetrics, RouteMetrics
 from lightrouter.router.poolwatch import PoolWatch
 from lightrouter.router.record import Observer
@@ -53,8 +54,8 @@ def build_server(
     router = Router(
         traffic=traffic,
         models=ModelClient(channels, tracer),
-        selector=RemoteSelector(channels, settings.selector_address, tracer),
-        aggregator=RemoteAggregator(channels, settings.aggregator_address, tracer),
+        selector=GuardedSelector(RemoteSelector(channels, settings.selector_address, tracer)),
+        aggregator=GuardedAggregator(RemoteAggregator(channels, settings.aggregator_address, tracer)),
         tracer=tracer,
         defaults=settings.defaults,
         shares=settings.shares,

@@ -28,9 +28,9 @@ def last_resort(run: Run, afford: Callable[[Runner], bool], most: int | None = N
     failures = run.book.failures()
     admission = run.admission
     standing_by = [runner for runner in admission.standby if runner.name not in failures]
-    standing_by += [
-        runner for runner in admission.runners if runner.name in failures and failures[runner.name].reason in _NOT_TRIED
-    ]
+    missed = {name for name, failure in failures.items() if failure.reason in _NOT_TRIED}
+    not_tried = [runner for runner in admission.runners if runner.name in missed]
+    standing_by += sorted(not_tried, key=lambda runner: -runner.quality.prior)
     found: list[Runner] = []
     for runner in standing_by:
         if len(run.book.resorts) >= admission.policy.k or len(found) == most:

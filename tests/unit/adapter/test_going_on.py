@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
-from lightrouter.adapter.circuit import Circuit
 from lightrouter.adapter.credentials import NoKey
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers.openai import OpenAI
 from lightrouter.pool.schema import CandidateEntry
+from lightrouter.runtime.circuit import Circuit
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, GenerationResult
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role, Sampling

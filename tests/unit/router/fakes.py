@@ -10,12 +10,14 @@ from opentelemetry.metrics import Meter
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from lightrouter.router.admit import Defaults
+from lightrouter.router.aggregate import Aggregator
 from lightrouter.router.availability import Availability
 from lightrouter.router.changes import PoolChanges
 from lightrouter.router.events import Events
 from lightrouter.router.record import Observer
 from lightrouter.router.roster import Roster
 from lightrouter.router.route import Router
+from lightrouter.router.select import Selector
 from lightrouter.router.state import Shares
 from lightrouter.router.traffic import DriftRules, Traffic
 from lightrouter.runtime.deadline import Deadline
@@ -383,8 +385,8 @@ def traffic(
 
 def router(
     models: FakeModels,
-    selector: FakeSelector | None = None,
-    aggregator: FakeAggregator | None = None,
+    selector: Selector | None = None,
+    aggregator: Aggregator | None = None,
     *,
     with_defaults: Defaults | None = None,
     shares: Shares | None = None,
