@@ -124,6 +124,7 @@ async def _merge(run: Run, responses: AsyncGenerator[AggregateResponse, None], p
                 pieces.clear()
             pieces.append(chunk.text)
             run.events.chunk(chunk.text, restart=chunk.restart)
+            await run.events.room()
     raise _no_answer("the aggregator's stream ended without a result")
 
 

@@ -228,6 +228,9 @@ class _Relay:
                     if event.HasField("result"):
                         return event.result
                     self._piece(attempt, event.chunk)
+                    # A reader who is behind is no silence of the candidate.
+                    patience.reschedule(None)
+                    await run.events.room()
                     seconds = self._patience()
                     if seconds is not None:
                         patience.reschedule(asyncio.get_running_loop().time() + seconds)
