@@ -40,10 +40,21 @@ class Watch(Protocol):
 class Health:
     """Watches every adapter of the pool; one that was lost is watched again once it is back."""
 
-    def __init__(self, watch: Watch, pause_seconds: float = 0.2) -> None:
-        """Watches by `watch`, and waits `pause_seconds` before it watches a lost adapter again."""
+    def __init__(
+        self,
+        watch: Watch,
+        pause_seconds: float = 0.2,
+        most_pause_seconds: float = 5.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Watches by `watch`; before it watches a lost adapter again it waits by `sleep`.
+
+        The first pause is `pause_seconds`; each further one is twice as long, up to `most_pause_seconds`, until the
+        adapter serves.
+        """
         self._watch = watch
-        self._pause_seconds = pause_seconds
+        self._pauses = (pause_seconds, most_pause_seconds)
+        self._sleep = sleep
         self._serving: dict[str, bool] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._roster: Roster | None = None
@@ -110,12 +121,15 @@ class Health:
 
     async def _keep_watching(self, address: str) -> None:
         wait = False
+        pause, most = self._pauses
         while True:
             try:
                 async with aclosing(self._watch(address, wait=wait)) as changes:
                     async for serving in changes:
                         self._set(address, serving=serving)
-                        if not serving:
+                        if serving:
+                            pause = self._pauses[0]
+                        else:
                             # Ends the watch: an adapter that drains would wait for it as for any running call.
                             break
             except ServiceError as error:
@@ -123,7 +137,8 @@ class Health:
             self._set(address, serving=False)
             # The channel connects again by its own backoff; the pause is for an adapter that answers without serving.
             wait = True
-            await asyncio.sleep(self._pause_seconds)
+            await self._sleep(pause)
+            pause = min(2 * pause, most)
 
     def _set(self, address: str, *, serving: bool) -> None:
         if self._serving.get(address) is not serving:

@@ -124,6 +124,28 @@ async def test_every_adapter_is_heard_of_before_the_router_begins() -> None:
     await health.close()
 
 
+async def test_an_adapter_that_does_not_serve_is_asked_less_and_less_often() -> None:
+    adapters = Adapters()
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        # In the end it serves for a while.
+        adapters.say(A.address, len(pauses) == 8)
+        if len(pauses) == 8:
+            adapters.say(A.address, False)
+        if len(pauses) == 10:
+            await asyncio.Event().wait()
+
+    health = Health(adapters.watch, sleep=sleep)
+    adapters.say(A.address, False)
+    health.follow(roster(A))
+    while len(pauses) < 10:  # noqa: ASYNC110 - lets the watcher run
+        await asyncio.sleep(0)
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 0.2, 0.4]
+    await health.close()
+
+
 async def test_a_watch_that_fails_by_a_defect_is_not_silent() -> None:
     async def defective(address: str, *, wait: bool) -> AsyncGenerator[bool, None]:
         yield True
