@@ -62,7 +62,7 @@ def build_server(
         new_seed=lambda: secrets.randbits(31),
         observers=observers,
         capture=telemetry.capture,
-        availability=Availability(health.of),
+        availability=Availability(health.declines),
     )
     server = Server(settings, authenticator(settings), tracer)
     server.errors.report(telemetry.meter)

@@ -26,6 +26,7 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_UNKNOWN_CANDIDATE,
 )
 from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_CANDIDATE_FAILED,
     DEGRADED_REASON_CONTEXT_WINDOW,
     DEGRADED_REASON_COST_CEILING,
     DEGRADED_REASON_LAST_RESORT,
@@ -176,6 +177,8 @@ def _asked(
     for runner in standby:
         why = left_out[runner.name]
         book.not_asked(why.candidate, why.reason, why.message)
+        if why.reason != NOT_ASKED_REASON_PROBATION:
+            book.drop(DEGRADED_REASON_CANDIDATE_FAILED, why.message, why.candidate)
     return asked, standby
 
 

@@ -7,12 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.v1.candidate_pb2 import (
-    CANDIDATE_HEALTH_NOT_SERVING,
-    CANDIDATE_HEALTH_UNSPECIFIED,
-    Candidate,
-    CandidateHealth,
-)
+from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_UPSTREAM_ERROR,
     ERROR_REASON_UPSTREAM_RATE_LIMITED,
@@ -31,12 +26,10 @@ class Availability:
     """Remembers for all routes which providers have asked for rest, and asks for the health of adapters."""
 
     def __init__(
-        self,
-        health_of: Callable[[str], CandidateHealth.ValueType] = lambda _: CANDIDATE_HEALTH_UNSPECIFIED,
-        clock: Callable[[], float] = time.monotonic,
+        self, declines: Callable[[str], bool] = lambda _: False, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`health_of` returns the health of the adapter at an address; `clock` gives seconds."""
-        self._health_of = health_of
+        """`declines` tells whether the adapter at an address says that it does not serve; `clock` gives seconds."""
+        self._declines = declines
         self._clock = clock
         self._rests_until: dict[str, float] = {}
 
@@ -48,8 +41,8 @@ class Availability:
     def why_not(self, candidate: Candidate) -> NotAsked | None:
         """Returns why a candidate is not worth asking now; None where it is."""
         name = candidate.name
-        if self._health_of(candidate.address) == CANDIDATE_HEALTH_NOT_SERVING:
-            message = f"the adapter of {name} does not serve"
+        if self._declines(candidate.address):
+            message = f"the adapter of {name} says that it does not serve"
             return NotAsked(candidate=name, reason=NOT_ASKED_REASON_NOT_SERVING, message=message)
         seconds = self._rests_until.get(name, 0.0) - self._clock()
         if seconds > 0:

@@ -20,13 +20,17 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_REQUEST_TOO_LARGE,
     ERROR_REASON_STRAGGLER,
     ERROR_REASON_UNAUTHENTICATED,
+    ERROR_REASON_UPSTREAM_RATE_LIMITED,
     ERROR_REASON_UPSTREAM_REJECTED,
     ERROR_REASON_UPSTREAM_TIMEOUT,
     ERROR_REASON_UPSTREAM_UNAUTHENTICATED,
+    ERROR_REASON_UPSTREAM_UNAVAILABLE,
     ERROR_REASON_WRONG_CANDIDATE,
     Failure,
 )
 from lightrouter.v1.ledger_pb2 import (
+    NOT_ASKED_REASON_NOT_SERVING,
+    NOT_ASKED_REASON_RESTING,
     STAGE_BOOT,
     STAGE_COMPLETE,
     Degradation,
@@ -59,6 +63,11 @@ _REFUSALS = THE_REQUESTS_OWN | {
     ERROR_REASON_UNAUTHENTICATED,
     ERROR_REASON_UPSTREAM_UNAUTHENTICATED,
     ERROR_REASON_WRONG_CANDIDATE,
+}
+
+_AS_FAILURES = {
+    NOT_ASKED_REASON_NOT_SERVING: ERROR_REASON_UPSTREAM_UNAVAILABLE,
+    NOT_ASKED_REASON_RESTING: ERROR_REASON_UPSTREAM_RATE_LIMITED,
 }
 
 
@@ -150,9 +159,17 @@ class Book:
         failed = {e.candidate: e.failure for e in self.entries if e.stage in stages and e.HasField("failure")}
         return failed | self._unpaid
 
+    def _unavailable(self) -> dict[str, Failure]:
+        """Returns why those cannot deliver now that were not even asked for it."""
+        return {
+            name: Failure(reason=_AS_FAILURES[each.reason], message=each.message)
+            for name, each in self._not_asked.items()
+            if each.reason in _AS_FAILURES
+        }
+
     def nobody_left(self, deadline: Deadline) -> ServiceError:
         """Returns the error of a route on which no candidate delivered before `deadline`, the caller's."""
-        failures = self.failures()
+        failures = self._unavailable() | self.failures()
         reasons = {failure.reason for failure in failures.values()}
         # The adapters give up a moment before the deadline, so that what they say of it still arrives.
         out_of_time = SLOW if deadline.at_hand else {ERROR_REASON_DEADLINE_EXCEEDED}

@@ -56,6 +56,7 @@ class Health:
         self._pauses = (pause_seconds, most_pause_seconds)
         self._sleep = sleep
         self._serving: dict[str, bool] = {}
+        self._declining: set[str] = set()
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._roster: Roster | None = None
         self._changed = asyncio.Event()
@@ -67,6 +68,10 @@ class Health:
         if serving is None:
             return CANDIDATE_HEALTH_UNSPECIFIED
         return CANDIDATE_HEALTH_SERVING if serving else CANDIDATE_HEALTH_NOT_SERVING
+
+    def declines(self, address: str) -> bool:
+        """Tells whether the adapter at `address` can be reached and says that it does not serve."""
+        return address in self._declining
 
     @property
     def router_serves(self) -> bool:
@@ -84,6 +89,7 @@ class Health:
         for address in self._watchers.keys() - addresses:
             self._watchers.pop(address).cancel()
             self._serving.pop(address, None)
+            self._declining.discard(address)
         for address in addresses - self._watchers.keys():
             watcher = asyncio.get_running_loop().create_task(self._keep_watching(address))
             watcher.add_done_callback(lambda _: self._changed.set())
@@ -128,11 +134,14 @@ class Health:
                     async for serving in changes:
                         self._set(address, serving=serving)
                         if serving:
+                            self._declining.discard(address)
                             pause = self._pauses[0]
                         else:
+                            self._declining.add(address)
                             # Ends the watch: an adapter that drains would wait for it as for any running call.
                             break
             except ServiceError as error:
+                self._declining.discard(address)
                 _log.debug("the adapter at %s is not watched: %s", address, error.message)
             self._set(address, serving=False)
             # The channel connects again by its own backoff; the pause is for an adapter that answers without serving.

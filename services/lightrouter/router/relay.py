@@ -8,7 +8,6 @@ well where the provider withheld the rest: what another one writes whole is bett
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -156,7 +155,7 @@ class _Relay:
     async def _take_over(self, runner: Runner) -> FinishReason.ValueType | None:
         """Lets a candidate go on from what another one wrote."""
         written = self.text
-        grant = self._run.budget.grant_takeover(runner, math.ceil(self._tokens))
+        grant = self._run.budget.grant_takeover(runner, round(self._tokens))
         if grant is None:
             self.unpaid = True
             return None

@@ -79,7 +79,7 @@ class _NotAskedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NotAsk
     NOT_ASKED_REASON_CONTEXT_WINDOW: _NotAskedReason.ValueType  # 4
     """The prompt does not fit its context window."""
     NOT_ASKED_REASON_NOT_SERVING: _NotAskedReason.ValueType  # 5
-    """Its adapter says that it does not serve, or cannot be reached."""
+    """Its adapter says that it does not serve."""
     NOT_ASKED_REASON_RESTING: _NotAskedReason.ValueType  # 6
     """Its provider has told the router to come back later, and that time is not over."""
 
@@ -97,7 +97,7 @@ NOT_ASKED_REASON_COST_CEILING: NotAskedReason.ValueType  # 3
 NOT_ASKED_REASON_CONTEXT_WINDOW: NotAskedReason.ValueType  # 4
 """The prompt does not fit its context window."""
 NOT_ASKED_REASON_NOT_SERVING: NotAskedReason.ValueType  # 5
-"""Its adapter says that it does not serve, or cannot be reached."""
+"""Its adapter says that it does not serve."""
 NOT_ASKED_REASON_RESTING: NotAskedReason.ValueType  # 6
 """Its provider has told the router to come back later, and that time is not over."""
 Global___NotAskedReason: _TypeAlias = NotAskedReason  # noqa: Y015

@@ -9,7 +9,7 @@ from lightrouter.router.book import Book
 from lightrouter.router.roster import Roster
 from lightrouter.router.state import Admission
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, CANDIDATE_STATE_PROBATION
+from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, CANDIDATE_STATE_PROBATION, Candidate
 from lightrouter.v1.chat_pb2 import Sampling
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
@@ -129,6 +129,23 @@ def test_a_candidate_on_probation_takes_part_in_its_share_of_requests() -> None:
     taken = sum("new" in names(admit(prompt(), pool, few, seed, Book())[0]) for seed in range(1000))
     assert 60 < taken < 150
     assert names(admitted(prompt(), pool, Defaults(defaults().policy, 8, probation_share=0.0))) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("helper", "named"),
+    [
+        (candidate("helper"), True),
+        # Probation is about answers of its own; the pool names it all the same.
+        (candidate("helper", state=CANDIDATE_STATE_PROBATION), True),
+        (candidate("helper", state=CANDIDATE_STATE_EVICTED), False),
+        (None, False),
+    ],
+)
+def test_an_evicted_candidate_neither_judges_nor_merges(helper: Candidate | None, named: bool) -> None:
+    candidates = [candidate("a", prior=0.2), candidate("b", prior=0.4), *([helper] if helper else [])]
+    admission = admitted(prompt(candidates=["a", "b"]), roster(*candidates, judge="helper", synthesizer="helper"))
+    assert admission.judge.name == ("helper" if named else "b")
+    assert (admission.synthesizer is not None) == named
 
 
 @pytest.mark.parametrize("seed", [None, 0, 3, 2**31 - 1])

@@ -8,12 +8,6 @@ from lightrouter.router.availability import Availability
 from lightrouter.router.events import Events
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.v1.candidate_pb2 import (
-    CANDIDATE_HEALTH_NOT_SERVING,
-    CANDIDATE_HEALTH_SERVING,
-    CANDIDATE_HEALTH_UNSPECIFIED,
-    CandidateHealth,
-)
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CIRCUIT_OPEN,
     ERROR_REASON_OVERLOADED,
@@ -78,17 +72,10 @@ def test_a_provider_gets_the_rest_that_it_asked_for(error: ServiceError, rests_s
     assert availability.why_not(A) is None
 
 
-@pytest.mark.parametrize(
-    ("health", "left_out"),
-    [
-        (CANDIDATE_HEALTH_NOT_SERVING, True),
-        (CANDIDATE_HEALTH_SERVING, False),
-        (CANDIDATE_HEALTH_UNSPECIFIED, False),
-    ],
-)
-def test_an_adapter_that_does_not_serve_is_not_asked(health: CandidateHealth.ValueType, left_out: bool) -> None:
-    why = Availability(lambda _: health).why_not(A)
-    assert (why is not None and why.reason == NOT_ASKED_REASON_NOT_SERVING) == left_out
+@pytest.mark.parametrize("declines", [False, True])
+def test_an_adapter_that_does_not_serve_is_not_asked(declines: bool) -> None:
+    why = Availability(lambda _: declines).why_not(A)
+    assert (why is not None and why.reason == NOT_ASKED_REASON_NOT_SERVING) == declines
 
 
 @pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
@@ -105,6 +92,17 @@ async def test_the_next_route_leaves_a_resting_candidate_alone(stage: Stage.Valu
     models.calls.clear()
     await routing.route(prompt(), Deadline.after(60), Events())
     assert {call.candidate for call in models.calls} == {"a", "b"}
+
+
+async def test_who_was_not_asked_is_among_those_who_cannot_deliver() -> None:
+    pool = roster(candidate("a"), candidate("b"), candidate("c"))
+    models = FakeModels(pool, **dict.fromkeys("abc", Model(fails={STAGE_BOOT: limited()})))
+    dead = pool.candidates["b"].address
+    availability = Availability(lambda address: address == dead)
+    availability.failed("c", limited(30.0))
+    with pytest.raises(ServiceError) as caught:
+        await router(models, availability=availability).route(prompt(k=1), Deadline.after(60), Events())
+    assert set(caught.value.failures) == {"a", "b", "c"}
 
 
 async def test_where_all_rest_the_best_k_are_asked() -> None:

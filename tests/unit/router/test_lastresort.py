@@ -11,8 +11,6 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.candidate_pb2 import (
-    CANDIDATE_HEALTH_NOT_SERVING,
-    CANDIDATE_HEALTH_UNSPECIFIED,
     CANDIDATE_STATE_ADMITTED,
     CANDIDATE_STATE_EVICTED,
     CANDIDATE_STATE_PROBATION,
@@ -119,11 +117,7 @@ async def test_those_off_the_shortlist_stand_by() -> None:
 async def test_those_who_are_not_worth_asking_stand_by(why: str) -> None:
     pool = roster(candidate("a"), candidate("b"))
     dead = pool.candidates["b"].address
-    availability = Availability(
-        lambda address: (
-            CANDIDATE_HEALTH_NOT_SERVING if why == "not serving" and address == dead else CANDIDATE_HEALTH_UNSPECIFIED
-        )
-    )
+    availability = Availability(lambda address: why == "not serving" and address == dead)
     if why == "resting":
         later = ServiceError(Code.RESOURCE_EXHAUSTED, ERROR_REASON_UPSTREAM_RATE_LIMITED, "later", retry_after=30.0)
         availability.failed("b", later)

@@ -75,6 +75,16 @@ async def test_the_next_goes_on_where_one_broke_off() -> None:
     assert [(name, characters) for name, characters, _ in heard.drafts] == [("a", 0), ("b", len(answer.text))]
 
 
+@pytest.mark.parametrize("word", ["a ", "internationalization ", "語 ", "🙂🙂🙂 "])
+async def test_a_takeover_gets_the_tokens_that_are_left_by_the_provider_s_own_count(word: str) -> None:
+    """Each word is one token here, however many bytes it has: three of eight are written when the first breaks off."""
+    pool = roster(candidate("a"), candidate("b"))
+    models = FakeModels(pool, a=Model(words=[word] * 20, fails=BREAKS.fails, fails_after=1), b=Model(words=["x "] * 20))
+    _, _, answer = await relayed(models)
+    assert models.calls[-1].sampling.max_output_tokens == 5
+    assert answer.text == word * 3 + "x " * 5
+
+
 async def test_who_can_go_on_comes_before_who_cannot() -> None:
     pool = roster(candidate("a"), candidate("b", continuation=CONTINUATION_NONE), candidate("c"))
     models = FakeModels(pool, a=BREAKS, b=Model(words=OTHER), c=Model(words=OTHER))
