@@ -153,6 +153,8 @@ class Engine:
         roster = Roster.from_candidates(candidates, judge, synthesizer)
         self.traffic = _traffic(roster, drift or DriftRules(minimum=len(entries)))
         """What the router makes of its candidates."""
+        # The same in every run: who explores is drawn from it, and an experiment is to be repeatable.
+        chance = random.Random(0)  # noqa: S311 - chance, no secret
         self._router = Router(
             traffic=self.traffic,
             models=models,
@@ -161,7 +163,7 @@ class Engine:
             tracer=NoOpTracer(),
             defaults=defaults or default_defaults(),
             shares=Shares(),
-            new_seed=lambda: random.randrange(_SEEDS),  # noqa: S311 - chance, no secret
+            new_seed=lambda: chance.randrange(_SEEDS),
         )
 
     async def route(self, prompt: Prompt | RecordedPrompt, policy: Policy | None = None) -> Answer:

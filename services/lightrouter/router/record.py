@@ -41,7 +41,6 @@ class Record:
 
     Attributes:
         book: Its calls, stages and degradations.
-        route_id: Its id, 32 hexadecimal digits. Not the trace's, which may hold several routes.
         booted: What the candidates wrote in the boot stage, in the order of the pool.
         selection: The ranking and who went on; None where it did not come so far.
         answer: The answer; None where there is none.
@@ -49,10 +48,10 @@ class Record:
         refused: Whether the caller has to change the request.
         first_text_s: Seconds to the first text of the answer; None where nobody watched it being written.
         policy: The policy in force; None where the request was refused.
+        route_id: Its id, 32 hexadecimal digits. Not the trace's, which may hold several routes.
     """
 
     book: Book
-    route_id: str = field(default_factory=lambda: uuid4().hex)
     booted: tuple[Booted, ...] = ()
     selection: Selection | None = None
     answer: Answer | None = None
@@ -60,6 +59,7 @@ class Record:
     refused: bool = False
     first_text_s: float | None = None
     policy: Policy | None = None
+    route_id: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def outcome(self) -> Outcome:

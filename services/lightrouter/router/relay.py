@@ -239,7 +239,8 @@ class _Relay:
         raise no_result(attempt.runner)
 
     def _patience(self) -> float | None:
-        return self._run.deadline.remaining() * self._run.shares.complete if self._untried else None
+        others = self._untried or self._run.admission.standby
+        return self._run.deadline.remaining() * self._run.shares.complete if others else None
 
     def _piece(self, attempt: _Attempt, chunk: GenerationChunk) -> None:
         attempt.restarted |= chunk.restarted

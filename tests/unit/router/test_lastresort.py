@@ -147,6 +147,17 @@ async def test_hanging_candidates_do_not_take_the_time_of_those_who_stand_by() -
     assert sorted(models.cancelled) == ["a", "b"]
 
 
+@pytest.mark.parametrize("text", [False, True])
+async def test_a_completion_that_hangs_leaves_time_for_those_who_stand_by(text: bool) -> None:
+    pool = roster(candidate("a"), candidate("held", state=CANDIDATE_STATE_PROBATION))
+    models = FakeModels(pool, a=Model(hangs={STAGE_COMPLETE}), held=Model())
+    shares = Shares(grace_s=0.0, complete=0.001)
+    heard = Heard() if text else Events()
+    answer = await router(models, shares=shares).route(prompt(k=1), Deadline.after(60), heard)
+    assert (answer.text, asked_last(answer)) == (WHOLE, {"held"})
+    assert models.cancelled == (["a"] if text else [])
+
+
 async def test_with_every_circuit_open_k_are_tried() -> None:
     pool = roster(*(candidate(name, prior=prior) for name, prior in zip("abc", (0.1, 0.9, 0.5), strict=True)))
     models = FakeModels(pool, a=Model(), b=Model(), c=Model())
