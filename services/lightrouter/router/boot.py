@@ -20,6 +20,7 @@ from lightrouter.router.lastresort import after_circuit, last_resort
 from lightrouter.router.patience import Patience
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.state import Run
+from lightrouter.router.whole import is_broken
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.models import Models
 from lightrouter.v1.adapter_pb2 import Generation, GenerationResult
@@ -164,6 +165,11 @@ class _Boot:
             self._patience.failed()
         else:
             self.booted = booted
+            if is_broken(result.finish_reason):
+                message = (
+                    f"the boot of {runner.name} may not be whole: its provider ended it, and not the model or a limit"
+                )
+                run.book.degrade(DEGRADED_REASON_CANDIDATE_FAILED, message, runner.name)
             self._patience.delivered()
         run.events.booted(partial, line)
 

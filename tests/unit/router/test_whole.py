@@ -18,6 +18,7 @@ from lightrouter.v1.chat_pb2 import (
 )
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_ANSWER_NOT_WHOLE,
+    DEGRADED_REASON_CANDIDATE_FAILED,
     DEGRADED_REASON_COMPLETION_FAILED,
     STAGE_BOOT,
     STAGE_COMPLETE,
@@ -89,9 +90,9 @@ async def test_a_whole_draft_wins(reason: FinishReason.ValueType, stage: Stage.V
     answer = await router(models, FakeSelector(SCORES)).route(request, Deadline.after(60), heard)
     assert (answer.text, list(answer.candidates), answer.finish_reason) == (WHOLE, ["b"], FINISH_REASON_STOP)
     assert not any(reason == DEGRADED_REASON_ANSWER_NOT_WHOLE for reason, _ in degraded(answer))
-    if stage == STAGE_COMPLETE:
-        assert (DEGRADED_REASON_COMPLETION_FAILED, "a") in degraded(answer)
-    else:
+    said = DEGRADED_REASON_COMPLETION_FAILED if stage == STAGE_COMPLETE else DEGRADED_REASON_CANDIDATE_FAILED
+    assert degraded(answer) == [(said, "a")]
+    if stage == STAGE_BOOT:
         assert answer.selection.chosen[0] == "b"
     if isinstance(heard, Heard):
         assert heard.text == WHOLE
