@@ -154,7 +154,8 @@ class _Boot:
         )
         used = result.usage.output_tokens or runner.boot_tokens
         visible = max(0, result.usage.output_tokens - result.usage.reasoning_tokens)
-        booted = Booted(runner, partial, result.continuation, used, visible)
+        seconds = result.elapsed.ToTimedelta().total_seconds()
+        booted = Booted(runner, partial, result.continuation, used, visible, seconds)
         self._running = False
         line = record_success(run, STAGE_BOOT, runner, result)
         run.budget.settle(run.budget.boot_cost(runner), line.cost_nanousd)

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from math import inf
+from typing import Final
 
 from lightrouter.router.budget import Grant
 from lightrouter.router.calls import (
@@ -22,12 +24,16 @@ from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.state import Run, Verdict
 from lightrouter.router.whole import is_broken
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.models import Models
-from lightrouter.v1.adapter_pb2 import GenerateResponse
+from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING, STAGE_COMPLETE, LedgerEntry
+
+# How many times as long as its boot lets expect a completion is waited for while there is another draft.
+_PATIENCE: Final = 2.0
 
 
 async def complete(run: Run, models: Models, verdict: Verdict, chosen: Sequence[Booted]) -> list[Draft]:
@@ -65,6 +71,11 @@ def cut_short(run: Run, booted: Booted, grant: Grant) -> None:
         run.book.degrade(DEGRADED_REASON_COST_CEILING, message, name)
 
 
+def patience_s(run: Run, booted: Booted) -> float:
+    """Returns the seconds that a completion may take while there is somebody else; infinite where it cannot be told."""
+    return max(run.shares.grace_s, _PATIENCE * booted.seconds_left)
+
+
 class _Completion:
     """The stage under way: places to fill with a draft each, and candidates in reserve.
 
@@ -82,6 +93,7 @@ class _Completion:
         names = {booted.runner.name for booted in chosen}
         self._reserve = deque(booted for booted in verdict.ranked if booted.runner.name not in names)
         self._unpaid: deque[Booted] = deque()
+        self._limits: dict[str, tuple[asyncio.Timeout, float]] = {}
         self._scores = scores_of(verdict)
         self._share = run.deadline.share(run.shares.complete)
 
@@ -128,7 +140,7 @@ class _Completion:
         return None
 
     async def _place(self, booted: Booted, grant: Grant) -> None:
-        """Fills one place, with the first candidate that does not fail."""
+        """Fills one place, with the first candidate that does not fail; nobody is asked in place of a straggler."""
         next_one: tuple[Booted, Grant] | None = (booted, grant)
         while next_one and not await self._attempt(*next_one):
             next_one = self._replacement()
@@ -151,12 +163,33 @@ class _Completion:
         generation = completion_generation(run, booted, grant.tokens)
         begun = time.monotonic()
         try:
-            response = await self._models.generate(runner.target, generation, self._deadline())
+            response = await self._generate(booted, generation)
         except ServiceError as error:
             line = record_failure(run, STAGE_COMPLETE, runner, error, begun)
             self._failed(booted, line, grant, error)
-            return False
+            # Nobody takes the place of a straggler: it would only be waited for in its turn.
+            return error.reason == ERROR_REASON_STRAGGLER
         return self._delivered(booted, response, grant)
+
+    async def _generate(self, booted: Booted, generation: Generation) -> GenerateResponse:
+        """Makes the call; once another draft is there it gets twice the time that its boot lets expect, no more."""
+        runner = booted.runner
+        limit_s = patience_s(self._run, booted)
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._limits[runner.name] = (limit, asyncio.get_running_loop().time() + limit_s)
+                self._limit()
+                return await self._models.generate(runner.target, generation, self._deadline())
+        except TimeoutError:
+            message = f"another draft was there, and {runner.name} took much longer than its boot let expect"
+            raise ServiceError(Code.CANCELLED, ERROR_REASON_STRAGGLER, message) from None
+        finally:
+            self._limits.pop(runner.name, None)
+
+    def _limit(self) -> None:
+        """Bounds the calls under way where a draft is there."""
+        for limit, until in self._limits.values() if self.drafts else ():
+            limit.reschedule(None if until == inf else until)
 
     def _delivered(self, booted: Booted, response: GenerateResponse, grant: Grant) -> bool:
         run, runner = self._run, booted.runner
@@ -185,6 +218,7 @@ class _Completion:
         draft = Draft(candidate=name, text=text, score=score, finish_reason=reason)
         broken = is_broken(reason)
         (self.broken if broken else self.drafts).append(draft)
+        self._limit()
         self._run.events.drafted(name, len(text), line)
         return not broken
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from math import inf
 
 from lightrouter.router.budget import Grant
 from lightrouter.router.calls import (
@@ -25,7 +26,7 @@ from lightrouter.router.calls import (
     settle_failed,
     takeover_generation,
 )
-from lightrouter.router.complete import cut_short
+from lightrouter.router.complete import cut_short, patience_s
 from lightrouter.router.density import Density
 from lightrouter.router.lastresort import last_resort
 from lightrouter.router.runner import Booted, Runner
@@ -86,6 +87,7 @@ class _Attempt:
     begun: float = field(default_factory=time.monotonic)
     received: list[str] = field(default_factory=list)
     restarted: bool = False
+    silence_s: float = inf
 
     def __post_init__(self) -> None:
         self.restarted = not self.runner.goes_on
@@ -150,7 +152,8 @@ class _Relay:
             return None
         if booted.goes_on:
             self._send(runner, booted.partial.text)
-        return await self._call(_Attempt(runner, completion_generation(self._run, booted, grant.tokens), grant))
+        generation = completion_generation(self._run, booted, grant.tokens)
+        return await self._call(_Attempt(runner, generation, grant, silence_s=patience_s(self._run, booted)))
 
     async def _take_over(self, runner: Runner) -> FinishReason.ValueType | None:
         """Lets a candidate go on from what another one wrote."""
@@ -222,7 +225,7 @@ class _Relay:
         run = self._run
         pieces = self._models.stream(attempt.runner.target, attempt.generation, run.deadline)
         try:
-            async with aclosing(pieces), asyncio.timeout(self._patience()) as patience:
+            async with aclosing(pieces), asyncio.timeout(self._patience(attempt)) as patience:
                 async for event in pieces:
                     if event.HasField("result"):
                         return event.result
@@ -230,7 +233,7 @@ class _Relay:
                     # A reader who is behind is no silence of the candidate.
                     patience.reschedule(None)
                     await run.events.room()
-                    seconds = self._patience()
+                    seconds = self._patience(attempt)
                     if seconds is not None:
                         patience.reschedule(asyncio.get_running_loop().time() + seconds)
         except TimeoutError:
@@ -238,9 +241,10 @@ class _Relay:
             raise ServiceError(Code.DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT, message) from None
         raise no_result(attempt.runner)
 
-    def _patience(self) -> float | None:
+    def _patience(self, attempt: _Attempt) -> float | None:
         others = self._untried or self._run.admission.standby
-        return self._run.deadline.remaining() * self._run.shares.complete if others else None
+        share_s = self._run.deadline.remaining() * self._run.shares.complete
+        return min(share_s, attempt.silence_s) if others else None
 
     def _piece(self, attempt: _Attempt, chunk: GenerationChunk) -> None:
         attempt.restarted |= chunk.restarted

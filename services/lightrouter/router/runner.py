@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from lightrouter.router.quality import Quality, quality
 from lightrouter.router.whole import is_broken
@@ -51,6 +52,7 @@ class Booted:
         continuation: What its adapter wants back to go on from here.
         used_tokens: Tokens that it wrote, reasoning included.
         text_tokens: Tokens of its visible text; 0 where that is not known.
+        seconds: What that took; 0 where it is not known.
     """
 
     runner: Runner
@@ -58,6 +60,7 @@ class Booted:
     continuation: bytes
     used_tokens: int
     text_tokens: int = 0
+    seconds: float = 0.0
 
     @classmethod
     def nothing_yet(cls, runner: Runner) -> Booted:
@@ -80,6 +83,11 @@ class Booted:
     def goes_on(self) -> bool:
         """Whether its text is gone on from; where there is none, or the provider cannot, the draft is written anew."""
         return self.runner.goes_on and bool(self.partial.text)
+
+    @property
+    def seconds_left(self) -> float:
+        """Most seconds that going on may take, at the pace of the boot; infinite where that is not known."""
+        return self.seconds * (1 + self.tokens_left / self.used_tokens) if self.seconds and self.used_tokens else inf
 
     @property
     def tokens_left(self) -> int:

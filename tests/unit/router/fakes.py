@@ -22,7 +22,7 @@ from lightrouter.router.state import Shares
 from lightrouter.router.traffic import DriftRules, Traffic
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
-from lightrouter.runtime.ledger import cost_nanousd, messages_tokens
+from lightrouter.runtime.ledger import cost_nanousd, duration, messages_tokens
 from lightrouter.v1.adapter_pb2 import (
     GenerateResponse,
     Generation,
@@ -132,6 +132,7 @@ class Model:
         hangs: Stages whose calls never end.
         hidden: Tokens of hidden reasoning before the first word.
         ends: What a stage's call says of its end, where it is not what its words make of it.
+        seconds: What each of its calls says that it took; 0 where it says nothing.
     """
 
     words: Sequence[str] = ("one ", "two ", "three ", "four ")
@@ -140,6 +141,7 @@ class Model:
     hangs: set[Stage.ValueType] = field(default_factory=set)
     hidden: int = 0
     ends: dict[Stage.ValueType, FinishReason.ValueType] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 class FakeModels:
@@ -238,6 +240,7 @@ class FakeModels:
             cost_nanousd=cost_nanousd(entry.prices, usage),
             continuation=b"" if ended else CONTINUATION + entry.name.encode(),
             model=f"model-of-{entry.name}",
+            elapsed=duration(model.seconds) if model.seconds else None,
         )
         return words, restarted, result
 

@@ -142,6 +142,16 @@ async def test_one_that_falls_silent_is_replaced() -> None:
     assert not any(restart for _, restart in heard.chunks)
 
 
+async def test_how_long_silence_may_last_is_no_matter_of_the_deadline() -> None:
+    """The boot of two tokens took a millisecond; the caller would wait for a minute."""
+    models = FakeModels(
+        roster(candidate("a"), candidate("b")), a=Model(hangs={STAGE_COMPLETE}, seconds=0.001), b=Model(words=OTHER)
+    )
+    _, _, answer = await relayed(models, shares=Shares(grace_s=0.0, complete=1.0))
+    assert answer.text == "one two drei vier "
+    assert models.cancelled == ["a"]
+
+
 async def test_cancelling_cancels_the_call() -> None:
     models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model())
     task = asyncio.create_task(relayed(models))
