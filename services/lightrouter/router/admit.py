@@ -172,7 +172,6 @@ def _asked(
         for runner in asked:
             message = f"nobody else can be asked now, so {runner.name} is: {left_out[runner.name].message}"
             book.degrade(DEGRADED_REASON_LAST_RESORT, message, runner.name)
-            book.resort(runner.name)
     standby = [runner for runner in standby if runner not in asked]
     for runner in standby:
         why = left_out[runner.name]

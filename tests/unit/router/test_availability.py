@@ -115,4 +115,14 @@ async def test_where_all_rest_the_best_k_are_asked() -> None:
     assert set(models.asked(STAGE_BOOT)) == {"b", "c"}
     assert {each.candidate for each in answer.degraded if each.reason == DEGRADED_REASON_LAST_RESORT} == {"b", "c"}
     assert [each.candidate for each in answer.ledger.not_asked] == ["a"]
-    assert all(call.last_resort for call in models.calls)
+
+
+async def test_where_all_rest_and_the_best_fail_the_others_are_asked() -> None:
+    pool = roster(candidate("a", prior=0.1), candidate("b", prior=0.9))
+    models = FakeModels(pool, a=Model(), b=Model(fails={STAGE_BOOT: limited()}))
+    answer = await router(models, availability=Availability(lambda _: True)).route(
+        prompt(k=1), Deadline.after(60), Events()
+    )
+    assert models.asked(STAGE_BOOT) == ["b", "a"]
+    assert list(answer.candidates) == ["a"]
+    assert not answer.ledger.not_asked
