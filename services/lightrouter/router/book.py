@@ -154,9 +154,10 @@ class Book:
         self.stages.append(StageTime(stage=stage, elapsed=duration(seconds)))
 
     def failures(self) -> dict[str, Failure]:
-        """Returns the last failure of each candidate that failed to boot or to complete."""
+        """Returns the failure of each candidate whose last call, to boot or to complete, failed."""
         stages = (STAGE_BOOT, STAGE_COMPLETE)
-        failed = {e.candidate: e.failure for e in self.entries if e.stage in stages and e.HasField("failure")}
+        last = {each.candidate: each for each in self.entries if each.stage in stages}
+        failed = {name: each.failure for name, each in last.items() if each.HasField("failure")}
         return failed | self._unpaid
 
     def _unavailable(self) -> dict[str, Failure]:

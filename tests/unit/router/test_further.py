@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from lightrouter.router.decide import next_by_gain
 from lightrouter.router.state import Shares
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_PROBATION, RankedCandidate, Ranking
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_CIRCUIT_OPEN
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_LEARNED, Policy
 from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN, Answer
@@ -96,6 +98,18 @@ async def test_no_further_one_goes_on_that_the_money_does_not_pay_for(ceiling: i
     answer = await router(models, knowing(b=1, c=1)).route(request, Deadline.after(60), Heard())
     assert models.asked(STAGE_COMPLETE) == asked
     assert answer.ledger.cost_nanousd <= ceiling
+
+
+async def test_one_that_its_circuit_refused_at_first_is_weighed_like_the_others() -> None:
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(), b=Model())
+
+    def gate(generation: Generation) -> None:
+        if not generation.last_resort:
+            raise ServiceError(Code.UNAVAILABLE, ERROR_REASON_CIRCUIT_OPEN, "left alone", retry_after=60.0)
+
+    models.gate = gate
+    await route(models, knowing(b=1))
+    assert models.asked(STAGE_COMPLETE) == ["a", "b"]
 
 
 async def test_the_last_resort_s_draft_is_the_answer() -> None:
