@@ -57,12 +57,11 @@ def requests(count: int) -> Iterator[Record]:
         yield record
 
 
-@pytest.mark.timeout(600)
-def test_a_million_requests_add_no_series_to_those_of_a_thousand() -> None:
+def test_many_requests_add_no_series_to_those_of_a_thousand() -> None:
     reader = InMemoryMetricReader()
     known = roster(*map(candidate, NAMES)).candidates
     routes = RouteMetrics(Metrics(Resource.create({}), reader).meter("1"), lambda: known)
-    records = requests(1_000_000)
+    records = requests(20_000)
     for record in islice(records, 1000):
         routes.begun()
         routes.ended(record)
@@ -71,7 +70,7 @@ def test_a_million_requests_add_no_series_to_those_of_a_thousand() -> None:
         routes.begun()
         routes.ended(record)
     assert series(reader) == after_a_thousand
-    assert sum(values(reader, i.REQUESTS).values()) == 1_000_000
+    assert sum(values(reader, i.REQUESTS).values()) == 20_000
     assert len(after_a_thousand) < 200
 
 

@@ -134,6 +134,9 @@ EXAMPLES = [
     policy(
         f'answer_pattern {{ json_pointer: "/{"x" * 1000}" }}', "answer_pattern.json_pointer", "json_pointer.rfc6901"
     ),
+    policy("answer_pattern { number: false }", "answer_pattern.number", "bool.const"),
+    policy("answer_pattern { choices: 1 }", "answer_pattern.choices", "int32.gte"),
+    policy("answer_pattern { choices: 27 }", "answer_pattern.choices", "int32.lte"),
     # router.proto
     Example(CompleteRequest, "", "prompt", "required", whole=True),
     Example(StreamCompleteRequest, "", "prompt", "required", whole=True),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 from opentelemetry.trace import Tracer
 
-from lightrouter.adapter.circuit import Circuit, State
 from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.current import Current, MakeEngine, MissingCandidateError
 from lightrouter.adapter.engine import Engine
@@ -26,6 +25,7 @@ from lightrouter.pool.schema import CandidateEntry
 from lightrouter.pool.watch import PoolFile
 from lightrouter.runtime import names
 from lightrouter.runtime.capture import NOTHING, TextCapture
+from lightrouter.runtime.circuit import Circuit, State
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load

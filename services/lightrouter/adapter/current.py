@@ -7,11 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from lightrouter.adapter.circuit import State
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.faults import EntryError
 from lightrouter.adapter.standing import Standing
 from lightrouter.pool.schema import CandidateEntry, Pool
+from lightrouter.runtime.circuit import State
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import Meter
 
-from lightrouter.adapter.circuit import State
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime import instruments as i
 from lightrouter.runtime import names
+from lightrouter.runtime.circuit import State
 from lightrouter.runtime.labels import ERRORS, OTHER, STAGES
 from lightrouter.runtime.metrics import Tally, Values, histogram, observe
 from lightrouter.v1.chat_pb2 import Usage

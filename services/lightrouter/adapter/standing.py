@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lightrouter.adapter.circuit import Circuit
+from lightrouter.runtime.circuit import Circuit
 from lightrouter.adapter.quirks import Learnt
 from lightrouter.adapter.rest import Rest
 

@@ -18,7 +18,6 @@ from typing import Final
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
-from lightrouter.adapter.circuit import Circuit
 from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.engine import Engine as Adapter
 from lightrouter.adapter.metrics import CallMetrics
@@ -40,6 +39,7 @@ from lightrouter.router.route import Router
 from lightrouter.router.settings import RouterSettings
 from lightrouter.router.state import Shares
 from lightrouter.router.traffic import DriftRules, Traffic
+from lightrouter.runtime.circuit import Circuit
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.models import Models
 from lightrouter.selector import registry as selector_registry
@@ -153,6 +153,8 @@ class Engine:
         roster = Roster.from_candidates(candidates, judge, synthesizer)
         self.traffic = _traffic(roster, drift or DriftRules(minimum=len(entries)))
         """What the router makes of its candidates."""
+        # The same in every run: who explores is drawn from it, and an experiment is to be repeatable.
+        chance = random.Random(0)  # noqa: S311 - chance, no secret
         self._router = Router(
             traffic=self.traffic,
             models=models,
@@ -161,7 +163,7 @@ class Engine:
             tracer=NoOpTracer(),
             defaults=defaults or default_defaults(),
             shares=Shares(),
-            new_seed=lambda: random.randrange(_SEEDS),  # noqa: S311 - chance, no secret
+            new_seed=lambda: chance.randrange(_SEEDS),
         )
 
     async def route(self, prompt: Prompt | RecordedPrompt, policy: Policy | None = None) -> Answer:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from lightrouter.pool.api import ClusterError, Object
-from lightrouter.pool.resource import Verdict, generation_of, status_patch
+from lightrouter.pool.resource import Verdict, generation_of, says_drift, status_patch
 
 _log = logging.getLogger(__name__)
 _CONFLICT = 409
@@ -35,7 +35,9 @@ class Conditions:
             name: (resource, verdicts[name])
             for name, resource in resources.items()
             # Once for each verdict: routers of two releases that disagree would else write against each other for good.
+            # But a drift that another one took back when it started is said again.
             if self._written.get(name) != (generation_of(resource), verdicts[name])
+            or not says_drift(resource, verdicts[name])
         }
         self._changed.set()
 

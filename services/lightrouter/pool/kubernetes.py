@@ -53,6 +53,7 @@ class PoolResources:
         self._failures = 0
         self._reachable: bool | None = None
         self._version = ""
+        self._first = True
         self._refused: Mapping[str, Verdict] = {}
         self.pool = PublicPool({})
         """The last good pool."""
@@ -83,6 +84,9 @@ class PoolResources:
     async def _list(self) -> str:
         found = await self._api.list()
         self._resources.replace(resource for resource in found["items"] if isinstance(resource, dict))
+        if self._first:
+            self._first = False
+            self._resources.forget_drifts()
         self._version = version_of(found)
         self._apply()
         return self._version

@@ -139,6 +139,16 @@ class Resources:
         """Takes these for all that there are."""
         self.objects = {name_of(resource): resource for resource in resources}
 
+    def forget_drifts(self) -> None:
+        """Has what routers before this one said of drift taken back: their figures went with them.
+
+        A router that still runs and sees the drift says so again.
+        """
+        for resource in self.objects.values():
+            remark = standing_of(resource).drifted
+            if remark and remark.holds:
+                self.drifts.setdefault(candidate_of(resource), "")
+
     def pool(self) -> tuple[PublicPool, Mapping[str, Verdict]]:
         """Returns the pool of those that can be used, by candidate name, and a verdict on each by resource name."""
         entries: dict[str, PublicEntry] = {}
@@ -217,7 +227,9 @@ def status_patch(resource: Object, verdict: Verdict, now: str) -> dict[str, Any]
     if verdict.drift:
         said[DRIFTED] = _condition(DRIFTED, "True", "OutOfItsHistory", verdict.drift)
     elif verdict.drift is not None and conditions.get(DRIFTED, {}).get("status") == "True":
-        said[DRIFTED] = _condition(DRIFTED, "False", "Returned", "its figures are what they were before")
+        said[DRIFTED] = _condition(
+            DRIFTED, "False", "Returned", "this router does not see it outside its history any more"
+        )
     for condition in said.values():
         condition["observedGeneration"] = generation
     if all(condition.items() <= conditions.get(kind, {}).items() for kind, condition in said.items()):
@@ -230,6 +242,12 @@ def status_patch(resource: Object, verdict: Verdict, now: str) -> dict[str, Any]
         "metadata": {"resourceVersion": version_of(resource)},
         "status": {"observedGeneration": generation, "conditions": list((conditions | said).values())},
     }
+
+
+def says_drift(resource: Object, verdict: Verdict) -> bool:
+    """Tells whether the status says the drift that the verdict has; true where it has none."""
+    remark = standing_of(resource).drifted
+    return not verdict.drift or bool(remark and remark.holds)
 
 
 def _condition(kind: str, status: str, reason: str, message: str) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from typing import Final
 
 from lightrouter.pool.api import ClusterError
 from lightrouter.pool.file import PoolFileError
+from lightrouter.router.availability import Availability
 from lightrouter.router.callers import authenticator
 from lightrouter.router.changes import PoolChanges
 from lightrouter.router.health import Health
+from lightrouter.router.helpers import GuardedAggregator, GuardedSelector
 from lightrouter.router.metrics import PoolMetrics, RouteMetrics
 from lightrouter.router.poolwatch import PoolWatch
 from lightrouter.router.record import Observer
@@ -52,14 +54,15 @@ def build_server(
     router = Router(
         traffic=traffic,
         models=ModelClient(channels, tracer),
-        selector=RemoteSelector(channels, settings.selector_address, tracer),
-        aggregator=RemoteAggregator(channels, settings.aggregator_address, tracer),
+        selector=GuardedSelector(RemoteSelector(channels, settings.selector_address, tracer)),
+        aggregator=GuardedAggregator(RemoteAggregator(channels, settings.aggregator_address, tracer)),
         tracer=tracer,
         defaults=settings.defaults,
         shares=settings.shares,
         new_seed=lambda: secrets.randbits(31),
         observers=observers,
         capture=telemetry.capture,
+        availability=Availability(health.declines),
     )
     server = Server(settings, authenticator(settings), tracer)
     server.errors.report(telemetry.meter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -26,16 +26,22 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_UNKNOWN_CANDIDATE,
 )
 from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_CANDIDATE_FAILED,
     DEGRADED_REASON_CONTEXT_WINDOW,
     DEGRADED_REASON_COST_CEILING,
+    DEGRADED_REASON_LAST_RESORT,
     NOT_ASKED_REASON_CONTEXT_WINDOW,
     NOT_ASKED_REASON_COST_CEILING,
     NOT_ASKED_REASON_PROBATION,
+    NotAsked,
 )
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Prompt
 
 _POLICY = "prompt.policy"
+
+WhyNot = Callable[[Candidate], NotAsked | None]
+"""Returns why a candidate is not worth asking now; None where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +89,23 @@ class Defaults:
     maxima: Maxima = Maxima()
 
 
-def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: Book) -> tuple[Admission, Budget]:
+def admit(
+    prompt: Prompt,
+    roster: Roster,
+    defaults: Defaults,
+    draw: int,
+    book: Book,
+    why_not: WhyNot = lambda _: None,
+) -> tuple[Admission, Budget]:
     """Returns the admitted request and its budget, in which the money for the boots is kept.
 
     Args:
         prompt: The request, valid by the rules of the protos.
         roster: The pool as it is now.
         defaults: What holds where the request says nothing.
-        seed: Seed for a request that brings none, 0 to 2^31 - 1.
+        draw: Seed of what is drawn for this route, 0 to 2^31 - 1; the seed of a request that brings none, too.
         book: Gets a degradation for each candidate that is left out.
+        why_not: Who is not worth asking now.
 
     Raises:
         ServiceError: INVALID_ARGUMENT where the request names what is not there or cannot be paid for or fitted;
@@ -106,31 +120,31 @@ def admit(prompt: Prompt, roster: Roster, defaults: Defaults, seed: int, book: B
     if not sampling.HasField("max_output_tokens"):
         sampling.max_output_tokens = defaults.max_output_tokens
     defaults.maxima.hold(policy, sampling)
-    if sampling.HasField("seed"):
-        seed = sampling.seed
-
-    if policy.candidates:
-        candidates = _named(policy.candidates, roster)
-    else:
-        candidates = _admitted(roster.candidates.values(), seed, defaults.probation_share, book)
+    candidates = _named(policy.candidates, roster) if policy.candidates else _allowed(roster)
+    # One that the request names is taken at its word, on probation or not.
+    share = 1.0 if policy.candidates else defaults.probation_share
+    left_out = {each.candidate: each for c in candidates if (each := why_not(c) or _on_probation(c, draw, share))}
     prompt_tokens = messages_tokens(prompt.messages)
-    fitting = _fitting(candidates, roster, policy, sampling.max_output_tokens, prompt_tokens, book)
+    fitting = _fitting(candidates, left_out, roster, policy, sampling.max_output_tokens, prompt_tokens, book)
+    asked, standby = _asked(fitting, left_out, policy.k, book)
     ceiling = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None
     budget = Budget(ceiling, most_messages_tokens(prompt.messages))
-    runners = budget.admit(fitting, f"{_POLICY}.max_cost_nanousd")
-    for runner in fitting if len(runners) < len(fitting) else ():
-        if runner not in runners:
-            message = f"the cost ceiling does not pay for {runner.name} to boot"
-            book.drop(DEGRADED_REASON_COST_CEILING, message, runner.name)
-            book.not_asked(runner.name, NOT_ASKED_REASON_COST_CEILING, message)
+    runners = budget.admit(asked, f"{_POLICY}.max_cost_nanousd")
+    unpaid = [runner for runner in asked if runner not in runners] if len(runners) < len(asked) else []
+    for runner in unpaid:
+        message = f"the cost ceiling does not pay for {runner.name} to boot"
+        book.drop(DEGRADED_REASON_COST_CEILING, message, runner.name)
+        book.not_asked(runner.name, NOT_ASKED_REASON_COST_CEILING, message)
     admission = Admission(
         messages=prompt.messages,
         sampling=sampling,
         policy=policy,
         runners=runners,
-        seed=seed,
+        seed=sampling.seed if sampling.HasField("seed") else draw,
         judge=_helper(roster, roster.judge, sampling) or max(runners, key=lambda runner: runner.quality.prior),
         synthesizer=_helper(roster, roster.synthesizer, sampling),
+        draw=draw,
+        standby=(*unpaid, *standby),
         homogeneous=bool(roster.homogeneous),
     )
     return admission, budget
@@ -149,28 +163,57 @@ def _named(names: Iterable[str], roster: Roster) -> list[Candidate]:
     return [candidate for candidate in roster.candidates.values() if candidate.name in wanted]
 
 
-def _admitted(candidates: Iterable[Candidate], seed: int, probation_share: float, book: Book) -> list[Candidate]:
-    allowed = [candidate for candidate in candidates if candidate.state != CANDIDATE_STATE_EVICTED]
+def _allowed(roster: Roster) -> list[Candidate]:
+    allowed = [candidate for candidate in roster.candidates.values() if candidate.state != CANDIDATE_STATE_EVICTED]
     if not allowed:
         message = "the pool has no candidate that may answer"
         raise ServiceError(Code.FAILED_PRECONDITION, ERROR_REASON_POOL_EMPTY, message)
-    chosen = [c for c in allowed if c.state != CANDIDATE_STATE_PROBATION or _explores(c.name, seed, probation_share)]
-    # A pool in which every candidate is on probation answers with all of them rather than hardly ever.
-    if not chosen:
-        return allowed
-    for candidate in allowed:
-        if candidate not in chosen:
-            message = f"{candidate.name} is on probation, and takes part in {probation_share:.0%} of the requests"
-            book.not_asked(candidate.name, NOT_ASKED_REASON_PROBATION, message)
-    return chosen
+    return allowed
 
 
-def _explores(name: str, seed: int, share: float) -> bool:
-    return Random(f"{seed}:{name}").random() < share  # noqa: S311 - a sample of the traffic, no secret
+def _on_probation(candidate: Candidate, draw: int, share: float) -> NotAsked | None:
+    if candidate.state != CANDIDATE_STATE_PROBATION or _explores(candidate.name, draw, share):
+        return None
+    message = f"{candidate.name} is on probation, and takes part in {share:.0%} of the requests"
+    return NotAsked(candidate=candidate.name, reason=NOT_ASKED_REASON_PROBATION, message=message)
+
+
+def _explores(name: str, draw: int, share: float) -> bool:
+    return Random(f"{draw}:{name}").random() < share  # noqa: S311 - a sample of the traffic, no secret
+
+
+def _asked(
+    fitting: Sequence[Runner], left_out: Mapping[str, NotAsked], k: int, book: Book
+) -> tuple[list[Runner], list[Runner]]:
+    """Returns who boots and who stands by, each best first where it matters; the book says why the latter do not boot.
+
+    Where everybody is left out, those on probation boot: hardly ever answering would be worse. Where nobody is on
+    probation either, the best k are asked in spite of what is known of them.
+    """
+    standby = sorted(
+        (runner for runner in fitting if runner.name in left_out),
+        key=lambda runner: (left_out[runner.name].reason != NOT_ASKED_REASON_PROBATION, -runner.quality.prior),
+    )
+    asked = [runner for runner in fitting if runner.name not in left_out]
+    if not asked:
+        asked = [runner for runner in fitting if left_out[runner.name].reason == NOT_ASKED_REASON_PROBATION]
+    if not asked:
+        asked = standby[:k]
+        for runner in asked:
+            message = f"nobody else can be asked now, so {runner.name} is: {left_out[runner.name].message}"
+            book.degrade(DEGRADED_REASON_LAST_RESORT, message, runner.name)
+    standby = [runner for runner in standby if runner not in asked]
+    for runner in standby:
+        why = left_out[runner.name]
+        book.not_asked(why.candidate, why.reason, why.message)
+        if why.reason != NOT_ASKED_REASON_PROBATION:
+            book.drop(DEGRADED_REASON_CANDIDATE_FAILED, why.message, why.candidate)
+    return asked, standby
 
 
 def _fitting(
     candidates: Sequence[Candidate],
+    left_out: Container[str],
     roster: Roster,
     policy: Policy,
     max_output_tokens: int,
@@ -188,7 +231,8 @@ def _fitting(
                 f"the prompt of about {read} tokens, the candidate's own instructions included, and {boot} boot tokens "
                 f"exceed the context window of {candidate.name}, {candidate.context_window} tokens"
             )
-            book.drop(DEGRADED_REASON_CONTEXT_WINDOW, message, candidate.name)
+            if candidate.name not in left_out:
+                book.drop(DEGRADED_REASON_CONTEXT_WINDOW, message, candidate.name)
             book.not_asked(candidate.name, NOT_ASKED_REASON_CONTEXT_WINDOW, message)
             continue
         target = roster.targets[candidate.name]
@@ -202,8 +246,12 @@ def _fitting(
 
 
 def _helper(roster: Roster, name: str | None, sampling: Sampling) -> Runner | None:
-    """Returns the candidate that the pool names for judging or merging, which need not take part itself."""
-    if name is None:
+    """Returns the candidate that the pool names for judging or merging, which need not take part itself.
+
+    None where it names nobody, or one that it does not have or has evicted.
+    """
+    candidate = roster.candidates.get(name) if name else None
+    if name is None or candidate is None or candidate.state == CANDIDATE_STATE_EVICTED:
         return None
     tokens = sampling.max_output_tokens
-    return Runner(name, roster.candidates[name], roster.targets[name], tokens, tokens)
+    return Runner(name, candidate, roster.targets[name], tokens, tokens)

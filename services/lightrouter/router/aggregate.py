@@ -12,13 +12,14 @@ from lightrouter.router.book import SLOW
 from lightrouter.router.calls import record_failure, settle_service
 from lightrouter.router.runner import Runner
 from lightrouter.router.state import Run
+from lightrouter.router.whole import is_broken, whole_first
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import cost_nanousd
 from lightrouter.runtime.tokens import most_tokens
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult
 from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
-from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, FinishReason
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_INTERNAL
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_AGGREGATOR_FAILED,
@@ -63,8 +64,11 @@ class Merged:
 
 
 def best(run: Run, drafts: Sequence[Draft], *, restart: bool = False) -> Merged:
-    """Returns the best-ranked draft as the answer and sends it; `restart` voids what was sent before."""
-    draft = drafts[0]
+    """Returns the best draft as the answer and sends it; `restart` voids what was sent before.
+
+    The best is the best-ranked one of those that are whole.
+    """
+    draft = whole_first(drafts)[0]
     run.events.chunk(draft.text, restart=restart)
     return Merged(draft.text, draft.finish_reason, [draft.candidate], AGGREGATOR_STRATEGY_BEST)
 
@@ -97,6 +101,8 @@ async def aggregate(run: Run, drafts: Sequence[Draft], runners: Sequence[Runner]
         text = "".join(pieces)
         if not text.strip():
             raise _no_answer("the aggregator ended without a text")
+        if _is_worse(result, drafts):
+            raise _no_answer("the merged text is not whole, and a draft is")
     except ServiceError as error:
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_AGGREGATOR_SLOW if slow else DEGRADED_REASON_AGGREGATOR_FAILED
@@ -119,7 +125,16 @@ async def _merge(run: Run, responses: AsyncGenerator[AggregateResponse, None], p
                 pieces.clear()
             pieces.append(chunk.text)
             run.events.chunk(chunk.text, restart=chunk.restart)
+            await run.events.room()
     raise _no_answer("the aggregator's stream ended without a result")
+
+
+def _is_worse(result: AggregateResult, drafts: Sequence[Draft]) -> bool:
+    """Tells whether the merged text is not whole although a draft is."""
+    cut = result.strategy == AGGREGATOR_STRATEGY_SYNTHESIZE and result.finish_reason == FINISH_REASON_LENGTH
+    return (cut or is_broken(result.finish_reason)) and any(
+        draft.finish_reason == FINISH_REASON_STOP for draft in drafts
+    )
 
 
 def _price_failures(result: AggregateResult, synthesizers: Sequence[Runner]) -> None:

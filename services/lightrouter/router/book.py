@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from lightrouter.router import spans
 from lightrouter.runtime.deadline import Deadline
@@ -11,13 +11,26 @@ from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import duration, total
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_ALL_CANDIDATES_FAILED,
+    ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
     ERROR_REASON_DEADLINE_EXCEEDED,
     ERROR_REASON_EMPTY_OUTPUT,
+    ERROR_REASON_INVALID_REQUEST,
+    ERROR_REASON_NOT_RECORDED,
+    ERROR_REASON_PERMISSION_DENIED,
+    ERROR_REASON_REQUEST_TOO_LARGE,
     ERROR_REASON_STRAGGLER,
+    ERROR_REASON_UNAUTHENTICATED,
+    ERROR_REASON_UPSTREAM_RATE_LIMITED,
+    ERROR_REASON_UPSTREAM_REJECTED,
     ERROR_REASON_UPSTREAM_TIMEOUT,
+    ERROR_REASON_UPSTREAM_UNAUTHENTICATED,
+    ERROR_REASON_UPSTREAM_UNAVAILABLE,
+    ERROR_REASON_WRONG_CANDIDATE,
     Failure,
 )
 from lightrouter.v1.ledger_pb2 import (
+    NOT_ASKED_REASON_NOT_SERVING,
+    NOT_ASKED_REASON_RESTING,
     STAGE_BOOT,
     STAGE_COMPLETE,
     Degradation,
@@ -33,6 +46,30 @@ from lightrouter.v1.ledger_pb2 import (
 SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT})
 """Reasons of a failure that is only slowness."""
 
+THE_REQUESTS_OWN = frozenset(
+    {
+        ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
+        ERROR_REASON_INVALID_REQUEST,
+        ERROR_REASON_NOT_RECORDED,
+        ERROR_REASON_REQUEST_TOO_LARGE,
+        ERROR_REASON_UPSTREAM_REJECTED,
+    }
+)
+"""Reasons of a failure that lies in the request, and says nothing of the candidate's health."""
+
+# Failures that the same request meets again, until somebody changes it or the candidate's entry.
+_REFUSALS = THE_REQUESTS_OWN | {
+    ERROR_REASON_PERMISSION_DENIED,
+    ERROR_REASON_UNAUTHENTICATED,
+    ERROR_REASON_UPSTREAM_UNAUTHENTICATED,
+    ERROR_REASON_WRONG_CANDIDATE,
+}
+
+_AS_FAILURES = {
+    NOT_ASKED_REASON_NOT_SERVING: ERROR_REASON_UPSTREAM_UNAVAILABLE,
+    NOT_ASKED_REASON_RESTING: ERROR_REASON_UPSTREAM_RATE_LIMITED,
+}
+
 
 class Book:
     """The record of one route.
@@ -42,16 +79,21 @@ class Book:
         degraded: In which ways the answer is less than it should have been.
         stages: The stages that took place, in the order in which they ended.
         staged_s: What they took together, in seconds.
+        resorts: Names of the candidates that were asked as a last resort, in their order.
+        waits: Seconds after which a candidate may be asked again, by name, for those whose last failure said so.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_failure: Callable[[str, ServiceError], None] = lambda _name, _error: None) -> None:
+        """Tells `on_failure` of each candidate whose call failed, and how."""
         self.entries: list[LedgerEntry] = []
         self.degraded: list[Degradation] = []
         self.stages: list[StageTime] = []
         self.staged_s = 0.0
         self._unpaid: dict[str, Failure] = {}
-        self._not_asked: list[NotAsked] = []
-        self._retry_after: float | None = None
+        self.resorts: list[str] = []
+        self.waits: dict[str, float] = {}
+        self._not_asked: dict[str, NotAsked] = {}
+        self._on_failure = on_failure
         self._begun = time.monotonic()
 
     @property
@@ -87,13 +129,19 @@ class Book:
 
     def not_asked(self, candidate: str, reason: NotAskedReason.ValueType, message: str) -> None:
         """Writes down why a candidate of the pool was not asked, in a sentence."""
-        self._not_asked.append(NotAsked(candidate=candidate, reason=reason, message=message))
+        self._not_asked[candidate] = NotAsked(candidate=candidate, reason=reason, message=message)
 
-    def retry_after(self, error: ServiceError) -> None:
-        """Remembers when the soonest of the failed candidates may be asked again."""
+    def resort(self, candidate: str) -> None:
+        """Writes down that a candidate is asked after all, as a last resort."""
+        self.resorts.append(candidate)
+        self._not_asked.pop(candidate, None)
+
+    def failed(self, candidate: str, error: ServiceError) -> None:
+        """Remembers how a candidate's call failed, and when it may be asked again."""
+        self.waits.pop(candidate, None)
         if error.retry_after is not None:
-            known = self._retry_after
-            self._retry_after = error.retry_after if known is None else min(known, error.retry_after)
+            self.waits[candidate] = error.retry_after
+        self._on_failure(candidate, error)
 
     def unpaid(self, candidate: str) -> None:
         """Remembers a candidate that showed no text before the cost ceiling ended it."""
@@ -106,14 +154,23 @@ class Book:
         self.stages.append(StageTime(stage=stage, elapsed=duration(seconds)))
 
     def failures(self) -> dict[str, Failure]:
-        """Returns the last failure of each candidate that failed to boot or to complete."""
+        """Returns the failure of each candidate whose last call, to boot or to complete, failed."""
         stages = (STAGE_BOOT, STAGE_COMPLETE)
-        failed = {e.candidate: e.failure for e in self.entries if e.stage in stages and e.HasField("failure")}
+        last = {each.candidate: each for each in self.entries if each.stage in stages}
+        failed = {name: each.failure for name, each in last.items() if each.HasField("failure")}
         return failed | self._unpaid
+
+    def _unavailable(self) -> dict[str, Failure]:
+        """Returns why those cannot deliver now that were not even asked for it."""
+        return {
+            name: Failure(reason=_AS_FAILURES[each.reason], message=each.message)
+            for name, each in self._not_asked.items()
+            if each.reason in _AS_FAILURES
+        }
 
     def nobody_left(self, deadline: Deadline) -> ServiceError:
         """Returns the error of a route on which no candidate delivered before `deadline`, the caller's."""
-        failures = self.failures()
+        failures = self._unavailable() | self.failures()
         reasons = {failure.reason for failure in failures.values()}
         # The adapters give up a moment before the deadline, so that what they say of it still arrives.
         out_of_time = SLOW if deadline.at_hand else {ERROR_REASON_DEADLINE_EXCEEDED}
@@ -124,11 +181,18 @@ class Book:
                 "the deadline passed before any candidate had delivered",
                 failures=failures,
             )
+        if reasons and reasons <= _REFUSALS:
+            return ServiceError(
+                Code.FAILED_PRECONDITION,
+                ERROR_REASON_ALL_CANDIDATES_FAILED,
+                f"all of {len(failures)} candidates refused, and would again; the details say what each wants changed",
+                failures=failures,
+            )
         return ServiceError(
             Code.UNAVAILABLE,
             ERROR_REASON_ALL_CANDIDATES_FAILED,
             f"none of {len(failures)} candidates delivered; the details name each failure",
-            retry_after=self._retry_after,
+            retry_after=min(self.waits.values(), default=None),
             failures=failures,
         )
 
@@ -141,5 +205,5 @@ class Book:
             cost_nanousd=cost,
             elapsed=duration(self.elapsed_s),
             stages=self.stages,
-            not_asked=self._not_asked,
+            not_asked=self._not_asked.values(),
         )

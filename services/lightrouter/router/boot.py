@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 
 from lightrouter.router.book import SLOW
@@ -15,9 +16,11 @@ from lightrouter.router.calls import (
     record_success,
     settle_failed,
 )
+from lightrouter.router.lastresort import after_circuit, last_resort
 from lightrouter.router.patience import Patience
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.state import Run
+from lightrouter.router.whole import is_broken
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.models import Models
 from lightrouter.v1.adapter_pb2 import Generation, GenerationResult
@@ -30,26 +33,74 @@ async def boot(run: Run, models: Models) -> list[Booted]:
     """Returns what each candidate wrote, in the order of the pool, without those that failed or were too slow.
 
     The stage ends when all have answered, or a quorum has and the grace period is over, or its share of the time is.
-    Calls that still run then are cancelled.
+    Calls that still run then are cancelled. Where nobody has delivered, those are asked that are left out otherwise.
 
     Raises:
         ServiceError: UNAVAILABLE with one failure a candidate where none delivered.
     """
     runners = run.admission.runners
     share = run.deadline.share(run.shares.boot)
-    patience = Patience(len(runners), run.admission.policy.quorum, run.shares.grace_s, share)
-    boots = [_Boot(run, runner, models, patience) for runner in runners]
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(each.call()) for each in boots]
-        await patience.wait()
-        for task in tasks:
-            task.cancel()
-    for each in boots:
-        each.drop_if_running(struck=patience.struck)
-    booted = [each.booted for each in boots if each.booted]
-    if not booted:
+    patience = Patience(
+        len(runners), run.admission.policy.quorum, run.shares.grace_s, share, standing_by=bool(run.admission.standby)
+    )
+    stage = _Stage(run, models, patience)
+    try:
+        async with asyncio.TaskGroup() as group:
+            stage.begin(group, runners)
+            await patience.wait()
+            if not stage.booted:
+                await stage.ask(group, last_resort(run, stage.afford))
+            if not stage.booted:
+                await stage.ask(group, await after_circuit(run, stage.afford))
+            stage.cancel()
+    finally:
+        patience.close()
+    stage.drop_running()
+    if not stage.booted:
         raise run.book.nobody_left(run.deadline)
-    return booted
+    return stage.booted
+
+
+class _Stage:
+    """The stage under way: everybody's boot, and those of a last resort behind them."""
+
+    def __init__(self, run: Run, models: Models, patience: Patience) -> None:
+        self._run = run
+        self._models = models
+        self._patience = patience
+        self._boots: list[_Boot] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def booted(self) -> list[Booted]:
+        """What was delivered so far."""
+        return [each.booted for each in self._boots if each.booted]
+
+    def afford(self, runner: Runner) -> bool:
+        """Keeps the money for a boot more; False where there is not enough."""
+        return self._run.budget.reserve(self._run.budget.boot_cost(runner))
+
+    def begin(self, group: asyncio.TaskGroup, runners: Sequence[Runner]) -> None:
+        """Boots these, beside those that boot already."""
+        boots = [_Boot(self._run, runner, self._models, self._patience) for runner in runners]
+        self._boots += boots
+        self._tasks += [group.create_task(each.call()) for each in boots]
+
+    async def ask(self, group: asyncio.TaskGroup, runners: Sequence[Runner]) -> None:
+        """Boots these as well, and waits for whoever is under way."""
+        self._patience.join(len(runners))
+        self.begin(group, runners)
+        await self._patience.wait()
+
+    def cancel(self) -> None:
+        """Cancels the calls that still run."""
+        for task in self._tasks:
+            task.cancel()
+
+    def drop_running(self) -> None:
+        """Writes down the calls that were cancelled."""
+        for each in self._boots:
+            each.drop_if_running(struck=self._patience.struck)
 
 
 class _Boot:
@@ -103,7 +154,9 @@ class _Boot:
         )
         used = result.usage.output_tokens or runner.boot_tokens
         read = 0 if result.usage.estimated else result.usage.input_tokens
-        booted = Booted(runner, partial, result.continuation, used, read)
+        visible = max(0, result.usage.output_tokens - result.usage.reasoning_tokens)
+        seconds = result.elapsed.ToTimedelta().total_seconds()
+        booted = Booted(runner, partial, result.continuation, used, visible, seconds, read)
         self._running = False
         line = record_success(run, STAGE_BOOT, runner, result)
         run.budget.settle(run.budget.boot_cost(runner), line.cost_nanousd)
@@ -114,6 +167,11 @@ class _Boot:
             self._patience.failed()
         else:
             self.booted = booted
+            if is_broken(result.finish_reason):
+                message = (
+                    f"the boot of {runner.name} may not be whole: its provider ended it, and not the model or a limit"
+                )
+                run.book.degrade(DEGRADED_REASON_CANDIDATE_FAILED, message, runner.name)
             self._patience.delivered()
         run.events.booted(partial, line)
 

@@ -38,6 +38,7 @@ def boot_generation(run: Run, runner: Runner) -> Generation:
         sampling=sampling_of(run, runner.boot_tokens),
         candidate=runner.name,
         stage=STAGE_BOOT,
+        last_resort=runner.name in run.book.resorts,
     )
 
 
@@ -52,6 +53,7 @@ def completion_generation(run: Run, booted: Booted, tokens: int) -> Generation:
         sampling=sampling_of(run, new_tokens),
         candidate=booted.runner.name,
         stage=STAGE_COMPLETE,
+        last_resort=booted.runner.name in run.book.resorts,
     )
 
 
@@ -63,6 +65,7 @@ def takeover_generation(run: Run, runner: Runner, prefix: str, tokens: int) -> G
         sampling=sampling_of(run, tokens),
         candidate=runner.name,
         stage=STAGE_COMPLETE,
+        last_resort=runner.name in run.book.resorts,
     )
 
 
@@ -87,7 +90,7 @@ def record_failure(
         cost = cost_nanousd(runner.candidate.prices, usage)
     line = failed_entry(stage, runner.name, error, time.monotonic() - begun, usage=usage, cost=cost)
     run.book.add(line)
-    run.book.retry_after(error)
+    run.book.failed(runner.name, error)
     return line
 
 
@@ -123,6 +126,14 @@ def completion_failed(run: Run, runner: Runner, error: ServiceError) -> None:
     """Writes down that a chosen candidate did not finish its draft."""
     message = f"{runner.name} failed while it completed its draft: {error.message}"
     run.book.drop(DEGRADED_REASON_COMPLETION_FAILED, message, runner.name, error)
+
+
+def broken_off(run: Run, runner: Runner) -> None:
+    """Writes down that a chosen candidate's draft was withheld in part, or ended for a reason that nobody knows."""
+    message = (
+        f"the draft of {runner.name} may not be whole: its provider ended it, and neither the model nor a limit did"
+    )
+    run.book.drop(DEGRADED_REASON_COMPLETION_FAILED, message, runner.name)
 
 
 def empty_output(runner: Runner) -> ServiceError:

@@ -6,9 +6,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from math import inf
+from typing import Final
 
 from lightrouter.router.budget import Grant
 from lightrouter.router.calls import (
+    broken_off,
     completion_failed,
     completion_generation,
     empty_output,
@@ -16,32 +19,43 @@ from lightrouter.router.calls import (
     record_success,
     settle_failed,
 )
-from lightrouter.router.runner import Booted
+from lightrouter.router.lastresort import last_resort
+from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.state import Run, Verdict
+from lightrouter.router.whole import is_broken
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.models import Models
-from lightrouter.v1.adapter_pb2 import GenerateResponse
+from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING, STAGE_COMPLETE, LedgerEntry
+
+# How many times as long as its boot lets expect a completion is waited for while there is another draft.
+_PATIENCE: Final = 2.0
 
 
 async def complete(run: Run, models: Models, verdict: Verdict, chosen: Sequence[Booted]) -> list[Draft]:
     """Returns the drafts of the chosen, or of those that took their place, in the order of the ranking.
 
     Drafts that ended in the boot stage cost nothing. As many drafts are sought as candidates were chosen; fewer come
-    where nobody is left, where the money does not reach, or where the stage's share of the time is over.
+    where nobody is left, where the money does not reach, or where the stage's share of the time is over. One that was
+    withheld in part counts only where no other came about. Before there is none at all, those are asked that are left
+    out otherwise.
 
     Raises:
         ServiceError: UNAVAILABLE with one failure a candidate where no draft came about.
     """
     stage = _Completion(run, models, verdict, chosen)
     await stage.fill()
-    if not stage.drafts:
+    if not stage.drafts and not stage.broken:
+        await stage.fill_by_last_resort()
+    drafts = stage.drafts or stage.broken[:1]
+    if not drafts:
         raise run.book.nobody_left(run.deadline)
     order = {ranked.runner.name: place for place, ranked in enumerate(verdict.ranked)}
-    return sorted(stage.drafts, key=lambda draft: order[draft.candidate])
+    return sorted(drafts, key=lambda draft: order.get(draft.candidate, len(order)))
 
 
 def scores_of(verdict: Verdict) -> dict[str, float]:
@@ -57,17 +71,29 @@ def cut_short(run: Run, booted: Booted, grant: Grant) -> None:
         run.book.degrade(DEGRADED_REASON_COST_CEILING, message, name)
 
 
+def patience_s(run: Run, booted: Booted) -> float:
+    """Returns the seconds that a completion may take while there is somebody else; infinite where it cannot be told."""
+    return max(run.shares.grace_s, _PATIENCE * booted.seconds_left)
+
+
 class _Completion:
-    """The stage under way: places to fill with a draft each, and candidates in reserve."""
+    """The stage under way: places to fill with a draft each, and candidates in reserve.
+
+    Attributes:
+        drafts: The drafts that fill a place.
+        broken: Those that were withheld in part, and fill none.
+    """
 
     def __init__(self, run: Run, models: Models, verdict: Verdict, chosen: Sequence[Booted]) -> None:
         self.drafts: list[Draft] = []
+        self.broken: list[Draft] = []
         self._run = run
         self._models = models
         self._chosen = chosen
         names = {booted.runner.name for booted in chosen}
         self._reserve = deque(booted for booted in verdict.ranked if booted.runner.name not in names)
         self._unpaid: deque[Booted] = deque()
+        self._limits: dict[str, tuple[asyncio.Timeout, float]] = {}
         self._scores = scores_of(verdict)
         self._share = run.deadline.share(run.shares.complete)
 
@@ -86,6 +112,18 @@ class _Completion:
             if grant := self._granted(booted):
                 await self._place(booted, grant)
 
+    async def fill_by_last_resort(self) -> None:
+        """Fills one place with the whole draft of a candidate that was not asked so far."""
+        grants: dict[str, Grant] = {}
+
+        def afford(runner: Runner) -> bool:
+            if grant := self._run.budget.grant(Booted.nothing_yet(runner)):
+                grants[runner.name] = grant
+            return grant is not None
+
+        while not self.drafts and (found := last_resort(self._run, afford, most=1)):
+            await self._attempt(Booted.nothing_yet(found[0]), grants[found[0].name])
+
     def _granted(self, booted: Booted) -> Grant | None:
         """Returns leave to go on as far as the money reaches; None where there is nothing to ask for any more."""
         if booted.ended:
@@ -102,7 +140,7 @@ class _Completion:
         return None
 
     async def _place(self, booted: Booted, grant: Grant) -> None:
-        """Fills one place, with the first candidate that does not fail."""
+        """Fills one place, with the first candidate that does not fail; nobody is asked in place of a straggler."""
         next_one: tuple[Booted, Grant] | None = (booted, grant)
         while next_one and not await self._attempt(*next_one):
             next_one = self._replacement()
@@ -120,18 +158,38 @@ class _Completion:
 
     async def _attempt(self, booted: Booted, grant: Grant) -> bool:
         if booted.ended:
-            self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
-            return True
+            return self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
         run, runner = self._run, booted.runner
         generation = completion_generation(run, booted, grant.tokens)
         begun = time.monotonic()
         try:
-            response = await self._models.generate(runner.target, generation, self._deadline())
+            response = await self._generate(booted, generation)
         except ServiceError as error:
             line = record_failure(run, STAGE_COMPLETE, runner, error, begun)
             self._failed(booted, line, grant, error)
-            return False
+            # Nobody takes the place of a straggler: it would only be waited for in its turn.
+            return error.reason == ERROR_REASON_STRAGGLER
         return self._delivered(booted, response, grant)
+
+    async def _generate(self, booted: Booted, generation: Generation) -> GenerateResponse:
+        """Makes the call; once another draft is there it gets twice the time that its boot lets expect, no more."""
+        runner = booted.runner
+        limit_s = patience_s(self._run, booted)
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._limits[runner.name] = (limit, asyncio.get_running_loop().time() + limit_s)
+                self._limit()
+                return await self._models.generate(runner.target, generation, self._deadline())
+        except TimeoutError:
+            message = f"another draft was there, and {runner.name} took much longer than its boot let expect"
+            raise ServiceError(Code.CANCELLED, ERROR_REASON_STRAGGLER, message) from None
+        finally:
+            self._limits.pop(runner.name, None)
+
+    def _limit(self) -> None:
+        """Bounds the calls under way where a draft is there."""
+        for limit, until in self._limits.values() if self.drafts else ():
+            limit.reschedule(None if until == inf else until)
 
     def _delivered(self, booted: Booted, response: GenerateResponse, grant: Grant) -> bool:
         run, runner = self._run, booted.runner
@@ -143,22 +201,30 @@ class _Completion:
             self._failed(booted, line, grant, error)
             return False
         run.budget.settle(grant.reserved, line.cost_nanousd)
-        self._finished(booted, text, response.result.finish_reason, line)
-        return True
+        whole = self._finished(booted, text, response.result.finish_reason, line)
+        if not whole:
+            broken_off(run, runner)
+        return whole
 
     def _failed(self, booted: Booted, line: LedgerEntry, grant: Grant, error: ServiceError) -> None:
         settle_failed(self._run, error, grant.reserved, line)
         completion_failed(self._run, booted.runner, error)
         self._run.events.drafted(booted.runner.name, 0, line)
 
-    def _finished(self, booted: Booted, text: str, reason: FinishReason.ValueType, line: LedgerEntry | None) -> None:
+    def _finished(self, booted: Booted, text: str, reason: FinishReason.ValueType, line: LedgerEntry | None) -> bool:
+        """Takes a draft; returns whether it fills a place."""
         name = booted.runner.name
-        self.drafts.append(Draft(candidate=name, text=text, score=self._scores[name], finish_reason=reason))
+        score = self._scores.get(name, booted.partial.prior)
+        draft = Draft(candidate=name, text=text, score=score, finish_reason=reason)
+        broken = is_broken(reason)
+        (self.broken if broken else self.drafts).append(draft)
+        self._limit()
         self._run.events.drafted(name, len(text), line)
+        return not broken
 
     def _deadline(self) -> Deadline:
         """Returns how long one attempt may take: all the time that is left where nothing comes after it."""
-        others = len(self._chosen) > 1 or bool(self._reserve)
+        others = len(self._chosen) > 1 or bool(self._reserve) or bool(self._run.admission.standby)
         if not others:
             return self._run.deadline
         return self._run.deadline.share(self._run.shares.complete) if self._share.expired else self._share

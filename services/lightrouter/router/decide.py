@@ -37,7 +37,7 @@ def decide(
     """
     if weighs_gains(verdict, policy) and not homogeneous:
         going = next_by_gain(verdict, policy)
-        by_gain = [going] if going else [booted for booted in verdict.ranked if booted.ended][: policy.k]
+        by_gain = [going] if going else finished_of(verdict.ranked, policy.k)
         return selection_of(verdict, by_gain, SELECTION_REASON_GAIN), by_gain
     wanted, reason = _wanted(verdict, policy, _margin(verdict))
     if homogeneous and wanted > 1:
@@ -46,6 +46,11 @@ def decide(
     if list(chosen) != list(verdict.ranked[:wanted]):
         reason = SELECTION_REASON_COST_CEILING
     return selection_of(verdict, chosen, reason), chosen
+
+
+def finished_of(ranked: Sequence[Booted], k: int) -> Sequence[Booted]:
+    """Returns the first k of a ranking that have finished their drafts; one that was withheld in part only alone."""
+    return [booted for booted in ranked if booted.finished][:k] or [booted for booted in ranked if booted.ended][:1]
 
 
 def selection_of(verdict: Verdict, chosen: Sequence[Booted], reason: SelectionReason.ValueType) -> Selection:
@@ -73,7 +78,7 @@ def next_by_gain(verdict: Verdict, policy: Policy) -> Booted | None:
     """
     price = policy.min_gain / 1000
     ranked = list(zip(verdict.ranking.candidates, verdict.ranked, strict=True))
-    none_yet = not any(booted.ended for _, booted in ranked)
+    none_yet = not any(booted.finished for _, booted in ranked)
     worth = [
         ((each.score if none_yet else each.gain) - price * _tokens(each, booted), booted)
         for each, booted in ranked

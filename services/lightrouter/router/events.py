@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from lightrouter.v1.aggregator_pb2 import AnswerChunk
 from lightrouter.v1.candidate_pb2 import Partial
@@ -19,6 +21,9 @@ from lightrouter.v1.router_pb2 import (
     Selection,
     StreamCompleteResponse,
 )
+
+# Joining copies what is there, so that pieces stay small.
+_JOINED_CHARACTERS: Final = 16 * 1024
 
 
 class Events:
@@ -52,55 +57,102 @@ class Events:
     def chunk(self, text: str, *, restart: bool = False) -> None:
         """The next piece of the answer; `restart` voids the pieces before it."""
 
+    async def room(self) -> None:
+        """Returns once more can be said: at once, or when a reader who is behind has read enough."""
+
 
 class EventQueue(Events):
-    """Turns what happens into the messages of a stream."""
+    """Turns what happens into the messages of a stream.
+
+    What waits for its reader is bounded: pieces of one text that follow each other are joined, and who writes the
+    answer waits for room. The other messages are few, and bounded by the boot tokens.
+    """
 
     wants_text = True
 
-    def __init__(self, *, wants_partials: bool) -> None:
-        """Asks for boot text as it is written where `wants_partials`."""
+    def __init__(self, *, wants_partials: bool, most_bytes: int = 256 * 1024) -> None:
+        """Asks for boot text as it is written where `wants_partials`; has room up to about `most_bytes`."""
         self.wants_partials = wants_partials
-        self._queue: asyncio.Queue[StreamCompleteResponse | None] = asyncio.Queue()
+        self._most_bytes = most_bytes
+        self._waiting: deque[StreamCompleteResponse] = deque()
+        self._partials: dict[str, PartialChunk] = {}
+        self._bytes = 0
+        self._closed = False
+        self._said = asyncio.Event()
+        self._read = asyncio.Event()
 
     async def next(self) -> StreamCompleteResponse | None:
         """Returns the next message; None once the route is over."""
-        return await self._queue.get()
+        while not self._waiting:
+            if self._closed:
+                return None
+            self._said.clear()
+            await self._said.wait()
+        message = self._waiting.popleft()
+        self._bytes = self._bytes - message.ByteSize() if self._waiting else 0
+        if message.HasField("partial_chunk"):
+            self._partials.pop(message.partial_chunk.candidate, None)
+        self._read.set()
+        return message
+
+    async def room(self) -> None:
+        """See `Events.room`."""
+        while self._bytes > self._most_bytes:
+            self._read.clear()
+            await self._read.wait()
 
     def close(self) -> None:
         """Ends the messages."""
-        self._queue.put_nowait(None)
+        self._closed = True
+        self._said.set()
 
     def started(self, route_id: str, policy: Policy, candidates: Sequence[str]) -> None:
         """See `Events.started`."""
         event = RouteStarted(route_id=route_id, policy=policy, candidates=candidates)
-        self._queue.put_nowait(StreamCompleteResponse(started=event))
+        self._say(StreamCompleteResponse(started=event))
 
     def partial_chunk(self, candidate: str, text: str) -> None:
         """See `Events.partial_chunk`."""
-        event = PartialChunk(candidate=candidate, text=text)
-        self._queue.put_nowait(StreamCompleteResponse(partial_chunk=event))
+        waiting = self._partials.get(candidate)
+        if waiting is not None and len(waiting.text) < _JOINED_CHARACTERS:
+            self._join(waiting, text)
+            return
+        message = StreamCompleteResponse(partial_chunk=PartialChunk(candidate=candidate, text=text))
+        self._partials[candidate] = message.partial_chunk
+        self._say(message)
 
     def booted(self, partial: Partial, entry: LedgerEntry) -> None:
         """See `Events.booted`."""
         event = CandidateBooted(partial=partial, entry=entry)
-        self._queue.put_nowait(StreamCompleteResponse(booted=event))
+        self._say(StreamCompleteResponse(booted=event))
 
     def selected(self, selection: Selection) -> None:
         """See `Events.selected`."""
-        self._queue.put_nowait(StreamCompleteResponse(selection=selection))
+        self._say(StreamCompleteResponse(selection=selection))
 
     def drafted(self, candidate: str, characters: int, entry: LedgerEntry | None) -> None:
         """See `Events.drafted`."""
         event = DraftFinished(candidate=candidate, characters=characters, entry=entry)
-        self._queue.put_nowait(StreamCompleteResponse(draft=event))
+        self._say(StreamCompleteResponse(draft=event))
 
     def chunk(self, text: str, *, restart: bool = False) -> None:
         """See `Events.chunk`."""
         if self.first_text_at is None and text:
             self.first_text_at = time.monotonic()
-        event = AnswerChunk(text=text, restart=restart)
-        self._queue.put_nowait(StreamCompleteResponse(chunk=event))
+        last = self._waiting[-1] if self._waiting else None
+        if last is not None and last.HasField("chunk") and not restart and len(last.chunk.text) < _JOINED_CHARACTERS:
+            self._join(last.chunk, text)
+            return
+        self._say(StreamCompleteResponse(chunk=AnswerChunk(text=text, restart=restart)))
+
+    def _say(self, message: StreamCompleteResponse) -> None:
+        self._waiting.append(message)
+        self._bytes += message.ByteSize()
+        self._said.set()
+
+    def _join(self, piece: PartialChunk | AnswerChunk, text: str) -> None:
+        piece.text += text
+        self._bytes += len(text.encode())
 
     @staticmethod
     def answered(answer: Answer) -> StreamCompleteResponse:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lightrouter.router.complete import complete, scores_of
-from lightrouter.router.decide import next_by_gain, selection_of, weighs_gains
+from lightrouter.router.decide import finished_of, next_by_gain, selection_of, weighs_gains
 from lightrouter.router.runner import Booted
 from lightrouter.router.state import Run, Verdict
 from lightrouter.runtime.errors import ServiceError
@@ -46,6 +46,7 @@ async def drafts_by_gain(run: Run, models: Models, verdict: Verdict, first: Boot
     policy = run.admission.policy
     until = run.deadline.share(run.shares.complete)
     going = None if first.ended else first
+    by_rank = {each.runner.name: each for each in verdict.ranked}
     for _ in range(policy.k):
         if going is None:
             break
@@ -55,11 +56,14 @@ async def drafts_by_gain(run: Run, models: Models, verdict: Verdict, first: Boot
             if not any(each.ended for each in verdict.ranked):
                 raise
             break
+        if not by_rank.keys() >= {draft.candidate for draft in drafts}:
+            # All of the ranking failed: this is a last resort's, and there is nothing to compare it with.
+            return Drafted(drafts, verdict, selection_of(verdict, [], SELECTION_REASON_GAIN))
         verdict = await rank(_with_drafts(run, verdict.ranked, drafts))
         going = None
         if weighs_gains(verdict, policy) and not until.expired:
             going = _affordable(run, next_by_gain(verdict, policy))
-    finished = [each for each in verdict.ranked if each.ended][: policy.k]
+    finished = finished_of(verdict.ranked, policy.k)
     scores = scores_of(verdict)
     drafts = [
         Draft(

@@ -40,11 +40,23 @@ class Watch(Protocol):
 class Health:
     """Watches every adapter of the pool; one that was lost is watched again once it is back."""
 
-    def __init__(self, watch: Watch, pause_seconds: float = 0.2) -> None:
-        """Watches by `watch`, and waits `pause_seconds` before it watches a lost adapter again."""
+    def __init__(
+        self,
+        watch: Watch,
+        pause_seconds: float = 0.2,
+        most_pause_seconds: float = 5.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Watches by `watch`; before it watches a lost adapter again it waits by `sleep`.
+
+        The first pause is `pause_seconds`; each further one is twice as long, up to `most_pause_seconds`, until the
+        adapter serves.
+        """
         self._watch = watch
-        self._pause_seconds = pause_seconds
+        self._pauses = (pause_seconds, most_pause_seconds)
+        self._sleep = sleep
         self._serving: dict[str, bool] = {}
+        self._declining: set[str] = set()
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._roster: Roster | None = None
         self._changed = asyncio.Event()
@@ -56,6 +68,10 @@ class Health:
         if serving is None:
             return CANDIDATE_HEALTH_UNSPECIFIED
         return CANDIDATE_HEALTH_SERVING if serving else CANDIDATE_HEALTH_NOT_SERVING
+
+    def declines(self, address: str) -> bool:
+        """Tells whether the adapter at `address` can be reached and says that it does not serve."""
+        return address in self._declining
 
     @property
     def router_serves(self) -> bool:
@@ -73,6 +89,7 @@ class Health:
         for address in self._watchers.keys() - addresses:
             self._watchers.pop(address).cancel()
             self._serving.pop(address, None)
+            self._declining.discard(address)
         for address in addresses - self._watchers.keys():
             watcher = asyncio.get_running_loop().create_task(self._keep_watching(address))
             watcher.add_done_callback(lambda _: self._changed.set())
@@ -110,20 +127,27 @@ class Health:
 
     async def _keep_watching(self, address: str) -> None:
         wait = False
+        pause, most = self._pauses
         while True:
             try:
                 async with aclosing(self._watch(address, wait=wait)) as changes:
                     async for serving in changes:
                         self._set(address, serving=serving)
-                        if not serving:
+                        if serving:
+                            self._declining.discard(address)
+                            pause = self._pauses[0]
+                        else:
+                            self._declining.add(address)
                             # Ends the watch: an adapter that drains would wait for it as for any running call.
                             break
             except ServiceError as error:
+                self._declining.discard(address)
                 _log.debug("the adapter at %s is not watched: %s", address, error.message)
             self._set(address, serving=False)
             # The channel connects again by its own backoff; the pause is for an adapter that answers without serving.
             wait = True
-            await asyncio.sleep(self._pause_seconds)
+            await self._sleep(pause)
+            pause = min(2 * pause, most)
 
     def _set(self, address: str, *, serving: bool) -> None:
         if self._serving.get(address) is not serving:

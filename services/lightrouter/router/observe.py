@@ -9,15 +9,17 @@ from statistics import median
 from lightrouter.answers.agreement import similarity
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.settled import settled_answer
-from lightrouter.router.book import SLOW
+from lightrouter.router.book import SLOW, THE_REQUESTS_OWN
 from lightrouter.router.runner import Booted
 from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP
-from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
-from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, LedgerEntry
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_CANCELLED, ERROR_REASON_OVERLOADED, ERROR_REASON_STRAGGLER
+from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, LedgerEntry, Stage
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer
 
 _MOST_CHARACTERS = 400
+# The request's own fault, the caller's leaving, or the load on one adapter.
+_NOT_ITS_OWN = THE_REQUESTS_OWN | {ERROR_REASON_CANCELLED, ERROR_REASON_OVERLOADED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,12 @@ class Observation:
     """What one route shows of one candidate.
 
     Attributes:
-        failed: For each of its calls whether it failed.
+        failed: For each of its calls whether it failed; without those that say nothing of its health, and those that
+            timed out.
+        timed_out: For each of its calls that timed out, the stage, and the seconds that it was waited for. Whether that
+            is a failure hangs on what it usually needs: the caller's deadline may have been short.
         boot_s: Seconds that its boot took; None where it failed.
+        complete_s: Seconds that it took to finish its draft; None where it failed, or was not asked to.
         slowness: What its boot took against the other candidates' median: 0 next to nothing, 0.5 the same, near 1 many
             times as long; None where there is nothing to compare.
         selected: Whether it was chosen to go on; None where it did not boot, or nobody else did.
@@ -39,6 +45,8 @@ class Observation:
     slowness: float | None = None
     selected: bool | None = None
     agreement: float | None = None
+    timed_out: tuple[tuple[Stage.ValueType, float], ...] = ()
+    complete_s: float | None = None
 
 
 def observe(
@@ -58,11 +66,15 @@ def observe(
     boots = {each.candidate: each for each in calls if each.stage == STAGE_BOOT}
     delivered = {each.runner.name for each in booted}
     seconds = {name: _seconds(entry) for name, entry in boots.items() if name in delivered or _slow(entry)}
-    telling = 2 * len(delivered) >= len(boots)
+    most_delivered = 2 * len(delivered) >= len(boots)
+    telling = {name: [each for each in calls if each.candidate == name and most_delivered] for name in boots}
     went_on = set(chosen)
+    finished = {e.candidate: _seconds(e) for e in calls if e.stage == STAGE_COMPLETE and not e.HasField("failure")}
     return {
         name: Observation(
-            failed=tuple(_failed(each) for each in calls if each.candidate == name) if telling else (),
+            failed=tuple(_failed(each) for each in telling[name] if _tells(each)),
+            timed_out=tuple((each.stage, _seconds(each)) for each in telling[name] if _timed_out(each)),
+            complete_s=finished.get(name),
             boot_s=seconds[name] if name in delivered else None,
             slowness=_slowness(name, seconds),
             selected=name in went_on if name in delivered and len(delivered) > 1 else None,
@@ -98,6 +110,15 @@ def agreement_with(booted: Booted, answer: Answer, policy: Policy) -> float | No
 def _failed(entry: LedgerEntry) -> bool:
     # Who was cancelled because the others had answered has not failed; that it was slow is what its slowness says.
     return entry.HasField("failure") and entry.failure.reason != ERROR_REASON_STRAGGLER
+
+
+def _timed_out(entry: LedgerEntry) -> bool:
+    return _slow(entry) and entry.failure.reason != ERROR_REASON_STRAGGLER
+
+
+def _tells(entry: LedgerEntry) -> bool:
+    """Tells whether a call shows by itself whether the candidate is well."""
+    return not (entry.HasField("failure") and (entry.failure.reason in _NOT_ITS_OWN or _timed_out(entry)))
 
 
 def _slow(entry: LedgerEntry) -> bool:

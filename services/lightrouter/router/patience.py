@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from statistics import median
 
 from lightrouter.runtime.deadline import Deadline
 
@@ -11,33 +12,45 @@ from lightrouter.runtime.deadline import Deadline
 class Patience:
     """Waits until all calls have answered, a quorum has and the grace period is over, or the deadline strikes.
 
-    A deadline that strikes while nobody has delivered waits for the first one that does: an answer late in the route is
-    better than none.
+    The quorum never needs the last one of several, so that one call that hangs cannot hold the others. The grace is
+    measured by what those that delivered have needed, never by the deadline: a longer one makes nobody wait longer.
     """
 
-    def __init__(self, calls: int, quorum: float, grace_s: float, deadline: Deadline) -> None:
-        """Waits for `calls` calls, of which the share `quorum`, over 0 to 1, suffices after `grace_s` seconds.
+    def __init__(
+        self, calls: int, quorum: float, grace_s: float, deadline: Deadline, *, standing_by: bool = False
+    ) -> None:
+        """Waits for `calls` calls, of which the share `quorum`, over 0 to 1, suffices once the grace is over.
 
         Calls that fail are out of the count.
+
+        Args:
+            calls: How many calls there are.
+            quorum: Share of the calls that suffices.
+            grace_s: Least seconds that the others get once a quorum has delivered.
+            deadline: When the wait ends with what there is.
+            standing_by: Whether somebody else can be asked where nobody has delivered by then. Without, the wait goes
+                on for the first one that delivers: an answer late in the route is better than none.
         """
         self._waiting = self._able = calls
         self._quorum = quorum
         self._grace_s = grace_s
-        self._delivered = 0
+        self._standing_by = standing_by
+        self._needed_s: list[float] = []
         self._over = asyncio.Event()
         self._struck = False
         self._loop = asyncio.get_running_loop()
+        self._begun = self._loop.time()
         self._grace: asyncio.TimerHandle | None = None
         self._strike = self._loop.call_later(deadline.remaining(), self._on_deadline)
 
     @property
     def struck(self) -> bool:
-        """Whether it was the deadline that ended the wait."""
+        """Whether the deadline has struck."""
         return self._struck
 
     def delivered(self) -> None:
         """Counts a call that delivered."""
-        self._delivered += 1
+        self._needed_s.append(self._loop.time() - self._begun)
         self._answered()
 
     def failed(self) -> None:
@@ -45,27 +58,39 @@ class Patience:
         self._able -= 1
         self._answered()
 
+    def join(self, calls: int) -> None:
+        """Counts so many calls more, after a wait in which nobody delivered; `wait` can be awaited again."""
+        self._standing_by = False
+        self._waiting += calls
+        self._able += calls
+        self._over.clear()
+        if self._waiting == 0:
+            self._over.set()
+
     async def wait(self) -> None:
         """Returns when the stage may end."""
-        try:
-            await self._over.wait()
-        finally:
-            self._strike.cancel()
-            if self._grace:
-                self._grace.cancel()
+        await self._over.wait()
+
+    def close(self) -> None:
+        """Takes back what is due later."""
+        self._strike.cancel()
+        if self._grace:
+            self._grace.cancel()
 
     def _answered(self) -> None:
         self._waiting -= 1
-        if self._waiting == 0 or (self._struck and self._delivered):
+        if self._waiting == 0 or (self._struck and self._needed_s):
             self._over.set()
-        elif self._grace is None and 0 < self._needed() <= self._delivered:
-            self._grace = self._loop.call_later(self._grace_s, self._over.set)
+        elif self._grace is None and len(self._needed_s) >= self._quorum_of(self._able):
+            grace_s = max(self._grace_s, median(self._needed_s))
+            self._grace = self._loop.call_later(grace_s, self._over.set)
 
     def _on_deadline(self) -> None:
         self._struck = True
-        if self._delivered:
+        if self._needed_s or self._standing_by:
             self._over.set()
 
-    def _needed(self) -> int:
+    def _quorum_of(self, able: int) -> int:
         # 0.07 * 100 is a little over 7 in binary, and eight are not meant.
-        return math.ceil(self._quorum * self._able - 1e-9)
+        share = math.ceil(self._quorum * able - 1e-9)
+        return max(1, min(share, able - 1))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
+from uuid import uuid4
 
 from lightrouter.router.book import Book
 from lightrouter.router.events import Events
@@ -47,6 +48,7 @@ class Record:
         refused: Whether the caller has to change the request.
         first_text_s: Seconds to the first text of the answer; None where nobody watched it being written.
         policy: The policy in force; None where the request was refused.
+        route_id: Its id, 32 hexadecimal digits. Not the trace's, which may hold several routes.
     """
 
     book: Book
@@ -57,6 +59,7 @@ class Record:
     refused: bool = False
     first_text_s: float | None = None
     policy: Policy | None = None
+    route_id: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def outcome(self) -> Outcome:

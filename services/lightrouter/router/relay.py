@@ -1,7 +1,8 @@
 """The completion stage for a caller that watches one candidate finish: each piece goes out as it comes.
 
 A candidate that fails on the way is replaced by the next in the ranking that can go on from what went out already, so
-that the caller sees no piece twice. Where none can, the text starts anew, and the caller is told so.
+that the caller sees no piece twice. Where none can, the text starts anew, and the caller is told so. It starts anew as
+well where the provider withheld the rest: what another one writes whole is better than that.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from math import inf
 
 from lightrouter.router.budget import Grant
 from lightrouter.router.calls import (
+    broken_off,
     completion_failed,
     completion_generation,
     empty_output,
@@ -23,12 +26,14 @@ from lightrouter.router.calls import (
     settle_failed,
     takeover_generation,
 )
-from lightrouter.router.complete import cut_short
+from lightrouter.router.complete import cut_short, patience_s
+from lightrouter.router.density import Density
+from lightrouter.router.lastresort import last_resort
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.state import Run
+from lightrouter.router.whole import is_broken
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.models import Models
-from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation, GenerationChunk, GenerationResult
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FinishReason
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_TIMEOUT
@@ -56,13 +61,15 @@ async def relay(run: Run, models: Models, chosen: Booted, ranked: Sequence[Boote
     Raises:
         ServiceError: UNAVAILABLE with one failure a candidate where all failed.
     """
-    under_way = _Relay(run, models, [booted for booted in ranked if booted is not chosen])
+    under_way = _Relay(run, models, [booted for booted in ranked if booted is not chosen], Density(ranked))
     booted: Booted | None = chosen
     while booted:
         ended = await under_way.attempt(booted)
         if ended is not None:
             return Relayed(under_way.text, under_way.writers, ended)
         booted = under_way.replacement()
+    if under_way.broken:
+        return under_way.give_broken()
     if under_way.unpaid and under_way.text.strip():
         message = "the cost ceiling pays for nobody who goes on with the text; it ends where the last one failed"
         run.book.degrade(DEGRADED_REASON_COST_CEILING, message)
@@ -80,19 +87,25 @@ class _Attempt:
     begun: float = field(default_factory=time.monotonic)
     received: list[str] = field(default_factory=list)
     restarted: bool = False
+    silence_s: float = inf
 
     def __post_init__(self) -> None:
         self.restarted = not self.runner.goes_on
 
 
 class _Relay:
-    def __init__(self, run: Run, models: Models, untried: list[Booted]) -> None:
+    def __init__(self, run: Run, models: Models, untried: list[Booted], density: Density) -> None:
         self.writers: list[str] = []
         self.unpaid = False
+        self.broken: Relayed | None = None
+        """The first text that was withheld in part; None where none was."""
         self._pieces: list[str] = []
+        self._void = False
+        self._tokens = 0.0
         self._run = run
         self._models = models
         self._untried = untried
+        self._density = density
 
     @property
     def text(self) -> str:
@@ -100,11 +113,16 @@ class _Relay:
         return "".join(self._pieces)
 
     def replacement(self) -> Booted | None:
-        """Returns who comes next: the best-ranked that can go on from what went out, else the best-ranked draft."""
+        """Returns who comes next: the best-ranked that can go on from what went out, else the best-ranked draft.
+
+        Where there is neither, and nothing to give to the caller, one that is left out otherwise.
+        """
+        if not self._untried and not self.broken:
+            self._untried += map(Booted.nothing_yet, last_resort(self._run, lambda _: True, most=1))
         if not self._untried:
             return None
         place = 0
-        if self._pieces:
+        if self._pieces and not self._void:
             places = range(len(self._untried))
             place = min(places, key=lambda i: (self._rank_to_go_on(self._untried[i]), i))
         return self._untried.pop(place)
@@ -119,7 +137,7 @@ class _Relay:
         """Lets one candidate write the rest; returns why its text ended, None where it failed or cannot be paid."""
         if booted.ended:
             return self._whole(booted)
-        if self._pieces and booted.runner.goes_on:
+        if self._pieces and not self._void and booted.runner.goes_on:
             return await self._take_over(booted.runner)
         runner, budget = booted.runner, self._run.budget
         grant = budget.grant(booted) or (None if self._pieces else budget.grant_rest(booted))
@@ -134,31 +152,46 @@ class _Relay:
             return None
         if booted.goes_on:
             self._send(runner, booted.partial.text)
-        return await self._call(_Attempt(runner, completion_generation(self._run, booted, grant.tokens), grant))
+        generation = completion_generation(self._run, booted, grant.tokens)
+        return await self._call(_Attempt(runner, generation, grant, silence_s=patience_s(self._run, booted)))
 
     async def _take_over(self, runner: Runner) -> FinishReason.ValueType | None:
         """Lets a candidate go on from what another one wrote."""
         written = self.text
-        grant = self._run.budget.grant_takeover(runner, estimate_tokens(written))
+        grant = self._run.budget.grant_takeover(runner, round(self._tokens))
         if grant is None:
             self.unpaid = True
             return None
         return await self._call(_Attempt(runner, takeover_generation(self._run, runner, written, grant.tokens), grant))
 
-    def _whole(self, booted: Booted) -> FinishReason.ValueType:
+    def _whole(self, booted: Booted) -> FinishReason.ValueType | None:
         """Sends a draft that needs no call."""
-        text = booted.partial.text
+        text, reason = booted.partial.text, booted.partial.finish_reason
+        if is_broken(reason) and (self.broken or self._untried):
+            self.broken = self.broken or Relayed(text, [booted.runner.name], reason)
+            return None
         self._send(booted.runner, text, restart=bool(self._pieces))
         self._run.events.drafted(booted.runner.name, len(text), None)
-        return booted.partial.finish_reason
+        return reason
+
+    def give_broken(self) -> Relayed:
+        """Sends the text that was withheld in part, where the caller does not have it, and returns it."""
+        assert self.broken
+        if self.text != self.broken.text:
+            self._run.events.chunk(self.broken.text, restart=bool(self._pieces))
+        return self.broken
 
     def _send(self, runner: Runner, text: str, *, restart: bool = False) -> None:
+        restart = restart or (self._void and bool(text))
         if restart:
+            self._void = False
+            self._tokens = 0.0
             self._pieces.clear()
             self.writers.clear()
         if not text and not restart:
             return
         self._pieces.append(text)
+        self._tokens += self._density.of(runner.name, text)
         if runner.name not in self.writers:
             self.writers.append(runner.name)
         self._run.events.chunk(text, restart=restart)
@@ -180,19 +213,27 @@ class _Relay:
             run.events.drafted(runner.name, 0, line)
             return None
         run.events.drafted(runner.name, len(text), line)
-        return result.finish_reason
+        if not is_broken(result.finish_reason):
+            return result.finish_reason
+        broken_off(run, runner)
+        self.broken = self.broken or Relayed(text, list(self.writers), result.finish_reason)
+        self._void = True
+        return None
 
     async def _stream(self, attempt: _Attempt) -> GenerationResult:
         """Sends the pieces of one call as they come; a call that falls silent is given up while others stand by."""
         run = self._run
         pieces = self._models.stream(attempt.runner.target, attempt.generation, run.deadline)
         try:
-            async with aclosing(pieces), asyncio.timeout(self._patience()) as patience:
+            async with aclosing(pieces), asyncio.timeout(self._patience(attempt)) as patience:
                 async for event in pieces:
                     if event.HasField("result"):
                         return event.result
                     self._piece(attempt, event.chunk)
-                    seconds = self._patience()
+                    # A reader who is behind is no silence of the candidate.
+                    patience.reschedule(None)
+                    await run.events.room()
+                    seconds = self._patience(attempt)
                     if seconds is not None:
                         patience.reschedule(asyncio.get_running_loop().time() + seconds)
         except TimeoutError:
@@ -200,8 +241,10 @@ class _Relay:
             raise ServiceError(Code.DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT, message) from None
         raise no_result(attempt.runner)
 
-    def _patience(self) -> float | None:
-        return self._run.deadline.remaining() * self._run.shares.complete if self._untried else None
+    def _patience(self, attempt: _Attempt) -> float | None:
+        others = self._untried or self._run.admission.standby
+        share_s = self._run.deadline.remaining() * self._run.shares.complete
+        return min(share_s, attempt.silence_s) if others else None
 
     def _piece(self, attempt: _Attempt, chunk: GenerationChunk) -> None:
         attempt.restarted |= chunk.restarted

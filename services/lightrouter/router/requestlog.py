@@ -43,6 +43,7 @@ def _fields(record: Record) -> dict[str, object]:
     entries = record.book.entries
     usage, cost = total(entries)
     fields: dict[str, object] = {
+        "route_id": record.route_id,
         "outcome": record.outcome.value,
         "elapsed_s": round(record.book.elapsed_s, 6),
         "calls": len(entries),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from uuid import uuid4
 
 from opentelemetry.trace import Span, Tracer
 
 from lightrouter.router import spans
 from lightrouter.router.admit import Defaults, admit
 from lightrouter.router.aggregate import Aggregator, Merged, aggregate, best
+from lightrouter.router.availability import Availability
 from lightrouter.router.book import Book
 from lightrouter.router.boot import boot
 from lightrouter.router.complete import complete
@@ -25,12 +25,14 @@ from lightrouter.router.select import Selector, select
 from lightrouter.router.shortlist import is_needed, shortlist
 from lightrouter.router.state import Run, Shares, Verdict
 from lightrouter.router.traffic import Traffic
+from lightrouter.router.whole import is_broken, whole_first
 from lightrouter.runtime import names
 from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.models import Models
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_ANSWER_NOT_WHOLE,
     DEGRADED_REASON_COST_CEILING,
     STAGE_AGGREGATE,
     STAGE_BOOT,
@@ -61,6 +63,7 @@ class Router:
         new_seed: Callable[[], int],
         observers: Sequence[Observer] = (),
         capture: TextCapture = NOTHING,
+        availability: Availability | None = None,
     ) -> None:
         """Takes its collaborators.
 
@@ -75,6 +78,7 @@ class Router:
             new_seed: Returns a seed, 0 to 2^31 - 1, for a request that brings none.
             observers: Who is told of every route, besides the traffic.
             capture: Puts text on spans.
+            availability: Who is not worth asking now.
         """
         self._traffic = traffic
         self._models = models
@@ -86,6 +90,7 @@ class Router:
         self._new_seed = new_seed
         self._observers = (traffic, *observers)
         self._capture = capture
+        self._availability = availability or Availability()
 
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
         """Returns the answer to a prompt that is valid by the rules of the protos.
@@ -95,16 +100,17 @@ class Router:
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
         """
-        record = Record(Book())
+        record = Record(Book(self._availability.failed))
         with spans.traced(self._tracer, names.ROUTE, deadline) as span, told(self._observers, record, deadline, events):
             return await self._route(prompt, deadline, events, span, record)
 
     async def _route(self, prompt: Prompt, deadline: Deadline, events: Events, span: Span, record: Record) -> Answer:
         self._capture.asked(span, prompt.messages)
-        trace_id = span.get_span_context().trace_id
-        route_id = f"{trace_id:032x}" if trace_id else uuid4().hex
+        span.set_attribute(names.ROUTE_ID, record.route_id)
         book = record.book
-        admission, budget = admit(prompt, self._traffic.roster(), self._defaults, self._new_seed(), book)
+        admission, budget = admit(
+            prompt, self._traffic.roster(), self._defaults, self._new_seed(), book, self._availability.why_not
+        )
         record.policy = admission.policy
         run = Run(admission, deadline, self._shares, book, budget, events)
         if is_needed(run):
@@ -112,7 +118,7 @@ class Router:
                 run = await shortlist(run, self._selector, self._defaults.exploring_share)
                 spans.shortlisted(shortlist_span, run.admission.runners)
         admission = run.admission
-        events.started(route_id, admission.policy, [runner.name for runner in admission.runners])
+        events.started(record.route_id, admission.policy, [runner.name for runner in admission.runners])
 
         with self._stage(run, STAGE_BOOT, names.BOOT) as boot_span:
             booted = await boot(run, self._models)
@@ -128,6 +134,9 @@ class Router:
         else:
             merged = await self._finish(run, verdict, chosen)
 
+        if is_broken(merged.finish_reason):
+            message = "the answer may not be whole: its provider ended it, and nobody wrote a whole one"
+            book.degrade(DEGRADED_REASON_ANSWER_NOT_WHOLE, message)
         record.answer = answer = Answer(
             text=merged.text,
             finish_reason=merged.finish_reason,
@@ -136,7 +145,7 @@ class Router:
             aggregator=merged.strategy,
             ledger=book.ledger(),
             degraded=book.degraded,
-            route_id=route_id,
+            route_id=record.route_id,
             contradictions=merged.contradictions,
         )
         spans.answered(span, answer)
@@ -178,7 +187,8 @@ class Router:
         return await self._merge(run, verdict, drafts)
 
     async def _merge(self, run: Run, verdict: Verdict, drafts: Sequence[Draft]) -> Merged:
-        """Makes the answer of the drafts."""
+        """Makes the answer of the drafts; one that was withheld in part is none where there is another."""
+        drafts = whole_first(drafts)
         if len(drafts) == 1 or run.admission.policy.aggregator == AGGREGATOR_STRATEGY_BEST:
             return best(run, drafts)
         with self._stage(run, STAGE_AGGREGATE, names.AGGREGATE) as span:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from lightrouter.router.quality import Quality, quality
+from lightrouter.router.whole import is_broken
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Candidate, ModelTarget, Partial
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
 
@@ -49,6 +51,8 @@ class Booted:
         partial: Its visible text and why it stopped, as the selector gets it.
         continuation: What its adapter wants back to go on from here.
         used_tokens: Tokens that it wrote, reasoning included.
+        text_tokens: Tokens of its visible text; 0 where that is not known.
+        seconds: What that took; 0 where it is not known.
         input_tokens: Tokens that it read, as its provider counted them; 0 where the provider did not.
     """
 
@@ -56,7 +60,16 @@ class Booted:
     partial: Partial
     continuation: bytes
     used_tokens: int
+    text_tokens: int = 0
+    seconds: float = 0.0
     input_tokens: int = 0
+
+    @classmethod
+    def nothing_yet(cls, runner: Runner) -> Booted:
+        """Returns what a candidate has written that was not asked so far."""
+        quality = runner.quality
+        partial = Partial(candidate=runner.name, finish_reason=FINISH_REASON_LENGTH, prior=quality.prior)
+        return cls(runner, partial, b"", 0)
 
     @property
     def ended(self) -> bool:
@@ -64,9 +77,19 @@ class Booted:
         return self.partial.finish_reason != FINISH_REASON_LENGTH or self.used_tokens >= self.runner.output_tokens
 
     @property
+    def finished(self) -> bool:
+        """Whether it has ended, and nothing of it was withheld: a draft that suffices."""
+        return self.ended and not is_broken(self.partial.finish_reason)
+
+    @property
     def goes_on(self) -> bool:
         """Whether its text is gone on from; where there is none, or the provider cannot, the draft is written anew."""
         return self.runner.goes_on and bool(self.partial.text)
+
+    @property
+    def seconds_left(self) -> float:
+        """Most seconds that going on may take, at the pace of the boot; infinite where that is not known."""
+        return self.seconds * (1 + self.tokens_left / self.used_tokens) if self.seconds and self.used_tokens else inf
 
     @property
     def tokens_left(self) -> int:

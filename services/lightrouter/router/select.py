@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from lightrouter.router.book import SLOW
 from lightrouter.router.calls import settle_service
 from lightrouter.router.runner import Booted
 from lightrouter.router.state import Run, Verdict
+from lightrouter.router.whole import is_broken
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
@@ -47,7 +49,12 @@ async def select(run: Run, booted: Sequence[Booted], selector: Selector) -> Verd
 
     Nobody is asked where there is only one candidate, or none with visible text: hidden reasoning is not judged on
     nothing. A selector that fails or takes longer than its share of the time is done without, and the book says so.
+    Partials that were withheld in part come last, whatever their scores are.
     """
+    return _broken_last(await _ranked(run, booted, selector))
+
+
+async def _ranked(run: Run, booted: Sequence[Booted], selector: Selector) -> Verdict:
     if len(booted) == 1 or not any(each.partial.text for each in booted):
         return prior(booted)
     deadline = run.deadline.share(run.shares.select)
@@ -70,6 +77,16 @@ def prior(booted: Sequence[Booted]) -> Verdict:
     candidates = [RankedCandidate(candidate=each.runner.name, score=each.partial.prior) for each in ranked]
     ranking = Ranking(candidates=candidates, agreement=1.0 if len(ranked) == 1 else 0.0)
     return Verdict(ranking, SELECTOR_STRATEGY_PRIOR, ranked)
+
+
+def _broken_last(verdict: Verdict) -> Verdict:
+    pairs = list(zip(verdict.ranking.candidates, verdict.ranked, strict=True))
+    pairs.sort(key=lambda pair: is_broken(pair[1].partial.finish_reason))
+    ranking = Ranking()
+    ranking.CopyFrom(verdict.ranking)
+    del ranking.candidates[:]
+    ranking.candidates.extend(score for score, _ in pairs)
+    return replace(verdict, ranking=ranking, ranked=tuple(each for _, each in pairs))
 
 
 def _request(run: Run, booted: Sequence[Booted]) -> tuple[SelectRequest, int]:

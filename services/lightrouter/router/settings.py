@@ -82,7 +82,8 @@ class RouterSettings(ServiceSettings):
     agreement: float = Field(default=0.95, ge=0, le=1)
     """Agreement among partials from which one candidate suffices, where a request does not say."""
     quorum: float = Field(default=0.75, gt=0, le=1)
-    """Share of the candidates whose partials suffice once the grace is over, where a request does not say."""
+    """Share of the candidates whose partials suffice once the grace is over, where a request does not say; of several
+    all but one suffice at most."""
     max_cost_nanousd: int | None = Field(default=None, ge=1)
     """Most that a route may cost, in nano-dollars, where a request does not say; none: no ceiling."""
     max_output_tokens: int = Field(default=1024, ge=1, le=131_072)
@@ -115,7 +116,7 @@ class RouterSettings(ServiceSettings):
     """Candidates that stay admitted whatever their figures are, at least so many."""
 
     boot_grace_seconds: float = Field(default=1.0, ge=0, le=600)
-    """Seconds that the other candidates get once a quorum has booted."""
+    """Seconds that the other candidates get once a quorum has booted; as many as those needed where that is more."""
     boot_share: float = Field(default=0.5, gt=0, le=1)
     """Share of a request's time after which the boot stage ends with what there is."""
     select_share: float = Field(default=0.3, gt=0, le=1)

@@ -35,7 +35,7 @@ async def shortlist(run: Run, selector: Selector, exploring_share: float) -> Run
     ranked = await _ranked(run, selector)
     most = admission.policy.shortlist
     asked = {runner.name for runner in ranked[:most]}
-    drawn = Random(f"{admission.seed}:shortlist")  # noqa: S311 - a sample of the traffic, no secret
+    drawn = Random(f"{admission.draw}:shortlist")  # noqa: S311 - a sample of the traffic, no secret
     if drawn.random() < exploring_share:
         asked.add(drawn.choice(ranked[most:]).name)
     for runner in ranked[most:]:
@@ -44,7 +44,8 @@ async def shortlist(run: Run, selector: Selector, exploring_share: float) -> Run
             message = f"{most} others are worth more for this prompt than {runner.name}"
             run.book.not_asked(runner.name, NOT_ASKED_REASON_SHORTLIST, message)
     runners = tuple(runner for runner in admission.runners if runner.name in asked)
-    return replace(run, admission=replace(admission, runners=runners))
+    standby = (*(runner for runner in ranked if runner.name not in asked), *admission.standby)
+    return replace(run, admission=replace(admission, runners=runners, standby=standby))
 
 
 async def _ranked(run: Run, selector: Selector) -> Sequence[Runner]:

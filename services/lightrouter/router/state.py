@@ -24,9 +24,12 @@ class Admission:
         sampling: Limits and sampling; `max_output_tokens` is set.
         policy: The policy in force.
         runners: The candidates that boot, in the order of the pool; at least one.
-        seed: Seed of every random choice, 0 to 2^31 - 1.
+        seed: Seed of what is generated and ranked, 0 to 2^31 - 1.
         judge: The model that judges, for the selector `llm`.
         synthesizer: The model that the pool wants to merge; None leaves it to the ranking.
+        draw: Seed of which candidates take part in a sample of the traffic: never the caller's, whose seed may stand
+            still.
+        standby: The candidates that are left out and may be asked before the caller gets nothing, best first.
         homogeneous: Whether the pool's candidates are right and wrong together.
     """
 
@@ -37,6 +40,8 @@ class Admission:
     seed: int
     judge: Runner
     synthesizer: Runner | None
+    draw: int
+    standby: tuple[Runner, ...] = ()
     homogeneous: bool = False
 
 

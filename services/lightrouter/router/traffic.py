@@ -18,6 +18,7 @@ from lightrouter.v1.candidate_pb2 import (
     Candidate,
     CandidateState,
 )
+from lightrouter.v1.ledger_pb2 import STAGE_BOOT, Stage
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import PoolCondition
 from lightrouter.v1.router_pb2 import Traffic as Seen
@@ -26,6 +27,8 @@ Listener = Callable[[str, str], None]
 """Hears the name of a candidate that is held from now on, and why in a sentence: an empty one where it no longer is."""
 
 _RECENT_REQUESTS = 200
+# A timeout counts from so many times what the candidate usually needs.
+_TELLING_TIMES = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,7 @@ class _Record:
         self.drifted_at = 0.0
         self._rules = rules
         self._boot_s = Mean(_RECENT_REQUESTS)
+        self._complete_s = Mean(_RECENT_REQUESTS)
         self._company: frozenset[_Standing] | None = None
         self._sentences: dict[str, str] = {}
         self._failure = self._figure()
@@ -205,7 +209,10 @@ class _Record:
         self.requests.add(1.0)
         if observation.boot_s is not None:
             self._boot_s.add(observation.boot_s)
-        for failed in observation.failed:
+        if observation.complete_s is not None:
+            self._complete_s.add(observation.complete_s)
+        waited_out = [True for each in observation.timed_out if self._is_telling(*each)]
+        for failed in (*observation.failed, *waited_out):
             self._add("failure", self._failure, float(failed))
         if observation.slowness is not None:
             self._add("slowness", self._slowness, observation.slowness)
@@ -228,6 +235,11 @@ class _Record:
             agreement=1 - self._disagreement.recent.value if self._disagreement.recent.weight else 0.0,
             drift=self.drift if self.held else "",
         )
+
+    def _is_telling(self, stage: Stage.ValueType, seconds: float) -> bool:
+        """Tells whether a call that timed out failed by the candidate's doing, and not by a caller's short deadline."""
+        usual = self._boot_s if stage == STAGE_BOOT else self._complete_s
+        return bool(usual.weight) and seconds >= _TELLING_TIMES * usual.value
 
     def _figure(self) -> Figure:
         # One of the four alarms falsely four times as often as each.

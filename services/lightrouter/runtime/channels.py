@@ -49,7 +49,8 @@ class Channels:
             ("grpc.initial_reconnect_backoff_ms", 100),
             # Despite its name the time that one attempt to connect may take; a busy machine needs more than a moment.
             ("grpc.min_reconnect_backoff_ms", 5_000),
-            ("grpc.max_reconnect_backoff_ms", 5_000),
+            # A service that is back after a kill is found within a second, however long it was away.
+            ("grpc.max_reconnect_backoff_ms", 1_000),
             # By default names are resolved every 30 s at most, in which a rolling update may end all addresses known.
             ("grpc.dns_min_time_between_resolutions_ms", 1_000),
             # A unix socket's path is no host name, and servers refuse it as one.

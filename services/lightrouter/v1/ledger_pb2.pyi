@@ -78,6 +78,10 @@ class _NotAskedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NotAsk
     """The cost ceiling does not pay for its boot."""
     NOT_ASKED_REASON_CONTEXT_WINDOW: _NotAskedReason.ValueType  # 4
     """The prompt does not fit its context window."""
+    NOT_ASKED_REASON_NOT_SERVING: _NotAskedReason.ValueType  # 5
+    """Its adapter says that it does not serve."""
+    NOT_ASKED_REASON_RESTING: _NotAskedReason.ValueType  # 6
+    """Its provider has told the router to come back later, and that time is not over."""
 
 class NotAskedReason(_NotAskedReason, metaclass=_NotAskedReasonEnumTypeWrapper):
     """Why a candidate was not asked."""
@@ -92,6 +96,10 @@ NOT_ASKED_REASON_COST_CEILING: NotAskedReason.ValueType  # 3
 """The cost ceiling does not pay for its boot."""
 NOT_ASKED_REASON_CONTEXT_WINDOW: NotAskedReason.ValueType  # 4
 """The prompt does not fit its context window."""
+NOT_ASKED_REASON_NOT_SERVING: NotAskedReason.ValueType  # 5
+"""Its adapter says that it does not serve."""
+NOT_ASKED_REASON_RESTING: NotAskedReason.ValueType  # 6
+"""Its provider has told the router to come back later, and that time is not over."""
 Global___NotAskedReason: _TypeAlias = NotAskedReason  # noqa: Y015
 
 class _DegradedReason:
@@ -128,6 +136,12 @@ class _DegradedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Degrad
     """The shortlist could not be made by the selector; the best by prior booted."""
     DEGRADED_REASON_ARTIFACT_MISSING: _DegradedReason.ValueType  # 13
     """The learned selector has no artifact that it can use; candidates were ranked by consensus."""
+    DEGRADED_REASON_ANSWER_NOT_WHOLE: _DegradedReason.ValueType  # 14
+    """The answer was withheld in part or may not be whole, and no candidate wrote a whole one; its finish_reason says why."""
+    DEGRADED_REASON_LAST_RESORT: _DegradedReason.ValueType  # 15
+    """All that were asked failed, so a candidate was asked that is left out otherwise: one on probation, off the
+    shortlist, at rest, or behind an open circuit.
+    """
 
 class DegradedReason(_DegradedReason, metaclass=_DegradedReasonEnumTypeWrapper):
     """Why an answer is less than it should have been."""
@@ -160,6 +174,12 @@ DEGRADED_REASON_SHORTLIST_FAILED: DegradedReason.ValueType  # 12
 """The shortlist could not be made by the selector; the best by prior booted."""
 DEGRADED_REASON_ARTIFACT_MISSING: DegradedReason.ValueType  # 13
 """The learned selector has no artifact that it can use; candidates were ranked by consensus."""
+DEGRADED_REASON_ANSWER_NOT_WHOLE: DegradedReason.ValueType  # 14
+"""The answer was withheld in part or may not be whole, and no candidate wrote a whole one; its finish_reason says why."""
+DEGRADED_REASON_LAST_RESORT: DegradedReason.ValueType  # 15
+"""All that were asked failed, so a candidate was asked that is left out otherwise: one on probation, off the
+shortlist, at rest, or behind an open circuit.
+"""
 Global___DegradedReason: _TypeAlias = DegradedReason  # noqa: Y015
 
 @_typing.final

@@ -172,7 +172,8 @@ class Policy(_message.Message):
     agree to 0.6 at most. Default: the router's configuration, 0.95 unless changed.
     """
     quorum: _builtins.float
-    """Share of the candidates, over 0 to 1, whose partials suffice to end the boot stage once the grace period is over.
+    """Share of the candidates, over 0 to 1, whose partials suffice to end the boot stage once the grace period is over. Of
+    several candidates all but one suffice at most: the last one gets the grace period, and is not waited for longer.
     Default: the router's configuration, 0.75 unless changed.
     """
     shortlist: _builtins.int

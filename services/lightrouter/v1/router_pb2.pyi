@@ -253,14 +253,14 @@ class RouteStarted(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     route_id: _builtins.str
-    """The route's id, 32 hexadecimal digits; the trace id where the request is traced."""
+    """The route's id, 32 hexadecimal digits; no other route has it, not even one of the same trace."""
     @_builtins.property
     def policy(self) -> _policy_pb2.Policy:
         """The policy in force: the request's, with what it left out filled in."""
 
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the candidates that boot."""
+        """Names of the candidates that boot. Others may follow where all of these fail."""
 
     def __init__(
         self,
@@ -429,7 +429,7 @@ class Answer(_message.Message):
     aggregator: _policy_pb2.AggregatorStrategy.ValueType
     """The strategy that made the answer of the drafts."""
     route_id: _builtins.str
-    """The route's id, 32 hexadecimal digits; the trace id where the request is traced."""
+    """The route's id, 32 hexadecimal digits; no other route has it, not even one of the same trace."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the candidates whose drafts went into the answer."""

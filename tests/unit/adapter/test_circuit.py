@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lightrouter.adapter.circuit import Circuit, State
+from lightrouter.runtime.circuit import Circuit, State
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
-from lightrouter.adapter.circuit import Circuit
 from lightrouter.adapter.credentials import NoKey
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.metrics import CallMetrics
@@ -22,6 +21,7 @@ from lightrouter.adapter.quirks import Learnt
 from lightrouter.adapter.rest import Rest
 from lightrouter.adapter.standing import Standing
 from lightrouter.pool.schema import CandidateEntry
+from lightrouter.runtime.circuit import Circuit
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, GenerationResult
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role, Sampling

@@ -285,3 +285,27 @@ async def test_routers_that_disagree_write_once_each(cluster: Cluster) -> None:
         await cluster.put("a", {"model": "other"})
         await cluster.until(lambda: cluster.ready("a")[0] == "True")
         assert evaluated in cluster.resources["a"]["status"]["conditions"]
+
+
+def drifted(status: str) -> dict[str, str]:
+    return {"type": "Drifted", "status": status, "reason": "OutOfItsHistory", "message": "it fails"}
+
+
+async def test_what_a_router_said_of_drift_goes_with_it_unless_another_one_sees_it(cluster: Cluster) -> None:
+    await cluster.put("a", conditions=[drifted("True")])
+    await cluster.put("b", conditions=[drifted("False")])
+    async with watching(cluster) as first:
+        await first.pool()
+        await cluster.until(lambda: cluster.condition("a", "Drifted")[0] == "False")
+        assert cluster.condition("b", "Drifted")[0] == "False"
+        first.resources.drifted("a", "it is slow")
+        await cluster.until(lambda: cluster.condition("a", "Drifted")[0] == "True")
+        written = cluster.asked["patch"]
+        async with watching(cluster) as second:
+            # The second one takes back what it has not seen, and the first one says it again.
+            await second.pool()
+            await cluster.until(lambda: cluster.asked["patch"] >= written + 2)
+            await cluster.until(lambda: cluster.condition("a", "Drifted")[::2] == ("True", "it is slow"))
+    async with watching(cluster) as third:
+        await third.pool()
+        await cluster.until(lambda: cluster.condition("a", "Drifted")[0] == "False")

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from lightrouter.router.admit import Defaults
+from lightrouter.router.aggregate import Aggregator
+from lightrouter.router.availability import Availability
 from lightrouter.router.changes import PoolChanges
 from lightrouter.router.events import Events
 from lightrouter.router.record import Observer
 from lightrouter.router.roster import Roster
 from lightrouter.router.route import Router
+from lightrouter.router.select import Selector
 from lightrouter.router.state import Shares
 from lightrouter.router.traffic import DriftRules, Traffic
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
-from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.runtime.ledger import cost_nanousd, duration
 from lightrouter.runtime.tokens import most_messages_tokens
 from lightrouter.v1.adapter_pb2 import (
     GenerateResponse,
@@ -47,6 +50,7 @@ from lightrouter.v1.chat_pb2 import (
     FINISH_REASON_STOP,
     ROLE_USER,
     ChatMessage,
+    FinishReason,
     Usage,
 )
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_ERROR
@@ -128,6 +132,8 @@ class Model:
         fails_after: Words that a stream sends before it fails.
         hangs: Stages whose calls never end.
         hidden: Tokens of hidden reasoning before the first word.
+        ends: What a stage's call says of its end, where it is not what its words make of it.
+        seconds: What each of its calls says that it took; 0 where it says nothing.
     """
 
     words: Sequence[str] = ("one ", "two ", "three ", "four ")
@@ -135,6 +141,8 @@ class Model:
     fails_after: int = 0
     hangs: set[Stage.ValueType] = field(default_factory=set)
     hidden: int = 0
+    ends: dict[Stage.ValueType, FinishReason.ValueType] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 class FakeModels:
@@ -148,6 +156,8 @@ class FakeModels:
         self.running = 0
         self._hanging: asyncio.Queue[str] = asyncio.Queue()
         self.quiet = asyncio.Event()
+        self.gate: Callable[[Generation], None] = lambda _: None
+        """Sees each call before it is made, and may raise."""
 
     def asked(self, stage: Stage.ValueType) -> list[str]:
         return [call.candidate for call in self.calls if call.stage == stage]
@@ -183,6 +193,7 @@ class FakeModels:
         self.calls.append(generation)
         name, stage = generation.candidate, generation.stage
         assert target == self.roster.targets[name]
+        self.gate(generation)
         model = self.models[name]
         self.running += 1
         self.quiet.clear()
@@ -226,11 +237,12 @@ class FakeModels:
             reasoning_tokens=reasoning,
         )
         result = GenerationResult(
-            finish_reason=FINISH_REASON_STOP if ended else FINISH_REASON_LENGTH,
+            finish_reason=model.ends.get(generation.stage, FINISH_REASON_STOP if ended else FINISH_REASON_LENGTH),
             usage=usage,
             cost_nanousd=cost_nanousd(entry.prices, usage),
             continuation=b"" if ended else CONTINUATION + entry.name.encode(),
             model=f"model-of-{entry.name}",
+            elapsed=duration(model.seconds) if model.seconds else None,
         )
         return words, restarted, result
 
@@ -295,6 +307,7 @@ class FakeAggregator:
         self.error_after = 0
         self.pieces: list[AnswerChunk] | None = None
         self.result = True
+        self.finish_reason: FinishReason.ValueType = FINISH_REASON_STOP
         self.entries: list[LedgerEntry] = []
         self.requests: list[AggregateRequest] = []
 
@@ -315,7 +328,7 @@ class FakeAggregator:
             result = AggregateResult(
                 strategy=request.strategy,
                 candidates=names,
-                finish_reason=FINISH_REASON_STOP,
+                finish_reason=self.finish_reason,
                 entries=self.entries,
                 contradictions=["They differ."],
             )
@@ -377,14 +390,16 @@ def traffic(
 
 def router(
     models: FakeModels,
-    selector: FakeSelector | None = None,
-    aggregator: FakeAggregator | None = None,
+    selector: Selector | None = None,
+    aggregator: Aggregator | None = None,
     *,
     with_defaults: Defaults | None = None,
     shares: Shares | None = None,
     tracer: Tracer | None = None,
     watch: Traffic | None = None,
     observers: Sequence[Observer] = (),
+    availability: Availability | None = None,
+    draws: Iterator[int] | None = None,
 ) -> Router:
     return Router(
         traffic=watch or traffic(models.roster),
@@ -394,6 +409,7 @@ def router(
         tracer=tracer or NoOpTracer(),
         defaults=with_defaults or defaults(),
         shares=shares or Shares(grace_s=0.0),
-        new_seed=lambda: 7,
+        new_seed=lambda: next(draws) if draws else 7,
         observers=observers,
+        availability=availability,
     )

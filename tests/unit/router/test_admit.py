@@ -11,7 +11,7 @@ from lightrouter.router.book import Book
 from lightrouter.router.roster import Roster
 from lightrouter.router.state import Admission
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, CANDIDATE_STATE_PROBATION
+from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, CANDIDATE_STATE_PROBATION, Candidate
 from lightrouter.v1.chat_pb2 import Sampling
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
@@ -133,13 +133,34 @@ def test_a_candidate_on_probation_takes_part_in_its_share_of_requests() -> None:
     assert names(admitted(prompt(), pool, Defaults(defaults().policy, 8, probation_share=0.0))) == ["a"]
 
 
-def test_the_same_seed_decides_the_same() -> None:
+@pytest.mark.parametrize(
+    ("helper", "named"),
+    [
+        (candidate("helper"), True),
+        # Probation is about answers of its own; the pool names it all the same.
+        (candidate("helper", state=CANDIDATE_STATE_PROBATION), True),
+        (candidate("helper", state=CANDIDATE_STATE_EVICTED), False),
+        (None, False),
+    ],
+)
+def test_an_evicted_candidate_neither_judges_nor_merges(helper: Candidate | None, named: bool) -> None:
+    candidates = [candidate("a", prior=0.2), candidate("b", prior=0.4), *([helper] if helper else [])]
+    admission = admitted(prompt(candidates=["a", "b"]), roster(*candidates, judge="helper", synthesizer="helper"))
+    assert admission.judge.name == ("helper" if named else "b")
+    assert (admission.synthesizer is not None) == named
+
+
+@pytest.mark.parametrize("seed", [None, 0, 3, 2**31 - 1])
+def test_a_caller_s_fixed_seed_leaves_probation_its_share(seed: int | None) -> None:
     pool = roster(candidate("a"), candidate("new", state=CANDIDATE_STATE_PROBATION))
     half = Defaults(defaults().policy, 8, probation_share=0.5)
     request = prompt()
-    request.sampling.seed = 3
-    first = names(admitted(request, pool, half))
-    assert all(names(admit(request, pool, half, seed, Book())[0]) == first for seed in range(20))
+    if seed is not None:
+        request.sampling.seed = seed
+    admissions = [admit(request, pool, half, draw, Book())[0] for draw in range(200)]
+    assert 70 < sum("new" in names(admission) for admission in admissions) < 130
+    # What is generated and ranked still hangs on the caller's seed alone.
+    assert {admission.seed for admission in admissions} == (set(range(200)) if seed is None else {seed})
 
 
 def test_a_pool_on_probation_answers_as_a_whole() -> None:

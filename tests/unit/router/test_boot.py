@@ -102,6 +102,22 @@ async def test_a_straggler_is_cancelled_once_a_quorum_has_answered() -> None:
     assert [(each.reason, each.candidate) for each in run.book.degraded] == [(DEGRADED_REASON_CANDIDATE_SLOW, "slow")]
 
 
+@pytest.mark.parametrize("quorum", [0.5, 0.75, 1.0])
+@pytest.mark.parametrize("calls", range(2, 9))
+@pytest.mark.parametrize("others_fail", [False, True])
+async def test_one_that_hangs_holds_no_other(calls: int, quorum: float, others_fail: bool) -> None:
+    """Whatever the quorum, and whoever else fails: the deadline of an hour is not waited for."""
+    names = "abcdefgh"[:calls]
+    models = FakeModels(roster(*map(candidate, names)), **{name: Model() for name in names})
+    models.models["a"] = Model(hangs={STAGE_BOOT})
+    for name in names[2:] if others_fail else ():
+        models.models[name] = Model(fails={STAGE_BOOT: failure()})
+    run = begin(models, prompt(quorum=quorum), seconds=3600.0)
+    booted = [each.runner.name for each in await boot(run, models)]
+    assert booted == (["b"] if others_fail else list(names[1:]))
+    assert models.cancelled == ["a"]
+
+
 async def test_failures_are_out_of_the_quorum() -> None:
     # Three quarters of four are three; of the two that are left, two.
     models = FakeModels(

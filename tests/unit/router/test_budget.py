@@ -191,4 +191,4 @@ def test_what_a_provider_has_counted_is_not_bounded_by_bytes_again() -> None:
     partial = Partial(text="x", finish_reason=FINISH_REASON_LENGTH)
     budget = Budget(10**6, 1000)
     assert budget.completion_cost(Booted(runner("a", entry), partial, b"", 2)) == 1000 + 2 + 16
-    assert budget.completion_cost(Booted(runner("a", entry), partial, b"", 2, 250)) == 250 + 2 + 16
+    assert budget.completion_cost(Booted(runner("a", entry), partial, b"", 2, input_tokens=250)) == 250 + 2 + 16

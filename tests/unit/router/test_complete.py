@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
 from lightrouter.router.boot import boot
 from lightrouter.router.complete import complete
+from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.select import select
 from lightrouter.router.state import Run, Shares
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Draft
+from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Draft, ModelTarget, Partial
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
-from lightrouter.v1.error_reason_pb2 import ERROR_REASON_ALL_CANDIDATES_FAILED, ERROR_REASON_EMPTY_OUTPUT
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_ALL_CANDIDATES_FAILED,
+    ERROR_REASON_EMPTY_OUTPUT,
+    ERROR_REASON_STRAGGLER,
+)
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_COMPLETION_FAILED,
     DEGRADED_REASON_COST_CEILING,
@@ -210,3 +216,31 @@ async def test_a_boot_text_stands_in_where_the_money_reaches_for_no_replacement(
     _, drafts = await drafted(models, k=1, request=request, shares=Shares(grace_s=0.0, complete=0.001))
     assert [(draft.candidate, draft.text) for draft in drafts] == [("b", "one two ")]
     assert models.asked(STAGE_COMPLETE) == ["a"]
+
+
+async def test_a_completion_that_hangs_is_not_waited_for_by_the_deadline() -> None:
+    """The boot of two tokens took a millisecond: another six may take four, and eight at most."""
+    models = fake(b=Model(hangs={STAGE_COMPLETE}, seconds=0.001))
+    run = begin(models, seconds=3600.0)
+    verdict = await select(run, await boot(run, models), FakeSelector(SCORES))
+    drafts = await complete(run, models, verdict, verdict.ranked[:2])
+    assert [draft.candidate for draft in drafts] == ["a"]
+    assert models.cancelled == ["b"]
+    assert models.asked(STAGE_COMPLETE) == ["a", "b"]
+    assert run.book.entries[-1].failure.reason == ERROR_REASON_STRAGGLER
+    assert [(each.reason, each.candidate) for each in run.book.degraded] == [(DEGRADED_REASON_COMPLETION_FAILED, "b")]
+
+
+async def test_without_another_draft_a_slow_completion_is_waited_for() -> None:
+    fails = Model(fails={STAGE_COMPLETE: failure()})
+    models = fake(a=fails, c=fails, d=fails, b=Model(seconds=1e-9))
+    _, drafts = await drafted(models)
+    assert [draft.candidate for draft in drafts] == ["b"]
+
+
+def test_what_going_on_may_take_is_known_by_the_pace_of_the_boot() -> None:
+    runner = Runner("a", candidate("a"), ModelTarget(candidate="a"), boot_tokens=2, output_tokens=8)
+    partial = Partial(candidate="a", text="one two ", finish_reason=FINISH_REASON_LENGTH)
+    assert Booted(runner, partial, b"", 2, 2, 0.5).seconds_left == 2.0
+    assert Booted(runner, partial, b"", 2, 2).seconds_left == math.inf
+    assert Booted.nothing_yet(runner).seconds_left == math.inf

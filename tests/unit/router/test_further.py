@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.router.decide import next_by_gain
+from lightrouter.router.state import Shares
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import ServiceError
-from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.adapter_pb2 import Generation
+from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_PROBATION, RankedCandidate, Ranking
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_CIRCUIT_OPEN
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_LEARNED, Policy
 from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN, Answer
@@ -76,6 +79,45 @@ async def test_never_more_than_k_go_on() -> None:
     models = fake()
     await route(models, knowing(b=1, c=1), k=2)
     assert models.asked(STAGE_COMPLETE) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("share", "asked"), [(1.0, ["a", "b", "c"]), (1e-9, ["a"])])
+async def test_no_further_one_goes_on_once_the_stage_s_time_is_over(share: float, asked: list[str]) -> None:
+    models = fake()
+    request = prompt(min_gain=50.0, aggregator=AGGREGATOR_STRATEGY_BEST, k=3)
+    shares = Shares(grace_s=0.0, complete=share)
+    await router(models, knowing(b=1, c=1), shares=shares).route(request, Deadline.after(60), Heard())
+    assert models.asked(STAGE_COMPLETE) == asked
+
+
+@pytest.mark.parametrize(("ceiling", "asked"), [(138, ["a"]), (190, ["a", "b"]), (1_000, ["a", "b", "c"])])
+async def test_no_further_one_goes_on_that_the_money_does_not_pay_for(ceiling: int, asked: list[str]) -> None:
+    # A token costs a nano-dollar: three boots take 87, a completion 51 at most and 35 in the end.
+    models = fake()
+    request = prompt(min_gain=50.0, aggregator=AGGREGATOR_STRATEGY_BEST, k=3, max_cost_nanousd=ceiling)
+    answer = await router(models, knowing(b=1, c=1)).route(request, Deadline.after(60), Heard())
+    assert models.asked(STAGE_COMPLETE) == asked
+    assert answer.ledger.cost_nanousd <= ceiling
+
+
+async def test_one_that_its_circuit_refused_at_first_is_weighed_like_the_others() -> None:
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(), b=Model())
+
+    def gate(generation: Generation) -> None:
+        if not generation.last_resort:
+            raise ServiceError(Code.UNAVAILABLE, ERROR_REASON_CIRCUIT_OPEN, "left alone", retry_after=60.0)
+
+    models.gate = gate
+    await route(models, knowing(b=1))
+    assert models.asked(STAGE_COMPLETE) == ["a", "b"]
+
+
+async def test_the_last_resort_s_draft_is_the_answer() -> None:
+    pool = roster(*POOL.candidates.values(), candidate("held", state=CANDIDATE_STATE_PROBATION))
+    fails = Model(fails={STAGE_COMPLETE: failure()})
+    models = FakeModels(pool, a=fails, b=fails, c=fails, held=Model())
+    answer = await route(models, knowing(b=1, c=1))
+    assert (answer.text, list(answer.candidates)) == ("one two three four ", ["held"])
 
 
 async def test_a_draft_that_ended_in_the_boot_costs_nothing_and_may_be_the_answer() -> None:

@@ -72,11 +72,13 @@ async def test_the_router_serves_where_an_adapter_does() -> None:
     adapters.say(A.address, False)
     await report.until(lambda: report.said == [False, True, False])
     assert health.of(A.address) == CANDIDATE_HEALTH_NOT_SERVING
+    assert health.declines(A.address)
 
     adapters.say(A.address, True)
     adapters.say(A.address, None)
     adapters.say(A.address, True)
     await report.until(lambda: report.said[-1])
+    assert not health.declines(A.address)
     # The first attempt says at once who is not there; the next ones wait for the channel to come back.
     await report.until(lambda: adapters.waits.count(True) >= 1)
     assert adapters.waits[:2] == [False, False]
@@ -121,6 +123,30 @@ async def test_every_adapter_is_heard_of_before_the_router_begins() -> None:
     # One that cannot be reached has been heard of too.
     adapters.say(B.address, None)
     await hearing
+    assert health.of(B.address) == CANDIDATE_HEALTH_NOT_SERVING
+    assert not health.declines(B.address)
+    await health.close()
+
+
+async def test_an_adapter_that_does_not_serve_is_asked_less_and_less_often() -> None:
+    adapters = Adapters()
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        # In the end it serves for a while.
+        adapters.say(A.address, len(pauses) == 8)
+        if len(pauses) == 8:
+            adapters.say(A.address, False)
+        if len(pauses) == 10:
+            await asyncio.Event().wait()
+
+    health = Health(adapters.watch, sleep=sleep)
+    adapters.say(A.address, False)
+    health.follow(roster(A))
+    while len(pauses) < 10:  # noqa: ASYNC110 - lets the watcher run
+        await asyncio.sleep(0)
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 0.2, 0.4]
     await health.close()
 
 

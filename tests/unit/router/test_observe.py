@@ -10,9 +10,18 @@ from lightrouter.runtime.ledger import duration
 from lightrouter.v1.candidate_pb2 import ModelTarget, Partial
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, FinishReason
 from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CANCELLED,
+    ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
+    ERROR_REASON_EMPTY_OUTPUT,
+    ERROR_REASON_INVALID_REQUEST,
+    ERROR_REASON_NOT_RECORDED,
+    ERROR_REASON_OVERLOADED,
+    ERROR_REASON_REQUEST_TOO_LARGE,
     ERROR_REASON_STRAGGLER,
     ERROR_REASON_UPSTREAM_ERROR,
+    ERROR_REASON_UPSTREAM_REJECTED,
     ERROR_REASON_UPSTREAM_TIMEOUT,
+    ERROR_REASON_UPSTREAM_UNAUTHENTICATED,
     ErrorReason,
     Failure,
 )
@@ -51,14 +60,14 @@ def test_a_route_shows_how_each_candidate_did() -> None:
     ]
     seen = observe(entries, [booted(name) for name in "abcd"], ["a", "b"], {"c": 0.25})
     assert seen == {
-        "a": Observation((False, False), 1.0, 0.5, True),
+        "a": Observation((False, False), 1.0, 0.5, True, complete_s=1.0),
         "b": Observation((False, True), 3.0, 0.75, True),
         "c": Observation((False,), 1.0, 0.5, False, 0.25),
         "d": Observation((False,), 1.0, 0.5, False),
     }
 
 
-def test_who_is_late_is_slow_and_who_times_out_has_failed_too() -> None:
+def test_who_is_late_is_slow_and_who_times_out_may_have_failed_too() -> None:
     entries = [
         call("a"),
         call("b"),
@@ -67,7 +76,35 @@ def test_who_is_late_is_slow_and_who_times_out_has_failed_too() -> None:
     ]
     seen = observe(entries, [booted("a"), booted("b")], ["a"], {})
     assert seen["c"] == Observation((False,), slowness=0.75)
-    assert seen["d"] == Observation((True,), slowness=0.9)
+    assert seen["d"] == Observation(slowness=0.9, timed_out=((STAGE_BOOT, 9.0),))
+
+
+@pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
+@pytest.mark.parametrize(
+    ("reason", "its_own"),
+    [
+        (ERROR_REASON_UPSTREAM_ERROR, True),
+        (ERROR_REASON_UPSTREAM_UNAUTHENTICATED, True),
+        (ERROR_REASON_EMPTY_OUTPUT, True),
+        # Another request would not have met these.
+        (ERROR_REASON_UPSTREAM_REJECTED, False),
+        (ERROR_REASON_CONTEXT_WINDOW_EXCEEDED, False),
+        (ERROR_REASON_INVALID_REQUEST, False),
+        (ERROR_REASON_NOT_RECORDED, False),
+        (ERROR_REASON_REQUEST_TOO_LARGE, False),
+        (ERROR_REASON_CANCELLED, False),
+        (ERROR_REASON_OVERLOADED, False),
+    ],
+)
+def test_what_lies_in_the_request_says_nothing_of_the_candidate(
+    reason: ErrorReason.ValueType, its_own: bool, stage: Stage.ValueType
+) -> None:
+    entries = [call("a"), call("b"), call("b", stage=stage, failure=reason)]
+    if stage == STAGE_BOOT:
+        del entries[1]
+    seen = observe(entries, [booted("a"), *([booted("b")] if stage == STAGE_COMPLETE else [])], ["a", "b"], {})
+    assert seen["b"].failed == ((False,) if stage == STAGE_COMPLETE else ()) + ((True,) if its_own else ())
+    assert not seen["b"].timed_out
 
 
 def test_where_most_fail_no_candidate_is_to_blame() -> None:

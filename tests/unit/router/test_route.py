@@ -115,6 +115,14 @@ async def test_a_ceiling_that_pays_for_one() -> None:
     assert answer.ledger.cost_nanousd <= 60
 
 
+async def test_two_routes_of_one_trace_have_ids_of_their_own() -> None:
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
+    routing = router(fake(), FakeSelector(SCORES), tracer=tracer)
+    with tracer.start_as_current_span("caller"):
+        answers = [await routing.route(prompt(), soon(), Events()) for _ in range(2)]
+    assert len({answer.route_id for answer in answers}) == 2
+
+
 async def test_the_stages_are_spans_of_one_trace() -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
@@ -125,7 +133,7 @@ async def test_the_stages_are_spans_of_one_trace() -> None:
     assert list(spans) == ["boot", "select", "complete", "aggregate", "route"]
     route = spans["route"].get_span_context()
     assert route is not None
-    assert answer.route_id == f"{route.trace_id:032x}"
+    assert (spans["route"].attributes or {})["lightrouter.route_id"] == answer.route_id
     for name in ("boot", "select", "complete", "aggregate"):
         parent = spans[name].parent
         assert parent is not None

@@ -28,6 +28,7 @@ from lightrouter.v1.candidate_pb2 import (
     Candidate,
     Evaluation,
 )
+from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, Stage
 from tests.measured import values
 from tests.unit.router.fakes import candidate, roster, traffic
 
@@ -40,6 +41,7 @@ def good(random: Random) -> Observation:
     return Observation(
         failed=(random.random() < 0.01,),
         boot_s=0.2,
+        complete_s=0.2,
         slowness=random.uniform(0.4, 0.6),
         selected=random.random() < 0.5,
         agreement=random.uniform(0.5, 0.9),
@@ -68,7 +70,7 @@ def held(watched: Traffic) -> list[str]:
 
 def settled(random: Random, rules: DriftRules = RULES) -> Traffic:
     watched = traffic(POOL, rules)
-    drive(watched, 2_000, random)
+    drive(watched, 1_000, random)
     assert not held(watched)
     return watched
 
@@ -86,11 +88,21 @@ def test_whoever_leaves_its_history_is_held_and_comes_back(sentence: str) -> Non
         other = watched.of(name)
         assert other is not None
         assert not other.drift
-    drive(watched, 2_000, random)
+    drive(watched, 1_000, random)
     assert not held(watched)
     back = watched.of("b")
     assert back is not None
     assert not back.drift
+
+
+@pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
+@pytest.mark.parametrize(("waited_s", "drifts"), [(0.05, False), (0.3, False), (0.7, True), (30.0, True)])
+def test_a_caller_s_short_deadline_is_no_drift(waited_s: float, drifts: bool, stage: Stage.ValueType) -> None:
+    """Boots and completions take 0.2 s here."""
+    random = Random(1)
+    watched = settled(random)
+    drive(watched, 500, random, {"b": Observation(timed_out=((stage, waited_s),))})
+    assert held(watched) == (["b"] if drifts else [])
 
 
 def test_figures_are_those_of_late() -> None:
@@ -98,7 +110,7 @@ def test_figures_are_those_of_late() -> None:
     watched = settled(random)
     seen = watched.of("a")
     assert seen is not None
-    assert seen.requests == pytest.approx(200, abs=1)
+    assert seen.requests == pytest.approx(200, abs=2)
     assert seen.failure_rate == pytest.approx(0.01, abs=0.03)
     assert seen.boot_latency.nanos == pytest.approx(2e8, rel=1e-6)
     assert seen.selected_share == pytest.approx(0.5, abs=0.15)
@@ -111,17 +123,17 @@ def test_figures_are_those_of_late() -> None:
 def test_an_outage_of_all_never_undercuts_the_minimum(minimum: int) -> None:
     random = Random(1)
     watched = settled(random, DriftRules(run_length=1_000, minimum=minimum))
-    drive(watched, 500, random, dict.fromkeys(NAMES, BAD["calls failed"]))
+    drive(watched, 100, random, dict.fromkeys(NAMES, BAD["calls failed"]))
     assert len(held(watched)) == max(0, len(NAMES) - minimum)
     conditions = watched.conditions()
     assert len(conditions) == min(minimum, len(NAMES))
     assert {condition.type for condition in conditions} == {"MinimumReached"}
-    drive(watched, 3_000, random)
+    drive(watched, 1_000, random)
     assert not held(watched)
     assert not watched.conditions()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(list(BAD)), st.integers(1, 400)), max_size=6),
     st.integers(1, 5),

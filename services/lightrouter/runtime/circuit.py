@@ -1,4 +1,4 @@
-"""A circuit per candidate: after repeated failures the provider is left alone for a while, then tried with one call."""
+"""A circuit: after repeated failures whoever failed is left alone for a while, then tried with one call."""
 
 from __future__ import annotations
 

@@ -1,0 +1,93 @@
+"""Candidates that hang, refuse or want rest, over real channels: no route waits for them, and each says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_ALL_CANDIDATES_FAILED,
+    ERROR_REASON_STRAGGLER,
+    ERROR_REASON_UPSTREAM_RATE_LIMITED,
+    ERROR_REASON_UPSTREAM_REJECTED,
+    ERROR_REASON_UPSTREAM_UNAUTHENTICATED,
+)
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_LAST_RESORT,
+    NOT_ASKED_REASON_NOT_SERVING,
+    NOT_ASKED_REASON_RESTING,
+    STAGE_BOOT,
+)
+from tests.rpc.router_suite import RouterSuite
+from tests.unit.router.fakes import Model, failure, prompt
+
+TWO: list[dict[str, object]] = [{"name": "a"}, {"name": "b"}]
+HELD: list[dict[str, object]] = [*TWO, {"name": "held", "state": "probation"}]
+HOUR_S = 3600.0
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("quorum", [0.75, 1.0])
+async def test_one_of_two_that_hangs_costs_a_grace_and_not_half_the_deadline(quorum: float, streaming: bool) -> None:
+    async with RouterSuite(entries=TWO, boot_grace_seconds=0.01) as suite:
+        suite.models.models["a"] = Model(hangs={STAGE_BOOT})
+        asked = prompt(quorum=quorum)
+        answer = (await suite.stream(asked))[-1].answer if streaming else (await suite.complete(asked)).answer
+        assert list(answer.candidates) == ["b"]
+        failed = {e.candidate: e.failure.reason for e in answer.ledger.entries if e.HasField("failure")}
+        assert failed == {"a": ERROR_REASON_STRAGGLER}
+        await suite.models.quiet.wait()
+        assert suite.models.cancelled == ["a"]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_those_on_probation_are_the_last_resort(streaming: bool) -> None:
+    async with RouterSuite(entries=HELD, probation_share=0.0) as suite:
+        for name in "ab":
+            suite.models.models[name] = Model(fails={STAGE_BOOT: failure()})
+        answer = (await suite.stream(prompt()))[-1].answer if streaming else (await suite.complete(prompt())).answer
+        assert list(answer.candidates) == ["held"]
+        said = [each.candidate for each in answer.degraded if each.reason == DEGRADED_REASON_LAST_RESORT]
+        assert said == ["held"]
+        assert [call.last_resort for call in suite.models.calls if call.candidate == "held"] == [True, True]
+
+
+async def test_a_provider_that_asked_for_rest_gets_it() -> None:
+    async with RouterSuite(entries=TWO) as suite:
+        limited = ServiceError(
+            Code.RESOURCE_EXHAUSTED, ERROR_REASON_UPSTREAM_RATE_LIMITED, "HTTP 429", retry_after=HOUR_S
+        )
+        suite.models.models["a"] = Model(fails={STAGE_BOOT: limited})
+        await suite.complete(prompt())
+        answer = (await suite.complete(prompt())).answer
+        assert suite.models.asked(STAGE_BOOT).count("a") == 1
+        assert [(each.candidate, each.reason) for each in answer.ledger.not_asked] == [("a", NOT_ASKED_REASON_RESTING)]
+
+
+async def test_an_adapter_that_says_that_it_does_not_serve_is_not_asked() -> None:
+    async with RouterSuite(entries=TWO) as suite:
+        await suite.adapters["a"].set_serving("lightrouter.v1.AdapterService", False)
+        answer = (await suite.complete(prompt())).answer
+        while not answer.ledger.not_asked:
+            answer = (await suite.complete(prompt())).answer
+        assert [(each.candidate, each.reason) for each in answer.ledger.not_asked] == [
+            ("a", NOT_ASKED_REASON_NOT_SERVING)
+        ]
+        await suite.adapters["a"].set_serving("lightrouter.v1.AdapterService", True)
+        while answer.ledger.not_asked:
+            answer = (await suite.complete(prompt())).answer
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_what_all_refuse_is_a_failed_precondition(streaming: bool) -> None:
+    async with RouterSuite(entries=TWO) as suite:
+        for name, reason in (("a", ERROR_REASON_UPSTREAM_REJECTED), ("b", ERROR_REASON_UPSTREAM_UNAUTHENTICATED)):
+            refusal = ServiceError(Code.FAILED_PRECONDITION, reason, "HTTP 4xx")
+            suite.models.models[name] = Model(fails={STAGE_BOOT: refusal})
+        with pytest.raises(ServiceError) as caught:
+            await (suite.stream(prompt()) if streaming else suite.complete(prompt()))
+        assert (caught.value.code, caught.value.reason) == (
+            Code.FAILED_PRECONDITION,
+            ERROR_REASON_ALL_CANDIDATES_FAILED,
+        )
+        assert set(caught.value.failures) == {"a", "b"}

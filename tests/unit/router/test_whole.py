@@ -1,0 +1,152 @@
+"""What a provider withheld in part never beats what is whole, wherever on the route it happens."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightrouter.router.events import Events
+from lightrouter.router.whole import is_broken, whole_first
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.v1.candidate_pb2 import Draft
+from lightrouter.v1.chat_pb2 import (
+    FINISH_REASON_CONTENT_FILTER,
+    FINISH_REASON_LENGTH,
+    FINISH_REASON_STOP,
+    FINISH_REASON_UNKNOWN,
+    FINISH_REASON_UNSPECIFIED,
+    FinishReason,
+)
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_ANSWER_NOT_WHOLE,
+    DEGRADED_REASON_CANDIDATE_FAILED,
+    DEGRADED_REASON_COMPLETION_FAILED,
+    STAGE_BOOT,
+    STAGE_COMPLETE,
+    Stage,
+)
+from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE
+from lightrouter.v1.router_pb2 import Answer
+from tests.unit.router.fakes import (
+    FakeAggregator,
+    FakeModels,
+    FakeSelector,
+    Heard,
+    Model,
+    candidate,
+    prompt,
+    roster,
+    router,
+)
+
+WHOLE = "one two three four "
+OTHER = ("eins ", "zwei ", "drei ", "vier ")
+BROKEN = [FINISH_REASON_CONTENT_FILTER, FINISH_REASON_UNKNOWN]
+SCORES = {"a": 0.9, "b": 0.3, "c": 0.2}
+
+
+def degraded(answer: Answer) -> list[tuple[int, str]]:
+    return [(each.reason, each.candidate) for each in answer.degraded]
+
+
+@pytest.mark.parametrize(
+    ("reason", "broken"),
+    [
+        (FINISH_REASON_STOP, False),
+        (FINISH_REASON_LENGTH, False),
+        (FINISH_REASON_CONTENT_FILTER, True),
+        (FINISH_REASON_UNKNOWN, True),
+        (FINISH_REASON_UNSPECIFIED, True),
+        # A value of a newer adapter is passed on, and believed no more than an unknown end.
+        (99, True),
+    ],
+)
+def test_what_is_broken(reason: FinishReason.ValueType, broken: bool) -> None:
+    assert is_broken(reason) == broken
+
+
+@pytest.mark.parametrize(
+    ("reasons", "order"),
+    [
+        ([FINISH_REASON_LENGTH, FINISH_REASON_STOP], "ba"),
+        ([FINISH_REASON_CONTENT_FILTER, FINISH_REASON_LENGTH], "b"),
+        ([FINISH_REASON_UNKNOWN, FINISH_REASON_LENGTH, FINISH_REASON_STOP], "cb"),
+        ([FINISH_REASON_STOP, FINISH_REASON_STOP], "ab"),
+        ([FINISH_REASON_CONTENT_FILTER, FINISH_REASON_UNKNOWN], "ab"),
+    ],
+)
+def test_whole_drafts_come_first(reasons: list[FinishReason.ValueType], order: str) -> None:
+    drafts = [Draft(candidate=name, finish_reason=reason) for name, reason in zip("abc", reasons, strict=False)]
+    assert "".join(draft.candidate for draft in whole_first(drafts)) == order
+
+
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
+@pytest.mark.parametrize("reason", BROKEN)
+async def test_a_whole_draft_wins(reason: FinishReason.ValueType, stage: Stage.ValueType, text: bool, k: int) -> None:
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(words=OTHER, ends={stage: reason}), b=Model())
+    heard = Heard() if text else Events()
+    request = prompt(k=k, margin=1.0)
+    answer = await router(models, FakeSelector(SCORES)).route(request, Deadline.after(60), heard)
+    assert (answer.text, list(answer.candidates), answer.finish_reason) == (WHOLE, ["b"], FINISH_REASON_STOP)
+    assert not any(reason == DEGRADED_REASON_ANSWER_NOT_WHOLE for reason, _ in degraded(answer))
+    said = DEGRADED_REASON_COMPLETION_FAILED if stage == STAGE_COMPLETE else DEGRADED_REASON_CANDIDATE_FAILED
+    assert degraded(answer) == [(said, "a")]
+    if stage == STAGE_BOOT:
+        assert answer.selection.chosen[0] == "b"
+    if isinstance(heard, Heard):
+        assert heard.text == WHOLE
+
+
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
+@pytest.mark.parametrize("reason", BROKEN)
+async def test_where_nobody_is_whole_the_best_is_given_and_said(
+    reason: FinishReason.ValueType, stage: Stage.ValueType, text: bool, k: int
+) -> None:
+    models = FakeModels(
+        roster(candidate("a"), candidate("b")),
+        a=Model(words=OTHER, ends={stage: reason}),
+        b=Model(ends={stage: reason}),
+    )
+    heard = Heard() if text else Events()
+    answer = await router(models, FakeSelector(SCORES)).route(prompt(k=k, margin=1.0), Deadline.after(60), heard)
+    words = OTHER if stage == STAGE_COMPLETE else OTHER[:2]
+    assert list(answer.candidates)[:1] == ["a"]
+    assert "".join(words) in answer.text
+    assert answer.finish_reason == reason
+    assert (DEGRADED_REASON_ANSWER_NOT_WHOLE, "") in degraded(answer)
+    if isinstance(heard, Heard):
+        assert heard.text == answer.text
+
+
+@pytest.mark.parametrize("text", [False, True])
+async def test_what_ended_at_the_limit_loses_against_what_ended_by_itself(text: bool) -> None:
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(words=["x "] * 20), b=Model())
+    request = prompt(aggregator=AGGREGATOR_STRATEGY_BEST, margin=1.0)
+    heard = Heard() if text else Events()
+    answer = await router(models, FakeSelector(SCORES)).route(request, Deadline.after(60), heard)
+    assert (answer.text, answer.finish_reason) == (WHOLE, FINISH_REASON_STOP)
+
+
+@pytest.mark.parametrize("reason", [*BROKEN, FINISH_REASON_LENGTH])
+async def test_a_merged_text_that_is_not_whole_loses_against_a_draft_that_is(reason: FinishReason.ValueType) -> None:
+    aggregator, heard = FakeAggregator(), Heard()
+    aggregator.finish_reason = reason
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(), b=Model(words=OTHER))
+    request = prompt(aggregator=AGGREGATOR_STRATEGY_SYNTHESIZE, margin=1.0)
+    answer = await router(models, FakeSelector(SCORES), aggregator).route(request, Deadline.after(60), heard)
+    assert (answer.text, heard.text, answer.finish_reason) == (WHOLE, WHOLE, FINISH_REASON_STOP)
+    assert len(answer.degraded) == 1
+
+
+@pytest.mark.parametrize("reason", BROKEN)
+async def test_gains_do_not_count_what_was_withheld_as_a_draft(reason: FinishReason.ValueType) -> None:
+    models = FakeModels(
+        roster(candidate("a"), candidate("b")), a=Model(words=OTHER, ends={STAGE_BOOT: reason}), b=Model()
+    )
+    selector = FakeSelector(SCORES)
+    selector.gains = {"a": 0.0, "b": 0.0}
+    answer = await router(models, selector).route(prompt(min_gain=1.0), Deadline.after(60), Events())
+    assert (answer.text, list(answer.candidates)) == (WHOLE, ["b"])
