@@ -55,7 +55,7 @@ def configure_readmit(parser: argparse.ArgumentParser) -> None:
 def table(held: Held) -> Table:
     """Returns what is held of the candidates of a pool."""
     shown = Table(box=None, pad_edge=False)
-    for heading in ("name", "state", "since", "score", "interval", "prompts", "evaluated", "why"):
+    for heading in ("name", "state", "since", "score", "interval", "prompts", "failed", "evaluated", "why"):
         shown.add_column(heading, overflow="fold")
     for name, entry in held.pool.entries.items():
         standing = held.standings.get(name, Standing())
@@ -65,10 +65,11 @@ def table(held: Held) -> Table:
                 f"{found.score:.2f}",
                 f"{found.score_low:.2f} to {found.score_high:.2f}",
                 str(found.prompts),
+                str(found.failed),
                 found.evaluated_at.ToDatetime(UTC).strftime("%Y-%m-%d %H:%M"),
             )
             if found
-            else ("", "", "0", "never")
+            else ("", "", "0", "0", "never")
         )
         why = f"{standing.reason}: {standing.message}" if standing.reason else "as its entry says"
         shown.add_row(name, entry.state.value, standing.since, *figures, Text(printable(why)))

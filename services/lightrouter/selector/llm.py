@@ -230,5 +230,5 @@ def _lost(failures: Sequence[StrategyFailedError], read: int) -> list[Degradatio
 
 def _reason(error: ServiceError) -> str:
     """Returns why a call failed, as the end of a sentence."""
-    words = " ".join(error.message.split()).rstrip(".")
+    words = "".join(filter(str.isprintable, " ".join(error.message.split()))).rstrip(".")
     return words if len(words) <= _LONGEST_REASON else f"{words[:_LONGEST_REASON]}…"

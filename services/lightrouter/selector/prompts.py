@@ -53,9 +53,7 @@ def judge_messages(
     return [ChatMessage(role=Role.ROLE_USER, content="\n\n".join(parts))]
 
 
-def again_messages(
-    messages: Sequence[ChatMessage], reply: str, fault: str, labels: Sequence[str]
-) -> list[ChatMessage]:
+def again_messages(messages: Sequence[ChatMessage], reply: str, fault: str, labels: Sequence[str]) -> list[ChatMessage]:
     """Returns `messages` with the reply that could not be read and the request for another; the roles alternate."""
     wanted = ", ".join(labels)
     request = (

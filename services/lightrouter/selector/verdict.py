@@ -61,11 +61,13 @@ def _verdict(document: Json | ValueError, labels: Sequence[str]) -> dict[str, Po
     found: dict[str, Json] = {}
     for key, value in _opinions(document):
         label = _label(key)
+        if label is None:
+            continue
         if label in labels:
             if label in found:
                 raise UnreadableError("a key is repeated")
             found[label] = value
-        elif label and len(label) == 1 and isinstance(value, dict):
+        elif len(label) == 1 and isinstance(value, dict):
             # A judge that scores an answer which is not there has lettered the others in its own way too.
             raise UnreadableError("it has keys that are no answer's letter")
     if missing := [label for label in labels if label not in found]:
