@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from lightrouter.answers.scoring import SCORERS
 from lightrouter.cli import access, client, pool_states, poolhome, values
 from lightrouter.cli.access import Access
 from lightrouter.cli.adapters import adapters
@@ -56,7 +57,7 @@ examples:
   lightrouter pool evaluate --pool pool.yaml --set validation.jsonl --max-cost 0.50
   lightrouter pool evaluate --namespace models --set validation.jsonl --adapter-address 'dns:///adapter-{name}:50051'
 
-a validation set is JSON lines:
+a validation set is JSON lines, gzip too, as `lightrouter record` takes them:
   {"id": "q1", "category": "law", "prompt": "... A) ... B) ...", "task": "choice", "answer": "B"}
   {"id": "q2", "prompt": "What is 17 * 23?", "task": "numeric", "answer": 391}
   {"id": "q3", "prompt": "Why is the sky blue?", "task": "judge", "reference": "Because ..."}
@@ -72,6 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     poolhome.add_arguments(parser)
     parser.add_argument("--set", type=Path, required=True, metavar="FILE", help="the validation set, JSON lines")
+    parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer and name none")
     parser.add_argument("--judge", metavar="NAME", help="who judges, with --namespace; a pool file says it itself")
     parser.add_argument("--json", action="store_true", help="print what holds now as JSON")
     budget = parser.add_argument_group("what it may spend")
@@ -131,7 +133,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.namespace and not arguments.adapter_address:
         raise CommandError("--adapter-address is required with --namespace", ExitCode.USAGE)
     try:
-        prompts = validation.load(arguments.set)
+        prompts = validation.load(arguments.set, arguments.task)
         return asyncio.run(_evaluate(arguments, prompts))
     except ValidationSetError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None

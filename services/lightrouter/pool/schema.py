@@ -5,6 +5,7 @@ Unknown keys are refused everywhere. No field holds a credential: keys are named
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -42,6 +43,8 @@ REPLAY: Final = "replay"
 PROVIDERS: Final = frozenset({"openai", REPLAY})
 """The provider APIs that adapters speak."""
 
+# Parts of an entry that its answers do not hang on.
+_NOT_ANSWERED_BY = {"name", "state", "prior", "prices", "limits", "circuit", "address", "context_window"}
 _RESERVED_BODY_KEYS = frozenset({"messages", "model", "prompt", "stream"})
 
 
@@ -192,6 +195,11 @@ class PublicEntry(_Section):
         if value not in known:
             raise ValueError(f"is not a known provider; the known ones are: {', '.join(sorted(known))}")
         return value
+
+    @property
+    def version(self) -> str:
+        """What tells it from an entry that answers in another way, without what it says: 16 letters and digits."""
+        return hashlib.sha256(self.model_dump_json(exclude=_NOT_ANSWERED_BY).encode()).hexdigest()[:16]
 
     def target(self, template: str) -> str:
         """Returns its adapter's gRPC target: its own address, else `template` with {name} replaced by its name."""

@@ -16,7 +16,8 @@ from lightrouter.pool.evaluator.asking import Asker, Call, Subject
 from lightrouter.pool.evaluator.journal import Journal
 from lightrouter.pool.evaluator.scores import Scores
 from lightrouter.pool.evaluator.states import Evidence, Finding, Rules, weigh
-from lightrouter.pool.evaluator.validation import Item, Judged, ValidationSet
+from lightrouter.pool.evaluator.validation import Item, ValidationSet
+from lightrouter.recording.prompts import Judged
 from lightrouter.v1.chat_pb2 import Sampling
 
 # Prompts of a candidate between two looks. Looks cost no certainty; fewer prompts would leave models idle.

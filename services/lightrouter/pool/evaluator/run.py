@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,8 +29,6 @@ from lightrouter.runtime.models import Models
 from lightrouter.v1.candidate_pb2 import ModelTarget
 
 _log = logging.getLogger(__name__)
-# Parts of an entry that its answers do not hang on.
-_NOT_ANSWERED_BY: Final = {"state", "prior", "prices", "limits", "circuit", "address", "context_window"}
 # Whom a short budget serves first, after those that have drifted: a candidate on probation waits for its verdict, an
 # evicted one for its way back.
 _FIRST: Final = (State.PROBATION, State.EVICTED, State.ADMITTED)
@@ -181,13 +178,7 @@ def _subject(entry: PublicEntry, adapter_address: str) -> Subject:
     target = ModelTarget(candidate=entry.name, address=entry.target(adapter_address))
     told, limits = (entry.system_prompt, entry.limits) if isinstance(entry, CandidateEntry) else (None, Limited())
     more = len((told or "").encode())
-    return Subject(target, entry.model, entry.prices.to_proto(), more, limits.retries + 1, _version(entry))
-
-
-def _version(entry: PublicEntry) -> str:
-    """Returns what tells an entry from others that would answer in another way, without what it says."""
-    said = entry.model_dump_json(exclude=_NOT_ANSWERED_BY)
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
+    return Subject(target, entry.model, entry.prices.to_proto(), more, limits.retries + 1, entry.version)
 
 
 def _plan(settings: Settings) -> Mapping[str, Any]:
