@@ -130,7 +130,7 @@ class FileHome:
     async def _update(self, change: Update) -> list[Change]:
         held = await self.read()
         wanted = change(held)
-        statefile.save(self._states, {**held.standings, **wanted})
+        statefile.amend(self._states, wanted)
         return [found for name in wanted if (found := _change(held, name, wanted[name]))]
 
 
