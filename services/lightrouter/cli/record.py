@@ -184,4 +184,4 @@ def _report(out: Path, recorded: Recorded, failures: Sequence[str]) -> ExitCode:
 
 
 def _log(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{printable(line)}\n")

@@ -11,6 +11,7 @@ from typing import Final
 
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
+from lightrouter.cli.text import printable
 from lightrouter.pool.file import PoolFileError
 
 _DESCRIPTION: Final = """\
@@ -100,7 +101,7 @@ def local_model() -> Path:
 
 def log(line: str) -> None:
     """Writes a line for the person who watches."""
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{printable(line)}\n")
     sys.stderr.flush()
 
 

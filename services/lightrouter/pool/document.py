@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -97,7 +97,7 @@ def parse(data: bytes) -> Document:
 class _Composer:
     """Puts nodes together from what the parser reads, a bounded depth down."""
 
-    def __init__(self, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, events: Iterator[Any]) -> None:
         self._events = events
         self._anchors: dict[str, yaml.Node] = {}
         self._nodes = 0
@@ -108,29 +108,32 @@ class _Composer:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if found is not None:
-                    line = event.start_mark.line + 1
-                    raise DocumentError(line, "not valid YAML: expected a single document, but found another document")
+                    mark: Any = event.start_mark
+                    raise DocumentError(
+                        mark.line + 1, "not valid YAML: expected a single document, but found another document"
+                    )
                 found = self._node(next(self._events), 0)
         return found
 
-    def _node(self, event: yaml.Event, depth: int) -> yaml.Node:
+    def _node(self, event: Any, depth: int) -> yaml.Node:
+        mark: Any = event.start_mark
         if depth > _MAX_NESTED:
-            raise DocumentError(event.start_mark.line + 1, "the file is nested too deeply")
+            raise DocumentError(mark.line + 1, "the file is nested too deeply")
         self._nodes += 1
         if self._nodes > _MAX_VALUES:
-            raise DocumentError(event.start_mark.line + 1, f"more than {_MAX_VALUES:,} values")
+            raise DocumentError(mark.line + 1, f"more than {_MAX_VALUES:,} values")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise DocumentError(event.start_mark.line + 1, "an alias here has no anchor before it")
+                raise DocumentError(mark.line + 1, "an alias here has no anchor before it")
             return self._anchors[event.anchor]
         if isinstance(event, yaml.ScalarEvent):
-            return self._anchored(event, yaml.ScalarNode(_tag(event), event.value, event.start_mark))
+            return self._anchored(event, yaml.ScalarNode(_tag(event), event.value, mark))
         children: list[yaml.Node] = []
         if isinstance(event, yaml.SequenceStartEvent):
-            listed = self._anchored(event, yaml.SequenceNode(_collection(event, "seq"), children, event.start_mark))
+            listed = self._anchored(event, yaml.SequenceNode(_collection(event, "seq"), children, mark))
             children += self._children(depth)
             return listed
-        mapped = self._anchored(event, yaml.MappingNode(_collection(event, "map"), [], event.start_mark))
+        mapped = self._anchored(event, yaml.MappingNode(_collection(event, "map"), [], mark))
         children += self._children(depth)
         mapped.value.extend(zip(children[::2], children[1::2], strict=True))
         return mapped
@@ -141,7 +144,7 @@ class _Composer:
                 return
             yield self._node(event, depth + 1)
 
-    def _anchored(self, event: yaml.NodeEvent, node: yaml.Node) -> yaml.Node:
+    def _anchored(self, event: Any, node: yaml.Node) -> yaml.Node:
         if event.anchor is not None:
             if event.anchor in self._anchors:
                 raise DocumentError(event.start_mark.line + 1, "an anchor here has the name of another")
@@ -149,14 +152,14 @@ class _Composer:
         return node
 
 
-def _tag(event: yaml.ScalarEvent) -> str:
+def _tag(event: Any) -> str:
     if event.tag not in {None, "!"}:
         return str(event.tag)
     kinds = (kind for kind, pattern in _PLAIN.items() if event.implicit[0] and pattern.fullmatch(event.value))
     return _TAG + next(kinds, "str")
 
 
-def _collection(event: yaml.CollectionStartEvent, kind: str) -> str:
+def _collection(event: Any, kind: str) -> str:
     return _TAG + kind if event.tag in {None, "!"} else str(event.tag)
 
 

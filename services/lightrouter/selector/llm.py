@@ -15,6 +15,7 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.ledger import entry, failed_entry
 from lightrouter.runtime.models import Models
+from lightrouter.runtime.text import one_line
 from lightrouter.selector.prompts import again_messages, conversation_text, judge_messages
 from lightrouter.selector.strategy import StrategyFailedError, Task, Verdict
 from lightrouter.selector.verdict import Points, UnreadableError, parse
@@ -230,5 +231,5 @@ def _lost(failures: Sequence[StrategyFailedError], read: int) -> list[Degradatio
 
 def _reason(error: ServiceError) -> str:
     """Returns why a call failed, as the end of a sentence."""
-    words = "".join(filter(str.isprintable, " ".join(error.message.split()))).rstrip(".")
+    words = one_line(error.message).rstrip(".")
     return words if len(words) <= _LONGEST_REASON else f"{words[:_LONGEST_REASON]}…"

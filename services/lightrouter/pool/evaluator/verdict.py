@@ -15,6 +15,7 @@ from lightrouter.pool.evaluator.scores import Scores
 from lightrouter.pool.evaluator.states import Finding, Rules, decide
 from lightrouter.pool.schema import State
 from lightrouter.pool.standing import Remark, Standing
+from lightrouter.runtime.text import one_line
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
 # Of the interval that people and the router are shown, each candidate's by itself.
@@ -76,8 +77,7 @@ def _failures(scores: Scores) -> str:
     """Returns a sentence on the prompts that a candidate failed to answer; empty where there are none."""
     if not scores.failed:
         return ""
-    # A provider's own words stand in it, and go to logs and terminals.
-    why = "".join(filter(str.isprintable, " ".join(scores.failure.split()))).rstrip(".")[:_LONGEST_FAILURE]
+    why = one_line(scores.failure).rstrip(".")[:_LONGEST_FAILURE]
     return f" It failed to answer {scores.failed} of them, which score 0: {why}."
 
 

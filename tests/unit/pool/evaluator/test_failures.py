@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from lightrouter.pool import statefile
+from lightrouter.pool.evaluator.bounds import Tally
 from lightrouter.pool.evaluator.budget import Amount, Limits
 from lightrouter.pool.evaluator.evaluation import End
 from lightrouter.pool.evaluator.journal import Done
@@ -170,12 +171,13 @@ def test_failures_in_a_row_are_an_outage_from_a_number_on(before: int, most: int
         scores.add(ITEM, Done(Amount(), 1.0), 1.0)
     for _ in range(most - 1):
         scores.add(ITEM, bad(passing=True), 0.0)
-    held = [scores.down]
-    assert scores.tally == (before, before)
+    down = [scores.down]
+    assert scores.tally == Tally(before, before)
     scores.add(ITEM, bad(passing=True), 0.0)
-    assert [*held, scores.down] == [False, True]
+    down.append(scores.down)
+    assert down == [False, True]
     scores.settle()
-    assert scores.tally == (before, before)
+    assert scores.tally == Tally(before, before)
     assert scores.asked == len(scores.by_prompt) + most
 
 
