@@ -57,11 +57,11 @@ def test_both_models_are_candidates_and_nothing_is_known_of_them(up: tuple[Up, s
 
 def test_the_selector_ranks_with_the_artifact_that_is_named(up: tuple[Up, str]) -> None:
     started, address = up
-    command = started.running("lightrouter.selector").cmdline()
+    command = started.running("selector").cmdline()
     assert command[command.index("--artifact") + 1].endswith("/artifact")
     asked = cli("ask", "Who are you?", "--selector", "learned", "--json", address=address)
     assert asked.returncode == 0, asked.stderr
-    assert "degraded" not in json.loads(asked.stdout)
+    assert json.loads(asked.stdout)["selection"]["strategy"] == "SELECTOR_STRATEGY_LEARNED"
 
 
 @pytest.mark.parametrize("content", [None, "{"])
