@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lightrouter.answers.scoring import AnyScorer
+from lightrouter.answers.scoring import Scorer
 from lightrouter.recording import lines, prompts
 from lightrouter.recording.prompts import Asked, Judged, PromptsError
 from lightrouter.v1.chat_pb2 import ChatMessage
@@ -34,7 +34,7 @@ class Item:
     id: str
     category: str
     messages: tuple[ChatMessage, ...]
-    task: AnyScorer | Judged
+    task: Scorer | Judged
     max_output_tokens: int | None = None
 
 
