@@ -99,6 +99,13 @@ async def test_an_unreadable_verdict_is_asked_for_once_more() -> None:
     assert sum(entry.cost_nanousd for entry in response.entries) == 28
 
 
+async def test_of_a_long_reply_the_judge_is_shown_the_begin() -> None:
+    models = FakeModels(scripted(*["x" * 5000] * 4))
+    await select(models, request(*TWO))
+    again = [generation.messages[1].content for generation in models.asked if len(generation.messages) == 3]
+    assert [len(shown_again) for shown_again in again] == [4000, 4000]
+
+
 @pytest.mark.parametrize("reply", ["", "no", '{"A": {"consistency": 1, "correctness": 99}}'])
 async def test_twice_unreadable_is_ranked_by_prior(reply: str) -> None:
     models = FakeModels(scripted(*[reply] * 4))
