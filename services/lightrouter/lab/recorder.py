@@ -58,13 +58,12 @@ class Recorded:
         self._path = path
         self._partial = path.with_name(path.name + ".partial")
         self._asked = {each.id: each for each in asked}
-        self._members: dict[str, Mapping[str, object]] = {}
         self._responses: dict[str, dict[str, _Response]] = {each.id: {} for each in asked}
         if path.exists():
             self._take_up()
         for members in self._whole_lines():
             self._responses[members["id"]][members["model"]] = members["response"]
-        for each in asked:
+        for each in self._asked.values():
             for response in self._responses[each.id].values():
                 _score(each, response)
         self._journal: TextIO | None = None
@@ -102,7 +101,8 @@ class Recorded:
                     )
 
     def add(self, asked: Asked, model: str, response: _Response) -> None:
-        """Writes down a response, so that it outlives this process."""
+        """Scores a response and writes it down, so that it outlives this process."""
+        _score(self._asked[asked.id], response)
         self._responses[asked.id][model] = response
         if self._journal is None:
             self._journal = self._partial.open("a", encoding="utf-8")
@@ -113,7 +113,7 @@ class Recorded:
     def save(self) -> None:
         """Writes the recording, whole or not at all, and leaves nothing beside it."""
         found = (
-            json.dumps({**self._members.get(each.id, {}), **each.members, "responses": responses}, ensure_ascii=False)
+            json.dumps({**each.members, "responses": responses}, ensure_ascii=False)
             for each in self._asked.values()
             if (responses := self._responses[each.id])
         )
@@ -144,7 +144,7 @@ class Recorded:
             members = lines.parse(line, number)
             if isinstance(members, dict):
                 self._responses[members["id"]] = members.pop("responses")
-                self._members[members["id"]] = members
+                self._asked[members["id"]] = prompts.completed(self._asked[members["id"]], members)
 
     def _other(self, path: Path, name: str) -> OtherRecordingError:
         message = f"is there already and records another prompt, {name}; name another file with --out"
@@ -259,7 +259,7 @@ class Recorder:
             why = error.failures[candidate].message if candidate in error.failures else error.message
             self.failures.append(f"{asked.id}, {candidate}: {why}")
         else:
-            self._recorded.add(asked, model, _response(asked, answer, origin))
+            self._recorded.add(asked, model, _response(answer, origin))
         finally:
             self._turns.release()
         done()
@@ -291,9 +291,9 @@ class Recorder:
         return prompt
 
 
-def _response(asked: Asked, answer: Answer, origin: Origin) -> _Response:
+def _response(answer: Answer, origin: Origin) -> _Response:
     ledger = answer.ledger
-    response: _Response = {
+    return {
         "text": answer.text,
         "input_tokens": ledger.entries[0].usage.input_tokens,
         "output_tokens": ledger.usage.output_tokens,
@@ -301,8 +301,6 @@ def _response(asked: Asked, answer: Answer, origin: Origin) -> _Response:
         "latency_s": round(sum(entry.elapsed.ToNanoseconds() for entry in ledger.entries) / _NANO, 6),
         "origin": origin,
     }
-    _score(asked, response)
-    return response
 
 
 def _score(asked: Asked, response: _Response) -> None:

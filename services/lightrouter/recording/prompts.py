@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -139,6 +139,24 @@ def parse(raw: Iterable[tuple[int, bytes]], name: str, task: str | None = None, 
         more = [f"{name}: {len(said) - _MOST_FAULTS} more faults"] if len(said) > _MOST_FAULTS else []
         raise PromptsError("\n".join([*said[:_MOST_FAULTS], *more]))
     return list(asked.values())
+
+
+def completed(asked: Asked, recorded: Mapping[str, object]) -> Asked:
+    """Returns a prompt with what a recording says of it and its own line does not: the labels, and how it is scored.
+
+    A line that names a task says all of that itself.
+    """
+    if asked.task is not None:
+        return asked
+    more = {key: value for key, value in recorded.items() if key not in {"prompt", "messages", _PASSED_OVER}}
+    members = {**more, **asked.members}
+    try:
+        (found,) = parse([(1, json.dumps(members).encode())], "")
+    except PromptsError:
+        # What a recording says besides is anybody's; its task may not fit a new answer.
+        members.pop("task", None)
+        return replace(asked, members=members)
+    return found
 
 
 def digest(asked: Iterable[Asked]) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -276,6 +277,29 @@ async def test_labels_that_the_prompts_do_not_have_stay(tmp_path: Path, prompts:
     labelled = load_labelled(path)
     assert [labels.answer for labels in labelled.labels] == ["B"] * 3
     assert labelled.labels[0].quality == {"Fast/1B": 1.0, "deep": 1.0}
+
+
+async def test_a_correction_needs_no_task_where_the_recording_has_it(tmp_path: Path, prompts: list[Asked]) -> None:
+    path = tmp_path / "out.jsonl"
+    await record(Router(), path, prompts[:2])
+    # The same conversations, written in another way.
+    turns = [[{"role": "user", "content": f"{number}?"}] for number in range(2)]
+    lines = [{"id": str(number), "messages": turns[number], "answer": "C"} for number in range(2)]
+    await record(Router(), path, read(write(tmp_path / "corrected.jsonl", lines)))
+    labelled = load_labelled(path)
+    assert [labels.answer for labels in labelled.labels] == ["C"] * 2
+    assert {quality for labels in labelled.labels for quality in labels.quality.values()} == {0.0}
+    [first, _] = read(path)
+    assert (first.members["task"], "prompt" in first.members) == ("choice", False)
+
+
+async def test_what_a_recording_says_besides_stays(tmp_path: Path) -> None:
+    lines = [{"id": "0", "prompt": "?", "source": "exam", "answer": "B", "responses": {"deep": {"text": "B"}}}]
+    path = write(tmp_path / "out.jsonl", lines)
+    await record(Router(), path, read(write(tmp_path / "prompts.jsonl", [{"id": "0", "prompt": "?"}])))
+    [line] = [json.loads(each) for each in path.read_text().splitlines()]
+    assert (line["source"], line["answer"], sorted(line["responses"])) == ("exam", "B", ["Fast/1B", "deep"])
+    assert line["responses"]["deep"] == {"text": "B"}
 
 
 async def test_a_prompt_may_say_its_own_token_limit(tmp_path: Path) -> None:
