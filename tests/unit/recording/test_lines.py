@@ -124,6 +124,9 @@ def test_a_line_has_a_bound_and_a_file_has_one(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(LinesError, match="is larger than 10 bytes") as caught:
         list(lines.read(path, 10))
     assert caught.value.line == 2
+    assert len(list(lines.read(path, 17))) == 2
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 11)
+    assert len(list(lines.read(path))) == 2
     monkeypatch.setattr(lines, "MAX_LINE_BYTES", 8)
     with pytest.raises(LinesError, match="is longer than 8 bytes"):
         list(lines.read(path))

@@ -109,3 +109,9 @@ def test_all_faults_are_named_up_to_a_number(tmp_path: Path) -> None:
     assert lines[0].startswith(f"{path}:1: is no JSON")
     assert lines[-1] == f"{path}: 10 more faults"
     assert len(lines) == 21
+
+
+def test_a_task_for_all_is_for_lines_with_an_answer(tmp_path: Path) -> None:
+    lines = [{"prompt": "a", "answer": "B"}, {"prompt": "b"}, {"prompt": "c", "task": "exact", "answer": "x"}]
+    asked = read(write(tmp_path / "prompts.jsonl", lines), "choice")
+    assert [each.task for each in asked] == [Choice(answer="B"), None, Exact(answer="x")]

@@ -99,6 +99,18 @@ async def test_an_unreadable_verdict_is_asked_for_once_more() -> None:
     assert sum(entry.cost_nanousd for entry in response.entries) == 28
 
 
+async def test_what_the_judge_reads_of_a_text_is_bounded() -> None:
+    models = FakeModels(scripted(*["x"] * 4))
+    asked = request(partial("x", "a" * 3000), partial("y", "b" * 1000))
+    asked.messages[0].content = "c" * 3000
+    await select(models, asked)
+    for generation in models.asked:
+        read = generation.messages[0].content.partition("[BEGIN CONVERSATION")[2]
+        assert 900 < read.count("a") < 1100
+        assert 1000 <= read.count("b") < 1010
+        assert 900 < read.count("c") < 1100
+
+
 async def test_of_a_long_reply_the_judge_is_shown_the_begin() -> None:
     models = FakeModels(scripted(*["x" * 5000] * 4))
     await select(models, request(*TWO))
