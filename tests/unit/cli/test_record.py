@@ -59,3 +59,12 @@ def test_what_cannot_be_scored_is_a_sentence(
     assert score(write(tmp_path / "prompts.jsonl", [prompt]), "--out", tmp_path / out) == 2
     assert fault in capsys.readouterr().err
     assert recorded.read_bytes() == before
+
+
+def test_an_answer_that_was_read_by_another_task_does_not_stay(tmp_path: Path) -> None:
+    said = {"m": {"text": "Surely B.", "answer": "A"}, "n": {"text": "who knows", "answer": "A"}}
+    path = write(tmp_path / "recorded.jsonl", [{"id": "q", "prompt": "p", "answer": "B", "responses": said}])
+    assert score(path, "--out", path, "--task", "choice") == 0
+    [labels] = load_labelled(path).labels
+    assert labels.answers == {"m": "B"}
+    assert labels.quality == {"m": 1.0, "n": 0.0}

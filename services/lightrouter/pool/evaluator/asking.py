@@ -38,7 +38,8 @@ _BUSY: Final = frozenset(
         ErrorReason.ERROR_REASON_CIRCUIT_OPEN,
     }
 )
-_WAITS: Final = 3
+_WAITS: Final = 6
+_LEAST_WAIT_S: Final = 0.25
 _LONGEST_WAIT_S: Final = 30.0
 
 
@@ -184,13 +185,15 @@ class Asker:
 
     async def _patiently(self, call: Call, deadline: Deadline) -> GenerateResponse:
         """Asks again where the candidate is busy and says when that may help: nothing was written, nor billed."""
-        for _ in range(_WAITS):
+        for number in range(_WAITS):
             try:
                 return await self._models.generate(call.subject.target, _generation(call), deadline)
             except ServiceError as error:
                 if error.reason not in _BUSY or error.retry_after is None:
                     raise
-                if (wait := min(error.retry_after, _LONGEST_WAIT_S)) >= deadline.remaining():
+                # Others wait for the same; what is asked for may be the time of one call of theirs.
+                wait = min(max(error.retry_after, _LEAST_WAIT_S * 2**number), _LONGEST_WAIT_S)
+                if wait >= deadline.remaining():
                     raise
             await asyncio.sleep(wait)
         return await self._models.generate(call.subject.target, _generation(call), deadline)
