@@ -38,6 +38,7 @@ class Scores:
         failure: Why it failed last; empty where it never did.
         held: Failures in a row that may be an outage, and count for nothing yet.
         answered: Whether its provider has answered or refused any prompt.
+        over: Whether there is nothing more to ask.
     """
 
     by_prompt: dict[str, float | None] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Scores:
     failure: str = ""
     held: list[Item] = field(default_factory=list)
     answered: bool = False
+    over: bool = False
 
     @property
     def asked(self) -> int:
@@ -56,7 +58,9 @@ class Scores:
     @property
     def down(self) -> bool:
         """Whether its provider is plainly down, so that nothing is said of it."""
-        return len(self.held) >= (_GONE_DOWN if self.answered else _DOWN)
+        if not self.answered:
+            return len(self.held) >= _DOWN or (self.over and bool(self.held))
+        return len(self.held) >= _GONE_DOWN
 
     def add(self, item: Item, done: Done, score: float | None) -> None:
         """Adds what an answer, or the failure to give one, led to."""
@@ -74,8 +78,9 @@ class Scores:
             self._fail(item)
 
     def settle(self) -> None:
-        """Counts what is held back once there is nothing more to ask, where the candidate has answered at all."""
-        if self.answered and not self.down:
+        """Notes that there is nothing more to ask, and counts what is held back unless the provider is down."""
+        self.over = True
+        if not self.down:
             self._count_held()
 
     def _count_held(self) -> None:

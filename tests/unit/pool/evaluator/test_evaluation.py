@@ -403,6 +403,28 @@ async def test_a_verdict_that_cannot_be_read_now_and_then_counts_for_nothing(poo
     assert report.outcome.scores["fair"].tally == (20, 20.0)
 
 
+async def test_a_verdict_in_one_order_alone_is_none_and_the_judge_is_asked_coldly(
+    pool: Evaluations, tmp_path: Path
+) -> None:
+    pool.path.write_text(pool_text(*QUALITY, more="judge: good\n"))
+    asked: list[Generation] = []
+
+    class Noting(Judging):
+        def answer(self, name: str, text: str, generation: Generation) -> str:
+            asked.append(generation)
+            return super().answer(name, text, generation)
+
+    models = Noting(QUALITY)
+    # The one who is first has won, as far as can be read.
+    models.verdict = lambda who, place: "?" if who == "weak" and place else json.dumps({"better": "A"})
+    report = await pool.run(models, settings(tmp_path, parse(judged(20))))
+    assert report.outcome.scores["weak"].tally.seen == 0
+    assert report.outcome.scores["fair"].tally == (20, 10.0)
+    judging = [each for each in asked if "BEGIN ANSWER" in each.messages[-1].content]
+    assert all(each.sampling.HasField("temperature") and each.sampling.temperature == 0 for each in judging)
+    assert not any(each.sampling.HasField("temperature") for each in asked if each not in judging)
+
+
 async def test_a_set_for_a_judge_needs_one(pool: Evaluations, tmp_path: Path) -> None:
     pool.path.write_text(pool_text(*QUALITY).replace("{name", "{state: evicted, name"))
     with pytest.raises(NothingToEvaluateError, match="needs a judge"):

@@ -112,6 +112,13 @@ async def test_who_is_down_from_the_begin_on_keeps_its_state(pool: Evaluations, 
     assert "flaky" not in pool.held()
 
 
+async def test_who_answers_nothing_of_a_short_set_keeps_its_state(pool: Evaluations, tmp_path: Path) -> None:
+    report = await pool.run(Failing(DOWN, lambda *_: True), settings(tmp_path, prompts(5)))
+    assert report.outcome.unreached == {"flaky"}
+    assert report.outcome.scores["flaky"].tally.seen == 0
+    assert "flaky" not in pool.held()
+
+
 async def test_who_goes_down_midway_keeps_its_state(pool: Evaluations, tmp_path: Path) -> None:
     # It has answered fewer prompts than a decision takes.
     report = await pool.run(Failing(DOWN, lambda number, _: number > 3), settings(tmp_path, ITEMS))

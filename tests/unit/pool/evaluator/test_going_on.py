@@ -136,3 +136,17 @@ async def test_an_entry_without_retries_reserves_one_attempt(pool: Evaluations, 
     pool.path.write_text(pool_text(*QUALITY).replace("{name", "{limits: {retries: 0}, name"))
     await pool.run(models, settings(tmp_path, ITEMS, run="run-2", limits=limits))
     assert sum(models.calls.values()) == 1
+
+
+async def test_who_takes_more_than_it_is_given_is_reserved_more(pool: Evaluations, tmp_path: Path) -> None:
+    class Greedy(FakeModels):
+        async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
+            response = await super().generate(target, generation, deadline)
+            response.result.usage.input_tokens = 90
+            return response
+
+    pool.path.write_text(pool_text(*QUALITY).replace("{name", "{limits: {retries: 0}, name"))
+    report = await pool.run(Greedy(QUALITY), settings(tmp_path, ITEMS, limits=Limits(tokens=4000)))
+    assert report.outcome.end is End.SPENT
+    # The first round could not know; from the second on it is within.
+    assert 2400 < report.spent.tokens <= 4000
