@@ -69,7 +69,7 @@ class FakeJudge(AdapterServiceServicer):
                     self.gone.set()
             case "prose":
                 return GenerateResponse(text="I prefer the first.", result=GenerationResult(cost_nanousd=3))
-        match = _GOOD.search(request.generation.messages[1].content)
+        match = _GOOD.search(request.generation.messages[0].content)
         assert match
         points = dict.fromkeys("AB", '{"consistency": 3, "correctness": 3}')
         points[match[1]] = '{"consistency": 9, "correctness": 9}'

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.suite.up_support import SERVICES, until
+from tests.recordings import write
+from tests.suite.up_support import SERVICES, Chat, pool_text, until, upstream
 
 PROMPTS = 60
 RIGHT = {"good": 1.0, "fair": 0.9, "weak": 0.0}
@@ -111,3 +112,25 @@ def test_one_that_is_asked_to_end_ends_with_its_adapters_and_says_what_to_do(fol
         _, said = process.communicate()
     assert process.returncode == 1
     assert "ended before it was done; the same command goes on from here" in said
+
+
+class Unreadable(Chat):
+    """A provider whose judge writes prose."""
+
+    def answer(self, request: dict[str, Any]) -> None:
+        self.say(request, "The first one is the better of the two, I think.", "stop")
+
+
+def test_a_judge_that_cannot_be_read_ends_it_soon_and_with_a_failure(tmp_path: Path) -> None:
+    lines = [{"id": f"q{n}", "prompt": f"{n}?", "task": "judge", "reference": "yes"} for n in range(50)]
+    write(tmp_path / "set.jsonl", lines)
+    with upstream(Unreadable) as url:
+        (tmp_path / "pool.yaml").write_text(f"judge: alpha\n{pool_text(url, 'alpha', 'beta', 'gamma')}")
+        with start(tmp_path) as process:
+            out, said = process.communicate()
+    assert process.returncode == 1, said
+    assert "the judge alpha gave no verdict on 6 of 6 answers: what it wrote is no verdict" in said
+    assert "no candidate has a score" in said
+    assert len([key for key in done(tmp_path) if key.startswith("answer/")]) == 9
+    assert "never" in out
+    assert not (tmp_path / "pool.state.json").exists()

@@ -1,12 +1,14 @@
 """`lightrouter up --replay`: the suite over a recording that the test makes."""
 
 import json
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lightrouter.learned.artifact import GENERAL, MANIFEST
 from tests.recordings import line, write
 from tests.suite.up_support import TIMEOUT_S, Up, cli
 
@@ -20,7 +22,9 @@ LINES = [
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, str]]:
     folder = tmp_path_factory.mktemp("replay")
-    started = Up(folder, "--replay", str(write(folder / "data.jsonl.gz", LINES)), "--pace")
+    artifact = shutil.copytree(GENERAL, folder / "artifact")
+    arguments = ("--pace", "--artifact", str(artifact))
+    started = Up(folder, "--replay", str(write(folder / "data.jsonl.gz", LINES)), *arguments)
     try:
         yield started, started.wait_ready()
         started.process.send_signal(signal.SIGTERM)
@@ -49,6 +53,24 @@ def test_both_models_are_candidates_and_nothing_is_known_of_them(up: tuple[Up, s
     listed = json.loads(cli("candidates", "--json", address=address).stdout)["candidates"]
     known = [(each["candidate"]["name"], each["candidate"]["model"], each["candidate"]["prior"]) for each in listed]
     assert known == [("wise-7b", "Wise/7B", 0.5), ("curt", "curt", 0.5)]
+
+
+def test_the_selector_ranks_with_the_artifact_that_is_named(up: tuple[Up, str]) -> None:
+    started, address = up
+    command = started.running("selector").cmdline()
+    assert command[command.index("--artifact") + 1].endswith("/artifact")
+    asked = cli("ask", "Who are you?", "--selector", "learned", "--json", address=address)
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout)["selection"]["strategy"] == "SELECTOR_STRATEGY_LEARNED"
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_an_artifact_that_cannot_be_used_is_a_sentence(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / MANIFEST).write_text(content)
+    refused = cli("up", "--artifact", str(tmp_path))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("lightrouter up: --artifact: ")
 
 
 def test_other_prompts_are_refused_with_a_sentence(up: tuple[Up, str]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lightrouter.runtime.circuit import Circuit
 from lightrouter.adapter.quirks import Learnt
 from lightrouter.adapter.rest import Rest
+from lightrouter.runtime.circuit import Circuit
 
 
 @dataclass(frozen=True, slots=True)

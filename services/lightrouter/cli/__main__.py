@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Final, Protocol
 
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.text import printable
 
 COMMANDS: Final = {
     "up": "run the whole suite on this machine",
@@ -71,7 +72,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         return command.run(arguments)
     except CommandError as error:
-        sys.stderr.write(f"lightrouter {name}: {error}\n")
+        sys.stderr.write(f"lightrouter {name}: {printable(str(error))}\n")
         return error.code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED

@@ -12,6 +12,7 @@ from typing import Final
 
 from lightrouter.cli.errors import CommandError
 from lightrouter.cli.process import Service, ServiceDiedError, socket_folder
+from lightrouter.cli.text import printable
 from lightrouter.pool import file
 
 _START_S: Final = 60.0
@@ -61,4 +62,4 @@ def _service(name: str, folder: Path, pool: Path) -> Service:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{printable(line)}\n")

@@ -15,6 +15,7 @@ from lightrouter.cli import access, client, tracing, values, view
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.progress import RouteProgress
+from lightrouter.cli.text import printable_json
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, StreamCompleteRequest
@@ -96,7 +97,7 @@ def _ask(prompt: Prompt, reached: Access, metadata: Metadata, arguments: argpars
         return
     answer = asyncio.run(_complete(prompt, reached, metadata, arguments.timeout))
     if arguments.json:
-        sys.stdout.write(MessageToJson(answer, ensure_ascii=False) + "\n")
+        sys.stdout.write(printable_json(MessageToJson(answer, ensure_ascii=False)) + "\n")
         sys.stdout.flush()
         return
     sys.stdout.write(answer.text if answer.text.endswith("\n") else f"{answer.text}\n")

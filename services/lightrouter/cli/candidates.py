@@ -13,6 +13,7 @@ from rich.console import Console
 from lightrouter.cli import access, client, view
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import ExitCode
+from lightrouter.cli.text import printable_json
 from lightrouter.v1.router_pb2 import ListCandidatesRequest, ListCandidatesResponse
 
 _EPILOG: Final = """\
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Prints the pool."""
     listed = asyncio.run(_list(access.access_from(arguments)))
     if arguments.json:
-        sys.stdout.write(MessageToJson(listed, ensure_ascii=False) + "\n")
+        sys.stdout.write(printable_json(MessageToJson(listed, ensure_ascii=False)) + "\n")
     else:
         # A pipe has no width; a table that is cut to some terminal's would lose what its reader looks for.
         console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)

@@ -15,15 +15,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from lightrouter.answers.scoring import SCORERS
 from lightrouter.cli import access, client, pool_states, poolhome, values
 from lightrouter.cli.access import Access
 from lightrouter.cli.adapters import adapters
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.text import printable
 from lightrouter.pool.diversity import LEAST_GAIN
 from lightrouter.pool.evaluator import validation
 from lightrouter.pool.evaluator.announce import Announcer
 from lightrouter.pool.evaluator.budget import Limits
-from lightrouter.pool.evaluator.evaluation import End
+from lightrouter.pool.evaluator.evaluation import End, Outcome
 from lightrouter.pool.evaluator.journal import JournalError
 from lightrouter.pool.evaluator.run import NothingToEvaluateError, Report, Settings, ended, evaluate
 from lightrouter.pool.evaluator.states import Rules
@@ -43,8 +45,11 @@ was evicted earns its way back. Easy decisions take few prompts. The router obey
 The pool needs the quality of its MINIMUM-th best candidate less MARGIN, or FLOOR where that is given. Over the whole
 evaluation the probability is at most ERROR-RATE that anybody is evicted or admitted back wrongly.
 
-What it spends is bounded, and each call is paid for at its worst before it is made. One that is killed goes on where it
-was when the same command is given again. Two at once are kept apart: the second one says so and ends.
+A prompt that a candidate fails to answer scores 0. One whose provider is plainly down keeps its state, and is named.
+
+What it spends is bounded, and each call is paid for at its worst, retries of its adapter included, before it is made.
+One that is killed, or whose budget is spent, goes on where it was when the same command is given again; an answer is
+bought once. Two at once are kept apart: the second one says so and ends.
 """
 
 _EPILOG: Final = """\
@@ -52,7 +57,7 @@ examples:
   lightrouter pool evaluate --pool pool.yaml --set validation.jsonl --max-cost 0.50
   lightrouter pool evaluate --namespace models --set validation.jsonl --adapter-address 'dns:///adapter-{name}:50051'
 
-a validation set is JSON lines:
+a validation set is JSON lines, gzip too, as `lightrouter record` takes them:
   {"id": "q1", "category": "law", "prompt": "... A) ... B) ...", "task": "choice", "answer": "B"}
   {"id": "q2", "prompt": "What is 17 * 23?", "task": "numeric", "answer": 391}
   {"id": "q3", "prompt": "Why is the sky blue?", "task": "judge", "reference": "Because ..."}
@@ -68,6 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     poolhome.add_arguments(parser)
     parser.add_argument("--set", type=Path, required=True, metavar="FILE", help="the validation set, JSON lines")
+    parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer and name none")
     parser.add_argument("--judge", metavar="NAME", help="who judges, with --namespace; a pool file says it itself")
     parser.add_argument("--json", action="store_true", help="print what holds now as JSON")
     budget = parser.add_argument_group("what it may spend")
@@ -127,7 +133,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.namespace and not arguments.adapter_address:
         raise CommandError("--adapter-address is required with --namespace", ExitCode.USAGE)
     try:
-        prompts = validation.load(arguments.set)
+        prompts = validation.load(arguments.set, arguments.task)
         return asyncio.run(_evaluate(arguments, prompts))
     except ValidationSetError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
@@ -149,7 +155,7 @@ async def _evaluate(arguments: argparse.Namespace, prompts: ValidationSet) -> Ex
     else:
         pool_states.print_held(report.held)
     sys.stderr.write(f"{_summary(report)}\n")
-    return ExitCode.FAILED if report.outcome.end is End.UNREACHED else ExitCode.OK
+    return _exit_code(report.outcome)
 
 
 async def _reported(arguments: argparse.Namespace, prompts: ValidationSet) -> Report:
@@ -222,9 +228,22 @@ def _telemetry(endpoint: str | None) -> Telemetry:
 
 def _summary(report: Report) -> str:
     money = Decimal(report.spent.nanousd) / _NANO
+    outcome = report.outcome
     went = "went on and is over" if report.resumed else "is over"
     spent = f"{report.spent.tokens:,} tokens and ${money:f}"
-    parts = [f"evaluation {report.run} (seed {report.seed}) {went}: {ended(report.outcome.end)}; it took {spent}"]
+    parts = [f"evaluation {report.run} (seed {report.seed}) {went}: {ended(outcome.end)}; it took {spent}"]
+    parts += [f"{outcome.judge_fault}; name another judge, and the same command goes on"] if outcome.judge_fault else []
     parts += [f"{change.candidate}: {change.before} -> {change.after.state}" for change in report.changes]
-    parts += [f"{name} did not answer and keeps its state" for name in sorted(report.outcome.unreached)]
-    return "\n".join(parts)
+    for name in sorted(outcome.unreached):
+        scores = outcome.scores[name]
+        why = f" ({len(scores.held)} prompts in a row failed: {scores.failure})" if scores.held else ""
+        parts.append(f"{name} did not answer and keeps its state{why}")
+    if not any(scores.tally.seen for scores in outcome.scores.values()):
+        parts.append("no candidate has a score")
+    return printable("\n".join(parts))
+
+
+def _exit_code(outcome: Outcome) -> ExitCode:
+    """Returns FAILED where nobody was judged, or the judge cannot be used."""
+    judged = any(scores.tally.seen for scores in outcome.scores.values())
+    return ExitCode.OK if judged and outcome.end is not End.UNREADABLE else ExitCode.FAILED

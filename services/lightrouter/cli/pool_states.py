@@ -16,7 +16,7 @@ from rich.text import Text
 
 from lightrouter.cli import poolhome
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.text import printable
+from lightrouter.cli.text import one_line, printable, printable_json
 from lightrouter.pool.evaluator.homes import Held
 from lightrouter.pool.schema import State
 from lightrouter.pool.standing import BY_HAND, Standing, status_of
@@ -55,7 +55,7 @@ def configure_readmit(parser: argparse.ArgumentParser) -> None:
 def table(held: Held) -> Table:
     """Returns what is held of the candidates of a pool."""
     shown = Table(box=None, pad_edge=False)
-    for heading in ("name", "state", "since", "score", "interval", "prompts", "evaluated", "why"):
+    for heading in ("name", "state", "since", "score", "interval", "prompts", "failed", "evaluated", "why"):
         shown.add_column(heading, overflow="fold")
     for name, entry in held.pool.entries.items():
         standing = held.standings.get(name, Standing())
@@ -65,13 +65,14 @@ def table(held: Held) -> Table:
                 f"{found.score:.2f}",
                 f"{found.score_low:.2f} to {found.score_high:.2f}",
                 str(found.prompts),
+                str(found.failed),
                 found.evaluated_at.ToDatetime(UTC).strftime("%Y-%m-%d %H:%M"),
             )
             if found
-            else ("", "", "0", "never")
+            else ("", "", "0", "0", "never")
         )
         why = f"{standing.reason}: {standing.message}" if standing.reason else "as its entry says"
-        shown.add_row(name, entry.state.value, standing.since, *figures, Text(printable(why)))
+        shown.add_row(name, entry.state.value, Text(one_line(standing.since)), *figures, Text(one_line(why)))
     return shown
 
 
@@ -89,7 +90,7 @@ def print_held(held: Held) -> None:
 def print_json(held: Held) -> None:
     """Prints what is held of the candidates of a pool, by name, in the shape of their status."""
     said = {name: status_of(held.standing(name)) for name in held.pool.entries}
-    sys.stdout.write(json.dumps(said, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(printable_json(json.dumps(said, indent=2, ensure_ascii=False)) + "\n")
 
 
 def _status(arguments: argparse.Namespace) -> ExitCode:

@@ -21,11 +21,12 @@ from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
 from lightrouter.cli.text import printable
-from lightrouter.lab import prompts
-from lightrouter.lab.prompts import Asked, PromptsError
 from lightrouter.lab.recorder import OtherRecordingError, Recorded, Recorder, able
+from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
+from lightrouter.recording import prompts
 from lightrouter.recording.load import RecordingError
+from lightrouter.recording.prompts import Asked, PromptsError
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.status import from_rpc_error
 from lightrouter.v1.candidate_pb2 import Candidate
@@ -39,10 +40,11 @@ Asks every candidate of a router for its whole answer to each prompt, and writes
 time, as a recording: for `lightrouter up --replay`, for training a selector, for comparing ways to route.
 
 PROMPTS is JSON lines: `prompt` or `messages`, and if you like `id`, `category`, `task` (exact, choice, numeric,
-pattern, schema) and `answer`. Answers to a prompt with a task are scored, 0 to 1, as `quality`.
+pattern, schema) and `answer`; a validation set or a recording will do. Answers to a prompt with a task are scored, 0 to
+1, as `quality`.
 
 A run that ends early loses nothing. The same command goes on and asks only for what is missing, also of candidates that
-are new.
+are new, and scores all that is there anew: answers and tasks may be corrected. With --score-only it asks nobody.
 """
 
 _EPILOG: Final = """\
@@ -50,6 +52,7 @@ examples:
   lightrouter record prompts.jsonl --out recorded.jsonl.gz
   lightrouter record prompts.jsonl --out recorded.jsonl --pool pool.yaml --concurrency 4
   lightrouter record exam.jsonl --out exam.rec.jsonl --task choice --candidates fast,careful
+  lightrouter record recorded.jsonl --out recorded.jsonl --task numeric --score-only
 """
 _LIST_S: Final = 10.0
 _MOST_FAILURES_SHOWN: Final = 10
@@ -64,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     access.add_arguments(parser)
     parser.add_argument("--candidates", metavar="A,B", help="names of the candidates; default: all that may answer")
     parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer and name none")
+    parser.add_argument("--score-only", action="store_true", help="score what --out has anew, and ask nobody")
     parser.add_argument("--max-output-tokens", type=values.count, default=2048, metavar="N", help="default: 2048")
     parser.add_argument("--concurrency", type=values.count, default=8, metavar="N", help="calls at once; default: 8")
     parser.add_argument("--timeout", type=values.seconds, default=120.0, metavar="S", help="of a call; default: 120")
@@ -75,6 +79,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise CommandError("--pool starts a suite of its own; --address is for one that runs", ExitCode.USAGE)
     try:
         asked = prompts.read(arguments.prompts, arguments.task)
+        if arguments.score_only:
+            return _score(arguments.out, asked)
         with Recorded(arguments.out, asked) as recorded:
             return asyncio.run(_record(arguments, asked, recorded))
     except KeyboardInterrupt:
@@ -84,6 +90,16 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except OSError as error:
         raise CommandError(f"{arguments.out} cannot be written: {error.strerror}", ExitCode.USAGE) from None
+
+
+def _score(out: Path, asked: Sequence[Asked]) -> ExitCode:
+    if not out.exists():
+        raise CommandError(f"{out} is not there to be scored; without --score-only it is recorded", ExitCode.USAGE)
+    if not any(each.scorer for each in asked):
+        raise CommandError("no prompt says how its answers are scored: give `task`, or --task", ExitCode.USAGE)
+    with Recorded(out, asked) as recorded:
+        recorded.save()
+    return _report(out, recorded, [])
 
 
 async def _record(arguments: argparse.Namespace, asked: Sequence[Asked], recorded: Recorded) -> ExitCode:
@@ -100,7 +116,8 @@ async def _record(arguments: argparse.Namespace, asked: Sequence[Asked], recorde
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error) from None
 
-        recorder = Recorder(ask, recorded, arguments.concurrency, arguments.max_output_tokens)
+        entries = _entries(arguments.pool)
+        recorder = Recorder(ask, recorded, arguments.concurrency, arguments.max_output_tokens, entries)
         try:
             with _progress_bar() as bar:
                 task = bar.add_task("recording", total=len(asked) * len(candidates))
@@ -108,7 +125,7 @@ async def _record(arguments: argparse.Namespace, asked: Sequence[Asked], recorde
         except ServiceError as error:
             raise client.failure(error, reached) from None
     recorded.save()
-    return _report(arguments.out, recorded, recorder)
+    return _report(arguments.out, recorded, recorder.failures)
 
 
 async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Access:
@@ -122,6 +139,11 @@ async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Acce
         raise CommandError(str(error), ExitCode.USAGE) from None
     except SuiteError as error:
         raise CommandError(str(error)) from None
+
+
+def _entries(path: Path | None) -> dict[str, str]:
+    """Returns what tells each entry of a pool file from any other; nothing where there is none."""
+    return {name: entry.version for name, entry in file.load(path).entries.items()} if path else {}
 
 
 async def _candidates(stub: RouterServiceAsyncStub, reached: Access, wanted: str | None) -> list[Candidate]:
@@ -150,17 +172,16 @@ def _progress_bar() -> Progress:
     )
 
 
-def _report(out: Path, recorded: Recorded, recorder: Recorder) -> ExitCode:
+def _report(out: Path, recorded: Recorded, failures: Sequence[str]) -> ExitCode:
     for model, scores in recorded.qualities().items():
         sys.stderr.write(f"{printable(model)}: quality {fmean(scores):.3f} over {len(scores)} responses\n")
-    for failure in recorder.failures[:_MOST_FAILURES_SHOWN]:
+    for failure in failures[:_MOST_FAILURES_SHOWN]:
         sys.stderr.write(f"missing: {printable(failure)}\n")
     sys.stdout.write(f"{out}\n")
-    if recorder.failures:
-        count = len(recorder.failures)
-        raise CommandError(f"{count} responses are missing; the same command asks for them again")
+    if failures:
+        raise CommandError(f"{len(failures)} responses are missing; the same command asks for them again")
     return ExitCode.OK
 
 
 def _log(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{printable(line)}\n")

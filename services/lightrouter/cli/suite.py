@@ -43,6 +43,7 @@ class SuiteOptions:
         log_level: Least level that services log.
         otlp_endpoint: Where traces go, http://HOST:PORT; None keeps none.
         sampling_ratio: Share of the requests that are traced, 0 to 1, where the caller has not decided.
+        artifact: Folder of what the selector ranks with by `learned`; None: the package's.
         grace_s: Seconds that running calls get to finish when a service is stopped.
     """
 
@@ -53,6 +54,7 @@ class SuiteOptions:
     log_level: str = "warning"
     otlp_endpoint: str | None = None
     sampling_ratio: float = 1.0
+    artifact: Path | None = None
     grace_s: float = 10.0
 
 
@@ -110,8 +112,9 @@ class Suite:
             path = self._write_pool(self._options.pool_text)
         if path:
             self._pool_file = self._watched(path)
-        for name in ("selector", "aggregator"):
-            self._launch(name, f"lightrouter.{name}", ["--listen", f"unix:{self._folder}/{name}.sock"])
+        artifact = ["--artifact", str(self._options.artifact.absolute())] if self._options.artifact else []
+        for name, more in (("selector", artifact), ("aggregator", [])):
+            self._launch(name, f"lightrouter.{name}", ["--listen", f"unix:{self._folder}/{name}.sock", *more])
         if path is None:
             path = await self._serve_local_model()
             self._pool_file = self._watched(path)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
+
+from lightrouter.runtime.text import one_line, printable, printable_json
+
+__all__ = ["dollars", "enum_word", "nanousd", "one_line", "printable", "printable_json", "seconds"]
 
 _NANO: Final = 10**9
 
@@ -39,14 +42,6 @@ def nanousd(text: str) -> int:
 def seconds(duration: Duration) -> str:
     """Returns a duration in seconds, `1.25 s`."""
     return f"{duration.ToNanoseconds() / _NANO:.2f} s"
-
-
-def printable(text: str) -> str:
-    """Returns `text` without control characters, except line ends and tabs.
-
-    What a model writes must not move the cursor, change colours or ring the bell of whoever reads it.
-    """
-    return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"})
 
 
 def enum_word(name: str, prefix: str) -> str:

@@ -11,6 +11,7 @@ import httpx
 from rich.console import Console
 
 from lightrouter.cli.jaeger import Jaeger, JaegerError
+from lightrouter.cli.text import printable
 from lightrouter.cli.waterfall import waterfall
 
 _PIPED_WIDTH = 160
@@ -55,7 +56,7 @@ def show(trace: Trace, jaeger_url: str | None) -> None:
         with httpx.Client() as http:
             spans, whole = Jaeger(jaeger_url, http).wait(trace.id, trace.caller)
     except JaegerError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{printable(str(error))}\n")
         return
     if not spans:
         sys.stderr.write(f"{jaeger_url} does not have the trace: does the router send its traces there?\n")

@@ -11,6 +11,7 @@ from typing import Final
 
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
+from lightrouter.cli.text import printable
 from lightrouter.pool.file import PoolFileError
 
 _DESCRIPTION: Final = """\
@@ -29,6 +30,7 @@ examples:
   lightrouter up
   lightrouter up --replay recorded.jsonl.gz --pace
   lightrouter up --pool pool.yaml --listen 0.0.0.0:50051
+  lightrouter up --pool pool.yaml --artifact artifact       what `lightrouter lab train` made of your recordings
   lightrouter up --otlp http://localhost:4317        traces to Jaeger or an OpenTelemetry Collector
 """
 
@@ -42,6 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pace", action="store_true", help="with --replay: take the time that was recorded")
     parser.add_argument(
         "--listen", default="127.0.0.1:50051", metavar="HOST:PORT", help="router's address; port 0 takes a free one"
+    )
+    parser.add_argument(
+        "--artifact", type=Path, metavar="DIR", help="what the selector ranks with by `learned`; default: the package's"
     )
     parser.add_argument("--ready-file", type=Path, metavar="FILE", help="file that gets the router's address")
     parser.add_argument(
@@ -57,6 +62,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Runs the suite until it is stopped."""
     if arguments.pace and not arguments.replay:
         raise CommandError("--pace is for --replay, which names the recording", ExitCode.USAGE)
+    if arguments.artifact:
+        check_artifact(arguments.artifact)
     options = SuiteOptions(
         listen=arguments.listen,
         pool=arguments.pool,
@@ -65,6 +72,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         log_level=arguments.log_level,
         otlp_endpoint=arguments.otlp,
         sampling_ratio=arguments.sampling_ratio,
+        artifact=arguments.artifact,
     )
     return asyncio.run(_up(options, arguments.ready_file))
 
@@ -84,6 +92,20 @@ def replayed(recording: Path, *, pace: bool) -> str:
         raise CommandError(str(error), ExitCode.USAGE) from None
 
 
+def check_artifact(folder: Path) -> None:
+    """Sees to it that the selector can use an artifact; it would go on without one.
+
+    Raises:
+        CommandError: It cannot.
+    """
+    from lightrouter.learned.artifact import ArtifactError, load
+
+    try:
+        load(folder)
+    except ArtifactError as error:
+        raise CommandError(f"--artifact: {error}", ExitCode.USAGE) from None
+
+
 def local_model() -> Path:
     """Returns the GGUF file of the small local model, downloaded where it is not there yet.
 
@@ -100,7 +122,7 @@ def local_model() -> Path:
 
 def log(line: str) -> None:
     """Writes a line for the person who watches."""
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{printable(line)}\n")
     sys.stderr.flush()
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lightrouter.cli.progress import CandidateProgress, Phase, RouteProgress
-from lightrouter.cli.text import dollars, enum_word, printable, seconds
+from lightrouter.cli.text import dollars, enum_word, one_line, printable, seconds
 from lightrouter.v1.candidate_pb2 import Candidate, CandidateHealth, CandidateState
 from lightrouter.v1.chat_pb2 import FinishReason, Usage
 from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
@@ -70,7 +70,9 @@ def candidates(progress: RouteProgress) -> Table:
     for candidate in _by_rank(progress):
         style = _STYLES[candidate.phase]
         score = "" if candidate.score is None else f"{candidate.score:.2f}"
-        table.add_row(Text(candidate.name, style), Text(candidate.phase, style), score, _boot_text(candidate))
+        table.add_row(
+            Text(printable(candidate.name), style), Text(candidate.phase, style), score, _boot_text(candidate)
+        )
     return table
 
 
@@ -82,7 +84,7 @@ def selection_line(selection: Selection) -> Text:
     verb = "goes on" if len(selection.chosen) == 1 else "go on"
     line = f"{chosen} {verb}" + (f": {reason}" if reason else "")
     agreement = f"agreement {selection.ranking.agreement:.2f}, margin {selection.margin:.2f}"
-    return Text(f"{line} (ranked by {strategy}; {agreement})", "bold")
+    return Text(f"{printable(line)} (ranked by {strategy}; {agreement})", "bold")
 
 
 def ledger(answer: Answer) -> Table:
@@ -99,19 +101,20 @@ def ledger(answer: Answer) -> Table:
     for entry in total.entries:
         stage = enum_word(Stage.Name(entry.stage), "STAGE_")
         cost, elapsed = dollars(entry.cost_nanousd), seconds(entry.elapsed)
-        table.add_row(stage, entry.candidate, *_tokens(entry.usage), cost, elapsed, _end(entry))
+        table.add_row(stage, Text(printable(entry.candidate)), *_tokens(entry.usage), cost, elapsed, _end(entry))
     return table
 
 
 def notes(answer: Answer) -> Iterator[Text]:
     """Yields a line on how the answer was made, one for each contradiction, and one for each degradation."""
     strategy = enum_word(AggregatorStrategy.Name(answer.aggregator), "AGGREGATOR_STRATEGY_")
-    yield Text(f"answer by {strategy} from {' and '.join(answer.candidates)}, route {answer.route_id}", "dim")
+    made = f"answer by {strategy} from {' and '.join(answer.candidates)}, route {answer.route_id}"
+    yield Text(printable(made), "dim")
     for contradiction in answer.contradictions:
         yield Text(f"contradiction: {printable(contradiction)}", "yellow")
     for degradation in answer.degraded:
         about = f" ({degradation.candidate})" if degradation.candidate else ""
-        yield Text(f"degraded{about}: {printable(degradation.message)}", "red")
+        yield Text(f"degraded{printable(about)}: {printable(degradation.message)}", "red")
 
 
 def summary(answer: Answer) -> str:
@@ -123,7 +126,8 @@ def summary(answer: Answer) -> str:
     degraded = f" | degraded: {'; '.join(item.message for item in answer.degraded)}" if answer.degraded else ""
     names = "+".join(answer.candidates)
     calls = f"{len(total.entries)} calls"
-    return f"{dollars(total.cost_nanousd)} | {about}{tokens} | {calls} | {seconds(total.elapsed)} | {names}{degraded}"
+    line = f"{dollars(total.cost_nanousd)} | {about}{tokens} | {calls} | {seconds(total.elapsed)} | {names}{degraded}"
+    return one_line(line)
 
 
 def pool(listed: ListCandidatesResponse) -> Table:
@@ -140,9 +144,9 @@ def pool(listed: ListCandidatesResponse) -> Table:
         candidate = status.candidate
         prices = candidate.prices
         table.add_row(
-            candidate.name,
+            Text(printable(candidate.name)),
             Text(printable(candidate.model)),
-            candidate.provider,
+            Text(printable(candidate.provider)),
             enum_word(CandidateState.Name(candidate.state), "CANDIDATE_STATE_"),
             _health(status.health),
             _price(prices.input_nanousd_per_million),
@@ -158,11 +162,11 @@ def pool(listed: ListCandidatesResponse) -> Table:
 def remarks(listed: ListCandidatesResponse) -> list[str]:
     """Returns what there is to say of the pool beside the table, in sentences."""
     drifts = [
-        f"{status.candidate.name} is on probation in this router: {printable(status.traffic.drift)}."
+        one_line(f"{status.candidate.name} is on probation in this router: {status.traffic.drift}.")
         for status in listed.candidates
         if status.traffic.drift
     ]
-    return [*drifts, *(f"{condition.type}: {printable(condition.message)}" for condition in listed.conditions)]
+    return [*drifts, *(one_line(f"{condition.type}: {condition.message}") for condition in listed.conditions)]
 
 
 def _traffic(status: CandidateStatus) -> tuple[str, str, str, str]:

@@ -76,6 +76,10 @@ def read(
     pattern = pattern or patterns.infer(labels.answer for labels in recording.labels)
     test = Judged.of(recording, models, pattern)
     if trained is None:
+        if count < 2:
+            raise DataError("--folds 1 leaves nothing to learn from; give 2 or more, or other prompts with --train")
+        if len(set(test.questions.prompts)) < 2:
+            raise DataError(f"{path} has one prompt, over and over: there is no other to learn from; give --train")
         try:
             return Data(test, None, folds(test.questions.prompts, count, seed), notes)
         except ValueError as error:

@@ -2,6 +2,10 @@
 
 Each response is written down as soon as it is there, beside the recording (FILE.partial); nothing that was paid for is
 lost when the run ends early, and the next run asks only for what is missing.
+
+A response knows what it belongs to: its prompt's text, and of its candidate the model, the prices, the token limit and,
+where the pool file is known, all else that answers hang on (`Origin`). Responses of other origins are never mixed: a
+run that would have to is refused. Answers and tasks may be corrected at any time: all that is there is scored anew.
 """
 
 from __future__ import annotations
@@ -11,15 +15,16 @@ import gzip
 import json
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TextIO
 
 from lightrouter.answers.scoring import Choice
-from lightrouter.lab.prompts import Asked
+from lightrouter.recording import lines, prompts
 from lightrouter.recording.load import RecordingError, load_labelled
+from lightrouter.recording.prompts import Asked
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, Candidate
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_PRIOR, Policy
@@ -27,7 +32,9 @@ from lightrouter.v1.router_pb2 import Answer, Prompt
 
 Ask = Callable[[Prompt], Awaitable[Answer]]
 """Asks the router; raises ServiceError."""
-_Response = dict[str, object]
+Origin = Mapping[str, object]
+"""What a response hangs on besides its prompt, as JSON, by the words that name it to people."""
+_Response = dict[str, Any]
 
 _NANO: Final = 10**9
 _MOST_BOOT_TOKENS: Final = 4096
@@ -35,29 +42,31 @@ _RETRIES: Final = 8
 
 
 class OtherRecordingError(Exception):
-    """The file to write is there and is no recording of these prompts; its text is one sentence."""
+    """The file to write is there and is no recording of these prompts or candidates; its text is one sentence."""
 
 
 class Recorded:
     """The responses that are there, in the file and beside it; also a context manager that closes what it writes to."""
 
-    def __init__(self, path: Path, prompts: Sequence[Asked]) -> None:
-        """Takes up what earlier runs recorded of `prompts` to `path`.
+    def __init__(self, path: Path, asked: Sequence[Asked]) -> None:
+        """Takes up what earlier runs recorded of these prompts to `path`, and scores it anew.
 
         Raises:
-            OtherRecordingError: `path` records other prompts.
+            OtherRecordingError: `path`, or what is beside it, records other prompts.
             RecordingError: It cannot be used.
         """
         self._path = path
         self._partial = path.with_name(path.name + ".partial")
-        self._prompts = prompts
-        self._responses: dict[str, dict[str, _Response]] = {asked.id: {} for asked in prompts}
+        self._asked = {each.id: each for each in asked}
+        self._responses: dict[str, dict[str, _Response]] = {each.id: {} for each in asked}
         if path.exists():
             self._take_up()
         for members in self._whole_lines():
-            if (responses := self._responses.get(members["id"])) is not None:
-                responses[members["model"]] = members["response"]
-        self._journal: TextIO = self._partial.open("a", encoding="utf-8")
+            self._responses[members["id"]][members["model"]] = members["response"]
+        for each in self._asked.values():
+            for response in self._responses[each.id].values():
+                _score(each, response)
+        self._journal: TextIO | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -65,69 +74,120 @@ class Recorded:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._journal.close()
+        if self._journal is not None:
+            self._journal.close()
 
     def has(self, asked: Asked, model: str) -> bool:
         """Whether a model's response to a prompt is there."""
         return model in self._responses[asked.id]
 
+    def check(self, model: str, origin: Origin) -> None:
+        """Sees to it that what is missing of a model would be of the same origin as what is there.
+
+        Raises:
+            OtherRecordingError: It would not; nothing is lost where everything of the model is there.
+        """
+        there = [responses[model] for responses in self._responses.values() if model in responses]
+        if len(there) == len(self._responses):
+            return
+        for response in there:
+            known = response.get("origin")
+            # A recording that says nothing of it, such as one of an earlier release, is taken as it is.
+            for what, value in known.items() if isinstance(known, dict) else ():
+                if what in origin and origin[what] != value:
+                    raise OtherRecordingError(
+                        f"{self._path}: {model} was recorded with another {what}; name another file with --out, or "
+                        "leave the candidate out with --candidates"
+                    )
+
     def add(self, asked: Asked, model: str, response: _Response) -> None:
-        """Writes down a response, so that it outlives this process."""
+        """Scores a response and writes it down, so that it outlives this process."""
+        _score(self._asked[asked.id], response)
         self._responses[asked.id][model] = response
-        self._journal.write(json.dumps({"id": asked.id, "model": model, "response": response}) + "\n")
+        if self._journal is None:
+            self._journal = self._partial.open("a", encoding="utf-8")
+        line = {"id": asked.id, "prompt": _digest(asked), "model": model, "response": response}
+        self._journal.write(json.dumps(line) + "\n")
         self._journal.flush()
 
     def save(self) -> None:
         """Writes the recording, whole or not at all, and leaves nothing beside it."""
-        lines = (
-            json.dumps({**asked.members, "responses": responses}, ensure_ascii=False) + "\n"
-            for asked in self._prompts
-            if (responses := self._responses[asked.id])
+        found = (
+            json.dumps({**each.members, "responses": responses}, ensure_ascii=False)
+            for each in self._asked.values()
+            if (responses := self._responses[each.id])
         )
-        data = "".join(lines).encode()
+        data = "".join(f"{line}\n" for line in found).encode()
         if self._path.suffix == ".gz":
             data = gzip.compress(data, mtime=0)
         new = self._path.with_name(f".{self._path.name}.new")
         new.write_bytes(data)
         new.replace(self._path)
-        self._journal.close()
-        self._partial.unlink()
+        if self._journal is not None:
+            self._journal.close()
+        self._partial.unlink(missing_ok=True)
 
     def qualities(self) -> dict[str, list[float]]:
         """Returns the scores of each model's responses, by model."""
         found: dict[str, list[float]] = {}
         for responses in self._responses.values():
             for model, response in responses.items():
-                if isinstance(quality := response.get("quality"), float):
-                    found.setdefault(model, []).append(quality)
+                if isinstance(quality := response.get("quality"), int | float):
+                    found.setdefault(model, []).append(float(quality))
         return found
 
     def _take_up(self) -> None:
-        there = load_labelled(self._path).recording
-        by_id = {asked.id: asked for asked in self._prompts}
-        for prompt in there.prompts:
-            if prompt.id not in by_id or by_id[prompt.id].messages != prompt.messages:
-                message = f"is there already and records another prompt, {prompt.id}; name another file with --out"
-                raise OtherRecordingError(f"{self._path}: {message}")
-        data = self._path.read_bytes()
-        text = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
-        for line in filter(bytes.strip, text.splitlines()):
-            members = json.loads(line)
-            self._responses[members["id"]] = members["responses"]
+        for prompt in load_labelled(self._path).recording.prompts:
+            if prompt.id not in self._asked or self._asked[prompt.id].messages != prompt.messages:
+                raise self._other(self._path, prompt.id)
+        for number, line in lines.read(self._path):
+            members = lines.parse(line, number)
+            if isinstance(members, dict):
+                self._responses[members["id"]] = members.pop("responses")
+                self._asked[members["id"]] = prompts.completed(self._asked[members["id"]], members)
 
-    def _whole_lines(self) -> Iterator[dict[str, Any]]:
+    def _other(self, path: Path, name: str) -> OtherRecordingError:
+        message = f"is there already and records another prompt, {name}; name another file with --out"
+        return OtherRecordingError(f"{path}: {message}")
+
+    def _whole_lines(self) -> Iterator[Mapping[str, Any]]:
         if not self._partial.exists():
             return
-        lines = self._partial.read_bytes().splitlines(keepends=True)
+        found = self._partial.read_bytes().splitlines(keepends=True)
         # The last line is half where the process was killed while it wrote.
-        if lines and not lines[-1].endswith(b"\n"):
-            lines.pop()
-            os.truncate(self._partial, sum(map(len, lines)))
-        for number, line in enumerate(lines, start=1):
+        if found and not found[-1].endswith(b"\n"):
+            found.pop()
+            os.truncate(self._partial, sum(map(len, found)))
+        for number, line in enumerate(found, start=1):
             try:
-                yield json.loads(line)
-            except ValueError:
-                raise RecordingError(f"{self._partial}:{number}: is no JSON; remove the file") from None
+                members = json.loads(line)
+                name, digest = members["id"], members.get("prompt")
+            except (ValueError, TypeError, KeyError, AttributeError):
+                raise RecordingError(f"{self._partial}:{number}: is no JSON of a response; remove the file") from None
+            if digest is None:
+                raise OtherRecordingError(
+                    f"{self._partial}:{number}: an earlier release wrote it, which did not say which prompt's text the "
+                    "response belongs to; go on with that release, name another file with --out, or remove it"
+                )
+            if name not in self._asked or digest != _digest(self._asked[name]):
+                raise self._other(self._partial, name)
+            yield members
+
+
+def origin_of(candidate: Candidate, max_output_tokens: int, entry: str = "") -> Origin:
+    """Returns what the responses of a candidate hang on; `entry` tells its entry in the pool file from any other."""
+    prices = candidate.prices
+    origin: dict[str, object] = {
+        "provider": candidate.provider,
+        "model": candidate.model,
+        "prices": [
+            prices.input_nanousd_per_million,
+            prices.cached_input_nanousd_per_million,
+            prices.output_nanousd_per_million,
+        ],
+        "max_output_tokens": max_output_tokens,
+    }
+    return {**origin, "endpoint, sampling or instructions": entry} if entry else origin
 
 
 def recorded_names(candidates: Sequence[Candidate]) -> dict[str, str]:
@@ -146,34 +206,50 @@ def able(candidates: Iterable[Candidate], wanted: Sequence[str]) -> list[Candida
 class Recorder:
     """Asks every candidate for every response that is missing."""
 
-    def __init__(self, ask: Ask, recorded: Recorded, concurrency: int, max_output_tokens: int) -> None:
-        """Asks through `ask`, at most `concurrency` calls at the same time."""
+    def __init__(
+        self,
+        ask: Ask,
+        recorded: Recorded,
+        concurrency: int,
+        max_output_tokens: int,
+        entries: Mapping[str, str] | None = None,
+    ) -> None:
+        """Asks through `ask`, at most `concurrency` calls at the same time.
+
+        `entries` tells the entry of each candidate, by name, from any other; None where the pool file is not known.
+        """
         self.failures: list[str] = []
         """What went wrong with each response that is still missing, one sentence each."""
         self._ask = ask
         self._recorded = recorded
         self._turns = asyncio.Semaphore(concurrency)
         self._most = max_output_tokens
+        self._entries = entries or {}
 
-    async def record(self, prompts: Sequence[Asked], candidates: Sequence[Candidate], done: Callable[[], None]) -> None:
+    async def record(self, wanted: Sequence[Asked], candidates: Sequence[Candidate], done: Callable[[], None]) -> None:
         """Records what is missing; tells `done` of each response that is there or failed.
 
         Raises:
             ServiceError: The router cannot be reached.
+            OtherRecordingError: Responses that are there are of another origin; nothing was asked.
         """
         names = recorded_names(candidates)
+        origins = {each.name: origin_of(each, self._most, self._entries.get(each.name, "")) for each in candidates}
+        for name, origin in origins.items():
+            self._recorded.check(names[name], origin)
         try:
             async with asyncio.TaskGroup() as group:
-                for asked, candidate in product(prompts, candidates):
+                for asked, candidate in product(wanted, candidates):
                     if self._recorded.has(asked, names[candidate.name]):
                         done()
                         continue
                     await self._turns.acquire()
-                    group.create_task(self._record(asked, candidate.name, names[candidate.name], done))
+                    origin = origins[candidate.name]
+                    group.create_task(self._record(asked, candidate.name, names[candidate.name], origin, done))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
-    async def _record(self, asked: Asked, candidate: str, model: str, done: Callable[[], None]) -> None:
+    async def _record(self, asked: Asked, candidate: str, model: str, origin: Origin, done: Callable[[], None]) -> None:
         try:
             answer = await self._patiently(self._prompt(asked, candidate))
         except ServiceError as error:
@@ -183,7 +259,7 @@ class Recorder:
             why = error.failures[candidate].message if candidate in error.failures else error.message
             self.failures.append(f"{asked.id}, {candidate}: {why}")
         else:
-            self._recorded.add(asked, model, _response(asked, answer))
+            self._recorded.add(asked, model, _response(answer, origin))
         finally:
             self._turns.release()
         done()
@@ -201,30 +277,42 @@ class Recorder:
 
     def _prompt(self, asked: Asked, candidate: str) -> Prompt:
         """Returns the prompt for one candidate, which writes its whole answer in the boot stage as far as that goes."""
+        most = asked.max_output_tokens or self._most
         policy = Policy(
             candidates=[candidate],
-            boot_tokens=min(_MOST_BOOT_TOKENS, self._most),
+            boot_tokens=min(_MOST_BOOT_TOKENS, most),
             k=1,
             shortlist=0,
             selector=SELECTOR_STRATEGY_PRIOR,
             aggregator=AGGREGATOR_STRATEGY_BEST,
         )
         prompt = Prompt(messages=asked.messages, policy=policy)
-        prompt.sampling.max_output_tokens = self._most
+        prompt.sampling.max_output_tokens = most
         return prompt
 
 
-def _response(asked: Asked, answer: Answer) -> _Response:
+def _response(answer: Answer, origin: Origin) -> _Response:
     ledger = answer.ledger
-    response: _Response = {
+    return {
         "text": answer.text,
         "input_tokens": ledger.entries[0].usage.input_tokens,
         "output_tokens": ledger.usage.output_tokens,
         "cost_usd": ledger.cost_nanousd / _NANO,
         "latency_s": round(sum(entry.elapsed.ToNanoseconds() for entry in ledger.entries) / _NANO, 6),
+        "origin": origin,
     }
-    if asked.scorer:
-        response["quality"] = asked.scorer.score(answer.text)
-    if isinstance(asked.scorer, Choice) and (letter := asked.scorer.find(answer.text)):
+
+
+def _score(asked: Asked, response: _Response) -> None:
+    """Scores a response; one to a prompt that does not say how keeps the score that it has."""
+    if asked.scorer is None:
+        return
+    response["quality"] = asked.scorer.score(response["text"])
+    response.pop("answer", None)
+    if isinstance(asked.scorer, Choice) and (letter := asked.scorer.find(response["text"])):
         response["answer"] = letter
-    return response
+
+
+def _digest(asked: Asked) -> str:
+    """Returns what tells a prompt's conversation from any other."""
+    return prompts.conversation_digest(asked.messages)

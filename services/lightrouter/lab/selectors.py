@@ -148,12 +148,12 @@ class BothOrders:
         if len(task.visible) < 2:
             return await self._judge.judge(task, deadline)
         try:
-            readings, entries = await self._judge.readings(task, deadline)
+            read = await self._judge.readings(task, deadline)
         except StrategyFailedError as error:
             self.sittings.append(Sitting(unread=DegradedReason.Name(error.reason)))
             raise
-        self.sittings.append(Sitting([Reading(list(reading), _best(reading)) for reading in readings]))
-        return average(readings, entries)
+        self.sittings.append(Sitting([Reading(list(reading), _best(reading)) for reading in read.points]))
+        return average(read)
 
 
 def _best(reading: Mapping[str, Points]) -> list[str]:

@@ -44,19 +44,19 @@ def trained(
 ) -> tuple[Artifact, bytes | None]:
     """Returns the artifact with its cross-validated figures, and the calibration plot, PNG.
 
-    With one fold, or few prompts, there are no figures and no plot.
+    With one fold, few prompts, or prompts that all say the same, there are no figures and no plot.
 
     Raises:
         TrainingError: There is nothing to learn from.
     """
     cases = Cases.of(recordings)
-    measured = folds > 1 and len(cases.cases) >= _FEWEST_PROMPTS
+    drawn = cases.folds(folds, seed)
+    measured = folds > 1 and len(cases.cases) >= _FEWEST_PROMPTS and len(set(drawn)) > 1
     progress.expect(folds + 1 if measured else 1)
     if not measured:
         with progress.step("training"):
             return train(recordings, options, seed), None
     judged: dict[int, _Judged] = {}
-    drawn = cases.folds(folds, seed)
     for fold in range(folds):
         with progress.step(f"fold {fold + 1}"):
             others = cases.take([place for place, own in enumerate(drawn) if own != fold])

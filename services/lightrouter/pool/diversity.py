@@ -19,6 +19,8 @@ LEAST_GAIN: Final = 0.02
 """Gain in quality, 0 to 1, from which a second draft is worth while, where nobody says another."""
 
 _ERROR_RATE: Final = 0.05
+# What is left of nothing in binary floating point.
+_NO_ERROR: Final = 1e-9
 
 
 class Estimate(NamedTuple):
@@ -207,13 +209,26 @@ def _correlation(left: str, right: str, rows: _Rows) -> Correlation:
 def _effective_size(rows: _Rows) -> Estimate:
     """Returns n²/Var of the standardized errors added up, with the interval of that variance; 1 to n."""
     size = len(rows)
-    sums = [sum(each) for each in zip(*(_standardized(row) for row in rows.values()), strict=True)]
-    squares = [each**2 for each in sums]
-    variance = fmean(squares)
-    error = math.sqrt(fmean((square - variance) ** 2 for square in squares) / len(squares))
-    reach = NormalDist().inv_cdf(1 - _ERROR_RATE / 2) * error
+    standardized = [_standardized(row) for row in rows.values()]
+    squares = [sum(each) ** 2 for each in zip(*standardized, strict=True)]
+    most = sum(max(map(abs, row)) for row in standardized) ** 2
+    low, high = _variance_within(squares, most)
 
     def effective(spread: float) -> float:
         return min(float(size), max(1.0, size**2 / spread)) if spread > 0 else float(size)
 
-    return Estimate(effective(variance), effective(variance + reach), effective(variance - reach))
+    return Estimate(effective(fmean(squares)), effective(high), effective(low))
+
+
+def _variance_within(squares: Sequence[float], most: float) -> tuple[float, float]:
+    """Returns where the mean of squares, each of at most `most`, lies."""
+    variance = fmean(squares)
+    error = math.sqrt(fmean((square - variance) ** 2 for square in squares) / len(squares))
+    if error > _NO_ERROR * (1 + variance):
+        reach = NormalDist().inv_cdf(1 - _ERROR_RATE / 2) * error
+        return variance - reach, variance + reach
+    # A few prompts that are all alike do not say that all others are.
+    if not most:
+        return 0.0, math.inf
+    within = interval(Tally(len(squares), sum(squares) / most), _ERROR_RATE)
+    return within.low * most, within.high * most

@@ -1,11 +1,17 @@
-"""YAML into plain values that remember their lines, within bounds that no document can break."""
+"""YAML into plain values that remember their lines, within bounds that no document can break.
+
+Plain values mean what YAML 1.2's core schema says: `true` and `false` alone are booleans, `1:30` is text, `010` is ten.
+libyaml reads the text; what it reads is put together here, since its own loader recurses on the C stack.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
-from typing import Final
+from decimal import Decimal
+from typing import Any, Final
 
 import yaml
 
@@ -14,7 +20,20 @@ Path = tuple[str | int, ...]
 
 _MAX_VALUES: Final = 100_000
 _MAX_DEPTH: Final = 32
+_MAX_NESTED: Final = 64
+_LONGEST_NUMBER: Final = 400
 _TAG: Final = "tag:yaml.org,2002:"
+# What a plain scalar is, by the core schema of YAML 1.2; `<<` is what is left of 1.1.
+_PLAIN: Final = {
+    "null": re.compile(r"~|null|Null|NULL|"),
+    "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
+    "int": re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
+    "float": re.compile(
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    ),
+    "merge": re.compile("<<"),
+}
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class DocumentError(Exception):
@@ -63,29 +82,91 @@ def parse(data: bytes) -> Document:
     except UnicodeDecodeError as error:
         raise DocumentError(data.count(b"\n", 0, error.start) + 1, "the file is not UTF-8") from None
     try:
-        # The pure Python loader: libyaml's recurses on the C stack, which a deeply nested document overflows.
-        loader = yaml.SafeLoader(text)
-        try:
-            root = loader.get_single_node()
-            return _Builder(loader).build(root)
-        finally:
-            loader.dispose()
+        return _Builder().build(_Composer(yaml.parse(text, Loader=_LOADER)).root())
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
+        line = data.count(b"\n", 0, error.position) + 1
         raise DocumentError(line, "a character that YAML does not allow") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "no YAML"
-        raise DocumentError(mark.line + 1 if mark else 1, f"not valid YAML: {problem}") from None
-    except RecursionError:
-        raise DocumentError(1, "the file is nested too deeply") from None
+        # A mark at the very end stands behind the last line.
+        line = min(mark.line, text.rstrip("\n").count("\n")) + 1 if mark else 1
+        raise DocumentError(line, f"not valid YAML: {problem}") from None
+
+
+class _Composer:
+    """Puts nodes together from what the parser reads, a bounded depth down."""
+
+    def __init__(self, events: Iterator[Any]) -> None:
+        self._events = events
+        self._anchors: dict[str, yaml.Node] = {}
+        self._nodes = 0
+
+    def root(self) -> yaml.Node | None:
+        """Returns the node of the only document; None where there is none."""
+        found: yaml.Node | None = None
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if found is not None:
+                    mark: Any = event.start_mark
+                    raise DocumentError(
+                        mark.line + 1, "not valid YAML: expected a single document, but found another document"
+                    )
+                found = self._node(next(self._events), 0)
+        return found
+
+    def _node(self, event: Any, depth: int) -> yaml.Node:
+        mark: Any = event.start_mark
+        if depth > _MAX_NESTED:
+            raise DocumentError(mark.line + 1, "the file is nested too deeply")
+        self._nodes += 1
+        if self._nodes > _MAX_VALUES:
+            raise DocumentError(mark.line + 1, f"more than {_MAX_VALUES:,} values")
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                raise DocumentError(mark.line + 1, "an alias here has no anchor before it")
+            return self._anchors[event.anchor]
+        if isinstance(event, yaml.ScalarEvent):
+            return self._anchored(event, yaml.ScalarNode(_tag(event), event.value, mark))
+        children: list[yaml.Node] = []
+        if isinstance(event, yaml.SequenceStartEvent):
+            listed = self._anchored(event, yaml.SequenceNode(_collection(event, "seq"), children, mark))
+            children += self._children(depth)
+            return listed
+        mapped = self._anchored(event, yaml.MappingNode(_collection(event, "map"), [], mark))
+        children += self._children(depth)
+        mapped.value.extend(zip(children[::2], children[1::2], strict=True))
+        return mapped
+
+    def _children(self, depth: int) -> Iterator[yaml.Node]:
+        for event in self._events:
+            if isinstance(event, yaml.CollectionEndEvent):
+                return
+            yield self._node(event, depth + 1)
+
+    def _anchored(self, event: Any, node: yaml.Node) -> yaml.Node:
+        if event.anchor is not None:
+            if event.anchor in self._anchors:
+                raise DocumentError(event.start_mark.line + 1, "an anchor here has the name of another")
+            self._anchors[event.anchor] = node
+        return node
+
+
+def _tag(event: Any) -> str:
+    if event.tag not in {None, "!"}:
+        return str(event.tag)
+    kinds = (kind for kind, pattern in _PLAIN.items() if event.implicit[0] and pattern.fullmatch(event.value))
+    return _TAG + next(kinds, "str")
+
+
+def _collection(event: Any, kind: str) -> str:
+    return _TAG + kind if event.tag in {None, "!"} else str(event.tag)
 
 
 @dataclass(slots=True)
 class _Builder:
     """Builds values from YAML nodes by hand: aliases count as often as they are used, and no key is lost to another."""
 
-    loader: yaml.SafeLoader
     lines: dict[Path, int] = field(default_factory=dict)
     values: int = 0
 
@@ -152,15 +233,26 @@ class _Builder:
             return node.value
         if kind not in {"null", "bool", "int", "float"}:
             raise DocumentError(_line(node), f"the tag {node.tag} is not allowed", path)
-        if kind == "float":
-            try:
-                return Decimal(node.value)
-            except InvalidOperation:
-                pass
+        # A number that an explicit tag makes a float may be written as a whole one.
+        patterns = [_PLAIN[each] for each in ((kind, "int") if kind == "float" else (kind,))]
+        if len(node.value) > _LONGEST_NUMBER or not any(pattern.fullmatch(node.value) for pattern in patterns):
+            raise DocumentError(_line(node), f"is no valid {kind}", path)
         try:
-            return self.loader.construct_object(node)
-        except (ValueError, KeyError, IndexError, ArithmeticError):
+            return _plain(kind, node.value.lower())
+        except ArithmeticError:
             raise DocumentError(_line(node), f"is no valid {kind}", path) from None
+
+
+def _plain(kind: str, text: str) -> object:
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text == "true"
+    if kind == "int":
+        return int(text, {"0x": 16, "0o": 8}.get(text[:2], 10))
+    if text.endswith(("inf", "nan")):
+        return -math.inf if text.startswith("-") else math.nan if text.endswith("nan") else math.inf
+    return Decimal(int(text, 0)) if text.startswith(("0x", "0o")) else Decimal(text)
 
 
 def _key(node: yaml.Node, path: Path) -> str:

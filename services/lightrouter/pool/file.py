@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from lightrouter.pool import document, faults
+from lightrouter.pool import document
 from lightrouter.pool.schema import (
     PROVIDERS,
     CandidateEntry,
@@ -21,6 +21,7 @@ from lightrouter.pool.schema import (
     PriceList,
     SamplingDefaults,
 )
+from lightrouter.runtime import faults
 
 MAX_BYTES: Final = 2**20
 """The most bytes that a pool file may have."""

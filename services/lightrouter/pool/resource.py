@@ -28,11 +28,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from lightrouter.pool import faults, standing
+from lightrouter.pool import standing
 from lightrouter.pool.api import Object
 from lightrouter.pool.file import MAX_CANDIDATES
 from lightrouter.pool.schema import PROVIDERS, PublicEntry, PublicPool
 from lightrouter.pool.standing import DRIFTED, Standing
+from lightrouter.runtime import faults
 
 GROUP: Final = "lightrouter.dev"
 """The resource's API group."""

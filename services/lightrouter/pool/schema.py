@@ -5,6 +5,7 @@ Unknown keys are refused everywhere. No field holds a credential: keys are named
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -45,6 +46,20 @@ PROVIDERS: Final = frozenset({"openai", REPLAY})
 """The provider APIs that adapters speak."""
 
 _Tag = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^\S+$")]
+# Parts of an entry that its answers do not hang on.
+_NOT_ANSWERED_BY = {
+    "name",
+    "state",
+    "prior",
+    "prices",
+    "limits",
+    "circuit",
+    "address",
+    "context_window",
+    "max_boot_tokens",
+    "fixed_input_tokens",
+    "api_key_header",
+}
 _RESERVED_BODY_KEYS = frozenset({"messages", "model", "prompt", "stream"})
 
 
@@ -208,6 +223,11 @@ class PublicEntry(_Section):
     def instruction_tokens(self) -> int:
         """Tokens of its own instructions, as they are stated; 0 where they are not."""
         return self.fixed_input_tokens or 0
+
+    @property
+    def version(self) -> str:
+        """What tells it from an entry that answers in another way, without what it says: 16 letters and digits."""
+        return hashlib.sha256(self.model_dump_json(exclude=_NOT_ANSWERED_BY).encode()).hexdigest()[:16]
 
     def target(self, template: str) -> str:
         """Returns its adapter's gRPC target: its own address, else `template` with {name} replaced by its name."""

@@ -7,6 +7,7 @@ A Candidate resource has it as its status, the state file has it by the candidat
 | state | admitted, probation or evicted |
 | score, scoreLow, scoreHigh | mean quality with its 95% interval, 0 to 1 |
 | evaluatedPrompts | prompts that the score rests on |
+| failedPrompts | those of them that it failed to answer, which score 0 |
 | categories | the same by kind of prompt: category, score, prompts |
 | lastEvaluated | when, in RFC 3339 |
 | evaluatedModel | the model that this is about; an entry with another one is a new candidate |
@@ -161,6 +162,7 @@ def status_of(standing: Standing, others: object = ()) -> dict[str, Any]:
             "scoreLow": found.score_low,
             "scoreHigh": found.score_high,
             "evaluatedPrompts": found.prompts,
+            "failedPrompts": found.failed,
             "lastEvaluated": rfc3339(found.evaluated_at.ToDatetime(UTC)),
             "categories": [{"category": c.category, "score": c.score, "prompts": c.prompts} for c in found.categories],
         }
@@ -211,6 +213,7 @@ def _evaluation(status: Mapping[str, Any], explanation: str) -> Evaluation | Non
         score_high=score if high is None else high,
         prompts=prompts,
         explanation=explanation,
+        failed=min(prompts, _count(status.get("failedPrompts"))),
     )
     try:
         found.evaluated_at.FromJsonString(_text(status.get("lastEvaluated")))

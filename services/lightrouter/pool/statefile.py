@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lightrouter.pool.standing import Standing, parse, status_of
 
@@ -56,6 +56,11 @@ def loads(data: bytes, path: Path) -> dict[str, Standing]:
     Raises:
         StateFileError: It is no state file.
     """
+    return {name: parse(said) for name, said in _said(data, path).items()}
+
+
+def _said(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
+    """Returns what a state file says of each candidate, as it stands there."""
     if not data:
         return {}
     try:
@@ -66,7 +71,7 @@ def loads(data: bytes, path: Path) -> dict[str, Standing]:
         raise StateFileError(f"{path} is no state file; remove it, and the candidates are evaluated anew")
     if found.get("version") != VERSION:
         raise StateFileError(f"{path} has a version that is not {VERSION}: another release wrote it")
-    return {str(name): parse(said) for name, said in found["candidates"].items() if isinstance(said, dict)}
+    return {str(name): said for name, said in found["candidates"].items() if isinstance(said, dict)}
 
 
 def load(path: Path) -> dict[str, Standing]:
@@ -79,15 +84,31 @@ def load(path: Path) -> dict[str, Standing]:
 
 
 def save(path: Path, standings: Mapping[str, Standing]) -> None:
-    """Replaces the file.
+    """Replaces the file by one that says these standings alone.
 
     Raises:
         StateFileError: It cannot be written.
     """
-    said = {name: status_of(standing) for name, standing in sorted(standings.items()) if standing.state is not None}
-    text = json.dumps({"version": VERSION, "candidates": said}, indent=2, ensure_ascii=False) + "\n"
+    _write(path, _statuses(standings))
+
+
+def amend(path: Path, standings: Mapping[str, Standing]) -> None:
+    """Says these standings in the file; what it says of others, in the pool or not, stays to the letter.
+
+    Raises:
+        StateFileError: It cannot be read or written.
+    """
+    _write(path, _said(read(path), path) | _statuses(standings))
+
+
+def _statuses(standings: Mapping[str, Standing]) -> dict[str, dict[str, Any]]:
+    return {name: status_of(standing) for name, standing in standings.items() if standing.state is not None}
+
+
+def _write(path: Path, said: Mapping[str, object]) -> None:
+    text = json.dumps({"version": VERSION, "candidates": dict(sorted(said.items()))}, indent=2, ensure_ascii=False)
     try:
-        replace(path, text.encode())
+        replace(path, f"{text}\n".encode())
     except OSError as error:
         raise StateFileError(f"{path} cannot be written: {error.strerror or error}") from None
 

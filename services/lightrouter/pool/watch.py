@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from watchfiles import awatch
@@ -55,7 +56,7 @@ class PoolFile:
         self._states_path = statefile.state_path(path)
         self._states: bytes | None = None
         self._standings: dict[str, Standing] = {}
-        self._read_states()
+        self._take_states(self._look_at_states())
         self.pool = overlaid(self._written, self._standings)
         """The last good pool."""
 
@@ -79,7 +80,8 @@ class PoolFile:
             yield_on_timeout=True,
         )
         async for _ in changes:
-            self.check()
+            # A large file takes longer to read than an event loop may be held up.
+            self._take(await asyncio.to_thread(self._look))
             if self._folders() != folders:
                 return
 
@@ -90,43 +92,83 @@ class PoolFile:
 
     def check(self) -> None:
         """Reads the files now and passes on what changed."""
-        changed = self._read_pool()
-        if not self._read_states() and not changed:
+        self._take(self._look())
+
+    def _look(self) -> _Seen:
+        """Reads what has changed, and changes nothing: it may run in another thread."""
+        seen = _Seen()
+        try:
+            data = file.read(self._path)
+            if data != self._data:
+                seen.data = data
+                seen.written = file.parse(data, self._path, self._providers)
+        except PoolFileError as error:
+            seen.refused = error
+        seen.states = self._look_at_states()
+        return seen
+
+    def _look_at_states(self) -> _States | None:
+        """Returns the state file where it has changed and is good."""
+        data: bytes | None = None
+        try:
+            data = statefile.read(self._states_path)
+            return None if data == self._states else _States(data, statefile.loads(data, self._states_path))
+        except StateFileError as error:
+            # Whether the candidates may answer is not to hang on it: what was held of them last goes on to hold.
+            return None if data is not None and data == self._states else _States(data, None, str(error))
+
+    def _take(self, seen: _Seen) -> None:
+        changed = self._take_pool(seen)
+        if not self._take_states(seen.states) and not changed:
             return
         pool = overlaid(self._written, self._standings)
         if pool != self.pool or list(pool.entries) != list(self.pool.entries):
             self.pool = pool
             self._on_change(pool)
 
-    def _read_pool(self) -> bool:
-        """Reads the pool file; returns whether it has changed and is good."""
-        try:
-            data = file.read(self._path)
-            if data == self._data:
-                return False
-            self._data = data
-            self._written = file.parse(data, self._path, self._providers)
-        except PoolFileError as error:
-            if str(error) != self._refused:
-                self._refused = str(error)
-                self._on_refused(error)
+    def _take_pool(self, seen: _Seen) -> bool:
+        """Takes the pool file; returns whether it has changed and is good."""
+        self._data = self._data if seen.data is None else seen.data
+        if seen.refused is not None:
+            if str(seen.refused) != self._refused:
+                self._refused = str(seen.refused)
+                self._on_refused(seen.refused)
+            return False
+        if seen.written is None:
             return False
         self._refused = ""
+        self._written = seen.written
         return True
 
-    def _read_states(self) -> bool:
-        """Reads the state file; returns whether it has changed and is good."""
-        try:
-            data = statefile.read(self._states_path)
-            if data == self._states:
-                return False
-            self._states = data
-            self._standings = statefile.loads(data, self._states_path)
-        except StateFileError as error:
-            # Whether the candidates may answer is not to hang on it: what was held of them last goes on to hold.
-            _logger.error("The state file is not used: %s", error)  # noqa: TRY400 - the sentence says it all
+    def _take_states(self, states: _States | None) -> bool:
+        """Takes the state file; returns whether it has changed and is good."""
+        if states is None:
             return False
+        self._states = self._states if states.data is None else states.data
+        if states.standings is None:
+            _logger.error("The state file is not used: %s", states.fault)
+            return False
+        self._standings = states.standings
         return True
+
+
+@dataclass(slots=True)
+class _States:
+    """A state file that has changed: its content where it can be read, and what it says where it is good."""
+
+    data: bytes | None
+    standings: dict[str, Standing] | None
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What has changed: the pool file's content, what it says or why it is refused, and the state file."""
+
+    data: bytes | None = None
+    written: Pool | None = None
+    refused: PoolFileError | None = None
+    states: _States | None = None
 
 
 def _log(error: PoolFileError) -> None:

@@ -1,6 +1,6 @@
-"""Reads a recording: JSON lines, gzip-compressed or not; a fault is named by file, line and field.
+"""Reads a recording; a fault is named by file, line and field.
 
-One object a line:
+JSON lines as `lightrouter.recording.lines` reads them, one object a line:
 
 | key | meaning |
 | --- | --- |
@@ -8,7 +8,7 @@ One object a line:
 | `category` | its subject or source; may be left out |
 | `prompt` | what every model was asked, or |
 | `messages` | the conversation: `role` (system, user or assistant) and `content` of each message |
-| `answer` | label, may be left out: the right answer |
+| `answer` | label, may be left out: the right answer, text or number, or a list of right ones |
 | `responses` | model name -> `text`, and what is known of `input_tokens`, `output_tokens`, `cost_usd`, `latency_s` |
 | | and of the labels `quality` (0 to 1) and `answer` (the answer read from the text) |
 
@@ -17,19 +17,19 @@ Other keys are passed over.
 
 from __future__ import annotations
 
-import gzip
+import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from lightrouter.recording import lines
+from lightrouter.recording.lines import LinesError
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
 from lightrouter.runtime.tokens import count
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
-_GZIP: Final = b"\x1f\x8b"
 _ROLES: Final = {"system": Role.ROLE_SYSTEM, "user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
 # Role and delimiters of a message, as the common chat templates write them.
 _TOKENS_PER_MESSAGE: Final = 4
@@ -37,6 +37,17 @@ _TOKENS_PER_MESSAGE: Final = 4
 _Tokens = Annotated[int, Field(ge=0, lt=2**31)]
 _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Content = Annotated[str, Field(min_length=1)]
+_Name = Annotated[str, Field(min_length=1)]
+
+
+def _text(value: object) -> object:
+    """Returns a label as text: a number as JSON writes it, of several right answers the first."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    return json.dumps(value) if isinstance(value, int | float) else value
+
+
+_Label = Annotated[str | None, BeforeValidator(_text)]
 
 
 class RecordingError(Exception):
@@ -57,7 +68,7 @@ class _Response(_Member):
 
 class _LabelledResponse(_Response):
     quality: Annotated[float, Field(ge=0, le=1)] | None = None
-    answer: str | None = None
+    answer: _Label = None
 
 
 class _Message(_Member):
@@ -73,7 +84,7 @@ class _Line(_Member, Generic[_AnyResponse]):
     category: str = ""
     prompt: _Content | None = None
     messages: Annotated[list[_Message], Field(min_length=1)] | None = None
-    responses: Annotated[dict[str, _AnyResponse], Field(min_length=1)]
+    responses: Annotated[dict[_Name, _AnyResponse], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _one_prompt(self) -> Self:
@@ -98,7 +109,7 @@ class _Line(_Member, Generic[_AnyResponse]):
 
 
 class _LabelledLine(_Line[_LabelledResponse]):
-    answer: str | None = None
+    answer: _Label = None
 
     def labels(self) -> Labels:
         """Returns the prompt's labels."""
@@ -155,10 +166,8 @@ def _response(said: _Response) -> Response:
 
 def _lines(path: Path, kind: type[_AnyLine]) -> Iterator[_AnyLine]:
     ids: dict[str, int] = {}
-    with _readable(path):
-        for number, raw in _raw_lines(path):
-            if not raw.strip():
-                continue
+    try:
+        for number, raw in lines.read(path):
             try:
                 line = kind.model_validate_json(raw)
             except ValidationError as error:
@@ -167,28 +176,11 @@ def _lines(path: Path, kind: type[_AnyLine]) -> Iterator[_AnyLine]:
             if first != number:
                 raise RecordingError(f"{path}:{number}: id: is taken by the prompt of line {first}")
             yield line
+    except LinesError as error:
+        place = f"{path}:{error.line}" if error.line else path
+        raise RecordingError(f"{place}: {error.message}") from None
     if not ids:
         raise RecordingError(f"{path}: holds no prompt")
-
-
-def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as file:
-        packed = file.read(2) == _GZIP
-        file.seek(0)
-        if packed:
-            with gzip.open(file) as unpacked:
-                yield from enumerate(unpacked, start=1)
-        else:
-            yield from enumerate(file, start=1)
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise RecordingError(f"{path}: cannot be read: {reason}") from None
 
 
 def _fault(error: ValidationError) -> str:
@@ -200,6 +192,8 @@ def _fault(error: ValidationError) -> str:
         message = f"is not valid JSON: {first.get('ctx', {}).get('error', '')}"
     elif kind == "model_type":
         message = "must be an object with the keys of a prompt"
+    elif kind == "string_too_short" and first["loc"][-1:] == ("[key]",):
+        return "responses: the name of a model must not be empty"
     elif message.startswith("Input should "):
         message = f"must {message.removeprefix('Input should ')}"
     return ": ".join(part for part in (_field(first["loc"]), message) if part)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from opentelemetry import trace
 from pythonjsonlogger.json import JsonFormatter
 
+from lightrouter.runtime.text import printable
+
 if TYPE_CHECKING:
     from lightrouter.runtime.settings import ServiceSettings
 
@@ -38,6 +40,8 @@ class _ConsoleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
         trace_id = getattr(record, "trace_id", None)
+        # A provider's or a caller's words may stand in it.
+        line = printable(line)
         return f"{line} [trace {trace_id}]" if trace_id else line
 
 

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 from lightrouter.answers.untrusted import label, nonce_for, random_nonce
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.ledger import entry, failed_entry
 from lightrouter.runtime.models import Models
+from lightrouter.runtime.text import one_line
 from lightrouter.selector.prompts import again_messages, conversation_text, judge_messages
 from lightrouter.selector.strategy import StrategyFailedError, Task, Verdict
 from lightrouter.selector.verdict import Points, UnreadableError, parse
@@ -21,10 +23,11 @@ from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget, Partial
 from lightrouter.v1.chat_pb2 import ChatMessage, Sampling
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
-from lightrouter.v1.ledger_pb2 import DegradedReason, LedgerEntry, Stage
+from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason, LedgerEntry, Stage
 
 _ATTEMPTS = 2
 _LONGEST_REPLY_SHOWN = 4000
+_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,20 @@ class JudgeLimits:
     most_seconds: float
 
 
+class Readings(NamedTuple):
+    """What a judge made of the partials.
+
+    Attributes:
+        points: The points by candidate, a mapping for each order that could be read; at least one.
+        entries: The calls that it took.
+        degraded: What was lost: an order that could not be read, or whose call failed.
+    """
+
+    points: Sequence[Mapping[str, Points]]
+    entries: Sequence[LedgerEntry]
+    degraded: Sequence[Degradation] = ()
+
+
 class Judge:
     """The score is the mean of consistency and correctness over all orders."""
 
@@ -65,13 +82,10 @@ class Judge:
         """
         if len(task.visible) < 2:
             return Verdict({})
-        readings, entries = await self.readings(task, deadline)
-        return average(readings, entries)
+        return average(await self.readings(task, deadline))
 
-    async def readings(
-        self, task: Task, deadline: Deadline
-    ) -> tuple[list[Mapping[str, Points]], Sequence[LedgerEntry]]:
-        """Returns the points that the judge gave in each order, by candidate, and the calls that it took.
+    async def readings(self, task: Task, deadline: Deadline) -> Readings:
+        """Returns the points that the judge gave in each order that could be read.
 
         Raises:
             StrategyFailedError: There is no judge, it failed, was too slow, or could not be read.
@@ -82,7 +96,7 @@ class Judge:
         judged = sorted(task.visible, key=lambda partial: -partial.prior)[: self._limits.most_partials]
         within = deadline.share(self._limits.deadline_share, self._limits.most_seconds)
         sitting = _Sitting(self._models, self._limits, self._nonce, task, within)
-        return await sitting.read_all(orders(judged, self._limits.orders, task.request.seed)), sitting.entries
+        return await sitting.read_all(orders(judged, self._limits.orders, task.request.seed))
 
 
 def orders(partials: Sequence[Partial], count: int, seed: int) -> list[tuple[Partial, ...]]:
@@ -103,8 +117,9 @@ def orders(partials: Sequence[Partial], count: int, seed: int) -> list[tuple[Par
     return list(wanted.values())
 
 
-def average(readings: Sequence[Mapping[str, Points]], entries: Sequence[LedgerEntry]) -> Verdict:
+def average(read: Readings) -> Verdict:
     """Returns the verdict that readings of the same partials amount to."""
+    readings = read.points
     scores: dict[str, float] = {}
     rationales: dict[str, str] = {}
     for name in readings[0]:
@@ -112,7 +127,7 @@ def average(readings: Sequence[Mapping[str, Points]], entries: Sequence[LedgerEn
         correctness = fmean(reading[name].correctness for reading in readings)
         scores[name] = (consistency + correctness) / 2
         rationales[name] = f"Judged consistent to {consistency:.0%} and correct to {correctness:.0%}."
-    return Verdict(scores, rationales, entries)
+    return Verdict(scores, rationales, read.entries, degraded=read.degraded)
 
 
 class _Sitting:
@@ -129,16 +144,23 @@ class _Sitting:
         self._conversation = conversation_text(task.request.messages)
         self._nonce = nonce_for([self._conversation, *(partial.text for partial in task.visible)], nonce)
 
-    async def read_all(self, wanted: Sequence[Sequence[Partial]]) -> list[Mapping[str, Points]]:
-        """Returns the points by candidate, a reading an order. The first order that fails ends the others."""
+    async def read_all(self, wanted: Sequence[Sequence[Partial]]) -> Readings:
+        """Returns the readings of the orders; one that fails leaves the others."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._try(order)) for order in wanted]
+        results = [task.result() for task in tasks]
+        points = [result for result in results if not isinstance(result, StrategyFailedError)]
+        failures = [result for result in results if isinstance(result, StrategyFailedError)]
+        if not points:
+            first = failures[0]
+            raise StrategyFailedError(first.reason, f"{first.message}; ranked by prior.", self.entries)
+        return Readings(points, self.entries, _lost(failures, len(points)))
+
+    async def _try(self, order: Sequence[Partial]) -> dict[str, Points] | StrategyFailedError:
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._read(order)) for order in wanted]
-        except* StrategyFailedError as failures:
-            failure = _first(failures)
-        else:
-            return [task.result() for task in tasks]
-        raise StrategyFailedError(failure.reason, failure.message, self.entries)
+            return await self._read(order)
+        except StrategyFailedError as failure:
+            return failure
 
     async def _read(self, order: Sequence[Partial]) -> dict[str, Points]:
         names = {label(index): partial.candidate for index, partial in enumerate(order)}
@@ -155,8 +177,8 @@ class _Sitting:
                 self.entries.append(self._entry(response))
                 return {names[letter]: value for letter, value in points.items()}
             self.entries.append(self._entry(response, fault))
-            messages = [*messages, *again_messages(response.text[:_LONGEST_REPLY_SHOWN], fault, list(names))]
-        message = f"The verdict of {self._target.candidate} could not be read twice ({fault}); ranked by prior."
+            messages = again_messages(messages, response.text[:_LONGEST_REPLY_SHOWN], fault, list(names))
+        message = f"The verdict of {self._target.candidate} could not be read twice ({fault})"
         raise StrategyFailedError(DegradedReason.DEGRADED_REASON_VERDICT_UNREADABLE, message)
 
     async def _ask(self, messages: Sequence[ChatMessage]) -> GenerateResponse:
@@ -180,7 +202,7 @@ class _Sitting:
             raise
         self._failed(error, begin)
         slow = error.code == Code.DEADLINE_EXCEEDED
-        message = f"The judge {self._target.candidate} {'was too slow' if slow else 'failed'}; ranked by prior."
+        message = f"The judge {self._target.candidate} {'was too slow' if slow else 'failed'}: {_reason(error)}"
         reasons = DegradedReason
         raise StrategyFailedError(
             reasons.DEGRADED_REASON_SELECTOR_SLOW if slow else reasons.DEGRADED_REASON_SELECTOR_FAILED, message
@@ -198,6 +220,16 @@ class _Sitting:
         return line
 
 
-def _first(failures: BaseExceptionGroup[StrategyFailedError]) -> StrategyFailedError:
-    found = failures.exceptions[0]
-    return found if isinstance(found, StrategyFailedError) else _first(found)
+def _lost(failures: Sequence[StrategyFailedError], read: int) -> list[Degradation]:
+    """Returns what failures mean for a verdict that rests on the other orders alone."""
+    if not failures:
+        return []
+    total = len(failures) + read
+    message = f"{failures[0].message}; ranked by {read} of {total} orders, so that an order's bias may remain."
+    return [Degradation(reason=failures[0].reason, message=message)]
+
+
+def _reason(error: ServiceError) -> str:
+    """Returns why a call failed, as the end of a sentence."""
+    words = one_line(error.message).rstrip(".")
+    return words if len(words) <= _LONGEST_REASON else f"{words[:_LONGEST_REASON]}…"

@@ -9,7 +9,7 @@ from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 MOST_POINTS = 10
 
-_SYSTEM = """\
+_INSTRUCTIONS = """\
 You judge the beginnings of answers. Several assistants have started to answer the same conversation; each was cut off \
 after a few words, or ended early. Predict which will become the best answers.
 
@@ -35,7 +35,7 @@ _ROLES = {Role.ROLE_SYSTEM: "system", Role.ROLE_USER: "user", Role.ROLE_ASSISTAN
 def judge_messages(
     conversation: str, partials: Sequence[tuple[str, str]], nonce: str, *, most_characters: int
 ) -> list[ChatMessage]:
-    """Returns the conversation with the judge.
+    """Returns the conversation with the judge: one message of the user, which every model takes.
 
     Args:
         conversation: What the partials answer, from `conversation_text`.
@@ -45,26 +45,26 @@ def judge_messages(
     """
     labels = ", ".join(label for label, _ in partials)
     parts = [
+        _INSTRUCTIONS.format(most=MOST_POINTS, nonce=nonce, labels=labels),
         delimited("CONVERSATION", "0", clipped(conversation, most_characters), nonce),
         *(delimited("ANSWER", label, clipped(text, most_characters), nonce) for label, text in partials),
         f"Score the answers {labels} now, as one JSON object.",
     ]
-    system = _SYSTEM.format(most=MOST_POINTS, nonce=nonce, labels=labels)
-    return [
-        ChatMessage(role=Role.ROLE_SYSTEM, content=system),
-        ChatMessage(role=Role.ROLE_USER, content="\n\n".join(parts)),
-    ]
+    return [ChatMessage(role=Role.ROLE_USER, content="\n\n".join(parts))]
 
 
-def again_messages(reply: str, fault: str, labels: Sequence[str]) -> list[ChatMessage]:
-    """Returns what is said after a reply that could not be read, with the fault in it."""
+def again_messages(messages: Sequence[ChatMessage], reply: str, fault: str, labels: Sequence[str]) -> list[ChatMessage]:
+    """Returns `messages` with the reply that could not be read and the request for another; the roles alternate."""
     wanted = ", ".join(labels)
     request = (
         f"That cannot be read: {fault}. Reply again with the JSON object only, with exactly the keys {wanted}, each "
         f'{{"consistency": N, "correctness": N}} with whole numbers from 0 to {MOST_POINTS}.'
     )
-    said = [ChatMessage(role=Role.ROLE_ASSISTANT, content=reply)] if reply else []
-    return [*said, ChatMessage(role=Role.ROLE_USER, content=request)]
+    if reply.strip():
+        said = ChatMessage(role=Role.ROLE_ASSISTANT, content=reply)
+        return [*messages, said, ChatMessage(role=Role.ROLE_USER, content=request)]
+    last = messages[-1]
+    return [*messages[:-1], ChatMessage(role=last.role, content=f"{last.content}\n\n{request}")]
 
 
 def conversation_text(messages: Sequence[ChatMessage]) -> str:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
+from lightrouter.answers.lenient import Json, RepeatedKeyError, objects, plain
 from lightrouter.selector.prompts import MOST_POINTS
 
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
-
-_MOST_CHARACTERS = 100_000
-_MOST_OBJECTS = 64
+_SCALES: Final = ("consistency", "correctness")
+# What a list of verdicts calls the letter of the answer that an item is about.
+_LETTER_KEYS: Final = ("answer", "letter", "label", "id", "name", "candidate")
+_LABEL: Final = re.compile(r"(?:(?:answer|candidate|response|option|assistant)[\s_:#-]*)?\(?([a-z]{1,3})")
+# "8", "8.5", "8,5", "8/10", "8 out of 10", "80 %", "8 points".
+_SCORE: Final = re.compile(
+    r"(?P<number>\d{1,6}(?:[.,]\d{1,9})?)\s*(?:(?:/|out of|of)\s*(?P<most>\d{1,6})|(?P<percent>%|percent)|points?)?"
+)
 
 
 class Points(NamedTuple):
@@ -27,61 +33,100 @@ class UnreadableError(Exception):
 
 
 def parse(reply: str, labels: Sequence[str]) -> dict[str, Points]:
-    """Returns the points by label from the last JSON object of a reply that is a whole verdict.
+    """Returns the points by label from the last JSON document of a reply that is a whole verdict.
 
-    Prose and code fences around it do no harm; in the object itself nothing may be missing, repeated, beyond the
-    scale, or about a label that does not exist.
+    Form does no harm where the meaning is plain: prose and code fences around the document, further keys in it, the
+    case of its keys, numbers as text, trailing commas and other loose JSON, a list in place of an object. In the
+    document itself nothing may be missing, repeated, beyond the scale, or about a label that does not exist.
 
     Raises:
-        UnreadableError: There is no such object.
+        UnreadableError: There is no such document.
     """
-    fault: UnreadableError | None = None
-    found: dict[str, Points] | None = None
-    decoder = json.JSONDecoder(object_pairs_hook=_unique)
-    end = 0
-    for _ in range(_MOST_OBJECTS):
-        begin = reply.find("{", end, _MOST_CHARACTERS)
-        if begin < 0:
-            break
-        end = begin + 1
+    faults: list[UnreadableError] = []
+    for document in objects(reply):
         try:
-            document, end = decoder.raw_decode(reply, begin)
-            found = _verdict(document, labels)
+            return _verdict(document, labels)
         except UnreadableError as error:
-            fault = fault or error
-        except (ValueError, RecursionError):
-            fault = fault or UnreadableError("its JSON is broken")
-    if found is None:
-        raise fault or UnreadableError("it holds no JSON object")
-    return found
+            faults.append(error)
+    if faults:
+        # The outermost document that ends last is what the judge meant as its verdict.
+        raise faults[0]
+    raise UnreadableError("it holds no JSON object")
 
 
-def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        raise UnreadableError("a key is repeated")
-    return unique
-
-
-def _verdict(document: Json, labels: Sequence[str]) -> dict[str, Points]:
-    if not isinstance(document, dict) or set(document) - set(labels):
-        raise UnreadableError("it has keys that are no answer's letter")
-    missing = [label for label in labels if label not in document]
-    if missing:
+def _verdict(document: Json | ValueError, labels: Sequence[str]) -> dict[str, Points]:
+    if isinstance(document, ValueError):
+        repeated = isinstance(document, RepeatedKeyError)
+        raise UnreadableError("a key is repeated" if repeated else "its JSON is broken")
+    found: dict[str, Json] = {}
+    for key, value in _opinions(document):
+        label = _label(key)
+        if label is None:
+            continue
+        if label in labels:
+            if label in found:
+                raise UnreadableError("a key is repeated")
+            found[label] = value
+        elif len(label) == 1 and isinstance(value, dict):
+            # A judge that scores an answer which is not there has lettered the others in its own way too.
+            raise UnreadableError("it has keys that are no answer's letter")
+    if missing := [label for label in labels if label not in found]:
         raise UnreadableError(f"it lacks {', '.join(missing)}")
-    return {label: _points(label, document[label]) for label in labels}
+    return {label: _points(label, found[label]) for label in labels}
+
+
+def _opinions(document: Json) -> Iterator[tuple[str, Json]]:
+    """Yields letter and opinion, from an object by letter or from a list of objects that each name their letter."""
+    if isinstance(document, dict):
+        yield from document.items()
+    for item in document if isinstance(document, list) else ():
+        if isinstance(item, dict):
+            members = {plain(key): value for key, value in item.items()}
+            letter = next((members[key] for key in _LETTER_KEYS if isinstance(members.get(key), str)), None)
+            if isinstance(letter, str):
+                yield letter, item
+
+
+def _label(key: str) -> str | None:
+    """Returns the letter that a key like `A`, `a`, `(A)` or `Answer A` names; None where it names none."""
+    match = _LABEL.fullmatch(plain(key))
+    return match[1].upper() if match else None
 
 
 def _points(label: str, value: Json) -> Points:
     if not isinstance(value, dict):
         raise UnreadableError(f"the value of {label} is no object")
-    return Points(_share(label, value, "consistency"), _share(label, value, "correctness"))
+    members: dict[str, Json] = {}
+    for key, said in value.items():
+        name = plain(key)
+        if name in _SCALES and name in members:
+            raise UnreadableError("a key is repeated")
+        members[name] = said
+    return Points(*(_share(label, members.get(scale), scale) for scale in _SCALES))
 
 
-def _share(label: str, value: dict[str, Json], scale: str) -> float:
-    number = value.get(scale)
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+def _share(label: str, value: Json, scale: str) -> float:
+    number = _number(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not _finite(number):
         raise UnreadableError(f"{scale} of {label} is no number")
     if not 0 <= number <= MOST_POINTS:
         raise UnreadableError(f"{scale} of {label} is not within 0 to {MOST_POINTS}")
     return number / MOST_POINTS
+
+
+def _number(text: str) -> float | None:
+    """Returns the points, 0 to `MOST_POINTS`, that a text like `8`, `8/10` or `80 %` says; None where it says none."""
+    match = _SCORE.fullmatch(unicodedata.normalize("NFKC", text).strip().casefold())
+    if match is None:
+        return None
+    number = float(match["number"].replace(",", "."))
+    most = 100.0 if match["percent"] else float(match["most"] or MOST_POINTS)
+    return number * MOST_POINTS / most if most else None
+
+
+def _finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        # A whole number with hundreds of digits is none that a judge means.
+        return False

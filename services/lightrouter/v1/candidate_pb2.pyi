@@ -231,6 +231,7 @@ class Evaluation(_message.Message):
     CATEGORIES_FIELD_NUMBER: _builtins.int
     EVALUATED_AT_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """Mean quality over the validation prompts, 0 to 1; it stands in for the candidate's own prior."""
     score_low: _builtins.float
@@ -241,6 +242,8 @@ class Evaluation(_message.Message):
     """Validation prompts that the score rests on."""
     explanation: _builtins.str
     """Why it has its state, in one sentence."""
+    failed: _builtins.int
+    """Those of the prompts that it failed to answer; each scores 0."""
     @_builtins.property
     def categories(self) -> _containers.RepeatedCompositeFieldContainer[Global___CategoryScore]:
         """The same by kind of prompt. Default: empty."""
@@ -259,10 +262,11 @@ class Evaluation(_message.Message):
         categories: _abc.Iterable[Global___CategoryScore] | None = ...,
         evaluated_at: _timestamp_pb2.Timestamp | None = ...,
         explanation: _builtins.str = ...,
+        failed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evaluated_at", b"evaluated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "evaluated_at", b"evaluated_at", "explanation", b"explanation", "prompts", b"prompts", "score", b"score", "score_high", b"score_high", "score_low", b"score_low"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "evaluated_at", b"evaluated_at", "explanation", b"explanation", "failed", b"failed", "prompts", b"prompts", "score", b"score", "score_high", b"score_high", "score_low", b"score_low"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

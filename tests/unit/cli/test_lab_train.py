@@ -98,3 +98,22 @@ def test_boot_lengths_are_whole_and_positive(value: str, capsys: pytest.CaptureF
         run(["lab", "train", "recording.jsonl", "--out", "artifact", "--boot-tokens", value])
     assert caught.value.code == 2
     assert "whole number of 1 or more" in capsys.readouterr().err
+
+
+def test_one_prompt_over_and_over_trains_without_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"a": "It is 1.", "b": "It is 2."}
+    lines = [recordings.line("p", said, number=number) for number in range(60)]
+    data = recordings.write(tmp_path / "data.jsonl", lines)
+    assert _train(data, tmp_path / "artifact") == ExitCode.OK
+    assert "No figures" in capsys.readouterr().out
+    assert not (tmp_path / "artifact" / "calibration.png").exists()
+
+
+def test_a_model_without_a_name_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = recordings.write(tmp_path / "data.jsonl", [recordings.line("p", {"": "x", "b": "y"})])
+    for command in (["lab", "train"], ["lab", "compare"]):
+        assert run([*command, str(data), "--out", str(tmp_path / "out")]) == ExitCode.USAGE
+        said = capsys.readouterr().err
+        assert f"{data}:1: responses: the name of a model must not be empty" in said
+    assert run(["up", "--replay", str(data)]) == ExitCode.USAGE
+    assert "the name of a model must not be empty" in capsys.readouterr().err

@@ -12,11 +12,12 @@ import pytest
 
 from lightrouter.cli import pool_evaluate
 from lightrouter.cli.__main__ import run
+from lightrouter.cli.text import printable
 from lightrouter.pool import file, statefile
 from lightrouter.pool.schema import State
 from lightrouter.pool.standing import Remark
 from lightrouter.pool.watch import PoolFile
-from lightrouter.v1.candidate_pb2 import Candidate
+from lightrouter.v1.candidate_pb2 import Candidate, Evaluation
 from lightrouter.v1.router_pb2 import CandidateStatus, ListCandidatesResponse, Traffic
 from tests.unit.cli.conftest import Serve
 from tests.unit.cli.fake_router import FakeRouter
@@ -227,3 +228,28 @@ def test_an_evaluation_asks_a_router_whom_it_has_seen_drift(serve: Serve, caplog
     # It is no reason not to evaluate that the router is away.
     assert drifted("unix:/does/not/exist") == frozenset()
     assert "whom the router has seen drift is not known: no router answers at" in caplog.text
+
+
+def test_nothing_that_is_held_reaches_the_terminal_raw(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nasty = "\x1b[31mred\x07\x9b2J\u202e\r\nfake"
+    remark = Remark(holds=True, reason=nasty, message=nasty, since=nasty)
+    held = replace(EVICTED, message=nasty, since=nasty, drifted=remark, diverse=remark)
+    statefile.save(statefile.state_path(path), {"b": held})
+    assert pool("status", "--pool", str(path)) == 0
+    shown = capsys.readouterr().out
+    assert printable(shown) == shown
+    assert "[31mred2J fake" in shown
+    assert pool("status", "--pool", str(path), "--json") == 0
+    shown = capsys.readouterr().out
+    assert printable(shown) == shown
+    assert json.loads(shown)["b"]["conditions"][0]["lastTransitionTime"] == nasty
+
+
+def test_the_table_counts_failures(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = Evaluation(score=0.4, score_low=0.3, score_high=0.5, prompts=50, failed=30)
+    statefile.save(statefile.state_path(path), {"b": replace(EVICTED, evaluation=found)})
+    assert pool("status", "--pool", str(path)) == 0
+    header, _, row = capsys.readouterr().out.splitlines()
+    assert row[header.index("failed") :].split()[0] == "30"
+    assert pool("status", "--pool", str(path), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["b"]["failedPrompts"] == 30

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
@@ -30,3 +32,19 @@ def test_durations_are_in_seconds() -> None:
 def test_control_characters_do_not_reach_the_terminal() -> None:
     assert text.printable("a\x1b[31mb\x07\x9bc\u202ed\n\te\ud800") == "a[31mbcd\n\te"
     assert text.printable("naïve 日本 🙂") == "naïve 日本 🙂"
+
+
+def test_what_is_one_line_has_no_second_one() -> None:
+    assert text.one_line("a\r\nb\x1b[2J\n\tc \u2028d") == "a b[2J c d"
+
+
+@given(st.text())
+def test_json_says_the_same_without_control_characters(value: str) -> None:
+    written = json.dumps({"a": value}, ensure_ascii=False, indent=1)
+    shown = text.printable_json(written)
+    assert json.loads(shown) == json.loads(written)
+    assert text.printable(shown) == shown
+
+
+def test_json_keeps_the_letters_of_all_languages() -> None:
+    assert text.printable_json('"日本 🙂 \x9b \x7f \U000e0001"') == '"日本 🙂 \\u009b \\u007f \\udb40\\udc01"'

@@ -6,6 +6,7 @@ from rich.console import Console, RenderableType
 
 from lightrouter.cli import view
 from lightrouter.cli.progress import RouteProgress
+from lightrouter.cli.text import printable
 from lightrouter.v1.candidate_pb2 import Candidate, CandidateHealth, CandidateState, Prices
 from lightrouter.v1.router_pb2 import (
     Answer,
@@ -126,3 +127,27 @@ def test_every_reason_for_as_many_as_go_on_is_told() -> None:
     for name, reason in SelectionReason.items():
         line = view.selection_line(Selection(chosen=["a"], reason=reason)).plain
         assert ("a goes on: " in line) == (reason != SelectionReason.SELECTION_REASON_UNSPECIFIED), name
+
+
+NASTY = "\x1b[31mred\x07\x9b2J\u202e\r\nfake line"
+
+
+def test_nothing_of_an_answer_reaches_the_terminal_raw() -> None:
+    answer = Answer(text=NASTY, candidates=[NASTY], route_id=NASTY, contradictions=[NASTY])
+    answer.degraded.add(message=NASTY, candidate=NASTY)
+    answer.ledger.entries.add(candidate=NASTY).failure.message = NASTY
+    shown = [view.summary(answer), drawn(view.ledger(answer)), *(note.plain for note in view.notes(answer))]
+    for text in shown:
+        assert printable(text) == text
+    assert len(view.summary(answer).splitlines()) == 1
+    assert view.summary(answer).endswith("| degraded: [31mred2J fake line")
+
+
+def test_nothing_of_a_pool_reaches_the_terminal_raw() -> None:
+    listed = ListCandidatesResponse()
+    status = listed.candidates.add(candidate=Candidate(name=NASTY, model=NASTY, provider=NASTY))
+    status.traffic.drift = NASTY
+    listed.conditions.add(type=NASTY, message=NASTY)
+    for text in (drawn(view.pool(listed)), *view.remarks(listed)):
+        assert printable(text) == text
+    assert all(len(remark.splitlines()) == 1 for remark in view.remarks(listed))

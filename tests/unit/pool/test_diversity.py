@@ -120,3 +120,32 @@ def test_any_scores_have_estimates_within_their_bounds(rows: list[list[float]]) 
         assert low - 1e-9 <= value <= high + 1e-9
     assert 1 <= found.effective_size.value <= size
     assert len(found.correlations) == size * (size - 1) / 2
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1, 1, 1, 1]] * 3,
+        [[0, 0]] * 2,
+        [[1, 0, 1, 0]] * 2,
+        [[1, 0, 1, 0], [0, 1, 0, 1]],
+        [[1, 0] * 50] * 4,
+    ],
+)
+def test_the_size_is_never_known_exactly(rows: list[list[float]]) -> None:
+    scores = {f"c{number}": {f"q{n}": score for n, score in enumerate(row)} for number, row in enumerate(rows)}
+    found = measure(scores)
+    assert found
+    size = found.effective_size
+    assert 1 <= size.low <= size.value <= size.high <= len(rows)
+    assert size.low < size.high
+
+
+def test_more_prompts_make_the_size_surer() -> None:
+    def width(count: int) -> float:
+        row = {f"q{n}": float(n % 2) for n in range(count)}
+        found = measure({"a": row, "b": row})
+        assert found
+        return found.effective_size.high - found.effective_size.low
+
+    assert width(400) < width(20) < width(4)

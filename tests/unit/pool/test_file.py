@@ -1,3 +1,5 @@
+from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.pool import file
+from lightrouter.pool import document, file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.v1.candidate_pb2 import Candidate, CandidateState, Continuation, Prices
@@ -171,7 +173,6 @@ def test_cached_input_costs_as_much_as_input_where_it_is_left_out() -> None:
         ("extra_body: {x: .inf}", "extra_body: holds a number that JSON does not have"),
         ("address: a b", "address: must be a gRPC target like"),
         ("prior: 1\nprior: 1", "prior: stands here twice"),
-        ('system_prompt: "\\uD800"', "system_prompt: must be a valid string"),
     ],
 )
 def test_a_fault_names_file_line_and_field(text: str, fault: str) -> None:
@@ -274,6 +275,63 @@ candidates:
     assert (pool.entries["c"].prices.input, pool.entries["c"].prices.output) == (10**9, 2 * 10**9)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1:30", "1:30"),
+        ("1:" * 40_000 + "1", "1:" * 40_000 + "1"),
+        ("190:20:30.15", "190:20:30.15"),
+        ("010", 10),
+        ("0o10", 8),
+        ("0x1F", 31),
+        ("-7", -7),
+        ("+7", 7),
+        ("1_000", "1_000"),
+        ("0b1", "0b1"),
+        ("true", True),
+        ("FALSE", False),
+        ("yes", "yes"),
+        ("no", "no"),
+        ("on", "on"),
+        ("1.50", Decimal("1.50")),
+        ("1e3", Decimal("1e3")),
+        ("!!float 2", Decimal(2)),
+        (".inf", float("inf")),
+        ("-.inf", float("-inf")),
+        ("~", None),
+        ("", None),
+        ("'7'", "7"),
+        ("!!str 7", "7"),
+        ("!!int '7'", 7),
+        ("2026-01-01", "2026-01-01"),
+        ("=", "="),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_a_plain_value_means_what_the_core_schema_says(text: str, value: object) -> None:
+    found = document.parse(f"a: {text}".encode()).value
+    assert found == {"a": value}
+    assert isinstance(found, dict)
+    assert type(found["a"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a: " + b"1:" * 500_000 + b"1",
+        b"[a," + b"b: c," * 150_000 + b"]",
+        b"\n".join(b"k%d: {a: 1, b: 2}" % number for number in range(30_000)),
+        b"- &a b\n" + b"- *a\n" * 150_000,
+        b'a: "' + b"\\x41" * 200_000 + b'"',
+    ],
+    ids=lambda data: str(data[:12]),
+)
+def test_a_large_document_is_read_or_refused_and_does_not_hold_anybody_up(data: bytes) -> None:
+    # The test's own time limit is the assertion: read in a way that takes the square of a size, these take minutes.
+    with suppress(document.DocumentError):
+        assert document.parse(data).value
+
+
 def bomb(pair: str) -> bytes:
     lines = ["a0: &a0 {}", *(f"a{i}: &a{i} {pair.format(','.join([f'*a{i - 1}'] * 10))}" for i in range(1, 30))]
     return "\n".join(lines).encode()
@@ -286,8 +344,9 @@ def bomb(pair: str) -> bytes:
         (b"candidates: []", "pool.yaml:1: candidates: must hold 1 to 256 candidates"),
         (b"\n\xff", "pool.yaml:2: the file is not UTF-8"),
         (b"\n\x00", "pool.yaml:2: a character that YAML does not allow"),
-        (b"a: 1\n---\nb: 1", "pool.yaml:2: not valid YAML: but found another document"),
-        (b"a:\n  - [", "pool.yaml:2: not valid YAML: expected the node content, but found '<stream end>'"),
+        (b"a: 1\n---\nb: 1", "pool.yaml:2: not valid YAML: expected a single document, but found another document"),
+        (b'\na: "\\uD800"', "pool.yaml:2: not valid YAML: found invalid Unicode character escape code"),
+        (b"a:\n  - [", "pool.yaml:2: not valid YAML: did not find expected node content"),
         (b"1: 2", "pool.yaml:1: a key here is not text; put it in quotes"),
         (b"a: !!python/name:os.system x", "pool.yaml:1: a: the tag"),
         (b"a: !!binary x", "pool.yaml:1: a: the tag"),
@@ -297,6 +356,17 @@ def bomb(pair: str) -> bytes:
         (b"a: &a [*a]", "pool.yaml:1: a[0][0]"),
         (b"a: &a {<<: *a}", "pool.yaml:1: a: merges itself"),
         (b"[" * 100_000, "pool.yaml:1: the file is nested too deeply"),
+        (b"{a: " * 1000 + b"}" * 1000, "pool.yaml:1: the file is nested too deeply"),
+        (b"\n- " * 1 + b"- " * 100_000, "pool.yaml:2: the file is nested too deeply"),
+        (b"? " * 100_000, "pool.yaml:1: the file is nested too deeply"),
+        (b"a: *b", "pool.yaml:1: an alias here has no anchor before it"),
+        (b"a: &b 1\nb: &b 2", "pool.yaml:2: an anchor here has the name of another"),
+        (b"a: 1." + b"9" * 500, "pool.yaml:1: a: is no valid float"),
+        (b"a: 1e" + b"9" * 300, "pool.yaml:1: a: is no valid float"),
+        (b"a: 0x" + b"f" * 5000, "pool.yaml:1: a: is no valid int"),
+        (b"a: !!float x", "pool.yaml:1: a: is no valid float"),
+        (b"a: !!bool maybe", "pool.yaml:1: a: is no valid bool"),
+        (b"a: {b: 1, b: 2}", "pool.yaml:1: a.b: stands here twice"),
         (bomb("[{}]"), "pool.yaml:1: a5"),
         (bomb("{{<<: [{}]}}"), "pool.yaml:1: a5: more than 100,000 values"),
         (b"#" * (2**20 + 1), "pool.yaml: is larger than 1,048,576 bytes"),

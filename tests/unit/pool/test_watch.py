@@ -1,11 +1,12 @@
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from lightrouter.pool import statefile
+from lightrouter.pool import file, statefile
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import Pool, State
 from lightrouter.pool.watch import PoolFile
@@ -172,3 +173,20 @@ async def test_with_a_broken_state_file_the_last_verdicts_hold(path: Path, caplo
     watched.file.check()
     assert watched.file.pool.entries["a"].state is State.EVICTED
     assert "is no state file" in caplog.text
+
+
+async def test_a_changed_file_is_read_beside_the_event_loop(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watching(path) as watched:
+        real, threads = file.parse, []
+
+        def parse(data: bytes, path: Path, providers: Collection[str]) -> Pool:
+            threads.append(threading.current_thread())
+            return real(data, path, providers)
+
+        monkeypatch.setattr(file, "parse", parse)
+        path.write_text(content("a", "b"))
+        assert await watched.names() == ["a", "b"]
+        assert threading.main_thread() not in threads
+        path.write_text("candidates: 3")
+        assert "must be a list" in await watched.fault()
+        assert threading.main_thread() not in threads

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.recording.load import RecordingError, load, load_labelled
 from lightrouter.recording.recording import Labels, pool_names
+from lightrouter.runtime.tokens import count
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from tests.recordings import line, write
 
@@ -139,3 +140,21 @@ def test_every_model_gets_a_name_of_its_own_that_the_pool_allows(models: list[st
     assert len(set(names.values())) == len(names)
     for name in names.values():
         assert CandidateEntry(name=name, base_url="http://h", model="m").name == name
+
+
+def test_tokens_of_a_conversation_have_room_for_its_delimiters(tmp_path: Path) -> None:
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+    [prompt] = load(write(tmp_path / "data.jsonl", [{"id": "x", "messages": turns, "responses": SAID}])).prompts
+    assert prompt.input_tokens == count("Be brief.") + count("Hello") + 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [(391, "391"), (-0.5, "-0.5"), (10**20, str(10**20)), (["B", "b"], "B"), ([7, 8], "7"), ("x", "x"), (None, None)],
+)
+def test_a_label_may_be_a_number_or_several(tmp_path: Path, answer: object, label: str | None) -> None:
+    responses = {"m": {"text": "t", "answer": answer}}
+    path = write(tmp_path / "data.jsonl", [{"id": "x", "prompt": "p", "answer": answer, "responses": responses}])
+    [labels] = load_labelled(path).labels
+    assert labels.answer == label
+    assert labels.answers == ({"m": label} if label is not None else {})

@@ -88,3 +88,30 @@ def test_a_model_that_was_not_recorded_is_refused() -> None:
     recording = Recording([RecordedPrompt("p", "", ASKED, 1, {"m": Response("t", 1, 1)})])
     with pytest.raises(NotRecordedError, match="no responses of other"):
         Playback(recording, "other")
+
+
+def test_seconds_are_shares_of_the_recorded_tokens() -> None:
+    played = playback("one two three four", output_tokens=40, latency_s=2.0)
+    first = played.play(ASKED, "", 10)
+    rest = played.play(ASKED, first.text, None)
+    assert (first.output_tokens, first.seconds) == (10, 0.5)
+    assert (rest.output_tokens, rest.seconds) == (30, 1.5)
+
+
+def test_of_two_equal_prompts_the_first_one_s_response_counts() -> None:
+    responses = [Response("first", 1, 1), Response("second", 1, 1)]
+    prompts = [RecordedPrompt(each.text, "", ASKED, 10, {"m": each}) for each in responses]
+    assert Playback(Recording(prompts), "m").play(ASKED, "", None).text == "first"
+
+
+def test_turns_are_not_words_of_one_turn() -> None:
+    turns = (
+        ChatMessage(role=Role.ROLE_USER, content="a"),
+        ChatMessage(role=Role.ROLE_ASSISTANT, content="b"),
+        ChatMessage(role=Role.ROLE_USER, content="c"),
+    )
+    said = f"a {Role.ROLE_ASSISTANT} b {Role.ROLE_USER} c"
+    played = Playback(Recording([RecordedPrompt("p", "", turns, 10, {"m": Response("x", 1, 1)})]), "m")
+    assert played.play(turns, "", None).text == "x"
+    with pytest.raises(NotRecordedError):
+        played.play([ChatMessage(role=Role.ROLE_USER, content=said)], "", None)

@@ -162,7 +162,7 @@ def test_a_judge_that_is_asked_again_in_both_orders_is_paid_for() -> None:
     asked, text = [ChatMessage(role=ROLE_USER, content="What is it?" * 9)], "It may be that. " * 9
     partials = [Booted(judge, Partial(text=text), b"", 36)] * 2
     first = judge_messages(conversation_text(asked), [("A", text), ("B", text)], "zq", most_characters=16_000)
-    again = [*first, *again_messages("x" * 4000, "it lacks B", ["A", "B"])]
+    again = again_messages(first, "x" * 4000, "it lacks B", ["A", "B"])
     read = messages_tokens(first) + messages_tokens(again)
     assert Budget(10**9, messages_tokens(asked)).judge_cost(judge, partials) >= 2 * (read + 1024 + 1024)
 

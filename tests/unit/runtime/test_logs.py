@@ -9,7 +9,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from lightrouter.runtime.logs import configure_logging
+from lightrouter.runtime.logs import configure_logging, send_logs
 from lightrouter.runtime.settings import ServiceSettings
 
 
@@ -54,3 +54,9 @@ def test_an_exporter_that_fails_says_so_once(capsys: pytest.CaptureFixture[str])
         log.error("Failed to export %s to %s", "traces", "nobody")
         log.error("Failed to export %s to %s", "metrics", "nobody")
     assert capsys.readouterr().err.count("Failed to export") == 2
+
+
+def test_a_console_line_has_no_raw_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    send_logs("router", "info", "console")
+    logging.getLogger("x").error("the provider said %s", "\x1b[2J\x9b31m\x07no\u202e")
+    assert capsys.readouterr().err.endswith("the provider said [2J31mno\n")

@@ -49,7 +49,7 @@ class FakeModels:
 
 def shown(generation: Generation) -> list[tuple[str, str]]:
     """Label and text of each partial in a prompt, in the order shown."""
-    return [(match[1], match[2]) for match in _ANSWER.finditer(generation.messages[1].content)]
+    return [(match[1], match[2]) for match in _ANSWER.finditer(generation.messages[0].content)]
 
 
 def verdict(points: dict[str, tuple[float, float]]) -> str:

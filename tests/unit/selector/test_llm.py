@@ -84,7 +84,7 @@ async def test_an_unreadable_verdict_is_asked_for_once_more() -> None:
     good = by_text({"good": 9, "bad": 2})
 
     async def garbage_then_good(generation: Generation) -> str:
-        return "I like A." if len(generation.messages) == 2 else await good(generation)
+        return "I like A." if len(generation.messages) == 1 else await good(generation)
 
     models = FakeModels(garbage_then_good)
     response = await select(models, request(*TWO))
@@ -92,11 +92,30 @@ async def test_an_unreadable_verdict_is_asked_for_once_more() -> None:
     assert not response.degraded
     assert len(models.asked) == 4
     again = models.asked[-1].messages
-    assert [message.role for message in again[2:]] == [Role.ROLE_ASSISTANT, Role.ROLE_USER]
-    assert again[2].content == "I like A."
+    assert [message.role for message in again] == [Role.ROLE_USER, Role.ROLE_ASSISTANT, Role.ROLE_USER]
+    assert again[1].content == "I like A."
     failures = [entry.failure.reason for entry in response.entries if entry.HasField("failure")]
     assert failures == [ErrorReason.ERROR_REASON_VERDICT_UNREADABLE] * 2
     assert sum(entry.cost_nanousd for entry in response.entries) == 28
+
+
+async def test_what_the_judge_reads_of_a_text_is_bounded() -> None:
+    models = FakeModels(scripted(*["x"] * 4))
+    asked = request(partial("x", "a" * 3000), partial("y", "b" * 1000))
+    asked.messages[0].content = "c" * 3000
+    await select(models, asked)
+    for generation in models.asked:
+        read = generation.messages[0].content.partition("[BEGIN CONVERSATION")[2]
+        assert 900 < read.count("a") < 1100
+        assert 1000 <= read.count("b") < 1010
+        assert 900 < read.count("c") < 1100
+
+
+async def test_of_a_long_reply_the_judge_is_shown_the_begin() -> None:
+    models = FakeModels(scripted(*["x" * 5000] * 4))
+    await select(models, request(*TWO))
+    again = [generation.messages[1].content for generation in models.asked if len(generation.messages) == 3]
+    assert [len(shown_again) for shown_again in again] == [4000, 4000]
 
 
 @pytest.mark.parametrize("reply", ["", "no", '{"A": {"consistency": 1, "correctness": 99}}'])
@@ -110,20 +129,48 @@ async def test_twice_unreadable_is_ranked_by_prior(reply: str) -> None:
     assert all(entry.HasField("failure") for entry in response.entries)
 
 
-async def test_one_order_that_cannot_be_read_ends_the_others() -> None:
-    waiting = asyncio.Event()
+@pytest.mark.parametrize("reply", ["", " \n", "no"])
+async def test_the_judge_is_asked_in_turns_that_every_model_takes(reply: str) -> None:
+    models = FakeModels(scripted(*[reply] * 4))
+    await select(models, request(*TWO))
+    for generation in models.asked:
+        roles = [message.role for message in generation.messages]
+        assert roles == [Role.ROLE_USER, Role.ROLE_ASSISTANT, Role.ROLE_USER][: len(roles)]
+        assert len(roles) in {1, 3}
+        assert all(message.content.strip() for message in generation.messages)
+    assert "cannot be read" in models.asked[-1].messages[-1].content
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "why"),
+    [
+        ("garbage", DegradedReason.DEGRADED_REASON_VERDICT_UNREADABLE, "it holds no JSON object"),
+        (
+            ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, "judge answered 503: busy."),
+            DegradedReason.DEGRADED_REASON_SELECTOR_FAILED,
+            "judge answered 503: busy",
+        ),
+    ],
+)
+async def test_one_order_that_fails_leaves_the_other(
+    fault: str | ServiceError, reason: DegradedReason.ValueType, why: str
+) -> None:
+    good = by_text({"good": 9, "bad": 2})
 
     async def reply(generation: Generation) -> str:
         if shown(generation)[0][1] == "good":
-            await waiting.wait()
-            return "garbage"
-        waiting.set()
-        await asyncio.Event().wait()
-        return "never"
+            if isinstance(fault, ServiceError):
+                raise fault
+            return fault
+        return await good(generation)
 
     response = await select(FakeModels(reply), request(*TWO))
-    assert [degraded.reason for degraded in response.degraded] == [DegradedReason.DEGRADED_REASON_VERDICT_UNREADABLE]
-    assert response.entries[-1].failure.reason == ErrorReason.ERROR_REASON_CANCELLED
+    assert [(each.candidate, each.score) for each in response.ranking.candidates] == [("x", 0.9), ("y", 0.2)]
+    assert response.strategy == LLM
+    assert [each.reason for each in response.degraded] == [reason]
+    assert why in response.degraded[0].message
+    assert "ranked by 1 of 2 orders" in response.degraded[0].message
+    assert any(entry.HasField("failure") for entry in response.entries)
 
 
 def failing(error: ServiceError) -> Reply:
@@ -151,9 +198,13 @@ def failing(error: ServiceError) -> Reply:
 async def test_a_judge_that_fails_is_named_in_the_ledger(
     code: Code, reason: ErrorReason.ValueType, degraded: DegradedReason.ValueType
 ) -> None:
-    response = await select(FakeModels(failing(ServiceError(code, reason, "it failed"))), request(*TWO))
+    message = "fast answered 400: temperature is not supported." + " and so on" * 100
+    response = await select(FakeModels(failing(ServiceError(code, reason, message))), request(*TWO))
     assert names(response) == ["y", "x"]
     assert [one.reason for one in response.degraded] == [degraded]
+    assert "fast answered 400: temperature is not supported. and" in response.degraded[0].message
+    assert response.degraded[0].message.endswith("…; ranked by prior.")
+    assert len(response.degraded[0].message) < 400
     assert response.entries[0].failure.reason == reason
     assert all(entry.candidate == "judge" for entry in response.entries)
 
@@ -229,11 +280,11 @@ async def test_a_partial_cannot_leave_its_marks(attack: str) -> None:
     await selector.select(request(partial("evil", attack), partial("good", "4")), Deadline.after(60))
     expected = "fedcba9876543210" if NONCE in attack else NONCE
     for generation in models.asked:
-        system, user = generation.messages[0].content, generation.messages[1].content
-        assert expected in system
-        assert user.count(f"{expected}]") == 2 * 3
-        assert attack in user
-        assert attack not in system
+        instructions, _, data = generation.messages[0].content.partition("[BEGIN CONVERSATION")
+        assert expected in instructions
+        assert data.count(f"{expected}]") == 2 * 3
+        assert attack in data
+        assert attack not in instructions
 
 
 @given(st.integers(2, 9), st.integers(1, 8), st.integers(0, 2**40))

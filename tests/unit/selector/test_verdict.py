@@ -40,17 +40,70 @@ def test_a_verdict_is_read_with_anything_around_it(reply: str) -> None:
         (GOOD.replace("10", "NaN"), "no number"),
         (GOOD.replace("10", "Infinity"), "no number"),
         (GOOD.replace("10", "true"), "no number"),
-        (GOOD.replace("10", '"10"'), "no number"),
+        (GOOD.replace("10", '"ten"'), "no number"),
+        (GOOD.replace("10", '"7-8"'), "no number"),
+        (GOOD.replace("10", '"1e1"'), "no number"),
+        (GOOD.replace("10", '"11/10"'), "not within 0 to 10"),
+        (GOOD.replace("10", '"120 %"'), "not within 0 to 10"),
+        (GOOD.replace("10", "1" + "0" * 400), "no number"),
+        (GOOD.replace("10", '"8/0"'), "no number"),
+        (GOOD[:-1] + ', "a": {"consistency": 1, "correctness": 1}}', "repeated"),
+        (GOOD.replace("{", '{"Consistency": 1, ', 2).replace('{"Consistency": 1, ', "{", 1), "repeated"),
+        (GOOD.replace('"B"', '"C"') + " B is better", "keys that are no answer's letter"),
         (GOOD.replace('"consistency": 10, ', ""), "no number"),
         ('{"A": 7, "B": 8}', "value of A is no object"),
         (GOOD.replace('"B"', '"A"'), "repeated"),
         (GOOD[:-2], "broken"),
         ('{"A": ' * 10_000, "broken"),
+        ("{" * 9_000 + "}" * 9_000, "broken|lacks"),
+        ("[[{" * 3_000 + "}]]" * 3_000, "broken|lacks"),
     ],
 )
 def test_what_is_no_verdict_says_why(reply: str, why: str) -> None:
     with pytest.raises(UnreadableError, match=why):
         parse(reply, ["A", "B"])
+
+
+LISTED = """[{"answer": "A", "consistency": 10, "correctness": 5},
+{"answer": "B", "consistency": 0, "correctness": 2.5}]"""
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        GOOD.replace("5}", "5,}").replace("}}", "},}"),
+        GOOD.replace("10", '"10"'),
+        GOOD.replace("10", '"10/10"').replace("2.5", '"25 %"'),
+        GOOD.replace("10", '" 10 "').replace("2.5", '"2,5"'),
+        GOOD.replace("10", '"10 out of 10"').replace(": 5", ': "5 points"'),
+        GOOD.replace("10", '"\uff11\uff10"'),
+        GOOD.replace('"A"', '"a"').replace('"B"', '"b"'),
+        GOOD.replace('"A"', '"\uff21"').replace('"B"', '"(B)"'),
+        GOOD.replace('"A"', '"Answer A"').replace('"B"', '"answer_b"'),
+        GOOD.replace("consistency", "Consistency").replace("correctness", " CORRECTNESS"),
+        GOOD[:-1] + ', "reasoning": "A is {right"}',
+        GOOD[:-1] + ', "best": "A", "C": "there is none"}',
+        '{"thoughts": {"A": "fine"}, ' + GOOD[1:],
+        f'{{"scores": {GOOD}}}',
+        GOOD.replace('"', "'"),
+        GOOD.replace('"A"', "A").replace('"consistency"', "consistency"),
+        GOOD.replace("5}", "5} // as I see it\n", 1),
+        LISTED,
+        f'{{"answers": {LISTED}}}',
+        LISTED.replace('"answer"', '"Letter"').replace('"A"', '"Answer A"'),
+        GOOD + " [1, 2]",
+        GOOD + ' It is {"not": "B"}.',
+        f"It's 5\" {GOOD} that's it",
+        "First {[x then: " + GOOD,
+        GOOD.replace("{", "{\n", 1).replace('"B"', '\n\t"B"'),
+    ],
+)
+def test_a_verdict_is_read_in_any_form_that_means_it(reply: str) -> None:
+    assert parse(reply, ["A", "B"]) == POINTS
+
+
+def test_an_extra_key_with_a_line_end_in_its_text_does_no_harm() -> None:
+    assert parse(GOOD[:-1] + ', "why": "one\ntwo\tthree",}', ["A", "B"]) == POINTS
 
 
 @given(st.text() | st.text(st.sampled_from('{}[]":,0AB\\ue')))

@@ -7,18 +7,40 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Final
 
 from lightrouter.pool.evaluator.budget import Amount, Budget, worst_case
 from lightrouter.pool.evaluator.journal import Done, Journal, JournalError
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import ServiceError, deadline_exceeded
+from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.models import Models
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget, Prices
 from lightrouter.v1.chat_pb2 import ChatMessage, Sampling
+from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
 
 _log = logging.getLogger(__name__)
+# Failures that may be an outage of the provider, or of the way to it. All others are the candidate's own.
+_PASSING: Final = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.CANCELLED})
+_OWN: Final = frozenset(
+    {
+        ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED,
+        ErrorReason.ERROR_REASON_UPSTREAM_TOO_LARGE,
+        ErrorReason.ERROR_REASON_EMPTY_OUTPUT,
+    }
+)
+# What the evaluation itself brings about by asking so much at once: it waits as it is told to, so often.
+_BUSY: Final = frozenset(
+    {
+        ErrorReason.ERROR_REASON_OVERLOADED,
+        ErrorReason.ERROR_REASON_UPSTREAM_RATE_LIMITED,
+        ErrorReason.ERROR_REASON_CIRCUIT_OPEN,
+    }
+)
+_WAITS: Final = 6
+_LEAST_WAIT_S: Final = 0.25
+_LONGEST_WAIT_S: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -30,12 +52,16 @@ class Subject:
         model: The model's name at the provider.
         prices: What it costs.
         more_tokens: Tokens that it reads besides the messages; grows where its provider counts more.
+        attempts: Most times that its adapter puts one call to the provider, each of which may be billed.
+        version: What tells it from the same name with another endpoint, model, sampling or instructions.
     """
 
     target: ModelTarget
     model: str
     prices: Prices
     more_tokens: int = 0
+    attempts: int = 1
+    version: str = ""
 
     @property
     def name(self) -> str:
@@ -53,6 +79,7 @@ class Call:
         messages: The conversation.
         sampling: Limits and sampling; `max_output_tokens` is set.
         read: Gives the score of a text, and the text itself where it has to be kept.
+        failed: The score where the call fails; None: none.
     """
 
     key: str
@@ -60,11 +87,17 @@ class Call:
     messages: Sequence[ChatMessage]
     sampling: Sampling
     read: Callable[[str], tuple[float | None, str | None]]
+    failed: float | None = None
+
+    @property
+    def attempt(self) -> Amount:
+        """The most that one attempt at it costs."""
+        return worst_case(self.messages, self.sampling.max_output_tokens, self.subject.prices, self.subject.more_tokens)
 
     @property
     def worst(self) -> Amount:
-        """The most that it costs."""
-        return worst_case(self.messages, self.sampling.max_output_tokens, self.subject.prices, self.subject.more_tokens)
+        """The most that it costs: an attempt that fails after the provider has written is billed too."""
+        return self.attempt.times(self.subject.attempts)
 
 
 class Asker:
@@ -137,28 +170,46 @@ class Asker:
         within = min(self._call_seconds, self._budget.deadline.remaining())
         try:
             async with asyncio.timeout(within):
-                response = await self._models.generate(call.subject.target, _generation(call), Deadline.after(within))
+                response = await self._patiently(call, Deadline.after(within))
         except TimeoutError:
             error = deadline_exceeded(f"{call.subject.name} did not answer in {within:.0f} s")
         except ServiceError as failed:
             error = failed
         else:
             score, text = call.read(response.text)
-            return Done(self._spent(call, worst, response), score, text)
+            return Done(self._spent(call, response), score, text)
         _log.info("%s failed on a validation prompt: %s", call.subject.name, error.message)
         # What a call without an answer has cost is not known.
-        return Done(worst, failure=error.message)
+        passing = error.code in _PASSING and error.reason not in _OWN
+        return Done(worst, call.failed, failure=error.message, passing=passing)
 
-    def _spent(self, call: Call, worst: Amount, response: GenerateResponse) -> Amount:
+    async def _patiently(self, call: Call, deadline: Deadline) -> GenerateResponse:
+        """Asks again where the candidate is busy and says when that may help: nothing was written, nor billed."""
+        for number in range(_WAITS):
+            try:
+                return await self._models.generate(call.subject.target, _generation(call), deadline)
+            except ServiceError as error:
+                if error.reason not in _BUSY or error.retry_after is None:
+                    raise
+                # Others wait for the same; what is asked for may be the time of one call of theirs.
+                wait = min(max(error.retry_after, _LEAST_WAIT_S * 2**number), _LONGEST_WAIT_S)
+                if wait >= deadline.remaining():
+                    raise
+            await asyncio.sleep(wait)
+        return await self._models.generate(call.subject.target, _generation(call), deadline)
+
+    def _spent(self, call: Call, response: GenerateResponse) -> Amount:
         usage = response.result.usage
         spent = Amount(response.result.cost_nanousd, usage.input_tokens + usage.output_tokens)
-        if spent.tokens > worst.tokens:
+        attempt = call.attempt
+        if spent.tokens > attempt.tokens:
             # Its provider reads or writes more than it was given; from now on that is reserved too.
-            call.subject.more_tokens += spent.tokens - worst.tokens
+            call.subject.more_tokens += spent.tokens - attempt.tokens
             _log.warning(
-                "%s took %d tokens where at most %d were reserved", call.subject.name, spent.tokens, worst.tokens
+                "%s took %d tokens where at most %d were reserved", call.subject.name, spent.tokens, attempt.tokens
             )
-        return spent
+        # The provider says what the last attempt cost. Those before it failed, and count at their worst.
+        return spent.plus(attempt.times(max(0, response.result.attempts - 1)))
 
 
 def _generation(call: Call) -> Generation:

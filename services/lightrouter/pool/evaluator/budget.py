@@ -29,6 +29,10 @@ class Amount(NamedTuple):
         """Returns the difference."""
         return Amount(self.nanousd - other.nanousd, self.tokens - other.tokens)
 
+    def times(self, count: int) -> Amount:
+        """Returns so many of it."""
+        return Amount(self.nanousd * count, self.tokens * count)
+
 
 _NOTHING: Final = Amount()
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from random import Random
@@ -14,14 +13,17 @@ from lightrouter.answers.scoring import Scorer
 from lightrouter.pool.diversity import measure
 from lightrouter.pool.evaluator import judge
 from lightrouter.pool.evaluator.asking import Asker, Call, Subject
-from lightrouter.pool.evaluator.bounds import Tally
 from lightrouter.pool.evaluator.journal import Journal
+from lightrouter.pool.evaluator.scores import Scores
 from lightrouter.pool.evaluator.states import Evidence, Finding, Rules, weigh
-from lightrouter.pool.evaluator.validation import Item, Judged, ValidationSet
+from lightrouter.pool.evaluator.validation import Item, ValidationSet
+from lightrouter.recording.prompts import Judged
 from lightrouter.v1.chat_pb2 import Sampling
 
 # Prompts of a candidate between two looks. Looks cost no certainty; fewer prompts would leave models idle.
 _ROUND: Final = 8
+# Answers without a verdict after which a judge is given up, where they are more than those with one.
+_MOST_UNREAD: Final = 5
 
 
 class End(StrEnum):
@@ -35,6 +37,8 @@ class End(StrEnum):
     """No candidate answers."""
     SPENT = "spent"
     """The budget or the time does not cover the next call."""
+    UNREADABLE = "unreadable"
+    """A judge gives no verdicts that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +54,6 @@ class Asked:
     max_output_tokens: int = 1024
 
 
-@dataclass(slots=True)
-class Scores:
-    """What one candidate got.
-
-    Attributes:
-        by_prompt: Its score by the prompt's id; None where it led to none.
-        categories: The same added up by kind of prompt.
-        tally: All added up.
-        reached: Whether it answered at all in its last round.
-    """
-
-    by_prompt: dict[str, float | None] = field(default_factory=dict)
-    categories: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    tally: Tally = field(default_factory=Tally)
-    reached: bool = True
-
-    def add(self, item: Item, score: float | None) -> None:
-        """Adds the score of a prompt."""
-        self.by_prompt[item.id] = score
-        if score is not None:
-            self.tally = self.tally.and_(score)
-            if item.category:
-                self.categories[item.category] = self.categories[item.category].and_(score)
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What an evaluation found.
@@ -83,8 +62,9 @@ class Outcome:
         scores: By candidate.
         evidence: What they say; None where nobody has a score.
         asked_all: The candidates that were asked the whole set.
-        unreached: The candidates that answered nothing in their last round; nothing is said of them.
+        unreached: The candidates whose provider is down; nothing is said of them.
         end: Why it ended.
+        judge_fault: What is wrong with the judge, in one sentence; empty where nothing is.
     """
 
     scores: Mapping[str, Scores]
@@ -92,6 +72,27 @@ class Outcome:
     asked_all: frozenset[str]
     unreached: frozenset[str]
     end: End
+    judge_fault: str = ""
+
+
+@dataclass(slots=True)
+class _Bench:
+    """What came of a judge so far.
+
+    Attributes:
+        read: Answers that it gave a verdict on.
+        unread: Answers that it gave none on.
+        why: Why it gave none on the last of them.
+    """
+
+    read: int = 0
+    unread: int = 0
+    why: str = ""
+
+    @property
+    def useless(self) -> bool:
+        """Whether it is not worth asking on."""
+        return self.unread >= _MOST_UNREAD and self.unread > self.read
 
 
 class Evaluation:
@@ -127,6 +128,9 @@ class Evaluation:
         self._items = list(prompts.items)
         Random(asked.seed).shuffle(self._items)  # noqa: S311 - reproducible by intent, and no secret
         self._scores = {name: Scores() for name in self._subjects}
+        self._benches: dict[str, _Bench] = {}
+        if journal.paused:
+            self._forget_outages()
 
     async def run(self) -> Outcome:
         """Asks until it ends.
@@ -140,11 +144,25 @@ class Evaluation:
             if not asking:
                 end = End.ASKED if undecided else End.DECIDED if evidence else End.UNREACHED
                 return self._outcome(evidence, end)
-            if not await self._round(asking):
+            whole = await self._round(asking)
+            if any(bench.useless for bench in self._benches.values()):
+                return self._outcome(self._weighed(), End.UNREADABLE)
+            if not whole:
                 return self._outcome(self._weighed(), End.SPENT)
 
+    def _forget_outages(self) -> None:
+        """Has the prompts asked again at which a provider was down before the pause."""
+        for subject in self._subjects.values():
+            found = Scores()
+            for item in self._items:
+                if (done := self._journal.done.get(_answer_key(subject, item))) is None:
+                    break
+                found.add(item, done, None)
+            if found.down:
+                self._journal.forget(_answer_key(subject, item) for item in found.held)
+
     def _weighed(self) -> Evidence | None:
-        tallies = {name: scores.tally for name, scores in self._scores.items() if scores.reached}
+        tallies = {name: scores.tally for name, scores in self._scores.items() if not scores.down}
         return weigh(tallies, self._rules, len(self._subjects)) if tallies else None
 
     def _undecided(self, evidence: Evidence | None) -> list[str]:
@@ -165,16 +183,22 @@ class Evaluation:
         found = measure({name: self._scores[name].by_prompt for name in names}, self._rules.least_gain)
         if len(names) < 2 or (found and found.decided):
             return set()
-        fewest = min(len(self._scores[name].by_prompt) for name in names)
+        fewest = min(self._scores[name].asked for name in names)
         # Only prompts that all were asked say something.
-        return {name for name in names if len(self._scores[name].by_prompt) == fewest}
+        return {name for name in names if self._scores[name].asked == fewest}
 
     def _left(self, name: str) -> list[Item]:
-        return self._items[len(self._scores[name].by_prompt) :]
+        return self._items[self._scores[name].asked :]
+
+    @property
+    def _size(self) -> int:
+        """How many prompts of a candidate are asked before the next look: few until a judge has been read."""
+        proven = not self._judges or any(bench.read for bench in self._benches.values())
+        return _ROUND if proven else 1
 
     async def _round(self, names: Sequence[str]) -> bool:
         """Asks each of these the next prompts; returns whether all calls were made."""
-        pairs = [(self._subjects[name], item) for name in names for item in self._left(name)[:_ROUND]]
+        pairs = [(self._subjects[name], item) for name in names for item in self._left(name)[: self._size]]
         whole = await self._asker.ask([self._answer(subject, item) for subject, item in pairs])
         judged = [pair for pair in pairs if isinstance(pair[1].task, Judged)]
         for attempt in range(judge.ATTEMPTS):
@@ -186,15 +210,33 @@ class Evaluation:
 
     def _take(self, pairs: Sequence[tuple[Subject, Item]]) -> None:
         """Adds the scores of a candidate's prompts, up to the first that is not through."""
-        answered = []
         for subject, item in pairs:
             done = self._journal.done.get(_answer_key(subject, item))
             if done is None or not (done.failure or self._is_judged(subject, item)):
-                break
-            self._scores[subject.name].add(item, self._score(subject, item))
-            answered.append(not done.failure)
-        if answered:
-            self._scores[pairs[0][0].name].reached = any(answered)
+                return
+            scores = self._scores[subject.name]
+            score = done.score if done.failure else self._score(subject, item)
+            scores.add(item, done, score)
+            if not done.failure and isinstance(item.task, Judged):
+                self._note_verdict(subject, item, score)
+            if not self._left(subject.name):
+                scores.settle()
+
+    def _note_verdict(self, subject: Subject, item: Item, score: float | None) -> None:
+        if (who := self._judge_of(subject)) is None:
+            return
+        bench = self._benches.setdefault(who.name, _Bench())
+        if score is not None:
+            bench.read += 1
+            return
+        bench.unread += 1
+        keys = (_judge_key(subject, item, order, judge.ATTEMPTS - 1) for order in range(judge.ORDERS))
+        failures = [done.failure for key in keys if (done := self._journal.done.get(key)) and done.failure]
+        bench.why = failures[0] if failures else "what it wrote is no verdict"
+
+    def _judge_of(self, subject: Subject) -> Subject | None:
+        """Returns who judges a candidate's answers: nobody judges its own."""
+        return next((other for other in self._judges if other.name != subject.name), None)
 
     def _answer(self, subject: Subject, item: Item) -> Call:
         task = item.task
@@ -204,12 +246,13 @@ class Evaluation:
             item.messages,
             self._sampling(item.id, item.max_output_tokens or self._asked.max_output_tokens),
             _kept if isinstance(task, Judged) else partial(_scored, task),
+            failed=0.0,
         )
 
     def _verdicts(self, subject: Subject, item: Item, attempt: int) -> Iterator[Call]:
         """Yields the calls to the judge about an answer that still lack a verdict."""
         answer = self._journal.done.get(_answer_key(subject, item))
-        who = next((other for other in self._judges if other.name != subject.name), None)
+        who = self._judge_of(subject)
         if answer is None or answer.text is None or who is None or not isinstance(item.task, Judged):
             return
         for order in range(judge.ORDERS):
@@ -229,7 +272,7 @@ class Evaluation:
 
     def _is_judged(self, subject: Subject, item: Item) -> bool:
         """Returns whether every verdict that an answer needs is there, or was asked for as often as is asked."""
-        if not isinstance(item.task, Judged) or not any(other.name != subject.name for other in self._judges):
+        if not isinstance(item.task, Judged) or self._judge_of(subject) is None:
             return True
         for order in range(judge.ORDERS):
             done = [self._journal.done.get(_judge_key(subject, item, order, each)) for each in range(judge.ATTEMPTS)]
@@ -258,7 +301,13 @@ class Evaluation:
             asked_all=frozenset(name for name in reached if not self._left(name)),
             unreached=frozenset(self._subjects) - frozenset(reached),
             end=end,
+            judge_fault=self._judge_fault() if end is End.UNREADABLE else "",
         )
+
+    def _judge_fault(self) -> str:
+        name, bench = next((name, bench) for name, bench in self._benches.items() if bench.useless)
+        total = bench.unread + bench.read
+        return f"the judge {name} gave no verdict on {bench.unread} of {total} answers: {bench.why}"
 
 
 def _kept(text: str) -> tuple[None, str]:

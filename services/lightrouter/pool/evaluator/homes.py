@@ -130,7 +130,8 @@ class FileHome:
     async def _update(self, change: Update) -> list[Change]:
         held = await self.read()
         wanted = change(held)
-        statefile.save(self._states, {**held.standings, **wanted})
+        if wanted:
+            statefile.amend(self._states, wanted)
         return [found for name in wanted if (found := _change(held, name, wanted[name]))]
 
 

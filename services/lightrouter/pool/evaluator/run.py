@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from lightrouter.pool.evaluator.homes import Change, Held, Home
 from lightrouter.pool.evaluator.journal import Journal
 from lightrouter.pool.evaluator.states import MINIMUM_POOL, Rules
 from lightrouter.pool.evaluator.validation import ValidationSet
-from lightrouter.pool.schema import PublicEntry, State
+from lightrouter.pool.schema import CandidateEntry, PublicEntry, State
+from lightrouter.pool.schema import Limits as Limited
 from lightrouter.runtime import names
 from lightrouter.runtime.models import Models
 from lightrouter.runtime.tokens import most_of_estimated
@@ -32,6 +33,10 @@ _log = logging.getLogger(__name__)
 # Whom a short budget serves first, after those that have drifted: a candidate on probation waits for its verdict, an
 # evicted one for its way back.
 _FIRST: Final = (State.PROBATION, State.EVICTED, State.ADMITTED)
+
+
+# What another time may bring to an end: what was bought until then is not bought again.
+_GOES_ON: Final = frozenset({End.SPENT, End.UNREADABLE})
 
 
 class NothingToEvaluateError(Exception):
@@ -95,8 +100,9 @@ class Report:
 async def evaluate(home: Home, models: Models, settings: Settings, announcer: Announcer, tracer: Tracer) -> Report:
     """Evaluates the candidates of a pool and has what was found held of them.
 
-    One whom a person has evicted is left alone. What a killed process has begun goes on, where the pool, the set and
-    the rules are still the same.
+    One whom a person has evicted is left alone. What a killed process has begun, or an evaluation whose budget was
+    spent, goes on where the validation set, the seed and the token limit are still the same; the latter with a new
+    budget. Answers of candidates that are still what they were count, those of others are asked for anew.
 
     Raises:
         NothingToEvaluateError: There is no candidate, or no judge for a set that needs one.
@@ -108,7 +114,7 @@ async def evaluate(home: Home, models: Models, settings: Settings, announcer: An
         held = await home.read()
         subjects = _subjects(held, settings)
         judges = _judges(held, settings)
-        journal = Journal(settings.journal, _plan(subjects, judges, settings), _begin(settings))
+        journal = Journal(settings.journal, _plan(settings), _versions(subjects, judges), _begin(settings))
         try:
             run, seed = str(journal.begin["run"]), int(journal.begin["seed"])
             _log.info("evaluation %s with seed %d %s", run, seed, "goes on" if journal.resumed else "begins")
@@ -122,7 +128,10 @@ async def evaluate(home: Home, models: Models, settings: Settings, announcer: An
             changes = await home.update(update)
             after = await home.read()
             _announce(announcer, changes, after, run)
-            journal.end()
+            if outcome.end in _GOES_ON:
+                journal.pause()
+            else:
+                journal.end()
             span.set_attribute(names.COST, budget.committed.nanousd)
             return Report(run, seed, journal.resumed, budget.committed, outcome, changes, after)
         finally:
@@ -168,18 +177,25 @@ def _judges(held: Held, settings: Settings) -> list[Subject]:
 
 def _subject(entry: PublicEntry, adapter_address: str) -> Subject:
     target = ModelTarget(candidate=entry.name, address=entry.target(adapter_address))
-    return Subject(target, entry.model, entry.prices.to_proto(), most_of_estimated(entry.instruction_tokens))
+    limits = entry.limits if isinstance(entry, CandidateEntry) else Limited()
+    more = most_of_estimated(entry.instruction_tokens)
+    return Subject(target, entry.model, entry.prices.to_proto(), more, limits.retries + 1, entry.version)
 
 
-def _plan(subjects: Sequence[Subject], judges: Sequence[Subject], settings: Settings) -> Mapping[str, Any]:
+def _plan(settings: Settings) -> Mapping[str, Any]:
     return {
         "set": settings.prompts.digest,
-        "candidates": {subject.name: subject.model for subject in sorted(subjects, key=lambda each: each.name)},
-        "judges": [judge.name for judge in judges],
-        "rules": asdict(settings.rules),
         "seed": settings.seed,
         "max_output_tokens": settings.max_output_tokens,
     }
+
+
+def _versions(subjects: Sequence[Subject], judges: Sequence[Subject]) -> Mapping[str, str]:
+    versions = {f"answer/{subject.name}": subject.version for subject in subjects}
+    for subject in subjects:
+        if judge := next((each for each in judges if each.name != subject.name), None):
+            versions[f"judge/{subject.name}"] = f"{judge.name} {judge.version} {subject.version}"
+    return versions
 
 
 def _begin(settings: Settings) -> Mapping[str, Any]:
@@ -193,5 +209,6 @@ def ended(end: End) -> str:
         End.DECIDED: "every candidate is decided",
         End.ASKED: "those that are undecided were asked the whole set",
         End.UNREACHED: "no candidate answers",
-        End.SPENT: "the budget or the time does not cover the next call",
+        End.SPENT: "the budget or the time does not cover the next call; the same command goes on from here",
+        End.UNREADABLE: "the judge's verdicts cannot be read",
     }[end]

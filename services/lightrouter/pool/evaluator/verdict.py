@@ -9,15 +9,18 @@ from typing import Final
 
 from lightrouter.pool.diversity import Diversity, measure
 from lightrouter.pool.evaluator.bounds import interval
-from lightrouter.pool.evaluator.evaluation import Outcome, Scores
+from lightrouter.pool.evaluator.evaluation import Outcome
 from lightrouter.pool.evaluator.homes import Held
+from lightrouter.pool.evaluator.scores import Scores
 from lightrouter.pool.evaluator.states import Finding, Rules, decide
 from lightrouter.pool.schema import State
 from lightrouter.pool.standing import Remark, Standing
+from lightrouter.runtime.text import one_line
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
 # Of the interval that people and the router are shown, each candidate's by itself.
 _SHOWN_ERROR_RATE: Final = 0.05
+_LONGEST_FAILURE: Final = 200
 
 
 def standings(outcome: Outcome, rules: Rules, run: str, now: datetime, held: Held) -> Mapping[str, Standing]:
@@ -43,11 +46,12 @@ def standings(outcome: Outcome, rules: Rules, run: str, now: datetime, held: Hel
         if not whole and before.evaluation is not None and before.evaluation.prompts >= scores.tally.seen:
             # Cut short, it knows less than what is held already.
             continue
-        moved = before.moved(decision.state, decision.reason, decision.message, now)
+        message = decision.message + _failures(scores)
+        moved = before.moved(decision.state, decision.reason, message, now)
         found[name] = replace(
             moved,
             run=run,
-            evaluation=_evaluation(scores, decision.message, now),
+            evaluation=_evaluation(scores, message, now),
             diverse=_diverse(before.diverse, diversity, name, now),
             drifted=_judged(before.drifted, now),
         )
@@ -69,6 +73,14 @@ def _judged(drifted: Remark | None, now: datetime) -> Remark | None:
     return Remark.after(drifted, holds=False, reason="Evaluated", message="it was evaluated anew", now=now)
 
 
+def _failures(scores: Scores) -> str:
+    """Returns a sentence on the prompts that a candidate failed to answer; empty where there are none."""
+    if not scores.failed:
+        return ""
+    why = one_line(scores.failure).rstrip(".")[:_LONGEST_FAILURE]
+    return f" It failed to answer {scores.failed} of them, which score 0: {why}."
+
+
 def _evaluation(scores: Scores, explanation: str, now: datetime) -> Evaluation:
     within = interval(scores.tally, _SHOWN_ERROR_RATE)
     evaluation = Evaluation(
@@ -81,6 +93,7 @@ def _evaluation(scores: Scores, explanation: str, now: datetime) -> Evaluation:
             for category, tally in sorted(scores.categories.items())
         ],
         explanation=explanation,
+        failed=scores.failed,
     )
     evaluation.evaluated_at.FromDatetime(now.astimezone(UTC).replace(microsecond=0))
     return evaluation

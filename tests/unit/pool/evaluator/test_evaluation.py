@@ -31,8 +31,12 @@ from lightrouter.pool.schema import State
 from lightrouter.pool.standing import BY_HAND, Standing
 from lightrouter.pool.statefile import LockedError
 from lightrouter.runtime import names
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.instruments import STATE_CHANGES
-from lightrouter.v1.adapter_pb2 import Generation
+from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
+from lightrouter.v1.candidate_pb2 import ModelTarget
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_REJECTED
 from tests.unit.pool.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings
 
 QUALITY = {"good": 0.85, "fair": 0.8, "weak": 0.15}
@@ -348,15 +352,77 @@ async def test_a_judge_compares_in_both_orders_and_never_itself(pool: Evaluation
     assert len(kept["fair"]) == len(report.outcome.scores["fair"].by_prompt)
 
 
-async def test_a_verdict_that_cannot_be_read_is_asked_for_again_and_then_counts_for_nothing(
-    pool: Evaluations, tmp_path: Path
-) -> None:
+async def test_a_judge_that_cannot_be_read_is_given_up_after_a_few_answers(pool: Evaluations, tmp_path: Path) -> None:
+    pool.path.write_text(pool_text(*QUALITY, more="judge: good\n"))
     models = Judging(QUALITY)
     models.verdict = lambda who, place: "?"
-    report = await pool.run(models, settings(tmp_path, parse(judged(4))))
+    told = settings(tmp_path, parse(judged(60)))
+    report = await pool.run(models, told)
+    assert report.outcome.end is End.UNREADABLE
+    assert report.outcome.judge_fault == (
+        "the judge good gave no verdict on 6 of 6 answers: what it wrote is no verdict"
+    )
     assert {scored.tally.seen for scored in report.outcome.scores.values()} == {0}
-    assert sum("BEGIN ANSWER" in text for _, text in models.calls) == 3 * 4 * 2 * 2
     assert not pool.held()
+    assert sum("BEGIN ANSWER" not in text for _, text in models.calls) == 3 * 3
+    # Each answer in both orders, each twice.
+    assert sum("BEGIN ANSWER" in text for _, text in models.calls) == 3 * 3 * 2 * 2
+
+    # Once the judge can be read, nothing but its verdicts is bought again.
+    models.verdict = lambda who, place: json.dumps({"better": "tie"})
+    again = await pool.run(models, settings(tmp_path, parse(judged(60)), run="run-2"))
+    assert again.resumed
+    assert again.run == "run-2"
+    assert all(scored.tally.seen for scored in again.outcome.scores.values())
+    assert max(count for (_, text), count in models.calls.items() if "BEGIN ANSWER" not in text) == 1
+
+
+async def test_a_judge_that_fails_says_why(pool: Evaluations, tmp_path: Path) -> None:
+    pool.path.write_text(pool_text(*QUALITY, more="judge: good\n"))
+
+    class Failing(Judging):
+        async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
+            if "BEGIN ANSWER" in generation.messages[-1].content:
+                raise ServiceError(Code.FAILED_PRECONDITION, ERROR_REASON_UPSTREAM_REJECTED, "no such parameter")
+            return await super().generate(target, generation, deadline)
+
+    report = await pool.run(Failing(QUALITY), settings(tmp_path, parse(judged(60))))
+    assert report.outcome.end is End.UNREADABLE
+    assert report.outcome.judge_fault.endswith("answers: no such parameter")
+    assert {scored.failed for scored in report.outcome.scores.values()} == {0}
+
+
+async def test_a_verdict_that_cannot_be_read_now_and_then_counts_for_nothing(pool: Evaluations, tmp_path: Path) -> None:
+    pool.path.write_text(pool_text(*QUALITY, more="judge: good\n"))
+    models = Judging(QUALITY)
+    models.verdict = lambda who, place: "?" if who == "weak" else json.dumps({"better": "AB"[place]})
+    report = await pool.run(models, settings(tmp_path, parse(judged(20))))
+    assert report.outcome.end is End.ASKED
+    assert report.outcome.scores["weak"].tally.seen == 0
+    assert report.outcome.scores["weak"].failed == 0
+    assert report.outcome.scores["fair"].tally == (20, 20.0)
+
+
+async def test_a_verdict_in_one_order_alone_is_none_and_the_judge_is_asked_coldly(
+    pool: Evaluations, tmp_path: Path
+) -> None:
+    pool.path.write_text(pool_text(*QUALITY, more="judge: good\n"))
+    asked: list[Generation] = []
+
+    class Noting(Judging):
+        def answer(self, name: str, text: str, generation: Generation) -> str:
+            asked.append(generation)
+            return super().answer(name, text, generation)
+
+    models = Noting(QUALITY)
+    # The one who is first has won, as far as can be read.
+    models.verdict = lambda who, place: "?" if who == "weak" and place else json.dumps({"better": "A"})
+    report = await pool.run(models, settings(tmp_path, parse(judged(20))))
+    assert report.outcome.scores["weak"].tally.seen == 0
+    assert report.outcome.scores["fair"].tally == (20, 10.0)
+    judging = [each for each in asked if "BEGIN ANSWER" in each.messages[-1].content]
+    assert all(each.sampling.HasField("temperature") and each.sampling.temperature == 0 for each in judging)
+    assert not any(each.sampling.HasField("temperature") for each in asked if each not in judging)
 
 
 async def test_a_set_for_a_judge_needs_one(pool: Evaluations, tmp_path: Path) -> None:

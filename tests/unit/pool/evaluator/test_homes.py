@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
+from lightrouter.pool import statefile
 from lightrouter.pool.evaluator.announce import Announcer
 from lightrouter.pool.evaluator.homes import ClusterHome, FileHome, Held, HomeError
 from lightrouter.pool.evaluator.run import Report, evaluate
@@ -180,3 +182,34 @@ async def test_another_writer_of_the_state_file_is_waited_for(tmp_path: Path) ->
     await asyncio.gather(evict("a"), evict("b"))
     found = await FileHome(path).read()
     assert {entry.state for entry in found.pool.entries.values()} == {State.EVICTED}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pool_text("good", "fair"),
+        pool_text("good", "fair", "weak").replace("m-weak", "m-other"),
+        pool_text("good", "fair", "renamed"),
+    ],
+)
+async def test_a_person_s_word_outlives_a_pool_without_the_candidate(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "pool.yaml"
+    path.write_text(pool_text(*QUALITY))
+    where = FileHome(path)
+    word = Standing(model="m-weak").moved(State.EVICTED, BY_HAND, "it leaks", NOW)
+    await where.update(lambda held: {"weak": word})
+    # What a later release writes, this one does not understand and does not lose.
+    states = statefile.state_path(path)
+    said = json.loads(states.read_text())
+    said["candidates"]["later"] = {"state": "resting", "more": [1]}
+    said["candidates"]["weak"]["more"] = "kept"
+    states.write_text(json.dumps(said))
+    path.write_text(text)
+    await where.update(lambda held: {"good": held.standing("good").moved(State.PROBATION, "Undecided", "m", NOW)})
+    after = json.loads(states.read_text())["candidates"]
+    assert {name: after[name] for name in ("weak", "later")} == said["candidates"]
+    path.write_text(pool_text(*QUALITY))
+    found = await where.read()
+    assert found.standing("weak").held_out
+    assert found.pool.entries["weak"].state is State.EVICTED
+    assert found.pool.entries["good"].state is State.PROBATION

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.answers.scoring import Choice, Schema
-from lightrouter.pool.evaluator.validation import Judged, ValidationSetError, load, parse
+from lightrouter.pool.evaluator.validation import ValidationSetError, load, parse
+from lightrouter.recording.prompts import Judged
 from lightrouter.v1.chat_pb2 import ROLE_SYSTEM, ROLE_USER
 
 GOOD = """\
@@ -43,7 +44,6 @@ def test_a_good_set(tmp_path: Path) -> None:
         ('{"id": "q", "prompt": "x", "task": "judge", "referenc": "a"}', "reference: is required"),
         ('{"id": "q", "prompt": "x", "task": "judge", "reference": "a", "categry": ""}', "categry: is not a known key"),
         ('{"id": "q", "task": "exact", "answer": "a"}', "must have either prompt or messages"),
-        ('{"prompt": "x", "task": "exact", "answer": "a"}', "id: is required"),
         ('{"id": "q", "prompt": "x", "task": "pattern", "pattern": "("}', "pattern: not an RE2 pattern"),
         ('{"id": "q", "prompt": 5, "task": "exact", "answer": "a"}', "prompt: must be a valid string"),
         (

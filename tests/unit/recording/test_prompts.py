@@ -1,10 +1,12 @@
+import gzip
 import json
 from pathlib import Path
 
 import pytest
 
 from lightrouter.answers.scoring import Choice, Exact
-from lightrouter.lab.prompts import PromptsError, read
+from lightrouter.pool.evaluator.validation import load
+from lightrouter.recording.prompts import PromptsError, read
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from tests.recordings import line, write
 
@@ -19,7 +21,14 @@ def test_prompts_are_read_with_what_scores_their_answers(tmp_path: Path) -> None
     )
     first, second = read(path)
     assert first.scorer == Choice(answer="B", choices=2)
-    assert first.members == {"id": "a", "category": "law", "prompt": "A) or B)?", "answer": "B"}
+    assert first.members == {
+        "id": "a",
+        "category": "law",
+        "prompt": "A) or B)?",
+        "task": "choice",
+        "answer": "B",
+        "choices": 2,
+    }
     assert second.id == "prompt-2"
     assert second.scorer is None
     assert second.messages[-1] == ChatMessage(role=Role.ROLE_USER, content="Hi")
@@ -38,7 +47,7 @@ def test_a_recording_is_asked_again(tmp_path: Path) -> None:
         ("{", "1: is no JSON"),
         ("[]", "1: must be an object"),
         ('{"id": "a"}', "1: must have either prompt or messages"),
-        ('{"prompt": "p", "task": "guess"}', "1: task: must be one of exact, choice, numeric, pattern, schema"),
+        ('{"prompt": "p", "task": "guess"}', "1: task: must be one of exact, choice, numeric, pattern, schema, judge"),
         ('{"prompt": "p", "task": "choice", "answer": "x"}', "1: answer: "),
         ('{"prompt": "p", "tolerance": 1}', "1: tolerance: is not a known key of a prompt without a task"),
         ('{"messages": [{"role": "assistant", "content": "p"}]}', "1: has messages that end with the assistant's"),
@@ -63,3 +72,46 @@ def test_members_are_fit_for_a_recording(tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "Hi"}]
     [asked] = read(write(tmp_path / "prompts.jsonl", [{"id": "a", "messages": turns}]))
     assert json.loads(json.dumps(asked.members)) == {"id": "a", "messages": turns}
+
+
+BOTH = """{"id": "a", "prompt": "p", "task": "numeric", "answer": 391, "max_output_tokens": 9}
+{"prompt": "q", "task": "judge", "reference": "r"}
+"""
+
+
+def test_a_validation_set_and_prompts_to_be_recorded_are_one_format(tmp_path: Path) -> None:
+    path = tmp_path / "set.jsonl"
+    path.write_text(BOTH)
+    asked, evaluated = read(path), load(path)
+    assert [each.task for each in asked] == [item.task for item in evaluated.items]
+    assert [each.messages for each in asked] == [item.messages for item in evaluated.items]
+    assert [each.id for each in asked] == [item.id for item in evaluated.items] == ["a", "prompt-2"]
+    assert [each.max_output_tokens for each in asked] == [9, None]
+    assert [each.scorer is None for each in asked] == [False, True]
+
+
+def test_the_digest_is_of_what_is_said_and_not_of_how(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "set.jsonl", tmp_path / "packed"
+    plain.write_text(BOTH)
+    packed.write_bytes(gzip.compress(b"\xef\xbb\xbf" + BOTH.replace("\n", "\r\n").encode()))
+    assert load(plain).digest == load(packed).digest
+    for old, new in (("391", "392"), ('"p"', '"P"'), ('"numeric", "answer": 391', '"exact", "answer": "391"')):
+        plain.write_text(BOTH.replace(old, new))
+        assert load(plain).digest != load(packed).digest
+
+
+def test_all_faults_are_named_up_to_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("{\n" * 30)
+    with pytest.raises(PromptsError) as caught:
+        read(path)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith(f"{path}:1: is no JSON")
+    assert lines[-1] == f"{path}: 10 more faults"
+    assert len(lines) == 21
+
+
+def test_a_task_for_all_is_for_lines_with_an_answer(tmp_path: Path) -> None:
+    lines = [{"prompt": "a", "answer": "B"}, {"prompt": "b"}, {"prompt": "c", "task": "exact", "answer": "x"}]
+    asked = read(write(tmp_path / "prompts.jsonl", lines), "choice")
+    assert [each.task for each in asked] == [Choice(answer="B"), None, Exact(answer="x")]

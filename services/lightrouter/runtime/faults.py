@@ -1,4 +1,4 @@
-"""What is wrong with a value of the pool, as a sentence that says what to do, and the value's place as a path."""
+"""What is wrong with a value that a person wrote, as a sentence that says what to do, and its place as a path."""
 
 from __future__ import annotations
 

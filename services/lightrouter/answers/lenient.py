@@ -1,0 +1,114 @@
+"""JSON as models write it: with prose around it, trailing commas, single quotes, comments and bare words."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+_MOST_CHARACTERS: Final = 20_000
+# Mending costs more than reading, and no short reply needs it often.
+_MOST_MENDED: Final = 20_000
+_MOST_DOCUMENTS: Final = 64
+_MOST_NESTED: Final = 32
+_OPENING: Final = re.compile(r"[{\[]")
+_BRACKET: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}\[\]]')
+_LOOSE: Final = re.compile(
+    r"""(?P<kept>"(?:[^"\\]|\\.)*+")|'(?P<single>(?:[^'\\\n]|\\.)*+)'|(?P<dropped>,(?=\s*+[}\]])|//[^\n]*+|\#[^\n]*+)"""
+    r"""|(?P<bare>[^\W\d]\w*+)"""
+)
+_WORDS: Final = {"true", "false", "null", "NaN", "Infinity"}
+_PYTHON: Final = {"True": "true", "False": "false", "None": "null"}
+_CLOSED_BY: Final = {"{": "}", "[": "]"}
+
+
+class RepeatedKeyError(ValueError):
+    """An object has a key twice: which value counts is not known."""
+
+
+class BrokenError(ValueError):
+    """Text between matching brackets that is no JSON even when it is mended."""
+
+
+def objects(text: str) -> Iterator[Json | ValueError]:
+    """Yields the JSON objects and lists in `text`, the one that ends last first; outer ones before their parts.
+
+    What cannot be read is yielded as its error, `RepeatedKeyError` or `BrokenError`; a text that ends within a document
+    begins with the latter. Of a long text the last 20,000 characters count, and of many documents the last 64.
+    """
+    text = text[-_MOST_CHARACTERS:]
+    budget = _MOST_MENDED
+    spans, whole = _spans(text)
+    if not whole:
+        yield BrokenError()
+    for begin, end in reversed(spans[-_MOST_DOCUMENTS:]):
+        piece = text[begin:end]
+        try:
+            yield _read(piece)
+            continue
+        except RepeatedKeyError as error:
+            yield error
+            continue
+        except (ValueError, RecursionError):
+            pass
+        budget -= len(piece)
+        yield _mended(piece) if budget >= 0 else BrokenError()
+
+
+def plain(word: str) -> str:
+    """Returns a key or a word without case, width, white space, quotes, brackets and emphasis around it."""
+    return unicodedata.normalize("NFKC", word).strip(" \t\r\n\"'`*_()[].:").casefold()
+
+
+def _spans(text: str) -> tuple[list[tuple[int, int]], bool]:
+    """Returns begin and end of what stands between matching brackets, by their ends, and whether all are closed."""
+    found: list[tuple[int, int]] = []
+    opened: list[tuple[str, int]] = []
+    position = 0
+    # Quotes count between brackets alone: prose has inches and apostrophes.
+    while match := (_BRACKET if opened else _OPENING).search(text, position):
+        mark, position = match.group(), match.end()
+        if mark in _CLOSED_BY:
+            opened.append((mark, match.start()))
+        elif mark == _CLOSED_BY[opened[-1][0]]:
+            _, begin = opened.pop()
+            if len(opened) < _MOST_NESTED:
+                found.append((begin, match.end()))
+        elif mark in "}]":
+            opened.clear()
+    return found, not opened
+
+
+def _read(text: str) -> Json:
+    value: Json = json.loads(text, object_pairs_hook=_unique)
+    return value
+
+
+def _mended(text: str) -> Json | ValueError:
+    try:
+        return _read(_LOOSE.sub(_strict, text))
+    except RepeatedKeyError as error:
+        return error
+    except (ValueError, RecursionError):
+        return BrokenError()
+
+
+def _strict(match: re.Match[str]) -> str:
+    if (kept := match["kept"]) is not None:
+        return kept.replace("\n", "\\n").replace("\t", "\\t")
+    if (single := match["single"]) is not None:
+        return json.dumps(single.replace("\\'", "'"))
+    if (bare := match["bare"]) is not None:
+        return bare if bare in _WORDS else _PYTHON.get(bare) or json.dumps(bare)
+    return ""
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise RepeatedKeyError
+    return unique

@@ -1,0 +1,123 @@
+"""The lines of a file of JSON lines: gzip-compressed or not, with a byte order mark or without, with any line ends.
+
+Recordings, prompts and validation sets are all read here. What a file is, its first bytes say and not its name.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from pydantic_core import from_json
+
+MAX_LINE_BYTES: Final = 64 * 2**20
+"""The most bytes that a line may have."""
+MAX_BYTES: Final = 4 * 2**30
+"""The most bytes that a file may hold, unpacked."""
+
+_GZIP: Final = b"\x1f\x8b"
+_BOM: Final = b"\xef\xbb\xbf"
+# What a file begins with that is read nowhere, and what to do about it.
+_OTHERS: Final = {
+    b"\xff\xfe": "is UTF-16, save it as UTF-8",
+    b"\xfe\xff": "is UTF-16, save it as UTF-8",
+    b"PK\x03\x04": "is a zip archive, unpack it first",
+    b"BZh": "is compressed with bzip2, unpack it or use gzip",
+    b"\xfd7zXZ": "is compressed with xz, unpack it or use gzip",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd, unpack it or use gzip",
+}
+# Deflate reaches 1:1032; what people write, even over and over, stays far below that.
+_MOST_RATIO: Final = 200
+_UNSUSPICIOUS_BYTES: Final = 16 * 2**20
+
+
+class LinesError(Exception):
+    """A file that cannot be read, or a line that is no JSON.
+
+    Attributes:
+        line: The line at fault, from 1; 0 where it is the file.
+        message: What is wrong, without the file's name.
+    """
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
+        self.message = message
+
+
+def read(path: Path, most_bytes: int = MAX_BYTES) -> Iterator[tuple[int, bytes]]:
+    """Yields number, from 1, and bytes of each line of a file that is not blank.
+
+    Raises:
+        LinesError: It cannot be read, is damaged, or is larger than `most_bytes`, unpacked.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from _lines(file, path.stat().st_size, most_bytes)
+    except OSError as error:
+        raise LinesError(f"cannot be read: {error.strerror or error}") from None
+
+
+def split(data: bytes, most_bytes: int = MAX_BYTES) -> Iterator[tuple[int, bytes]]:
+    """Yields the lines of a file's content, as `read` does."""
+    yield from _lines(io.BytesIO(data), len(data), most_bytes)
+
+
+def parse(line: bytes, number: int = 0) -> object:
+    """Returns the JSON value of a line.
+
+    Raises:
+        LinesError: It is none.
+    """
+    try:
+        found: object = from_json(line, allow_inf_nan=False)
+    except ValueError as error:
+        raise LinesError(f"is no JSON: {str(error).partition(' at line')[0]}", number) from None
+    return found
+
+
+def _lines(file: IO[bytes], size: int, most_bytes: int) -> Iterator[tuple[int, bytes]]:
+    begin = file.read(8)
+    file.seek(0)
+    if other := next((what for start, what in _OTHERS.items() if begin.startswith(start)), None):
+        raise LinesError(other)
+    if not begin.startswith(_GZIP):
+        yield from _bounded(file, most_bytes)
+        return
+    most = min(most_bytes, max(_UNSUSPICIOUS_BYTES, _MOST_RATIO * size))
+    number = 0
+    try:
+        with gzip.open(file) as unpacked:
+            for number, line in _bounded(unpacked, most):
+                yield number, line
+    except EOFError:
+        raise LinesError(_damaged("it ends too early", number)) from None
+    except gzip.BadGzipFile as error:
+        checked = "CRC" in str(error) or "length" in str(error)
+        raise LinesError(_damaged("its checksum is wrong" if checked else "it has other bytes in it", number)) from None
+    except zlib.error:
+        raise LinesError(_damaged("its data is broken", number)) from None
+
+
+def _bounded(file: IO[bytes] | gzip.GzipFile, most_bytes: int) -> Iterator[tuple[int, bytes]]:
+    total = number = 0
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        total += len(line)
+        if total > most_bytes:
+            raise LinesError(f"is larger than {most_bytes:,} bytes, unpacked", number)
+        if len(line) > MAX_LINE_BYTES:
+            raise LinesError(f"is longer than {MAX_LINE_BYTES:,} bytes", number)
+        if number == 1:
+            line = line.removeprefix(_BOM)
+        if stripped := line.strip():
+            yield number, stripped
+
+
+def _damaged(why: str, number: int) -> str:
+    whole = f" after line {number}" if number else ""
+    return f"cannot be read: the gzip data is damaged{whole}: {why}; get the file anew"

@@ -1,0 +1,234 @@
+"""Prompts, and how their answers are scored: one format for what is recorded and what candidates are evaluated on.
+
+    {"id": "q1", "category": "law", "prompt": "Which ...? A) ... B) ...", "task": "choice", "answer": "B"}
+    {"messages": [{"role": "user", "content": "..."}], "task": "judge", "reference": "...", "max_output_tokens": 300}
+
+JSON lines as `lightrouter.recording.lines` reads them. The tasks exact, choice, numeric, pattern and schema, with their
+fields, are `lightrouter.answers.scoring`'s; `judge` has an answer that is good, with which a model compares. A
+recording will do as well: its responses are passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from lightrouter.answers.scoring import SCORERS, AnyScorer, Section
+from lightrouter.recording import lines
+from lightrouter.recording.lines import LinesError
+from lightrouter.runtime import faults
+from lightrouter.v1.chat_pb2 import ChatMessage, Role
+
+_MOST_FAULTS: Final = 20
+_ROLES: Final = {"system": Role.ROLE_SYSTEM, "user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
+_PASSED_OVER: Final = "responses"
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
+
+
+class PromptsError(Exception):
+    """Prompts that cannot be used; its text has one line for each fault, `FILE:LINE: FIELD: what to do`."""
+
+
+class Judged(Section):
+    """A task whose answers a judge model compares with a reference answer."""
+
+    task: Literal["judge"] = "judge"
+    reference: Text
+    """An answer that is good."""
+
+
+TASKS: Final[Mapping[str, type[AnyScorer | Judged]]] = {**SCORERS, "judge": Judged}
+"""The tasks by the word that names them."""
+
+
+class _Message(Section):
+    role: Literal["system", "user", "assistant"]
+    content: Text
+
+
+class _Line(Section):
+    """What stands in every line; the rest is its task's."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    category: Annotated[str, StringConstraints(max_length=63)] = ""
+    prompt: Text | None = None
+    messages: Annotated[tuple[_Message, ...], Field(min_length=1, max_length=1000, strict=False)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> _Line:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("must have either prompt or messages")
+        if self.messages and self.messages[-1].role == "assistant":
+            raise ValueError("has messages that end with the assistant's, which is what the candidates are to write")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One prompt.
+
+    Attributes:
+        id: Its name, unique in the file; where it has none, `prompt-` and the number of its line.
+        category: The kind of prompt, as a policy's `category` names it; may be empty.
+        messages: The conversation.
+        task: How an answer is scored; None where nothing says how.
+        max_output_tokens: Most tokens of an answer; None leaves it to whoever asks.
+        members: All that its line says, as JSON has it, with the id and without responses.
+    """
+
+    id: str
+    category: str
+    messages: tuple[ChatMessage, ...]
+    task: AnyScorer | Judged | None
+    max_output_tokens: int | None
+    members: Mapping[str, object]
+
+    @property
+    def scorer(self) -> AnyScorer | None:
+        """What scores an answer without a model; None where nothing does."""
+        return None if isinstance(self.task, Judged) else self.task
+
+
+def read(
+    path: Path, task: str | None = None, *, scored: bool = False, most_bytes: int = lines.MAX_BYTES
+) -> list[Asked]:
+    """Reads prompts.
+
+    Args:
+        path: The file.
+        task: The task of lines that have an answer and name none.
+        scored: Whether every line must say how its answers are scored.
+        most_bytes: Most bytes of the file, unpacked.
+
+    Raises:
+        PromptsError: They cannot be used.
+    """
+    return parse(lines.read(path, most_bytes), str(path), task, scored=scored)
+
+
+def parse(raw: Iterable[tuple[int, bytes]], name: str, task: str | None = None, *, scored: bool = False) -> list[Asked]:
+    """Returns the prompts of these lines, each with its number; `name` stands before each fault. See `read`.
+
+    Raises:
+        PromptsError: They cannot be used.
+    """
+    asked: dict[str, Asked] = {}
+    said: list[str] = []
+    try:
+        for number, line in raw:
+            try:
+                one = _asked(line, number, task, scored=scored)
+                if one.id in asked:
+                    raise _LineError([("id", "is taken: an earlier line has it already")])
+                asked[one.id] = one
+            except _LineError as error:
+                said += [f"{name}:{number}: {': '.join(filter(None, fault))}" for fault in error.faults]
+    except LinesError as error:
+        said.append(f"{name}:{error.line}: {error.message}" if error.line else f"{name}: {error.message}")
+    if not asked and not said:
+        said = [f"{name}: holds no prompt"]
+    if said:
+        more = [f"{name}: {len(said) - _MOST_FAULTS} more faults"] if len(said) > _MOST_FAULTS else []
+        raise PromptsError("\n".join([*said[:_MOST_FAULTS], *more]))
+    return list(asked.values())
+
+
+def completed(asked: Asked, recorded: Mapping[str, object]) -> Asked:
+    """Returns a prompt with what a recording says of it and its own line does not: the labels, and how it is scored.
+
+    A line that names a task says all of that itself.
+    """
+    if asked.task is not None:
+        return asked
+    more = {key: value for key, value in recorded.items() if key not in {"prompt", "messages", _PASSED_OVER}}
+    members = {**more, **asked.members}
+    try:
+        (found,) = parse([(1, json.dumps(members).encode())], "")
+    except PromptsError:
+        # What a recording says besides is anybody's; its task may not fit a new answer.
+        members.pop("task", None)
+        return replace(asked, members=members)
+    return found
+
+
+def digest(asked: Iterable[Asked]) -> str:
+    """Returns what tells these prompts, with their answers and tasks, from any others."""
+    found = hashlib.sha256()
+    for each in asked:
+        found.update(json.dumps(each.members, sort_keys=True, ensure_ascii=True).encode() + b"\n")
+    return found.hexdigest()
+
+
+def conversation_digest(messages: Iterable[ChatMessage]) -> str:
+    """Returns what tells a conversation from any other, in 16 letters and digits."""
+    turns = [(message.role, message.content) for message in messages]
+    return hashlib.sha256(json.dumps(turns).encode()).hexdigest()[:16]
+
+
+class _LineError(Exception):
+    """Faults of one line: field and message."""
+
+    def __init__(self, found: list[tuple[str, str]]) -> None:
+        super().__init__()
+        self.faults = found
+
+
+def _asked(line: bytes, number: int, task: str | None, *, scored: bool) -> Asked:
+    try:
+        values = lines.parse(line)
+    except LinesError as error:
+        raise _LineError([("", error.message)]) from None
+    if not isinstance(values, dict):
+        raise _LineError([("", "must be an object")])
+    values.pop(_PASSED_OVER, None)
+    values.setdefault("id", f"prompt-{number}")
+    if "answer" in values and task:
+        values.setdefault("task", task)
+    members = dict(values)
+    common = {key: values.pop(key) for key in list(values) if key in _Line.model_fields}
+    kind = _kind(values, scored=scored)
+    parsed: list[Any] = []
+    found: list[tuple[str, str]] = []
+    for model, said in ((_Line, common), *([(kind, values)] if kind else [])):
+        try:
+            parsed.append(model.model_validate(said))
+        except ValidationError as error:
+            found += _faults(error, [*_Line.model_fields, *(kind.model_fields if kind else ())])
+    if found:
+        raise _LineError(found)
+    head: _Line = parsed[0]
+    messages = tuple(_messages(head))
+    return Asked(head.id, head.category, messages, parsed[1] if kind else None, head.max_output_tokens, members)
+
+
+def _kind(values: Mapping[str, Any], *, scored: bool) -> type[AnyScorer | Judged] | None:
+    """Returns the task's kind, from what a line says besides its prompt; None where it names no task."""
+    task = values.get("task")
+    if task is None and not scored:
+        if unknown := sorted(values.keys() - {"answer", "task"}):
+            raise _LineError([(unknown[0], "is not a known key of a prompt without a task")])
+        return None
+    kind = TASKS.get(task) if isinstance(task, str) else None
+    if kind is None:
+        raise _LineError([("task", f"must be one of {', '.join(TASKS)}")])
+    return kind
+
+
+def _faults(error: ValidationError, known: list[str]) -> Iterator[tuple[str, str]]:
+    for detail in error.errors(include_url=False, include_input=False):
+        yield faults.field(detail["loc"]), faults.sentence(detail, lambda _: known)
+
+
+def _messages(head: _Line) -> Iterator[ChatMessage]:
+    if head.prompt is not None:
+        yield ChatMessage(role=Role.ROLE_USER, content=head.prompt)
+    for message in head.messages or ():
+        yield ChatMessage(role=_ROLES[message.role], content=message.content)

@@ -1,0 +1,34 @@
+"""Text of unknown origin on its way to a terminal or a log."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from typing import Final
+
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs"})
+_PLAIN: Final = re.compile(r"[\n\t\x20-\x7e]*+")
+
+
+def printable(text: str) -> str:
+    """Returns `text` without control characters, except line ends and tabs.
+
+    What a model or a provider writes must not move the cursor, change colours or ring the bell of whoever reads it.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in _UNSEEN)
+
+
+def one_line(text: str) -> str:
+    """Returns `text` as `printable` does, in one line: nothing in it passes for a line of its own."""
+    return " ".join(printable(text.replace("\r", " ")).split())
+
+
+def printable_json(text: str) -> str:
+    """Returns JSON that says the same without control characters, which stand in it as escapes."""
+    if _PLAIN.fullmatch(text):
+        return text
+    unseen = (char not in "\n\t" and unicodedata.category(char) in _UNSEEN for char in text)
+    return "".join(json.dumps(char)[1:-1] if escape else char for char, escape in zip(text, unseen, strict=True))

@@ -1,0 +1,35 @@
+"""Recordings that cannot be compared on end in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lightrouter.lab.data import DataError, read
+from tests.recordings import line, write
+
+
+def recorded(path: Path, prompts: list[str]) -> Path:
+    said = {"a": "It is 1.", "b": "It is 2."}
+    return write(path, [line(prompt, said, number=number) for number, prompt in enumerate(prompts)])
+
+
+@pytest.mark.parametrize(
+    ("prompts", "folds", "fault"),
+    [
+        (["p", "q", "r"], 1, "--folds 1 leaves nothing to learn from"),
+        (["p"] * 60, 5, "has one prompt, over and over"),
+        (["p"] * 60, 2, "has one prompt, over and over"),
+        (["p", "q"] * 30, 5, "give --folds 2 or less"),
+        (["p"], 2, "has one prompt"),
+    ],
+)
+def test_what_cannot_be_split_is_a_sentence(tmp_path: Path, prompts: list[str], folds: int, fault: str) -> None:
+    with pytest.raises(DataError, match=fault):
+        read(recorded(tmp_path / "data.jsonl", prompts), None, folds, 0, None, None)
+
+
+def test_two_different_prompts_can_be_split(tmp_path: Path) -> None:
+    data = read(recorded(tmp_path / "data.jsonl", ["p", "q"] * 30), None, 2, 0, None, None)
+    assert [len(split.train) for split in data.splits] == [30, 30]
