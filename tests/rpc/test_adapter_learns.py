@@ -83,7 +83,8 @@ async def test_a_refused_member_is_left_away_and_learnt(name: str, words: str) -
     behaviour = refusing(lambda body: name in body, words.format(name=f"'{name}'"))
     asked = generation(sampling=Sampling(temperature=0.5, top_p=0.5, seed=3, stop=["END"]))
     async with Upstream(behaviour) as upstream, adapter(upstream.base_url) as served:
-        await served.read(asked, texts := [])
+        texts: list[str] = []
+        await served.read(asked, texts)
         assert "".join(texts) == "Hello there"
         tried = len(upstream.requests)
         await served.read(asked, [])
@@ -264,10 +265,10 @@ async def test_what_was_learnt_and_an_open_circuit_outlive_a_change_that_does_no
         assert engine.describe().prices.input_nanousd_per_million == 10**9
         served.current.apply(pool_of(upstream.base_url, circuit=circuit, limits={"retries": 1}))
         assert served.current.engine is not engine
-        assert not served.current.serving
+        assert served.current.serving is False
         assert await refuses(served) == ["prefill"]
         served.current.apply(pool_of(upstream.base_url, circuit=circuit, model="other"))
-        assert served.current.serving
+        assert bool(served.current.serving)
         assert await refuses(served) == []
 
 
