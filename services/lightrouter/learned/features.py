@@ -7,6 +7,7 @@ import re
 from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
+from lightrouter.learned.excerpt import excerpt
 from lightrouter.learned.options import CUES, Option, options, tokens
 from lightrouter.learned.priors import Neighbours, Prior, Priors
 
@@ -122,10 +123,10 @@ class Question(NamedTuple):
 
 def question(prompt: str, neighbours: Neighbours) -> Question:
     """Returns what a prompt looks like."""
-    length = len(prompt)
-    digits = sum(map(prompt.count, "0123456789")) / (length + 1)
-    words = frozenset(_WORD.findall(prompt[-_HEAD:].lower()))
-    return Question(math.log1p(length), digits, options(prompt), words, neighbours)
+    told = excerpt(prompt)
+    digits = sum(map(told.count, "0123456789")) / (len(told) + 1)
+    words = frozenset(_WORD.findall(told[-_HEAD:].lower()))
+    return Question(math.log1p(len(prompt)), digits, options(told), words, neighbours)
 
 
 def tentative_answer(text: str, offered: Container[str]) -> str | None:
@@ -265,7 +266,7 @@ def features(
                 alike,
                 row[best],
                 alike - row[best],
-                *_derivation(index, each.answer, derived, weights),
+                *_derivation(index, each.answer, asked.options, derived, weights),
                 *_cues(each.answer, asked.options),
             ]
         )
@@ -283,10 +284,14 @@ def _derived(offered: Mapping[str, Option], conclusion: frozenset[str]) -> dict[
 
 
 def _derivation(
-    index: int, answer: str | None, derived: Sequence[Mapping[str, float]], weights: Sequence[float]
+    index: int,
+    answer: str | None,
+    offered: Mapping[str, Option],
+    derived: Sequence[Mapping[str, float]],
+    weights: Sequence[float],
 ) -> tuple[float, float, float, float]:
-    """Returns the answer's place, and how far it is derived: by its own text, beyond other answers, by others."""
-    if answer is None or len(answer) != 1:
+    """Returns the place of the option chosen, and how far it is derived: by its own text, beyond others, by others."""
+    if answer is None or answer not in offered:
         return -1.0, _NOT_DERIVED, _NOT_DERIVED, _NOT_DERIVED
     own = derived[index]
     share = lead = _NOT_DERIVED
@@ -298,7 +303,7 @@ def _derivation(
         if other != index and answer in theirs:
             total += weight
             support += weight * (theirs[answer] - max(value for letter, value in theirs.items() if letter != answer))
-    return float(ord(answer) - ord("A")), share, lead, support / total if total else _NOT_DERIVED
+    return float(list(offered).index(answer)), share, lead, support / total if total else _NOT_DERIVED
 
 
 def _cues(answer: str | None, offered: Mapping[str, Option]) -> Sequence[float]:

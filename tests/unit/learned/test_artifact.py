@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, save
-from lightrouter.learned.features import NAMES, Contender
+from lightrouter.learned.features import NAMES
 from lightrouter.learned.linear import Linear
-from lightrouter.learned.model import Model, Stranger
+from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Example, Priors
+from lightrouter.learned.rows import Stranger, Written
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.learned.words import hashed_words
 
@@ -22,10 +23,10 @@ def artifact() -> Artifact:
     return Artifact(Model(Priors(("a", "b"), examples), [tree], 0.3), "0123", {"auc": 0.8}, {"seed": 1})
 
 
-def contenders() -> list[Contender]:
+def contenders() -> list[Written]:
     return [
-        Contender("a", 0.5, 0, "Cats purr", complete=False, answer=None),
-        Contender("b", 0.5, 0, "Because", complete=True, answer=None),
+        Written("a", 0.5, 0, "Cats purr", complete=False),
+        Written("b", 0.5, 0, "Because", complete=True),
     ]
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.learned.features import NAMES, Contender, features, question, surface, tentative_answer
-from lightrouter.learned.model import Stranger, prior_of
 from lightrouter.learned.options import options
 from lightrouter.learned.priors import Example, Neighbours, Priors
+from lightrouter.learned.rows import Stranger, prior_of
 from lightrouter.learned.words import BUCKETS, hashed_words
 
 PROMPT = "What is 2 + 2?\nOptions:\nA. 3\nB. 4\nC. 5\n"
