@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     )
     with _only_errors_logged(), lab_support.reported(arguments.out) as progress:
         findings = experiment(settings, progress)
+    lab_support.warn(findings.warnings)
     sys.stdout.write("\n".join(findings.sentences))
     sys.stdout.write(f"\n\nThe page is {arguments.out / 'report.html'}.\n")
     return ExitCode.OK

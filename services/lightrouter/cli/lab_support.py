@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,12 +73,20 @@ def answer_pattern(text: str | None) -> AnswerPattern | None:
 
     if text is None:
         return None
+    if not text:
+        raise CommandError("--answer-pattern is empty; leave it out to have it inferred", ExitCode.USAGE)
     pattern = AnswerPattern(re2=text)
     try:
         check(pattern, "--answer-pattern")
     except ServiceError as error:
         raise CommandError(error.message, ExitCode.USAGE) from None
     return pattern
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Says on standard error what the reader must not miss."""
+    for sentence in sentences:
+        sys.stderr.write(f"lightrouter lab: {sentence}\n")
 
 
 class Steps:

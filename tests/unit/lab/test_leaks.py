@@ -57,7 +57,7 @@ def test_questions_hold_no_label(shuffled: Judged) -> None:
     reached = list(_values(shuffled.questions, set()))
     assert not any(isinstance(each, Labels | LabelledRecording | Judged) for each in reached)
     arrays = [each for each in reached if isinstance(each, np.ndarray)]
-    assert len(arrays) == 3
+    assert len(arrays) == 4
     assert not any(np.array_equal(each, shuffled.quality) for each in arrays)
     # The same walk finds the labels where they are.
     assert any(isinstance(each, Labels) for each in _values(shuffled, set()))
