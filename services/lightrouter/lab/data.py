@@ -16,6 +16,9 @@ from lightrouter.recording.recording import LabelledRecording
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 _LEAST_TRAINING = 20
+_LEAST_FOLDS = 2
+# Whoever tunes on what it learns from, tunes on one part of it and learns from the other.
+_LEAST_DIFFERENT = 2
 
 
 class DataError(Exception):
@@ -64,6 +67,12 @@ def read(
     """
     recording = load_labelled(path)
     models = tuple(recording.recording.models)
+    if not all(map(str.strip, models)):
+        raise DataError(f"{path}: a response has an empty model name; give each model a name")
+    if count < _LEAST_FOLDS and train is None:
+        raise DataError(
+            f"--folds {count} leaves nothing to learn from; give --folds {_LEAST_FOLDS} or more, or --train"
+        )
     trained = load_labelled(train) if train else None
     if trained is not None:
         models = tuple(model for model in models if model in trained.recording.models)
@@ -77,9 +86,12 @@ def read(
     test = Judged.of(recording, models, pattern)
     if trained is None:
         try:
-            return Data(test, None, folds(test.questions.prompts, count, seed), notes)
+            splits = folds(test.questions.prompts, count, seed)
         except ValueError as error:
             raise DataError(f"{path}: {error}") from None
+        for split in splits:
+            _check_training([test.questions.prompts[place] for place in split.train], path)
+        return Data(test, None, splits, notes)
     other = Judged.of(_whole(trained, models, path, notes), models, pattern)
     places = unseen(other.questions.prompts, test.questions.prompts)
     if len(places) < len(other):
@@ -88,21 +100,31 @@ def read(
         raise DataError(
             f"{train} has {len(places)} prompts that are not in {path}; at least {_LEAST_TRAINING} are needed"
         )
+    _check_training([other.questions.prompts[place] for place in places], train)
     return Data(test, other, [Split(places, np.arange(len(test)))], notes)
 
 
+def _check_training(prompts: Sequence[str], path: Path | None) -> None:
+    """Refuses to learn from one prompt."""
+    if len(set(prompts)) < _LEAST_DIFFERENT:
+        raise DataError(f"{path} has too few different prompts to learn from; record more, or give more --folds")
+
+
 def _whole(recording: LabelledRecording, models: Sequence[str], path: Path, notes: list[str]) -> LabelledRecording:
-    """Returns the prompts that every model answered and that are scored for every model."""
+    """Returns the prompts that every model answered, one at least with a text, and that are scored for every model."""
     kept = [
         place
         for place, (prompt, labels) in enumerate(zip(recording.recording.prompts, recording.labels, strict=True))
         if all(model in prompt.responses and model in labels.quality for model in models)
+        and any(prompt.responses[model].text.strip() for model in models)
     ]
     if not kept:
-        raise DataError(f"{path} has no prompt with a response and a `quality` of each of {', '.join(models)}")
+        raise DataError(f"{path} has no prompt with a text and a `quality` of each of {', '.join(models)}")
     if len(kept) < len(recording.labels):
         left_out = len(recording.labels) - len(kept)
-        notes.append(f"{left_out} prompts of {path} lack a response or a quality of some model and were left out.")
+        notes.append(
+            f"{left_out} prompts of {path} lack a response or a quality of some model, or any text, and were left out."
+        )
     return recording.take(kept)
 
 

@@ -121,6 +121,8 @@ class Cases:
             TrainingError: There are none.
         """
         models = dict.fromkeys(model for each in recordings for model in each.recording.models)
+        if not all(map(str.strip, models)):
+            raise TrainingError("a response has an empty model name; give each model a name")
         cases = [case for recording in recordings for case in _cases(recording, tuple(models), pattern)]
         if not any(case.present for case in cases):
             raise TrainingError("no response has a `quality` to learn from; a scorer adds it")
