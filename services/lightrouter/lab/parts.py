@@ -16,6 +16,7 @@ from lightrouter.lab.accounts import Outcomes
 
 _SETTINGS = "lightrouter-run.json"
 """Marks a folder of parts as one of ours: no other is emptied."""
+_LONGEST_NAME = 100
 _INDIFFERENT = frozenset({"command", "out", "resume"})
 
 
@@ -103,7 +104,11 @@ def _fingerprint(path: Path) -> str:
 
 
 def _file_name(name: str) -> str:
-    return "".join(char if char.isalnum() or char in "-." else "_" for char in name)
+    """Returns a name that any file system takes, another one for every name."""
+    plain = "".join(char if (char.isascii() and char.isalnum()) or char in "-." else "_" for char in name)
+    if plain == name and len(name) <= _LONGEST_NAME:
+        return name
+    return f"{plain[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _difference(folder: Path, text: str, wanted: Mapping[str, object]) -> str:
