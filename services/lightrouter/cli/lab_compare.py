@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     lab_support.add_data_arguments(parser)
     parser.add_argument("--artifact", type=Path, metavar="DIR", help="a trained selector; default: trained here")
     parser.add_argument(
-        "--top-k", type=values.count, metavar="K", help="most drafts that are finished; default: each policy's"
+        "--top-k", type=values.count_to(64), metavar="K", help="most drafts that are finished; default: each policy's"
     )
 
 

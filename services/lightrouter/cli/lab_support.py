@@ -41,7 +41,7 @@ def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
     )
     parser.add_argument(
         "--boot-tokens",
-        type=values.count,
+        type=values.boot_tokens,
         metavar="N",
         help="tokens that each candidate writes before the ranking; default: set from the training prompts' lengths",
     )

@@ -77,4 +77,4 @@ def _figure(value: object) -> str:
 
 
 def _lengths(value: str) -> tuple[int, ...]:
-    return tuple(values.count(part) for part in value.split(","))
+    return tuple(values.boot_tokens(part) for part in value.split(","))

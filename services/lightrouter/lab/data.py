@@ -111,12 +111,12 @@ def _check_training(prompts: Sequence[str], path: Path | None) -> None:
 
 
 def _whole(recording: LabelledRecording, models: Sequence[str], path: Path, notes: list[str]) -> LabelledRecording:
-    """Returns the prompts that every model answered, one at least with a text, and that are scored for every model."""
+    """Returns the prompts to which every model wrote something, and that are scored for every model."""
     kept = [
         place
         for place, (prompt, labels) in enumerate(zip(recording.recording.prompts, recording.labels, strict=True))
-        if all(model in prompt.responses and model in labels.quality for model in models)
-        and any(prompt.responses[model].text.strip() for model in models)
+        if all(model in labels.quality for model in models)
+        and all(model in prompt.responses and prompt.responses[model].text.strip() for model in models)
     ]
     if not kept:
         raise DataError(f"{path} has no prompt with a text and a `quality` of each of {', '.join(models)}")

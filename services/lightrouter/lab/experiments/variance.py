@@ -54,10 +54,10 @@ def run(study: Study) -> Findings:
         (
             f"The candidates' errors correlate by {mean_correlation:.3f} on average ({correlation.low:.3f} to "
             f"{correlation.high:.3f}). Merging all {len(sizes)} leaves "
-            f"{last.variance / single:.0%} of one candidate's variance; independence would leave {1 / len(sizes):.0%}."
+            f"{last.variance / single if single else 1:.0%} of one candidate's variance; independence would leave {1 / len(sizes):.0%}."
         ),
         (
-            f"Merging these {len(sizes)} is worth merging {len(sizes) / shared:.1f} independent ones, and no number of "
+            f"Merging these {len(sizes)} is worth merging {len(sizes) / max(shared, 1e-9):.1f} independent ones, and no number of "
             f"such candidates is worth more than {1 / max(mean_correlation, 1e-9):.1f}."
         ),
         (
