@@ -45,14 +45,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Trains, writes the artifact and prints its figures."""
     from lightrouter.lab.train import TrainingError, TrainingOptions
     from lightrouter.lab.validate import trained
-    from lightrouter.learned.artifact import save
+    from lightrouter.learned.artifact import prepare, save
     from lightrouter.recording.load import load_labelled
 
     pattern = lab_support.answer_pattern(arguments.answer_pattern)
     options = TrainingOptions(boot_tokens=arguments.boot_tokens) if arguments.boot_tokens else TrainingOptions()
     with lab_support.reported(arguments.out) as progress:
         # Before minutes of training, lest there be nowhere to put it.
-        arguments.out.mkdir(parents=True, exist_ok=True)
+        prepare(arguments.out)
         try:
             recordings = [load_labelled(path) for path in arguments.data]
             artifact, plot = trained(recordings, options, arguments.seed, arguments.folds, progress, pattern)

@@ -7,7 +7,7 @@ can be worth more than its best candidate alone: drafts that go wrong together a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist, fmean
@@ -19,6 +19,9 @@ LEAST_GAIN: Final = 0.02
 """Gain in quality, 0 to 1, from which a second draft is worth while, where nobody says another."""
 
 _ERROR_RATE: Final = 0.05
+# Fewer prompts say nothing of how errors go together.
+_LEAST_PROMPTS: Final = 4
+_MORE_PROMPTS: Final = 2
 
 
 class Estimate(NamedTuple):
@@ -193,27 +196,51 @@ def _standardized(row: Sequence[float]) -> list[float]:
 
 
 def _correlation(left: str, right: str, rows: _Rows) -> Correlation:
-    """Returns the correlation with Fisher's interval."""
+    """Returns the correlation with Fisher's interval, around a value that a few prompts more could have brought.
+
+    Errors that were always alike, or never, on the prompts seen say little of those not seen: the interval is that of
+    the value with two prompts more that say nothing, and reaches to the value itself.
+    """
     pairs = zip(_standardized(rows[left]), _standardized(rows[right]), strict=True)
     value = min(1.0, max(-1.0, fmean(one * other for one, other in pairs)))
     prompts = len(rows[left])
-    if prompts < 4:
+    if prompts < _LEAST_PROMPTS or not (_varies(rows[left]) and _varies(rows[right])):
         return Correlation(left, right, Estimate(value, -1.0, 1.0))
     deviations = NormalDist().inv_cdf(1 - _ERROR_RATE / 2) / math.sqrt(prompts - 3)
-    centre = math.atanh(min(1 - 1e-12, max(1e-12 - 1, value)))
-    return Correlation(left, right, Estimate(value, math.tanh(centre - deviations), math.tanh(centre + deviations)))
+    centre = math.atanh(value * prompts / (prompts + _MORE_PROMPTS))
+    low, high = math.tanh(centre - deviations), math.tanh(centre + deviations)
+    return Correlation(left, right, Estimate(value, min(value, low), max(value, high)))
+
+
+def _varies(row: Sequence[float]) -> bool:
+    return min(row) < max(row)
 
 
 def _effective_size(rows: _Rows) -> Estimate:
-    """Returns n²/Var of the standardized errors added up, with the interval of that variance; 1 to n."""
+    """Returns n²/Var of the standardized errors added up, with the interval of that variance; 1 to n.
+
+    The interval is that of the sums seen and of two more, one where all errors cancel out and one where all are alike,
+    so that sums which are all equal do not claim to be sure. Of a candidate that never erred, or always, it is not
+    known with whom it errs: it may count for nothing, or for one.
+    """
     size = len(rows)
-    sums = [sum(each) for each in zip(*(_standardized(row) for row in rows.values()), strict=True)]
-    squares = [each**2 for each in sums]
+    varying = [row for row in rows.values() if _varies(row)]
+    value = _effective(size, fmean(_squares(rows.values())))
+    if len(varying) < 2 or len(varying[0]) < _LEAST_PROMPTS:
+        return Estimate(value, 1.0, float(size))
+    count = len(varying)
+    squares = [*_squares(varying), 0.0, float(count**2)]
     variance = fmean(squares)
     error = math.sqrt(fmean((square - variance) ** 2 for square in squares) / len(squares))
     reach = NormalDist().inv_cdf(1 - _ERROR_RATE / 2) * error
+    low, high = _effective(count, variance + reach), _effective(count, variance - reach)
+    return Estimate(value, min(value, low), max(value, high + size - count))
 
-    def effective(spread: float) -> float:
-        return min(float(size), max(1.0, size**2 / spread)) if spread > 0 else float(size)
 
-    return Estimate(effective(variance), effective(variance + reach), effective(variance - reach))
+def _squares(rows: Iterable[Sequence[float]]) -> list[float]:
+    """Returns for each prompt the square of the standardized errors added up."""
+    return [sum(each) ** 2 for each in zip(*map(_standardized, rows), strict=True)]
+
+
+def _effective(size: int, variance: float) -> float:
+    return min(float(size), max(1.0, size**2 / variance)) if variance > 0 else float(size)

@@ -1,4 +1,5 @@
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from lightrouter.cli.lab_experiment import NAMES
 from lightrouter.lab import experiments
 from lightrouter.lab.experiment import Settings, experiment
 from lightrouter.lab.helpers import HelpersError
+from tests import recordings
 from tests.unit.lab import pool
 from tests.unit.lab.test_compare import Steps
 
@@ -104,6 +106,30 @@ def test_errors_that_all_share_leave_the_variance_as_it_is(tmp_path: Path) -> No
     for each in others:
         assert each["variance"] == pytest.approx(first["variance"])
         assert each["variance_if_independent"] == pytest.approx(first["variance"] / each["k"])
+
+
+def test_the_look_of_options_contributes_where_it_tells_the_right_one(tmp_path: Path) -> None:
+    """The right option is the longest one; which model finds it nobody knows."""
+    drawn = random.Random(3)
+    lines = []
+    for number in range(90):
+        right, wrong = drawn.sample("AB", 2)
+        texts = {right: "a long and careful wording", wrong: "a short one"}
+        prompt = f"Question {number}?\nA. {texts['A']}\nB. {texts['B']}"
+        chosen = {"one": right, "other": wrong} if drawn.random() < 0.5 else {"one": wrong, "other": right}
+        responses = {
+            model: {"text": f"The answer is ({letter}).", "quality": float(letter == right)}
+            for model, letter in chosen.items()
+        }
+        lines.append({"id": f"p{number}", "prompt": prompt, "answer": right, "responses": responses})
+    report = _run("options", recordings.write(tmp_path / "recording.jsonl", lines), tmp_path / "out")
+    assert report["share_with_options"] == 1
+    found = {(each["of"], each["to"]): each for each in report["differences"]}
+    cues = found["lightrouter", "lightrouter without cues"]
+    assert cues["low"] > 0.2
+    assert found["lightrouter", "prior-top-2"]["low"] > 0.2
+    assert found["lightrouter without cues", "prior-top-2"]["low"] < 0.2
+    assert f"contribute {cues['mean']:+.4f} ({cues['low']:+.4f} to {cues['high']:+.4f})" in report["findings"][0]
 
 
 @pytest.mark.parametrize(

@@ -120,3 +120,35 @@ def test_any_scores_have_estimates_within_their_bounds(rows: list[list[float]]) 
         assert low - 1e-9 <= value <= high + 1e-9
     assert 1 <= found.effective_size.value <= size
     assert len(found.correlations) == size * (size - 1) / 2
+
+
+@pytest.mark.parametrize("prompts", [4, 40, 400])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        # Alike everywhere, opposite everywhere, by turns so that all sums are equal, and never wrong.
+        [[1.0, 0.0], [1.0, 0.0]],
+        [[1.0, 0.0], [0.0, 1.0]],
+        [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
+        [[1.0, 0.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]],
+        [[1.0, 1.0], [1.0, 1.0]],
+        [[1.0, 1.0], [1.0, 0.0]],
+        [[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]],
+    ],
+)
+def test_no_figure_is_certain_that_rests_on_prompts(rows: list[list[float]], prompts: int) -> None:
+    found = measured(
+        {f"m{index}": {str(at): row[at % len(row)] for at in range(prompts)} for index, row in enumerate(rows)}
+    )
+    for each in (found.effective_size, *(each.value for each in found.correlations)):
+        assert each.low <= each.value <= each.high
+        # Candidates that err against each other count as all of them, and there are no more.
+        assert each.low < each.high or each.value == len(rows)
+    narrower = measured(
+        {f"m{index}": {str(at): row[at % len(row)] for at in range(9 * prompts)} for index, row in enumerate(rows)}
+    )
+    assert _width(narrower) <= _width(found)
+
+
+def _width(found: Diversity) -> float:
+    return found.effective_size.high - found.effective_size.low
