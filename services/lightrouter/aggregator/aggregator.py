@@ -7,13 +7,16 @@ from contextlib import aclosing
 
 from lightrouter.aggregator.best import Best
 from lightrouter.aggregator.strategy import Strategy, Task
-from lightrouter.answers.agreement import pairwise
-from lightrouter.answers.contradictions import contradictions
-from lightrouter.answers.extract import canonical, check, extract
+from lightrouter.answers.agreement import compare
+from lightrouter.answers.contradictions import contradictions_in
+from lightrouter.answers.extract import canonical, check
+from lightrouter.answers.pieces import Pieces, in_turn
+from lightrouter.answers.settled import settled_answer
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import invalid
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.candidate_pb2 import Draft
+from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 
@@ -44,32 +47,50 @@ class Aggregator:
         if strategy is None:
             raise invalid("strategy", f"{AggregatorStrategy.Name(asked)} is not a strategy of this aggregator")
         _refuse_repeated(request.drafts)
-        answers = _answers(request)
-        if self._agree(request.drafts, answers):
+        answers = await in_turn(_answers(request))
+        if await self._agree(request.drafts, answers):
             strategy, found = self._best, []
         else:
             pattern = request.answer_pattern if request.HasField("answer_pattern") else None
-            found = contradictions([draft.text for draft in request.drafts], pattern)
+            found = await in_turn(contradictions_in([draft.text for draft in request.drafts], pattern))
         async with aclosing(strategy.merge(Task(request, answers, found), deadline)) as events:
             async for event in events:
                 yield event
 
-    def _agree(self, drafts: Sequence[Draft], answers: Sequence[str | None]) -> bool:
-        """Tells whether all drafts come to the same answer or, where not all show one, say the same."""
+    async def _agree(self, drafts: Sequence[Draft], answers: Sequence[str | None]) -> bool:
+        """Tells whether all drafts come to the same answer or, where not all show one and all are whole, say the same.
+
+        Drafts of one text leave nothing to merge, whole or not.
+        """
+        if len({draft.text for draft in drafts}) == 1:
+            return True
         found = [canonical(answer) for answer in answers if answer is not None]
         if len(set(found)) > 1:
             return False
         if len(found) == len(drafts):
             return True
-        texts = [draft.text for draft in drafts]
-        return all(min(row) >= self._agreement for row in pairwise(texts, [True] * len(texts)))
+        complete = [_complete(draft) for draft in drafts]
+        if not all(complete):
+            return False
+        compared = await in_turn(compare([draft.text for draft in drafts], complete))
+        return all(min(row) >= self._agreement for row in compared.agreement)
 
 
-def _answers(request: AggregateRequest) -> list[str | None]:
+def _answers(request: AggregateRequest) -> Pieces[list[str | None]]:
     if not request.HasField("answer_pattern"):
         return [None] * len(request.drafts)
-    check(request.answer_pattern)
-    return [extract(draft.text, request.answer_pattern) for draft in request.drafts]
+    pattern = request.answer_pattern
+    check(pattern)
+    answers = []
+    for draft in request.drafts:
+        answers.append(settled_answer(draft.text, pattern, complete=_complete(draft)))
+        yield len(draft.text)
+    return answers
+
+
+def _complete(draft: Draft) -> bool:
+    # Whatever else may have ended a text, it is not known to be whole.
+    return draft.finish_reason == FinishReason.FINISH_REASON_STOP
 
 
 def _refuse_repeated(drafts: Sequence[Draft]) -> None:

@@ -3,60 +3,152 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 from statistics import fmean
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from lightrouter.answers.extract import canonical, extract
-from lightrouter.answers.tokens import Text, contradict, read
+from lightrouter.answers.evasions import Evasions
+from lightrouter.answers.extract import canonical
+from lightrouter.answers.pieces import PIECE, Pieces, at_once
+from lightrouter.answers.settled import settled_answer
+from lightrouter.answers.tokens import MOST_CHARACTERS, contradict, read
+from lightrouter.answers.wording import Wording, same
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 # The order of words is a smaller sign of agreement than the words themselves: paraphrases move them about.
 _PAIRS_WEIGHT = 0.25
-# Texts that contradict each other are never the same, however alike they are else.
+# Texts of another wording are never the same, however alike they are: what differs may be what matters. It is below
+# every threshold from which texts count as the same (0.9 in the aggregator's settings, 0.95 in the router's).
+_MOST_ALIKE = 0.6
+# Texts of the same wording share all their words, but for some spellings; others are not looked at more closely.
+_NEARLY = 0.9
+# Where texts contradict each other they share less than their words do.
 _CONTRADICTION = 0.6
 _STEP = 16
+# Words compared over all pairs, and of each text at least: 256 partials are 32,640 pairs of 61 words. See PIECE.
+_MOST_COMPARED = 2_000_000
+_FEWEST_WORDS = 32
+# What one comparison takes however short the texts are, in words.
+_PAIR = 50
 
 _Item = TypeVar("_Item")
 
 
-class _Answer(NamedTuple):
-    raw: str
-    text: Text
-    complete: bool
-    extracted: str | None
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How far texts agree, each with each.
+
+    Attributes:
+        agreement: Agreement of each text with each other, 0 to 1, as a symmetric matrix with ones on its diagonal.
+        voters: Places of the texts whose agreement says something: those that answer, or all where none does. A text
+            that evades does not answer: a refusal, the prompt again, an opening without more.
+        agreed: Mean agreement over all pairs, 0 to 1; 1 for one text or none. A pair counts as 0 unless both vote, and
+            both are whole or have an answer that stands whatever follows: fragments may go on to say different things.
+    """
+
+    agreement: list[list[float]]
+    voters: Sequence[int]
+    agreed: float
+
+
+class _Answer:
+    """A text that is compared, and where it stands among the texts."""
+
+    __slots__ = ("complete", "evades", "extracted", "places", "text", "votes", "wording")
+
+    def __init__(
+        self,
+        raw: str,
+        places: Sequence[int] = (),
+        evasions: Evasions | None = None,
+        pattern: AnswerPattern | None = None,
+        *,
+        complete: bool,
+    ) -> None:
+        found = settled_answer(raw, pattern, complete=complete)
+        self.extracted = None if found is None else canonical(found)
+        self.places = places
+        self.wording = Wording(raw, complete=complete)
+        self.text = read(raw)
+        # What a pattern finds is an answer, whatever stands around it.
+        self.evades = found is None and evasions is not None and evasions.evades(raw, self.text.words)
+        self.votes = True
+        self.complete = complete and len(raw) <= MOST_CHARACTERS
+        if not self.complete and len(self.text.words) > 1:
+            # The cut may have gone through the last word or number.
+            self.text.words.pop()
+
+    def counts_with(self, other: _Answer) -> bool:
+        """Tells whether the agreement of two texts says something: both vote, and have come to what they say."""
+        answered = self.extracted is not None and other.extracted is not None
+        return self.votes and other.votes and (answered or (self.wording.complete and other.wording.complete))
 
 
 def similarity(left: str, right: str, *, left_complete: bool = True, right_complete: bool = True) -> float:
-    """Returns how far two texts say the same, 0 to 1; symmetric, 1 for equal texts.
+    """Returns how far two texts say the same, 0 to 1; symmetric, 1 for texts of the same wording.
 
-    Texts that differ in a number, a date, a name or in what is negated stay at 0.6 or below. A text that was cut off
-    is compared with as much of the other as it has words.
+    Texts that differ in any word, number, sign, or in the order of these stay at 0.6 or below. A text that was cut off
+    is compared with as much of the other as it has words; of both the first 8,000 characters are.
     """
     if left == right:
         return 1.0
-    return _similarity(_read(left, left_complete, None), _read(right, right_complete, None))
+    return _similarity(_Answer(left, complete=left_complete), _Answer(right, complete=right_complete), MOST_CHARACTERS)
 
 
-def pairwise(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPattern | None = None) -> list[list[float]]:
-    """Returns the agreement of each text with each other, 0 to 1, as a symmetric matrix with ones on its diagonal.
+def compare(
+    texts: Sequence[str],
+    complete: Sequence[bool],
+    pattern: AnswerPattern | None = None,
+    messages: Sequence[str] = (),
+) -> Pieces[Comparison]:
+    """Compares each text with each other, piece by piece.
 
     Two texts in which `pattern` finds an answer agree by it, fully or not at all; others by their words.
 
     Args:
-        texts: The texts.
+        texts: The texts. The more there are, the fewer words of each are compared.
         complete: For each text, whether it is whole rather than cut off.
         pattern: Where the comparable answer stands.
+        messages: The prompt's messages, for telling who repeats them.
     """
-    keys = list(zip(texts, complete, strict=True))
-    matrix = [[1.0] * len(keys) for _ in keys]
-    if len(set(texts)) < 2:
-        return matrix
-    read_once = {key: _read(*key, pattern) for key in dict.fromkeys(keys)}
-    answers = [read_once[key] for key in keys]
-    for (i, left), (j, right) in combinations(enumerate(answers), 2):
-        matrix[i][j] = matrix[j][i] = _agreement(left, right)
-    return matrix
+    places: dict[tuple[str, bool], list[int]] = {}
+    for place, key in enumerate(zip(texts, complete, strict=True)):
+        places.setdefault(key, []).append(place)
+    evasions = Evasions(messages)
+    work = MOST_CHARACTERS if messages else 0
+    answers: list[_Answer] = []
+    for (raw, whole), same_texts in places.items():
+        answers.append(_Answer(raw, same_texts, evasions, pattern, complete=whole))
+        work += len(raw) if pattern else min(len(raw), MOST_CHARACTERS)
+        if work >= PIECE:
+            yield work
+            work = 0
+    voting = not all(each.evades for each in answers)
+    for each in answers:
+        each.votes = not (voting and each.evades)
+    matrix = [[1.0] * len(texts) for _ in texts]
+    agreed = float(sum(each.counts_with(each) * comb(len(each.places), 2) for each in answers))
+    most = max(_FEWEST_WORDS, _MOST_COMPARED // max(1, comb(len(answers), 2)))
+    for left, right in combinations(answers, 2):
+        value = _agreement(left, right, most)
+        for i in left.places:
+            for j in right.places:
+                matrix[i][j] = matrix[j][i] = value
+        pairs = len(left.places) * len(right.places)
+        agreed += left.counts_with(right) * value * pairs
+        work += _PAIR + min(most, len(left.text.words) + len(right.text.words)) + pairs
+        if work >= PIECE:
+            yield work
+            work = 0
+    voters = sorted(place for each in answers if each.votes for place in each.places)
+    return Comparison(matrix, voters, agreed / comb(len(texts), 2) if len(texts) > 1 else 1.0)
+
+
+def pairwise(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPattern | None = None) -> list[list[float]]:
+    """Returns the agreement of each text with each other, 0 to 1, as a symmetric matrix. See `compare`."""
+    return at_once(compare(texts, complete, pattern)).agreement
 
 
 def mean(matrix: Sequence[Sequence[float]]) -> float:
@@ -66,29 +158,20 @@ def mean(matrix: Sequence[Sequence[float]]) -> float:
 
 
 def agreement(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPattern | None = None) -> float:
-    """Returns how far all texts agree, 0 to 1: the mean over their pairs; 1 for one text or none. See `pairwise`."""
-    return mean(pairwise(texts, complete, pattern))
+    """Returns how far all texts agree, 0 to 1. See `Comparison.agreed`."""
+    return at_once(compare(texts, complete, pattern)).agreed
 
 
-def _read(raw: str, complete: bool, pattern: AnswerPattern | None) -> _Answer:
-    found = extract(raw, pattern)
-    text = read(raw)
-    if not complete and len(text.words) > 1:
-        # The cut may have gone through the last word or number.
-        text.words.pop()
-    return _Answer(raw, text, complete, None if found is None else canonical(found))
-
-
-def _agreement(left: _Answer, right: _Answer) -> float:
+def _agreement(left: _Answer, right: _Answer, most: int) -> float:
     if left.extracted is not None and right.extracted is not None:
         return float(left.extracted == right.extracted)
-    return _similarity(left, right)
+    return _similarity(left, right, most)
 
 
-def _similarity(left: _Answer, right: _Answer) -> float:
-    if left.raw == right.raw:
+def _similarity(left: _Answer, right: _Answer, most: int) -> float:
+    if left.wording.text == right.wording.text:
         return 1.0
-    length = _common_length(left, right)
+    length = min(_common_length(left, right), most)
     first, second = left.text.first(length), right.text.first(length)
     if not first.words or not second.words:
         return 0.0
@@ -96,7 +179,11 @@ def _similarity(left: _Answer, right: _Answer) -> float:
     pairs, other_pairs = left.text.pairs(length), right.text.pairs(length)
     if pairs and other_pairs:
         result += _PAIRS_WEIGHT * (_overlap(pairs, other_pairs) - result)
-    return result * _CONTRADICTION if contradict(first, second) else result
+    if contradict(first, second):
+        return result * _CONTRADICTION
+    if result >= _NEARLY and same(left.wording, right.wording):
+        return 1.0
+    return min(result, _MOST_ALIKE)
 
 
 def _common_length(left: _Answer, right: _Answer) -> int:

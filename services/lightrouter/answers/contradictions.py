@@ -10,7 +10,8 @@ from itertools import chain, combinations, islice
 from typing import NamedTuple
 
 from lightrouter.answers.extract import canonical, extract
-from lightrouter.answers.tokens import Extent, contradict, read, subject
+from lightrouter.answers.pieces import Pieces, at_once
+from lightrouter.answers.tokens import MOST_CHARACTERS, Extent, contradict, read, subject
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 # Each begins with what must stand there, so that a search passes quickly over what does not.
@@ -53,27 +54,38 @@ class _Sentence(NamedTuple):
 
 
 def contradictions(texts: Sequence[str], pattern: AnswerPattern | None = None) -> list[Contradiction]:
-    """Returns where texts contradict each other, at most 8 places, the answers' first.
+    """Returns where texts contradict each other, at most 8 places, the answers' first. See `contradictions_in`."""
+    return at_once(contradictions_in(texts, pattern))
 
-    Looked at are the first 8 texts, of each the first 32 sentences.
+
+def contradictions_in(texts: Sequence[str], pattern: AnswerPattern | None = None) -> Pieces[list[Contradiction]]:
+    """Finds where texts contradict each other, at most 8 places, the answers' first, piece by piece.
+
+    Looked at are the first 8 texts, of each the first 32 sentences within its first 8,000 characters.
     """
-    answers = _differing_answers(texts, pattern)
+    answers = yield from _differing_answers(texts, pattern)
     found = [answers] if answers else []
-    read_texts = [_sentences(text) for text in texts[:_MOST_TEXTS]]
+    read_texts: list[list[_Sentence]] = []
+    for text in texts[:_MOST_TEXTS]:
+        read_texts.append(_sentences(text[:MOST_CHARACTERS]))
+        yield min(len(text), MOST_CHARACTERS)
     for (i, left), (j, right) in combinations(enumerate(read_texts), 2):
         for said, answered in _conflicts(left, right):
             if len(found) == _MOST:
                 return found
             found.append(Contradiction(((said, (i,)), (answered, (j,))), extracted=False))
+        yield sum(len(each.extent.words) for each in (*left, *right))
     return found
 
 
-def _differing_answers(texts: Sequence[str], pattern: AnswerPattern | None) -> Contradiction | None:
+def _differing_answers(texts: Sequence[str], pattern: AnswerPattern | None) -> Pieces[Contradiction | None]:
     sides: dict[str, tuple[str, list[int]]] = {}
     for index, text in enumerate(texts):
         answer = extract(text, pattern)
         if answer is not None:
             sides.setdefault(canonical(answer), (answer, []))[1].append(index)
+        if pattern is not None:
+            yield len(text)
     if len(sides) < 2:
         return None
     return Contradiction(tuple((answer, tuple(indices)) for answer, indices in sides.values()), extracted=True)

@@ -7,37 +7,33 @@ import unicodedata
 from itertools import pairwise
 from typing import NamedTuple
 
+from lightrouter.answers.scripts import RUN, WORD, ascii_digits, pairs, shadow, unspaced
 from lightrouter.answers.vocabulary import DATES, FILLERS, NEGATIONS, NUMBERS, OPPOSITES
 
-_CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _AFTER_OPERAND = r"(?<=[\w)\]])"
 _NO_OPERAND_BEFORE = r"(?<![\w.)\]])"
 # Operators that change what a formula says, alone between spaces; a hyphen inside a word is none.
 _OPERATOR = rf"(?<![^ ])[-+*/](?=\n?(?: |\Z))|{_AFTER_OPERAND}[+*/](?=[\w(\[])"
-_TOKEN = re.compile(
-    # Words, with an apostrophe inside; scripts without spaces are read character by character.
-    rf"[^\W\d_{_CJK}]+(?:['\u2019][^\W\d_{_CJK}]+)?|[{_CJK}]"
-    r"|[.!?:;,\n<>\u2264\u2265\u2260%\u20ac\u00a3\u00a5]"
-    # Numbers, with a sign where no operand stands before it.
-    rf"|\d+(?:[.,]\d+)*|{_NO_OPERAND_BEFORE}[-\u2212]\d+(?:[.,]\d+)*|{_OPERATOR}"
-)
+# Numbers, with a sign where no operand stands before it.
+_NUMBER = rf"\d+(?:[.,]\d+)*|{_NO_OPERAND_BEFORE}-\d+(?:[.,]\d+)*"
+_TOKEN = re.compile(rf"{WORD}|{RUN}|[.!?:;,\n<>%]|{_NUMBER}|{_OPERATOR}", re.ASCII)
 # The same for texts that are all ASCII, which is most of them, in less time.
-_ASCII_TOKEN = re.compile(
-    rf"[A-Za-z]+(?:'[A-Za-z]+)?|[.!?:;,\n<>%]|\d+(?:[.,]\d+)*|{_NO_OPERAND_BEFORE}-\d+(?:[.,]\d+)*|{_OPERATOR}",
-    re.ASCII,
-)
+_ASCII_TOKEN = re.compile(rf"[A-Za-z]+(?:'[A-Za-z]+)?|[.!?:;,\n<>%]|{_NUMBER}|{_OPERATOR}", re.ASCII)
+# What is compared of a text, in characters: what a longer one is about is said within so many, and reading them takes
+# about a millisecond. The same as what is read of a prompt, see `learned.words`.
+MOST_CHARACTERS = 8_000
 # Longer tokens are rare and not worth being remembered.
 _LONGEST_REMEMBERED = 32
 _MOST_REMEMBERED = 65_536
 _CLAUSE_ENDS = frozenset(",")
 _SENTENCE_ENDS = frozenset(".!?:;\n")
 _BULLETS = frozenset("-+*")
-_OPERATORS = frozenset("<>\u2264\u2265\u2260%\u20ac\u00a3\u00a5/") | _BULLETS
+_OPERATORS = frozenset("<>%/") | _BULLETS
 _NEGATED = "\u00ac"
 
 
 # The roles of a token.
-_WORD, _FILLER, _NEGATION, _CLAUSE_END, _SENTENCE_END = range(5)
+_WORD, _FILLER, _NEGATION, _CLAUSE_END, _SENTENCE_END, _RUN = range(6)
 
 
 class Extent(NamedTuple):
@@ -95,10 +91,9 @@ class _Token(NamedTuple):
 
 
 def read(text: str) -> Text:
-    """Returns the words of any text; of a text without words, what stands between its spaces."""
-    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    pattern = _ASCII_TOKEN if plain.isascii() else _TOKEN
-    tokens = list(map(_REMEMBERED.__getitem__, pattern.findall(plain)))
+    """Returns the words of any text within its first 8,000 characters; where there are none, what its spaces part."""
+    plain, found = _tokens(text[:MOST_CHARACTERS])
+    tokens = list(map(_REMEMBERED.__getitem__, found))
     words: list[str] = []
     deciding: set[str] = set()
     negate, begins = False, True
@@ -121,10 +116,21 @@ def read(text: str) -> Text:
             else:
                 negate = not negate
             begins = False
+        elif role == _RUN:
+            words.extend(pairs(word))
+            negate = begins = False
         else:
             begins = begins or role == _SENTENCE_END
             negate = False
-    return Text(words or plain.lower().split(), deciding)
+    return Text(words or plain.lower().rstrip(".! \n").split() or plain.split(), deciding)
+
+
+def _tokens(text: str) -> tuple[str, list[str]]:
+    """Returns a text in its compatible form, and its tokens."""
+    if text.isascii():
+        return text, _ASCII_TOKEN.findall(text)
+    plain = unicodedata.normalize("NFKC", text)
+    return plain, [plain[match.start() : match.end()] for match in _TOKEN.finditer(shadow(plain))]
 
 
 def contradict(left: Extent, right: Extent) -> bool:
@@ -156,14 +162,17 @@ def _ends_clause(tokens: list[_Token], index: int) -> bool:
 
 
 def _classified(token: str) -> _Token:
-    if token in _SENTENCE_ENDS:
-        return _Token(_SENTENCE_END, token)
-    if token in _CLAUSE_ENDS:
-        return _Token(_CLAUSE_END, token)
-    if token in _OPERATORS:
-        return _Token(_WORD, token, decides=True)
-    if token[-1].isdigit():
-        return _Token(_WORD, _number(token), decides=True)
+    plain = shadow(token)
+    if plain in _SENTENCE_ENDS:
+        return _Token(_SENTENCE_END, plain)
+    if plain in _CLAUSE_ENDS:
+        return _Token(_CLAUSE_END, plain)
+    if plain in _OPERATORS:
+        return _Token(_WORD, token if plain == "<" else plain, decides=True)
+    if plain[-1].isdigit():
+        return _Token(_WORD, _number(ascii_digits(token)), decides=True)
+    if unspaced(token):
+        return _Token(_RUN, token)
     word, _, suffix = token.lower().replace("\u2019", "'").partition("'")
     if word in NEGATIONS or (suffix == "t" and word.endswith("n")):
         return _Token(_NEGATION, word)

@@ -34,6 +34,16 @@ OPPOSITES = {
     "unsafe": "safe",
     "wrong": "correct",
 }
+# Those of the opposites that are nothing but a negation.
+PREFIXED = {
+    "disagree": "not agree",
+    "illegal": "not legal",
+    "impossible": "not possible",
+    "incorrect": "not correct",
+    "invalid": "not valid",
+    "unequal": "not equal",
+    "unsafe": "not safe",
+}
 # Without "one", which is mostly a pronoun.
 NUMBERS = {
     "zero": "0",

@@ -10,7 +10,7 @@ from lightrouter.answers.agreement import similarity
 from lightrouter.answers.extract import canonical, extract
 from lightrouter.router.book import SLOW
 from lightrouter.router.runner import Booted
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
+from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, LedgerEntry
 from lightrouter.v1.policy_pb2 import Policy
@@ -87,7 +87,7 @@ def agreement_with(booted: Booted, answer: Answer, policy: Policy) -> float | No
         text,
         comparable,
         left_complete=booted.ended and text == partial,
-        right_complete=answer.finish_reason != FINISH_REASON_LENGTH and comparable == answer.text,
+        right_complete=answer.finish_reason == FINISH_REASON_STOP and comparable == answer.text,
     )
 
 

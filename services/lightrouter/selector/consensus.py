@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from statistics import fmean
+from math import fsum
 
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.selector.strategy import Task, Verdict
 
+# Above the score of those that answer nothing, which is 0.
+_LEAST = 1e-6
+_EVADES = "It gives no answer: it refuses, repeats the prompt, or has only begun."
+
 
 class Consensus:
-    """The score is the mean agreement with the others, with a small part of the prior to tell equals apart."""
+    """The score is the mean agreement with the others, with a small part of the prior to tell equals apart.
+
+    A partial that answers nothing has no vote, and ranks behind those that answer, however many say the same; where
+    none answers, all are compared.
+    """
 
     def __init__(self, prior_weight: float) -> None:
         """Mixes in the prior with `prior_weight`, 0 to 1."""
@@ -20,10 +28,13 @@ class Consensus:
         del deadline
         if len(task.visible) < 2:
             return Verdict({})
-        scores: dict[str, float] = {}
-        rationales: dict[str, str] = {}
-        for index, (partial, row) in enumerate(zip(task.visible, task.agreement, strict=True)):
-            agrees = fmean(value for other, value in enumerate(row) if other != index)
-            scores[partial.candidate] = agrees + self._prior_weight * (partial.prior - agrees)
+        scores = {partial.candidate: 0.0 for partial in task.visible}
+        rationales = dict.fromkeys(scores, _EVADES)
+        voters = task.compared.voters
+        for place in voters:
+            partial, row = task.visible[place], task.compared.agreement[place]
+            # Without its agreement with itself, which is 1.
+            agrees = (fsum(map(row.__getitem__, voters)) - 1.0) / max(1, len(voters) - 1)
+            scores[partial.candidate] = max(_LEAST, agrees + self._prior_weight * (partial.prior - agrees))
             rationales[partial.candidate] = f"Agrees with the others to {agrees:.0%}."
         return Verdict(scores, rationales)

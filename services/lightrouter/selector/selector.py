@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lightrouter.answers.agreement import mean, pairwise
+from lightrouter.answers.agreement import compare
 from lightrouter.answers.extract import check
+from lightrouter.answers.pieces import in_turn
 from lightrouter.learned.rows import Stranger
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import invalid
@@ -53,7 +54,7 @@ class Selector:
         if strategy is None:
             raise invalid("strategy", f"{SelectorStrategy.Name(asked)} is not a strategy of this selector")
         _refuse_repeated([each.candidate for each in request.partials], "partials")
-        task = _task(request)
+        task = await _task(request)
         degraded: list[Degradation] = []
         try:
             verdict = await strategy.judge(task, deadline)
@@ -109,13 +110,16 @@ def _agreement(task: Task) -> float:
     """Returns the agreement of the visible partials; one alone among others that show nothing agrees with none."""
     if len(task.visible) < 2:
         return float(len(task.request.partials) == 1)
-    return mean(task.agreement)
+    return task.compared.agreed
 
 
-def _task(request: SelectRequest) -> Task:
+async def _task(request: SelectRequest) -> Task:
     pattern: AnswerPattern | None = request.answer_pattern if request.HasField("answer_pattern") else None
     if pattern is not None:
         check(pattern)
     visible = [partial for partial in request.partials if partial.text.strip()]
-    complete = [partial.finish_reason != FinishReason.FINISH_REASON_LENGTH for partial in visible]
-    return Task(request, visible, pairwise([partial.text for partial in visible], complete, pattern))
+    texts = [partial.text for partial in visible]
+    # Whatever else may have ended a text, it is not known to be whole.
+    complete = [partial.finish_reason == FinishReason.FINISH_REASON_STOP for partial in visible]
+    messages = [message.content for message in request.messages]
+    return Task(request, visible, await in_turn(compare(texts, complete, pattern, messages)))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from lightrouter.answers.agreement import Comparison
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason, LedgerEntry
@@ -60,12 +61,12 @@ class Task:
     Attributes:
         request: The request.
         visible: Those of its partials that have visible text, in their order; nothing else can be judged.
-        agreement: How far each visible partial agrees with each other, 0 to 1, as a symmetric matrix in that order.
+        compared: How far each visible partial agrees with each other, and which say nothing, in that order.
     """
 
     request: SelectRequest
     visible: Sequence[Partial]
-    agreement: Sequence[Sequence[float]]
+    compared: Comparison
 
 
 class Strategy(Protocol):

@@ -41,7 +41,7 @@ def test_compare_prints_its_figures_and_says_where_the_report_is(
         (["good.jsonl", "--prices", "prices.yaml"], "cannot be read as a price list"),
         (["good.jsonl", "--folds", "9"], "give --folds 3 or less"),
         (["good.jsonl", "--folds", "2"], "has too few different prompts to learn from"),
-        (["good.jsonl", "--folds", "1"], "--folds 1 leaves nothing to learn from: give 2 or more"),
+        (["good.jsonl", "--folds", "1"], "--folds 1 leaves nothing to learn from; give --folds 2 or more"),
         (["good.jsonl", "--limit", "1"], "1 different prompts cannot make folds; record more prompts"),
         (["repeated.jsonl"], "1 different prompts cannot make folds; record more prompts"),
         (["nameless.jsonl"], "a response has an empty model name"),

@@ -1,0 +1,98 @@
+"""Words of every script: letters with the marks that belong to them, and pairs of letters where no space parts words.
+
+Pairs of letters (bigrams) stand for words in scripts that are written without spaces, as in Lucene's CJKBigramFilter:
+for retrieval they do as well as words found by a dictionary (Nie et al., "On the Use of Words and N-grams for Chinese
+Information Retrieval", IRAL 2000).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import pairwise
+from typing import Final
+
+# Scripts that part no words: those of line breaking class SA (Unicode Standard Annex 14), Han and Kana. Hangul parts
+# them, but with their particles, which differ where the word is the same. Names of Unicode characters begin with these.
+_UNSPACED: Final = (
+    *("CJK ", "IDEOGRAPHIC ", "HIRAGANA ", "KATAKANA", "HANGUL "),
+    *("AHOM ", "KHMER ", "LAO ", "MYANMAR ", "NEW TAI LUE ", "TAI ", "THAI "),
+)
+LETTER: Final = "\x01"
+"""In a shadow, a letter of a script without spaces."""
+_MARK: Final = "\x02"
+_JOINERS: Final = "\u200c\u200d"
+_SIGNS: Final = "\u2264\u2265\u2260\u00b1"
+_MOST_REMEMBERED: Final = 65_536
+
+_FORMS: Final = {
+    "'": "\u2019\u02bc\uff07",
+    "-": "\u2212",
+    ".": "\u3002\uff61\u0964\u0965\u06d4\u0589\u1362\u104b\u17d4\uff0e",
+    "!": "\uff01",
+    "?": "\uff1f\u061f\u037e",
+    ":": "\uff1a",
+    ";": "\uff1b\u061b",
+    ",": "\u3001\uff0c\uff64\u060c",
+    "\n": "\u2028\u2029\u0085",
+}
+PUNCTUATION: Final[dict[str, str]] = {other: plain for plain, others in _FORMS.items() for other in others}
+"""Punctuation of other scripts, and what it is in ASCII."""
+WORD: Final = rf"[A-Za-z][A-Za-z{_MARK}]*(?:'[A-Za-z][A-Za-z{_MARK}]*)?"
+"""In a shadow, a word, with an apostrophe inside."""
+RUN: Final = rf"(?:{LETTER}{_MARK}*)+"
+"""In a shadow, a run of letters of scripts without spaces."""
+
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+_CLUSTER: Final = re.compile(rf"{LETTER}{_MARK}*")
+
+
+class _Classes(dict[int, str]):
+    """What stands for each character in a shadow, worked out when it first occurs."""
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
+        self[code] = found = _class_of(chr(code))
+        return found
+
+
+_CLASSES: Final = _Classes()
+
+
+def shadow(text: str) -> str:
+    """Returns a text of the same length in ASCII, in which patterns for ASCII find the words of every script.
+
+    A letter or digit of any script becomes a letter or a digit, punctuation its ASCII form, a sign of order or money
+    "<", and what is nothing of these a space.
+    """
+    return _NOT_ASCII.sub(lambda match: match[0].translate(_CLASSES), text)
+
+
+def pairs(run: str) -> list[str]:
+    """Returns each two neighbouring letters of a run without spaces, with their marks; of one letter, that letter."""
+    letters = [run[match.start() : match.end()] for match in _CLUSTER.finditer(shadow(run))]
+    return [one + other for one, other in pairwise(letters)] or letters
+
+
+def unspaced(token: str) -> bool:
+    """Tells whether a token begins with a letter of a script without spaces."""
+    return _CLASSES[ord(token[0])] == LETTER
+
+
+def _class_of(character: str) -> str:
+    category = unicodedata.category(character)
+    if character in PUNCTUATION:
+        return PUNCTUATION[character]
+    if category[0] == "M" or character in _JOINERS:
+        return _MARK
+    if category == "Nd":
+        return "0"
+    if category[0] in "LN":
+        return LETTER if unicodedata.name(character, "").startswith(_UNSPACED) else "a"
+    return "<" if category == "Sc" or character in _SIGNS else " "
+
+
+def ascii_digits(text: str) -> str:
+    """Returns a text with the decimal digits of every script as 0 to 9."""
+    return _NOT_ASCII.sub(lambda match: "".join(str(unicodedata.decimal(each, each)) for each in match[0]), text)

@@ -1,0 +1,27 @@
+"""What of a text that was cut off stands whatever follows."""
+
+from __future__ import annotations
+
+from lightrouter.answers.extract import extract
+from lightrouter.v1.policy_pb2 import AnswerPattern
+
+# Ends of words in scripts that put no space behind a sentence.
+_CLOSING = "\u3002\uff01\uff1f\uff1b\uff0c\u3001\u0964\u104b\u17d4\n"
+
+
+def settled_answer(text: str, pattern: AnswerPattern | None, *, complete: bool) -> str | None:
+    """Returns the answer that `pattern` finds in a text; None where there is none, or where it may go on.
+
+    Of a text that was cut off, an answer counts only where a word stands behind it: "The answer is 4" may go on as 42.
+    """
+    found = extract(text, pattern)
+    if found is None or complete:
+        return found
+    return found if extract(_without_last_word(text), pattern) == found else None
+
+
+def _without_last_word(text: str) -> str:
+    text = text.rstrip()
+    begin = max(map(text.rfind, _CLOSING)) + 1
+    head, space, _ = text.rpartition(" ")
+    return text[: max(begin, len(head) if space else 0)]

@@ -1,0 +1,134 @@
+"""When two texts have the same wording: what is known to make no difference is taken away, and all the rest decides.
+
+A list of words that matter is never complete: every language has its own, and any name, number, unit or sign may
+be the answer. So the list is of what does not matter, and what is missing there makes texts different, which costs a
+further draft at most.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from lightrouter.answers.scripts import LETTER, PUNCTUATION, ascii_digits, shadow
+from lightrouter.answers.tokens import MOST_CHARACTERS
+from lightrouter.answers.vocabulary import NUMBERS, PREFIXED
+
+# Forms of a character that mean the same; raised, lowered, circled ones and fractions (10² is not 102) do not.
+_SAME_FORMS: Final = (
+    *("<wide>", "<narrow>", "<font>", "<noBreak>", "<compat>"),
+    *("<initial>", "<medial>", "<final>", "<isolated>"),
+)
+# Byte order mark, soft hyphen, zero width space, word joiner, marks of direction, selectors of emoji style.
+_INVISIBLE: Final = "\ufeff\u00ad\u200b\u2060\u200e\u200f\ufe0e\ufe0f"
+_QUOTES: Final = {"\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00ab": '"', "\u00bb": '"', "\u201e": '"'}
+_FOLDED: Final = str.maketrans({**PUNCTUATION, **_QUOTES, **dict.fromkeys(_INVISIBLE, "")})
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+# Where these stand, white space may say something: code, and lines that are set in.
+_LAYOUT: Final = re.compile(r"```|^(?: {2}|\t)", re.MULTILINE)
+_BOLD: Final = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]+)(?<=\S)\*\*(?![\w*])")
+_BULLET: Final = re.compile(r"^([ \t]*)[*\u2022-] ", re.MULTILINE)
+_SENTENCE_BEGIN: Final = re.compile(r"(?:^[^\w\n]*+|[.!?:]['\")\]]?\s++['\"(\[]?)(\w+)", re.MULTILINE)
+# Not after a digit or a single letter: 5! and n! are factorials.
+_EXCLAMATION: Final = re.compile(r"(?<=[^\W\d_]{2})!(?=\s|\Z)")
+_GROUPED: Final = re.compile(r"(?<![\w.,(\[])\d{1,3}(?:,\d{3})+(?![\d,])")
+_WHOLE: Final = re.compile(r"(?<![\w.,])(\d+)\.0+(?![\d.,]*\d)")
+# The last word, or in scripts without spaces the last letter; of a very long word its end will do.
+_LAST_WORD: Final = re.compile(rf"(?:{LETTER}\x02*|[^\s{LETTER}]+)\Z")
+_LONGEST_WORD: Final = 64
+_SPELLINGS: Final = {
+    **NUMBERS,
+    **PREFIXED,
+    "cannot": "can not",
+    "can't": "can not",
+    "won't": "will not",
+    "shan't": "shall not",
+}
+_SPELLED: Final = re.compile(rf"\b(?:{'|'.join(_SPELLINGS)})(?![\w'])|(?<=[a-z])n't(?![\w'])")
+
+
+class Wording:
+    """The wording of one text, worked out when it is first compared.
+
+    Attributes:
+        text: The text.
+        complete: Whether it is whole rather than cut off.
+    """
+
+    __slots__ = ("_certain", "_parted", "_whole", "complete", "text")
+
+    def __init__(self, text: str, *, complete: bool) -> None:
+        self.text = text
+        self.complete = complete
+        self._whole: str | None = None
+        self._certain: str | None = None
+        self._parted = False
+
+    @property
+    def whole(self) -> str:
+        """The wording of all that is there."""
+        if self._whole is None:
+            self._whole = _worded(self.text)
+        return self._whole
+
+    def begins(self, other: Wording) -> bool:
+        """Tells whether the other text begins with what of this one stands whatever follows: all but its last word."""
+        if self._certain is None:
+            text = self.text.rstrip()
+            last = _LAST_WORD.search(shadow(text[-_LONGEST_WORD:]))
+            text = text[: -len(last[0])] if last else text
+            self._certain, self._parted = _worded(text), text[-1:].isspace()
+        goes_on = other.whole[len(self._certain) :][:1].isalnum()
+        return other.whole.startswith(self._certain) and not (self._parted and goes_on)
+
+
+def same(left: Wording, right: Wording) -> bool:
+    """Tells whether two texts have the same wording; symmetric.
+
+    No difference make: the case of a sentence's first letter, the full stop at the end and an exclamation mark in its
+    place, typographic forms of characters, digits of other scripts, white space outside of code, bold type, the
+    kind of bullets, 1,000 for 1000.0, four for 4, isn't for is not, impossible for not possible. A text that was cut
+    off has the wording of one that begins with it. Texts of more than 8,000 characters are the same only where
+    they are equal.
+    """
+    if left.text == right.text:
+        return True
+    if max(len(left.text), len(right.text)) > MOST_CHARACTERS:
+        return False
+    if left.complete and right.complete:
+        return left.whole == right.whole
+    return (not left.complete and left.begins(right)) or (not right.complete and right.begins(left))
+
+
+def _worded(text: str) -> str:
+    plain = text if text.isascii() else _folded(text)
+    plain = _BOLD.sub(r"\1", plain)
+    plain = _BULLET.sub(r"\1- ", plain)
+    plain = _SENTENCE_BEGIN.sub(_lower_first, plain)
+    plain = _EXCLAMATION.sub(".", plain)
+    plain = _GROUPED.sub(lambda match: match[0].replace(",", ""), plain)
+    plain = _WHOLE.sub(r"\1", plain)
+    plain = _SPELLED.sub(lambda match: _SPELLINGS.get(match[0], " not"), plain)
+    if _LAYOUT.search(plain):
+        plain = "\n".join(line.rstrip() for line in plain.strip().splitlines())
+    else:
+        plain = " ".join(plain.split())
+    return plain.removesuffix(".")
+
+
+def _lower_first(match: re.Match[str]) -> str:
+    word = match[1]
+    # MW is not mW.
+    return match[0].removesuffix(word) + word.lower() if word[1:].islower() or len(word) == 1 else match[0]
+
+
+def _folded(text: str) -> str:
+    composed = unicodedata.normalize("NFC", text)
+    return ascii_digits(_NOT_ASCII.sub(lambda match: _plain_form(match[0]), composed).translate(_FOLDED))
+
+
+def _plain_form(character: str) -> str:
+    if unicodedata.decomposition(character).startswith(_SAME_FORMS):
+        return unicodedata.normalize("NFKC", character)
+    return character
