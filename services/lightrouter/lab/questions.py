@@ -71,8 +71,7 @@ class Questions:
     @property
     def costed(self) -> list[str]:
         """The models whose every answer has a recorded cost."""
-        whole = np.isfinite(self.cost_usd).all(axis=0)
-        return [model for model, known in zip(self.models, whole, strict=True) if known]
+        return [model for place, model in enumerate(self.models) if np.isfinite(self.cost_usd[:, place]).all()]
 
     def take(self, places: Ints) -> Questions:
         """Returns the prompts at these places."""

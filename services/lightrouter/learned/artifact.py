@@ -170,7 +170,7 @@ def _pattern(stored: Mapping[str, Any] | None) -> AnswerPattern | None:
     if stored is None:
         return None
     try:
-        pattern = json_format.ParseDict(stored, AnswerPattern())
+        pattern = json_format.ParseDict(dict(stored), AnswerPattern())
         check(pattern)
     except (json_format.ParseError, ServiceError) as error:
         raise ValueError(f"its answer_pattern cannot be used: {error}") from None

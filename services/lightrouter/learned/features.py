@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,11 +12,14 @@ from lightrouter.learned.excerpt import excerpt
 from lightrouter.learned.options import CUES, Option, options, tokens
 from lightrouter.learned.priors import Neighbours, Prior, Priors
 
-_STATED = re.compile(
-    r"(?i:answer|boxed|choice|option)\W{0,4}(?i:is|would be|should be|:|\{)?"
-    r"[\s:*($\\{]*(?:boxed\{)?(?:text\{)?\(?([A-Z])\b(?!['\u2019])"
+_ANNOUNCED = (
+    r"(?:(?i:answer|boxed|choice|option)|\u7b54\u6848|[\u9009\u9078])\W{0,4}"
+    r"(?:(?i:is|would be|should be)|[:{\u662f\u4e3a\u70ba])?[\s:*($\\{]*(?:boxed\{)?(?:text\{)?\(?"
 )
-_STANDALONE = re.compile(r"(?<![\w'\u2019])([A-Z])(?![\w'\u2019])")
+# A small letter is a word as often as an option: it takes a bracket, a mark or the end behind it.
+_STATED = re.compile(rf"{_ANNOUNCED}(?:([A-Z]|[^\W\d_A-Za-z])(?![A-Za-z0-9_'\u2019])|([a-z])(?=[)\]}}*]|\.?\s*$))")
+# Beside a Latin letter there may stand letters of a script without spaces.
+_STANDALONE = re.compile(r"(?<![A-Za-z0-9_'\u2019])([A-Z])(?![A-Za-z0-9_'\u2019])|(?<!\w)([^\W\d_A-Za-z])(?!\w)")
 _HEDGE = re.compile(
     r"\b(?:approximately|assum\w+|but|cannot|closest|however|likely|maybe|might|not|perhaps|probably|seems?|unclear|"
     r"unless|wait)\b",
@@ -138,11 +142,14 @@ def tentative_answer(text: str, offered: Container[str]) -> str | None:
     """
     if not offered:
         return None
-    tail = text[-_TAIL:]
+    tail = unicodedata.normalize("NFKC", text[-_TAIL:])
     for pattern in (_STATED, _STANDALONE):
-        for letter in reversed(pattern.findall(tail)):
-            if letter in offered and not (letter in "AI" and pattern is _STANDALONE and _is_word(tail, letter)):
-                return str(letter)
+        for found in reversed(list(pattern.finditer(tail))):
+            letter = found[found.lastindex or 0]
+            if letter.upper() not in offered:
+                continue
+            if not (letter in "AI" and pattern is _STANDALONE and _is_word(tail, letter)):
+                return letter.upper()
     return None
 
 

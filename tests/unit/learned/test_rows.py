@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,10 @@ from lightrouter.recording.load import load_labelled
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.selector.learned import Learned
 from lightrouter.selector.prior import Prior
-from lightrouter.selector.strategy import Task
+from lightrouter.selector.selector import Selector
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.chat_pb2 import ROLE_ASSISTANT, ROLE_USER, ChatMessage, FinishReason
-from lightrouter.v1.policy_pb2 import AnswerPattern
+from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_LEARNED, AnswerPattern
 from lightrouter.v1.selector_pb2 import SelectRequest
 from tests import recordings
 
@@ -106,7 +107,13 @@ async def test_rows_of_training_and_of_serving_are_equal(
     in_training = situation.rows(contenders)
 
     in_serving: list[Sequence[float]] = []
-    monkeypatch.setattr(served, "rows_of", lambda *given: in_serving.extend(rows_of(*given)) or list(in_serving))
+
+    def seen(*given: Any) -> list[list[float]]:
+        rows = rows_of(*given)
+        in_serving.extend(rows)
+        return rows
+
+    monkeypatch.setattr(served, "rows_of", seen)
     partials = [
         Partial(
             candidate=f"candidate-{place}",
@@ -125,7 +132,10 @@ async def test_rows_of_training_and_of_serving_are_equal(
         answer_pattern=pattern,
     )
     model = Model(priors, TREES, 0.3)
-    await Learned(lambda: model, Prior()).judge(Task(request, partials, []), Deadline.after(60))
+    learned = Learned(lambda: model, Prior())
+    selector = Selector({SELECTOR_STRATEGY_LEARNED: learned}, SELECTOR_STRATEGY_LEARNED)
+    response = await selector.select(request, Deadline.after(60))
+    assert response.strategy == SELECTOR_STRATEGY_LEARNED
     assert in_serving == in_training
 
 
