@@ -16,10 +16,12 @@ _ANNOUNCED = (
     r"(?:(?i:answer|boxed|choice|option)|\u7b54\u6848|[\u9009\u9078])\W{0,4}"
     r"(?:(?i:is|would be|should be)|[:{\u662f\u4e3a\u70ba])?[\s:*($\\{]*(?:boxed\{)?(?:text\{)?\(?"
 )
-# A small letter is a word as often as an option: it takes a bracket, a mark or the end behind it.
-_STATED = re.compile(rf"{_ANNOUNCED}(?:([A-Z]|[^\W\d_A-Za-z])(?![A-Za-z0-9_'\u2019])|([a-z])(?=[)\]}}*]|\.?\s*$))")
-# Beside a Latin letter there may stand letters of a script without spaces.
-_STANDALONE = re.compile(r"(?<![A-Za-z0-9_'\u2019])([A-Z])(?![A-Za-z0-9_'\u2019])|(?<!\w)([^\W\d_A-Za-z])(?!\w)")
+# A letter of a word; words of scripts without spaces stand beside what is no part of them.
+_IN_WORD = r"[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+_ALONE = rf"(?!{_IN_WORD}|['\u2019])"
+# A small letter is a word, or the begin of one that is cut, as often as an option: it takes a mark behind it.
+_STATED = re.compile(rf"{_ANNOUNCED}(?:([A-Z]|[^\W\d_A-Za-z]){_ALONE}|([a-z])(?=[)\]}}*]|\.(?:\s|$)))")
+_STANDALONE = re.compile(rf"(?<!{_IN_WORD})(?<!['\u2019])([A-Z]){_ALONE}|(?<!\w)([^\W\d_A-Za-z])(?!\w)")
 _HEDGE = re.compile(
     r"\b(?:approximately|assum\w+|but|cannot|closest|however|likely|maybe|might|not|perhaps|probably|seems?|unclear|"
     r"unless|wait)\b",
