@@ -122,9 +122,7 @@ def _whole(recording: LabelledRecording, models: Sequence[str], path: Path, note
         raise DataError(f"{path} has no prompt with a text and a `quality` of each of {', '.join(models)}")
     if len(kept) < len(recording.labels):
         left_out = len(recording.labels) - len(kept)
-        notes.append(
-            f"{left_out} prompts of {path} lack a response or a quality of some model, or any text, and were left out."
-        )
+        notes.append(f"{left_out} prompts of {path} lack a text or a quality of some model and were left out.")
     return recording.take(kept)
 
 

@@ -1,5 +1,7 @@
 import json
 import random
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,30 @@ from tests import recordings
 from tests.unit.lab import pool
 from tests.unit.lab.test_compare import Steps
 
+PROMPTS = 40
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pool.record(tmp_path_factory.mktemp("data") / "recording.jsonl.gz", 80, seed=4)
+    return pool.record(tmp_path_factory.mktemp("data") / "recording.jsonl.gz", 60, seed=4)
+
+
+@pytest.fixture(scope="module")
+def ran(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Returns what runs an experiment on the recording once, whoever asks for it, and returns where its page is."""
+
+    @cache
+    def run(name: str) -> Path:
+        out: Path = tmp_path_factory.mktemp(name)
+        _run(name, data, out, limit=PROMPTS)
+        return out
+
+    return run
+
+
+def _report(out: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((out / "report.json").read_text())
+    return report
 
 
 def _run(name: str, data: Path, out: Path, **settings: Any) -> dict[str, Any]:
@@ -24,31 +46,31 @@ def _run(name: str, data: Path, out: Path, **settings: Any) -> dict[str, Any]:
     told = Settings(data, out, name=name, folds=2, command=f"lightrouter lab experiment {name}", **settings)
     experiment(told, steps)
     assert len(steps.done) == steps.total
-    report: dict[str, Any] = json.loads((out / "report.json").read_text())
-    return report
+    return _report(out)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_experiment_makes_a_page_of_one_piece(name: str, data: Path, tmp_path: Path) -> None:
-    report = _run(name, data, tmp_path, limit=40)
+def test_each_experiment_makes_a_page_of_one_piece(name: str, ran: Callable[[str], Path]) -> None:
+    out = ran(name)
+    report = _report(out)
     assert report["experiment"] == name
-    assert report["prompts"] == 40
+    assert report["prompts"] == PROMPTS
     assert report["findings"]
     assert experiments.load(name).ABOUT
-    html = (tmp_path / "report.html").read_text()
+    html = (out / "report.html").read_text()
     assert report["command"] in html
     assert "data:image/png;base64," in html
-    assert list(tmp_path.glob("*.png"))
+    assert list(out.glob("*.png"))
 
 
 @pytest.mark.parametrize("name", ["aggregator", "contradiction", "variance"])
 def test_free_text_is_experimented_on_too(name: str, tmp_path: Path) -> None:
-    data = pool.record(tmp_path / "recording.jsonl", 40, free_text=True)
+    data = pool.record(tmp_path / "recording.jsonl", 20, free_text=True)
     assert _run(name, data, tmp_path)["findings"]
 
 
-def test_longer_boots_cost_more_and_the_recommended_one_is_not_worse(data: Path, tmp_path: Path) -> None:
-    curve = _run("boot-length", data, tmp_path)["curves"]["consensus"]
+def test_longer_boots_cost_more_and_the_recommended_one_is_not_worse(ran: Callable[[str], Path]) -> None:
+    curve = _report(ran("boot-length"))["curves"]["consensus"]
     tokens = [point["output_tokens"] for point in curve["points"]]
     assert tokens == sorted(tokens)
     lengths = [point["boot_tokens"] for point in curve["points"]]
@@ -56,16 +78,16 @@ def test_longer_boots_cost_more_and_the_recommended_one_is_not_worse(data: Path,
     assert curve["inflection"] in lengths
 
 
-def test_knowing_the_prompt_ranks_better_than_chance(data: Path, tmp_path: Path) -> None:
-    report = _run("selector", data, tmp_path)
+def test_knowing_the_prompt_ranks_better_than_chance(ran: Callable[[str], Path]) -> None:
+    report = _report(ran("selector"))
     quality = {each["name"]: each["quality"]["mean"] for each in report["rankings"]}
     assert quality["knn"] > quality["random"]
     assert quality["oracle"] >= max(quality.values())
     assert any("No judge is configured" in finding for finding in report["findings"])
 
 
-def test_what_is_gained_on_unseen_candidates_is_said_in_a_sentence(data: Path, tmp_path: Path) -> None:
-    report = _run("transfer", data, tmp_path, limit=60)
+def test_what_is_gained_on_unseen_candidates_is_said_in_a_sentence(ran: Callable[[str], Path]) -> None:
+    report = _report(ran("transfer"))
     (told,) = [each for each in report["findings"] if "with 50 calibration prompts" in each]
     for gain in (_gain(report, "learned, 50 prompts"), report["candidates"]["gain_best_by_calibration"]):
         assert gain["low"] <= gain["mean"] <= gain["high"]
@@ -78,8 +100,8 @@ def _gain(report: dict[str, Any], name: str) -> dict[str, float]:
     return found
 
 
-def test_best_and_vote_take_a_side_and_invent_nothing(data: Path, tmp_path: Path) -> None:
-    merges = _run("aggregator", data, tmp_path)["merges"]
+def test_best_and_vote_take_a_side_and_invent_nothing(ran: Callable[[str], Path]) -> None:
+    merges = _report(ran("aggregator"))["merges"]
     for merge in merges:
         assert merge["right"] + merge["wrong"] == merge["conflicts"] > 0
         assert merge["third"] == merge["no_answer"] == merge["failed"] == 0
@@ -88,8 +110,8 @@ def test_best_and_vote_take_a_side_and_invent_nothing(data: Path, tmp_path: Path
     assert by_name["vote", "two against one"]["better_models_side"] < by_name["vote", "two against one"]["conflicts"]
 
 
-def test_a_selector_that_is_made_worse_ends_as_chance(data: Path, tmp_path: Path) -> None:
-    steps = _run("contradiction", data, tmp_path)["degraded"]
+def test_a_selector_that_is_made_worse_ends_as_chance(ran: Callable[[str], Path]) -> None:
+    steps = _report(ran("contradiction"))["degraded"]
     assert [step["share"] for step in steps] == [0, 0.2, 0.4, 0.6, 0.8, 1]
     assert steps[-1]["mean"] < steps[0]["mean"]
 

@@ -30,7 +30,7 @@ from tests.unit.lab.test_compare import Steps
 def shuffled(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     """Prompts whose labels are those of other prompts: nothing in a text says anything of them."""
     path: Path = tmp_path_factory.mktemp("leaks") / "recording.jsonl.gz"
-    judged = pool.judged(pool.record(path, 240, seed=3))
+    judged = pool.judged(pool.record(path, 140, seed=3))
     order = np.random.default_rng(0).permutation(len(judged))
     labels = [judged.recording.labels[place] for place in order]
     return Judged.of(LabelledRecording(judged.recording.recording, labels), pool.MODELS, pool.LETTERS)
