@@ -139,6 +139,18 @@ async def test_rows_of_training_and_of_serving_are_equal(
     assert in_serving == in_training
 
 
+@pytest.mark.parametrize("reason", FinishReason.values())
+async def test_only_a_text_that_ended_by_itself_is_whole(reason: FinishReason.ValueType) -> None:
+    model = Model(Priors(["a"], [Example({1: 1}, [1.0], [40])]), TREES, 0.3)
+    selector = Selector({SELECTOR_STRATEGY_LEARNED: Learned(lambda: model, Prior())}, SELECTOR_STRATEGY_LEARNED)
+    partial = Partial(candidate="a", text="It is", finish_reason=reason)
+    request = SelectRequest(messages=[ChatMessage(role=ROLE_USER, content="What?")], partials=[partial])
+    response = await selector.select(request, Deadline.after(60))
+    # A whole text takes no more tokens.
+    left = response.ranking.candidates[0].expected_tokens
+    assert (left == 0) == (reason == FinishReason.FINISH_REASON_STOP)
+
+
 def test_without_a_pattern_in_the_request_that_of_training_counts() -> None:
     priors = Priors(["a", "b"], [Example({1: 1}, [1.0, 1.0], [4, 4])])
     place = NAMES.index("support")
