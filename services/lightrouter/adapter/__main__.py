@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Sequence
 
@@ -14,8 +13,6 @@ from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.faults import EntryError
 from lightrouter.adapter.metrics import CallMetrics, report
 from lightrouter.adapter.providers import PROVIDERS
-from lightrouter.adapter.quirks import Learnt
-from lightrouter.adapter.rest import Rest
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
 from lightrouter.adapter.standing import Standing
@@ -25,7 +22,7 @@ from lightrouter.pool.schema import CandidateEntry
 from lightrouter.pool.watch import PoolFile
 from lightrouter.runtime import names
 from lightrouter.runtime.capture import NOTHING, TextCapture
-from lightrouter.runtime.circuit import Circuit, State
+from lightrouter.runtime.circuit import State
 from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import load
@@ -44,16 +41,9 @@ def engine_maker(tracer: Tracer, metrics: CallMetrics, capture: TextCapture = NO
 
         keys = credentials(entry.api_key_env, entry.api_key_file)
         provider = PROVIDERS[entry.provider](entry, keys)
-        return Engine(entry, provider, standing or _new_standing(entry, changed), tracer, metrics, capture)
+        return Engine(entry, provider, standing or Standing.new(entry, changed), tracer, metrics, capture)
 
     return make
-
-
-def _new_standing(entry: CandidateEntry, on_change: Callable[[State], None]) -> Standing:
-    loop = asyncio.get_running_loop()
-    limits = entry.circuit
-    circuit = Circuit(limits.failures, limits.cooldown_s, clock=loop.time, later=loop.call_later, on_change=on_change)
-    return Standing(circuit, Rest(loop.time), Learnt(entry.name))
 
 
 async def serve(settings: AdapterSettings) -> None:

@@ -30,6 +30,7 @@ _WHOLE: Final = re.compile(
 )
 # A letter at the begin of a text or line, as options are numbered: "B) because", "B. Paris", "(B) Paris", "B: Paris".
 _LEADING: Final = re.compile(r"^[ \t>#-]*(?:[(\[]([A-Za-z])[)\]]|([A-Z])\s?[).:\u3001](?!\w))", re.MULTILINE)
+_NUMBERING: Final = re.compile(r"[(\[][a-z][)\]]")
 # A letter of a script that puts spaces between words: next to one, another letter stands in a word.
 _IN_WORD: Final = (
     r"[^\W\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
@@ -89,7 +90,7 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     for said in announcements(spelt):
         if letter := _first(without_tex(said).translate(_LOOKALIKES), letters):
             return letter
-    clean = without_tex(spelt)[-_MOST_UNANNOUNCED:]
+    clean = _without_list(without_tex(spelt)[-_MOST_UNANNOUNCED:])
     standing = list(_standing(clean, letters))[-_MOST_LETTERS:]
     confirmed = [letter for letter, _, end in standing if _CONFIRMED.match(clean, end)]
     if confirmed:
@@ -99,6 +100,12 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
         return str(leading.pop())
     alone = [letter for letter, begin, end in standing if not _denied(clean, begin, end)]
     return alone[-1] if alone else None
+
+
+def _without_list(text: str) -> str:
+    """Returns `text` without its small letters in brackets, where there are several: these number what is said."""
+    several = len(set(_NUMBERING.findall(text))) > 1
+    return _NUMBERING.sub("", text) if several else text
 
 
 def _whole(text: str) -> str | None:

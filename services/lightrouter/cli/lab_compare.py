@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     lab_support.add_data_arguments(parser)
     parser.add_argument("--artifact", type=Path, metavar="DIR", help="a trained selector; default: trained here")
     parser.add_argument(
-        "--top-k", type=values.count, metavar="K", help="most drafts that are finished; default: each policy's"
+        "--top-k", type=values.count_to(64), metavar="K", help="most drafts that are finished; default: each policy's"
     )
 
 
@@ -45,13 +46,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     settings = Settings(**lab_support.run_settings(arguments), artifact=arguments.artifact, top_k=arguments.top_k)
     with lab_support.reported(arguments.out) as progress:
-        figures = compare(settings, progress)
-    sys.stdout.write(_table(figures))
+        compared = compare(settings, progress)
+    lab_support.warn(compared.warnings)
+    sys.stdout.write(_table(compared.figures))
     sys.stdout.write(f"\nThe report is {arguments.out / 'report.html'}.\n")
     return ExitCode.OK
 
 
-def _table(figures: dict[str, Figures]) -> str:
+def _table(figures: Mapping[str, Figures]) -> str:
     lines = [f"{'policy':<34}{'quality':>9}  {'95 %':<15}{'output tokens':>14}{'of full':>9}{'$ / 1,000':>11}{'k':>6}"]
     for name, each in figures.items():
         quality = each.quality

@@ -20,6 +20,7 @@ NAMES: Final = {
     "transfer": "trained on some subjects or candidates, judged on others",
     "contradiction": "candidates that contradict each other, injected instructions, a selector made worse",
     "dynamic-pool": "a candidate goes bad half-way and recovers, before the evaluator and the router",
+    "options": "what the look of lettered options contributes",
     "variance": "how far the candidates err alike, and what merging k of them gains",
 }
 _DESCRIPTION: Final = "Runs one experiment and writes report.json, report.html and plots. Ctrl-C keeps what is done."
@@ -67,6 +68,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     )
     with _only_errors_logged(), lab_support.reported(arguments.out) as progress:
         findings = experiment(settings, progress)
+    lab_support.warn(findings.warnings)
     sys.stdout.write("\n".join(findings.sentences))
     sys.stdout.write(f"\n\nThe page is {arguments.out / 'report.html'}.\n")
     return ExitCode.OK

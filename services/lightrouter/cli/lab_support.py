@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lightrouter.cli import values
 from lightrouter.cli.errors import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from lightrouter.v1.policy_pb2 import AnswerPattern
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
@@ -27,7 +31,9 @@ def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
     learned.add_argument(
         "--train", type=Path, metavar="DATA2", help="another recording to learn from, in place of folds"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every random choice; default: 0")
+    parser.add_argument(
+        "--seed", type=values.seed, default=0, metavar="N", help="seed of every random choice; default: 0"
+    )
     parser.add_argument("--limit", type=values.count, metavar="N", help="most prompts that are judged on; default: all")
     parser.add_argument("--prices", type=Path, metavar="FILE", help="prices in YAML, over those of the package")
     parser.add_argument(
@@ -35,7 +41,7 @@ def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
     )
     parser.add_argument(
         "--boot-tokens",
-        type=values.count,
+        type=values.boot_tokens,
         metavar="N",
         help="tokens that each candidate writes before the ranking; default: set from the training prompts' lengths",
     )
@@ -48,29 +54,39 @@ def run_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     Raises:
         CommandError: The answer's pattern does not compile.
     """
-    check_pattern(arguments.answer_pattern)
+    answer_pattern(arguments.answer_pattern)
     names = ("data", "out", "train", "boot_tokens", "folds", "seed", "limit", "prices", "answer_pattern", "resume")
     return {name: getattr(arguments, name) for name in names} | {
         "command": shlex.join(["lightrouter", *arguments.argv])
     }
 
 
-def check_pattern(pattern: str | None) -> None:
-    """Refuses an RE2 pattern that does not compile.
+def answer_pattern(text: str | None) -> AnswerPattern | None:
+    """Returns an RE2 pattern of the comparable answer; None where none is given.
 
     Raises:
-        CommandError: It does not.
+        CommandError: It is empty or does not compile.
     """
     from lightrouter.answers.extract import check
     from lightrouter.runtime.errors import ServiceError
     from lightrouter.v1.policy_pb2 import AnswerPattern
 
-    if pattern is None:
-        return
+    if text is None:
+        return None
+    if not text:
+        raise CommandError("--answer-pattern is empty; leave it out to have it inferred", ExitCode.USAGE)
+    pattern = AnswerPattern(re2=text)
     try:
-        check(AnswerPattern(re2=pattern), "--answer-pattern")
+        check(pattern, "--answer-pattern")
     except ServiceError as error:
         raise CommandError(error.message, ExitCode.USAGE) from None
+    return pattern
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Says on standard error what the reader must not miss."""
+    for sentence in sentences:
+        sys.stderr.write(f"lightrouter lab: {sentence}\n")
 
 
 class Steps:

@@ -14,6 +14,8 @@ The artifact is a folder of data that the selector's setting `artifact` names. I
 the quality of each answer, no text. Figures are cross-validated, with 95 % intervals; equal prompts are in one fold.
 They are of the best of three partials; `brier` is the mean squared error of what is expected of an answer (0: perfect),
 and `second_draft_gain` what a second draft adds. calibration.png shows what came over what was expected.
+--answer-pattern says where the comparable answer stands; the artifact keeps it for requests that bring none. By default
+it is what the right answers of the recordings look like: choices by letter, or numbers.
 
 examples:
   lightrouter lab train recording.jsonl.gz --out artifact
@@ -31,23 +33,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--boot-tokens", type=_lengths, metavar="N[,N]", help="boot lengths to train for; default: from 5 to 200"
     )
     parser.add_argument("--folds", type=values.count, default=5, metavar="N", help="1: no figures; default: 5")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every random choice; default: 0")
+    parser.add_argument(
+        "--answer-pattern", metavar="RE2", help="pattern of the comparable answer; default: as the right answers look"
+    )
+    parser.add_argument(
+        "--seed", type=values.seed, default=0, metavar="N", help="seed of every random choice; default: 0"
+    )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Trains, writes the artifact and prints its figures."""
     from lightrouter.lab.train import TrainingError, TrainingOptions
     from lightrouter.lab.validate import trained
-    from lightrouter.learned.artifact import save
+    from lightrouter.learned.artifact import prepare, save
     from lightrouter.recording.load import load_labelled
 
+    pattern = lab_support.answer_pattern(arguments.answer_pattern)
     options = TrainingOptions(boot_tokens=arguments.boot_tokens) if arguments.boot_tokens else TrainingOptions()
     with lab_support.reported(arguments.out) as progress:
         # Before minutes of training, lest there be nowhere to put it.
-        arguments.out.mkdir(parents=True, exist_ok=True)
+        prepare(arguments.out)
         try:
             recordings = [load_labelled(path) for path in arguments.data]
-            artifact, plot = trained(recordings, options, arguments.seed, arguments.folds, progress)
+            artifact, plot = trained(recordings, options, arguments.seed, arguments.folds, progress, pattern)
         except TrainingError as error:
             raise CommandError(str(error), ExitCode.USAGE) from None
         save(artifact, arguments.out)
@@ -69,4 +77,4 @@ def _figure(value: object) -> str:
 
 
 def _lengths(value: str) -> tuple[int, ...]:
-    return tuple(values.count(part) for part in value.split(","))
+    return tuple(values.boot_tokens(part) for part in value.split(","))

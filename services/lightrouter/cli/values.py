@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 from lightrouter.cli import text
@@ -18,6 +19,22 @@ def count(value: str) -> int:
     if number is None or number < 1:
         raise ArgumentTypeError(f"{value!r} is not a whole number of 1 or more")
     return number
+
+
+def count_to(most: int) -> Callable[[str], int]:
+    """Returns what reads a whole number of 1 to `most`."""
+
+    def read(value: str) -> int:
+        number = count(value)
+        if number > most:
+            raise ArgumentTypeError(f"{value!r} is more than {most}")
+        return number
+
+    return read
+
+
+boot_tokens = count_to(4096)
+"""Reads B, in the bounds of a policy."""
 
 
 def seed(value: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -64,7 +65,7 @@ class Outcomes:
 
 
 class Accounts:
-    """Books decisions at one list of prices and one pace."""
+    """Books decisions at what their calls cost, as recorded or by one list of prices, and at one pace."""
 
     def __init__(self, prices: PriceList, pace: Pace) -> None:
         self._prices = prices
@@ -87,19 +88,33 @@ class Accounts:
             np.nan if decision.answer is None else quality[decision.answer],
             sum(call.output_tokens for call in calls),
             sum(call.input_tokens for call in calls),
-            sum(self._nanousd(questions, call) for call in calls) / 1e9,
+            sum(self._usd(questions, place, call) for call in calls),
             decision.boot_output_tokens,
             decision.k,
             sum(max(self._seconds(questions, place, call) for call in stage) for stage in decision.stages if stage),
             np.nan if decision.answer is None else decision.answer,
         )
 
-    def _nanousd(self, questions: Questions, call: Call) -> int:
-        model = questions.models[call.model] if isinstance(call.model, int) else call.model
+    def _usd(self, questions: Questions, place: int, call: Call) -> float:
+        if not isinstance(call.model, int):
+            return self._listed(call.model, call)
+        model = questions.models[call.model]
+        listed, recorded = self._listed(model, call), float(questions.cost_usd[place, call.model])
+        if math.isnan(recorded) or self._prices.given(model):
+            return listed
+        # A recorded cost is that of the whole answer; of another call it is the share that the list's prices say.
+        read, written = (int(tokens[place, call.model]) for tokens in (questions.input_tokens, questions.output_tokens))
+        whole = self._listed(model, Call(call.model, read, written))
+        if whole:
+            return recorded * listed / whole
+        return recorded * (call.input_tokens + call.output_tokens) / max(1, read + written)
+
+    def _listed(self, model: str, call: Call) -> float:
+        """Returns what a call costs at the list's prices, in US dollars."""
         usage = Usage(
             input_tokens=call.input_tokens, cached_input_tokens=call.cached_tokens, output_tokens=call.output_tokens
         )
-        return cost_nanousd(self._prices.message(model), usage)
+        return cost_nanousd(self._prices.message(model), usage) / 1e9
 
     def _seconds(self, questions: Questions, place: int, call: Call) -> float:
         pace = self._pace

@@ -43,8 +43,8 @@ class Settings(RunSettings):
     top_k: int | None = None
 
 
-def compare(settings: Settings, progress: Progress) -> dict[str, Figures]:
-    """Runs the comparison and writes its report; returns the figures of each policy.
+def compare(settings: Settings, progress: Progress) -> Compared:
+    """Runs the comparison and writes its report; returns what is in it.
 
     Raises:
         DataError: The recordings cannot be compared on.
@@ -57,9 +57,9 @@ def compare(settings: Settings, progress: Progress) -> dict[str, Figures]:
     policies = _Policies(settings, data, price_list, Trained(parts, settings.seed, settings.artifact))
     outcomes = run(data, policies.of_split, Accounts(price_list, Pace()), parts, progress)
     figures = summarize(outcomes, Bootstrap(data.test.questions.prompts, settings.seed))
-    compared = _compared(settings, data, policies, figures)
+    compared = _compared(settings, data, policies, figures, settings.warnings(data, price_list))
     write(as_page(compared, price_list), as_json(compared, price_list), settings.out)
-    return figures
+    return compared
 
 
 class _Policies:
@@ -101,11 +101,20 @@ class _Policies:
         return ours.policies(self._prices, train, model, boot=settings.boot_tokens, top_k=settings.top_k)
 
 
-def _compared(settings: Settings, data: Data, policies: _Policies, figures: Mapping[str, Figures]) -> Compared:
+def _compared(
+    settings: Settings, data: Data, policies: _Policies, figures: Mapping[str, Figures], warnings: Sequence[str]
+) -> Compared:
     learned = f"{settings.train.name}" if settings.train else f"{settings.folds} folds of the same recording"
     pattern = data.test.questions.pattern
+    costed = data.test.questions.costed
     notes = [
+        *warnings,
         *data.notes,
+        *(
+            (f"What {', '.join(costed)} cost is on the recording; of a part of an answer, its share.",)
+            if costed
+            else ()
+        ),
         f"Learned from: {learned}; no policy is judged on a prompt that it has seen. Equal prompts are in one fold.",
         "Intervals: 95 %, percentiles of 2,000 bootstrap resamples of the prompts, the same ones for all policies.",
         _about_time(Pace()),
@@ -128,6 +137,7 @@ def _compared(settings: Settings, data: Data, policies: _Policies, figures: Mapp
         notes=notes,
         settings=settings.told(),
         command=settings.command,
+        warnings=warnings,
     )
 
 

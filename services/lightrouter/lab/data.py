@@ -16,6 +16,9 @@ from lightrouter.recording.recording import LabelledRecording
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 _LEAST_TRAINING = 20
+_LEAST_FOLDS = 2
+# Whoever tunes on what it learns from, tunes on one part of it and learns from the other.
+_LEAST_DIFFERENT = 2
 
 
 class DataError(Exception):
@@ -63,10 +66,14 @@ def read(
         RecordingError: A file cannot be read or used.
     """
     recording = load_labelled(path)
-    models = tuple(recording.recording.models)
+    models = _models(recording, path)
     trained = load_labelled(train) if train else None
     if trained is not None:
         models = tuple(model for model in models if model in trained.recording.models)
+    elif count < _LEAST_FOLDS:
+        raise DataError(
+            f"--folds {count} leaves nothing to learn from; give --folds {_LEAST_FOLDS} or more, or --train"
+        )
     if len(models) < 2:
         raise DataError(
             f"{path} has {len(models)} models to compare{' that are in --train too' if train else ''}, not 2"
@@ -75,15 +82,8 @@ def read(
     recording = _limited(_whole(recording, models, path, notes), limit, seed, path, notes)
     pattern = pattern or patterns.infer(labels.answer for labels in recording.labels)
     test = Judged.of(recording, models, pattern)
-    if trained is None:
-        if count < 2:
-            raise DataError("--folds 1 leaves nothing to learn from; give 2 or more, or other prompts with --train")
-        if len(set(test.questions.prompts)) < 2:
-            raise DataError(f"{path} has one prompt, over and over: there is no other to learn from; give --train")
-        try:
-            return Data(test, None, folds(test.questions.prompts, count, seed), notes)
-        except ValueError as error:
-            raise DataError(f"{path}: {error}") from None
+    if trained is None or train is None:
+        return Data(test, None, _folds(test.questions.prompts, count, seed, path), notes)
     other = Judged.of(_whole(trained, models, path, notes), models, pattern)
     places = unseen(other.questions.prompts, test.questions.prompts)
     if len(places) < len(other):
@@ -92,21 +92,48 @@ def read(
         raise DataError(
             f"{train} has {len(places)} prompts that are not in {path}; at least {_LEAST_TRAINING} are needed"
         )
+    _check_training([other.questions.prompts[place] for place in places], train)
     return Data(test, other, [Split(places, np.arange(len(test)))], notes)
 
 
+def _models(recording: LabelledRecording, path: Path) -> tuple[str, ...]:
+    models = tuple(recording.recording.models)
+    if not all(map(str.strip, models)):
+        raise DataError(f"{path}: a response has an empty model name; give each model a name")
+    return models
+
+
+def _folds(prompts: Sequence[str], count: int, seed: int, path: Path) -> Sequence[Split]:
+    if len(set(prompts)) < 2:
+        raise DataError(f"{path} has one prompt, over and over: there is no other to learn from; give --train")
+    try:
+        splits = folds(prompts, count, seed)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
+    for split in splits:
+        _check_training([prompts[place] for place in split.train], path)
+    return splits
+
+
+def _check_training(prompts: Sequence[str], path: Path | None) -> None:
+    """Refuses to learn from one prompt."""
+    if len(set(prompts)) < _LEAST_DIFFERENT:
+        raise DataError(f"{path} has too few different prompts to learn from; record more, or give more --folds")
+
+
 def _whole(recording: LabelledRecording, models: Sequence[str], path: Path, notes: list[str]) -> LabelledRecording:
-    """Returns the prompts that every model answered and that are scored for every model."""
+    """Returns the prompts to which every model wrote something, and that are scored for every model."""
     kept = [
         place
         for place, (prompt, labels) in enumerate(zip(recording.recording.prompts, recording.labels, strict=True))
-        if all(model in prompt.responses and model in labels.quality for model in models)
+        if all(model in labels.quality for model in models)
+        and all(model in prompt.responses and prompt.responses[model].text.strip() for model in models)
     ]
     if not kept:
-        raise DataError(f"{path} has no prompt with a response and a `quality` of each of {', '.join(models)}")
+        raise DataError(f"{path} has no prompt with a text and a `quality` of each of {', '.join(models)}")
     if len(kept) < len(recording.labels):
         left_out = len(recording.labels) - len(kept)
-        notes.append(f"{left_out} prompts of {path} lack a response or a quality of some model and were left out.")
+        notes.append(f"{left_out} prompts of {path} lack a text or a quality of some model and were left out.")
     return recording.take(kept)
 
 

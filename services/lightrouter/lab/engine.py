@@ -24,6 +24,7 @@ from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.providers.base import Provider
 from lightrouter.adapter.providers.replay import Replay
+from lightrouter.adapter.standing import Standing
 from lightrouter.aggregator import registry as aggregator_registry
 from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
@@ -39,7 +40,6 @@ from lightrouter.router.route import Router
 from lightrouter.router.settings import RouterSettings
 from lightrouter.router.state import Shares
 from lightrouter.router.traffic import DriftRules, Traffic
-from lightrouter.runtime.circuit import Circuit
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.models import Models
 from lightrouter.selector import registry as selector_registry
@@ -216,9 +216,8 @@ def _traffic(roster: Roster, rules: DriftRules) -> Traffic:
 
 
 def _adapter(entry: CandidateEntry, recording: Recording) -> Adapter:
-    loop = asyncio.get_running_loop()
-    circuit = Circuit(entry.circuit.failures, entry.circuit.cooldown_s, clock=loop.time, later=loop.call_later)
-    return Adapter(entry, _provider(entry, recording), circuit, NoOpTracer(), CallMetrics(NoOpMeter("lab")))
+    standing = Standing.new(entry)
+    return Adapter(entry, _provider(entry, recording), standing, NoOpTracer(), CallMetrics(NoOpMeter("lab")))
 
 
 def _provider(entry: CandidateEntry, recording: Recording) -> Provider:

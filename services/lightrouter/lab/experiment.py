@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -75,13 +75,14 @@ def experiment(settings: Settings, progress: Progress) -> Findings:
             helpers=models,
             asked=settings.asked,
         )
-        findings = experiments.load(settings.name).run(study)
+        found = experiments.load(settings.name).run(study)
+    findings = replace(found, warnings=[*settings.warnings(data, price_list), *found.warnings])
     _write(settings, data, findings)
     return findings
 
 
 def _write(settings: Settings, data: Data, findings: Findings) -> None:
-    notes, told = [*data.notes, *findings.notes, *_TERMS], settings.told()
+    notes, told = [*findings.warnings, *data.notes, *findings.notes, *_TERMS], settings.told()
     page = Page(
         title=f"{settings.data.name}: {findings.title}",
         findings=findings.sentences,

@@ -14,7 +14,9 @@ import numpy as np
 
 from lightrouter.lab.accounts import Outcomes
 
-_SETTINGS = "settings.json"
+_SETTINGS = "lightrouter-run.json"
+"""Marks a folder of parts as one of ours: no other is emptied."""
+_LONGEST_NAME = 100
 _INDIFFERENT = frozenset({"command", "out", "resume"})
 
 
@@ -34,15 +36,18 @@ class Parts:
             resume: Whether finished parts are kept.
 
         Raises:
-            ResumeError: The folder holds parts of a run with other settings.
+            ResumeError: The folder holds parts of a run with other settings, or was made by somebody else.
         """
         self._folder = folder
         wanted = json.dumps(settings, sort_keys=True, indent=2)
-        if resume and (folder / _SETTINGS).is_file():
+        own = (folder / _SETTINGS).is_file() and not folder.is_symlink()
+        if not own and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise ResumeError(f"{folder} is not of a run of this command and would be lost; name another --out")
+        if own and resume:
             found = (folder / _SETTINGS).read_text(encoding="utf-8")
             if found != wanted:
-                raise ResumeError(_difference(folder, json.loads(found), settings))
-        elif folder.exists():
+                raise ResumeError(_difference(folder, found, settings))
+        elif own:
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _SETTINGS).write_text(wanted, encoding="utf-8")
@@ -99,10 +104,18 @@ def _fingerprint(path: Path) -> str:
 
 
 def _file_name(name: str) -> str:
-    return "".join(char if char.isalnum() or char in "-." else "_" for char in name)
+    """Returns a name that any file system takes, another one for every name."""
+    plain = "".join(char if (char.isascii() and char.isalnum()) or char in "-." else "_" for char in name)
+    if plain == name and len(name) <= _LONGEST_NAME:
+        return name
+    return f"{plain[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
-def _difference(folder: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> str:
+def _difference(folder: Path, text: str, wanted: Mapping[str, object]) -> str:
+    try:
+        found = dict(json.loads(text))
+    except (TypeError, ValueError):
+        return f"{folder / _SETTINGS} is damaged; leave out --resume to begin anew"
     names = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
     return (
         f"{folder} is of a run with another {', '.join(names)}; leave out --resume to begin anew, or name another --out"

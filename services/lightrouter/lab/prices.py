@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Annotated, Final
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from lightrouter.pool.document import DocumentError, parse
 from lightrouter.v1.candidate_pb2 import Prices
 
 _NANOUSD = 1_000_000_000
+# US dollars per million tokens. Listed prices are some cents to some hundred dollars: what is far outside is in another
+# unit.
+_LEAST: Final = 0.001
+_MOST: Final = 10_000.0
 
 
 class PriceListError(Exception):
     """A price list that cannot be used; the text is one sentence that says where and what to do."""
+
+
+def _plausible(price: float) -> float:
+    if 0 < price < _LEAST:
+        raise ValueError(f"{price:g} is too little for US dollars per million tokens; is it the price of one token?")
+    if price > _MOST:
+        raise ValueError(f"{price:g} is too much for US dollars per million tokens")
+    return price
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic takes a ValueError for a fault of the value
+    return value
+
+
+_Usd = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False), AfterValidator(_plausible)]
 
 
 class Price(BaseModel):
@@ -32,28 +55,70 @@ class Price(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    input: float = Field(ge=0)
-    cached_input: float | None = Field(default=None, ge=0)
-    output: float = Field(ge=0)
+    input: _Usd
+    cached_input: _Usd | None = None
+    output: _Usd
     source: str = "assumed"
     note: str = ""
 
 
-class PriceList(BaseModel):
-    """Prices by model, and the price of any other."""
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """Prices by model, and the price of any other. Models' names count in any case.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Attributes:
+        other: The price of a model that is not named.
+        models: The price of each model.
+        own: Names of models whose prices the reader gave; they count more than what a recording says.
+        complete: Whether the reader gave `other` too, so that nothing is assumed.
+    """
 
-    models: Mapping[str, Price] = Field(default_factory=dict)
     other: Price
+    models: Mapping[str, Price] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
+    complete: bool = False
+
+    def __post_init__(self) -> None:
+        """Lets names count in any case."""
+        object.__setattr__(self, "models", {name.casefold(): price for name, price in self.models.items()})
 
     def of(self, model: str) -> Price:
         """Returns the price of a model."""
-        return self.models.get(model, self.other)
+        return self.models.get(model.casefold(), self.other)
+
+    def given(self, model: str) -> bool:
+        """Tells whether the reader gave the price of a model."""
+        return model.casefold() in {name.casefold() for name in self.own}
 
     def message(self, model: str) -> Prices:
         """Returns the price of a model as a candidate of the pool carries it."""
         return _message(self.of(model))
+
+    def complaints(self, models: Sequence[str], recorded: Sequence[str]) -> Iterator[str]:
+        """Yields what the reader should know of these prices, a sentence each.
+
+        Args:
+            models: The models that are to be priced.
+            recorded: Those of them whose every call has a recorded cost.
+        """
+        assumed = [model for model in models if model.casefold() not in self.models and model not in recorded]
+        if assumed and not self.complete:
+            yield (
+                f"No price is known of {', '.join(assumed)}: ${self.other.input:g} per million tokens read and "
+                f"${self.other.output:g} written are assumed; name them in --prices, or record `cost_usd`."
+            )
+        known = {model.casefold() for model in models}
+        if strange := sorted(name for name in self.own if name.casefold() not in known):
+            yield f"--prices names {', '.join(strange)}, which the recording does not have."
+
+
+class _File(BaseModel):
+    """A price list as it is written in a file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: Mapping[str, Price] = Field(default_factory=dict)
+    other: Price | None = None
 
 
 @lru_cache(maxsize=1024)
@@ -72,16 +137,38 @@ def load(path: Path | None = None) -> PriceList:
     Raises:
         PriceListError: The file cannot be read or is no price list.
     """
-    shipped = PriceList.model_validate(yaml.safe_load(files(__package__).joinpath("prices.yaml").read_text()))
+    shipped = _shipped()
     if path is None:
         return shipped
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        given = PriceList.model_validate({"other": shipped.other, **(document or {})})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
-        raise PriceListError(f"{path} cannot be read as a price list: {error}") from None
+        document = parse(path.read_bytes())
+    except OSError as error:
+        raise PriceListError(f"{path} cannot be read as a price list: {error.strerror}") from None
+    except DocumentError as error:
+        raise PriceListError(f"{path} cannot be read as a price list: line {error.line}: {error}") from None
+    if not isinstance(document.value, dict | None):
+        raise PriceListError(f"{path} cannot be read as a price list: it has no `models`")
+    try:
+        given = _File.model_validate(document.value or {})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise PriceListError(f"{path}: {place}: {first['msg']}; a price is {{input: 0.2, output: 0.2}}") from None
-    return PriceList(models={**shipped.models, **given.models}, other=given.other)
+        message = first["msg"].removeprefix("Value error, ")
+        raise PriceListError(f"{path}: {place}: {message}; a price is {{input: 0.2, output: 0.2}}") from None
+    named = {name.casefold(): price for name, price in given.models.items()}
+    if len(named) < len(given.models):
+        raise PriceListError(f"{path}: models: one is named twice; the case of letters does not count")
+    return PriceList(
+        models={**shipped.models, **named},
+        other=given.other or shipped.other,
+        own=frozenset(given.models),
+        complete=given.other is not None,
+    )
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> PriceList:
+    found = _File.model_validate(parse(files(__package__).joinpath("prices.yaml").read_bytes()).value)
+    if found.other is None:
+        raise PriceListError("the package's price list has no `other`")
+    return PriceList(models=found.models, other=found.other)

@@ -31,6 +31,7 @@ class Questions:
         input_tokens: Tokens of the prompt as each model counts it, one row a prompt.
         output_tokens: Tokens of each whole answer, one row a prompt.
         latency_s: Seconds that each whole answer took; NaN where that is not recorded.
+        cost_usd: US dollars that each whole answer cost; NaN where that is not recorded.
         pattern: Where the comparable answer stands; None where there is none.
     """
 
@@ -42,6 +43,7 @@ class Questions:
     input_tokens: Ints
     output_tokens: Ints
     latency_s: Floats
+    cost_usd: Floats
     pattern: AnswerPattern | None
 
     @classmethod
@@ -59,12 +61,18 @@ class Questions:
                 [[prompt.responses[model].output_tokens for model in models] for prompt in recording.prompts],
                 dtype=np.int64,
             ),
-            latency_s=np.array([_latencies(prompt, models) for prompt in recording.prompts], dtype=float),
+            latency_s=_known([[prompt.responses[model].latency_s for model in models] for prompt in recording.prompts]),
+            cost_usd=_known([[prompt.responses[model].cost_usd for model in models] for prompt in recording.prompts]),
             pattern=pattern,
         )
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+    @property
+    def costed(self) -> list[str]:
+        """The models whose every answer has a recorded cost."""
+        return [model for place, model in enumerate(self.models) if np.isfinite(self.cost_usd[:, place]).all()]
 
     def take(self, places: Ints) -> Questions:
         """Returns the prompts at these places."""
@@ -77,6 +85,7 @@ class Questions:
             input_tokens=self.input_tokens[places],
             output_tokens=self.output_tokens[places],
             latency_s=self.latency_s[places],
+            cost_usd=self.cost_usd[places],
             pattern=self.pattern,
         )
 
@@ -119,6 +128,6 @@ def _input_tokens(prompt: RecordedPrompt, models: Sequence[str]) -> list[int]:
     return [prompt.input_tokens if tokens is None else tokens for tokens in recorded]
 
 
-def _latencies(prompt: RecordedPrompt, models: Sequence[str]) -> list[float]:
-    recorded = (prompt.responses[model].latency_s for model in models)
-    return [float("nan") if seconds is None else seconds for seconds in recorded]
+def _known(rows: Sequence[Sequence[float | None]]) -> Floats:
+    """Returns figures, one row a prompt, with NaN for None."""
+    return np.array([[np.nan if each is None else each for each in row] for row in rows], dtype=float)

@@ -33,6 +33,7 @@ class Compared:
         notes: What the figures rest on, a sentence each.
         settings: What it takes to make it again.
         command: The command that does.
+        warnings: Those of the notes that the reader must not miss.
     """
 
     data: str
@@ -45,6 +46,7 @@ class Compared:
     notes: Sequence[str]
     settings: Mapping[str, object]
     command: str
+    warnings: Sequence[str] = ()
 
 
 def as_json(compared: Compared, prices: PriceList) -> dict[str, object]:

@@ -62,6 +62,11 @@ class RunSettings:
         """
         return price_lists.load(self.prices)
 
+    def warnings(self, data: Data, price_list: PriceList) -> list[str]:
+        """Returns what the reader must know of how the recording is priced, a sentence each."""
+        questions = data.test.questions
+        return list(price_list.complaints(questions.models, questions.costed))
+
     def parts(self) -> Parts:
         """Returns what is done already.
 

@@ -24,8 +24,11 @@ def folds(prompts: Sequence[str], count: int, seed: int) -> list[Split]:
         ValueError: There are fewer different prompts than folds.
     """
     texts = list(dict.fromkeys(prompts))
+    if len(texts) < 2:
+        message = f"{len(texts)} different prompts cannot make folds; record more prompts"
+        raise ValueError(message)
     if len(texts) < count:
-        message = f"{len(texts)} different prompts cannot make {count} folds; give --folds {max(2, len(texts))} or less"
+        message = f"{len(texts)} different prompts cannot make {count} folds; give --folds {len(texts)} or less"
         raise ValueError(message)
     order = np.random.default_rng(seed).permutation(len(texts))
     fold_of_text = {texts[place]: position % count for position, place in enumerate(order)}

@@ -79,6 +79,7 @@ class Findings:
         tables: Its tables.
         report: The same for programs.
         notes: What the figures rest on, a sentence each.
+        warnings: What the reader must not miss, a sentence each.
     """
 
     title: str
@@ -87,6 +88,7 @@ class Findings:
     tables: Sequence[Table]
     report: Mapping[str, object]
     notes: Sequence[str] = field(default_factory=tuple)
+    warnings: Sequence[str] = ()
 
 
 class Experiment(Protocol):

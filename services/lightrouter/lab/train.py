@@ -7,22 +7,24 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 import lightgbm
 import numpy as np
 import numpy.typing as npt
 
+from lightrouter.lab import patterns
 from lightrouter.learned.artifact import Artifact
-from lightrouter.learned.features import Contender, Question, features, question, surface
+from lightrouter.learned.features import NAMES, Question, question
 from lightrouter.learned.linear import Linear
-from lightrouter.learned.model import Model, Stranger, answer_in, prior_of
-from lightrouter.learned.priors import Example, Priors
+from lightrouter.learned.model import Model
+from lightrouter.learned.options import CUES
+from lightrouter.learned.priors import Example, Priors, words_of
+from lightrouter.learned.rows import Stranger, Written, rows_of
 from lightrouter.learned.trees import Tree
-from lightrouter.learned.words import hashed_words
 from lightrouter.recording.recording import LabelledRecording
 from lightrouter.runtime.tokens import cut
+from lightrouter.v1.policy_pb2 import AnswerPattern
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,10 +58,7 @@ _RIDGE = 300.0
 # Leaves hold one row in so many at least, and never fewer than the least.
 _ROWS_PER_LEAF = 250
 _LEAST_LEAF = 20
-
-
-# The same texts are seen in several views of a prompt.
-_surface = lru_cache(maxsize=128)(surface)
+_CUES: Final = [NAMES.index(name) for name in CUES]
 
 
 class TrainingError(Exception):
@@ -73,10 +72,12 @@ class TrainingOptions:
     Attributes:
         boot_tokens: Boot lengths for which it is trained, in tokens; all of them are mixed.
         rounds: Trees.
+        cues: Whether it sees what an option looks like among the others.
     """
 
     boot_tokens: tuple[int, ...] = (5, 10, 20, 40, 100, 200)
     rounds: int = _ROUNDS
+    cues: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,13 @@ class Case:
         text: The prompt.
         example: Its words and the outcomes of all candidates.
         texts: What each candidate wrote; None where it wrote nothing.
+        pattern: Where the comparable answer stands in the texts; None where there is none.
     """
 
     text: str
     example: Example
     texts: Sequence[str | None]
+    pattern: AnswerPattern | None
 
     @property
     def present(self) -> list[int]:
@@ -107,14 +110,20 @@ class Cases:
     cases: Sequence[Case]
 
     @classmethod
-    def of(cls, recordings: Sequence[LabelledRecording]) -> Cases:
+    def of(cls, recordings: Sequence[LabelledRecording], pattern: AnswerPattern | None = None) -> Cases:
         """Returns the prompts of recordings that have a scored answer.
+
+        Args:
+            recordings: The recordings.
+            pattern: Where the comparable answer stands; None: as the right answers of each recording look.
 
         Raises:
             TrainingError: There are none.
         """
         models = dict.fromkeys(model for each in recordings for model in each.recording.models)
-        cases = [case for recording in recordings for case in _cases(recording, tuple(models))]
+        if not all(map(str.strip, models)):
+            raise TrainingError("a response has an empty model name; give each model a name")
+        cases = [case for recording in recordings for case in _cases(recording, tuple(models), pattern)]
         if not any(case.present for case in cases):
             raise TrainingError("no response has a `quality` to learn from; a scorer adds it")
         return cls(tuple(models), [case for case in cases if case.present])
@@ -122,6 +131,12 @@ class Cases:
     def take(self, places: Sequence[int]) -> Cases:
         """Returns the prompts at these places."""
         return Cases(self.candidates, [self.cases[place] for place in places])
+
+    @property
+    def pattern(self) -> AnswerPattern | None:
+        """Where the comparable answer stands in all texts; None where there is none, or more than one."""
+        found = {None if case.pattern is None else case.pattern.SerializeToString() for case in self.cases}
+        return self.cases[0].pattern if len(found) == 1 else None
 
     def folds(self, count: int, seed: int) -> list[int]:
         """Returns the fold of each prompt; equal prompts are in one fold."""
@@ -166,35 +181,34 @@ class Situation:
 
     def contenders(
         self, shown: Mapping[int, int | None], strangers: Mapping[int, Stranger] | None = None
-    ) -> list[Contender]:
+    ) -> list[Written]:
         """Returns the candidates at these places, cut at so many tokens, whole at None."""
-        found: list[Contender] = []
+        found: list[Written] = []
         for place, tokens in shown.items():
             whole = self.case.texts[place] or ""
             text = whole if tokens is None else cut(whole, tokens)
             said = (strangers or {}).get(place, Stranger(self.names[place], 0.0, 0))
-            answer = answer_in(text, None, self.asked)
-            found.append(Contender(said.name, said.prior, said.evaluated, text, len(text) == len(whole), answer))
+            found.append(Written(said.name, said.prior, said.evaluated, text, len(text) == len(whole)))
         return found
 
-    def rows(self, contenders: Sequence[Contender]) -> list[list[float]]:
+    def rows(self, contenders: Sequence[Written]) -> list[list[float]]:
         """Returns their features."""
-        neighbours = self.asked.neighbours
-        known = [
-            prior_of(self.priors, Stranger(each.name, each.prior, each.evaluated), neighbours) for each in contenders
-        ]
-        return features(self.asked, contenders, [_surface(each.text) for each in contenders], known, self.priors)
+        return rows_of(self.asked, contenders, self.case.pattern, self.priors)
 
 
 def train(
-    recordings: Sequence[LabelledRecording], options: TrainingOptions, seed: int, gain_share: float = GAIN_SHARE
+    recordings: Sequence[LabelledRecording],
+    options: TrainingOptions,
+    seed: int,
+    gain_share: float = GAIN_SHARE,
+    pattern: AnswerPattern | None = None,
 ) -> Artifact:
-    """Returns what the recordings teach; the same for the same recordings, options and seed.
+    """Returns what the recordings teach; the same for the same recordings, options, seed and pattern.
 
     Raises:
         TrainingError: There is nothing to learn from.
     """
-    cases = Cases.of(recordings)
+    cases = Cases.of(recordings, pattern)
     return Artifact(
         model=fit(cases, options, seed, gain_share),
         data_sha256=_fingerprint(cases),
@@ -209,7 +223,7 @@ def fit(cases: Cases, options: TrainingOptions, seed: int, gain_share: float = G
     parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(rows) // _ROWS_PER_LEAF)}
     booster = lightgbm.train(parameters, lightgbm.Dataset(rows, quality), options.rounds)
     linear = _ridge(rows, quality, 1 / (1 + (len(cases.cases) / _LINEAR_PROMPTS) ** 2))
-    return Model(cases.priors(), trees_of(booster), gain_share, linear)
+    return Model(cases.priors(), trees_of(booster), gain_share, linear, cases.pattern)
 
 
 def _ridge(rows: Floats, quality: Floats, share: float) -> Linear:
@@ -250,7 +264,11 @@ def _training_rows(cases: Cases, options: TrainingOptions, seed: int) -> tuple[F
             contenders = situation.contenders(shown, _strangers(situation, shown, drawn))
             rows.extend(situation.rows(contenders))
             quality.extend(situation.case.example.quality[place] or 0.0 for place in shown)
-    return np.array(rows, dtype=np.float64), np.array(quality, dtype=np.float64)
+    seen = np.array(rows, dtype=np.float64)
+    if not options.cues:
+        # What never varies is asked by no tree and weighs nothing.
+        seen[:, _CUES] = 0.0
+    return seen, np.array(quality, dtype=np.float64)
 
 
 def _views(situation: Situation, options: TrainingOptions, drawn: random.Random) -> Iterator[dict[int, int | None]]:
@@ -279,12 +297,13 @@ def _strangers(situation: Situation, shown: Mapping[int, int | None], drawn: ran
     return found
 
 
-def _cases(recording: LabelledRecording, models: tuple[str, ...]) -> Iterator[Case]:
+def _cases(recording: LabelledRecording, models: tuple[str, ...], pattern: AnswerPattern | None) -> Iterator[Case]:
+    pattern = pattern or patterns.infer(labels.answer for labels in recording.labels)
     for prompt, labels in zip(recording.recording.prompts, recording.labels, strict=True):
         text = "\n\n".join(message.content for message in prompt.messages)
         texts = [prompt.responses[model].text if model in prompt.responses else None for model in models]
         quality = [labels.quality.get(model) if model in prompt.responses else None for model in models]
-        yield Case(text, Example(hashed_words(text), quality, [len(each or "") for each in texts]), texts)
+        yield Case(text, Example(words_of(text), quality, [len(each or "") for each in texts]), texts, pattern)
 
 
 def _flat(root: Mapping[str, Any]) -> Tree:

@@ -15,7 +15,9 @@ from lightrouter.selector.learned import CurrentModel
 class Trained:
     """Models by what they were trained on."""
 
-    def __init__(self, parts: Parts, seed: int, given: Path | None = None) -> None:
+    def __init__(
+        self, parts: Parts, seed: int, given: Path | None = None, options: TrainingOptions | None = None
+    ) -> None:
         """Keeps them among `parts`; trains by `seed`, or not at all where an artifact is given.
 
         Raises:
@@ -23,6 +25,7 @@ class Trained:
         """
         self._parts = parts
         self._seed = seed
+        self._options = options or TrainingOptions()
         self._given = None if given is None else artifact.load(given).model
         self._models: dict[str, Model] = {}
 
@@ -34,7 +37,8 @@ class Trained:
         if name not in self._models:
             folder = self._parts.folder(f"model-{name}")
             if not (folder / artifact.MANIFEST).is_file():
-                artifact.save(train([judged.recording], TrainingOptions(), self._seed), folder)
+                taught = train([judged.recording], self._options, self._seed, pattern=judged.questions.pattern)
+                artifact.save(taught, folder)
             # What was saved is what is used, so that a run that is gone on with gives the same.
             self._models[name] = artifact.load(folder).model
         return self._models[name]

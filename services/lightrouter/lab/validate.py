@@ -16,6 +16,7 @@ from lightrouter.learned.artifact import Artifact
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Neighbours
 from lightrouter.recording.recording import LabelledRecording
+from lightrouter.v1.policy_pb2 import AnswerPattern
 
 # The situation that figures are about: so many of the best boot, for so many tokens of the options' in the middle.
 _POOL = 3
@@ -40,22 +41,28 @@ class _Judged(NamedTuple):
 
 
 def trained(
-    recordings: Sequence[LabelledRecording], options: TrainingOptions, seed: int, folds: int, progress: Progress
+    recordings: Sequence[LabelledRecording],
+    options: TrainingOptions,
+    seed: int,
+    folds: int,
+    progress: Progress,
+    pattern: AnswerPattern | None = None,
 ) -> tuple[Artifact, bytes | None]:
     """Returns the artifact with its cross-validated figures, and the calibration plot, PNG.
 
-    With one fold, few prompts, or prompts that all say the same, there are no figures and no plot.
+    With one fold, few prompts, or prompts that all say the same, there are no figures and no plot. Without `pattern` it
+    is inferred for each recording from its right answers.
 
     Raises:
         TrainingError: There is nothing to learn from.
     """
-    cases = Cases.of(recordings)
+    cases = Cases.of(recordings, pattern)
     drawn = cases.folds(folds, seed)
     measured = folds > 1 and len(cases.cases) >= _FEWEST_PROMPTS and len(set(drawn)) > 1
     progress.expect(folds + 1 if measured else 1)
     if not measured:
         with progress.step("training"):
-            return train(recordings, options, seed), None
+            return train(recordings, options, seed, pattern=pattern), None
     judged: dict[int, _Judged] = {}
     for fold in range(folds):
         with progress.step(f"fold {fold + 1}"):
@@ -68,7 +75,7 @@ def trained(
                     judged[place] = judge.of(situation)
     rows = [judged[place] for place in range(len(drawn))]
     with progress.step("training"):
-        artifact = train(recordings, options, seed)
+        artifact = train(recordings, options, seed, pattern=pattern)
     texts = [case.text for case in cases.cases]
     return replace(artifact, metrics=_figures(rows, texts, seed)), _calibration(rows)
 

@@ -6,16 +6,24 @@ import gzip
 import hashlib
 import io
 import json
+import math
+import stat
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from google.protobuf import json_format
+
+from lightrouter.answers.extract import check
 from lightrouter.learned.features import NAMES
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Example, Priors
 from lightrouter.learned.trees import Tree
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.v1.policy_pb2 import AnswerPattern
 
 VERSION: Final = 1
 """Version of the format."""
@@ -25,7 +33,11 @@ GENERAL: Final = Path(__file__).parent / "general"
 """The artifact that comes with the package."""
 _TREES: Final = "trees.json"
 _OUTCOMES: Final = "outcomes.json.gz"
+FILES: Final = (MANIFEST, _TREES, _OUTCOMES)
+"""Names of all its files."""
+# Bytes of a file, and of what is packed in it: what is larger would take the memory of everything else.
 _LARGEST: Final = 256 * 1024 * 1024
+_MOST_COUNT: Final = 2**31 - 1
 
 
 class ArtifactError(Exception):
@@ -53,9 +65,10 @@ def save(artifact: Artifact, folder: Path) -> None:
     """Writes the artifact into a folder, which is made where it is not there.
 
     Raises:
+        ArtifactError: The folder is not free for one. See `prepare`.
         OSError: It cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    prepare(folder)
     model = artifact.model
     (folder / MANIFEST).unlink(missing_ok=True)
     trees = (_json([tree._asdict() for tree in model.trees]) + "\n").encode()
@@ -72,6 +85,7 @@ def save(artifact: Artifact, folder: Path) -> None:
         "prompts": len(model.priors.examples),
         "gain_share": round(model.gain_share, 4),
         "linear": None if model.linear is None else model.linear._asdict(),
+        "answer_pattern": None if model.pattern is None else json_format.MessageToDict(model.pattern),
         "data_sha256": artifact.data_sha256,
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         "options": artifact.options,
@@ -80,49 +94,111 @@ def save(artifact: Artifact, folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
+def prepare(folder: Path) -> None:
+    """Makes the folder that an artifact is to be written into, before it takes minutes to train one.
+
+    Raises:
+        ArtifactError: The folder has a manifest of something else, which would be lost.
+        OSError: It cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / MANIFEST).exists():
+        return
+    try:
+        manifest = _parsed(_read(folder / MANIFEST), MANIFEST)
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict) or "features" not in manifest:
+        raise ArtifactError(f"{folder / MANIFEST} is not an artifact's and would be lost; name another folder")
+
+
 def load(folder: Path) -> Artifact:
-    """Reads an artifact.
+    """Reads an artifact. One that was written before artifacts kept a pattern has none.
 
     Raises:
         ArtifactError: It is not there, damaged, or of another version or schema of features.
     """
-    manifest = _parsed(_read(folder / MANIFEST), folder / MANIFEST)
-    version = manifest.get("version") if isinstance(manifest, dict) else None
-    if not isinstance(manifest, dict) or version != VERSION:
+    try:
+        return _loaded(folder)
+    except KeyError as error:
+        reason = f"it lacks {error}"
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+    raise ArtifactError(f"{folder} is damaged ({reason}); train it anew")
+
+
+def _loaded(folder: Path) -> Artifact:
+    manifest = _parsed(_read(folder / MANIFEST), MANIFEST)
+    if not isinstance(manifest, dict):
+        raise TypeError(f"{MANIFEST} is no object")
+    version = manifest.get("version")
+    if version != VERSION:
         raise ArtifactError(f"{folder} is an artifact of version {version}, not {VERSION}; train it anew")
     if manifest.get("features") != list(NAMES):
         raise ArtifactError(f"{folder} was trained on other features than these; train it anew")
-    try:
-        trees = [_tree(each) for each in _member(folder, _TREES, manifest)]
-        candidates = [str(name) for name in manifest["candidates"]]
-        examples = [_example(each, len(candidates)) for each in _member(folder, _OUTCOMES, manifest)]
-        if not examples or len(examples) != manifest["prompts"]:
-            raise ValueError(f"it holds {len(examples)} prompts, not {manifest['prompts']}")
-        linear = _linear(manifest.get("linear"))
-        model = Model(Priors(candidates, examples), trees, float(manifest["gain_share"]), linear)
-        return Artifact(model, str(manifest["data_sha256"]), dict(manifest["metrics"]), dict(manifest["options"]))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ArtifactError(f"{folder} is damaged ({error}); train it anew") from None
+    trees = [_tree(each) for each in _member(folder, _TREES, manifest)]
+    candidates = [str(name) for name in manifest["candidates"]]
+    if not candidates or len(set(candidates)) < len(candidates):
+        raise ValueError("its candidates are none, or one is named twice")
+    examples = [_example(each, len(candidates)) for each in _member(folder, _OUTCOMES, manifest)]
+    if not examples or len(examples) != manifest["prompts"]:
+        raise ValueError(f"it holds {len(examples)} prompts, not {manifest['prompts']}")
+    return Artifact(
+        model=Model(
+            priors=Priors(candidates, examples),
+            trees=trees,
+            gain_share=_share(manifest["gain_share"]),
+            linear=_linear(manifest.get("linear")),
+            pattern=_pattern(manifest.get("answer_pattern")),
+        ),
+        data_sha256=str(manifest["data_sha256"]),
+        metrics=dict(manifest["metrics"]),
+        options=dict(manifest["options"]),
+    )
 
 
 def _linear(stored: Mapping[str, Any] | None) -> Linear | None:
     if stored is None:
         return None
-    weights = [float(weight) for weight in stored["weights"]]
+    weights = [_number(weight) for weight in stored["weights"]]
     if len(weights) != len(NAMES):
         raise ValueError(f"it has {len(weights)} weights for {len(NAMES)} features")
-    return Linear(weights, float(stored["intercept"]), float(stored["share"]))
+    return Linear(weights, _number(stored["intercept"]), _share(stored["share"]))
 
 
-def _member(folder: Path, name: str, manifest: Mapping[str, Any]) -> Any:
-    """Returns what a file holds that the manifest has the hash of: a folder that is half written is no artifact."""
+def _pattern(stored: Mapping[str, Any] | None) -> AnswerPattern | None:
+    if stored is None:
+        return None
+    try:
+        pattern = json_format.ParseDict(dict(stored), AnswerPattern())
+        check(pattern)
+    except (json_format.ParseError, ServiceError) as error:
+        raise ValueError(f"its answer_pattern cannot be used: {error}") from None
+    if pattern.WhichOneof("pattern") is None:
+        raise ValueError("its answer_pattern is empty")
+    return pattern
+
+
+def _member(folder: Path, name: str, manifest: Mapping[str, Any]) -> list[Any]:
+    """Returns the list in a file that the manifest has the hash of: a folder that is half written is no artifact."""
     raw = _read(folder / name)
     if hashlib.sha256(raw).hexdigest() != manifest["files"][name]:
         raise ValueError(f"{name} is not the file that the manifest is about")
-    if name.endswith(".gz"):
-        with gzip.open(io.BytesIO(raw)) as unpacked:
-            raw = unpacked.read(_LARGEST)
-    return _parsed(raw, folder / name)
+    found = _parsed(_unpacked(raw, name) if name.endswith(".gz") else raw, name)
+    if not isinstance(found, list):
+        raise TypeError(f"{name} is no list")
+    return found
+
+
+def _unpacked(raw: bytes, name: str) -> bytes:
+    try:
+        with gzip.open(io.BytesIO(raw)) as packed:
+            unpacked = packed.read(_LARGEST + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{name} is no whole gzip file: {error}") from None
+    if len(unpacked) > _LARGEST:
+        raise ValueError(f"{name} holds more than {_LARGEST >> 20} MiB")
+    return unpacked
 
 
 def _json(value: object) -> str:
@@ -130,23 +206,29 @@ def _json(value: object) -> str:
 
 
 def _read(path: Path) -> bytes:
+    """Returns what a regular file holds: reading of a pipe would never end."""
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ArtifactError(f"{path} cannot be read: it is no file")
+        if found.st_size > _LARGEST:
+            raise ArtifactError(f"{path} cannot be read: it has more than {_LARGEST >> 20} MiB")
         return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _parsed(raw: bytes, path: Path) -> Any:
+def _parsed(raw: bytes, name: str) -> Any:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
-        raise ArtifactError(f"{path} is not valid JSON; train the artifact anew") from None
+        raise ValueError(f"{name} is not valid JSON") from None
 
 
 def _tree(stored: Mapping[str, Any]) -> Tree:
     tree = Tree(
         [int(each) for each in stored["features"]],
-        [float(each) for each in stored["values"]],
+        [_number(each) for each in stored["values"]],
         [int(each) for each in stored["left"]],
         [int(each) for each in stored["right"]],
     )
@@ -165,10 +247,31 @@ def _example(stored: Sequence[Any], candidates: int) -> Example:
     if len(quality) != candidates or len(length) != candidates:
         raise ValueError("a prompt has outcomes of other candidates")
     return Example(
-        {int(word): int(count) for word, count in words},
-        [None if each is None else float(each) for each in quality],
-        [int(each) for each in length],
+        {_count(word): max(1, _count(times)) for word, times in words},
+        [None if each is None else _share(each) for each in quality],
+        [_count(each) for each in length],
     )
+
+
+def _number(stored: Any) -> float:
+    number = float(stored)
+    if not math.isfinite(number):
+        raise ValueError(f"it has a number that is {number}")
+    return number
+
+
+def _share(stored: Any) -> float:
+    number = _number(stored)
+    if not 0 <= number <= 1:
+        raise ValueError(f"it has {number} where a number of 0 to 1 belongs")
+    return number
+
+
+def _count(stored: Any) -> int:
+    number = int(stored)
+    if not 0 <= number <= _MOST_COUNT:
+        raise ValueError(f"it has {number} where a count belongs")
+    return number
 
 
 def _without_rare_words(examples: Sequence[Example]) -> list[Example]:

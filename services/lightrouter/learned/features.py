@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from string import ascii_uppercase
 from typing import NamedTuple
 
+from lightrouter.answers.choices import answer_letter
+from lightrouter.learned.excerpt import excerpt
 from lightrouter.learned.options import CUES, Option, options, tokens
 from lightrouter.learned.priors import Neighbours, Prior, Priors
 
-_STATED = re.compile(
-    r"(?i:answer|boxed|choice|option)\W{0,4}(?i:is|would be|should be|:|\{)?"
-    r"[\s:*($\\{]*(?:boxed\{)?(?:text\{)?\(?([A-Z])\b(?!['\u2019])"
-)
-_STANDALONE = re.compile(r"(?<![\w'\u2019])([A-Z])(?![\w'\u2019])")
 _HEDGE = re.compile(
     r"\b(?:approximately|assum\w+|but|cannot|closest|however|likely|maybe|might|not|perhaps|probably|seems?|unclear|"
     r"unless|wait)\b",
@@ -22,7 +20,8 @@ _HEDGE = re.compile(
 )
 _WORD = re.compile(r"\w+")
 _MATHS = re.compile(r"[\\=^$+*/<>{}]")
-_TAIL = 600
+# A small letter at the end is as often the begin of a word that is cut as it is an option.
+_CUT = re.compile(r"(?<!\w)[a-z]$")
 _HEAD = 2_000
 _CONCLUSION = 400
 _NOT_DERIVED = -2.0
@@ -122,32 +121,24 @@ class Question(NamedTuple):
 
 def question(prompt: str, neighbours: Neighbours) -> Question:
     """Returns what a prompt looks like."""
-    length = len(prompt)
-    digits = sum(map(prompt.count, "0123456789")) / (length + 1)
-    words = frozenset(_WORD.findall(prompt[-_HEAD:].lower()))
-    return Question(math.log1p(length), digits, options(prompt), words, neighbours)
+    told = excerpt(prompt)
+    digits = sum(map(told.count, "0123456789")) / (len(told) + 1)
+    words = frozenset(_WORD.findall(told[-_HEAD:].lower()))
+    return Question(math.log1p(len(prompt)), digits, options(told), words, neighbours)
 
 
-def tentative_answer(text: str, offered: Container[str]) -> str | None:
-    """Returns the letter of the option that a text is for: the last one stated, else the last that stands alone.
+def tentative_answer(text: str, offered: Collection[str]) -> str | None:
+    """Returns the letter of the option that a text is for so far; None where it is for none.
 
     Args:
         text: What was written so far.
         offered: The letters of the options that the prompt offers.
     """
-    if not offered:
+    latin = [letter for letter in offered if letter in ascii_uppercase]
+    if not latin:
         return None
-    tail = text[-_TAIL:]
-    for pattern in (_STATED, _STANDALONE):
-        for letter in reversed(pattern.findall(tail)):
-            if letter in offered and not (letter in "AI" and pattern is _STANDALONE and _is_word(tail, letter)):
-                return str(letter)
-    return None
-
-
-def _is_word(text: str, letter: str) -> bool:
-    """Tells whether a lone A or I stands there as a word: followed by another word."""
-    return re.search(rf"(?<![\w(]){letter}(?= [a-z])", text) is not None and f"({letter})" not in text
+    found = answer_letter(_CUT.sub("", text), ascii_uppercase.index(max(latin)) + 1)
+    return found if found in offered else None
 
 
 def surface(text: str) -> Surface:
@@ -265,7 +256,7 @@ def features(
                 alike,
                 row[best],
                 alike - row[best],
-                *_derivation(index, each.answer, derived, weights),
+                *_derivation(index, each.answer, asked.options, derived, weights),
                 *_cues(each.answer, asked.options),
             ]
         )
@@ -283,10 +274,14 @@ def _derived(offered: Mapping[str, Option], conclusion: frozenset[str]) -> dict[
 
 
 def _derivation(
-    index: int, answer: str | None, derived: Sequence[Mapping[str, float]], weights: Sequence[float]
+    index: int,
+    answer: str | None,
+    offered: Mapping[str, Option],
+    derived: Sequence[Mapping[str, float]],
+    weights: Sequence[float],
 ) -> tuple[float, float, float, float]:
-    """Returns the answer's place, and how far it is derived: by its own text, beyond other answers, by others."""
-    if answer is None or len(answer) != 1:
+    """Returns the place of the option chosen, and how far it is derived: by its own text, beyond others, by others."""
+    if answer is None or answer not in offered:
         return -1.0, _NOT_DERIVED, _NOT_DERIVED, _NOT_DERIVED
     own = derived[index]
     share = lead = _NOT_DERIVED
@@ -298,7 +293,7 @@ def _derivation(
         if other != index and answer in theirs:
             total += weight
             support += weight * (theirs[answer] - max(value for letter, value in theirs.items() if letter != answer))
-    return float(ord(answer) - ord("A")), share, lead, support / total if total else _NOT_DERIVED
+    return float(list(offered).index(answer)), share, lead, support / total if total else _NOT_DERIVED
 
 
 def _cues(answer: str | None, offered: Mapping[str, Option]) -> Sequence[float]:

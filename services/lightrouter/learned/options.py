@@ -14,9 +14,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean, median
 from typing import Final, NamedTuple, TypeVar
 
+from lightrouter.learned.offered import offered
+
 _T = TypeVar("_T")
 
-_OPTION = re.compile(r"(?m)^[ \t]*\(?([A-Z])[.):][ \t]+(.*)$")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -64,12 +65,10 @@ class Option(NamedTuple):
 
 def options(prompt: str) -> dict[str, Option]:
     """Returns the options that a prompt offers by their letters; empty where it is no multiple choice."""
-    found = list(_OPTION.finditer(prompt))
-    start = max((place for place, each in enumerate(found) if each[1] == "A"), default=len(found))
-    texts = {each[1]: each[2].strip()[:_MOST_CHARACTERS] for each in found[start:]}
-    if len(texts) < 2:
+    stem, found = offered(prompt)
+    texts = {letter: text[:_MOST_CHARACTERS] for letter, text in found.items()}
+    if not texts:
         return {}
-    stem = prompt[: found[start].start()]
     words = [frozenset(tokens(text)) for text in texts.values()]
     spread = Counter(word for each in words for word in each)
     cues = _cues(list(texts.values()), words, spread, frozenset(tokens(stem[-_MOST_CHARACTERS:])))

@@ -10,6 +10,7 @@ from itertools import compress
 from operator import itemgetter, mul
 from typing import NamedTuple
 
+from lightrouter.learned.excerpt import excerpt
 from lightrouter.learned.search import Index
 from lightrouter.learned.words import hashed_words
 
@@ -151,7 +152,7 @@ class Priors:
 
     def neighbours(self, prompt: str) -> Neighbours:
         """Returns the known prompts that share words with `prompt`, most similar first; at most the wide ones."""
-        return self.neighbours_of(hashed_words(prompt))
+        return self.neighbours_of(words_of(prompt))
 
     def neighbours_of(self, words: Mapping[int, int]) -> Neighbours:
         """The same for a prompt's hashed words."""
@@ -211,6 +212,11 @@ class Priors:
                 count += number
                 total += quality
         return (total + _SHRINK_LENGTH * overall) / (count + _SHRINK_LENGTH)
+
+
+def words_of(prompt: str) -> dict[int, int]:
+    """Returns how often each hashed word stands in what is read of a prompt."""
+    return hashed_words(excerpt(prompt))
 
 
 def length_step(length: float) -> int:

@@ -21,6 +21,9 @@ LEAST_GAIN: Final = 0.02
 _ERROR_RATE: Final = 0.05
 # What is left of nothing in binary floating point.
 _NO_ERROR: Final = 1e-9
+# Fewer prompts say nothing of how errors go together.
+_LEAST_PROMPTS: Final = 4
+_MORE_PROMPTS: Final = 2
 
 
 class Estimate(NamedTuple):
@@ -195,15 +198,24 @@ def _standardized(row: Sequence[float]) -> list[float]:
 
 
 def _correlation(left: str, right: str, rows: _Rows) -> Correlation:
-    """Returns the correlation with Fisher's interval."""
+    """Returns the correlation with Fisher's interval, around a value that a few prompts more could have brought.
+
+    Errors that were always alike, or never, on the prompts seen say little of those not seen: the interval is that of
+    the value with two prompts more that say nothing, and reaches to the value itself.
+    """
     pairs = zip(_standardized(rows[left]), _standardized(rows[right]), strict=True)
     value = min(1.0, max(-1.0, fmean(one * other for one, other in pairs)))
     prompts = len(rows[left])
-    if prompts < 4:
+    if prompts < _LEAST_PROMPTS or not (_varies(rows[left]) and _varies(rows[right])):
         return Correlation(left, right, Estimate(value, -1.0, 1.0))
     deviations = NormalDist().inv_cdf(1 - _ERROR_RATE / 2) / math.sqrt(prompts - 3)
-    centre = math.atanh(min(1 - 1e-12, max(1e-12 - 1, value)))
-    return Correlation(left, right, Estimate(value, math.tanh(centre - deviations), math.tanh(centre + deviations)))
+    centre = math.atanh(value * prompts / (prompts + _MORE_PROMPTS))
+    low, high = math.tanh(centre - deviations), math.tanh(centre + deviations)
+    return Correlation(left, right, Estimate(value, min(value, low), max(value, high)))
+
+
+def _varies(row: Sequence[float]) -> bool:
+    return min(row) < max(row)
 
 
 def _effective_size(rows: _Rows) -> Estimate:
@@ -213,11 +225,11 @@ def _effective_size(rows: _Rows) -> Estimate:
     squares = [sum(each) ** 2 for each in zip(*standardized, strict=True)]
     most = sum(max(map(abs, row)) for row in standardized) ** 2
     low, high = _variance_within(squares, most)
+    return Estimate(_effective(size, fmean(squares)), _effective(size, high), _effective(size, low))
 
-    def effective(spread: float) -> float:
-        return min(float(size), max(1.0, size**2 / spread)) if spread > 0 else float(size)
 
-    return Estimate(effective(fmean(squares)), effective(high), effective(low))
+def _effective(size: int, variance: float) -> float:
+    return min(float(size), max(1.0, size**2 / variance)) if variance > 0 else float(size)
 
 
 def _variance_within(squares: Sequence[float], most: float) -> tuple[float, float]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from watchfiles import awatch
 
-from lightrouter.learned.artifact import MANIFEST, ArtifactError, load
+from lightrouter.learned.artifact import FILES, ArtifactError, load
 from lightrouter.learned.model import Model
 
 _logger = logging.getLogger(__name__)
-# Besides notifications the manifest is read this often: some file systems send none.
+# Besides notifications the folder is looked at this often: some file systems send none.
 _RECHECK_MS = 2_000
 _DEBOUNCE_MS = 200
 
@@ -23,9 +25,9 @@ class ArtifactFolder:
     def __init__(self, folder: Path) -> None:
         """Reads the artifact in `folder`; one that cannot be used is logged, and there is no model until one can."""
         self._folder = folder
-        self._manifest: bytes | None = None
+        self._seen: _Seen = _seen(folder)
         self._model: Model | None = None
-        self._reload(self._changed())
+        self._reload()
 
     def model(self) -> Model | None:
         """Returns the model of the last good artifact; None where there was none yet."""
@@ -35,32 +37,55 @@ class ArtifactFolder:
         """Takes on changed artifacts until the task is cancelled."""
         while True:
             folders = [path for path in (self._folder, self._folder.parent) if path.is_dir()]
+            try:
+                await self._follow(folders)
+            except (OSError, RuntimeError) as error:
+                # A folder went while it was being watched, or the system has no watch left: it is looked at by time.
+                _logger.debug("The artifact's folder cannot be watched: %s", error)
+                folders = []
             if not folders:
                 await asyncio.sleep(_RECHECK_MS / 1000)
-                continue
-            changes = awatch(
-                *folders, recursive=False, debounce=_DEBOUNCE_MS, rust_timeout=_RECHECK_MS, yield_on_timeout=True
-            )
-            async for _ in changes:
-                if (changed := self._changed()) is not None:
-                    await asyncio.to_thread(self._reload, changed)
-                if self._folder.is_dir() != (self._folder in folders):
-                    break
+            await self._reload_if_changed()
 
-    def _changed(self) -> bytes | None:
-        """Returns the manifest where it is not that of the last attempt: it is written last, and names the others."""
-        try:
-            manifest = (self._folder / MANIFEST).read_bytes()
-        except OSError:
-            manifest = b""
-        return manifest if manifest != self._manifest else None
+    async def _follow(self, folders: Sequence[Path]) -> None:
+        """Takes on changes while these folders are the ones that there are."""
+        if not folders:
+            return
+        changes = awatch(
+            *folders, recursive=False, debounce=_DEBOUNCE_MS, rust_timeout=_RECHECK_MS, yield_on_timeout=True
+        )
+        async for _ in changes:
+            await self._reload_if_changed()
+            if self._folder.is_dir() != (self._folder in folders):
+                return
 
-    def _reload(self, manifest: bytes | None) -> None:
-        self._manifest = manifest
+    async def _reload_if_changed(self) -> None:
+        seen = _seen(self._folder)
+        if seen != self._seen:
+            self._seen = seen
+            await asyncio.to_thread(self._reload)
+
+    def _reload(self) -> None:
         try:
             artifact = load(self._folder)
         except ArtifactError as error:
-            _logger.error("The artifact is not used: %s", error)  # noqa: TRY400 - the sentence says it all
+            kept = "is not used" if self._model is None else "is not used, and the last good one stays"
+            _logger.error("The artifact %s: %s", kept, error)  # noqa: TRY400 - the sentence says it all
             return
         self._model = artifact.model
         _logger.info("The artifact trained on %s is used.", artifact.data_sha256[:12])
+
+
+_Seen: TypeAlias = tuple[tuple[str, int, int, int], ...]
+
+
+def _seen(folder: Path) -> _Seen:
+    """Returns what tells a changed folder: its files may arrive in any order, the manifest before the others too."""
+    found: list[tuple[str, int, int, int]] = []
+    for name in FILES:
+        try:
+            told = (folder / name).stat()
+        except OSError:
+            continue
+        found.append((name, told.st_ino, told.st_size, told.st_mtime_ns))
+    return tuple(found)

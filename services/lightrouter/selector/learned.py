@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
-from lightrouter.learned.features import Contender
 from lightrouter.learned.model import Model
+from lightrouter.learned.rows import Written
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.selector.strategy import Strategy, Task, Verdict
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason
 from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason
-from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
+from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 CurrentModel: TypeAlias = Callable[[], Model | None]
 """Returns the model as it is now; None where there is none that can be used."""
@@ -39,9 +39,9 @@ class Learned:
         request = task.request
         pattern = request.answer_pattern if request.HasField("answer_pattern") else None
         prompt = prompt_text(request.messages)
-        contenders = [_contender(partial, model, prompt, pattern) for partial in request.partials]
+        written = [_written(partial) for partial in request.partials]
         names = [partial.candidate for partial in request.partials]
-        estimates = dict(zip(names, model.estimates(prompt, contenders), strict=True))
+        estimates = dict(zip(names, model.estimates(prompt, written, pattern), strict=True))
         return Verdict(
             scores={name: each.quality for name, each in estimates.items()},
             rationales={name: f"Expected to be {each.quality:.0%} good." for name, each in estimates.items()},
@@ -61,12 +61,11 @@ def prompt_text(messages: Iterable[ChatMessage]) -> str:
     return "\n\n".join(message.content for message in messages)
 
 
-def _contender(partial: Partial, model: Model, prompt: str, pattern: AnswerPattern | None) -> Contender:
-    return Contender(
+def _written(partial: Partial) -> Written:
+    return Written(
         name=partial.model or partial.candidate,
         prior=partial.prior,
         evaluated=partial.evaluated_prompts,
         text=partial.text,
-        complete=partial.finish_reason != FinishReason.FINISH_REASON_LENGTH,
-        answer=model.answer(partial.text, pattern, prompt),
+        complete=partial.finish_reason == FinishReason.FINISH_REASON_STOP,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from lightrouter.answers.agreement import compare
 from lightrouter.answers.extract import check
 from lightrouter.answers.pieces import in_turn
-from lightrouter.learned.model import Stranger
+from lightrouter.learned.rows import Stranger
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import invalid
 from lightrouter.selector.learned import CurrentModel, no_model, prompt_text

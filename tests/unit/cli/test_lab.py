@@ -1,3 +1,4 @@
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.errors import ExitCode
 from lightrouter.cli.lab import ACTIONS
+from tests import recordings
 from tests.unit.lab import pool
 
 
@@ -21,10 +23,11 @@ def test_each_action_has_help(action: str, capsys: pytest.CaptureFixture[str]) -
 def test_compare_prints_its_figures_and_says_where_the_report_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = pool.record(tmp_path / "recording.jsonl.gz", 60)
+    data = pool.record(tmp_path / "recording.jsonl.gz", 30)
     out = tmp_path / "report"
     assert run(["lab", "compare", str(data), "--out", str(out), "--folds", "2", "--boot-tokens", "5"]) == ExitCode.OK
-    printed = capsys.readouterr().out
+    printed, warned = capsys.readouterr()
+    assert "No price is known of sums, history, nothing: $0.2" in warned
     assert "lightrouter-paper" in printed
     assert str(out / "report.html") in printed
     assert f"lightrouter lab compare {data}" in (out / "report.html").read_text()
@@ -37,6 +40,15 @@ def test_compare_prints_its_figures_and_says_where_the_report_is(
         (["prices.yaml"], "prices.yaml:1"),
         (["good.jsonl", "--prices", "prices.yaml"], "cannot be read as a price list"),
         (["good.jsonl", "--folds", "9"], "give --folds 3 or less"),
+        (["good.jsonl", "--folds", "2"], "has too few different prompts to learn from"),
+        (["good.jsonl", "--folds", "1"], "--folds 1 leaves nothing to learn from; give --folds 2 or more"),
+        (["good.jsonl", "--limit", "1"], "1 different prompts cannot make folds; record more prompts"),
+        (["repeated.jsonl"], "1 different prompts cannot make folds; record more prompts"),
+        (["nameless.jsonl"], "a response has an empty model name"),
+        (["silent.jsonl"], "has no prompt with a text and a `quality` of each of a, b"),
+        (["cut.jsonl.gz"], "cut.jsonl.gz: cannot be read"),
+        (["good.jsonl", "--answer-pattern", ""], "--answer-pattern is empty"),
+        (["good.jsonl", "--folds", "3", "--artifact", "."], "manifest.json cannot be read"),
         (["good.jsonl", "--train", "good.jsonl"], "has 0 prompts that are not in"),
         (["good.jsonl", "--answer-pattern", "("], "--answer-pattern"),
     ],
@@ -49,10 +61,40 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    pool.record(tmp_path / "good.jsonl", 3)
+    good = pool.record(tmp_path / "good.jsonl", 3)
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(good.read_bytes())[:-20])
+    said_by = {"repeated": ("a", "b", "So."), "nameless": ("", "b", "So."), "silent": ("a", "b", "")}
+    for name, (one, other, text) in said_by.items():
+        lines = [recordings.line("Why?", {one: text, other: text}, number=number) for number in range(9)]
+        recordings.write(tmp_path / f"{name}.jsonl", lines)
     (tmp_path / "prices.yaml").write_text("- 1\n")
     assert run(["lab", "compare", *arguments, "--out", "report"]) == ExitCode.USAGE
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seed", "-1"], "is not a whole number of 0 to 2147483647"),
+        (["--seed", "4294967296"], "is not a whole number of 0 to 2147483647"),
+        (["--boot-tokens", "4097"], "is more than 4096"),
+        (["--top-k", "99999999999"], "is more than 64"),
+        (["--folds", "0"], "is not a whole number of 1 or more"),
+    ],
+)
+def test_numbers_are_in_their_bounds(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["lab", "compare", "recording.jsonl", "--out", "report", *arguments])
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_assumed_prices_are_said_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = pool.record(tmp_path / "recording.jsonl", 20)
+    out = tmp_path / "report"
+    assert run(["lab", "experiment", "variance", str(data), "--folds", "2", "--out", str(out)]) == ExitCode.OK
+    assert "No price is known of sums, history, nothing: $0.2" in capsys.readouterr().err
+    assert "No price is known of sums" in (out / "report.html").read_text()
 
 
 @pytest.mark.parametrize("value", ["0", "-3", "many"])

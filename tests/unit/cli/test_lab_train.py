@@ -8,6 +8,7 @@ import pytest
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.errors import ExitCode
 from lightrouter.learned import artifact
+from lightrouter.v1.policy_pb2 import AnswerPattern
 from tests import recordings
 from tests.unit.lab import pool
 
@@ -42,7 +43,7 @@ def test_it_prints_figures_with_intervals_and_leaves_an_artifact_and_a_plot(
 
 def test_the_seed_decides_every_byte(data: Path, tmp_path: Path) -> None:
     for name, seed in (("one", "3"), ("again", "3"), ("other", "4")):
-        assert _train(data, tmp_path / name, "--seed", seed) == ExitCode.OK
+        assert _train(data, tmp_path / name, "--folds", "1", "--seed", seed) == ExitCode.OK
     assert _bytes(tmp_path / "one") == _bytes(tmp_path / "again")
     assert _bytes(tmp_path / "one") != _bytes(tmp_path / "other")
 
@@ -73,6 +74,7 @@ def test_what_it_leaves_is_what_compare_ranks_with(
 @pytest.mark.parametrize(
     ("name", "out", "said"),
     [
+        ("nameless.jsonl", "artifact", "a response has an empty model name"),
         ("none.jsonl", "artifact", "none.jsonl"),
         ("prices.yaml", "artifact", "prices.yaml:1"),
         ("bare.jsonl", "artifact", "no response has a `quality` to learn from; a scorer adds it"),
@@ -87,9 +89,37 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     (tmp_path / "prices.yaml").write_text("- 1\n")
     unscored = {"id": "1", "prompt": "Why?", "responses": {"a": {"text": "So."}, "b": {"text": "Thus."}}}
     recordings.write(tmp_path / "bare.jsonl", [unscored])
+    recordings.write(tmp_path / "nameless.jsonl", [recordings.line("Why?", {"": "So."})])
     assert _train(Path(name), Path(out)) == ExitCode.USAGE
     (sentence,) = capsys.readouterr().err.strip().splitlines()
     assert said in sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pattern"),
+    [([], r"\b([A-D])\b"), (["--answer-pattern", r"answer is \((\w)\)"], r"answer is \((\w)\)")],
+)
+def test_the_artifact_keeps_the_pattern_given_or_inferred(
+    arguments: list[str], pattern: str, data: Path, tmp_path: Path
+) -> None:
+    assert _train(data, tmp_path / "artifact", "--folds", "1", *arguments) == ExitCode.OK
+    assert artifact.load(tmp_path / "artifact").model.pattern == AnswerPattern(re2=pattern)
+
+
+def test_recordings_of_different_kinds_leave_no_pattern(data: Path, tmp_path: Path) -> None:
+    other = pool.record(tmp_path / "other.jsonl", 30, first=100, free_text=True)
+    arguments = ["lab", "train", str(data), str(other), "--out", str(tmp_path / "artifact"), "--folds", "1"]
+    assert run(arguments) == ExitCode.OK
+    assert artifact.load(tmp_path / "artifact").model.pattern is None
+
+
+def test_a_manifest_of_something_else_is_left_alone(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifest.json").write_text('{"name": "my app"}')
+    assert _train(data, tmp_path) == ExitCode.USAGE
+    assert "is not an artifact's and would be lost; name another folder" in capsys.readouterr().err
+    assert (tmp_path / "manifest.json").read_text() == '{"name": "my app"}'
 
 
 @pytest.mark.parametrize("value", ["0", "20,", "5,many"])

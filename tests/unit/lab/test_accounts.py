@@ -67,6 +67,59 @@ def test_recorded_times_count(tmp_path: Path) -> None:
     assert booked.seconds.tolist() == [4]
 
 
+def _recorded(tmp_path: Path, **costs: float) -> Judged:
+    """Answers of ten tokens each to a prompt of a hundred, with what they cost."""
+    lines = [recordings.line("Why?", dict.fromkeys("ab", "one two"), number=number) for number in range(2)]
+    for line in lines:
+        for model, said in line["responses"].items():  # type: ignore[attr-defined] # plain JSON
+            said.update({"input_tokens": 100, "output_tokens": 10})
+            said.update({"cost_usd": costs[model]} if model in costs else {})
+    return Judged.of(load_labelled(recordings.write(tmp_path / "recording.jsonl", lines)), ("a", "b"), None)
+
+
+def test_a_recorded_cost_counts_and_its_share_for_a_part(tmp_path: Path) -> None:
+    judged = _recorded(tmp_path, a=0.5)
+    half = Call(0, 100, 10, cached_tokens=100)
+    calls = [Call(0, 100, 10), Call(0, 100, 0), half, Call(1, 100, 10)]
+    booked = Accounts(_LIST, Pace()).outcomes(judged.questions, judged.quality[:1], [Decision([calls], 0, 1)])
+    listed = (100 * 10 + 10 * 20) / 1e6
+    assert booked.cost_usd[0] == pytest.approx(0.5 + 0.5 * 100 / 120 + 0.5 * 30 / 120 + listed)
+    assert judged.questions.costed == ["a"]
+
+
+def test_a_recorded_cost_of_a_model_without_price_is_shared_by_tokens(tmp_path: Path) -> None:
+    judged = _recorded(tmp_path, a=0.5)
+    free = PriceList(other=Price(input=0, output=0))
+    booked = Accounts(free, Pace()).outcomes(
+        judged.questions, judged.quality[:1], [Decision([[Call(0, 100, 10), Call(0, 50, 5)]], 0, 1)]
+    )
+    assert booked.cost_usd[0] == pytest.approx(0.75)
+
+
+def test_the_readers_own_price_counts_more_than_a_recorded_cost(tmp_path: Path) -> None:
+    judged = _recorded(tmp_path, a=0.5)
+    path = tmp_path / "prices.yaml"
+    path.write_text("models: {A: {input: 1, output: 2}}")
+    booked = Accounts(prices.load(path), Pace()).outcomes(
+        judged.questions, judged.quality[:1], [Decision([[Call(0, 100, 10)]], 0, 1)]
+    )
+    assert booked.cost_usd[0] == pytest.approx((100 * 1 + 10 * 2) / 1e6)
+
+
+def test_what_is_assumed_is_said(tmp_path: Path) -> None:
+    shipped = prices.load()
+    assert not list(shipped.complaints(["Gemini-1.5-Flash-002", "mine"], ["mine"]))
+    (said,) = shipped.complaints(["gemini-1.5-flash-002", "mine", "yours"], ["yours"])
+    assert said.startswith("No price is known of mine: $0.2 per million tokens read and $0.2 written are assumed")
+    path = tmp_path / "prices.yaml"
+    path.write_text("models: {Mine: {input: 1, output: 2}, mein: {input: 1, output: 2}}")
+    own = prices.load(path)
+    assert list(own.complaints(["mine"], [])) == ["--prices names mein, which the recording does not have."]
+    assert own.of("MINE").output == 2
+    path.write_text("other: {input: 1, output: 2}")
+    assert not list(prices.load(path).complaints(["mine"], []))
+
+
 def test_each_shipped_price_has_a_source() -> None:
     shipped = prices.load()
     assert len(shipped.models) == 13
@@ -89,6 +142,23 @@ def test_a_list_of_ones_own_goes_over_the_shipped_one(tmp_path: Path) -> None:
     [
         ("models: {mine: {input: -1, output: 2}}", "models.mine.input"),
         ("models: {mine: {in: 1, output: 2}}", "models.mine"),
+        ("models: {mine: {input: .inf, output: 2}}", "models.mine.input"),
+        ("models: {mine: {input: .nan, output: 2}}", "models.mine.input"),
+        ("models: {mine: {input: -.inf, output: 2}}", "models.mine.input"),
+        ("models: {mine: {input: true, output: 2}}", "models.mine.input"),
+        ("models: {mine: {input: $2, output: 2}}", "models.mine.input"),
+        ("models: {mine: {input: 1, output: 2, cached_input: .inf}}", "models.mine.cached_input"),
+        ("other: {input: .inf, output: 2}", "other.input"),
+        # Prices of one token, and of a thousand million.
+        ("models: {mine: {input: 0.00000015, output: 0.0000006}}", "is it the price of one token"),
+        ("models: {mine: {input: 1.5e-7, output: 2}}", "models.mine.input"),
+        ("models: {mine: {input: 1, output: 2, cached_input: 0.0000001}}", "is it the price of one token"),
+        ("models: {mine: {input: 150000, output: 2}}", "is too much for US dollars per million tokens"),
+        ("models: {mine: {input: 1, output: 2}, Mine: {input: 1, output: 3}}", "one is named twice"),
+        ("models: {mine: {input: 1, output: 2}, mine: {input: 1, output: 3}}", "cannot be read as a price list"),
+        ("models: [mine]", "models"),
+        ("just words", "cannot be read as a price list"),
+        ("[" * 2_000, "cannot be read as a price list"),
         ("- a\n- b", "cannot be read as a price list"),
         ("{", "cannot be read as a price list"),
     ],

@@ -16,6 +16,7 @@ from lightrouter.recording.load import load_labelled
 from tests import recordings
 from tests.unit.lab import pool
 
+PROMPTS = 30
 NAMES = {
     "best-single",
     "full-ensemble-majority",
@@ -60,9 +61,9 @@ class Steps:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder: Path = tmp_path_factory.mktemp("compare")
-    data = pool.record(folder / "recording.jsonl.gz", 60)
+    data = pool.record(folder / "recording.jsonl.gz", PROMPTS)
     other = load_labelled(pool.record(folder / "other.jsonl", 40, seed=9, first=1000))
-    artifact.save(train([other], TrainingOptions(), 0), folder / "artifact")
+    artifact.save(train([other], TrainingOptions(boot_tokens=(5, 40), rounds=40), 0), folder / "artifact")
     return Settings(data, folder / "report", folds=2, artifact=folder / "artifact", command="lightrouter lab")
 
 
@@ -77,7 +78,7 @@ def report(settings: Settings) -> dict[str, Any]:
 
 def test_the_report_has_what_programs_look_for(report: dict[str, Any]) -> None:
     assert report["data"] == "recording.jsonl.gz"
-    assert report["prompts"] == 60
+    assert report["prompts"] == PROMPTS
     policies = {policy["name"]: policy for policy in report["policies"]}
     assert policies.keys() >= NAMES
     for policy in policies.values():
@@ -134,28 +135,28 @@ def test_a_run_with_other_settings_is_not_gone_on_with(settings: Settings, repor
 
 
 def test_another_recording_can_be_learned_from(settings: Settings, tmp_path: Path) -> None:
-    other = pool.record(tmp_path / "train.jsonl", 60, seed=5, first=60)
-    compare(replace(settings, artifact=None, train=other, out=tmp_path, limit=30), Steps())
+    other = pool.record(tmp_path / "train.jsonl", 40, seed=5, first=60)
+    compare(replace(settings, artifact=None, train=other, out=tmp_path, limit=10), Steps())
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["prompts"] == 30
+    assert report["prompts"] == 10
     assert any("prompts of" in note and "drawn by the seed" in note for note in report["notes"])
+    assert any("Learned from: train.jsonl;" in note for note in report["notes"])
 
 
 def test_free_text_is_compared_by_its_words(settings: Settings, tmp_path: Path) -> None:
-    data = pool.record(tmp_path / "recording.jsonl", 40, free_text=True)
+    data = pool.record(tmp_path / "recording.jsonl", 12, free_text=True)
     compare(replace(settings, data=data, out=tmp_path), Steps())
     report = json.loads((tmp_path / "report.json").read_text())
     assert any("whole texts are compared" in note for note in report["notes"])
 
 
-def test_prompts_that_lack_a_response_are_left_out(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lacking", [{"a": "Because."}, {"a": "Because.", "b": " "}])
+def test_prompts_that_lack_a_text_are_left_out(lacking: dict[str, str], tmp_path: Path) -> None:
     whole = [recordings.line(f"Why {n}?", {"a": "Because.", "b": "So."}, number=n) for n in range(30)]
-    lacking = recordings.line("Why not?", {"a": "Because."}, number=99)
-    data = recordings.write(tmp_path / "recording.jsonl", [*whole, lacking])
-    compare(replace(settings, data=data, out=tmp_path), Steps())
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert report["prompts"] == 30
-    assert any("1 prompts" in note and "left out" in note for note in report["notes"])
+    path = recordings.write(tmp_path / "r.jsonl", [*whole, recordings.line("Why not?", lacking, number=99)])
+    data = Settings(path, tmp_path, folds=2).read()
+    assert len(data.test) == 30
+    assert data.notes == [f"1 prompts of {path} lack a text or a quality of some model and were left out."]
 
 
 @pytest.mark.parametrize(

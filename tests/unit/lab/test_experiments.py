@@ -1,4 +1,7 @@
 import json
+import random
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +11,34 @@ from lightrouter.cli.lab_experiment import NAMES
 from lightrouter.lab import experiments
 from lightrouter.lab.experiment import Settings, experiment
 from lightrouter.lab.helpers import HelpersError
+from tests import recordings
 from tests.unit.lab import pool
 from tests.unit.lab.test_compare import Steps
+
+PROMPTS = 40
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pool.record(tmp_path_factory.mktemp("data") / "recording.jsonl.gz", 80, seed=4)
+    return pool.record(tmp_path_factory.mktemp("data") / "recording.jsonl.gz", 60, seed=4)
+
+
+@pytest.fixture(scope="module")
+def ran(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Returns what runs an experiment on the recording once, whoever asks for it, and returns where its page is."""
+
+    @cache
+    def run(name: str) -> Path:
+        out: Path = tmp_path_factory.mktemp(name)
+        _run(name, data, out, limit=PROMPTS)
+        return out
+
+    return run
+
+
+def _report(out: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((out / "report.json").read_text())
+    return report
 
 
 def _run(name: str, data: Path, out: Path, **settings: Any) -> dict[str, Any]:
@@ -22,31 +46,31 @@ def _run(name: str, data: Path, out: Path, **settings: Any) -> dict[str, Any]:
     told = Settings(data, out, name=name, folds=2, command=f"lightrouter lab experiment {name}", **settings)
     experiment(told, steps)
     assert len(steps.done) == steps.total
-    report: dict[str, Any] = json.loads((out / "report.json").read_text())
-    return report
+    return _report(out)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_experiment_makes_a_page_of_one_piece(name: str, data: Path, tmp_path: Path) -> None:
-    report = _run(name, data, tmp_path, limit=40)
+def test_each_experiment_makes_a_page_of_one_piece(name: str, ran: Callable[[str], Path]) -> None:
+    out = ran(name)
+    report = _report(out)
     assert report["experiment"] == name
-    assert report["prompts"] == 40
+    assert report["prompts"] == PROMPTS
     assert report["findings"]
     assert experiments.load(name).ABOUT
-    html = (tmp_path / "report.html").read_text()
+    html = (out / "report.html").read_text()
     assert report["command"] in html
     assert "data:image/png;base64," in html
-    assert list(tmp_path.glob("*.png"))
+    assert list(out.glob("*.png"))
 
 
 @pytest.mark.parametrize("name", ["aggregator", "contradiction", "variance"])
 def test_free_text_is_experimented_on_too(name: str, tmp_path: Path) -> None:
-    data = pool.record(tmp_path / "recording.jsonl", 40, free_text=True)
+    data = pool.record(tmp_path / "recording.jsonl", 20, free_text=True)
     assert _run(name, data, tmp_path)["findings"]
 
 
-def test_longer_boots_cost_more_and_the_recommended_one_is_not_worse(data: Path, tmp_path: Path) -> None:
-    curve = _run("boot-length", data, tmp_path)["curves"]["consensus"]
+def test_longer_boots_cost_more_and_the_recommended_one_is_not_worse(ran: Callable[[str], Path]) -> None:
+    curve = _report(ran("boot-length"))["curves"]["consensus"]
     tokens = [point["output_tokens"] for point in curve["points"]]
     assert tokens == sorted(tokens)
     lengths = [point["boot_tokens"] for point in curve["points"]]
@@ -54,16 +78,16 @@ def test_longer_boots_cost_more_and_the_recommended_one_is_not_worse(data: Path,
     assert curve["inflection"] in lengths
 
 
-def test_knowing_the_prompt_ranks_better_than_chance(data: Path, tmp_path: Path) -> None:
-    report = _run("selector", data, tmp_path)
+def test_knowing_the_prompt_ranks_better_than_chance(ran: Callable[[str], Path]) -> None:
+    report = _report(ran("selector"))
     quality = {each["name"]: each["quality"]["mean"] for each in report["rankings"]}
     assert quality["knn"] > quality["random"]
     assert quality["oracle"] >= max(quality.values())
     assert any("No judge is configured" in finding for finding in report["findings"])
 
 
-def test_what_is_gained_on_unseen_candidates_is_said_in_a_sentence(data: Path, tmp_path: Path) -> None:
-    report = _run("transfer", data, tmp_path, limit=60)
+def test_what_is_gained_on_unseen_candidates_is_said_in_a_sentence(ran: Callable[[str], Path]) -> None:
+    report = _report(ran("transfer"))
     (told,) = [each for each in report["findings"] if "with 50 calibration prompts" in each]
     for gain in (_gain(report, "learned, 50 prompts"), report["candidates"]["gain_best_by_calibration"]):
         assert gain["low"] <= gain["mean"] <= gain["high"]
@@ -76,8 +100,8 @@ def _gain(report: dict[str, Any], name: str) -> dict[str, float]:
     return found
 
 
-def test_best_and_vote_take_a_side_and_invent_nothing(data: Path, tmp_path: Path) -> None:
-    merges = _run("aggregator", data, tmp_path)["merges"]
+def test_best_and_vote_take_a_side_and_invent_nothing(ran: Callable[[str], Path]) -> None:
+    merges = _report(ran("aggregator"))["merges"]
     for merge in merges:
         assert merge["right"] + merge["wrong"] == merge["conflicts"] > 0
         assert merge["third"] == merge["no_answer"] == merge["failed"] == 0
@@ -86,8 +110,8 @@ def test_best_and_vote_take_a_side_and_invent_nothing(data: Path, tmp_path: Path
     assert by_name["vote", "two against one"]["better_models_side"] < by_name["vote", "two against one"]["conflicts"]
 
 
-def test_a_selector_that_is_made_worse_ends_as_chance(data: Path, tmp_path: Path) -> None:
-    steps = _run("contradiction", data, tmp_path)["degraded"]
+def test_a_selector_that_is_made_worse_ends_as_chance(ran: Callable[[str], Path]) -> None:
+    steps = _report(ran("contradiction"))["degraded"]
     assert [step["share"] for step in steps] == [0, 0.2, 0.4, 0.6, 0.8, 1]
     assert steps[-1]["mean"] < steps[0]["mean"]
 
@@ -104,6 +128,30 @@ def test_errors_that_all_share_leave_the_variance_as_it_is(tmp_path: Path) -> No
     for each in others:
         assert each["variance"] == pytest.approx(first["variance"])
         assert each["variance_if_independent"] == pytest.approx(first["variance"] / each["k"])
+
+
+def test_the_look_of_options_contributes_where_it_tells_the_right_one(tmp_path: Path) -> None:
+    """The right option is the longest one; which model finds it nobody knows."""
+    drawn = random.Random(3)
+    lines = []
+    for number in range(90):
+        right, wrong = drawn.sample("AB", 2)
+        texts = {right: "a long and careful wording", wrong: "a short one"}
+        prompt = f"Question {number}?\nA. {texts['A']}\nB. {texts['B']}"
+        chosen = {"one": right, "other": wrong} if drawn.random() < 0.5 else {"one": wrong, "other": right}
+        responses = {
+            model: {"text": f"The answer is ({letter}).", "quality": float(letter == right)}
+            for model, letter in chosen.items()
+        }
+        lines.append({"id": f"p{number}", "prompt": prompt, "answer": right, "responses": responses})
+    report = _run("options", recordings.write(tmp_path / "recording.jsonl", lines), tmp_path / "out")
+    assert report["share_with_options"] == 1
+    found = {(each["of"], each["to"]): each for each in report["differences"]}
+    cues = found["lightrouter", "lightrouter without cues"]
+    assert cues["low"] > 0.2
+    assert found["lightrouter", "prior-top-2"]["low"] > 0.2
+    assert found["lightrouter without cues", "prior-top-2"]["low"] < 0.2
+    assert f"contribute {cues['mean']:+.4f} ({cues['low']:+.4f} to {cues['high']:+.4f})" in report["findings"][0]
 
 
 @pytest.mark.parametrize(

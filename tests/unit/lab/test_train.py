@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import lightgbm
 import numpy as np
 import pytest
 
+from lightrouter.lab import validate
 from lightrouter.lab.train import Cases, Situation, TrainingError, TrainingOptions, fit, situations, train, trees_of
 from lightrouter.learned.artifact import save
 from lightrouter.learned.trees import probability
@@ -96,3 +98,24 @@ def test_without_quality_there_is_nothing_to_learn() -> None:
     unlabelled = LabelledRecording(bare.recording, [Labels(None, {}, {}) for _ in bare.labels])
     with pytest.raises(TrainingError, match="quality"):
         train([unlabelled], OPTIONS, 0)
+
+
+class _Unseen:
+    """Progress that nobody follows."""
+
+    def expect(self, steps: int) -> None:
+        """Counts nothing."""
+
+    def step(self, name: str) -> AbstractContextManager[None]:
+        """Shows nothing."""
+        del name
+        return nullcontext()
+
+
+def test_figures_are_of_prompts_that_were_not_learned_from() -> None:
+    """Of two candidates one is always right, and nothing tells which: who has seen the prompt knows it."""
+    artifact, plot = validate.trained([recording(160, shuffled=True)], OPTIONS, 0, 2, _Unseen())
+    mean, low, high = artifact.metrics["picked_quality"]
+    assert low < 0.5 < high
+    assert mean == pytest.approx(0.5, abs=0.15)
+    assert plot is not None

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
+import os
+import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, save
-from lightrouter.learned.features import NAMES, Contender
+from lightrouter.learned.features import NAMES
 from lightrouter.learned.linear import Linear
-from lightrouter.learned.model import Model, Stranger
+from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Example, Priors
+from lightrouter.learned.rows import Stranger, Written
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.learned.words import hashed_words
+from lightrouter.v1.policy_pb2 import AnswerPattern
 
 PROMPTS = ["Why do cats purr?", "Why do dogs bark?", "Why do stars shine at night?"]
 
@@ -22,10 +29,10 @@ def artifact() -> Artifact:
     return Artifact(Model(Priors(("a", "b"), examples), [tree], 0.3), "0123", {"auc": 0.8}, {"seed": 1})
 
 
-def contenders() -> list[Contender]:
+def contenders() -> list[Written]:
     return [
-        Contender("a", 0.5, 0, "Cats purr", complete=False, answer=None),
-        Contender("b", 0.5, 0, "Because", complete=True, answer=None),
+        Written("a", 0.5, 0, "Cats purr", complete=False),
+        Written("b", 0.5, 0, "Because", complete=True),
     ]
 
 
@@ -82,9 +89,98 @@ def _change(folder: Path, **values: object) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest | values))
 
 
+def _trees(folder: Path, text: str | bytes) -> None:
+    """Puts other trees into the artifact, with their hash."""
+    _member(folder, "trees.json", text.encode() if isinstance(text, str) else text)
+
+
+def _outcomes(folder: Path, text: str) -> None:
+    _member(folder, "outcomes.json.gz", gzip.compress(text.encode()))
+
+
+def _member(folder: Path, name: str, data: bytes) -> None:
+    (folder / name).write_bytes(data)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["files"][name] = hashlib.sha256(data).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def _truncated(folder: Path) -> None:
+    packed = (folder / "outcomes.json.gz").read_bytes()
+    _member(folder, "outcomes.json.gz", packed[: len(packed) // 2])
+
+
+def _flipped(folder: Path) -> None:
+    packed = bytearray((folder / "outcomes.json.gz").read_bytes())
+    packed[len(packed) // 2] ^= 0xFF
+    _member(folder, "outcomes.json.gz", bytes(packed))
+
+
+def _no_gzip(folder: Path) -> None:
+    _member(folder, "outcomes.json.gz", b"[]")
+
+
+def _pipe(folder: Path) -> None:
+    (folder / "trees.json").unlink()
+    os.mkfifo(folder / "trees.json")
+
+
+def _huge(folder: Path) -> None:
+    with (folder / "trees.json").open("wb") as file:
+        file.truncate(2**40)
+
+
+def _folder(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+    (folder / MANIFEST).mkdir()
+
+
+def _without_a_member(folder: Path) -> None:
+    (folder / "outcomes.json.gz").unlink()
+
+
+_LEAF = '{"features":[-1],"values":[%s],"left":[0],"right":[0]}'
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
+        (_truncated, "outcomes.json.gz is no whole gzip file"),
+        (_flipped, "outcomes.json.gz is no"),
+        (_no_gzip, "outcomes.json.gz is no whole gzip file"),
+        (_pipe, "trees.json cannot be read: it is no file"),
+        (_huge, "trees.json cannot be read: it has more than 256 MiB"),
+        (_folder, "manifest.json cannot be read"),
+        (_without_a_member, "outcomes.json.gz cannot be read"),
+        (partial(_trees, text="{}"), "trees.json is no list"),
+        (partial(_trees, text="[" * 100_000), "trees.json is not valid JSON"),
+        (partial(_trees, text=b"\xff\xfe\xff"), "trees.json is not valid JSON"),
+        (partial(_trees, text="[1]"), "damaged"),
+        (partial(_trees, text="[null]"), "damaged"),
+        (partial(_trees, text=f"[{_LEAF % 'NaN'}]"), "a number that is nan"),
+        (partial(_trees, text=f"[{_LEAF % '1e999'}]"), "a number that is inf"),
+        (partial(_trees, text=f"[{_LEAF % '1, 2'}]"), "differ in length"),
+        (partial(_trees, text=f"[{_LEAF % ('1' * 5_000)}]"), "damaged"),
+        (partial(_outcomes, text="[[[],[0.5],[1]]]"), "outcomes of other candidates"),
+        (partial(_outcomes, text="[[[],[0.5,2],[1,1]]]"), "a number of 0 to 1"),
+        (partial(_outcomes, text="[[[],[0.5,NaN],[1,1]]]"), "a number that is nan"),
+        (partial(_outcomes, text="[[[],[0.5,null],[1,-1]]]"), "where a count belongs"),
+        (partial(_outcomes, text="[[[],[0.5,null],[1,1e400]]]"), "damaged"),
+        (partial(_outcomes, text="[[[[1]],[0.5,null],[1,1]]]"), "damaged"),
+        (partial(_outcomes, text="[[[[1,-4]],[0.5,null],[1,1]]]"), "where a count belongs"),
+        (partial(_outcomes, text="[]"), "holds 0 prompts, not 3"),
+        (lambda folder: _change(folder, candidates=["a", "a"]), "named twice"),
+        (lambda folder: _change(folder, candidates=7), "damaged"),
+        (lambda folder: _change(folder, gain_share=float("nan")), "a number that is nan"),
+        (lambda folder: _change(folder, gain_share=None), "damaged"),
+        (lambda folder: _change(folder, files=[]), "damaged"),
+        (lambda folder: _change(folder, files={}), "it lacks 'trees.json'"),
+        (lambda folder: _change(folder, metrics=3), "damaged"),
+        (lambda folder: _change(folder, linear=[1]), "damaged"),
+        (lambda folder: _change(folder, answer_pattern={"re2": "("}), "answer_pattern cannot be used"),
+        (lambda folder: _change(folder, answer_pattern={"later": 1}), "answer_pattern cannot be used"),
+        (lambda folder: _change(folder, answer_pattern={}), "answer_pattern is empty"),
+        (lambda folder: (folder / MANIFEST).write_text("[]"), "manifest.json is no object"),
         (_version, "version 99, not 1; train it anew"),
         (_features, "other features"),
         (_prompts, "holds 3 prompts, not 7"),
@@ -154,3 +250,39 @@ def test_an_artifact_keeps_its_linear_model(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(ArtifactError, match="weights for"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("pattern", [AnswerPattern(re2=r"(\d+)"), AnswerPattern(json_pointer="/answer"), None])
+def test_an_artifact_keeps_where_the_answer_stands(pattern: AnswerPattern | None, tmp_path: Path) -> None:
+    made = artifact()
+    model = Model(made.model.priors, made.model.trees, 0.3, pattern=pattern)
+    save(Artifact(model, "0", {}, {}), tmp_path)
+    assert load(tmp_path).model.pattern == pattern
+
+
+def test_an_artifact_of_before_there_were_patterns_is_read(tmp_path: Path) -> None:
+    save(artifact(), tmp_path)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    del manifest["answer_pattern"]
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    assert load(tmp_path).model.pattern is None
+
+
+@pytest.mark.parametrize("text", ['{"name": "my app"}', "[]", "no JSON", ""])
+def test_a_manifest_of_something_else_is_not_overwritten(text: str, tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(ArtifactError, match="is not an artifact's and would be lost; name another folder"):
+        save(artifact(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST]
+    assert (tmp_path / MANIFEST).read_text() == text
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "trees.json", "outcomes.json.gz"])
+def test_a_file_that_is_cut_anywhere_is_refused(name: str, tmp_path: Path) -> None:
+    save(artifact(), tmp_path / "whole")
+    data = (tmp_path / "whole" / name).read_bytes()
+    for cut in range(0, len(data) - 2, 1 + len(data) // 50):
+        shutil.copytree(tmp_path / "whole", tmp_path / f"{cut}")
+        (tmp_path / f"{cut}" / name).write_bytes(data[:cut])
+        with pytest.raises(ArtifactError, match="train it anew"):
+            load(tmp_path / f"{cut}")

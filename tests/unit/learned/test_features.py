@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.learned.features import NAMES, Contender, features, question, surface, tentative_answer
-from lightrouter.learned.model import Stranger, prior_of
 from lightrouter.learned.options import options
 from lightrouter.learned.priors import Example, Neighbours, Priors
+from lightrouter.learned.rows import Stranger, prior_of
 from lightrouter.learned.words import BUCKETS, hashed_words
 
 PROMPT = "What is 2 + 2?\nOptions:\nA. 3\nB. 4\nC. 5\n"
@@ -69,6 +69,16 @@ def test_any_prompt_is_hashed_words(prompt: str) -> None:
         ("It is 4, which is B", "B"),
         ("A good question. I would add them", None),
         ("The answer is (Z).", None),
+        ("The answer is b).", "B"),
+        ("the answer is **c**", "C"),
+        ("The answer is b.", "B"),
+        ("We refer to it. The answer b", None),
+        ("It is \u0394B = 3", None),
+        ("The answer is a matter of taste", None),
+        ("\u7b54\u6848\u662fB\u3002", "B"),
+        ("\u6240\u4ee5\u9009\uff08C\uff09", "C"),
+        ("\u6240\u4ee5\uff22\u3002", "B"),
+        ("(a) is what was asked, (b) is next", None),
         ("", None),
     ],
 )

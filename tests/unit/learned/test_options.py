@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightrouter.learned.offered import offered
 from lightrouter.learned.options import CUES, options
 
 OPTION_TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])), min_size=2, max_size=12)
@@ -85,3 +86,61 @@ def test_the_weights_of_words_hang_on_no_order_of_hashes(hash_seed: str) -> None
         [sys.executable, "-c", script, prompt], env=environment, check=True, capture_output=True, text=True, timeout=60
     )
     assert said.stdout == f"{options(prompt)}\n"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "letters"),
+    [
+        ("Which?\nA. x\nB. y", "AB"),
+        ("Which?\nA、苹果\nB、梨\nC、桃", "ABC"),
+        ("Which?\nA\uff0e x\nB\uff0e y", "AB"),
+        ("Which?\n\uff21\uff1a x\n\uff22\uff1a y", "AB"),
+        ("Which?\n\uff08A\uff09x\n\uff08B\uff09y", "AB"),
+        ("Which?\uff08A\uff09x\uff08B\uff09y", "AB"),
+        ("Which?\n\u3010A\u3011x\n\u3010B\u3011y", "AB"),
+        ("Which?\n**A.** x\n**B.** y", "AB"),
+        ("Which?\n**A** x\n**B** y", "AB"),
+        ("Which?\n**A. x**\n**B. y**", "AB"),
+        ("Which?\n- **A)** x\n- **B)** y", "AB"),
+        ("Which?\n* A: x\n* B: y", "AB"),
+        ("Which?\na) x\nb) y\nc) z", "ABC"),
+        ("Which?\n(a) x\n(b) y", "AB"),
+        ("Which?\n[A] x\n[B] y", "AB"),
+        ("Which?\nA - x\nB - y", "AB"),
+        ("Which?\nA.x\nB.y", "AB"),
+        ("Which?\nA.\nx\nB.\ny", "AB"),
+        ("Which?\r\nA. x\r\nB. y\r\n", "AB"),
+        ("Which?\n> A. x\n> B. y", "AB"),
+        ("Which?\n\u3000A. x\n\u3000B. y", "AB"),
+        ("Which?\nOption A: x\nOption B: y", "AB"),
+        ("Which? A) x B) y", "AB"),
+        ("Which? (A) x (B) y (C) z", "ABC"),
+        ("Which? A. x B. y C. z", "ABC"),
+        ("Which?\n\u0410) x\n\u0411) y", "\u0410\u0411"),
+        ("Which?\n\u0391. x\n\u0392. y", "\u0391\u0392"),
+        ("Which?\n\u0623) x\n\u0628) y", "\u0623\u0628"),
+        ("Which?\n\u7532\u3001x\n\u4e59\u3001y", "\u7532\u4e59"),
+        ("Which?\nA. I. only\nII. is not\nB. y", "AB"),
+        ("I asked J. A. Smith and then B. Jones.", ""),
+        ("Is it A. or B.?", ""),
+        ("Hepatitis A: mild. Hepatitis B: worse.", ""),
+        ("A. is an initial\nand so is C. here", ""),
+        ("A. one\nC. three", ""),
+        ("1. one\n2. two", ""),
+        ("", ""),
+    ],
+)
+def test_options_are_seen_however_they_are_written(prompt: str, letters: str) -> None:
+    assert "".join(options(prompt)) == letters
+
+
+def test_an_option_is_what_stands_behind_its_letter() -> None:
+    assert offered("Which?\n**A. red**\n**B. blue**").texts == {"A": "red", "B": "blue"}
+    assert offered("Which? (A) red; (B) blue").texts == {"A": "red", "B": "blue"}
+    assert offered("Which?\nA.\n\n red\nB. blue\nAnswer:") == ("Which?\n", {"A": "red", "B": "blue"})
+
+
+@given(st.text(alphabet="AaBbC.)(*:-| \n\uff08\uff09\u3001x", max_size=200))
+def test_any_text_has_options_in_the_order_of_the_alphabet(prompt: str) -> None:
+    letters = "".join(options(prompt))
+    assert letters in {"", "AB", "ABC"}

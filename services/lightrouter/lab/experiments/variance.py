@@ -49,15 +49,17 @@ def run(study: Study) -> Findings:
     single = rows[0].variance
     predicted = [single * (1 + (size - 1) * mean_correlation) / size for size in sizes]
     last = rows[-1]
-    shared = 1 + (len(sizes) - 1) * mean_correlation
+    # Candidates that never err, or always, do not vary: nothing is left to be merged away.
+    left = last.variance / single if single else 1.0
+    worth = len(sizes) / max(1 + (len(sizes) - 1) * mean_correlation, 1e-9)
     sentences = (
         (
             f"The candidates' errors correlate by {mean_correlation:.3f} on average ({correlation.low:.3f} to "
             f"{correlation.high:.3f}). Merging all {len(sizes)} leaves "
-            f"{last.variance / single:.0%} of one candidate's variance; independence would leave {1 / len(sizes):.0%}."
+            f"{left:.0%} of one candidate's variance; independence would leave {1 / len(sizes):.0%}."
         ),
         (
-            f"Merging these {len(sizes)} is worth merging {len(sizes) / shared:.1f} independent ones, and no number of "
+            f"Merging these {len(sizes)} is worth merging {worth:.1f} independent ones, and no number of "
             f"such candidates is worth more than {1 / max(mean_correlation, 1e-9):.1f}."
         ),
         (

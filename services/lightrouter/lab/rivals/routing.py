@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,8 +20,13 @@ _ALPHA = 10.0
 _MOST_WORDS = 50_000
 
 
-def _vectorizer() -> TfidfVectorizer:
-    return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=_MOST_WORDS)
+_WORD = re.compile(r"\w\w")
+
+
+def _vectorizer(prompts: Sequence[str]) -> TfidfVectorizer:
+    """Returns what makes vectors of prompts' words, or of their characters where no prompt has a word."""
+    analyzer = "word" if any(map(_WORD.search, prompts)) else "char"
+    return TfidfVectorizer(analyzer=analyzer, sublinear_tf=True, ngram_range=(1, 2), max_features=_MOST_WORDS)
 
 
 class Neighbours:
@@ -28,7 +34,7 @@ class Neighbours:
 
     def __init__(self, train: Judged) -> None:
         """Remembers the training prompts."""
-        self._words = _vectorizer()
+        self._words = _vectorizer(train.questions.prompts)
         self._quality = train.quality
         self._nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(train)), metric="cosine")
         self._nearest.fit(self._words.fit_transform(train.questions.prompts))
@@ -65,7 +71,7 @@ class PromptOnly:
 
     def fit(self, train: Judged) -> None:
         """Learns each model's quality from the words."""
-        self._words = _vectorizer()
+        self._words = _vectorizer(train.questions.prompts)
         self._ridge = Ridge(alpha=_ALPHA)
         self._ridge.fit(self._words.fit_transform(train.questions.prompts), train.quality)
 

@@ -1,0 +1,101 @@
+"""What it contributes to see how lettered options look among the others, whoever chose them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from lightrouter.lab import ours, plots
+from lightrouter.lab.decision import Policy
+from lightrouter.lab.engine import selector_with
+from lightrouter.lab.page import Figure, Table
+from lightrouter.lab.questions import Judged
+from lightrouter.lab.rivals.ensemble import prior_top
+from lightrouter.lab.rivals.single import BestSingle
+from lightrouter.lab.routed import Routed
+from lightrouter.lab.study import Findings, Study
+from lightrouter.lab.summary import BEST_SINGLE
+from lightrouter.lab.train import TrainingOptions
+from lightrouter.lab.trained import Trained
+from lightrouter.learned.offered import offered
+from lightrouter.selector.learned import CurrentModel
+
+ABOUT = "The default setting, trained with and without the cues of lettered options, beside a vote of the best models."
+
+WITH: Final = "lightrouter"
+WITHOUT: Final = "lightrouter without cues"
+_TOP: Final = 3
+
+
+def run(study: Study) -> Findings:
+    """Routes every prompt by a model that was trained with the cues and by one that was not, on the same folds."""
+    blind = Trained(study.parts, study.seed, options=TrainingOptions(cues=False))
+    vote = prior_top(min(_TOP, len(study.models)))
+
+    def policies(number: int, train: Judged) -> list[Policy]:
+        return [
+            BestSingle(),
+            prior_top(min(_TOP, len(study.models))),
+            _default(study, WITHOUT, train, blind.on(f"without-cues-{number}", train)),
+            _default(study, WITH, train, study.trained.on(str(number), train)),
+        ]
+
+    outcomes = study.outcomes(policies)
+    names = [BEST_SINGLE, vote.name, WITHOUT, WITH]
+    pairs = [(WITH, WITHOUT), (WITH, vote.name), (WITHOUT, vote.name)]
+    columns = [outcomes[name].quality for name in names]
+    columns += [outcomes[one].quality - outcomes[other].quality for one, other in pairs]
+    estimates = study.bootstrap.estimate(np.stack(columns, axis=1))
+    quality = dict(zip(names, estimates, strict=False))
+    gains = dict(zip(pairs, estimates[len(names) :], strict=True))
+    told = {pair: f"{gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})" for pair, gain in gains.items()}
+    prompts = study.data.test.questions.prompts
+    share = sum(bool(offered(prompt).texts) for prompt in prompts) / len(prompts)
+    return Findings(
+        title="What the cues of lettered options contribute",
+        sentences=[
+            (
+                f"The cues of lettered options, which {share:.0%} of the prompts have, contribute "
+                f"{told[WITH, WITHOUT]} to the default setting's {quality[WITH].mean:.4f}, paired by prompt."
+            ),
+            (
+                f"To {vote.name}, which gives {quality[vote.name].mean:.4f}, the default setting differs by "
+                f"{told[WITH, vote.name]} with the cues and by {told[WITHOUT, vote.name]} without them."
+            ),
+        ],
+        figures=[
+            Figure("quality", plots.intervals(quality, "quality", "With and without cues"), "With 95 % intervals.")
+        ],
+        tables=[
+            Table(
+                "With and without cues",
+                ("policy", "quality", "95 %", "output tokens", "$ / 1,000", "mean k"),
+                [
+                    (
+                        name,
+                        f"{quality[name].mean:.4f}",
+                        f"{quality[name].low:.3f} to {quality[name].high:.3f}",
+                        f"{outcomes[name].output_tokens.mean():,.0f}",
+                        f"{1000 * outcomes[name].cost_usd.mean():.4f}",
+                        f"{outcomes[name].k.mean():.2f}",
+                    )
+                    for name in names
+                ],
+            )
+        ],
+        report={
+            "share_with_options": share,
+            "quality": {name: each._asdict() for name, each in quality.items()},
+            "differences": [{"of": one, "to": other, **gains[one, other]._asdict()} for one, other in pairs],
+        },
+        notes=(
+            "Cues are what an option looks like among the others: its length, its numbers, its words and its form.",
+            "The model without them learns from the same prompts, and still sees which option each candidate is for.",
+        ),
+    )
+
+
+def _default(study: Study, name: str, train: Judged, model: CurrentModel) -> Routed:
+    policy = ours.routing(ours.DEFAULT, train, study.boot_tokens, None)
+    return Routed(name, ABOUT, policy, study.prices, selector_with(model), prepare=model)

@@ -1,0 +1,105 @@
+"""Where a prompt offers lettered options, in the forms in which people and data sets write them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+# The letters by which exams name options, in their order: Latin, Cyrillic, Greek, Arabic (both forms of the first
+# letter), Hebrew, Korean, Japanese, Chinese, Hindi.
+_ALPHABETS: Final = (
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "\u0410\u0411\u0412\u0413\u0414\u0415\u0416\u0417\u0418\u041a",
+    "\u0391\u0392\u0393\u0394\u0395\u0396\u0397\u0398\u0399\u039a",
+    "\u0623\u0628\u062c\u062f\u0647\u0648\u0632\u062d",
+    "\u0627\u0628\u062c\u062f\u0647\u0648\u0632\u062d",
+    "\u05d0\u05d1\u05d2\u05d3\u05d4\u05d5\u05d6\u05d7",
+    "\uac00\ub098\ub2e4\ub77c\ub9c8\ubc14\uc0ac\uc544",
+    "\u30a2\u30a4\u30a6\u30a8\u30aa\u30ab\u30ad\u30af",
+    "\u7532\u4e59\u4e19\u4e01\u620a\u5df1\u5e9a\u8f9b",
+    "\u0915\u0916\u0917\u0918\u0919\u091a\u091b\u091c",
+)
+_FIRST: Final = frozenset(letters[0] for letters in _ALPHABETS)
+_NEXT: Final = frozenset(two for letters in _ALPHABETS for two in pairwise(letters))
+# A letter in brackets, before a mark, or alone in bold type. Full-width marks as Chinese and Japanese exams have them.
+_OPEN: Final = r"[(\[{\uff08\uff3b\u3010\u3014]"
+_CLOSE: Final = r"[)\]}\uff09\uff3d\u3011\u3015]"
+_BEHIND: Final = r"(?:[.):\u3001\uff0e\uff1a\uff09\u3002]|[ \t]+[-\u2013\u2014|](?=\s))"
+_BOLD: Final = r"(?:\*{1,3}|_{1,3})"
+_ONE: Final = r"([^\W\d_])"
+_MARKER: Final = (
+    rf"(?:{_BOLD}{_ONE}{_BOLD}{_BEHIND}?|"
+    rf"{_BOLD}?(?:{_OPEN}\s?{_ONE}\s?{_CLOSE}[.:]?|{_ONE}\s?{_BEHIND}){_BOLD}?)"
+)
+_AT_LINE: Final = re.compile(rf"(?m)^[ \t\u3000>|]*(?:[-*+\u2022\u00b7]\s+)?(?i:option\s+|choice\s+)?{_MARKER}")
+_IN_LINE: Final = re.compile(
+    rf"(?:^|(?<=[\s;,:?\uff1b\uff0c\u3002\uff1f\uff1a])|(?=[\uff08\uff3b\u3010\u3014])){_MARKER}"
+)
+_CLOSED: Final = re.compile(rf"{_CLOSE}{_BOLD}?$")
+_SPACE: Final = " \t\r\u3000"
+_SEPARATORS: Final = " \t\r\u3000;,|\uff1b\uff0c"
+# In one line initials and names ("hepatitis A: ... B: ...") look like two options, but seldom like three.
+_LEAST_OPEN: Final = 3
+
+
+class Offered(NamedTuple):
+    """The options of a prompt.
+
+    Attributes:
+        stem: What stands before them.
+        texts: The text of each, by its letter; small and full-width letters count as capitals.
+    """
+
+    stem: str
+    texts: dict[str, str]
+
+
+class _Marker(NamedTuple):
+    letter: str
+    start: int
+    end: int
+
+
+def offered(prompt: str) -> Offered:
+    """Returns the last list of two options or more: a line each, or all in one line; no texts where there is none."""
+    lines = _last_list(_markers(_AT_LINE, prompt), prompt)
+    found = lines or _last_list(_markers(_IN_LINE, prompt), prompt, one_line=True)
+    ends = [*(marker.start for marker in found[1:]), len(prompt)]
+    texts = {marker.letter: _first_line(prompt[marker.end : end]) for marker, end in zip(found, ends, strict=False)}
+    if not lines:
+        texts = {letter: text.rstrip(_SEPARATORS) for letter, text in texts.items()}
+        closed = all(_CLOSED.search(prompt, marker.start, marker.end) for marker in found)
+        if not all(texts.values()) or (len(texts) < _LEAST_OPEN and not closed):
+            return Offered(prompt, {})
+    return Offered(prompt[: found[0].start], texts) if texts else Offered(prompt, {})
+
+
+def _markers(pattern: re.Pattern[str], prompt: str) -> Iterable[_Marker]:
+    for match in pattern.finditer(prompt):
+        letter = unicodedata.normalize("NFKC", match[match.lastindex or 0]).upper()
+        yield _Marker(letter, match.start(), match.end())
+
+
+def _last_list(markers: Iterable[_Marker], prompt: str, *, one_line: bool = False) -> list[_Marker]:
+    """Returns the last markers that follow each other as in an alphabet, two at least, else none."""
+    last: list[_Marker] = []
+    current: list[_Marker] = []
+    for marker in markers:
+        if marker.letter in _FIRST:
+            current = [marker]
+        elif current and (current[-1].letter, marker.letter) in _NEXT:
+            if one_line and "\n" in prompt[current[-1].end : marker.start]:
+                current = []
+                continue
+            current.append(marker)
+            last = current
+    return last
+
+
+def _first_line(text: str) -> str:
+    """Returns the first line that is not empty, without the end of bold type."""
+    line = next((each for each in text.split("\n") if each.strip(_SPACE)), "").strip(_SPACE)
+    return line.removesuffix("**").removesuffix("__").rstrip(_SPACE)

@@ -1,0 +1,52 @@
+"""Training sees what serving sees: the answers that the caller's pattern finds."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from lightrouter.lab import patterns, prices
+from lightrouter.lab.questions import Judged
+from lightrouter.lab.rankers import ranker
+from lightrouter.lab.splits import folds
+from lightrouter.lab.train import TrainingOptions, train
+from lightrouter.recording.load import load_labelled
+from tests import recordings
+
+MODELS = ("one", "two", "three", "four", "five")
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """Five equal models that find numbers: the right one is found by several, a wrong one by one."""
+    drawn = random.Random(2)
+    lines = []
+    for number in range(160):
+        right = drawn.randrange(1_000, 9_999)
+        responses = {}
+        for model in MODELS:
+            correct = drawn.random() < 0.55
+            found = right if correct else drawn.randrange(1_000, 9_999)
+            words = " ".join(drawn.choices(["so", "we", "add", "what", "remains", "of", "it"], k=8))
+            responses[model] = {"text": f"The total is {found}, {words}.", "quality": float(correct)}
+        lines.append({"id": f"p{number}", "prompt": f"Sum {number}?", "answer": str(right), "responses": responses})
+    recording = load_labelled(recordings.write(tmp_path_factory.mktemp("numbers") / "recording.jsonl", lines))
+    return Judged.of(recording, MODELS, patterns.infer(labels.answer for labels in recording.labels))
+
+
+def test_on_numbers_the_learned_selector_is_not_below_consensus(numbers: Judged) -> None:
+    split = folds(numbers.questions.prompts, 2, 0)[0]
+    learned_from, judged_on = numbers.take(split.train), numbers.take(split.test)
+    trained = train([learned_from.recording], TrainingOptions(boot_tokens=(20,), rounds=60), 0).model
+    assert trained.pattern == numbers.questions.pattern is not None
+
+    def quality(kind: str) -> float:
+        policy = ranker(kind, 20, learned_from, prices.load(), lambda: trained)
+        policy.fit(learned_from)
+        decisions = policy.decide(judged_on.questions)
+        return float(np.mean([judged_on.quality[place, each.answer] for place, each in enumerate(decisions)]))
+
+    consensus = quality("consensus")
+    assert quality("learned") >= consensus > quality("random") + 0.1
