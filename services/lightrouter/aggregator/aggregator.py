@@ -12,6 +12,7 @@ from lightrouter.answers.contradictions import contradictions
 from lightrouter.answers.extract import canonical, check, extract
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import invalid
+from lightrouter.runtime.labels import label
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
@@ -42,7 +43,7 @@ class Aggregator:
         asked = request.strategy or self._default
         strategy = self._strategies.get(asked)
         if strategy is None:
-            raise invalid("strategy", f"{AggregatorStrategy.Name(asked)} is not a strategy of this aggregator")
+            raise invalid("strategy", f"{label(AggregatorStrategy, asked)} is not a strategy of this aggregator")
         _refuse_repeated(request.drafts)
         answers = _answers(request)
         if self._agree(request.drafts, answers):

@@ -7,6 +7,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+
+from lightrouter.runtime.labels import label
 
 _NANO: Final = 10**9
 
@@ -49,6 +52,6 @@ def printable(text: str) -> str:
     return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"})
 
 
-def enum_word(name: str, prefix: str) -> str:
-    """Returns an enum value's name for people: `SELECTOR_STRATEGY_LLM` without its prefix is `llm`."""
-    return name.removeprefix(prefix).lower().replace("_", " ")
+def enum_word(enum: EnumTypeWrapper, number: int) -> str:
+    """Returns an enum value's label for people: `SELECTION_REASON_CLEAR_LEAD` is `clear lead`."""
+    return label(enum, number).replace("_", " ")
