@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 from lightrouter.runtime.labels import label
+
+if TYPE_CHECKING:
+    from lightrouter.runtime.labels import Enumeration
 
 _NANO: Final = 10**9
 
@@ -52,6 +54,6 @@ def printable(text: str) -> str:
     return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"})
 
 
-def enum_word(enum: EnumTypeWrapper, number: int) -> str:
+def enum_word(enum: Enumeration, number: int) -> str:
     """Returns an enum value's label for people: `SELECTION_REASON_CLEAR_LEAD` is `clear lead`."""
     return label(enum, number).replace("_", " ")

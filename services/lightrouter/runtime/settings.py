@@ -80,6 +80,9 @@ class ServiceSettings(BaseSettings):
     """Private key (PEM) of tls_cert_file."""
     tls_client_ca_file: Path | None = None
     """Authorities (PEM) of which callers must have a certificate; none: callers need none."""
+    tls_allowed_identities: str = ""
+    """DNS names and URIs (SPIFFE), separated by commas, of which a caller's certificate must have one; * stands for any
+    text. Empty: every certificate of tls_client_ca_file's authorities is served."""
     tls_ca_file: Path | None = None
     """Authorities (PEM) by which other services are known; none: they are called without TLS, as unix:PATH always."""
     drain_delay_seconds: float = Field(default=0, ge=0, le=600)
@@ -90,6 +93,9 @@ class ServiceSettings(BaseSettings):
     """Calls served at the same time; more are refused with RESOURCE_EXHAUSTED."""
     max_message_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
     """Largest message received or sent, in bytes."""
+    max_bytes_in_flight: int = Field(default=32 * 1024 * 1024, ge=1024)
+    """Bytes of the requests served at the same time, those over 64 KiB; more are refused with RESOURCE_EXHAUSTED. The
+    service's memory grows by up to sixteen times as much."""
     max_metadata_bytes: int = Field(default=16 * 1024, ge=1024)
     """Largest metadata received, in bytes."""
     max_connection_age_seconds: float = Field(default=0, ge=0)
@@ -126,6 +132,8 @@ class ServiceSettings(BaseSettings):
             raise ValueError("--tls-cert-file and --tls-key-file go together: give both, or neither")
         if self.tls_client_ca_file is not None and self.tls_cert_file is None:
             raise ValueError("--tls-client-ca-file needs --tls-cert-file and --tls-key-file: both sides show one")
+        if self.tls_allowed_identities and self.tls_client_ca_file is None:
+            raise ValueError("--tls-allowed-identities needs --tls-client-ca-file: else callers show no certificate")
         if self.tls_cert_file is not None and self.listen.startswith("unix:"):
             raise ValueError("--tls-cert-file is for --listen HOST:PORT; a unix socket has no TLS")
         return self

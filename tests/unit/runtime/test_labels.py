@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -22,6 +23,9 @@ from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason, Stage
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
 
+if TYPE_CHECKING:
+    from lightrouter.runtime.labels import Enumeration
+
 ENUMS = [
     *(AggregatorStrategy, CandidateHealth, CandidateState, DegradedReason, ErrorReason, FinishReason, Role),
     *(SelectionReason, SelectorStrategy, Stage),
@@ -30,7 +34,7 @@ NEWER = 1717
 
 
 @pytest.mark.parametrize("enum", ENUMS, ids=lambda enum: enum.DESCRIPTOR.name)
-def test_a_label_is_the_name_without_the_enumeration_s(enum: EnumTypeWrapper) -> None:
+def test_a_label_is_the_name_without_the_enumeration_s(enum: Enumeration) -> None:
     assert label(enum, 0) == "unspecified"
     found = [label(enum, number) for number in enum.values()]
     assert len(set(found)) == len(found)
@@ -48,12 +52,12 @@ def test_a_label_is_the_name_without_the_enumeration_s(enum: EnumTypeWrapper) ->
         (Stage, Stage.STAGE_BOOT, "boot"),
     ],
 )
-def test_some_labels(enum: EnumTypeWrapper, number: int, short: str) -> None:
+def test_some_labels(enum: Enumeration, number: int, short: str) -> None:
     assert label(enum, number) == series(enum, number) == short
 
 
 @given(st.sampled_from(ENUMS), st.integers(-(2**31), 2**31 - 1))
-def test_every_number_has_a_label(enum: EnumTypeWrapper, number: int) -> None:
+def test_every_number_has_a_label(enum: Enumeration, number: int) -> None:
     if number not in enum.values():
         assert label(enum, number) == f"unknown_{number}"
         assert series(enum, number) == OTHER
