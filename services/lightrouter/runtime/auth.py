@@ -159,8 +159,8 @@ class StaticTokens:
     def _current_version(self) -> tuple[int, int, int]:
         try:
             status = self._path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            raise _TokensGoneError(f"{self._path}: is not there") from None
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _TokensGoneError(f"{self._path}: cannot be read: {error.strerror}") from None
         except OSError as error:
             raise TokensFileError(f"{self._path}: cannot be read: {error.strerror}") from None
         return status.st_mtime_ns, status.st_ino, status.st_size

@@ -84,8 +84,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._errors = errors
         self._tracer = tracer or NoOpTracer()
         self._validator = Validator()
-        self._places = Places(rules.max_calls)
-        self._bytes = Bytes(rules.max_bytes, rules.max_message_bytes)
+        self.places = Places(rules.max_calls)
+        self.bytes = Bytes(rules.max_bytes, rules.max_message_bytes)
         self._open_bytes = Bytes(rules.max_message_bytes, rules.max_message_bytes)
         self._wrapped: dict[str, Handler] = {}
 
@@ -108,8 +108,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method = _Method(
             name=path.removeprefix("/"),
             parse=cast("Callable[[bytes], Message]", handler.request_deserializer),
-            places=self._places if own else Places(_OPEN_PLACES),
-            bytes=self._bytes if own else self._open_bytes,
+            places=self.places if own else Places(_OPEN_PLACES),
+            bytes=self.bytes if own else self._open_bytes,
             own=own,
         )
         encode = handler.response_serializer

@@ -33,7 +33,8 @@ class Places:
     def __init__(self, most: int) -> None:
         """Has `most` places."""
         self._most = most
-        self._taken = 0
+        self.taken = 0
+        """How many are taken."""
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -42,13 +43,13 @@ class Places:
         Raises:
             ServiceError: RESOURCE_EXHAUSTED: there is none.
         """
-        if self._taken >= self._most:
+        if self.taken >= self._most:
             raise _overloaded(f"{self._most} calls are being served already; try again later")
-        self._taken += 1
+        self.taken += 1
         try:
             yield
         finally:
-            self._taken -= 1
+            self.taken -= 1
 
 
 class Bytes:
@@ -57,7 +58,8 @@ class Bytes:
     def __init__(self, most_served: int, most_message: int) -> None:
         """Bounds the requests that are served to `most_served` bytes, where one message has at most `most_message`."""
         self._most = most_served
-        self._served = 0
+        self.served = 0
+        """Bytes of the large requests that are served now."""
         self._reading = asyncio.Semaphore(max(1, _READ_PER_SERVED * most_served // most_message))
 
     async def read(self, read: Callable[[], Awaitable[ReadType]]) -> ReadType:
@@ -89,13 +91,13 @@ class Bytes:
             ServiceError: RESOURCE_EXHAUSTED: the budget is spent.
         """
         counted = size if size > _SMALL_BYTES else 0
-        if counted and self._served and self._served + counted > self._most:
+        if counted and self.served and self.served + counted > self._most:
             raise _overloaded(
-                f"the requests that are being served have {self._served:,} bytes, and one of {counted:,} is too much "
+                f"the requests that are being served have {self.served:,} bytes, and one of {counted:,} is too much "
                 "beside them; try again later"
             )
-        self._served += counted
+        self.served += counted
         try:
             yield
         finally:
-            self._served -= counted
+            self.served -= counted

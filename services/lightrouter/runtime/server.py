@@ -74,9 +74,9 @@ class Server:
         self._draining = asyncio.Event()
         self._hurry = asyncio.Event()
         self._self_check = SelfCheck(settings)
-        self._server = accepting_server(
-            [CallInterceptor(_rules(settings, authenticator), self.errors, tracer)], _options(settings)
-        )
+        self.calls = CallInterceptor(_rules(settings, authenticator), self.errors, tracer)
+        """What serves them, and counts them."""
+        self._server = accepting_server([self.calls], _options(settings))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._probed: grpc.aio.Server | None = None
         if settings.health_listen:
