@@ -111,7 +111,9 @@ class Suite:
         if path:
             self._pool_file = self._watched(path)
         for name in ("selector", "aggregator"):
-            self._launch(name, f"lightrouter.{name}", ["--listen", f"unix:{self._folder}/{name}.sock"])
+            # Only this suite's router reaches them, and a pool file that changes may name adapters anywhere.
+            arguments = ["--listen", f"unix:{self._folder}/{name}.sock", "--adapter-address", "*"]
+            self._launch(name, f"lightrouter.{name}", arguments)
         if path is None:
             path = await self._serve_local_model()
             self._pool_file = self._watched(path)

@@ -28,7 +28,7 @@ from lightrouter.runtime.instruments import RPC_ERRORS
 from lightrouter.runtime.interceptors import CallInterceptor, CallRules
 from lightrouter.runtime.metrics import Tally
 from lightrouter.runtime.selfcheck import SelfCheck, SilentServiceError
-from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.settings import SUITE_MESSAGE_BYTES, ServiceSettings
 from lightrouter.runtime.tls import server_credentials
 
 _log = logging.getLogger(__name__)
@@ -293,7 +293,8 @@ def _rules(settings: ServiceSettings, authenticator: Authenticator | None) -> Ca
 def _options(settings: ServiceSettings) -> tuple[tuple[str, int], ...]:
     options = [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.max_send_message_length", settings.max_message_bytes),
+        # What was paid for is sent, whatever its size.
+        ("grpc.max_send_message_length", max(settings.max_message_bytes, SUITE_MESSAGE_BYTES)),
         ("grpc.max_metadata_size", settings.max_metadata_bytes),
         ("grpc.absolute_max_metadata_size", settings.max_metadata_bytes),
         # Calls that wait to be taken. By default gRPC cancels those beyond 1,000 without a word.

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 
 import yaml
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -52,6 +52,12 @@ def one_of(enum: EnumTypeWrapper, prefix: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+ADAPTER_ADDRESS: Final = "dns:///adapter-{name}:50051"
+"""Where adapters are, unless a setting says otherwise; {name} stands for the candidate's name."""
+SUITE_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+"""Largest message between services, in bytes: a caller's request with all that candidates wrote to it."""
+
+
 class ServiceSettings(BaseSettings):
     """What every service can be told. Each setting is a flag, an environment variable and a key of the YAML file."""
 
@@ -91,8 +97,8 @@ class ServiceSettings(BaseSettings):
     """Seconds that running calls get to finish after SIGTERM."""
     max_concurrent_calls: int = Field(default=1000, ge=1)
     """Calls served at the same time; more are refused with RESOURCE_EXHAUSTED."""
-    max_message_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
-    """Largest message received or sent, in bytes."""
+    max_message_bytes: int = Field(default=SUITE_MESSAGE_BYTES, ge=1024)
+    """Largest message received, in bytes."""
     max_bytes_in_flight: int = Field(default=32 * 1024 * 1024, ge=1024)
     """Bytes of the requests served at the same time, those over 64 KiB; more are refused with RESOURCE_EXHAUSTED. The
     service's memory grows by up to sixteen times as much."""
@@ -150,6 +156,14 @@ class ServiceSettings(BaseSettings):
         """Puts the environment over what `load` read from the file."""
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
+
+
+class AskingSettings(ServiceSettings):
+    """What a service can be told besides that asks models which a request names."""
+
+    adapter_address: str = ADAPTER_ADDRESS
+    """gRPC targets of the adapters that a request may name, separated by commas: {name} stands for the candidate's
+    name, * for any text. Others are refused with INVALID_ARGUMENT."""
 
 
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
