@@ -236,7 +236,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 async def _abort(context: Context, error: ServiceError) -> NoReturn:
-    await context.abort_with_status(rpc_status.to_status(to_status(error)))
+    try:
+        await context.abort_with_status(rpc_status.to_status(to_status(error)))
+    except grpc.aio.AbortError:
+        raise
+    except grpc.aio.BaseError:
+        # The caller has left, and there is nobody to tell.
+        raise asyncio.CancelledError from None
 
 
 def _deadline_passed() -> ServiceError:

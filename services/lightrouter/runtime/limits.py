@@ -13,10 +13,10 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 ReadType = TypeVar("ReadType")
 
 _RETRY_AFTER_SECONDS: Final = 1.0
-# A request that is this small counts as a call alone, so that large requests never keep small ones out.
+# Requests up to this size have a budget of their own, so that large ones never keep them out.
 _SMALL_BYTES: Final = 64 * 1024
-# A request that is being read is in memory once; one that is served stands there about eight times: as a message, as
-# text, and once more for every service that it is passed on to. (Measured with eight candidates.)
+# A request that is being read is in memory once. One that a router serves is there up to 36 times: as a message, as
+# text, and so for each candidate that it is sent to (measured with eight).
 _READ_PER_SERVED: Final = 8
 # Nobody may hold one of the places for reading for longer with a message that does not come.
 _READING_SECONDS: Final = 10.0
@@ -53,13 +53,13 @@ class Places:
 
 
 class Bytes:
-    """A budget for the requests that a server has in memory."""
+    """A budget for the requests that a server has in memory, one for the large and one for the small."""
 
     def __init__(self, most_served: int, most_message: int) -> None:
-        """Bounds the requests that are served to `most_served` bytes, where one message has at most `most_message`."""
+        """Bounds each to `most_served` bytes that are served, where one message has at most `most_message`."""
         self._most = most_served
-        self.served = 0
-        """Bytes of the large requests that are served now."""
+        self.served = {"large": 0, "small": 0}
+        """Bytes that are served now."""
         self._reading = asyncio.Semaphore(max(1, _READ_PER_SERVED * most_served // most_message))
 
     async def read(self, read: Callable[[], Awaitable[ReadType]]) -> ReadType:
@@ -90,14 +90,15 @@ class Bytes:
         Raises:
             ServiceError: RESOURCE_EXHAUSTED: the budget is spent.
         """
-        counted = size if size > _SMALL_BYTES else 0
-        if counted and self.served and self.served + counted > self._most:
+        kind = "large" if size > _SMALL_BYTES else "small"
+        served = self.served[kind]
+        if served and served + size > self._most:
             raise _overloaded(
-                f"the requests that are being served have {self.served:,} bytes, and one of {counted:,} is too much "
+                f"the {kind} requests that are being served have {served:,} bytes, and one of {size:,} is too much "
                 "beside them; try again later"
             )
-        self.served += counted
+        self.served[kind] += size
         try:
             yield
         finally:
-            self.served -= counted
+            self.served[kind] -= size

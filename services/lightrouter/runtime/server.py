@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 ServicerType = TypeVar("ServicerType")
 _OVERALL = ""
 _MOST_PENDING = 20_000
+_PENDING_SECONDS = 600
 
 
 class WatchFailedError(Exception):
@@ -300,6 +301,8 @@ def _options(settings: ServiceSettings) -> tuple[tuple[str, int], ...]:
         # Calls that wait to be taken. By default gRPC cancels those beyond 1,000 without a word.
         ("grpc.server.max_pending_requests", _MOST_PENDING),
         ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
+        # Those that have waited for half a minute, too; callers have deadlines of their own.
+        ("grpc.server_max_unrequested_time_in_server", _PENDING_SECONDS),
         ("grpc.so_reuseport", 0),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -100,8 +100,8 @@ class ServiceSettings(BaseSettings):
     max_message_bytes: int = Field(default=SUITE_MESSAGE_BYTES, ge=1024)
     """Largest message received, in bytes."""
     max_bytes_in_flight: int = Field(default=32 * 1024 * 1024, ge=1024)
-    """Bytes of the requests served at the same time, those over 64 KiB; more are refused with RESOURCE_EXHAUSTED. The
-    service's memory grows by up to sixteen times as much."""
+    """Bytes of the requests served at the same time, of those up to 64 KiB and of those over it each; more are refused
+    with RESOURCE_EXHAUSTED."""
     max_metadata_bytes: int = Field(default=16 * 1024, ge=1024)
     """Largest metadata received, in bytes."""
     max_connection_age_seconds: float = Field(default=0, ge=0)
@@ -162,7 +162,7 @@ class AskingSettings(ServiceSettings):
     """What a service can be told besides that asks models which a request names."""
 
     adapter_address: str = ADAPTER_ADDRESS
-    """gRPC targets of the adapters that a request may name, separated by commas: {name} stands for the candidate's
+    """gRPC targets of the adapters that a request may name, separated by spaces: {name} stands for the candidate's
     name, * for any text. Others are refused with INVALID_ARGUMENT."""
 
 

@@ -16,8 +16,9 @@ class AllowedTargets:
     """The gRPC targets that requests may name; nobody makes a service connect to anything else."""
 
     def __init__(self, templates: str) -> None:
-        """Allows what fits one of `templates`, which commas separate: {name} is the candidate's name, * any text."""
-        self._templates = [template.strip() for template in templates.split(",") if template.strip()]
+        """Allows what fits one of `templates`, which spaces separate: {name} is the candidate's name, * any text."""
+        # Not commas, which a target of several IP addresses has.
+        self._templates = templates.split()
 
     def check(self, target: ModelTarget, field: str) -> None:
         """Lets a target pass that is allowed; `field` is its path from the request.

@@ -11,7 +11,7 @@ from lightrouter.runtime.settings import ADAPTER_ADDRESS
 from lightrouter.runtime.targets import AllowedTargets
 from lightrouter.v1.candidate_pb2 import ModelTarget
 
-ELSEWHERE = f"{ADAPTER_ADDRESS}, dns:///elsewhere:*,unix:/run/*.sock"
+ELSEWHERE = f"{ADAPTER_ADDRESS}  dns:///elsewhere:* unix:/run/*.sock ipv4:10.0.0.1:1,10.0.0.2:1"
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ ELSEWHERE = f"{ADAPTER_ADDRESS}, dns:///elsewhere:*,unix:/run/*.sock"
     [
         (ADAPTER_ADDRESS, "fast", "dns:///adapter-fast:50051"),
         (ELSEWHERE, "fast", "dns:///elsewhere:1"),
+        (ELSEWHERE, "fast", "ipv4:10.0.0.1:1,10.0.0.2:1"),
         (ELSEWHERE, "Any Name", "unix:/run/a.sock"),
         ("*", "fast", "anything"),
         ("unix:/run/{name}/{name}.sock", "a-1", "unix:/run/a-1/a-1.sock"),
@@ -43,7 +44,8 @@ def test_what_fits_is_allowed(templates: str, candidate: str, address: str) -> N
         ("dns:///a.b:1", "fast", "dns:///aXb:1"),
         (ELSEWHERE, "fast", "xdns:///elsewhere:1"),
         ("", "fast", "dns:///adapter-fast:50051"),
-        (" , ", "fast", ""),
+        ("  ", "fast", ""),
+        (ELSEWHERE, "fast", "ipv4:10.0.0.1:1"),
     ],
 )
 def test_what_does_not_fit_is_bad_input(templates: str, candidate: str, address: str) -> None:
