@@ -16,6 +16,7 @@ from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.status import from_rpc_error
 from lightrouter.v1.adapter_pb2 import GenerateRequest, StreamGenerateRequest
 from lightrouter.v1.adapter_pb2_grpc import AdapterServiceStub
+from lightrouter.v1.chat_pb2 import Role
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from tests.rpc.test_server import Rig, generation
 
@@ -77,7 +78,7 @@ async def _defect(rig: Rig) -> None:
 
 async def _bad_input(rig: Rig) -> None:
     request = large()
-    request.generation.messages[0].role = 0
+    request.generation.messages[0].role = Role.ROLE_UNSPECIFIED
     assert (await refusal(AdapterServiceStub(rig.channel).Generate(request))).code == Code.INVALID_ARGUMENT
 
 

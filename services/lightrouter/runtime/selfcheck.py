@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, cast
 
 import grpc
-from cryptography import x509
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from lightrouter.runtime.channels import target
@@ -109,6 +108,9 @@ def _reachable(address: str) -> str:
 
 def _name(certificate: bytes) -> str:
     """Returns a name that the certificate, in PEM, is good for."""
+    # It costs a quarter of a second and 19 MB, which only those with TLS pay.
+    from cryptography import x509
+
     try:
         names = x509.load_pem_x509_certificate(certificate).extensions.get_extension_for_class(
             x509.SubjectAlternativeName
