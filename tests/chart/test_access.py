@@ -52,6 +52,33 @@ def test_with_tls_everything_is_tls_but_the_probes(component: str) -> None:
     assert all(port["appProtocol"] == "https" for s in manifests.all("Service").values() for port in s["spec"]["ports"])
 
 
+def test_services_serve_the_release_s_own_certificates_alone() -> None:
+    manifests = render(tls=ISSUED | {"identities": ["spiffe://house/*"]})
+
+    def served(component: str) -> list[str]:
+        return manifests.settings(component).tls_allowed_identities.split(",")
+
+    names = {c: f"lightrouter-{c}.here.svc.cluster.local" for c in ("router", "selector", "aggregator")}
+    assert served("router") == [""]
+    for component in ("selector", "aggregator"):
+        assert served(component) == [names["router"], "spiffe://house/*"]
+    for name in names.values():
+        assert name in served("adapter-small")
+    certificates = manifests.all("Certificate")
+    for name in served("adapter-small")[:3]:
+        assert any(name in certificate["spec"]["dnsNames"] for certificate in certificates.values())
+    assert render(tls=TLS).settings("selector").tls_allowed_identities == ""
+
+
+def test_selector_and_aggregator_call_the_release_s_adapters_and_those_that_are_named() -> None:
+    elsewhere = candidate(name="far", address="dns:///adapter.far:50051")
+    manifests = render(candidates=[candidate(), elsewhere], pool={"adapterAddresses": ["dns:///more-{name}:50051"]})
+    template = manifests.environment("router")["LIGHTROUTER_ROUTER_ADAPTER_ADDRESS"]
+    for component in ("selector", "aggregator"):
+        told = manifests.environment(component)[f"LIGHTROUTER_{component.upper()}_ADAPTER_ADDRESS"]
+        assert told.split() == [template, "dns:///adapter.far:50051", "dns:///more-{name}:50051"]
+
+
 def test_client_certificates_can_be_done_without() -> None:
     anyone = render(tls={**TLS, "callerCertificates": False})
     assert anyone.settings("router").tls_client_ca_file is None

@@ -244,14 +244,14 @@ def test_one_component_may_go_without_what_all_have() -> None:
 
 def test_settings_reach_the_services() -> None:
     manifests = render(
-        settings={"maxMessageBytes": 33554432, "reflection": False, "maxConnectionAgeSeconds": 0},
+        settings={"maxMetadataBytes": 33554, "reflection": False, "maxConnectionAgeSeconds": 0},
         router={"settings": {"k": 3, "maxCostNanousd": 5000000000, "margin": 0}},
         selector={"settings": {"strategy": "llm"}},
         aggregator={"settings": {"strategy": "vote", "stallSeconds": 2.5}},
     )
     for component in COMPONENTS:
         settings = manifests.settings(component)
-        assert (settings.max_message_bytes, settings.reflection) == (33554432, False)
+        assert (settings.max_metadata_bytes, settings.reflection) == (33554, False)
         assert settings.max_connection_age_seconds == 0
         assert manifests.container(component)["args"] == ["serve", component.partition("-")[0]]
     assert manifests.environment("router")["LIGHTROUTER_ROUTER_MAX_COST_NANOUSD"] == "5000000000"

@@ -23,7 +23,7 @@ ELSEWHERE = {
     "sampling_ratio", "capture_text", "capture_text_characters", "pool", "candidate", "pool_source",
     "namespace", "candidate_selector", "judge", "synthesizer", "selector_address", "aggregator_address",
     "adapter_address", "tokens_file", "jwt_jwks_url", "jwt_jwks_file", "jwt_jwks_ca_file", "jwt_jwks_token_file",
-    "jwt_issuer", "jwt_audience", "allowed_callers",
+    "jwt_issuer", "jwt_audience", "allowed_callers", "tls_allowed_identities",
 }  # fmt: skip
 # A pod needs what a process on a desk does not, and where the image has its files is the image's to know.
 OTHER_DEFAULTS = {"max_connection_age_seconds", "artifact"}

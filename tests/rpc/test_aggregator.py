@@ -100,7 +100,9 @@ async def address(synthesizer: FakeSynthesizer, tmp_path: Path) -> AsyncIterator
 @pytest.fixture
 async def aggregator(tmp_path: Path) -> AsyncIterator[AggregatorServiceAsyncStub]:
     channels = Channels()
-    async with build_server(AggregatorSettings(listen=f"unix:{tmp_path}/aggregator.sock"), channels):
+    async with build_server(
+        AggregatorSettings(listen=f"unix:{tmp_path}/aggregator.sock", adapter_address="unix:*"), channels
+    ):
         yield AggregatorServiceStub(channels.get(f"unix:{tmp_path}/aggregator.sock"))
         await channels.close()
 
@@ -216,3 +218,14 @@ async def test_bad_input_names_its_field(aggregator: AggregatorServiceAsyncStub)
             await answer(aggregator, asked)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         assert [violation.field for violation in from_rpc_error(caught.value).violations] == [field]
+
+
+async def test_synthesizers_that_are_not_among_the_adapters_are_bad_input_and_nobody_is_asked(
+    aggregator: AggregatorServiceAsyncStub, synthesizer: FakeSynthesizer, address: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await answer(aggregator, request(address, "dns:///elsewhere:50051"))
+    error = from_rpc_error(caught.value)
+    assert error.code == Code.INVALID_ARGUMENT
+    assert [violation.field for violation in error.violations] == ["synthesizers[1].address"]
+    assert not synthesizer.asked

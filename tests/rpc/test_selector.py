@@ -97,7 +97,9 @@ async def judge_address(judge: FakeJudge, tmp_path: Path) -> AsyncIterator[str]:
 @pytest.fixture
 async def selector(tmp_path: Path) -> AsyncIterator[SelectorServiceAsyncStub]:
     channels = Channels()
-    async with build_server(SelectorSettings(listen=f"unix:{tmp_path}/selector.sock"), channels):
+    async with build_server(
+        SelectorSettings(listen=f"unix:{tmp_path}/selector.sock", adapter_address="unix:*"), channels
+    ):
         yield SelectorServiceStub(channels.get(f"unix:{tmp_path}/selector.sock"))
         await channels.close()
 
@@ -230,3 +232,12 @@ async def test_bad_input_names_its_field(
         await selector.Select(asked)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert [violation.field for violation in from_rpc_error(caught.value).violations] == [field]
+
+
+async def test_a_judge_that_is_not_among_the_adapters_is_bad_input(selector: SelectorServiceAsyncStub) -> None:
+    for address in ("dns:///elsewhere:50051", "ipv4:169.254.169.254:80"):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await selector.Select(request(address))
+        error = from_rpc_error(caught.value)
+        assert error.code == Code.INVALID_ARGUMENT
+        assert [violation.field for violation in error.violations] == ["judge.address"]

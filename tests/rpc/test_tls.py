@@ -135,6 +135,23 @@ async def test_mutual_tls_refuses_those_without_a_certificate(mutual: Rig) -> No
     await mutual.refused(mutual.channels(mutual.authority.file))
 
 
+async def test_mutual_tls_serves_the_identities_that_are_named_alone(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    named = {"tls_client_ca_file": rig.authority.file, "tls_allowed_identities": "router.*, spiffe://house/router"}
+    rig.settings = rig.settings.model_copy(update=named)
+    async with rig.running():
+        ours = rig.channels(rig.authority.file, rig.authority.issue("client", "router.house"))
+        assert await rig.generate(ours) == "done"
+        callers = rig.channels(rig.authority.file, rig.authority.issue("caller", "caller.house"))
+        with pytest.raises(ServiceError, match=r"caller\.house") as caught:
+            await rig.generate(callers)
+        assert caught.value.code == Code.PERMISSION_DENIED
+        stub: Any = health_pb2_grpc.HealthStub(callers.get(rig.address))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Check(health_pb2.HealthCheckRequest())
+        assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
+
+
 async def test_a_rotated_certificate_is_shown_to_new_connections(rig: Rig) -> None:
     running = asyncio.create_task(rig.generate(rig.channels(rig.authority.file), "wait"))
     await rig.adapter.entered.wait()
@@ -268,6 +285,24 @@ def test_files_that_cannot_be_used_stop_the_start_by_their_name(tmp_path: Path, 
         settings = rig.settings.model_copy(update={broken: file})
         with pytest.raises(TlsError, match=str(file)):
             Server(settings)
+
+
+def test_files_that_do_not_change_are_not_read_again(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ours")
+    files = TlsFiles(*authority.issue("one"), authority.file)
+    first = files.current()
+    assert files.current() is first
+    authority.issue("one")
+    second = files.current()
+    assert second is not first
+    assert files.current() is second
+
+
+async def test_a_connection_lasts_while_the_files_do_not_change(mutual: Rig) -> None:
+    channels = mutual.channels(mutual.authority.file, mutual.authority.issue("client"))
+    first = channels.get(mutual.address)
+    assert await mutual.generate(channels) == "done"
+    assert channels.get(mutual.address) is first
 
 
 def test_a_key_of_another_certificate_is_no_pair(tmp_path: Path) -> None:

@@ -148,9 +148,15 @@ async def running(
             servers[name] = await _adapter(folder, path, name, told.by(f"adapter-{name}"), stack)
         stack.push_async_callback(channels.close)
         selector_tracer = told.by("selector").tracer
-        selector = build_selector(SelectorSettings(listen=f"unix:{folder}/selector.sock"), channels, selector_tracer)
+        selector = build_selector(
+            SelectorSettings(listen=f"unix:{folder}/selector.sock", adapter_address=f"unix:{folder}/{{name}}.sock"),
+            channels,
+            selector_tracer,
+        )
         servers["selector"] = await stack.enter_async_context(selector)
-        aggregator_settings = AggregatorSettings(listen=f"unix:{folder}/aggregator.sock")
+        aggregator_settings = AggregatorSettings(
+            listen=f"unix:{folder}/aggregator.sock", adapter_address=f"unix:{folder}/{{name}}.sock"
+        )
         aggregator_tracer = told.by("aggregator").tracer
         aggregator = build_aggregator(aggregator_settings, channels, aggregator_tracer)
         servers["aggregator"] = await stack.enter_async_context(aggregator)

@@ -11,8 +11,14 @@ import pytest
 import yaml
 
 from lightrouter.router.record import Outcome
-from lightrouter.runtime import instruments, labels
+from lightrouter.runtime import instruments
+from lightrouter.runtime.errors import reason_name
 from lightrouter.runtime.instruments import Instrument
+from lightrouter.runtime.labels import label
+from lightrouter.v1.candidate_pb2 import CandidateState
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.ledger_pb2 import DegradedReason
+from lightrouter.v1.router_pb2 import SelectionReason
 from tests.suite.otlp import Exported, Received, in_prometheus
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
@@ -24,10 +30,11 @@ PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row
 # What stands for a value that the protos know and that this traffic does not happen to have.
 KNOWN: Final = {
     "lightrouter_outcome": {outcome.value for outcome in Outcome},
-    "error_type": {*labels.ERRORS.values(), ""},
-    "lightrouter_reason": set(labels.DEGRADED.values()),
-    "lightrouter_selection_reason": set(labels.SELECTION_REASONS.values()),
-    "lightrouter_state": {*labels.CANDIDATE_STATES.values(), "closed", "open", "half-open"},
+    "error_type": {*map(reason_name, ErrorReason.values()), ""},
+    "lightrouter_reason": {label(DegradedReason, number) for number in DegradedReason.values()},
+    "lightrouter_selection_reason": {label(SelectionReason, number) for number in SelectionReason.values()},
+    "lightrouter_state": {label(CandidateState, number) for number in CandidateState.values()}
+    | {"closed", "open", "half-open"},
     "lightrouter_token_type": {"input", "cached", "output", "reasoning"},
 }
 

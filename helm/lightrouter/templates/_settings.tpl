@@ -42,9 +42,15 @@
 {{- if ternary $values.tls.callerCertificates $values.tls.mutual (eq .component "router") -}}
 {{- $_ := set $settings "tlsClientCaFile" "/etc/lightrouter/tls/ca.crt" -}}
 {{- end -}}
+{{- if and $values.tls.mutual (ne .component "router") -}}
+{{- $_ := set $settings "tlsAllowedIdentities" (include "lightrouter.identities" .) -}}
+{{- end -}}
 {{- if ne .component "adapter" -}}
 {{- $_ := set $settings "tlsCaFile" "/etc/lightrouter/tls/ca.crt" -}}
 {{- end -}}
+{{- end -}}
+{{- if has .component (list "selector" "aggregator") -}}
+{{- $_ := set $settings "adapterAddress" (include "lightrouter.adapterAddresses" .root) -}}
 {{- end -}}
 {{- if eq .component "router" -}}
 {{- $file := eq $values.pool.source "file" -}}
@@ -77,6 +83,27 @@
 {{- $settings = merge (dict "pool" "/etc/lightrouter/pool/pool.yaml" "candidate" .candidate.name) $settings -}}
 {{- end -}}
 {{- toYaml $settings -}}
+{{- end -}}
+
+{{/* The gRPC targets of the adapters that selector and aggregator call. */}}
+{{- define "lightrouter.adapterAddresses" -}}
+{{- $addresses := list (include "lightrouter.adapterAddress" (dict "root" . "candidate" (dict "name" "{name}"))) -}}
+{{- range .Values.candidates }}{{ with .address }}{{ $addresses = append $addresses . }}{{ end }}{{ end -}}
+{{- concat $addresses .Values.pool.adapterAddresses | uniq | join " " -}}
+{{- end -}}
+
+{{/* Whose certificates a component other than the router serves. */}}
+{{- define "lightrouter.identities" -}}
+{{- $identities := list -}}
+{{- if .root.Values.tls.certManager.enabled -}}
+{{- $callers := list "router" -}}
+{{- if eq .component "adapter" }}{{ $callers = list "router" "selector" "aggregator" "evaluator" }}{{ end -}}
+{{- range $callers -}}
+{{- $name := include "lightrouter.name" (dict "root" $.root "component" .) -}}
+{{- $identities = append $identities (printf "%s.%s.svc.%s" $name $.root.Release.Namespace $.root.Values.clusterDomain) -}}
+{{- end -}}
+{{- end -}}
+{{- concat $identities .root.Values.tls.identities | join "," -}}
 {{- end -}}
 
 {{/* The environment of a component's container. What is empty is left to the service's default. */}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
@@ -12,14 +11,12 @@ from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime import names
 from lightrouter.runtime.capture import TextCapture
 from lightrouter.runtime.errors import ServiceError, reason_name
-from lightrouter.runtime.labels import OTHER, STAGES
+from lightrouter.runtime.labels import label
 from lightrouter.runtime.telemetry import link_to, span_reference
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
-
-_FINISH_NAMES: Final = {number: name.removeprefix("FINISH_REASON_").lower() for name, number in FinishReason.items()}
 
 
 class CallSpan:
@@ -77,7 +74,7 @@ class CallSpan:
                 {
                     **self._request(result.attempts),
                     names.GEN_AI_RESPONSE_MODEL: result.model,
-                    names.GEN_AI_RESPONSE_FINISH_REASONS: (_FINISH_NAMES[result.finish_reason],),
+                    names.GEN_AI_RESPONSE_FINISH_REASONS: (label(FinishReason, result.finish_reason),),
                     names.GEN_AI_USAGE_INPUT_TOKENS: used.input_tokens,
                     names.GEN_AI_USAGE_OUTPUT_TOKENS: used.output_tokens,
                     names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: used.cached_input_tokens,
@@ -106,7 +103,7 @@ class CallSpan:
             names.GEN_AI_PROVIDER_NAME: entry.provider,
             names.GEN_AI_REQUEST_MODEL: entry.model,
             names.CANDIDATE: entry.name,
-            names.STAGE: STAGES.get(self._stage, OTHER),
+            names.STAGE: label(Stage, self._stage),
             names.ATTEMPTS: attempts,
         }
         if self.plan:

@@ -11,7 +11,8 @@ from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime import instruments as i
 from lightrouter.runtime import names
 from lightrouter.runtime.circuit import State
-from lightrouter.runtime.labels import ERRORS, OTHER, STAGES
+from lightrouter.runtime.errors import reason_series
+from lightrouter.runtime.labels import series
 from lightrouter.runtime.metrics import Tally, Values, histogram, observe
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -49,7 +50,7 @@ class CallMetrics:
         self, entry: CandidateEntry, stage: Stage.ValueType, seconds: float, reason: ErrorReason.ValueType
     ) -> None:
         """Measures a call of a candidate that failed or was given up."""
-        error = ERRORS.get(reason, OTHER)
+        error = reason_series(reason)
         self._seconds.record(seconds, self._attributes(entry, stage, names.ERROR_TYPE, error))
 
     def circuit(self, candidate: str, state: State) -> None:
@@ -58,7 +59,7 @@ class CallMetrics:
             self._openings.add(1, candidate)
 
     def _attributes(self, entry: CandidateEntry, stage: Stage.ValueType, name: str = "", value: str = "") -> Attributes:
-        word = STAGES.get(stage, OTHER)
+        word = series(Stage, stage)
         key = (entry.name, entry.provider, entry.model, word, name, value)
         known = self._known.get(key)
         if known is None:

@@ -17,6 +17,7 @@ from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.service import connected
 from lightrouter.runtime.settings import load
+from lightrouter.runtime.targets import AllowedTargets
 from lightrouter.runtime.tls import TlsError
 from lightrouter.v1.aggregator_pb2 import DESCRIPTOR
 from lightrouter.v1.aggregator_pb2_grpc import add_AggregatorServiceServicer_to_server
@@ -28,7 +29,9 @@ def build_server(settings: AggregatorSettings, channels: Channels, tracer: Trace
     """Returns the server with its service, not yet bound."""
     built = strategies(ModelClient(channels, tracer), settings.synthesis_limits)
     server = Server(settings, tracer=tracer)
-    servicer = AggregatorServicer(Aggregator(built, settings.default_strategy, settings.agreement))
+    servicer = AggregatorServicer(
+        Aggregator(built, settings.default_strategy, settings.agreement), AllowedTargets(settings.adapter_address)
+    )
     server.add(_NAME, add_AggregatorServiceServicer_to_server, servicer)
     return server
 

@@ -15,6 +15,7 @@ from lightrouter.answers.pieces import Pieces, in_turn
 from lightrouter.answers.settled import settled_answer
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import invalid
+from lightrouter.runtime.labels import label
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.chat_pb2 import FinishReason
@@ -46,7 +47,7 @@ class Aggregator:
         asked = request.strategy or self._default
         strategy = self._strategies.get(asked)
         if strategy is None:
-            raise invalid("strategy", f"{AggregatorStrategy.Name(asked)} is not a strategy of this aggregator")
+            raise invalid("strategy", f"{label(AggregatorStrategy, asked)} is not a strategy of this aggregator")
         _refuse_repeated(request.drafts)
         answers = await in_turn(_answers(request))
         if await self._agree(request.drafts, answers):

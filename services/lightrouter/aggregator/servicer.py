@@ -10,6 +10,7 @@ import grpc
 
 from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.runtime.deadline import current_deadline
+from lightrouter.runtime.targets import AllowedTargets
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceServicer
 
@@ -17,15 +18,18 @@ from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceServicer
 class AggregatorServicer(AggregatorServiceServicer):
     """Merges drafts."""
 
-    def __init__(self, aggregator: Aggregator) -> None:
-        """Serves `aggregator`."""
+    def __init__(self, aggregator: Aggregator, targets: AllowedTargets) -> None:
+        """Serves `aggregator`; synthesizers are among `targets`."""
         self._aggregator = aggregator
+        self._targets = targets
 
     async def Aggregate(
         self, request: AggregateRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[AggregateResponse]:
         """Sends the answer as it comes, then how it came about."""
         del context
+        for index, target in enumerate(request.synthesizers):
+            self._targets.check(target, f"synthesizers[{index}]")
         async with aclosing(self._aggregator.aggregate(request, current_deadline())) as events:
             async for event in events:
                 yield event

@@ -8,13 +8,13 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from lightrouter.aggregator.synthesize import SynthesisLimits
-from lightrouter.runtime.settings import ServiceSettings, one_of
+from lightrouter.runtime.settings import AskingSettings, one_of
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 _PREFIX = "AGGREGATOR_STRATEGY_"
 
 
-class AggregatorSettings(ServiceSettings):
+class AggregatorSettings(AskingSettings):
     """What the aggregator can be told."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_AGGREGATOR_")

@@ -57,10 +57,10 @@ def failure(error: ServiceError, access: Access) -> CommandError:
     if error.violations:
         lines = [f"{_flagged(violation.field)}: {printable(violation.message)}" for violation in error.violations]
         return CommandError("\n".join(lines), ExitCode.USAGE)
-    reason = enum_word(ErrorReason.Name(error.reason), "ERROR_REASON_")
+    reason = enum_word(ErrorReason, error.reason)
     lines = [f"{printable(error.message)} ({reason})"]
     for candidate, one in error.failures.items():
-        why = enum_word(ErrorReason.Name(one.reason), "ERROR_REASON_")
+        why = enum_word(ErrorReason, one.reason)
         lines.append(f"  {candidate}: {printable(one.message)} ({why})")
     if error.code is Code.UNAUTHENTICATED:
         lines.append("show the router a token that it knows with --token-file")

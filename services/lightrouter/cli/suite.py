@@ -114,7 +114,9 @@ class Suite:
             self._pool_file = self._watched(path)
         artifact = ["--artifact", str(self._options.artifact.absolute())] if self._options.artifact else []
         for name, more in (("selector", artifact), ("aggregator", [])):
-            self._launch(name, f"lightrouter.{name}", ["--listen", f"unix:{self._folder}/{name}.sock", *more])
+            # Only this suite's router reaches them, and a pool file that changes may name adapters anywhere.
+            arguments = ["--listen", f"unix:{self._folder}/{name}.sock", "--adapter-address", "*", *more]
+            self._launch(name, f"lightrouter.{name}", arguments)
         if path is None:
             path = await self._serve_local_model()
             self._pool_file = self._watched(path)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from google.protobuf.duration_pb2 import Duration
 
+from lightrouter.runtime.labels import label
 from lightrouter.runtime.text import one_line, printable, printable_json
+
+if TYPE_CHECKING:
+    from lightrouter.runtime.labels import Enumeration
 
 __all__ = ["dollars", "enum_word", "nanousd", "one_line", "printable", "printable_json", "seconds"]
 
@@ -44,6 +48,6 @@ def seconds(duration: Duration) -> str:
     return f"{duration.ToNanoseconds() / _NANO:.2f} s"
 
 
-def enum_word(name: str, prefix: str) -> str:
-    """Returns an enum value's name for people: `SELECTOR_STRATEGY_LLM` without its prefix is `llm`."""
-    return name.removeprefix(prefix).lower().replace("_", " ")
+def enum_word(enum: Enumeration, number: int) -> str:
+    """Returns an enum value's label for people: `SELECTION_REASON_CLEAR_LEAD` is `clear lead`."""
+    return label(enum, number).replace("_", " ")

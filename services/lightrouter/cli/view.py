@@ -78,7 +78,7 @@ def candidates(progress: RouteProgress) -> Table:
 
 def selection_line(selection: Selection) -> Text:
     """Returns one line on who goes on, and why this many."""
-    strategy = enum_word(SelectorStrategy.Name(selection.strategy), "SELECTOR_STRATEGY_")
+    strategy = enum_word(SelectorStrategy, selection.strategy)
     reason = _REASONS.get(selection.reason, "")
     chosen = " and ".join(selection.chosen) or "nobody"
     verb = "goes on" if len(selection.chosen) == 1 else "go on"
@@ -99,7 +99,7 @@ def ledger(answer: Answer) -> Table:
     table.add_column("time", seconds(total.elapsed), justify="right")
     table.add_column("end", "")
     for entry in total.entries:
-        stage = enum_word(Stage.Name(entry.stage), "STAGE_")
+        stage = enum_word(Stage, entry.stage)
         cost, elapsed = dollars(entry.cost_nanousd), seconds(entry.elapsed)
         table.add_row(stage, Text(printable(entry.candidate)), *_tokens(entry.usage), cost, elapsed, _end(entry))
     return table
@@ -107,7 +107,7 @@ def ledger(answer: Answer) -> Table:
 
 def notes(answer: Answer) -> Iterator[Text]:
     """Yields a line on how the answer was made, one for each contradiction, and one for each degradation."""
-    strategy = enum_word(AggregatorStrategy.Name(answer.aggregator), "AGGREGATOR_STRATEGY_")
+    strategy = enum_word(AggregatorStrategy, answer.aggregator)
     made = f"answer by {strategy} from {' and '.join(answer.candidates)}, route {answer.route_id}"
     yield Text(printable(made), "dim")
     for contradiction in answer.contradictions:
@@ -147,7 +147,7 @@ def pool(listed: ListCandidatesResponse) -> Table:
             Text(printable(candidate.name)),
             Text(printable(candidate.model)),
             Text(printable(candidate.provider)),
-            enum_word(CandidateState.Name(candidate.state), "CANDIDATE_STATE_"),
+            enum_word(CandidateState, candidate.state),
             _health(status.health),
             _price(prices.input_nanousd_per_million),
             _price(prices.cached_input_nanousd_per_million),
@@ -207,7 +207,7 @@ def _tokens(usage: Usage) -> tuple[str, str, str]:
 def _end(entry: LedgerEntry) -> Text:
     if entry.HasField("failure"):
         return Text(printable(entry.failure.message), "red")
-    word = enum_word(FinishReason.Name(entry.finish_reason), "FINISH_REASON_")
+    word = enum_word(FinishReason, entry.finish_reason)
     return Text(f"{word}, written anew" if entry.restarted else word)
 
 

@@ -10,6 +10,7 @@ from opentelemetry.trace import Tracer
 
 from lightrouter.runtime import names
 from lightrouter.runtime.instruments import STATE_CHANGES
+from lightrouter.runtime.labels import label
 from lightrouter.runtime.metrics import Tally
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CandidateState
 
@@ -50,7 +51,7 @@ class PoolChanges:
         message: str,
     ) -> None:
         """Tells that a candidate is in the state `after` from now on, why, and in a sentence what speaks for it."""
-        was, said = _short(before), _short(after)
+        was, said = label(CandidateState, before), label(CandidateState, after)
         level = logging.INFO if after == CANDIDATE_STATE_ADMITTED else logging.WARNING
         _log.log(level, "the candidate %s is %s, and was %s (%s): %s", candidate, said, was, cause.value, message)
         self._changes.add(1, candidate, was, said, cause.value)
@@ -64,7 +65,3 @@ class PoolChanges:
                 names.MESSAGE: message,
             }
             span.add_event(names.CANDIDATE_STATE, told)
-
-
-def _short(state: CandidateState.ValueType) -> str:
-    return CandidateState.Name(state).removeprefix("CANDIDATE_STATE_").lower()

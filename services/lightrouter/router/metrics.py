@@ -9,17 +9,20 @@ from opentelemetry.metrics import Meter
 from lightrouter.router.record import Outcome, Record
 from lightrouter.router.roster import Roster
 from lightrouter.runtime import instruments as i
-from lightrouter.runtime import labels
-from lightrouter.runtime.labels import ERRORS, OTHER, STAGES
+from lightrouter.runtime.errors import reason_series
+from lightrouter.runtime.labels import OTHER, series
 from lightrouter.runtime.ledger import cost_nanousd
 from lightrouter.runtime.metrics import Tally, Values, attributes, histogram, observe
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_SERVING,
     CANDIDATE_HEALTH_UNSPECIFIED,
     CandidateHealth,
+    CandidateState,
 )
 from lightrouter.v1.chat_pb2 import Usage
-from lightrouter.v1.ledger_pb2 import STAGE_COMPLETE, STAGE_SELECT, LedgerEntry
+from lightrouter.v1.ledger_pb2 import STAGE_COMPLETE, STAGE_SELECT, DegradedReason, LedgerEntry, Stage
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, SelectorStrategy
+from lightrouter.v1.router_pb2 import SelectionReason
 
 
 class RouteMetrics:
@@ -43,7 +46,6 @@ class RouteMetrics:
         self._stage_seconds = histogram(meter, i.STAGE_DURATION)
         self._first_text_seconds = histogram(meter, i.TIME_TO_FIRST_TEXT)
         self._of_outcome = {outcome: attributes(i.ROUTE_DURATION, (outcome.value,)) for outcome in Outcome}
-        self._of_stage = {stage: attributes(i.STAGE_DURATION, (name,)) for stage, name in STAGES.items()}
         self._in_flight = 0
         observe(meter, i.ROUTES_IN_FLIGHT, lambda: {(): self._in_flight})
 
@@ -56,15 +58,16 @@ class RouteMetrics:
         self._in_flight -= 1
         book = record.book
         outcome = record.outcome
-        self._requests.add(1, outcome.value, "" if record.answer is not None else ERRORS.get(record.error, OTHER))
+        self._requests.add(1, outcome.value, "" if record.answer is not None else reason_series(record.error))
         self._route_seconds.record(book.elapsed_s, self._of_outcome[outcome])
         for stage in book.stages:
             elapsed = stage.elapsed
-            self._stage_seconds.record(elapsed.seconds + elapsed.nanos / 1e9, self._of_stage[stage.stage])
+            of_stage = attributes(i.STAGE_DURATION, (series(Stage, stage.stage),))
+            self._stage_seconds.record(elapsed.seconds + elapsed.nanos / 1e9, of_stage)
         if record.first_text_s is not None:
             self._first_text_seconds.record(record.first_text_s)
         for degradation in book.degraded:
-            self._degraded.add(1, labels.DEGRADED.get(degradation.reason, OTHER))
+            self._degraded.add(1, series(DegradedReason, degradation.reason))
         self._count_calls(book.entries)
         self._full_cost.add(full_cost_nanousd(record))
         self._count_selection(record)
@@ -73,10 +76,10 @@ class RouteMetrics:
         known = self._known()
         for entry in entries:
             candidate = entry.candidate if entry.candidate in known else OTHER
-            stage = STAGES.get(entry.stage, OTHER)
+            stage = series(Stage, entry.stage)
             self._calls.add(1, candidate, stage)
             if entry.HasField("failure"):
-                self._failures.add(1, candidate, stage, ERRORS.get(entry.failure.reason, OTHER))
+                self._failures.add(1, candidate, stage, reason_series(entry.failure.reason))
             if entry.HasField("usage"):
                 for kind, count in _kinds(entry.usage):
                     self._tokens.add(count, candidate, stage, kind)
@@ -89,10 +92,10 @@ class RouteMetrics:
         if selection is not None:
             for name in selection.chosen:
                 self._chosen.add(1, name)
-            strategy = labels.SELECTORS.get(selection.strategy, OTHER)
-            self._selections.add(1, strategy, labels.SELECTION_REASONS.get(selection.reason, OTHER))
+            strategy = series(SelectorStrategy, selection.strategy)
+            self._selections.add(1, strategy, series(SelectionReason, selection.reason))
         if record.answer is not None:
-            self._aggregations.add(1, labels.AGGREGATORS.get(record.answer.aggregator, OTHER))
+            self._aggregations.add(1, series(AggregatorStrategy, record.answer.aggregator))
 
 
 def full_cost_nanousd(record: Record) -> int:
@@ -133,7 +136,7 @@ class PoolMetrics:
 
     def _states(self) -> Mapping[Values, int]:
         candidates = self._roster().candidates.values()
-        return {(candidate.name, labels.CANDIDATE_STATES.get(candidate.state, OTHER)): 1 for candidate in candidates}
+        return {(candidate.name, series(CandidateState, candidate.state)): 1 for candidate in candidates}
 
     def _serving(self) -> Mapping[Values, int]:
         healths = {name: self._health_of(c.address) for name, c in self._roster().candidates.items()}

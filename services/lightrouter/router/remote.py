@@ -83,7 +83,7 @@ class AdapterHealth:
 
     async def watch(self, address: str, *, wait: bool) -> AsyncGenerator[bool, None]:
         """Yields whether the adapter serves, now and whenever that changes. See `health.Watch`."""
-        method = self._channels.get(address).unary_stream(
+        method = self._channels.hold(address).unary_stream(
             "/grpc.health.v1.Health/Watch",
             request_serializer=HealthCheckRequest.SerializeToString,
             response_deserializer=HealthCheckResponse.FromString,
@@ -102,3 +102,4 @@ class AdapterHealth:
             raise ServiceError(Code.UNAVAILABLE, reason, "the connection was replaced by a new one") from None
         finally:
             call.cancel()
+            self._channels.release(address)

@@ -6,8 +6,11 @@ import logging
 
 from lightrouter.router.record import Outcome, Record
 from lightrouter.runtime.errors import reason_name
-from lightrouter.runtime.labels import DEGRADED, OTHER, SELECTION_REASONS, SELECTORS
+from lightrouter.runtime.labels import label
 from lightrouter.runtime.ledger import total
+from lightrouter.v1.ledger_pb2 import DegradedReason
+from lightrouter.v1.policy_pb2 import SelectorStrategy
+from lightrouter.v1.router_pb2 import SelectionReason
 
 _log = logging.getLogger(__name__)
 # Whoever reads from `warning` on sees every answer that is less than it should be, from `error` on those that are none.
@@ -57,8 +60,8 @@ def _fields(record: Record) -> dict[str, object]:
     }
     if record.selection is not None:
         fields["chosen"] = list(record.selection.chosen)
-        fields["selector"] = SELECTORS.get(record.selection.strategy, OTHER)
-        fields["selection_reason"] = SELECTION_REASONS.get(record.selection.reason, OTHER)
+        fields["selector"] = label(SelectorStrategy, record.selection.strategy)
+        fields["selection_reason"] = label(SelectionReason, record.selection.reason)
     if record.book.degraded:
         fields["degraded"] = _degraded(record)
     if record.answer is None:
@@ -69,4 +72,4 @@ def _fields(record: Record) -> dict[str, object]:
 
 
 def _degraded(record: Record) -> list[str]:
-    return sorted({DEGRADED.get(each.reason, OTHER) for each in record.book.degraded})
+    return sorted({label(DegradedReason, each.reason) for each in record.book.degraded})

@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 from lightrouter.router.admit import Defaults, Maxima
 from lightrouter.router.state import Shares
 from lightrouter.router.traffic import DriftRules
-from lightrouter.runtime.settings import ServiceSettings, one_of
+from lightrouter.runtime.settings import ADAPTER_ADDRESS, ServiceSettings, one_of
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 
 _SELECTOR = "SELECTOR_STRATEGY_"
@@ -47,8 +47,14 @@ class RouterSettings(ServiceSettings):
     """gRPC target of the selector, HOST:PORT or unix:PATH."""
     aggregator_address: str = Field(min_length=1)
     """gRPC target of the aggregator, HOST:PORT or unix:PATH."""
-    adapter_address: Annotated[str, AfterValidator(_template)] = "dns:///adapter-{name}:50051"
+    adapter_address: Annotated[str, AfterValidator(_template)] = ADAPTER_ADDRESS
     """gRPC target of the adapter of a candidate that has no address of its own; {name} stands for its name."""
+
+    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
+    """Largest message received of a caller, in bytes."""
+    max_bytes_in_flight: int = Field(default=8 * 1024 * 1024, ge=1024)
+    """Bytes of the requests served at the same time, of those up to 64 KiB and of those over it each; more are refused
+    with RESOURCE_EXHAUSTED. With eight candidates the memory grows by up to 36 times as much."""
 
     tokens_file: Path | None = None
     """Tokens that callers may have, a line each: a name, a colon, the SHA-256 of the token in hex; it is watched. With

@@ -12,6 +12,7 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer, get_current_sp
 from lightrouter.runtime import names
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError, reason_name
+from lightrouter.runtime.labels import label
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CANCELLED,
     ERROR_REASON_DEADLINE_EXCEEDED,
@@ -68,7 +69,7 @@ def dropped(candidate: str, reason: DegradedReason.ValueType, message: str, erro
     if span.is_recording():
         attributes = {
             names.CANDIDATE: candidate,
-            names.REASON: _degraded_name(reason),
+            names.REASON: label(DegradedReason, reason),
             names.MESSAGE: message,
         }
         if error:
@@ -80,7 +81,7 @@ def degraded(reason: DegradedReason.ValueType, message: str, candidate: str) -> 
     """Says in the current span that the answer is less than it should have been, and why."""
     span = get_current_span()
     if span.is_recording():
-        attributes = {names.REASON: _degraded_name(reason), names.MESSAGE: message}
+        attributes = {names.REASON: label(DegradedReason, reason), names.MESSAGE: message}
         if candidate:
             attributes[names.CANDIDATE] = candidate
         span.add_event(names.ANSWER_DEGRADED, attributes)
@@ -103,7 +104,7 @@ def selected(span: Span, selection: Selection) -> None:
     """Says how the partials rank, and who goes on."""
     if span.is_recording():
         ranked = selection.ranking.candidates
-        span.set_attribute(names.STRATEGY, _short(SelectorStrategy.Name(selection.strategy), "SELECTOR_STRATEGY_"))
+        span.set_attribute(names.STRATEGY, label(SelectorStrategy, selection.strategy))
         for rank, each in enumerate(ranked, 1):
             attributes: dict[str, str | int | float | bool] = {
                 names.CANDIDATE: each.candidate,
@@ -116,7 +117,7 @@ def selected(span: Span, selection: Selection) -> None:
         span.set_attribute(names.AGREEMENT, selection.ranking.agreement)
         span.set_attribute(names.MARGIN, selection.margin)
         span.set_attribute(names.K, len(selection.chosen))
-        span.set_attribute(names.SELECTION_REASON, _short(SelectionReason.Name(selection.reason), "SELECTION_REASON_"))
+        span.set_attribute(names.SELECTION_REASON, label(SelectionReason, selection.reason))
 
 
 def completing(span: Span, chosen: Sequence[Booted]) -> None:
@@ -128,7 +129,7 @@ def completing(span: Span, chosen: Sequence[Booted]) -> None:
 def merged(span: Span, answer: Merged) -> None:
     """Says how the drafts became the answer."""
     if span.is_recording():
-        span.set_attribute(names.STRATEGY, _short(AggregatorStrategy.Name(answer.strategy), "AGGREGATOR_STRATEGY_"))
+        span.set_attribute(names.STRATEGY, label(AggregatorStrategy, answer.strategy))
         span.set_attribute(names.CANDIDATES, list(answer.candidates))
 
 
@@ -138,12 +139,4 @@ def answered(span: Span, answer: Answer) -> None:
         span.set_attribute(names.CANDIDATES, list(answer.candidates))
         span.set_attribute(names.COST, answer.ledger.cost_nanousd)
         if answer.degraded:
-            span.set_attribute(names.DEGRADED, [_degraded_name(each.reason) for each in answer.degraded])
-
-
-def _degraded_name(reason: DegradedReason.ValueType) -> str:
-    return _short(DegradedReason.Name(reason), "DEGRADED_REASON_")
-
-
-def _short(name: str, prefix: str) -> str:
-    return name.removeprefix(prefix).lower()
+            span.set_attribute(names.DEGRADED, [label(DegradedReason, each.reason) for each in answer.degraded])

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Protocol
@@ -30,6 +30,10 @@ def unauthenticated(message: str) -> ServiceError:
 
 class TokensFileError(Exception):
     """A file of tokens that cannot be used; its text is one sentence that names file and line, never a token."""
+
+
+class _TokensGoneError(TokensFileError):
+    """There is no such file."""
 
 
 class Verifier(Protocol):
@@ -81,8 +85,37 @@ class Authenticator:
         return caller
 
 
+class Identities:
+    """Whose certificates are served, of those that the authorities have signed."""
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        """Serves certificates with a name that fits one of these patterns, in which * stands for any text."""
+        self._allowed = tuple(pattern.translate(_LITERAL) for pattern in allowed)
+
+    def check(self, shown: Mapping[str, Iterable[bytes]]) -> None:
+        """Lets a caller pass that has shown a certificate with such a DNS name or URI (SPIFFE).
+
+        Args:
+            shown: gRPC's authentication context.
+
+        Raises:
+            ServiceError: PERMISSION_DENIED: it has not.
+        """
+        found = [name.decode("utf-8", "replace") for key in ("peer_dns", "peer_uri") for name in shown.get(key, ())]
+        if not any(fnmatchcase(name, pattern) for name in found for pattern in self._allowed):
+            told = ", ".join(found)[:256] or "without a DNS name or URI"
+            raise ServiceError(
+                Code.PERMISSION_DENIED,
+                ErrorReason.ERROR_REASON_PERMISSION_DENIED,
+                f"the certificate {told} is not one that this service serves",
+            )
+
+
 class StaticTokens:
-    """Tokens that a file names by their SHA-256, one `name: hash` a line; read again when it changes."""
+    """Tokens that a file names by their SHA-256, one `name: hash` a line; read again when it changes.
+
+    A change that cannot be used leaves the last good tokens; a file that is removed revokes all of them.
+    """
 
     def __init__(self, path: Path) -> None:
         """Reads the file.
@@ -92,7 +125,7 @@ class StaticTokens:
         """
         self._path = path
         self._refused = ""
-        self._version = self._current_version()
+        self._version: tuple[int, int, int] | None = self._current_version()
         self._tokens = self._read()
 
     async def caller(self, token: str) -> str | None:
@@ -114,6 +147,10 @@ class StaticTokens:
                 self._version = version
                 self._refused = ""
                 _log.info("the tokens have changed: %s", self._path)
+        except _TokensGoneError as error:
+            if self._tokens:
+                _log.error("all tokens are revoked: %s", error)
+            self._tokens, self._version = (), None
         except TokensFileError as error:
             if str(error) != self._refused:
                 self._refused = str(error)
@@ -122,6 +159,8 @@ class StaticTokens:
     def _current_version(self) -> tuple[int, int, int]:
         try:
             status = self._path.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _TokensGoneError(f"{self._path}: cannot be read: {error.strerror}") from None
         except OSError as error:
             raise TokensFileError(f"{self._path}: cannot be read: {error.strerror}") from None
         return status.st_mtime_ns, status.st_ino, status.st_size

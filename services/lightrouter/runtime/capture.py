@@ -10,10 +10,8 @@ from typing import Final
 from opentelemetry.trace import Span
 
 from lightrouter.runtime import names
+from lightrouter.runtime.labels import label
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role
-
-_ROLES: Final = {number: name.removeprefix("ROLE_").lower() for name, number in Role.items()}
-_FINISHES: Final = {number: name.removeprefix("FINISH_REASON_").lower() for name, number in FinishReason.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class TextCapture:
         """Writes the conversation, and what the model goes on from; where it is too long, its begin is left out."""
         if not self.characters or not span.is_recording():
             return
-        turns = [(_ROLES.get(message.role, "user"), message.content) for message in messages]
+        turns = [(label(Role, message.role), message.content) for message in messages]
         if lead:
             turns.append(("assistant", lead))
         kept = [{"role": role, "parts": _parts(text)} for role, text in _last(turns, self.characters)]
@@ -41,7 +39,7 @@ class TextCapture:
         if not self.characters or not span.is_recording():
             return
         shown = text if len(text) <= self.characters else text[: self.characters] + "…"
-        message = {"role": "assistant", "parts": _parts(shown), "finish_reason": _FINISHES[finish_reason]}
+        message = {"role": "assistant", "parts": _parts(shown), "finish_reason": label(FinishReason, finish_reason)}
         span.set_attribute(names.GEN_AI_OUTPUT_MESSAGES, _json([message]))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar, cast
 
 import grpc
@@ -14,14 +16,26 @@ from lightrouter.runtime.tls import Material, TlsFiles, channel_credentials
 StubType = TypeVar("StubType")
 
 _ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
-_SCHEMES = ("unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:", "xds:")
-# Calls over a channel whose certificate was replaced may end by themselves; the longest may take as long as this.
+_UNIX: Final = ("unix:", "unix-abstract:")
+_SCHEMES: Final = (*_UNIX, "dns:", "ipv4:", "ipv6:", "xds:")
+# A host may be named like a scheme.
+_HOST_AND_PORT: Final = re.compile(r"(dns|ipv4|ipv6|xds):\d{1,5}")
+# Calls over a channel that is closed may end by themselves; the longest may take as long as this.
 _RETIRED_SECONDS: Final = 3600.0
+# An address that nobody has asked for in this time has left the pool, or has no calls.
+_IDLE_SECONDS: Final = 600.0
 
 
 def target(address: str) -> str:
     """Returns the gRPC target of an address; HOST:PORT is resolved by DNS, every address of it used."""
-    return address if address.startswith(_SCHEMES) else f"dns:///{address}"
+    if address.startswith(_SCHEMES) and not _HOST_AND_PORT.fullmatch(address):
+        return address
+    return f"dns:///{address}"
+
+
+def is_unix(address: str) -> bool:
+    """Tells whether an address is a unix socket's, which has no TLS; a host may have a name that begins like one."""
+    return address.startswith(_UNIX)
 
 
 class Channels:
@@ -40,6 +54,9 @@ class Channels:
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._stubs: dict[tuple[str, Callable[[grpc.aio.Channel], Any]], Any] = {}
         self._retired: set[asyncio.Task[None]] = set()
+        self._asked: dict[str, float] = {}
+        self._held: Counter[str] = Counter()
+        self._sweeping: asyncio.TimerHandle | None = None
         self._options = (
             ("grpc.service_config", _ROUND_ROBIN),
             ("grpc.max_receive_message_length", max_message_bytes),
@@ -61,11 +78,26 @@ class Channels:
         """Returns the channel to `address`: HOST:PORT, unix:PATH or a gRPC target. For calls that begin now."""
         if self._tls and (material := self._tls.current()) is not self._material:
             self._material = material
-            self._retire()
+            # A certificate is shown when a connection is made: those that there are go on with the old one.
+            self._retire([address for address in self._channels if not is_unix(address)])
+        loop = asyncio.get_running_loop()
+        self._asked[address] = loop.time()
         channel = self._channels.get(address)
         if channel is None:
             channel = self._channels[address] = self._open(address)
+            if self._sweeping is None:
+                self._sweeping = loop.call_later(_IDLE_SECONDS, self._sweep)
         return channel
+
+    def hold(self, address: str) -> grpc.aio.Channel:
+        """Returns the channel to `address` for a call without an end; it is not closed as idle until `release`."""
+        self._held[address] += 1
+        return self.get(address)
+
+    def release(self, address: str) -> None:
+        """Takes back a `hold`."""
+        self._held[address] -= 1
+        self._held += Counter()
 
     async def connected(self, address: str) -> None:
         """Returns once there is a connection to `address`, so that the first call does not wait for that."""
@@ -83,7 +115,10 @@ class Channels:
         """Closes every channel; running calls are cancelled."""
         channels = list(self._channels.values())
         self._channels.clear()
+        self._asked.clear()
         self._stubs.clear()
+        if self._sweeping:
+            self._sweeping.cancel()
         for channel in channels:
             await channel.close()
         for task in self._retired:
@@ -91,7 +126,7 @@ class Channels:
         await asyncio.gather(*self._retired, return_exceptions=True)
 
     def _open(self, address: str) -> grpc.aio.Channel:
-        if address.startswith("unix"):
+        if is_unix(address):
             return grpc.aio.insecure_channel(target(address), options=self._options)
         options = self._options[:-1]
         if self._material is None:
@@ -100,14 +135,21 @@ class Channels:
         credentials = channel_credentials(self._material)
         return grpc.aio.secure_channel(target(address), credentials, options=(*options, *named))
 
-    def _retire(self) -> None:
-        # A certificate is shown when a connection is made: those that there are go on with the old one.
-        retired = [address for address in self._channels if not address.startswith("unix")]
-        for address in retired:
+    def _sweep(self) -> None:
+        """Closes the channels that nobody has asked for in a while, so that addresses which left are let go."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() - _IDLE_SECONDS
+        self._retire([each for each, at in self._asked.items() if at <= latest and not self._held[each]])
+        self._sweeping = loop.call_later(_IDLE_SECONDS, self._sweep) if self._channels else None
+
+    def _retire(self, addresses: Iterable[str]) -> None:
+        gone = set(addresses)
+        for address in gone:
+            del self._asked[address]
             task = asyncio.get_running_loop().create_task(_close_later(self._channels.pop(address)))
             self._retired.add(task)
             task.add_done_callback(self._retired.discard)
-        self._stubs = {key: stub for key, stub in self._stubs.items() if key[0] not in retired}
+        self._stubs = {key: stub for key, stub in self._stubs.items() if key[0] not in gone}
 
 
 async def _close_later(channel: grpc.aio.Channel) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
+from lightrouter.runtime.labels import OTHER, label, series
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
 
@@ -32,7 +33,13 @@ class Code(IntEnum):
 
 def reason_name(reason: ErrorReason.ValueType) -> str:
     """Returns the reason's name without its prefix, as ErrorInfo, spans and metrics have it."""
-    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+    return label(ErrorReason, reason).upper()
+
+
+def reason_series(reason: ErrorReason.ValueType) -> str:
+    """Returns the reason's name as metrics have it, `other` where this version does not know it."""
+    known = series(ErrorReason, reason)
+    return known if known == OTHER else known.upper()
 
 
 class Violation(NamedTuple):

@@ -1,36 +1,36 @@
-"""Values of enumerations as spans, metrics and logs have them."""
+"""Values of enumerations as spans, metrics, logs and people read them; every number has a label."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from lightrouter.v1.candidate_pb2 import CandidateState
-from lightrouter.v1.error_reason_pb2 import ErrorReason
-from lightrouter.v1.ledger_pb2 import DegradedReason, Stage
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, SelectorStrategy
-from lightrouter.v1.router_pb2 import SelectionReason
+if TYPE_CHECKING:
+    from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper
+
+    Enumeration: TypeAlias = _EnumTypeWrapper[Any]
 
 OTHER: Final = "other"
-"""Stands for what is not known here: a value of a newer service's, a candidate that is not in the pool."""
+"""Stands in metrics for what is not known here: a newer service's value, a candidate that is not in the pool."""
+_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def small(values: Iterable[tuple[str, int]], prefix: str) -> dict[int, str]:
-    """Returns the names of an enumeration's items by their numbers, in small letters and without `prefix`."""
-    return {number: name.removeprefix(prefix).lower() for name, number in values}
+def label(enum: Enumeration, number: int) -> str:
+    """Returns a value's name in small letters without the enumeration's own: `SELECTOR_STRATEGY_LLM` is `llm`.
+
+    A number that this version does not know, as a newer service sends it, is `unknown_17`.
+    """
+    return _names(enum).get(number) or f"unknown_{number}"
 
 
-STAGES: Final = small(Stage.items(), "STAGE_")
-"""The stages: boot, select, complete, aggregate and what is outside of them."""
-ERRORS: Final = {number: name.removeprefix("ERROR_REASON_") for name, number in ErrorReason.items()}
-"""The reasons of errors, in capitals as google.rpc.ErrorInfo has them."""
-DEGRADED: Final = small(DegradedReason.items(), "DEGRADED_REASON_")
-"""The reasons of an answer that is less than it should be."""
-SELECTORS: Final = small(SelectorStrategy.items(), "SELECTOR_STRATEGY_")
-"""The selector's strategies."""
-AGGREGATORS: Final = small(AggregatorStrategy.items(), "AGGREGATOR_STRATEGY_")
-"""The aggregator's strategies."""
-SELECTION_REASONS: Final = small(SelectionReason.items(), "SELECTION_REASON_")
-"""Why so many candidates go on."""
-CANDIDATE_STATES: Final = small(CandidateState.items(), "CANDIDATE_STATE_")
-"""The states of a candidate."""
+def series(enum: Enumeration, number: int) -> str:
+    """Returns the label of a value for a metric: `other` for every unknown number, so that nobody can add series."""
+    return _names(enum).get(number, OTHER)
+
+
+@cache
+def _names(enum: Enumeration) -> Mapping[int, str]:
+    prefix = _WORD.sub("_", enum.DESCRIPTOR.name).upper() + "_"
+    return {number: name.removeprefix(prefix).lower() for name, number in enum.items()}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from lightrouter.runtime.channels import Channels
-from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.settings import SUITE_MESSAGE_BYTES, ServiceSettings
 from lightrouter.runtime.telemetry import Telemetry, open_telemetry
 from lightrouter.runtime.tls import client_files
 
@@ -18,7 +18,7 @@ async def connected(name: str, settings: ServiceSettings) -> AsyncIterator[tuple
     Raises:
         TlsError: The files of TLS cannot be used.
     """
-    channels = Channels(settings.max_message_bytes, client_files(settings))
+    channels = Channels(max(settings.max_message_bytes, SUITE_MESSAGE_BYTES), client_files(settings))
     telemetry = open_telemetry(name, settings)
     try:
         yield channels, telemetry

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 
 import yaml
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -52,6 +52,12 @@ def one_of(enum: EnumTypeWrapper, prefix: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+ADAPTER_ADDRESS: Final = "dns:///adapter-{name}:50051"
+"""Where adapters are, unless a setting says otherwise; {name} stands for the candidate's name."""
+SUITE_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+"""Largest message between services, in bytes: a caller's request with all that candidates wrote to it."""
+
+
 class ServiceSettings(BaseSettings):
     """What every service can be told. Each setting is a flag, an environment variable and a key of the YAML file."""
 
@@ -80,6 +86,9 @@ class ServiceSettings(BaseSettings):
     """Private key (PEM) of tls_cert_file."""
     tls_client_ca_file: Path | None = None
     """Authorities (PEM) of which callers must have a certificate; none: callers need none."""
+    tls_allowed_identities: str = ""
+    """DNS names and URIs (SPIFFE), separated by commas, of which a caller's certificate must have one; * stands for any
+    text. Empty: every certificate of tls_client_ca_file's authorities is served."""
     tls_ca_file: Path | None = None
     """Authorities (PEM) by which other services are known; none: they are called without TLS, as unix:PATH always."""
     drain_delay_seconds: float = Field(default=0, ge=0, le=600)
@@ -88,8 +97,11 @@ class ServiceSettings(BaseSettings):
     """Seconds that running calls get to finish after SIGTERM."""
     max_concurrent_calls: int = Field(default=1000, ge=1)
     """Calls served at the same time; more are refused with RESOURCE_EXHAUSTED."""
-    max_message_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
-    """Largest message received or sent, in bytes."""
+    max_message_bytes: int = Field(default=SUITE_MESSAGE_BYTES, ge=1024)
+    """Largest message received, in bytes."""
+    max_bytes_in_flight: int = Field(default=32 * 1024 * 1024, ge=1024)
+    """Bytes of the requests served at the same time, of those up to 64 KiB and of those over it each; more are refused
+    with RESOURCE_EXHAUSTED."""
     max_metadata_bytes: int = Field(default=16 * 1024, ge=1024)
     """Largest metadata received, in bytes."""
     max_connection_age_seconds: float = Field(default=0, ge=0)
@@ -126,6 +138,8 @@ class ServiceSettings(BaseSettings):
             raise ValueError("--tls-cert-file and --tls-key-file go together: give both, or neither")
         if self.tls_client_ca_file is not None and self.tls_cert_file is None:
             raise ValueError("--tls-client-ca-file needs --tls-cert-file and --tls-key-file: both sides show one")
+        if self.tls_allowed_identities and self.tls_client_ca_file is None:
+            raise ValueError("--tls-allowed-identities needs --tls-client-ca-file: else callers show no certificate")
         if self.tls_cert_file is not None and self.listen.startswith("unix:"):
             raise ValueError("--tls-cert-file is for --listen HOST:PORT; a unix socket has no TLS")
         return self
@@ -142,6 +156,14 @@ class ServiceSettings(BaseSettings):
         """Puts the environment over what `load` read from the file."""
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
+
+
+class AskingSettings(ServiceSettings):
+    """What a service can be told besides that asks models which a request names."""
+
+    adapter_address: str = ADAPTER_ADDRESS
+    """gRPC targets of the adapters that a request may name, separated by spaces: {name} stands for the candidate's
+    name, * for any text. Others are refused with INVALID_ARGUMENT."""
 
 
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)

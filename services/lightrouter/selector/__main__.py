@@ -13,6 +13,7 @@ from lightrouter.runtime.models import ModelClient
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.service import connected
 from lightrouter.runtime.settings import load
+from lightrouter.runtime.targets import AllowedTargets
 from lightrouter.runtime.tls import TlsError
 from lightrouter.selector.artifacts import ArtifactFolder
 from lightrouter.selector.learned import CurrentModel, no_model
@@ -33,7 +34,9 @@ def build_server(
     models = ModelClient(channels, tracer)
     built = strategies(models, settings.judge_limits, settings.consensus_prior_weight, model)
     server = Server(settings, tracer=tracer)
-    servicer = SelectorServicer(Selector(built, settings.default_strategy, model))
+    servicer = SelectorServicer(
+        Selector(built, settings.default_strategy, model), AllowedTargets(settings.adapter_address)
+    )
     server.add(_NAME, add_SelectorServiceServicer_to_server, servicer)
     return server
 

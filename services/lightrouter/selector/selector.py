@@ -10,6 +10,7 @@ from lightrouter.answers.pieces import in_turn
 from lightrouter.learned.rows import Stranger
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import invalid
+from lightrouter.runtime.labels import label
 from lightrouter.selector.learned import CurrentModel, no_model, prompt_text
 from lightrouter.selector.prior import Prior
 from lightrouter.selector.ranking import ranking
@@ -52,7 +53,7 @@ class Selector:
         asked = request.strategy or self._default
         strategy = self._strategies.get(asked)
         if strategy is None:
-            raise invalid("strategy", f"{SelectorStrategy.Name(asked)} is not a strategy of this selector")
+            raise invalid("strategy", f"{label(SelectorStrategy, asked)} is not a strategy of this selector")
         _refuse_repeated([each.candidate for each in request.partials], "partials")
         task = await _task(request)
         degraded: list[Degradation] = []

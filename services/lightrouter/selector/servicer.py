@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 
 from lightrouter.runtime.deadline import current_deadline
+from lightrouter.runtime.targets import AllowedTargets
 from lightrouter.selector.selector import Selector
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer
@@ -15,13 +16,16 @@ from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer
 class SelectorServicer(SelectorServiceServicer):
     """Ranks partials."""
 
-    def __init__(self, selector: Selector) -> None:
-        """Serves `selector`."""
+    def __init__(self, selector: Selector, targets: AllowedTargets) -> None:
+        """Serves `selector`; judges are among `targets`."""
         self._selector = selector
+        self._targets = targets
 
     async def Select(self, request: SelectRequest, context: grpc.aio.ServicerContext[Any, Any]) -> SelectResponse:
         """Ranks the partials, best first."""
         del context
+        if request.HasField("judge"):
+            self._targets.check(request.judge, "judge")
         return await self._selector.select(request, current_deadline())
 
     async def Shortlist(

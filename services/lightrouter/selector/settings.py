@@ -9,14 +9,14 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from lightrouter.learned.artifact import GENERAL
-from lightrouter.runtime.settings import ServiceSettings, one_of
+from lightrouter.runtime.settings import AskingSettings, one_of
 from lightrouter.selector.llm import JudgeLimits
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 _PREFIX = "SELECTOR_STRATEGY_"
 
 
-class SelectorSettings(ServiceSettings):
+class SelectorSettings(AskingSettings):
     """What the selector can be told."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_SELECTOR_")

@@ -19,8 +19,8 @@ from lightrouter.router.route import Router
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.runtime import instruments as i
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.labels import ERRORS, OTHER, small
+from lightrouter.runtime.errors import ServiceError, reason_name
+from lightrouter.runtime.labels import OTHER, label
 from lightrouter.runtime.metrics import Metrics
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_NOT_SERVING,
@@ -31,7 +31,7 @@ from lightrouter.v1.candidate_pb2 import (
     Partial,
 )
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, Usage
-from lightrouter.v1.error_reason_pb2 import Failure
+from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 from lightrouter.v1.ledger_pb2 import (
     STAGE_BOOT,
     STAGE_COMPLETE,
@@ -227,6 +227,7 @@ def test_only_the_pool_and_the_protos_make_labels(
     measured.routes.ended(record)
     for name, _stage in measured.values(i.CALLS):
         assert name in {*NAMES, "other"}
-    reasons = small(DegradedReason.items(), "DEGRADED_REASON_")
-    for instrument, words in ((i.CALL_FAILURES, ERRORS), (i.REQUESTS, ERRORS), (i.DEGRADED, reasons)):
-        assert {key[-1] for key in measured.values(instrument)} <= {*words.values(), OTHER}
+    errors = {reason_name(number) for number in ErrorReason.values()}
+    reasons = {label(DegradedReason, number) for number in DegradedReason.values()}
+    for instrument, words in ((i.CALL_FAILURES, errors), (i.REQUESTS, errors), (i.DEGRADED, reasons)):
+        assert {key[-1] for key in measured.values(instrument)} <= {*words, OTHER}

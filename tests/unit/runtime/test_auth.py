@@ -13,7 +13,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from lightrouter.runtime.auth import Authenticator, StaticTokens, TokensFileError
+from lightrouter.runtime.auth import Authenticator, Identities, StaticTokens, TokensFileError
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.jwks import JwtVerifier, Keys, KeysError, keys_from_file, keys_from_url
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -102,8 +102,60 @@ async def test_changed_tokens_hold_at_once_and_broken_ones_are_refused(
         assert await authenticator.check(["Bearer secret-2"]) == "web"
     assert caplog.text.count(f"{tokens}:2: must be") == 1
     assert "secret-1" not in caplog.text
+
+
+async def test_a_file_that_is_removed_revokes_its_tokens_until_it_is_back(
+    tokens: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authenticator = Authenticator([StaticTokens(tokens)])
+    assert await authenticator.check(["Bearer secret-1"]) == "batch"
+    text = tokens.read_text()
     tokens.unlink()
-    assert await authenticator.check(["Bearer secret-2"]) == "web"
+    for _ in range(2):
+        await refusal(authenticator, "Bearer secret-1")
+    assert caplog.text.count("all tokens are revoked") == 1
+    tokens.write_text("secret-1-in-the-clear\n")
+    await refusal(authenticator, "Bearer secret-1")
+    tokens.write_text(text)
+    assert await authenticator.check(["Bearer secret-1"]) == "batch"
+
+
+async def test_the_folder_of_the_tokens_that_is_removed_revokes_them(tmp_path: Path) -> None:
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    (folder / "tokens").write_text(line("web", "secret-2"))
+    authenticator = Authenticator([StaticTokens(folder / "tokens")])
+    (folder / "tokens").unlink()
+    folder.rmdir()
+    await refusal(authenticator, "Bearer secret-2")
+    folder.write_text("a file now")
+    await refusal(authenticator, "Bearer secret-2")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "shown", "served"),
+    [
+        (["router.example"], {"peer_dns": [b"router.example"]}, True),
+        (["router.example"], {"peer_dns": [b"other.example", b"router.example"]}, True),
+        (["router.example"], {"peer_dns": [b"router.example.org"]}, False),
+        (["router.*.svc"], {"peer_dns": [b"router.prod.svc"]}, True),
+        (["router[1]"], {"peer_dns": [b"router1"]}, False),
+        (["spiffe://house/ns/prod/sa/*"], {"peer_uri": [b"spiffe://house/ns/prod/sa/router"]}, True),
+        (["spiffe://house/*"], {"peer_spiffe_id": [b"spiffe://other/router"]}, False),
+        (["router.example"], {"x509_common_name": [b"router.example"]}, False),
+        (["*"], {"peer_email": [b"a@router.example"]}, False),
+        (["*"], {"peer_dns": [b"\xff"]}, True),
+        (["router.example"], {}, False),
+    ],
+)
+def test_a_certificate_is_served_by_its_names(allowed: list[str], shown: dict[str, list[bytes]], served: bool) -> None:
+    identities = Identities(allowed)
+    if served:
+        identities.check(shown)
+        return
+    with pytest.raises(ServiceError) as caught:
+        identities.check(shown)
+    assert caught.value.code == Code.PERMISSION_DENIED
 
 
 @pytest.mark.parametrize("text", ["batch secret", "batch: 12", ": " + "0" * 64, "a b: " + "0" * 64, "x" * 2**21])
