@@ -48,10 +48,10 @@ def bases(docker: Docker) -> Bases:
 
 @pytest.fixture(scope="session")
 def build(docker: Docker, bases: Bases) -> Callable[..., str]:
-    """Builds the image, all of it, under the given name and with the given environment; returns the name."""
+    """Builds the image under the given name and with the given environment, all of it but if `cached`; gives the name."""
 
-    def build(name: str, **environment: str) -> str:
-        options = ("--tag", name, "--base", bases.run, "--build", bases.build, "--no-cache")
+    def build(name: str, *, cached: bool = False, **environment: str) -> str:
+        options = ("--tag", name, "--base", bases.run, "--build", bases.build, *(() if cached else ("--no-cache",)))
         docker.tool("image", *options, **environment)
         return name
 
