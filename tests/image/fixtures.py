@@ -48,7 +48,7 @@ def bases(docker: Docker) -> Bases:
 
 @pytest.fixture(scope="session")
 def build(docker: Docker, bases: Bases) -> Callable[..., str]:
-    """Builds the image under the given name and with the given environment, all of it but if `cached`; gives the name."""
+    """Builds the image under a name and with an environment, all of it anew unless `cached`; returns the name."""
 
     def build(name: str, *, cached: bool = False, **environment: str) -> str:
         options = ("--tag", name, "--base", bases.run, "--build", bases.build, *(() if cached else ("--no-cache",)))
