@@ -66,7 +66,7 @@ def read(
         RecordingError: A file cannot be read or used.
     """
     recording = load_labelled(path)
-    models = _models(recording, path)
+    models = tuple(recording.recording.models)
     trained = load_labelled(train) if train else None
     if trained is not None:
         models = tuple(model for model in models if model in trained.recording.models)
@@ -96,16 +96,7 @@ def read(
     return Data(test, other, [Split(places, np.arange(len(test)))], notes)
 
 
-def _models(recording: LabelledRecording, path: Path) -> tuple[str, ...]:
-    models = tuple(recording.recording.models)
-    if not all(map(str.strip, models)):
-        raise DataError(f"{path}: a response has an empty model name; give each model a name")
-    return models
-
-
 def _folds(prompts: Sequence[str], count: int, seed: int, path: Path) -> Sequence[Split]:
-    if len(set(prompts)) < 2:
-        raise DataError(f"{path} has one prompt, over and over: there is no other to learn from; give --train")
     try:
         splits = folds(prompts, count, seed)
     except ValueError as error:

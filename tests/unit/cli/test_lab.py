@@ -44,7 +44,7 @@ def test_compare_prints_its_figures_and_says_where_the_report_is(
         (["good.jsonl", "--folds", "1"], "--folds 1 leaves nothing to learn from; give --folds 2 or more"),
         (["good.jsonl", "--limit", "1"], "1 different prompts cannot make folds; record more prompts"),
         (["repeated.jsonl"], "1 different prompts cannot make folds; record more prompts"),
-        (["nameless.jsonl"], "a response has an empty model name"),
+        (["nameless.jsonl"], "the name of a model must not be empty"),
         (["silent.jsonl"], "has no prompt with a text and a `quality` of each of a, b"),
         (["cut.jsonl.gz"], "cut.jsonl.gz: cannot be read"),
         (["good.jsonl", "--answer-pattern", ""], "--answer-pattern is empty"),

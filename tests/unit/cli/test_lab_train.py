@@ -74,7 +74,7 @@ def test_what_it_leaves_is_what_compare_ranks_with(
 @pytest.mark.parametrize(
     ("name", "out", "said"),
     [
-        ("nameless.jsonl", "artifact", "a response has an empty model name"),
+        ("nameless.jsonl", "artifact", "the name of a model must not be empty"),
         ("none.jsonl", "artifact", "none.jsonl"),
         ("prices.yaml", "artifact", "prices.yaml:1"),
         ("bare.jsonl", "artifact", "no response has a `quality` to learn from; a scorer adds it"),
@@ -97,13 +97,16 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
 
 @pytest.mark.parametrize(
     ("arguments", "pattern"),
-    [([], r"\b([A-D])\b"), (["--answer-pattern", r"answer is \((\w)\)"], r"answer is \((\w)\)")],
+    [
+        ([], AnswerPattern(choices=4)),
+        (["--answer-pattern", r"answer is \((\w)\)"], AnswerPattern(re2=r"answer is \((\w)\)")),
+    ],
 )
 def test_the_artifact_keeps_the_pattern_given_or_inferred(
-    arguments: list[str], pattern: str, data: Path, tmp_path: Path
+    arguments: list[str], pattern: AnswerPattern, data: Path, tmp_path: Path
 ) -> None:
     assert _train(data, tmp_path / "artifact", "--folds", "1", *arguments) == ExitCode.OK
-    assert artifact.load(tmp_path / "artifact").model.pattern == AnswerPattern(re2=pattern)
+    assert artifact.load(tmp_path / "artifact").model.pattern == pattern
 
 
 def test_recordings_of_different_kinds_leave_no_pattern(data: Path, tmp_path: Path) -> None:

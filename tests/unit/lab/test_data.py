@@ -19,8 +19,8 @@ def recorded(path: Path, prompts: list[str]) -> Path:
     ("prompts", "folds", "fault"),
     [
         (["p", "q", "r"], 1, "--folds 1 leaves nothing to learn from"),
-        (["p"] * 60, 5, "has one prompt, over and over"),
-        (["p"] * 60, 2, "has one prompt, over and over"),
+        (["p"] * 60, 5, "1 different prompts cannot make folds"),
+        (["p"] * 60, 2, "1 different prompts cannot make folds"),
         (["p", "q"] * 30, 5, "give --folds 2 or less"),
         (["p"], 2, "has one prompt"),
     ],
