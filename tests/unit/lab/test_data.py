@@ -22,7 +22,8 @@ def recorded(path: Path, prompts: list[str]) -> Path:
         (["p"] * 60, 5, "1 different prompts cannot make folds"),
         (["p"] * 60, 2, "1 different prompts cannot make folds"),
         (["p", "q"] * 30, 5, "give --folds 2 or less"),
-        (["p"], 2, "has one prompt"),
+        (["p"], 2, "1 different prompts cannot make folds"),
+        (["p", "q"] * 30, 2, "has too few different prompts to learn from"),
     ],
 )
 def test_what_cannot_be_split_is_a_sentence(tmp_path: Path, prompts: list[str], folds: int, fault: str) -> None:
@@ -30,6 +31,6 @@ def test_what_cannot_be_split_is_a_sentence(tmp_path: Path, prompts: list[str], 
         read(recorded(tmp_path / "data.jsonl", prompts), None, folds, 0, None, None)
 
 
-def test_two_different_prompts_can_be_split(tmp_path: Path) -> None:
-    data = read(recorded(tmp_path / "data.jsonl", ["p", "q"] * 30), None, 2, 0, None, None)
+def test_each_fold_learns_from_the_others(tmp_path: Path) -> None:
+    data = read(recorded(tmp_path / "data.jsonl", ["p", "q", "r", "s"] * 15), None, 2, 0, None, None)
     assert [len(split.train) for split in data.splits] == [30, 30]
