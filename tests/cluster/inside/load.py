@@ -27,6 +27,7 @@ from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.router_pb2 import CompleteRequest, Prompt
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 
+_MOST_OPEN = 40
 _ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 
 
@@ -44,15 +45,20 @@ class Load:
         self._right = 0
 
     async def run(self, rate: float, stop: asyncio.Event) -> None:
-        """Begins `rate` calls a second until `stop` is set, and waits for all of them."""
+        """Begins `rate` calls a second, fewer where 40 are not answered yet, until `stop` is set; waits for all of them.
+
+        A machine that is too slow for the rate would refuse calls for that alone.
+        """
+        places = asyncio.Semaphore(_MOST_OPEN)
         begin = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for number in itertools.count():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), max(0.001, begin + number / rate - time.monotonic()))
+                await places.acquire()
                 if stop.is_set():
                     return
-                group.create_task(self._call())
+                group.create_task(self._call()).add_done_callback(lambda _: places.release())
 
     async def _call(self) -> None:
         question = f"What about {uuid.uuid4()}?"
