@@ -45,7 +45,7 @@ class Load:
         self._right = 0
 
     async def run(self, rate: float, stop: asyncio.Event) -> None:
-        """Begins `rate` calls a second, fewer where 40 are not answered yet, until `stop` is set; waits for all of them.
+        """Begins `rate` calls a second until `stop` is set, fewer while 40 are unanswered, and waits for all of them.
 
         A machine that is too slow for the rate would refuse calls for that alone.
         """
