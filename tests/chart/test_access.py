@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lightrouter.runtime.auth import Identities
+from lightrouter.runtime.errors import ServiceError
 from tests.chart.rendered import COMPONENTS, TLS, candidate, components, egress, ports, render
 
 ISSUED = {"enabled": True, "certManager": {"enabled": True, "issuerRef": {"name": "ca"}}}
@@ -67,7 +69,22 @@ def test_services_serve_the_release_s_own_certificates_alone() -> None:
     certificates = manifests.all("Certificate")
     for name in served("adapter-small")[:3]:
         assert any(name in certificate["spec"]["dnsNames"] for certificate in certificates.values())
-    assert render(tls=TLS).settings("selector").tls_allowed_identities == ""
+
+
+@pytest.mark.parametrize("component", ["selector", "aggregator", "adapter-small"])
+@pytest.mark.parametrize("more", [[], ["*.here.svc.cluster.local"], ["*"]])
+def test_with_a_secret_for_all_services_a_caller_s_certificate_is_not_served(component: str, more: list[str]) -> None:
+    allowed = Identities(render(tls=TLS | {"identities": more}).settings(component).tls_allowed_identities.split(","))
+    own = ["lightrouter-router.here.svc", "lightrouter-selector.here.svc.cluster.local"]
+    for name in own:
+        allowed.check({"peer_dns": [b"llm.example.com", name.encode()]})
+    strangers = ["caller.example.com", "lightrouter-router.there.svc", "x.lightrouter-router.here.svc", "router"]
+    strangers += [] if more else ["caller.here.svc.cluster.local", "*.here.svc.cluster.local"]
+    for name in [] if more == ["*"] else strangers:
+        with pytest.raises(ServiceError):
+            allowed.check({"peer_dns": [name.encode()]})
+    if more:
+        allowed.check({"peer_dns": [b"*.here.svc.cluster.local"]})
 
 
 def test_selector_and_aggregator_call_the_release_s_adapters_and_those_that_are_named() -> None:

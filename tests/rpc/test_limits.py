@@ -214,7 +214,7 @@ async def test_a_message_that_does_not_come_gives_its_place_up(monkeypatch: pyte
 
 
 async def test_reading_waits_for_the_memory_that_the_largest_message_takes() -> None:
-    budget = limits.Bytes(1024, 4096)
+    budget = limits.Bytes(2048, 4096)
     running, most = 0, 0
     two, go = asyncio.Event(), asyncio.Event()
 

@@ -405,10 +405,11 @@ async def test_a_taken_address_is_an_error_that_names_it(rig: Rig) -> None:
 
 
 PROGRAM = """
-import asyncio, sys
+import asyncio
+from lightrouter.runtime import names
 from lightrouter.runtime.server import Server, run
 from lightrouter.runtime.settings import ServiceSettings, load
-from lightrouter.v1.adapter_pb2 import GenerateResponse
+from lightrouter.v1 import adapter_pb2_grpc
 
 class Waits(adapter_pb2_grpc.AdapterServiceServicer):
     async def Generate(self, request, context):

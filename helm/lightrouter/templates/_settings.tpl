@@ -92,16 +92,19 @@
 {{- concat $addresses .Values.pool.adapterAddresses | uniq | join " " -}}
 {{- end -}}
 
-{{/* Whose certificates a component other than the router serves. */}}
+{{/*
+Whose certificates a component other than the router serves. One of cert-manager's names its own service. That of a
+secret is all services', and has the names by which they are called.
+*/}}
 {{- define "lightrouter.identities" -}}
+{{- $issued := .root.Values.tls.certManager.enabled -}}
+{{- $callers := list "router" "selector" "aggregator" "evaluator" -}}
+{{- if and $issued (ne .component "adapter") }}{{ $callers = list "router" }}{{ end -}}
 {{- $identities := list -}}
-{{- if .root.Values.tls.certManager.enabled -}}
-{{- $callers := list "router" -}}
-{{- if eq .component "adapter" }}{{ $callers = list "router" "selector" "aggregator" "evaluator" }}{{ end -}}
 {{- range $callers -}}
-{{- $name := include "lightrouter.name" (dict "root" $.root "component" .) -}}
-{{- $identities = append $identities (printf "%s.%s.svc.%s" $name $.root.Release.Namespace $.root.Values.clusterDomain) -}}
-{{- end -}}
+{{- $host := printf "%s.%s.svc" (include "lightrouter.name" (dict "root" $.root "component" .)) $.root.Release.Namespace -}}
+{{- $identities = append $identities (printf "%s.%s" $host $.root.Values.clusterDomain) -}}
+{{- if not $issued }}{{ $identities = append $identities $host }}{{ end -}}
 {{- end -}}
 {{- concat $identities .root.Values.tls.identities | join "," -}}
 {{- end -}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from lightrouter.router.book import SLOW
@@ -23,7 +23,7 @@ from lightrouter.router.state import Run
 from lightrouter.router.whole import is_broken
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.models import Models
-from lightrouter.v1.adapter_pb2 import Generation, GenerationResult
+from lightrouter.v1.adapter_pb2 import GenerationResult, StreamGenerateResponse
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER, ERROR_REASON_UPSTREAM_TIMEOUT
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_CANDIDATE_FAILED, DEGRADED_REASON_CANDIDATE_SLOW, STAGE_BOOT
@@ -118,12 +118,14 @@ class _Boot:
 
     async def call(self) -> None:
         """Boots the candidate and writes down how it went."""
-        generation = boot_generation(self._run, self._runner)
+        run, runner = self._run, self._runner
         try:
-            if self._run.events.wants_partials:
-                text, result = await self._stream(generation)
+            # The conversation is copied into the call, and not held beside it.
+            if run.events.wants_partials:
+                pieces = self._models.stream(runner.target, boot_generation(run, runner), run.deadline)
+                text, result = await self._stream(pieces)
             else:
-                response = await self._models.generate(self._runner.target, generation, self._run.deadline)
+                response = await self._models.generate(runner.target, boot_generation(run, runner), run.deadline)
                 text, result = response.text, response.result
         except ServiceError as error:
             self._fail(error)
@@ -131,9 +133,9 @@ class _Boot:
             return
         self._finish(text, result)
 
-    async def _stream(self, generation: Generation) -> tuple[str, GenerationResult]:
+    async def _stream(self, pieces: AsyncGenerator[StreamGenerateResponse, None]) -> tuple[str, GenerationResult]:
         events, name = self._run.events, self._runner.name
-        async with aclosing(self._models.stream(self._runner.target, generation, self._run.deadline)) as pieces:
+        async with aclosing(pieces):
             async for event in pieces:
                 if event.HasField("result"):
                     return "".join(self._received), event.result

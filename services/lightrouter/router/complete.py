@@ -26,7 +26,7 @@ from lightrouter.router.whole import is_broken
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.models import Models
-from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
+from lightrouter.v1.adapter_pb2 import GenerateResponse
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
@@ -160,10 +160,9 @@ class _Completion:
         if booted.ended:
             return self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
         run, runner = self._run, booted.runner
-        generation = completion_generation(run, booted, grant.tokens)
         begun = time.monotonic()
         try:
-            response = await self._generate(booted, generation)
+            response = await self._generate(booted, grant)
         except ServiceError as error:
             line = record_failure(run, STAGE_COMPLETE, runner, error, begun)
             self._failed(booted, line, grant, error)
@@ -171,15 +170,19 @@ class _Completion:
             return error.reason == ERROR_REASON_STRAGGLER
         return self._delivered(booted, response, grant)
 
-    async def _generate(self, booted: Booted, generation: Generation) -> GenerateResponse:
+    async def _generate(self, booted: Booted, grant: Grant) -> GenerateResponse:
         """Makes the call; once another draft is there it gets twice the time that its boot lets expect, no more."""
-        runner = booted.runner
-        limit_s = patience_s(self._run, booted)
+        run, runner = self._run, booted.runner
+        limit_s = patience_s(run, booted)
         try:
             async with asyncio.timeout(None) as limit:
                 self._limits[runner.name] = (limit, asyncio.get_running_loop().time() + limit_s)
                 self._limit()
-                return await self._models.generate(runner.target, generation, self._deadline())
+                deadline = self._deadline()
+                # The conversation is copied into the call, and not held beside it.
+                return await self._models.generate(
+                    runner.target, completion_generation(run, booted, grant.tokens), deadline
+                )
         except TimeoutError:
             message = f"another draft was there, and {runner.name} took much longer than its boot let expect"
             raise ServiceError(Code.CANCELLED, ERROR_REASON_STRAGGLER, message) from None

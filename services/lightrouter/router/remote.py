@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -19,13 +18,8 @@ from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpcspans import ClientCall
 from lightrouter.runtime.status import from_rpc_error
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
-from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceStub
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
-from lightrouter.v1.selector_pb2_grpc import SelectorServiceStub
-
-if TYPE_CHECKING:
-    from lightrouter.v1.selector_pb2_grpc import SelectorServiceAsyncStub
 
 
 class RemoteSelector:
@@ -41,17 +35,13 @@ class RemoteSelector:
         """Returns the ranking of the partials. See `select.Selector`."""
         timeout = seconds_left(deadline, "rank the candidates")
         traced = ClientCall(self._tracer, f"{names.SELECTOR_SERVICE}/Select")
-        return await answer(traced, self._stub.Select(request, timeout=timeout, metadata=traced.metadata))
+        return await answer(self._channels.get(self._address), traced, request, SelectResponse, timeout)
 
     async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
         """Returns the candidates by what is expected of them. See `select.Selector`."""
         timeout = seconds_left(deadline, "make the shortlist")
         traced = ClientCall(self._tracer, f"{names.SELECTOR_SERVICE}/Shortlist")
-        return await answer(traced, self._stub.Shortlist(request, timeout=timeout, metadata=traced.metadata))
-
-    @property
-    def _stub(self) -> SelectorServiceAsyncStub:
-        return self._channels.stub(self._address, SelectorServiceStub)
+        return await answer(self._channels.get(self._address), traced, request, ShortlistResponse, timeout)
 
 
 class RemoteAggregator:
@@ -66,10 +56,10 @@ class RemoteAggregator:
     async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the answer in pieces, then how it came about. See `aggregate.Aggregator`."""
         timeout = seconds_left(deadline, "merge the drafts")
-        stub = self._channels.stub(self._address, AggregatorServiceStub)
         traced = ClientCall(self._tracer, f"{names.AGGREGATOR_SERVICE}/Aggregate")
-        call = stub.Aggregate(request, timeout=timeout, metadata=traced.metadata)
-        async with aclosing(pieces_then_result(traced, call)) as responses:
+        channel = self._channels.get(self._address)
+        call = pieces_then_result(channel, traced, request, AggregateResponse, timeout)
+        async with aclosing(call) as responses:
             async for response in responses:
                 yield response
 

@@ -52,9 +52,9 @@ class RouterSettings(ServiceSettings):
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """Largest message received of a caller, in bytes."""
-    max_bytes_in_flight: int = Field(default=8 * 1024 * 1024, ge=1024)
+    max_bytes_in_flight: int = Field(default=24 * 1024 * 1024, ge=1024)
     """Bytes of the requests served at the same time, of those up to 64 KiB and of those over it each; more are refused
-    with RESOURCE_EXHAUSTED. With eight candidates the memory grows by up to 36 times as much."""
+    with RESOURCE_EXHAUSTED. With eight candidates the memory grows by up to 12 times as much."""
 
     tokens_file: Path | None = None
     """Tokens that callers may have, a line each: a name, a colon, the SHA-256 of the token in hex; it is watched. With

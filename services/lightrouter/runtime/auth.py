@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Final, Protocol
 
 from lightrouter.runtime.errors import Code, ServiceError
@@ -163,6 +164,9 @@ class StaticTokens:
             raise _TokensGoneError(f"{self._path}: cannot be read: {error.strerror}") from None
         except OSError as error:
             raise TokensFileError(f"{self._path}: cannot be read: {error.strerror}") from None
+        if S_ISDIR(status.st_mode):
+            # What is mounted in place of a file that is gone.
+            raise _TokensGoneError(f"{self._path}: is a directory")
         return status.st_mtime_ns, status.st_ino, status.st_size
 
     def _read(self) -> tuple[tuple[bytes, str], ...]:

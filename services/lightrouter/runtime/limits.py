@@ -15,9 +15,9 @@ ReadType = TypeVar("ReadType")
 _RETRY_AFTER_SECONDS: Final = 1.0
 # Requests up to this size have a budget of their own, so that large ones never keep them out.
 _SMALL_BYTES: Final = 64 * 1024
-# A request that is being read is in memory once. One that a router serves is there up to 36 times: as a message, as
-# text, and so for each candidate that it is sent to (measured with eight).
-_READ_PER_SERVED: Final = 8
+# A request that is being read is in memory twice. One that a router serves is there some ten times while it is sent to
+# eight candidates, and twice while they write (measured).
+_READ_PER_SERVED: Final = 4
 # Nobody may hold one of the places for reading for longer with a message that does not come.
 _READING_SECONDS: Final = 10.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from opentelemetry.trace import NoOpTracer, Tracer
 
@@ -20,12 +20,7 @@ from lightrouter.v1.adapter_pb2 import (
     StreamGenerateRequest,
     StreamGenerateResponse,
 )
-from lightrouter.v1.adapter_pb2_grpc import AdapterServiceStub
 from lightrouter.v1.candidate_pb2 import ModelTarget
-
-if TYPE_CHECKING:
-    from lightrouter.v1.adapter_pb2_grpc import AdapterServiceAsyncStub
-
 
 _GENERATE: Final = f"{names.ADAPTER_SERVICE}/Generate"
 _STREAM_GENERATE: Final = f"{names.ADAPTER_SERVICE}/StreamGenerate"
@@ -61,26 +56,28 @@ class ModelClient:
         self._channels = channels
         self._tracer = tracer or NoOpTracer()
 
-    def _stub(self, address: str) -> AdapterServiceAsyncStub:
-        return self._channels.stub(address, AdapterServiceStub)
-
     async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
         """Returns all that the model writes. See `Models.generate`."""
         timeout = _timeout(target, deadline)
-        request = GenerateRequest(generation=generation)
         traced = ClientCall(self._tracer, _GENERATE, target.candidate)
-        stub = self._stub(target.address)
-        return await answer(traced, stub.Generate(request, timeout=timeout, metadata=traced.metadata))
+        channel = self._channels.get(target.address)
+        call = answer(channel, traced, GenerateRequest(generation=generation), GenerateResponse, timeout)
+        # Not held while the model writes.
+        del generation
+        return await call
 
     async def stream(
         self, target: ModelTarget, generation: Generation, deadline: Deadline
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Yields what the model writes as it comes, then the result. See `Models.stream`."""
         timeout = _timeout(target, deadline)
-        request = StreamGenerateRequest(generation=generation)
         traced = ClientCall(self._tracer, _STREAM_GENERATE, target.candidate)
-        call = self._stub(target.address).StreamGenerate(request, timeout=timeout, metadata=traced.metadata)
-        async with aclosing(pieces_then_result(traced, call)) as responses:
+        channel = self._channels.get(target.address)
+        request = StreamGenerateRequest(generation=generation)
+        call = pieces_then_result(channel, traced, request, StreamGenerateResponse, timeout)
+        # Not held while the model writes.
+        del generation, request
+        async with aclosing(call) as responses:
             async for response in responses:
                 yield response
 

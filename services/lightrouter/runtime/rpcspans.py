@@ -24,11 +24,13 @@ class ClientCall:
     """A call to another service, traced where the current span is. Use it as a context around the whole call.
 
     Attributes:
+        method: What is called, SERVICE/METHOD.
         metadata: What the call sends, so that the other side's spans are below this one.
     """
 
     def __init__(self, tracer: Tracer, method: str, candidate: str = "") -> None:
         """Begins the call of `method`, SERVICE/METHOD; `candidate` is the one whose adapter is called."""
+        self.method = method
         self._span: Span | None = None
         around = None
         if trace.get_current_span().is_recording():

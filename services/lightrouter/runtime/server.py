@@ -303,6 +303,8 @@ def _options(settings: ServiceSettings) -> tuple[tuple[str, int], ...]:
         ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
         # Those that have waited for half a minute, too; callers have deadlines of their own.
         ("grpc.server_max_unrequested_time_in_server", _PENDING_SECONDS),
+        # Else gRPC takes in megabytes of a request before anybody reads it.
+        ("grpc.http2.bdp_probe", 0),
         ("grpc.so_reuseport", 0),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),

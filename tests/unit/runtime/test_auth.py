@@ -120,6 +120,18 @@ async def test_a_file_that_is_removed_revokes_its_tokens_until_it_is_back(
     assert await authenticator.check(["Bearer secret-1"]) == "batch"
 
 
+async def test_a_folder_in_place_of_the_file_revokes_its_tokens(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"me: {hashlib.sha256(b'good').hexdigest()}\n")
+    known = StaticTokens(file)
+    assert await known.caller("good") == "me"
+    file.unlink()
+    file.mkdir()
+    assert await known.caller("good") is None
+    with pytest.raises(TokensFileError, match="is a directory"):
+        StaticTokens(file)
+
+
 async def test_the_folder_of_the_tokens_that_is_removed_revokes_them(tmp_path: Path) -> None:
     folder = tmp_path / "mounted"
     folder.mkdir()
