@@ -15,6 +15,7 @@ from lightrouter.router.calls import (
     record_failure,
     record_success,
     settle_failed,
+    too_much,
 )
 from lightrouter.router.lastresort import after_circuit, last_resort
 from lightrouter.router.patience import Patience
@@ -27,6 +28,10 @@ from lightrouter.v1.adapter_pb2 import GenerationResult, StreamGenerateResponse
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER, ERROR_REASON_UPSTREAM_TIMEOUT
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_CANDIDATE_FAILED, DEGRADED_REASON_CANDIDATE_SLOW, STAGE_BOOT
+
+# A caller that does not read must not make the router hold more than a boot can be. The longest tokens of the known
+# vocabularies are runs of 128 spaces.
+_MOST_CHARACTERS_PER_TOKEN = 256
 
 
 async def boot(run: Run, models: Models) -> list[Booted]:
@@ -135,12 +140,16 @@ class _Boot:
 
     async def _stream(self, pieces: AsyncGenerator[StreamGenerateResponse, None]) -> tuple[str, GenerationResult]:
         events, name = self._run.events, self._runner.name
+        most = self._runner.boot_tokens * _MOST_CHARACTERS_PER_TOKEN
         async with aclosing(pieces):
             async for event in pieces:
                 if event.HasField("result"):
                     return "".join(self._received), event.result
                 if event.chunk.text:
                     self._received.append(event.chunk.text)
+                    most -= len(event.chunk.text)
+                    if most < 0:
+                        raise too_much(self._runner)
                     events.partial_chunk(name, event.chunk.text)
         raise no_result(self._runner)
 

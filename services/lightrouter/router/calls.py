@@ -17,6 +17,7 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CANCELLED,
     ERROR_REASON_EMPTY_OUTPUT,
     ERROR_REASON_UPSTREAM_MALFORMED,
+    ERROR_REASON_UPSTREAM_TOO_LARGE,
 )
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COMPLETION_FAILED, STAGE_BOOT, STAGE_COMPLETE, LedgerEntry, Stage
 
@@ -139,6 +140,12 @@ def broken_off(run: Run, runner: Runner) -> None:
 def empty_output(runner: Runner) -> ServiceError:
     """Returns the error of a candidate that ended without a word."""
     return ServiceError(Code.UNAVAILABLE, ERROR_REASON_EMPTY_OUTPUT, f"{runner.name} ended without any visible text")
+
+
+def too_much(runner: Runner) -> ServiceError:
+    """Returns the error of a boot that is longer than its tokens can be."""
+    message = f"{runner.name} sent more text than {runner.boot_tokens} boot tokens can have"
+    return ServiceError(Code.UNAVAILABLE, ERROR_REASON_UPSTREAM_TOO_LARGE, message)
 
 
 def no_result(runner: Runner) -> ServiceError:

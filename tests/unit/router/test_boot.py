@@ -18,6 +18,7 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_STRAGGLER,
     ERROR_REASON_UPSTREAM_ERROR,
     ERROR_REASON_UPSTREAM_TIMEOUT,
+    ERROR_REASON_UPSTREAM_TOO_LARGE,
 )
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_CANDIDATE_FAILED,
@@ -183,3 +184,13 @@ async def test_what_a_broken_stream_sent_is_estimated() -> None:
     assert line.usage.estimated
     assert line.usage.output_tokens == 3
     assert line.cost_nanousd > 0
+
+
+async def test_a_boot_that_is_longer_than_its_tokens_can_be_is_ended() -> None:
+    endless = Model(words=["x" * 300, "y" * 300, "z"])
+    models = FakeModels(roster(candidate("a"), candidate("b")), a=endless, b=Model())
+    run = begin(models, events=Heard(partials=True))
+    booted = await boot(run, models)
+    assert [each.runner.name for each in booted] == ["b"]
+    line = next(entry for entry in run.book.entries if entry.candidate == "a")
+    assert line.failure.reason == ERROR_REASON_UPSTREAM_TOO_LARGE
