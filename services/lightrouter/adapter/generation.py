@@ -38,6 +38,7 @@ class Call:
     Attributes:
         plan: What is asked.
         said: What the provider says in this attempt.
+        stage: The stage that asks.
         last_resort: Whether nobody else is left to ask.
     """
 
@@ -70,7 +71,7 @@ class Call:
         self._watched = watched
         self.said = Said()
         self._entry = entry
-        self._stage = stage
+        self.stage = stage
         self._span = span
         self._metrics = metrics
         self._measured = False
@@ -227,7 +228,7 @@ class Call:
         if first is not None:
             result.time_to_first_token.CopyFrom(duration(first))
         self._measured = True
-        self._metrics.delivered(entry, self._stage, time.monotonic() - self._call_begun, used, first)
+        self._metrics.delivered(entry, self.stage, time.monotonic() - self._call_begun, used, first)
         self._span.delivered(result, self.text, first)
         return result
 
@@ -238,7 +239,7 @@ class Call:
         if self._attempts and not self._measured:
             self._measured = True
             reason, _ = failure(error)
-            self._metrics.failed(self._entry, self._stage, time.monotonic() - self._call_begun, reason)
+            self._metrics.failed(self._entry, self.stage, time.monotonic() - self._call_begun, reason)
         self._span.failed(error, self._attempts)
 
     def retry(self, error: ServiceError, seconds: float) -> None:

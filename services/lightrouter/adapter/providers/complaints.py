@@ -72,6 +72,10 @@ _NO_MONEY: Final = (
     " 1113"
 )
 _UNPAID: Final = frozenset(_NO_MONEY.split())
+_UNPAID_WORDS: Final = re.compile(
+    r"(?i)\binsufficient (?:account )?(?:balance|credits?|funds|quota)\b|\bcredit balance is too low|\bout of credits"
+    r"|\bno (?:remaining )?credits|\b(?:account|balance) (?:is )?(?:in )?(?:arrears|overdue)"
+)
 _SUCCESS: Final = (200, "200", "0", "ok", "OK", "success", "Success")
 _CUT: Final = re.compile(r"(?i)could not (?:finish|complete) the|output (?:token )?limit (?:was|has been|is) reached")
 
@@ -154,7 +158,7 @@ def _of(error: object, around: Mapping[str, object]) -> Complaint:
         or next((_STATUS_WORDS[kind] for kind in kinds if kind in _STATUS_WORDS), None),
         words=words,
         wait=max(by_members) if by_members else waits.asked_by_words(words),
-        unpaid=any(kind in _UNPAID for kind in kinds),
+        unpaid=any(kind in _UNPAID for kind in kinds) or bool(_UNPAID_WORDS.search(words)),
         param=next((param[:100] for each in objects if isinstance(param := each.get("param"), str)), ""),
     )
 
