@@ -350,3 +350,26 @@ async def test_reasoning_that_only_the_total_has_is_paid_for() -> None:
     counts = {"prompt_tokens": 26, "completion_tokens": 25, "total_tokens": 631}
     response = await answered(behaviours.reply("Hello", usage=counts), prices={"output": "1"})
     assert (response.result.usage.output_tokens, response.result.cost_nanousd) == (605, 605_000)
+
+
+@pytest.mark.parametrize("size", [4096, 65536])
+async def test_a_whole_reply_is_one_document_and_a_stream_is_not(size: int) -> None:
+    """The bound of one document is its own: a stream of many events may be longer."""
+    text = "word " * (size // 5)
+    pieces = [behaviours.delta("word " * 100) for _ in range(size // 500 + 1)]
+    limits = {"retries": 0, "max_document_bytes": size}
+    error = await failed(behaviours.raw(json.dumps(behaviours.completion(text)).encode()), limits=limits)
+    assert error.reason == ErrorReason.ERROR_REASON_UPSTREAM_TOO_LARGE
+    event = await failed(behaviours.stream([behaviours.delta(text), behaviours.delta(finish="stop")]), limits=limits)
+    assert event.reason == ErrorReason.ERROR_REASON_UPSTREAM_TOO_LARGE
+    response = await answered(behaviours.stream([*pieces, behaviours.delta(finish="stop")]), limits=limits)
+    assert len(response.text) >= size
+
+
+@pytest.mark.parametrize("part", ["[],", '{"a":0},', "0,"])
+async def test_a_reply_of_too_many_parts_is_malformed(part: str) -> None:
+    body = ('{"choices":[{"message":{"content":"Hi"}}],"more":[' + part * 100_000 + "0]}").encode()
+    error = await failed(behaviours.raw(body))
+    assert error.reason == ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED
+    error = await failed(behaviours.in_bytes(b"data: " + body + b"\n\ndata: [DONE]\n\n", []))
+    assert error.reason == ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED

@@ -11,6 +11,8 @@ from typing import Final
 from lightrouter.adapter import waits
 
 _MOST_WORDS: Final = 4096
+# Of what is longer only the begin is shown: nobody writes such errors, and to read it takes long.
+_MOST_BODY: Final = 64 * 1024
 _MOST_ITEMS: Final = 8
 _DEEPEST: Final = 6
 _WORD_MEMBERS: Final = (
@@ -124,6 +126,8 @@ def complaint(document: object) -> Complaint | None:
 def of_refusal(body: str) -> Complaint:
     """Returns what the body of a reply with an HTTP status of failure says, whatever its shape."""
     body = body.strip()
+    if len(body) > _MOST_BODY:
+        return _of(body[:_MOST_WORDS], {})
     in_an_event = re.match(r"(?:data|event|error|id|retry):[^{\[]*", body)
     try:
         document, _ = json.JSONDecoder().raw_decode(body, in_an_event.end() if in_an_event else 0)

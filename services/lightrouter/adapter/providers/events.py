@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
@@ -12,6 +11,7 @@ from lightrouter.adapter.coalesce import Piece, joined
 from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.complaints import of_refusal
+from lightrouter.adapter.providers.documents import is_json
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read, read_others
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 
@@ -54,12 +54,14 @@ class Patience:
 class EventReader:
     """Reads one stream. Nothing but its own end, or that no more came after a finish reason, ends it."""
 
-    def __init__(self, said: Said, patience: Patience, kind: str = "text/event-stream") -> None:
+    def __init__(
+        self, said: Said, patience: Patience, kind: str = "text/event-stream", *, max_event_bytes: int = 1024 * 1024
+    ) -> None:
         """Notes in `said` what the events say; `kind` is the media type under which the stream came."""
         self._said = said
         self._patience = patience
         self._kind = kind
-        self._parser = EventParser()
+        self._parser = EventParser(max_event_bytes)
         self._any = False
         self._done = False
         self._broken = False
@@ -132,7 +134,7 @@ class EventReader:
             raise ReportedError(of_refusal(event.data))
         if kind in _NO_TEXT:
             return _NO_PIECE
-        if "\n" in event.data and not _is_json(event.data):
+        if "\n" in event.data and not is_json(event.data):
             # Some providers leave out the blank lines between events.
             return joined([self._data(line) for line in event.data.split("\n") if line])
         return self._data(event.data)
@@ -182,12 +184,4 @@ class EventReader:
 def has_lines(text: str) -> bool:
     """Returns whether a body that begins as JSON is an object a line, such as an error before a stream goes on."""
     first, _, rest = text.strip().partition("\n")
-    return first.startswith("{") and bool(rest.strip()) and _is_json(first)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    return first.startswith("{") and bool(rest.strip()) and is_json(first)

@@ -51,6 +51,7 @@ class OpenAI:
             limit=entry.limits.max_response_bytes,
             key_header=entry.api_key_header,
         )
+        self._max_document_bytes = entry.limits.max_document_bytes
         self._credentials = credentials
         self._patience = Patience()
 
@@ -103,14 +104,18 @@ class OpenAI:
                 body = bytearray(begin)
                 async for chunk in chunks:
                     body += chunk
+                    if len(body) > self._max_document_bytes:
+                        break
                     yield Piece("", "")
+                if len(body) > self._max_document_bytes:
+                    raise faults.too_large(self._max_document_bytes)
                 text = _text(body)
                 if not has_lines(text):
                     yield read(parse(text), "message", said)
                     return
                 begin = bytes(body)
             kind = reply.header("content-type").partition(";")[0].strip().lower()
-            reader = EventReader(said, self._patience, kind)
+            reader = EventReader(said, self._patience, kind, max_event_bytes=self._max_document_bytes)
             async with aclosing(reader.read(begin, chunks)) as pieces:
                 async for piece in pieces:
                     yield piece

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +10,7 @@ from lightrouter.adapter.coalesce import Piece, joined
 from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.complaints import Complaint, complaint
+from lightrouter.adapter.providers.documents import load
 from lightrouter.adapter.usage import merged
 from lightrouter.v1.chat_pb2 import FinishReason
 
@@ -37,8 +37,8 @@ def parse(text: str) -> Mapping[str, object]:
         UpstreamError: There is none (UPSTREAM_MALFORMED).
     """
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = load(text)
+    except ValueError:
         begun = text[:200].lstrip().lower()
         what = "HTML" if begun.startswith(("<!doctype", "<html")) else "something else"
         raise faults.malformed(f"{what} instead of JSON") from None
