@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.ledger import failed_entry
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.ledger_pb2 import Stage
 from tests.rpc.adapter_support import adapter, answered, asked, failed, generation, most
 from tests.upstreams import behaviours
 from tests.upstreams.behaviours import completion, delta
-from tests.upstreams.upstream import Exchange, Upstream
+from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
 STOP = FinishReason.FINISH_REASON_STOP
 LENGTH = FinishReason.FINISH_REASON_LENGTH
@@ -373,3 +376,57 @@ async def test_a_reply_of_too_many_parts_is_malformed(part: str) -> None:
     assert error.reason == ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED
     error = await failed(behaviours.in_bytes(b"data: " + body + b"\n\ndata: [DONE]\n\n", []))
     assert error.reason == ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED
+
+
+COSTS: dict[str, Any] = {"prices": {"input": 1, "output": 2}, "always_stream": True, "limits": {"retries": 1}}
+BROKEN = behaviours.reset_mid_stream("one two three four five six")
+
+
+@pytest.mark.parametrize(
+    ("first", "spent"),
+    [
+        pytest.param(BROKEN, True, id="reset"),
+        pytest.param(
+            behaviours.stream([delta("one two three four five six"), {"error": {"code": 503}}]), True, id="503"
+        ),
+        pytest.param(behaviours.stream([delta(finish="error")], usage=COUNTS), False, id="no-text"),
+        pytest.param(behaviours.status(500), False, id="500"),
+        pytest.param(behaviours.reset, False, id="reset-at-once"),
+    ],
+)
+async def test_what_a_failed_attempt_wrote_is_paid_for(first: Behaviour, spent: bool) -> None:
+    good = behaviours.stream([delta("Hi"), delta(finish="stop")], usage=COUNTS)
+    async with Upstream(first, good) as upstream, adapter(upstream.base_url, **COSTS) as served:
+        result = (await served.generate(generation())).result
+        assert result.attempts == 2
+        used = result.usage
+        assert (used.input_tokens > 10, used.output_tokens > 5, used.estimated) == (spent, spent, spent)
+        assert result.cost_nanousd == (used.input_tokens + 2 * used.output_tokens) * 1000
+
+
+@pytest.mark.parametrize(("behaviour", "spent"), [(BROKEN, True), (behaviours.status(500), False)])
+async def test_a_call_that_fails_says_what_it_cost(behaviour: Behaviour, spent: bool) -> None:
+    async with Upstream(behaviour) as upstream, adapter(upstream.base_url, **COSTS) as served:
+        costs = []
+        for streamed in (True, False):
+            with pytest.raises(ServiceError) as caught:
+                await asked(served, generation(), streamed=streamed)
+            line = failed_entry(Stage.STAGE_BOOT, "fast", caught.value, 1.0)
+            costs.append(line.cost_nanousd)
+            assert line.cost_nanousd == (line.usage.input_tokens + 2 * line.usage.output_tokens) * 1000
+            assert line.usage.estimated == spent
+    # A stream that was read fails at once; what nobody has seen is tried again.
+    assert costs == ([costs[0], 2 * costs[0]] if spent else [0, 0])
+    assert bool(costs[0]) == spent
+
+
+@pytest.mark.parametrize("member", ["content", "reasoning_content"])
+async def test_a_stream_whose_events_have_all_of_the_text_gives_it_once(member: str) -> None:
+    whole = ["Paris", "Paris is the", "Paris is the capital", "Paris is the capital."]
+    events: list[object] = [{"choices": [{"index": 0, "delta": {member: text}}]} for text in whole]
+    last = delta("So it is.") if member == "reasoning_content" else delta(whole[-1])
+    async with Upstream(behaviours.stream([*events, last, delta(finish="stop")])) as upstream:
+        async with adapter(upstream.base_url) as served:
+            response = await asked(served, generation(), streamed=True)
+    given = response.text if member == "content" else response.reasoning
+    assert (given, response.result.finish_reason) == (whole[-1], STOP)

@@ -326,9 +326,7 @@ async def test_a_router_that_is_stopped_lets_the_running_request_finish(folder: 
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_candidate_that_asks_for_rest_is_no_straggler_and_gets_its_rest(
-    folder: Path, status: int
-) -> None:
+async def test_a_candidate_that_asks_for_rest_is_no_straggler_and_gets_its_rest(folder: Path, status: int) -> None:
     """The wait fits the deadline and the grace is longer: nobody waits for either."""
     limited = behaviours.status(status, headers={"Retry-After": "40"})
     async with (

@@ -12,6 +12,7 @@ from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.complaints import of_refusal
 from lightrouter.adapter.providers.documents import is_json
+from lightrouter.adapter.providers.growing import Growing
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read, read_others
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 
@@ -62,6 +63,8 @@ class EventReader:
         self._patience = patience
         self._kind = kind
         self._parser = EventParser(max_event_bytes)
+        self._text = Growing()
+        self._reasoning = Growing()
         self._any = False
         self._done = False
         self._broken = False
@@ -117,7 +120,7 @@ class EventReader:
     def _take(self, events: Iterable[Event]) -> Piece:
         done = self._done
         before, finished = self._said.usage, self._said.finish_reason != endings.NOT_SAID
-        piece = joined([self._event(event) for event in events])
+        piece = self._new_of([self._event(event) for event in events])
         counted = self._said.usage is not before
         if counted and finished:
             self._patience.rewarded()
@@ -126,6 +129,10 @@ class EventReader:
             self._until = None
             self._counted_last = counted and finished
         return piece
+
+    def _new_of(self, pieces: Iterable[Piece]) -> Piece:
+        """Returns what is new of the text of several events, for providers whose events have all of it each time."""
+        return joined([Piece(self._text.feed(piece.text), self._reasoning.feed(piece.reasoning)) for piece in pieces])
 
     def _event(self, event: Event) -> Piece:
         self._any = True
@@ -160,13 +167,13 @@ class EventReader:
             piece = self._take(self._parser.close())
             if said.others and not said.texts and said.finish_reason == endings.NOT_SAID:
                 return read_others(said)
-            return piece
+            return joined([piece, Piece(self._text.end(), self._reasoning.end())])
         except faults.UpstreamError as error:
             if error.reason != faults.MALFORMED:
                 raise
             # The half of an event is what a broken connection leaves.
             self._broken = True
-            return Piece("", "")
+            return Piece(self._text.end(), self._reasoning.end())
 
     def _close(self) -> None:
         """Ends the stream, where it may end here."""
