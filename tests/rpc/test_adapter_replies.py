@@ -425,8 +425,66 @@ async def test_a_stream_whose_events_have_all_of_the_text_gives_it_once(member: 
     whole = ["Paris", "Paris is the", "Paris is the capital", "Paris is the capital."]
     events: list[object] = [{"choices": [{"index": 0, "delta": {member: text}}]} for text in whole]
     last = delta("So it is.") if member == "reasoning_content" else delta(whole[-1])
-    async with Upstream(behaviours.stream([*events, last, delta(finish="stop")])) as upstream:
-        async with adapter(upstream.base_url) as served:
-            response = await asked(served, generation(), streamed=True)
+    behaviour = behaviours.stream([*events, last, delta(finish="stop")])
+    async with Upstream(behaviour) as upstream, adapter(upstream.base_url) as served:
+        response = await asked(served, generation(), streamed=True)
     given = response.text if member == "content" else response.reasoning
     assert (given, response.result.finish_reason) == (whole[-1], STOP)
+
+
+HI: dict[str, Any] = {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}
+
+
+def hi(**choice: object) -> dict[str, Any]:
+    return {"choices": [{**HI["choices"][0], **choice}], "usage": COUNTS}
+
+
+@pytest.mark.parametrize(
+    ("document", "text", "finish"),
+    [
+        pytest.param(hi(native_finish_reason="error"), "Hi", UNKNOWN, id="native-error"),
+        pytest.param(hi(native_finish_reason="eos"), "Hi", STOP, id="native-stop"),
+        pytest.param({**HI, "incomplete_details": {"reason": "max_output_tokens"}}, "Hi", UNKNOWN, id="incomplete"),
+        pytest.param({**HI, "incomplete_details": None}, "Hi", STOP, id="complete"),
+        pytest.param({**HI, "error": {"message": "", "code": 0}}, "Hi", STOP, id="empty-error"),
+        pytest.param({**HI, "error": {}}, "Hi", STOP, id="no-error"),
+        pytest.param(hi(message={"content": [{"type": "output_text", "text": "Hi"}]}), "Hi", STOP, id="output-text"),
+        pytest.param(hi(message={"content": ["Hi", " you"]}), "Hi you", STOP, id="strings"),
+        pytest.param(hi(finish_reason="token_limit_reached"), "Hi", LENGTH, id="limit"),
+        pytest.param(hi(finish_reason="guardrail"), "Hi", FILTER, id="guardrail"),
+    ],
+)
+async def test_shapes_of_replies(document: dict[str, Any], text: str, finish: FinishReason.ValueType) -> None:
+    response = await answered(behaviours.raw(json.dumps(document).encode()))
+    assert (response.text, response.result.finish_reason) == (text, finish)
+
+
+@pytest.mark.parametrize("encoding", ["gzip, identity", "identity, gzip", "GZIP"])
+async def test_a_packed_body_is_read_however_its_packing_is_written(encoding: str) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.reply(gzip.compress(json.dumps(HI).encode()), headers={"Content-Encoding": encoding})
+
+    assert (await answered(behave)).text == "Hi"
+
+
+@pytest.mark.parametrize("encoding", ["none", "utf-8", "aws-chunked"])
+async def test_an_encoding_that_is_no_packing_changes_nothing(encoding: str) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.reply(json.dumps(HI).encode(), headers={"Content-Encoding": encoding})
+
+    assert (await answered(behave)).text == "Hi"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"code": 50001, "msg": "it is broken", "data": None},
+        {"status": "error", "message": "it is broken"},
+        {"ok": False, "message": "it is broken"},
+        {"success": False, "errors": [{"message": "it is broken", "code": 3030}]},
+    ],
+)
+async def test_errors_without_an_error_member_keep_their_words(document: dict[str, Any]) -> None:
+    error = await failed(behaviours.raw(json.dumps(document).encode()))
+    assert error.reason == ErrorReason.ERROR_REASON_UPSTREAM_ERROR
+    assert "it is broken" in error.message

@@ -181,7 +181,7 @@ def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamEr
         return rate_limited(retry_after, detail)
     if status >= 500:
         return failed(status, detail, retry_after)
-    if status in {408, 409, 425}:
+    if status in {408, 409, 425, 499}:
         # These say that the same request may pass a little later.
         return failed(status, detail, retry_after)
     return rejected(status, detail, works=None if status in _OF_A_REQUEST else False)

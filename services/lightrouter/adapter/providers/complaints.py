@@ -110,7 +110,7 @@ def complaint(document: object) -> Complaint | None:
     if not isinstance(document, dict):
         return None
     error = document.get("error")
-    if error:
+    if error and not (isinstance(error, dict) and document.get("choices") and not any(error.values())):
         return _of(error, document)
     choices = document.get("choices")
     for choice in choices[:_MOST_ITEMS] if isinstance(choices, list) else []:
@@ -143,12 +143,15 @@ def of_event(data: str) -> Complaint:
 
 
 def _is_error(document: Mapping[str, object]) -> bool:
-    if "error" in (document.get("object"), document.get("type")) or document.get("success") is False:
+    kinds = (document.get("object"), document.get("type"), document.get("status"))
+    if "error" in kinds or False in (document.get("success"), document.get("ok")):
         return True
     if any(document.get(name) for name in ("errors", "detail", "error_code", "error_msg")):
         return True
     code = document.get("code")
-    return bool(document.get("message")) and (_status(document) is not None or bool(code and code not in _SUCCESS))
+    return bool(document.get("message") or document.get("msg")) and (
+        _status(document) is not None or bool(code and code not in _SUCCESS)
+    )
 
 
 def _of(error: object, around: Mapping[str, object]) -> Complaint:

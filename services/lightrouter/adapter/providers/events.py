@@ -179,7 +179,8 @@ class EventReader:
         """Ends the stream, where it may end here."""
         said = self._said
         if not self._any and self._kind not in {"text/event-stream", ""}:
-            raise faults.malformed(f"{self._kind[:40]} instead of JSON or events")
+            kind = "something else" if "json" in self._kind else self._kind[:40]
+            raise faults.malformed(f"{kind} instead of JSON or events")
         ended = self._done or said.finish_reason != endings.NOT_SAID or (said.went_on and not self._broken)
         if not ended:
             raise faults.unavailable("ended the stream before the model had finished")
