@@ -311,3 +311,15 @@ async def test_a_callers_bad_requests_do_not_keep_a_circuit_closed(words: str) -
             with pytest.raises(ServiceError):
                 await served.generate(generation())
         assert not served.current.serving
+
+
+async def test_refused_values_are_remembered_within_a_bound() -> None:
+    refused = refusing(lambda body: body.get("temperature", 0) > 1, "temperature must be at most 1")
+    async with Upstream(refused) as upstream, adapter(upstream.base_url) as served:
+        for number in range(40):
+            await served.generate(generation(sampling=Sampling(temperature=1.25 + number / 64)))
+        known = await refuses(served)
+        assert len(known) == 16
+        assert f"temperature={1.25 + 39 / 64}" in known
+        await served.generate(generation(sampling=Sampling(temperature=0.5)))
+        assert upstream.requests[-1].body["temperature"] == 0.5

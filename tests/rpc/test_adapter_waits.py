@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lightrouter.runtime.circuit import State
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -88,3 +89,57 @@ async def test_an_account_that_is_used_up_is_not_asked_again(status: int, error:
 async def test_failures_say_how_many_attempts_they_took() -> None:
     error = await failed(behaviours.status(500), limits={"retries": 2})
     assert error.attempts == 3
+
+
+CLOSED, OPEN = State.CLOSED, State.OPEN
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "state"),
+    [
+        pytest.param(404, "The model `tiny` does not exist or you do not have access to it.", OPEN, id="openai-model"),
+        pytest.param(404, 'model "tiny" not found, try pulling it first', OPEN, id="ollama-model"),
+        pytest.param(404, "Not Found", OPEN, id="address"),
+        pytest.param(405, "Method Not Allowed", OPEN, id="method"),
+        pytest.param(410, "Gone", OPEN, id="gone"),
+        pytest.param(400, "Model Not Exist", OPEN, id="deepseek-model"),
+        pytest.param(400, "Invalid model: tiny", OPEN, id="mistral-model"),
+        pytest.param(400, "tiny is not a valid model ID", OPEN, id="openrouter-model"),
+        pytest.param(
+            400, "The model `tiny` has been decommissioned and is no longer supported.", OPEN, id="groq-model"
+        ),
+        pytest.param(400, "API key not valid. Please pass a valid API key.", OPEN, id="gemini-key"),
+        pytest.param(401, "Incorrect API key provided", OPEN, id="401"),
+        pytest.param(403, "You are not allowed to sample from this model", OPEN, id="403"),
+        pytest.param(402, "Payment required", OPEN, id="402"),
+        pytest.param(400, "Your credit balance is too low to access the Anthropic API.", OPEN, id="anthropic-balance"),
+        pytest.param(403, "Your chosen model requires moderation and your input was flagged", CLOSED, id="moderation"),
+        pytest.param(400, "something that nobody knows", CLOSED, id="400"),
+        pytest.param(400, "This model's maximum context length is 8192 tokens.", CLOSED, id="context"),
+        pytest.param(400, "inputs tokens + max_new_tokens must be <= 4096. Given: 5000 and 200", CLOSED, id="tgi"),
+        pytest.param(413, "Request too large for model `tiny` on tokens per minute", CLOSED, id="groq-413"),
+        pytest.param(
+            429, "Request too large for tiny on tokens per min (TPM): Limit 1, Requested 9.", CLOSED, id="tpm"
+        ),
+        pytest.param(429, "Rate limit: Limit 10000, Used 0, Requested 12000.", CLOSED, id="numbers"),
+    ],
+)
+async def test_only_what_is_the_candidates_own_fault_opens_its_circuit(status: int, words: str, state: State) -> None:
+    members: dict[str, Any] = {"circuit": {"failures": 2}}
+    async with Upstream(behaviours.status(status, words)) as upstream, adapter(upstream.base_url, **members) as served:
+        for _ in range(2):
+            with pytest.raises(ServiceError) as caught:
+                await served.generate(generation())
+            assert not caught.value.retry_after
+            assert words[:20] in caught.value.message
+        assert served.current.engine.standing.circuit.state is state
+        assert len(upstream.requests) == 2
+        assert not served.current.engine.standing.rest.left()
+
+
+async def test_an_ordinary_limit_is_waited_for_whatever_numbers_it_gives() -> None:
+    words = "Rate limit reached on tokens per min (TPM): Limit 10000, Used 9000, Requested 3000. Try again in 1h."
+    async with Upstream(behaviours.status(429, words)) as upstream, adapter(upstream.base_url) as served:
+        with pytest.raises(ServiceError) as caught:
+            await served.generate(generation())
+        assert caught.value.retry_after == 3600

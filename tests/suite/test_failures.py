@@ -14,7 +14,7 @@ from lightrouter.runtime.errors import Code
 from lightrouter.runtime.status import from_rpc_error
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
-from lightrouter.v1.ledger_pb2 import DegradedReason, LedgerEntry, Stage
+from lightrouter.v1.ledger_pb2 import DegradedReason, LedgerEntry, NotAskedReason, Stage
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest
 from tests.suite.rig import Suite, entry, prompt, running
@@ -323,3 +323,28 @@ async def test_a_router_that_is_stopped_lets_the_running_request_finish(folder: 
     # Two of the three say so.
     assert answer.text == OTHER
     assert not answer.degraded
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_candidate_that_asks_for_rest_is_no_straggler_and_gets_its_rest(folder: Path, status: int) -> None:
+    """The wait fits the deadline and the grace is longer: nobody waits for either."""
+    limited = behaviours.status(status, headers={"Retry-After": "40"})
+    async with (
+        Upstream(behaviours.model(GOOD)) as good,
+        Upstream(limited) as upstream,
+        running(
+            folder,
+            entry("good", good.base_url, prior=0.9),
+            entry("bad", upstream.base_url),
+            router=QUICK | {"boot_grace_seconds": 50},
+        ) as suite,
+    ):
+        first = await suite.complete(prompt(FIRST_ALONE))
+        second = await suite.complete(prompt(FIRST_ALONE))
+        assert len(upstream.requests) == 1
+    reasons = {429: "UPSTREAM_RATE_LIMITED", 503: "UPSTREAM_ERROR"}
+    (failure,) = (line.failure for line in entries(first, "bad"))
+    assert failure.reason == ErrorReason.Value(f"ERROR_REASON_{reasons[status]}")
+    assert [(each.candidate, each.reason) for each in second.ledger.not_asked] == [
+        ("bad", NotAskedReason.NOT_ASKED_REASON_RESTING)
+    ]

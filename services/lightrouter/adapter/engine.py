@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final
@@ -35,6 +36,7 @@ from lightrouter.v1.adapter_pb2 import (
 )
 from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.ledger_pb2 import Stage
 
 Emit = Callable[[Piece], None]
 
@@ -43,6 +45,9 @@ _MARGIN_SECONDS: Final = 0.2
 _MARGIN_SHARE: Final = 0.1
 # What a slow model writes in a second: so much longer than silence may an answer take that comes as a whole.
 _SLOW_TOKENS_A_SECOND: Final = 10
+# Seconds that a boot waits at most between its attempts. The router would take a longer wait for slowness. Told of the
+# wait, it goes on with the other candidates and comes back when it is over.
+_LONGEST_BOOT_WAIT: Final = 1.0
 _COALESCE_SECONDS: Final = 0.04
 _COALESCE_CHARACTERS: Final = 256
 
@@ -185,7 +190,8 @@ class Engine:
         if remaining <= 0:
             raise deadline_exceeded("no time is left for the model")
         usable = Deadline.after(remaining - min(_MARGIN_SECONDS, _MARGIN_SHARE * remaining))
-        attempts = Attempts(self._retries, usable, on_retry=call.retry)
+        longest = _LONGEST_BOOT_WAIT if call.stage == Stage.STAGE_BOOT and not call.last_resort else math.inf
+        attempts = Attempts(self._retries, usable, longest=longest, on_retry=call.retry)
         tries = Tries(self.standing.learnt, call.put)
         permit = self.standing.circuit.admit(last_resort=call.last_resort)
         works: bool | None = None

@@ -13,6 +13,8 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 MALFORMED: Final = ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED
 """The reason of what `malformed` makes."""
 
+# The statuses that speak of one request. All others from 400 to 499 speak of the address, the model or the account.
+_OF_A_REQUEST: Final = frozenset({400, 411, 413, 414, 422, 431, 451})
 _MAX_DETAIL = 200
 # Shorter runs of the prompt are words that any sentence may hold.
 _PROMPT_WINDOW = 24
@@ -89,14 +91,23 @@ def unauthenticated(what: str) -> UpstreamError:
     return UpstreamError(Code.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, what)
 
 
-def rejected(status: int | None, detail: str) -> UpstreamError:
-    """The provider refused the request itself with an HTTP status from 400 to 499, or would have (status None)."""
+def key_refused(status: int | None, detail: str) -> UpstreamError:
+    """The provider refused the candidate's API key."""
+    said = "" if status is None else f" (HTTP {status})"
+    return unauthenticated(_sentence(f"the provider refused the candidate's API key{said}", detail))
+
+
+def rejected(status: int | None, detail: str, *, works: bool | None = None) -> UpstreamError:
+    """The provider refused the request with an HTTP status from 400 to 499, or would have (status None).
+
+    `works` is False where it refuses every request of the candidate, as when it does not have the model.
+    """
     said = "" if status is None else f" (HTTP {status})"
     return UpstreamError(
         Code.FAILED_PRECONDITION,
         ErrorReason.ERROR_REASON_UPSTREAM_REJECTED,
         _sentence(f"the provider refused the request{said}", detail),
-        works=True,
+        works=works,
     )
 
 
@@ -165,15 +176,15 @@ def not_recorded(sentence: str) -> UpstreamError:
 def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamError:
     """Returns the error for a reply with an HTTP `status` that is none of success."""
     if status in {401, 403}:
-        return unauthenticated(_sentence(f"the provider refused the candidate's API key (HTTP {status})", detail))
+        return key_refused(status, detail)
     if status == 429:
         return rate_limited(retry_after, detail)
     if status >= 500:
         return failed(status, detail, retry_after)
-    if status in {408, 409, 425}:
+    if status in {408, 409, 425, 499}:
         # These say that the same request may pass a little later.
         return failed(status, detail, retry_after)
-    return rejected(status, detail)
+    return rejected(status, detail, works=None if status in _OF_A_REQUEST else False)
 
 
 def scrubbed(detail: str, key: str, prompt: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.endings import less_whole
 from lightrouter.adapter.quirks import Quirks
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.errors import ServiceError, Spent
 from lightrouter.runtime.ledger import cost_nanousd, duration
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import Prices
@@ -38,6 +38,7 @@ class Call:
     Attributes:
         plan: What is asked.
         said: What the provider says in this attempt.
+        stage: The stage that asks.
         last_resort: Whether nobody else is left to ask.
     """
 
@@ -70,7 +71,7 @@ class Call:
         self._watched = watched
         self.said = Said()
         self._entry = entry
-        self._stage = stage
+        self.stage = stage
         self._span = span
         self._metrics = metrics
         self._measured = False
@@ -79,6 +80,7 @@ class Call:
         self._cut = self.plan.cut()
         self._pieces: list[Piece] = []
         self._attempts = 0
+        self._lost = Usage()
         self._finish = _UNSPECIFIED
         self._call_begun = self._attempt_begun = time.monotonic()
         self._first: float | None = None
@@ -143,6 +145,7 @@ class Call:
     def attempt(self) -> None:
         """Begins the next attempt; what the last one left is forgotten."""
         if self._attempts:
+            self._lost = self._spent()
             self.said = Said()
             self._transcript = self.plan.transcript(self._entry)
             self._cut = self.plan.cut()
@@ -206,7 +209,8 @@ class Call:
 
     def result(self) -> GenerationResult:
         """Returns how the generation ended, and ends its span."""
-        used = self._usage()
+        now = self._usage()
+        used = usage.added(now, self._lost)
         entry, said = self._entry, self.said
         result = GenerationResult(
             finish_reason=self._finish,
@@ -218,7 +222,7 @@ class Call:
         )
         if self._finish == _LENGTH:
             resume = resumed(
-                self._transcript, self.plan.resume, used.output_tokens, takes_reasoning_back=said.takes_reasoning_back
+                self._transcript, self.plan.resume, now.output_tokens, takes_reasoning_back=said.takes_reasoning_back
             )
             resume = replace(resume, span=self._span.reference)
             result.continuation = encode(entry.name, entry.model, resume)
@@ -227,18 +231,23 @@ class Call:
         if first is not None:
             result.time_to_first_token.CopyFrom(duration(first))
         self._measured = True
-        self._metrics.delivered(entry, self._stage, time.monotonic() - self._call_begun, used, first)
+        self._metrics.delivered(entry, self.stage, time.monotonic() - self._call_begun, used, first)
         self._span.delivered(result, self.text, first)
         return result
 
     def fail(self, error: BaseException) -> None:
-        """Ends the span of a generation that has failed with `error`, which is told the attempts, or was cancelled."""
+        """Ends the span of a generation that has failed, or was cancelled.
+
+        `error` is told the attempts and what they cost.
+        """
         if isinstance(error, ServiceError):
             error.attempts = self._attempts
+            if (used := self._spent()).input_tokens:
+                error.spent = Spent(used, cost_nanousd(self._prices, used))
         if self._attempts and not self._measured:
             self._measured = True
             reason, _ = failure(error)
-            self._metrics.failed(self._entry, self._stage, time.monotonic() - self._call_begun, reason)
+            self._metrics.failed(self._entry, self.stage, time.monotonic() - self._call_begun, reason)
         self._span.failed(error, self._attempts)
 
     def retry(self, error: ServiceError, seconds: float) -> None:
@@ -249,6 +258,11 @@ class Call:
         if piece.text or piece.reasoning:
             self._pieces.append(piece)
         return piece
+
+    def _spent(self) -> Usage:
+        """Returns the tokens of the attempts that failed, this one included; one that brought nothing cost nothing."""
+        wrote = self.said.usage or self.said.texts or self._pieces
+        return usage.added(self._lost, self._usage()) if wrote else self._lost
 
     def _usage(self) -> Usage:
         ask, transcript = self.plan.ask, self._transcript

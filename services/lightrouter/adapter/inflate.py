@@ -12,6 +12,9 @@ _PIECE_BYTES: Final = 64 * 1024
 # The window sizes that tell zlib what to read: gzip or zlib by their head, or deflate without any.
 _BY_HEAD: Final = zlib.MAX_WBITS | 32
 _BARE: Final = -zlib.MAX_WBITS
+_PACKINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
+# Some servers name a character set, or say in words that there is nothing to unpack.
+_NO_PACKINGS: Final = frozenset({"", "identity", "none", "utf-8", "utf8", "aws-chunked"})
 _HEAD_BYTES: Final = 2
 
 
@@ -24,10 +27,10 @@ class Inflater:
         Raises:
             UpstreamError: It is none that can be read.
         """
-        encoding = encoding.strip().lower()
-        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+        packings = [each for name in encoding.split(",") if (each := name.strip().lower()) not in _NO_PACKINGS]
+        if len(packings) > 1 or not _PACKINGS.issuperset(packings):
             raise faults.malformed(f"a body in the encoding {encoding[:40]}, which nobody asked for")
-        self.packed = encoding not in {"", "identity"}
+        self.packed = bool(packings)
         """Whether the body is packed at all."""
         self._begin = b""
         self._unpack: zlib._Decompress | None = None

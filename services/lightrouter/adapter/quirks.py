@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 PREFILL: Final = "prefill"
@@ -19,6 +19,8 @@ _MOST_TRIES: Final = 7
 _MOST_SINGLE_GUESSES: Final = 5
 # One reply that starts anew may be chance.
 _IGNORED_IN_A_ROW: Final = 2
+# Single values that are remembered as refused; callers choose them. The oldest is forgotten first.
+_MOST_VALUES: Final = 16
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +102,7 @@ class Learnt:
         self._candidate = candidate
         self._taken: set[str] = set()
         self._ignored = 0
+        self._values: list[str] = []
         self.quirks = NO_QUIRKS
         """How requests have to be put."""
 
@@ -122,7 +125,11 @@ class Learnt:
 
     def _learn(self, quirks: Quirks) -> None:
         known = set(self.quirks.described())
+        self._values += [name for name in quirks.refused - set(self._values) if "=" in name]
+        forgotten = set(self._values[:-_MOST_VALUES])
+        self._values = self._values[-_MOST_VALUES:]
         self.quirks |= quirks
+        self.quirks = replace(self.quirks, refused=self.quirks.refused - forgotten)
         if new := [word for word in self.quirks.described() if word not in known]:
             _log.warning("the provider of %s refuses: %s; from now on requests are put so", self._candidate, new)
 

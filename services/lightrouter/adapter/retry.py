@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -31,13 +32,18 @@ class Attempts:
         policy: RetryPolicy,
         deadline: Deadline,
         *,
+        longest: float = math.inf,
         uniform: Callable[[float, float], float] = random.uniform,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_retry: Callable[[UpstreamError, float], None] = lambda _error, _seconds: None,
     ) -> None:
-        """Waits by `policy`, not past `deadline`; `on_retry` hears what failed and how long the wait is."""
+        """Waits by `policy`, not past `deadline`, and no more than `longest` seconds in all.
+
+        `on_retry` hears what failed and how long the wait is.
+        """
         self._policy = policy
         self._deadline = deadline
+        self._longest = longest
         self._uniform = uniform
         self._sleep = sleep
         self._on_retry = on_retry
@@ -59,8 +65,9 @@ class Attempts:
             raise error
         ceiling = min(self._policy.cap, self._policy.base * 2**self._retries)
         seconds = (error.retry_after or 0.0) + self._uniform(0.0, ceiling)
-        if seconds >= self._deadline.remaining():
+        if seconds > self._longest or seconds >= self._deadline.remaining():
             raise error
+        self._longest -= seconds
         self._retries += 1
         self._on_retry(error, seconds)
         await self._sleep(seconds)

@@ -114,6 +114,17 @@ def estimated(messages: Sequence[ChatMessage], lead: str, text: str, reasoning: 
     )
 
 
+def added(one: Usage, other: Usage) -> Usage:
+    """Returns the tokens of two attempts."""
+    return Usage(
+        input_tokens=one.input_tokens + other.input_tokens,
+        cached_input_tokens=one.cached_input_tokens + other.cached_input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        reasoning_tokens=one.reasoning_tokens + other.reasoning_tokens,
+        estimated=one.estimated or other.estimated,
+    )
+
+
 def _input(counts: Mapping[str, object]) -> tuple[int | None, int | None]:
     """Returns the tokens read, and those of them that were cached."""
     prompt = _count(counts, _PROMPT)

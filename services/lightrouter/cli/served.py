@@ -20,7 +20,10 @@ _TEXT_KINDS: Final = frozenset({"chat", "language", "code", "text", "llm", "mode
 _NO_CHAT: Final = re.compile(
     r"(?i)embed|whisper|\btts\b|-tts|tts-|dall-?e|(?:gpt|chatgpt)-image|stable-?diffusion|\bsdxl\b|\bflux\b|imagen|\bveo\b"
     r"|\bsora\b|transcribe|moderation|rerank|\bguard\b|-guard-|prompt-guard|-ocr\b|realtime|speech|\bbge-|\bgte-|\be5-"
-    r"|minilm|\baqa\b|orpheus|playai|davinci-002|babbage-002|-audio-|parakeet|kokoro"
+    r"|minilm|\baqa\b|orpheus|playai|davinci-002|babbage-002|-audio-|parakeet|kokoro|-image\b|\bclip\b|mpnet|colbert"
+    r"|sentence-t|shieldgemma|gpt-audio|\bcanary\b|\bbark\b|\bsonic-\d|\beleven_|recraft|ideogram|playground-v"
+    r"|\bwanx?-?\d|\bkling\b|hailuo|\bvoyage-|paraformer|cosyvoice|sensevoice|melotts|deepgram|\blyria\b|seedream"
+    r"|seedance|cogview|cogvideo|\binstructor-|\bada-002|roberta|\bstt\b|text2vec|\bm3e\b|\buae-"
 )
 # They take max_completion_tokens and refuse max_tokens.
 _REASONS: Final = re.compile(r"(?i)(?:^|/)(?:o\d(?:$|[-.])|gpt-[5-9](?:$|[-.]))")

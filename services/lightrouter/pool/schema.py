@@ -166,6 +166,9 @@ class Limits(_Section):
     """Seconds that one HTTP attempt may take; the call's deadline, where it is nearer, holds instead."""
     max_response_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 8_388_608
     """Most bytes that are accepted as the body of one response."""
+    max_document_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 1_048_576
+    """Most bytes of one JSON document: a response that comes as a whole, or one event of a stream. Nothing else runs in
+    the adapter while one is read: up to 20 ms for each MiB."""
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     """Attempts after the first, on 429, 5xx and connection errors."""
 

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from lightrouter.runtime.labels import OTHER, label, series
+from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
 
@@ -49,6 +50,13 @@ class Violation(NamedTuple):
     message: str
 
 
+class Spent(NamedTuple):
+    """What a model call cost although it failed."""
+
+    usage: Usage
+    cost_nanousd: int
+
+
 class ServiceError(Exception):
     """A failure that a caller can act on.
 
@@ -60,6 +68,7 @@ class ServiceError(Exception):
         retry_after: Seconds after which a retry may help; None where waiting does not help.
         failures: What went wrong with each candidate, by name.
         attempts: HTTP attempts that a model call took before it failed; 0 where it was none, or nobody said.
+        spent: What a model call cost before it failed; None where that is nothing, or nobody said.
     """
 
     def __init__(
@@ -73,6 +82,7 @@ class ServiceError(Exception):
         retry_after: float | None = None,
         failures: Mapping[str, Failure] | None = None,
         attempts: int = 0,
+        spent: Spent | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -82,6 +92,7 @@ class ServiceError(Exception):
         self.retry_after = retry_after
         self.failures: Mapping[str, Failure] = failures or {}
         self.attempts = attempts
+        self.spent = spent
 
     def failure(self) -> Failure:
         """Returns the failure as it stands in a ledger."""

@@ -59,7 +59,12 @@ def failed_entry(
     usage: Usage | None = None,
     cost: int = 0,
 ) -> LedgerEntry:
-    """Returns the ledger's line for a model call that failed after `elapsed_s` seconds, with what that had cost."""
+    """Returns the ledger's line for a model call that failed after `elapsed_s` seconds, with what that had cost.
+
+    `usage` and `cost` are the caller's own estimate; what the adapter said of it counts instead.
+    """
+    if error.spent:
+        usage, cost = error.spent
     return LedgerEntry(
         stage=stage,
         candidate=candidate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
 import grpc
@@ -10,8 +11,9 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from lightrouter.runtime.errors import Code, ServiceError, Violation, reason_name
+from lightrouter.runtime.errors import Code, ServiceError, Spent, Violation, reason_name
 from lightrouter.runtime.ledger import duration
+from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
 DOMAIN = "lightrouter.dev"
@@ -22,7 +24,11 @@ _MAX_METADATA_BYTES = 7 * 1024
 _MAX_MESSAGE_CHARACTERS = (600, 300, 150, 75)
 _MOST_VIOLATIONS = 16
 _ATTEMPTS = "attempts"
+_COST = "cost_nanousd"
+_TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
 _MOST_DIGITS = 10
+# Of a cost in nano-dollars, which has 64 bits.
+_MOST_COST_DIGITS = 19
 
 # What a status without details means; it then comes from gRPC itself rather than from a service.
 _BARE_REASONS = {
@@ -73,6 +79,9 @@ def _status(error: ServiceError, characters: int) -> Status:
         return text if len(text) <= characters else text[: characters - 1] + "…"
 
     counted = {_ATTEMPTS: str(error.attempts)} if error.attempts else {}
+    if error.spent:
+        usage, cost = error.spent
+        counted |= {name: str(getattr(usage, name)) for name in _TOKENS} | {_COST: str(cost)}
     details: list[Message] = [ErrorInfo(reason=reason_name(error.reason), domain=DOMAIN, metadata=counted)]
     if error.retry_after is not None:
         details.append(RetryInfo(retry_delay=duration(error.retry_after)))
@@ -104,6 +113,7 @@ def from_status(status: Status) -> ServiceError:
     violations: list[Violation] = []
     failures: dict[str, Failure] = {}
     attempts = 0
+    spent: Spent | None = None
     for detail in status.details:
         info, retry, bad_request = ErrorInfo(), RetryInfo(), BadRequest()
         if detail.Unpack(info):
@@ -113,6 +123,7 @@ def from_status(status: Status) -> ServiceError:
             else:
                 reason = _reason_value(info.reason)
                 attempts = _count(info.metadata.get(_ATTEMPTS, ""))
+                spent = _spent(info.metadata)
         elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToNanoseconds() / 1e9
         elif detail.Unpack(bad_request):
@@ -125,7 +136,17 @@ def from_status(status: Status) -> ServiceError:
         retry_after=retry_after,
         failures=failures,
         attempts=attempts,
+        spent=spent,
     )
+
+
+def _spent(counted: Mapping[str, str]) -> Spent | None:
+    """Returns what a failed call cost. Nobody bills such tokens in a known way, so they count as estimated."""
+    if _COST not in counted:
+        return None
+    usage = Usage(**{name: _count(counted.get(name, "")) for name in _TOKENS}, estimated=True)
+    cost = counted[_COST]
+    return Spent(usage, int(cost) if cost.isdecimal() and len(cost) < _MOST_COST_DIGITS else 0)
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError:

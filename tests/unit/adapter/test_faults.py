@@ -15,19 +15,19 @@ KEY = "abcdef0123456789"
 @pytest.mark.parametrize(
     ("status", "reason", "retryable", "works"),
     [
-        (301, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, True),
-        (400, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, True),
+        (301, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, False),
+        (400, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, None),
         (401, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, False, False),
         (403, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, False, False),
-        (404, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, True),
+        (404, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, False),
         (408, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, True, False),
-        (422, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, True),
+        (422, ErrorReason.ERROR_REASON_UPSTREAM_REJECTED, False, None),
         (429, ErrorReason.ERROR_REASON_UPSTREAM_RATE_LIMITED, True, False),
         (500, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, True, False),
         (529, ErrorReason.ERROR_REASON_UPSTREAM_ERROR, True, False),
     ],
 )
-def test_by_status(status: int, reason: ErrorReason.ValueType, retryable: bool, works: bool) -> None:
+def test_by_status(status: int, reason: ErrorReason.ValueType, retryable: bool, works: bool | None) -> None:
     error = faults.by_status(status, "words", 3)
     assert (error.reason, error.retryable, error.works) == (reason, retryable, works)
     assert str(status) in error.message

@@ -78,3 +78,16 @@ async def test_a_stale_connection_is_no_retry_once() -> None:
     assert not sleeps.slept
     with pytest.raises(faults.UpstreamError):
         await attempts.wait(faults.unavailable("hung up", stale=True))
+
+
+@pytest.mark.parametrize(("asked_for", "waits"), [(0.4, 2), (0.9, 1), (1.1, 0)])
+async def test_waits_no_more_than_its_longest_in_all(asked_for: float, waits: int) -> None:
+    sleeps = Sleeps()
+    policy = RetryPolicy(5, base=0.0)
+    attempts = Attempts(policy, Deadline.after(100), longest=1.0, uniform=sleeps.uniform, sleep=sleeps.sleep)
+    for _ in range(waits):
+        await attempts.wait(faults.rate_limited(asked_for))
+    with pytest.raises(faults.UpstreamError) as caught:
+        await attempts.wait(faults.rate_limited(asked_for))
+    assert caught.value.retry_after == asked_for
+    assert sleeps.slept == [asked_for] * waits

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lightrouter.cli import endpoint
 from lightrouter.cli.__main__ import run
-from lightrouter.cli.served import ServedModel
+from lightrouter.cli.served import ServedModel, models
 from lightrouter.pool import file
 
 
@@ -387,3 +387,36 @@ def test_deepseeks_prefix_has_the_root_that_takes_it(listed: str, tmp_path: Path
     out.write_text(endpoint.pool_text(listed, [ServedModel("deepseek-chat", "deepseek")], 0, None))
     entry = file.load(out).entries["deepseek-chat"]
     assert (entry.base_url, entry.continuation.value) == ("https://api.deepseek.com/beta", "prefix")
+
+
+OTHERS = """
+text-embedding-3-large BAAI/bge-m3 bge-m3:latest nomic-embed-text:latest mxbai-embed-large all-minilm:l6-v2
+intfloat/e5-mistral-7b-instruct intfloat/multilingual-e5-large thenlper/gte-large
+Alibaba-NLP/gte-Qwen2-7B-instruct snowflake-arctic-embed2 jina-clip-v2 jina-reranker-v2
+sentence-transformers/all-mpnet-base-v2 paraphrase-multilingual-mpnet colbert-ir/colbertv2.0
+whisper-large-v3-turbo distil-whisper-large-v3-en tts-1-hd gpt-4o-mini-tts gpt-4o-transcribe dall-e-3
+gpt-image-1 chatgpt-image-latest imagen-4.0-generate-001 veo-3.0 sora-2 black-forest-labs/FLUX.1-schnell
+flux-pro stabilityai/stable-diffusion-3 stable-diffusion-xl sdxl-turbo omni-moderation-latest
+meta-llama/Llama-Guard-4-12B llama-guard-3-8b google/shieldgemma-9b cohere/rerank-v3.5 mistral-ocr-latest
+mistral-moderation-latest gpt-realtime gpt-4o-realtime-preview gpt-audio gpt-4o-audio-preview canary-1b
+nvidia/parakeet-tdt hexgrad/Kokoro-82M suno/bark cartesia/sonic-2 eleven_multilingual_v2 playai-tts
+voxtral-mini-transcribe recraft-v3 ideogram-v3 playground-v2.5 wan-2.1-t2v kling-v1 hailuo-02 voyage-3-large
+voyage-code-3 grok-2-image gemini-2.5-flash-image gemini-embedding-001 gemini-2.5-flash-preview-tts
+models/text-embedding-004 models/aqa Qwen/Qwen3-Embedding-8B Qwen/Qwen3-Reranker-4B qwen-image
+wanx2.1-t2i-turbo paraformer-v2 cosyvoice-v1 sensevoice-small fish-speech-1.5 MeloTTS text-moderation-latest
+davinci-002 deepgram/nova-2 lyria-002 seedream-3 seedance-1 cogview-4 cogvideox-3 hunyuan-image sentence-t5
+instructor-xl ada-002 deepset/roberta-base-squad2 bge-reranker-large stt-1 text2vec-large m3e-base
+uae-large-v1
+"""
+CHATS = """
+gpt-4o gpt-4o-2024-08-06 gpt-5-mini o3 claude-sonnet-4 llama3.1:8b mistral-large gemini-2.5-flash
+deepseek-chat qwen3:8b qwen2.5-vl-72b codestral-latest command-r-plus phi-4 gemma-3-27b-it grok-4 sonar-pro
+kimi-k2 glm-4.6 mixtral-8x7b nova-pro voxtral-small-latest openai/gpt-oss-20b nvidia/nemotron-nano
+seed-oss-36b guardian-chat LFM2-1.2B safeguard granite-3.3-8b-instruct gpt-oss-safeguard-20b solar-pro
+wanderer-7b imaginative-13b barkley-7b canaryllm amazon/nova-2-lite imagine-8b
+"""
+
+
+def test_names_tell_who_writes_text() -> None:
+    listed = [{"id": name} for name in (*OTHERS.split(), *CHATS.split())]
+    assert {model.id for model in models({"data": listed}) if model.chats} == set(CHATS.split())

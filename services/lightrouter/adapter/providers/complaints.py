@@ -11,6 +11,8 @@ from typing import Final
 from lightrouter.adapter import waits
 
 _MOST_WORDS: Final = 4096
+# Of what is longer only the begin is shown: nobody writes such errors, and to read it takes long.
+_MOST_BODY: Final = 64 * 1024
 _MOST_ITEMS: Final = 8
 _DEEPEST: Final = 6
 _WORD_MEMBERS: Final = (
@@ -72,6 +74,10 @@ _NO_MONEY: Final = (
     " 1113"
 )
 _UNPAID: Final = frozenset(_NO_MONEY.split())
+_UNPAID_WORDS: Final = re.compile(
+    r"(?i)\binsufficient (?:account )?(?:balance|credits?|funds|quota)\b|\bcredit balance is too low|\bout of credits"
+    r"|\bno (?:remaining )?credits|\b(?:account|balance) (?:is )?(?:in )?(?:arrears|overdue)"
+)
 _SUCCESS: Final = (200, "200", "0", "ok", "OK", "success", "Success")
 _CUT: Final = re.compile(r"(?i)could not (?:finish|complete) the|output (?:token )?limit (?:was|has been|is) reached")
 
@@ -104,7 +110,7 @@ def complaint(document: object) -> Complaint | None:
     if not isinstance(document, dict):
         return None
     error = document.get("error")
-    if error:
+    if error and not (isinstance(error, dict) and document.get("choices") and not any(error.values())):
         return _of(error, document)
     choices = document.get("choices")
     for choice in choices[:_MOST_ITEMS] if isinstance(choices, list) else []:
@@ -120,6 +126,8 @@ def complaint(document: object) -> Complaint | None:
 def of_refusal(body: str) -> Complaint:
     """Returns what the body of a reply with an HTTP status of failure says, whatever its shape."""
     body = body.strip()
+    if len(body) > _MOST_BODY:
+        return _of(body[:_MOST_WORDS], {})
     in_an_event = re.match(r"(?:data|event|error|id|retry):[^{\[]*", body)
     try:
         document, _ = json.JSONDecoder().raw_decode(body, in_an_event.end() if in_an_event else 0)
@@ -135,12 +143,15 @@ def of_event(data: str) -> Complaint:
 
 
 def _is_error(document: Mapping[str, object]) -> bool:
-    if "error" in (document.get("object"), document.get("type")) or document.get("success") is False:
+    kinds = (document.get("object"), document.get("type"), document.get("status"))
+    if "error" in kinds or False in (document.get("success"), document.get("ok")):
         return True
     if any(document.get(name) for name in ("errors", "detail", "error_code", "error_msg")):
         return True
     code = document.get("code")
-    return bool(document.get("message")) and (_status(document) is not None or bool(code and code not in _SUCCESS))
+    return bool(document.get("message") or document.get("msg")) and (
+        _status(document) is not None or bool(code and code not in _SUCCESS)
+    )
 
 
 def _of(error: object, around: Mapping[str, object]) -> Complaint:
@@ -154,7 +165,7 @@ def _of(error: object, around: Mapping[str, object]) -> Complaint:
         or next((_STATUS_WORDS[kind] for kind in kinds if kind in _STATUS_WORDS), None),
         words=words,
         wait=max(by_members) if by_members else waits.asked_by_words(words),
-        unpaid=any(kind in _UNPAID for kind in kinds),
+        unpaid=any(kind in _UNPAID for kind in kinds) or bool(_UNPAID_WORDS.search(words)),
         param=next((param[:100] for each in objects if isinstance(param := each.get("param"), str)), ""),
     )
 

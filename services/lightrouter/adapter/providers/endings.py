@@ -22,10 +22,11 @@ _WORDS: Final = {
     STOP: "stop stop_sequence stop_token end_turn end eos eos_token eos_found endoftext end_of_text complete completed"
     " finished normal",
     LENGTH: "length max_tokens max_length max_output_tokens max_completion_tokens max_new_tokens max_tokens_reached"
-    " model_length token_limit model_context_window_exceeded context_length_exceeded error_limit",
+    " model_length token_limit token_limit_reached length_limit max_tokens_exceeded"
+    " model_context_window_exceeded context_length_exceeded error_limit",
     FILTER: "content_filter content_filtered content_filter_error safety refusal recitation language blocklist"
     " prohibited_content spii image_safety image_prohibited_content image_recitation sensitive error_toxic"
-    " guardrail_intervened guardrails moderation blocked filtered policy_violation content_policy_violation",
+    " guardrail guardrail_intervened guardrails moderation blocked filtered policy_violation content_policy_violation",
 }
 _MEANINGS: Final = {word: reason for reason, words in _WORDS.items() for word in words.split()}
 _FAILED: Final = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
@@ -12,6 +11,8 @@ from lightrouter.adapter.coalesce import Piece, joined
 from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.complaints import of_refusal
+from lightrouter.adapter.providers.documents import is_json
+from lightrouter.adapter.providers.growing import Growing
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read, read_others
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 
@@ -54,12 +55,16 @@ class Patience:
 class EventReader:
     """Reads one stream. Nothing but its own end, or that no more came after a finish reason, ends it."""
 
-    def __init__(self, said: Said, patience: Patience, kind: str = "text/event-stream") -> None:
+    def __init__(
+        self, said: Said, patience: Patience, kind: str = "text/event-stream", *, max_event_bytes: int = 1024 * 1024
+    ) -> None:
         """Notes in `said` what the events say; `kind` is the media type under which the stream came."""
         self._said = said
         self._patience = patience
         self._kind = kind
-        self._parser = EventParser()
+        self._parser = EventParser(max_event_bytes)
+        self._text = Growing()
+        self._reasoning = Growing()
         self._any = False
         self._done = False
         self._broken = False
@@ -115,7 +120,7 @@ class EventReader:
     def _take(self, events: Iterable[Event]) -> Piece:
         done = self._done
         before, finished = self._said.usage, self._said.finish_reason != endings.NOT_SAID
-        piece = joined([self._event(event) for event in events])
+        piece = self._new_of([self._event(event) for event in events])
         counted = self._said.usage is not before
         if counted and finished:
             self._patience.rewarded()
@@ -125,6 +130,10 @@ class EventReader:
             self._counted_last = counted and finished
         return piece
 
+    def _new_of(self, pieces: Iterable[Piece]) -> Piece:
+        """Returns what is new of the text of several events, for providers whose events have all of it each time."""
+        return joined([Piece(self._text.feed(piece.text), self._reasoning.feed(piece.reasoning)) for piece in pieces])
+
     def _event(self, event: Event) -> Piece:
         self._any = True
         kind = event.kind.lower()
@@ -132,7 +141,7 @@ class EventReader:
             raise ReportedError(of_refusal(event.data))
         if kind in _NO_TEXT:
             return _NO_PIECE
-        if "\n" in event.data and not _is_json(event.data):
+        if "\n" in event.data and not is_json(event.data):
             # Some providers leave out the blank lines between events.
             return joined([self._data(line) for line in event.data.split("\n") if line])
         return self._data(event.data)
@@ -158,19 +167,20 @@ class EventReader:
             piece = self._take(self._parser.close())
             if said.others and not said.texts and said.finish_reason == endings.NOT_SAID:
                 return read_others(said)
-            return piece
+            return joined([piece, Piece(self._text.end(), self._reasoning.end())])
         except faults.UpstreamError as error:
             if error.reason != faults.MALFORMED:
                 raise
             # The half of an event is what a broken connection leaves.
             self._broken = True
-            return Piece("", "")
+            return Piece(self._text.end(), self._reasoning.end())
 
     def _close(self) -> None:
         """Ends the stream, where it may end here."""
         said = self._said
         if not self._any and self._kind not in {"text/event-stream", ""}:
-            raise faults.malformed(f"{self._kind[:40]} instead of JSON or events")
+            kind = "something else" if "json" in self._kind else self._kind[:40]
+            raise faults.malformed(f"{kind} instead of JSON or events")
         ended = self._done or said.finish_reason != endings.NOT_SAID or (said.went_on and not self._broken)
         if not ended:
             raise faults.unavailable("ended the stream before the model had finished")
@@ -182,12 +192,4 @@ class EventReader:
 def has_lines(text: str) -> bool:
     """Returns whether a body that begins as JSON is an object a line, such as an error before a stream goes on."""
     first, _, rest = text.strip().partition("\n")
-    return first.startswith("{") and bool(rest.strip()) and _is_json(first)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    return first.startswith("{") and bool(rest.strip()) and is_json(first)

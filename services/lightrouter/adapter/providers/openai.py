@@ -21,7 +21,7 @@ from lightrouter.adapter.providers.complaints import Complaint, of_refusal
 from lightrouter.adapter.providers.events import EventReader, Patience, has_lines
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
 from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
-from lightrouter.adapter.providers.refusals import features, refusal
+from lightrouter.adapter.providers.refusals import Refusal, features, refusal
 from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.adapter.waits import asked_by_headers
 from lightrouter.pool.schema import CandidateEntry
@@ -30,6 +30,7 @@ from lightrouter.pool.values import under
 # An error's own words come with its head or are not worth waiting for.
 _DETAIL_SECONDS: Final = 1.0
 _DETAIL_BYTES: Final = 16 * 1024
+_PAYMENT_REQUIRED: Final = 402
 
 
 class OpenAI:
@@ -50,6 +51,7 @@ class OpenAI:
             limit=entry.limits.max_response_bytes,
             key_header=entry.api_key_header,
         )
+        self._max_document_bytes = entry.limits.max_document_bytes
         self._credentials = credentials
         self._patience = Patience()
 
@@ -102,14 +104,18 @@ class OpenAI:
                 body = bytearray(begin)
                 async for chunk in chunks:
                     body += chunk
+                    if len(body) > self._max_document_bytes:
+                        break
                     yield Piece("", "")
+                if len(body) > self._max_document_bytes:
+                    raise faults.too_large(self._max_document_bytes)
                 text = _text(body)
                 if not has_lines(text):
                     yield read(parse(text), "message", said)
                     return
                 begin = bytes(body)
             kind = reply.header("content-type").partition(";")[0].strip().lower()
-            reader = EventReader(said, self._patience, kind)
+            reader = EventReader(said, self._patience, kind, max_event_bytes=self._max_document_bytes)
             async with aclosing(reader.read(begin, chunks)) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -146,14 +152,23 @@ class OpenAI:
             prompt = [*(message.content for message in ask.messages), ask.lead]
             # A long prompt takes its time to search.
             words = await asyncio.to_thread(faults.scrubbed, words, key, prompt)
-        if said.unpaid:
+        if said.unpaid or status == _PAYMENT_REQUIRED:
             return faults.unpaid(status, words)
         meant = refusal(status, said, request)
-        error = faults.failed(None, words, said.wait) if status is None else faults.by_status(status, words, said.wait)
+        error = _error(status, meant, words, said.wait)
         error.remedies = meant.remedies
-        if meant.own_fault:
-            error.works = None
         return error
+
+
+def _error(status: int | None, meant: Refusal, words: str, wait: float | None) -> faults.UpstreamError:
+    if meant.no_key:
+        return faults.key_refused(status, words)
+    if status is not None and 400 <= status < 500 and (meant.own_fault or meant.no_model):
+        return faults.rejected(status, words, works=False if meant.no_model else None)
+    error = faults.failed(None, words, wait) if status is None else faults.by_status(status, words, wait)
+    if meant.own_fault:
+        error.works = None
+    return error
 
 
 def _text(body: bytes | bytearray) -> str:

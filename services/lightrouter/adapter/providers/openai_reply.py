@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +10,7 @@ from lightrouter.adapter.coalesce import Piece, joined
 from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.complaints import Complaint, complaint
+from lightrouter.adapter.providers.documents import load
 from lightrouter.adapter.usage import merged
 from lightrouter.v1.chat_pb2 import FinishReason
 
@@ -37,8 +37,8 @@ def parse(text: str) -> Mapping[str, object]:
         UpstreamError: There is none (UPSTREAM_MALFORMED).
     """
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = load(text)
+    except ValueError:
         begun = text[:200].lstrip().lower()
         what = "HTML" if begun.startswith(("<!doctype", "<html")) else "something else"
         raise faults.malformed(f"{what} instead of JSON") from None
@@ -59,10 +59,7 @@ def read(document: Mapping[str, object], part: str, said: Said) -> Piece:
     choices = document.get("choices")
     if not choices or "error" in document or "base_resp" in document:
         _complain(document)
-    model = document.get("model")
-    if not said.model and isinstance(model, str):
-        said.model = model[:_MAX_MODEL_CHARACTERS].encode("utf-8", "replace").decode()
-    _count(document, said)
+    _note(document, said)
     if not choices and part == "delta":
         # Events may be neither text nor the end, such as the counts alone.
         return Piece("", "")
@@ -95,6 +92,16 @@ def read_others(said: Said) -> Piece:
 def _complain(document: Mapping[str, object]) -> None:
     if wrong := complaint(document):
         raise ReportedError(wrong)
+
+
+def _note(document: Mapping[str, object], said: Said) -> None:
+    """Takes what stands beside the choices."""
+    model = document.get("model")
+    if not said.model and isinstance(model, str):
+        said.model = model[:_MAX_MODEL_CHARACTERS].encode("utf-8", "replace").decode()
+    _count(document, said)
+    if document.get("incomplete_details"):
+        said.at_best = endings.less_whole(said.at_best, endings.UNKNOWN)
 
 
 def _index(choice: Mapping[str, object]) -> int:
@@ -146,7 +153,9 @@ def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, piece: 
     if "native_finish_reason" not in choice and "content_filter_results" not in choice:
         return
     behind = endings.meaning(choice.get("native_finish_reason"))
-    if behind in {endings.LENGTH, endings.FILTER}:
+    if behind is None:
+        said.at_best = endings.less_whole(said.at_best, endings.UNKNOWN)
+    elif behind in {endings.LENGTH, endings.FILTER}:
         # OpenRouter calls some of its providers' cuts a stop.
         said.at_best = endings.less_whole(said.at_best, behind)
     results = choice.get("content_filter_results")
@@ -203,6 +212,9 @@ def _parts(parts: list[object], hidden: str) -> Piece:
     """Returns the text of content that comes in typed parts, as Mistral's reasoning models send it."""
     text = ""
     for part in parts:
+        if isinstance(part, str):
+            text += part
+            continue
         if not isinstance(part, dict):
             raise faults.malformed("a part of a message that is no object")
         if part.get("type") == "thinking":
@@ -215,4 +227,5 @@ def _parts(parts: list[object], hidden: str) -> Piece:
 
 
 def _is_text(part: object) -> bool:
-    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+    kinds = {"text", "output_text"}
+    return isinstance(part, dict) and part.get("type") in kinds and isinstance(part.get("text"), str)

@@ -32,6 +32,18 @@ _OWN_FAULT: Final = re.compile(
     r"|(?:prompt|input|request).{0,40}exceed|exceed.{0,40}(?:prompt|input|request)|content.?(?:filter|policy|management)"
     r"|responsible.?ai|moderation|data.?inspection|safety|flagged|inappropriate|sensitive|\bimages?\b|base64"
 )
+_TOO_MUCH: Final = re.compile(
+    r"(?i)\b(?:request|prompt|input|message)s? (?:is |are |was |were )?too (?:large|long)|must be reduced"
+)
+_LIMIT_AND_REQUEST: Final = re.compile(r"(?i)\blimit:? (\d{1,9})\b.{0,80}\brequested:? (\d{1,9})\b")
+_WITHHELD: Final = re.compile(r"(?i)moderation|flagged|content.?(?:filter|policy|management)|safety|prohibited")
+_NO_MODEL: Final = re.compile(
+    r"(?i)\bmodels?\b.{0,120}(?:not exist|not found|n[o']t available|not a valid|decommissioned|no longer)"
+    r"|\b(?:invalid|unknown|no such|unsupported) model\b|not a valid model|no access to model"
+)
+_NO_KEY: Final = re.compile(
+    r"(?i)\bapi.?key\b.{0,40}(?:not valid|invalid|missing|expired|required)|invalid.{0,10}\bapi.?key"
+)
 _NAMES: Final = {
     "stream_options": re.compile(r"(?i)stream_?options|include_?usage"),
     "seed": re.compile(r"(?i)\bseed\b"),
@@ -86,6 +98,10 @@ class Refusal:
     """How else the request can be put, the best first; none where nothing is known to help."""
     own_fault: bool = False
     """Whether the request itself is at fault, such as one that is too long: it says nothing of the candidate."""
+    no_model: bool = False
+    """Whether the provider does not have the candidate's model, so that it refuses every request."""
+    no_key: bool = False
+    """Whether it refuses the candidate's API key."""
 
 
 def refusal(status: int | None, said: Complaint, sent: Mapping[str, object]) -> Refusal:
@@ -95,7 +111,7 @@ def refusal(status: int | None, said: Complaint, sent: Mapping[str, object]) -> 
         # Servers that put the conversation into the model's template fail where it refuses.
         return Refusal(tuple(_of_turns(words, sent))[:1])
     if status is not None and status not in _OF_THE_REQUEST:
-        return Refusal(own_fault=status == 413)
+        return Refusal(own_fault=_is_of_the_request(status, words))
     if limited := _of_limit(words, sent):
         return Refusal((limited,))
     if _OWN_FAULT.search(words):
@@ -103,9 +119,22 @@ def refusal(status: int | None, said: Complaint, sent: Mapping[str, object]) -> 
     named = next(chain(_of_turns(words, sent), _of_members(words, sent)), None)
     if named:
         return Refusal((named,))
+    if _NO_KEY.search(words):
+        return Refusal(no_key=True)
+    if _NO_MODEL.search(words):
+        return Refusal(no_model=True)
     if status not in _UNKNOWN_CAUSE:
         return Refusal()
     return Refusal(tuple(_guesses(sent)), own_fault=True)
+
+
+def _is_of_the_request(status: int, words: str) -> bool:
+    """Returns whether a refusal that as a rule is of the candidate is of this one request nevertheless."""
+    if status == 429:
+        # No wait makes a request fit that is larger than all that a minute allows.
+        numbers = _LIMIT_AND_REQUEST.search(words)
+        return bool(_TOO_MUCH.search(words)) or (numbers is not None and int(numbers[2]) > int(numbers[1]))
+    return status == 413 or (status == 403 and bool(_WITHHELD.search(words)))
 
 
 def features(sent: Mapping[str, object]) -> frozenset[str]:

@@ -11,6 +11,7 @@ ERROR = "error"
 """The kind of an event that is an error."""
 
 _MAX_LINE_BYTES = 1024 * 1024
+_MOST_LINES = 4096
 _FIELDS = (b"data", b"event", b"error")
 
 
@@ -112,6 +113,8 @@ class EventParser:
             return None
         if name == b"error":
             self._kind = ERROR
+        if len(self._data) == _MOST_LINES:
+            raise faults.malformed(f"an event of more than {_MOST_LINES} lines")
         self._data.append(text)
         return None
 

@@ -80,7 +80,7 @@ def test_events_without_text(event: dict[str, Any]) -> None:
         {"choices": [{}]},
         {"choices": [{"message": "x"}]},
         {"choices": [{"message": {"content": 7}}]},
-        {"choices": [{"message": {"content": ["x"]}}]},
+        {"choices": [{"message": {"content": [7]}}]},
     ],
 )
 def test_what_the_api_does_not_allow(document: dict[str, Any]) -> None:
