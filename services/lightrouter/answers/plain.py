@@ -28,7 +28,7 @@ _TEX_WRAPPER: Final = re.compile(
     r"\\(?:text(?:bf|it|rm|tt|sf|sc)?|math(?:bf|rm|it|sf|tt|cal|bb)|boldsymbol|bm|mbox|emph|operatorname)\s*\{([^{}]*)\}"
 )
 _TEX_NOTHING: Final = re.compile(r"\\(?:left|right|displaystyle|[()\[\]])|(?<!\\)\$")
-_TEX_SPACE: Final = re.compile(r"\\(?:[,;:! ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
+_TEX_SPACE: Final = re.compile(r"\\(?:[,;: ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
 _TEX_COMMA: Final = re.compile(r"\{([,.])\}")
 _TEX_TIMES: Final = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])\s*")
 _TEX_RAISED: Final = re.compile(r"\^\s*\{\s*([^{}\s]|-?\d+)\s*\}")
@@ -97,7 +97,8 @@ def without_tex(text: str) -> str:
     """
     if "\\" not in text and "$" not in text and "{" not in text:
         return text
-    text = _TEX_COMMA.sub(r"\1", text)
+    # A space of negative width, as in 1,\!234.
+    text = _TEX_COMMA.sub(r"\1", text.replace("\\!", ""))
     text = _TEX_SPACE.sub(" ", text)
     text = _TEX_TIMES.sub("\u00d7 ", text)
     # Wrappers stand in each other, seldom more than two deep.
