@@ -13,7 +13,9 @@ import re2
 _MOST_CHARACTERS: Final = 8_192
 _MOST_SPAN: Final = 240
 # Places where an announcement may begin, and announcements, that are looked at: the last ones.
-_MOST_PLACES: Final = 64
+_BLOCK: Final = 512
+_LONGEST_PLACE: Final = 16
+_MOST_PLACES: Final = 32
 _MOST_ANNOUNCEMENTS: Final = 16
 # Words for "answer", "solution" and the like where models announce one. A word may have endings of its own.
 _WORDS: Final = (
@@ -23,7 +25,7 @@ _WORDS: Final = (
     "|resposta|solu\u00e7\u00e3o|op\u00e7\u00e3o|risposta|soluzione|risultato|opzione|antwoord|uitkomst|svar(?:et)?"
     "|vastaus"
     "|odpowied\u017a|odpov\u011b\u010f|v\u00e1lasz|r\u0103spuns(?:ul)?|cevap|cevab\u0131|yan\u0131t|jawaban(?:nya)?"
-    "|\u0111\u00e1p \u00e1n|c\u00e2u tr\u1ea3 l\u1eddi"
+    "|\u0111\u00e1p (?:\u00e1n|s\u1ed1)|c\u00e2u tr\u1ea3 l\u1eddi"
     "|\u043e\u0442\u0432\u0435\u0442(?:\u043e\u043c)?|\u0432\u0456\u0434\u043f\u043e\u0432\u0456\u0434\u044c"
     "|\u043e\u0442\u0433\u043e\u0432\u043e\u0440"
     "|\u03b1\u03c0\u03ac\u03bd\u03c4\u03b7\u03c3\u03b7|\u05ea\u05e9\u05d5\u05d1\u05d4"
@@ -41,21 +43,30 @@ _UNSPACED: Final = (
 )
 # What leads from the word to the answer. Without it the word is one of a sentence: "to answer the question".
 _LEADS: Final = (
-    r"is|are|was|be|becomes|equals?|as|ist|lautet|w\u00e4re|est|es|ser\u00eda|\u00e9|\u00e8|er|\u00e4r|on|jest|je"
+    r"is|are|was|be|becomes|equals?|as|comes\s+to|ist|lautet|betr\u00e4gt|vaut|w\u00e4re|est|es|ser\u00eda|\u00e9|\u00e8|er|\u00e4r|on|jest|je"
     r"|este|adalah|l\u00e0"
-    r"|\u044d\u0442\u043e|\u0454|\u03b5\u03af\u03bd\u03b1\u03b9|\u05d4\u05d9\u05d0|\u05d4\u05d5\u05d0|\u0647\u064a"
+    r"|\u044d\u0442\u043e|\u0440\u0430\u0432\u0435\u043d|\u0440\u0430\u0432\u043d\u043e|\u0440\u0430\u0432\u043d\u044f\u0435\u0442\u0441\u044f|\u0454|\u03b5\u03af\u03bd\u03b1\u03b9|\u05d4\u05d9\u05d0|\u05d4\u05d5\u05d0|\u0647\u064a"
     r"|\u0647\u0648|\u0627\u0633\u062a|\u0939\u0948|\u09b9\u09b2\u09cb"
 )
 _UNSPACED_LEADS: Final = (
     r"\u5e94\u8be5\u662f|\u61c9\u8a72\u662f|\u5e94\u4e3a|\u662f|\u4e3a|\u70ba|\u9009|\u9078|\u306f|\u304c|\uc740"
     r"|\ub294|\uc774|\u0e04\u0e37\u0e2d"
 )
+# Words that the answer itself may follow.
+_FOLLOWED: Final = (
+    "\u0909\u0924\u094d\u0924\u0930|\u091c\u0935\u093e\u092c|\u0989\u09a4\u09cd\u09a4\u09b0|\u0bb5\u0bbf\u0b9f\u0bc8|cevap|cevab\u0131"
+    "|yan\u0131t|odpowied\u017a\\s+to|\u0e15\u0e2d\u0e1a"
+)
 _SIGNS: Final = r"[:=\uff1a\uff1d\u2192\u2794]|\u2014|=>|->"
 _ANNOUNCED: Final = re.compile(
-    rf"(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])(?:[^\n:=.;?!\uff1a\uff1d\u3002]{{0,60}}?)"
+    # The verb follows what it says, or there is none.
+    rf"(?<![^\W\d_])(?:{_FOLLOWED})(?=\s*[-+$]?\d)"
+    rf"|(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])(?:[^\n:=.;?!\uff1a\uff1d\u3002]{{0,60}}?)"
     rf"(?:(?<![^\W\d_])(?:{_LEADS})(?![^\W\d_])\s*:?|{_SIGNS})"
     # "Option B", "choice (c)", "उत्तर B": the letter itself follows.
     rf"|(?<![^\W\d_])(?:{_WORDS})(?=\s*[(\[\"']?[A-Za-z](?![\w'-]))"
+    rf"|(?<![^\W\d_])(?:{_WORDS})\s+-(?=\s)|(?<![^\W\d_])ans\.(?=\s)"
+    r"|(?<=[<\[])answer[>\]]|(?<=<final_)answer>|(?<=[<\[]final )answer[>\]]"
     rf"|(?:{_UNSPACED})[^\n:=.\uff1a\uff1d\u3002]{{0,20}}?(?:{_UNSPACED_LEADS}|{_SIGNS}|(?=\s*[(\uff08]?[A-Z0-9]))"
     r"|(?<![^\W\d_])(?:choose|pick|select|go\s+(?:with|for)|opt\s+for|therefore,?|hence,?|thus,?)"
     r"(?=\s*(?:option\s+|choice\s+)?[(\[\"']?[A-Z](?![\w'-]))"
@@ -66,8 +77,8 @@ _ANNOUNCED: Final = re.compile(
 _PLACE: Final = re2.compile(
     f"(?i){_WORDS}|\u7b54|\u9009|\u9078|\u7ed3\u679c|\u7d50\u679c|\u6b63\u89e3|\u6b63\u786e|\u6b63\u78ba|\u89e3"
     f"|\u56de\u7b54"
-    "|\u6545|\u5e94|\u61c9|\uc815\ub2f5|\ub2f5|\u0e04\u0e33|choose|pick|select|go with|go for|opt for"
-    "|therefore|hence|thus|#{3,6}|f?box"
+    "|\u0e15\u0e2d\u0e1a|\u6545|\u5e94|\u61c9|\uc815\ub2f5|\ub2f5|\u0e04\u0e33|choose|pick|select|go with|go for"
+    "|opt for|therefore|hence|thus|#{3,6}|f?box"
 )
 _MARKS: Final = re.compile(r"[*`_]+")
 _NOT: Final = re.compile(
@@ -76,6 +87,26 @@ _NOT: Final = re.compile(
     r"|\s*(?:\u4e0d|\u5e76\u975e|\u4e26\u975e|\u0939\u0940\u0902)",
     re.IGNORECASE,
 )
+# A denial before the verb: "cannot be", "no es", "n\u00e3o \u00e9", "\u4e0d\u662f".
+_DENIES: Final = re.compile(
+    r"(?:\b(?:cannot|not|never|no|n[\u00e3a]o|non|\u043d\u0435|nie)|n't)\s+\S+\s*$"
+    r"|(?:\u4e0d|\u5e76\u975e|\u4e26\u975e|\u4e0d\u5e94\u8be5|\u4e0d\u61c9\u8a72)(?:\u662f|\u4e3a|\u70ba)?$",
+    re.IGNORECASE,
+)
+# A denial behind what is denied, as "de\u011fil", "\u3067\u306f\u306a\u304f" and "\uc544\ub2c8\ub77c" are.
+_DENIED: Final = re.compile(
+    r"[^\n.]{1,24}?(?:\u3067\u306f\u306a[\u304f\u3044]|\u3058\u3083\u306a[\u304f\u3044]|\u3067\u306a[\u304f\u3044]"
+    r"|\uc544\ub2c8(?:\ub77c|\uace0|\uba70|\ub2e4)|de\u011fil|\u0928\u0939\u0940\u0902)\s*,?"
+)
+# "42 is the answer", "I get 42 as my final answer", with the place of the last word behind it.
+_SAID_BEFORE: Final = re.compile(
+    r"(?:^|[\s(\"$])((?:[A-Z]|[^\s:=]*\d[^\s:=]*)[)\"]?(?:\s[a-z]+)?)\s+(?:is|was|as)\s+"
+    r"(?:clearly\s+|definitely\s+)?(?:the|my|our)\s+(?:[a-z]+\s+){0,2}$"
+)
+_MOST_BEFORE: Final = 80
+# A line that is a heading and no more: the next line says the answer.
+_HEADING: Final = re.compile(rf"(?:{_WORDS})[ \t]*(?=\n)", re.IGNORECASE)
+_MOST_HEADING: Final = 16
 _INSTEAD: Final = re.compile(
     r"\b(?:but|rather|instead|sondern|mais|sino|mas|ma|maar|\u0430|it\s+is|it's)\b|\u800c\u662f", re.IGNORECASE
 )
@@ -106,18 +137,43 @@ def announcements(text: str) -> Iterator[str]:
 
 
 def _announcements(text: str) -> Iterator[str]:
-    places = [found.start() for found in _PLACE.finditer(text)]
-    for place in reversed(places[-_MOST_PLACES:]):
-        found = _ANNOUNCED.match(text, place)
-        if found is None:
-            continue
-        said = _boxed(text, found.end()) if "box" in found[0] else _sentence(text, found.end())
-        denied = _NOT.match(said)
-        if denied:
-            instead = _INSTEAD.search(said, denied.end())
-            said = said[instead.end() :] if instead else ""
+    for place in islice(_places(text), _MOST_PLACES):
+        said = _said(text, place)
         if said.strip():
             yield said
+
+
+def _places(text: str) -> Iterator[int]:
+    """Yields where an announcement may begin, the last place first: found block by block, as few are looked at."""
+    for begin in range(len(text) - _BLOCK, -_BLOCK, -_BLOCK):
+        start, end = max(0, begin), begin + _BLOCK
+        found = (start + each.start() for each in _PLACE.finditer(text[start : end + _LONGEST_PLACE]))
+        yield from reversed([place for place in found if place < end])
+
+
+def _said(text: str, place: int) -> str:
+    """Returns what the announcement at `place` announces; "" where there is none, or where it only denies."""
+    # The pattern ends in a space: it is not tried where none stands.
+    spaced = place and text[place - 1] == " "
+    before = _SAID_BEFORE.search(text[max(0, place - _MOST_BEFORE) : place]) if spaced else None
+    if before:
+        return before[1]
+    found = _ANNOUNCED.match(text, place) or _heading(text, place)
+    if found is None:
+        return ""
+    if "box" in found[0]:
+        return _boxed(text, found.end())
+    said = _sentence(text, found.end())
+    if (denied := _NOT.match(said)) or _DENIES.search(found[0]):
+        instead = _INSTEAD.search(said, denied.end() if denied else 0)
+        return said[instead.end() :] if instead else ""
+    denied = _DENIED.match(said)
+    return said[denied.end() :] if denied else said
+
+
+def _heading(text: str, place: int) -> re.Match[str] | None:
+    short = place - text.rfind("\n", 0, place) <= _MOST_HEADING
+    return _HEADING.match(text, place) if short else None
 
 
 def _sentence(text: str, begin: int) -> str:

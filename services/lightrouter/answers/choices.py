@@ -16,6 +16,8 @@ MOST_CHOICES: Final = 26
 """Letters that there are."""
 _MOST_CHARACTERS: Final = 8_192
 _MOST_FILLER: Final = 48
+_MOST_ALONE: Final = 8
+_SEVERAL: Final = "several"
 # Where letters that nothing announces are looked for, and how many of them.
 _MOST_UNANNOUNCED: Final = 4_096
 _MOST_LETTERS: Final = 128
@@ -29,14 +31,23 @@ _WHOLE: Final = re.compile(
     re.IGNORECASE,
 )
 # A letter at the begin of a text or line, as options are numbered: "B) because", "B. Paris", "(B) Paris", "B: Paris".
-_LEADING: Final = re.compile(r"^[ \t>#-]*(?:[(\[]([A-Za-z])[)\]]|([A-Z])\s?[).:\u3001](?!\w))", re.MULTILINE)
+_LEADING: Final = re.compile(
+    r"^[ \t>#-]*(?:[(\[]([A-Za-z])[)\]]|([A-Z])\s?[).:\u3001](?!\w)|([a-z])[).](?=\s))", re.MULTILINE
+)
 _NUMBERING: Final = re.compile(r"[(\[][a-z][)\]]")
 # A letter of a script that puts spaces between words: next to one, another letter stands in a word.
 _IN_WORD: Final = (
     r"[^\W\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 )
 _STANDING: Final = re.compile(
-    rf"(?<!{_IN_WORD})(?<!['-])([(\[\"]?)([A-Za-z])([)\]\"]?)(?!{_IN_WORD}|'|-{_IN_WORD}|\.{_IN_WORD})"
+    rf"(?<!{_IN_WORD})(?<!['-])([(\[\"]?)([A-Za-z])([)\]\"]?)(?!{_IN_WORD}|'(?!(?:d|t)[i\u0131u\u00fc]r)|-{_IN_WORD}|\.{_IN_WORD})"
+)
+# A letter in single quotes, which elsewhere are apostrophes.
+_QUOTED: Final = re.compile(r"(?<!\w)'([A-Za-z])'(?!\w)")
+# Two letters that are chosen together, or between which nothing is chosen: no single one. "A and B are wrong" is not.
+_JOINED: Final = re.compile(
+    r"[)\]\"]?\s*(?:[,&/\u3001\u548c\u4e0e\u8207\u6216\u3068\uc640\uacfc]|(?:and/or|and|or|und|oder|et|ou|y|e|o|en|of|och|\u0438|\u0438\u043b\u0438|\u0648|\u0914\u0930|\ub610\ub294|\ud639\uc740|\u307e\u305f\u306f)\s)\s*"
+    r"(?:(?:and|or)\s+)?(?:options?\s+)?[(\[\"']?([A-Z])[)\]\"']?(?=\s*(?:$|[.,;:!?)\]}\n\"'&/\u3001\u3002]|(?:are|both|and|or|together)\b|[^\x00-\x7f]))"
 )
 # "A" and "I" are words too: they are letters only where no word of a sentence follows.
 _NO_WORD: Final = re.compile(
@@ -44,7 +55,7 @@ _NO_WORD: Final = re.compile(
     re.IGNORECASE,
 )
 _DENIED_BEFORE: Final = re.compile(
-    r"(?:\b(?:not|isn't|neither|nor|never|excludes?|excluding|eliminates?|eliminating|eliminated|than|unlike|reject\w*|out|nicht|vitamin|plan|type|hepatitis|figure|appendix|part|class|group|grade|point|step|case|section)"
+    r"(?:\b(?:not|(?:not|cannot|can't|couldn't)\s+be|n[\u00e3a]o\s+\u00e9|no\s+es|non\s+\u00e8|n'est\s+pas|pas|isn't|neither|nor|never|excludes?|excluding|eliminates?|eliminating|eliminated|than|unlike|reject\w*|out|nicht|vitamin|plan|type|hepatitis|figure|appendix|part|class|group|grade|point|step|case|section)"
     r"|\u4e0d\u662f|\u6392\u9664|\u975e)\s*(?:option|choice|answers?)?\s*[(\"]?$",
     re.IGNORECASE,
 )
@@ -60,13 +71,13 @@ _CONFIRMED: Final = re.compile(
     r"|\s*(?:\u6b63\u786e|\u6b63\u78ba|\u662f\u5bf9|\u662f\u6b63)",
     re.IGNORECASE,
 )
+# What keys of documents have around the word that counts: "correctAnswer", "Final Answer", "answer_letter".
+_FILLING: Final = re.compile(r"[^a-z]|correct|right|final|best|letter$")
 _KEYS: Final = (
-    "final_answer",
-    "finalanswer",
     "answer",
     "choice",
     "option",
-    "letter",
+    "",
     "selected",
     "selection",
     "prediction",
@@ -83,23 +94,52 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     looked at.
     """
     letters = frozenset(ascii_uppercase[:choices])
-    spelt = unmarked(plain(text[-_MOST_CHARACTERS:]))
+    spelt = _QUOTED.sub(r'"\1"', unmarked(plain(text[-_MOST_CHARACTERS:])))
     found = _whole(spelt) or _stated(text)
     if found:
         return found if found in letters else None
     for said in announcements(spelt):
-        if letter := _first(without_tex(said).translate(_LOOKALIKES), letters):
+        letter = _first(without_tex(said).translate(_LOOKALIKES), letters)
+        if letter == _SEVERAL:
+            break
+        if letter:
             return letter
     clean = _without_list(without_tex(spelt)[-_MOST_UNANNOUNCED:])
     standing = list(_standing(clean, letters))[-_MOST_LETTERS:]
+    if head := _line_alone(text, spelt):
+        return head if head in letters else None
     confirmed = [letter for letter, _, end in standing if _CONFIRMED.match(clean, end)]
     if confirmed:
         return confirmed[-1]
-    leading = {(one or other).upper() for one, other in _LEADING.findall(clean)} & letters
+    leading = {"".join(each).upper() for each in _LEADING.findall(clean)} & letters
     if len(leading) == 1:
         return str(leading.pop())
-    alone = [letter for letter, begin, end in standing if not _denied(clean, begin, end)]
+    near = [*_STANDING.finditer(clean)][-2 * _MOST_LETTERS :]
+    joined = {place for each in near for place in _joined(clean, *each.span(), letters)}
+    alone = [
+        letter
+        for letter, begin, end in standing
+        if not _denied(clean, begin, end) and joined.isdisjoint(range(begin, end))
+    ]
     return alone[-1] if alone else None
+
+
+def _line_alone(text: str, spelt: str) -> str | None:
+    """Returns the letter that is the first line of a text; None where it is more, or another line is a letter too."""
+    first, gap, rest = text.lstrip()[:_MOST_FILLER].partition("\n")
+    found = _whole(unmarked(plain(first))) if gap and len(first.strip("*_` ")) <= _MOST_ALONE else None
+    if not found or not rest.strip():
+        return None
+    others = (line for line in {*spelt.splitlines()} if 0 < len(line) <= _MOST_ALONE)
+    return found if all(_whole(line) in {None, found} for line in others) else None
+
+
+def _joined(text: str, begin: int, end: int, letters: frozenset[str]) -> tuple[int, ...]:
+    """Returns the places of a letter and of the next one, where they are chosen together; none where they are not."""
+    found = _JOINED.match(text, end - (text[end - 1] in ')]"'))
+    if not found or found[1] not in letters:
+        return ()
+    return *range(begin, end), found.start(1)
 
 
 def _without_list(text: str) -> str:
@@ -129,7 +169,7 @@ def _stated(text: str) -> str | None:
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
-            stated = {str(key).lower().replace(" ", "_"): each for key, each in value.items()}
+            stated = {_FILLING.sub("", str(key).lower()): each for key, each in value.items()}
             for key in _KEYS:
                 if isinstance(found := stated.get(key), str) and found:
                     said = plain(found).strip().translate(_LOOKALIKES)
@@ -146,6 +186,8 @@ def _first(said: str, letters: frozenset[str]) -> str | None:
         enclosed = bool(found[1] and found[3])
         if letter not in letters or _denied(said, found.start(), found.end()):
             continue
+        if found[2].isupper() and _joined(said, found.start(), found.end(), letters):
+            return _SEVERAL
         rest = said[found.end() :].strip(" .,:;!?)\"'")
         # In a script without spaces a word may follow at once.
         ends = not rest or not rest[0].isascii()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final
 
-import re2
-
-_FENCE = re2.compile(r"(?s)```[^\n`]*\n(.*?)```")
+_FENCE: Final = "```"
 
 
 def documents(text: str) -> list[str]:
     """Returns what of `text` may be a JSON document: the whole, then the last fenced block where there is one."""
-    blocks = cast("list[str]", _FENCE.findall(text)) if "```" in text else []
-    return [text, *blocks[-1:]]
+    # Every other part stands between two fences; the last part is behind them, or its fence is open.
+    blocks = text.split(_FENCE)[1:-1:2]
+    if not blocks:
+        return [text]
+    _, line_end, body = blocks[-1].partition("\n")
+    return [text, body if line_end else blocks[-1]]

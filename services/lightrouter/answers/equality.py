@@ -16,9 +16,15 @@ _MOST_CHARACTERS: Final = 256
 _MOST_BARED: Final = 4_096
 _MOST_PASSES: Final = 8
 _CURRENCIES: Final = frozenset("\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f")
+_NAMES: Final = {"eur": "\u20ac", "gbp": "\u00a3", "jpy": "\u00a5", "cny": "\u00a5", "rmb": "\u00a5", "inr": "\u20b9"}
+_NAMED: Final = re.compile("|".join(_NAMES), re.IGNORECASE)
 # What stands around an answer without being a part of it. Not in front: a point, a sign, an exclamation mark.
 _BEFORE: Final = " \t\"'`:;,?\u00bf\u00a1"
 _BEHIND: Final = " \t\"'`.,;:!?\u3002\uff01\uff1f\uff0c\u0964"
+# The mark of a factorial or a derivative is a part of it.
+_MARKED: Final = re.compile(r"(?:(?<!\w)[a-z]|\d|\))(?:!+|'+)$")
+_EQUAL_SIGNS: Final = (("<=", "\u2264"), (">=", "\u2265"), ("!=", "\u2260"))
+_PRODUCT: Final = re.compile(r"(?<!\*)\*(?!\*)")
 _PAIRS: Final = re.compile(r"\(\s*([^()\[\]{},]*)\s*\)|\[\s*([A-Za-z])\s*\]|\{\s*([A-Za-z])\s*\}")
 _SPACES: Final = re.compile(r"\s*([^\w\s,'.]+)\s*")
 _COMMAS: Final = re.compile(r"\s*,\s*")
@@ -50,22 +56,27 @@ def _simpler(text: str) -> str:
     if number is not None:
         return _currency(bare) + written(number)
     valued = _with_values(bare) if len(bare) <= _MOST_CHARACTERS else bare
-    valued = _COMMAS.sub(", ", _SPACES.sub(r"\1", valued))
+    for spelt, sign in _EQUAL_SIGNS:
+        valued = valued.replace(spelt, sign)
+    valued = _COMMAS.sub(", ", _SPACES.sub(r"\1", _PRODUCT.sub("\u00d7", valued)))
     return unicodedata.normalize("NFC", valued.casefold()).strip()
 
 
 def _currency(text: str) -> str:
     """Returns the sign of a currency, "" for dollars, whose sign is also TeX's, and for none."""
+    named = _NAMED.search(text)
+    if named:
+        return _NAMES[named[0].lower()]
     return next((character for character in text if character in _CURRENCIES), "")
 
 
 def _bare(answer: str) -> str:
     text = " ".join(unmarked(plain(answer)).split())
+    quoted = text.startswith(("'", '"', "`"))
     if boxed := _BOXED.fullmatch(text.strip("$. ")):
         text = boxed[1]
     bare = " ".join(without_tex(text).split()).lstrip(_BEFORE)
-    # The mark of a factorial is a part of it.
-    bare = bare.rstrip(_BEHIND) if not re.fullmatch(r"\d+!", bare) else bare
+    bare = bare if not quoted and _MARKED.search(bare) else bare.rstrip(_BEHIND)
     pair = _PAIRS.fullmatch(bare)
     return next(filter(None, pair.groups()), "") if pair else bare
 
@@ -76,6 +87,7 @@ def _with_values(text: str) -> str:
     at = 0
     for number in numbers(text):
         begin, end = number.span
-        parts += [text[at:begin], written(number)]
+        # 5km is 5 km.
+        parts += [text[at:begin], written(number), " " * text[end : end + 1].isalpha()]
         at = end
     return "".join([*parts, text[at:]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import Protocol, TypeAlias, cast
 
 import re2
 
-from lightrouter.answers.choices import answer_letter
+from lightrouter.answers.choices import MOST_CHOICES, answer_letter
 from lightrouter.answers.documents import documents
 from lightrouter.answers.numbers import answer_number, written
 from lightrouter.runtime.errors import invalid
@@ -23,11 +24,12 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 _MOST_WORK = 2_000_000
 _MOST_CHARACTERS = 65_536
 # A longer document takes too long to read.
-_MOST_DOCUMENT = 262_144
+MOST_DOCUMENT = 262_144
 # A longer program would leave too little of a text to search.
 _MOST_INSTRUCTIONS = 2_000
 # A pattern that matches often and looks far ahead each time works for longer than its length tells: it is given up.
 _MOST_NANOSECONDS = 10_000_000
+_FEWEST_CHOICES = 2
 
 
 class _Match(Protocol):
@@ -37,6 +39,8 @@ class _Match(Protocol):
 class _Pattern(Protocol):
     groups: int
     programsize: int
+
+    def search(self, text: str) -> object: ...
 
     def finditer(self, text: str) -> Iterator[_Match]: ...
 
@@ -88,6 +92,35 @@ def extract(text: str, pattern: AnswerPattern | None) -> str | None:
     return _by_re2(text, pattern.re2) if kind == "re2" else _by_pointer(text, pattern.json_pointer)
 
 
+def matches(text: str, pattern: str) -> bool:
+    """Tells whether an RE2 pattern that `check` passed is found in the last 65,536 characters of a text.
+
+    Of a long pattern in fewer, so that a search takes no more than some 10 ms.
+    """
+    compiled = _compiled(pattern)
+    return compiled.search(text[-_searched(compiled) :]) is not None
+
+
+def named(text: str) -> AnswerPattern:
+    """Returns the pattern that a word stands for: `number`, `choices:N` with 2 to 26 for N, else an RE2 pattern.
+
+    Raises:
+        ValueError: N is no number from 2 to 26.
+    """
+    kind, colon, count = text.partition(":")
+    if text == "number":
+        return AnswerPattern(number=True)
+    if kind != "choices" or not colon:
+        return AnswerPattern(re2=text)
+    if not re.fullmatch("[0-9]{1,2}", count) or not _FEWEST_CHOICES <= int(count) <= MOST_CHOICES:
+        raise ValueError(f"{text!r}: choices:N takes a number from {_FEWEST_CHOICES} to {MOST_CHOICES}")
+    return AnswerPattern(choices=int(count))
+
+
+def _searched(compiled: _Pattern) -> int:
+    return min(_MOST_CHARACTERS, _MOST_WORK // max(1, compiled.programsize))
+
+
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> _Pattern:
     options = re2.Options()
@@ -103,10 +136,9 @@ def _reason(error: re2.error) -> str:
 def _by_re2(text: str, pattern: str) -> str | None:
     compiled = _compiled(pattern)
     wanted = 1 if compiled.groups else 0
-    most = min(_MOST_CHARACTERS, _MOST_WORK // max(1, compiled.programsize))
     found = None
     until = time.thread_time_ns() + _MOST_NANOSECONDS
-    for match in compiled.finditer(text[-most:]):
+    for match in compiled.finditer(text[-_searched(compiled) :]):
         found = match.group(wanted) or found
         if time.thread_time_ns() > until:
             return None
@@ -114,7 +146,7 @@ def _by_re2(text: str, pattern: str) -> str | None:
 
 
 def _by_pointer(text: str, pointer: str) -> str | None:
-    for document in documents(text[-_MOST_DOCUMENT:]):
+    for document in documents(text[-MOST_DOCUMENT:]):
         try:
             value = _resolve(cast("Json", json.loads(document)), pointer)
         except (ValueError, RecursionError, LookupError):

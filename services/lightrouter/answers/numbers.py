@@ -33,29 +33,56 @@ _CURRENCY: Final = (
     r"(?:(?:(?<![A-Za-z])(?:US|CA|AU|R|C|A))?\$|[\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f]"
     r"|(?<![A-Za-z])(?:USD?|EUR|GBP|JPY|CNY|RMB|INR|CHF|CAD?|AUD?|R|Rs\.?))"
 )
-_START: Final = re.compile(r"\d|\.(?=\d)")
-_BEFORE: Final = re.compile(rf"(?P<sign>[-+]\s?)?(?P<currency>{_CURRENCY}\s?)?(?P<inner>[-+])?$", re.IGNORECASE)
-_MOST_BEFORE: Final = 10
+_START: Final = re.compile(r"\d|(?<!\d)\.(?=\d)")
+# Versions, addresses and dates, unless the points part groups of three.
+_CHAIN: Final = re.compile(r"\d+(?:\.\d+){2,}")
+# "minus" is a sign or an operator, as the dash is; "negative" is always a sign.
+_SIGN: Final = (
+    r"[-+]\s?|\b(?:minus|negative|moins|menos|meno|\u043c\u0438\u043d\u0443\u0441|\u043c\u0456\u043d\u0443\u0441)\s"
+    r"|[\u8d1f\u8ca0]|\u30de\u30a4\u30ca\u30b9|\ub9c8\uc774\ub108\uc2a4\s?|\uc74c\uc218\s?|\u090b\u0923\s"
+)
+_BEFORE: Final = re.compile(
+    rf"(?P<sign>{_SIGN})?(?P<share>(?<![\w)])%|\u767e\u5206\u4e4b\s?)?(?P<currency>{_CURRENCY}\s?)?(?P<inner>[-+])?$",
+    re.IGNORECASE,
+)
+# Behind these a number has neither sign nor currency.
+_NO_SIGN: Final = frozenset("0123456789/,;:=*_\n()[]{}")
+_MOST_BEFORE: Final = 16
+# Of words that mean several numbers in several languages, as Billion does, only the English meaning is read.
+_MANY: Final = {
+    "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+    "lakh": 10**5, "crore": 10**7, "tausend": 10**3, "mille": 10**3, "mila": 10**3, "mio": 10**6,
+    "mill[o\u00f3]n": 10**6, "milh(?:\u00e3o|\u00f5)": 10**6, "milion[ie]": 10**6, "milliard": 10**9, "mrd": 10**9,
+    "\u0442\u044b\u0441\u044f\u0447[\u0430\u0438\u0443]?": 10**3, "\u0442\u044b\u0441": 10**3,
+    "\u043c\u0438\u043b\u043b\u0438\u043e\u043d(?:\u0430|\u043e\u0432)?": 10**6, "\u043c\u043b\u043d": 10**6,
+    "\u043c\u0438\u043b\u043b\u0438\u0430\u0440\u0434(?:\u0430|\u043e\u0432)?": 10**9,
+    "\u043c\u043b\u0440\u0434": 10**9,
+    "\u0932\u093e\u0916": 10**5, "\u0915\u0930\u094b\u0921\u093c": 10**7, "\u0939\u091c\u093c?\u093e\u0930": 10**3,
+}  # fmt: skip
+_MANY_UNSPACED: Final = {
+    "\u5343": 10**3, "\ucc9c": 10**3, "\u4e07": 10**4, "\u842c": 10**4, "\ub9cc": 10**4,
+    "\u4ebf": 10**8, "\u5104": 10**8, "\uc5b5": 10**8, "\u5146": 10**12, "\uc870": 10**12,
+}  # fmt: skip
 _NUMBER: Final = re.compile(
     rf"(?P<number>{_UNSIGNED})"
     r"(?:(?P<e>e[-+]?\d{1,3}(?![\w.]))"
     r"|\s{0,2}(?:\u00d7|\*|x(?=\s{0,2}10\s?(?:\^|\*\*)))\s{0,2}10\s?(?:\^|\*\*)\s?[{(]?\s?(?P<ten>[-+]?\d{1,3})\s?[)}]?"
     r"|\s?(?:\^|\*\*)\s?[{(]?\s?(?P<power>[-+]?\d{1,3})\s?[)}]?(?!\w)"
-    r"|(?P<mixed>\s\d{1,9}/\d{1,9}(?![/\d]))|\s?/\s?(?P<below>\d{1,18})(?![\d/.,]*\d))?"
-    r"(?P<percent>\s?%|\s?(?:percent|per\s?cent|pct|prozent|procent|por\s?ciento|pour\s?cent|per\s?cento"
-    r"|\u043f\u0440\u043e\u0446\u0435\u043d\u0442\w*)\b)?"
-    r"(?P<many>\s?(?:thousand|million|billion|trillion)s?\b|\s?[\u4e07\u842c\u4ebf\u5104\u5146])?",
+    r"|(?P<mixed>\s{1,2}\d{1,9}/\d{1,9}(?![/\d]))|\s?/\s?(?P<below>-?\d{1,18})(?![\d/.,]*\d))?"
+    r"(?P<percent>\s?%|\s?(?:percent|per\s?cent|pct|prozent|procent|por\s?cien?to|por\s?cento|pour\s?cent|per\s?cento"
+    r"|\u043f\u0440\u043e\u0446\u0435\u043d\u0442\w*|\u0432\u0456\u0434\u0441\u043e\u0442\u043a\w*)\b"
+    r"|\s?(?:\u30d1\u30fc\u30bb\u30f3\u30c8|\ud37c\uc13c\ud2b8|\ud504\ub85c|\u092a\u094d\u0930\u0924\u093f\u0936\u0924"
+    r"|\u0e40\u0e1b\u0e2d\u0e23\u0e4c\u0e40\u0e0b\u0e47\u0e19\u0e15\u0e4c|ph\u1ea7n tr\u0103m"
+    r"|\u0628\u0627\u0644\u0645\u0626\u0629|\u0628\u0627\u0644\u0645\u0627\u0626\u0629|\u062f\u0631\u0635\u062f))?"
+    rf"(?P<many>\s?(?:{'|'.join(_MANY)})(?:s|en|n|es)?\b|\s?[{''.join(_MANY_UNSPACED)}])?",
     re.IGNORECASE,
 )
-_MANY: Final = {
-    "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
-    "\u4e07": 10**4, "\u842c": 10**4, "\u4ebf": 10**8, "\u5104": 10**8, "\u5146": 10**12,
-}  # fmt: skip
 _BEHIND: Final = re.compile(rf"(?:{_CURRENCY}|dollars?|euros?)?[.,;:]?", re.IGNORECASE)
 _ORDINAL: Final = re.compile(r"(?:st|nd|rd|th)\b", re.IGNORECASE)
 _NAME: Final = re.compile(r"[A-Za-z_\\]")
 _MOST_SPAN: Final = 160
 _MOST_TRIES: Final = 16
+_VARIABLE: Final = re.compile(r"(?:^|\s)[a-z]$")
 _SEPARATORS: Final = re.compile(r"[ '_]")
 
 
@@ -105,13 +132,21 @@ def answer_number(text: str) -> Number | None:
     An announced one ("#### 18", `\boxed{42}`, "The answer is 42") counts before the last in the text. Of an announced
     equation what stands behind the last = counts. The last 8,192 characters are looked at.
     """
-    text = unmarked(plain(text[-_MOST_CHARACTERS:]))
+    head, text = text[:_MOST_SPAN].lstrip(), unmarked(plain(text[-_MOST_CHARACTERS:]))
     for said in announcements(text):
         stated = without_tex(said)
         found = numbers(stated.rpartition("=")[2]) or numbers(stated)
         if found:
             return found[0]
-    return _last(without_tex(text))
+    return _first_alone(head, text) or _last(without_tex(text))
+
+
+def _first_alone(head: str, text: str) -> Number | None:
+    """Returns the number that is the first paragraph of a text, where what follows explains it."""
+    first, gap, _ = head.partition("\n\n")
+    if not gap or number_of(text.rstrip().rpartition("\n")[2]):
+        return None
+    return number_of(unmarked(plain(first)))
 
 
 def written(number: Number) -> str:
@@ -155,7 +190,10 @@ def _at(text: str, begin: int, after: int) -> tuple[Number | None, int]:
     found = _NUMBER.match(text, begin)
     if found is None:
         return None, begin + 1
-    before = _BEFORE.search(text, max(after, begin - _MOST_BEFORE), begin)
+    if (chain := _CHAIN.match(text, begin)) and chain.end() > found.end("number"):
+        return None, chain.end()
+    lone = begin == after or text[begin - 1] in _NO_SIGN
+    before = None if lone else _BEFORE.search(text, max(after, begin - _MOST_BEFORE), begin)
     start = before.start() if before else begin
     ahead = text[start - 1 : start] if start else ""
     # Digits behind a Latin letter are a part of a name, such as H2O or v2.
@@ -165,13 +203,28 @@ def _at(text: str, begin: int, after: int) -> tuple[Number | None, int]:
     value = _scaled(_value(found["number"]), found)
     if value is None:
         return None, found.end()
-    if found["percent"]:
+    percent = bool(found["percent"] or (before and before["share"]))
+    if percent:
         value /= 100
     if found["many"]:
-        value *= _MANY[found["many"].strip().lower().removesuffix("s")]
-    if before and (before["inner"] == "-" or (before["sign"] or "").startswith("-")) and _is_sign(text, before, ahead):
-        value = -value
-    return Number(value, bool(found["percent"]), (start, found.end())), found.end()
+        value *= _times(found["many"].strip().lower())
+    if before and (before["inner"] or before["sign"]):
+        if not _is_sign(text, before, ahead):
+            # It stays in the text, as what it is there.
+            start = max(before.end("sign"), before.end("inner"))
+        elif before["inner"] == "-" or _is_minus(before["sign"]):
+            value = -value
+    return Number(value, percent, (start, found.end())), found.end()
+
+
+def _times(word: str) -> int:
+    return _MANY_UNSPACED.get(word) or next(
+        times for many, times in _MANY.items() if re.fullmatch(rf"{many}(?:s|en|n|es)?", word)
+    )
+
+
+def _is_minus(sign: str | None) -> bool:
+    return bool(sign) and not str(sign).startswith("+")
 
 
 def _value(digits: str) -> Fraction:
@@ -208,8 +261,12 @@ def _is_sign(text: str, before: re.Match[str], ahead: str) -> bool:
     """Whether the dash before a number is its sign, rather than a hyphen, a range or a difference (10-4, 3 - 5)."""
     if ahead.isalnum() or ahead in {")", "]", "%"}:
         return False
-    if not (before["sign"] or "").endswith((" ", "\t", "\n")):
+    sign = before["sign"] or ""
+    word = sign.strip().lower()
+    if word == "negative" or not sign.endswith((" ", "\t", "\n")):
         return True
     # With a space behind it is a sign only where a value begins.
     rest = text[max(0, before.start() - _MOST_BEFORE) : before.start()].rstrip()
+    if word != "-":
+        return not rest or not (rest[-1].isdigit() or rest[-1] in ")]%" or _VARIABLE.search(rest))
     return not rest or rest[-1] in "=(:[{,<>"

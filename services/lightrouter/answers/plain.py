@@ -28,9 +28,23 @@ _TEX_WRAPPER: Final = re.compile(
     r"\\(?:text(?:bf|it|rm|tt|sf|sc)?|math(?:bf|rm|it|sf|tt|cal|bb)|boldsymbol|bm|mbox|emph|operatorname)\s*\{([^{}]*)\}"
 )
 _TEX_NOTHING: Final = re.compile(r"\\(?:left|right|displaystyle|[()\[\]])|(?<!\\)\$")
-_TEX_SPACE: Final = re.compile(r"\\(?:[,;:! ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
+_TEX_SPACE: Final = re.compile(r"\\(?:[,;: ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
 _TEX_COMMA: Final = re.compile(r"\{([,.])\}")
 _TEX_TIMES: Final = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])\s*")
+_TEX_RAISED: Final = re.compile(r"\^\s*\{\s*([^{}\s]|-?\d+)\s*\}")
+_TEX_DEGREE: Final = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])")
+_TEX_ROOT: Final = re.compile(r"\\sqrt\s*(?:\{([^{}]{1,64})\}|(\w))")
+_TEX_SYMBOLS: Final = {
+    "pi": "\u03c0", "infty": "\u221e", "le": "\u2264", "leq": "\u2264", "ge": "\u2265", "geq": "\u2265", "ne": "\u2260",
+    "neq": "\u2260", "lt": "<", "gt": ">", "pm": "\u00b1", "div": "\u00f7", "to": "\u2192", "approx": "\u2248",
+    "cup": "\u222a", "cap": "\u2229", "in": "\u2208", "emptyset": "\u2205", "varnothing": "\u2205",
+    "alpha": "\u03b1", "beta": "\u03b2", "gamma": "\u03b3", "delta": "\u03b4", "epsilon": "\u03b5",
+    "theta": "\u03b8", "lambda": "\u03bb", "mu": "\u03bc", "rho": "\u03c1", "sigma": "\u03c3",
+    "tau": "\u03c4", "phi": "\u03c6", "omega": "\u03c9",
+}  # fmt: skip
+_TEX_SYMBOL: Final = re.compile(rf"\\({'|'.join(_TEX_SYMBOLS)})(?![A-Za-z])\s?")
+# What needs brackets where it stands over or under a line.
+_COMPOUND: Final = re.compile(r".[-+*/\u00d7\u00f7\u00b1]", re.DOTALL)
 _TEX_ESCAPED: Final = re.compile(r"\\([$%&#_{}])")
 
 
@@ -49,6 +63,12 @@ class _Spelling(dict[int, str]):
         elif kind == "No" and "\u2044" in unicodedata.normalize("NFKC", character):
             # A space keeps 2 and a half apart.
             spelt = " " + unicodedata.normalize("NFKC", character).replace("\u2044", "/")
+        elif unicodedata.decomposition(character).startswith(("<font>", "<square>")):
+            # Letters of formulas and in boxes; signs such as a square metre are several characters.
+            clothed = unicodedata.normalize("NFKC", character)
+            spelt = clothed if len(clothed) == 1 else character
+        elif "NEGATIVE " in (name := unicodedata.name(character, "")) and " LATIN CAPITAL LETTER " in name:
+            spelt = name[-1]
         else:
             spelt = character
         self[code] = spelt
@@ -77,18 +97,27 @@ def without_tex(text: str) -> str:
     """
     if "\\" not in text and "$" not in text and "{" not in text:
         return text
-    text = _TEX_COMMA.sub(r"\1", text)
+    # A space of negative width, as in 1,\!234.
+    text = _TEX_COMMA.sub(r"\1", text.replace("\\!", ""))
     text = _TEX_SPACE.sub(" ", text)
     text = _TEX_TIMES.sub("\u00d7 ", text)
     # Wrappers stand in each other, seldom more than two deep.
     for _ in range(3):
         text = _TEX_WRAPPER.sub(r"\1", text)
+    text = _TEX_DEGREE.sub("\u00b0", text)
+    text = _TEX_SYMBOL.sub(lambda found: _TEX_SYMBOLS[found[1]], text)
+    text = _TEX_RAISED.sub(r"^\1", text)
+    text = _TEX_ROOT.sub(lambda found: "\u221a" + _enclosed(found[1] or found[2]), text)
     text = _TEX_FRACTION.sub(_fraction, text)
     text = _TEX_NOTHING.sub("", text)
     return _TEX_ESCAPED.sub(r"\1", text)
 
 
+def _enclosed(text: str) -> str:
+    return f"({text})" if _COMPOUND.search(text.strip()) else text
+
+
 def _fraction(found: re.Match[str]) -> str:
-    above, below = found[1] or found[2], found[3] or found[4]
+    above, below = _enclosed(found[1] or found[2]), _enclosed(found[3] or found[4])
     whole = found.string[: found.start()].rstrip()[-1:].isdigit()
     return f"{' ' if whole else ''}{above}/{below}"

@@ -12,17 +12,15 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any, Final, Literal, Protocol
 
-import jsonschema
-import re2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, model_validator
-from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from lightrouter.answers.choices import MOST_CHOICES, answer_letter
 from lightrouter.answers.documents import documents
 from lightrouter.answers.equality import canonical
-from lightrouter.answers.extract import check, extract
+from lightrouter.answers.extract import MOST_DOCUMENT, check, extract, matches
 from lightrouter.answers.numbers import answer_number
+from lightrouter.answers.schemas import validator
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
@@ -60,17 +58,20 @@ class Extraction(Section):
     """The last match counts: its first group, or the whole where it has none."""
     json_pointer: Annotated[str, Field(min_length=1, max_length=1000, pattern="^/")] | None = None
     """Place in the JSON document that the text is, or that its last fenced block holds."""
+    number: Literal[True] | None = None
+    """The number that the text answers with, however it is written."""
+    choices: Annotated[int, Field(ge=2, le=MOST_CHOICES)] | None = None
+    """The letter that the text chooses, among so many options."""
 
     @model_validator(mode="after")
     def _one(self) -> Extraction:
-        if (self.re2 is None) == (self.json_pointer is None):
-            raise ValueError("must have either re2 or json_pointer")
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError("must have one of re2, json_pointer, number and choices")
         return self
 
     def find(self, text: str) -> str | None:
         """Returns the answer in `text`; None where there is none."""
-        wanted = AnswerPattern(re2=self.re2) if self.re2 else AnswerPattern(json_pointer=self.json_pointer or "")
-        return extract(text, wanted)
+        return extract(text, AnswerPattern(**self.model_dump(exclude_none=True)))
 
 
 class Exact(Section):
@@ -152,7 +153,7 @@ class Numeric(Section):
 
 
 class Matching(Section):
-    """Right where an RE2 pattern is found in the answer."""
+    """Right where an RE2 pattern is found in the answer, of a long one in its last 65,536 characters."""
 
     task: Literal["pattern"] = "pattern"
     pattern: Pattern
@@ -160,7 +161,7 @@ class Matching(Section):
 
     def score(self, text: str) -> float:
         """Returns 1 for a right answer, else 0."""
-        return float(re2.search(self.pattern, text) is not None)
+        return float(matches(text, self.pattern))
 
 
 class Schema(Section):
@@ -168,23 +169,20 @@ class Schema(Section):
 
     task: Literal["schema"] = "schema"
     json_schema: dict[str, JsonValue]
-    """JSON Schema of the draft that its $schema names, 2020-12 where it names none; it refers to nothing outside."""
+    """JSON Schema of the draft that its $schema names, 2020-12 where it names none; it refers to nothing outside.
+
+    Its patterns are RE2's.
+    """
     _validator: Any = PrivateAttr()
 
     @model_validator(mode="after")
     def _sound(self) -> Schema:
-        kind = jsonschema.validators.validator_for(self.json_schema, jsonschema.Draft202012Validator)
-        try:
-            kind.check_schema(self.json_schema)
-        except jsonschema.SchemaError as error:
-            raise ValueError(f"json_schema{error.json_path.removeprefix('$')} is no JSON Schema") from None
-        # An empty registry: what is referred to is never fetched.
-        self._validator = kind(self.json_schema, registry=Registry())
+        self._validator = validator(self.json_schema)
         return self
 
     def score(self, text: str) -> float:
         """Returns 1 for a right answer, else 0."""
-        for document in documents(text):
+        for document in documents(text[-MOST_DOCUMENT:]):
             try:
                 return float(self._validator.is_valid(json.loads(document)))
             except (ValueError, RecursionError, Unresolvable):

@@ -13,6 +13,7 @@ from rich.live import Live
 
 from lightrouter.cli import access, client, tracing, values, view
 from lightrouter.cli.access import Access
+from lightrouter.cli.answers import PATTERN_HELP, answer_pattern
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.progress import RouteProgress
 from lightrouter.cli.text import printable_json
@@ -34,7 +35,7 @@ What is left out is decided by the router's configuration.
 _EPILOG: Final = """\
 examples:
   lightrouter ask "Why is the sky blue?"
-  lightrouter ask "What is 17 * 23?" --k 3 --aggregator vote --answer-pattern '(\\d+)'
+  lightrouter ask "What is 17 * 23?" --k 3 --aggregator vote --answer-pattern number
   lightrouter ask - --json < prompt.txt | jq .ledger
   lightrouter ask "Summarize the French revolution" --candidates fast,careful --max-cost 0.002
   lightrouter ask "Why?" --jaeger http://localhost:16686    the answer, then where its time and money went
@@ -66,7 +67,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--agreement", type=float, metavar="X", help="agreement, 0 to 1, from which one candidate suffices"
     )
     pattern = policy.add_mutually_exclusive_group()
-    pattern.add_argument("--answer-pattern", metavar="RE2", help="pattern of the comparable answer, for voting")
+    pattern.add_argument(
+        "--answer-pattern", metavar="PATTERN", help=f"the comparable answer, for voting: {PATTERN_HELP}"
+    )
     pattern.add_argument("--answer-pointer", metavar="POINTER", help="JSON pointer to the comparable answer")
     sampling = parser.add_argument_group("how it is written")
     sampling.add_argument("--max-output-tokens", type=int, metavar="N", help="most tokens of the answer")
@@ -138,7 +141,7 @@ def _policy(arguments: argparse.Namespace) -> Policy:
     if arguments.candidates:
         policy.candidates.extend(name.strip() for name in arguments.candidates.split(",") if name.strip())
     if arguments.answer_pattern is not None:
-        policy.answer_pattern.re2 = arguments.answer_pattern
+        policy.answer_pattern.CopyFrom(answer_pattern(arguments.answer_pattern))
     if arguments.answer_pointer is not None:
         policy.answer_pattern.json_pointer = arguments.answer_pointer
     return policy

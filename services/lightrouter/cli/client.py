@@ -31,6 +31,8 @@ _FLAGS: Final = {
     "agreement": "--agreement",
     "answer_pattern": "--answer-pattern",
     "re2": "--answer-pattern",
+    "number": "--answer-pattern",
+    "choices": "--answer-pattern",
     "json_pointer": "--answer-pointer",
     "max_output_tokens": "--max-output-tokens",
     "temperature": "--temperature",

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lightrouter.cli import values
+from lightrouter.cli.answers import PATTERN_HELP, answer_pattern
 from lightrouter.cli.errors import CommandError, ExitCode
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
     parser.add_argument("--limit", type=values.count, metavar="N", help="most prompts that are judged on; default: all")
     parser.add_argument("--prices", type=Path, metavar="FILE", help="prices in YAML, over those of the package")
     parser.add_argument(
-        "--answer-pattern", metavar="RE2", help="pattern of the comparable answer; default: as the right answers look"
+        "--answer-pattern",
+        metavar="PATTERN",
+        help=f"the comparable answer: {PATTERN_HELP}; default: as the right answers look",
     )
     parser.add_argument(
         "--boot-tokens",
@@ -52,30 +55,29 @@ def run_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Returns what `lab.settings.RunSettings` takes from the arguments.
 
     Raises:
-        CommandError: The answer's pattern does not compile.
+        CommandError: The answer's pattern cannot be used.
     """
-    answer_pattern(arguments.answer_pattern)
+    checked_pattern(arguments.answer_pattern)
     names = ("data", "out", "train", "boot_tokens", "folds", "seed", "limit", "prices", "answer_pattern", "resume")
     return {name: getattr(arguments, name) for name in names} | {
         "command": shlex.join(["lightrouter", *arguments.argv])
     }
 
 
-def answer_pattern(text: str | None) -> AnswerPattern | None:
-    """Returns an RE2 pattern of the comparable answer; None where none is given.
+def checked_pattern(text: str | None) -> AnswerPattern | None:
+    """Returns the pattern of the comparable answer; None where none is given.
 
     Raises:
-        CommandError: It is empty or does not compile.
+        CommandError: It is empty or cannot be used.
     """
     from lightrouter.answers.extract import check
     from lightrouter.runtime.errors import ServiceError
-    from lightrouter.v1.policy_pb2 import AnswerPattern
 
     if text is None:
         return None
     if not text:
         raise CommandError("--answer-pattern is empty; leave it out to have it inferred", ExitCode.USAGE)
-    pattern = AnswerPattern(re2=text)
+    pattern = answer_pattern(text)
     try:
         check(pattern, "--answer-pattern")
     except ServiceError as error:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from lightrouter.cli import lab_support, values
+from lightrouter.cli.answers import PATTERN_HELP
 from lightrouter.cli.errors import CommandError, ExitCode
 
 _EPILOG = """\
@@ -34,7 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--folds", type=values.count, default=5, metavar="N", help="1: no figures; default: 5")
     parser.add_argument(
-        "--answer-pattern", metavar="RE2", help="pattern of the comparable answer; default: as the right answers look"
+        "--answer-pattern",
+        metavar="PATTERN",
+        help=f"the comparable answer: {PATTERN_HELP}; default: as the right answers look",
     )
     parser.add_argument(
         "--seed", type=values.seed, default=0, metavar="N", help="seed of every random choice; default: 0"
@@ -48,7 +51,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from lightrouter.learned.artifact import prepare, save
     from lightrouter.recording.load import load_labelled
 
-    pattern = lab_support.answer_pattern(arguments.answer_pattern)
+    pattern = lab_support.checked_pattern(arguments.answer_pattern)
     options = TrainingOptions(boot_tokens=arguments.boot_tokens) if arguments.boot_tokens else TrainingOptions()
     with lab_support.reported(arguments.out) as progress:
         # Before minutes of training, lest there be nowhere to put it.

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from lightrouter.answers.extract import named
 from lightrouter.lab import data as datasets
 from lightrouter.lab import prices as price_lists
 from lightrouter.lab.data import Data
 from lightrouter.lab.parts import Parts, decisive
 from lightrouter.lab.prices import PriceList
-from lightrouter.v1.policy_pb2 import AnswerPattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RunSettings:
         seed: Decides every random choice.
         limit: Most prompts that are judged on; None: all.
         prices: A price list over that of the package.
-        answer_pattern: An RE2 pattern of the comparable answer; None: inferred from the right answers.
+        answer_pattern: The comparable answer, as `answers.extract.named` reads it; None: inferred.
         resume: Whether a run that was broken off is gone on with.
         command: The command line that asked for it.
     """
@@ -51,7 +51,7 @@ class RunSettings:
             DataError: The recordings cannot be used.
             RecordingError: A file cannot be read or used.
         """
-        pattern = AnswerPattern(re2=self.answer_pattern) if self.answer_pattern else None
+        pattern = named(self.answer_pattern) if self.answer_pattern else None
         return datasets.read(self.data, self.train, self.folds, self.seed, self.limit, pattern)
 
     def price_list(self) -> PriceList:

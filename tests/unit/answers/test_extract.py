@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.answers.equality import canonical
-from lightrouter.answers.extract import check, extract
+from lightrouter.answers.extract import check, extract, named
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.policy_pb2 import AnswerPattern
@@ -117,3 +117,24 @@ def test_canonical_forms_of_different_answers_differ(left: str, right: str) -> N
 @given(st.text(min_size=1))
 def test_any_answer_has_a_canonical_form(answer: str) -> None:
     assert canonical(answer) == canonical(answer)
+
+
+@pytest.mark.parametrize(
+    ("word", "pattern"),
+    [
+        ("number", AnswerPattern(number=True)),
+        ("choices:10", AnswerPattern(choices=10)),
+        ("(number)", AnswerPattern(re2="(number)")),
+        ("numbers", AnswerPattern(re2="numbers")),
+        ("choices", AnswerPattern(re2="choices")),
+        ("=(\\d+)", AnswerPattern(re2="=(\\d+)")),
+    ],
+)
+def test_a_word_names_a_kind_of_answer(word: str, pattern: AnswerPattern) -> None:
+    assert named(word) == pattern
+
+
+@pytest.mark.parametrize("word", ["choices:", "choices:1", "choices:27", "choices:+4", "choices: 4", "choices:\u0664"])
+def test_choices_need_a_possible_number(word: str) -> None:
+    with pytest.raises(ValueError, match="from 2 to 26"):
+        named(word)

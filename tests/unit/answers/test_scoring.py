@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -96,6 +97,50 @@ def test_a_document_satisfies_its_schema() -> None:
     assert schema.score("[" * 100_000) == 0
 
 
+HOSTILE = "^(a+)+$"
+_LONG = "a" * 4_000 + "!"
+
+
+@pytest.mark.parametrize(
+    ("schema", "document"),
+    [
+        ({"pattern": HOSTILE}, _LONG),
+        ({"patternProperties": {HOSTILE: False}, "additionalProperties": False}, {_LONG: 1}),
+        ({"propertyNames": {"pattern": HOSTILE}}, {_LONG: 1}),
+        ({"$schema": "http://json-schema.org/draft-07/schema#", "items": {"pattern": HOSTILE}}, [_LONG]),
+        ({"$defs": {"x": {"pattern": HOSTILE}}, "$ref": "#/$defs/x"}, _LONG),
+    ],
+)
+def test_a_schemas_patterns_take_a_bounded_time(schema: dict[str, JsonValue], document: object) -> None:
+    assert Schema(json_schema=schema).score(json.dumps(document)) == 0
+
+
+def test_patterns_of_a_schema_are_found_anywhere_in_a_value() -> None:
+    schema: dict[str, JsonValue] = {
+        "properties": {"x": {"pattern": "b"}},
+        "patternProperties": {"^n_": {"type": "number"}},
+        "additionalProperties": {"type": "string"},
+    }
+    scorer = Schema(json_schema=schema)
+    assert scorer.score('{"x": "abc", "n_1": 1, "y": "z"}') == 1
+    assert scorer.score('{"x": 1}') == 1
+    assert scorer.score('{"x": "ac"}') == 0
+    assert scorer.score('{"n_1": "1"}') == 0
+    assert scorer.score('{"y": 1}') == 0
+    assert Schema(json_schema={"enum": [{"pattern": "(?=a)"}]}).score('{"pattern": "(?=a)"}') == 1
+
+
+def test_of_a_long_answer_the_end_is_searched() -> None:
+    assert Matching(pattern="x").score("x" + " " * 70_000) == 0
+    assert Matching(pattern="x").score(" " * 70_000 + "x") == 1
+
+
+def test_an_extraction_reads_numbers_and_letters() -> None:
+    assert Exact(answer="1234", extraction=Extraction(number=True)).score("It is $1{,}234$ in all.") == 1
+    assert Exact(answer="B", extraction=Extraction(choices=4)).score("The answer is (b), not A.") == 1
+    assert Exact(answer="E", extraction=Extraction(choices=4)).score("The answer is E.") == 0
+
+
 def test_a_schema_is_never_fetched() -> None:
     assert Schema(json_schema={"$ref": "http://127.0.0.1:9/schema"}).score("{}") == 0
 
@@ -109,7 +154,18 @@ def test_a_schema_is_never_fetched() -> None:
         ("numeric", {"answer": "x"}, "answer"),
         ("pattern", {"pattern": "("}, "not an RE2 pattern: missing"),
         ("schema", {"json_schema": {"type": "objekt"}}, "json_schema.type is no JSON Schema"),
-        ("exact", {"answer": "a", "extraction": {}}, "must have either re2 or json_pointer"),
+        ("exact", {"answer": "a", "extraction": {}}, "must have one of re2, json_pointer, number and choices"),
+        ("exact", {"answer": "a", "extraction": {"number": True, "choices": 4}}, "must have one of"),
+        ("exact", {"answer": "a", "extraction": {"number": False}}, "number"),
+        ("exact", {"answer": "a", "extraction": {"choices": 27}}, "choices"),
+        ("schema", {"json_schema": {"pattern": "(?=a)"}}, "json_schema.pattern: not an RE2 pattern"),
+        ("schema", {"json_schema": {"allOf": [{"pattern": "(a)\\1"}]}}, "json_schema.allOf[0].pattern: not an RE2"),
+        ("schema", {"json_schema": {"patternProperties": {"(?=a)": {}}}}, "patternProperties: not an RE2 pattern"),
+        (
+            "schema",
+            {"json_schema": {"patternProperties": {"a": {}}, "unevaluatedProperties": False}},
+            "use additionalProperties",
+        ),
         ("exact", {"answer": "a", "reference": "b"}, "reference"),
     ],
 )

@@ -77,6 +77,16 @@ def failing(serve: Serve, error: ServiceError, capsys: pytest.CaptureFixture[str
     return code, capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("word", "pattern"),
+    [("number", AnswerPattern(number=True)), ("choices:10", AnswerPattern(choices=10))],
+)
+def test_a_kind_of_answer_is_a_pattern_too(serve: Serve, word: str, pattern: AnswerPattern) -> None:
+    router = FakeRouter(events.ROUTE)
+    assert run(["ask", "Why?", "--answer-pattern", word, "--address", serve(router)]) == 0
+    assert router.prompts[0].policy.answer_pattern == pattern
+
+
 def test_bad_input_names_flag_and_field(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     error = ServiceError(
         Code.INVALID_ARGUMENT,

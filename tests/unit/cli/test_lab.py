@@ -48,6 +48,8 @@ def test_compare_prints_its_figures_and_says_where_the_report_is(
         (["silent.jsonl"], "has no prompt with a text and a `quality` of each of a, b"),
         (["cut.jsonl.gz"], "cut.jsonl.gz: cannot be read"),
         (["good.jsonl", "--answer-pattern", ""], "--answer-pattern is empty"),
+        (["good.jsonl", "--answer-pattern", "choices:1"], "--answer-pattern 'choices:1': choices:N takes a number"),
+        (["good.jsonl", "--answer-pattern", "choices:x"], "a number from 2 to 26"),
         (["good.jsonl", "--folds", "3", "--artifact", "."], "manifest.json cannot be read"),
         (["good.jsonl", "--train", "good.jsonl"], "has 0 prompts that are not in"),
         (["good.jsonl", "--answer-pattern", "("], "--answer-pattern"),

@@ -9,6 +9,7 @@ import resource
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -429,3 +430,29 @@ async def test_a_set_for_a_judge_needs_one(pool: Evaluations, tmp_path: Path) ->
     pool.path.write_text(pool_text(*QUALITY).replace("{name", "{state: evicted, name"))
     with pytest.raises(NothingToEvaluateError, match="needs a judge"):
         await pool.run(Judging(QUALITY), settings(tmp_path, parse(judged(4))))
+
+
+class ManyWays(FakeModels):
+    """Models whose right number is 1234567 and is written in another way each time."""
+
+    WAYS = (
+        "1,234,567",
+        "$1{,}234{,}567$",
+        "1 234 567",
+        "#### 1,234,567",
+        "It is 1'234'567.",
+        "\\boxed{1,\\!234,\\!567}",
+    )
+
+    def answer(self, name: str, text: str, generation: Generation) -> str:
+        right = super().answer(name, text, generation) == "B"
+        return Random(text).choice(self.WAYS) if right else "567"
+
+
+async def test_who_is_right_stays_however_the_number_is_written(pool: Evaluations, tmp_path: Path) -> None:
+    lines = [{"id": f"q{n}", "prompt": f"q{n}?", "task": "numeric", "answer": 1234567} for n in range(300)]
+    items = parse("\n".join(map(json.dumps, lines)).encode())
+    await pool.run(ManyWays({"good": 1.0, "fair": 1.0, "weak": 0.0}), settings(tmp_path, items))
+    standings = statefile.load(pool.states)
+    assert pool.held() == {"good": State.ADMITTED, "fair": State.ADMITTED, "weak": State.EVICTED}
+    assert [each.evaluation.score for each in standings.values() if each.evaluation] == [1.0, 1.0, 0.0]
