@@ -9,12 +9,12 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 import httpx
-import yaml
 
 from lightrouter.cli import served
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool.values import AUTHORIZATION, under
+from lightrouter.runtime.document import dump
 
 _MAX_BYTES: Final = 16 * 2**20
 _TIMEOUT_S: Final = 15.0
@@ -280,7 +280,7 @@ def _name(model_id: str, taken: set[str]) -> str:
 
 
 def _quoted(value: str) -> str:
-    return str(yaml.safe_dump(value, default_style='"', width=10**9)).strip()
+    return dump(value).strip()
 
 
 def _comment(value: str) -> str:

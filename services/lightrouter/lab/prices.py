@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from lightrouter.pool.document import DocumentError, parse
+from lightrouter.runtime.document import DocumentError, parse
 from lightrouter.v1.candidate_pb2 import Prices
 
 _NANOUSD = 1_000_000_000
