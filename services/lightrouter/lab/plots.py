@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -193,5 +194,8 @@ def _front(points: Sequence[Point]) -> list[Point]:
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
+    with warnings.catch_warnings():
+        # Names of models may have characters that the font does not; each then stands as a box.
+        warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)
+        figure.savefig(buffer, format="png", dpi=_DPI)
     return buffer.getvalue()
