@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,7 +151,8 @@ def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> N
             fontweight="bold" if point.kind == "ours" else "normal",
             color=colours[point.kind],
         )
-        taken.append(_place(text, axes.get_window_extent(), taken))
+        with _any_letters():
+            taken.append(_place(text, axes.get_window_extent(), taken))
 
 
 def _place(text: Annotation, frame: BboxBase, taken: Sequence[BboxBase]) -> BboxBase:
@@ -192,10 +194,16 @@ def _front(points: Sequence[Point]) -> list[Point]:
     return front
 
 
+@contextmanager
+def _any_letters() -> Iterator[None]:
+    """Names of models may have characters that the font does not; each then stands as a box, without a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)
+        yield
+
+
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # Names of models may have characters that the font does not; each then stands as a box.
-        warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)
+    with _any_letters():
         figure.savefig(buffer, format="png", dpi=_DPI)
     return buffer.getvalue()
