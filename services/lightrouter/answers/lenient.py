@@ -18,10 +18,17 @@ _MOST_NESTED: Final = 32
 _OPENING: Final = re.compile(r"[{\[]")
 _BRACKET: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}\[\]]')
 _LOOSE: Final = re.compile(
-    r"""(?P<kept>"(?:[^"\\]|\\.)*+")|'(?P<single>(?:[^'\\\n]|\\.)*+)'|(?P<dropped>,(?=\s*+[}\]])|//[^\n]*+|\#[^\n]*+)"""
-    r"""|(?P<bare>[^\W\d]\w*+)"""
+    r"""(?P<kept>"(?:[^"\\]|\\.)*+")|'(?P<single>(?:[^'\\\n]|\\.)*+)'|[\u2018-\u201e\u00ab](?P<curly>[^\u2018-\u201e\u00ab\u00bb\n]*+)[\u2018-\u201e\u00bb]"""
+    r"""|(?P<dropped>,(?=\s*+[}\]])|//[^\n]*+|\#[^\n]*+|/\*.*?\*/|[\u200b\ufeff]++)"""
+    # Between an end and a beginning with nothing but white space a comma was forgotten.
+    r"""|(?P<gap>(?<=[}\]"\d])\s++(?=["{]))|(?P<space>\s++)"""
+    # What a number or a bare word goes on with is its own until the next mark: 8/10, 80 %, 8 out of 10.
+    r"""|(?P<bare>[^\s"'\u2018-\u201e\u00ab\u00bb{}\[\]:,=/#]"""
+    r"""(?:[^\s"'\u2018-\u201e\u00ab\u00bb{}\[\]:,=/#]|/(?![/*])|[^\S\n]++(?=[\w%(/](?![/*])))*+)""",
+    re.DOTALL,
 )
 _WORDS: Final = {"true", "false", "null", "NaN", "Infinity"}
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _PYTHON: Final = {"True": "true", "False": "false", "None": "null"}
 _CLOSED_BY: Final = {"{": "}", "[": "]"}
 
@@ -61,7 +68,8 @@ def objects(text: str) -> Iterator[Json | ValueError]:
 
 def plain(word: str) -> str:
     """Returns a key or a word without case, width, white space, quotes, brackets and emphasis around it."""
-    return unicodedata.normalize("NFKC", word).strip(" \t\r\n\"'`*_()[].:").casefold()
+    shown = "".join(char for char in word if unicodedata.category(char) != "Cf")
+    return unicodedata.normalize("NFKC", shown).strip(" \t\r\n\"'`*_()[].:").casefold()
 
 
 def _spans(text: str) -> tuple[list[tuple[int, int]], bool]:
@@ -102,9 +110,14 @@ def _strict(match: re.Match[str]) -> str:
         return kept.replace("\n", "\\n").replace("\t", "\\t")
     if (single := match["single"]) is not None:
         return json.dumps(single.replace("\\'", "'"))
+    if (curly := match["curly"]) is not None:
+        return json.dumps(curly)
     if (bare := match["bare"]) is not None:
-        return bare if bare in _WORDS else _PYTHON.get(bare) or json.dumps(bare)
-    return ""
+        kept = bare in _WORDS or _NUMBER.fullmatch(bare)
+        return bare if kept else _PYTHON.get(bare) or json.dumps(bare)
+    if match["gap"] is not None:
+        return ","
+    return "" if match["space"] is None else " "
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -7,12 +7,22 @@ What only a model can judge is the evaluator's (`lightrouter.pool.evaluator`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Annotated, Any, Final, Literal, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    model_validator,
+)
 from referencing.exceptions import Unresolvable
 
 from lightrouter.answers.choices import MOST_CHOICES, answer_letter
@@ -37,6 +47,36 @@ class Section(BaseModel):
     """Part of a line of JSON: unknown keys are refused, and an error does not repeat the value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+def _expected(value: object) -> object:
+    """Returns an expected answer as text: a number or a boolean as JSON writes it."""
+    if isinstance(value, list | tuple) and value:
+        return tuple(_expected_one(each) for each in value)
+    return _expected_one(value)
+
+
+def _expected_one(value: object) -> str:
+    text = json.dumps(value) if isinstance(value, bool | int | float) else value
+    if not isinstance(text, str) or not text:
+        raise ValueError("must be a text, a number, true or false, or a list of such")
+    return text
+
+
+def _letter(value: object) -> object:
+    if not isinstance(value, str) or not re.fullmatch("[A-Z]", value):
+        raise ValueError("must be one capital letter, the one of the right option")
+    return value
+
+
+def _number(value: object) -> object:
+    try:
+        fits = not isinstance(value, bool | list | tuple) and Decimal(str(value)).is_finite()
+    except InvalidOperation:
+        fits = False
+    if not fits:
+        raise ValueError("must be a number, like 391 or 0.5")
+    return value
 
 
 def _pattern(value: str) -> str:
@@ -78,7 +118,7 @@ class Exact(Section):
     """Right where the answer is the expected one, but for case, white space and punctuation around it."""
 
     task: Literal["exact"] = "exact"
-    answer: Annotated[str, Field(min_length=1)] | Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    answer: Annotated[str | tuple[str, ...], BeforeValidator(_expected)]
     """The expected answer, or several that are all right."""
     extraction: Extraction | None = None
     """Where the answer stands in the text. Default: it is the whole."""
@@ -97,7 +137,7 @@ class Choice(Section):
     """
 
     task: Literal["choice"] = "choice"
-    answer: Annotated[str, Field(pattern="^[A-Z]$")]
+    answer: Annotated[str, BeforeValidator(_letter)]
     """The expected letter."""
     choices: Annotated[int, Field(ge=2, le=MOST_CHOICES)] = 10
     """How many there are: other letters are none of them."""
@@ -131,7 +171,7 @@ class Numeric(Section):
     """
 
     task: Literal["numeric"] = "numeric"
-    answer: Annotated[Decimal, Field(strict=False, allow_inf_nan=False)]
+    answer: Annotated[Decimal, BeforeValidator(_number), Field(strict=False, allow_inf_nan=False)]
     """The expected number."""
     tolerance: Annotated[Decimal, Field(strict=False, ge=0, allow_inf_nan=False)] = Decimal(0)
     """How far it may be off."""

@@ -45,6 +45,8 @@ RUN: Final = rf"(?:{LETTER}{_MARK}*)+"
 
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 _OTHER_DIGIT: Final = re.compile(r"(?![0-9])\d")
+_ASCII_WORD: Final = re.compile(r"\w+", re.ASCII)
+_ANY_WORD: Final = re.compile(rf"\w[\w{_MARK}]*|{RUN}", re.ASCII)
 _CLUSTER: Final = re.compile(rf"{LETTER}{_MARK}*")
 
 
@@ -68,6 +70,18 @@ def shadow(text: str) -> str:
     "<", and what is nothing of these a space.
     """
     return _NOT_ASCII.sub(lambda match: match[0].translate(_CLASSES), text)
+
+
+def words(text: str) -> list[str]:
+    """Returns the words of a text in their order; of a run without spaces each two neighbouring letters."""
+    if text.isascii():
+        return _ASCII_WORD.findall(text)
+    seen = shadow(text)
+    found: list[str] = []
+    for match in _ANY_WORD.finditer(seen):
+        word = text[match.start() : match.end()]
+        found += pairs(word) if seen[match.start()] == LETTER else [word]
+    return found
 
 
 def pairs(run: str) -> list[str]:

@@ -9,12 +9,12 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 import httpx
-import yaml
 
 from lightrouter.cli import served
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool.values import AUTHORIZATION, under
+from lightrouter.runtime.document import dump
 
 _MAX_BYTES: Final = 16 * 2**20
 _TIMEOUT_S: Final = 15.0
@@ -58,7 +58,7 @@ def base_urls(url: str) -> list[str]:
     """Returns the roots to try for what a person typed, the likeliest first.
 
     Raises:
-        EndpointError: It is no http or https URL.
+        CommandError: It is no http or https URL.
     """
     given = url if "://" in url else f"http://{url}"
     try:
@@ -66,7 +66,7 @@ def base_urls(url: str) -> list[str]:
     except httpx.InvalidURL:
         parsed = httpx.URL()
     if parsed.scheme not in {"http", "https"} or not parsed.host:
-        raise EndpointError(f"{url} must be an http or https URL like http://localhost:11434")
+        raise CommandError(f"{url!r} must be an http or https URL like http://localhost:11434", ExitCode.USAGE)
     root = parsed.copy_with(fragment=None)
     path = root.path.rstrip("/").removesuffix("/models").removesuffix("/chat/completions").rstrip("/")
     # Azure's address has its version in the query; nothing else is at home there.
@@ -280,7 +280,7 @@ def _name(model_id: str, taken: set[str]) -> str:
 
 
 def _quoted(value: str) -> str:
-    return str(yaml.safe_dump(value, default_style='"', width=10**9)).strip()
+    return dump(value).strip()
 
 
 def _comment(value: str) -> str:

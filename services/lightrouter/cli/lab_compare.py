@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from lightrouter.cli import lab_support, values
 from lightrouter.cli.errors import ExitCode
+from lightrouter.cli.text import one_line
 
 if TYPE_CHECKING:
     from lightrouter.lab.summary import Figures
@@ -60,7 +61,7 @@ def _table(figures: Mapping[str, Figures]) -> str:
         mean = "-" if quality is None else f"{quality.mean:.4f}"
         interval = "not measured" if quality is None else f"{quality.low:.3f} to {quality.high:.3f}"
         lines.append(
-            f"{name:<34}{mean:>9}  {interval:<15}{each.output_tokens.mean:>14,.0f}{each.output_share:>9.1%}"
+            f"{one_line(name):<34}{mean:>9}  {interval:<15}{each.output_tokens.mean:>14,.0f}{each.output_share:>9.1%}"
             f"{1000 * each.cost_usd.mean:>11.4f}{each.mean_k:>6.2f}"
         )
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ from typing import Final
 
 from lightrouter.cli import lab_support, values
 from lightrouter.cli.errors import ExitCode
+from lightrouter.cli.text import one_line
 
 NAMES: Final = {
     "boot-length": "how many boot tokens it takes",
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     with _only_errors_logged(), lab_support.reported(arguments.out) as progress:
         findings = experiment(settings, progress)
     lab_support.warn(findings.warnings)
-    sys.stdout.write("\n".join(findings.sentences))
+    sys.stdout.write("\n".join(map(one_line, findings.sentences)))
     sys.stdout.write(f"\n\nThe page is {arguments.out / 'report.html'}.\n")
     return ExitCode.OK
 

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lightrouter.cli import values
 from lightrouter.cli.answers import PATTERN_HELP, answer_pattern
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.text import one_line
 
 if TYPE_CHECKING:
     from lightrouter.v1.policy_pb2 import AnswerPattern
@@ -88,7 +89,7 @@ def checked_pattern(text: str | None) -> AnswerPattern | None:
 def warn(sentences: Iterable[str]) -> None:
     """Says on standard error what the reader must not miss."""
     for sentence in sentences:
-        sys.stderr.write(f"lightrouter lab: {sentence}\n")
+        sys.stderr.write(f"lightrouter lab: {one_line(sentence)}\n")
 
 
 class Steps:

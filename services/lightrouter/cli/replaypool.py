@@ -7,12 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from lightrouter.lab import prices
 from lightrouter.lab.prices import Price
 from lightrouter.pool.schema import REPLAY
 from lightrouter.recording.recording import pool_names
+from lightrouter.runtime.document import dump
 
 _HEAD: Final = """\
 # The models of a recording. Prices are those of the lab's list where it has the model, else assumed. The priors say
@@ -35,7 +34,7 @@ def text(recording: Path, models: Iterable[str], *, pace: bool) -> str:
         }
         for model, name in pool_names(models).items()
     ]
-    return _HEAD + yaml.safe_dump({"candidates": candidates}, sort_keys=False, allow_unicode=True)
+    return _HEAD + dump({"candidates": candidates})
 
 
 def _listed(price: Price) -> dict[str, str]:

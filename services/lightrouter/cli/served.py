@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 from urllib.parse import urlencode
 
+from lightrouter.pool.schema import MOST_MODEL_CHARACTERS
+
 _MILLION: Final = 1_000_000
 _PRICE_NAMES: Final = (
     ("input", ("prompt", "input")),
@@ -54,10 +56,10 @@ class ServedModel:
 
 
 def models(document: object) -> Iterator[ServedModel]:
-    """Yields the models in one page of a list."""
+    """Yields the models in one page of a list, but for those whose names no pool file can hold or terminal show."""
     for item in _items(document):
         name = item.get("id") or item.get("name")
-        if isinstance(name, str) and name:
+        if isinstance(name, str) and name.isprintable() and 0 < len(name) <= MOST_MODEL_CHARACTERS:
             owner = item.get("owned_by")
             yield ServedModel(
                 id=name,

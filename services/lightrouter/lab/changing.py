@@ -14,7 +14,6 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-import yaml
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
@@ -35,6 +34,7 @@ from lightrouter.recording.recording import RecordedPrompt, Recording, pool_name
 from lightrouter.router.admit import Defaults
 from lightrouter.router.traffic import DriftRules
 from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.document import dump
 from lightrouter.runtime.models import Models
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
 from lightrouter.v1.candidate_pb2 import ModelTarget
@@ -178,7 +178,7 @@ class Plan:
                     "prices": {kind: str(Decimal(str(usd))) for kind, usd in listed.items() if usd is not None},
                 }
             )
-        return yaml.safe_dump({"candidates": entries})
+        return dump({"candidates": entries})
 
 
 @dataclass(slots=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,7 +151,8 @@ def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> N
             fontweight="bold" if point.kind == "ours" else "normal",
             color=colours[point.kind],
         )
-        taken.append(_place(text, axes.get_window_extent(), taken))
+        with _any_letters():
+            taken.append(_place(text, axes.get_window_extent(), taken))
 
 
 def _place(text: Annotation, frame: BboxBase, taken: Sequence[BboxBase]) -> BboxBase:
@@ -191,7 +194,16 @@ def _front(points: Sequence[Point]) -> list[Point]:
     return front
 
 
+@contextmanager
+def _any_letters() -> Iterator[None]:
+    """Names of models may have characters that the font does not; each then stands as a box, without a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)
+        yield
+
+
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
+    with _any_letters():
+        figure.savefig(buffer, format="png", dpi=_DPI)
     return buffer.getvalue()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from lightrouter.pool.document import DocumentError, parse
+from lightrouter.runtime import faults
+from lightrouter.runtime.document import DocumentError, parse
 from lightrouter.v1.candidate_pb2 import Prices
 
 _NANOUSD = 1_000_000_000
@@ -19,6 +22,9 @@ _NANOUSD = 1_000_000_000
 # unit.
 _LEAST: Final = 0.001
 _MOST: Final = 10_000.0
+
+
+_EXAMPLE: Final = "{input: 0.2, output: 0.2}"
 
 
 class PriceListError(Exception):
@@ -34,8 +40,8 @@ def _plausible(price: float) -> float:
 
 
 def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004 - pydantic takes a ValueError for a fault of the value
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
+        raise ValueError("must be a number")
     return value
 
 
@@ -145,16 +151,19 @@ def load(path: Path | None = None) -> PriceList:
     except OSError as error:
         raise PriceListError(f"{path} cannot be read as a price list: {error.strerror}") from None
     except DocumentError as error:
-        raise PriceListError(f"{path} cannot be read as a price list: line {error.line}: {error}") from None
+        place = f"{path}:{error.line}"
+        said = ": ".join(filter(None, (place, faults.field(error.path), error.message)))
+        raise PriceListError(said) from None
     if not isinstance(document.value, dict | None):
-        raise PriceListError(f"{path} cannot be read as a price list: it has no `models`")
+        raise PriceListError(f"{path}:1: must have `models`, and a price for each: {_EXAMPLE}")
     try:
         given = _File.model_validate(document.value or {})
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        raise PriceListError(f"{path}: {place}: {message}; a price is {{input: 0.2, output: 0.2}}") from None
+        loc = first["loc"]
+        message = faults.sentence(first, lambda at: [*(Price if len(at) > 1 else _File).model_fields])
+        place = f"{path}:{document.line(loc)}: {faults.field(loc)}"
+        raise PriceListError(f"{place}: {message}; a price is {_EXAMPLE}") from None
     named = {name.casefold(): price for name, price in given.models.items()}
     if len(named) < len(given.models):
         raise PriceListError(f"{path}: models: one is named twice; the case of letters does not count")

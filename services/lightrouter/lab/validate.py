@@ -11,7 +11,7 @@ import numpy as np
 
 from lightrouter.lab.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.running import Progress
-from lightrouter.lab.train import Cases, Floats, Situation, TrainingOptions, fit, train
+from lightrouter.lab.train import Cases, Floats, Situation, TrainingError, TrainingOptions, fit, train
 from lightrouter.learned.artifact import Artifact
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Neighbours
@@ -54,17 +54,21 @@ def trained(
     is inferred for each recording from its right answers.
 
     Raises:
-        TrainingError: There is nothing to learn from.
+        TrainingError: There is nothing to learn from, or there are more folds than prompts.
     """
     cases = Cases.of(recordings, pattern)
     drawn = cases.folds(folds, seed)
-    measured = folds > 1 and len(cases.cases) >= _FEWEST_PROMPTS and len(set(drawn)) > 1
-    progress.expect(folds + 1 if measured else 1)
+    filled = sorted(set(drawn))
+    prompts = len(cases.cases)
+    measured = folds > 1 and prompts >= _FEWEST_PROMPTS and len(filled) > 1
+    if measured and folds > prompts:
+        raise TrainingError(f"{prompts} prompts cannot make {folds} folds; give --folds {prompts} or less")
+    progress.expect(len(filled) + 1 if measured else 1)
     if not measured:
         with progress.step("training"):
             return train(recordings, options, seed, pattern=pattern), None
     judged: dict[int, _Judged] = {}
-    for fold in range(folds):
+    for fold in filled:
         with progress.step(f"fold {fold + 1}"):
             others = cases.take([place for place, own in enumerate(drawn) if own != fold])
             model = fit(others, options, seed)

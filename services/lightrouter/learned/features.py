@@ -9,6 +9,7 @@ from string import ascii_uppercase
 from typing import NamedTuple
 
 from lightrouter.answers.choices import answer_letter
+from lightrouter.answers.scripts import words as words_in
 from lightrouter.learned.excerpt import excerpt
 from lightrouter.learned.options import CUES, Option, options, tokens
 from lightrouter.learned.priors import Neighbours, Prior, Priors
@@ -18,7 +19,6 @@ _HEDGE = re.compile(
     r"unless|wait)\b",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"\w+")
 _MATHS = re.compile(r"[\\=^$+*/<>{}]")
 # A small letter at the end is as often the begin of a word that is cut as it is an option.
 _CUT = re.compile(r"(?<!\w)[a-z]$")
@@ -123,7 +123,7 @@ def question(prompt: str, neighbours: Neighbours) -> Question:
     """Returns what a prompt looks like."""
     told = excerpt(prompt)
     digits = sum(map(told.count, "0123456789")) / (len(told) + 1)
-    words = frozenset(_WORD.findall(told[-_HEAD:].lower()))
+    words = frozenset(words_in(told[-_HEAD:].lower()))
     return Question(math.log1p(len(prompt)), digits, options(told), words, neighbours)
 
 
@@ -147,7 +147,7 @@ def surface(text: str) -> Surface:
     if not length:
         return Surface(0, 0.0, 0.0, 0.0, 0.0, frozenset(), frozenset())
     head = text[:_HEAD]
-    words = _WORD.findall(head.lower())
+    words = words_in(head.lower())
     return Surface(
         length=length,
         lines=head.count("\n") / (len(words) + 1),

@@ -14,12 +14,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from statistics import fmean, median
 from typing import Final, NamedTuple, TypeVar
 
+from lightrouter.answers.numbers import Number, numbers, written
+from lightrouter.answers.plain import plain, without_tex
+from lightrouter.answers.scripts import words as words_in
 from lightrouter.learned.offered import offered
 
 _T = TypeVar("_T")
 
-_TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _DIGITS = re.compile(r"\d+")
 _FIGURE = re.compile(r"[\d.,\s-]+")
@@ -76,9 +77,23 @@ def options(prompt: str) -> dict[str, Option]:
 
 
 def tokens(text: str) -> list[str]:
-    """Returns the words and numbers of a text; equal numbers are equal however many zeros they end in."""
-    plain = text.lower().replace(",", "")
-    return [token.rstrip("0").rstrip(".") if "." in token else token for token in _TOKEN.findall(plain)]
+    """Returns the words and numbers of a text in small letters; equal numbers are equal, however they are written."""
+    spelt = _spelt(text).lower()
+    found: list[str] = []
+    at = 0
+    for number in numbers(spelt):
+        begin, end = number.span
+        found += [*_words(spelt[at:begin]), written(number)]
+        at = end
+    return [*found, *_words(spelt[at:])]
+
+
+def _spelt(text: str) -> str:
+    return without_tex(plain(text))
+
+
+def _words(text: str) -> list[str]:
+    return [part for word in words_in(text) for part in _DIGITS.split(word.replace("_", " ")) for part in part.split()]
 
 
 def _weighed(words: frozenset[str], spread: Mapping[str, int]) -> dict[str, float]:
@@ -106,30 +121,35 @@ def _cues(
         _shares([text.endswith(".") for text in texts]),
         _shares([text.lower().partition(" ")[0] for text in texts]),
         _shares([text.lower().rpartition(" ")[2] for text in texts]),
-        *_number_columns([_NUMBER.search(text) for text in texts]),
+        *_number_columns([next(iter(numbers(_spelt(text))), None) for text in texts]),
     ]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _number_columns(found: Sequence[re.Match[str] | None]) -> list[list[float]]:
+def _number_columns(found: Sequence[Number | None]) -> list[list[float]]:
     """Returns what the first numbers of the options look like: the last six cues."""
-    figures = [each[0].replace(",", "") if each else None for each in found]
-    numbers = [None if figure is None else float(figure) for figure in figures]
-    known = [number for number in numbers if number is not None]
-    scales = [
-        None if number is None or not number or math.isinf(number) else math.log(abs(number)) for number in numbers
-    ]
+    figures = ["" if each is None else written(each) for each in found]
+    values = [None if each is None else _float(each) for each in found]
+    known = [value for value in values if value is not None]
+    scales = [None if value is None or not value or math.isinf(value) else math.log(abs(value)) for value in values]
     middle = median([scale for scale in scales if scale is not None] or [0.0])
     distances = [_NO_NUMBER if scale is None else abs(scale - middle) for scale in scales]
-    digits = [len((figure or "").replace(".", "").strip("-0")) for figure in figures]
+    digits = [len(figure.replace(".", "").replace("/", "").strip("-0")) for figure in figures]
     return [
         [len(known) / len(found)] * len(found),
-        [_NO_NUMBER if each is None else sum(other < each for other in known) / len(known) for each in numbers],
+        [_NO_NUMBER if each is None else sum(other < each for other in known) / len(known) for each in values],
         distances,
         _ranks(distances),
         [_nearest(scales, place) for place in range(len(scales))],
         [count - fmean(digits) for count in digits],
     ]
+
+
+def _float(number: Number) -> float:
+    try:
+        return float(number.value)
+    except OverflowError:
+        return math.copysign(math.inf, number.value)
 
 
 def _nearest(scales: Sequence[float | None], place: int) -> float:

@@ -10,7 +10,6 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from lightrouter.pool import document
 from lightrouter.pool.schema import (
     PROVIDERS,
     CandidateEntry,
@@ -21,7 +20,7 @@ from lightrouter.pool.schema import (
     PriceList,
     SamplingDefaults,
 )
-from lightrouter.runtime import faults
+from lightrouter.runtime import document, faults
 
 MAX_BYTES: Final = 2**20
 """The most bytes that a pool file may have."""

@@ -45,6 +45,9 @@ REPLAY: Final = "replay"
 PROVIDERS: Final = frozenset({"openai", REPLAY})
 """The provider APIs that adapters speak."""
 
+MOST_MODEL_CHARACTERS: Final = 512
+"""The most characters of a model's name."""
+
 _Tag = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^\S+$")]
 # Parts of an entry that its answers do not hang on.
 _NOT_ANSWERED_BY = {
@@ -194,7 +197,7 @@ class PublicEntry(_Section):
     """The provider API that its adapter speaks."""
     base_url: Url | None = None
     """The provider's root, without a slash at its end; /chat/completions is under it."""
-    model: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    model: Annotated[str, StringConstraints(min_length=1, max_length=MOST_MODEL_CHARACTERS)]
     """The model's name at the provider."""
     continuation: Annotated[ContinuationStyle, Field(strict=False)] = ContinuationStyle.TRAILING
     """How it goes on from its boot tokens."""

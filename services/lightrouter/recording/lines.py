@@ -25,6 +25,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _OTHERS: Final = {
     b"\xff\xfe": "is UTF-16, save it as UTF-8",
     b"\xfe\xff": "is UTF-16, save it as UTF-8",
+    _GZIP: "is compressed twice, unpack it once",
     b"PK\x03\x04": "is a zip archive, unpack it first",
     b"BZh": "is compressed with bzip2, unpack it or use gzip",
     b"\xfd7zXZ": "is compressed with xz, unpack it or use gzip",
@@ -83,8 +84,6 @@ def parse(line: bytes, number: int = 0) -> object:
 def _lines(file: IO[bytes], size: int, most_bytes: int) -> Iterator[tuple[int, bytes]]:
     begin = file.read(8)
     file.seek(0)
-    if other := next((what for start, what in _OTHERS.items() if begin.startswith(start)), None):
-        raise LinesError(other)
     if not begin.startswith(_GZIP):
         yield from _bounded(file, most_bytes)
         return
@@ -113,9 +112,19 @@ def _bounded(file: IO[bytes] | gzip.GzipFile, most_bytes: int) -> Iterator[tuple
         if len(line) > MAX_LINE_BYTES:
             raise LinesError(f"is longer than {MAX_LINE_BYTES:,} bytes", number)
         if number == 1:
+            _refuse_other(line)
             line = line.removeprefix(_BOM)
         if stripped := line.strip():
             yield number, stripped
+
+
+def _refuse_other(line: bytes) -> None:
+    """Refuses what is no text in UTF-8, by the first line of a file, unpacked."""
+    for start, what in _OTHERS.items():
+        if line.startswith(start):
+            raise LinesError(what)
+    if b"\0" in line:
+        raise LinesError("holds zero bytes: it is no text, or UTF-16; save it as UTF-8")
 
 
 def _damaged(why: str, number: int) -> str:

@@ -187,7 +187,7 @@ def _asked(line: bytes, number: int, task: str | None, *, scored: bool) -> Asked
     except LinesError as error:
         raise _LineError([("", error.message)]) from None
     if not isinstance(values, dict):
-        raise _LineError([("", "must be an object")])
+        raise _LineError([("", "must be an object, one a line")])
     values.pop(_PASSED_OVER, None)
     values.setdefault("id", f"prompt-{number}")
     if "answer" in values and task:
@@ -223,7 +223,12 @@ def _kind(values: Mapping[str, Any], *, scored: bool) -> type[AnyScorer | Judged
 
 
 def _faults(error: ValidationError, known: list[str]) -> Iterator[tuple[str, str]]:
-    for detail in error.errors(include_url=False, include_input=False):
+    details = error.errors(include_url=False, include_input=False)
+    for detail in details:
+        loc = detail["loc"]
+        if any(loc == other["loc"][: len(loc)] and other["loc"] != loc for other in details):
+            # What holds a fault has none of its own: a list whose items cannot be used is no empty one.
+            continue
         yield faults.field(detail["loc"]), faults.sentence(detail, lambda _: known)
 
 

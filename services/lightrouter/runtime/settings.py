@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
 
-import yaml
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -19,6 +19,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     SettingsError,
 )
+
+from lightrouter.runtime.document import DocumentError, parse
 
 
 class InvalidSettingError(Exception):
@@ -257,17 +259,30 @@ def _refuse_unknown(settings_class: type[ServiceSettings], environment: Mapping[
 
 def _file_values(settings_class: type[ServiceSettings], path: Path) -> dict[str, object]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettingError(f"settings file {path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise InvalidSettingError(f"settings file {path} is not YAML: {_one_line(str(error))}") from None
-    if document is None:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidSettingError(f"settings file {path} cannot be read: {error.strerror}") from None
+    try:
+        values = parse(data).value
+    except DocumentError as error:
+        key = ".".join(map(str, error.path))
+        place = f"settings file {path}:{error.line}: {key}".rstrip(": ")
+        raise InvalidSettingError(f"{place}: {error.message}") from None
+    if values is None:
         return {}
-    if not isinstance(document, dict):
+    if not isinstance(values, dict):
         raise InvalidSettingError(f"settings file {path} must hold keys and values")
     known = list(settings_class.model_fields)
-    for key in document:
+    for key in values:
         if key not in known:
-            raise InvalidSettingError(f"settings file {path}: {key} is not a setting{_hint(str(key), known)}")
-    return {str(key): value for key, value in document.items()}
+            raise InvalidSettingError(f"settings file {path}: {key} is not a setting{_hint(key, known)}")
+    return {key: _native(value) for key, value in values.items()}
+
+
+def _native(value: object) -> object:
+    """Returns a value with the kinds of numbers that settings have."""
+    if isinstance(value, dict):
+        return {key: _native(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_native(item) for item in value]
+    return float(value) if isinstance(value, Decimal) else value

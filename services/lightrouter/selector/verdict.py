@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from lightrouter.answers.lenient import Json, RepeatedKeyError, objects, plain
@@ -14,10 +16,20 @@ from lightrouter.selector.prompts import MOST_POINTS
 _SCALES: Final = ("consistency", "correctness")
 # What a list of verdicts calls the letter of the answer that an item is about.
 _LETTER_KEYS: Final = ("answer", "letter", "label", "id", "name", "candidate")
-_LABEL: Final = re.compile(r"(?:(?:answer|candidate|response|option|assistant)[\s_:#-]*)?\(?([a-z]{1,3})")
-# "8", "8.5", "8,5", "8/10", "8 out of 10", "80 %", "8 points".
+_LABEL: Final = re.compile(
+    r"(?:(?:partial\s+)?(?:answer|candidate|response|option|assistant|draft|partial|model)[\s_:#-]*)?"
+    r"\(?([a-z]{1,3})\)?(?:\s*\(.*)?"
+)
+# "consistency", "Consistency (0-10)", "correctness_score", "correct".
+_SCALE: Final = re.compile(
+    r"(consisten|correct)(?:cy|t|ness)?(?:[\s_-]*(?:score|points|rating))?(?:\s*\(.*|\s*/\s*10)?"
+)
+# What an object in a score's place calls it.
+_POINT_KEYS: Final = ("score", "points", "value", "rating")
+# "8", "+8", "08", "8.5", "8,5", ".5", "8/10", "8 out of 10", "80 %", "8 points", "8 (good)".
 _SCORE: Final = re.compile(
-    r"(?P<number>\d{1,6}(?:[.,]\d{1,9})?)\s*(?:(?:/|out of|of)\s*(?P<most>\d{1,6})|(?P<percent>%|percent)|points?)?"
+    r"\+?(?P<number>\d{1,6}(?:[.,]\d{0,9})?|\.\d{1,9})\s*"
+    r"(?:(?:/|out of|of)\s*(?P<most>\d{1,6})|(?P<percent>%|percent)|points?|pts?\.?)?(?:\s*\([^\d()]*\))?"
 )
 
 
@@ -43,15 +55,31 @@ def parse(reply: str, labels: Sequence[str]) -> dict[str, Points]:
         UnreadableError: There is no such document.
     """
     faults: list[UnreadableError] = []
-    for document in objects(reply):
+    read: list[Json] = []
+    for document in objects(_unwrapped(reply)):
         try:
             return _verdict(document, labels)
         except UnreadableError as error:
             faults.append(error)
+        if not isinstance(document, ValueError):
+            read.append(document)
+    if len(read) == len(faults):
+        # A judge that writes an object for each answer has them say together what one would.
+        with suppress(UnreadableError):
+            return _verdict(read, labels)
     if faults:
         # The outermost document that ends last is what the judge meant as its verdict.
         raise faults[0]
     raise UnreadableError("it holds no JSON object")
+
+
+def _unwrapped(reply: str) -> str:
+    """Returns the text that a reply is where it is one JSON string."""
+    if reply.strip().startswith('"'):
+        with suppress(ValueError):
+            text = json.loads(reply)
+            return text if isinstance(text, str) else reply
+    return reply
 
 
 def _verdict(document: Json | ValueError, labels: Sequence[str]) -> dict[str, Points]:
@@ -76,15 +104,31 @@ def _verdict(document: Json | ValueError, labels: Sequence[str]) -> dict[str, Po
 
 
 def _opinions(document: Json) -> Iterator[tuple[str, Json]]:
-    """Yields letter and opinion, from an object by letter or from a list of objects that each name their letter."""
+    """Yields letter and opinion: from an object by letter or by scale, or from a list."""
     if isinstance(document, dict):
-        yield from document.items()
+        yield from _by_letter(document).items()
     for item in document if isinstance(document, list) else ():
         if isinstance(item, dict):
             members = {plain(key): value for key, value in item.items()}
             letter = next((members[key] for key in _LETTER_KEYS if isinstance(members.get(key), str)), None)
             if isinstance(letter, str):
                 yield letter, item
+            else:
+                yield from item.items()
+
+
+def _by_letter(document: dict[str, Json]) -> dict[str, Json]:
+    """Returns what is said by letter, also where the scales are the outer keys."""
+    scales = [value for key, value in document.items() if _SCALE.fullmatch(plain(key))]
+    if len(scales) != len(_SCALES) or not all(isinstance(value, dict) for value in scales):
+        return document
+    turned: dict[str, Json] = {}
+    for key, value in document.items():
+        for letter, score in value.items() if isinstance(value, dict) else ():
+            opinion = turned.setdefault(letter, {})
+            if isinstance(opinion, dict):
+                opinion[key] = score
+    return turned
 
 
 def _label(key: str) -> str | None:
@@ -94,18 +138,28 @@ def _label(key: str) -> str | None:
 
 
 def _points(label: str, value: Json) -> Points:
+    if isinstance(value, str):
+        value = next((each for each in objects(value) if not isinstance(each, ValueError)), value)
     if not isinstance(value, dict):
         raise UnreadableError(f"the value of {label} is no object")
-    members: dict[str, Json] = {}
-    for key, said in value.items():
-        name = plain(key)
-        if name in _SCALES and name in members:
-            raise UnreadableError("a key is repeated")
-        members[name] = said
-    return Points(*(_share(label, members.get(scale), scale) for scale in _SCALES))
+    return Points(*(_share(label, _said(value, scale), scale) for scale in _SCALES))
+
+
+def _said(opinion: dict[str, Json], scale: str) -> Json:
+    """Returns what an opinion says on a scale, its own name before others that mean it; None for nothing."""
+    names = [(key, plain(key)) for key in opinion]
+    said = [opinion[key] for key, name in names if name == scale]
+    if not said:
+        matches = ((key, _SCALE.fullmatch(name)) for key, name in names)
+        said = [opinion[key] for key, match in matches if match and scale.startswith(match[1])]
+    if len(said) > 1:
+        raise UnreadableError("a key is repeated")
+    return said[0] if said else None
 
 
 def _share(label: str, value: Json, scale: str) -> float:
+    if isinstance(value, dict):
+        value = next((said for key, said in value.items() if plain(key) in _POINT_KEYS), None)
     number = _number(value) if isinstance(value, str) else value
     if isinstance(number, bool) or not isinstance(number, int | float) or not _finite(number):
         raise UnreadableError(f"{scale} of {label} is no number")

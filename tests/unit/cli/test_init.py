@@ -162,8 +162,8 @@ def test_an_endpoint_that_does_not_say_is_one_sentence(
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["ftp://h"], 1, "must be an http or https URL"),
-        (["http://[::1"], 1, "must be an http or https URL"),
+        (["ftp://h"], 2, "must be an http or https URL"),
+        (["http://[::1"], 2, "must be an http or https URL"),
         (["http://localhost:1"], 1, "cannot be reached"),
         (["http://localhost:1", "--api-key-env", "NO_SUCH_KEY"], 2, "NO_SUCH_KEY of --api-key-env is not set"),
     ],
@@ -420,3 +420,14 @@ wanderer-7b imaginative-13b barkley-7b canaryllm amazon/nova-2-lite imagine-8b
 def test_names_tell_who_writes_text() -> None:
     listed = [{"id": name} for name in (*OTHERS.split(), *CHATS.split())]
     assert {model.id for model in models({"data": listed}) if model.chats} == set(CHATS.split())
+
+
+@pytest.mark.parametrize("strange", ["a\x1b[31m", "a\nb", "a\u202eb", "a\x9b", "a\ud800", "x" * 513, "", 5, None])
+def test_a_model_whose_name_nobody_can_use_is_passed_over(
+    tmp_path: Path, upstream: Upstream, strange: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream.lists({"id": strange}, {"id": "1e5"})
+    out = tmp_path / "pool.yaml"
+    assert run(["init", upstream.url, "--out", str(out)]) == 0
+    assert [entry.model for entry in file.load(out).entries.values()] == ["1e5"]
+    assert capsys.readouterr().out == f"{out}: 1e5\n"

@@ -1,4 +1,5 @@
 import gzip
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -38,12 +39,14 @@ def test_compare_prints_its_figures_and_says_where_the_report_is(
     [
         (["none.jsonl"], "none.jsonl"),
         (["prices.yaml"], "prices.yaml:1"),
-        (["good.jsonl", "--prices", "prices.yaml"], "cannot be read as a price list"),
+        (["good.jsonl", "--prices", "prices.yaml"], "prices.yaml:1"),
         (["good.jsonl", "--folds", "9"], "give --folds 3 or less"),
         (["good.jsonl", "--folds", "2"], "has too few different prompts to learn from"),
         (["good.jsonl", "--folds", "1"], "--folds 1 leaves nothing to learn from; give --folds 2 or more"),
         (["good.jsonl", "--limit", "1"], "1 different prompts cannot make folds; record more prompts"),
         (["repeated.jsonl"], "1 different prompts cannot make folds; record more prompts"),
+        (["good.jsonl", "--limit", "1"], "there is no other to learn from; give --train"),
+        (["repeated.jsonl"], "has one prompt, over and over: there is no other to learn from"),
         (["nameless.jsonl"], "the name of a model must not be empty"),
         (["silent.jsonl"], "has no prompt with a text and a `quality` of each of a, b"),
         (["cut.jsonl.gz"], "cut.jsonl.gz: cannot be read"),
@@ -89,6 +92,16 @@ def test_numbers_are_in_their_bounds(arguments: list[str], said: str, capsys: py
         run(["lab", "compare", "recording.jsonl", "--out", "report", *arguments])
     assert caught.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_names_of_models_do_not_reach_the_terminal_raw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = pool.record(tmp_path / "recording.jsonl", 30)
+    data.write_text(data.read_text().replace('"sums"', json.dumps("sums\x1b[31m\x07\n\u202e")))
+    out = ["--out", str(tmp_path / "report"), "--folds", "2", "--boot-tokens", "5"]
+    assert run(["lab", "compare", str(data), *out]) == ExitCode.OK
+    printed, warned = capsys.readouterr()
+    assert "sums[31m" in warned
+    assert not set("\x1b\x07\u202e") & set(printed + warned)
 
 
 def test_assumed_prices_are_said_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,6 +57,11 @@ def test_one_fold_trains_without_figures(data: Path, tmp_path: Path, capsys: pyt
     assert not (out / "calibration.png").exists()
 
 
+def test_more_folds_than_prompts_are_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _train(data, tmp_path / "artifact", "--folds", "61") == ExitCode.USAGE
+    assert "60 prompts cannot make 61 folds; give --folds 60 or less" in capsys.readouterr().err
+
+
 def test_what_it_leaves_is_what_compare_ranks_with(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

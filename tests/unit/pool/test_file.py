@@ -7,9 +7,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.pool import document, file
+from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import CandidateEntry, Pool
+from lightrouter.runtime import document
 from lightrouter.v1.candidate_pb2 import Candidate, CandidateState, Continuation, Prices
 
 PATH = Path("pool.yaml")

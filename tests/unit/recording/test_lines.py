@@ -88,6 +88,9 @@ DAMAGED = {
     "bzip2": (bz2.compress(TEXT.encode()), "is compressed with bzip2"),
     "xz": (lzma.compress(TEXT.encode()), "is compressed with xz"),
     "UTF-16": (TEXT.encode("utf-16"), "is UTF-16, save it as UTF-8"),
+    "UTF-16 without a mark": (TEXT.encode("utf-16-le"), "or UTF-16; save it as UTF-8"),
+    "UTF-16, packed": (gzip.compress(TEXT.encode("utf-16")), "is UTF-16, save it as UTF-8"),
+    "packed twice": (gzip.compress(PACKED), "is compressed twice, unpack it once"),
     "a bomb": (gzip.compress(b" " * (65 * 2**20)), "is larger than 16,777,216 bytes, unpacked"),
 }
 

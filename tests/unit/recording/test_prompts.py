@@ -53,6 +53,21 @@ def test_a_recording_is_asked_again(tmp_path: Path) -> None:
         ('{"messages": [{"role": "assistant", "content": "p"}]}', "1: has messages that end with the assistant's"),
         ('{"id": "a", "prompt": "p"}\n{"id": "a", "prompt": "p"}', "2: id: is taken"),
         ("", " holds no prompt"),
+        ("[]", "1: must be an object, one a line"),
+        ('{"messages": [{"role": "tool", "content": "x"}]}', "1: messages[0].role: must be 'system', 'user'"),
+        ('{"prompt": "p", "task": "choice", "answer": 2}', "1: answer: must be one capital letter"),
+        ('{"prompt": "p", "task": "choice", "answer": ["A", "B"]}', "1: answer: must be one capital letter"),
+        ('{"prompt": "p", "task": "choice", "answer": null}', "1: answer: must be one capital letter"),
+        ('{"prompt": "p", "task": "exact", "answer": null}', "1: answer: must be a text, a number, true or false"),
+        ('{"prompt": "p", "task": "exact", "answer": ""}', "1: answer: must be a text, a number, true or false"),
+        ('{"prompt": "p", "task": "exact", "answer": []}', "1: answer: must be a text, a number, true or false"),
+        ('{"prompt": "p", "task": "exact", "answer": ["a", null]}', "1: answer: must be a text, a number"),
+        ('{"prompt": "p", "task": "exact", "answer": {"a": 1}}', "1: answer: must be a text, a number"),
+        ('{"prompt": "p", "task": "numeric", "answer": true}', "1: answer: must be a number"),
+        ('{"prompt": "p", "task": "numeric", "answer": "1/2"}', "1: answer: must be a number"),
+        ('{"prompt": "p", "task": "numeric", "answer": "nan"}', "1: answer: must be a number"),
+        ('{"prompt": "p", "task": "numeric", "answer": null}', "1: answer: must be a number"),
+        ('{"prompt": "p", "task": "numeric", "answer": [1, 2]}', "1: answer: must be a number"),
     ],
 )
 def test_a_fault_is_named_by_line_and_field(tmp_path: Path, text: str, fault: str) -> None:
@@ -61,6 +76,18 @@ def test_a_fault_is_named_by_line_and_field(tmp_path: Path, text: str, fault: st
     with pytest.raises(PromptsError) as caught:
         read(path)
     assert str(caught.value).startswith(f"{path}:{fault}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [(5, "5"), (2.5, "2.5"), (True, "True"), ("x", "X."), (["a", 7], "7"), ([False], "false")],
+)
+def test_an_exact_answer_may_be_of_any_plain_kind(tmp_path: Path, answer: object, right: str) -> None:
+    [asked] = read(write(tmp_path / "prompts.jsonl", [{"prompt": "p", "task": "exact", "answer": answer}]))
+    assert asked.scorer is not None
+    assert (asked.scorer.score(right), asked.scorer.score("no")) == (1.0, 0.0)
+    assert asked.members["answer"] == answer
 
 
 def test_prompts_that_are_not_there_are_named(tmp_path: Path) -> None:

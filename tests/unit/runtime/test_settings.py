@@ -34,6 +34,14 @@ def test_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.listen, settings.colour, settings.grace_seconds) == ("unix:/flag", "environment", 3)
 
 
+@pytest.mark.parametrize("word", ["1:30", "off", "0o17x", "2026-01-01", "1_000"])
+def test_a_word_in_the_file_is_what_yaml_1_2_says(tmp_path: Path, word: str) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_bytes(f"\ufeffcolour: {word}\nsampling_ratio: 0.25\n".encode())
+    settings = read(ExampleSettings, ["--config", str(file)], {})
+    assert (settings.colour, settings.sampling_ratio) == (word, 0.25)
+
+
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
@@ -89,7 +97,11 @@ def test_the_environment_of_other_services_is_theirs() -> None:
         ("[", "YAML"),
         ("- a", "keys"),
         ("grace_seconds: soon", "grace_seconds"),
-        ("\xff", "YAML|read"),
+        ("\xff", "yaml:1: the file is not UTF-8"),
+        ("colour: a\ncolour: b", "yaml:2: colour: stands here twice"),
+        ("colour: !!python/object:os.system {}", "yaml:1: colour: the tag"),
+        ("a: &a [*a]", "alias that holds itself"),
+        ("1: x", "put it in quotes"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path: Path, text: str, named: str) -> None:

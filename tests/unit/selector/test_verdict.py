@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from lightrouter.selector.verdict import Points, UnreadableError, parse
 
 GOOD = '{"A": {"consistency": 10, "correctness": 5}, "B": {"consistency": 0, "correctness": 2.5}}'
+LISTED = """[{"answer": "A", "consistency": 10, "correctness": 5},
+{"answer": "B", "consistency": 0, "correctness": 2.5}]"""
 POINTS = {"A": Points(1.0, 0.5), "B": Points(0.0, 0.25)}
 
 
@@ -54,6 +56,12 @@ def test_a_verdict_is_read_with_anything_around_it(reply: str) -> None:
         ('{"A": 7, "B": 8}', "value of A is no object"),
         (GOOD.replace('"B"', '"A"'), "repeated"),
         (GOOD[:-2], "broken"),
+        (LISTED[:-2], "broken"),
+        (GOOD.replace("10", '"4 (out of 5)"'), "no number"),
+        (GOOD.replace("10", "8, 9"), "broken"),
+        (GOOD.replace("10", "7-8"), "no number"),
+        (GOOD.replace("}, ", "}}\n{").replace('"B"', '"A"'), "repeated|lacks"),
+        (GOOD.replace("5}", '5, "correctness": 6}', 1), "repeated"),
         ('{"A": ' * 10_000, "broken"),
         ("{" * 9_000 + "}" * 9_000, "broken|lacks"),
         ("[[{" * 3_000 + "}]]" * 3_000, "broken|lacks"),
@@ -62,10 +70,6 @@ def test_a_verdict_is_read_with_anything_around_it(reply: str) -> None:
 def test_what_is_no_verdict_says_why(reply: str, why: str) -> None:
     with pytest.raises(UnreadableError, match=why):
         parse(reply, ["A", "B"])
-
-
-LISTED = """[{"answer": "A", "consistency": 10, "correctness": 5},
-{"answer": "B", "consistency": 0, "correctness": 2.5}]"""
 
 
 @pytest.mark.parametrize(
@@ -96,6 +100,28 @@ LISTED = """[{"answer": "A", "consistency": 10, "correctness": 5},
         f"It's 5\" {GOOD} that's it",
         "First {[x then: " + GOOD,
         GOOD.replace("{", "{\n", 1).replace('"B"', '\n\t"B"'),
+        GOOD.replace("10", "10/10").replace(": 5", ": 50 %").replace("2.5", "2.5 out of 10"),
+        GOOD.replace("10", "+10").replace(": 5", ": 05").replace("2.5", "02.5"),
+        GOOD.replace("10", "\uff11\uff10").replace(": 5", ": \u0665"),
+        GOOD.replace("10", '"10 (very)"').replace(": 5", ': "5pts"'),
+        GOOD.replace("10", "10 /* all of it */").replace(": 5", ": 5 # half\n"),
+        GOOD.replace('"A"', "\u201cA\u201d").replace('"B"', "\u201eB\u201c"),
+        GOOD.replace(" ", "\u00a0").replace("A", "A\u200b"),
+        GOOD.replace('"A"', '"Draft A"').replace('"B"', '"partial_b"'),
+        GOOD.replace('"A"', '"A (the first)"'),
+        GOOD.replace("consistency", "consistency_score").replace("correctness", "Correctness (0-10)"),
+        GOOD.replace("consistency", "consistent").replace("correctness", "correct"),
+        GOOD.replace("5}", '5, "correct": true}', 1),
+        GOOD.replace("10", '{"score": 10, "reason": "all of it"}'),
+        GOOD.replace("}, ", "}\n"),
+        GOOD.replace("10, ", "10\n"),
+        GOOD.replace("}, ", "}}\n{"),
+        f"[{GOOD.replace('}, ', '}}, {')}]",
+        '{"consistency": {"A": 10, "B": 0}, "correctness": {"A": 5, "B": 2.5}}',
+        json.dumps(GOOD),
+        json.dumps({key: json.dumps(value) for key, value in json.loads(GOOD).items()}),
+        f"{{{GOOD}}}",
+        f"\ufeff{GOOD}",
     ],
 )
 def test_a_verdict_is_read_in_any_form_that_means_it(reply: str) -> None:
