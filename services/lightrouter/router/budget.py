@@ -26,7 +26,7 @@ _VERDICT_TOKENS = 1024
 # The judge is asked in two orders, and once more each where its verdict cannot be read, which it is shown then.
 _JUDGE_ORDERS = 2
 _AGAIN_TOKENS = 300
-# A synthesizer is shown where the drafts contradict each other: at most so many places, two quotes of so many bytes each.
+# A synthesizer is shown where drafts contradict each other: at most so many places, two quotes of so many bytes each.
 _CONTRADICTIONS = 8
 _QUOTED_TOKENS = 480
 _SENTENCE_TOKENS = 60

@@ -231,15 +231,14 @@ class FakeModels:
         done = 0 if restarted else written
         # An adapter that writes anew what was to be gone on from adds what was there.
         limit = generation.sampling.max_output_tokens + (written if restarted else 0)
-        own = "".join(model.words).startswith(prefix)
+        read = done if restarted or "".join(model.words).startswith(prefix) else len(prefix.encode())
         reasoning = min(limit, model.hidden) if not generation.continuation else 0
         words = model.words[done : done + limit - reasoning]
         thought = bool(generation.continuation) or reasoning == model.hidden
         ended = thought and done + len(words) >= len(model.words)
         usage = Usage(
             # The dearest provider that there can be: each byte is a token.
-            input_tokens=most_messages_tokens(generation.messages)
-            + (done if own or restarted else len(prefix.encode())),
+            input_tokens=most_messages_tokens(generation.messages) + read,
             output_tokens=len(words) + reasoning,
             reasoning_tokens=reasoning,
         )
