@@ -254,3 +254,20 @@ def test_what_a_provider_has_counted_is_not_bounded_by_bytes_again() -> None:
     budget = Budget(10**6, 1000)
     assert budget.completion_cost(Booted(runner("a", entry), partial, b"", 2)) == 1000 + 2 + 16
     assert budget.completion_cost(Booted(runner("a", entry), partial, b"", 2, input_tokens=250)) == 250 + 2 + 16
+
+
+def test_a_judge_is_paid_for_only_where_the_cheapest_completion_still_is() -> None:
+    cheap, dear = (candidate_at(price) for price in (1, 5))
+    budget = Budget(100, 10)
+    # The cheap one reads 10, its boot of 2 and 16 again, and writes 6 more.
+    assert not budget.reserve_beside_completion(67, [dear, cheap])
+    assert budget.left == 100
+    assert budget.reserve_beside_completion(66, [dear, cheap])
+    assert budget.left == 34
+
+
+def candidate_at(price_: int) -> Booted:
+    nanousd = price_ * 10**6
+    entry = Candidate(prices=Prices(input_nanousd_per_million=nanousd, output_nanousd_per_million=nanousd))
+    partial = Partial(text="x", finish_reason=FINISH_REASON_LENGTH)
+    return Booted(runner("a", entry), partial, b"", 2)
