@@ -141,6 +141,13 @@ def compare(
     return Comparison(matrix, voters, agreed / comb(len(texts), 2) if len(texts) > 1 else 1.0)
 
 
+def _of_searching(text: str, pattern: AnswerPattern | None) -> int:
+    """Returns the size of a search for an answer; RE2 may find one at every character, and stops after a while."""
+    if pattern is None:
+        return 0
+    return min(len(text), PIECE) if pattern.HasField("re2") else len(text) // _SEARCHED
+
+
 def _read(
     texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPattern | None, messages: Sequence[str]
 ) -> Pieces[list[_Answer]]:
@@ -154,7 +161,7 @@ def _read(
     answers = []
     for (raw, whole), same_texts in places.items():
         answers.append(_Answer(raw, same_texts, evasions, pattern, complete=whole, most=most))
-        work += of_reading(raw[:most]) + (len(raw) // _SEARCHED if pattern else 0)
+        work += of_reading(raw[:most]) + _of_searching(raw, pattern)
         if work >= PIECE:
             yield work
             work = 0

@@ -146,6 +146,7 @@ def admit(
         draw=draw,
         standby=(*unpaid, *standby),
         homogeneous=bool(roster.homogeneous),
+        prompt_tokens=prompt_tokens,
     )
     return admission, budget
 

@@ -6,24 +6,31 @@ tokens written. So no prompt, whatever it is made of, takes a route beyond its c
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.runtime.errors import invalid
-from lightrouter.runtime.tokens import most_of_estimated, most_tokens
+from lightrouter.runtime.tokens import estimate_tokens, most_of_estimated, most_tokens
 from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_COST_CEILING_TOO_LOW
 
 _MILLION = 1_000_000
 # What a conversation gains besides its text when it is sent again with an answer: delimiters of one more message.
 _MOST_PER_TURN = 16
-# Instructions around the texts that a judge or a synthesizer reads, and the most that a judge writes.
-_INSTRUCTION_TOKENS = 700
-_INSTRUCTION_TOKENS_PER_TEXT = 60
+# Instructions around the texts that a judge or a synthesizer reads, in bytes, and the most that a judge writes.
+_INSTRUCTION_TOKENS = 1500
+_INSTRUCTION_TOKENS_PER_TEXT = 90
 _VERDICT_TOKENS = 1024
 # The judge is asked in two orders, and once more each where its verdict cannot be read, which it is shown then.
 _JUDGE_ORDERS = 2
+_AGAIN_TOKENS = 300
+# A synthesizer is shown where drafts contradict each other: at most so many places, two quotes of so many bytes each.
+_CONTRADICTIONS = 8
+_QUOTED_TOKENS = 480
+_SENTENCE_TOKENS = 60
+_AGAIN_TOKENS_PER_TEXT = 10
 
 
 class Grant(NamedTuple):
@@ -115,23 +122,19 @@ class Budget:
         boot = self.boot_cost(runner)
         if runner.output_tokens <= runner.boot_tokens:
             return boot
-        if runner.goes_on:
-            read = self._most_read(runner) + runner.boot_tokens + _MOST_PER_TURN
-            written = runner.output_tokens - runner.boot_tokens
-        else:
-            read, written = self._most_read(runner), runner.output_tokens
-        return boot + price(runner.candidate, read, written)
+        return boot + _finish_cost(runner, self._most_read(runner), runner.boot_tokens, runner.output_tokens)
 
     def completion_cost(self, booted: Booted) -> int:
         """Returns the most that finishing the draft costs; 0 where it is finished."""
         if not self.limited or booted.ended:
             return 0
-        return price(booted.runner.candidate, self._completion_input(booted), booted.tokens_left)
+        return self._completion_cost(booted, booted.runner.output_tokens)
 
-    def _completion_input(self, booted: Booted) -> int:
+    def _completion_cost(self, booted: Booted, whole: int) -> int:
+        """Returns the most that it costs to bring a draft to so many tokens in all."""
         # What the provider has counted once is what it reads again.
-        prompt = booted.input_tokens or self._most_read(booted.runner)
-        return prompt + (booted.used_tokens + _MOST_PER_TURN if booted.goes_on else 0)
+        read = booted.input_tokens or self._most_read(booted.runner)
+        return _finish_cost(booted.runner, read, booted.used_tokens, whole)
 
     def choose(
         self, ranked: Sequence[Booted], k: int, synthesizer: Runner | None, *, merging: bool
@@ -168,24 +171,35 @@ class Budget:
         cost = self.completion_cost(booted)
         return Grant(booted.tokens_left, cost) if self.reserve(cost) else None
 
-    def grant_takeover(self, runner: Runner, prefix_tokens: int) -> Grant | None:
-        """Returns leave to go on from another's text of so many tokens, None where the money does not reach."""
-        tokens = max(1, runner.output_tokens - prefix_tokens)
-        cost = price(runner.candidate, self._most_read(runner) + prefix_tokens, tokens) if self.limited else 0
-        return Grant(tokens, cost) if self.reserve(cost) else None
+    def grant_takeover(self, runner: Runner, text: str, tokens: int) -> Grant | None:
+        """Returns leave to go on from another's text, None where the money does not reach.
+
+        Args:
+            runner: Who goes on.
+            text: What it goes on from; it may have more tokens for this provider than for those that wrote it.
+            tokens: The tokens that it had for those.
+        """
+        new = max(1, runner.output_tokens - tokens)
+        if not self.limited:
+            return Grant(new, 0)
+        read, candidate = self._most_read(runner), runner.candidate
+        # An adapter whose provider turns out to write anew adds what it estimates of the text.
+        anew = price(candidate, read, new + estimate_tokens(text))
+        cost = max(price(candidate, read + most_tokens(text), new), anew)
+        return Grant(new, cost) if self.reserve(cost) else None
 
     def grant_rest(self, booted: Booted) -> Grant:
         """Returns leave to go on with a draft for as many tokens as the money reaches; perhaps none."""
-        read = price(booted.runner.candidate, self._completion_input(booted), 0)
-        per_million = booted.runner.candidate.prices.output_nanousd_per_million
-        money = max(0, self._left - read) * _MILLION
-        tokens = min(booted.tokens_left, money // per_million if per_million else booted.tokens_left)
-        cost = price(booted.runner.candidate, self._completion_input(booted), tokens)
+        used = booted.used_tokens
+        lengths = range(used, booted.runner.output_tokens + 1)
+        reached = bisect_right(lengths, self._left, key=lambda whole: self._completion_cost(booted, whole))
         # A draft written anew is worth nothing where it ends before the boot text did.
-        useful = tokens > 0 if booted.goes_on else tokens > booted.used_tokens
-        if not useful or not self.reserve(cost):
+        if reached <= 1:
             return Grant(0, 0)
-        return Grant(tokens, cost)
+        whole = lengths[reached - 1]
+        cost = self._completion_cost(booted, whole)
+        self.reserve(cost)
+        return Grant(whole - used if booted.goes_on else whole, cost)
 
     def merge_cost(self, synthesizer: Runner, drafts: Sequence[Booted]) -> int:
         """Returns the most that one model's merging of these drafts costs."""
@@ -197,6 +211,8 @@ class Budget:
             return 0
         read = self._most_read(synthesizer) + _INSTRUCTION_TOKENS + sum(draft_tokens)
         read += _INSTRUCTION_TOKENS_PER_TEXT * len(draft_tokens)
+        quoted = sum(min(tokens, _QUOTED_TOKENS) for tokens in draft_tokens)
+        read += quoted + _CONTRADICTIONS * (min(quoted, 2 * _QUOTED_TOKENS) + _SENTENCE_TOKENS)
         # One that breaks off is asked to go on: it reads all of that again, and what it has written.
         written = synthesizer.output_tokens
         return price(synthesizer.candidate, read, written) + price(synthesizer.candidate, read + written, 0)
@@ -207,5 +223,18 @@ class Budget:
             return 0
         read = self._most_read(judge) + _INSTRUCTION_TOKENS
         read += sum(most_tokens(booted.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for booted in partials)
-        again = price(judge.candidate, read + _VERDICT_TOKENS + _INSTRUCTION_TOKENS_PER_TEXT, _VERDICT_TOKENS)
+        more = _VERDICT_TOKENS + _AGAIN_TOKENS + _AGAIN_TOKENS_PER_TEXT * len(partials)
+        again = price(judge.candidate, read + more, _VERDICT_TOKENS)
         return _JUDGE_ORDERS * (price(judge.candidate, read, _VERDICT_TOKENS) + again)
+
+
+def _finish_cost(runner: Runner, read: int, used: int, whole: int) -> int:
+    """Returns the most that it costs to bring a draft from `used` tokens to `whole`, after a prompt of `read`.
+
+    A candidate that goes on reads again what it wrote. Whether its provider lets it shows only then: where it does not,
+    all is written once more.
+    """
+    anew = price(runner.candidate, read, whole)
+    if not used or not runner.goes_on:
+        return anew
+    return max(anew, price(runner.candidate, read + used + _MOST_PER_TURN, whole - used))

@@ -10,7 +10,7 @@ from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.state import Run
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import cost_nanousd, entry, failed_entry
-from lightrouter.runtime.tokens import estimate_tokens, messages_tokens
+from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation, GenerationResult
 from lightrouter.v1.chat_pb2 import Sampling, Usage
 from lightrouter.v1.error_reason_pb2 import (
@@ -86,7 +86,7 @@ def record_failure(
     """
     usage, cost = None, 0
     if received:
-        tokens = messages_tokens(run.admission.messages) + estimate_tokens(read)
+        tokens = run.admission.prompt_tokens + estimate_tokens(read)
         usage = Usage(input_tokens=tokens, output_tokens=estimate_tokens(received), estimated=True)
         cost = cost_nanousd(runner.candidate.prices, usage)
     line = failed_entry(stage, runner.name, error, time.monotonic() - begun, usage=usage, cost=cost)

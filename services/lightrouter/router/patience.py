@@ -59,7 +59,11 @@ class Patience:
         self._answered()
 
     def join(self, calls: int) -> None:
-        """Counts so many calls more, after a wait in which nobody delivered; `wait` can be awaited again."""
+        """Counts so many calls more, after a wait in which nobody delivered; `wait` can be awaited again.
+
+        What those needed is measured from here: who failed before them makes nobody wait longer.
+        """
+        self._begun = self._loop.time()
         self._standing_by = False
         self._waiting += calls
         self._able += calls

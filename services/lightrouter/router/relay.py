@@ -158,7 +158,7 @@ class _Relay:
     async def _take_over(self, runner: Runner) -> FinishReason.ValueType | None:
         """Lets a candidate go on from what another one wrote."""
         written = self.text
-        grant = self._run.budget.grant_takeover(runner, round(self._tokens))
+        grant = self._run.budget.grant_takeover(runner, written, round(self._tokens))
         if grant is None:
             self.unpaid = True
             return None

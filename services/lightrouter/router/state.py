@@ -31,6 +31,7 @@ class Admission:
             still.
         standby: The candidates that are left out and may be asked before the caller gets nothing, best first.
         homogeneous: Whether the pool's candidates are right and wrong together.
+        prompt_tokens: Tokens that the conversation probably has.
     """
 
     messages: Sequence[ChatMessage]
@@ -43,6 +44,7 @@ class Admission:
     draw: int
     standby: tuple[Runner, ...] = ()
     homogeneous: bool = False
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

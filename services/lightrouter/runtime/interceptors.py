@@ -232,6 +232,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             del raw
             if method.own and (violations := self._validator.collect_violations(request)):
                 raise _invalid_request(violations)
+            # Reading the largest message and beginning to serve it are each a piece of work for the event loop.
+            await asyncio.sleep(0)
             yield request
 
 

@@ -34,7 +34,7 @@ _PER_MESSAGE: Final = 4
 # The same at most: the longest headers of the known templates (Llama 3, ChatML, DeepSeek) stay below it.
 _MOST_PER_MESSAGE: Final = 16
 # Characters that are counted one by one, some 10 ms of work; of a longer text evenly spaced pieces stand for it.
-_COUNTED: Final = 65_536
+_COUNTED: Final = 32_768
 _SAMPLE: Final = 512
 
 
@@ -51,14 +51,14 @@ def cut(text: str, tokens: int) -> str:
     return found.group() if found else ""
 
 
-def estimate_tokens(text: str, counted: int = _COUNTED) -> int:
+def estimate_tokens(text: str) -> int:
     """Returns the number of tokens that `text` probably has, in bounded time.
 
-    Of a text with more than `counted` characters, evenly spaced pieces are counted and stand for the rest.
+    Of a text with more than 32,768 characters, evenly spaced pieces are counted and stand for the rest.
     """
-    if len(text) <= counted:
+    if len(text) <= _COUNTED:
         return count(text)
-    pieces = max(1, counted // _SAMPLE)
+    pieces = _COUNTED // _SAMPLE
     starts = (len(text) * index // pieces for index in range(pieces))
     sampled = sum(count(text[start : start + _SAMPLE]) for start in starts)
     return -(-sampled * len(text) // (pieces * _SAMPLE))
@@ -80,9 +80,9 @@ def most_of_estimated(tokens: int) -> int:
 def messages_tokens(messages: Iterable[ChatMessage]) -> int:
     """Returns the number of tokens that a conversation probably has, in bounded time."""
     texts = [message.content for message in messages]
-    characters = sum(map(len, texts))
-    share = min(1.0, _COUNTED / max(1, characters))
-    return sum(estimate_tokens(text, max(_SAMPLE, int(len(text) * share))) + _PER_MESSAGE for text in texts)
+    whole = sum(map(len, texts)) <= _COUNTED
+    # However many messages there are, all together are sampled as one text.
+    return _PER_MESSAGE * len(texts) + (sum(map(count, texts)) if whole else estimate_tokens("".join(texts)))
 
 
 def most_messages_tokens(messages: Iterable[ChatMessage]) -> int:

@@ -253,6 +253,12 @@ _WORK = {
 }
 
 
+def test_texts_are_searched_by_a_pattern_that_matches_everywhere_in_small_pieces() -> None:
+    texts = [f"{number} " + "abc " * 800 for number in range(64)]
+    work = list(compare(texts, [True] * len(texts), AnswerPattern(re2="[a-z]+")))
+    assert len(work) >= len(texts) // 2
+
+
 @pytest.mark.parametrize("texts", _WORK.values(), ids=_WORK.keys())
 @pytest.mark.parametrize("complete", [True, False])
 def test_many_texts_are_compared_in_small_pieces(texts: list[str], complete: bool) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lightrouter.lab import patterns, prices
+from lightrouter.lab.parts import Parts
 from lightrouter.lab.questions import Judged
 from lightrouter.lab.rankers import ranker
 from lightrouter.lab.splits import folds
 from lightrouter.lab.train import TrainingOptions, train
+from lightrouter.lab.trained import Trained
 from lightrouter.recording.load import load_labelled
+from lightrouter.v1.policy_pb2 import AnswerPattern
 from tests import recordings
 
 MODELS = ("one", "two", "three", "four", "five")
@@ -50,3 +54,12 @@ def test_on_numbers_the_learned_selector_is_not_below_consensus(numbers: Judged)
 
     consensus = quality("consensus")
     assert quality("learned") >= consensus > quality("random") + 0.1
+
+
+def test_a_model_is_trained_with_the_pattern_that_it_is_asked_with(numbers: Judged, tmp_path: Path) -> None:
+    asked_with = AnswerPattern(re2=r"total is (\d)")
+    judged = Judged.of(numbers.recording, MODELS, asked_with)
+    trained = Trained(Parts(tmp_path / "run", {}, resume=False), 0, options=TrainingOptions((20,), rounds=2))
+    model = trained.on("split", judged)()
+    assert model is not None
+    assert model.pattern == asked_with != numbers.questions.pattern

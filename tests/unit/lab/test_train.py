@@ -14,6 +14,7 @@ import pytest
 from lightrouter.lab import validate
 from lightrouter.lab.train import Cases, Situation, TrainingError, TrainingOptions, fit, situations, train, trees_of
 from lightrouter.learned.artifact import save
+from lightrouter.learned.rows import Written
 from lightrouter.learned.trees import probability
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage
@@ -69,6 +70,29 @@ def test_no_prompt_knows_its_own_outcome() -> None:
         own = situation.case.example
         assert all(example is not own for example in situation.priors.examples)
         assert len(situation.priors.examples) <= sum(case.text in texts for case in cases.cases)
+
+
+@pytest.mark.parametrize(("prompts", "share"), [(50, 1 / (1 + 0.05**2)), (500, 0.8)])
+def test_the_fewer_prompts_there_are_the_more_the_linear_model_counts(prompts: int, share: float) -> None:
+    model = fit(Cases.of([recording(prompts)]), TrainingOptions((5,), rounds=1), 0)
+    assert model.linear is not None
+    assert model.linear.share == pytest.approx(share, rel=1e-9)
+
+
+def test_a_tenth_of_what_is_learned_from_is_of_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A candidate whose outcomes nobody recorded is known by its prior alone; others never are."""
+    known: list[bool] = []
+    rows = Situation.rows
+
+    def seen(self: Situation, contenders: Sequence[Written]) -> list[list[float]]:
+        strange = {each.name not in self.names for each in contenders}
+        assert len(strange) == 1
+        known.extend(strange)
+        return rows(self, contenders)
+
+    monkeypatch.setattr(Situation, "rows", seen)
+    fit(Cases.of([recording(300)]), TrainingOptions((5,), rounds=1), 0)
+    assert sum(known) / len(known) == pytest.approx(0.1, abs=0.03)
 
 
 def test_the_same_training_is_the_same_bytes(tmp_path: Path) -> None:

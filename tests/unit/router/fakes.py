@@ -75,19 +75,20 @@ def candidate(
     *,
     prior: float = 0.5,
     price: int = 1_000_000,
+    written: int | None = None,
     window: int = 0,
     max_boot_tokens: int = 0,
     state: CandidateState.ValueType = CANDIDATE_STATE_ADMITTED,
     continuation: Continuation.ValueType = CONTINUATION_TRAILING,
 ) -> Candidate:
-    """Returns a candidate whose tokens cost `price` nano-dollars per million."""
+    """Returns a candidate whose tokens cost `price` nano-dollars per million, those that it writes `written`."""
     return Candidate(
         name=name,
         address=f"unix:/{name}",
         prices=Prices(
             input_nanousd_per_million=price,
             cached_input_nanousd_per_million=price,
-            output_nanousd_per_million=price,
+            output_nanousd_per_million=price if written is None else written,
         ),
         context_window=window,
         max_boot_tokens=max_boot_tokens,
@@ -134,6 +135,7 @@ class Model:
         hidden: Tokens of hidden reasoning before the first word.
         ends: What a stage's call says of its end, where it is not what its words make of it.
         seconds: What each of its calls says that it took; 0 where it says nothing.
+        forgets: Whether its provider writes anew what it is given to go on from, whatever its entry says.
     """
 
     words: Sequence[str] = ("one ", "two ", "three ", "four ")
@@ -143,6 +145,7 @@ class Model:
     hidden: int = 0
     ends: dict[Stage.ValueType, FinishReason.ValueType] = field(default_factory=dict)
     seconds: float = 0.0
+    forgets: bool = False
 
 
 class FakeModels:
@@ -223,16 +226,19 @@ class FakeModels:
         entry = self.roster.candidates[generation.candidate]
         model = self.models[generation.candidate]
         prefix = generation.prefix
-        restarted = bool(prefix) and entry.continuation == CONTINUATION_NONE
-        done = 0 if restarted else _words_in(model, prefix)
-        limit = generation.sampling.max_output_tokens
+        restarted = bool(prefix) and (model.forgets or entry.continuation == CONTINUATION_NONE)
+        written = _words_in(model, prefix)
+        done = 0 if restarted else written
+        # An adapter that writes anew what was to be gone on from adds what was there.
+        limit = generation.sampling.max_output_tokens + (written if restarted else 0)
+        read = done if restarted or "".join(model.words).startswith(prefix) else len(prefix.encode())
         reasoning = min(limit, model.hidden) if not generation.continuation else 0
         words = model.words[done : done + limit - reasoning]
         thought = bool(generation.continuation) or reasoning == model.hidden
         ended = thought and done + len(words) >= len(model.words)
         usage = Usage(
             # The dearest provider that there can be: each byte is a token.
-            input_tokens=most_messages_tokens(generation.messages) + done,
+            input_tokens=most_messages_tokens(generation.messages) + read,
             output_tokens=len(words) + reasoning,
             reasoning_tokens=reasoning,
         )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightrouter.aggregator.prompts import synthesis_messages
+from lightrouter.answers.contradictions import contradictions
+from lightrouter.answers.untrusted import label, random_nonce
 from lightrouter.router.budget import Budget, price
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import cost_nanousd
-from lightrouter.runtime.tokens import messages_tokens
+from lightrouter.runtime.tokens import estimate_tokens, most_messages_tokens, most_tokens
 from lightrouter.selector.prompts import again_messages, conversation_text, judge_messages
 from lightrouter.v1.candidate_pb2 import (
     CONTINUATION_NONE,
@@ -20,7 +25,15 @@ from lightrouter.v1.candidate_pb2 import (
     Partial,
     Prices,
 )
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, ROLE_USER, ChatMessage, Usage
+from lightrouter.v1.chat_pb2 import (
+    FINISH_REASON_LENGTH,
+    FINISH_REASON_STOP,
+    ROLE_ASSISTANT,
+    ROLE_SYSTEM,
+    ROLE_USER,
+    ChatMessage,
+    Usage,
+)
 
 PRICES = st.integers(0, 10**11)
 
@@ -156,15 +169,64 @@ def test_what_a_call_did_not_cost_comes_back() -> None:
     assert budget.left == 75
 
 
-def test_a_judge_that_is_asked_again_in_both_orders_is_paid_for() -> None:
+_CONVERSATIONS = {
+    "a question": [ChatMessage(role=ROLE_USER, content="What is it?" * 9)],
+    "many turns": [ChatMessage(role=ROLE_USER, content="?"), ChatMessage(role=ROLE_ASSISTANT, content="!")] * 50
+    + [ChatMessage(role=ROLE_USER, content="?")],
+    "instructions": [ChatMessage(role=ROLE_SYSTEM, content="Be brief."), ChatMessage(role=ROLE_USER, content="質問")],
+}
+
+
+@pytest.mark.parametrize("asked", _CONVERSATIONS.values(), ids=_CONVERSATIONS)
+@pytest.mark.parametrize("count", [2, 8, 60])
+def test_a_judge_that_is_asked_again_in_both_orders_is_paid_for(count: int, asked: list[ChatMessage]) -> None:
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
     judge = runner("a", entry)
-    asked, text = [ChatMessage(role=ROLE_USER, content="What is it?" * 9)], "It may be that. " * 9
-    partials = [Booted(judge, Partial(text=text), b"", 36)] * 2
-    first = judge_messages(conversation_text(asked), [("A", text), ("B", text)], "zq", most_characters=16_000)
-    again = again_messages(first, "x" * 4000, "it lacks B", ["A", "B"])
-    read = messages_tokens(first) + messages_tokens(again)
-    assert Budget(10**9, messages_tokens(asked)).judge_cost(judge, partials) >= 2 * (read + 1024 + 1024)
+    text = "It may be that. " * 9
+    partials = [Booted(judge, Partial(text=text), b"", 36)] * count
+    shown = [(label(index), text) for index in range(count)]
+    first = judge_messages(conversation_text(asked), shown, random_nonce(), most_characters=16_000)
+    again = again_messages(first, "x" * 1024, f"it lacks {', '.join(name for name, _ in shown)}", [n for n, _ in shown])
+    read = _bytes_of(first) + _bytes_of(again)
+    assert Budget(10**9, most_messages_tokens(asked)).judge_cost(judge, partials) >= 2 * (read + 1024 + 1024)
+
+
+@pytest.mark.parametrize("asked", _CONVERSATIONS.values(), ids=_CONVERSATIONS)
+@pytest.mark.parametrize("count", [2, 5, 64])
+def test_a_synthesizer_whose_tokens_are_bytes_is_paid_for(count: int, asked: list[ChatMessage]) -> None:
+    entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
+    texts = [f"The year in which the king of that country died is {1900 + number}. 王は。" for number in range(count)]
+    names = [f"draft {label(index)}" for index in range(count)]
+    found = [each.sentence(names) for each in contradictions(texts)]
+    shown = [(label(index), text) for index, text in enumerate(texts)]
+    messages = synthesis_messages(asked, shown, found, random_nonce(), most_characters=16_000)
+    assert found
+    cost = Budget(10**9, most_messages_tokens(asked)).merge_cost_of(runner("a", entry), list(map(most_tokens, texts)))
+    assert cost >= 2 * _bytes_of(messages) + 8 + 8
+
+
+def _bytes_of(messages: Sequence[ChatMessage]) -> int:
+    return sum(len(message.content.encode()) for message in messages)
+
+
+def test_a_candidate_that_turns_out_to_write_anew_is_paid_for_its_whole_draft() -> None:
+    # What it has written is cheap to read and dear to write once more.
+    entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**7))
+    booted = Booted(
+        runner("a", entry, boot=200, output=300), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 200
+    )
+    assert Budget(10**9, 10).completion_cost(booted) == 10 + 300 * 10
+    granted = Budget(10 + 250 * 10 + 9, 10).grant_rest(booted)
+    assert granted == (50, 10 + 250 * 10)
+
+
+def test_a_text_that_is_taken_over_may_have_a_token_for_each_byte() -> None:
+    entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
+    taken_over = Budget(10**6, 10).grant_takeover(runner("a", entry), "日本語 ∀∃", 3)
+    assert taken_over == (5, 10 + len("日本語 ∀∃".encode()) + 5)
+    dear = Candidate(name="a", prices=Prices(output_nanousd_per_million=10**6))
+    anew = Budget(10**6, 10).grant_takeover(runner("a", dear), "one two three", 3)
+    assert anew == (5, 5 + estimate_tokens("one two three"))
 
 
 def test_a_synthesizer_that_breaks_off_is_paid_for_going_on() -> None:
@@ -181,7 +243,7 @@ def test_a_candidates_own_instructions_are_paid_for_too() -> None:
     assert budget.boot_cost(told) == 10 + 4 * 100
     assert budget.merge_cost_of(told, []) >= 10 + 4 * 100
     assert budget.judge_cost(told, []) >= 10 + 4 * 100
-    taken_over = budget.grant_takeover(told, 5)
+    taken_over = budget.grant_takeover(told, "abcde", 2)
     assert taken_over is not None
     assert taken_over.reserved == 10 + 4 * 100 + 5
 
@@ -192,3 +254,20 @@ def test_what_a_provider_has_counted_is_not_bounded_by_bytes_again() -> None:
     budget = Budget(10**6, 1000)
     assert budget.completion_cost(Booted(runner("a", entry), partial, b"", 2)) == 1000 + 2 + 16
     assert budget.completion_cost(Booted(runner("a", entry), partial, b"", 2, input_tokens=250)) == 250 + 2 + 16
+
+
+def test_a_judge_is_paid_for_only_where_the_cheapest_completion_still_is() -> None:
+    cheap, dear = (candidate_at(price) for price in (1, 5))
+    budget = Budget(100, 10)
+    # The cheap one reads 10, its boot of 2 and 16 again, and writes 6 more.
+    assert not budget.reserve_beside_completion(67, [dear, cheap])
+    assert budget.left == 100
+    assert budget.reserve_beside_completion(66, [dear, cheap])
+    assert budget.left == 34
+
+
+def candidate_at(price_: int) -> Booted:
+    nanousd = price_ * 10**6
+    entry = Candidate(prices=Prices(input_nanousd_per_million=nanousd, output_nanousd_per_million=nanousd))
+    partial = Partial(text="x", finish_reason=FINISH_REASON_LENGTH)
+    return Booted(runner("a", entry), partial, b"", 2)

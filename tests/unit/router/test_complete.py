@@ -8,7 +8,7 @@ import math
 import pytest
 
 from lightrouter.router.boot import boot
-from lightrouter.router.complete import complete
+from lightrouter.router.complete import complete, patience_s
 from lightrouter.router.runner import Booted, Runner
 from lightrouter.router.select import select
 from lightrouter.router.state import Run, Shares
@@ -236,6 +236,17 @@ async def test_without_another_draft_a_slow_completion_is_waited_for() -> None:
     models = fake(a=fails, c=fails, d=fails, b=Model(seconds=1e-9))
     _, drafts = await drafted(models)
     assert [draft.candidate for draft in drafts] == ["b"]
+
+
+@pytest.mark.parametrize(("seconds", "grace_s", "expected"), [(0.5, 1.0, 4.0), (0.5, 9.0, 9.0), (0.0, 9.0, math.inf)])
+async def test_a_completion_gets_twice_what_its_boot_lets_expect(
+    seconds: float, grace_s: float, expected: float
+) -> None:
+    run = begin(fake(), shares=Shares(grace_s=grace_s))
+    runner = run.admission.runners[0]
+    partial = Partial(candidate=runner.name, text="one two ", finish_reason=FINISH_REASON_LENGTH)
+    assert runner.output_tokens == 8
+    assert patience_s(run, Booted(runner, partial, b"", 2, 2, seconds)) == expected
 
 
 def test_what_going_on_may_take_is_known_by_the_pace_of_the_boot() -> None:

@@ -100,6 +100,15 @@ async def test_no_further_one_goes_on_that_the_money_does_not_pay_for(ceiling: i
     assert answer.ledger.cost_nanousd <= ceiling
 
 
+async def test_no_further_one_goes_on_that_the_money_would_cut_short() -> None:
+    # Reading is free and a written token costs a nano-dollar: two boots take 4, what is left pays for 8 and then for 6.
+    cheap = {name: candidate(name, price=0, written=1_000_000) for name in "ab"}
+    models = FakeModels(roster(*cheap.values()), a=Model(), b=Model())
+    request = prompt(min_gain=50.0, aggregator=AGGREGATOR_STRATEGY_BEST, k=2, max_cost_nanousd=12)
+    await router(models, knowing(b=1)).route(request, Deadline.after(60), Heard())
+    assert models.asked(STAGE_COMPLETE) == ["a"]
+
+
 async def test_one_that_its_circuit_refused_at_first_is_weighed_like_the_others() -> None:
     models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(), b=Model())
 

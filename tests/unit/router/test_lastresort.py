@@ -182,6 +182,7 @@ async def test_no_circuit_is_waited_for_that_opens_too_late() -> None:
     with pytest.raises(ServiceError) as caught:
         await router(models).route(prompt(k=1), Deadline.after(60), Events())
     assert (caught.value.code, caught.value.retry_after) == (Code.UNAVAILABLE, 40.0)
+    assert [call.last_resort for call in models.calls] == [False, True]
 
 
 @pytest.mark.parametrize(

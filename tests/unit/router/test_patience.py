@@ -145,3 +145,48 @@ async def test_those_who_join_are_waited_for(joining: int) -> None:
         patience.failed()
     await waiting
     patience.close()
+
+
+async def test_the_quorum_counts_those_who_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        clock = Clock(patched)
+        patience = Patience(2, 0.75, 1.0, long(), standing_by=True)
+        patience.failed()
+        patience.failed()
+        patience.join(4)
+        patience.delivered()
+        patience.delivered()
+        assert clock.due[1:] == []
+        patience.delivered()
+        assert len(clock.due) == 2
+        patience.close()
+
+
+async def test_the_grace_of_those_who_joined_is_not_longer_for_those_who_failed_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patched:
+        clock = Clock(patched)
+        patience = Patience(2, 0.75, 1.0, long(), standing_by=True)
+        clock.now = 20.0
+        patience.failed()
+        patience.failed()
+        patience.join(2)
+        clock.now = 22.0
+        patience.delivered()
+        assert clock.due[1:] == [24.0]
+        patience.close()
+
+
+async def test_a_deadline_that_strikes_after_they_joined_is_waited_out() -> None:
+    patience = Patience(1, 0.75, 3600.0, Deadline.after(0.0), standing_by=True)
+    patience.failed()
+    patience.join(2)
+    waiting = asyncio.create_task(patience.wait())
+    while not patience.struck:  # noqa: ASYNC110 - lets the timer run
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    patience.delivered()
+    await waiting
+    patience.close()

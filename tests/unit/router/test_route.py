@@ -181,6 +181,7 @@ def models_of(draw: st.DrawFn) -> FakeModels:
                 name,
                 prior=draw(st.floats(0, 1)),
                 price=draw(st.sampled_from([0, 333_333, 10**6, 7_654_321])),
+                written=draw(st.sampled_from([None, None, 10**6, 30 * 10**6])),
                 continuation=draw(continuation),
             )
             for name in names
@@ -193,6 +194,7 @@ def models_of(draw: st.DrawFn) -> FakeModels:
             fails=draw(failing) if draw(st.booleans()) else {},
             fails_after=draw(st.integers(0, 3)),
             hidden=draw(st.sampled_from([0, 0, 0, 1, 3])),
+            forgets=draw(st.sampled_from([False, False, True])),
         )
         for name in names
     }

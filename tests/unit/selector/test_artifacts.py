@@ -62,6 +62,18 @@ async def test_files_may_come_in_any_order(tmp_path: Path) -> None:
         await until(lambda: candidate(artifacts) == "b")
 
 
+async def test_what_comes_after_the_manifest_is_seen_too(tmp_path: Path) -> None:
+    write(tmp_path / "made", "b")
+    write(tmp_path / "used", "a")
+    artifacts = ArtifactFolder(tmp_path / "used")
+    # The manifest comes first, and is looked at before the others are there.
+    for name in sorted(FILES, key=lambda each: each != MANIFEST):
+        assert candidate(artifacts) == "a"
+        shutil.copy(tmp_path / "made" / name, tmp_path / "used" / name)
+        await artifacts._reload_if_changed()
+    assert candidate(artifacts) == "b"
+
+
 async def test_a_folder_that_vanishes_and_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     folder = tmp_path / "deep" / "used"

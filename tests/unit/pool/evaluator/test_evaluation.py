@@ -38,7 +38,7 @@ from lightrouter.runtime.instruments import STATE_CHANGES
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_REJECTED
-from tests.unit.pool.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings
+from tests.unit.pool.evaluator.fakes import NOW, OUTPUT_TOKENS, FakeModels, pool_text, prompts, settings
 
 QUALITY = {"good": 0.85, "fair": 0.8, "weak": 0.15}
 ITEMS = prompts(300)
@@ -319,6 +319,22 @@ async def test_another_set_begins_anew(pool: Evaluations, tmp_path: Path) -> Non
     (tmp_path / "pool.evaluation.jsonl").write_text("".join(lines[:-1]))
     report = await pool.run(models, settings(tmp_path, prompts(299), run="run-2"))
     assert (report.resumed, report.run) == (False, "run-2")
+
+
+async def test_a_prompt_that_says_how_long_its_answer_may_be_gets_so_much(pool: Evaluations, tmp_path: Path) -> None:
+    asked: dict[str, set[int]] = {}
+
+    class Told(FakeModels):
+        def answer(self, name: str, text: str, generation: Generation) -> str:
+            asked.setdefault(text, set()).add(generation.sampling.max_output_tokens)
+            return "B"
+
+    question: dict[str, object] = {"task": "choice", "answer": "B"}
+    lines = [question | {"id": f"q{n}", "prompt": f"q{n}?"} for n in range(3)]
+    lines.append(question | {"id": "short", "prompt": "short?", "max_output_tokens": 3})
+    await pool.run(Told(QUALITY), settings(tmp_path, parse("\n".join(map(json.dumps, lines)).encode())))
+    assert asked.pop("short?") == {3}
+    assert asked == {f"q{n}?": {OUTPUT_TOKENS} for n in range(3)}
 
 
 def judged(count: int) -> bytes:
