@@ -45,8 +45,6 @@ def test_compare_prints_its_figures_and_says_where_the_report_is(
         (["good.jsonl", "--folds", "1"], "--folds 1 leaves nothing to learn from; give --folds 2 or more"),
         (["good.jsonl", "--limit", "1"], "1 different prompts cannot make folds; record more prompts"),
         (["repeated.jsonl"], "1 different prompts cannot make folds; record more prompts"),
-        (["good.jsonl", "--limit", "1"], "there is no other to learn from; give --train"),
-        (["repeated.jsonl"], "has one prompt, over and over: there is no other to learn from"),
         (["nameless.jsonl"], "the name of a model must not be empty"),
         (["silent.jsonl"], "has no prompt with a text and a `quality` of each of a, b"),
         (["cut.jsonl.gz"], "cut.jsonl.gz: cannot be read"),
