@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.learned.offered import offered
-from lightrouter.learned.options import CUES, options
+from lightrouter.learned.options import CUES, options, tokens
 
 OPTION_TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])), min_size=2, max_size=12)
 
@@ -144,3 +144,12 @@ def test_an_option_is_what_stands_behind_its_letter() -> None:
 def test_any_text_has_options_in_the_order_of_the_alphabet(prompt: str) -> None:
     letters = "".join(options(prompt))
     assert letters in {"", "AB", "ABC"}
+
+
+@given(
+    st.lists(st.sampled_from(["The", "answer", "12", "3.50", "007", "0", "x", ".", ", ", " ", "(a)", "is", "\n", "?"]))
+)
+def test_plain_words_and_numbers_are_read_alike_however_quickly(pieces: list[str]) -> None:
+    text = " ".join(pieces)
+    # What is read with care: something that is no word stands behind.
+    assert tokens(text) == tokens(text + " {")
