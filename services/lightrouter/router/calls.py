@@ -82,12 +82,15 @@ def record_failure(
 ) -> LedgerEntry:
     """Writes down a call that failed, begun at `begun` on the monotonic clock, and returns its line.
 
-    Where text was received, the tokens are estimated: the conversation, what stood before it (`read`), and the text.
+    Where text was received, the tokens are estimated: the conversation, what stood before it (`read`), and the text, of
+    which there are no more than the stage lets it write.
     """
     usage, cost = None, 0
     if received:
         tokens = run.admission.prompt_tokens + estimate_tokens(read)
-        usage = Usage(input_tokens=tokens, output_tokens=estimate_tokens(received), estimated=True)
+        most = runner.boot_tokens if stage == STAGE_BOOT else runner.output_tokens
+        written = min(most, estimate_tokens(received))
+        usage = Usage(input_tokens=tokens, output_tokens=written, estimated=True)
         cost = cost_nanousd(runner.candidate.prices, usage)
     line = failed_entry(stage, runner.name, error, time.monotonic() - begun, usage=usage, cost=cost)
     run.book.add(line)

@@ -201,7 +201,7 @@ def models_of(draw: st.DrawFn) -> FakeModels:
     return FakeModels(known, **models)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     models=models_of(),
     scores=st.lists(st.floats(0, 1), min_size=6, max_size=6),
