@@ -23,6 +23,7 @@ _WORDS: Final = (
 _BOOT_WORDS: Final = 120
 _REST_WORDS: Final = 60
 _PROMPT_TOKENS: Final = 24
+_WHOLE_TOKENS: Final = 1_000
 _WORDS_PER_EVENT: Final = 30
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
@@ -35,10 +36,10 @@ def text(model: str, *, rest: bool) -> str:
 
 
 @cache
-def _answer(model: str, *, rest: bool, stream: bool) -> bytes:
+def _answer(model: str, *, rest: bool, whole: bool, stream: bool) -> bytes:
     content = text(model, rest=rest)
     tokens = len(content.split())
-    finish = "stop" if rest else "length"
+    finish = "stop" if whole else "length"
     usage = {"prompt_tokens": _PROMPT_TOKENS, "completion_tokens": tokens, "total_tokens": _PROMPT_TOKENS + tokens}
     head = {"id": "chatcmpl-bench", "created": 1_700_000_000, "model": model}
     if not stream:
@@ -81,7 +82,9 @@ def _reply(head: bytes, body: bytes) -> bytes:
     try:
         asked = json.loads(body)
         rest = asked["messages"][-1]["role"] == "assistant"
-        return _answer(str(asked["model"]), rest=rest, stream=bool(asked.get("stream")))
+        # A boot is cut at its limit; who may write a whole answer at once, such as a synthesizer, ends by itself.
+        whole = rest or int(asked.get("max_tokens") or 0) >= _WHOLE_TOKENS
+        return _answer(str(asked["model"]), rest=rest, whole=whole, stream=bool(asked.get("stream")))
     except (ValueError, LookupError, TypeError, AttributeError):
         return _BAD_REQUEST
 

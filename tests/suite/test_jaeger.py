@@ -224,7 +224,7 @@ def test_ask_prints_the_waterfall(running: tuple[Started, str], routed: object) 
     assert asked.returncode == 0, asked.stderr
     answer = json.loads(asked.stdout)
     first, _, *lines = asked.stderr.splitlines()
-    assert first == f"trace: {answer['routeId']}"
+    assert re.fullmatch("trace: [0-9a-f]{32}", first)
     drawn = [line.split()[0] for line in lines if "━" in line]
     boots = ["boot", *["chat"] * (len(CANDIDATES) + 1)]
     assert drawn == ["route", *boots, "select", "complete", "chat", "chat", "aggregate", "chat"]
