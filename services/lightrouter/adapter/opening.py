@@ -20,8 +20,9 @@ _LEAST: Final = 4
 _LEAST_AFTER_BLANK: Final = 12
 _VARIED: Final = 4
 _SHORT_WORD: Final = re.compile(r"[A-Z][a-z]{1,2}[.!]?")
+# Within a name with capitals inside the cut tells nothing: Java|Script, e|Bay.
+_MAY_BE_NAME: Final = re.compile(r"(?<![A-Za-z])(?:[A-Z][A-Za-z]*|[a-z])$")
 # No text goes on like this behind a letter without any space: a sentence, a heading, or bold print begins.
-_CAPITALIZED_END: Final = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z]*$")
 _NEW_SENTENCE: Final = re.compile(
     r"(?:[A-Z][a-z]+|I|A)(?:['\u2019][a-z]+)?[,:;!]?\s+[\"\u201c(*_]*[A-Za-zÀ-ÿ]"
     r"|[A-Z][a-z]+[.!]?\s*\Z|#{1,6} \S|\*\*[A-Z]"
@@ -164,8 +165,7 @@ class Opening:
             return None
         if begun != held or not self._lead[-1:].isalpha() or self._lead.count("```") % 2:
             return False
-        # A name may have capitals inside, and the cut may have gone through it: Java|Script.
-        if _CAPITALIZED_END.search(self._lead):
+        if _MAY_BE_NAME.search(self._lead):
             return False
         if begun[:2] == "**" and self._lead.count("**") % 2:
             return False
