@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from opentelemetry.metrics import Meter
 
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.runtime import instruments as i
-from lightrouter.runtime import names
 from lightrouter.runtime.circuit import State
+from lightrouter.runtime.enums import series
 from lightrouter.runtime.errors import reason_series
-from lightrouter.runtime.labels import series
-from lightrouter.runtime.metrics import Tally, Values, histogram, observe
+from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.metrics import Tally, Values, histogram, observe
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
 
 if TYPE_CHECKING:
-    from lightrouter.adapter.current import Current
+    from lightrouter.adapter.live import LiveEngine
 
 Attributes = Mapping[str, str]
 
@@ -74,7 +74,7 @@ class CallMetrics:
         return known
 
 
-def report(meter: Meter, current: Current) -> None:
+def report(meter: Meter, current: LiveEngine) -> None:
     """Reports to `meter` the queue and the circuit of the candidate as it is now; nothing once it left the pool."""
 
     def running() -> Mapping[Values, int]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.opening import Joint, Opening, gives_twice
+from lightrouter.adapter.text.opening import Joint, Opening, gives_twice
 
 LEAD = "The capital of France is Paris. It lies on the river"
 CODE = "Here it is:\n```python\ndef get"

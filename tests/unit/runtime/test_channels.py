@@ -8,9 +8,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from lightrouter.runtime import channels as module
-from lightrouter.runtime.channels import Channels, is_unix, target
-from lightrouter.runtime.tls import TlsFiles
+from lightrouter.runtime.rpc import channels as module
+from lightrouter.runtime.rpc.channels import Channels, is_unix, target
+from lightrouter.runtime.security.tls import TlsFiles
 from tests.authority import Authority
 
 
