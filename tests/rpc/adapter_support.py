@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lightrouter.adapter.__main__ import engine_maker
-from lightrouter.adapter.live import LiveEngine
-from lightrouter.adapter.metrics import CallMetrics, report
+from lightrouter.adapter.live import LiveEngine, report
+from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.runtime.deadline import Deadline

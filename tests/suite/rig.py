@@ -15,8 +15,8 @@ from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.trace import SpanProcessor
 
 from lightrouter.adapter.__main__ import engine_maker
-from lightrouter.adapter.live import LiveEngine
-from lightrouter.adapter.metrics import CallMetrics, report
+from lightrouter.adapter.live import LiveEngine, report
+from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings

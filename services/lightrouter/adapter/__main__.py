@@ -10,8 +10,8 @@ from opentelemetry.trace import Tracer
 from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.faults import EntryError
-from lightrouter.adapter.live import LiveEngine, MakeEngine, MissingCandidateError
-from lightrouter.adapter.metrics import CallMetrics, report
+from lightrouter.adapter.live import LiveEngine, MakeEngine, MissingCandidateError, report
+from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings

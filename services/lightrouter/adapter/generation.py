@@ -9,9 +9,9 @@ from typing import Final
 
 from lightrouter.adapter import faults, usage
 from lightrouter.adapter.callspan import CallSpan, failure
+from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers.endings import less_whole
-from lightrouter.adapter.providers.provider import ReplyInfo
 from lightrouter.adapter.quirks import Quirks
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.text.continuation import encode

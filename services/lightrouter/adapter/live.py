@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
+
+from opentelemetry.metrics import Meter
 
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.faults import EntryError
@@ -13,6 +15,8 @@ from lightrouter.adapter.standing import Standing
 from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.runtime.circuit import State
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.runtime.telemetry.metrics import Values, observe
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 MakeEngine = Callable[[CandidateEntry, Callable[[State], None], Standing | None], Engine]
@@ -134,3 +138,25 @@ def _is_used_alike(one: CandidateEntry, other: CandidateEntry) -> bool:
 
 def _is_same_provider(one: CandidateEntry, other: CandidateEntry) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in _PROVIDER)
+
+
+def report(meter: Meter, current: LiveEngine) -> None:
+    """Reports to `meter` the queue and the circuit of the candidate as it is now; nothing once it left the pool."""
+
+    def running() -> Mapping[Values, int]:
+        engine = current.now
+        return {(engine.entry.name,): engine.running} if engine else {}
+
+    def waiting() -> Mapping[Values, int]:
+        engine = current.now
+        return {(engine.entry.name,): engine.waiting} if engine else {}
+
+    def circuit() -> Mapping[Values, int]:
+        engine = current.now
+        if engine is None:
+            return {}
+        return {(engine.entry.name, state.value): int(state is engine.standing.circuit.state) for state in State}
+
+    observe(meter, i.CALLS_IN_FLIGHT, running)
+    observe(meter, i.CALLS_QUEUED, waiting)
+    observe(meter, i.CIRCUIT_STATE, circuit)

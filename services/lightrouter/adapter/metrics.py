@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import Meter
 
@@ -13,13 +12,10 @@ from lightrouter.runtime.enums import series
 from lightrouter.runtime.errors import reason_series
 from lightrouter.runtime.telemetry import instruments as i
 from lightrouter.runtime.telemetry import names
-from lightrouter.runtime.telemetry.metrics import Tally, Values, histogram, observe
+from lightrouter.runtime.telemetry.metrics import Tally, Values, histogram
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
-
-if TYPE_CHECKING:
-    from lightrouter.adapter.live import LiveEngine
 
 Attributes = Mapping[str, str]
 
@@ -72,25 +68,3 @@ class CallMetrics:
                 **({name: value} if name else {}),
             }
         return known
-
-
-def report(meter: Meter, current: LiveEngine) -> None:
-    """Reports to `meter` the queue and the circuit of the candidate as it is now; nothing once it left the pool."""
-
-    def running() -> Mapping[Values, int]:
-        engine = current.now
-        return {(engine.entry.name,): engine.running} if engine else {}
-
-    def waiting() -> Mapping[Values, int]:
-        engine = current.now
-        return {(engine.entry.name,): engine.waiting} if engine else {}
-
-    def circuit() -> Mapping[Values, int]:
-        engine = current.now
-        if engine is None:
-            return {}
-        return {(engine.entry.name, state.value): int(state is engine.standing.circuit.state) for state in State}
-
-    observe(meter, i.CALLS_IN_FLIGHT, running)
-    observe(meter, i.CALLS_QUEUED, waiting)
-    observe(meter, i.CIRCUIT_STATE, circuit)

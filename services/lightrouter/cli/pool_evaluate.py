@@ -21,10 +21,10 @@ from lightrouter.cli.access import Access
 from lightrouter.cli.adapters import adapters
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import printable
-from lightrouter.pool.diversity import LEAST_GAIN
 from lightrouter.pool.evaluator import validation
 from lightrouter.pool.evaluator.announce import Announcer
 from lightrouter.pool.evaluator.budget import Limits
+from lightrouter.pool.evaluator.diversity import LEAST_GAIN
 from lightrouter.pool.evaluator.evaluation import End, Outcome
 from lightrouter.pool.evaluator.journal import JournalError
 from lightrouter.pool.evaluator.run import NothingToEvaluateError, Report, Settings, ended, evaluate

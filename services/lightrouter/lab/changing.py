@@ -31,8 +31,7 @@ from lightrouter.pool.evaluator.states import Rules
 from lightrouter.pool.evaluator.validation import Item, ValidationSet
 from lightrouter.pool.schema import REPLAY, State
 from lightrouter.recording.recording import RecordedPrompt, Recording, pool_names
-from lightrouter.router.pool.traffic import DriftRules
-from lightrouter.router.stages.admit import Defaults
+from lightrouter.router.rules import Defaults, DriftRules
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.document import dump
 from lightrouter.runtime.rpc.models import Models

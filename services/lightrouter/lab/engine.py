@@ -32,14 +32,13 @@ from lightrouter.learned import artifact
 from lightrouter.pool.schema import REPLAY, CandidateEntry, PublicPool
 from lightrouter.recording.playback import Playback
 from lightrouter.recording.recording import RecordedPrompt, Recording
-from lightrouter.router.context import Shares
 from lightrouter.router.events import Events
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.pool.traffic import DriftRules, Traffic
+from lightrouter.router.pool.traffic import Traffic
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.route import Router
+from lightrouter.router.rules import Defaults, DriftRules, Shares
 from lightrouter.router.settings import RouterSettings
-from lightrouter.router.stages.admit import Defaults
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.selector import registry as selector_registry

@@ -50,7 +50,7 @@ def build_server(
     observers: list[Observer] = [RequestLog()]
     if telemetry.measures:
         observers.append(RouteMetrics(telemetry.meter, lambda: traffic.snapshot().candidates))
-        PoolMetrics(telemetry.meter, traffic.snapshot, health.of)
+        PoolMetrics(telemetry.meter, lambda: traffic.snapshot().candidates, health.of)
     router = Router(
         traffic=traffic,
         models=ModelClient(channels, tracer),

@@ -9,10 +9,11 @@ from lightrouter.router.budget import Budget
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.events import Events
 from lightrouter.router.ledger import RouteLedger
+from lightrouter.router.rules import Shares
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.candidate_pb2 import Ranking
-from lightrouter.v1.chat_pb2 import ChatMessage, Sampling
-from lightrouter.v1.policy_pb2 import Policy, SelectorStrategy
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Sampling
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +46,6 @@ class Admission:
     standby: tuple[RouteCandidate, ...] = ()
     homogeneous: bool = False
     prompt_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """How much of the time that is left a stage may take, each over 0 to 1, and the boot stage's grace in seconds."""
-
-    boot: float = 0.5
-    select: float = 0.3
-    complete: float = 0.7
-    aggregate: float = 0.9
-    grace_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +82,22 @@ class RankedBoots:
     ranking: Ranking
     strategy: SelectorStrategy.ValueType
     ranked: tuple[BootResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The answer of the drafts.
+
+    Attributes:
+        text: The text.
+        finish_reason: Why it ends.
+        candidates: Names of the candidates whose drafts went into it.
+        strategy: How it was made of them.
+        contradictions: Where the drafts contradict each other, one sentence each.
+    """
+
+    text: str
+    finish_reason: FinishReason.ValueType
+    candidates: Sequence[str]
+    strategy: AggregatorStrategy.ValueType
+    contradictions: Sequence[str] = ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from lightrouter.router.telemetry import spans
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import duration, total
@@ -83,8 +82,19 @@ class RouteLedger:
         waits: Seconds after which a candidate may be asked again, by name, for those whose last failure said so.
     """
 
-    def __init__(self, on_failure: Callable[[str, ServiceError], None] = lambda _name, _error: None) -> None:
-        """Tells `on_failure` of each candidate whose call failed, and how."""
+    def __init__(
+        self,
+        on_failure: Callable[[str, ServiceError], None] = lambda _candidate, _error: None,
+        on_degraded: Callable[[Degradation], None] = lambda _: None,
+        on_dropped: Callable[[Degradation, ServiceError | None], None] = lambda _degradation, _error: None,
+    ) -> None:
+        """Starts an empty ledger.
+
+        Args:
+            on_failure: Is told of each candidate whose call failed, and how.
+            on_degraded: Is told of each degradation of the answer.
+            on_dropped: Is told of each candidate that takes no further part, and how its call failed.
+        """
         self.entries: list[LedgerEntry] = []
         self.degraded: list[Degradation] = []
         self.stages: list[StageTime] = []
@@ -94,6 +104,8 @@ class RouteLedger:
         self.waits: dict[str, float] = {}
         self._not_asked: dict[str, NotAsked] = {}
         self._on_failure = on_failure
+        self._on_degraded = on_degraded
+        self._on_dropped = on_dropped
         self._begun = time.monotonic()
 
     @property
@@ -117,15 +129,17 @@ class RouteLedger:
 
     def degrade(self, reason: DegradedReason.ValueType, message: str, candidate: str = "") -> None:
         """Writes down why the answer is less than it should have been, in a sentence."""
-        self.degraded.append(Degradation(reason=reason, message=message, candidate=candidate))
-        spans.degraded(reason, message, candidate)
+        degradation = Degradation(reason=reason, message=message, candidate=candidate)
+        self.degraded.append(degradation)
+        self._on_degraded(degradation)
 
     def drop(
         self, reason: DegradedReason.ValueType, message: str, candidate: str, error: ServiceError | None = None
     ) -> None:
         """Writes down why a candidate takes no further part, in a sentence; `error` is how its call failed."""
-        self.degraded.append(Degradation(reason=reason, message=message, candidate=candidate))
-        spans.dropped(candidate, reason, message, error)
+        degradation = Degradation(reason=reason, message=message, candidate=candidate)
+        self.degraded.append(degradation)
+        self._on_dropped(degradation, error)
 
     def not_asked(self, candidate: str, reason: NotAskedReason.ValueType, message: str) -> None:
         """Writes down why a candidate of the pool was not asked, in a sentence."""

@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from opentelemetry.trace import Span, Tracer
 
 from lightrouter.router.candidates import BootResult, RouteCandidate
-from lightrouter.router.context import RankedBoots, RouteContext, Shares
+from lightrouter.router.context import Merged, RankedBoots, RouteContext
 from lightrouter.router.events import Events
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.availability import Availability
 from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.rules import Defaults, Shares
 from lightrouter.router.stages.adaptive import AdaptiveDrafts, drafts_by_gain
-from lightrouter.router.stages.admit import Defaults, admit
-from lightrouter.router.stages.aggregate import Aggregator, Merged, aggregate, best
+from lightrouter.router.stages.admit import admit
+from lightrouter.router.stages.aggregate import Aggregator, aggregate, best
 from lightrouter.router.stages.boot import boot
 from lightrouter.router.stages.complete import complete
 from lightrouter.router.stages.decide import decide, selection_of
@@ -100,7 +101,7 @@ class Router:
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
         """
-        record = RouteRecord(RouteLedger(self._availability.failed))
+        record = RouteRecord(RouteLedger(self._availability.failed, spans.degraded, spans.dropped))
         with (
             spans.traced(self._tracer, names.ROUTE, deadline) as span,
             notifying(self._observers, record, deadline, events),

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import NoOpTracer, Tracer
 
-from lightrouter.router.context import Shares
 from lightrouter.router.events import Events
 from lightrouter.router.pool.availability import Availability
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.pool.traffic import DriftRules, Traffic
+from lightrouter.router.pool.traffic import Traffic
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.route import Router
-from lightrouter.router.stages.admit import Defaults
+from lightrouter.router.rules import Defaults, DriftRules, Shares
 from lightrouter.router.stages.aggregate import Aggregator
 from lightrouter.router.stages.select import Selector
 from lightrouter.router.telemetry.observers import Observer

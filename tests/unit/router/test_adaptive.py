@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.router.context import Shares
+from lightrouter.router.rules import Shares
 from lightrouter.router.stages.decide import next_by_gain
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError

@@ -9,7 +9,8 @@ import pytest
 from lightrouter.router.context import Admission
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.stages.admit import Defaults, Maxima, admit
+from lightrouter.router.rules import Defaults, Maxima
+from lightrouter.router.stages.admit import admit
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, CANDIDATE_STATE_PROBATION, Candidate
 from lightrouter.v1.chat_pb2 import Sampling

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from lightrouter.router.context import RouteContext
+from lightrouter.router.context import Merged, RouteContext
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.stages.aggregate import Merged, aggregate
+from lightrouter.router.stages.aggregate import aggregate
 from lightrouter.runtime.errors import ServiceError, deadline_exceeded
 from lightrouter.v1.aggregator_pb2 import AnswerChunk
 from lightrouter.v1.candidate_pb2 import Draft

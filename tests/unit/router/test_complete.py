@@ -8,7 +8,8 @@ import math
 import pytest
 
 from lightrouter.router.candidates import BootResult, RouteCandidate
-from lightrouter.router.context import RouteContext, Shares
+from lightrouter.router.context import RouteContext
+from lightrouter.router.rules import Shares
 from lightrouter.router.stages.boot import boot
 from lightrouter.router.stages.complete import complete, patience_s
 from lightrouter.router.stages.select import select

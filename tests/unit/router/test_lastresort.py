@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lightrouter.router.context import Shares
 from lightrouter.router.events import Events
 from lightrouter.router.pool.availability import Availability
+from lightrouter.router.rules import Shares
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.adapter_pb2 import Generation

@@ -161,7 +161,7 @@ def test_the_pool_s_states_and_health_are_those_of_now() -> None:
     pool = [snapshot(pool_candidate("a"), pool_candidate("b", state=CANDIDATE_STATE_PROBATION), pool_candidate("c"))]
     health = {"unix:/a": CANDIDATE_HEALTH_SERVING, "unix:/b": CANDIDATE_HEALTH_NOT_SERVING}
     meter = Metrics(Resource.create({}), reader).meter("1")
-    PoolMetrics(meter, lambda: pool[0], lambda address: health.get(address, CANDIDATE_HEALTH_UNSPECIFIED))
+    PoolMetrics(meter, lambda: pool[0].candidates, lambda address: health.get(address, CANDIDATE_HEALTH_UNSPECIFIED))
     assert values(reader, i.CANDIDATE_STATE) == {("a", "admitted"): 1, ("b", "probation"): 1, ("c", "admitted"): 1}
     assert values(reader, i.CANDIDATE_SERVING) == {("a",): 1, ("b",): 0}
     pool[0] = snapshot(pool_candidate("a", state=CANDIDATE_STATE_EVICTED))

@@ -11,9 +11,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from lightrouter.router.context import Shares
 from lightrouter.router.events import Events
-from lightrouter.router.pool.traffic import DriftRules
+from lightrouter.router.rules import DriftRules, Shares
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import total

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lightrouter.router.context import Shares
+from lightrouter.router.rules import Maxima, Shares
 from lightrouter.router.settings import RouterSettings
-from lightrouter.router.stages.admit import Maxima
 from lightrouter.runtime.settings import InvalidSettingError, read
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_SYNTHESIZE,

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from lightrouter.router.context import RouteContext, Shares
+from lightrouter.router.context import RouteContext
+from lightrouter.router.rules import Shares
 from lightrouter.router.stages.boot import boot
 from lightrouter.router.stages.select import select
 from lightrouter.router.stages.streaming import StreamedAnswer, stream_completion

@@ -17,7 +17,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lightrouter.router.pool.signals import Signals
-from lightrouter.router.pool.traffic import DriftRules, Traffic
+from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.rules import DriftRules
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.instruments import STATE_CHANGES
 from lightrouter.runtime.telemetry.metrics import Metrics

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import Span
 
-from lightrouter.router.stages.aggregate import Merged
+from lightrouter.router.context import Merged
 from lightrouter.router.telemetry import spans
 from lightrouter.runtime.enums import OTHER, label, series
 from lightrouter.runtime.errors import reason_name, reason_series
@@ -99,8 +99,9 @@ def test_spans_take_values_of_a_newer_service() -> None:
     assert told(span)[names.DEGRADED] == (newer,)
 
     with tracer.start_as_current_span("boot") as current:
-        spans.dropped("a", degraded, "why", None)
-        spans.degraded(degraded, "why", "a")
+        degradation = Degradation(reason=degraded, message="why", candidate="a")
+        spans.dropped(degradation, None)
+        spans.degraded(degradation)
     assert told(current)[names.REASON] == newer
 
 

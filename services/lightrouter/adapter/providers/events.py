@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
 from lightrouter.adapter import faults
+from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.complaints import of_refusal
 from lightrouter.adapter.providers.documents import is_json
 from lightrouter.adapter.providers.growing import Growing
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read, read_others
-from lightrouter.adapter.providers.provider import ReplyInfo
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 

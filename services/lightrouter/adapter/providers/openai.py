@@ -13,13 +13,13 @@ import httpx
 
 from lightrouter.adapter import faults
 from lightrouter.adapter.credentials import Credentials
+from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.http import Endpoint, Reply
 from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.complaints import Complaint, of_refusal
 from lightrouter.adapter.providers.events import EventReader, SilenceLimits, has_lines
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
 from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
-from lightrouter.adapter.providers.provider import ProviderRequest, ReplyInfo
 from lightrouter.adapter.providers.refusals import Refusal, features, refusal
 from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.adapter.text.coalesce import TextDelta

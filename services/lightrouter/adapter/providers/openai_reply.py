@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from lightrouter.adapter import faults
+from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import endings
 from lightrouter.adapter.providers.complaints import Complaint, complaint
 from lightrouter.adapter.providers.documents import load
-from lightrouter.adapter.providers.provider import ReplyInfo
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
 from lightrouter.v1.chat_pb2 import FinishReason

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from lightrouter.adapter.providers.provider import ProviderRequest
+from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.providers.refusals import MAX_TOKENS, OPTIONAL
 from lightrouter.adapter.providers.turns import Turn, alternating, without_system
 from lightrouter.adapter.quirks import BOTH

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Final, Self
 
 from lightrouter.adapter import faults
+from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.faults import EntryError
-from lightrouter.adapter.providers.provider import ProviderRequest, ReplyInfo
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.recording.load import RecordingError, load

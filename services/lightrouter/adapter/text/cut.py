@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lightrouter.adapter import usage
-from lightrouter.adapter.providers.provider import ReplyInfo
+from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.chat_pb2 import FinishReason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from lightrouter.adapter.providers.provider import ProviderRequest
+from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.quirks import Quirks
 from lightrouter.adapter.text.boundary import REPLACEMENT
 from lightrouter.adapter.text.continuation import ResumeState

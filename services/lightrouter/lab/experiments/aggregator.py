@@ -25,7 +25,7 @@ from lightrouter.lab.questions import Judged, Questions
 from lightrouter.lab.routed import entries
 from lightrouter.lab.study import Findings, Study
 from lightrouter.recording.recording import pool_names
-from lightrouter.router.stages.admit import Defaults
+from lightrouter.router.rules import Defaults
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.policy_pb2 import (

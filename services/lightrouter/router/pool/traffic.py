@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from lightrouter.router.pool.drift import Change, Figure, Mean
 from lightrouter.router.pool.signals import Signals, agreement_with, signals_of
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.pool.transitions import Cause, StateTransitions
+from lightrouter.router.rules import DriftRules
 from lightrouter.router.telemetry.observers import RouteRecord
 from lightrouter.runtime import ledger
 from lightrouter.v1.candidate_pb2 import (
@@ -29,21 +29,6 @@ Listener = Callable[[str, str], None]
 _RECENT_REQUESTS = 200
 # A timeout counts from so many times what the candidate usually needs.
 _TELLING_TIMES = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class DriftRules:
-    """When a candidate has drifted.
-
-    Attributes:
-        tolerance: How much worse than its history a figure may be, 0 to 1.
-        run_length: Requests between two candidates held by a false alarm, at least so many on average for each one.
-        minimum: Candidates that stay admitted whatever they do, at least so many.
-    """
-
-    tolerance: float = 0.05
-    run_length: float = 10_000
-    minimum: int = 2
 
 
 class Traffic:

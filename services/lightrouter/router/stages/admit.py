@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 
 from lightrouter.answers.extract import check
@@ -12,6 +11,7 @@ from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import Admission
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.snapshot import PoolSnapshot
+from lightrouter.router.rules import Defaults
 from lightrouter.runtime.errors import Code, ServiceError, invalid
 from lightrouter.runtime.tokens import messages_tokens, most_messages_tokens
 from lightrouter.v1.candidate_pb2 import (
@@ -42,51 +42,6 @@ _POLICY = "prompt.policy"
 
 WhyNot = Callable[[Candidate], NotAsked | None]
 """Returns why a candidate is not worth asking now; None where it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Maxima:
-    """What the operator allows a request at most; None allows what the protos do.
-
-    Attributes:
-        cost_nanousd: Money of the whole route, in nano-dollars.
-        boot_tokens: Boot tokens of a candidate.
-        k: Candidates that go on.
-        output_tokens: Tokens of an answer.
-    """
-
-    cost_nanousd: int | None = None
-    boot_tokens: int | None = None
-    k: int | None = None
-    output_tokens: int | None = None
-
-    def hold(self, policy: Policy, sampling: Sampling) -> None:
-        """Lowers what a policy and its sampling ask for, all of it set but perhaps the ceiling, to what is allowed."""
-        if self.cost_nanousd is not None:
-            asked = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else self.cost_nanousd
-            policy.max_cost_nanousd = min(asked, self.cost_nanousd)
-        policy.boot_tokens = min(policy.boot_tokens, self.boot_tokens or policy.boot_tokens)
-        policy.k = min(policy.k, self.k or policy.k)
-        sampling.max_output_tokens = min(sampling.max_output_tokens, self.output_tokens or sampling.max_output_tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What holds where a request says nothing.
-
-    Attributes:
-        policy: The policy, with every field set that has a default.
-        max_output_tokens: Most tokens of an answer.
-        probation_share: Share of the requests, 0 to 1, in which a candidate on probation takes part.
-        exploring_share: Share of the requests, 0 to 1, in which one candidate boots that is not on the shortlist.
-        maxima: What no request gets more of.
-    """
-
-    policy: Policy
-    max_output_tokens: int = 1024
-    probation_share: float = 0.05
-    exploring_share: float = 0.02
-    maxima: Maxima = Maxima()
 
 
 def admit(

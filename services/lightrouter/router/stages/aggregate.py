@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Protocol
 
 from lightrouter.router.calls import record_failure, settle_service
 from lightrouter.router.candidates import RouteCandidate
-from lightrouter.router.context import RouteContext
+from lightrouter.router.context import Merged, RouteContext
 from lightrouter.router.ledger import SLOW
 from lightrouter.router.whole import is_broken, whole_first
 from lightrouter.runtime.deadline import Deadline
@@ -19,7 +18,7 @@ from lightrouter.runtime.ledger import cost_nanousd
 from lightrouter.runtime.tokens import most_tokens
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult
 from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, FinishReason
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_INTERNAL
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_AGGREGATOR_FAILED,
@@ -27,7 +26,7 @@ from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_COST_CEILING,
     STAGE_AGGREGATE,
 )
-from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE, AggregatorStrategy
+from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE
 
 _MOST_SYNTHESIZERS = 16
 
@@ -42,25 +41,6 @@ class Aggregator(Protocol):
             ServiceError: It failed, or the deadline passed.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """The answer of the drafts.
-
-    Attributes:
-        text: The text.
-        finish_reason: Why it ends.
-        candidates: Names of the candidates whose drafts went into it.
-        strategy: How it was made of them.
-        contradictions: Where the drafts contradict each other, one sentence each.
-    """
-
-    text: str
-    finish_reason: FinishReason.ValueType
-    candidates: Sequence[str]
-    strategy: AggregatorStrategy.ValueType
-    contradictions: Sequence[str] = ()
 
 
 def best(route: RouteContext, drafts: Sequence[Draft], *, restart: bool = False) -> Merged:

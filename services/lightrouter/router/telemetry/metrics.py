@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from opentelemetry.metrics import Meter
 
-from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.telemetry.observers import Outcome, RouteRecord
 from lightrouter.runtime.enums import OTHER, series
 from lightrouter.runtime.errors import reason_series
@@ -16,6 +15,7 @@ from lightrouter.runtime.telemetry.metrics import Tally, Values, attributes, his
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_SERVING,
     CANDIDATE_HEALTH_UNSPECIFIED,
+    Candidate,
     CandidateHealth,
     CandidateState,
 )
@@ -126,20 +126,23 @@ class PoolMetrics:
     """Reports the state of the pool's candidates and whether they can be called."""
 
     def __init__(
-        self, meter: Meter, snapshot: Callable[[], PoolSnapshot], health_of: Callable[[str], CandidateHealth.ValueType]
+        self,
+        meter: Meter,
+        candidates: Callable[[], Mapping[str, Candidate]],
+        health_of: Callable[[str], CandidateHealth.ValueType],
     ) -> None:
-        """Reports to `meter` the pool that `snapshot` returns, with the health of each adapter's address."""
-        self._snapshot = snapshot
+        """Reports to `meter` the pool's `candidates` as they are now, with the health of each adapter's address."""
+        self._candidates = candidates
         self._health_of = health_of
         observe(meter, i.CANDIDATE_STATE, self._states)
         observe(meter, i.CANDIDATE_SERVING, self._serving)
 
     def _states(self) -> Mapping[Values, int]:
-        candidates = self._snapshot().candidates.values()
+        candidates = self._candidates().values()
         return {(candidate.name, series(CandidateState, candidate.state)): 1 for candidate in candidates}
 
     def _serving(self) -> Mapping[Values, int]:
-        healths = {name: self._health_of(c.address) for name, c in self._snapshot().candidates.items()}
+        healths = {name: self._health_of(c.address) for name, c in self._candidates().items()}
         known = {name: health for name, health in healths.items() if health != CANDIDATE_HEALTH_UNSPECIFIED}
         return {(name,): int(health == CANDIDATE_HEALTH_SERVING) for name, health in known.items()}
 

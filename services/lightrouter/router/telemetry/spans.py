@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from opentelemetry.trace import Span, Status, StatusCode, Tracer, get_current_span
 
+from lightrouter.router.candidates import BootResult, RouteCandidate
+from lightrouter.router.context import Merged
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import ServiceError, reason_name
@@ -19,13 +20,9 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_INTERNAL,
     ErrorReason,
 )
-from lightrouter.v1.ledger_pb2 import DegradedReason
+from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
-
-if TYPE_CHECKING:
-    from lightrouter.router.candidates import BootResult, RouteCandidate
-    from lightrouter.router.stages.aggregate import Merged
 
 
 @contextmanager
@@ -63,27 +60,30 @@ def _failed(span: Span, reason: ErrorReason.ValueType, message: str) -> None:
     span.set_status(Status(StatusCode.ERROR, message))
 
 
-def dropped(candidate: str, reason: DegradedReason.ValueType, message: str, error: ServiceError | None) -> None:
+def dropped(degradation: Degradation, error: ServiceError | None) -> None:
     """Says in the current span that a candidate takes no further part, and why."""
     span = get_current_span()
     if span.is_recording():
         attributes = {
-            names.CANDIDATE: candidate,
-            names.REASON: label(DegradedReason, reason),
-            names.MESSAGE: message,
+            names.CANDIDATE: degradation.candidate,
+            names.REASON: label(DegradedReason, degradation.reason),
+            names.MESSAGE: degradation.message,
         }
         if error:
             attributes[names.ERROR_TYPE] = reason_name(error.reason)
         span.add_event(names.CANDIDATE_DROPPED, attributes)
 
 
-def degraded(reason: DegradedReason.ValueType, message: str, candidate: str) -> None:
+def degraded(degradation: Degradation) -> None:
     """Says in the current span that the answer is less than it should have been, and why."""
     span = get_current_span()
     if span.is_recording():
-        attributes = {names.REASON: label(DegradedReason, reason), names.MESSAGE: message}
-        if candidate:
-            attributes[names.CANDIDATE] = candidate
+        attributes = {
+            names.REASON: label(DegradedReason, degradation.reason),
+            names.MESSAGE: degradation.message,
+        }
+        if degradation.candidate:
+            attributes[names.CANDIDATE] = degradation.candidate
         span.add_event(names.ANSWER_DEGRADED, attributes)
 
 

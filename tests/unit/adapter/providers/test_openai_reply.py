@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.faults import UpstreamError
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
-from lightrouter.adapter.providers.provider import ReplyInfo
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
-from lightrouter.adapter.providers.provider import ProviderRequest
 from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
