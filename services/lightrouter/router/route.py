@@ -118,6 +118,7 @@ class Router:
             prompt, self._traffic.snapshot(), self._defaults, self._new_seed(), ledger, self._availability.why_not
         )
         record.policy = admission.policy
+        record.stops = bool(admission.sampling.stop)
         route = RouteContext(admission, deadline, self._shares, ledger, budget, events)
         if is_needed(route):
             with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as shortlist_span:
