@@ -209,7 +209,7 @@ class _Record:
             self._complete_s.add(observation.complete_s)
         waited_out = [True for each in observation.timed_out if self._is_telling(*each)]
         for failed in (*observation.failed, *waited_out):
-            self._note("failure", self._failure.note(float(failed)), self._failure)
+            self._note("failure", self._failure.observe(float(failed)), self._failure)
         self._compare("slowness", self._slowness, observation.company, observation.slowness)
         if observation.selected is not None:
             self._selected.add(observation.selected)
