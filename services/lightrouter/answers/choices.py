@@ -45,7 +45,7 @@ _STANDING: Final = re.compile(
 # Where a letter of an ASCII text may stand alone: found in a tenth of the time.
 _SINGLE: Final = re.compile(r"\b[A-Za-z]\b", re.ASCII)
 # A letter in single quotes, which elsewhere are apostrophes.
-_QUOTED: Final = re.compile(r"(?<!\w)'([A-Za-z])'(?!\w)")
+_QUOTED: Final = re.compile(r"'(?<!\w')([A-Za-z])'(?!\w)")
 # Two letters that are chosen together, or between which nothing is chosen: no single one. "A and B are wrong" is not.
 _JOINED: Final = re.compile(
     r"[)\]\"]?\s*(?:[,&/\u3001\u548c\u4e0e\u8207\u6216\u3068\uc640\uacfc]|(?:and/or|and|or|und|oder|et|ou|y|e|o|en|of|och|\u0438|\u0438\u043b\u0438|\u0648|\u0914\u0930|\ub610\ub294|\ud639\uc740|\u307e\u305f\u306f)\s)\s*"

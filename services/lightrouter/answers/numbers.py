@@ -84,11 +84,15 @@ _SIMPLE: Final = re.compile(
     r"(\d{1,18})(?:\.(\d{1,18}))?"
     r"(?!\s{0,2}(?:[XxPpHh]|[Tt][HhRrAa]|[Mm](?:[Ii][Ll]|[Ii][Oo]|[Rr][Dd])|[Bb][Ii][Ll]|[Ll][Aa][Kk]|[Cc][Rr][Oo]"
     r"|[Ee][-+\d]|[Ss][Tt]|[Nn][Dd]|[Rr][Dd]))"
-    r"(?=\Z|[.,](?!\d)|[ \n]?[\u00d7*](?!\*|\s{0,2}10)|[ \n]?/(?![\s\d-])|[;:!?)\]}\u00b0]|[ \n]{0,2}[A-Za-z(=+<>\"\\&-])"
+    r"(?=\Z|[.,](?!\d)|[ \n]?[\u00d7*](?!\*|\s{0,2}10)|[ \n]?/(?![\s\d-])|[;:!?)\]}\u00b0]"
+    r"|[ \n]{0,2}[A-Za-z(=+<>\"\\&-])"
 )
 _LONGEST_WORD_BEFORE: Final = 12
 _WORDS_BEFORE: Final = frozenset(
-    "minus negative moins menos meno us usd eur gbp jpy cny rmb inr chf ca cad au aud r rs".split()
+    [
+        *("minus", "negative", "moins", "menos", "meno"),
+        *("us", "usd", "ca", "cad", "au", "aud", "r", "rs", "eur", "gbp", "jpy", "cny", "rmb", "inr", "chf"),
+    ]
 )
 _BEHIND: Final = re.compile(rf"(?:{_CURRENCY}|dollars?|euros?)?[.,;:]?", re.IGNORECASE)
 _ORDINAL: Final = re.compile(r"(?:st|nd|rd|th)\b", re.IGNORECASE)
