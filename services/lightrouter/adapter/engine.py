@@ -23,6 +23,7 @@ from lightrouter.adapter.providers.base import Provider
 from lightrouter.adapter.quirks import Quirks, Tries
 from lightrouter.adapter.retry import Attempts, RetryPolicy
 from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.warmup import Warmup, is_free
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.deadline import Deadline
@@ -76,6 +77,7 @@ class Engine:
         self._prices = entry.prices.to_proto()
         self._limit = Limit(entry.limits.concurrency, entry.limits.queue)
         self._retries = RetryPolicy(entry.limits.retries)
+        self._warmup = Warmup(standing.rest)
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -145,6 +147,7 @@ class Engine:
     async def finish(self) -> None:
         """Lets running calls end, then closes the provider's connections. No call is begun any more."""
         await self._idle.wait()
+        await self._warmup.aclose()
         await self._provider.aclose()
 
     def _begin(self, generation: Generation, *, watched: bool) -> Call:
@@ -200,6 +203,7 @@ class Engine:
                 try:
                     result = await self._attempt(call, usable, emit)
                     works = True
+                    self._warmup.answered()
                     return result
                 except faults.UpstreamError as error:
                     works = error.works
@@ -278,7 +282,10 @@ class Engine:
         if not self._streams(call, emit):
             call.take(await self._provider.generate(ask, call.said))
             return
-        async with aclosing(self._provider.stream(ask, call.said)) as pieces:
+        stream = self._provider.stream(ask, call.said)
+        if call.stage == Stage.STAGE_BOOT and is_free(self.entry):
+            stream = self._warmup.read(self.entry, stream)
+        async with aclosing(stream) as pieces:
             async for raw in pieces:
                 piece = call.take(raw)
                 if emit and (piece.text or piece.reasoning):
