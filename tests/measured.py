@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
 
-from lightrouter.runtime.instruments import Instrument
+from lightrouter.runtime.telemetry.instruments import Instrument
 
 Series = frozenset[tuple[str, object]]
 Point = HistogramDataPoint | NumberDataPoint

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lightrouter.runtime.auth import Identities
 from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.security.auth import Identities
 from tests.chart.rendered import COMPONENTS, TLS, candidate, components, egress, ports, render
 
 ISSUED = {"enabled": True, "certManager": {"enabled": True, "issuerRef": {"name": "ca"}}}

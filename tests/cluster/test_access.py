@@ -16,7 +16,7 @@ import jwt
 import pytest
 
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.status import from_rpc_error
+from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.router_pb2 import CompleteRequest, Prompt
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub

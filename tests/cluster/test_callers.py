@@ -12,9 +12,9 @@ import pytest
 from kubernetes_asyncio import client
 
 from lightrouter.pool.cluster import connect
-from lightrouter.runtime.auth import Authenticator
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.jwks import JwtVerifier, Keys, KeysError, keys_from_url
+from lightrouter.runtime.security.auth import Authenticator
+from lightrouter.runtime.security.jwks import JwtVerifier, Keys, KeysError, keys_from_url
 from tests.cluster.access import service_account_token
 
 

@@ -13,9 +13,9 @@ from statistics import quantiles
 from lightrouter.lab.engine import default_selector
 from lightrouter.recording.load import load
 from lightrouter.recording.recording import Recording
-from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.models import ModelClient
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.runtime.tokens import cut
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.chat_pb2 import FinishReason

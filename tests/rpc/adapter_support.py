@@ -15,17 +15,17 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lightrouter.adapter.__main__ import engine_maker
-from lightrouter.adapter.current import Current
-from lightrouter.adapter.metrics import CallMetrics, report
+from lightrouter.adapter.live import LiveEngine, report
+from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.pool.schema import CandidateEntry, Pool
-from lightrouter.runtime import names
-from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.models import ModelClient
-from lightrouter.runtime.server import Server
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.models import ModelClient
+from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.telemetry import names
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
 from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 from lightrouter.v1.candidate_pb2 import ModelTarget
@@ -58,7 +58,7 @@ class Adapter:
     models: ModelClient
     target: ModelTarget
     channel: grpc.aio.Channel
-    current: Current
+    current: LiveEngine
     server: Server
     spans: InMemorySpanExporter
 
@@ -93,7 +93,7 @@ async def adapter(base_url: str, meter: Meter | None = None, **members: Any) -> 
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(spans))
     make_engine = engine_maker(provider.get_tracer("test"), CallMetrics(measured))
-    current = Current(CANDIDATE, pool_of(base_url, **members), make_engine)
+    current = LiveEngine(CANDIDATE, pool_of(base_url, **members), make_engine)
     report(measured, current)
     server = Server(ServiceSettings(grace_seconds=0))
     server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))

@@ -18,19 +18,19 @@ from opentelemetry.sdk.metrics.export import MetricReader
 from lightrouter.pool import statefile
 from lightrouter.pool.standing import Standing
 from lightrouter.router.__main__ import build_server
-from lightrouter.router.changes import PoolChanges
-from lightrouter.router.health import Health
-from lightrouter.router.poolwatch import PoolWatch
-from lightrouter.router.remote import AdapterHealth
+from lightrouter.router.clients import AdapterHealth
+from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.source import PoolSource
+from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.settings import RouterSettings
-from lightrouter.router.traffic import Traffic
-from lightrouter.runtime import names
-from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import current_deadline
-from lightrouter.runtime.server import Server
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.server import Server
+from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.runtime.settings import ServiceSettings
-from lightrouter.runtime.status import from_rpc_error
-from lightrouter.runtime.telemetry import Telemetry
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.v1.adapter_pb2 import (
     DescribeRequest,
     DescribeResponse,
@@ -54,7 +54,7 @@ from lightrouter.v1.router_pb2 import (
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer, add_SelectorServiceServicer_to_server
-from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model, candidate, roster
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model, pool_candidate, snapshot
 
 if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
@@ -66,11 +66,11 @@ class Adapter(AdapterServiceServicer):
     """One candidate's adapter, before a scripted model."""
 
     def __init__(self, name: str, models: FakeModels) -> None:
-        self._target = models.roster.targets[name]
+        self._target = models.snapshot.targets[name]
         self._models = models
 
     async def Describe(self, request: DescribeRequest, context: Context) -> DescribeResponse:
-        return DescribeResponse(candidate=self._models.roster.candidates[self._target.candidate])
+        return DescribeResponse(candidate=self._models.snapshot.candidates[self._target.candidate])
 
     async def Generate(self, request: GenerateRequest, context: Context) -> GenerateResponse:
         return await self._models.generate(self._target, request.generation, current_deadline())
@@ -133,7 +133,7 @@ class RouterSuite:
         # A socket's path has at most 107 bytes, which pytest's folders may exceed.
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="router-")))
         self.pool_file = self._folder / "pool.yaml"
-        known = roster(*(candidate(str(entry["name"])) for entry in entries))
+        known = snapshot(*(pool_candidate(str(entry["name"])) for entry in entries))
         self.models = FakeModels(known, **{name: Model() for name in known.candidates})
         self.selector = FakeSelector({"a": 0.9, "b": 0.8, "c": 0.7})
         self.aggregator = FakeAggregator()
@@ -243,13 +243,13 @@ class RouterSuite:
         self._stack.push_async_callback(self._channels.close)
         telemetry = Telemetry("test", None, reader=self._reader)
         self._stack.callback(telemetry.shutdown)
-        traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
-        self._pool = PoolWatch(settings, self.health, traffic, telemetry.meter)
+        traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
+        self._pool = PoolSource(settings, self.health, traffic, telemetry.meter)
         self.server = build_server(settings, self._channels, telemetry, traffic, self.health)
         self.address = await self.server.start()
         self._stack.push_async_exit(self.server)
         self._stack.push_async_callback(self.health.close)
-        self.health.follow(traffic.roster())
+        self.health.follow(traffic.snapshot())
         reporting = asyncio.create_task(
             self.health.report(lambda serving: self.server.set_serving(names.ROUTER_SERVICE, serving))
         )

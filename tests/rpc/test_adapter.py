@@ -10,9 +10,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lightrouter.pool.schema import Pool
-from lightrouter.runtime import names
 from lightrouter.runtime.circuit import State
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.telemetry import names
 from lightrouter.v1.adapter_pb2 import DescribeRequest, GenerateResponse, Generation
 from lightrouter.v1.adapter_pb2_grpc import AdapterServiceStub
 from lightrouter.v1.candidate_pb2 import Continuation

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from lightrouter.runtime import names
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.telemetry import names
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from tests.rpc.adapter_support import adapter, generation, most

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from watchfiles import awatch
 
-from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.models import ModelClient
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from tests.rpc.adapter_support import CANDIDATE, generation
 from tests.upstreams import behaviours

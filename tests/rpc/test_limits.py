@@ -10,10 +10,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from lightrouter.runtime import limits
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.rpc import limits
+from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.runtime.settings import ServiceSettings
-from lightrouter.runtime.status import from_rpc_error
 from lightrouter.v1.adapter_pb2 import GenerateRequest, StreamGenerateRequest
 from lightrouter.v1.adapter_pb2_grpc import AdapterServiceStub
 from lightrouter.v1.chat_pb2 import Role

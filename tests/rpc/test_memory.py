@@ -12,10 +12,10 @@ from typing import Any
 import grpc
 import pytest
 
-from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.models import ModelClient
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.v1.adapter_pb2 import GenerateRequest, Generation
 from lightrouter.v1.adapter_pb2_grpc import AdapterServiceStub

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.status import from_rpc_error
+from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.router_pb2 import CompleteRequest, ListCandidatesRequest, StreamCompleteRequest
 from tests.rpc.router_suite import RouterSuite

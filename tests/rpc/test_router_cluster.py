@@ -17,15 +17,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from lightrouter.router.__main__ import main, serve
-from lightrouter.router.changes import PoolChanges
-from lightrouter.router.health import Health
-from lightrouter.router.poolwatch import PoolWatch
-from lightrouter.router.remote import AdapterHealth
+from lightrouter.router.clients import AdapterHealth
+from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.source import PoolSource
+from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.settings import RouterSettings
-from lightrouter.router.traffic import Traffic
-from lightrouter.runtime import instruments, names
-from lightrouter.runtime.channels import Channels
-from lightrouter.runtime.telemetry import Telemetry
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.telemetry import instruments, names
+from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_STATE_ADMITTED,
     CANDIDATE_STATE_EVICTED,
@@ -144,8 +144,8 @@ async def test_a_metric_says_whether_the_pool_is_watched(cluster: Cluster) -> No
     telemetry = Telemetry("test", None, reader=reader)
     channels = Channels()
     health = Health(AdapterHealth(channels).watch)
-    traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
-    pool = PoolWatch(settings, health, traffic, telemetry.meter)
+    traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
+    pool = PoolSource(settings, health, traffic, telemetry.meter)
     told: asyncio.Queue[bool] = asyncio.Queue()
 
     async def says(watched: bool) -> None:

@@ -13,12 +13,12 @@ import pytest
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
-from lightrouter.router.book import Book
-from lightrouter.router.metrics import RouteMetrics
-from lightrouter.router.record import Record
-from lightrouter.runtime import instruments as i
+from lightrouter.router.ledger import RouteLedger
+from lightrouter.router.telemetry.metrics import RouteMetrics
+from lightrouter.router.telemetry.observers import RouteRecord
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.metrics import Metrics
+from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.runtime.telemetry.metrics import Metrics
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, LedgerEntry
@@ -26,17 +26,17 @@ from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRAT
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, Selection, SelectionReason
 from tests.measured import series, values
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import candidate, prompt, roster
+from tests.unit.router.fakes import pool_candidate, prompt, snapshot
 
 NAMES = ("a", "b", "c")
 REASONS = SelectionReason.values()
 
 
-def requests(count: int) -> Iterator[Record]:
+def requests(count: int) -> Iterator[RouteRecord]:
     """Returns records of routes that no two callers, prompts or answers share."""
     for number in range(count):
         name = NAMES[number % 3]
-        book = Book()
+        ledger = RouteLedger()
         entry = LedgerEntry(
             stage=STAGE_BOOT,
             candidate=name if number % 5 else f"model of caller {number}",
@@ -47,8 +47,8 @@ def requests(count: int) -> Iterator[Record]:
         if number % 7 == 0:
             entry.failure.reason = ErrorReason.ERROR_REASON_UPSTREAM_ERROR
             entry.failure.message = f"the provider said {number}"
-        book.entries.append(entry)
-        record = Record(book)
+        ledger.entries.append(entry)
+        record = RouteRecord(ledger)
         if number % 11:
             chosen = Selection(chosen=[name], strategy=SELECTOR_STRATEGY_PRIOR, reason=REASONS[number % len(REASONS)])
             record.selection = chosen
@@ -59,7 +59,7 @@ def requests(count: int) -> Iterator[Record]:
 
 def test_many_requests_add_no_series_to_those_of_a_thousand() -> None:
     reader = InMemoryMetricReader()
-    known = roster(*map(candidate, NAMES)).candidates
+    known = snapshot(*map(pool_candidate, NAMES)).candidates
     routes = RouteMetrics(Metrics(Resource.create({}), reader).meter("1"), lambda: known)
     records = requests(20_000)
     for record in islice(records, 1000):

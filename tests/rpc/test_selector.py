@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.server import Server
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.server import Server
+from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.runtime.settings import ServiceSettings
-from lightrouter.runtime.status import from_rpc_error
 from lightrouter.selector.__main__ import build_server
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.adapter_pb2 import (

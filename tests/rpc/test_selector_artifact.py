@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lightrouter.learned.artifact import GENERAL, MANIFEST
-from lightrouter.runtime.channels import Channels
+from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.selector.__main__ import build_server
 from lightrouter.selector.artifacts import ArtifactFolder
 from lightrouter.selector.settings import SelectorSettings

@@ -13,9 +13,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from lightrouter.runtime import selfcheck
-from lightrouter.runtime.selfcheck import SelfCheck, SilentServiceError
-from lightrouter.runtime.server import Server
+from lightrouter.runtime.rpc import selfcheck
+from lightrouter.runtime.rpc.selfcheck import SelfCheck, SilentServiceError
+from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.settings import ServiceSettings
 from tests.authority import Authority
 from tests.rpc.test_server import ready
@@ -24,7 +24,8 @@ from tests.rpc.wire import call, headers_of, send
 # The loop that accepts calls is grpc.aio's own, which a path that is not UTF-8 ends.
 PROGRAM = """
 import asyncio, grpc
-from lightrouter.runtime import selfcheck, server
+from lightrouter.runtime.rpc import selfcheck
+from lightrouter.runtime.rpc import server
 from lightrouter.runtime.settings import ServiceSettings, load
 
 server.accepting_server = lambda interceptors, options: grpc.aio.server(interceptors=interceptors, options=options)

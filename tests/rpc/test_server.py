@@ -16,15 +16,15 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from opentelemetry import trace
 from watchfiles import awatch
 
-from lightrouter.runtime import names
-from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.deadline import Deadline, current_deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.models import ModelClient
-from lightrouter.runtime.server import Server, WatchFailedError
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.models import ModelClient
+from lightrouter.runtime.rpc.server import Server, WatchFailedError
+from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.runtime.settings import ServiceSettings
-from lightrouter.runtime.status import from_rpc_error
-from lightrouter.runtime.telemetry import incoming_context, outgoing_metadata
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.setup import incoming_context, outgoing_metadata
 from lightrouter.v1 import adapter_pb2_grpc
 from lightrouter.v1.adapter_pb2 import (
     DescribeRequest,
@@ -406,8 +406,8 @@ async def test_a_taken_address_is_an_error_that_names_it(rig: Rig) -> None:
 
 PROGRAM = """
 import asyncio
-from lightrouter.runtime import names
-from lightrouter.runtime.server import Server, run
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.rpc.server import Server, run
 from lightrouter.runtime.settings import ServiceSettings, load
 from lightrouter.v1 import adapter_pb2_grpc
 

@@ -12,17 +12,17 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from lightrouter.router.health import Health
-from lightrouter.router.remote import AdapterHealth
-from lightrouter.router.roster import Roster
-from lightrouter.runtime import names
-from lightrouter.runtime.channels import Channels
+from lightrouter.router.clients import AdapterHealth
+from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.models import ModelClient
-from lightrouter.runtime.server import Server
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.models import ModelClient
+from lightrouter.runtime.rpc.server import Server
+from lightrouter.runtime.security.tls import TlsError, TlsFiles
 from lightrouter.runtime.settings import ServiceSettings
-from lightrouter.runtime.tls import TlsError, TlsFiles
+from lightrouter.runtime.telemetry import names
 from lightrouter.v1 import adapter_pb2_grpc
 from lightrouter.v1.adapter_pb2 import GenerateRequest, GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import CANDIDATE_HEALTH_SERVING, Candidate, ModelTarget
@@ -202,12 +202,12 @@ async def test_a_client_takes_a_rotated_certificate_for_new_calls_and_running_on
 async def test_the_health_is_watched_on_over_a_connection_that_is_replaced(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lightrouter.runtime.channels._RETIRED_SECONDS", 0.01)
+    monkeypatch.setattr("lightrouter.runtime.rpc.channels._RETIRED_SECONDS", 0.01)
     trusted = rig.authority.file.parent / "trusted.pem"
     trusted.write_bytes(rig.authority.file.read_bytes())
     channels = rig.channels(trusted)
     health = Health(AdapterHealth(channels).watch, pause_seconds=0.01)
-    health.follow(Roster.from_candidates([Candidate(name="a", address=rig.address)]))
+    health.follow(PoolSnapshot.from_candidates([Candidate(name="a", address=rig.address)]))
     said: asyncio.Queue[bool] = asyncio.Queue()
 
     async def tell(serving: bool) -> None:

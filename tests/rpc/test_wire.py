@@ -11,8 +11,8 @@ from aiohttp import web
 
 from lightrouter.aggregator.__main__ import build_server as aggregator_server
 from lightrouter.aggregator.settings import AggregatorSettings
-from lightrouter.runtime import names
-from lightrouter.runtime.channels import Channels
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.telemetry import names
 from lightrouter.selector.__main__ import build_server as selector_server
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.adapter_pb2 import DescribeRequest

@@ -15,8 +15,8 @@ from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.trace import SpanProcessor
 
 from lightrouter.adapter.__main__ import engine_maker
-from lightrouter.adapter.current import Current
-from lightrouter.adapter.metrics import CallMetrics, report
+from lightrouter.adapter.live import LiveEngine, report
+from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
@@ -24,17 +24,17 @@ from lightrouter.aggregator.__main__ import build_server as build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.pool import file as pool_file
 from lightrouter.router.__main__ import build_server as build_router
-from lightrouter.router.changes import PoolChanges
-from lightrouter.router.health import Health
-from lightrouter.router.poolwatch import PoolWatch
-from lightrouter.router.remote import AdapterHealth
+from lightrouter.router.clients import AdapterHealth
+from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.source import PoolSource
+from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.settings import RouterSettings
-from lightrouter.router.traffic import Traffic
-from lightrouter.runtime import names
-from lightrouter.runtime.capture import NOTHING, TextCapture
-from lightrouter.runtime.channels import Channels
-from lightrouter.runtime.server import Server
-from lightrouter.runtime.telemetry import Telemetry
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.server import Server
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
+from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.selector.__main__ import build_server as build_selector
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
@@ -106,7 +106,7 @@ class _Told:
 
 async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, stack: AsyncExitStack) -> Server:
     make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
-    current = Current(name, pool_file.load(pool, PROVIDERS), make_engine)
+    current = LiveEngine(name, pool_file.load(pool, PROVIDERS), make_engine)
     report(telemetry.meter, current)
     stack.push_async_callback(current.finish)
     settings = AdapterSettings(pool=pool, candidate=name, listen=f"unix:{folder}/{name}.sock")
@@ -172,11 +172,11 @@ async def running(
         )
         health = Health(AdapterHealth(channels).watch)
         telemetry = told.by("router")
-        traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
-        watch = PoolWatch(settings, health, traffic, telemetry.meter)
+        traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
+        watch = PoolSource(settings, health, traffic, telemetry.meter)
         built = build_router(settings, channels, telemetry, traffic, health)
         servers["router"] = await stack.enter_async_context(built)
-        health.follow(traffic.roster())
+        health.follow(traffic.snapshot())
         stack.push_async_callback(health.close)
         watching = asyncio.create_task(watch.watch())
         stack.callback(watching.cancel)

@@ -14,9 +14,9 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from lightrouter.runtime.otlp import SpanExporter
-from lightrouter.runtime.spanqueue import SpanQueue
-from lightrouter.runtime.telemetry import Telemetry, otlp_spans
+from lightrouter.runtime.telemetry.otlp import SpanExporter
+from lightrouter.runtime.telemetry.setup import Telemetry, otlp_spans
+from lightrouter.runtime.telemetry.spanqueue import SpanQueue
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer
 from tests.suite.rig import entry, prompt, running

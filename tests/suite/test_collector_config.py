@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Status, StatusCode
 
-from lightrouter.runtime import names
+from lightrouter.runtime.telemetry import names
 from tests.suite.otlp import Received, in_prometheus, receiver
 from tests.suite.up_support import until
 

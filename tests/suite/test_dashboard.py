@@ -10,11 +10,11 @@ import promql_parser
 import pytest
 import yaml
 
-from lightrouter.router.record import Outcome
-from lightrouter.runtime import instruments
+from lightrouter.router.telemetry.observers import Outcome
+from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import reason_name
-from lightrouter.runtime.instruments import Instrument
-from lightrouter.runtime.labels import label
+from lightrouter.runtime.telemetry import instruments
+from lightrouter.runtime.telemetry.instruments import Instrument
 from lightrouter.v1.candidate_pb2 import CandidateState
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import DegradedReason

@@ -17,8 +17,8 @@ from lightrouter.pool.evaluator.homes import FileHome
 from lightrouter.pool.evaluator.run import Report, Settings, evaluate
 from lightrouter.pool.evaluator.validation import parse
 from lightrouter.pool.schema import State
-from lightrouter.runtime.channels import Channels
-from lightrouter.runtime.models import ModelClient
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_EVICTED, CandidateState
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 from tests.suite.rig import Suite, entry, prompt, running

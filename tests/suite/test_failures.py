@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from lightrouter.runtime.errors import Code
-from lightrouter.runtime.status import from_rpc_error
+from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import DegradedReason, LedgerEntry, NotAskedReason, Stage

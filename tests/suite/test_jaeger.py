@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from lightrouter.cli.jaeger import Jaeger, Span, is_whole
-from lightrouter.runtime import names
+from lightrouter.runtime.telemetry import names
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt

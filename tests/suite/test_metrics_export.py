@@ -14,9 +14,9 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from lightrouter.router.settings import RouterSettings
-from lightrouter.runtime import instruments as i
-from lightrouter.runtime.metrics import Metrics, Tally, otlp_reader
-from lightrouter.runtime.telemetry import open_telemetry
+from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.runtime.telemetry.metrics import Metrics, Tally, otlp_reader
+from lightrouter.runtime.telemetry.setup import open_telemetry
 from tests.rpc.router_suite import RouterSuite
 from tests.suite.otlp import in_prometheus, receiver
 from tests.suite.up_support import until

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
-from lightrouter.runtime import names
-from lightrouter.runtime.capture import NOTHING, TextCapture
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import CompleteRequest
 from tests.suite.rig import entry, prompt, running

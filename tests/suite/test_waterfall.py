@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
-from lightrouter.runtime import names
+from lightrouter.runtime.telemetry import names
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import CompleteRequest, StreamCompleteRequest
 from tests.suite.rig import Suite, entry, prompt, running

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from opentelemetry.trace import Tracer
 
 from lightrouter.adapter.credentials import credentials
-from lightrouter.adapter.current import Current, MakeEngine, MissingCandidateError
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.faults import EntryError
-from lightrouter.adapter.metrics import CallMetrics, report
+from lightrouter.adapter.live import LiveEngine, MakeEngine, MissingCandidateError, report
+from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
@@ -20,14 +20,14 @@ from lightrouter.pool import file as pool_file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.pool.watch import PoolFile
-from lightrouter.runtime import names
-from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.circuit import State
-from lightrouter.runtime.logs import configure_logging
-from lightrouter.runtime.server import Server, run
+from lightrouter.runtime.rpc.server import Server, run
+from lightrouter.runtime.security.tls import TlsError
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import open_telemetry
-from lightrouter.runtime.tls import TlsError
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
+from lightrouter.runtime.telemetry.logs import configure_logging
+from lightrouter.runtime.telemetry.setup import open_telemetry
 from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 
 
@@ -61,7 +61,7 @@ async def serve(settings: AdapterSettings) -> None:
     try:
         first = pool_file.load(settings.pool, PROVIDERS)
         make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
-        current = Current(settings.candidate, first, make_engine)
+        current = LiveEngine(settings.candidate, first, make_engine)
         report(telemetry.meter, current)
         pool = PoolFile(settings.pool, current.apply, providers=PROVIDERS)
         current.apply(pool.pool)

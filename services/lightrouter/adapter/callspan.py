@@ -6,13 +6,13 @@ import asyncio
 
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
-from lightrouter.adapter.plan import Plan
+from lightrouter.adapter.text.plan import Plan
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.runtime import names
-from lightrouter.runtime.capture import TextCapture
+from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import ServiceError, reason_name
-from lightrouter.runtime.labels import label
-from lightrouter.runtime.telemetry import link_to, span_reference
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.capture import TextCapture
+from lightrouter.runtime.telemetry.setup import link_to, span_reference
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason

@@ -12,22 +12,22 @@ from opentelemetry.trace import Tracer
 
 from lightrouter.adapter import faults
 from lightrouter.adapter.callspan import CallSpan
-from lightrouter.adapter.coalesce import Coalescer, Piece
-from lightrouter.adapter.continuation import decode
-from lightrouter.adapter.generation import Call
+from lightrouter.adapter.generation import GenerationRun
 from lightrouter.adapter.limit import Limit
 from lightrouter.adapter.metrics import CallMetrics
-from lightrouter.adapter.opening import Joint
-from lightrouter.adapter.plan import Plan, plan
-from lightrouter.adapter.providers.base import Provider
+from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.quirks import Quirks, Tries
 from lightrouter.adapter.retry import Attempts, RetryPolicy
 from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.text.coalesce import Coalescer, TextDelta
+from lightrouter.adapter.text.continuation import decode
+from lightrouter.adapter.text.opening import Joint
+from lightrouter.adapter.text.plan import Plan, plan
 from lightrouter.adapter.warmup import Warmup, is_free
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
 from lightrouter.v1.adapter_pb2 import (
     GenerateResponse,
     Generation,
@@ -39,7 +39,7 @@ from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
 
-Emit = Callable[[Piece], None]
+Emit = Callable[[TextDelta], None]
 
 # The answer to a caller whose time is over has to reach it before it stops waiting.
 _MARGIN_SECONDS: Final = 0.2
@@ -150,7 +150,7 @@ class Engine:
         await self._warmup.aclose()
         await self._provider.aclose()
 
-    def _begin(self, generation: Generation, *, watched: bool) -> Call:
+    def _begin(self, generation: Generation, *, watched: bool) -> GenerationRun:
         entry = self.entry
         if generation.candidate and generation.candidate != entry.name:
             raise ServiceError(
@@ -166,7 +166,7 @@ class Engine:
         stage = generation.stage
         span = CallSpan(self._tracer, self._capture, entry, stage, resume.span)
         quirks = self.standing.learnt.quirks
-        call = Call(entry, self._prices, planned, quirks, stage, span, self._metrics, watched=watched)
+        call = GenerationRun(entry, self._prices, planned, quirks, stage, span, self._metrics, watched=watched)
         call.last_resort = generation.last_resort
         self._running += 1
         self._idle.clear()
@@ -177,7 +177,7 @@ class Engine:
         if not self._running:
             self._idle.set()
 
-    async def _feed(self, call: Call, deadline: Deadline, pieces: Coalescer) -> GenerationResult | None:
+    async def _feed(self, call: GenerationRun, deadline: Deadline, pieces: Coalescer) -> GenerationResult | None:
         """Runs the call into `pieces`, which also get its failure; returns its result where there is one."""
         try:
             result = await self._run(call, deadline, pieces.put)
@@ -187,7 +187,7 @@ class Engine:
         pieces.close()
         return result
 
-    async def _run(self, call: Call, deadline: Deadline, emit: Emit | None = None) -> GenerationResult:
+    async def _run(self, call: GenerationRun, deadline: Deadline, emit: Emit | None = None) -> GenerationResult:
         """Attempts the call until it succeeds or has failed; no more once it has emitted anything."""
         remaining = deadline.remaining()
         if remaining <= 0:
@@ -221,7 +221,7 @@ class Engine:
             self.standing.circuit.record(permit, works)
             self._learn(call, tries)
 
-    def _learn(self, call: Call, tries: Tries) -> None:
+    def _learn(self, call: GenerationRun, tries: Tries) -> None:
         """Remembers how the request was put, once the provider has taken it."""
         if call.said.taken is None or not call.begun:
             return
@@ -229,7 +229,7 @@ class Engine:
         if call.plan.ask.goes_on and call.joint is not None:
             self.standing.learnt.prefill_ignored(call.joint is Joint.ANEW)
 
-    def _patience(self, call: Call, emit: Emit | None) -> float:
+    def _patience(self, call: GenerationRun, emit: Emit | None) -> float:
         """Returns the seconds without a byte after which an attempt that was given up is a failure.
 
         An answer that comes as a whole is written first, and its writing is no silence.
@@ -240,11 +240,11 @@ class Engine:
             seconds += limits.request_timeout_s if most is None else most / _SLOW_TOKENS_A_SECOND
         return min(seconds, limits.request_timeout_s)
 
-    def _streams(self, call: Call, emit: Emit | None) -> bool:
+    def _streams(self, call: GenerationRun, emit: Emit | None) -> bool:
         ask = call.plan.ask
         return bool(emit) or ask.goes_on or ask.is_cut or self.entry.always_stream
 
-    async def _attempt(self, call: Call, deadline: Deadline, emit: Emit | None) -> GenerationResult:
+    async def _attempt(self, call: GenerationRun, deadline: Deadline, emit: Emit | None) -> GenerationResult:
         await self._limit.acquire(deadline)
         try:
             if not call.last_resort and (rest := self.standing.rest.left()):
@@ -271,13 +271,13 @@ class Engine:
         return self._result(call, emit)
 
     @staticmethod
-    def _result(call: Call, emit: Emit | None) -> GenerationResult:
+    def _result(call: GenerationRun, emit: Emit | None) -> GenerationResult:
         last = call.end()
         if emit and (last.text or last.reasoning):
             emit(last)
         return call.result()
 
-    async def _ask(self, call: Call, emit: Emit | None) -> None:
+    async def _ask(self, call: GenerationRun, emit: Emit | None) -> None:
         ask = call.plan.ask
         if not self._streams(call, emit):
             call.take(await self._provider.generate(ask, call.said))

@@ -9,14 +9,14 @@ from typing import Final
 
 from lightrouter.adapter import faults, usage
 from lightrouter.adapter.callspan import CallSpan, failure
-from lightrouter.adapter.coalesce import Piece
-from lightrouter.adapter.continuation import encode
+from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.metrics import CallMetrics
-from lightrouter.adapter.opening import Joint, gives_twice
-from lightrouter.adapter.plan import Plan, resumed
-from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.endings import less_whole
 from lightrouter.adapter.quirks import Quirks
+from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.adapter.text.continuation import encode
+from lightrouter.adapter.text.opening import Joint, gives_twice
+from lightrouter.adapter.text.plan import Plan, resumed
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.errors import ServiceError, Spent
 from lightrouter.runtime.ledger import cost_nanousd, duration
@@ -32,7 +32,7 @@ _FILTER: Final = FinishReason.FINISH_REASON_CONTENT_FILTER
 _UNKNOWN: Final = FinishReason.FINISH_REASON_UNKNOWN
 
 
-class Call:
+class GenerationRun:
     """One generation, over all its attempts.
 
     Attributes:
@@ -69,7 +69,7 @@ class Call:
         self._planned = planned
         self.plan = span.plan = planned(quirks)
         self._watched = watched
-        self.said = Said()
+        self.said = ReplyInfo()
         self._entry = entry
         self.stage = stage
         self._span = span
@@ -78,7 +78,7 @@ class Call:
         self._prices = prices
         self._transcript = self.plan.transcript(entry)
         self._cut = self.plan.cut()
-        self._pieces: list[Piece] = []
+        self._pieces: list[TextDelta] = []
         self._attempts = 0
         self._lost = Usage()
         self._finish = _UNSPECIFIED
@@ -146,7 +146,7 @@ class Call:
         """Begins the next attempt; what the last one left is forgotten."""
         if self._attempts:
             self._lost = self._spent()
-            self.said = Said()
+            self.said = ReplyInfo()
             self._transcript = self.plan.transcript(self._entry)
             self._cut = self.plan.cut()
             self._pieces.clear()
@@ -154,7 +154,7 @@ class Call:
         self._attempts += 1
         self._attempt_begun = time.monotonic()
 
-    def take(self, raw: Piece) -> Piece:
+    def take(self, raw: TextDelta) -> TextDelta:
         """Returns what of the provider's next piece can be given out; either part may be empty.
 
         A piece without text, such as a comment that keeps the connection, says that the provider is there.
@@ -165,7 +165,7 @@ class Call:
         piece = self._transcript.feed(self._cut.within_limit(raw, self.said))
         return self._kept(self._cut.before_stop(piece))
 
-    def end(self) -> Piece:
+    def end(self) -> TextDelta:
         """Ends the text and returns the last of it.
 
         Raises:
@@ -176,7 +176,7 @@ class Call:
         # may have been all that it had to say.
         last = self._transcript.end(cut=finish == _LENGTH)
         # What was held back stands behind the stop text.
-        last = self._kept(Piece("", "") if self.is_cut and finish == _STOP else self._cut.before_stop(last))
+        last = self._kept(TextDelta("", "") if self.is_cut and finish == _STOP else self._cut.before_stop(last))
         if self._transcript.blank and finish != _LENGTH and not self.plan.ask.goes_on:
             raise faults.empty_output(self._why_nothing(finish))
         if finish == _STOP and (self._transcript.ends_hidden or self.said.ends_hidden):
@@ -254,7 +254,7 @@ class Call:
         """Says in the span that an attempt failed and that another follows after so many seconds."""
         self._span.retry(self._attempts, error, seconds)
 
-    def _kept(self, piece: Piece) -> Piece:
+    def _kept(self, piece: TextDelta) -> TextDelta:
         if piece.text or piece.reasoning:
             self._pieces.append(piece)
         return piece

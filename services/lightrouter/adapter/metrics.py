@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import Meter
 
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.runtime import instruments as i
-from lightrouter.runtime import names
 from lightrouter.runtime.circuit import State
+from lightrouter.runtime.enums import series
 from lightrouter.runtime.errors import reason_series
-from lightrouter.runtime.labels import series
-from lightrouter.runtime.metrics import Tally, Values, histogram, observe
+from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.metrics import Tally, Values, histogram
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
-
-if TYPE_CHECKING:
-    from lightrouter.adapter.current import Current
 
 Attributes = Mapping[str, str]
 
@@ -72,25 +68,3 @@ class CallMetrics:
                 **({name: value} if name else {}),
             }
         return known
-
-
-def report(meter: Meter, current: Current) -> None:
-    """Reports to `meter` the queue and the circuit of the candidate as it is now; nothing once it left the pool."""
-
-    def running() -> Mapping[Values, int]:
-        engine = current.now
-        return {(engine.entry.name,): engine.running} if engine else {}
-
-    def waiting() -> Mapping[Values, int]:
-        engine = current.now
-        return {(engine.entry.name,): engine.waiting} if engine else {}
-
-    def circuit() -> Mapping[Values, int]:
-        engine = current.now
-        if engine is None:
-            return {}
-        return {(engine.entry.name, state.value): int(state is engine.standing.circuit.state) for state in State}
-
-    observe(meter, i.CALLS_IN_FLIGHT, running)
-    observe(meter, i.CALLS_QUEUED, waiting)
-    observe(meter, i.CIRCUIT_STATE, circuit)

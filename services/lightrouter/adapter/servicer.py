@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from lightrouter.adapter.current import Current
+from lightrouter.adapter.live import LiveEngine
 from lightrouter.runtime.deadline import current_deadline
 from lightrouter.v1.adapter_pb2 import (
     DescribeRequest,
@@ -26,7 +26,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AdapterServicer(AdapterServiceServicer):
     """Generates with one candidate."""
 
-    def __init__(self, current: Current) -> None:
+    def __init__(self, current: LiveEngine) -> None:
         """Serves the candidate as it is at the begin of each call."""
         self._current = current
 

@@ -11,12 +11,12 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Final
 
-from lightrouter.adapter.coalesce import Piece
 from lightrouter.adapter.faults import UpstreamError
 from lightrouter.adapter.rest import Rest
+from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.pool.schema import REPLAY, CandidateEntry
 
-Pieces = AsyncGenerator[Piece, None]
+Pieces = AsyncGenerator[TextDelta, None]
 
 # With less time than this before its bound, no load ends.
 _LEAST_SECONDS: Final = 0.1
@@ -62,7 +62,7 @@ class Warmup:
         begun = loop.time()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(aclosing(pieces))
-            piece: Piece | None = Piece("", "")
+            piece: TextDelta | None = TextDelta("", "")
             while piece and not _has_text(piece):
                 step = asyncio.create_task(_next(pieces))
                 try:
@@ -88,7 +88,7 @@ class Warmup:
             self._going_on.cancel()
             await asyncio.wait((self._going_on,))
 
-    async def _go_on(self, name: str, pieces: Pieces, step: asyncio.Task[Piece | None], seconds: float) -> None:
+    async def _go_on(self, name: str, pieces: Pieces, step: asyncio.Task[TextDelta | None], seconds: float) -> None:
         _log.info(
             "a boot of %s was cancelled before its first token; it goes on for at most %.3g s, so that a model which "
             "is being loaded gets ready; it costs nothing",
@@ -113,15 +113,15 @@ class Warmup:
             self._going_on = None
 
 
-def _has_text(piece: Piece) -> bool:
+def _has_text(piece: TextDelta) -> bool:
     return bool(piece.text or piece.reasoning)
 
 
-async def _next(pieces: Pieces) -> Piece | None:
+async def _next(pieces: Pieces) -> TextDelta | None:
     return await anext(pieces, None)
 
 
-async def _close(pieces: Pieces, step: asyncio.Task[Piece | None]) -> None:
+async def _close(pieces: Pieces, step: asyncio.Task[TextDelta | None]) -> None:
     """Closes `pieces`, whose next one `step` may still wait for."""
     step.cancel()
     await asyncio.gather(step, return_exceptions=True)

@@ -11,14 +11,14 @@ from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.registry import strategies
 from lightrouter.aggregator.servicer import AggregatorServicer
 from lightrouter.aggregator.settings import AggregatorSettings
-from lightrouter.runtime.channels import Channels
-from lightrouter.runtime.logs import configure_logging
-from lightrouter.runtime.models import ModelClient
-from lightrouter.runtime.server import Server, run
-from lightrouter.runtime.service import connected
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.models import ModelClient
+from lightrouter.runtime.rpc.server import Server, run
+from lightrouter.runtime.rpc.service import connected
+from lightrouter.runtime.rpc.targets import AllowedTargets
+from lightrouter.runtime.security.tls import TlsError
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.targets import AllowedTargets
-from lightrouter.runtime.tls import TlsError
+from lightrouter.runtime.telemetry.logs import configure_logging
 from lightrouter.v1.aggregator_pb2 import DESCRIPTOR
 from lightrouter.v1.aggregator_pb2_grpc import add_AggregatorServiceServicer_to_server
 

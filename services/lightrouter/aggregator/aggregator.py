@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
 from lightrouter.aggregator.best import Best
-from lightrouter.aggregator.strategy import Strategy, Task
+from lightrouter.aggregator.strategy import MergeInput, Strategy
 from lightrouter.answers.agreement import compare
 from lightrouter.answers.contradictions import contradictions_in
 from lightrouter.answers.equality import canonical
@@ -14,8 +14,8 @@ from lightrouter.answers.extract import check
 from lightrouter.answers.pieces import Pieces, in_turn
 from lightrouter.answers.settled import settled_answer
 from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import invalid
-from lightrouter.runtime.labels import label
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.chat_pb2 import FinishReason
@@ -55,7 +55,7 @@ class Aggregator:
         else:
             pattern = request.answer_pattern if request.HasField("answer_pattern") else None
             found = await in_turn(contradictions_in([draft.text for draft in request.drafts], pattern))
-        async with aclosing(strategy.merge(Task(request, answers, found), deadline)) as events:
+        async with aclosing(strategy.merge(MergeInput(request, answers, found), deadline)) as events:
             async for event in events:
                 yield event
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from lightrouter.aggregator.strategy import Task, best_result, piece
+from lightrouter.aggregator.strategy import MergeInput, best_result, piece
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.aggregator_pb2 import AggregateResponse
 
@@ -12,7 +12,7 @@ from lightrouter.v1.aggregator_pb2 import AggregateResponse
 class Best:
     """The first draft is the answer."""
 
-    async def merge(self, task: Task, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+    async def merge(self, task: MergeInput, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the first draft, then the result."""
         del deadline
         draft = task.request.drafts[0]

@@ -8,7 +8,7 @@ from lightrouter.aggregator.best import Best
 from lightrouter.aggregator.strategy import Strategy
 from lightrouter.aggregator.synthesize import SynthesisLimits, Synthesize
 from lightrouter.aggregator.vote import Vote
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 

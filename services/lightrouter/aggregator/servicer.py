@@ -10,7 +10,7 @@ import grpc
 
 from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.runtime.deadline import current_deadline
-from lightrouter.runtime.targets import AllowedTargets
+from lightrouter.runtime.rpc.targets import AllowedTargets
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceServicer
 

@@ -15,7 +15,7 @@ from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class MergeInput:
     """What is to be merged.
 
     Attributes:
@@ -37,7 +37,7 @@ class Task:
 class Strategy(Protocol):
     """A way of merging."""
 
-    def merge(self, task: Task, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+    def merge(self, task: MergeInput, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the answer in pieces, then the result. Falls back to the best draft by itself where it fails."""
         ...
 
@@ -53,7 +53,7 @@ def degradation(reason: DegradedReason.ValueType, message: str, candidate: str =
 
 
 def best_result(
-    task: Task, draft: Draft, degraded: Sequence[Degradation] = (), entries: Sequence[LedgerEntry] = ()
+    task: MergeInput, draft: Draft, degraded: Sequence[Degradation] = (), entries: Sequence[LedgerEntry] = ()
 ) -> AggregateResponse:
     """Returns the result for an answer that is one draft."""
     return AggregateResponse(

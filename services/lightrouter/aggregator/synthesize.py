@@ -7,11 +7,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from lightrouter.aggregator.prompts import synthesis_messages
-from lightrouter.aggregator.strategy import Task, best_result, degradation, piece
-from lightrouter.aggregator.writing import Times, Writing
+from lightrouter.aggregator.strategy import MergeInput, best_result, degradation, piece
+from lightrouter.aggregator.writing import Deadlines, Synthesis
 from lightrouter.answers.untrusted import label, nonce_for, random_nonce
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.aggregator_pb2 import AggregateResponse, AggregateResult
 from lightrouter.v1.chat_pb2 import ChatMessage
@@ -49,7 +49,7 @@ class Synthesize:
         self._limits = limits
         self._nonce = nonce
 
-    async def merge(self, task: Task, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+    async def merge(self, task: MergeInput, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the synthesis as it comes, then the result.
 
         What a synthesizer wrote before it failed is gone on from, by itself or the next. Where none can, the best
@@ -59,7 +59,7 @@ class Synthesize:
         texts = [draft.text for draft in request.drafts]
         nonce = nonce_for([*texts, *(message.content for message in request.messages)], self._nonce)
         messages = self._messages(task, texts, nonce)
-        writing = Writing(self._models, messages, nonce, request.sampling, self._times(deadline))
+        writing = Synthesis(self._models, messages, nonce, request.sampling, self._times(deadline))
         async with aclosing(writing.pieces(request.synthesizers)) as pieces:
             async for text in pieces:
                 yield piece(text)
@@ -70,15 +70,15 @@ class Synthesize:
         yield piece(best.text, restart=bool(writing.text))
         yield best_result(task, best, [degradation(*_why(writing))], writing.entries)
 
-    def _times(self, deadline: Deadline) -> Times:
+    def _times(self, deadline: Deadline) -> Deadlines:
         left = deadline.remaining()
-        return Times(
+        return Deadlines(
             first_piece=deadline.share(self._limits.first_piece_share, self._limits.first_piece_seconds),
             whole=Deadline.after(left - min(left * _RESERVE_SHARE, _MOST_RESERVE_SECONDS)),
             stall_seconds=self._limits.stall_seconds,
         )
 
-    def _messages(self, task: Task, texts: list[str], nonce: str) -> list[ChatMessage]:
+    def _messages(self, task: MergeInput, texts: list[str], nonce: str) -> list[ChatMessage]:
         labels = [label(index) for index in range(len(texts))]
         return synthesis_messages(
             task.request.messages,
@@ -89,7 +89,7 @@ class Synthesize:
         )
 
 
-def _result(task: Task, writing: Writing, result: GenerationResult) -> AggregateResponse:
+def _result(task: MergeInput, writing: Synthesis, result: GenerationResult) -> AggregateResponse:
     return AggregateResponse(
         result=AggregateResult(
             strategy=AggregatorStrategy.AGGREGATOR_STRATEGY_SYNTHESIZE,
@@ -101,7 +101,7 @@ def _result(task: Task, writing: Writing, result: GenerationResult) -> Aggregate
     )
 
 
-def _why(writing: Writing) -> tuple[DegradedReason.ValueType, str]:
+def _why(writing: Synthesis) -> tuple[DegradedReason.ValueType, str]:
     if writing.error is None:
         message = "There is no model to synthesize with; the answer is the best draft."
         return DegradedReason.DEGRADED_REASON_AGGREGATOR_FAILED, message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 
-from lightrouter.aggregator.strategy import Task, best_result, degradation, piece
+from lightrouter.aggregator.strategy import MergeInput, best_result, degradation, piece
 from lightrouter.answers.equality import canonical
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.aggregator_pb2 import AggregateResponse
@@ -19,7 +19,7 @@ _DIGITS = 9
 class Vote:
     """The best draft among those that come to the winning answer is the answer."""
 
-    async def merge(self, task: Task, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+    async def merge(self, task: MergeInput, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the winning draft, then the result; the best draft where nothing can be voted on."""
         del deadline
         voters = winners(task.request.drafts, task.answers)
@@ -53,7 +53,7 @@ def winners(drafts: Sequence[Draft], answers: Sequence[str | None]) -> list[Draf
     return [draft for draft, answer in ballots if answer == winner]
 
 
-def _why(task: Task) -> str:
+def _why(task: MergeInput) -> str:
     if not task.request.HasField("answer_pattern"):
         return "There is no answer pattern to vote by; the answer is the best draft."
     return "The answer pattern finds no answer in any draft to vote on; the answer is the best draft."

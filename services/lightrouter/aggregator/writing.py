@@ -12,7 +12,7 @@ from lightrouter.answers.untrusted import MarkRemover
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.ledger import entry, failed_entry
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.tokens import estimate_tokens, messages_tokens
 from lightrouter.v1.adapter_pb2 import Generation, GenerationResult, StreamGenerateResponse
 from lightrouter.v1.candidate_pb2 import ModelTarget
@@ -31,7 +31,7 @@ class _CannotGoOnError(ServiceError):
         super().__init__(Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, message)
 
 
-class Times(NamedTuple):
+class Deadlines(NamedTuple):
     """When a text must have come.
 
     Attributes:
@@ -45,7 +45,7 @@ class Times(NamedTuple):
     stall_seconds: float
 
 
-class Writing:
+class Synthesis:
     """A text in the making.
 
     Attributes:
@@ -56,7 +56,7 @@ class Writing:
     """
 
     def __init__(
-        self, models: Models, messages: Sequence[ChatMessage], nonce: str, sampling: Sampling, times: Times
+        self, models: Models, messages: Sequence[ChatMessage], nonce: str, sampling: Sampling, times: Deadlines
     ) -> None:
         """Writes what `messages` ask for, without the marks with `nonce` that a weak model repeats from them."""
         self.text = ""

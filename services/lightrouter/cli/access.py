@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.runtime.tls import TlsError, TlsFiles
+from lightrouter.runtime.security.tls import TlsError, TlsFiles
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 """Where `lightrouter up` listens unless told otherwise."""

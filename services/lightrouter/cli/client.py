@@ -11,9 +11,9 @@ import grpc
 from lightrouter.cli.access import ADDRESS_VARIABLE, Access
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import enum_word, printable
-from lightrouter.runtime.channels import Channels
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.status import from_rpc_error
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 

@@ -21,20 +21,20 @@ from lightrouter.cli.access import Access
 from lightrouter.cli.adapters import adapters
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import printable
-from lightrouter.pool.diversity import LEAST_GAIN
 from lightrouter.pool.evaluator import validation
 from lightrouter.pool.evaluator.announce import Announcer
 from lightrouter.pool.evaluator.budget import Limits
+from lightrouter.pool.evaluator.diversity import LEAST_GAIN
 from lightrouter.pool.evaluator.evaluation import End, Outcome
 from lightrouter.pool.evaluator.journal import JournalError
 from lightrouter.pool.evaluator.run import NothingToEvaluateError, Report, Settings, ended, evaluate
 from lightrouter.pool.evaluator.states import Rules
 from lightrouter.pool.evaluator.validation import ValidationSet, ValidationSetError
 from lightrouter.pool.statefile import LockedError, StateFileError
-from lightrouter.runtime.channels import Channels
-from lightrouter.runtime.logs import send_logs
-from lightrouter.runtime.models import ModelClient
-from lightrouter.runtime.telemetry import Telemetry, otlp_spans
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.models import ModelClient
+from lightrouter.runtime.telemetry.logs import send_logs
+from lightrouter.runtime.telemetry.setup import Telemetry, otlp_spans
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 
 _DESCRIPTION: Final = """\
@@ -220,7 +220,7 @@ def _settings(arguments: argparse.Namespace, prompts: ValidationSet, address: st
 def _telemetry(endpoint: str | None) -> Telemetry:
     if endpoint is None:
         return Telemetry("lightrouter-evaluator", None)
-    from lightrouter.runtime.metrics import otlp_reader
+    from lightrouter.runtime.telemetry.metrics import otlp_reader
 
     reader = otlp_reader(endpoint, 60.0, lambda: None)
     return Telemetry("lightrouter-evaluator", otlp_spans(endpoint), reader=reader)

@@ -28,7 +28,7 @@ from lightrouter.recording import prompts
 from lightrouter.recording.load import RecordingError
 from lightrouter.recording.prompts import Asked, PromptsError
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.status import from_rpc_error
+from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, ListCandidatesRequest, Prompt
 

@@ -19,8 +19,8 @@ from lightrouter.cli.process import Service, ServiceDiedError, socket_folder
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import Pool
 from lightrouter.pool.watch import PoolFile
-from lightrouter.runtime.channels import Channels
-from lightrouter.runtime.status import from_rpc_error
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.candidate_pb2 import CandidateHealth
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from google.protobuf.duration_pb2 import Duration
 
-from lightrouter.runtime.labels import label
+from lightrouter.runtime.enums import label
 from lightrouter.runtime.text import one_line, printable, printable_json
 
 if TYPE_CHECKING:
-    from lightrouter.runtime.labels import Enumeration
+    from lightrouter.runtime.enums import Enumeration
 
 __all__ = ["dollars", "enum_word", "nanousd", "one_line", "printable", "printable_json", "seconds"]
 

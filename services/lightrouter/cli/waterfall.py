@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lightrouter.cli.jaeger import Event, Span, Value
 from lightrouter.cli.text import dollars, printable
-from lightrouter.runtime import names
+from lightrouter.runtime.telemetry import names
 
 _BAR_CHARACTERS: Final = 28
 _STYLES: Final = {names.ROUTE: "bold", names.BOOT: "yellow", names.SELECT: "magenta", names.AGGREGATE: "green"}

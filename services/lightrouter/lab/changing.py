@@ -31,11 +31,10 @@ from lightrouter.pool.evaluator.states import Rules
 from lightrouter.pool.evaluator.validation import Item, ValidationSet
 from lightrouter.pool.schema import REPLAY, State
 from lightrouter.recording.recording import RecordedPrompt, Recording, pool_names
-from lightrouter.router.admit import Defaults
-from lightrouter.router.traffic import DriftRules
+from lightrouter.router.rules import Defaults, DriftRules
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.document import dump
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.policy_pb2 import Policy

@@ -22,7 +22,7 @@ from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.engine import Engine as Adapter
 from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers import PROVIDERS
-from lightrouter.adapter.providers.base import Provider
+from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
 from lightrouter.adapter.standing import Standing
 from lightrouter.aggregator import registry as aggregator_registry
@@ -32,16 +32,15 @@ from lightrouter.learned import artifact
 from lightrouter.pool.schema import REPLAY, CandidateEntry, PublicPool
 from lightrouter.recording.playback import Playback
 from lightrouter.recording.recording import RecordedPrompt, Recording
-from lightrouter.router.admit import Defaults
-from lightrouter.router.changes import PoolChanges
 from lightrouter.router.events import Events
-from lightrouter.router.roster import Roster
+from lightrouter.router.pool.snapshot import PoolSnapshot
+from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.route import Router
+from lightrouter.router.rules import Defaults, DriftRules, Shares
 from lightrouter.router.settings import RouterSettings
-from lightrouter.router.state import Shares
-from lightrouter.router.traffic import DriftRules, Traffic
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
 from lightrouter.selector import registry as selector_registry
 from lightrouter.selector.learned import CurrentModel
 from lightrouter.selector.selector import Selector
@@ -150,7 +149,7 @@ class Engine:
         for candidate in candidates:
             if candidate.name in evaluations:
                 candidate.evaluation.CopyFrom(evaluations[candidate.name])
-        roster = Roster.from_candidates(candidates, judge, synthesizer)
+        roster = PoolSnapshot.from_candidates(candidates, judge, synthesizer)
         self.traffic = _traffic(roster, drift or DriftRules(minimum=len(entries)))
         """What the router makes of its candidates."""
         # The same in every run: who explores is drawn from it, and an experiment is to be repeatable.
@@ -180,7 +179,7 @@ class Engine:
 
     def follow(self, pool: PublicPool) -> None:
         """Takes the states and the evaluations of `pool`, which has the same candidates."""
-        self.traffic.follow(Roster.of(pool, _ADDRESS))
+        self.traffic.follow(PoolSnapshot.of(pool, _ADDRESS))
 
     def replace(self, name: str, recording: Recording) -> None:
         """Lets a candidate of provider `replay` answer from another recording from now on.
@@ -209,8 +208,8 @@ async def answers(engine: Engine, prompts: Iterable[RecordedPrompt], policy: Pol
     return [await engine.route(prompt, policy) for prompt in prompts]
 
 
-def _traffic(roster: Roster, rules: DriftRules) -> Traffic:
-    traffic = Traffic(rules, PoolChanges(NoOpTracer()))
+def _traffic(roster: PoolSnapshot, rules: DriftRules) -> Traffic:
+    traffic = Traffic(rules, StateTransitions(NoOpTracer()))
     traffic.follow(roster)
     return traffic
 

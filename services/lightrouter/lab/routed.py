@@ -14,7 +14,7 @@ from lightrouter.lab.prices import Price, PriceList
 from lightrouter.lab.questions import Judged, Questions
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.recording.recording import pool_names
-from lightrouter.router.admit import Defaults
+from lightrouter.router.rules import Defaults
 from lightrouter.selector.learned import no_model
 from lightrouter.v1.candidate_pb2 import Evaluation
 from lightrouter.v1.ledger_pb2 import STAGE_AGGREGATE, STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT, LedgerEntry

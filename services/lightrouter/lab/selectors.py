@@ -12,13 +12,13 @@ from lightrouter.lab.questions import Judged
 from lightrouter.lab.rivals.routing import Neighbours
 from lightrouter.recording.recording import pool_names
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
 from lightrouter.selector import registry
 from lightrouter.selector.learned import CurrentModel, no_model
 from lightrouter.selector.llm import Judge, average
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
-from lightrouter.selector.strategy import Strategy, StrategyFailedError, Task, Verdict
+from lightrouter.selector.strategy import RankingInput, Scores, Strategy, StrategyFailedError
 from lightrouter.selector.verdict import Points
 from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import SelectorStrategy
@@ -51,13 +51,13 @@ class NearestPrompts:
         self._neighbours = Neighbours(train)
         self._names = list(pool_names(train.questions.models).values())
 
-    async def judge(self, task: Task, deadline: Deadline) -> Verdict:
+    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
         """Returns the scores of the visible partials. See `Strategy.judge`."""
         del deadline
         prompt = "\n\n".join(message.content for message in task.request.messages)
         (expected,) = self._neighbours.expected([prompt])
         scores = dict(zip(self._names, map(float, expected), strict=True))
-        return Verdict({partial.candidate: scores[partial.candidate] for partial in task.visible})
+        return Scores({partial.candidate: scores[partial.candidate] for partial in task.visible})
 
 
 class Degraded:
@@ -71,7 +71,7 @@ class Degraded:
         self._strategy = strategy
         self._share = share
 
-    async def judge(self, task: Task, deadline: Deadline) -> Verdict:
+    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
         """Returns the scores of the visible partials. See `Strategy.judge`."""
         verdict = await self._strategy.judge(task, deadline)
         chance = random.Random(task.request.seed)  # noqa: S311 - reproducible by intent, and no secret
@@ -143,7 +143,7 @@ class BothOrders:
         self.sittings: list[Sitting] = []
         self._judge = judge
 
-    async def judge(self, task: Task, deadline: Deadline) -> Verdict:
+    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
         """Returns the scores of the visible partials. See `Strategy.judge`."""
         if len(task.visible) < 2:
             return await self._judge.judge(task, deadline)

@@ -12,30 +12,30 @@ from typing import Final
 
 from lightrouter.pool.api import ClusterError
 from lightrouter.pool.file import PoolFileError
-from lightrouter.router.availability import Availability
-from lightrouter.router.callers import authenticator
-from lightrouter.router.changes import PoolChanges
-from lightrouter.router.health import Health
-from lightrouter.router.helpers import GuardedAggregator, GuardedSelector
-from lightrouter.router.metrics import PoolMetrics, RouteMetrics
-from lightrouter.router.poolwatch import PoolWatch
-from lightrouter.router.record import Observer
-from lightrouter.router.remote import AdapterHealth, RemoteAggregator, RemoteSelector
-from lightrouter.router.requestlog import RequestLog
+from lightrouter.router.auth import authenticator
+from lightrouter.router.clients import AdapterHealth, RemoteAggregator, RemoteSelector
+from lightrouter.router.guards import GuardedAggregator, GuardedSelector
+from lightrouter.router.pool.availability import Availability
+from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.source import PoolSource
+from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.route import Router
 from lightrouter.router.servicer import RouterServicer
 from lightrouter.router.settings import RouterSettings
-from lightrouter.router.traffic import Traffic
-from lightrouter.runtime import names
-from lightrouter.runtime.auth import TokensFileError
-from lightrouter.runtime.channels import Channels
-from lightrouter.runtime.logs import configure_logging
-from lightrouter.runtime.models import ModelClient
-from lightrouter.runtime.server import Server, run
-from lightrouter.runtime.service import connected
+from lightrouter.router.telemetry.metrics import PoolMetrics, RouteMetrics
+from lightrouter.router.telemetry.observers import Observer
+from lightrouter.router.telemetry.requestlog import RequestLog
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.models import ModelClient
+from lightrouter.runtime.rpc.server import Server, run
+from lightrouter.runtime.rpc.service import connected
+from lightrouter.runtime.security.auth import TokensFileError
+from lightrouter.runtime.security.tls import TlsError
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import Telemetry
-from lightrouter.runtime.tls import TlsError
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.logs import configure_logging
+from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.v1.router_pb2_grpc import add_RouterServiceServicer_to_server
 
 # A service that is not reached in this time does not keep the router from the others.
@@ -49,8 +49,8 @@ def build_server(
     tracer = telemetry.tracer
     observers: list[Observer] = [RequestLog()]
     if telemetry.measures:
-        observers.append(RouteMetrics(telemetry.meter, lambda: traffic.roster().candidates))
-        PoolMetrics(telemetry.meter, traffic.roster, health.of)
+        observers.append(RouteMetrics(telemetry.meter, lambda: traffic.snapshot().candidates))
+        PoolMetrics(telemetry.meter, lambda: traffic.snapshot().candidates, health.of)
     router = Router(
         traffic=traffic,
         models=ModelClient(channels, tracer),
@@ -84,8 +84,8 @@ async def serve(settings: RouterSettings) -> None:
     async with connected("lightrouter-router", settings) as (channels, telemetry):
         health = Health(AdapterHealth(channels).watch)
         try:
-            traffic = Traffic(settings.drift_rules, PoolChanges(telemetry.tracer, telemetry.meter))
-            pool = PoolWatch(settings, health, traffic, telemetry.meter)
+            traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
+            pool = PoolSource(settings, health, traffic, telemetry.meter)
             server = build_server(settings, channels, telemetry, traffic, health)
             server.hold()
 
@@ -99,7 +99,7 @@ async def serve(settings: RouterSettings) -> None:
                 await server.release()
 
             async with pool.connected(), server:
-                health.follow(traffic.roster())
+                health.follow(traffic.snapshot())
                 await server.serve_until_signal(
                     begin,
                     pool.watch,

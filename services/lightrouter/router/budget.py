@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lightrouter.router.runner import Booted, Runner
+from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.runtime.errors import invalid
 from lightrouter.runtime.tokens import estimate_tokens, most_of_estimated, most_tokens
 from lightrouter.v1.candidate_pb2 import Candidate
@@ -80,15 +80,15 @@ class Budget:
         if self.limited:
             self._left += reserved - spent
 
-    def boot_cost(self, runner: Runner) -> int:
+    def boot_cost(self, candidate: RouteCandidate) -> int:
         """Returns the most that booting costs."""
-        return price(runner.candidate, self._most_read(runner), runner.boot_tokens) if self.limited else 0
+        return price(candidate.spec, self._most_read(candidate), candidate.boot_tokens) if self.limited else 0
 
-    def _most_read(self, runner: Runner) -> int:
+    def _most_read(self, candidate: RouteCandidate) -> int:
         """Returns the most tokens that the prompt has for a candidate, with its own instructions."""
-        return self._prompt_tokens + most_of_estimated(runner.candidate.fixed_input_tokens)
+        return self._prompt_tokens + most_of_estimated(candidate.spec.fixed_input_tokens)
 
-    def admit(self, runners: Sequence[Runner], field: str) -> tuple[Runner, ...]:
+    def admit(self, candidates: Sequence[RouteCandidate], field: str) -> tuple[RouteCandidate, ...]:
         """Returns those that boot within the ceiling, in the given order, and keeps the money for it.
 
         The candidate with the cheapest whole route always boots. The others do by prior, as long as the money for
@@ -98,47 +98,49 @@ class Budget:
             ServiceError: The ceiling does not pay for the cheapest boot; `field` is named, and the least that would.
         """
         if self._ceiling is None:
-            return tuple(runners)
-        least = min(map(self.boot_cost, runners))
+            return tuple(candidates)
+        least = min(map(self.boot_cost, candidates))
         if least > self._ceiling:
             message = f"a ceiling of {self._ceiling} nano-dollars pays for no route; the cheapest one takes {least}"
             raise invalid(field, message, ERROR_REASON_COST_CEILING_TOO_LOW)
-        anchor = min(runners, key=self._whole_cost)
+        anchor = min(candidates, key=self._whole_cost)
         if self._whole_cost(anchor) > self._ceiling:
             # Nobody can finish: the one whose boot leaves most money goes as far as it reaches.
-            anchor = min(runners, key=self.boot_cost)
+            anchor = min(candidates, key=self.boot_cost)
             self.reserve(self.boot_cost(anchor))
             return (anchor,)
         kept = self._whole_cost(anchor) - self.boot_cost(anchor)
         self.reserve(self._whole_cost(anchor))
         admitted = {anchor.name}
-        for runner in sorted(runners, key=lambda r: (-r.quality.prior, self.boot_cost(r))):
-            if runner is not anchor and self.reserve(self.boot_cost(runner)):
-                admitted.add(runner.name)
+        for candidate in sorted(candidates, key=lambda r: (-r.quality.prior, self.boot_cost(r))):
+            if candidate is not anchor and self.reserve(self.boot_cost(candidate)):
+                admitted.add(candidate.name)
         self.settle(kept, 0)
-        return tuple(runner for runner in runners if runner.name in admitted)
+        return tuple(candidate for candidate in candidates if candidate.name in admitted)
 
-    def _whole_cost(self, runner: Runner) -> int:
-        boot = self.boot_cost(runner)
-        if runner.output_tokens <= runner.boot_tokens:
+    def _whole_cost(self, candidate: RouteCandidate) -> int:
+        boot = self.boot_cost(candidate)
+        if candidate.output_tokens <= candidate.boot_tokens:
             return boot
-        return boot + _finish_cost(runner, self._most_read(runner), runner.boot_tokens, runner.output_tokens)
+        return boot + _finish_cost(
+            candidate, self._most_read(candidate), candidate.boot_tokens, candidate.output_tokens
+        )
 
-    def completion_cost(self, booted: Booted) -> int:
+    def completion_cost(self, booted: BootResult) -> int:
         """Returns the most that finishing the draft costs; 0 where it is finished."""
         if not self.limited or booted.ended:
             return 0
-        return self._completion_cost(booted, booted.runner.output_tokens)
+        return self._completion_cost(booted, booted.candidate.output_tokens)
 
-    def _completion_cost(self, booted: Booted, whole: int) -> int:
+    def _completion_cost(self, booted: BootResult, whole: int) -> int:
         """Returns the most that it costs to bring a draft to so many tokens in all."""
         # What the provider has counted once is what it reads again.
-        read = booted.input_tokens or self._most_read(booted.runner)
-        return _finish_cost(booted.runner, read, booted.used_tokens, whole)
+        read = booted.input_tokens or self._most_read(booted.candidate)
+        return _finish_cost(booted.candidate, read, booted.used_tokens, whole)
 
     def choose(
-        self, ranked: Sequence[Booted], k: int, synthesizer: Runner | None, *, merging: bool
-    ) -> Sequence[Booted]:
+        self, ranked: Sequence[BootResult], k: int, synthesizer: RouteCandidate | None, *, merging: bool
+    ) -> Sequence[BootResult]:
         """Returns who may go on: the first `k` of the ranking, or fewer where the ceiling does not pay for them.
 
         Args:
@@ -153,45 +155,45 @@ class Budget:
             wanted = ranked[:count]
             cost = sum(map(self.completion_cost, wanted))
             if merging and count > 1:
-                cost += self.merge_cost(synthesizer or wanted[0].runner, wanted)
+                cost += self.merge_cost(synthesizer or wanted[0].candidate, wanted)
             if cost <= self._left:
                 return wanted
         visible = [booted for booted in ranked if booted.partial.text] or ranked
         affordable = (booted for booted in ranked if self.completion_cost(booted) <= self._left)
         return [next(affordable, visible[0])]
 
-    def reserve_beside_completion(self, amount: int, booted: Sequence[Booted]) -> bool:
+    def reserve_beside_completion(self, amount: int, booted: Sequence[BootResult]) -> bool:
         """Keeps `amount` where what is left after it still pays for the cheapest of these completions."""
         if self.limited and amount + min(map(self.completion_cost, booted)) > self._left:
             return False
         return self.reserve(amount)
 
-    def grant(self, booted: Booted) -> Grant | None:
+    def grant(self, booted: BootResult) -> Grant | None:
         """Returns leave to finish a draft, None where the money does not reach for all of it."""
         cost = self.completion_cost(booted)
         return Grant(booted.tokens_left, cost) if self.reserve(cost) else None
 
-    def grant_takeover(self, runner: Runner, text: str, tokens: int) -> Grant | None:
+    def grant_takeover(self, candidate: RouteCandidate, text: str, tokens: int) -> Grant | None:
         """Returns leave to go on from another's text, None where the money does not reach.
 
         Args:
-            runner: Who goes on.
+            candidate: Who goes on.
             text: What it goes on from; it may have more tokens for this provider than for those that wrote it.
             tokens: The tokens that it had for those.
         """
-        new = max(1, runner.output_tokens - tokens)
+        new = max(1, candidate.output_tokens - tokens)
         if not self.limited:
             return Grant(new, 0)
-        read, candidate = self._most_read(runner), runner.candidate
+        read, spec = self._most_read(candidate), candidate.spec
         # An adapter whose provider turns out to write anew adds what it estimates of the text.
-        anew = price(candidate, read, new + estimate_tokens(text))
-        cost = max(price(candidate, read + most_tokens(text), new), anew)
+        anew = price(spec, read, new + estimate_tokens(text))
+        cost = max(price(spec, read + most_tokens(text), new), anew)
         return Grant(new, cost) if self.reserve(cost) else None
 
-    def grant_rest(self, booted: Booted) -> Grant:
+    def grant_rest(self, booted: BootResult) -> Grant:
         """Returns leave to go on with a draft for as many tokens as the money reaches; perhaps none."""
         used = booted.used_tokens
-        lengths = range(used, booted.runner.output_tokens + 1)
+        lengths = range(used, booted.candidate.output_tokens + 1)
         reached = bisect_right(lengths, self._left, key=lambda whole: self._completion_cost(booted, whole))
         # A draft written anew is worth nothing where it ends before the boot text did.
         if reached <= 1:
@@ -201,11 +203,11 @@ class Budget:
         self.reserve(cost)
         return Grant(whole - used if booted.goes_on else whole, cost)
 
-    def merge_cost(self, synthesizer: Runner, drafts: Sequence[Booted]) -> int:
+    def merge_cost(self, synthesizer: RouteCandidate, drafts: Sequence[BootResult]) -> int:
         """Returns the most that one model's merging of these drafts costs."""
-        return self.merge_cost_of(synthesizer, [booted.runner.output_tokens for booted in drafts])
+        return self.merge_cost_of(synthesizer, [booted.candidate.output_tokens for booted in drafts])
 
-    def merge_cost_of(self, synthesizer: Runner, draft_tokens: Sequence[int]) -> int:
+    def merge_cost_of(self, synthesizer: RouteCandidate, draft_tokens: Sequence[int]) -> int:
         """Returns the most that one model's merging of drafts of so many tokens costs."""
         if not self.limited:
             return 0
@@ -215,26 +217,26 @@ class Budget:
         read += quoted + _CONTRADICTIONS * (min(quoted, 2 * _QUOTED_TOKENS) + _SENTENCE_TOKENS)
         # One that breaks off is asked to go on: it reads all of that again, and what it has written.
         written = synthesizer.output_tokens
-        return price(synthesizer.candidate, read, written) + price(synthesizer.candidate, read + written, 0)
+        return price(synthesizer.spec, read, written) + price(synthesizer.spec, read + written, 0)
 
-    def judge_cost(self, judge: Runner, partials: Sequence[Booted]) -> int:
+    def judge_cost(self, judge: RouteCandidate, partials: Sequence[BootResult]) -> int:
         """Returns the most that the judge's calls cost."""
         if not self.limited:
             return 0
         read = self._most_read(judge) + _INSTRUCTION_TOKENS
         read += sum(most_tokens(booted.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for booted in partials)
         more = _VERDICT_TOKENS + _AGAIN_TOKENS + _AGAIN_TOKENS_PER_TEXT * len(partials)
-        again = price(judge.candidate, read + more, _VERDICT_TOKENS)
-        return _JUDGE_ORDERS * (price(judge.candidate, read, _VERDICT_TOKENS) + again)
+        again = price(judge.spec, read + more, _VERDICT_TOKENS)
+        return _JUDGE_ORDERS * (price(judge.spec, read, _VERDICT_TOKENS) + again)
 
 
-def _finish_cost(runner: Runner, read: int, used: int, whole: int) -> int:
+def _finish_cost(candidate: RouteCandidate, read: int, used: int, whole: int) -> int:
     """Returns the most that it costs to bring a draft from `used` tokens to `whole`, after a prompt of `read`.
 
     A candidate that goes on reads again what it wrote. Whether its provider lets it shows only then: where it does not,
     all is written once more.
     """
-    anew = price(runner.candidate, read, whole)
-    if not used or not runner.goes_on:
+    anew = price(candidate.spec, read, whole)
+    if not used or not candidate.goes_on:
         return anew
-    return max(anew, price(runner.candidate, read + used + _MOST_PER_TURN, whole - used))
+    return max(anew, price(candidate.spec, read + used + _MOST_PER_TURN, whole - used))

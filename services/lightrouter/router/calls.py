@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from lightrouter.router.book import SLOW
-from lightrouter.router.runner import Booted, Runner
-from lightrouter.router.state import Run
+from lightrouter.router.candidates import BootResult, RouteCandidate
+from lightrouter.router.context import RouteContext
+from lightrouter.router.ledger import SLOW
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import cost_nanousd, entry, failed_entry
 from lightrouter.runtime.tokens import estimate_tokens
@@ -24,56 +24,56 @@ from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COMPLETION_FAILED, STAGE_B
 _CUT_OFF = SLOW | {ERROR_REASON_CANCELLED}
 
 
-def sampling_of(run: Run, tokens: int) -> Sampling:
+def sampling_of(route: RouteContext, tokens: int) -> Sampling:
     """Returns the request's sampling with another limit of output tokens."""
     sampling = Sampling()
-    sampling.CopyFrom(run.admission.sampling)
+    sampling.CopyFrom(route.admission.sampling)
     sampling.max_output_tokens = tokens
     return sampling
 
 
-def boot_generation(run: Run, runner: Runner) -> Generation:
+def boot_generation(route: RouteContext, candidate: RouteCandidate) -> Generation:
     """Returns what a candidate is asked for in the boot stage."""
     return Generation(
-        messages=run.admission.messages,
-        sampling=sampling_of(run, runner.boot_tokens),
-        candidate=runner.name,
+        messages=route.admission.messages,
+        sampling=sampling_of(route, candidate.boot_tokens),
+        candidate=candidate.name,
         stage=STAGE_BOOT,
-        last_resort=runner.name in run.book.resorts,
+        last_resort=candidate.name in route.ledger.resorts,
     )
 
 
-def completion_generation(run: Run, booted: Booted, tokens: int) -> Generation:
+def completion_generation(route: RouteContext, booted: BootResult, tokens: int) -> Generation:
     """Returns what a candidate is asked for to finish its draft, which may cost so many tokens."""
     # An adapter that writes a draft anew adds the tokens of what was there to those that are asked for.
     new_tokens = tokens if booted.goes_on else max(1, tokens - booted.used_tokens)
     return Generation(
-        messages=run.admission.messages,
+        messages=route.admission.messages,
         prefix=booted.partial.text,
         continuation=booted.continuation,
-        sampling=sampling_of(run, new_tokens),
-        candidate=booted.runner.name,
+        sampling=sampling_of(route, new_tokens),
+        candidate=booted.candidate.name,
         stage=STAGE_COMPLETE,
-        last_resort=booted.runner.name in run.book.resorts,
+        last_resort=booted.candidate.name in route.ledger.resorts,
     )
 
 
-def takeover_generation(run: Run, runner: Runner, prefix: str, tokens: int) -> Generation:
+def takeover_generation(route: RouteContext, candidate: RouteCandidate, prefix: str, tokens: int) -> Generation:
     """Returns what a candidate is asked for to go on from what another one wrote, for so many tokens."""
     return Generation(
-        messages=run.admission.messages,
+        messages=route.admission.messages,
         prefix=prefix,
-        sampling=sampling_of(run, tokens),
-        candidate=runner.name,
+        sampling=sampling_of(route, tokens),
+        candidate=candidate.name,
         stage=STAGE_COMPLETE,
-        last_resort=runner.name in run.book.resorts,
+        last_resort=candidate.name in route.ledger.resorts,
     )
 
 
 def record_failure(
-    run: Run,
+    route: RouteContext,
     stage: Stage.ValueType,
-    runner: Runner,
+    candidate: RouteCandidate,
     error: ServiceError,
     begun: float,
     *,
@@ -87,71 +87,76 @@ def record_failure(
     """
     usage, cost = None, 0
     if received:
-        tokens = run.admission.prompt_tokens + estimate_tokens(read)
-        most = runner.boot_tokens if stage == STAGE_BOOT else runner.output_tokens
+        tokens = route.admission.prompt_tokens + estimate_tokens(read)
+        most = candidate.boot_tokens if stage == STAGE_BOOT else candidate.output_tokens
         written = min(most, estimate_tokens(received))
         usage = Usage(input_tokens=tokens, output_tokens=written, estimated=True)
-        cost = cost_nanousd(runner.candidate.prices, usage)
-    line = failed_entry(stage, runner.name, error, time.monotonic() - begun, usage=usage, cost=cost)
-    run.book.add(line)
-    run.book.failed(runner.name, error)
+        cost = cost_nanousd(candidate.spec.prices, usage)
+    line = failed_entry(stage, candidate.name, error, time.monotonic() - begun, usage=usage, cost=cost)
+    route.ledger.add(line)
+    route.ledger.failed(candidate.name, error)
     return line
 
 
-def settle_failed(run: Run, error: ServiceError, reserved: int, line: LedgerEntry) -> None:
+def settle_failed(route: RouteContext, error: ServiceError, reserved: int, line: LedgerEntry) -> None:
     """Gives back what was kept for a call that failed, less what its line says that it cost.
 
     What one that was cut off without a word has cost is not known, so the money for it stays set aside.
     """
     if error.reason not in SLOW or line.cost_nanousd:
-        run.budget.settle(reserved, line.cost_nanousd)
+        route.budget.settle(reserved, line.cost_nanousd)
 
 
-def settle_service(run: Run, reserved: int, lines: Iterable[LedgerEntry]) -> None:
+def settle_service(route: RouteContext, reserved: int, lines: Iterable[LedgerEntry]) -> None:
     """Gives back what was kept for the model calls of another service, less what their lines say that they cost.
 
     Where one was cut off without a word, nobody knows what that has cost: the money for all of them stays set aside.
     """
     lines = list(lines)
     if not any(line.failure.reason in _CUT_OFF and not line.cost_nanousd for line in lines):
-        run.budget.settle(reserved, sum(line.cost_nanousd for line in lines))
+        route.budget.settle(reserved, sum(line.cost_nanousd for line in lines))
 
 
 def record_success(
-    run: Run, stage: Stage.ValueType, runner: Runner, result: GenerationResult, *, restarted: bool = False
+    route: RouteContext,
+    stage: Stage.ValueType,
+    candidate: RouteCandidate,
+    result: GenerationResult,
+    *,
+    restarted: bool = False,
 ) -> LedgerEntry:
     """Writes down a call that delivered and returns its line."""
-    line = entry(stage, runner.name, result, restarted=restarted)
-    run.book.add(line)
+    line = entry(stage, candidate.name, result, restarted=restarted)
+    route.ledger.add(line)
     return line
 
 
-def completion_failed(run: Run, runner: Runner, error: ServiceError) -> None:
+def completion_failed(route: RouteContext, candidate: RouteCandidate, error: ServiceError) -> None:
     """Writes down that a chosen candidate did not finish its draft."""
-    message = f"{runner.name} failed while it completed its draft: {error.message}"
-    run.book.drop(DEGRADED_REASON_COMPLETION_FAILED, message, runner.name, error)
+    message = f"{candidate.name} failed while it completed its draft: {error.message}"
+    route.ledger.drop(DEGRADED_REASON_COMPLETION_FAILED, message, candidate.name, error)
 
 
-def broken_off(run: Run, runner: Runner) -> None:
+def broken_off(route: RouteContext, candidate: RouteCandidate) -> None:
     """Writes down that a chosen candidate's draft was withheld in part, or ended for a reason that nobody knows."""
     message = (
-        f"the draft of {runner.name} may not be whole: its provider ended it, and neither the model nor a limit did"
+        f"the draft of {candidate.name} may not be whole: its provider ended it, and neither the model nor a limit did"
     )
-    run.book.drop(DEGRADED_REASON_COMPLETION_FAILED, message, runner.name)
+    route.ledger.drop(DEGRADED_REASON_COMPLETION_FAILED, message, candidate.name)
 
 
-def empty_output(runner: Runner) -> ServiceError:
+def empty_output(candidate: RouteCandidate) -> ServiceError:
     """Returns the error of a candidate that ended without a word."""
-    return ServiceError(Code.UNAVAILABLE, ERROR_REASON_EMPTY_OUTPUT, f"{runner.name} ended without any visible text")
+    return ServiceError(Code.UNAVAILABLE, ERROR_REASON_EMPTY_OUTPUT, f"{candidate.name} ended without any visible text")
 
 
-def too_much(runner: Runner) -> ServiceError:
+def too_much(candidate: RouteCandidate) -> ServiceError:
     """Returns the error of a boot that is longer than its tokens can be."""
-    message = f"{runner.name} sent more text than {runner.boot_tokens} boot tokens can have"
+    message = f"{candidate.name} sent more text than {candidate.boot_tokens} boot tokens can have"
     return ServiceError(Code.UNAVAILABLE, ERROR_REASON_UPSTREAM_TOO_LARGE, message)
 
 
-def no_result(runner: Runner) -> ServiceError:
+def no_result(candidate: RouteCandidate) -> ServiceError:
     """Returns the error of a stream that ended without saying how."""
-    message = f"the stream of {runner.name} ended without a result"
+    message = f"the stream of {candidate.name} ended without a result"
     return ServiceError(Code.INTERNAL, ERROR_REASON_UPSTREAM_MALFORMED, message)

@@ -8,28 +8,29 @@ from contextlib import contextmanager
 
 from opentelemetry.trace import Span, Tracer
 
-from lightrouter.router import spans
-from lightrouter.router.admit import Defaults, admit
-from lightrouter.router.aggregate import Aggregator, Merged, aggregate, best
-from lightrouter.router.availability import Availability
-from lightrouter.router.book import Book
-from lightrouter.router.boot import boot
-from lightrouter.router.complete import complete
-from lightrouter.router.decide import decide, selection_of
+from lightrouter.router.candidates import BootResult, RouteCandidate
+from lightrouter.router.context import Merged, RankedBoots, RouteContext
 from lightrouter.router.events import Events
-from lightrouter.router.further import Drafted, drafts_by_gain
-from lightrouter.router.record import Observer, Record, told
-from lightrouter.router.relay import relay
-from lightrouter.router.runner import Booted, Runner
-from lightrouter.router.select import Selector, select
-from lightrouter.router.shortlist import is_needed, shortlist
-from lightrouter.router.state import Run, Shares, Verdict
-from lightrouter.router.traffic import Traffic
+from lightrouter.router.ledger import RouteLedger
+from lightrouter.router.pool.availability import Availability
+from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.rules import Defaults, Shares
+from lightrouter.router.stages.adaptive import AdaptiveDrafts, drafts_by_gain
+from lightrouter.router.stages.admit import admit
+from lightrouter.router.stages.aggregate import Aggregator, aggregate, best
+from lightrouter.router.stages.boot import boot
+from lightrouter.router.stages.complete import complete
+from lightrouter.router.stages.decide import decide, selection_of
+from lightrouter.router.stages.select import Selector, select
+from lightrouter.router.stages.shortlist import is_needed, shortlist
+from lightrouter.router.stages.streaming import stream_completion
+from lightrouter.router.telemetry import spans
+from lightrouter.router.telemetry.observers import Observer, RouteRecord, notifying
 from lightrouter.router.whole import is_broken, whole_first
-from lightrouter.runtime import names
-from lightrouter.runtime.capture import NOTHING, TextCapture
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_ANSWER_NOT_WHOLE,
@@ -100,51 +101,56 @@ class Router:
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
         """
-        record = Record(Book(self._availability.failed))
-        with spans.traced(self._tracer, names.ROUTE, deadline) as span, told(self._observers, record, deadline, events):
+        record = RouteRecord(RouteLedger(self._availability.failed, spans.degraded, spans.dropped))
+        with (
+            spans.traced(self._tracer, names.ROUTE, deadline) as span,
+            notifying(self._observers, record, deadline, events),
+        ):
             return await self._route(prompt, deadline, events, span, record)
 
-    async def _route(self, prompt: Prompt, deadline: Deadline, events: Events, span: Span, record: Record) -> Answer:
+    async def _route(
+        self, prompt: Prompt, deadline: Deadline, events: Events, span: Span, record: RouteRecord
+    ) -> Answer:
         self._capture.asked(span, prompt.messages)
         span.set_attribute(names.ROUTE_ID, record.route_id)
-        book = record.book
+        ledger = record.ledger
         admission, budget = admit(
-            prompt, self._traffic.roster(), self._defaults, self._new_seed(), book, self._availability.why_not
+            prompt, self._traffic.snapshot(), self._defaults, self._new_seed(), ledger, self._availability.why_not
         )
         record.policy = admission.policy
-        run = Run(admission, deadline, self._shares, book, budget, events)
-        if is_needed(run):
-            with self._stage(run, STAGE_SHORTLIST, names.SHORTLIST) as shortlist_span:
-                run = await shortlist(run, self._selector, self._defaults.exploring_share)
-                spans.shortlisted(shortlist_span, run.admission.runners)
-        admission = run.admission
-        events.started(record.route_id, admission.policy, [runner.name for runner in admission.runners])
+        route = RouteContext(admission, deadline, self._shares, ledger, budget, events)
+        if is_needed(route):
+            with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as shortlist_span:
+                route = await shortlist(route, self._selector, self._defaults.exploring_share)
+                spans.shortlisted(shortlist_span, route.admission.candidates)
+        admission = route.admission
+        events.started(record.route_id, admission.policy, [candidate.name for candidate in admission.candidates])
 
-        with self._stage(run, STAGE_BOOT, names.BOOT) as boot_span:
-            booted = await boot(run, self._models)
+        with self._stage(route, STAGE_BOOT, names.BOOT) as boot_span:
+            booted = await boot(route, self._models)
             spans.booted(boot_span, admission.policy, booted)
         record.booted = tuple(booted)
-        verdict, selection, chosen = await self._select(run, booted)
+        verdict, selection, chosen = await self._select(route, booted)
         record.selection = selection
         if selection.reason == SELECTION_REASON_GAIN:
-            drafted = await self._further(run, verdict, chosen[0])
+            drafted = await self._further(route, verdict, chosen[0])
             verdict, selection = drafted.verdict, drafted.selection
             record.selection = selection
-            merged = await self._merge(run, verdict, drafted.drafts)
+            merged = await self._merge(route, verdict, drafted.drafts)
         else:
-            merged = await self._finish(run, verdict, chosen)
+            merged = await self._finish(route, verdict, chosen)
 
         if is_broken(merged.finish_reason):
             message = "the answer may not be whole: its provider ended it, and nobody wrote a whole one"
-            book.degrade(DEGRADED_REASON_ANSWER_NOT_WHOLE, message)
+            ledger.degrade(DEGRADED_REASON_ANSWER_NOT_WHOLE, message)
         record.answer = answer = Answer(
             text=merged.text,
             finish_reason=merged.finish_reason,
             candidates=merged.candidates,
             selection=selection,
             aggregator=merged.strategy,
-            ledger=book.ledger(),
-            degraded=book.degraded,
+            ledger=ledger.ledger(),
+            degraded=ledger.degraded,
             route_id=record.route_id,
             contradictions=merged.contradictions,
         )
@@ -152,84 +158,86 @@ class Router:
         self._capture.answered(span, answer.text, answer.finish_reason)
         return answer
 
-    async def _select(self, run: Run, booted: Sequence[Booted]) -> tuple[Verdict, Selection, Sequence[Booted]]:
+    async def _select(
+        self, route: RouteContext, booted: Sequence[BootResult]
+    ) -> tuple[RankedBoots, Selection, Sequence[BootResult]]:
         """Ranks what the candidates have written and decides who goes on."""
-        with self._stage(run, STAGE_SELECT, names.SELECT) as span:
-            verdict = await select(run, booted, self._selector)
-            selection, chosen = _decide(run, verdict)
+        with self._stage(route, STAGE_SELECT, names.SELECT) as span:
+            verdict = await select(route, booted, self._selector)
+            selection, chosen = _decide(route, verdict)
             spans.selected(span, selection)
-        run.events.selected(selection)
+        route.events.selected(selection)
         return verdict, selection, chosen
 
-    async def _further(self, run: Run, verdict: Verdict, first: Booted) -> Drafted:
+    async def _further(self, route: RouteContext, verdict: RankedBoots, first: BootResult) -> AdaptiveDrafts:
         """Lets one candidate after the other finish its draft, while that is worth its price."""
 
-        async def rank(booted: Sequence[Booted]) -> Verdict:
-            with self._stage(run, STAGE_SELECT, names.SELECT) as span:
-                ranked = await select(run, booted, self._selector)
+        async def rank(booted: Sequence[BootResult]) -> RankedBoots:
+            with self._stage(route, STAGE_SELECT, names.SELECT) as span:
+                ranked = await select(route, booted, self._selector)
                 finished = [each for each in ranked.ranked if each.ended]
-                selection = selection_of(ranked, finished[: run.admission.policy.k], SELECTION_REASON_GAIN)
+                selection = selection_of(ranked, finished[: route.admission.policy.k], SELECTION_REASON_GAIN)
                 spans.selected(span, selection)
-            run.events.selected(selection)
+            route.events.selected(selection)
             return ranked
 
-        with self._completion(run, [first]):
-            return await drafts_by_gain(run, self._models, verdict, first, rank)
+        with self._completion(route, [first]):
+            return await drafts_by_gain(route, self._models, verdict, first, rank)
 
-    async def _finish(self, run: Run, verdict: Verdict, chosen: Sequence[Booted]) -> Merged:
+    async def _finish(self, route: RouteContext, verdict: RankedBoots, chosen: Sequence[BootResult]) -> Merged:
         """Lets the chosen finish their drafts and makes the answer of these."""
-        if run.events.wants_text and len(chosen) == 1:
-            with self._completion(run, chosen):
-                relayed = await relay(run, self._models, chosen[0], verdict.ranked)
+        if route.events.wants_text and len(chosen) == 1:
+            with self._completion(route, chosen):
+                relayed = await stream_completion(route, self._models, chosen[0], verdict.ranked)
             return Merged(relayed.text, relayed.finish_reason, relayed.candidates, AGGREGATOR_STRATEGY_BEST)
-        with self._completion(run, chosen):
-            drafts = await complete(run, self._models, verdict, chosen)
-        return await self._merge(run, verdict, drafts)
+        with self._completion(route, chosen):
+            drafts = await complete(route, self._models, verdict, chosen)
+        return await self._merge(route, verdict, drafts)
 
-    async def _merge(self, run: Run, verdict: Verdict, drafts: Sequence[Draft]) -> Merged:
+    async def _merge(self, route: RouteContext, verdict: RankedBoots, drafts: Sequence[Draft]) -> Merged:
         """Makes the answer of the drafts; one that was withheld in part is none where there is another."""
         drafts = whole_first(drafts)
-        if len(drafts) == 1 or run.admission.policy.aggregator == AGGREGATOR_STRATEGY_BEST:
-            return best(run, drafts)
-        with self._stage(run, STAGE_AGGREGATE, names.AGGREGATE) as span:
-            merged = await aggregate(run, drafts, _runners(verdict, drafts), self._aggregator)
+        if len(drafts) == 1 or route.admission.policy.aggregator == AGGREGATOR_STRATEGY_BEST:
+            return best(route, drafts)
+        with self._stage(route, STAGE_AGGREGATE, names.AGGREGATE) as span:
+            merged = await aggregate(route, drafts, _runners(verdict, drafts), self._aggregator)
             spans.merged(span, merged)
         return merged
 
     @contextmanager
-    def _completion(self, run: Run, chosen: Sequence[Booted]) -> Iterator[None]:
+    def _completion(self, route: RouteContext, chosen: Sequence[BootResult]) -> Iterator[None]:
         """The completion stage, which takes place where a draft is not finished."""
         if all(booted.ended for booted in chosen):
             yield
             return
-        with self._stage(run, STAGE_COMPLETE, names.COMPLETE) as span:
+        with self._stage(route, STAGE_COMPLETE, names.COMPLETE) as span:
             spans.completing(span, chosen)
             yield
 
     @contextmanager
-    def _stage(self, run: Run, stage: Stage.ValueType, name: str) -> Iterator[Span]:
+    def _stage(self, route: RouteContext, stage: Stage.ValueType, name: str) -> Iterator[Span]:
         """Traces a stage and writes down what it took, without what the stages within it did."""
-        begun, before = time.monotonic(), run.book.staged_s
-        with spans.traced(self._tracer, name, run.deadline, name) as span:
+        begun, before = time.monotonic(), route.ledger.staged_s
+        with spans.traced(self._tracer, name, route.deadline, name) as span:
             yield span
-        within = run.book.staged_s - before
-        run.book.stage(stage, max(0.0, time.monotonic() - begun - within))
+        within = route.ledger.staged_s - before
+        route.ledger.stage(stage, max(0.0, time.monotonic() - begun - within))
 
 
-def _decide(run: Run, verdict: Verdict) -> tuple[Selection, Sequence[Booted]]:
-    admission = run.admission
+def _decide(route: RouteContext, verdict: RankedBoots) -> tuple[Selection, Sequence[BootResult]]:
+    admission = route.admission
     merging = admission.policy.aggregator == AGGREGATOR_STRATEGY_SYNTHESIZE
 
-    def afford(ranked: Sequence[Booted], k: int) -> Sequence[Booted]:
-        return run.budget.choose(ranked, k, admission.synthesizer, merging=merging)
+    def afford(ranked: Sequence[BootResult], k: int) -> Sequence[BootResult]:
+        return route.budget.choose(ranked, k, admission.synthesizer, merging=merging)
 
     selection, chosen = decide(verdict, admission.policy, afford, homogeneous=admission.homogeneous)
     if selection.reason == SELECTION_REASON_COST_CEILING:
         message = f"the cost ceiling lets only {', '.join(selection.chosen)} go on"
-        run.book.degrade(DEGRADED_REASON_COST_CEILING, message)
+        route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)
     return selection, chosen
 
 
-def _runners(verdict: Verdict, drafts: Sequence[Draft]) -> list[Runner]:
-    by_name = {booted.runner.name: booted.runner for booted in verdict.ranked}
+def _runners(verdict: RankedBoots, drafts: Sequence[Draft]) -> list[RouteCandidate]:
+    by_name = {booted.candidate.name: booted.candidate for booted in verdict.ranked}
     return [by_name[draft.candidate] for draft in drafts]

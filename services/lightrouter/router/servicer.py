@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 
 from lightrouter.router.events import EventQueue, Events
-from lightrouter.router.health import Health
+from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.traffic import Traffic
 from lightrouter.router.route import Router
-from lightrouter.router.traffic import Traffic
 from lightrouter.runtime.deadline import current_deadline
 from lightrouter.v1.router_pb2 import (
     CandidateStatus,
@@ -67,6 +67,6 @@ class RouterServicer(RouterServiceServicer):
             CandidateStatus(
                 candidate=candidate, health=self._health.of(candidate.address), traffic=self._traffic.of(name)
             )
-            for name, candidate in self._traffic.roster().candidates.items()
+            for name, candidate in self._traffic.snapshot().candidates.items()
         )
         return ListCandidatesResponse(candidates=statuses, conditions=self._traffic.conditions())

@@ -8,9 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from lightrouter.router.admit import Defaults, Maxima
-from lightrouter.router.state import Shares
-from lightrouter.router.traffic import DriftRules
+from lightrouter.router.rules import Defaults, DriftRules, Maxima, Shares
 from lightrouter.runtime.settings import ADAPTER_ADDRESS, ServiceSettings, one_of
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from lightrouter.runtime.labels import OTHER, label, series
+from lightrouter.runtime.enums import OTHER, label, series
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 

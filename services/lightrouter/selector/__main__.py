@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from opentelemetry.trace import Tracer
 
-from lightrouter.runtime.channels import Channels
-from lightrouter.runtime.logs import configure_logging
-from lightrouter.runtime.models import ModelClient
-from lightrouter.runtime.server import Server, run
-from lightrouter.runtime.service import connected
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.rpc.models import ModelClient
+from lightrouter.runtime.rpc.server import Server, run
+from lightrouter.runtime.rpc.service import connected
+from lightrouter.runtime.rpc.targets import AllowedTargets
+from lightrouter.runtime.security.tls import TlsError
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.targets import AllowedTargets
-from lightrouter.runtime.tls import TlsError
+from lightrouter.runtime.telemetry.logs import configure_logging
 from lightrouter.selector.artifacts import ArtifactFolder
 from lightrouter.selector.learned import CurrentModel, no_model
 from lightrouter.selector.registry import strategies

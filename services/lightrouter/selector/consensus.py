@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import fsum
 
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.selector.strategy import Task, Verdict
+from lightrouter.selector.strategy import RankingInput, Scores
 
 # Above the score of those that answer nothing, which is 0.
 _LEAST = 1e-6
@@ -23,11 +23,11 @@ class Consensus:
         """Mixes in the prior with `prior_weight`, 0 to 1."""
         self._prior_weight = prior_weight
 
-    async def judge(self, task: Task, deadline: Deadline) -> Verdict:
+    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
         """Returns the scores of the visible partials; of none where one has no other to agree with."""
         del deadline
         if len(task.visible) < 2:
-            return Verdict({})
+            return Scores({})
         scores = {partial.candidate: 0.0 for partial in task.visible}
         rationales = dict.fromkeys(scores, _EVADES)
         voters = task.compared.voters
@@ -37,4 +37,4 @@ class Consensus:
             agrees = (fsum(map(row.__getitem__, voters)) - 1.0) / max(1, len(voters) - 1)
             scores[partial.candidate] = max(_LEAST, agrees + self._prior_weight * (partial.prior - agrees))
             rationales[partial.candidate] = f"Agrees with the others to {agrees:.0%}."
-        return Verdict(scores, rationales)
+        return Scores(scores, rationales)

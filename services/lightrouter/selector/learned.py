@@ -9,7 +9,7 @@ from typing import TypeAlias
 from lightrouter.learned.model import Model
 from lightrouter.learned.rows import Written
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.selector.strategy import Strategy, Task, Verdict
+from lightrouter.selector.strategy import RankingInput, Scores, Strategy
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason
 from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason
@@ -31,7 +31,7 @@ class Learned:
         self._current = current
         self._fallback = fallback
 
-    async def judge(self, task: Task, deadline: Deadline) -> Verdict:
+    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
         """Returns the scores and gains of all partials, by consensus where there is no model to score with."""
         model = self._current()
         if model is None:
@@ -42,14 +42,14 @@ class Learned:
         written = [_written(partial) for partial in request.partials]
         names = [partial.candidate for partial in request.partials]
         estimates = dict(zip(names, model.estimates(prompt, written, pattern), strict=True))
-        return Verdict(
+        return Scores(
             scores={name: each.quality for name, each in estimates.items()},
             rationales={name: f"Expected to be {each.quality:.0%} good." for name, each in estimates.items()},
             gains={name: each.gain for name, each in estimates.items()},
             tokens={name: each.tokens for name, each in estimates.items() if each.tokens is not None},
         )
 
-    async def _without_model(self, task: Task, deadline: Deadline) -> Verdict:
+    async def _without_model(self, task: RankingInput, deadline: Deadline) -> Scores:
         message = "There is no artifact to rank with; the candidates were ranked by consensus."
         missing = Degradation(reason=DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING, message=message)
         verdict = await self._fallback.judge(task, deadline)

@@ -14,10 +14,10 @@ from lightrouter.answers.untrusted import label, nonce_for, random_nonce
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.ledger import entry, failed_entry
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.text import one_line
 from lightrouter.selector.prompts import again_messages, conversation_text, judge_messages
-from lightrouter.selector.strategy import StrategyFailedError, Task, Verdict
+from lightrouter.selector.strategy import RankingInput, Scores, StrategyFailedError
 from lightrouter.selector.verdict import Points, UnreadableError, parse
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget, Partial
@@ -74,17 +74,17 @@ class Judge:
         self._limits = limits
         self._nonce = nonce
 
-    async def judge(self, task: Task, deadline: Deadline) -> Verdict:
+    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
         """Returns the judge's scores of the visible partials; asks nothing where there are fewer than two.
 
         Raises:
             StrategyFailedError: There is no judge, it failed, was too slow, or could not be read.
         """
         if len(task.visible) < 2:
-            return Verdict({})
+            return Scores({})
         return average(await self.readings(task, deadline))
 
-    async def readings(self, task: Task, deadline: Deadline) -> Readings:
+    async def readings(self, task: RankingInput, deadline: Deadline) -> Readings:
         """Returns the points that the judge gave in each order that could be read.
 
         Raises:
@@ -95,7 +95,7 @@ class Judge:
             raise StrategyFailedError(DegradedReason.DEGRADED_REASON_SELECTOR_FAILED, message)
         judged = sorted(task.visible, key=lambda partial: -partial.prior)[: self._limits.most_partials]
         within = deadline.share(self._limits.deadline_share, self._limits.most_seconds)
-        sitting = _Sitting(self._models, self._limits, self._nonce, task, within)
+        sitting = _JudgeSession(self._models, self._limits, self._nonce, task, within)
         return await sitting.read_all(orders(judged, self._limits.orders, task.request.seed))
 
 
@@ -117,7 +117,7 @@ def orders(partials: Sequence[Partial], count: int, seed: int) -> list[tuple[Par
     return list(wanted.values())
 
 
-def average(read: Readings) -> Verdict:
+def average(read: Readings) -> Scores:
     """Returns the verdict that readings of the same partials amount to."""
     readings = read.points
     scores: dict[str, float] = {}
@@ -127,14 +127,14 @@ def average(read: Readings) -> Verdict:
         correctness = fmean(reading[name].correctness for reading in readings)
         scores[name] = (consistency + correctness) / 2
         rationales[name] = f"Judged consistent to {consistency:.0%} and correct to {correctness:.0%}."
-    return Verdict(scores, rationales, read.entries, degraded=read.degraded)
+    return Scores(scores, rationales, read.entries, degraded=read.degraded)
 
 
-class _Sitting:
+class _JudgeSession:
     """All calls to the judge for one request."""
 
     def __init__(
-        self, models: Models, limits: JudgeLimits, nonce: Callable[[], str], task: Task, deadline: Deadline
+        self, models: Models, limits: JudgeLimits, nonce: Callable[[], str], task: RankingInput, deadline: Deadline
     ) -> None:
         self.entries: list[LedgerEntry] = []
         self._models = models

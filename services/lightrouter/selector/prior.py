@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.selector.strategy import Task, Verdict
+from lightrouter.selector.strategy import RankingInput, Scores
 
 
 class Prior:
     """The score is the prior."""
 
-    async def judge(self, task: Task, deadline: Deadline) -> Verdict:
+    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
         """Returns the priors of all partials: nothing is read, so those without visible text count as the others do."""
         del deadline
-        return Verdict({partial.candidate: partial.prior for partial in task.request.partials})
+        return Scores({partial.candidate: partial.prior for partial in task.request.partials})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
 from lightrouter.selector.chance import Chance
 from lightrouter.selector.consensus import Consensus
 from lightrouter.selector.learned import CurrentModel, Learned, no_model

@@ -9,12 +9,12 @@ from lightrouter.answers.extract import check
 from lightrouter.answers.pieces import in_turn
 from lightrouter.learned.rows import Stranger
 from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import invalid
-from lightrouter.runtime.labels import label
 from lightrouter.selector.learned import CurrentModel, no_model, prompt_text
 from lightrouter.selector.prior import Prior
 from lightrouter.selector.ranking import ranking
-from lightrouter.selector.strategy import Strategy, StrategyFailedError, Task, Verdict
+from lightrouter.selector.strategy import RankingInput, Scores, Strategy, StrategyFailedError
 from lightrouter.v1.candidate_pb2 import RankedCandidate
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.ledger_pb2 import Degradation
@@ -60,7 +60,7 @@ class Selector:
         try:
             verdict = await strategy.judge(task, deadline)
         except StrategyFailedError as failure:
-            verdict = Verdict({}, entries=failure.entries)
+            verdict = Scores({}, entries=failure.entries)
             degraded.append(Degradation(reason=failure.reason, message=failure.message))
         entries = verdict.entries
         degraded.extend(verdict.degraded)
@@ -109,7 +109,7 @@ def _stranger(candidate: ShortlistCandidate) -> Stranger:
     return Stranger(candidate.model or candidate.candidate, candidate.prior, candidate.evaluated_prompts)
 
 
-def _agreement(task: Task, best: str) -> float:
+def _agreement(task: RankingInput, best: str) -> float:
     """Returns the agreement of the visible partials, 0 where the best-ranked candidate answers nothing.
 
     One alone among others that show nothing agrees with none. Where others agree and the best-ranked one refuses, it
@@ -121,7 +121,7 @@ def _agreement(task: Task, best: str) -> float:
     return min(task.compared.agreed, 1.0) if best in voters else 0.0
 
 
-async def _task(request: SelectRequest) -> Task:
+async def _task(request: SelectRequest) -> RankingInput:
     pattern: AnswerPattern | None = request.answer_pattern if request.HasField("answer_pattern") else None
     if pattern is not None:
         check(pattern)
@@ -130,4 +130,4 @@ async def _task(request: SelectRequest) -> Task:
     # Whatever else may have ended a text, it is not known to be whole.
     complete = [partial.finish_reason == FinishReason.FINISH_REASON_STOP for partial in visible]
     messages = [message.content for message in request.messages]
-    return Task(request, visible, await in_turn(compare(texts, complete, pattern, messages)))
+    return RankingInput(request, visible, await in_turn(compare(texts, complete, pattern, messages)))

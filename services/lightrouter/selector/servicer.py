@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 from lightrouter.runtime.deadline import current_deadline
-from lightrouter.runtime.targets import AllowedTargets
+from lightrouter.runtime.rpc.targets import AllowedTargets
 from lightrouter.selector.selector import Selector
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer

@@ -15,7 +15,7 @@ from lightrouter.v1.selector_pb2 import SelectRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Scores:
     """What a strategy thinks of the partials.
 
     Attributes:
@@ -55,7 +55,7 @@ class StrategyFailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class RankingInput:
     """What is to be ranked.
 
     Attributes:
@@ -72,7 +72,7 @@ class Task:
 class Strategy(Protocol):
     """A way of ranking."""
 
-    async def judge(self, task: Task, deadline: Deadline) -> Verdict:
+    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
         """Returns what it thinks of the visible partials.
 
         Raises:

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.coalesce import Coalescer, Piece
+from lightrouter.adapter.text.coalesce import Coalescer, TextDelta
 
 
 async def test_the_first_piece_comes_at_once_and_the_next_are_joined() -> None:
     pieces = Coalescer(interval=3600, size=4)
-    pieces.put(Piece("a", ""))
+    pieces.put(TextDelta("a", ""))
     assert await anext(pieces) == ("a", "")
     for text in "bcd":
-        pieces.put(Piece(text, "x"))
+        pieces.put(TextDelta(text, "x"))
     assert await anext(pieces) == ("bcd", "xxx")
-    pieces.put(Piece("e", ""))
+    pieces.put(TextDelta("e", ""))
     pieces.close()
     assert await anext(pieces) == ("e", "")
     with pytest.raises(StopAsyncIteration):
@@ -27,17 +27,17 @@ async def test_the_first_piece_comes_at_once_and_the_next_are_joined() -> None:
 
 async def test_what_is_held_comes_when_its_time_is_over() -> None:
     pieces = Coalescer(interval=0.001, size=1000)
-    pieces.put(Piece("a", ""))
+    pieces.put(TextDelta("a", ""))
     await anext(pieces)
-    pieces.put(Piece("b", ""))
+    pieces.put(TextDelta("b", ""))
     assert await anext(pieces) == ("b", "")
 
 
 async def test_an_error_comes_after_what_came_before_it() -> None:
     pieces = Coalescer(interval=3600, size=1000)
-    pieces.put(Piece("a", ""))
+    pieces.put(TextDelta("a", ""))
     await anext(pieces)
-    pieces.put(Piece("b", ""))
+    pieces.put(TextDelta("b", ""))
     pieces.close(ValueError("broken"))
     assert await anext(pieces) == ("b", "")
     with pytest.raises(ValueError, match="broken"):
@@ -46,7 +46,7 @@ async def test_an_error_comes_after_what_came_before_it() -> None:
 
 async def test_empty_pieces_are_none() -> None:
     pieces = Coalescer(interval=0, size=1)
-    pieces.put(Piece("", ""))
+    pieces.put(TextDelta("", ""))
     pieces.close()
     with pytest.raises(StopAsyncIteration):
         await anext(pieces)
@@ -59,7 +59,7 @@ def test_joined_pieces_are_the_whole(given_pieces: list[tuple[str, str]], size: 
 
         async def feed() -> None:
             for text, reasoning in given_pieces:
-                pieces.put(Piece(text, reasoning))
+                pieces.put(TextDelta(text, reasoning))
                 await asyncio.sleep(0)
             pieces.close()
 

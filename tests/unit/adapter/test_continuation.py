@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.continuation import NOTHING, Resume, decode, encode
+from lightrouter.adapter.text.continuation import NOTHING, ResumeState, decode, encode
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@given(st.builds(Resume, TEXT.filter(bool), st.booleans(), TEXT, st.integers(0, 2**31 - 1), TEXT))
-def test_any_replica_reads_it(resume: Resume) -> None:
+@given(st.builds(ResumeState, TEXT.filter(bool), st.booleans(), TEXT, st.integers(0, 2**31 - 1), TEXT))
+def test_any_replica_reads_it(resume: ResumeState) -> None:
     assert decode(encode("fast", "tiny", resume), "fast", "tiny") == resume
 
 
@@ -34,7 +34,7 @@ def bad(data: bytes) -> ServiceError:
 
 @pytest.mark.parametrize("owner", [("slow", "tiny"), ("fast", "large")])
 def test_another_candidate_or_model_cannot_use_it(owner: tuple[str, str]) -> None:
-    assert "another" in bad(encode(*owner, Resume(head="<think>"))).message
+    assert "another" in bad(encode(*owner, ResumeState(head="<think>"))).message
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,6 @@ def test_any_bytes_are_refused_or_read(data: bytes) -> None:
 
 
 def test_reasoning_beyond_the_contract_is_left_out() -> None:
-    data = encode("fast", "tiny", Resume(head="é" * 3_000_000, inside=True, tokens=7))
+    data = encode("fast", "tiny", ResumeState(head="é" * 3_000_000, inside=True, tokens=7))
     assert len(data) < 4 * 1024 * 1024
-    assert decode(data, "fast", "tiny") == Resume(tokens=7)
+    assert decode(data, "fast", "tiny") == ResumeState(tokens=7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -34,7 +35,8 @@ WRITTEN = st.builds(
     lambda thought, text: f"<think>{thought}</think>{text}" if thought else text,
     st.just("") | TEXT,
     TEXT.filter(lambda text: bool(text.strip())),
-)
+    # Cut before its capital, such a name looks like a new answer of one word.
+).filter(lambda text: not re.search(r"[a-z][A-Z][a-z]", text))
 
 
 class Body(httpx.AsyncByteStream):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.opening import Joint, Opening, gives_twice
+from lightrouter.adapter.text.opening import Joint, Opening, gives_twice
 
 LEAD = "The capital of France is Paris. It lies on the river"
 CODE = "Here it is:\n```python\ndef get"
@@ -25,6 +25,10 @@ GOES_ON = [
     (LEAD, ", the Seine"),
     (LEAD, "THE END"),
     (LEAD, ""),
+    ("It is written in Java", "Script"),
+    ("It is written in Java", "Script and runs in"),
+    ("It was bought on e", "Bay for little"),
+    ("My new i", "Phone"),
     ("Hello wor", "ld"),
     ("ha", "ha ha"),
     ("aaaaaaaa", "aaaaaaaaaaaa"),

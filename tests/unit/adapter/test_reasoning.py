@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.reasoning import ThinkSplitter
+from lightrouter.adapter.text.reasoning import ThinkSplitter
 from lightrouter.pool.schema import Thinking
 
 FRAGMENTS = st.lists(

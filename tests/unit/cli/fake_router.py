@@ -9,7 +9,7 @@ from grpc_status import rpc_status
 from typing_extensions import override
 
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.status import to_status
+from lightrouter.runtime.rpc.status import to_status
 from lightrouter.v1.router_pb2 import (
     CompleteRequest,
     CompleteResponse,

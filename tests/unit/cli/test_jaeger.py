@@ -16,7 +16,7 @@ from rich.console import Console
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.jaeger import Event, Jaeger, JaegerError, Span, Value, is_whole
 from lightrouter.cli.waterfall import waterfall
-from lightrouter.runtime import names
+from lightrouter.runtime.telemetry import names
 from tests.unit.cli import events
 from tests.unit.cli.conftest import Serve
 from tests.unit.cli.fake_router import FakeRouter

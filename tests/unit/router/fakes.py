@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import NoOpTracer, Tracer
 
-from lightrouter.router.admit import Defaults
-from lightrouter.router.aggregate import Aggregator
-from lightrouter.router.availability import Availability
-from lightrouter.router.changes import PoolChanges
 from lightrouter.router.events import Events
-from lightrouter.router.record import Observer
-from lightrouter.router.roster import Roster
+from lightrouter.router.pool.availability import Availability
+from lightrouter.router.pool.snapshot import PoolSnapshot
+from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.route import Router
-from lightrouter.router.select import Selector
-from lightrouter.router.state import Shares
-from lightrouter.router.traffic import DriftRules, Traffic
+from lightrouter.router.rules import Defaults, DriftRules, Shares
+from lightrouter.router.stages.aggregate import Aggregator
+from lightrouter.router.stages.select import Selector
+from lightrouter.router.telemetry.observers import Observer
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.ledger import cost_nanousd, duration
@@ -70,7 +69,7 @@ def failure(message: str = "HTTP 500", retry_after: float | None = None) -> Serv
     return ServiceError(Code.UNAVAILABLE, ERROR_REASON_UPSTREAM_ERROR, message, retry_after=retry_after)
 
 
-def candidate(
+def pool_candidate(
     name: str,
     *,
     prior: float = 0.5,
@@ -98,8 +97,8 @@ def candidate(
     )
 
 
-def roster(*candidates: Candidate, judge: str | None = None, synthesizer: str | None = None) -> Roster:
-    return Roster.from_candidates(candidates, judge, synthesizer)
+def snapshot(*candidates: Candidate, judge: str | None = None, synthesizer: str | None = None) -> PoolSnapshot:
+    return PoolSnapshot.from_candidates(candidates, judge, synthesizer)
 
 
 def prompt(text: str = "What is it?", **policy: object) -> Prompt:
@@ -151,8 +150,8 @@ class Model:
 class FakeModels:
     """Models by candidate name."""
 
-    def __init__(self, known: Roster, **models: Model) -> None:
-        self.roster = known
+    def __init__(self, known: PoolSnapshot, **models: Model) -> None:
+        self.snapshot = known
         self.models = models
         self.calls: list[Generation] = []
         self.cancelled: list[str] = []
@@ -195,7 +194,7 @@ class FakeModels:
     ) -> tuple[Sequence[str], GenerationResult, bool]:
         self.calls.append(generation)
         name, stage = generation.candidate, generation.stage
-        assert target == self.roster.targets[name]
+        assert target == self.snapshot.targets[name]
         self.gate(generation)
         model = self.models[name]
         self.running += 1
@@ -223,7 +222,7 @@ class FakeModels:
 
     def _write(self, generation: Generation) -> tuple[Sequence[str], bool, GenerationResult]:
         """Returns the words after the prefix within the limit, whether they are written anew, and the result."""
-        entry = self.roster.candidates[generation.candidate]
+        entry = self.snapshot.candidates[generation.candidate]
         model = self.models[generation.candidate]
         prefix = generation.prefix
         restarted = bool(prefix) and (model.forgets or entry.continuation == CONTINUATION_NONE)
@@ -387,9 +386,9 @@ class Heard(Events):
 
 
 def traffic(
-    pool: Roster, rules: DriftRules | None = None, tracer: Tracer | None = None, meter: Meter | None = None
+    pool: PoolSnapshot, rules: DriftRules | None = None, tracer: Tracer | None = None, meter: Meter | None = None
 ) -> Traffic:
-    made = Traffic(rules or DriftRules(), PoolChanges(tracer or NoOpTracer(), meter))
+    made = Traffic(rules or DriftRules(), StateTransitions(tracer or NoOpTracer(), meter))
     made.follow(pool)
     return made
 
@@ -408,7 +407,7 @@ def router(
     draws: Iterator[int] | None = None,
 ) -> Router:
     return Router(
-        traffic=watch or traffic(models.roster),
+        traffic=watch or traffic(models.snapshot),
         models=models,
         selector=selector or FakeSelector(),
         aggregator=aggregator or FakeAggregator(),

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from lightrouter.router.admit import Defaults, Maxima, admit
-from lightrouter.router.book import Book
-from lightrouter.router.roster import Roster
-from lightrouter.router.state import Admission
+from lightrouter.router.context import Admission
+from lightrouter.router.ledger import RouteLedger
+from lightrouter.router.pool.snapshot import PoolSnapshot
+from lightrouter.router.rules import Defaults, Maxima
+from lightrouter.router.stages.admit import admit
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, CANDIDATE_STATE_PROBATION, Candidate
 from lightrouter.v1.chat_pb2 import Sampling
@@ -30,20 +31,20 @@ from lightrouter.v1.policy_pb2 import (
     Policy,
 )
 from lightrouter.v1.router_pb2 import Prompt
-from tests.unit.router.fakes import candidate, defaults, prompt, roster
+from tests.unit.router.fakes import defaults, pool_candidate, prompt, snapshot
 
 
 def admitted(
-    request: Prompt, pool: Roster, with_defaults: Defaults | None = None, book: Book | None = None
+    request: Prompt, pool: PoolSnapshot, with_defaults: Defaults | None = None, ledger: RouteLedger | None = None
 ) -> Admission:
-    return admit(request, pool, with_defaults or defaults(), 7, book or Book())[0]
+    return admit(request, pool, with_defaults or defaults(), 7, ledger or RouteLedger())[0]
 
 
 def names(admission: Admission) -> list[str]:
-    return [runner.name for runner in admission.runners]
+    return [candidate.name for candidate in admission.candidates]
 
 
-def refused(request: Prompt, pool: Roster) -> ServiceError:
+def refused(request: Prompt, pool: PoolSnapshot) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
         admitted(request, pool)
     return caught.value
@@ -51,7 +52,7 @@ def refused(request: Prompt, pool: Roster) -> ServiceError:
 
 def test_what_a_request_leaves_out_comes_from_the_defaults() -> None:
     request = prompt(k=5, selector=SELECTOR_STRATEGY_LLM)
-    admission = admitted(request, roster(candidate("a"), candidate("b")))
+    admission = admitted(request, snapshot(pool_candidate("a"), pool_candidate("b")))
     assert admission.policy == Policy(
         boot_tokens=2,
         k=5,
@@ -73,7 +74,7 @@ def test_what_a_request_says_stays() -> None:
     request.sampling.max_output_tokens = 3
     request.sampling.seed = 0
     request.sampling.stop.append("END")
-    admission = admitted(request, roster(candidate("a")))
+    admission = admitted(request, snapshot(pool_candidate("a")))
     assert admission.policy == Policy(
         boot_tokens=1,
         k=2,
@@ -91,44 +92,48 @@ def test_what_a_request_says_stays() -> None:
 def test_the_request_is_not_changed() -> None:
     request = prompt()
     before = request.SerializeToString()
-    admitted(request, roster(candidate("a")))
+    admitted(request, snapshot(pool_candidate("a")))
     assert request.SerializeToString() == before
 
 
 def test_boot_tokens_are_the_entrys_where_it_has_some_and_never_more_than_the_answer_may_have() -> None:
-    pool = roster(candidate("plain"), candidate("thinker", max_boot_tokens=6), candidate("long", max_boot_tokens=100))
-    assert [runner.boot_tokens for runner in admitted(prompt(), pool).runners] == [2, 6, 8]
+    pool = snapshot(
+        pool_candidate("plain"),
+        pool_candidate("thinker", max_boot_tokens=6),
+        pool_candidate("long", max_boot_tokens=100),
+    )
+    assert [candidate.boot_tokens for candidate in admitted(prompt(), pool).candidates] == [2, 6, 8]
 
 
 def test_named_candidates_come_in_the_order_of_the_pool() -> None:
-    pool = roster(candidate("a"), candidate("b"), candidate("c", state=CANDIDATE_STATE_PROBATION))
+    pool = snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c", state=CANDIDATE_STATE_PROBATION))
     assert names(admitted(prompt(candidates=["c", "a"]), pool)) == ["a", "c"]
 
 
 def test_evicted_candidates_never_take_part() -> None:
-    pool = roster(candidate("a"), candidate("out", state=CANDIDATE_STATE_EVICTED))
+    pool = snapshot(pool_candidate("a"), pool_candidate("out", state=CANDIDATE_STATE_EVICTED))
     assert names(admitted(prompt(), pool)) == ["a"]
 
 
 @pytest.mark.parametrize("name", ["nobody", "out"])
 def test_a_candidate_that_may_not_answer_is_refused_by_name(name: str) -> None:
-    pool = roster(candidate("a"), candidate("out", state=CANDIDATE_STATE_EVICTED))
+    pool = snapshot(pool_candidate("a"), pool_candidate("out", state=CANDIDATE_STATE_EVICTED))
     error = refused(prompt(candidates=["a", name]), pool)
     assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, ERROR_REASON_UNKNOWN_CANDIDATE)
     assert [violation.field for violation in error.violations] == ["prompt.policy.candidates"]
     assert name in error.message
 
 
-@pytest.mark.parametrize("pool", [roster(), roster(candidate("out", state=CANDIDATE_STATE_EVICTED))])
-def test_an_empty_pool_is_no_fault_of_the_request(pool: Roster) -> None:
+@pytest.mark.parametrize("pool", [snapshot(), snapshot(pool_candidate("out", state=CANDIDATE_STATE_EVICTED))])
+def test_an_empty_pool_is_no_fault_of_the_request(pool: PoolSnapshot) -> None:
     error = refused(prompt(), pool)
     assert (error.code, error.reason) == (Code.FAILED_PRECONDITION, ERROR_REASON_POOL_EMPTY)
 
 
 def test_a_candidate_on_probation_takes_part_in_its_share_of_requests() -> None:
-    pool = roster(candidate("a"), candidate("new", state=CANDIDATE_STATE_PROBATION))
+    pool = snapshot(pool_candidate("a"), pool_candidate("new", state=CANDIDATE_STATE_PROBATION))
     few = Defaults(defaults().policy, 8, probation_share=0.1)
-    taken = sum("new" in names(admit(prompt(), pool, few, seed, Book())[0]) for seed in range(1000))
+    taken = sum("new" in names(admit(prompt(), pool, few, seed, RouteLedger())[0]) for seed in range(1000))
     assert 60 < taken < 150
     assert names(admitted(prompt(), pool, Defaults(defaults().policy, 8, probation_share=0.0))) == ["a"]
 
@@ -136,66 +141,66 @@ def test_a_candidate_on_probation_takes_part_in_its_share_of_requests() -> None:
 @pytest.mark.parametrize(
     ("helper", "named"),
     [
-        (candidate("helper"), True),
+        (pool_candidate("helper"), True),
         # Probation is about answers of its own; the pool names it all the same.
-        (candidate("helper", state=CANDIDATE_STATE_PROBATION), True),
-        (candidate("helper", state=CANDIDATE_STATE_EVICTED), False),
+        (pool_candidate("helper", state=CANDIDATE_STATE_PROBATION), True),
+        (pool_candidate("helper", state=CANDIDATE_STATE_EVICTED), False),
         (None, False),
     ],
 )
 def test_an_evicted_candidate_neither_judges_nor_merges(helper: Candidate | None, named: bool) -> None:
-    candidates = [candidate("a", prior=0.2), candidate("b", prior=0.4), *([helper] if helper else [])]
-    admission = admitted(prompt(candidates=["a", "b"]), roster(*candidates, judge="helper", synthesizer="helper"))
+    candidates = [pool_candidate("a", prior=0.2), pool_candidate("b", prior=0.4), *([helper] if helper else [])]
+    admission = admitted(prompt(candidates=["a", "b"]), snapshot(*candidates, judge="helper", synthesizer="helper"))
     assert admission.judge.name == ("helper" if named else "b")
     assert (admission.synthesizer is not None) == named
 
 
 @pytest.mark.parametrize("seed", [None, 0, 3, 2**31 - 1])
 def test_a_caller_s_fixed_seed_leaves_probation_its_share(seed: int | None) -> None:
-    pool = roster(candidate("a"), candidate("new", state=CANDIDATE_STATE_PROBATION))
+    pool = snapshot(pool_candidate("a"), pool_candidate("new", state=CANDIDATE_STATE_PROBATION))
     half = Defaults(defaults().policy, 8, probation_share=0.5)
     request = prompt()
     if seed is not None:
         request.sampling.seed = seed
-    admissions = [admit(request, pool, half, draw, Book())[0] for draw in range(200)]
+    admissions = [admit(request, pool, half, draw, RouteLedger())[0] for draw in range(200)]
     assert 70 < sum("new" in names(admission) for admission in admissions) < 130
     # What is generated and ranked still hangs on the caller's seed alone.
     assert {admission.seed for admission in admissions} == (set(range(200)) if seed is None else {seed})
 
 
 def test_a_pool_on_probation_answers_as_a_whole() -> None:
-    pool = roster(candidate("new", state=CANDIDATE_STATE_PROBATION))
+    pool = snapshot(pool_candidate("new", state=CANDIDATE_STATE_PROBATION))
     assert names(admitted(prompt(), pool)) == ["new"]
 
 
 def test_a_pattern_that_re2_refuses_is_named() -> None:
-    error = refused(prompt(answer_pattern=AnswerPattern(re2="(")), roster(candidate("a")))
+    error = refused(prompt(answer_pattern=AnswerPattern(re2="(")), snapshot(pool_candidate("a")))
     assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, ERROR_REASON_INVALID_REQUEST)
     assert [violation.field for violation in error.violations] == ["prompt.policy.answer_pattern.re2"]
 
 
 def test_a_window_too_small_leaves_the_candidate_out() -> None:
-    book = Book()
-    pool = roster(candidate("small", window=20), candidate("large", window=200), candidate("unknown"))
-    assert names(admitted(prompt("word " * 30), pool, book=book)) == ["large", "unknown"]
-    assert [(each.reason, each.candidate) for each in book.degraded] == [(DEGRADED_REASON_CONTEXT_WINDOW, "small")]
+    ledger = RouteLedger()
+    pool = snapshot(pool_candidate("small", window=20), pool_candidate("large", window=200), pool_candidate("unknown"))
+    assert names(admitted(prompt("word " * 30), pool, ledger=ledger)) == ["large", "unknown"]
+    assert [(each.reason, each.candidate) for each in ledger.degraded] == [(DEGRADED_REASON_CONTEXT_WINDOW, "small")]
 
 
 def test_a_window_bounds_the_answer() -> None:
     request = prompt("word " * 10)  # 10 tokens and a space, 4 for the message
-    runner = admitted(request, roster(candidate("a", window=19))).runners[0]
-    assert (runner.boot_tokens, runner.output_tokens) == (2, 4)
+    candidate = admitted(request, snapshot(pool_candidate("a", window=19))).candidates[0]
+    assert (candidate.boot_tokens, candidate.output_tokens) == (2, 4)
 
 
 def test_a_prompt_beyond_every_window_is_refused() -> None:
-    error = refused(prompt("word " * 30), roster(candidate("a", window=20), candidate("b", window=30)))
+    error = refused(prompt("word " * 30), snapshot(pool_candidate("a", window=20), pool_candidate("b", window=30)))
     assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, ERROR_REASON_CONTEXT_WINDOW_EXCEEDED)
     assert [violation.field for violation in error.violations] == ["prompt.messages"]
 
 
 def test_a_ceiling_below_the_cheapest_route_is_refused_and_the_least_named() -> None:
     # 12 bytes and 16 for the message in, 2 boot tokens out: 30 tokens.
-    pool = roster(candidate("cheap", price=1_000_000), candidate("dear", price=5_000_000))
+    pool = snapshot(pool_candidate("cheap", price=1_000_000), pool_candidate("dear", price=5_000_000))
     error = refused(prompt("x" * 12, max_cost_nanousd=29), pool)
     assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, ERROR_REASON_COST_CEILING_TOO_LOW)
     assert [violation.field for violation in error.violations] == ["prompt.policy.max_cost_nanousd"]
@@ -204,17 +209,19 @@ def test_a_ceiling_below_the_cheapest_route_is_refused_and_the_least_named() -> 
 
 
 def test_a_ceiling_leaves_out_who_it_does_not_pay_for() -> None:
-    book = Book()
-    pool = roster(candidate("cheap"), candidate("dear", price=10_000_000, prior=0.9), candidate("also", prior=0.8))
+    ledger = RouteLedger()
+    pool = snapshot(
+        pool_candidate("cheap"), pool_candidate("dear", price=10_000_000, prior=0.9), pool_candidate("also", prior=0.8)
+    )
     # Cheap boots for 30 and completes for 28 + 2 + 16 + 6; also boots for 30.
-    assert names(admitted(prompt("x" * 12, max_cost_nanousd=112), pool, book=book)) == ["cheap", "also"]
-    assert [(each.reason, each.candidate) for each in book.degraded] == [(DEGRADED_REASON_COST_CEILING, "dear")]
+    assert names(admitted(prompt("x" * 12, max_cost_nanousd=112), pool, ledger=ledger)) == ["cheap", "also"]
+    assert [(each.reason, each.candidate) for each in ledger.degraded] == [(DEGRADED_REASON_COST_CEILING, "dear")]
 
 
 def test_the_judge_is_the_pools_or_the_best_prior() -> None:
-    candidates = (candidate("a", prior=0.2), candidate("b", prior=0.9), candidate("c"))
-    assert admitted(prompt(), roster(*candidates)).judge.name == "b"
-    named = admitted(prompt(candidates=["a"]), roster(*candidates, judge="c", synthesizer="b"))
+    candidates = (pool_candidate("a", prior=0.2), pool_candidate("b", prior=0.9), pool_candidate("c"))
+    assert admitted(prompt(), snapshot(*candidates)).judge.name == "b"
+    named = admitted(prompt(candidates=["a"]), snapshot(*candidates, judge="c", synthesizer="b"))
     assert named.judge.name == "c"
     assert named.synthesizer is not None
     assert named.synthesizer.name == "b"
@@ -243,26 +250,26 @@ def test_requests_are_held_to_the_operators_maxima(
     request = prompt("hi", **policy)
     if "output" in asked:
         request.sampling.max_output_tokens = asked["output"]
-    admission = admitted(request, roster(candidate("a")), replace(defaults(), maxima=maxima))
+    admission = admitted(request, snapshot(pool_candidate("a")), replace(defaults(), maxima=maxima))
     found = admission.policy
     ceiling = found.max_cost_nanousd if found.HasField("max_cost_nanousd") else None
     assert (found.boot_tokens, found.k, admission.sampling.max_output_tokens, ceiling) == held
-    assert admission.runners[0].boot_tokens <= found.boot_tokens
-    assert admission.runners[0].output_tokens == held[2]
+    assert admission.candidates[0].boot_tokens <= found.boot_tokens
+    assert admission.candidates[0].output_tokens == held[2]
 
 
 def test_a_candidates_own_instructions_take_room_in_its_window() -> None:
-    told = candidate("a", window=19)
+    told = pool_candidate("a", window=19)
     told.fixed_input_tokens = 2
-    runner = admitted(prompt("word " * 10), roster(told)).runners[0]
-    assert runner.output_tokens == 2
+    candidate = admitted(prompt("word " * 10), snapshot(told)).candidates[0]
+    assert candidate.output_tokens == 2
     told.fixed_input_tokens = 4
-    assert refused(prompt("word " * 10), roster(told)).reason == ERROR_REASON_CONTEXT_WINDOW_EXCEEDED
+    assert refused(prompt("word " * 10), snapshot(told)).reason == ERROR_REASON_CONTEXT_WINDOW_EXCEEDED
 
 
 @pytest.mark.parametrize("text", ["\U00020000" * 50, "?!" * 100, "xq" * 100, "7" * 200, "ሰው" * 60, "\n \t" * 70])
 def test_a_ceiling_holds_for_prompts_in_which_each_byte_is_a_token(text: str) -> None:
     each_byte = len(text.encode()) + 16 + 2
-    error = refused(prompt(text, max_cost_nanousd=each_byte - 1), roster(candidate("a")))
+    error = refused(prompt(text, max_cost_nanousd=each_byte - 1), snapshot(pool_candidate("a")))
     assert error.reason == ERROR_REASON_COST_CEILING_TOO_LOW
-    assert names(admitted(prompt(text, max_cost_nanousd=each_byte), roster(candidate("a")))) == ["a"]
+    assert names(admitted(prompt(text, max_cost_nanousd=each_byte), snapshot(pool_candidate("a")))) == ["a"]

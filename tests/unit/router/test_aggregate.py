@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from lightrouter.router.aggregate import Merged, aggregate
-from lightrouter.router.roster import Roster
-from lightrouter.router.state import Run
+from lightrouter.router.context import Merged, RouteContext
+from lightrouter.router.pool.snapshot import PoolSnapshot
+from lightrouter.router.stages.aggregate import aggregate
 from lightrouter.runtime.errors import ServiceError, deadline_exceeded
 from lightrouter.v1.aggregator_pb2 import AnswerChunk
 from lightrouter.v1.candidate_pb2 import Draft
@@ -28,7 +28,7 @@ from lightrouter.v1.policy_pb2 import (
     AnswerPattern,
 )
 from lightrouter.v1.router_pb2 import Prompt
-from tests.unit.router.fakes import FakeAggregator, FakeModels, Heard, candidate, failure, prompt, roster
+from tests.unit.router.fakes import FakeAggregator, FakeModels, Heard, failure, pool_candidate, prompt, snapshot
 from tests.unit.router.test_boot import begin
 
 DRAFTS = [
@@ -39,13 +39,17 @@ BEST = Merged("first", FINISH_REASON_LENGTH, ["a"], AGGREGATOR_STRATEGY_BEST)
 
 
 async def merged(
-    aggregator: FakeAggregator, request: Prompt | None = None, pool: Roster | None = None
-) -> tuple[Run, Heard, Merged]:
+    aggregator: FakeAggregator, request: Prompt | None = None, pool: PoolSnapshot | None = None
+) -> tuple[RouteContext, Heard, Merged]:
     heard = Heard()
-    run = begin(FakeModels(pool or roster(candidate("a"), candidate("b"), candidate("c"))), request, events=heard)
-    answer = await aggregate(run, DRAFTS, run.admission.runners[:2], aggregator)
+    route = begin(
+        FakeModels(pool or snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c"))),
+        request,
+        events=heard,
+    )
+    answer = await aggregate(route, DRAFTS, route.admission.candidates[:2], aggregator)
     assert heard.text == answer.text
-    return run, heard, answer
+    return route, heard, answer
 
 
 def targets(aggregator: FakeAggregator) -> Sequence[str]:
@@ -55,15 +59,15 @@ def targets(aggregator: FakeAggregator) -> Sequence[str]:
 async def test_the_aggregator_merges_piece_by_piece() -> None:
     aggregator = FakeAggregator()
     aggregator.entries = [LedgerEntry(stage=STAGE_AGGREGATE, candidate="a", cost_nanousd=3)]
-    run, heard, answer = await merged(aggregator)
+    route, heard, answer = await merged(aggregator)
     assert heard.chunks == [("[first]", False), ("[second]", False)]
     assert answer == Merged(
         "[first][second]", FINISH_REASON_STOP, ["a", "b"], AGGREGATOR_STRATEGY_SYNTHESIZE, ["They differ."]
     )
     assert list(aggregator.requests[0].drafts) == DRAFTS
     assert aggregator.requests[0].sampling.max_output_tokens == 8
-    assert run.book.entries[-1].cost_nanousd == 3
-    assert not run.book.degraded
+    assert route.ledger.entries[-1].cost_nanousd == 3
+    assert not route.ledger.degraded
 
 
 async def test_the_best_ranked_merge_unless_the_pool_names_one() -> None:
@@ -72,7 +76,9 @@ async def test_the_best_ranked_merge_unless_the_pool_names_one() -> None:
     assert targets(aggregator) == ["a", "b"]
     for named, expected in (("c", ["c", "a", "b"]), ("b", ["b", "a"])):
         aggregator = FakeAggregator()
-        await merged(aggregator, pool=roster(candidate("a"), candidate("b"), candidate("c"), synthesizer=named))
+        await merged(
+            aggregator, pool=snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c"), synthesizer=named)
+        )
         assert targets(aggregator) == expected
 
 
@@ -97,10 +103,10 @@ async def test_without_an_aggregator_the_best_draft_is_the_answer(
 ) -> None:
     aggregator = FakeAggregator()
     aggregator.error, aggregator.error_after = error, after
-    run, heard, answer = await merged(aggregator)
+    route, heard, answer = await merged(aggregator)
     assert answer == BEST
     assert heard.chunks[-1] == ("first", after > 0)
-    assert [each.reason for each in run.book.degraded] == [reason]
+    assert [each.reason for each in route.ledger.degraded] == [reason]
 
 
 @pytest.mark.parametrize("pieces", [[], [AnswerChunk(text=" ")], [AnswerChunk(text="x"), AnswerChunk(restart=True)]])
@@ -108,10 +114,10 @@ async def test_an_empty_answer_is_none(pieces: list[AnswerChunk]) -> None:
     aggregator = FakeAggregator()
     aggregator.pieces = pieces
     aggregator.entries = [LedgerEntry(stage=STAGE_AGGREGATE, candidate="a", cost_nanousd=3)]
-    run, _, answer = await merged(aggregator)
+    route, _, answer = await merged(aggregator)
     assert answer == BEST
-    assert run.book.entries == aggregator.entries
-    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_AGGREGATOR_FAILED]
+    assert route.ledger.entries == aggregator.entries
+    assert [each.reason for each in route.ledger.degraded] == [DEGRADED_REASON_AGGREGATOR_FAILED]
 
 
 async def test_a_stream_without_a_result_is_a_failure() -> None:
@@ -131,10 +137,10 @@ async def test_a_restart_voids_what_came_before() -> None:
 
 async def test_merging_that_the_ceiling_does_not_pay_for_is_left_out() -> None:
     aggregator = FakeAggregator()
-    run, _, answer = await merged(aggregator, prompt(max_cost_nanousd=400))
+    route, _, answer = await merged(aggregator, prompt(max_cost_nanousd=400))
     assert answer == BEST
     assert not aggregator.requests
-    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]
+    assert [each.reason for each in route.ledger.degraded] == [DEGRADED_REASON_COST_CEILING]
     aggregator = FakeAggregator()
     await merged(aggregator, prompt(max_cost_nanousd=5000))
     assert targets(aggregator) == ["a"]
@@ -143,15 +149,15 @@ async def test_merging_that_the_ceiling_does_not_pay_for_is_left_out() -> None:
 async def test_what_a_synthesizer_wrote_before_the_aggregator_failed_is_in_the_ledger() -> None:
     aggregator = FakeAggregator()
     aggregator.error, aggregator.error_after = failure("it fell over"), 2
-    run, _, _ = await merged(aggregator)
-    line = run.book.entries[-1]
+    route, _, _ = await merged(aggregator)
+    line = route.ledger.entries[-1]
     assert (line.stage, line.candidate, line.failure.message) == (STAGE_AGGREGATE, "a", "it fell over")
     # 8 tokens of the prompt and 2 of the drafts; "[first][second]" has 5.
     assert (line.usage.input_tokens, line.usage.output_tokens, line.usage.estimated) == (10, 5, True)
     assert line.cost_nanousd == 15
     aggregator.error_after = 0
-    run, _, _ = await merged(aggregator)
-    assert not run.book.entries
+    route, _, _ = await merged(aggregator)
+    assert not route.ledger.entries
 
 
 async def test_what_a_failed_synthesizer_wrote_costs_its_price() -> None:
@@ -161,6 +167,6 @@ async def test_what_a_failed_synthesizer_wrote_costs_its_price() -> None:
         LedgerEntry(stage=STAGE_AGGREGATE, candidate="a", usage=spent, failure=failure().failure()),
         LedgerEntry(stage=STAGE_AGGREGATE, candidate="b", cost_nanousd=3),
     ]
-    run, _, _ = await merged(aggregator, prompt(max_cost_nanousd=5000))
-    assert [line.cost_nanousd for line in run.book.entries] == [25, 3]
-    assert run.budget.left == 5000 - 3 * 29 - 28
+    route, _, _ = await merged(aggregator, prompt(max_cost_nanousd=5000))
+    assert [line.cost_nanousd for line in route.ledger.entries] == [25, 3]
+    assert route.budget.left == 5000 - 3 * 29 - 28

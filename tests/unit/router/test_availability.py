@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lightrouter.router.availability import Availability
 from lightrouter.router.events import Events
+from lightrouter.router.pool.availability import Availability
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import (
@@ -23,9 +23,9 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_COMPLETE,
     Stage,
 )
-from tests.unit.router.fakes import FakeModels, Model, candidate, prompt, roster, router
+from tests.unit.router.fakes import FakeModels, Model, pool_candidate, prompt, router, snapshot
 
-A = candidate("a")
+A = pool_candidate("a")
 
 
 class Clock:
@@ -62,7 +62,7 @@ def test_a_provider_gets_the_rest_that_it_asked_for(error: ServiceError, rests_s
     clock = Clock()
     availability = Availability(clock=clock)
     availability.failed("a", error)
-    assert availability.why_not(candidate("b")) is None
+    assert availability.why_not(pool_candidate("b")) is None
     if rests_s:
         clock.now += rests_s - 0.01
         why = availability.why_not(A)
@@ -81,7 +81,9 @@ def test_an_adapter_that_does_not_serve_is_not_asked(declines: bool) -> None:
 @pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
 async def test_the_next_route_leaves_a_resting_candidate_alone(stage: Stage.ValueType) -> None:
     clock = Clock()
-    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(fails={stage: limited()}), b=Model())
+    models = FakeModels(
+        snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(fails={stage: limited()}), b=Model()
+    )
     routing = router(models, availability=Availability(clock=clock))
     await routing.route(prompt(), Deadline.after(60), Events())
     models.calls.clear()
@@ -95,7 +97,7 @@ async def test_the_next_route_leaves_a_resting_candidate_alone(stage: Stage.Valu
 
 
 async def test_who_was_not_asked_is_among_those_who_cannot_deliver() -> None:
-    pool = roster(candidate("a"), candidate("b"), candidate("c"))
+    pool = snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c"))
     models = FakeModels(pool, **dict.fromkeys("abc", Model(fails={STAGE_BOOT: limited()})))
     dead = pool.candidates["b"].address
     availability = Availability(lambda address: address == dead)
@@ -106,7 +108,7 @@ async def test_who_was_not_asked_is_among_those_who_cannot_deliver() -> None:
 
 
 async def test_where_all_rest_the_best_k_are_asked() -> None:
-    pool = roster(candidate("a", prior=0.1), candidate("b", prior=0.9), candidate("c", prior=0.5))
+    pool = snapshot(pool_candidate("a", prior=0.1), pool_candidate("b", prior=0.9), pool_candidate("c", prior=0.5))
     models = FakeModels(pool, a=Model(), b=Model(), c=Model())
     availability = Availability()
     for name in pool.candidates:
@@ -118,7 +120,7 @@ async def test_where_all_rest_the_best_k_are_asked() -> None:
 
 
 async def test_where_all_rest_and_the_best_fail_the_others_are_asked() -> None:
-    pool = roster(candidate("a", prior=0.1), candidate("b", prior=0.9))
+    pool = snapshot(pool_candidate("a", prior=0.1), pool_candidate("b", prior=0.9))
     models = FakeModels(pool, a=Model(), b=Model(fails={STAGE_BOOT: limited()}))
     answer = await router(models, availability=Availability(lambda _: True)).route(
         prompt(k=1), Deadline.after(60), Events()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from lightrouter.router.admit import admit
-from lightrouter.router.book import Book
-from lightrouter.router.boot import boot
+from lightrouter.router.context import RouteContext
 from lightrouter.router.events import Events
-from lightrouter.router.state import Run, Shares
+from lightrouter.router.ledger import RouteLedger
+from lightrouter.router.rules import Shares
+from lightrouter.router.stages.admit import admit
+from lightrouter.router.stages.boot import boot
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.v1.error_reason_pb2 import (
@@ -26,7 +27,7 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_BOOT,
 )
 from lightrouter.v1.router_pb2 import Prompt
-from tests.unit.router.fakes import FakeModels, Heard, Model, candidate, defaults, failure, prompt, roster
+from tests.unit.router.fakes import FakeModels, Heard, Model, defaults, failure, pool_candidate, prompt, snapshot
 
 
 def begin(
@@ -36,17 +37,21 @@ def begin(
     events: Events | None = None,
     shares: Shares | None = None,
     seconds: float = 60.0,
-) -> Run:
-    book = Book()
-    admission, budget = admit(request or prompt(), models.roster, defaults(), 7, book)
-    return Run(admission, Deadline.after(seconds), shares or Shares(grace_s=0.0), book, budget, events or Events())
+) -> RouteContext:
+    ledger = RouteLedger()
+    admission, budget = admit(request or prompt(), models.snapshot, defaults(), 7, ledger)
+    return RouteContext(
+        admission, Deadline.after(seconds), shares or Shares(grace_s=0.0), ledger, budget, events or Events()
+    )
 
 
 async def test_all_write_their_boot_tokens() -> None:
-    models = FakeModels(roster(candidate("a", prior=0.7), candidate("b")), a=Model(), b=Model(words=["short"]))
-    run = begin(models)
-    found = await boot(run, models)
-    assert [(each.runner.name, each.partial.text, each.ended) for each in found] == [
+    models = FakeModels(
+        snapshot(pool_candidate("a", prior=0.7), pool_candidate("b")), a=Model(), b=Model(words=["short"])
+    )
+    route = begin(models)
+    found = await boot(route, models)
+    assert [(each.candidate.name, each.partial.text, each.ended) for each in found] == [
         ("a", "one two ", False),
         ("b", "short", True),
     ]
@@ -55,24 +60,28 @@ async def test_all_write_their_boot_tokens() -> None:
     assert found[0].used_tokens == 2
     assert {call.sampling.max_output_tokens for call in models.calls} == {2}
     assert {call.stage for call in models.calls} == {STAGE_BOOT}
-    assert len(run.book.entries) == 2
-    assert not run.book.degraded
+    assert len(route.ledger.entries) == 2
+    assert not route.ledger.degraded
 
 
 async def test_a_failure_is_in_the_book_and_the_others_answer() -> None:
-    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(), b=Model(fails={STAGE_BOOT: failure()}))
+    models = FakeModels(
+        snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model(fails={STAGE_BOOT: failure()})
+    )
     heard = Heard()
-    run = begin(models, events=heard)
-    assert [each.runner.name for each in await boot(run, models)] == ["a"]
-    (line,) = [entry for entry in run.book.entries if entry.candidate == "b"]
+    route = begin(models, events=heard)
+    assert [each.candidate.name for each in await boot(route, models)] == ["a"]
+    (line,) = [entry for entry in route.ledger.entries if entry.candidate == "b"]
     assert (line.stage, line.failure.reason, line.cost_nanousd) == (STAGE_BOOT, ERROR_REASON_UPSTREAM_ERROR, 0)
-    assert [(each.reason, each.candidate) for each in run.book.degraded] == [(DEGRADED_REASON_CANDIDATE_FAILED, "b")]
+    assert [(each.reason, each.candidate) for each in route.ledger.degraded] == [
+        (DEGRADED_REASON_CANDIDATE_FAILED, "b")
+    ]
     assert {partial.candidate: partial.text for partial, _ in heard.boots} == {"a": "one two ", "b": ""}
 
 
 async def test_all_failing_names_each_failure_and_when_to_come_back() -> None:
     models = FakeModels(
-        roster(candidate("a"), candidate("b")),
+        snapshot(pool_candidate("a"), pool_candidate("b")),
         a=Model(fails={STAGE_BOOT: failure("first", retry_after=4.0)}),
         b=Model(fails={STAGE_BOOT: failure("second", retry_after=2.0)}),
     )
@@ -85,7 +94,7 @@ async def test_all_failing_names_each_failure_and_when_to_come_back() -> None:
 
 
 async def test_all_out_of_time_is_the_deadline() -> None:
-    models = FakeModels(roster(candidate("a")), a=Model(fails={STAGE_BOOT: deadline_exceeded("too late")}))
+    models = FakeModels(snapshot(pool_candidate("a")), a=Model(fails={STAGE_BOOT: deadline_exceeded("too late")}))
     with pytest.raises(ServiceError) as caught:
         await boot(begin(models), models)
     assert caught.value.reason == ERROR_REASON_DEADLINE_EXCEEDED
@@ -93,14 +102,19 @@ async def test_all_out_of_time_is_the_deadline() -> None:
 
 async def test_a_straggler_is_cancelled_once_a_quorum_has_answered() -> None:
     models = FakeModels(
-        roster(candidate("a"), candidate("b"), candidate("slow")), a=Model(), b=Model(), slow=Model(hangs={STAGE_BOOT})
+        snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("slow")),
+        a=Model(),
+        b=Model(),
+        slow=Model(hangs={STAGE_BOOT}),
     )
-    run = begin(models, prompt(quorum=0.5))
-    assert [each.runner.name for each in await boot(run, models)] == ["a", "b"]
+    route = begin(models, prompt(quorum=0.5))
+    assert [each.candidate.name for each in await boot(route, models)] == ["a", "b"]
     assert models.cancelled == ["slow"]
     assert models.running == 0
-    assert run.book.entries[-1].failure.reason == ERROR_REASON_STRAGGLER
-    assert [(each.reason, each.candidate) for each in run.book.degraded] == [(DEGRADED_REASON_CANDIDATE_SLOW, "slow")]
+    assert route.ledger.entries[-1].failure.reason == ERROR_REASON_STRAGGLER
+    assert [(each.reason, each.candidate) for each in route.ledger.degraded] == [
+        (DEGRADED_REASON_CANDIDATE_SLOW, "slow")
+    ]
 
 
 @pytest.mark.parametrize("quorum", [0.5, 0.75, 1.0])
@@ -109,12 +123,12 @@ async def test_a_straggler_is_cancelled_once_a_quorum_has_answered() -> None:
 async def test_one_that_hangs_holds_no_other(calls: int, quorum: float, others_fail: bool) -> None:
     """Whatever the quorum, and whoever else fails: the deadline of an hour is not waited for."""
     names = "abcdefgh"[:calls]
-    models = FakeModels(roster(*map(candidate, names)), **{name: Model() for name in names})
+    models = FakeModels(snapshot(*map(pool_candidate, names)), **{name: Model() for name in names})
     models.models["a"] = Model(hangs={STAGE_BOOT})
     for name in names[2:] if others_fail else ():
         models.models[name] = Model(fails={STAGE_BOOT: failure()})
-    run = begin(models, prompt(quorum=quorum), seconds=3600.0)
-    booted = [each.runner.name for each in await boot(run, models)]
+    route = begin(models, prompt(quorum=quorum), seconds=3600.0)
+    booted = [each.candidate.name for each in await boot(route, models)]
     assert booted == (["b"] if others_fail else list(names[1:]))
     assert models.cancelled == ["a"]
 
@@ -122,7 +136,7 @@ async def test_one_that_hangs_holds_no_other(calls: int, quorum: float, others_f
 async def test_failures_are_out_of_the_quorum() -> None:
     # Three quarters of four are three; of the two that are left, two.
     models = FakeModels(
-        roster(*(candidate(name) for name in "abcd")),
+        snapshot(*(pool_candidate(name) for name in "abcd")),
         a=Model(),
         b=Model(),
         c=Model(fails={STAGE_BOOT: failure()}),
@@ -132,21 +146,25 @@ async def test_failures_are_out_of_the_quorum() -> None:
 
 
 async def test_the_stages_share_of_the_time_ends_it() -> None:
-    models = FakeModels(roster(candidate("a"), candidate("slow")), a=Model(), slow=Model(hangs={STAGE_BOOT}))
-    run = begin(models, prompt(quorum=1.0), shares=Shares(boot=0.001))
-    assert [each.runner.name for each in await boot(run, models)] == ["a"]
-    assert run.book.entries[-1].failure.reason == ERROR_REASON_UPSTREAM_TIMEOUT
-    assert run.book.degraded[0].reason == DEGRADED_REASON_CANDIDATE_SLOW
+    models = FakeModels(
+        snapshot(pool_candidate("a"), pool_candidate("slow")), a=Model(), slow=Model(hangs={STAGE_BOOT})
+    )
+    route = begin(models, prompt(quorum=1.0), shares=Shares(boot=0.001))
+    assert [each.candidate.name for each in await boot(route, models)] == ["a"]
+    assert route.ledger.entries[-1].failure.reason == ERROR_REASON_UPSTREAM_TIMEOUT
+    assert route.ledger.degraded[0].reason == DEGRADED_REASON_CANDIDATE_SLOW
 
 
 async def test_with_nobody_there_the_share_waits_for_the_first() -> None:
-    models = FakeModels(roster(candidate("a"), candidate("slow")), a=Model(), slow=Model(hangs={STAGE_BOOT}))
-    run = begin(models, prompt(quorum=1.0), shares=Shares(boot=1e-9))
-    assert [each.runner.name for each in await boot(run, models)] == ["a"]
+    models = FakeModels(
+        snapshot(pool_candidate("a"), pool_candidate("slow")), a=Model(), slow=Model(hangs={STAGE_BOOT})
+    )
+    route = begin(models, prompt(quorum=1.0), shares=Shares(boot=1e-9))
+    assert [each.candidate.name for each in await boot(route, models)] == ["a"]
 
 
 async def test_only_reasoning_is_hidden_and_no_draft() -> None:
-    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hidden=5), b=Model())
+    models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(hidden=5), b=Model())
     found = await boot(begin(models), models)
     assert [(each.partial.text, each.ended, each.tokens_left) for each in found] == [
         # Without any text to go on from, the draft is written anew.
@@ -158,29 +176,29 @@ async def test_only_reasoning_is_hidden_and_no_draft() -> None:
 @pytest.mark.parametrize("model", [Model(words=[" "]), Model(words=[]), Model(hidden=100)])
 async def test_an_end_without_a_word_is_a_failure_that_costs(model: Model) -> None:
     # The last one reasons through all the tokens that the answer may have.
-    models = FakeModels(roster(candidate("a", max_boot_tokens=8), candidate("b")), a=model, b=Model())
+    models = FakeModels(snapshot(pool_candidate("a", max_boot_tokens=8), pool_candidate("b")), a=model, b=Model())
     heard = Heard()
-    run = begin(models, events=heard)
-    assert [each.runner.name for each in await boot(run, models)] == ["b"]
-    line = next(entry for entry in run.book.entries if entry.candidate == "a")
+    route = begin(models, events=heard)
+    assert [each.candidate.name for each in await boot(route, models)] == ["b"]
+    line = next(entry for entry in route.ledger.entries if entry.candidate == "a")
     assert line.failure.reason == ERROR_REASON_EMPTY_OUTPUT
     assert line.cost_nanousd > 0
 
 
 async def test_boot_text_is_heard_as_it_is_written() -> None:
-    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(), b=Model(words=["x ", "y"]))
+    models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model(words=["x ", "y"]))
     heard = Heard(partials=True)
     found = await boot(begin(models, events=heard), models)
-    assert heard.partials == {"a": "one two ", "b": "x y"} == {each.runner.name: each.partial.text for each in found}
+    assert heard.partials == {"a": "one two ", "b": "x y"} == {each.candidate.name: each.partial.text for each in found}
     assert heard.kinds.count("booted") == 2
 
 
 async def test_what_a_broken_stream_sent_is_estimated() -> None:
     broken = Model(fails={STAGE_BOOT: failure()}, fails_after=2)
-    models = FakeModels(roster(candidate("a"), candidate("b", price=10**9)), a=Model(), b=broken)
-    run = begin(models, events=Heard(partials=True))
-    await boot(run, models)
-    line = next(entry for entry in run.book.entries if entry.candidate == "b")
+    models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b", price=10**9)), a=Model(), b=broken)
+    route = begin(models, events=Heard(partials=True))
+    await boot(route, models)
+    line = next(entry for entry in route.ledger.entries if entry.candidate == "b")
     assert line.usage.estimated
     assert line.usage.output_tokens == 2
     assert line.cost_nanousd > 0
@@ -188,9 +206,9 @@ async def test_what_a_broken_stream_sent_is_estimated() -> None:
 
 async def test_a_boot_that_is_longer_than_its_tokens_can_be_is_ended() -> None:
     endless = Model(words=["x" * 300, "y" * 300, "z"])
-    models = FakeModels(roster(candidate("a"), candidate("b")), a=endless, b=Model())
-    run = begin(models, events=Heard(partials=True))
-    booted = await boot(run, models)
-    assert [each.runner.name for each in booted] == ["b"]
-    line = next(entry for entry in run.book.entries if entry.candidate == "a")
+    models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=endless, b=Model())
+    route = begin(models, events=Heard(partials=True))
+    booted = await boot(route, models)
+    assert [each.candidate.name for each in booted] == ["b"]
+    line = next(entry for entry in route.ledger.entries if entry.candidate == "a")
     assert line.failure.reason == ERROR_REASON_UPSTREAM_TOO_LARGE

@@ -12,7 +12,7 @@ from lightrouter.aggregator.prompts import synthesis_messages
 from lightrouter.answers.contradictions import contradictions
 from lightrouter.answers.untrusted import label, random_nonce
 from lightrouter.router.budget import Budget, price
-from lightrouter.router.runner import Booted, Runner
+from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import cost_nanousd
 from lightrouter.runtime.tokens import estimate_tokens, most_messages_tokens, most_tokens
@@ -38,12 +38,12 @@ from lightrouter.v1.chat_pb2 import (
 PRICES = st.integers(0, 10**11)
 
 
-def runner(name: str, entry: Candidate, boot: int = 2, output: int = 8) -> Runner:
-    return Runner(name, entry, ModelTarget(candidate=name, address="unix:/x"), boot, output)
+def candidate(name: str, entry: Candidate, boot: int = 2, output: int = 8) -> RouteCandidate:
+    return RouteCandidate(name, entry, ModelTarget(candidate=name, address="unix:/x"), boot, output)
 
 
 @st.composite
-def runners(draw: st.DrawFn) -> list[Runner]:
+def candidates(draw: st.DrawFn) -> list[RouteCandidate]:
     found = []
     for index in range(draw(st.integers(1, 6))):
         given_price, written = draw(PRICES), draw(PRICES)
@@ -58,7 +58,7 @@ def runners(draw: st.DrawFn) -> list[Runner]:
                 output_nanousd_per_million=written,
             ),
         )
-        found.append(runner(f"c{index}", entry, draw(st.integers(1, output)), output))
+        found.append(candidate(f"c{index}", entry, draw(st.integers(1, output)), output))
     return found
 
 
@@ -82,9 +82,9 @@ def test_an_estimate_is_never_below_what_such_a_call_costs(
     assert cost_nanousd(entry.prices, usage) <= price(entry, read, written)
 
 
-@given(candidates=runners(), ceiling=st.integers(1, 10**10), prompt_tokens=st.integers(1, 10**5))
+@given(candidates=candidates(), ceiling=st.integers(1, 10**10), prompt_tokens=st.integers(1, 10**5))
 def test_who_boots_is_paid_for_and_one_of_them_can_go_on(
-    candidates: list[Runner], ceiling: int, prompt_tokens: int
+    candidates: list[RouteCandidate], ceiling: int, prompt_tokens: int
 ) -> None:
     budget = Budget(ceiling, prompt_tokens)
     least = min(map(budget.boot_cost, candidates))
@@ -100,19 +100,19 @@ def test_who_boots_is_paid_for_and_one_of_them_can_go_on(
     assert budget.left >= 0
     if len(admitted) > 1:
         cut_off = [
-            Booted(each, Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", each.boot_tokens)
+            BootResult(each, Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", each.boot_tokens)
             for each in admitted
         ]
         assert min(map(budget.completion_cost, cut_off)) <= budget.left
 
 
-@given(candidates=runners(), ceiling=st.integers(1, 10**10), k=st.integers(1, 6), merging=st.booleans())
+@given(candidates=candidates(), ceiling=st.integers(1, 10**10), k=st.integers(1, 6), merging=st.booleans())
 def test_what_is_granted_stays_within_the_ceiling(
-    candidates: list[Runner], ceiling: int, k: int, merging: bool
+    candidates: list[RouteCandidate], ceiling: int, k: int, merging: bool
 ) -> None:
     budget = Budget(ceiling, 10)
     ranked = [
-        Booted(each, Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", each.boot_tokens)
+        BootResult(each, Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", each.boot_tokens)
         for each in candidates
     ]
     chosen = budget.choose(ranked, k, None, merging=merging)
@@ -129,8 +129,8 @@ def test_what_is_granted_stays_within_the_ceiling(
 def test_without_a_ceiling_everything_is_granted() -> None:
     budget = Budget(None, 10)
     entry = Candidate(name="a", prices=Prices(output_nanousd_per_million=10**15))
-    booted = Booted(runner("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
-    assert budget.admit([booted.runner], "field") == (booted.runner,)
+    booted = BootResult(candidate("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
+    assert budget.admit([booted.candidate], "field") == (booted.candidate,)
     assert budget.grant(booted) == (6, 0)
     assert budget.reserve(10**30)
 
@@ -138,14 +138,14 @@ def test_without_a_ceiling_everything_is_granted() -> None:
 def test_a_finished_draft_costs_nothing() -> None:
     budget = Budget(1, 10)
     entry = Candidate(name="a", prices=Prices(output_nanousd_per_million=10**15))
-    booted = Booted(runner("a", entry), Partial(text="x", finish_reason=FINISH_REASON_STOP), b"", 2)
+    booted = BootResult(candidate("a", entry), Partial(text="x", finish_reason=FINISH_REASON_STOP), b"", 2)
     assert budget.completion_cost(booted) == 0
     assert budget.grant(booted) == (0, 0)
 
 
 def test_as_many_tokens_as_the_money_reaches() -> None:
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
-    booted = Booted(runner("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
+    booted = BootResult(candidate("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
     # 10 of the prompt, 2 of the boot text and 16 that a template may add are read again.
     budget = Budget(31, 10)
     assert budget.grant(booted) is None
@@ -156,7 +156,7 @@ def test_as_many_tokens_as_the_money_reaches() -> None:
 
 def test_a_draft_written_anew_is_not_begun_where_it_would_end_before_the_boot_text() -> None:
     entry = Candidate(name="a", continuation=CONTINUATION_NONE, prices=Prices(output_nanousd_per_million=10**6))
-    booted = Booted(runner("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
+    booted = BootResult(candidate("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
     assert Budget(2, 10).grant_rest(booted) == (0, 0)
     assert Budget(3, 10).grant_rest(booted) == (3, 3)
 
@@ -181,9 +181,9 @@ _CONVERSATIONS = {
 @pytest.mark.parametrize("count", [2, 8, 60])
 def test_a_judge_that_is_asked_again_in_both_orders_is_paid_for(count: int, asked: list[ChatMessage]) -> None:
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
-    judge = runner("a", entry)
+    judge = candidate("a", entry)
     text = "It may be that. " * 9
-    partials = [Booted(judge, Partial(text=text), b"", 36)] * count
+    partials = [BootResult(judge, Partial(text=text), b"", 36)] * count
     shown = [(label(index), text) for index in range(count)]
     first = judge_messages(conversation_text(asked), shown, random_nonce(), most_characters=16_000)
     again = again_messages(first, "x" * 1024, f"it lacks {', '.join(name for name, _ in shown)}", [n for n, _ in shown])
@@ -201,7 +201,9 @@ def test_a_synthesizer_whose_tokens_are_bytes_is_paid_for(count: int, asked: lis
     shown = [(label(index), text) for index, text in enumerate(texts)]
     messages = synthesis_messages(asked, shown, found, random_nonce(), most_characters=16_000)
     assert found
-    cost = Budget(10**9, most_messages_tokens(asked)).merge_cost_of(runner("a", entry), list(map(most_tokens, texts)))
+    cost = Budget(10**9, most_messages_tokens(asked)).merge_cost_of(
+        candidate("a", entry), list(map(most_tokens, texts))
+    )
     assert cost >= 2 * _bytes_of(messages) + 8 + 8
 
 
@@ -212,8 +214,8 @@ def _bytes_of(messages: Sequence[ChatMessage]) -> int:
 def test_a_candidate_that_turns_out_to_write_anew_is_paid_for_its_whole_draft() -> None:
     # What it has written is cheap to read and dear to write once more.
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**7))
-    booted = Booted(
-        runner("a", entry, boot=200, output=300), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 200
+    booted = BootResult(
+        candidate("a", entry, boot=200, output=300), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 200
     )
     assert Budget(10**9, 10).completion_cost(booted) == 10 + 300 * 10
     granted = Budget(10 + 250 * 10 + 9, 10).grant_rest(booted)
@@ -222,23 +224,23 @@ def test_a_candidate_that_turns_out_to_write_anew_is_paid_for_its_whole_draft() 
 
 def test_a_text_that_is_taken_over_may_have_a_token_for_each_byte() -> None:
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
-    taken_over = Budget(10**6, 10).grant_takeover(runner("a", entry), "日本語 ∀∃", 3)
+    taken_over = Budget(10**6, 10).grant_takeover(candidate("a", entry), "日本語 ∀∃", 3)
     assert taken_over == (5, 10 + len("日本語 ∀∃".encode()) + 5)
     dear = Candidate(name="a", prices=Prices(output_nanousd_per_million=10**6))
-    anew = Budget(10**6, 10).grant_takeover(runner("a", dear), "one two three", 3)
+    anew = Budget(10**6, 10).grant_takeover(candidate("a", dear), "one two three", 3)
     assert anew == (5, 5 + estimate_tokens("one two three"))
 
 
 def test_a_synthesizer_that_breaks_off_is_paid_for_going_on() -> None:
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
     # Asked once more it reads all again, and what it has written already.
-    cost = Budget(10**9, 10).merge_cost_of(runner("a", entry, output=500), [5000, 5000])
+    cost = Budget(10**9, 10).merge_cost_of(candidate("a", entry, output=500), [5000, 5000])
     assert cost >= 2 * (10 + 10_000) + 500 + 500
 
 
 def test_a_candidates_own_instructions_are_paid_for_too() -> None:
     entry = Candidate(name="a", fixed_input_tokens=100, prices=Prices(input_nanousd_per_million=10**6))
-    told = runner("a", entry)
+    told = candidate("a", entry)
     budget = Budget(10**6, 10)
     assert budget.boot_cost(told) == 10 + 4 * 100
     assert budget.merge_cost_of(told, []) >= 10 + 4 * 100
@@ -252,8 +254,8 @@ def test_what_a_provider_has_counted_is_not_bounded_by_bytes_again() -> None:
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6))
     partial = Partial(text="x", finish_reason=FINISH_REASON_LENGTH)
     budget = Budget(10**6, 1000)
-    assert budget.completion_cost(Booted(runner("a", entry), partial, b"", 2)) == 1000 + 2 + 16
-    assert budget.completion_cost(Booted(runner("a", entry), partial, b"", 2, input_tokens=250)) == 250 + 2 + 16
+    assert budget.completion_cost(BootResult(candidate("a", entry), partial, b"", 2)) == 1000 + 2 + 16
+    assert budget.completion_cost(BootResult(candidate("a", entry), partial, b"", 2, input_tokens=250)) == 250 + 2 + 16
 
 
 def test_a_judge_is_paid_for_only_where_the_cheapest_completion_still_is() -> None:
@@ -266,8 +268,8 @@ def test_a_judge_is_paid_for_only_where_the_cheapest_completion_still_is() -> No
     assert budget.left == 34
 
 
-def candidate_at(price_: int) -> Booted:
+def candidate_at(price_: int) -> BootResult:
     nanousd = price_ * 10**6
     entry = Candidate(prices=Prices(input_nanousd_per_million=nanousd, output_nanousd_per_million=nanousd))
     partial = Partial(text="x", finish_reason=FINISH_REASON_LENGTH)
-    return Booted(runner("a", entry), partial, b"", 2)
+    return BootResult(candidate("a", entry), partial, b"", 2)

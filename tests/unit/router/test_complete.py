@@ -7,11 +7,12 @@ import math
 
 import pytest
 
-from lightrouter.router.boot import boot
-from lightrouter.router.complete import complete, patience_s
-from lightrouter.router.runner import Booted, Runner
-from lightrouter.router.select import select
-from lightrouter.router.state import Run, Shares
+from lightrouter.router.candidates import BootResult, RouteCandidate
+from lightrouter.router.context import RouteContext
+from lightrouter.router.rules import Shares
+from lightrouter.router.stages.boot import boot
+from lightrouter.router.stages.complete import complete, patience_s
+from lightrouter.router.stages.select import select
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Draft, ModelTarget, Partial
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
@@ -26,11 +27,11 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_COMPLETE,
 )
 from lightrouter.v1.router_pb2 import Prompt
-from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, candidate, failure, prompt, roster
+from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, failure, pool_candidate, prompt, snapshot
 from tests.unit.router.test_boot import begin
 
 NAMES = ("a", "b", "c", "d")
-POOL = roster(*(candidate(name) for name in NAMES))
+POOL = snapshot(*(pool_candidate(name) for name in NAMES))
 SCORES = {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.6}
 FAILS = Model(fails={STAGE_COMPLETE: failure()})
 
@@ -45,15 +46,15 @@ async def drafted(
     request: Prompt | None = None,
     heard: Heard | None = None,
     shares: Shares | None = None,
-) -> tuple[Run, list[Draft]]:
-    run = begin(models, request, events=heard, shares=shares)
-    verdict = await select(run, await boot(run, models), FakeSelector(SCORES))
-    return run, await complete(run, models, verdict, verdict.ranked[:k])
+) -> tuple[RouteContext, list[Draft]]:
+    route = begin(models, request, events=heard, shares=shares)
+    verdict = await select(route, await boot(route, models), FakeSelector(SCORES))
+    return route, await complete(route, models, verdict, verdict.ranked[:k])
 
 
 async def test_the_chosen_go_on_from_their_boot_tokens() -> None:
     models = fake()
-    run, drafts = await drafted(models)
+    route, drafts = await drafted(models)
     assert [(draft.candidate, draft.text, draft.score) for draft in drafts] == [
         ("a", "one two three four ", 0.9),
         ("b", "one two three four ", 0.8),
@@ -64,7 +65,7 @@ async def test_the_chosen_go_on_from_their_boot_tokens() -> None:
         ("b", "one two ", b"continuation of b"),
     ]
     assert {call.sampling.max_output_tokens for call in calls} == {6}
-    assert not run.book.degraded
+    assert not route.ledger.degraded
 
 
 async def test_who_ended_in_the_boot_stage_is_never_asked_again() -> None:
@@ -79,11 +80,13 @@ async def test_who_ended_in_the_boot_stage_is_never_asked_again() -> None:
 async def test_a_failure_is_replaced_by_the_next_in_the_ranking() -> None:
     models = fake(a=FAILS)
     heard = Heard()
-    run, drafts = await drafted(models, heard=heard)
+    route, drafts = await drafted(models, heard=heard)
     assert [draft.candidate for draft in drafts] == ["b", "c"]
     assert models.asked(STAGE_COMPLETE) == ["a", "b", "c"]
-    assert [(each.reason, each.candidate) for each in run.book.degraded] == [(DEGRADED_REASON_COMPLETION_FAILED, "a")]
-    assert [entry.candidate for entry in run.book.entries if entry.HasField("failure")] == ["a"]
+    assert [(each.reason, each.candidate) for each in route.ledger.degraded] == [
+        (DEGRADED_REASON_COMPLETION_FAILED, "a")
+    ]
+    assert [entry.candidate for entry in route.ledger.entries if entry.HasField("failure")] == ["a"]
     assert [(name, characters) for name, characters, _ in heard.drafts if not characters] == [("a", 0)]
 
 
@@ -123,19 +126,19 @@ async def test_boot_tokens_that_are_all_the_answer_may_have_make_a_draft() -> No
 
 
 async def test_a_draft_written_anew_is_whole_and_marked() -> None:
-    pool = roster(candidate("a", continuation=CONTINUATION_NONE), candidate("b"))
+    pool = snapshot(pool_candidate("a", continuation=CONTINUATION_NONE), pool_candidate("b"))
     models = FakeModels(pool, a=Model(), b=Model())
-    run, drafts = await drafted(models, k=1)
+    route, drafts = await drafted(models, k=1)
     assert drafts[0].text == "one two three four "
-    assert run.book.entries[-1].restarted
+    assert route.ledger.entries[-1].restarted
     # The adapter adds the two boot tokens that are written again.
     assert models.calls[-1].sampling.max_output_tokens == 6
 
 
 async def test_hidden_reasoning_that_ends_in_nothing_is_replaced() -> None:
-    run, drafts = await drafted(fake(a=Model(words=[], hidden=3)), k=1)
+    route, drafts = await drafted(fake(a=Model(words=[], hidden=3)), k=1)
     assert [draft.candidate for draft in drafts] == ["b"]
-    line = next(entry for entry in run.book.entries if entry.stage == STAGE_COMPLETE and entry.candidate == "a")
+    line = next(entry for entry in route.ledger.entries if entry.stage == STAGE_COMPLETE and entry.candidate == "a")
     assert line.failure.reason == ERROR_REASON_EMPTY_OUTPUT
 
 
@@ -146,10 +149,10 @@ async def test_hidden_reasoning_becomes_visible() -> None:
 
 async def test_one_that_hangs_is_done_without_where_another_delivered() -> None:
     models = fake(a=Model(hangs={STAGE_COMPLETE}))
-    run, drafts = await drafted(models, shares=Shares(grace_s=0.0, complete=0.001))
+    route, drafts = await drafted(models, shares=Shares(grace_s=0.0, complete=0.001))
     assert [draft.candidate for draft in drafts] == ["b"]
     assert models.asked(STAGE_COMPLETE) == ["a", "b"]
-    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COMPLETION_FAILED]
+    assert [each.reason for each in route.ledger.degraded] == [DEGRADED_REASON_COMPLETION_FAILED]
 
 
 async def test_one_that_hangs_alone_is_replaced() -> None:
@@ -172,46 +175,46 @@ async def test_cancelling_cancels_every_call() -> None:
 
 async def test_the_ceiling_cuts_a_draft_short() -> None:
     # 27 tokens in and 2 out to boot; 29 in, 16 more that a template may add, and 6 out to complete.
-    models = FakeModels(roster(candidate("a")), a=Model(words=[f"{number} " for number in range(8)]))
-    run, drafts = await drafted(models, k=1, request=prompt(max_cost_nanousd=77))
+    models = FakeModels(snapshot(pool_candidate("a")), a=Model(words=[f"{number} " for number in range(8)]))
+    route, drafts = await drafted(models, k=1, request=prompt(max_cost_nanousd=77))
     assert drafts[0].text == "0 1 2 3 4 "
     assert drafts[0].finish_reason == FINISH_REASON_LENGTH
-    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]
-    assert sum(entry.cost_nanousd for entry in run.book.entries) == 77 - 16
+    assert [each.reason for each in route.ledger.degraded] == [DEGRADED_REASON_COST_CEILING]
+    assert sum(entry.cost_nanousd for entry in route.ledger.entries) == 77 - 16
 
 
 async def test_a_ceiling_that_pays_for_reasoning_only_is_a_failure() -> None:
-    models = FakeModels(roster(candidate("a")), a=Model(hidden=3))
+    models = FakeModels(snapshot(pool_candidate("a")), a=Model(hidden=3))
     with pytest.raises(ServiceError) as caught:
         await drafted(models, k=1, request=prompt(max_cost_nanousd=29))
     assert {name: each.reason for name, each in caught.value.failures.items()} == {"a": ERROR_REASON_EMPTY_OUTPUT}
 
 
 async def test_the_ceiling_leaves_the_boot_text_as_the_draft() -> None:
-    models = FakeModels(roster(candidate("a")), a=Model())
-    run, drafts = await drafted(models, k=1, request=prompt(max_cost_nanousd=29))
+    models = FakeModels(snapshot(pool_candidate("a")), a=Model())
+    route, drafts = await drafted(models, k=1, request=prompt(max_cost_nanousd=29))
     assert drafts[0].text == "one two "
     assert models.asked(STAGE_COMPLETE) == []
-    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]
+    assert [each.reason for each in route.ledger.degraded] == [DEGRADED_REASON_COST_CEILING]
 
 
 async def test_what_one_that_hung_has_cost_is_not_known_and_stays_set_aside() -> None:
     # 29 each to boot and 51 each to complete: with what the first may have cost, 50 are left for the second.
     models = FakeModels(
-        roster(candidate("a"), candidate("b")),
+        snapshot(pool_candidate("a"), pool_candidate("b")),
         a=Model(hangs={STAGE_COMPLETE}),
         b=Model(words=[f"{number} " for number in range(8)]),
     )
     request = prompt(max_cost_nanousd=159)
-    run, drafts = await drafted(models, k=1, request=request, shares=Shares(grace_s=0.0, complete=0.001))
+    route, drafts = await drafted(models, k=1, request=request, shares=Shares(grace_s=0.0, complete=0.001))
     assert [(draft.candidate, draft.text) for draft in drafts] == [("b", "0 1 2 3 4 5 6 ")]
-    assert sum(entry.cost_nanousd for entry in run.book.entries) == 159 - 51 - 16
-    assert run.budget.left == 16
-    assert DEGRADED_REASON_COST_CEILING in [each.reason for each in run.book.degraded]
+    assert sum(entry.cost_nanousd for entry in route.ledger.entries) == 159 - 51 - 16
+    assert route.budget.left == 16
+    assert DEGRADED_REASON_COST_CEILING in [each.reason for each in route.ledger.degraded]
 
 
 async def test_a_boot_text_stands_in_where_the_money_reaches_for_no_replacement() -> None:
-    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model())
+    models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(hangs={STAGE_COMPLETE}), b=Model())
     request = prompt(max_cost_nanousd=109)
     _, drafts = await drafted(models, k=1, request=request, shares=Shares(grace_s=0.0, complete=0.001))
     assert [(draft.candidate, draft.text) for draft in drafts] == [("b", "one two ")]
@@ -221,14 +224,16 @@ async def test_a_boot_text_stands_in_where_the_money_reaches_for_no_replacement(
 async def test_a_completion_that_hangs_is_not_waited_for_by_the_deadline() -> None:
     """The boot of two tokens took a millisecond: another six may take four, and eight at most."""
     models = fake(b=Model(hangs={STAGE_COMPLETE}, seconds=0.001))
-    run = begin(models, seconds=3600.0)
-    verdict = await select(run, await boot(run, models), FakeSelector(SCORES))
-    drafts = await complete(run, models, verdict, verdict.ranked[:2])
+    route = begin(models, seconds=3600.0)
+    verdict = await select(route, await boot(route, models), FakeSelector(SCORES))
+    drafts = await complete(route, models, verdict, verdict.ranked[:2])
     assert [draft.candidate for draft in drafts] == ["a"]
     assert models.cancelled == ["b"]
     assert models.asked(STAGE_COMPLETE) == ["a", "b"]
-    assert run.book.entries[-1].failure.reason == ERROR_REASON_STRAGGLER
-    assert [(each.reason, each.candidate) for each in run.book.degraded] == [(DEGRADED_REASON_COMPLETION_FAILED, "b")]
+    assert route.ledger.entries[-1].failure.reason == ERROR_REASON_STRAGGLER
+    assert [(each.reason, each.candidate) for each in route.ledger.degraded] == [
+        (DEGRADED_REASON_COMPLETION_FAILED, "b")
+    ]
 
 
 async def test_without_another_draft_a_slow_completion_is_waited_for() -> None:
@@ -242,16 +247,16 @@ async def test_without_another_draft_a_slow_completion_is_waited_for() -> None:
 async def test_a_completion_gets_twice_what_its_boot_lets_expect(
     seconds: float, grace_s: float, expected: float
 ) -> None:
-    run = begin(fake(), shares=Shares(grace_s=grace_s))
-    runner = run.admission.runners[0]
-    partial = Partial(candidate=runner.name, text="one two ", finish_reason=FINISH_REASON_LENGTH)
-    assert runner.output_tokens == 8
-    assert patience_s(run, Booted(runner, partial, b"", 2, 2, seconds)) == expected
+    route = begin(fake(), shares=Shares(grace_s=grace_s))
+    candidate = route.admission.candidates[0]
+    partial = Partial(candidate=candidate.name, text="one two ", finish_reason=FINISH_REASON_LENGTH)
+    assert candidate.output_tokens == 8
+    assert patience_s(route, BootResult(candidate, partial, b"", 2, 2, seconds)) == expected
 
 
 def test_what_going_on_may_take_is_known_by_the_pace_of_the_boot() -> None:
-    runner = Runner("a", candidate("a"), ModelTarget(candidate="a"), boot_tokens=2, output_tokens=8)
+    candidate = RouteCandidate("a", pool_candidate("a"), ModelTarget(candidate="a"), boot_tokens=2, output_tokens=8)
     partial = Partial(candidate="a", text="one two ", finish_reason=FINISH_REASON_LENGTH)
-    assert Booted(runner, partial, b"", 2, 2, 0.5).seconds_left == 2.0
-    assert Booted(runner, partial, b"", 2, 2).seconds_left == math.inf
-    assert Booted.nothing_yet(runner).seconds_left == math.inf
+    assert BootResult(candidate, partial, b"", 2, 2, 0.5).seconds_left == 2.0
+    assert BootResult(candidate, partial, b"", 2, 2).seconds_left == math.inf
+    assert BootResult.nothing_yet(candidate).seconds_left == math.inf

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.router.budget import Budget
-from lightrouter.router.decide import decide
-from lightrouter.router.runner import Booted, Runner
-from lightrouter.router.state import Verdict
+from lightrouter.router.candidates import BootResult, RouteCandidate
+from lightrouter.router.context import RankedBoots
+from lightrouter.router.stages.decide import decide
 from lightrouter.v1.candidate_pb2 import ModelTarget, Partial, RankedCandidate, Ranking
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
 from lightrouter.v1.policy_pb2 import (
@@ -28,26 +28,28 @@ from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_POLICY,
     Selection,
 )
-from tests.unit.router.fakes import candidate
+from tests.unit.router.fakes import pool_candidate
 
 
-def booted(name: str, price: int = 1_000_000) -> Booted:
-    entry = candidate(name, price=price)
-    runner = Runner(name, entry, ModelTarget(candidate=name, address="unix:/x"), boot_tokens=2, output_tokens=8)
-    return Booted(runner, Partial(candidate=name, text="text", finish_reason=FINISH_REASON_LENGTH), b"", 2)
+def booted(name: str, price: int = 1_000_000) -> BootResult:
+    entry = pool_candidate(name, price=price)
+    candidate = RouteCandidate(
+        name, entry, ModelTarget(candidate=name, address="unix:/x"), boot_tokens=2, output_tokens=8
+    )
+    return BootResult(candidate, Partial(candidate=name, text="text", finish_reason=FINISH_REASON_LENGTH), b"", 2)
 
 
 def verdict(
     scores: Sequence[float],
     agreement: float = 0.0,
     strategy: SelectorStrategy.ValueType = SELECTOR_STRATEGY_CONSENSUS,
-) -> Verdict:
+) -> RankedBoots:
     ranked = tuple(booted(f"c{index}") for index in range(len(scores)))
     candidates = [RankedCandidate(candidate=f"c{index}", score=score) for index, score in enumerate(scores)]
-    return Verdict(Ranking(candidates=candidates, agreement=agreement), strategy, ranked)
+    return RankedBoots(Ranking(candidates=candidates, agreement=agreement), strategy, ranked)
 
 
-def all_paid(ranked: Sequence[Booted], k: int) -> Sequence[Booted]:
+def all_paid(ranked: Sequence[BootResult], k: int) -> Sequence[BootResult]:
     return ranked[:k]
 
 
@@ -60,7 +62,7 @@ def test_one_goes_on_where_merging_would_buy_nothing() -> None:
     policy = Policy(k=3, margin=0.3, agreement=0.95)
     selection, chosen = decide(verdict([0.9, 0.8, 0.7]), policy, all_paid, homogeneous=True)
     assert selection.reason == SELECTION_REASON_HOMOGENEOUS_POOL
-    assert [each.runner.name for each in chosen] == ["c0"]
+    assert [each.candidate.name for each in chosen] == ["c0"]
     # Where one suffices for another reason, that is the reason.
     selection, _ = decide(verdict([0.9, 0.8], agreement=1.0), policy, all_paid, homogeneous=True)
     assert selection.reason == SELECTION_REASON_AGREEMENT
@@ -111,7 +113,7 @@ def test_the_ceiling_pays_for_fewer() -> None:
         lambda ranked, k: budget.choose(ranked, k, None, merging=True),
     )
     assert selection.reason == SELECTION_REASON_COST_CEILING
-    assert [each.runner.name for each in chosen] == ["c0"]
+    assert [each.candidate.name for each in chosen] == ["c0"]
 
 
 @given(
@@ -136,14 +138,14 @@ def test_never_more_than_k_nor_than_delivered(
 ) -> None:
     of = verdict(scores, agreed)
     for each, price in zip(of.ranked, prices, strict=False):
-        each.runner.candidate.prices.output_nanousd_per_million = price
+        each.candidate.spec.prices.output_nanousd_per_million = price
     budget = Budget(ceiling, prompt_tokens=10)
     selection, chosen = decide(
         of,
         Policy(k=k, margin=margin, agreement=agreement),
         lambda ranked, wanted: budget.choose(ranked, wanted, None, merging=merging),
     )
-    names = [each.runner.name for each in chosen]
+    names = [each.candidate.name for each in chosen]
     assert names == list(selection.chosen)
     assert 1 <= len(names) <= min(k, len(scores))
     assert len(set(names)) == len(names)

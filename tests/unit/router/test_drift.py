@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.router.drift import Change, Detector, Figure, Mean
+from lightrouter.router.pool.drift import Change, Detector, Figure, Mean
 
 RUN_LENGTH = 1_000.0
 TOLERANCE = 0.05

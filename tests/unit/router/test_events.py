@@ -14,7 +14,7 @@ from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.ledger_pb2 import LedgerEntry
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import StreamCompleteResponse
-from tests.unit.router.fakes import FakeAggregator, FakeModels, Model, candidate, prompt, roster, router
+from tests.unit.router.fakes import FakeAggregator, FakeModels, Model, pool_candidate, prompt, router, snapshot
 
 LONG = [f"{number:05d} " for number in range(20_000)]
 
@@ -95,7 +95,9 @@ async def test_there_is_room_once_enough_was_read() -> None:
 @pytest.mark.parametrize("k", [1, 2])
 async def test_what_nobody_reads_is_not_asked_for(k: int) -> None:
     """One candidate is relayed, or an aggregator writes: either stops until somebody reads."""
-    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(words=LONG), b=Model(words=["x "] * 20_000))
+    models = FakeModels(
+        snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=LONG), b=Model(words=["x "] * 20_000)
+    )
     events = EventQueue(wants_partials=False, most_bytes=1_000)
     request = prompt(k=k, margin=1.0)
     request.sampling.max_output_tokens = 20_000

@@ -7,16 +7,16 @@ from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
-from lightrouter.router.health import Health
+from lightrouter.router.pool.health import Health
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_NOT_SERVING,
     CANDIDATE_HEALTH_SERVING,
     CANDIDATE_HEALTH_UNSPECIFIED,
     CANDIDATE_STATE_EVICTED,
 )
-from tests.unit.router.fakes import candidate, failure, roster
+from tests.unit.router.fakes import failure, pool_candidate, snapshot
 
-A, B = candidate("a"), candidate("b")
+A, B = pool_candidate("a"), pool_candidate("b")
 
 
 class Adapters:
@@ -59,7 +59,7 @@ class Report:
 async def test_the_router_serves_where_an_adapter_does() -> None:
     adapters, report = Adapters(), Report()
     health = Health(adapters.watch, pause_seconds=0.0)
-    health.follow(roster(A, B))
+    health.follow(snapshot(A, B))
     reporting = asyncio.create_task(health.report(report.set_serving))
     assert health.of(A.address) == CANDIDATE_HEALTH_UNSPECIFIED
     await report.until(lambda: report.said == [False])
@@ -93,16 +93,16 @@ async def test_a_change_of_the_pool_changes_who_is_watched() -> None:
     adapters, report = Adapters(), Report()
     health = Health(adapters.watch, pause_seconds=0.0)
     adapters.say(A.address, True)
-    health.follow(roster(A))
+    health.follow(snapshot(A))
     reporting = asyncio.create_task(health.report(report.set_serving))
     await report.until(lambda: report.said[-1:] == [True])
     adapters.say(B.address, True)
-    health.follow(roster(B))
+    health.follow(snapshot(B))
     assert health.of(A.address) == CANDIDATE_HEALTH_UNSPECIFIED
     await report.until(lambda: report.said[-1] and adapters.watched == {B.address})
 
-    evicted = candidate("b", state=CANDIDATE_STATE_EVICTED)
-    health.follow(roster(evicted))
+    evicted = pool_candidate("b", state=CANDIDATE_STATE_EVICTED)
+    health.follow(snapshot(evicted))
     await report.until(lambda: not report.said[-1])
     assert health.of(B.address) == CANDIDATE_HEALTH_SERVING
     reporting.cancel()
@@ -112,9 +112,9 @@ async def test_a_change_of_the_pool_changes_who_is_watched() -> None:
 async def test_every_adapter_is_heard_of_before_the_router_begins() -> None:
     adapters = Adapters()
     health = Health(adapters.watch, pause_seconds=0.0)
-    health.follow(roster())
+    health.follow(snapshot())
     await health.heard()
-    health.follow(roster(A, B))
+    health.follow(snapshot(A, B))
     hearing = asyncio.create_task(health.heard())
     adapters.say(A.address, True)
     while health.of(A.address) == CANDIDATE_HEALTH_UNSPECIFIED:  # noqa: ASYNC110 - lets the watchers run
@@ -143,7 +143,7 @@ async def test_an_adapter_that_does_not_serve_is_asked_less_and_less_often() -> 
 
     health = Health(adapters.watch, sleep=sleep)
     adapters.say(A.address, False)
-    health.follow(roster(A))
+    health.follow(snapshot(A))
     while len(pauses) < 10:  # noqa: ASYNC110 - lets the watcher run
         await asyncio.sleep(0)
     assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 0.2, 0.4]
@@ -156,7 +156,7 @@ async def test_a_watch_that_fails_by_a_defect_is_not_silent() -> None:
         raise ZeroDivisionError
 
     health = Health(defective)
-    health.follow(roster(A))
+    health.follow(snapshot(A))
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(20):
             await health.report(Report().set_serving)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lightrouter.router.availability import Availability
 from lightrouter.router.events import Events
-from lightrouter.router.state import Shares
+from lightrouter.router.pool.availability import Availability
+from lightrouter.router.rules import Shares
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.adapter_pb2 import Generation
@@ -31,7 +31,17 @@ from lightrouter.v1.error_reason_pb2 import (
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_LAST_RESORT, STAGE_BOOT, STAGE_COMPLETE, Stage
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST
 from lightrouter.v1.router_pb2 import Answer, Prompt
-from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, candidate, failure, prompt, roster, router
+from tests.unit.router.fakes import (
+    FakeModels,
+    FakeSelector,
+    Heard,
+    Model,
+    failure,
+    pool_candidate,
+    prompt,
+    router,
+    snapshot,
+)
 
 WHOLE = "one two three four "
 NO_BOOT = {STAGE_BOOT: failure()}
@@ -65,13 +75,13 @@ def asked_last(answer: Answer) -> set[str]:
     return {each.candidate for each in answer.degraded if each.reason == DEGRADED_REASON_LAST_RESORT}
 
 
-POOL = roster(
-    candidate("a"),
-    candidate("b"),
-    candidate("held", state=CANDIDATE_STATE_PROBATION, prior=0.2),
-    candidate("better", state=CANDIDATE_STATE_PROBATION, prior=0.4),
-    candidate("third", state=CANDIDATE_STATE_PROBATION, prior=0.1),
-    candidate("out", state=CANDIDATE_STATE_EVICTED, prior=1.0),
+POOL = snapshot(
+    pool_candidate("a"),
+    pool_candidate("b"),
+    pool_candidate("held", state=CANDIDATE_STATE_PROBATION, prior=0.2),
+    pool_candidate("better", state=CANDIDATE_STATE_PROBATION, prior=0.4),
+    pool_candidate("third", state=CANDIDATE_STATE_PROBATION, prior=0.1),
+    pool_candidate("out", state=CANDIDATE_STATE_EVICTED, prior=1.0),
 )
 
 
@@ -105,7 +115,7 @@ async def test_where_the_last_resort_fails_too_every_failure_is_named(fails: Mod
 
 
 async def test_those_off_the_shortlist_stand_by() -> None:
-    pool = roster(*(candidate(name) for name in "abcd"))
+    pool = snapshot(*(pool_candidate(name) for name in "abcd"))
     models = FakeModels(pool, a=Model(fails=NO_BOOT), b=Model(), c=Model(), d=Model())
     selector = FakeSelector({"a": 0.9, "b": 0.3, "c": 0.5, "d": 0.4})
     answer = await router(models, selector).route(prompt(shortlist=1, k=1), Deadline.after(60), Events())
@@ -115,7 +125,7 @@ async def test_those_off_the_shortlist_stand_by() -> None:
 
 @pytest.mark.parametrize("why", ["not serving", "resting"])
 async def test_those_who_are_not_worth_asking_stand_by(why: str) -> None:
-    pool = roster(candidate("a"), candidate("b"))
+    pool = snapshot(pool_candidate("a"), pool_candidate("b"))
     dead = pool.candidates["b"].address
     availability = Availability(lambda address: why == "not serving" and address == dead)
     if why == "resting":
@@ -131,7 +141,7 @@ async def test_a_straggler_is_asked_again_where_those_who_were_quicker_fail() ->
         if generation.last_resort:
             models.models["slow"].hangs.clear()
 
-    pool = roster(candidate("a"), candidate("slow"))
+    pool = snapshot(pool_candidate("a"), pool_candidate("slow"))
     models = FakeModels(pool, a=Model(fails=NO_DRAFT), slow=Model(hangs={STAGE_BOOT}))
     models.gate = gate
     answer = await router(models).route(prompt(), Deadline.after(60), Events())
@@ -149,7 +159,7 @@ async def test_hanging_candidates_do_not_take_the_time_of_those_who_stand_by() -
 
 @pytest.mark.parametrize("text", [False, True])
 async def test_a_completion_that_hangs_leaves_time_for_those_who_stand_by(text: bool) -> None:
-    pool = roster(candidate("a"), candidate("held", state=CANDIDATE_STATE_PROBATION))
+    pool = snapshot(pool_candidate("a"), pool_candidate("held", state=CANDIDATE_STATE_PROBATION))
     models = FakeModels(pool, a=Model(hangs={STAGE_COMPLETE}), held=Model())
     shares = Shares(grace_s=0.0, complete=0.001)
     heard = Heard() if text else Events()
@@ -159,7 +169,7 @@ async def test_a_completion_that_hangs_leaves_time_for_those_who_stand_by(text: 
 
 
 async def test_with_every_circuit_open_k_are_tried() -> None:
-    pool = roster(*(candidate(name, prior=prior) for name, prior in zip("abc", (0.1, 0.9, 0.5), strict=True)))
+    pool = snapshot(*(pool_candidate(name, prior=prior) for name, prior in zip("abc", (0.1, 0.9, 0.5), strict=True)))
     models = FakeModels(pool, a=Model(), b=Model(), c=Model())
     models.gate = Circuit()
     answer = await router(models).route(prompt(k=1), Deadline.after(60), Events())
@@ -169,7 +179,7 @@ async def test_with_every_circuit_open_k_are_tried() -> None:
 
 
 async def test_where_no_circuit_lets_a_call_pass_the_route_waits_for_the_earliest() -> None:
-    pool = roster(candidate("a"), candidate("b"))
+    pool = snapshot(pool_candidate("a"), pool_candidate("b"))
     models = FakeModels(pool, a=Model(), b=Model())
     models.gate = Circuit(passes_after=3, wait_s=0.001)
     answer = await router(models).route(prompt(k=1), Deadline.after(60), Events())
@@ -177,7 +187,7 @@ async def test_where_no_circuit_lets_a_call_pass_the_route_waits_for_the_earlies
 
 
 async def test_no_circuit_is_waited_for_that_opens_too_late() -> None:
-    models = FakeModels(roster(candidate("a")), a=Model())
+    models = FakeModels(snapshot(pool_candidate("a")), a=Model())
     models.gate = Circuit(passes_after=10, wait_s=40.0)
     with pytest.raises(ServiceError) as caught:
         await router(models).route(prompt(k=1), Deadline.after(60), Events())
@@ -208,7 +218,7 @@ async def test_the_last_resort_stays_within_money_and_names(request_: Prompt, as
 
 
 async def test_who_cannot_be_paid_is_no_last_resort() -> None:
-    pool = roster(candidate("a"), candidate("dear", state=CANDIDATE_STATE_PROBATION, price=10**12))
+    pool = snapshot(pool_candidate("a"), pool_candidate("dear", state=CANDIDATE_STATE_PROBATION, price=10**12))
     models = FakeModels(pool, a=Model(fails=NO_BOOT), dear=Model())
     with pytest.raises(ServiceError) as caught:
         await router(models).route(prompt(max_cost_nanousd=100), Deadline.after(60), Events())
@@ -216,7 +226,7 @@ async def test_who_cannot_be_paid_is_no_last_resort() -> None:
 
 
 async def test_a_prompt_that_only_the_left_out_can_read_is_theirs() -> None:
-    pool = roster(candidate("small", window=10), candidate("large", state=CANDIDATE_STATE_PROBATION))
+    pool = snapshot(pool_candidate("small", window=10), pool_candidate("large", state=CANDIDATE_STATE_PROBATION))
     models = FakeModels(pool, small=Model(), large=Model())
     answer = await router(models).route(prompt("word " * 100), Deadline.after(60), Events())
     assert answer.text == WHOLE
@@ -242,7 +252,7 @@ async def test_what_every_candidate_refuses_is_not_worth_repeating(
     reasons: list[ErrorReason.ValueType], code: Code, stage: Stage.ValueType, state: CandidateState.ValueType
 ) -> None:
     a, b = (Model(fails={stage: refusal(reason)}) for reason in reasons)
-    models = FakeModels(roster(candidate("a"), candidate("b", state=state)), a=a, b=b)
+    models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b", state=state)), a=a, b=b)
     with pytest.raises(ServiceError) as caught:
         await router(models).route(prompt(k=2), Deadline.after(60), Events())
     assert (caught.value.code, caught.value.reason) == (code, ERROR_REASON_ALL_CANDIDATES_FAILED)

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
-from lightrouter.router.book import Book
+from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.events import EventQueue, Events
-from lightrouter.router.metrics import PoolMetrics, RouteMetrics, full_cost_nanousd
-from lightrouter.router.record import Record
+from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.route import Router
-from lightrouter.router.runner import Booted, Runner
-from lightrouter.runtime import instruments as i
+from lightrouter.router.telemetry.metrics import PoolMetrics, RouteMetrics, full_cost_nanousd
+from lightrouter.router.telemetry.observers import RouteRecord
 from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.enums import OTHER, label
 from lightrouter.runtime.errors import ServiceError, reason_name
-from lightrouter.runtime.labels import OTHER, label
-from lightrouter.runtime.metrics import Metrics
+from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.runtime.telemetry.metrics import Metrics
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_NOT_SERVING,
     CANDIDATE_HEALTH_SERVING,
@@ -43,11 +43,11 @@ from lightrouter.v1.ledger_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Selection
 from tests.measured import values
-from tests.unit.router.fakes import FakeModels, FakeSelector, Model, candidate, failure, prompt, roster, router
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model, failure, pool_candidate, prompt, router, snapshot
 
 NAMES = ("a", "b", "c")
 READ = ("complete", "input")
-ROSTER = roster(*(candidate(name) for name in NAMES))
+ROSTER = snapshot(*(pool_candidate(name) for name in NAMES))
 
 
 class Measured:
@@ -158,22 +158,22 @@ async def test_the_time_to_the_first_text_is_that_of_a_stream(measured: Measured
 
 def test_the_pool_s_states_and_health_are_those_of_now() -> None:
     reader = InMemoryMetricReader()
-    pool = [roster(candidate("a"), candidate("b", state=CANDIDATE_STATE_PROBATION), candidate("c"))]
+    pool = [snapshot(pool_candidate("a"), pool_candidate("b", state=CANDIDATE_STATE_PROBATION), pool_candidate("c"))]
     health = {"unix:/a": CANDIDATE_HEALTH_SERVING, "unix:/b": CANDIDATE_HEALTH_NOT_SERVING}
     meter = Metrics(Resource.create({}), reader).meter("1")
-    PoolMetrics(meter, lambda: pool[0], lambda address: health.get(address, CANDIDATE_HEALTH_UNSPECIFIED))
+    PoolMetrics(meter, lambda: pool[0].candidates, lambda address: health.get(address, CANDIDATE_HEALTH_UNSPECIFIED))
     assert values(reader, i.CANDIDATE_STATE) == {("a", "admitted"): 1, ("b", "probation"): 1, ("c", "admitted"): 1}
     assert values(reader, i.CANDIDATE_SERVING) == {("a",): 1, ("b",): 0}
-    pool[0] = roster(candidate("a", state=CANDIDATE_STATE_EVICTED))
+    pool[0] = snapshot(pool_candidate("a", state=CANDIDATE_STATE_EVICTED))
     assert values(reader, i.CANDIDATE_STATE) == {("a", "evicted"): 1}
 
 
-def booted(name: str, *, ended: bool = False) -> Booted:
+def booted(name: str, *, ended: bool = False) -> BootResult:
     """Returns what a candidate booted that may write 100 tokens at a nano-dollar each, and has written 10."""
-    known = candidate(name, price=1_000_000)
-    runner = Runner(name, known, ROSTER.targets[name], boot_tokens=10, output_tokens=100)
+    known = pool_candidate(name, price=1_000_000)
+    candidate = RouteCandidate(name, known, ROSTER.targets[name], boot_tokens=10, output_tokens=100)
     finish = FINISH_REASON_STOP if ended else FINISH_REASON_LENGTH
-    return Booted(runner, Partial(candidate=name, text="text", finish_reason=finish), b"", 10)
+    return BootResult(candidate, Partial(candidate=name, text="text", finish_reason=finish), b"", 10)
 
 
 def line(stage: Stage.ValueType, name: str, cost: int, usage: Usage | None = None) -> LedgerEntry:
@@ -181,12 +181,12 @@ def line(stage: Stage.ValueType, name: str, cost: int, usage: Usage | None = Non
 
 
 def test_the_full_cost_is_that_of_every_candidate_s_whole_answer() -> None:
-    book = Book()
+    ledger = RouteLedger()
     for name in NAMES:
-        book.add(line(STAGE_BOOT, name, 100))
-    book.add(line(STAGE_SELECT, "c", 50))
-    book.add(line(STAGE_COMPLETE, "a", 70, Usage(input_tokens=40, output_tokens=30)))
-    record = Record(book, tuple(map(booted, NAMES)), Selection(chosen=["a"]))
+        ledger.add(line(STAGE_BOOT, name, 100))
+    ledger.add(line(STAGE_SELECT, "c", 50))
+    ledger.add(line(STAGE_COMPLETE, "a", 70, Usage(input_tokens=40, output_tokens=30)))
+    record = RouteRecord(ledger, tuple(map(booted, NAMES)), Selection(chosen=["a"]))
     # Three boots; a's 30 more tokens without the 40 that it read twice; 30 more of b and of c; nobody ranks.
     assert full_cost_nanousd(record) == 300 + 30 + 2 * 30
     record.booted = (booted("a"), booted("b", ended=True), booted("c"))
@@ -194,10 +194,10 @@ def test_the_full_cost_is_that_of_every_candidate_s_whole_answer() -> None:
 
 
 def test_nothing_is_taken_to_be_saved_where_nobody_went_on() -> None:
-    book = Book()
+    ledger = RouteLedger()
     for name in NAMES:
-        book.add(line(STAGE_BOOT, name, 100))
-    record = Record(book, (booted("a", ended=True), booted("b"), booted("c")), Selection(chosen=["a"]))
+        ledger.add(line(STAGE_BOOT, name, 100))
+    record = RouteRecord(ledger, (booted("a", ended=True), booted("b"), booted("c")), Selection(chosen=["a"]))
     assert full_cost_nanousd(record) == 300
 
 
@@ -221,8 +221,8 @@ def test_only_the_pool_and_the_protos_make_labels(
     entries: list[LedgerEntry], degraded: list[Degradation], number: int
 ) -> None:
     measured = Measured()
-    record = Record(Book(), error=number)  # type: ignore[arg-type]  # a reason of a newer service
-    record.book.extend(entries, degraded)
+    record = RouteRecord(RouteLedger(), error=number)  # type: ignore[arg-type]  # a reason of a newer service
+    record.ledger.extend(entries, degraded)
     measured.routes.begun()
     measured.routes.ended(record)
     for name, _stage in measured.values(i.CALLS):

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from lightrouter.router.admit import admit
-from lightrouter.router.book import Book
-from lightrouter.router.boot import boot
+from lightrouter.router.context import RouteContext
 from lightrouter.router.events import Events
+from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.quality import quality
-from lightrouter.router.state import Run, Shares
+from lightrouter.router.rules import Shares
+from lightrouter.router.stages.admit import admit
+from lightrouter.router.stages.boot import boot
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.candidate_pb2 import Candidate, CategoryScore, Evaluation
-from tests.unit.router.fakes import FakeModels, Model, candidate, defaults, prompt, roster
+from tests.unit.router.fakes import FakeModels, Model, defaults, pool_candidate, prompt, snapshot
 
 
 def evaluated() -> Candidate:
-    found = candidate("a", prior=0.9)
+    found = pool_candidate("a", prior=0.9)
     kinds = [CategoryScore(category="law", score=0.1, prompts=8)]
     found.evaluation.CopyFrom(Evaluation(score=0.6, prompts=100, categories=kinds))
     return found
 
 
 def test_a_guess_holds_until_there_is_an_evaluation() -> None:
-    assert quality(candidate("a", prior=0.9), "law") == (0.9, 0)
+    assert quality(pool_candidate("a", prior=0.9), "law") == (0.9, 0)
     assert quality(evaluated()) == (0.6, 100)
     assert quality(evaluated(), "art") == (0.6, 100)
 
@@ -37,11 +38,11 @@ def test_one_kind_of_prompt_counts_for_itself_with_a_little_of_all() -> None:
 async def test_the_selector_is_told_and_the_judge_is_the_one_that_is_known_to_be_best() -> None:
     found = evaluated()
     found.model = "model-a"
-    models = FakeModels(roster(found, candidate("b", prior=0.7)), a=Model(), b=Model())
-    book = Book()
-    admission, budget = admit(prompt(category="law"), models.roster, defaults(), 7, book)
-    run = Run(admission, Deadline.after(60.0), Shares(grace_s=0.0), book, budget, Events())
-    partial = next(each.partial for each in await boot(run, models) if each.runner.name == "a")
+    models = FakeModels(snapshot(found, pool_candidate("b", prior=0.7)), a=Model(), b=Model())
+    ledger = RouteLedger()
+    admission, budget = admit(prompt(category="law"), models.snapshot, defaults(), 7, ledger)
+    route = RouteContext(admission, Deadline.after(60.0), Shares(grace_s=0.0), ledger, budget, Events())
+    partial = next(each.partial for each in await boot(route, models) if each.candidate.name == "a")
     assert partial.prior == pytest.approx(0.2)
     assert (partial.evaluated_prompts, partial.model) == (8, "model-a")
     assert admission.judge.name == "b"

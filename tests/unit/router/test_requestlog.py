@@ -11,21 +11,21 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from lightrouter.router.events import EventQueue, Events
-from lightrouter.router.requestlog import RequestLog
 from lightrouter.router.route import Router
+from lightrouter.router.telemetry.requestlog import RequestLog
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.logs import configure_logging
 from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.telemetry.logs import configure_logging
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT
-from tests.unit.router.fakes import FakeModels, Model, candidate, failure, prompt, roster, router
+from tests.unit.router.fakes import FakeModels, Model, failure, pool_candidate, prompt, router, snapshot
 
 NAMES = ("a", "b", "c")
 SECRET = "a word of the prompt"
 
 
 def routing(models: Mapping[str, Model] | None = None) -> Router:
-    known = FakeModels(roster(*map(candidate, NAMES)), **{**{name: Model() for name in NAMES}, **(models or {})})
+    known = FakeModels(snapshot(*map(pool_candidate, NAMES)), **{**{name: Model() for name in NAMES}, **(models or {})})
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
     return router(known, tracer=tracer, observers=[RequestLog()])
 

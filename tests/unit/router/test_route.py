@@ -12,8 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lightrouter.router.events import Events
-from lightrouter.router.state import Shares
-from lightrouter.router.traffic import DriftRules
+from lightrouter.router.rules import DriftRules, Shares
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import total
@@ -34,15 +33,15 @@ from tests.unit.router.fakes import (
     FakeSelector,
     Heard,
     Model,
-    candidate,
     failure,
+    pool_candidate,
     prompt,
-    roster,
     router,
+    snapshot,
     traffic,
 )
 
-POOL = roster(candidate("a"), candidate("b"), candidate("c"))
+POOL = snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c"))
 SCORES = {"a": 0.9, "b": 0.8, "c": 0.7}
 
 
@@ -83,7 +82,7 @@ async def test_a_simple_prompt_is_cheap() -> None:
 
 
 async def test_a_finished_draft_needs_no_completion() -> None:
-    models = FakeModels(roster(candidate("a")), a=Model(words=["short"]))
+    models = FakeModels(snapshot(pool_candidate("a")), a=Model(words=["short"]))
     for events in (Events(), Heard()):
         answer = await router(models).route(prompt(), soon(), events)
         assert answer.text == "short"
@@ -175,9 +174,9 @@ def models_of(draw: st.DrawFn) -> FakeModels:
     """Draws a pool whose models write four-byte tokens, end early or late, think, and fail."""
     names = [f"c{index}" for index in range(draw(st.integers(1, 6)))]
     continuation = st.sampled_from([CONTINUATION_TRAILING, CONTINUATION_TRAILING, CONTINUATION_NONE])
-    known = roster(
+    known = snapshot(
         *(
-            candidate(
+            pool_candidate(
                 name,
                 prior=draw(st.floats(0, 1)),
                 price=draw(st.sampled_from([0, 333_333, 10**6, 7_654_321])),

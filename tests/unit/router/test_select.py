@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lightrouter.router.boot import boot
-from lightrouter.router.select import select
-from lightrouter.router.state import Run, Verdict
+from lightrouter.router.context import RankedBoots, RouteContext
+from lightrouter.router.stages.boot import boot
+from lightrouter.router.stages.select import select
 from lightrouter.runtime.errors import ServiceError, deadline_exceeded
 from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
 from lightrouter.v1.error_reason_pb2 import (
@@ -32,19 +32,19 @@ from lightrouter.v1.policy_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Prompt
 from lightrouter.v1.selector_pb2 import SelectResponse
-from tests.unit.router.fakes import FakeModels, FakeSelector, Model, candidate, failure, prompt, roster
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model, failure, pool_candidate, prompt, snapshot
 from tests.unit.router.test_boot import begin
 
-POOL = roster(candidate("a", prior=0.2), candidate("b", prior=0.9), candidate("c", prior=0.4))
+POOL = snapshot(pool_candidate("a", prior=0.2), pool_candidate("b", prior=0.9), pool_candidate("c", prior=0.4))
 
 
 async def ranked(
     selector: FakeSelector, request: Prompt | None = None, *, hidden: int = 0
-) -> tuple[Run, Verdict, list[str]]:
+) -> tuple[RouteContext, RankedBoots, list[str]]:
     fake = FakeModels(POOL, **{name: Model(hidden=hidden) for name in POOL.candidates})
-    run = begin(fake, request)
-    verdict = await select(run, await boot(run, fake), selector)
-    return run, verdict, [each.runner.name for each in verdict.ranked]
+    route = begin(fake, request)
+    verdict = await select(route, await boot(route, fake), selector)
+    return route, verdict, [each.candidate.name for each in verdict.ranked]
 
 
 async def test_the_selector_ranks() -> None:
@@ -52,7 +52,7 @@ async def test_the_selector_ranks() -> None:
     selector.entries = [LedgerEntry(stage=STAGE_SELECT, candidate="b", cost_nanousd=5)]
     request = prompt(answer_pattern=AnswerPattern(re2="x"))
     request.sampling.seed = 11
-    run, verdict, names = await ranked(selector, request)
+    route, verdict, names = await ranked(selector, request)
     assert names == ["a", "c", "b"]
     assert verdict.strategy == SELECTOR_STRATEGY_CONSENSUS
     assert abs(verdict.ranking.agreement - 0.4) < 1e-9
@@ -64,7 +64,7 @@ async def test_the_selector_ranks() -> None:
     ]
     assert (asked.seed, asked.answer_pattern.re2, asked.messages[0].content) == (11, "x", "What is it?")
     assert not asked.HasField("judge")
-    assert run.book.entries[-1].cost_nanousd == 5
+    assert route.ledger.entries[-1].cost_nanousd == 5
 
 
 async def test_the_judge_goes_with_an_llm() -> None:
@@ -85,13 +85,13 @@ async def test_without_a_selector_priors_rank_and_the_answer_says_so(
 ) -> None:
     selector = FakeSelector()
     selector.error = error
-    run, verdict, names = await ranked(selector)
+    route, verdict, names = await ranked(selector)
     assert names == ["b", "c", "a"]
     assert [each.score for each in verdict.ranking.candidates] == [0.9, 0.4, 0.2]
     assert verdict.strategy == SELECTOR_STRATEGY_PRIOR
     assert verdict.ranking.agreement == 0.0
-    assert [each.reason for each in run.book.degraded] == [reason]
-    assert error.message in run.book.degraded[0].message
+    assert [each.reason for each in route.ledger.degraded] == [reason]
+    assert error.message in route.ledger.degraded[0].message
 
 
 @pytest.mark.parametrize("given", [[], ["a", "b"], ["a", "b", "b"], ["a", "b", "c", "d"]])
@@ -100,19 +100,19 @@ async def test_a_ranking_of_others_is_no_ranking(given: list[str]) -> None:
     ranking = Ranking(candidates=[RankedCandidate(candidate=name) for name in given])
     spent = LedgerEntry(stage=STAGE_SELECT, candidate="b", cost_nanousd=5)
     selector.response = SelectResponse(ranking=ranking, entries=[spent])
-    run, _, names = await ranked(selector)
+    route, _, names = await ranked(selector)
     assert names == ["b", "c", "a"]
-    assert run.book.entries[-1] == spent
-    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_SELECTOR_FAILED]
+    assert route.ledger.entries[-1] == spent
+    assert [each.reason for each in route.ledger.degraded] == [DEGRADED_REASON_SELECTOR_FAILED]
 
 
 async def test_hidden_reasoning_is_not_judged_on_nothing() -> None:
     selector = FakeSelector()
-    run, verdict, names = await ranked(selector, hidden=4)
+    route, verdict, names = await ranked(selector, hidden=4)
     assert names == ["b", "c", "a"]
     assert verdict.strategy == SELECTOR_STRATEGY_PRIOR
     assert not selector.requests
-    assert not run.book.degraded
+    assert not route.ledger.degraded
 
 
 async def test_one_alone_needs_no_ranking() -> None:
@@ -125,13 +125,13 @@ async def test_one_alone_needs_no_ranking() -> None:
 
 async def test_a_judge_that_the_ceiling_does_not_pay_for_is_done_without() -> None:
     selector = FakeSelector()
-    run, _, _ = await ranked(selector, prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=300))
+    route, _, _ = await ranked(selector, prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=300))
     assert selector.requests[0].strategy == SELECTOR_STRATEGY_CONSENSUS
     assert not selector.requests[0].HasField("judge")
-    assert [each.reason for each in run.book.degraded] == [DEGRADED_REASON_COST_CEILING]
-    run, _, _ = await ranked(selector, prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=100_000))
+    assert [each.reason for each in route.ledger.degraded] == [DEGRADED_REASON_COST_CEILING]
+    route, _, _ = await ranked(selector, prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=100_000))
     assert selector.requests[1].strategy == SELECTOR_STRATEGY_LLM
-    assert not run.book.degraded
+    assert not route.ledger.degraded
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,6 @@ async def test_what_a_judge_that_was_cut_off_may_have_cost_stays_set_aside(
     selector = FakeSelector()
     selector.entries = [LedgerEntry(stage=STAGE_SELECT, candidate="a", failure=Failure(reason=reason))]
     request = prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=100_000)
-    run, _, _ = await ranked(selector, request)
+    route, _, _ = await ranked(selector, request)
     # 29 each to boot.
-    assert (run.budget.left < 100_000 - 3 * 29) is kept
+    assert (route.budget.left < 100_000 - 3 * 29) is kept

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lightrouter.router.admit import Maxima
+from lightrouter.router.rules import Maxima, Shares
 from lightrouter.router.settings import RouterSettings
-from lightrouter.router.state import Shares
 from lightrouter.runtime.settings import InvalidSettingError, read
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_SYNTHESIZE,

@@ -24,10 +24,25 @@ from lightrouter.v1.ledger_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Answer
 from lightrouter.v1.selector_pb2 import ShortlistRequest, ShortlistResponse
-from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, candidate, defaults, failure, prompt, router
-from tests.unit.router.fakes import roster as pool
+from tests.unit.router.fakes import (
+    FakeModels,
+    FakeSelector,
+    Heard,
+    Model,
+    defaults,
+    failure,
+    pool_candidate,
+    prompt,
+    router,
+)
+from tests.unit.router.fakes import snapshot as pool
 
-POOL = (candidate("a", prior=0.1), candidate("b", prior=0.9), candidate("c", prior=0.5), candidate("d", prior=0.4))
+POOL = (
+    pool_candidate("a", prior=0.1),
+    pool_candidate("b", prior=0.9),
+    pool_candidate("c", prior=0.5),
+    pool_candidate("d", prior=0.4),
+)
 SCORES = {"a": 0.9, "b": 0.2, "c": 0.8, "d": 0.1}
 
 
@@ -109,12 +124,12 @@ async def test_a_selector_that_fails_leaves_the_best_by_prior(broken: Callable[.
 
 
 async def test_the_ledger_says_why_others_are_not_asked() -> None:
-    held = candidate("held", state=CANDIDATE_STATE_PROBATION)
-    small = candidate("small", window=2)
-    answer = await route(fake(candidate("a"), held, small), FakeSelector())
+    held = pool_candidate("held", state=CANDIDATE_STATE_PROBATION)
+    small = pool_candidate("small", window=2)
+    answer = await route(fake(pool_candidate("a"), held, small), FakeSelector())
     assert not_asked(answer) == {"held": NOT_ASKED_REASON_PROBATION, "small": NOT_ASKED_REASON_CONTEXT_WINDOW}
-    dear = candidate("dear", price=1_000_000_000)
-    answer = await route(fake(candidate("a"), dear), FakeSelector(), ceiling=100)
+    dear = pool_candidate("dear", price=1_000_000_000)
+    answer = await route(fake(pool_candidate("a"), dear), FakeSelector(), ceiling=100)
     assert not_asked(answer) == {"dear": NOT_ASKED_REASON_COST_CEILING}
 
 

@@ -16,11 +16,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from lightrouter.router.observe import Observation
-from lightrouter.router.traffic import DriftRules, Traffic
-from lightrouter.runtime import names
-from lightrouter.runtime.instruments import STATE_CHANGES
-from lightrouter.runtime.metrics import Metrics
+from lightrouter.router.pool.signals import Signals
+from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.rules import DriftRules
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.instruments import STATE_CHANGES
+from lightrouter.runtime.telemetry.metrics import Metrics
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_STATE_ADMITTED,
     CANDIDATE_STATE_EVICTED,
@@ -30,15 +31,15 @@ from lightrouter.v1.candidate_pb2 import (
 )
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, Stage
 from tests.measured import values
-from tests.unit.router.fakes import candidate, roster, traffic
+from tests.unit.router.fakes import pool_candidate, snapshot, traffic
 
 NAMES = "abcd"
-POOL = roster(*(candidate(name) for name in NAMES))
+POOL = snapshot(*(pool_candidate(name) for name in NAMES))
 RULES = DriftRules(run_length=1_000)
 
 
-def good(random: Random) -> Observation:
-    return Observation(
+def good(random: Random) -> Signals:
+    return Signals(
         failed=(random.random() < 0.01,),
         boot_s=0.2,
         complete_s=0.2,
@@ -48,24 +49,22 @@ def good(random: Random) -> Observation:
     )
 
 
-BAD: Mapping[str, Observation] = {
-    "calls failed": Observation(failed=(True,)),
-    "times as long": Observation(failed=(False,), boot_s=2.0, slowness=0.9, selected=True, agreement=0.7),
-    "was chosen after": Observation(failed=(False,), boot_s=0.2, slowness=0.5, selected=False, agreement=0.7),
-    "agreed with the answers to 0.10": Observation(
-        failed=(False,), boot_s=0.2, slowness=0.5, selected=True, agreement=0.1
-    ),
+BAD: Mapping[str, Signals] = {
+    "calls failed": Signals(failed=(True,)),
+    "times as long": Signals(failed=(False,), boot_s=2.0, slowness=0.9, selected=True, agreement=0.7),
+    "was chosen after": Signals(failed=(False,), boot_s=0.2, slowness=0.5, selected=False, agreement=0.7),
+    "agreed with the answers to 0.10": Signals(failed=(False,), boot_s=0.2, slowness=0.5, selected=True, agreement=0.1),
 }
 
 
-def drive(watched: Traffic, requests: int, random: Random, bad: Mapping[str, Observation] | None = None) -> None:
+def drive(watched: Traffic, requests: int, random: Random, bad: Mapping[str, Signals] | None = None) -> None:
     """Sends so many requests, in which some candidates show what `bad` says."""
     for _ in range(requests):
-        watched.observe({name: (bad or {}).get(name) or good(random) for name in NAMES})
+        watched.note({name: (bad or {}).get(name) or good(random) for name in NAMES})
 
 
 def held(watched: Traffic) -> list[str]:
-    return [c.name for c in watched.roster().candidates.values() if c.state == CANDIDATE_STATE_PROBATION]
+    return [c.name for c in watched.snapshot().candidates.values() if c.state == CANDIDATE_STATE_PROBATION]
 
 
 def settled(random: Random, rules: DriftRules = RULES) -> Traffic:
@@ -101,7 +100,7 @@ def test_a_caller_s_short_deadline_is_no_drift(waited_s: float, drifts: bool, st
     """Boots and completions take 0.2 s here."""
     random = Random(1)
     watched = settled(random)
-    drive(watched, 500, random, {"b": Observation(timed_out=((stage, waited_s),))})
+    drive(watched, 500, random, {"b": Signals(timed_out=((stage, waited_s),))})
     assert held(watched) == (["b"] if drifts else [])
 
 
@@ -147,22 +146,22 @@ def test_the_minimum_holds_whatever_happens(steps: list[tuple[str, str, int]], m
 
 
 def evaluated(name: str, at: int, **fields: object) -> Candidate:
-    changed = candidate(name, **fields)  # type: ignore[arg-type]  # passed on as they are
+    changed = pool_candidate(name, **fields)  # type: ignore[arg-type]  # passed on as they are
     changed.evaluation.CopyFrom(Evaluation(evaluated_at=Timestamp(seconds=at), explanation=f"{name} was judged"))
     return changed
 
 
 def others() -> list[Candidate]:
-    return [candidate(name) for name in "acd"]
+    return [pool_candidate(name) for name in "acd"]
 
 
 def test_an_evaluation_ends_the_probation_of_the_router() -> None:
     random = Random(1)
     watched = settled(random)
     drive(watched, 500, random, {"b": BAD["calls failed"]})
-    watched.follow(roster(candidate("b"), *others()))
+    watched.follow(snapshot(pool_candidate("b"), *others()))
     assert held(watched) == ["b"]
-    watched.follow(roster(evaluated("b", 1), *others()))
+    watched.follow(snapshot(evaluated("b", 1), *others()))
     assert not held(watched)
     assert watched.of("b") is None
 
@@ -174,7 +173,7 @@ def test_a_candidate_that_leaves_the_pool_takes_its_drift_with_it() -> None:
     watched.listen(lambda name, drift: heard.append((name, drift)))
     drive(watched, 500, random, {"b": BAD["calls failed"]})
     assert [name for name, _ in heard] == ["b"]
-    watched.follow(roster(*others()))
+    watched.follow(snapshot(*others()))
     assert heard[1:] == [("b", "")]
 
 
@@ -182,10 +181,10 @@ def test_what_the_pool_says_is_obeyed() -> None:
     random = Random(1)
     watched = settled(random)
     drive(watched, 500, random, {"b": BAD["calls failed"]})
-    watched.follow(roster(evaluated("b", 1, state=CANDIDATE_STATE_EVICTED), *others()))
-    assert watched.roster().candidates["b"].state == CANDIDATE_STATE_EVICTED
-    watched.follow(roster(*others()))
-    assert "b" not in watched.roster().candidates
+    watched.follow(snapshot(evaluated("b", 1, state=CANDIDATE_STATE_EVICTED), *others()))
+    assert watched.snapshot().candidates["b"].state == CANDIDATE_STATE_EVICTED
+    watched.follow(snapshot(*others()))
+    assert "b" not in watched.snapshot().candidates
     assert watched.of("b") is None
 
 
@@ -193,9 +192,9 @@ def test_another_model_of_the_same_name_has_no_history() -> None:
     random = Random(1)
     watched = settled(random)
     drive(watched, 500, random, {"b": BAD["calls failed"]})
-    changed = candidate("b")
+    changed = pool_candidate("b")
     changed.model = "another"
-    watched.follow(roster(changed, *others()))
+    watched.follow(snapshot(changed, *others()))
     assert not held(watched)
     assert watched.of("b") is None
 
@@ -204,7 +203,7 @@ def test_company_that_changes_makes_no_drift() -> None:
     """A better candidate joins: the others are chosen less from then on, and are none the worse for it."""
     random = Random(1)
     watched = settled(random)
-    watched.follow(roster(*(candidate(name) for name in "abcde")))
+    watched.follow(snapshot(*(pool_candidate(name) for name in "abcde")))
     drive(watched, 2_000, random, dict.fromkeys(NAMES, BAD["was chosen after"]))
     assert not held(watched)
 
@@ -214,7 +213,7 @@ def test_an_evaluation_that_changes_who_is_chosen_makes_no_drift() -> None:
     watched = settled(random)
     better = evaluated("a", 1)
     better.evaluation.score = 0.9
-    watched.follow(roster(better, *(candidate(name) for name in "bcd")))
+    watched.follow(snapshot(better, *(pool_candidate(name) for name in "bcd")))
     drive(watched, 2_000, random, dict.fromkeys("bcd", BAD["was chosen after"]))
     assert not held(watched)
 
@@ -232,8 +231,8 @@ def test_every_change_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) 
     drive(watched, 2_000, random)
     drive(watched, 500, random, {"b": BAD["calls failed"]})
     drive(watched, 2_000, random)
-    watched.follow(roster(evaluated("b", 1, state=CANDIDATE_STATE_EVICTED), *others()))
-    watched.follow(roster(evaluated("b", 2, state=CANDIDATE_STATE_ADMITTED), *others()))
+    watched.follow(snapshot(evaluated("b", 1, state=CANDIDATE_STATE_EVICTED), *others()))
+    watched.follow(snapshot(evaluated("b", 2, state=CANDIDATE_STATE_ADMITTED), *others()))
 
     spans = exporter.get_finished_spans()
     assert {span.name for span in spans} == {names.POOL_CHANGE}
@@ -246,7 +245,7 @@ def test_every_change_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) 
     ]
     assert "calls failed" in str(told[0][names.MESSAGE])
     assert told[2][names.MESSAGE] == "b was judged"
-    lines = [record.getMessage() for record in caplog.records if record.name == "lightrouter.router.changes"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "lightrouter.router.pool.transitions"]
     assert len(lines) == 4
     assert all(str(each[names.MESSAGE]) in line for each, line in zip(told, lines, strict=True))
     assert heard == [("b", True), ("b", False)]

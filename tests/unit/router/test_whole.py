@@ -32,10 +32,10 @@ from tests.unit.router.fakes import (
     FakeSelector,
     Heard,
     Model,
-    candidate,
+    pool_candidate,
     prompt,
-    roster,
     router,
+    snapshot,
 )
 
 WHOLE = "one two three four "
@@ -84,7 +84,9 @@ def test_whole_drafts_come_first(reasons: list[FinishReason.ValueType], order: s
 @pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
 @pytest.mark.parametrize("reason", BROKEN)
 async def test_a_whole_draft_wins(reason: FinishReason.ValueType, stage: Stage.ValueType, text: bool, k: int) -> None:
-    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(words=OTHER, ends={stage: reason}), b=Model())
+    models = FakeModels(
+        snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=OTHER, ends={stage: reason}), b=Model()
+    )
     heard = Heard() if text else Events()
     request = prompt(k=k, margin=1.0)
     answer = await router(models, FakeSelector(SCORES)).route(request, Deadline.after(60), heard)
@@ -106,7 +108,7 @@ async def test_where_nobody_is_whole_the_best_is_given_and_said(
     reason: FinishReason.ValueType, stage: Stage.ValueType, text: bool, k: int
 ) -> None:
     models = FakeModels(
-        roster(candidate("a"), candidate("b")),
+        snapshot(pool_candidate("a"), pool_candidate("b")),
         a=Model(words=OTHER, ends={stage: reason}),
         b=Model(ends={stage: reason}),
     )
@@ -123,7 +125,7 @@ async def test_where_nobody_is_whole_the_best_is_given_and_said(
 
 @pytest.mark.parametrize("text", [False, True])
 async def test_what_ended_at_the_limit_loses_against_what_ended_by_itself(text: bool) -> None:
-    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(words=["x "] * 20), b=Model())
+    models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=["x "] * 20), b=Model())
     request = prompt(aggregator=AGGREGATOR_STRATEGY_BEST, margin=1.0)
     heard = Heard() if text else Events()
     answer = await router(models, FakeSelector(SCORES)).route(request, Deadline.after(60), heard)
@@ -134,7 +136,7 @@ async def test_what_ended_at_the_limit_loses_against_what_ended_by_itself(text: 
 async def test_a_merged_text_that_is_not_whole_loses_against_a_draft_that_is(reason: FinishReason.ValueType) -> None:
     aggregator, heard = FakeAggregator(), Heard()
     aggregator.finish_reason = reason
-    models = FakeModels(roster(candidate("a"), candidate("b")), a=Model(), b=Model(words=OTHER))
+    models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model(words=OTHER))
     request = prompt(aggregator=AGGREGATOR_STRATEGY_SYNTHESIZE, margin=1.0)
     answer = await router(models, FakeSelector(SCORES), aggregator).route(request, Deadline.after(60), heard)
     assert (answer.text, heard.text, answer.finish_reason) == (WHOLE, WHOLE, FINISH_REASON_STOP)
@@ -144,7 +146,7 @@ async def test_a_merged_text_that_is_not_whole_loses_against_a_draft_that_is(rea
 @pytest.mark.parametrize("reason", BROKEN)
 async def test_gains_do_not_count_what_was_withheld_as_a_draft(reason: FinishReason.ValueType) -> None:
     models = FakeModels(
-        roster(candidate("a"), candidate("b")), a=Model(words=OTHER, ends={STAGE_BOOT: reason}), b=Model()
+        snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=OTHER, ends={STAGE_BOOT: reason}), b=Model()
     )
     selector = FakeSelector(SCORES)
     selector.gains = {"a": 0.0, "b": 0.0}

@@ -13,9 +13,9 @@ from pathlib import Path
 import jwt
 import pytest
 
-from lightrouter.runtime.auth import Authenticator, Identities, StaticTokens, TokensFileError
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.jwks import JwtVerifier, Keys, KeysError, keys_from_file, keys_from_url
+from lightrouter.runtime.security.auth import Authenticator, Identities, StaticTokens, TokensFileError
+from lightrouter.runtime.security.jwks import JwtVerifier, Keys, KeysError, keys_from_file, keys_from_url
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from tests.tokens import AUDIENCE, ISSUER, Issuer, KeyServer
 

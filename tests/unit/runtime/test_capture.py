@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import INVALID_SPAN
 
-from lightrouter.runtime import names
-from lightrouter.runtime.capture import NOTHING, TextCapture
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
 from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP, ROLE_SYSTEM, ROLE_USER, ChatMessage
 
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("test")

@@ -8,10 +8,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from lightrouter.runtime import channels as module
 from lightrouter.runtime.addresses import is_unix, target
-from lightrouter.runtime.channels import Channels
-from lightrouter.runtime.tls import TlsFiles
+from lightrouter.runtime.rpc import channels as module
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.security.tls import TlsFiles
 from tests.authority import Authority
 
 

@@ -9,8 +9,8 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from lightrouter.runtime.logs import configure_logging, send_logs
 from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.telemetry.logs import configure_logging, send_logs
 
 
 def test_json_lines_carry_service_and_trace(capsys: pytest.CaptureFixture[str]) -> None:

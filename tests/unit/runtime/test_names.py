@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from lightrouter.runtime import names
+from lightrouter.runtime.telemetry import names
 
 
 def explained() -> dict[str, str]:

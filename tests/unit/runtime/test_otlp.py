@@ -13,7 +13,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 from opentelemetry.util.types import AttributeValue
 
-from lightrouter.runtime.otlp import encode
+from lightrouter.runtime.telemetry.otlp import encode
 
 RESOURCE = Resource({"service.name": "router", "k8s.pod.name": "r-1"}, schema_url="https://schema")
 

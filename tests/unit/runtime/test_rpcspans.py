@@ -10,10 +10,10 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import StatusCode
 
-from lightrouter.runtime import names
 from lightrouter.runtime.errors import Code, ServiceError, invalid
-from lightrouter.runtime.rpcspans import ClientCall, ServerCall
-from lightrouter.runtime.telemetry import Telemetry
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.rpcspans import ClientCall, ServerCall
+from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_ERROR
 
 METHOD = "lightrouter.v1.AdapterService/Generate"

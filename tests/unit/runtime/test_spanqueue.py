@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from lightrouter.runtime.spanqueue import SpanQueue
+from lightrouter.runtime.telemetry.spanqueue import SpanQueue
 
 
 class Gate(SpanExporter):

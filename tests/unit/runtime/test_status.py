@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.runtime.errors import Code, ServiceError, Violation, invalid
-from lightrouter.runtime.status import DOMAIN, from_status, to_status
+from lightrouter.runtime.rpc.status import DOMAIN, from_status, to_status
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
 reasons = st.sampled_from(ErrorReason.values())

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.rpc.targets import AllowedTargets
 from lightrouter.runtime.settings import ADAPTER_ADDRESS
-from lightrouter.runtime.targets import AllowedTargets
 from lightrouter.v1.candidate_pb2 import ModelTarget
 
 ELSEWHERE = f"{ADAPTER_ADDRESS}  dns:///elsewhere:* unix:/run/*.sock ipv4:10.0.0.1:1,10.0.0.2:1"

@@ -9,7 +9,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.trace import INVALID_SPAN
 
-from lightrouter.runtime.telemetry import Telemetry, incoming_context, link_to, outgoing_metadata, span_reference
+from lightrouter.runtime.telemetry.setup import Telemetry, incoming_context, link_to, outgoing_metadata, span_reference
 
 
 def test_a_reference_leads_back_to_its_span() -> None:

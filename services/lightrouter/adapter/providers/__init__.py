@@ -7,8 +7,8 @@ from typing import Final
 
 from lightrouter.adapter.credentials import Credentials
 from lightrouter.adapter.http import open_transport
-from lightrouter.adapter.providers.base import Provider
 from lightrouter.adapter.providers.openai import OpenAI
+from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
 from lightrouter.pool.schema import REPLAY, CandidateEntry
 

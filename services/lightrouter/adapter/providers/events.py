@@ -7,18 +7,18 @@ from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.coalesce import Piece, joined
+from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import endings
-from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.complaints import of_refusal
 from lightrouter.adapter.providers.documents import is_json
 from lightrouter.adapter.providers.growing import Growing
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read, read_others
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
+from lightrouter.adapter.text.coalesce import TextDelta, joined
 
 _DONE: Final = "[done]"
 _LONGEST_MARK: Final = 16
-_NO_PIECE: Final = Piece("", "")
+_NO_PIECE: Final = TextDelta("", "")
 # What keeps a connection, as the kind of an event or as its data.
 _NO_TEXT: Final = frozenset({"ping", "pong", "heartbeat", "keepalive", "keep-alive"})
 _NOTHING: Final = frozenset({"", "null", "{}", "[]", '""', "false", "0"})
@@ -33,7 +33,7 @@ _REUSE_SECONDS: Final = 0.05
 _BYTES_AT_ONCE: Final = 16 * 1024
 
 
-class Patience:
+class SilenceLimits:
     """How long one provider's counts are waited for: less each time that they do not come, long again once they do.
 
     Attributes:
@@ -56,7 +56,12 @@ class EventReader:
     """Reads one stream. Nothing but its own end, or that no more came after a finish reason, ends it."""
 
     def __init__(
-        self, said: Said, patience: Patience, kind: str = "text/event-stream", *, max_event_bytes: int = 1024 * 1024
+        self,
+        said: ReplyInfo,
+        patience: SilenceLimits,
+        kind: str = "text/event-stream",
+        *,
+        max_event_bytes: int = 1024 * 1024,
     ) -> None:
         """Notes in `said` what the events say; `kind` is the media type under which the stream came."""
         self._said = said
@@ -71,7 +76,7 @@ class EventReader:
         self._until: float | None = None
         self._counted_last = False
 
-    async def read(self, begin: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[Piece, None]:
+    async def read(self, begin: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[TextDelta, None]:
         """Yields the text of `begin` and `chunks`, all that came together in one piece.
 
         Raises:
@@ -117,7 +122,7 @@ class EventReader:
         self._until = asyncio.get_running_loop().time() + seconds
         return self._until
 
-    def _take(self, events: Iterable[Event]) -> Piece:
+    def _take(self, events: Iterable[Event]) -> TextDelta:
         done = self._done
         before, finished = self._said.usage, self._said.finish_reason != endings.NOT_SAID
         piece = self._new_of([self._event(event) for event in events])
@@ -130,11 +135,13 @@ class EventReader:
             self._counted_last = counted and finished
         return piece
 
-    def _new_of(self, pieces: Iterable[Piece]) -> Piece:
+    def _new_of(self, pieces: Iterable[TextDelta]) -> TextDelta:
         """Returns what is new of the text of several events, for providers whose events have all of it each time."""
-        return joined([Piece(self._text.feed(piece.text), self._reasoning.feed(piece.reasoning)) for piece in pieces])
+        return joined(
+            [TextDelta(self._text.feed(piece.text), self._reasoning.feed(piece.reasoning)) for piece in pieces]
+        )
 
-    def _event(self, event: Event) -> Piece:
+    def _event(self, event: Event) -> TextDelta:
         self._any = True
         kind = event.kind.lower()
         if kind and (ERROR in kind or "exception" in kind):
@@ -146,7 +153,7 @@ class EventReader:
             return joined([self._data(line) for line in event.data.split("\n") if line])
         return self._data(event.data)
 
-    def _data(self, data: str) -> Piece:
+    def _data(self, data: str) -> TextDelta:
         if len(data) < _LONGEST_MARK:
             mark = data.strip().lower()
             self._done |= mark == _DONE
@@ -160,20 +167,20 @@ class EventReader:
                 raise
         return _NO_PIECE
 
-    def _rest(self) -> Piece:
+    def _rest(self) -> TextDelta:
         """Returns the text that the end of the stream ended: of a last event, or of a choice that is not the first."""
         said = self._said
         try:
             piece = self._take(self._parser.close())
             if said.others and not said.texts and said.finish_reason == endings.NOT_SAID:
                 return read_others(said)
-            return joined([piece, Piece(self._text.end(), self._reasoning.end())])
+            return joined([piece, TextDelta(self._text.end(), self._reasoning.end())])
         except faults.UpstreamError as error:
             if error.reason != faults.MALFORMED:
                 raise
             # The half of an event is what a broken connection leaves.
             self._broken = True
-            return Piece(self._text.end(), self._reasoning.end())
+            return TextDelta(self._text.end(), self._reasoning.end())
 
     def _close(self) -> None:
         """Ends the stream, where it may end here."""

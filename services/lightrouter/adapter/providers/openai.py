@@ -12,17 +12,17 @@ from typing import Final
 import httpx
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.coalesce import Piece
 from lightrouter.adapter.credentials import Credentials
+from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.http import Endpoint, Reply
 from lightrouter.adapter.providers import endings
-from lightrouter.adapter.providers.base import Ask, Said
 from lightrouter.adapter.providers.complaints import Complaint, of_refusal
-from lightrouter.adapter.providers.events import EventReader, Patience, has_lines
+from lightrouter.adapter.providers.events import EventReader, SilenceLimits, has_lines
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
 from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
 from lightrouter.adapter.providers.refusals import Refusal, features, refusal
 from lightrouter.adapter.templates import ChatTemplateError
+from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.waits import asked_by_headers
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.pool.values import under
@@ -53,15 +53,15 @@ class OpenAI:
         )
         self._max_document_bytes = entry.limits.max_document_bytes
         self._credentials = credentials
-        self._patience = Patience()
+        self._patience = SilenceLimits()
 
-    async def generate(self, ask: Ask, said: Said) -> Piece:
+    async def generate(self, ask: ProviderRequest, said: ReplyInfo) -> TextDelta:
         """Returns all that the model writes. See `Provider.generate`."""
         async with aclosing(self._ask(ask, said, streamed=False)) as pieces:
             taken = [piece async for piece in pieces]
-        return Piece("".join(piece.text for piece in taken), "".join(piece.reasoning for piece in taken))
+        return TextDelta("".join(piece.text for piece in taken), "".join(piece.reasoning for piece in taken))
 
-    def stream(self, ask: Ask, said: Said) -> AsyncGenerator[Piece, None]:
+    def stream(self, ask: ProviderRequest, said: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
         """Yields what the model writes, all that came together in one piece. See `Provider.stream`.
 
         A piece without text says that something came.
@@ -72,7 +72,7 @@ class OpenAI:
         """Closes the provider's connections."""
         await self._transport.aclose()
 
-    async def _ask(self, ask: Ask, said: Said, *, streamed: bool) -> AsyncGenerator[Piece, None]:
+    async def _ask(self, ask: ProviderRequest, said: ReplyInfo, *, streamed: bool) -> AsyncGenerator[TextDelta, None]:
         key = self._credentials.key().get_secret_value()
         request = self._request(ask, streamed=streamed)
         async with await self._endpoint.post(encoded(request), key, streamed=streamed) as reply:
@@ -91,12 +91,12 @@ class OpenAI:
             except ReportedError as error:
                 raise await self._refusal(error.complaint.status, error.complaint, ask, request, key) from None
 
-    async def _pieces(self, reply: Reply, said: Said) -> AsyncGenerator[Piece, None]:
+    async def _pieces(self, reply: Reply, said: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
         """Yields the text of a body, which is what its first characters are, whatever was asked for."""
         async with aclosing(reply.chunks()) as chunks:
             begin = b""
             async for begin in chunks:
-                yield Piece("", "")
+                yield TextDelta("", "")
                 # White space before the reply keeps its connection.
                 if begin.strip():
                     break
@@ -106,7 +106,7 @@ class OpenAI:
                     body += chunk
                     if len(body) > self._max_document_bytes:
                         break
-                    yield Piece("", "")
+                    yield TextDelta("", "")
                 if len(body) > self._max_document_bytes:
                     raise faults.too_large(self._max_document_bytes)
                 text = _text(body)
@@ -120,7 +120,7 @@ class OpenAI:
                 async for piece in pieces:
                     yield piece
 
-    def _request(self, ask: Ask, *, streamed: bool) -> dict[str, object]:
+    def _request(self, ask: ProviderRequest, *, streamed: bool) -> dict[str, object]:
         try:
             return self._writer.write(ask, streamed=streamed)
         except ChatTemplateError as fault:
@@ -144,7 +144,7 @@ class OpenAI:
 
     @staticmethod
     async def _refusal(
-        status: int | None, said: Complaint, ask: Ask, request: Mapping[str, object], key: str
+        status: int | None, said: Complaint, ask: ProviderRequest, request: Mapping[str, object], key: str
     ) -> faults.UpstreamError:
         """Returns the error that callers see of a provider's own, with its words scrubbed."""
         words = said.words

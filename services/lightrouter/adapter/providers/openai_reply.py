@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.coalesce import Piece, joined
+from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import endings
-from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.complaints import Complaint, complaint
 from lightrouter.adapter.providers.documents import load
+from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
 from lightrouter.v1.chat_pb2 import FinishReason
 
@@ -49,7 +49,7 @@ def parse(text: str) -> Mapping[str, object]:
     return document
 
 
-def read(document: Mapping[str, object], part: str, said: Said) -> Piece:
+def read(document: Mapping[str, object], part: str, said: ReplyInfo) -> TextDelta:
     """Returns the text of a whole reply (`part` "message") or of an event (`part` "delta"), and notes what it says.
 
     Raises:
@@ -62,7 +62,7 @@ def read(document: Mapping[str, object], part: str, said: Said) -> Piece:
     _note(document, said)
     if not choices and part == "delta":
         # Events may be neither text nor the end, such as the counts alone.
-        return Piece("", "")
+        return TextDelta("", "")
     if not isinstance(choices, list) or not choices:
         raise faults.malformed("a reply without choices")
     for each in choices:
@@ -74,11 +74,11 @@ def read(document: Mapping[str, object], part: str, said: Said) -> Piece:
     if part == "delta" and _index(choice) > 0:
         if not said.texts:
             said.others.append(choice)
-        return Piece("", "")
+        return TextDelta("", "")
     return _choice(choice, part, said)
 
 
-def read_others(said: Said) -> Piece:
+def read_others(said: ReplyInfo) -> TextDelta:
     """Returns the text of a stream that has ended without a choice of index 0: that of its lowest index.
 
     Raises:
@@ -94,7 +94,7 @@ def _complain(document: Mapping[str, object]) -> None:
         raise ReportedError(wrong)
 
 
-def _note(document: Mapping[str, object], said: Said) -> None:
+def _note(document: Mapping[str, object], said: ReplyInfo) -> None:
     """Takes what stands beside the choices."""
     model = document.get("model")
     if not said.model and isinstance(model, str):
@@ -109,7 +109,7 @@ def _index(choice: Mapping[str, object]) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _choice(choice: Mapping[str, object], part: str, said: Said) -> Piece:
+def _choice(choice: Mapping[str, object], part: str, said: ReplyInfo) -> TextDelta:
     _count(choice, said)
     reason = _reason(choice)
     piece = _text_of(choice, part, said)
@@ -117,7 +117,7 @@ def _choice(choice: Mapping[str, object], part: str, said: Said) -> Piece:
     return piece
 
 
-def _count(holder: Mapping[str, object], said: Said) -> None:
+def _count(holder: Mapping[str, object], said: ReplyInfo) -> None:
     """Takes the counts that stand in a reply, in its choice (Moonshot) or in a member of Groq's own."""
     if "usage" not in holder and "x_groq" not in holder:
         return
@@ -136,7 +136,7 @@ def _reason(choice: Mapping[str, object]) -> FinishReason.ValueType:
     return meant
 
 
-def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, piece: Piece, said: Said) -> None:
+def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, piece: TextDelta, said: ReplyInfo) -> None:
     """Notes why the text ended, by the reason that is given and by all that speaks against it."""
     has_text = bool(piece.text.strip() or piece.reasoning.strip())
     said.texts += bool(piece.text or piece.reasoning)
@@ -165,7 +165,7 @@ def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, piece: 
         said.at_best = endings.FILTER
 
 
-def _text_of(choice: Mapping[str, object], part: str, said: Said) -> Piece:
+def _text_of(choice: Mapping[str, object], part: str, said: ReplyInfo) -> TextDelta:
     message = choice.get(part)
     if message is None and not said.texts:
         # Some servers send the whole message as the one event of a stream, or the other way round.
@@ -173,9 +173,9 @@ def _text_of(choice: Mapping[str, object], part: str, said: Said) -> Piece:
     if message is None:
         text = choice.get("text")
         if isinstance(text, str):
-            return Piece(text, "")
+            return TextDelta(text, "")
         if part == "delta" and text is None:
-            return Piece("", "")
+            return TextDelta("", "")
         raise faults.malformed("a choice without text")
     if not isinstance(message, dict):
         raise faults.malformed("a message that is no object")
@@ -185,13 +185,13 @@ def _text_of(choice: Mapping[str, object], part: str, said: Said) -> Piece:
     hidden = _reasoning(message, said)
     content = message.get("content") or _refusal(message, said)
     if isinstance(content, str):
-        return Piece(content, hidden)
+        return TextDelta(content, hidden)
     if isinstance(content, list):
         return _parts(content, hidden)
     raise faults.malformed("a message whose content is no text")
 
 
-def _refusal(message: Mapping[str, object], said: Said) -> str:
+def _refusal(message: Mapping[str, object], said: ReplyInfo) -> str:
     refusal = message.get("refusal")
     if not isinstance(refusal, str) or not refusal:
         return ""
@@ -199,7 +199,7 @@ def _refusal(message: Mapping[str, object], said: Said) -> str:
     return refusal
 
 
-def _reasoning(message: Mapping[str, object], said: Said) -> str:
+def _reasoning(message: Mapping[str, object], said: ReplyInfo) -> str:
     reasoning = message.get("reasoning_content")
     if reasoning:
         said.takes_reasoning_back = True
@@ -208,7 +208,7 @@ def _reasoning(message: Mapping[str, object], said: Said) -> str:
     return reasoning if isinstance(reasoning, str) else ""
 
 
-def _parts(parts: list[object], hidden: str) -> Piece:
+def _parts(parts: list[object], hidden: str) -> TextDelta:
     """Returns the text of content that comes in typed parts, as Mistral's reasoning models send it."""
     text = ""
     for part in parts:
@@ -223,7 +223,7 @@ def _parts(parts: list[object], hidden: str) -> Piece:
             hidden += _parts([piece for piece in inner if _is_text(piece)], "").text
         elif _is_text(part):
             text += str(part["text"])
-    return Piece(text, hidden)
+    return TextDelta(text, hidden)
 
 
 def _is_text(part: object) -> bool:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from lightrouter.adapter.providers.base import Ask
+from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.providers.refusals import MAX_TOKENS, OPTIONAL
 from lightrouter.adapter.providers.turns import Turn, alternating, without_system
 from lightrouter.adapter.quirks import BOTH
@@ -48,7 +48,7 @@ class RequestWriter:
                 self._base[name] = value
         self._base |= entry.extra_body
 
-    def write(self, ask: Ask, *, streamed: bool) -> dict[str, object]:
+    def write(self, ask: ProviderRequest, *, streamed: bool) -> dict[str, object]:
         """Returns the request for `ask`, put as its quirks say.
 
         Raises:
@@ -72,7 +72,7 @@ class RequestWriter:
         self._leave_out(ask, body)
         return body
 
-    def _leave_out(self, ask: Ask, body: dict[str, object]) -> None:
+    def _leave_out(self, ask: ProviderRequest, body: dict[str, object]) -> None:
         for name in OPTIONAL:
             if name in body and ask.quirks.leaves_out(name, body[name]):
                 del body[name]
@@ -89,7 +89,7 @@ class RequestWriter:
                 turns.insert(0, {"role": "system", "content": self._system_prompt})
         return turns
 
-    def _lead(self, ask: Ask, body: dict[str, object]) -> dict[str, object]:
+    def _lead(self, ask: ProviderRequest, body: dict[str, object]) -> dict[str, object]:
         """Returns the message that the model goes on from; adds to `body` what the provider needs to see it as such."""
         lead: dict[str, object] = {"role": _ASSISTANT, "content": ask.lead}
         if self._style is ContinuationStyle.PREFIX:
@@ -101,7 +101,7 @@ class RequestWriter:
             body["add_generation_prompt"] = False
         return lead
 
-    def _sample(self, ask: Ask, body: dict[str, object]) -> None:
+    def _sample(self, ask: ProviderRequest, body: dict[str, object]) -> None:
         sampling = ask.sampling
         if sampling.HasField("temperature"):
             body["temperature"] = sampling.temperature

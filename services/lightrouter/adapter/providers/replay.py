@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Final, Self
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.coalesce import Piece
+from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.faults import EntryError
-from lightrouter.adapter.providers.base import Ask, Said
+from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.recording.load import RecordingError, load
 from lightrouter.recording.playback import NotRecordedError, Playback, Played
@@ -54,18 +54,18 @@ class Replay:
             raise EntryError(str(error)) from None
         return cls(entry, Playback(recording, entry.model))
 
-    async def generate(self, ask: Ask, said: Said) -> Piece:
+    async def generate(self, ask: ProviderRequest, said: ReplyInfo) -> TextDelta:
         """Returns all that the model wrote. See `Provider.generate`."""
         played = self._play(ask, said)
         if self._pace and played.seconds:
             await asyncio.sleep(played.seconds)
-        return Piece(played.text, "")
+        return TextDelta(played.text, "")
 
-    async def stream(self, ask: Ask, said: Said) -> AsyncGenerator[Piece, None]:
+    async def stream(self, ask: ProviderRequest, said: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
         """Yields what the model wrote next. See `Provider.stream`."""
         played = self._play(ask, said)
         if not (self._pace and played.seconds):
-            yield Piece(played.text, "")
+            yield TextDelta(played.text, "")
             return
         loop = asyncio.get_running_loop()
         due = loop.time()
@@ -73,12 +73,12 @@ class Replay:
         for text in pieces:
             due += played.seconds / len(pieces)
             await asyncio.sleep(due - loop.time())
-            yield Piece(text, "")
+            yield TextDelta(text, "")
 
     async def aclose(self) -> None:
         """There is nothing to close."""
 
-    def _play(self, ask: Ask, said: Said) -> Played:
+    def _play(self, ask: ProviderRequest, said: ReplyInfo) -> Played:
         try:
             played = self._playback.play(ask.messages, ask.lead, ask.max_tokens)
         except NotRecordedError as error:

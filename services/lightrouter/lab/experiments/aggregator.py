@@ -25,9 +25,9 @@ from lightrouter.lab.questions import Judged, Questions
 from lightrouter.lab.routed import entries
 from lightrouter.lab.study import Findings, Study
 from lightrouter.recording.recording import pool_names
-from lightrouter.router.admit import Defaults
+from lightrouter.router.rules import Defaults
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
     AGGREGATOR_STRATEGY_SYNTHESIZE,

@@ -11,9 +11,9 @@ from opentelemetry.trace import get_current_span
 from lightrouter.pool.evaluator.homes import Change
 from lightrouter.pool.evaluator.states import MINIMUM_POOL
 from lightrouter.pool.standing import Standing
-from lightrouter.runtime import names
-from lightrouter.runtime.instruments import STATE_CHANGES
-from lightrouter.runtime.metrics import Tally
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.instruments import STATE_CHANGES
+from lightrouter.runtime.telemetry.metrics import Tally
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from lightrouter.pool.evaluator.budget import Amount, Budget, worst_case
 from lightrouter.pool.evaluator.journal import Done, Journal, JournalError
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget, Prices
 from lightrouter.v1.chat_pb2 import ChatMessage, Sampling

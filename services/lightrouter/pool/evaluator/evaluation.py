@@ -10,9 +10,9 @@ from random import Random
 from typing import Final
 
 from lightrouter.answers.scoring import Scorer
-from lightrouter.pool.diversity import measure
 from lightrouter.pool.evaluator import judge
 from lightrouter.pool.evaluator.asking import Asker, Call, Subject
+from lightrouter.pool.evaluator.diversity import measure
 from lightrouter.pool.evaluator.journal import Journal
 from lightrouter.pool.evaluator.scores import Scores
 from lightrouter.pool.evaluator.states import Evidence, Finding, Rules, weigh

@@ -24,8 +24,8 @@ from lightrouter.pool.evaluator.states import MINIMUM_POOL, Rules
 from lightrouter.pool.evaluator.validation import ValidationSet
 from lightrouter.pool.schema import CandidateEntry, PublicEntry, State
 from lightrouter.pool.schema import Limits as Limited
-from lightrouter.runtime import names
-from lightrouter.runtime.models import Models
+from lightrouter.runtime.rpc.models import Models
+from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.tokens import most_of_estimated
 from lightrouter.v1.candidate_pb2 import ModelTarget
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from lightrouter.pool.diversity import Diversity, measure
 from lightrouter.pool.evaluator.bounds import interval
+from lightrouter.pool.evaluator.diversity import Diversity, measure
 from lightrouter.pool.evaluator.evaluation import Outcome
 from lightrouter.pool.evaluator.homes import Held
 from lightrouter.pool.evaluator.scores import Scores

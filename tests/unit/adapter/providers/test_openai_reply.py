@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.coalesce import Piece
+from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.faults import UpstreamError
-from lightrouter.adapter.providers.base import Said
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
+from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from tests.upstreams.behaviours import completion, delta
 
 
-def read_message(document: dict[str, Any], part: str = "message") -> tuple[Piece, Said]:
-    said = Said()
+def read_message(document: dict[str, Any], part: str = "message") -> tuple[TextDelta, ReplyInfo]:
+    said = ReplyInfo()
     return read(document, part, said), said
 
 
@@ -118,8 +118,8 @@ def test_an_ending_that_is_a_failure_is_an_error_in_its_own_words() -> None:
     assert "insufficient_system_resource" in caught.value.complaint.words
 
 
-def events(*documents: dict[str, Any]) -> tuple[str, Said]:
-    said = Said()
+def events(*documents: dict[str, Any]) -> tuple[str, ReplyInfo]:
+    said = ReplyInfo()
     return "".join(read(document, "delta", said).text for document in documents), said
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lightrouter.adapter.providers.base import Ask
+from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
 from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.pool.schema import CandidateEntry
@@ -25,11 +25,11 @@ def writer(**members: Any) -> RequestWriter:
 
 def ask(
     *messages: ChatMessage, sampling: Sampling | None = None, most: int | None = None, lead: str = "", hidden: str = ""
-) -> Ask:
-    return Ask(messages or (USER,), sampling or Sampling(), most, lead, hidden)
+) -> ProviderRequest:
+    return ProviderRequest(messages or (USER,), sampling or Sampling(), most, lead, hidden)
 
 
-def written(made: RequestWriter, asked: Ask, *, streamed: bool = False) -> dict[str, Any]:
+def written(made: RequestWriter, asked: ProviderRequest, *, streamed: bool = False) -> dict[str, Any]:
     document = json.loads(encoded(made.write(asked, streamed=streamed)))
     assert isinstance(document, dict)
     if not streamed:

@@ -31,10 +31,10 @@ from lightrouter.pool.evaluator.validation import parse
 from lightrouter.pool.schema import State
 from lightrouter.pool.standing import BY_HAND, Standing
 from lightrouter.pool.statefile import LockedError
-from lightrouter.runtime import names
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.instruments import STATE_CHANGES
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.instruments import STATE_CHANGES
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_REJECTED

@@ -1,0 +1,1 @@
+"""The stages of a route, in their order: admit, shortlist, boot, select, decide, complete, aggregate."""

@@ -1,0 +1,214 @@
+"""Admission: what the request left out is filled in, who boots is decided, and what cannot be served is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from random import Random
+
+from lightrouter.answers.extract import check
+from lightrouter.router.budget import Budget
+from lightrouter.router.candidates import RouteCandidate
+from lightrouter.router.context import Admission
+from lightrouter.router.ledger import RouteLedger
+from lightrouter.router.pool.snapshot import PoolSnapshot
+from lightrouter.router.rules import Defaults
+from lightrouter.runtime.errors import Code, ServiceError, invalid
+from lightrouter.runtime.tokens import messages_tokens, most_messages_tokens
+from lightrouter.v1.candidate_pb2 import (
+    CANDIDATE_STATE_EVICTED,
+    CANDIDATE_STATE_PROBATION,
+    Candidate,
+)
+from lightrouter.v1.chat_pb2 import Sampling
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
+    ERROR_REASON_POOL_EMPTY,
+    ERROR_REASON_UNKNOWN_CANDIDATE,
+)
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_CANDIDATE_FAILED,
+    DEGRADED_REASON_CONTEXT_WINDOW,
+    DEGRADED_REASON_COST_CEILING,
+    DEGRADED_REASON_LAST_RESORT,
+    NOT_ASKED_REASON_CONTEXT_WINDOW,
+    NOT_ASKED_REASON_COST_CEILING,
+    NOT_ASKED_REASON_PROBATION,
+    NotAsked,
+)
+from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.router_pb2 import Prompt
+
+_POLICY = "prompt.policy"
+
+WhyNot = Callable[[Candidate], NotAsked | None]
+"""Returns why a candidate is not worth asking now; None where it is."""
+
+
+def admit(
+    prompt: Prompt,
+    snapshot: PoolSnapshot,
+    defaults: Defaults,
+    draw: int,
+    ledger: RouteLedger,
+    why_not: WhyNot = lambda _: None,
+) -> tuple[Admission, Budget]:
+    """Returns the admitted request and its budget, in which the money for the boots is kept.
+
+    Args:
+        prompt: The request, valid by the rules of the protos.
+        snapshot: The pool as it is now.
+        defaults: What holds where the request says nothing.
+        draw: Seed of what is drawn for this route, 0 to 2^31 - 1; the seed of a request that brings none, too.
+        ledger: Gets a degradation for each candidate that is left out.
+        why_not: Who is not worth asking now.
+
+    Raises:
+        ServiceError: INVALID_ARGUMENT where the request names what is not there or cannot be paid for or fitted;
+            FAILED_PRECONDITION where the pool has no candidate that may answer.
+    """
+    policy = Policy()
+    policy.CopyFrom(defaults.policy)
+    policy.MergeFrom(prompt.policy)
+    check(policy.answer_pattern, f"{_POLICY}.answer_pattern")
+    sampling = Sampling()
+    sampling.CopyFrom(prompt.sampling)
+    if not sampling.HasField("max_output_tokens"):
+        sampling.max_output_tokens = defaults.max_output_tokens
+    defaults.maxima.hold(policy, sampling)
+    specs = _named(policy.candidates, snapshot) if policy.candidates else _allowed(snapshot)
+    # One that the request names is taken at its word, on probation or not.
+    share = 1.0 if policy.candidates else defaults.probation_share
+    left_out = {each.candidate: each for c in specs if (each := why_not(c) or _on_probation(c, draw, share))}
+    prompt_tokens = messages_tokens(prompt.messages)
+    fitting = _fitting(specs, left_out, snapshot, policy, sampling.max_output_tokens, prompt_tokens, ledger)
+    asked, standby = _asked(fitting, left_out, policy.k, ledger)
+    ceiling = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None
+    budget = Budget(ceiling, most_messages_tokens(prompt.messages))
+    candidates = budget.admit(asked, f"{_POLICY}.max_cost_nanousd")
+    unpaid = [candidate for candidate in asked if candidate not in candidates] if len(candidates) < len(asked) else []
+    for candidate in unpaid:
+        message = f"the cost ceiling does not pay for {candidate.name} to boot"
+        ledger.drop(DEGRADED_REASON_COST_CEILING, message, candidate.name)
+        ledger.not_asked(candidate.name, NOT_ASKED_REASON_COST_CEILING, message)
+    admission = Admission(
+        messages=prompt.messages,
+        sampling=sampling,
+        policy=policy,
+        candidates=candidates,
+        seed=sampling.seed if sampling.HasField("seed") else draw,
+        judge=_helper(snapshot, snapshot.judge, sampling)
+        or max(candidates, key=lambda candidate: candidate.quality.prior),
+        synthesizer=_helper(snapshot, snapshot.synthesizer, sampling),
+        draw=draw,
+        standby=(*unpaid, *standby),
+        homogeneous=bool(snapshot.homogeneous),
+        prompt_tokens=prompt_tokens,
+    )
+    return admission, budget
+
+
+def _named(names: Iterable[str], snapshot: PoolSnapshot) -> list[Candidate]:
+    """Returns the candidates that the request asks for by name; one on probation is taken at its word."""
+    wanted = set(names)
+    for name in wanted:
+        spec = snapshot.candidates.get(name)
+        if spec is None or spec.state == CANDIDATE_STATE_EVICTED:
+            known = ", ".join(c.name for c in snapshot.candidates.values() if c.state != CANDIDATE_STATE_EVICTED)
+            what = "is not in the pool" if spec is None else "is evicted from the pool"
+            message = f"{name} {what}; those that may answer are: {known or 'none'}"
+            raise invalid(f"{_POLICY}.candidates", message, ERROR_REASON_UNKNOWN_CANDIDATE)
+    return [spec for spec in snapshot.candidates.values() if spec.name in wanted]
+
+
+def _allowed(snapshot: PoolSnapshot) -> list[Candidate]:
+    allowed = [spec for spec in snapshot.candidates.values() if spec.state != CANDIDATE_STATE_EVICTED]
+    if not allowed:
+        message = "the pool has no candidate that may answer"
+        raise ServiceError(Code.FAILED_PRECONDITION, ERROR_REASON_POOL_EMPTY, message)
+    return allowed
+
+
+def _on_probation(spec: Candidate, draw: int, share: float) -> NotAsked | None:
+    if spec.state != CANDIDATE_STATE_PROBATION or _explores(spec.name, draw, share):
+        return None
+    message = f"{spec.name} is on probation, and takes part in {share:.0%} of the requests"
+    return NotAsked(candidate=spec.name, reason=NOT_ASKED_REASON_PROBATION, message=message)
+
+
+def _explores(name: str, draw: int, share: float) -> bool:
+    return Random(f"{draw}:{name}").random() < share  # noqa: S311 - a sample of the traffic, no secret
+
+
+def _asked(
+    fitting: Sequence[RouteCandidate], left_out: Mapping[str, NotAsked], k: int, ledger: RouteLedger
+) -> tuple[list[RouteCandidate], list[RouteCandidate]]:
+    """Returns who boots and who stands by, each best first where it matters; the book says why the latter do not boot.
+
+    Where everybody is left out, those on probation boot: hardly ever answering would be worse. Where nobody is on
+    probation either, the best k are asked in spite of what is known of them.
+    """
+    standby = sorted(
+        (candidate for candidate in fitting if candidate.name in left_out),
+        key=lambda candidate: (left_out[candidate.name].reason != NOT_ASKED_REASON_PROBATION, -candidate.quality.prior),
+    )
+    asked = [candidate for candidate in fitting if candidate.name not in left_out]
+    if not asked:
+        asked = [candidate for candidate in fitting if left_out[candidate.name].reason == NOT_ASKED_REASON_PROBATION]
+    if not asked:
+        asked = standby[:k]
+        for candidate in asked:
+            message = f"nobody else can be asked now, so {candidate.name} is: {left_out[candidate.name].message}"
+            ledger.degrade(DEGRADED_REASON_LAST_RESORT, message, candidate.name)
+    standby = [candidate for candidate in standby if candidate not in asked]
+    for candidate in standby:
+        why = left_out[candidate.name]
+        ledger.not_asked(why.candidate, why.reason, why.message)
+        if why.reason != NOT_ASKED_REASON_PROBATION:
+            ledger.drop(DEGRADED_REASON_CANDIDATE_FAILED, why.message, why.candidate)
+    return asked, standby
+
+
+def _fitting(
+    specs: Sequence[Candidate],
+    left_out: Container[str],
+    snapshot: PoolSnapshot,
+    policy: Policy,
+    max_output_tokens: int,
+    prompt_tokens: int,
+    ledger: RouteLedger,
+) -> list[RouteCandidate]:
+    """Returns the candidates whose context window holds the prompt and the boot tokens."""
+    candidates: list[RouteCandidate] = []
+    for spec in specs:
+        boot = min(spec.max_boot_tokens or policy.boot_tokens, max_output_tokens)
+        read = prompt_tokens + spec.fixed_input_tokens
+        room = spec.context_window - read if spec.context_window else max_output_tokens
+        if room < boot:
+            message = (
+                f"the prompt of about {read} tokens, the candidate's own instructions included, and {boot} boot tokens "
+                f"exceed the context window of {spec.name}, {spec.context_window} tokens"
+            )
+            if spec.name not in left_out:
+                ledger.drop(DEGRADED_REASON_CONTEXT_WINDOW, message, spec.name)
+            ledger.not_asked(spec.name, NOT_ASKED_REASON_CONTEXT_WINDOW, message)
+            continue
+        target = snapshot.targets[spec.name]
+        output = min(max_output_tokens, room)
+        candidates.append(RouteCandidate(spec.name, spec, target, boot, output, policy.category))
+    if not candidates:
+        largest = max(spec.context_window for spec in specs)
+        message = f"about {prompt_tokens} tokens exceed every allowed candidate's context window, {largest} at most"
+        raise invalid("prompt.messages", message, ERROR_REASON_CONTEXT_WINDOW_EXCEEDED)
+    return candidates
+
+
+def _helper(snapshot: PoolSnapshot, name: str | None, sampling: Sampling) -> RouteCandidate | None:
+    """Returns the candidate that the pool names for judging or merging, which need not take part itself.
+
+    None where it names nobody, or one that it does not have or has evicted.
+    """
+    spec = snapshot.candidates.get(name) if name else None
+    if name is None or spec is None or spec.state == CANDIDATE_STATE_EVICTED:
+        return None
+    tokens = sampling.max_output_tokens
+    return RouteCandidate(name, spec, snapshot.targets[name], tokens, tokens)

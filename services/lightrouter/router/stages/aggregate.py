@@ -1,0 +1,166 @@
+"""The answer of several drafts: by the aggregator service, or the best draft where that cannot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Protocol
+
+from lightrouter.router.calls import record_failure, settle_service
+from lightrouter.router.candidates import RouteCandidate
+from lightrouter.router.context import Merged, RouteContext
+from lightrouter.router.ledger import SLOW
+from lightrouter.router.whole import is_broken, whole_first
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.runtime.tokens import most_tokens
+from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult
+from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_INTERNAL
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_AGGREGATOR_FAILED,
+    DEGRADED_REASON_AGGREGATOR_SLOW,
+    DEGRADED_REASON_COST_CEILING,
+    STAGE_AGGREGATE,
+)
+from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE
+
+_MOST_SYNTHESIZERS = 16
+
+
+class Aggregator(Protocol):
+    """The aggregator service."""
+
+    def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+        """Yields the answer in pieces, then how it came about. Closing the iterator cancels the call.
+
+        Raises:
+            ServiceError: It failed, or the deadline passed.
+        """
+        ...
+
+
+def best(route: RouteContext, drafts: Sequence[Draft], *, restart: bool = False) -> Merged:
+    """Returns the best draft as the answer and sends it; `restart` voids what was sent before.
+
+    The best is the best-ranked one of those that are whole.
+    """
+    draft = whole_first(drafts)[0]
+    route.events.chunk(draft.text, restart=restart)
+    return Merged(draft.text, draft.finish_reason, [draft.candidate], AGGREGATOR_STRATEGY_BEST)
+
+
+async def aggregate(
+    route: RouteContext, drafts: Sequence[Draft], candidates: Sequence[RouteCandidate], aggregator: Aggregator
+) -> Merged:
+    """Returns the answer of several drafts, and sends it in pieces as it is written.
+
+    An aggregator that fails or takes longer than its share of the time is done without, and the book says so.
+
+    Args:
+        route: The route.
+        drafts: The drafts, best-ranked first; at least two.
+        candidates: Their candidates, in the same order.
+        aggregator: Who merges.
+    """
+    synthesizers, reserved = _synthesizers(route, drafts, candidates)
+    begun = time.monotonic()
+    if not synthesizers and route.admission.policy.aggregator == AGGREGATOR_STRATEGY_SYNTHESIZE:
+        message = "the cost ceiling does not pay for merging; the answer is the best draft"
+        route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)
+        return best(route, drafts)
+    request = _request(route, drafts, [candidate.target for candidate in synthesizers])
+    pieces: list[str] = []
+    result: AggregateResult | None = None
+    try:
+        result = await _merge(
+            route, aggregator.aggregate(request, route.deadline.share(route.shares.aggregate)), pieces
+        )
+        _price_failures(result, synthesizers)
+        route.ledger.extend(result.entries, result.degraded)
+        settle_service(route, reserved, result.entries)
+        text = "".join(pieces)
+        if not text.strip():
+            raise _no_answer("the aggregator ended without a text")
+        if _is_worse(result, drafts):
+            raise _no_answer("the merged text is not whole, and a draft is")
+    except ServiceError as error:
+        slow = error.reason in SLOW
+        reason = DEGRADED_REASON_AGGREGATOR_SLOW if slow else DEGRADED_REASON_AGGREGATOR_FAILED
+        route.ledger.degrade(reason, f"the answer is the best draft: {error.message}")
+        if synthesizers and pieces and result is None:
+            # Who wrote them it can no longer say; the first was asked first.
+            read, received = "".join(draft.text for draft in drafts), "".join(pieces)
+            record_failure(route, STAGE_AGGREGATE, synthesizers[0], error, begun, read=read, received=received)
+        return best(route, drafts, restart=bool(pieces))
+    return Merged(text, result.finish_reason, result.candidates, result.strategy, result.contradictions)
+
+
+async def _merge(
+    route: RouteContext, responses: AsyncGenerator[AggregateResponse, None], pieces: list[str]
+) -> AggregateResult:
+    async with aclosing(responses):
+        async for event in responses:
+            if event.HasField("result"):
+                return event.result
+            chunk = event.chunk
+            if chunk.restart:
+                pieces.clear()
+            pieces.append(chunk.text)
+            route.events.chunk(chunk.text, restart=chunk.restart)
+            await route.events.room()
+    raise _no_answer("the aggregator's stream ended without a result")
+
+
+def _is_worse(result: AggregateResult, drafts: Sequence[Draft]) -> bool:
+    """Tells whether the merged text is not whole although a draft is."""
+    cut = result.strategy == AGGREGATOR_STRATEGY_SYNTHESIZE and result.finish_reason == FINISH_REASON_LENGTH
+    return (cut or is_broken(result.finish_reason)) and any(
+        draft.finish_reason == FINISH_REASON_STOP for draft in drafts
+    )
+
+
+def _price_failures(result: AggregateResult, synthesizers: Sequence[RouteCandidate]) -> None:
+    """Fills in what calls cost that failed on the way: the aggregator knows their tokens and no prices."""
+    prices = {candidate.name: candidate.spec.prices for candidate in synthesizers}
+    for line in result.entries:
+        if line.HasField("failure") and not line.cost_nanousd and line.candidate in prices:
+            line.cost_nanousd = cost_nanousd(prices[line.candidate], line.usage)
+
+
+def _no_answer(message: str) -> ServiceError:
+    return ServiceError(Code.INTERNAL, ERROR_REASON_INTERNAL, message)
+
+
+def _synthesizers(
+    route: RouteContext, drafts: Sequence[Draft], candidates: Sequence[RouteCandidate]
+) -> tuple[list[RouteCandidate], int]:
+    """Returns the models that may merge, the first to be asked first, and the money kept for them."""
+    if route.admission.policy.aggregator != AGGREGATOR_STRATEGY_SYNTHESIZE:
+        return [], 0
+    preferred = route.admission.synthesizer
+    others = [candidate for candidate in candidates if preferred is None or candidate.name != preferred.name]
+    able = [preferred, *others] if preferred else others
+    if not route.budget.limited:
+        return able[:_MOST_SYNTHESIZERS], 0
+    tokens = [most_tokens(draft.text) for draft in drafts]
+    for candidate in able:
+        cost = route.budget.merge_cost_of(candidate, tokens)
+        if route.budget.reserve(cost):
+            return [candidate], cost
+    return [], 0
+
+
+def _request(route: RouteContext, drafts: Sequence[Draft], synthesizers: Sequence[ModelTarget]) -> AggregateRequest:
+    admission = route.admission
+    return AggregateRequest(
+        messages=admission.messages,
+        drafts=drafts,
+        strategy=admission.policy.aggregator,
+        answer_pattern=admission.policy.answer_pattern if admission.policy.HasField("answer_pattern") else None,
+        synthesizers=synthesizers,
+        sampling=admission.sampling,
+    )

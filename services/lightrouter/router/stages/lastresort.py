@@ -1,0 +1,69 @@
+"""Who is asked before a caller gets nothing: candidates that are left out otherwise, but never one that is evicted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from lightrouter.router.candidates import RouteCandidate
+from lightrouter.router.context import RouteContext
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_CIRCUIT_OPEN, ERROR_REASON_STRAGGLER
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_LAST_RESORT
+
+# These say that a candidate was not waited for, not that it could not have delivered.
+_NOT_TRIED: Final = frozenset({ERROR_REASON_CIRCUIT_OPEN, ERROR_REASON_STRAGGLER})
+# What a circuit is waited for leaves as much time for the call itself.
+_WAITING_SHARE: Final = 0.5
+
+
+def last_resort(
+    route: RouteContext, afford: Callable[[RouteCandidate], bool], most: int | None = None
+) -> list[RouteCandidate]:
+    """Returns whom to ask now that all others failed, best first; over the whole route at most k.
+
+    Args:
+        route: The route.
+        afford: Keeps the money for the call to a candidate; False where there is not enough.
+        most: How many at most; None for as many as there are.
+    """
+    failures = route.ledger.failures()
+    admission = route.admission
+    standing_by = [candidate for candidate in admission.standby if candidate.name not in failures]
+    missed = {name for name, failure in failures.items() if failure.reason in _NOT_TRIED}
+    not_tried = [candidate for candidate in admission.candidates if candidate.name in missed]
+    standing_by += sorted(not_tried, key=lambda candidate: -candidate.quality.prior)
+    found: list[RouteCandidate] = []
+    for candidate in standing_by:
+        if len(route.ledger.resorts) >= admission.policy.k or len(found) == most:
+            break
+        if candidate.name not in route.ledger.resorts and afford(candidate):
+            _write_down(route, candidate)
+            found.append(candidate)
+    return found
+
+
+async def after_circuit(route: RouteContext, afford: Callable[[RouteCandidate], bool]) -> list[RouteCandidate]:
+    """Returns the candidate whose circuit lets a call pass first, once it does; nobody where that is no use.
+
+    Only where every candidate was refused by its circuit, and as much time is left after the wait as it takes.
+    """
+    failures = route.ledger.failures()
+    if not failures or any(failure.reason != ERROR_REASON_CIRCUIT_OPEN for failure in failures.values()):
+        return []
+    known = {candidate.name: candidate for candidate in (*route.admission.candidates, *route.admission.standby)}
+    waits = {name: seconds for name, seconds in route.ledger.waits.items() if name in known}
+    if not waits:
+        return []
+    name = min(waits, key=lambda each: waits[each])
+    if waits[name] > _WAITING_SHARE * route.deadline.remaining() or not afford(known[name]):
+        return []
+    _write_down(route, known[name])
+    await asyncio.sleep(waits[name])
+    return [known[name]]
+
+
+def _write_down(route: RouteContext, candidate: RouteCandidate) -> None:
+    message = f"all others failed, so {candidate.name} is asked although it is left out otherwise"
+    route.ledger.resort(candidate.name)
+    route.ledger.degrade(DEGRADED_REASON_LAST_RESORT, message, candidate.name)

@@ -1,0 +1,78 @@
+"""The shortlist: who is worth booting for this prompt, before anybody has written anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+from lightrouter.router.candidates import RouteCandidate
+from lightrouter.router.context import RouteContext
+from lightrouter.router.ledger import SLOW
+from lightrouter.router.stages.select import Selector
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.error_reason_pb2 import ERROR_REASON_INTERNAL
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_SHORTLIST_FAILED, NOT_ASKED_REASON_SHORTLIST
+from lightrouter.v1.selector_pb2 import ShortlistCandidate, ShortlistRequest
+
+
+def is_needed(route: RouteContext) -> bool:
+    """Tells whether the policy lets fewer candidates boot than were admitted."""
+    return 0 < route.admission.policy.shortlist < len(route.admission.candidates)
+
+
+async def shortlist(route: RouteContext, selector: Selector, exploring_share: float) -> RouteContext:
+    """Returns the route with only those candidates that boot; the book says who was not asked.
+
+    A selector that fails or takes longer than its share of the time is done without: the best by prior boot.
+
+    Args:
+        route: The route, for which a shortlist is needed.
+        selector: Who knows what to expect of the candidates.
+        exploring_share: Share of the requests, 0 to 1, in which one candidate boots that is not on the shortlist.
+    """
+    admission = route.admission
+    ranked = await _ranked(route, selector)
+    most = admission.policy.shortlist
+    asked = {candidate.name for candidate in ranked[:most]}
+    drawn = Random(f"{admission.draw}:shortlist")  # noqa: S311 - a sample of the traffic, no secret
+    if drawn.random() < exploring_share:
+        asked.add(drawn.choice(ranked[most:]).name)
+    for candidate in ranked[most:]:
+        if candidate.name not in asked:
+            route.budget.settle(route.budget.boot_cost(candidate), 0)
+            message = f"{most} others are worth more for this prompt than {candidate.name}"
+            route.ledger.not_asked(candidate.name, NOT_ASKED_REASON_SHORTLIST, message)
+    candidates = tuple(candidate for candidate in admission.candidates if candidate.name in asked)
+    standby = (*(candidate for candidate in ranked if candidate.name not in asked), *admission.standby)
+    return replace(route, admission=replace(admission, candidates=candidates, standby=standby))
+
+
+async def _ranked(route: RouteContext, selector: Selector) -> Sequence[RouteCandidate]:
+    candidates = route.admission.candidates
+    by_name = {candidate.name: candidate for candidate in candidates}
+    request = ShortlistRequest(
+        messages=route.admission.messages, candidates=[_candidate(candidate) for candidate in candidates]
+    )
+    try:
+        response = await selector.shortlist(request, route.deadline.share(route.shares.select))
+        names = [each.candidate for each in response.candidates]
+        if len(names) != len(by_name) or by_name.keys() != set(names):
+            message = "the selector ranked other candidates than it was asked about"
+            raise ServiceError(Code.INTERNAL, ERROR_REASON_INTERNAL, message)
+    except ServiceError as error:
+        why = "was too slow" if error.reason in SLOW else "failed"
+        message = f"the selector {why}, so the best by prior boot: {error.message}"
+        route.ledger.degrade(DEGRADED_REASON_SHORTLIST_FAILED, message)
+        return sorted(candidates, key=lambda candidate: -candidate.quality.prior)
+    return [by_name[name] for name in names]
+
+
+def _candidate(candidate: RouteCandidate) -> ShortlistCandidate:
+    quality = candidate.quality
+    return ShortlistCandidate(
+        candidate=candidate.name,
+        prior=quality.prior,
+        evaluated_prompts=quality.prompts,
+        model=candidate.spec.model,
+    )

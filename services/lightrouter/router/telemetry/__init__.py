@@ -1,0 +1,1 @@
+"""What a route leaves behind: spans, metrics and a log line."""

@@ -1,0 +1,157 @@
+"""What the router measures: every route once, from its ledger, when it has ended; and its pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from opentelemetry.metrics import Meter
+
+from lightrouter.router.telemetry.observers import Outcome, RouteRecord
+from lightrouter.runtime.enums import OTHER, series
+from lightrouter.runtime.errors import reason_series
+from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.runtime.telemetry.metrics import Tally, Values, attributes, histogram, observe
+from lightrouter.v1.candidate_pb2 import (
+    CANDIDATE_HEALTH_SERVING,
+    CANDIDATE_HEALTH_UNSPECIFIED,
+    Candidate,
+    CandidateHealth,
+    CandidateState,
+)
+from lightrouter.v1.chat_pb2 import Usage
+from lightrouter.v1.ledger_pb2 import STAGE_COMPLETE, STAGE_SELECT, DegradedReason, LedgerEntry, Stage
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, SelectorStrategy
+from lightrouter.v1.router_pb2 import SelectionReason
+
+
+class RouteMetrics:
+    """Measures every route; an `Observer`. A candidate that is not in the pool is `other`: only a pool adds series."""
+
+    def __init__(self, meter: Meter, known: Callable[[], Collection[str]]) -> None:
+        """Reports to `meter`; `known` returns the names of the pool's candidates."""
+        self._known = known
+        self._requests = Tally(i.REQUESTS).report(meter)
+        self._calls = Tally(i.CALLS).report(meter)
+        self._failures = Tally(i.CALL_FAILURES).report(meter)
+        self._tokens = Tally(i.TOKENS).report(meter)
+        self._cost = Tally(i.COST).report(meter)
+        self._full_cost = Tally(i.FULL_COST).report(meter)
+        self._degraded = Tally(i.DEGRADED).report(meter)
+        self._booted = Tally(i.BOOTED).report(meter)
+        self._chosen = Tally(i.CHOSEN).report(meter)
+        self._selections = Tally(i.SELECTIONS).report(meter)
+        self._aggregations = Tally(i.AGGREGATIONS).report(meter)
+        self._route_seconds = histogram(meter, i.ROUTE_DURATION)
+        self._stage_seconds = histogram(meter, i.STAGE_DURATION)
+        self._first_text_seconds = histogram(meter, i.TIME_TO_FIRST_TEXT)
+        self._of_outcome = {outcome: attributes(i.ROUTE_DURATION, (outcome.value,)) for outcome in Outcome}
+        self._in_flight = 0
+        observe(meter, i.ROUTES_IN_FLIGHT, lambda: {(): self._in_flight})
+
+    def begun(self) -> None:
+        """A route begins."""
+        self._in_flight += 1
+
+    def ended(self, record: RouteRecord) -> None:
+        """Measures a route that has ended."""
+        self._in_flight -= 1
+        ledger = record.ledger
+        outcome = record.outcome
+        self._requests.add(1, outcome.value, "" if record.answer is not None else reason_series(record.error))
+        self._route_seconds.record(ledger.elapsed_s, self._of_outcome[outcome])
+        for stage in ledger.stages:
+            elapsed = stage.elapsed
+            of_stage = attributes(i.STAGE_DURATION, (series(Stage, stage.stage),))
+            self._stage_seconds.record(elapsed.seconds + elapsed.nanos / 1e9, of_stage)
+        if record.first_text_s is not None:
+            self._first_text_seconds.record(record.first_text_s)
+        for degradation in ledger.degraded:
+            self._degraded.add(1, series(DegradedReason, degradation.reason))
+        self._count_calls(ledger.entries)
+        self._full_cost.add(full_cost_nanousd(record))
+        self._count_selection(record)
+
+    def _count_calls(self, entries: Iterable[LedgerEntry]) -> None:
+        known = self._known()
+        for entry in entries:
+            candidate = entry.candidate if entry.candidate in known else OTHER
+            stage = series(Stage, entry.stage)
+            self._calls.add(1, candidate, stage)
+            if entry.HasField("failure"):
+                self._failures.add(1, candidate, stage, reason_series(entry.failure.reason))
+            if entry.HasField("usage"):
+                for kind, count in _kinds(entry.usage):
+                    self._tokens.add(count, candidate, stage, kind)
+            self._cost.add(entry.cost_nanousd, candidate, stage)
+
+    def _count_selection(self, record: RouteRecord) -> None:
+        for booted in record.booted:
+            self._booted.add(1, booted.candidate.name)
+        selection = record.selection
+        if selection is not None:
+            for name in selection.chosen:
+                self._chosen.add(1, name)
+            strategy = series(SelectorStrategy, selection.strategy)
+            self._selections.add(1, strategy, series(SelectionReason, selection.reason))
+        if record.answer is not None:
+            self._aggregations.add(1, series(AggregatorStrategy, record.answer.aggregator))
+
+
+def full_cost_nanousd(record: RouteRecord) -> int:
+    """Returns about what a route would have cost, had every candidate that booted run to its end, in nano-dollars.
+
+    Nobody would have had to rank, and nobody to read the prompt twice. Where no candidate went on there is no telling
+    how much the others would have written, and they are taken to have been done.
+    """
+    entries = record.ledger.entries
+    cost = sum(entry.cost_nanousd for entry in entries if entry.stage != STAGE_SELECT)
+    completions = [entry for entry in entries if entry.stage == STAGE_COMPLETE and not entry.HasField("failure")]
+    if not completions or record.selection is None:
+        return cost
+    prices = {booted.candidate.name: booted.candidate.spec.prices for booted in record.booted}
+    for entry in completions:
+        if entry.candidate in prices:
+            read = Usage(input_tokens=entry.usage.input_tokens, cached_input_tokens=entry.usage.cached_input_tokens)
+            cost -= cost_nanousd(prices[entry.candidate], read)
+    written = round(sum(entry.usage.output_tokens for entry in completions) / len(completions))
+    for booted in record.booted:
+        if not booted.ended and booted.candidate.name not in record.selection.chosen:
+            rest = Usage(output_tokens=min(written, booted.tokens_left))
+            cost += cost_nanousd(booted.candidate.spec.prices, rest)
+    return cost
+
+
+class PoolMetrics:
+    """Reports the state of the pool's candidates and whether they can be called."""
+
+    def __init__(
+        self,
+        meter: Meter,
+        candidates: Callable[[], Mapping[str, Candidate]],
+        health_of: Callable[[str], CandidateHealth.ValueType],
+    ) -> None:
+        """Reports to `meter` the pool's `candidates` as they are now, with the health of each adapter's address."""
+        self._candidates = candidates
+        self._health_of = health_of
+        observe(meter, i.CANDIDATE_STATE, self._states)
+        observe(meter, i.CANDIDATE_SERVING, self._serving)
+
+    def _states(self) -> Mapping[Values, int]:
+        candidates = self._candidates().values()
+        return {(candidate.name, series(CandidateState, candidate.state)): 1 for candidate in candidates}
+
+    def _serving(self) -> Mapping[Values, int]:
+        healths = {name: self._health_of(c.address) for name, c in self._candidates().items()}
+        known = {name: health for name, health in healths.items() if health != CANDIDATE_HEALTH_UNSPECIFIED}
+        return {(name,): int(health == CANDIDATE_HEALTH_SERVING) for name, health in known.items()}
+
+
+def _kinds(usage: Usage) -> Iterable[tuple[str, int]]:
+    """Returns the tokens by type, each of them once."""
+    return (
+        ("input", usage.input_tokens - usage.cached_input_tokens),
+        ("cached", usage.cached_input_tokens),
+        ("output", usage.output_tokens - usage.reasoning_tokens),
+        ("reasoning", usage.reasoning_tokens),
+    )

@@ -1,0 +1,112 @@
+"""What a route was, and who is told of it when it has ended: metrics and logs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+from uuid import uuid4
+
+from lightrouter.router.candidates import BootResult
+from lightrouter.router.events import Events
+from lightrouter.router.ledger import RouteLedger
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CANCELLED,
+    ERROR_REASON_DEADLINE_EXCEEDED,
+    ERROR_REASON_INTERNAL,
+    ErrorReason,
+)
+from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.router_pb2 import Answer, Selection
+
+
+class Outcome(Enum):
+    """How a route ended."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+@dataclass(slots=True)
+class RouteRecord:
+    """One route, filled in as it goes on.
+
+    Attributes:
+        ledger: Its calls, stages and degradations.
+        booted: What the candidates wrote in the boot stage, in the order of the pool.
+        selection: The ranking and who went on; None where it did not come so far.
+        answer: The answer; None where there is none.
+        error: Why there is no answer; unspecified where there is one.
+        refused: Whether the caller has to change the request.
+        first_text_s: Seconds to the first text of the answer; None where nobody watched it being written.
+        policy: The policy in force; None where the request was refused.
+        route_id: Its id, 32 hexadecimal digits. Not the trace's, which may hold several routes.
+    """
+
+    ledger: RouteLedger
+    booted: tuple[BootResult, ...] = ()
+    selection: Selection | None = None
+    answer: Answer | None = None
+    error: ErrorReason.ValueType = ErrorReason.ERROR_REASON_UNSPECIFIED
+    refused: bool = False
+    first_text_s: float | None = None
+    policy: Policy | None = None
+    route_id: str = field(default_factory=lambda: uuid4().hex)
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended: refused is what the caller has to change, cancelled what it did not wait for."""
+        if self.answer is not None:
+            return Outcome.DEGRADED if self.answer.degraded else Outcome.OK
+        if self.error == ERROR_REASON_CANCELLED:
+            return Outcome.CANCELLED
+        return Outcome.REFUSED if self.refused else Outcome.FAILED
+
+
+class Observer(Protocol):
+    """Is told of routes, in the span of each; it neither waits nor fails."""
+
+    def begun(self) -> None:
+        """A route begins."""
+
+    def ended(self, record: RouteRecord) -> None:
+        """A route has ended, whether there is an answer or not, or was cancelled."""
+
+
+@contextmanager
+def notifying(observers: Sequence[Observer], record: RouteRecord, deadline: Deadline, events: Events) -> Iterator[None]:
+    """Tells the observers that a route begins, and how it ended.
+
+    Args:
+        observers: Who is told.
+        record: The route's record; gets the error and the time to the first text.
+        deadline: When the route's time is over; a route that is cancelled then was not left by its caller.
+        events: What the caller watches.
+    """
+    for observer in observers:
+        observer.begun()
+    try:
+        yield
+    except ServiceError as error:
+        record.error = error.reason
+        record.refused = error.code is Code.INVALID_ARGUMENT
+        raise
+    except asyncio.CancelledError:
+        record.error = ERROR_REASON_DEADLINE_EXCEEDED if deadline.at_hand else ERROR_REASON_CANCELLED
+        raise
+    except Exception:
+        record.error = ERROR_REASON_INTERNAL
+        raise
+    finally:
+        if events.first_text_at is not None:
+            record.first_text_s = record.ledger.seconds_to(events.first_text_at)
+        for observer in observers:
+            observer.ended(record)

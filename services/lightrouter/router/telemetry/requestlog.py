@@ -1,0 +1,76 @@
+"""One line in the log for every route: how it ended, what it took and what it cost."""
+
+from __future__ import annotations
+
+import logging
+
+from lightrouter.router.telemetry.observers import Outcome, RouteRecord
+from lightrouter.runtime.enums import label
+from lightrouter.runtime.errors import reason_name
+from lightrouter.runtime.ledger import total
+from lightrouter.v1.ledger_pb2 import DegradedReason
+from lightrouter.v1.policy_pb2 import SelectorStrategy
+from lightrouter.v1.router_pb2 import SelectionReason
+
+_log = logging.getLogger(__name__)
+# Whoever reads from `warning` on sees every answer that is less than it should be, from `error` on those that are none.
+_LEVELS = {Outcome.DEGRADED: logging.WARNING, Outcome.FAILED: logging.ERROR}
+
+
+class RequestLog:
+    """Writes the line; an `Observer`. It has no text of a prompt or an answer."""
+
+    def begun(self) -> None:
+        """Writes nothing: the line comes at the end."""
+
+    def ended(self, record: RouteRecord) -> None:
+        """Writes the line of a route that has ended, with its fields beside the sentence."""
+        level = _LEVELS.get(record.outcome, logging.INFO)
+        if _log.isEnabledFor(level):
+            _log.log(level, "%s", _sentence(record), extra=_fields(record))
+
+
+def _sentence(record: RouteRecord) -> str:
+    usage, cost = total(record.ledger.entries)
+    answer = record.answer
+    why = f" ({reason_name(record.error)})" if answer is None else ""
+    whose = "" if answer is None else f" by {', '.join(answer.candidates)}"
+    less = f", less than it should be: {', '.join(_degraded(record))}" if record.ledger.degraded else ""
+    return (
+        f"route {record.outcome.value}{why} in {record.ledger.elapsed_s:.3f} s{whose}: "
+        f"{len(record.ledger.entries)} calls, {usage.input_tokens} tokens read, "
+        f"{usage.output_tokens} written, {cost} nano-dollars{less}"
+    )
+
+
+def _fields(record: RouteRecord) -> dict[str, object]:
+    entries = record.ledger.entries
+    usage, cost = total(entries)
+    fields: dict[str, object] = {
+        "route_id": record.route_id,
+        "outcome": record.outcome.value,
+        "elapsed_s": round(record.ledger.elapsed_s, 6),
+        "calls": len(entries),
+        "failed_calls": sum(entry.HasField("failure") for entry in entries),
+        "input_tokens": usage.input_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cost_nanousd": cost,
+        "booted": [booted.candidate.name for booted in record.booted],
+    }
+    if record.selection is not None:
+        fields["chosen"] = list(record.selection.chosen)
+        fields["selector"] = label(SelectorStrategy, record.selection.strategy)
+        fields["selection_reason"] = label(SelectionReason, record.selection.reason)
+    if record.ledger.degraded:
+        fields["degraded"] = _degraded(record)
+    if record.answer is None:
+        fields["error"] = reason_name(record.error)
+    if record.first_text_s is not None:
+        fields["first_text_s"] = round(record.first_text_s, 6)
+    return fields
+
+
+def _degraded(record: RouteRecord) -> list[str]:
+    return sorted({label(DegradedReason, each.reason) for each in record.ledger.degraded})

@@ -1,0 +1,142 @@
+"""What the spans of a route say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from opentelemetry.trace import Span, Status, StatusCode, Tracer, get_current_span
+
+from lightrouter.router.candidates import BootResult, RouteCandidate
+from lightrouter.router.context import Merged
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.enums import label
+from lightrouter.runtime.errors import ServiceError, reason_name
+from lightrouter.runtime.telemetry import names
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CANCELLED,
+    ERROR_REASON_DEADLINE_EXCEEDED,
+    ERROR_REASON_INTERNAL,
+    ErrorReason,
+)
+from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
+
+
+@contextmanager
+def traced(tracer: Tracer, name: str, deadline: Deadline, stage: str = "") -> Iterator[Span]:
+    """Makes a span the current one; where it ends by an error or is cancelled, it says why.
+
+    Args:
+        tracer: Makes the span.
+        name: Its name.
+        deadline: When the route's time is over; a route that is cancelled then was not left by its caller.
+        stage: The stage that it is; empty for the route.
+    """
+    attributes = {names.STAGE: stage} if stage else None
+    with tracer.start_as_current_span(
+        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield span
+        except ServiceError as error:
+            _failed(span, error.reason, error.message)
+            raise
+        except asyncio.CancelledError:
+            if deadline.at_hand:
+                _failed(span, ERROR_REASON_DEADLINE_EXCEEDED, "the deadline passed")
+            else:
+                _failed(span, ERROR_REASON_CANCELLED, "the caller did not wait for the end")
+            raise
+        except Exception:
+            _failed(span, ERROR_REASON_INTERNAL, "the service has a defect; its log says more under this trace id")
+            raise
+
+
+def _failed(span: Span, reason: ErrorReason.ValueType, message: str) -> None:
+    span.set_attribute(names.ERROR_TYPE, reason_name(reason))
+    span.set_status(Status(StatusCode.ERROR, message))
+
+
+def dropped(degradation: Degradation, error: ServiceError | None) -> None:
+    """Says in the current span that a candidate takes no further part, and why."""
+    span = get_current_span()
+    if span.is_recording():
+        attributes = {
+            names.CANDIDATE: degradation.candidate,
+            names.REASON: label(DegradedReason, degradation.reason),
+            names.MESSAGE: degradation.message,
+        }
+        if error:
+            attributes[names.ERROR_TYPE] = reason_name(error.reason)
+        span.add_event(names.CANDIDATE_DROPPED, attributes)
+
+
+def degraded(degradation: Degradation) -> None:
+    """Says in the current span that the answer is less than it should have been, and why."""
+    span = get_current_span()
+    if span.is_recording():
+        attributes = {
+            names.REASON: label(DegradedReason, degradation.reason),
+            names.MESSAGE: degradation.message,
+        }
+        if degradation.candidate:
+            attributes[names.CANDIDATE] = degradation.candidate
+        span.add_event(names.ANSWER_DEGRADED, attributes)
+
+
+def shortlisted(span: Span, asked: Sequence[RouteCandidate]) -> None:
+    """Says who is on the shortlist."""
+    if span.is_recording():
+        span.set_attribute(names.CANDIDATES, [candidate.name for candidate in asked])
+
+
+def booted(span: Span, policy: Policy, delivered: Sequence[BootResult]) -> None:
+    """Says who booted."""
+    if span.is_recording():
+        span.set_attribute(names.BOOT_TOKENS, policy.boot_tokens)
+        span.set_attribute(names.CANDIDATES, [each.candidate.name for each in delivered])
+
+
+def selected(span: Span, selection: Selection) -> None:
+    """Says how the partials rank, and who goes on."""
+    if span.is_recording():
+        ranked = selection.ranking.candidates
+        span.set_attribute(names.STRATEGY, label(SelectorStrategy, selection.strategy))
+        for rank, each in enumerate(ranked, 1):
+            attributes: dict[str, str | int | float | bool] = {
+                names.CANDIDATE: each.candidate,
+                names.RANK: rank,
+                names.SCORE: each.score,
+                names.CHOSEN: each.candidate in selection.chosen,
+            }
+            span.add_event(names.CANDIDATE_RANKED, attributes)
+        span.set_attribute(names.CANDIDATES, list(selection.chosen))
+        span.set_attribute(names.AGREEMENT, selection.ranking.agreement)
+        span.set_attribute(names.MARGIN, selection.margin)
+        span.set_attribute(names.K, len(selection.chosen))
+        span.set_attribute(names.SELECTION_REASON, label(SelectionReason, selection.reason))
+
+
+def completing(span: Span, chosen: Sequence[BootResult]) -> None:
+    """Says who goes on."""
+    if span.is_recording():
+        span.set_attribute(names.CANDIDATES, [each.candidate.name for each in chosen])
+
+
+def merged(span: Span, answer: Merged) -> None:
+    """Says how the drafts became the answer."""
+    if span.is_recording():
+        span.set_attribute(names.STRATEGY, label(AggregatorStrategy, answer.strategy))
+        span.set_attribute(names.CANDIDATES, list(answer.candidates))
+
+
+def answered(span: Span, answer: Answer) -> None:
+    """Says whose answer it is, what it cost and what was degraded."""
+    if span.is_recording():
+        span.set_attribute(names.CANDIDATES, list(answer.candidates))
+        span.set_attribute(names.COST, answer.ledger.cost_nanousd)
+        if answer.degraded:
+            span.set_attribute(names.DEGRADED, [label(DegradedReason, each.reason) for each in answer.degraded])

@@ -1,0 +1,1 @@
+"""gRPC: the server, its limits and health; channels and the calls made through them."""

@@ -1,0 +1,110 @@
+"""Calls to other services: the time they get, their spans, their failures as domain errors.
+
+Each is begun as a stream of one message, which is the same on the wire. gRPC then lets go of the message once it is
+sent, and not when the call ends: while eight models write, nobody holds the conversation eight times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import suppress
+from typing import Any, TypeAlias, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import deadline_exceeded
+from lightrouter.runtime.rpc.status import from_rpc_error
+from lightrouter.runtime.telemetry.rpcspans import ClientCall
+
+ResponseType = TypeVar("ResponseType", bound=Message)
+Unary: TypeAlias = "grpc.aio.StreamUnaryMultiCallable[bytes, ResponseType]"
+Streamed: TypeAlias = "grpc.aio.StreamStreamMultiCallable[bytes, ResponseType]"
+
+
+def seconds_left(deadline: Deadline, what: str) -> float:
+    """Returns the seconds that a call may take.
+
+    Raises:
+        ServiceError: There are none; `what` completes "no time is left to ...".
+    """
+    remaining = deadline.remaining()
+    if remaining <= 0:
+        raise deadline_exceeded(f"no time is left to {what}")
+    return remaining
+
+
+def answer(
+    channel: grpc.aio.Channel, traced: ClientCall, request: Message, response: type[ResponseType], timeout: float
+) -> Coroutine[Any, Any, ResponseType]:
+    """Returns the call of the method that `traced` names; awaiting it gives what it is answered with.
+
+    The request is read at once and not kept.
+
+    Raises:
+        ServiceError: It failed.
+    """
+    return _answer(channel, traced, request.SerializeToString(), response, timeout)
+
+
+async def _answer(
+    channel: grpc.aio.Channel, traced: ClientCall, message: bytes, response: type[ResponseType], timeout: float
+) -> ResponseType:
+    with traced:
+        method: Unary[ResponseType] = channel.stream_unary(f"/{traced.method}", None, response.FromString)
+        call = method(timeout=timeout, metadata=traced.metadata)
+        try:
+            await _send(call, message)
+            del message
+            answered: ResponseType = await call
+            return answered
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+        finally:
+            call.cancel()
+
+
+def pieces_then_result(
+    channel: grpc.aio.Channel, traced: ClientCall, request: Message, response: type[ResponseType], timeout: float
+) -> AsyncGenerator[ResponseType, None]:
+    """Yields what a call streams, its `result` last, once the call has ended. Closing the iterator cancels the call.
+
+    The request is read at once and not kept.
+
+    Raises:
+        ServiceError: It failed.
+    """
+    return _pieces_then_result(channel, traced, request.SerializeToString(), response, timeout)
+
+
+async def _pieces_then_result(
+    channel: grpc.aio.Channel, traced: ClientCall, message: bytes, response: type[ResponseType], timeout: float
+) -> AsyncGenerator[ResponseType, None]:
+    result: ResponseType | None = None
+    with traced:
+        method: Streamed[ResponseType] = channel.stream_stream(f"/{traced.method}", None, response.FromString)
+        call = method(timeout=timeout, metadata=traced.metadata)
+        try:
+            await _send(call, message)
+            del message
+            async for piece in call:
+                if piece.HasField("result"):
+                    # Nobody reads on after the result, and a call that is left before its end counts as cancelled.
+                    result = piece
+                else:
+                    yield piece
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+        finally:
+            call.cancel()
+    if result is not None:
+        yield result
+
+
+async def _send(call: Any, message: bytes) -> None:
+    # A call that ends before its message is sent says by itself how it ended.
+    with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
+        await call.write(message)
+        await call.done_writing()

@@ -1,0 +1,131 @@
+"""Client channels to other services, one a target."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+import grpc
+
+from lightrouter.runtime.addresses import is_unix, target
+from lightrouter.runtime.security.tls import Material, TlsFiles, channel_credentials
+
+_ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
+# Calls over a channel that is closed may end by themselves; the longest may take as long as this.
+_RETIRED_SECONDS: Final = 3600.0
+# An address that nobody has asked for in this time has left the pool, or has no calls.
+_IDLE_SECONDS: Final = 600.0
+
+
+class Channels:
+    """Open channels by address; created when first asked for, and anew when the files of TLS have changed."""
+
+    def __init__(
+        self, max_message_bytes: int = 16 * 1024 * 1024, tls: TlsFiles | None = None, server_name: str = ""
+    ) -> None:
+        """Bounds each message, sent or received, to `max_message_bytes`; `tls` is used for all but unix sockets.
+
+        `server_name` is the name that certificates must have, where it is not the address's.
+        """
+        self._server_name = server_name
+        self._tls = tls
+        self._material: Material | None = tls.current() if tls else None
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._retired: set[asyncio.Task[None]] = set()
+        self._asked: dict[str, float] = {}
+        self._held: Counter[str] = Counter()
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._options = (
+            ("grpc.service_config", _ROUND_ROBIN),
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.max_send_message_length", max_message_bytes),
+            # Else gRPC takes in up to 9 MB of each stream whose reader is behind (measured).
+            ("grpc.http2.bdp_probe", 0),
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            # Despite its name the time that one attempt to connect may take; a busy machine needs more than a moment.
+            ("grpc.min_reconnect_backoff_ms", 5_000),
+            # A service that is back after a kill is found within a second, however long it was away.
+            ("grpc.max_reconnect_backoff_ms", 1_000),
+            # By default names are resolved every 30 s at most, in which a rolling update may end all addresses known.
+            ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+            # A unix socket's path is no host name, and servers refuse it as one.
+            ("grpc.default_authority", "localhost"),
+        )
+
+    def get(self, address: str) -> grpc.aio.Channel:
+        """Returns the channel to `address`: HOST:PORT, unix:PATH or a gRPC target. For calls that begin now."""
+        if self._tls and (material := self._tls.current()) is not self._material:
+            self._material = material
+            # A certificate is shown when a connection is made: those that there are go on with the old one.
+            self._retire([address for address in self._channels if not is_unix(address)])
+        loop = asyncio.get_running_loop()
+        self._asked[address] = loop.time()
+        channel = self._channels.get(address)
+        if channel is None:
+            channel = self._channels[address] = self._open(address)
+            if self._sweeping is None:
+                self._sweeping = loop.call_later(_IDLE_SECONDS, self._sweep)
+        return channel
+
+    def hold(self, address: str) -> grpc.aio.Channel:
+        """Returns the channel to `address` for a call without an end; it is not closed as idle until `release`."""
+        self._held[address] += 1
+        return self.get(address)
+
+    def release(self, address: str) -> None:
+        """Takes back a `hold`."""
+        self._held[address] -= 1
+        self._held += Counter()
+
+    async def connected(self, address: str) -> None:
+        """Returns once there is a connection to `address`, so that the first call does not wait for that."""
+        await self.get(address).channel_ready()
+
+    async def close(self) -> None:
+        """Closes every channel; running calls are cancelled."""
+        channels = list(self._channels.values())
+        self._channels.clear()
+        self._asked.clear()
+        if self._sweeping:
+            self._sweeping.cancel()
+        for channel in channels:
+            await channel.close()
+        for task in self._retired:
+            task.cancel()
+        await asyncio.gather(*self._retired, return_exceptions=True)
+
+    def _open(self, address: str) -> grpc.aio.Channel:
+        if is_unix(address):
+            return grpc.aio.insecure_channel(target(address), options=self._options)
+        options = self._options[:-1]
+        if self._material is None:
+            return grpc.aio.insecure_channel(target(address), options=options)
+        named = (("grpc.ssl_target_name_override", self._server_name),) if self._server_name else ()
+        credentials = channel_credentials(self._material)
+        return grpc.aio.secure_channel(target(address), credentials, options=(*options, *named))
+
+    def _sweep(self) -> None:
+        """Closes the channels that nobody has asked for in a while, so that addresses which left are let go."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() - _IDLE_SECONDS
+        self._retire([each for each, at in self._asked.items() if at <= latest and not self._held[each]])
+        self._sweeping = loop.call_later(_IDLE_SECONDS, self._sweep) if self._channels else None
+
+    def _retire(self, addresses: Iterable[str]) -> None:
+        for address in addresses:
+            del self._asked[address]
+            task = asyncio.get_running_loop().create_task(_close_later(self._channels.pop(address)))
+            self._retired.add(task)
+            task.add_done_callback(self._retired.discard)
+
+
+async def _close_later(channel: grpc.aio.Channel) -> None:
+    try:
+        await channel.close(grace=_RETIRED_SECONDS)
+    finally:
+        await channel.close()

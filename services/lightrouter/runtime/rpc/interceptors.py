@@ -1,0 +1,288 @@
+"""What happens around every served call: caller, limits, validation, deadline, trace, errors as google.rpc.Status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from inspect import isasyncgenfunction
+from typing import Any, Final, NoReturn, TypeAlias, cast
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
+from opentelemetry.trace import NoOpTracer, Tracer
+from protovalidate import Validator
+from protovalidate import Violation as RuleViolation
+
+from lightrouter.runtime.deadline import Deadline, current_deadline, set_current_deadline
+from lightrouter.runtime.errors import Code, ServiceError, Violation, deadline_exceeded, reason_name
+from lightrouter.runtime.rpc.limits import Bytes, Places
+from lightrouter.runtime.rpc.status import to_status
+from lightrouter.runtime.security.auth import Authenticator, Identities
+from lightrouter.runtime.telemetry.metrics import Tally
+from lightrouter.runtime.telemetry.rpcspans import ServerCall
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Next: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
+Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Message]]"
+Streaming: TypeAlias = "Callable[[Any, Context], AsyncGenerator[Message, None]]"
+Writing: TypeAlias = "Callable[[Any, Context], Awaitable[None]]"
+
+_log = logging.getLogger(__name__)
+_OWN_PACKAGE: Final = "/lightrouter."
+# Health and reflection, which a probe asks without a token, have places of their own: a busy service is not a dead one.
+_OPEN_PLACES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CallRules:
+    """What holds for the calls of a server.
+
+    Attributes:
+        default_deadline_seconds: Deadline of a call that comes without one.
+        max_calls: Calls that are served at the same time.
+        max_bytes: Bytes of the requests that are served at the same time.
+        max_message_bytes: Bytes of the largest message.
+        authenticator: Says who may call this project's services; None: everybody.
+        identities: Says whose certificates are served, of all methods; None: all that TLS lets through.
+    """
+
+    default_deadline_seconds: float
+    max_calls: int
+    max_bytes: int
+    max_message_bytes: int
+    authenticator: Authenticator | None = None
+    identities: Identities | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """One method: its name, SERVICE/METHOD, how its message is read, its limits, whether it is this project's own."""
+
+    name: str
+    parse: Callable[[bytes], Message]
+    places: Places
+    bytes: Bytes
+    own: bool
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Serves every call by the rules.
+
+    The message of a call is read here rather than by gRPC, which would have it in memory before anybody has looked at
+    who calls, and how many do.
+    """
+
+    def __init__(self, rules: CallRules, errors: Tally, tracer: Tracer | None = None) -> None:
+        """Serves by `rules`; `tracer` makes the spans, `errors` are counted."""
+        self._rules = rules
+        self._errors = errors
+        self._tracer = tracer or NoOpTracer()
+        self._validator = Validator()
+        self.places = Places(rules.max_calls)
+        self.bytes = Bytes(rules.max_bytes, rules.max_message_bytes)
+        self._open_bytes = Bytes(rules.max_message_bytes, rules.max_message_bytes)
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self, continuation: Next, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Returns the wrapped handler of a method; each is wrapped once."""
+        method = handler_call_details.method
+        wrapped = self._wrapped.get(method)
+        if wrapped is not None:
+            return wrapped
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        wrapped = self._wrapped[method] = self._wrap(handler, method)
+        return wrapped
+
+    def _wrap(self, handler: Handler, path: str) -> Handler:
+        own = path.startswith(_OWN_PACKAGE)
+        method = _Method(
+            name=path.removeprefix("/"),
+            parse=cast("Callable[[bytes], Message]", handler.request_deserializer),
+            places=self.places if own else Places(_OPEN_PLACES),
+            bytes=self.bytes if own else self._open_bytes,
+            own=own,
+        )
+        encode = handler.response_serializer
+        if handler.request_streaming:
+            talk = self._talking(cast("Streaming", handler.stream_stream), method)
+            return grpc.stream_stream_rpc_method_handler(talk, handler.request_deserializer, encode)
+        # As streams of requests: gRPC then leaves the reading to the method.
+        if handler.response_streaming:
+            stream = self._streaming(cast("Streaming | Writing", handler.unary_stream), method)
+            return grpc.stream_stream_rpc_method_handler(stream, None, encode)
+        return grpc.stream_unary_rpc_method_handler(
+            self._unary(cast("Unary", handler.unary_unary), method), None, encode
+        )
+
+    def _unary(self, behaviour: Unary, method: _Method) -> Unary:
+        async def call(_: object, context: Context) -> Message:
+            async with self._served(context, method), self._request(context, method) as request:
+                return await behaviour(request, context)
+
+        return call
+
+    def _streaming(self, behaviour: Streaming | Writing, method: _Method) -> Writing:
+        if not isasyncgenfunction(behaviour):
+            return self._writing(cast("Writing", behaviour), method)
+
+        # A generator would be left where it stands when the caller goes away; a coroutine that writes is cancelled.
+        async def call(_: object, context: Context) -> None:
+            async with (
+                self._served(context, method),
+                self._request(context, method) as request,
+                aclosing(behaviour(request, context)) as responses,
+            ):
+                async for response in responses:
+                    await context.write(response)
+
+        return call
+
+    def _writing(self, behaviour: Writing, method: _Method) -> Writing:
+        async def call(_: object, context: Context) -> None:
+            async with self._served(context, method), self._request(context, method) as request:
+                await behaviour(request, context)
+
+        return call
+
+    def _talking(self, behaviour: Streaming, method: _Method) -> Writing:
+        async def call(requests: object, context: Context) -> None:
+            async with self._served(context, method), aclosing(behaviour(requests, context)) as responses:
+                async for response in responses:
+                    await context.write(response)
+
+        return call
+
+    @asynccontextmanager
+    async def _served(self, context: Context, method: _Method) -> AsyncIterator[None]:
+        """Lets a call in, and answers it with the error that comes of it."""
+        # Before the span, so that strangers make none.
+        await self._check(context, method)
+        call = ServerCall(self._tracer if method.own else NoOpTracer(), method.name, context.invocation_metadata())
+        try:
+            with method.places.one():
+                async with asyncio.timeout(self._begin(context, method)):
+                    yield
+        except ServiceError as error:
+            self._count(call, error)
+            await _abort(context, error)
+        except TimeoutError:
+            passed = _deadline_passed()
+            self._count(call, passed)
+            await _abort(context, passed)
+        except (grpc.aio.AbortError, grpc.aio.BaseError):
+            # Nobody reads what is written any more.
+            call.failed(_caller_left())
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
+            defect = _defect(error)
+            self._count(call, defect)
+            await _abort(context, defect)
+        except asyncio.CancelledError:
+            self._count(call, _deadline_passed() if current_deadline().at_hand else _caller_left())
+            raise
+        finally:
+            call.end()
+
+    async def _check(self, context: Context, method: _Method) -> None:
+        try:
+            if self._rules.identities:
+                self._rules.identities.check(context.auth_context())
+            if self._rules.authenticator and method.own:
+                headers = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
+                await self._rules.authenticator.check([value for value in headers if isinstance(value, str)])
+        except ServiceError as error:
+            self._errors.add(1, reason_name(error.reason))
+            await _abort(context, error)
+
+    def _count(self, call: ServerCall, error: ServiceError) -> None:
+        call.failed(error)
+        self._errors.add(1, reason_name(error.reason))
+
+    def _begin(self, context: Context, method: _Method) -> float | None:
+        """Prepares the task for the call; returns the seconds after which it is cut off, None where gRPC does that."""
+        remaining = context.time_remaining()
+        default = self._rules.default_deadline_seconds
+        set_current_deadline(Deadline.after(default if remaining is None else remaining))
+        if not method.own:
+            return None
+        return default if remaining is None else None
+
+    @asynccontextmanager
+    async def _request(self, context: Context, method: _Method) -> AsyncIterator[Message]:
+        """Reads the message of a call, and counts its bytes for as long as the call is served."""
+        raw: Any = await method.bytes.read(context.read)
+        if raw is grpc.aio.EOF:
+            raise _invalid_message("the call has no message; send one")
+        with method.bytes.serving(len(raw)):
+            try:
+                request = method.parse(raw)
+            except DecodeError:
+                what = method.name.rpartition("/")[2]
+                raise _invalid_message(f"the message is no valid protobuf of the request of {what}") from None
+            del raw
+            if method.own and (violations := self._validator.collect_violations(request)):
+                raise _invalid_request(violations)
+            # Reading the largest message and beginning to serve it are each a piece of work for the event loop.
+            await asyncio.sleep(0)
+            yield request
+
+
+async def _abort(context: Context, error: ServiceError) -> NoReturn:
+    try:
+        await context.abort_with_status(rpc_status.to_status(to_status(error)))
+    except grpc.aio.AbortError:
+        raise
+    except grpc.aio.BaseError:
+        # The caller has left, and there is nobody to tell.
+        raise asyncio.CancelledError from None
+
+
+def _deadline_passed() -> ServiceError:
+    return deadline_exceeded("the deadline passed before the call was done")
+
+
+def _caller_left() -> ServiceError:
+    return ServiceError(Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, "the caller did not wait for the end")
+
+
+def _defect(error: Exception) -> ServiceError:
+    _log.error("a call failed for a defect of the service", exc_info=error)
+    message = "the service has a defect; its log says more under this trace id"
+    return ServiceError(Code.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, message)
+
+
+def _invalid_message(message: str) -> ServiceError:
+    reason = ErrorReason.ERROR_REASON_INVALID_REQUEST
+    return ServiceError(Code.INVALID_ARGUMENT, reason, message, violations=[Violation("", message)])
+
+
+def _field_path(violation: RuleViolation) -> str:
+    path = ""
+    for element in violation.proto.field.elements if violation.proto.field else ():
+        path += ("." if path else "") + element.field_name
+        subscript = element.subscript
+        if subscript is not None:
+            path += f"[{subscript.value}]"
+    return path
+
+
+def _invalid_request(violations: list[RuleViolation]) -> ServiceError:
+    found = [Violation(_field_path(violation), violation.proto.message) for violation in violations]
+    first = found[0]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return ServiceError(
+        Code.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_INVALID_REQUEST,
+        f"{first.field}: {first.message}{more}",
+        violations=found,
+    )

@@ -1,0 +1,86 @@
+"""How selector, aggregator and router reach models: AdapterService, with deadlines, trace context and domain errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final, Protocol
+
+from opentelemetry.trace import NoOpTracer, Tracer
+
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.rpc.calls import answer, pieces_then_result, seconds_left
+from lightrouter.runtime.rpc.channels import Channels
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.rpcspans import ClientCall
+from lightrouter.v1.adapter_pb2 import (
+    GenerateRequest,
+    GenerateResponse,
+    Generation,
+    StreamGenerateRequest,
+    StreamGenerateResponse,
+)
+from lightrouter.v1.candidate_pb2 import ModelTarget
+
+_GENERATE: Final = f"{names.ADAPTER_SERVICE}/Generate"
+_STREAM_GENERATE: Final = f"{names.ADAPTER_SERVICE}/StreamGenerate"
+
+
+class Models(Protocol):
+    """Models that can be asked. Logic gets one of these through its constructor."""
+
+    async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
+        """Returns all that the model writes.
+
+        Raises:
+            ServiceError: The model did not deliver; the reason says why.
+        """
+        ...
+
+    def stream(
+        self, target: ModelTarget, generation: Generation, deadline: Deadline
+    ) -> AsyncGenerator[StreamGenerateResponse, None]:
+        """Yields what the model writes as it comes, then the result. Closing the iterator cancels the call.
+
+        Raises:
+            ServiceError: The model did not deliver; the reason says why.
+        """
+        ...
+
+
+class ModelClient:
+    """Models behind adapters."""
+
+    def __init__(self, channels: Channels, tracer: Tracer | None = None) -> None:
+        """Calls adapters over `channels`; `tracer` makes the spans of the calls."""
+        self._channels = channels
+        self._tracer = tracer or NoOpTracer()
+
+    async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
+        """Returns all that the model writes. See `Models.generate`."""
+        timeout = _timeout(target, deadline)
+        traced = ClientCall(self._tracer, _GENERATE, target.candidate)
+        channel = self._channels.get(target.address)
+        call = answer(channel, traced, GenerateRequest(generation=generation), GenerateResponse, timeout)
+        # Not held while the model writes.
+        del generation
+        return await call
+
+    async def stream(
+        self, target: ModelTarget, generation: Generation, deadline: Deadline
+    ) -> AsyncGenerator[StreamGenerateResponse, None]:
+        """Yields what the model writes as it comes, then the result. See `Models.stream`."""
+        timeout = _timeout(target, deadline)
+        traced = ClientCall(self._tracer, _STREAM_GENERATE, target.candidate)
+        channel = self._channels.get(target.address)
+        request = StreamGenerateRequest(generation=generation)
+        call = pieces_then_result(channel, traced, request, StreamGenerateResponse, timeout)
+        # Not held while the model writes.
+        del generation, request
+        async with aclosing(call) as responses:
+            async for response in responses:
+                yield response
+
+
+def _timeout(target: ModelTarget, deadline: Deadline) -> float:
+    return seconds_left(deadline, f"ask {target.candidate}")

@@ -1,0 +1,322 @@
+"""The life cycle of a service: bind, serve, report health, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from opentelemetry.trace import Tracer
+
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.rpc.accept import accepting_server
+from lightrouter.runtime.rpc.health import Health
+from lightrouter.runtime.rpc.interceptors import CallInterceptor, CallRules
+from lightrouter.runtime.rpc.selfcheck import SelfCheck, SilentServiceError
+from lightrouter.runtime.security.auth import Authenticator, Identities
+from lightrouter.runtime.security.tls import server_credentials
+from lightrouter.runtime.settings import SUITE_MESSAGE_BYTES, ServiceSettings
+from lightrouter.runtime.telemetry.instruments import RPC_ERRORS
+from lightrouter.runtime.telemetry.metrics import Tally
+
+_log = logging.getLogger(__name__)
+ServicerType = TypeVar("ServicerType")
+_OVERALL = ""
+_MOST_PENDING = 20_000
+_PENDING_SECONDS = 600
+
+
+class WatchFailedError(Exception):
+    """A watch of a service has failed, and the service has ended; its text is one sentence."""
+
+
+class AddressUnavailableError(OSError):
+    """An address cannot be bound; its text is one sentence that names it."""
+
+
+class Server:
+    """One service on one address, with health and, where set, reflection.
+
+    The overall status ("") is SERVING from the start, where it is held from `release` on, until the drain. The status
+    of each service is what `set_serving` last said, until then what `add` said.
+    """
+
+    def __init__(
+        self, settings: ServiceSettings, authenticator: Authenticator | None = None, tracer: Tracer | None = None
+    ) -> None:
+        """Builds the server; nothing is bound before `start`.
+
+        Args:
+            settings: What it is told.
+            authenticator: Says who may call; None: everybody.
+            tracer: Makes the spans of the calls; None: they have none.
+
+        Raises:
+            TlsError: The files of TLS cannot be used.
+        """
+        self.errors = Tally(RPC_ERRORS)
+        """The calls that were answered with an error."""
+        self._settings = settings
+        self._credentials = server_credentials(settings)
+        self._health = Health()
+        self._serving: dict[str, bool] = {_OVERALL: True}
+        self._draining = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._self_check = SelfCheck(settings)
+        self.calls = CallInterceptor(_rules(settings, authenticator), self.errors, tracer)
+        """What serves them, and counts them."""
+        self._server = accepting_server([self.calls], _options(settings))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._probed: grpc.aio.Server | None = None
+        if settings.health_listen:
+            open_to_all = settings.model_copy(update={"tls_allowed_identities": ""})
+            rules = _rules(open_to_all, None)
+            self._probed = accepting_server([CallInterceptor(rules, self.errors)], _options(settings))
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._probed)
+        self.address = ""
+        """Where it is served, as clients use it, once that is known."""
+        self.health_address = ""
+        """Where the health alone is served, once that is known; empty: nowhere."""
+
+    def add(
+        self,
+        name: str,
+        register: Callable[[ServicerType, grpc.aio.Server], None],
+        servicer: ServicerType,
+        *,
+        serving: bool = True,
+    ) -> None:
+        """Adds a service under its full name, with the function that the generated code has for it.
+
+        One that is not `serving` starts as NOT_SERVING, for `set_serving` to change.
+        """
+        register(servicer, self._server)
+        self._serving[name] = serving
+
+    def hold(self) -> None:
+        """Has the overall status start as NOT_SERVING, and the ready file wait, until `release`.
+
+        For a service that cannot serve at once.
+        """
+        self._serving[_OVERALL] = False
+
+    async def release(self) -> None:
+        """Sets the overall status of a started server to SERVING, and writes the ready file."""
+        await self.set_serving(_OVERALL, serving=True)
+        self._write_ready_file()
+
+    async def start(self) -> str:
+        """Binds and serves; returns the address that clients use, HOST:PORT or unix:PATH.
+
+        Raises:
+            AddressUnavailableError: The address cannot be bound.
+        """
+        if self._settings.reflection:
+            names = (*self._names(), health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+        self.address = _bind(self._server, self._settings.listen, self._credentials)
+        if self._probed and self._settings.health_listen:
+            self.health_address = _bind(self._probed, self._settings.health_listen, None)
+        for name, serving in self._serving.items():
+            await self.set_serving(name, serving)
+        await self._server.start()
+        if self._probed:
+            await self._probed.start()
+        if self._serving[_OVERALL]:
+            self._write_ready_file()
+        _log.info("serving %s on %s", ", ".join(self._names()), self.address)
+        return self.address
+
+    async def set_serving(self, name: str, serving: bool) -> None:
+        """Sets the health of a service; the drain's NOT_SERVING is final."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self._health.set(name, status)
+
+    async def drain(self) -> None:
+        """Says NOT_SERVING, serves on for the delay, lets running calls finish within the grace, then stops.
+
+        Again: stops at once.
+        """
+        if self._draining.is_set():
+            self._hurry.set()
+            await self._server.stop(0)
+            return
+        self._draining.set()
+        await self._health.drain()
+        if self._settings.drain_delay_seconds:
+            # Whoever has not heard of it yet, a load balancer most of all, sends new calls still; they are served.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._settings.drain_delay_seconds)
+        await self._server.stop(0 if self._hurry.is_set() else self._settings.grace_seconds)
+        if self._probed:
+            # Last: a probe that finds nobody would have the process killed before its calls are done.
+            await self._probed.stop(0)
+
+    async def serve_until_signal(self, *watches: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Serves until SIGTERM or SIGINT, then drains; a second signal stops at once.
+
+        `watches` run meanwhile, and so does the service's check of itself.
+
+        Raises:
+            WatchFailedError: A watch has failed, and the service has been drained: one that no longer sees changes
+                would be wrong in silence.
+        """
+        signals = _signals()
+        signalled = asyncio.ensure_future(signals.get())
+        tasks = [asyncio.ensure_future(watch()) for watch in (*watches, self._watch_itself)]
+        try:
+            failure = await _failure(tasks, signalled)
+            if failure is None:
+                most = self._settings.drain_delay_seconds + self._settings.grace_seconds
+                _log.info("%s: draining for at most %g s", signalled.result().name, most)
+                signalled = asyncio.ensure_future(signals.get())
+            else:
+                _log.error("a watch of the service has failed, so it drains and ends: %s", _sentence(failure))
+                _log.debug("the watch's failure", exc_info=failure)
+            await self._drain_in_time(signalled)
+        finally:
+            for task in (*tasks, signalled):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if failure is not None:
+            raise WatchFailedError(f"the service has ended: {_sentence(failure)}")
+
+    async def _watch_itself(self) -> None:
+        await self._self_check.watch(self.address)
+
+    async def _drain_in_time(self, hurry: asyncio.Future[signal.Signals]) -> None:
+        first = asyncio.ensure_future(self.drain())
+        await asyncio.wait((first, hurry), return_when=asyncio.FIRST_COMPLETED)
+        if not first.done():
+            _log.warning("a second signal: stopping at once")
+            await self.drain()
+        await first
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._server.stop(0)
+        if self._probed:
+            await self._probed.stop(0)
+
+    def _write_ready_file(self) -> None:
+        if self._settings.ready_file:
+            _write_atomically(self._settings.ready_file, self.address + "\n")
+
+    def _names(self) -> list[str]:
+        return [name for name in self._serving if name != _OVERALL]
+
+
+def _bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials | None) -> str:
+    try:
+        port = server.add_secure_port(listen, credentials) if credentials else server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise AddressUnavailableError(f"cannot listen on {listen}: {error}") from None
+    return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
+
+
+def run(service: Callable[[], Coroutine[None, None, None]], *faults: type[Exception]) -> None:
+    """Runs a service's coroutine to its end on uvloop.
+
+    Stops with one sentence a fault: with status 2 at one of `faults`, where what the service is told is wrong, and with
+    status 1 where its address cannot be bound or a watch of it has failed.
+    """
+    try:
+        uvloop.run(service())
+    except faults as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
+    except (AddressUnavailableError, WatchFailedError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
+
+
+def _signals() -> asyncio.Queue[signal.Signals]:
+    loop = asyncio.get_running_loop()
+    received: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, received.put_nowait, number)
+    return received
+
+
+async def _failure(
+    watches: Iterable[asyncio.Future[None]], signalled: asyncio.Future[signal.Signals]
+) -> BaseException | None:
+    """Returns what the first watch failed with; None once there is a signal. A watch may also come to its end."""
+    running: set[asyncio.Future[Any]] = {*watches, signalled}
+    while not signalled.done():
+        done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for watch in done:
+            if failure := asyncio.CancelledError() if watch.cancelled() else watch.exception():
+                return failure
+    return None
+
+
+def _sentence(failure: BaseException) -> str:
+    """Returns what a watch failed with, on one line; where there is more to know than its text, where it happened."""
+    text = " ".join(str(failure).split())
+    if isinstance(failure, SilentServiceError | OSError | ServiceError):
+        return text
+    place = traceback.extract_tb(failure.__traceback__)[-1:]
+    where = "".join(f" in {Path(frame.filename).name}, line {frame.lineno}" for frame in place)
+    return f"{type(failure).__name__}{where}: {text}" if text else f"{type(failure).__name__}{where}"
+
+
+def _rules(settings: ServiceSettings, authenticator: Authenticator | None) -> CallRules:
+    allowed = [pattern.strip() for pattern in settings.tls_allowed_identities.split(",")]
+    patterns = [pattern for pattern in allowed if pattern]
+    return CallRules(
+        default_deadline_seconds=settings.default_deadline_seconds,
+        max_calls=settings.max_concurrent_calls,
+        max_bytes=settings.max_bytes_in_flight,
+        max_message_bytes=settings.max_message_bytes,
+        authenticator=authenticator,
+        identities=Identities(patterns) if patterns else None,
+    )
+
+
+def _options(settings: ServiceSettings) -> tuple[tuple[str, int], ...]:
+    options = [
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        # What was paid for is sent, whatever its size.
+        ("grpc.max_send_message_length", max(settings.max_message_bytes, SUITE_MESSAGE_BYTES)),
+        ("grpc.max_metadata_size", settings.max_metadata_bytes),
+        ("grpc.absolute_max_metadata_size", settings.max_metadata_bytes),
+        # Calls that wait to be taken. By default gRPC cancels those beyond 1,000 without a word.
+        ("grpc.server.max_pending_requests", _MOST_PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
+        # Those that have waited for half a minute, too; callers have deadlines of their own.
+        ("grpc.server_max_unrequested_time_in_server", _PENDING_SECONDS),
+        # Else gRPC takes in megabytes of a request before anybody reads it.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.so_reuseport", 0),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+    if settings.max_connection_age_seconds:
+        age = round(settings.max_connection_age_seconds * 1000)
+        grace = round(settings.grace_seconds * 1000)
+        options += [("grpc.max_connection_age_ms", age), ("grpc.max_connection_age_grace_ms", grace)]
+    return tuple(options)
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

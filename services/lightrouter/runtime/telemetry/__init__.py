@@ -1,0 +1,1 @@
+"""OpenTelemetry: spans, metrics and logs of a service, and how they are exported."""

@@ -1,0 +1,137 @@
+"""OpenTelemetry metrics for a service: what counts, what measures, and the export over OTLP.
+
+The SDK's counter takes microseconds for each sum, and a route adds up a hundred of them: sums are kept here and read
+when the SDK collects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Self
+
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
+from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
+from opentelemetry.sdk.metrics.export import (
+    MetricExportResult,
+    MetricReader,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
+from opentelemetry.sdk.resources import Resource
+
+from lightrouter.runtime.telemetry.instruments import Instrument
+
+Values = tuple[str, ...]
+"""Values of an instrument's attributes, in their order; empty text for one that is not there."""
+
+Read = Callable[[], Mapping[Values, int]]
+"""Returns numbers by the values of an instrument's attributes; called in the thread in which the SDK collects."""
+
+# An export that fails has brought nothing; the next one brings the same sums.
+_EXPORT_SECONDS: Final = 5.0
+_SHUTDOWN_SECONDS: Final = 3.0
+# A whole pool in every stage with every type of tokens; beyond it the SDK adds up what is left under one name.
+_MOST_SERIES: Final = 10_000
+
+
+class Tally:
+    """A sum that only grows, by the values of its attributes."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        """Starts at nothing."""
+        self._instrument = instrument
+        self._sums: dict[Values, int] = {}
+
+    def add(self, amount: int, *values: str) -> None:
+        """Adds to the sum of these values."""
+        self._sums[values] = self._sums.get(values, 0) + amount
+
+    def report(self, meter: Meter) -> Self:
+        """Reports to `meter` whenever the SDK collects; returns itself."""
+        # Another thread collects; the copy is made in one step, so that no sum is added meanwhile.
+        observe_sums(meter, self._instrument, self._sums.copy)
+        return self
+
+
+def observe(meter: Meter, instrument: Instrument, read: Read) -> None:
+    """Reports to `meter` what `read` returns whenever the SDK collects, as values that rise and fall."""
+    callbacks = [_callback(instrument, read)]
+    meter.create_observable_gauge(instrument.name, callbacks, unit=instrument.unit, description=instrument.description)
+
+
+def observe_sums(meter: Meter, instrument: Instrument, read: Read) -> None:
+    """Reports to `meter` what `read` returns whenever the SDK collects, as sums that only grow."""
+    callbacks = [_callback(instrument, read)]
+    meter.create_observable_counter(
+        instrument.name, callbacks, unit=instrument.unit, description=instrument.description
+    )
+
+
+def histogram(meter: Meter, instrument: Instrument) -> Histogram:
+    """Returns the histogram of an instrument, with its buckets."""
+    return meter.create_histogram(
+        instrument.name,
+        unit=instrument.unit,
+        description=instrument.description,
+        explicit_bucket_boundaries_advisory=instrument.buckets,
+    )
+
+
+def attributes(instrument: Instrument, values: Sequence[str]) -> dict[str, str]:
+    """Returns the attributes of an instrument with these values, without those that are empty."""
+    return {name: value for name, value in zip(instrument.attributes, values, strict=True) if value}
+
+
+def _callback(instrument: Instrument, read: Read) -> Callable[[CallbackOptions], list[Observation]]:
+    def observations(_: CallbackOptions) -> list[Observation]:
+        return [Observation(number, attributes(instrument, values)) for values, number in read().items()]
+
+    return observations
+
+
+class Metrics:
+    """The metrics of one service, while something collects them."""
+
+    def __init__(self, resource: Resource, reader: MetricReader) -> None:
+        """Lets `reader` collect the metrics of the service that `resource` describes."""
+        self._provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+
+    def meter(self, version: str) -> Meter:
+        """Returns the meter of this release."""
+        return self._provider.get_meter("lightrouter", version)
+
+    def shutdown(self) -> None:
+        """Exports what there is once more and stops, within 3 seconds."""
+        self._provider.shutdown(timeout_millis=_SHUTDOWN_SECONDS * 1000)
+
+
+def otlp_reader(endpoint: str, interval_seconds: float, failed: Callable[[], None]) -> MetricReader:
+    """Returns what exports the metrics every so many seconds to an OTLP gRPC endpoint.
+
+    Args:
+        endpoint: "http://HOST:PORT" or "https://HOST:PORT".
+        interval_seconds: Seconds between two exports.
+        failed: Is called for each export that fails.
+    """
+    return PeriodicExportingMetricReader(
+        _Exporter(endpoint, failed),
+        export_interval_millis=interval_seconds * 1000,
+        export_timeout_millis=_EXPORT_SECONDS * 1000,
+        cardinality_limits={ObservableCounter: _MOST_SERIES},
+    )
+
+
+class _Exporter(OTLPMetricExporter):
+    """The SDK's exporter, which tells nobody else that it fails."""
+
+    def __init__(self, endpoint: str, failed: Callable[[], None]) -> None:
+        super().__init__(endpoint=endpoint, insecure=not endpoint.startswith("https://"), timeout=_EXPORT_SECONDS)
+        self._tell = failed
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **more: Any) -> MetricExportResult:
+        """Exports; tells of a failure."""
+        result = super().export(metrics_data, timeout_millis, **more)
+        if result is not MetricExportResult.SUCCESS:
+            self._tell()
+        return result

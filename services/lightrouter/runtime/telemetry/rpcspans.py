@@ -1,0 +1,102 @@
+"""The spans around a call between services: the caller's and the server's."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Final, Self
+
+from opentelemetry import context, trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+
+from lightrouter.runtime.errors import Code, ServiceError, reason_name
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.setup import IncomingMetadata, Metadata, incoming_context, outgoing_metadata
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+
+_OK: Final = "OK"
+# What is the caller's own fault is none of the server's (OpenTelemetry's conventions for gRPC).
+_SERVER_FAULTS: Final = frozenset(
+    {Code.UNKNOWN, Code.DEADLINE_EXCEEDED, Code.UNIMPLEMENTED, Code.INTERNAL, Code.UNAVAILABLE, Code.DATA_LOSS}
+)
+
+
+class ClientCall:
+    """A call to another service, traced where the current span is. Use it as a context around the whole call.
+
+    Attributes:
+        method: What is called, SERVICE/METHOD.
+        metadata: What the call sends, so that the other side's spans are below this one.
+    """
+
+    def __init__(self, tracer: Tracer, method: str, candidate: str = "") -> None:
+        """Begins the call of `method`, SERVICE/METHOD; `candidate` is the one whose adapter is called."""
+        self.method = method
+        self._span: Span | None = None
+        around = None
+        if trace.get_current_span().is_recording():
+            attributes = _attributes(method)
+            if candidate:
+                attributes[names.CANDIDATE] = candidate
+            self._span = tracer.start_span(method, kind=SpanKind.CLIENT, attributes=attributes)
+            around = trace.set_span_in_context(self._span)
+        self.metadata: Metadata = outgoing_metadata(around)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        span = self._span
+        if span is None:
+            return
+        if error is None:
+            span.set_attribute(names.RPC_STATUS, _OK)
+        elif isinstance(error, ServiceError):
+            _fail(span, error.code, error.reason, error.message)
+        else:
+            # Cancelled, or closed before its end.
+            message = "the call was left before its end"
+            _fail(span, Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, message)
+        span.end()
+
+
+class ServerCall:
+    """A call that is served. Its span, below the caller's, is the current one of the task that serves it."""
+
+    def __init__(self, tracer: Tracer, method: str, metadata: IncomingMetadata | None) -> None:
+        """Begins the call of `method`, SERVICE/METHOD, in the trace that came with it, else in a new one."""
+        self._span: Span | None = None
+        self._ended = False
+        around = incoming_context(metadata)
+        caller = trace.get_current_span(around).get_span_context() if around else None
+        # A caller that has decided against its trace has decided for all that is below, which then costs nothing.
+        if caller is None or not caller.is_valid or caller.trace_flags.sampled:
+            self._span = tracer.start_span(method, around, SpanKind.SERVER, _attributes(method))
+            around = trace.set_span_in_context(self._span, around)
+        if around is not None:
+            # Each call is served by a task of its own, so the context ends with it.
+            context.attach(around)
+
+    def failed(self, error: ServiceError) -> None:
+        """Ends the span of a call that is answered with this error."""
+        self._ended = True
+        if self._span:
+            _fail(self._span, error.code, error.reason, error.message, is_fault=error.code in _SERVER_FAULTS)
+            self._span.end()
+
+    def end(self) -> None:
+        """Ends the span of a call that has not failed."""
+        if self._span and not self._ended:
+            self._span.set_attribute(names.RPC_STATUS, _OK)
+            self._span.end()
+
+
+def _attributes(method: str) -> dict[str, str]:
+    return {names.RPC_SYSTEM: "grpc", names.RPC_METHOD: method}
+
+
+def _fail(span: Span, code: Code, reason: ErrorReason.ValueType, message: str, *, is_fault: bool = True) -> None:
+    span.set_attributes({names.RPC_STATUS: code.name, names.ERROR_TYPE: reason_name(reason)})
+    if is_fault:
+        span.set_status(Status(StatusCode.ERROR, message))

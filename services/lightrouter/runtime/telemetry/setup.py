@@ -1,0 +1,150 @@
+"""OpenTelemetry for a service: tracer and meter, the export over OTLP, and the trace context over gRPC metadata."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+
+from opentelemetry import context, propagate, trace
+from opentelemetry.metrics import Meter, NoOpMeter
+from opentelemetry.propagators.textmap import Getter
+from opentelemetry.sdk.metrics.export import MetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+
+from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
+from lightrouter.runtime.telemetry.instruments import TELEMETRY_DROPPED
+from lightrouter.runtime.telemetry.metrics import Metrics, Values, observe_sums, otlp_reader
+from lightrouter.runtime.telemetry.spanqueue import SpanQueue
+
+Metadata = tuple[tuple[str, str], ...]
+IncomingMetadata = Iterable[tuple[str, str | bytes]]
+
+
+class _MetadataGetter(Getter[dict[str, str]]):
+    def get(self, carrier: dict[str, str], key: str) -> list[str] | None:
+        value = carrier.get(key)
+        return None if value is None else [value]
+
+    def keys(self, carrier: dict[str, str]) -> list[str]:
+        return list(carrier)
+
+
+_GETTER = _MetadataGetter()
+_REFERENCE = re.compile("([0-9a-f]{32})-([0-9a-f]{16})")
+_PROPAGATED = frozenset({"traceparent", "tracestate", "baggage"})
+
+
+def incoming_context(metadata: IncomingMetadata | None) -> context.Context | None:
+    """Returns the trace context that a caller sent, or None where it sent none."""
+    carrier = {key: value for key, value in metadata or () if key in _PROPAGATED and isinstance(value, str)}
+    return propagate.extract(carrier, getter=_GETTER) if carrier else None
+
+
+def outgoing_metadata(around: context.Context | None = None) -> Metadata:
+    """Returns a trace context, else the current one, as gRPC metadata (W3C traceparent, tracestate and baggage)."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier, around)
+    return tuple(carrier.items())
+
+
+def span_reference(span: trace.Span) -> str:
+    """Returns trace and span id for `link_to`, in hexadecimal digits; empty where the span is not recorded."""
+    if not span.is_recording():
+        return ""
+    known = span.get_span_context()
+    return f"{trace.format_trace_id(known.trace_id)}-{trace.format_span_id(known.span_id)}"
+
+
+def link_to(reference: str) -> list[trace.Link]:
+    """Returns the link to the span of a reference, in a list; none where there is no such reference."""
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        return []
+    sampled = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+    return [trace.Link(trace.SpanContext(int(match[1], 16), int(match[2], 16), is_remote=True, trace_flags=sampled))]
+
+
+class Telemetry:
+    """The tracer and the meter of one service.
+
+    Without a processor no span is recorded, but every request still has a trace id that joins its log lines. Without a
+    reader nothing is measured.
+    """
+
+    def __init__(
+        self,
+        service_name: str,
+        spans: SpanProcessor | None,
+        sampling_ratio: float = 1.0,
+        reader: MetricReader | None = None,
+        capture: TextCapture = NOTHING,
+    ) -> None:
+        """Builds the tracer and the meter.
+
+        Args:
+            service_name: The service, as traces and metrics name it.
+            spans: What gets each span; it is shut down in the end.
+            sampling_ratio: Share of the requests that are traced, 0 to 1, where the caller has not decided.
+            reader: What collects the metrics; it is shut down in the end.
+            capture: What puts text on spans.
+        """
+        self.capture = capture
+        release = version("lightrouter")
+        sampler = ParentBased(TraceIdRatioBased(sampling_ratio)) if spans else ALWAYS_OFF
+        resource = Resource.create({"service.name": service_name, "service.version": release})
+        self._metrics = Metrics(resource, reader) if reader else None
+        self.meter: Meter = self._metrics.meter(release) if self._metrics else NoOpMeter("lightrouter")
+        self._provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
+        if spans:
+            self._provider.add_span_processor(spans)
+        self.tracer: trace.Tracer = self._provider.get_tracer("lightrouter", release)
+
+    @property
+    def measures(self) -> bool:
+        """Whether anything collects the metrics."""
+        return self._metrics is not None
+
+    def shutdown(self) -> None:
+        """Exports what is left, for as long as processor and reader wait for that, and stops."""
+        # At the same time: a pod that ends has no time for one after the other.
+        others = [threading.Thread(target=self._metrics.shutdown)] if self._metrics else []
+        for other in others:
+            other.start()
+        self._provider.shutdown()
+        for other in others:
+            other.join()
+
+
+def open_telemetry(service_name: str, settings: ServiceSettings) -> Telemetry:
+    """Returns the tracer and the meter of a service, which send to the endpoints of its settings."""
+    spans = otlp_spans(settings.otlp_endpoint)
+    failed_exports = 0
+
+    def failed() -> None:
+        nonlocal failed_exports
+        failed_exports += 1
+
+    def dropped() -> Mapping[Values, int]:
+        return {("spans",): spans.dropped if spans else 0, ("metrics",): failed_exports}
+
+    endpoint = settings.metrics_endpoint
+    reader = otlp_reader(endpoint, settings.metrics_interval_seconds, failed) if endpoint else None
+    capture = TextCapture(settings.capture_text_characters) if settings.capture_text else NOTHING
+    telemetry = Telemetry(service_name, spans, settings.sampling_ratio, reader, capture)
+    observe_sums(telemetry.meter, TELEMETRY_DROPPED, dropped)
+    return telemetry
+
+
+def otlp_spans(endpoint: str | None) -> SpanQueue | None:
+    """Returns the way to an OTLP gRPC endpoint, "http://HOST:PORT" or "https://HOST:PORT"; None without one."""
+    if endpoint is None:
+        return None
+    # A service without an endpoint need not pay for it.
+    from lightrouter.runtime.telemetry.otlp import SpanExporter
+
+    return SpanQueue(SpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://")))

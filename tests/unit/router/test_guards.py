@@ -1,0 +1,196 @@
+"""A selector or an aggregator that hangs costs a few routes a moment, and the later ones nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from lightrouter.router.events import Events
+from lightrouter.router.guards import Guard, GuardedAggregator, GuardedSelector
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CIRCUIT_OPEN,
+    ERROR_REASON_DEADLINE_EXCEEDED,
+    ERROR_REASON_INTERNAL,
+    ERROR_REASON_UPSTREAM_UNAVAILABLE,
+    ErrorReason,
+)
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_AGGREGATOR_FAILED,
+    DEGRADED_REASON_SELECTOR_FAILED,
+    DEGRADED_REASON_SELECTOR_SLOW,
+)
+from lightrouter.v1.policy_pb2 import (
+    SELECTOR_STRATEGY_CONSENSUS,
+    SELECTOR_STRATEGY_LEARNED,
+    SELECTOR_STRATEGY_LLM,
+    SelectorStrategy,
+)
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest
+from tests.unit.router.fakes import (
+    FakeAggregator,
+    FakeModels,
+    FakeSelector,
+    Model,
+    pool_candidate,
+    prompt,
+    router,
+    snapshot,
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Selector(FakeSelector):
+    """Takes so long, of which its deadline may be shorter."""
+
+    def __init__(self, clock: Clock, takes_s: float = 0.0) -> None:
+        super().__init__()
+        self.clock = clock
+        self.takes_s = takes_s
+
+    async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
+        self.requests.append(request)
+        allowed = deadline.remaining()
+        self.clock.now += min(self.takes_s, allowed)
+        if self.takes_s > allowed:
+            raise deadline_exceeded("too slow")
+        return await super().select(request, deadline)
+
+
+async def ask(
+    selector: GuardedSelector, seconds: float, strategy: SelectorStrategy.ValueType = SELECTOR_STRATEGY_CONSENSUS
+) -> ErrorReason.ValueType | None:
+    try:
+        await selector.select(SelectRequest(strategy=strategy), Deadline.after(seconds))
+    except ServiceError as error:
+        return error.reason
+    return None
+
+
+async def test_a_selector_that_hangs_is_left_alone_until_it_answers_again() -> None:
+    clock = Clock()
+    hanging = Selector(clock, takes_s=1e9)
+    guarded = GuardedSelector(hanging, clock)
+    assert [await ask(guarded, 3600) for _ in range(5)] == [ERROR_REASON_DEADLINE_EXCEEDED] * 3 + [
+        ERROR_REASON_CIRCUIT_OPEN
+    ] * 2
+    # The limit is absolute: however long the caller would wait, a ranking without a model takes seconds at most.
+    assert clock.now <= 3 * 3.0 + 0.1
+
+
+async def test_callers_in_a_hurry_say_nothing_of_the_selector() -> None:
+    clock = Clock()
+    slow = Selector(clock, takes_s=0.3)
+    guarded = GuardedSelector(slow, clock)
+    assert [await ask(guarded, 0.01) for _ in range(10)] == [ERROR_REASON_DEADLINE_EXCEEDED] * 10
+    assert await ask(guarded, 60) is None
+
+
+async def test_a_judge_that_hangs_says_nothing_of_other_strategies() -> None:
+    clock = Clock()
+    selector = Selector(clock, takes_s=1e9)
+    guarded = GuardedSelector(selector, clock)
+    for _ in range(4):
+        await ask(guarded, 3600, SELECTOR_STRATEGY_LLM)
+    assert await ask(guarded, 3600, SELECTOR_STRATEGY_LLM) == ERROR_REASON_CIRCUIT_OPEN
+    selector.takes_s = 0.0
+    assert await ask(guarded, 60, SELECTOR_STRATEGY_CONSENSUS) is None
+    assert await ask(guarded, 60, SELECTOR_STRATEGY_LEARNED) is None
+    response = await guarded.shortlist(ShortlistRequest(), Deadline.after(60))
+    assert not response.candidates
+
+
+@pytest.mark.parametrize("reason", [ERROR_REASON_UPSTREAM_UNAVAILABLE, ERROR_REASON_INTERNAL])
+async def test_failing_at_once_costs_nothing_and_opens_no_circuit(reason: ErrorReason.ValueType) -> None:
+    inner = FakeSelector()
+    inner.error = ServiceError(Code.UNAVAILABLE, reason, "no")
+    guarded = GuardedSelector(inner)
+    assert [await ask(guarded, 60) for _ in range(10)] == [reason] * 10
+    inner.error = None
+    assert await ask(guarded, 60) is None
+
+
+async def test_what_is_usual_is_learnt() -> None:
+    clock = Clock()
+    guard = Guard("selector", 20.0, clock)
+
+    def call(seconds: float, *, answers: bool) -> None:
+        with guard.call() as answered:
+            clock.now += seconds
+            if not answers:
+                raise deadline_exceeded("too slow")
+            answered()
+
+    for _ in range(60):
+        call(0.01, answers=True)
+    for _ in range(3):
+        with pytest.raises(ServiceError, match="too slow"):
+            call(0.6, answers=False)
+    with pytest.raises(ServiceError, match="left alone"):
+        call(0.0, answers=True)
+
+
+async def test_a_caller_that_leaves_says_nothing() -> None:
+    guard = Guard("selector", 3.0, Clock())
+    for _ in range(5):
+        with pytest.raises(asyncio.CancelledError), guard.call():
+            raise asyncio.CancelledError
+    with guard.call() as answered:
+        answered()
+
+
+class Silent(FakeAggregator):
+    """Sends so many pieces, then nothing."""
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__()
+        self.sends = pieces
+        self.closed = 0
+
+    async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+        self.requests.append(request)
+        try:
+            for _ in range(self.sends):
+                yield AggregateResponse()
+            await asyncio.Event().wait()
+        finally:
+            self.closed += 1
+
+
+@pytest.mark.parametrize("pieces", [0, 2])
+async def test_an_aggregator_that_falls_silent_is_given_up(pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightrouter.router.guards._LIMIT_S", 0.001)
+    monkeypatch.setattr("lightrouter.router.guards._MODEL_LIMIT_S", 0.001)
+    silent = Silent(pieces)
+    guarded = GuardedAggregator(silent)
+    models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model(words=["x "] * 4))
+    routing = router(models, aggregator=guarded)
+    for _ in range(5):
+        answer = await routing.route(prompt(margin=1.0), Deadline.after(3600), Events())
+        assert answer.text == "one two three four "
+        assert len(answer.degraded) == 1
+    # One that begins to answer is no dead one.
+    assert len(silent.requests) == (5 if pieces else 3)
+    assert silent.closed == len(silent.requests)
+    if not pieces:
+        assert answer.degraded[0].reason == DEGRADED_REASON_AGGREGATOR_FAILED
+        assert "left alone" in answer.degraded[0].message
+
+
+async def test_routes_are_ranked_by_prior_while_the_selector_is_left_alone() -> None:
+    clock = Clock()
+    models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model())
+    routing = router(models, GuardedSelector(Selector(clock, takes_s=1e9), clock))
+    reasons = [(await routing.route(prompt(), Deadline.after(60), Events())).degraded[0].reason for _ in range(4)]
+    assert reasons == [DEGRADED_REASON_SELECTOR_SLOW] * 3 + [DEGRADED_REASON_SELECTOR_FAILED]

@@ -1,0 +1,192 @@
+"""When the boot stage stops waiting: the quorum's rounding, the grace, the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from lightrouter.router.stages.quorum import QuorumWait
+from lightrouter.runtime.deadline import Deadline
+
+
+class Clock:
+    """The running loop's clock, which stands still until it is told, and keeps what is due."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.due: list[float] = []
+        loop = asyncio.get_running_loop()
+        later = loop.call_later
+
+        def call_later(delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+            self.due.append(self.now + delay)
+            return later(3600, callback)
+
+        monkeypatch.setattr(loop, "time", lambda: self.now)
+        monkeypatch.setattr(loop, "call_later", call_later)
+
+
+def long() -> Deadline:
+    return Deadline.after(3600)
+
+
+def needed(calls: int, quorum: float, failed: int, clock: Clock) -> int:
+    """Returns after how many deliveries the grace begins."""
+    patience = QuorumWait(calls, quorum, 1.0, long())
+    for _ in range(failed):
+        patience.failed()
+    for count in range(1, calls - failed):
+        patience.delivered()
+        if len(clock.due) > 1:
+            patience.close()
+            return count
+    patience.close()
+    return calls - failed
+
+
+@pytest.mark.parametrize(
+    ("calls", "quorum", "failed", "expected"),
+    [
+        # Of several the last one is never needed, whatever share is asked for.
+        (2, 0.75, 0, 1),
+        (3, 0.75, 0, 2),
+        (2, 1.0, 0, 1),
+        (3, 1.0, 0, 2),
+        (8, 1.0, 0, 7),
+        # Shares are rounded up, never down.
+        (4, 0.75, 0, 3),
+        (5, 0.75, 0, 4),
+        (6, 0.75, 0, 5),
+        (7, 0.75, 0, 6),
+        (8, 0.75, 0, 6),
+        (3, 0.5, 0, 2),
+        (5, 0.5, 0, 3),
+        (7, 0.5, 0, 4),
+        (8, 0.5, 0, 4),
+        (8, 0.01, 0, 1),
+        # 0.07 * 100 is a little over 7 in binary.
+        (100, 0.07, 0, 7),
+        # Failures are out of the count.
+        (3, 0.75, 1, 1),
+        (4, 0.75, 2, 1),
+        (8, 0.5, 4, 2),
+    ],
+)
+async def test_the_quorum(
+    calls: int, quorum: float, failed: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        assert needed(calls, quorum, failed, Clock(patched)) == expected
+
+
+@pytest.mark.parametrize("seconds", [10.0, 3600.0])
+@pytest.mark.parametrize(
+    ("took", "grace_s", "ends"),
+    [
+        ([0.2], 1.0, 1.2),
+        ([3.0], 1.0, 6.0),
+        ([1.0, 2.0, 3.0], 0.5, 5.0),
+        ([0.1, 0.1, 4.0], 0.5, 4.5),
+    ],
+)
+async def test_the_grace_is_judged_by_what_the_others_needed_not_by_the_deadline(
+    took: list[float], grace_s: float, ends: float, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        clock = Clock(patched)
+        patience = QuorumWait(len(took) + 1, 1.0, grace_s, Deadline.after(seconds))
+        for moment in took:
+            clock.now = moment
+            patience.delivered()
+        assert clock.due[1:] == [pytest.approx(ends)]
+        patience.close()
+
+
+async def test_all_answers_end_the_wait() -> None:
+    patience = QuorumWait(3, 0.75, 3600.0, long())
+    patience.delivered()
+    patience.failed()
+    patience.delivered()
+    await patience.wait()
+    assert not patience.deadline_passed
+    patience.close()
+
+
+@pytest.mark.parametrize("standing_by", [False, True])
+async def test_a_deadline_without_anybody_ends_the_wait_where_others_stand_by(standing_by: bool) -> None:
+    patience = QuorumWait(2, 0.5, 3600.0, Deadline.after(0.0), standing_by=standing_by)
+    waiting = asyncio.create_task(patience.wait())
+    while not patience.deadline_passed:  # noqa: ASYNC110 - lets the timer run
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert waiting.done() == standing_by
+    if standing_by:
+        patience.join(1)
+        waiting = asyncio.create_task(patience.wait())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    patience.delivered()
+    await waiting
+    patience.close()
+
+
+@pytest.mark.parametrize("joining", [0, 2])
+async def test_those_who_join_are_waited_for(joining: int) -> None:
+    patience = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
+    patience.failed()
+    await patience.wait()
+    patience.join(joining)
+    waiting = asyncio.create_task(patience.wait())
+    for _ in range(joining):
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        patience.failed()
+    await waiting
+    patience.close()
+
+
+async def test_the_quorum_counts_those_who_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        clock = Clock(patched)
+        patience = QuorumWait(2, 0.75, 1.0, long(), standing_by=True)
+        patience.failed()
+        patience.failed()
+        patience.join(4)
+        patience.delivered()
+        patience.delivered()
+        assert clock.due[1:] == []
+        patience.delivered()
+        assert len(clock.due) == 2
+        patience.close()
+
+
+async def test_the_grace_of_those_who_joined_is_not_longer_for_those_who_failed_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patched:
+        clock = Clock(patched)
+        patience = QuorumWait(2, 0.75, 1.0, long(), standing_by=True)
+        clock.now = 20.0
+        patience.failed()
+        patience.failed()
+        patience.join(2)
+        clock.now = 22.0
+        patience.delivered()
+        assert clock.due[1:] == [24.0]
+        patience.close()
+
+
+async def test_a_deadline_that_strikes_after_they_joined_is_waited_out() -> None:
+    patience = QuorumWait(1, 0.75, 3600.0, Deadline.after(0.0), standing_by=True)
+    patience.failed()
+    patience.join(2)
+    waiting = asyncio.create_task(patience.wait())
+    while not patience.deadline_passed:  # noqa: ASYNC110 - lets the timer run
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    patience.delivered()
+    await waiting
+    patience.close()

@@ -1,0 +1,157 @@
+"""What one route shows of its candidates."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightrouter.router.candidates import BootResult, RouteCandidate
+from lightrouter.router.pool.signals import Signals, agreement_with, signals_of
+from lightrouter.runtime.ledger import duration
+from lightrouter.v1.candidate_pb2 import ModelTarget, Partial
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, FinishReason
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CANCELLED,
+    ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
+    ERROR_REASON_EMPTY_OUTPUT,
+    ERROR_REASON_INVALID_REQUEST,
+    ERROR_REASON_NOT_RECORDED,
+    ERROR_REASON_OVERLOADED,
+    ERROR_REASON_REQUEST_TOO_LARGE,
+    ERROR_REASON_STRAGGLER,
+    ERROR_REASON_UPSTREAM_ERROR,
+    ERROR_REASON_UPSTREAM_REJECTED,
+    ERROR_REASON_UPSTREAM_TIMEOUT,
+    ERROR_REASON_UPSTREAM_UNAUTHENTICATED,
+    ErrorReason,
+    Failure,
+)
+from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT, LedgerEntry, Stage
+from lightrouter.v1.policy_pb2 import AnswerPattern, Policy
+from lightrouter.v1.router_pb2 import Answer
+from tests.unit.router.fakes import pool_candidate
+
+
+def booted(name: str, text: str = "", finish: FinishReason.ValueType = FINISH_REASON_LENGTH) -> BootResult:
+    candidate = RouteCandidate(name, pool_candidate(name), ModelTarget(candidate=name), 2, 8)
+    return BootResult(candidate, Partial(candidate=name, text=text, finish_reason=finish), b"", 2)
+
+
+def call(
+    name: str,
+    seconds: float = 1.0,
+    stage: Stage.ValueType = STAGE_BOOT,
+    failure: ErrorReason.ValueType | None = None,
+) -> LedgerEntry:
+    entry = LedgerEntry(stage=stage, candidate=name, elapsed=duration(seconds))
+    if failure is not None:
+        entry.failure.CopyFrom(Failure(reason=failure))
+    return entry
+
+
+def test_a_route_shows_how_each_candidate_did() -> None:
+    entries = [
+        call("a", 1.0),
+        call("b", 3.0),
+        call("c", 1.0),
+        call("d", 1.0),
+        call("a", 5.0, STAGE_SELECT),
+        call("a", stage=STAGE_COMPLETE),
+        call("b", stage=STAGE_COMPLETE, failure=ERROR_REASON_UPSTREAM_ERROR),
+    ]
+    seen = signals_of(entries, [booted(name) for name in "abcd"], ["a", "b"], {"c": 0.25})
+    assert seen == {
+        "a": Signals((False, False), 1.0, 0.5, True, complete_s=1.0),
+        "b": Signals((False, True), 3.0, 0.75, True),
+        "c": Signals((False,), 1.0, 0.5, False, 0.25),
+        "d": Signals((False,), 1.0, 0.5, False),
+    }
+
+
+def test_who_is_late_is_slow_and_who_times_out_may_have_failed_too() -> None:
+    entries = [
+        call("a"),
+        call("b"),
+        call("c", 3.0, failure=ERROR_REASON_STRAGGLER),
+        call("d", 9.0, failure=ERROR_REASON_UPSTREAM_TIMEOUT),
+    ]
+    seen = signals_of(entries, [booted("a"), booted("b")], ["a"], {})
+    assert seen["c"] == Signals((False,), slowness=0.75)
+    assert seen["d"] == Signals(slowness=0.9, timed_out=((STAGE_BOOT, 9.0),))
+
+
+@pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
+@pytest.mark.parametrize(
+    ("reason", "its_own"),
+    [
+        (ERROR_REASON_UPSTREAM_ERROR, True),
+        (ERROR_REASON_UPSTREAM_UNAUTHENTICATED, True),
+        (ERROR_REASON_EMPTY_OUTPUT, True),
+        # Another request would not have met these.
+        (ERROR_REASON_UPSTREAM_REJECTED, False),
+        (ERROR_REASON_CONTEXT_WINDOW_EXCEEDED, False),
+        (ERROR_REASON_INVALID_REQUEST, False),
+        (ERROR_REASON_NOT_RECORDED, False),
+        (ERROR_REASON_REQUEST_TOO_LARGE, False),
+        (ERROR_REASON_CANCELLED, False),
+        (ERROR_REASON_OVERLOADED, False),
+    ],
+)
+def test_what_lies_in_the_request_says_nothing_of_the_candidate(
+    reason: ErrorReason.ValueType, its_own: bool, stage: Stage.ValueType
+) -> None:
+    entries = [call("a"), call("b"), call("b", stage=stage, failure=reason)]
+    if stage == STAGE_BOOT:
+        del entries[1]
+    seen = signals_of(entries, [booted("a"), *([booted("b")] if stage == STAGE_COMPLETE else [])], ["a", "b"], {})
+    assert seen["b"].failed == ((False,) if stage == STAGE_COMPLETE else ()) + ((True,) if its_own else ())
+    assert not seen["b"].timed_out
+
+
+def test_where_most_fail_no_candidate_is_to_blame() -> None:
+    entries = [call("a"), *(call(name, failure=ERROR_REASON_UPSTREAM_ERROR) for name in "bc")]
+    seen = signals_of(entries, [booted("a")], ["a"], {})
+    assert seen == {"a": Signals(boot_s=1.0), "b": Signals(), "c": Signals()}
+    seen = signals_of(entries[:2], [booted("a")], ["a"], {})
+    assert seen["b"].failed == (True,)
+
+
+def test_instant_boots_are_not_compared() -> None:
+    seen = signals_of([call("a", 0.0), call("b", 0.0)], [booted("a"), booted("b")], ["a"], {})
+    assert seen["a"].slowness is None
+
+
+@pytest.mark.parametrize(
+    ("partial", "finish", "answer", "complete", "expected"),
+    [
+        ("The capital is Paris", FINISH_REASON_LENGTH, "The capital is Paris. It lies at the Seine.", True, 1.0),
+        (
+            "The capital is Paris by law",
+            FINISH_REASON_LENGTH,
+            "The capital is Rome by law. It lies at the Tiber.",
+            True,
+            0.6,
+        ),
+        ("Answer: B", FINISH_REASON_STOP, "After long thought: Answer: B", True, 1.0),
+        ("Answer: B", FINISH_REASON_STOP, "Answer: C", True, 0.0),
+        ("Answer: B because of it", FINISH_REASON_LENGTH, "I say Answer: C", True, 0.0),
+        ("You may go home", FINISH_REASON_STOP, "You must go home", True, 0.6),
+    ],
+)
+def test_a_partial_agrees_as_far_as_it_goes(
+    partial: str, finish: FinishReason.ValueType, answer: str, complete: bool, expected: float
+) -> None:
+    policy = Policy(answer_pattern=AnswerPattern(re2=r"Answer: (\w)"))
+    end = FINISH_REASON_STOP if complete else FINISH_REASON_LENGTH
+    for authors in ([], ["a", "b"], ["b"]):
+        whole = Answer(text=answer, candidates=authors, finish_reason=end)
+        found = agreement_with(booted("a", partial, finish), whole, policy)
+        assert found is not None
+        assert found <= expected
+        assert expected < 1.0 or found == 1.0
+
+
+def test_agreement_with_itself_says_nothing() -> None:
+    own = Answer(text="text and more", candidates=["a"], finish_reason=FINISH_REASON_STOP)
+    assert agreement_with(booted("a", "text"), own, Policy()) is None
+    others = Answer(text="text", candidates=["b"], finish_reason=FINISH_REASON_STOP)
+    assert agreement_with(booted("a", ""), others, Policy()) is None
