@@ -44,6 +44,7 @@ class Loading:
             await exchange.hang()
         else:
             await behaviours.stream([behaviours.delta("Hello"), behaviours.delta(None, "stop")])(exchange)
+            exchange.keep = False
 
 
 def boot() -> Generation:
@@ -92,7 +93,7 @@ async def test_a_load_outlives_the_boots_that_are_late(caplog: pytest.LogCapture
     ],
     ids=["input", "output", "cached", "key", "complete", "no-stage"],
 )
-async def test_what_may_cost_money_or_is_no_boot_ends_at_once(
+async def test_what_may_cost_money_or_is_no_first_call_ends_at_once(
     monkeypatch: pytest.MonkeyPatch, members: dict[str, Any], stage: Stage.ValueType
 ) -> None:
     monkeypatch.setenv("SOME_KEY", "secret")
@@ -101,6 +102,16 @@ async def test_what_may_cost_money_or_is_no_boot_ends_at_once(
         await cancelled(served, upstream, generation(stage=stage))
         await upstream.all_closed()
         assert not server.loaded.is_set()
+
+
+async def test_a_synthesizer_is_loaded_too() -> None:
+    server = Loading()
+    async with Upstream(server) as upstream, adapter(upstream.base_url) as served:
+        await cancelled(served, upstream, generation(stage=Stage.STAGE_AGGREGATE))
+        assert upstream.open_connections == 1
+        server.loaded.set()
+        await upstream.all_closed()
+    assert not server.given_up
 
 
 async def test_a_boot_that_has_begun_ends_at_once() -> None:

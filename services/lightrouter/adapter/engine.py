@@ -49,6 +49,8 @@ _SLOW_TOKENS_A_SECOND: Final = 10
 # Seconds that a boot waits at most between its attempts. The router would take a longer wait for slowness. Told of the
 # wait, it goes on with the other candidates and comes back when it is over.
 _LONGEST_BOOT_WAIT: Final = 1.0
+# The stages whose call may be the first that a model gets; a draft is completed by one that has booted.
+_FIRST_CALLS: Final = frozenset({Stage.STAGE_BOOT, Stage.STAGE_SELECT, Stage.STAGE_AGGREGATE})
 _COALESCE_SECONDS: Final = 0.04
 _COALESCE_CHARACTERS: Final = 256
 
@@ -283,7 +285,7 @@ class Engine:
             call.take(await self._provider.generate(ask, call.said))
             return
         stream = self._provider.stream(ask, call.said)
-        if call.stage == Stage.STAGE_BOOT and is_free(self.entry):
+        if call.stage in _FIRST_CALLS and is_free(self.entry):
             stream = self._warmup.read(self.entry, stream)
         async with aclosing(stream) as pieces:
             async for raw in pieces:

@@ -1,6 +1,6 @@
 """The warm-up of a model that its first request loads: servers such as Ollama give up the load with the request.
 
-A route cancels a boot that is late. So a model that takes longer to load than routes wait would never be loaded.
+A route cancels a call that is late. So a model that takes longer to load than routes wait would never be loaded.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def is_free(entry: CandidateEntry) -> bool:
 
 
 class Warmup:
-    """Lets a boot that was cancelled before its first token go on up to that token, so that the model gets loaded.
+    """Lets a call that was cancelled before its first token go on up to that token, so that the model gets loaded.
 
-    It does so for one boot at a time, beside the calls that `concurrency` counts, and only where nothing has come from
-    the model since that boot began. The caller has its cancellation at once.
+    It does so for one call at a time, beside those that `concurrency` counts, and only where nothing has come from the
+    model since that call began. The caller has its cancellation at once.
     """
 
     def __init__(self, rest: Rest) -> None:
@@ -55,8 +55,8 @@ class Warmup:
         """Yields `pieces`, which go on without their reader where it is cancelled before the first text.
 
         Args:
-            entry: The candidate, which is free. Its `request_timeout_s` bounds the boot as it bounds every attempt.
-            pieces: What the provider sends for a boot; closed in the end.
+            entry: The candidate, which is free. Its `request_timeout_s` bounds the call as it bounds every attempt.
+            pieces: What the provider sends; closed in the end.
         """
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -83,14 +83,14 @@ class Warmup:
                 yield more
 
     async def aclose(self) -> None:
-        """Ends the boot that goes on, if there is one."""
+        """Ends the call that goes on, if there is one."""
         if self._going_on:
             self._going_on.cancel()
             await asyncio.wait((self._going_on,))
 
     async def _go_on(self, name: str, pieces: Pieces, step: asyncio.Task[TextDelta | None], seconds: float) -> None:
         _log.info(
-            "a boot of %s was cancelled before its first token; it goes on for at most %.3g s, so that a model which "
+            "a call to %s was cancelled before its first token; it goes on for at most %.3g s, so that a model which "
             "is being loaded gets ready; it costs nothing",
             name,
             seconds,
@@ -104,10 +104,10 @@ class Warmup:
                 self.answered()
             _log.info("the model of %s %s", name, "is loaded: it has answered" if piece else "has ended without text")
         except TimeoutError:
-            _log.warning("the model of %s has not answered in %.3g s more; its boot is given up", name, seconds)
+            _log.warning("the model of %s has not answered in %.3g s more; its call is given up", name, seconds)
         except UpstreamError as error:
             self._rest.begin(error)
-            _log.warning("the boot of %s that went on has failed: %s", name, error.message)
+            _log.warning("the call to %s that went on has failed: %s", name, error.message)
         finally:
             await _close(pieces, step)
             self._going_on = None
