@@ -244,7 +244,11 @@ class Engine:
 
     def _streams(self, call: GenerationRun, emit: Emit | None) -> bool:
         ask = call.plan.ask
-        return bool(emit) or ask.goes_on or ask.is_cut or self.entry.always_stream
+        return bool(emit) or ask.goes_on or ask.is_cut or self.entry.always_stream or self._may_load(call)
+
+    def _may_load(self, call: GenerationRun) -> bool:
+        """Returns whether a call may be what loads the model, which shows by its first token: so it is streamed."""
+        return call.stage in _FIRST_CALLS and is_free(self.entry)
 
     async def _attempt(self, call: GenerationRun, deadline: Deadline, emit: Emit | None) -> GenerationResult:
         await self._limit.acquire(deadline)
@@ -285,7 +289,7 @@ class Engine:
             call.take(await self._provider.generate(ask, call.said))
             return
         stream = self._provider.stream(ask, call.said)
-        if call.stage in _FIRST_CALLS and is_free(self.entry):
+        if self._may_load(call):
             stream = self._warmup.read(self.entry, stream)
         async with aclosing(stream) as pieces:
             async for raw in pieces:
