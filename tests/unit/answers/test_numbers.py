@@ -255,10 +255,10 @@ def test_any_text_has_a_number_or_none(text: str) -> None:
 
 
 PARTS = [
-    *"0123456789", *".,'_-+*/^%$()[]{}=:;!?&<>xXeE", "\n", "\n\n", " ", "  ", "\\", "\u00b0", "\u00d7", "\u00bd", "\u4e00",
-    "10", "12", "1,234", "minus ", "USD ", "R ", "is ", "km", "m ", "c ", "st", "nd ", "rd", "th", "e5", "x ", " = ", "* ",
-    "percent", " per cent", "pct", " por ciento", "million", " Billion", "trillion", "thousand", "tausend", "mio", "mrd",
-    "crore", " lakh", "hundred", "hPa", "EUR", "B",
+    *"0123456789", *".,'_-+*/^%$()[]{}=:;!?&<>xXeE", "\n", "\n\n", " ", "  ", "\\", "\u00b0", "\u00d7", "\u00bd",
+    "\u4e00", "10", "12", "1,234", "minus ", "USD ", "R ", "is ", "km", "m ", "c ", "st", "nd ", "rd", "th", "e5",
+    "x ", " = ", "* ", "percent", " per cent", "pct", " por ciento", "million", " Billion", "trillion",
+    "thousand", "tausend", "mio", "mrd", "crore", " lakh", "hundred", "hPa", "EUR", "B"
 ]  # fmt: skip
 
 
