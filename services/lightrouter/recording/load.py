@@ -167,10 +167,12 @@ def _response(said: _Response) -> Response:
 def _lines(path: Path, kind: type[_AnyLine]) -> Iterator[_AnyLine]:
     ids: dict[str, int] = {}
     try:
-        for number, raw in lines.read(path):
+        rest = lines.read(path)
+        for number, raw in rest:
             try:
                 line = kind.model_validate_json(raw)
             except ValidationError as error:
+                lines.refuse_damaged(rest)
                 raise RecordingError(f"{path}:{number}: {_fault(error)}") from None
             lines.once(raw, number)
             first = ids.setdefault(line.id, number)

@@ -132,7 +132,11 @@ def parse(raw: Iterable[tuple[int, bytes]], name: str, task: str | None = None, 
             except _LineError as error:
                 said += [f"{name}:{number}: {': '.join(filter(None, fault))}" for fault in error.faults]
     except LinesError as error:
-        said.append(f"{name}:{error.line}: {error.message}" if error.line else f"{name}: {error.message}")
+        if error.line:
+            said.append(f"{name}:{error.line}: {error.message}")
+        else:
+            # Of a damaged file no line's fault is its own.
+            said = [f"{name}: {error.message}"]
     if not asked and not said:
         said = [f"{name}: holds no prompt"]
     if said:
