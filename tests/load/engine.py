@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from lightrouter.lab.engine import Engine, answers, opened
+from lightrouter.lab.policies.engine import Engine, answers, opened
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.recording.load import load
 from lightrouter.recording.recording import Recording, pool_names

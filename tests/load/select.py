@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from statistics import quantiles
 
-from lightrouter.lab.engine import default_selector
+from lightrouter.lab.policies.engine import default_selector
 from lightrouter.recording.load import load
 from lightrouter.recording.recording import Recording
 from lightrouter.runtime.deadline import Deadline

@@ -6,7 +6,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from lightrouter.lab.engine import Engine, opened, to_prompt
+from lightrouter.lab.policies.engine import Engine, opened, to_prompt
 from lightrouter.pool import file as pool_file
 from lightrouter.recording.load import load
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_CANDIDATE_FAILED

@@ -13,7 +13,7 @@ from lightrouter.cli.errors import ExitCode
 from lightrouter.cli.text import one_line
 
 if TYPE_CHECKING:
-    from lightrouter.lab.summary import Figures
+    from lightrouter.lab.results.summary import Figures
 
 _EPILOG: Final = """\
 By default the recording itself is learned from, in folds: every prompt is judged on by policies that have not seen it.

@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Runs the experiment and prints what it found."""
-    from lightrouter.lab.experiment import Settings, experiment
+    from lightrouter.lab.experiments.run import Settings, experiment
 
     settings = Settings(
         **lab_support.run_settings(arguments),

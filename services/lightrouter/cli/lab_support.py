@@ -121,13 +121,13 @@ def reported(out: Path) -> Iterator[Steps]:
     Raises:
         CommandError: A file, a setting or the data cannot be used.
     """
-    from lightrouter.lab.data import DataError
-    from lightrouter.lab.helpers import HelpersError
-    from lightrouter.lab.parts import ResumeError
-    from lightrouter.lab.prices import PriceListError
-    from lightrouter.lab.train import TrainingError
+    from lightrouter.lab.dataset.data import DataError
+    from lightrouter.lab.policies.helpers import HelpersError
+    from lightrouter.lab.results.parts import ResumeError
+    from lightrouter.lab.training.train import TrainingError
     from lightrouter.learned.artifact import ArtifactError
     from lightrouter.recording.load import RecordingError
+    from lightrouter.recording.prices import PriceListError
 
     columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)

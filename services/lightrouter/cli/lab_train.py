@@ -46,8 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Trains, writes the artifact and prints its figures."""
-    from lightrouter.lab.train import TrainingError, TrainingOptions
-    from lightrouter.lab.validate import trained
+    from lightrouter.lab.training.train import TrainingError, TrainingOptions
+    from lightrouter.lab.training.validate import trained
     from lightrouter.learned.artifact import prepare, save
     from lightrouter.recording.load import load_labelled
 

@@ -21,12 +21,12 @@ from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
 from lightrouter.cli.text import printable
-from lightrouter.lab.recorder import OtherRecordingError, Recorded, Recorder, able
 from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.recording import prompts
 from lightrouter.recording.load import RecordingError
 from lightrouter.recording.prompts import Asked, PromptsError
+from lightrouter.recording.recorder import OtherRecordingError, Recorded, Recorder, able
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.candidate_pb2 import Candidate

@@ -7,9 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from lightrouter.lab import prices
-from lightrouter.lab.prices import Price
 from lightrouter.pool.schema import REPLAY
+from lightrouter.recording import prices
+from lightrouter.recording.prices import Price
 from lightrouter.recording.recording import pool_names
 from lightrouter.runtime.document import dump
 

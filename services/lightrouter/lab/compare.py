@@ -8,24 +8,30 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from lightrouter.lab import oracle, ours
-from lightrouter.lab.accounts import Accounts, Pace
-from lightrouter.lab.bootstrap import Bootstrap
-from lightrouter.lab.data import Data
-from lightrouter.lab.decision import Policy
-from lightrouter.lab.page import write
-from lightrouter.lab.prices import PriceList
-from lightrouter.lab.questions import Judged
-from lightrouter.lab.reporting import Compared, as_json, as_page
-from lightrouter.lab.rivals.cascade import Cascade
-from lightrouter.lab.rivals.ensemble import Blender, MixtureOfAgents, full_majority, full_weighted, prior_top
-from lightrouter.lab.rivals.routing import NearestPrompts, PromptOnly
-from lightrouter.lab.rivals.single import BestSingle, Random, Single
-from lightrouter.lab.routed import Routed
-from lightrouter.lab.running import Progress, run
+from lightrouter.lab.dataset.data import Data
+from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.policies import lightrouter, oracle
+from lightrouter.lab.policies.baselines.cascade import Cascade
+from lightrouter.lab.policies.baselines.ensemble import (
+    Blender,
+    MixtureOfAgents,
+    full_majority,
+    full_weighted,
+    prior_top,
+)
+from lightrouter.lab.policies.baselines.routing import NearestPrompts, PromptOnly
+from lightrouter.lab.policies.baselines.single import BestSingle, Random, Single
+from lightrouter.lab.policies.decision import Policy
+from lightrouter.lab.policies.routed import Routed
+from lightrouter.lab.report.comparison import Compared, as_json, as_page
+from lightrouter.lab.report.page import write
+from lightrouter.lab.results.accounts import Accounts, Pace
+from lightrouter.lab.results.bootstrap import Bootstrap
+from lightrouter.lab.results.running import Progress, run
+from lightrouter.lab.results.summary import Figures, summarize
 from lightrouter.lab.settings import RunSettings
-from lightrouter.lab.summary import Figures, summarize
-from lightrouter.lab.trained import Trained
+from lightrouter.lab.training.trained import Trained
+from lightrouter.recording.prices import PriceList
 
 _PRIOR_TOP = 3
 
@@ -98,7 +104,7 @@ class _Policies:
     def _own(self, number: int, train: Judged) -> Sequence[Policy]:
         model = self._trained.on(str(number), train)
         settings = self._settings
-        return ours.policies(self._prices, train, model, boot=settings.boot_tokens, top_k=settings.top_k)
+        return lightrouter.policies(self._prices, train, model, boot=settings.boot_tokens, top_k=settings.top_k)
 
 
 def _compared(
@@ -119,7 +125,7 @@ def _compared(
         "Intervals: 95 %, percentiles of 2,000 bootstrap resamples of the prompts, the same ones for all policies.",
         _about_time(Pace()),
         f"Comparable answers: {pattern.re2 if pattern else 'none; whole texts are compared by their words'}.",
-        *ours.NOTES,
+        *lightrouter.NOTES,
         *(
             f"{each.name} is the policy {text_format.MessageToString(each.policy, as_one_line=True)}"
             for each in policies.made
@@ -133,7 +139,7 @@ def _compared(
         figures=figures,
         about={oracle.NAME: oracle.ABOUT, **{each.name: each.about for each in policies.made}},
         boot_tokens={oracle.NAME: 0, **{each.name: each.boot_tokens for each in policies.made}},
-        ours=[name for name in figures if name.startswith(ours.PREFIX)],
+        ours=[name for name in figures if name.startswith(lightrouter.PREFIX)],
         notes=notes,
         settings=settings.told(),
         command=settings.command,

@@ -7,11 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lightrouter.answers.extract import named
-from lightrouter.lab import data as datasets
-from lightrouter.lab import prices as price_lists
-from lightrouter.lab.data import Data
-from lightrouter.lab.parts import Parts, decisive
-from lightrouter.lab.prices import PriceList
+from lightrouter.lab.dataset import data as dataset
+from lightrouter.lab.dataset.data import Data
+from lightrouter.lab.results.parts import Parts, decisive
+from lightrouter.recording import prices as price_lists
+from lightrouter.recording.prices import PriceList
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class RunSettings:
             RecordingError: A file cannot be read or used.
         """
         pattern = named(self.answer_pattern) if self.answer_pattern else None
-        return datasets.read(self.data, self.train, self.folds, self.seed, self.limit, pattern)
+        return dataset.read(self.data, self.train, self.folds, self.seed, self.limit, pattern)
 
     def price_list(self) -> PriceList:
         """Returns what models cost.

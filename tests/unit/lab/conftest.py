@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
-from lightrouter.lab import trained
 from lightrouter.lab.experiments import options
-from lightrouter.lab.train import TrainingOptions
+from lightrouter.lab.training import trained
+from lightrouter.lab.training.train import TrainingOptions
 
 
 @pytest.fixture(autouse=True, scope="session")

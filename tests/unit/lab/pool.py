@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from lightrouter.lab.questions import Judged
+from lightrouter.lab.dataset.questions import Judged
 from lightrouter.recording.load import load_labelled
 from lightrouter.v1.policy_pb2 import AnswerPattern
 from tests import recordings

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightrouter.lab import prices
-from lightrouter.lab.accounts import Accounts, Outcomes, Pace
-from lightrouter.lab.decision import Call, Decision
-from lightrouter.lab.prices import Price, PriceList, PriceListError
-from lightrouter.lab.questions import Judged
+from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.policies.decision import Call, Decision
+from lightrouter.lab.results.accounts import Accounts, Outcomes, Pace
+from lightrouter.recording import prices
 from lightrouter.recording.load import load_labelled
+from lightrouter.recording.prices import Price, PriceList, PriceListError
 from tests import recordings
 
 _LIST = PriceList(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lightrouter.lab.bootstrap import Bootstrap
+from lightrouter.lab.results.bootstrap import Bootstrap
 
 
 def test_the_interval_is_that_of_the_mean() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lightrouter.lab.compare import Settings, compare
-from lightrouter.lab.data import DataError
-from lightrouter.lab.parts import ResumeError
-from lightrouter.lab.train import TrainingOptions, train
+from lightrouter.lab.dataset.data import DataError
+from lightrouter.lab.results.parts import ResumeError
+from lightrouter.lab.training.train import TrainingOptions, train
 from lightrouter.learned import artifact
 from lightrouter.recording.load import load_labelled
 from tests import recordings

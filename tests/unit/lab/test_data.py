@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightrouter.lab.data import DataError, read
+from lightrouter.lab.dataset.data import DataError, read
 from tests.recordings import line, write
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from lightrouter.cli.lab_experiment import NAMES
 from lightrouter.lab import experiments
-from lightrouter.lab.experiment import Settings, experiment
-from lightrouter.lab.helpers import HelpersError
+from lightrouter.lab.experiments.run import Settings, experiment
+from lightrouter.lab.policies.helpers import HelpersError
 from tests import recordings
 from tests.unit.lab import pool
 from tests.unit.lab.test_compare import Steps

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lightrouter.lab.experiment import Settings, experiment
+from lightrouter.lab.experiments.run import Settings, experiment
 from tests.unit.lab import pool
 from tests.unit.lab.test_compare import Steps
 from tests.upstreams import behaviours

@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightrouter.lab import prices
-from lightrouter.lab.accounts import Accounts, Pace
-from lightrouter.lab.data import Data
-from lightrouter.lab.decision import Decision, Policy
-from lightrouter.lab.ours import policies
-from lightrouter.lab.parts import Parts
-from lightrouter.lab.questions import Judged, Questions
-from lightrouter.lab.rivals.cascade import Cascade
-from lightrouter.lab.rivals.ensemble import full_majority
-from lightrouter.lab.rivals.routing import NearestPrompts, PromptOnly
-from lightrouter.lab.rivals.single import BestSingle, alone
-from lightrouter.lab.running import run
-from lightrouter.lab.splits import folds
-from lightrouter.lab.trained import Trained
+from lightrouter.lab.dataset.data import Data
+from lightrouter.lab.dataset.questions import Judged, Questions
+from lightrouter.lab.dataset.splits import folds
+from lightrouter.lab.policies.baselines.cascade import Cascade
+from lightrouter.lab.policies.baselines.ensemble import full_majority
+from lightrouter.lab.policies.baselines.routing import NearestPrompts, PromptOnly
+from lightrouter.lab.policies.baselines.single import BestSingle, alone
+from lightrouter.lab.policies.decision import Decision, Policy
+from lightrouter.lab.policies.lightrouter import policies
+from lightrouter.lab.results.accounts import Accounts, Pace
+from lightrouter.lab.results.parts import Parts
+from lightrouter.lab.results.running import run
+from lightrouter.lab.training.trained import Trained
+from lightrouter.recording import prices
 from lightrouter.recording.recording import LabelledRecording, Labels
 from tests.unit.lab import pool
 from tests.unit.lab.test_compare import Steps

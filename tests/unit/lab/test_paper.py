@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from lightrouter.lab import prices
-from lightrouter.lab.decision import Call, Decision
-from lightrouter.lab.paper import Paper
-from lightrouter.lab.questions import Judged
-from lightrouter.lab.rivals.single import best
+from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.policies.baselines.single import best
+from lightrouter.lab.policies.decision import Call, Decision
+from lightrouter.lab.policies.paper import Paper
+from lightrouter.recording import prices
 from tests.unit.lab import pool
 
 

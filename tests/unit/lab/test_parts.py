@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightrouter.lab.parts import Parts, ResumeError
+from lightrouter.lab.results.parts import Parts, ResumeError
 
 
 def test_parts_are_kept_for_a_run_that_is_resumed_and_for_no_other(tmp_path: Path) -> None:

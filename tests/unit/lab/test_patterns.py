@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightrouter.lab.patterns import infer
+from lightrouter.lab.dataset.patterns import infer
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 NUMBER = AnswerPattern(number=True)

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightrouter.lab import patterns, prices
-from lightrouter.lab.parts import Parts
-from lightrouter.lab.questions import Judged
-from lightrouter.lab.rankers import ranker
-from lightrouter.lab.splits import folds
-from lightrouter.lab.train import TrainingOptions, train
-from lightrouter.lab.trained import Trained
+from lightrouter.lab.dataset import patterns
+from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.splits import folds
+from lightrouter.lab.policies.rankers import ranker
+from lightrouter.lab.results.parts import Parts
+from lightrouter.lab.training.train import TrainingOptions, train
+from lightrouter.lab.training.trained import Trained
+from lightrouter.recording import prices
 from lightrouter.recording.load import load_labelled
 from lightrouter.v1.policy_pb2 import AnswerPattern
 from tests import recordings

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.lab.splits import folds, unseen
+from lightrouter.lab.dataset.splits import folds, unseen
 
 
 @given(

@@ -11,8 +11,17 @@ import lightgbm
 import numpy as np
 import pytest
 
-from lightrouter.lab import validate
-from lightrouter.lab.train import Cases, Situation, TrainingError, TrainingOptions, fit, situations, train, trees_of
+from lightrouter.lab.training import validate
+from lightrouter.lab.training.train import (
+    Cases,
+    Situation,
+    TrainingError,
+    TrainingOptions,
+    fit,
+    situations,
+    train,
+    trees_of,
+)
 from lightrouter.learned.artifact import save
 from lightrouter.learned.rows import Written
 from lightrouter.learned.trees import probability

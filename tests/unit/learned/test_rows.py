@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lightrouter.lab.train import Cases, Situation
+from lightrouter.lab.training.train import Cases, Situation
 from lightrouter.learned import model as served
 from lightrouter.learned.features import NAMES, Question, question
 from lightrouter.learned.model import Model

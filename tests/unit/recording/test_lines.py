@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.lab.recorder import OtherRecordingError, Recorded
 from lightrouter.pool.evaluator import validation
 from lightrouter.recording import lines, load, prompts
 from lightrouter.recording.lines import LinesError
+from lightrouter.recording.recorder import OtherRecordingError, Recorded
 
 LINES = [
     {"id": f"q{n}", "prompt": f"{n}?", "task": "exact", "answer": "é", "responses": {"m": {"text": "é"}}}

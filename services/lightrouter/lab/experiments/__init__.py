@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import cast
 
-from lightrouter.lab.study import Experiment
+from lightrouter.lab.experiments.study import Experiment
 
 
 def load(name: str) -> Experiment:

@@ -17,13 +17,13 @@ from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.answers.agreement import similarity
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import extract
-from lightrouter.lab import plots
-from lightrouter.lab.bootstrap import Estimate, share
-from lightrouter.lab.engine import Engine, opened, to_prompt
-from lightrouter.lab.page import Figure, Table
-from lightrouter.lab.questions import Judged, Questions
-from lightrouter.lab.routed import entries
-from lightrouter.lab.study import Findings, Study
+from lightrouter.lab.dataset.questions import Judged, Questions
+from lightrouter.lab.experiments.study import Findings, Study
+from lightrouter.lab.policies.engine import Engine, opened, to_prompt
+from lightrouter.lab.policies.routed import entries
+from lightrouter.lab.report import plots
+from lightrouter.lab.report.page import Figure, Table
+from lightrouter.lab.results.bootstrap import Estimate, share
 from lightrouter.recording.recording import pool_names
 from lightrouter.router.rules import Defaults
 from lightrouter.runtime.errors import ServiceError

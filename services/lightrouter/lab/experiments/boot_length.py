@@ -7,16 +7,16 @@ from typing import Final
 
 import numpy as np
 
-from lightrouter.lab import plots
-from lightrouter.lab.accounts import Outcomes
-from lightrouter.lab.bootstrap import Estimate
-from lightrouter.lab.decision import Policy
-from lightrouter.lab.page import Figure, Table
-from lightrouter.lab.questions import Judged
-from lightrouter.lab.rivals.ensemble import full_majority
-from lightrouter.lab.rivals.single import BestSingle
-from lightrouter.lab.study import Findings, Study
-from lightrouter.lab.summary import BEST_SINGLE, FULL_ENSEMBLE
+from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.experiments.study import Findings, Study
+from lightrouter.lab.policies.baselines.ensemble import full_majority
+from lightrouter.lab.policies.baselines.single import BestSingle
+from lightrouter.lab.policies.decision import Policy
+from lightrouter.lab.report import plots
+from lightrouter.lab.report.page import Figure, Table
+from lightrouter.lab.results.accounts import Outcomes
+from lightrouter.lab.results.bootstrap import Estimate
+from lightrouter.lab.results.summary import BEST_SINGLE, FULL_ENSEMBLE
 
 ABOUT = "Quality and cost from the shortest boot to the longest, and the length from which more gains nothing."
 

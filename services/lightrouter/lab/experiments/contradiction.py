@@ -10,18 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from lightrouter.answers.contradictions import contradictions
-from lightrouter.lab import plots
-from lightrouter.lab.accounts import Outcomes
-from lightrouter.lab.boots import boot_tokens
-from lightrouter.lab.bootstrap import Bootstrap, Estimate
-from lightrouter.lab.decision import Decision, Policy
-from lightrouter.lab.page import Figure, Table
-from lightrouter.lab.questions import Judged, Questions
-from lightrouter.lab.rankers import STRATEGIES
-from lightrouter.lab.rivals.single import BestSingle
-from lightrouter.lab.selectors import Degraded, with_strategy
-from lightrouter.lab.study import Findings, Study
-from lightrouter.lab.summary import BEST_SINGLE
+from lightrouter.lab.dataset.questions import Judged, Questions
+from lightrouter.lab.experiments.study import Findings, Study
+from lightrouter.lab.policies.baselines.single import BestSingle
+from lightrouter.lab.policies.boots import boot_tokens
+from lightrouter.lab.policies.decision import Decision, Policy
+from lightrouter.lab.policies.rankers import STRATEGIES
+from lightrouter.lab.policies.selectors import Degraded, with_strategy
+from lightrouter.lab.report import plots
+from lightrouter.lab.report.page import Figure, Table
+from lightrouter.lab.results.accounts import Outcomes
+from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
+from lightrouter.lab.results.summary import BEST_SINGLE
 from lightrouter.recording.recording import RecordedPrompt, Recording
 from lightrouter.runtime.tokens import count, cut
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from statistics import fmean, median, stdev
 from typing import Final
 
-from lightrouter.lab import plots
-from lightrouter.lab.bootstrap import Estimate
-from lightrouter.lab.changing import Deal, Plan, Pool, Worth, adaptive, scratch, unchanging
-from lightrouter.lab.page import Figure, Table
-from lightrouter.lab.rankers import one_goes_on
-from lightrouter.lab.study import Findings, Study
+from lightrouter.lab.experiments.changing import Deal, Plan, Pool, Worth, adaptive, scratch, unchanging
+from lightrouter.lab.experiments.study import Findings, Study
+from lightrouter.lab.policies.rankers import one_goes_on
+from lightrouter.lab.report import plots
+from lightrouter.lab.report.page import Figure, Table
+from lightrouter.lab.results.bootstrap import Estimate
 from lightrouter.pool.evaluator.bounds import Tally
 from lightrouter.pool.evaluator.states import Finding, Rules, weigh
 from lightrouter.pool.schema import State

@@ -6,18 +6,19 @@ from typing import Final
 
 import numpy as np
 
-from lightrouter.lab import ours, plots
-from lightrouter.lab.decision import Policy
-from lightrouter.lab.engine import selector_with
-from lightrouter.lab.page import Figure, Table
-from lightrouter.lab.questions import Judged
-from lightrouter.lab.rivals.ensemble import prior_top
-from lightrouter.lab.rivals.single import BestSingle
-from lightrouter.lab.routed import Routed
-from lightrouter.lab.study import Findings, Study
-from lightrouter.lab.summary import BEST_SINGLE
-from lightrouter.lab.train import TrainingOptions
-from lightrouter.lab.trained import Trained
+from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.experiments.study import Findings, Study
+from lightrouter.lab.policies import lightrouter
+from lightrouter.lab.policies.baselines.ensemble import prior_top
+from lightrouter.lab.policies.baselines.single import BestSingle
+from lightrouter.lab.policies.decision import Policy
+from lightrouter.lab.policies.engine import selector_with
+from lightrouter.lab.policies.routed import Routed
+from lightrouter.lab.report import plots
+from lightrouter.lab.report.page import Figure, Table
+from lightrouter.lab.results.summary import BEST_SINGLE
+from lightrouter.lab.training.train import TrainingOptions
+from lightrouter.lab.training.trained import Trained
 from lightrouter.learned.offered import offered
 from lightrouter.selector.learned import CurrentModel
 
@@ -97,5 +98,5 @@ def run(study: Study) -> Findings:
 
 
 def _default(study: Study, name: str, train: Judged, model: CurrentModel) -> Routed:
-    policy = ours.routing(ours.DEFAULT, train, study.boot_tokens, None)
+    policy = lightrouter.routing(lightrouter.DEFAULT, train, study.boot_tokens, None)
     return Routed(name, ABOUT, policy, study.prices, selector_with(model), prepare=model)

@@ -7,16 +7,16 @@ from typing import Final
 
 import numpy as np
 
-from lightrouter.lab import plots
-from lightrouter.lab.accounts import Outcomes
-from lightrouter.lab.boots import boot_tokens
-from lightrouter.lab.decision import Policy
-from lightrouter.lab.judging import JudgedPrompts
-from lightrouter.lab.page import Figure, Table
-from lightrouter.lab.questions import Judged
-from lightrouter.lab.rivals.single import BestSingle
-from lightrouter.lab.study import Findings, Study
-from lightrouter.lab.summary import BEST_SINGLE
+from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.experiments.judging import JudgedPrompts
+from lightrouter.lab.experiments.study import Findings, Study
+from lightrouter.lab.policies.baselines.single import BestSingle
+from lightrouter.lab.policies.boots import boot_tokens
+from lightrouter.lab.policies.decision import Policy
+from lightrouter.lab.report import plots
+from lightrouter.lab.report.page import Figure, Table
+from lightrouter.lab.results.accounts import Outcomes
+from lightrouter.lab.results.summary import BEST_SINGLE
 
 ABOUT = (
     "Quality and cost of every way of ranking, all else equal, and how often a judge's verdict flips with the order."

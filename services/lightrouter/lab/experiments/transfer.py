@@ -9,21 +9,21 @@ from typing import Final
 
 import numpy as np
 
-from lightrouter.lab import plots
-from lightrouter.lab.accounts import Outcomes
-from lightrouter.lab.boots import boot_tokens
-from lightrouter.lab.bootstrap import Bootstrap, Estimate
-from lightrouter.lab.data import Data, DataError
-from lightrouter.lab.decision import Decision, Policy
-from lightrouter.lab.page import Figure, Table
-from lightrouter.lab.questions import Ints, Judged, Questions
-from lightrouter.lab.rankers import ranker
-from lightrouter.lab.rivals.single import BestSingle
-from lightrouter.lab.routed import Routed
-from lightrouter.lab.running import run as run_policies
-from lightrouter.lab.splits import Split, folds
-from lightrouter.lab.study import Findings, Study
-from lightrouter.lab.summary import BEST_SINGLE
+from lightrouter.lab.dataset.data import Data, DataError
+from lightrouter.lab.dataset.questions import Ints, Judged, Questions
+from lightrouter.lab.dataset.splits import Split, folds
+from lightrouter.lab.experiments.study import Findings, Study
+from lightrouter.lab.policies.baselines.single import BestSingle
+from lightrouter.lab.policies.boots import boot_tokens
+from lightrouter.lab.policies.decision import Decision, Policy
+from lightrouter.lab.policies.rankers import ranker
+from lightrouter.lab.policies.routed import Routed
+from lightrouter.lab.report import plots
+from lightrouter.lab.report.page import Figure, Table
+from lightrouter.lab.results.accounts import Outcomes
+from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
+from lightrouter.lab.results.running import run as run_policies
+from lightrouter.lab.results.summary import BEST_SINGLE
 from lightrouter.recording.recording import LabelledRecording, Recording, pool_names
 from lightrouter.v1.candidate_pb2 import Evaluation
 

@@ -11,12 +11,12 @@ from itertools import combinations
 
 import numpy as np
 
-from lightrouter.lab import plots
-from lightrouter.lab.bootstrap import Bootstrap, Estimate, Floats
-from lightrouter.lab.page import Figure, Table
-from lightrouter.lab.questions import Judged, Questions
-from lightrouter.lab.rivals.votes import winner
-from lightrouter.lab.study import Findings, Study
+from lightrouter.lab.dataset.questions import Floats, Judged, Questions
+from lightrouter.lab.experiments.study import Findings, Study
+from lightrouter.lab.policies.baselines.votes import winner
+from lightrouter.lab.report import plots
+from lightrouter.lab.report.page import Figure, Table
+from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 
 ABOUT = "Correlation of the candidates' errors, and the gain of merging k against the σ²/k of independence."
 

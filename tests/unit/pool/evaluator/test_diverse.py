@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
-from lightrouter.lab.changing import scratch
+from lightrouter.lab.experiments.changing import scratch
 from lightrouter.pool import statefile
 from lightrouter.pool.evaluator.announce import Announcer
 from lightrouter.pool.evaluator.budget import Limits

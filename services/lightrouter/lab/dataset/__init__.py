@@ -1,0 +1,1 @@
+"""Recorded prompts, their labels, and the folds that they are split into."""

@@ -1,0 +1,139 @@
+"""The recordings of a comparison: read, made whole, and split into what is learned from and what is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lightrouter.lab.dataset import patterns
+from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.splits import Split, folds, unseen
+from lightrouter.recording.load import load_labelled
+from lightrouter.recording.recording import LabelledRecording
+from lightrouter.v1.policy_pb2 import AnswerPattern
+
+_LEAST_TRAINING = 20
+_LEAST_FOLDS = 2
+# Whoever tunes on what it learns from, tunes on one part of it and learns from the other.
+_LEAST_DIFFERENT = 2
+
+
+class DataError(Exception):
+    """Recordings that cannot be compared on; the text is one sentence that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What is compared on.
+
+    Attributes:
+        test: The prompts that are judged on, in the order of the file.
+        train: Other prompts to learn from; None where folds of `test` are learned from.
+        splits: Places in `train`, or in `test` where that is None, to learn from, and places in `test` to judge on.
+        notes: What was left out and why, a sentence each.
+    """
+
+    test: Judged
+    train: Judged | None
+    splits: Sequence[Split]
+    notes: Sequence[str]
+
+    def parts(self) -> Iterator[tuple[Judged, Judged]]:
+        """Yields, split by split, what is learned from and what is judged on."""
+        for split in self.splits:
+            source = self.test if self.train is None else self.train
+            yield source.take(split.train), self.test.take(split.test)
+
+
+def read(
+    path: Path, train: Path | None, count: int, seed: int, limit: int | None, pattern: AnswerPattern | None
+) -> Data:
+    """Returns the recording at `path`, and how it is split.
+
+    Args:
+        path: What is judged on.
+        train: What is learned from; None: other folds of `path`.
+        count: How many folds.
+        seed: Decides the folds, and which prompts `limit` leaves.
+        limit: Most prompts that are judged on; None: all.
+        pattern: Where the comparable answer stands; None: inferred from the right answers.
+
+    Raises:
+        DataError: The recordings cannot be compared on.
+        RecordingError: A file cannot be read or used.
+    """
+    recording = load_labelled(path)
+    models = tuple(recording.recording.models)
+    trained = load_labelled(train) if train else None
+    if trained is not None:
+        models = tuple(model for model in models if model in trained.recording.models)
+    elif count < _LEAST_FOLDS:
+        raise DataError(
+            f"--folds {count} leaves nothing to learn from; give --folds {_LEAST_FOLDS} or more, or --train"
+        )
+    if len(models) < 2:
+        raise DataError(
+            f"{path} has {len(models)} models to compare{' that are in --train too' if train else ''}, not 2"
+        )
+    notes: list[str] = []
+    recording = _limited(_whole(recording, models, path, notes), limit, seed, path, notes)
+    pattern = pattern or patterns.infer(labels.answer for labels in recording.labels)
+    test = Judged.of(recording, models, pattern)
+    if trained is None or train is None:
+        return Data(test, None, _folds(test.questions.prompts, count, seed, path), notes)
+    other = Judged.of(_whole(trained, models, path, notes), models, pattern)
+    places = unseen(other.questions.prompts, test.questions.prompts)
+    if len(places) < len(other):
+        notes.append(f"{len(other) - len(places)} prompts of {train} are also in {path} and were not learned from.")
+    if len(places) < _LEAST_TRAINING:
+        raise DataError(
+            f"{train} has {len(places)} prompts that are not in {path}; at least {_LEAST_TRAINING} are needed"
+        )
+    _check_training([other.questions.prompts[place] for place in places], train)
+    return Data(test, other, [Split(places, np.arange(len(test)))], notes)
+
+
+def _folds(prompts: Sequence[str], count: int, seed: int, path: Path) -> Sequence[Split]:
+    try:
+        splits = folds(prompts, count, seed)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
+    for split in splits:
+        _check_training([prompts[place] for place in split.train], path)
+    return splits
+
+
+def _check_training(prompts: Sequence[str], path: Path | None) -> None:
+    """Refuses to learn from one prompt."""
+    if len(set(prompts)) < _LEAST_DIFFERENT:
+        raise DataError(f"{path} has too few different prompts to learn from; record more, or give more --folds")
+
+
+def _whole(recording: LabelledRecording, models: Sequence[str], path: Path, notes: list[str]) -> LabelledRecording:
+    """Returns the prompts to which every model wrote something, and that are scored for every model."""
+    kept = [
+        place
+        for place, (prompt, labels) in enumerate(zip(recording.recording.prompts, recording.labels, strict=True))
+        if all(model in labels.quality for model in models)
+        and all(model in prompt.responses and prompt.responses[model].text.strip() for model in models)
+    ]
+    if not kept:
+        raise DataError(f"{path} has no prompt with a text and a `quality` of each of {', '.join(models)}")
+    if len(kept) < len(recording.labels):
+        left_out = len(recording.labels) - len(kept)
+        notes.append(f"{left_out} prompts of {path} lack a text or a quality of some model and were left out.")
+    return recording.take(kept)
+
+
+def _limited(
+    recording: LabelledRecording, limit: int | None, seed: int, path: Path, notes: list[str]
+) -> LabelledRecording:
+    total = len(recording.labels)
+    if limit is None or limit >= total:
+        return recording
+    drawn = np.random.default_rng(seed).choice(total, size=limit, replace=False)
+    notes.append(f"{limit} of the {total} prompts of {path} were drawn by the seed.")
+    return recording.take(sorted(map(int, drawn)))

@@ -1,0 +1,133 @@
+"""Recorded prompts as a policy may see them: texts and token counts, without a label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lightrouter.answers.equality import canonical
+from lightrouter.answers.extract import extract
+from lightrouter.recording.recording import LabelledRecording, RecordedPrompt, Recording
+from lightrouter.v1.policy_pb2 import AnswerPattern
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Prompts, and what each model of the pool answered to the end.
+
+    Attributes:
+        recording: The recording of these prompts; its labels are elsewhere.
+        models: The pool.
+        prompts: The prompts' texts.
+        texts: For each prompt the answer of each model.
+        answers: For each prompt what the answer pattern finds in each model's text, in the form in which equal answers
+            are equal; None where it finds nothing, or the prompts have no comparable answer.
+        input_tokens: Tokens of the prompt as each model counts it, one row a prompt.
+        output_tokens: Tokens of each whole answer, one row a prompt.
+        latency_s: Seconds that each whole answer took; NaN where that is not recorded.
+        cost_usd: US dollars that each whole answer cost; NaN where that is not recorded.
+        pattern: Where the comparable answer stands; None where there is none.
+    """
+
+    recording: Recording
+    models: tuple[str, ...]
+    prompts: Sequence[str]
+    texts: Sequence[tuple[str, ...]]
+    answers: Sequence[tuple[str | None, ...]]
+    input_tokens: Ints
+    output_tokens: Ints
+    latency_s: Floats
+    cost_usd: Floats
+    pattern: AnswerPattern | None
+
+    @classmethod
+    def of(cls, recording: Recording, models: tuple[str, ...], pattern: AnswerPattern | None) -> Questions:
+        """Returns the prompts of a recording in which every one of `models` has answered every prompt."""
+        texts = [tuple(prompt.responses[model].text for model in models) for prompt in recording.prompts]
+        return cls(
+            recording=recording,
+            models=models,
+            prompts=["\n\n".join(message.content for message in prompt.messages) for prompt in recording.prompts],
+            texts=texts,
+            answers=[tuple(_answer(text, pattern) for text in row) for row in texts],
+            input_tokens=np.array([_input_tokens(prompt, models) for prompt in recording.prompts], dtype=np.int64),
+            output_tokens=np.array(
+                [[prompt.responses[model].output_tokens for model in models] for prompt in recording.prompts],
+                dtype=np.int64,
+            ),
+            latency_s=_known([[prompt.responses[model].latency_s for model in models] for prompt in recording.prompts]),
+            cost_usd=_known([[prompt.responses[model].cost_usd for model in models] for prompt in recording.prompts]),
+            pattern=pattern,
+        )
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    @property
+    def costed(self) -> list[str]:
+        """The models whose every answer has a recorded cost."""
+        return [model for place, model in enumerate(self.models) if np.isfinite(self.cost_usd[:, place]).all()]
+
+    def take(self, places: Ints) -> Questions:
+        """Returns the prompts at these places."""
+        return Questions(
+            recording=self.recording.take(map(int, places)),
+            models=self.models,
+            prompts=[self.prompts[place] for place in places],
+            texts=[self.texts[place] for place in places],
+            answers=[self.answers[place] for place in places],
+            input_tokens=self.input_tokens[places],
+            output_tokens=self.output_tokens[places],
+            latency_s=self.latency_s[places],
+            cost_usd=self.cost_usd[places],
+            pattern=self.pattern,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Prompts with their labels: what is learned from, and what decisions are booked against.
+
+    Attributes:
+        questions: The prompts as a policy may see them.
+        quality: Quality of each model's answer, 0 to 1, one row a prompt.
+        recording: The same prompts with their labels, as a selector is trained on them.
+    """
+
+    questions: Questions
+    quality: Floats
+    recording: LabelledRecording
+
+    @classmethod
+    def of(cls, recording: LabelledRecording, models: tuple[str, ...], pattern: AnswerPattern | None) -> Judged:
+        """Returns the prompts of a recording in which every one of `models` has a scored answer to every prompt."""
+        quality = [[labels.quality[model] for model in models] for labels in recording.labels]
+        return cls(Questions.of(recording.recording, models, pattern), np.array(quality, dtype=float), recording)
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    def take(self, places: Ints) -> Judged:
+        """Returns the prompts at these places."""
+        return Judged(self.questions.take(places), self.quality[places], self.recording.take(map(int, places)))
+
+
+def _answer(text: str, pattern: AnswerPattern | None) -> str | None:
+    found = extract(text, pattern)
+    return None if found is None else canonical(found)
+
+
+def _input_tokens(prompt: RecordedPrompt, models: Sequence[str]) -> list[int]:
+    recorded = (prompt.responses[model].input_tokens for model in models)
+    return [prompt.input_tokens if tokens is None else tokens for tokens in recorded]
+
+
+def _known(rows: Sequence[Sequence[float | None]]) -> Floats:
+    """Returns figures, one row a prompt, with NaN for None."""
+    return np.array([[np.nan if each is None else each for each in row] for row in rows], dtype=float)

@@ -1,0 +1,42 @@
+"""Which prompts are learned from and which are judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lightrouter.lab.dataset.questions import Ints
+
+
+class Split(NamedTuple):
+    """Places of the prompts that are learned from, and of those that are judged on."""
+
+    train: Ints
+    test: Ints
+
+
+def folds(prompts: Sequence[str], count: int, seed: int) -> list[Split]:
+    """Returns `count` splits whose judged parts make up all prompts; equal prompts are on one side together.
+
+    Raises:
+        ValueError: There are fewer different prompts than folds.
+    """
+    texts = list(dict.fromkeys(prompts))
+    if len(texts) < 2:
+        message = f"{len(texts)} different prompts cannot make folds; record more prompts"
+        raise ValueError(message)
+    if len(texts) < count:
+        message = f"{len(texts)} different prompts cannot make {count} folds; give --folds {len(texts)} or less"
+        raise ValueError(message)
+    order = np.random.default_rng(seed).permutation(len(texts))
+    fold_of_text = {texts[place]: position % count for position, place in enumerate(order)}
+    fold = np.array([fold_of_text[prompt] for prompt in prompts])
+    return [Split(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(count)]
+
+
+def unseen(train: Sequence[str], test: Sequence[str]) -> Ints:
+    """Returns the places in `train` of the prompts that are not in `test`."""
+    judged = set(test)
+    return np.array([place for place, prompt in enumerate(train) if prompt not in judged], dtype=np.int64)

@@ -1,0 +1,106 @@
+"""Runs an experiment and writes its page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from lightrouter.lab import experiments
+from lightrouter.lab.dataset.data import Data
+from lightrouter.lab.experiments.study import Findings, Study
+from lightrouter.lab.policies import helpers
+from lightrouter.lab.report.page import Page, write
+from lightrouter.lab.results.accounts import Accounts, Pace
+from lightrouter.lab.results.running import Progress
+from lightrouter.lab.settings import RunSettings
+from lightrouter.lab.training.trained import Trained
+from lightrouter.recording.recording import pool_names
+
+_TERMS: Final = (
+    (
+        "quality: of the answer that is given, 0 to 1, by the recording's labels; 95 %: the interval of the figure "
+        "before it, by the bootstrap over prompts; $ / 1,000: US dollars for 1,000 prompts, what all calls read and "
+        "wrote; of full: output tokens of all calls as a share of those of all candidates' whole answers; mean k: "
+        "answers that were finished."
+    ),
+    (
+        "best-single: every prompt goes to the model that is best on the training prompts; differences to it are "
+        "paired by prompt. oracle: whoever knows the labels."
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(RunSettings):
+    """What an experiment is told.
+
+    Attributes:
+        name: The experiment.
+        folds: How many folds, where there is no `train`.
+        models: A pool file with real models that judge and merge; None: none.
+        local_model: Whether the small local model judges and merges, where there are no `models`.
+        asked: Most prompts that a real model judges, or merges the drafts of.
+    """
+
+    name: str = field(kw_only=True)
+    folds: int = 3
+    models: Path | None = None
+    local_model: bool = False
+    asked: int = 20
+
+
+def experiment(settings: Settings, progress: Progress) -> Findings:
+    """Runs the experiment and writes `report.json`, `report.html` and the plots; returns what it found.
+
+    Raises:
+        DataError: The recordings cannot be used for it.
+        HelpersError: The real models cannot be had or used.
+        RecordingError: A file cannot be read or used.
+        PriceListError: The price list cannot be used.
+        ResumeError: What is there is of another run.
+    """
+    price_list, data = settings.price_list(), settings.read()
+    recorded = list(pool_names(data.test.questions.models).values())
+    with helpers.opened(settings.models, recorded, local=settings.local_model) as models:
+        parts = settings.parts()
+        study = Study(
+            data=data,
+            prices=price_list,
+            accounts=Accounts(price_list, Pace()),
+            parts=parts,
+            progress=progress,
+            seed=settings.seed,
+            boot_tokens=settings.boot_tokens,
+            trained=Trained(parts, settings.seed),
+            helpers=models,
+            asked=settings.asked,
+        )
+        found = experiments.load(settings.name).run(study)
+    findings = replace(found, warnings=[*settings.warnings(data, price_list), *found.warnings])
+    _write(settings, data, findings)
+    return findings
+
+
+def _write(settings: Settings, data: Data, findings: Findings) -> None:
+    notes, told = [*findings.warnings, *data.notes, *findings.notes, *_TERMS], settings.told()
+    page = Page(
+        title=f"{settings.data.name}: {findings.title}",
+        findings=findings.sentences,
+        figures=findings.figures,
+        tables=findings.tables,
+        notes=notes,
+        settings=told,
+        command=settings.command,
+    )
+    report = {
+        "experiment": settings.name,
+        "data": settings.data.name,
+        "prompts": len(data.test),
+        "findings": list(findings.sentences),
+        **findings.report,
+        "notes": notes,
+        "settings": told,
+        "command": settings.command,
+    }
+    write(page, report, settings.out)

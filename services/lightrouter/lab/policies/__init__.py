@@ -1,0 +1,1 @@
+"""Policies: ways to answer prompts with the models of a pool."""

@@ -1,0 +1,138 @@
+"""Several models to the end, and one answer of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+
+from lightrouter.lab.dataset.questions import Floats, Judged, Questions
+from lightrouter.lab.policies.baselines.single import best, whole
+from lightrouter.lab.policies.baselines.votes import winner
+from lightrouter.lab.policies.decision import Call, Decision
+
+Weights = Callable[[Floats], Floats]
+
+# What a fusing model reads besides the prompt and the texts.
+_INSTRUCTION_TOKENS = 100
+# LLM-Blender ranks and fuses with small models of its own; their class decides their price.
+_RANKER, _FUSER = "PairRanker", "GenFuser"
+_FUSED = 3
+
+
+class Ensemble:
+    """The best models of the training prompts, or all, answer to the end and vote."""
+
+    boot_tokens = 0
+
+    def __init__(self, name: str, about: str, size: int | None, weigh: Weights) -> None:
+        """Lets `size` models vote, None for all; `weigh` makes votes of their qualities on the training prompts."""
+        self.name = name
+        self.about = about
+        self._size = size
+        self._weigh = weigh
+        self._voters: list[int] = []
+        self._weights: list[float] = []
+
+    def fit(self, train: Judged) -> None:
+        """Ranks the models and weighs their votes."""
+        prior = train.quality.mean(axis=0)
+        order = [int(model) for model in np.argsort(-prior, kind="stable")]
+        self._voters = order[: self._size]
+        self._weights = [float(weight) for weight in self._weigh(prior[self._voters])]
+
+    def decide(self, questions: Questions) -> list[Decision]:
+        """Lets them answer each prompt and vote."""
+        return [self._vote(questions, place) for place in range(len(questions))]
+
+    def _vote(self, questions: Questions, place: int) -> Decision:
+        answers = [questions.answers[place][model] for model in self._voters]
+        texts = [questions.texts[place][model] for model in self._voters]
+        chosen = self._voters[winner(answers, texts, self._weights, range(len(self._voters)))]
+        calls = [whole(questions, place, model) for model in self._voters]
+        return Decision([calls], chosen, len(calls))
+
+
+def full_majority() -> Ensemble:
+    """Returns the vote of all models, one vote each."""
+    about = (
+        "Every model answers to the end, one vote each; ties go to the better model of the training prompts. Where "
+        "there is no comparable answer, the text that agrees most with the others by its words is given."
+    )
+    return Ensemble("full-ensemble-majority", about, None, np.ones_like)
+
+
+def full_weighted() -> Ensemble:
+    """Returns the vote of all models, each weighted by the log-odds of its mean quality, as naive Bayes weighs it."""
+    about = "Every model answers to the end; votes are weighted by the log-odds of the quality on the training prompts."
+    return Ensemble("full-ensemble-weighted", about, None, _log_odds)
+
+
+def prior_top(size: int) -> Ensemble:
+    """Returns the vote of the `size` best models of the training prompts."""
+    about = f"The {size} best models of the training prompts answer to the end and vote, one vote each."
+    return Ensemble(f"prior-top-{size}", about, size, np.ones_like)
+
+
+def _log_odds(prior: Floats) -> Floats:
+    inside = np.clip(prior, 0.01, 0.99)
+    # A model that is worse than chance keeps a little say: votes against it would be another policy.
+    return np.asarray(np.maximum(np.log(inside / (1 - inside)) + np.log(9), 0.01), dtype=float)
+
+
+class MixtureOfAgents:
+    """All models to the end; the best of the training prompts reads all answers and writes one."""
+
+    name = "moa-style"
+    about = (
+        "Every model answers to the end, then the best of the training prompts reads all answers and writes one as "
+        "long as its own. What it would write is on no recording: its quality is not measured."
+    )
+    boot_tokens = 0
+
+    def __init__(self) -> None:
+        self._model = 0
+
+    def fit(self, train: Judged) -> None:
+        """Finds the aggregating model."""
+        self._model = best(train)
+
+    def decide(self, questions: Questions) -> list[Decision]:
+        """Books all answers and the aggregation."""
+        return [self._aggregate(questions, place) for place in range(len(questions))]
+
+    def _aggregate(self, questions: Questions, place: int) -> Decision:
+        calls = [whole(questions, place, model) for model in range(len(questions.models))]
+        read = calls[self._model].input_tokens + sum(call.output_tokens for call in calls) + _INSTRUCTION_TOKENS
+        return Decision([calls, [Call(self._model, read, calls[self._model].output_tokens)]], None, len(calls))
+
+
+class Blender:
+    """All models to the end, every pair ranked by a small model, the best three fused by another."""
+
+    name = "llm-blender-style"
+    about = (
+        "Every model answers to the end, a small ranker reads every pair, a small fuser reads the best three and "
+        "writes one text of their mean length. Neither is on a recording: the quality is not measured."
+    )
+    boot_tokens = 0
+
+    def fit(self, train: Judged) -> None:
+        """Learns nothing: its models are trained elsewhere."""
+
+    def decide(self, questions: Questions) -> list[Decision]:
+        """Books all answers, the pairs and the fusion."""
+        return [self._fuse(questions, place) for place in range(len(questions))]
+
+    def _fuse(self, questions: Questions, place: int) -> Decision:
+        calls = [whole(questions, place, model) for model in range(len(questions.models))]
+        prompt = calls[0].input_tokens
+        pairs = [
+            Call(_RANKER, prompt + left.output_tokens + right.output_tokens, 0)
+            for left, right in combinations(calls, 2)
+        ]
+        length = round(float(questions.output_tokens[place].mean()))
+        fused = min(_FUSED, len(calls))
+        fuse = Call(_FUSER, prompt + fused * length + _INSTRUCTION_TOKENS, length)
+        return Decision([calls, pairs, [fuse]], None, len(calls))

@@ -1,0 +1,80 @@
+"""One model a prompt, chosen by the prompt alone: by its nearest training prompts, or by a regression on its words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import NearestNeighbors
+
+from lightrouter.lab.dataset.questions import Floats, Judged, Questions
+from lightrouter.lab.policies.baselines.single import alone
+from lightrouter.lab.policies.decision import Decision
+
+_NEIGHBOURS = 50
+_ALPHA = 10.0
+_MOST_WORDS = 50_000
+
+
+_WORD = re.compile(r"\w\w")
+
+
+def _vectorizer(prompts: Sequence[str]) -> TfidfVectorizer:
+    """Returns what makes vectors of prompts' words, or of their characters where no prompt has a word."""
+    analyzer = "word" if any(map(_WORD.search, prompts)) else "char"
+    return TfidfVectorizer(analyzer=analyzer, sublinear_tf=True, ngram_range=(1, 2), max_features=_MOST_WORDS)
+
+
+class Neighbours:
+    """What the models did on the training prompts nearest to a prompt by their words."""
+
+    def __init__(self, train: Judged) -> None:
+        """Remembers the training prompts."""
+        self._words = _vectorizer(train.questions.prompts)
+        self._quality = train.quality
+        self._nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(train)), metric="cosine")
+        self._nearest.fit(self._words.fit_transform(train.questions.prompts))
+
+    def expected(self, prompts: Sequence[str]) -> Floats:
+        """Returns each model's mean quality on the nearest training prompts, one row a prompt."""
+        near = self._nearest.kneighbors(self._words.transform(prompts), return_distance=False)
+        return np.asarray(self._quality[near].mean(axis=1), dtype=float)
+
+
+class NearestPrompts:
+    """The model that was best on the most similar training prompts."""
+
+    name = "knn"
+    about = f"Each prompt goes to the model that was best on the {_NEIGHBOURS} training prompts nearest by their words."
+    boot_tokens = 0
+
+    def fit(self, train: Judged) -> None:
+        """Remembers the training prompts."""
+        self._neighbours = Neighbours(train)
+
+    def decide(self, questions: Questions) -> list[Decision]:
+        """Looks up the nearest prompts of each."""
+        expected = self._neighbours.expected(questions.prompts)
+        return [alone(questions, place, int(row.argmax())) for place, row in enumerate(expected)]
+
+
+class PromptOnly:
+    """The model whose predicted quality is highest, from the prompt's words."""
+
+    name = "prompt-only"
+    about = "Each prompt goes to the model with the highest quality that a ridge regression on its words predicts."
+    boot_tokens = 0
+
+    def fit(self, train: Judged) -> None:
+        """Learns each model's quality from the words."""
+        self._words = _vectorizer(train.questions.prompts)
+        self._ridge = Ridge(alpha=_ALPHA)
+        self._ridge.fit(self._words.fit_transform(train.questions.prompts), train.quality)
+
+    def decide(self, questions: Questions) -> list[Decision]:
+        """Predicts the qualities for each prompt."""
+        expected = self._ridge.predict(self._words.transform(questions.prompts))
+        return [alone(questions, place, int(row.argmax())) for place, row in enumerate(expected)]

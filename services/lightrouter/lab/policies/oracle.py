@@ -1,0 +1,18 @@
+"""The bound that nobody reaches: whoever knows the labels, and asks the best model only."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lightrouter.lab.dataset.questions import Floats, Questions
+from lightrouter.lab.policies.baselines.single import alone
+from lightrouter.lab.policies.decision import Decision
+
+NAME = "oracle"
+ABOUT = "Each prompt goes to the model that the labels say is best, of equal ones the one that writes least. A bound."
+
+
+def decide(questions: Questions, quality: Floats) -> list[Decision]:
+    """Returns what somebody does who knows the qualities. No policy is given these."""
+    order = np.lexsort((questions.output_tokens, -quality), axis=1)
+    return [alone(questions, place, int(model)) for place, model in enumerate(order[:, 0])]

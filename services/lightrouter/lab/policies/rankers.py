@@ -1,0 +1,94 @@
+"""Routes that differ in how they rank, and in nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.policies.engine import MakeSelector, selector_with
+from lightrouter.lab.policies.helpers import NO_HELPERS, Helpers
+from lightrouter.lab.policies.routed import Routed
+from lightrouter.lab.policies.selectors import NearestPrompts, with_strategy
+from lightrouter.recording.prices import PriceList
+from lightrouter.selector.learned import CurrentModel, no_model
+from lightrouter.v1.policy_pb2 import (
+    AGGREGATOR_STRATEGY_BEST,
+    SELECTOR_STRATEGY_CONSENSUS,
+    SELECTOR_STRATEGY_LEARNED,
+    SELECTOR_STRATEGY_LLM,
+    SELECTOR_STRATEGY_PRIOR,
+    SELECTOR_STRATEGY_RANDOM,
+    AnswerPattern,
+    Policy,
+    SelectorStrategy,
+)
+
+STRATEGIES: Final = {
+    "learned": SELECTOR_STRATEGY_LEARNED,
+    "consensus": SELECTOR_STRATEGY_CONSENSUS,
+    "prior": SELECTOR_STRATEGY_PRIOR,
+    "knn": SELECTOR_STRATEGY_PRIOR,
+    "random": SELECTOR_STRATEGY_RANDOM,
+    "llm": SELECTOR_STRATEGY_LLM,
+}
+_ABOUT: Final = {
+    "learned": "a model trained on the training prompts",
+    "consensus": "agreement among the partials",
+    "prior": "mean quality on the training prompts",
+    "knn": "mean quality on the training prompts nearest by their words",
+    "random": "chance",
+    "llm": "a judge model that reads the partials in two orders",
+}
+
+
+def ranker(
+    kind: str,
+    boot_tokens: int,
+    train: Judged,
+    prices: PriceList,
+    model: CurrentModel = no_model,
+    *,
+    helpers: Helpers = NO_HELPERS,
+    suffix: str = "",
+) -> Routed:
+    """Returns the route in which all candidates boot and the best-ranked one alone goes on.
+
+    Args:
+        kind: How the partials are ranked, a key of `STRATEGIES`.
+        boot_tokens: Tokens that each candidate writes before the ranking.
+        train: What is learned from.
+        prices: What the candidates cost.
+        model: Returns the model, for `learned`.
+        helpers: The judge, for `llm`.
+        suffix: Comes behind `kind` in the policy's name.
+    """
+    about = f"Every candidate boots, the best by {_ABOUT[kind]} goes on alone."
+    policy = one_goes_on(STRATEGIES[kind], boot_tokens, train.questions.pattern)
+    prepare = model if kind == "learned" else no_model
+    return Routed(f"{kind}{suffix}", about, policy, prices, _selector(kind, train, model), helpers, prepare)
+
+
+def one_goes_on(
+    strategy: SelectorStrategy.ValueType,
+    boot_tokens: int,
+    pattern: AnswerPattern | None,
+    candidates: Sequence[str] = (),
+) -> Policy:
+    """Returns the policy in which all candidates boot and the best-ranked one alone goes on."""
+    return Policy(
+        boot_tokens=boot_tokens,
+        k=1,
+        selector=strategy,
+        aggregator=AGGREGATOR_STRATEGY_BEST,
+        quorum=1,
+        answer_pattern=pattern,
+        candidates=candidates,
+    )
+
+
+def _selector(kind: str, train: Judged, model: CurrentModel) -> MakeSelector:
+    if kind == "knn":
+        nearest = NearestPrompts(train)
+        return with_strategy(SELECTOR_STRATEGY_PRIOR, lambda _: nearest)
+    return selector_with(model)

@@ -1,0 +1,144 @@
+"""Policies that are routes: the router, selector and aggregator that serve requests, over a recorded pool."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from lightrouter.lab.dataset.questions import Judged, Questions
+from lightrouter.lab.policies.decision import Call, Decision
+from lightrouter.lab.policies.engine import Engine, MakeSelector, default_selector, opened
+from lightrouter.lab.policies.helpers import NO_HELPERS, Helpers
+from lightrouter.pool.schema import CandidateEntry
+from lightrouter.recording.prices import Price, PriceList
+from lightrouter.recording.recording import pool_names
+from lightrouter.router.rules import Defaults
+from lightrouter.selector.learned import no_model
+from lightrouter.v1.candidate_pb2 import Evaluation
+from lightrouter.v1.ledger_pb2 import STAGE_AGGREGATE, STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT, LedgerEntry
+from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN, Answer
+
+_STAGES = (STAGE_BOOT, STAGE_SELECT, STAGE_COMPLETE, STAGE_AGGREGATE)
+# Recorded texts are never cut short.
+_MOST_OUTPUT_TOKENS = 131_072
+# However busy the machine is, no route is to end for want of time.
+_SECONDS = 3600.0
+
+
+class Routed:
+    """Sends each prompt through the router.
+
+    Attributes:
+        selector: Makes the selector.
+        priors: What is known of the candidates beforehand, 0 to 1, in the order of the models.
+        evaluations: What an evaluator found of the candidates, by name; empty: nothing.
+        policy: How each request is routed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        policy: Policy,
+        prices: PriceList,
+        selector: MakeSelector = default_selector,
+        helpers: Helpers = NO_HELPERS,
+        prepare: Callable[[], object] = no_model,
+    ) -> None:
+        """Takes the policy of each request, the candidates' prices, and what makes the selector.
+
+        Args:
+            name: Its name in the report.
+            about: What it does, in one sentence.
+            policy: How each request is routed; what it leaves out is what the router takes for granted.
+            prices: What the candidates cost.
+            selector: Makes the selector.
+            helpers: Real models that judge and merge.
+            prepare: Is called before any route: what a selector learns takes longer than a route may.
+        """
+        self.name = name
+        self.about = about
+        self.boot_tokens = policy.boot_tokens
+        self.selector = selector
+        self.evaluations: Mapping[str, Evaluation] = {}
+        self.policy = policy
+        self._prices = prices
+        self._helpers = helpers
+        self._prepare = prepare
+        self.priors: Sequence[float] = ()
+
+    def fit(self, train: Judged) -> None:
+        """Takes the candidates' mean qualities as the priors of the pool, and has the selector learn."""
+        self._prepare()
+        self.priors = [float(prior) for prior in train.quality.mean(axis=0)]
+
+    def decide(self, questions: Questions) -> list[Decision]:
+        """Routes each prompt."""
+        names = list(pool_names(questions.models).values())
+        answers = asyncio.run(self._answers(questions, names))
+        return [_decision(questions, place, names, answer) for place, answer in enumerate(answers)]
+
+    async def _answers(self, questions: Questions, names: Sequence[str]) -> list[Answer]:
+        policy = Policy(candidates=names if self._helpers.entries else ())
+        policy.MergeFrom(self.policy)
+        engine = Engine(
+            questions.recording,
+            [*entries(questions.models, self.priors, self._prices), *self._helpers.entries],
+            defaults=Defaults(policy, _MOST_OUTPUT_TOKENS),
+            selector=self.selector,
+            judge=self._helpers.judge,
+            synthesizer=self._helpers.synthesizer,
+            evaluations=self.evaluations,
+            seconds=_SECONDS,
+        )
+        async with opened(engine):
+            return [await engine.route(prompt) for prompt in questions.recording.prompts]
+
+
+def entries(models: Sequence[str], priors: Sequence[float], prices: PriceList) -> list[CandidateEntry]:
+    """Returns the pool of recorded models, with their priors, 0 to 1, and prices."""
+    return [
+        _entry(name, model, prior, prices.of(model))
+        for (model, name), prior in zip(pool_names(models).items(), priors, strict=True)
+    ]
+
+
+def _entry(name: str, model: str, prior: float, price: Price) -> CandidateEntry:
+    listed = {"input": price.input, "cached_input": price.cached_input, "output": price.output}
+    return CandidateEntry.model_validate(
+        {
+            "name": name,
+            "provider": "replay",
+            "model": model,
+            "recording": Path("recording"),
+            "prior": prior,
+            "prices": {kind: str(Decimal(str(usd))) for kind, usd in listed.items() if usd is not None},
+        }
+    )
+
+
+def _decision(questions: Questions, place: int, names: Sequence[str], answer: Answer) -> Decision:
+    places = {name: position for position, name in enumerate(names)}
+    stages = [[_call(entry, places) for entry in answer.ledger.entries if entry.stage == stage] for stage in _STAGES]
+    if answer.selection.reason == SELECTION_REASON_GAIN:
+        # Each draft was asked for when the one before it had ended.
+        stages[2:3] = [[call] for call in stages[2]] or [[]]
+    texts = questions.texts[place]
+    given = [places[name] for name in answer.candidates if texts[places[name]] == answer.text]
+    return Decision(
+        stages=stages,
+        answer=given[0] if given else places[answer.candidates[0]],
+        k=len(answer.selection.chosen),
+        chosen=[places[name] for name in answer.selection.chosen],
+        boot_output_tokens=sum(call.output_tokens for call in stages[0]),
+    )
+
+
+def _call(entry: LedgerEntry, places: dict[str, int]) -> Call:
+    usage = entry.usage
+    return Call(
+        places.get(entry.candidate, entry.candidate), usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
+    )

@@ -1,0 +1,209 @@
+"""The plots, drawn without a display."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox, BboxBase
+
+from lightrouter.lab.results.bootstrap import Estimate
+
+_OURS = "#d62728"
+_RIVALS = "#1f77b4"
+_BOUNDS = "#7f7f7f"
+_DPI = 130
+# Points between a mark and its name, nearest first.
+_DISTANCES = (4, 12, 20, 28, 36)
+_MARK_PIXELS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A policy on a plot of quality against what it costs.
+
+    Attributes:
+        name: Its name.
+        cost: What it costs, in the unit of the axis.
+        quality: Quality of its answers with the ends of the interval.
+        kind: "ours", "rival" or "bound".
+    """
+
+    name: str
+    cost: Estimate
+    quality: Estimate
+    kind: str
+
+
+def pareto(points: Sequence[Point], cost_label: str, title: str) -> bytes:
+    """Returns quality against cost, with intervals, and the line of those that nobody beats in both, as PNG."""
+    figure, axes = _axes(title, cost_label, "quality")
+    colours = {"ours": _OURS, "rival": _RIVALS, "bound": _BOUNDS}
+    for point in points:
+        colour = colours[point.kind]
+        axes.errorbar(
+            point.cost.mean,
+            point.quality.mean,
+            xerr=_errors([point.cost]),
+            yerr=_errors([point.quality]),
+            fmt="D" if point.kind == "ours" else "o",
+            color=colour,
+            ecolor=colour,
+            elinewidth=0.8,
+            alpha=0.9,
+            markersize=7 if point.kind == "ours" else 4.5,
+        )
+    front = _front([point for point in points if point.kind != "bound"])
+    axes.plot(
+        [p.cost.mean for p in front], [p.quality.mean for p in front], "--", color="#999999", linewidth=0.9, zorder=0
+    )
+    if all(point.cost.mean > 0 for point in points):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.14, y=0.08)
+    _label(axes, points, colours)
+    return _png(figure)
+
+
+def lines(
+    series: Mapping[str, Sequence[tuple[float, Estimate]]], x_label: str, y_label: str, title: str, *, log: bool = False
+) -> bytes:
+    """Returns one line with its interval for each series, as PNG."""
+    figure, axes = _axes(title, x_label, y_label)
+    for name, points in series.items():
+        x = [place for place, _ in points]
+        (line,) = axes.plot(x, [value.mean for _, value in points], marker="o", markersize=4, label=name)
+        low, high = [value.low for _, value in points], [value.high for _, value in points]
+        axes.fill_between(x, low, high, alpha=0.12, color=line.get_color())
+    if log:
+        axes.set_xscale("log")
+        ticks = sorted({place for points in series.values() for place, _ in points})
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+        axes.minorticks_off()
+    axes.legend(fontsize=8)
+    return _png(figure)
+
+
+def intervals(values: Mapping[str, Estimate], label: str, title: str) -> bytes:
+    """Returns each value with its interval, one below the other in their order, as PNG."""
+    figure, axes = _axes(title, label, "")
+    means = [value.mean for value in values.values()]
+    places = range(len(values))
+    axes.errorbar(means, places, xerr=_errors(list(values.values())), fmt="o", color=_RIVALS, capsize=3)
+    axes.set_yticks(places, list(values), fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(y=0.08)
+    return _png(figure)
+
+
+def heat(matrix: Sequence[Sequence[float]], names: Sequence[str], title: str) -> bytes:
+    """Returns a symmetric matrix of values between -1 and 1 as coloured fields with their numbers, as PNG."""
+    figure, axes = _axes(title, "", "")
+    axes.grid(visible=False)
+    axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+    axes.set_xticks(range(len(names)), list(names), rotation=45, ha="right", fontsize=7)
+    axes.set_yticks(range(len(names)), list(names), fontsize=7)
+    for i, row in enumerate(matrix):
+        for j, value in enumerate(row):
+            axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7)
+    return _png(figure)
+
+
+def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(8.4, 5.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=11)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(visible=True, alpha=0.25)
+    return figure, axes
+
+
+def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> None:
+    """Names the points, ours first, each where it covers no point and no other name, as far as there is such room."""
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise AssertionError("axes are of a figure")
+    figure.draw_without_rendering()
+    taken: list[BboxBase] = [
+        _around(axes.transData.transform((point.cost.mean, point.quality.mean))) for point in points
+    ]
+    for point in sorted(points, key=lambda each: (each.kind != "ours", each.cost.mean)):
+        text = axes.annotate(
+            point.name.removeprefix("single "),
+            (point.cost.mean, point.quality.mean),
+            xytext=(0, 0),
+            textcoords="offset points",
+            fontsize=8 if point.kind == "ours" else 6.5,
+            fontweight="bold" if point.kind == "ours" else "normal",
+            color=colours[point.kind],
+        )
+        with _any_letters():
+            taken.append(_place(text, axes.get_window_extent(), taken))
+
+
+def _place(text: Annotation, frame: BboxBase, taken: Sequence[BboxBase]) -> BboxBase:
+    """Moves a name to the first of its places that is free, the one that covers least where none is; returns where."""
+    found: list[tuple[float, tuple[int, int], str]] = []
+    for distance in _DISTANCES:
+        for side, x in (("left", 5), ("right", -5)):
+            for y in (distance, -distance - 6):
+                text.set(position=(x, y), horizontalalignment=side)
+                box = text.get_window_extent()
+                inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+                covered = sum(_area(Bbox.intersection(box, other)) for other in taken)
+                found.append((covered + (0 if inside else _area(box)), (x, y), side))
+    _, (x, y), side = min(found, key=lambda each: each[0])
+    text.set(position=(x, y), horizontalalignment=side)
+    return text.get_window_extent()
+
+
+def _around(pixel: npt.NDArray[np.float64]) -> Bbox:
+    x, y = pixel
+    return Bbox.from_extents(x - _MARK_PIXELS, y - _MARK_PIXELS, x + _MARK_PIXELS, y + _MARK_PIXELS)
+
+
+def _area(box: BboxBase | None) -> float:
+    return 0.0 if box is None else float(box.width * box.height)
+
+
+def _errors(estimates: Sequence[Estimate]) -> list[list[float]]:
+    """Returns how far the intervals reach below and above the means; rounding may put a mean outside of its own."""
+    below = [max(0.0, estimate.mean - estimate.low) for estimate in estimates]
+    return [below, [max(0.0, estimate.high - estimate.mean) for estimate in estimates]]
+
+
+def _front(points: Sequence[Point]) -> list[Point]:
+    front: list[Point] = []
+    for point in sorted(points, key=lambda each: (each.cost.mean, -each.quality.mean)):
+        if not front or point.quality.mean > front[-1].quality.mean:
+            front.append(point)
+    return front
+
+
+@contextmanager
+def _any_letters() -> Iterator[None]:
+    """Names of models may have characters that the font does not; each then stands as a box, without a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)
+        yield
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    with _any_letters():
+        figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()

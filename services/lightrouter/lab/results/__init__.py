@@ -1,0 +1,1 @@
+"""What policies give and cost: runs, accounts, intervals, figures."""

@@ -1,0 +1,124 @@
+"""The same books for every policy: tokens, money and time of what it decided, and the quality of its answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from lightrouter.lab.dataset.questions import Floats, Questions
+from lightrouter.lab.policies.decision import Call, Decision
+from lightrouter.recording.prices import PriceList
+from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.v1.chat_pb2 import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a model takes where a recording does not say.
+
+    Attributes:
+        first_token_s: Seconds from a call to its first token.
+        tokens_per_second: Tokens that it writes in a second after that.
+    """
+
+    first_token_s: float = 0.5
+    tokens_per_second: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What came of a policy, one figure a prompt.
+
+    Attributes:
+        quality: Quality of the answer, 0 to 1; NaN where it is not measured.
+        output_tokens: Tokens that all calls wrote.
+        input_tokens: Tokens that all calls read.
+        cost_usd: US dollars of all calls.
+        boot_output_tokens: Tokens that the boot stage wrote.
+        k: Drafts that were finished.
+        seconds: Simulated time from prompt to answer.
+        answer: Place of the model whose text is the answer; NaN where that is none of the recorded ones.
+    """
+
+    quality: Floats
+    output_tokens: Floats
+    input_tokens: Floats
+    cost_usd: Floats
+    boot_output_tokens: Floats
+    k: Floats
+    seconds: Floats
+    answer: Floats
+
+    @classmethod
+    def joined(cls, parts: Sequence[Outcomes]) -> Outcomes:
+        """Returns these outcomes one after the other."""
+        return cls(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(cls)))
+
+    def take(self, places: npt.NDArray[np.intp]) -> Outcomes:
+        """Returns the outcomes at these places."""
+        return Outcomes(*(getattr(self, each.name)[places] for each in fields(self)))
+
+
+class Accounts:
+    """Books decisions at what their calls cost, as recorded or by one list of prices, and at one pace."""
+
+    def __init__(self, prices: PriceList, pace: Pace) -> None:
+        self._prices = prices
+        self._pace = pace
+
+    def outcomes(self, questions: Questions, quality: Floats, decisions: Sequence[Decision]) -> Outcomes:
+        """Returns what came of the decisions.
+
+        Args:
+            questions: The prompts.
+            quality: How good each model's answer is, one row a prompt; only this looks at it.
+            decisions: What the policy did with each.
+        """
+        rows = [self._row(questions, place, quality[place], decision) for place, decision in enumerate(decisions)]
+        return Outcomes(*np.array(rows, dtype=float).reshape(len(rows), len(fields(Outcomes))).T)
+
+    def _row(self, questions: Questions, place: int, quality: Floats, decision: Decision) -> tuple[float, ...]:
+        calls = [call for stage in decision.stages for call in stage]
+        return (
+            np.nan if decision.answer is None else quality[decision.answer],
+            sum(call.output_tokens for call in calls),
+            sum(call.input_tokens for call in calls),
+            sum(self._usd(questions, place, call) for call in calls),
+            decision.boot_output_tokens,
+            decision.k,
+            sum(max(self._seconds(questions, place, call) for call in stage) for stage in decision.stages if stage),
+            np.nan if decision.answer is None else decision.answer,
+        )
+
+    def _usd(self, questions: Questions, place: int, call: Call) -> float:
+        if not isinstance(call.model, int):
+            return self._listed(call.model, call)
+        model = questions.models[call.model]
+        listed, recorded = self._listed(model, call), float(questions.cost_usd[place, call.model])
+        if math.isnan(recorded) or self._prices.given(model):
+            return listed
+        # A recorded cost is that of the whole answer; of another call it is the share that the list's prices say.
+        read, written = (int(tokens[place, call.model]) for tokens in (questions.input_tokens, questions.output_tokens))
+        whole = self._listed(model, Call(call.model, read, written))
+        if whole:
+            return recorded * listed / whole
+        return recorded * (call.input_tokens + call.output_tokens) / max(1, read + written)
+
+    def _listed(self, model: str, call: Call) -> float:
+        """Returns what a call costs at the list's prices, in US dollars."""
+        usage = Usage(
+            input_tokens=call.input_tokens, cached_input_tokens=call.cached_tokens, output_tokens=call.output_tokens
+        )
+        return cost_nanousd(self._prices.message(model), usage) / 1e9
+
+    def _seconds(self, questions: Questions, place: int, call: Call) -> float:
+        pace = self._pace
+        if isinstance(call.model, int) and (recorded := questions.latency_s[place, call.model]) == recorded:
+            # A recorded time is that of the whole text; a part of it takes its share.
+            whole = questions.output_tokens[place, call.model]
+            return float(recorded) * min(1.0, call.output_tokens / whole) if whole else float(recorded)
+        return pace.first_token_s + call.output_tokens / pace.tokens_per_second

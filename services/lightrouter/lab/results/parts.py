@@ -1,0 +1,122 @@
+"""What a long run has done so far, in files, so that it can be broken off and gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightrouter.lab.results.accounts import Outcomes
+
+_SETTINGS = "lightrouter-run.json"
+"""Marks a folder of parts as one of ours: no other is emptied."""
+_LONGEST_NAME = 100
+_INDIFFERENT = frozenset({"command", "out", "resume"})
+
+
+class ResumeError(Exception):
+    """What is there cannot be gone on with; the text is one sentence."""
+
+
+class Parts:
+    """Finished parts of one run in a folder."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, object], *, resume: bool) -> None:
+        """Opens the folder, empty unless the run is to be resumed.
+
+        Args:
+            folder: Where the parts are; it is made where it is not there.
+            settings: All that decides what comes out; JSON values.
+            resume: Whether finished parts are kept.
+
+        Raises:
+            ResumeError: The folder holds parts of a run with other settings, or was made by somebody else.
+        """
+        self._folder = folder
+        wanted = json.dumps(settings, sort_keys=True, indent=2)
+        own = (folder / _SETTINGS).is_file() and not folder.is_symlink()
+        if not own and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise ResumeError(f"{folder} is not of a run of this command and would be lost; name another --out")
+        if own and resume:
+            found = (folder / _SETTINGS).read_text(encoding="utf-8")
+            if found != wanted:
+                raise ResumeError(_difference(folder, found, settings))
+        elif own:
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _SETTINGS).write_text(wanted, encoding="utf-8")
+
+    def folder(self, name: str) -> Path:
+        """Returns where another kind of part goes, a folder of that name that need not be there."""
+        return self._folder / _file_name(name)
+
+    def load(self, name: str) -> Outcomes | None:
+        """Returns the outcomes that are there under this name, None where there are none."""
+        path = self._path(name)
+        if not path.is_file():
+            return None
+        with np.load(path) as arrays:
+            return Outcomes(**{key: arrays[key] for key in arrays})
+
+    def save(self, name: str, outcomes: Outcomes) -> None:
+        """Keeps outcomes under this name; a run that is broken off meanwhile leaves no half of them."""
+        path = self._path(name)
+        unfinished = path.with_suffix(".tmp")
+        with unfinished.open("wb") as file:
+            np.savez_compressed(file, **asdict(outcomes))
+        unfinished.replace(path)
+
+    def recall(self, name: str) -> Any:
+        """Returns the JSON value that is there under this name, None where there is none."""
+        path = self._folder / f"{_file_name(name)}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def keep(self, name: str, value: object) -> None:
+        """Keeps a JSON value under this name, whole or not at all."""
+        path = self._folder / f"{_file_name(name)}.json"
+        unfinished = path.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(value), encoding="utf-8")
+        unfinished.replace(path)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{_file_name(name)}.npz"
+
+
+def decisive(settings: Mapping[str, object]) -> dict[str, object]:
+    """Returns all of the settings that decides what comes out: files by their SHA-256, the folder of it left out."""
+    chosen = {key: value for key, value in settings.items() if key not in _INDIFFERENT}
+    return {key: _fingerprint(value) if isinstance(value, Path) else value for key, value in chosen.items()}
+
+
+def _fingerprint(path: Path) -> str:
+    """Returns the SHA-256 of a file, or of a folder's files, in hex."""
+    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    digest = hashlib.sha256()
+    for each in files:
+        digest.update(each.read_bytes())
+    return digest.hexdigest()
+
+
+def _file_name(name: str) -> str:
+    """Returns a name that any file system takes, another one for every name."""
+    plain = "".join(char if (char.isascii() and char.isalnum()) or char in "-." else "_" for char in name)
+    if plain == name and len(name) <= _LONGEST_NAME:
+        return name
+    return f"{plain[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def _difference(folder: Path, text: str, wanted: Mapping[str, object]) -> str:
+    try:
+        found = dict(json.loads(text))
+    except (TypeError, ValueError):
+        return f"{folder / _SETTINGS} is damaged; leave out --resume to begin anew"
+    names = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
+    return (
+        f"{folder} is of a run with another {', '.join(names)}; leave out --resume to begin anew, or name another --out"
+    )

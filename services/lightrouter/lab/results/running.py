@@ -1,0 +1,77 @@
+"""Runs policies over splits, part by part, so that a run that is broken off can be gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from lightrouter.lab.dataset.data import Data
+from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.policies import oracle
+from lightrouter.lab.policies.decision import Policy
+from lightrouter.lab.results.accounts import Accounts, Outcomes
+from lightrouter.lab.results.parts import Parts
+
+
+class Progress(Protocol):
+    """Who hears how far a run is."""
+
+    def expect(self, steps: int) -> None:
+        """So many more steps are to be done."""
+
+    def step(self, name: str) -> AbstractContextManager[None]:
+        """A step of that name, which is done where the context ends without an error."""
+
+
+Policies = Callable[[int, Judged], Sequence[Policy]]
+"""Returns the policies, newly made, for the split of that number and what is learned from; the same names for each."""
+
+
+def run(data: Data, policies: Policies, accounts: Accounts, parts: Parts, progress: Progress) -> dict[str, Outcomes]:
+    """Returns what came of each policy and of the oracle, in the order of the judged prompts.
+
+    What is among the parts already is not done again.
+    """
+    # On such thin matrices threads wait longer than they work, and the figures would hang on how many there are.
+    with threadpool_limits(1, user_api="blas"):
+        return _in_order(data, _done(data, policies, accounts, parts, progress))
+
+
+def _done(
+    data: Data, policies: Policies, accounts: Accounts, parts: Parts, progress: Progress
+) -> list[dict[str, Outcomes]]:
+    """Returns what came of each policy, split by split."""
+    splits = list(data.parts())
+    named = [policies(number, train) for number, (train, _) in enumerate(splits)]
+    progress.expect(sum(len(each) + 1 for each in named))
+    done: list[dict[str, Outcomes]] = []
+    for number, (train, test) in enumerate(splits):
+        outcomes = {each.name: _part(each, train, test, accounts, parts, number, progress) for each in named[number]}
+        with progress.step(oracle.NAME):
+            decisions = oracle.decide(test.questions, test.quality)
+            outcomes[oracle.NAME] = accounts.outcomes(test.questions, test.quality, decisions)
+        done.append(outcomes)
+    return done
+
+
+def _part(
+    policy: Policy, train: Judged, test: Judged, accounts: Accounts, parts: Parts, number: int, progress: Progress
+) -> Outcomes:
+    name = f"{number}-{policy.name}"
+    with progress.step(policy.name):
+        outcomes = parts.load(name)
+        if outcomes is None:
+            policy.fit(train)
+            outcomes = accounts.outcomes(test.questions, test.quality, policy.decide(test.questions))
+            parts.save(name, outcomes)
+    return outcomes
+
+
+def _in_order(data: Data, done: Sequence[Mapping[str, Outcomes]]) -> dict[str, Outcomes]:
+    places = np.concatenate([split.test for split in data.splits])
+    order = np.argsort(places, kind="stable")
+    return {name: Outcomes.joined([outcomes[name] for outcomes in done]).take(order) for name in done[0]}

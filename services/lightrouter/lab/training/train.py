@@ -1,0 +1,334 @@
+"""Trains the learned selector on recorded outcomes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import lightgbm
+import numpy as np
+
+from lightrouter.lab.dataset import patterns
+from lightrouter.lab.dataset.questions import Floats
+from lightrouter.learned.artifact import Artifact
+from lightrouter.learned.features import NAMES, Question, question
+from lightrouter.learned.linear import Linear
+from lightrouter.learned.model import Model
+from lightrouter.learned.options import CUES
+from lightrouter.learned.priors import Example, Priors, words_of
+from lightrouter.learned.rows import Stranger, Written, rows_of
+from lightrouter.learned.trees import Tree
+from lightrouter.recording.recording import LabelledRecording
+from lightrouter.runtime.tokens import cut
+from lightrouter.v1.policy_pb2 import AnswerPattern
+
+GAIN_SHARE: Final = 0.35
+"""What counts as the share of second drafts that are right where the first is not, and are found to be: a scale on
+which the settings' prices were found. It is more than what comes of it; `validate` measures that."""
+# Candidates' outcomes are kept from their own prompts' rows: what a row knows of a prompt comes from other folds.
+_INNER_FOLDS = 5
+_VIEWS = 6
+_ROUNDS = 400
+_POOLS = (2, 3, 3, 3, 4, 5, 8, 8)
+_STRANGERS = 0.1
+_STRANGERS_PROMPTS = (20, 50, 200)
+_OPTIONS: Final[Mapping[str, Any]] = {
+    "objective": "cross_entropy",
+    "num_leaves": 31,
+    "learning_rate": 0.03,
+    "lambda_l2": 10.0,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 1,
+    "verbose": -1,
+}
+# A linear model stands beside the trees, and counts as much as they do at so many prompts: with hundreds of prompts
+# trees find what is not there, with thousands they find what is not linear.
+_LINEAR_PROMPTS = 1000
+_RIDGE = 300.0
+# Leaves hold one row in so many at least, and never fewer than the least.
+_ROWS_PER_LEAF = 250
+_LEAST_LEAF = 20
+_CUES: Final = [NAMES.index(name) for name in CUES]
+
+
+class TrainingError(Exception):
+    """A recording that cannot be trained on; the text is one sentence that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """What a training is told.
+
+    Attributes:
+        boot_tokens: Boot lengths for which it is trained, in tokens; all of them are mixed.
+        rounds: Trees.
+        cues: Whether it sees what an option looks like among the others.
+    """
+
+    boot_tokens: tuple[int, ...] = (5, 10, 20, 40, 100, 200)
+    rounds: int = _ROUNDS
+    cues: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A recorded prompt as it is trained on.
+
+    Attributes:
+        text: The prompt.
+        example: Its words and the outcomes of all candidates.
+        texts: What each candidate wrote; None where it wrote nothing.
+        pattern: Where the comparable answer stands in the texts; None where there is none.
+    """
+
+    text: str
+    example: Example
+    texts: Sequence[str | None]
+    pattern: AnswerPattern | None
+
+    @property
+    def present(self) -> list[int]:
+        """Places of the candidates that have a scored answer."""
+        return [place for place, quality in enumerate(self.example.quality) if quality is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Recorded prompts, and the candidates whose outcomes they have."""
+
+    candidates: tuple[str, ...]
+    cases: Sequence[Case]
+
+    @classmethod
+    def of(cls, recordings: Sequence[LabelledRecording], pattern: AnswerPattern | None = None) -> Cases:
+        """Returns the prompts of recordings that have a scored answer.
+
+        Args:
+            recordings: The recordings.
+            pattern: Where the comparable answer stands; None: as the right answers of each recording look.
+
+        Raises:
+            TrainingError: There are none.
+        """
+        models = dict.fromkeys(model for each in recordings for model in each.recording.models)
+        if not all(map(str.strip, models)):
+            raise TrainingError("a response has an empty model name; give each model a name")
+        cases = [case for recording in recordings for case in _cases(recording, tuple(models), pattern)]
+        if not any(case.present for case in cases):
+            raise TrainingError("no response has a `quality` to learn from; a scorer adds it")
+        return cls(tuple(models), [case for case in cases if case.present])
+
+    def take(self, places: Sequence[int]) -> Cases:
+        """Returns the prompts at these places."""
+        return Cases(self.candidates, [self.cases[place] for place in places])
+
+    @property
+    def pattern(self) -> AnswerPattern | None:
+        """Where the comparable answer stands in all texts; None where there is none, or more than one."""
+        found = {None if case.pattern is None else case.pattern.SerializeToString() for case in self.cases}
+        return self.cases[0].pattern if len(found) == 1 else None
+
+    def folds(self, count: int, seed: int) -> list[int]:
+        """Returns the fold of each prompt; equal prompts are in one fold."""
+        drawn = random.Random(seed)  # noqa: S311 - reproducible by intent, and no secret
+        of_text: dict[str, int] = {}
+        for case in self.cases:
+            if case.text not in of_text:
+                of_text[case.text] = drawn.randrange(count)
+        return [of_text[case.text] for case in self.cases]
+
+    def priors(self) -> Priors:
+        """Returns the outcomes of all these prompts."""
+        return Priors(self.candidates, [case.example for case in self.cases])
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A prompt with outcomes of other prompts.
+
+    Attributes:
+        case: The prompt.
+        asked: What it looks like.
+        priors: The outcomes of others.
+        names: The names of the candidates.
+    """
+
+    case: Case
+    asked: Question
+    priors: Priors
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, case: Case, priors: Priors, names: tuple[str, ...]) -> Situation:
+        """Returns the situation of a prompt that is not among `priors`."""
+        return cls(case, question(case.text, priors.neighbours_of(case.example.words)), priors, names)
+
+    def shortlist(self, most: int) -> list[int]:
+        """Returns the places of the candidates of which most is expected, best first."""
+        neighbours = self.asked.neighbours
+        expected = {place: self.priors.prior(self.names[place], neighbours).expected for place in self.case.present}
+        return sorted(expected, key=lambda place: -expected[place])[:most]
+
+    def contenders(
+        self, shown: Mapping[int, int | None], strangers: Mapping[int, Stranger] | None = None
+    ) -> list[Written]:
+        """Returns the candidates at these places, cut at so many tokens, whole at None."""
+        found: list[Written] = []
+        for place, tokens in shown.items():
+            whole = self.case.texts[place] or ""
+            text = whole if tokens is None else cut(whole, tokens)
+            said = (strangers or {}).get(place, Stranger(self.names[place], 0.0, 0))
+            found.append(Written(said.name, said.prior, said.evaluated, text, len(text) == len(whole)))
+        return found
+
+    def rows(self, contenders: Sequence[Written]) -> list[list[float]]:
+        """Returns their features."""
+        return rows_of(self.asked, contenders, self.case.pattern, self.priors)
+
+
+def train(
+    recordings: Sequence[LabelledRecording],
+    options: TrainingOptions,
+    seed: int,
+    gain_share: float = GAIN_SHARE,
+    pattern: AnswerPattern | None = None,
+) -> Artifact:
+    """Returns what the recordings teach; the same for the same recordings, options, seed and pattern.
+
+    Raises:
+        TrainingError: There is nothing to learn from.
+    """
+    cases = Cases.of(recordings, pattern)
+    return Artifact(
+        model=fit(cases, options, seed, gain_share),
+        data_sha256=_fingerprint(cases),
+        metrics={},
+        options={**asdict(options), "seed": seed},
+    )
+
+
+def fit(cases: Cases, options: TrainingOptions, seed: int, gain_share: float = GAIN_SHARE) -> Model:
+    """Returns the model of these prompts."""
+    rows, quality = _training_rows(cases, options, seed)
+    parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(rows) // _ROWS_PER_LEAF)}
+    booster = lightgbm.train(parameters, lightgbm.Dataset(rows, quality), options.rounds)
+    linear = _ridge(rows, quality, 1 / (1 + (len(cases.cases) / _LINEAR_PROMPTS) ** 2))
+    return Model(cases.priors(), trees_of(booster), gain_share, linear, cases.pattern)
+
+
+def _ridge(rows: Floats, quality: Floats, share: float) -> Linear:
+    """Returns the ridge regression of quality on standardized features, as a sum of the features as they are."""
+    mean, spread = rows.mean(axis=0), rows.std(axis=0)
+    # A feature that never varies says nothing.
+    spread[spread == 0] = np.inf
+    scaled = (rows - mean) / spread
+    gram = scaled.T @ scaled + _RIDGE * np.eye(rows.shape[1])
+    weights = np.linalg.solve(gram, scaled.T @ (quality - quality.mean())) / spread
+    return Linear([float(weight) for weight in weights], float(quality.mean() - weights @ mean), share)
+
+
+def trees_of(booster: lightgbm.Booster) -> list[Tree]:
+    """Returns a booster's trees."""
+    return [_flat(each["tree_structure"]) for each in booster.dump_model()["tree_info"]]
+
+
+def situations(cases: Cases, seed: int) -> list[Situation]:
+    """Returns each prompt with the outcomes of the prompts in the other folds, so that none knows its own."""
+    folds = cases.folds(_INNER_FOLDS, seed)
+    found: dict[int, Situation] = {}
+    for fold in sorted(set(folds)):
+        others = [place for place, own in enumerate(folds) if own != fold]
+        priors = cases.take(others or range(len(folds))).priors()
+        for place, own in enumerate(folds):
+            if own == fold:
+                found[place] = Situation.of(cases.cases[place], priors, cases.candidates)
+    return [found[place] for place in range(len(folds))]
+
+
+def _training_rows(cases: Cases, options: TrainingOptions, seed: int) -> tuple[Floats, Floats]:
+    drawn = random.Random(seed)  # noqa: S311 - reproducible by intent, and no secret
+    rows: list[list[float]] = []
+    quality: list[float] = []
+    for situation in situations(cases, seed):
+        for shown in _views(situation, options, drawn):
+            contenders = situation.contenders(shown, _strangers(situation, shown, drawn))
+            rows.extend(situation.rows(contenders))
+            quality.extend(situation.case.example.quality[place] or 0.0 for place in shown)
+    seen = np.array(rows, dtype=np.float64)
+    if not options.cues:
+        # What never varies is asked by no tree and weighs nothing.
+        seen[:, _CUES] = 0.0
+    return seen, np.array(quality, dtype=np.float64)
+
+
+def _views(situation: Situation, options: TrainingOptions, drawn: random.Random) -> Iterator[dict[int, int | None]]:
+    """Yields what a selector may get to see: so many of the best or of any, booted, and some of them finished."""
+    for _ in range(_VIEWS):
+        tokens = drawn.choice(options.boot_tokens)
+        places = situation.shortlist(drawn.choice(_POOLS))
+        if drawn.random() < 1 / 4:
+            places = drawn.sample(situation.case.present, len(places))
+        finished = places[: drawn.choice((0, 0, 1, 2, len(places)))]
+        if drawn.random() < 1 / 2:
+            finished = drawn.sample(places, len(finished))
+        yield {place: None if place in finished else tokens for place in places}
+
+
+def _strangers(situation: Situation, shown: Mapping[int, int | None], drawn: random.Random) -> dict[int, Stranger]:
+    """Returns all candidates of some views as the pool would know them: by a mean over a few prompts."""
+    if drawn.random() >= _STRANGERS:
+        return {}
+    found: dict[int, Stranger] = {}
+    for place in shown:
+        evaluated = drawn.choice(_STRANGERS_PROMPTS)
+        outcomes = [each.quality[place] for each in drawn.choices(situation.priors.examples, k=evaluated)]
+        known = [quality for quality in outcomes if quality is not None]
+        found[place] = Stranger("", sum(known) / max(1, len(known)), len(known))
+    return found
+
+
+def _cases(recording: LabelledRecording, models: tuple[str, ...], pattern: AnswerPattern | None) -> Iterator[Case]:
+    pattern = pattern or patterns.infer(labels.answer for labels in recording.labels)
+    for prompt, labels in zip(recording.recording.prompts, recording.labels, strict=True):
+        text = "\n\n".join(message.content for message in prompt.messages)
+        texts = [prompt.responses[model].text if model in prompt.responses else None for model in models]
+        quality = [labels.quality.get(model) if model in prompt.responses else None for model in models]
+        yield Case(text, Example(words_of(text), quality, [len(each or "") for each in texts]), texts, pattern)
+
+
+def _flat(root: Mapping[str, Any]) -> Tree:
+    nodes: list[list[float]] = []
+    _append(nodes, root)
+    return Tree(
+        [int(node[0]) for node in nodes],
+        [node[1] for node in nodes],
+        [int(node[2]) for node in nodes],
+        [int(node[3]) for node in nodes],
+    )
+
+
+def _append(nodes: list[list[float]], node: Mapping[str, Any]) -> int:
+    """Adds a node and those below it as feature, value, left and right; returns its place."""
+    place = len(nodes)
+    if "leaf_value" in node:
+        nodes.append([-1, float(node["leaf_value"]), 0, 0])
+        return place
+    nodes.append([int(node["split_feature"]), float(node["threshold"]), 0, 0])
+    nodes[place][2] = _append(nodes, node["left_child"])
+    nodes[place][3] = _append(nodes, node["right_child"])
+    return place
+
+
+def _fingerprint(cases: Cases) -> str:
+    digest = hashlib.sha256(json.dumps(cases.candidates).encode())
+    for case in cases.cases:
+        digest.update(json.dumps([case.text, case.texts, case.example.quality]).encode())
+    return digest.hexdigest()

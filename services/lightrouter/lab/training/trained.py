@@ -1,0 +1,44 @@
+"""The learned model of each split: trained where it is needed, kept with the parts of the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.results.parts import Parts
+from lightrouter.lab.training.train import TrainingOptions, train
+from lightrouter.learned import artifact
+from lightrouter.learned.model import Model
+from lightrouter.selector.learned import CurrentModel
+
+
+class Trained:
+    """Models by what they were trained on."""
+
+    def __init__(
+        self, parts: Parts, seed: int, given: Path | None = None, options: TrainingOptions | None = None
+    ) -> None:
+        """Keeps them among `parts`; trains by `seed`, or not at all where an artifact is given.
+
+        Raises:
+            ArtifactError: The artifact cannot be used.
+        """
+        self._parts = parts
+        self._seed = seed
+        self._options = options or TrainingOptions()
+        self._given = None if given is None else artifact.load(given).model
+        self._models: dict[str, Model] = {}
+
+    def on(self, name: str, judged: Judged) -> CurrentModel:
+        """Returns what returns the model of these prompts, kept under that name; it is trained when asked for."""
+        return lambda: self._given or self._model(name, judged)
+
+    def _model(self, name: str, judged: Judged) -> Model:
+        if name not in self._models:
+            folder = self._parts.folder(f"model-{name}")
+            if not (folder / artifact.MANIFEST).is_file():
+                taught = train([judged.recording], self._options, self._seed, pattern=judged.questions.pattern)
+                artifact.save(taught, folder)
+            # What was saved is what is used, so that a run that is gone on with gives the same.
+            self._models[name] = artifact.load(folder).model
+        return self._models[name]

@@ -1,0 +1,156 @@
+"""Cross-validates the learned selector: what it picks, how well it knows, and what a second draft is worth."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from lightrouter.lab.dataset.questions import Floats
+from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
+from lightrouter.lab.results.running import Progress
+from lightrouter.lab.training.train import Cases, Situation, TrainingError, TrainingOptions, fit, train
+from lightrouter.learned.artifact import Artifact
+from lightrouter.learned.model import Model
+from lightrouter.learned.priors import Neighbours
+from lightrouter.recording.recording import LabelledRecording
+from lightrouter.v1.policy_pb2 import AnswerPattern
+
+# The situation that figures are about: so many of the best boot, for so many tokens of the options' in the middle.
+_POOL = 3
+_BINS = 10
+_FEWEST_PROMPTS = 50
+
+
+class _Judged(NamedTuple):
+    """One prompt of a fold: what was expected of its candidates, and what came.
+
+    Attributes:
+        expected: What was expected of each of the shortlist's partials.
+        quality: What their answers were worth.
+        single: What the answer of the best single candidate of the other folds was worth.
+        gain: How much better the pick was once a second draft was finished.
+    """
+
+    expected: list[float]
+    quality: list[float]
+    single: float
+    gain: float
+
+
+def trained(
+    recordings: Sequence[LabelledRecording],
+    options: TrainingOptions,
+    seed: int,
+    folds: int,
+    progress: Progress,
+    pattern: AnswerPattern | None = None,
+) -> tuple[Artifact, bytes | None]:
+    """Returns the artifact with its cross-validated figures, and the calibration plot, PNG.
+
+    With one fold, few prompts, or prompts that all say the same, there are no figures and no plot. Without `pattern` it
+    is inferred for each recording from its right answers.
+
+    Raises:
+        TrainingError: There is nothing to learn from, or there are more folds than prompts.
+    """
+    cases = Cases.of(recordings, pattern)
+    drawn = cases.folds(folds, seed)
+    filled = sorted(set(drawn))
+    prompts = len(cases.cases)
+    measured = folds > 1 and prompts >= _FEWEST_PROMPTS and len(filled) > 1
+    if measured and folds > prompts:
+        raise TrainingError(f"{prompts} prompts cannot make {folds} folds; give --folds {prompts} or less")
+    progress.expect(len(filled) + 1 if measured else 1)
+    if not measured:
+        with progress.step("training"):
+            return train(recordings, options, seed, pattern=pattern), None
+    judged: dict[int, _Judged] = {}
+    for fold in filled:
+        with progress.step(f"fold {fold + 1}"):
+            others = cases.take([place for place, own in enumerate(drawn) if own != fold])
+            model = fit(others, options, seed)
+            judge = _Judge(model, cases.candidates, options.boot_tokens[len(options.boot_tokens) // 2])
+            for place, own in enumerate(drawn):
+                if own == fold:
+                    situation = Situation.of(cases.cases[place], model.priors, cases.candidates)
+                    judged[place] = judge.of(situation)
+    rows = [judged[place] for place in range(len(drawn))]
+    with progress.step("training"):
+        artifact = train(recordings, options, seed, pattern=pattern)
+    texts = [case.text for case in cases.cases]
+    return replace(artifact, metrics=_figures(rows, texts, seed)), _calibration(rows)
+
+
+class _Judge:
+    """Judges one fold's model."""
+
+    def __init__(self, model: Model, names: tuple[str, ...], boot_tokens: int) -> None:
+        self._model = model
+        self._names = names
+        self._boot_tokens = boot_tokens
+
+    def of(self, situation: Situation) -> _Judged:
+        places = situation.shortlist(_POOL)
+        booted: dict[int, int | None] = dict.fromkeys(places, self._boot_tokens)
+        expected = self._expected(situation, booted)
+        order = sorted(places, key=lambda place: -expected[place])
+        quality = {place: situation.case.example.quality[place] or 0.0 for place in places}
+        gain = 0.0
+        if len(order) > 1:
+            one: dict[int, int | None] = booted | {order[0]: None}
+            both = self._expected(situation, one | {order[1]: None})
+            gain = quality[max(order[:2], key=lambda place: both[place])] - quality[order[0]]
+        present = situation.case.present
+        priors = self._model.priors
+        single = max(present, key=lambda place: priors.prior(self._names[place], Neighbours()).overall)
+        return _Judged(
+            expected=[expected[place] for place in places],
+            quality=[quality[place] for place in places],
+            single=situation.case.example.quality[single] or 0.0,
+            gain=gain,
+        )
+
+    def _expected(self, situation: Situation, shown: dict[int, int | None]) -> dict[int, float]:
+        rows = situation.rows(situation.contenders(shown))
+        return {place: self._model.quality(row) for place, row in zip(shown, rows, strict=True)}
+
+
+def _figures(rows: Sequence[_Judged], texts: Sequence[str], seed: int) -> dict[str, object]:
+    picked = [each.quality[int(np.argmax(each.expected))] for each in rows]
+    brier = [float(np.mean((np.array(each.expected) - np.array(each.quality)) ** 2)) for each in rows]
+    single = [each.single for each in rows]
+    gain = [each.gain for each in rows]
+    columns = np.array([picked, single, np.subtract(picked, single), brier, gain], dtype=np.float64).T
+    names = ("picked_quality", "best_single_quality", "difference", "brier", "second_draft_gain")
+    return {
+        "prompts": len(rows),
+        **{name: _rounded(each) for name, each in zip(names, Bootstrap(texts, seed).estimate(columns), strict=True)},
+    }
+
+
+def _rounded(estimate: Estimate) -> list[float]:
+    return [round(value, 4) for value in estimate]
+
+
+def _calibration(rows: Sequence[_Judged]) -> bytes:
+    """Returns a plot of what came over what was expected, in bins of equally many answers."""
+    from matplotlib.figure import Figure
+
+    expected: Floats = np.array([value for each in rows for value in each.expected])
+    quality: Floats = np.array([value for each in rows for value in each.quality])
+    order = np.argsort(expected, kind="stable")
+    bins = [part for part in np.array_split(order, _BINS) if len(part)]
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    means = [float(quality[part].mean()) for part in bins]
+    errors = [1.96 * float(quality[part].std()) / len(part) ** 0.5 for part in bins]
+    axes.errorbar([float(expected[part].mean()) for part in bins], means, errors, fmt="o", capsize=3)
+    axes.set(xlabel="expected quality", ylabel="quality, with 95 % interval", xlim=(0, 1), ylim=(0, 1))
+    out = io.BytesIO()
+    figure.savefig(out, format="png", metadata={"Software": None})
+    return out.getvalue()
