@@ -30,7 +30,7 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `compare`."""
     parser.description = (
-        "Judges LightRouter and its rivals on the same recorded prompts at the same prices, and writes report.json, "
+        "Judges LightRouter and its baselines on the same recorded prompts at the same prices, and writes report.json, "
         "report.html and plots. Ctrl-C keeps what is done."
     )
     parser.epilog = _EPILOG

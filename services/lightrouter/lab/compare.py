@@ -9,7 +9,7 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from lightrouter.lab.dataset.data import Data
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies import lightrouter, oracle
 from lightrouter.lab.policies.baselines.cascade import Cascade
 from lightrouter.lab.policies.baselines.ensemble import (
@@ -38,7 +38,7 @@ _PRIOR_TOP = 3
 
 @dataclass(frozen=True, slots=True)
 class Settings(RunSettings):
-    """What a comparison is told.
+    """The settings of a comparison.
 
     Attributes:
         artifact: A trained selector for our own policies; None: one is trained on the training prompts of each split.
@@ -82,9 +82,9 @@ class _Policies:
         self._trained = trained
         self.made: list[Policy] = []
 
-    def of_split(self, number: int, train: Judged) -> list[Policy]:
+    def of_split(self, number: int, train: LabelledData) -> list[Policy]:
         """Returns new policies for the split of that number, which learns from `train`."""
-        singles = [Single(place, model) for place, model in enumerate(self._models)]
+        singles = [Single(index, model) for index, model in enumerate(self._models)]
         self.made = [
             Random(self._settings.seed),
             *singles,
@@ -101,7 +101,7 @@ class _Policies:
         ]
         return self.made
 
-    def _own(self, number: int, train: Judged) -> Sequence[Policy]:
+    def _own(self, number: int, train: LabelledData) -> Sequence[Policy]:
         model = self._trained.on(str(number), train)
         settings = self._settings
         return lightrouter.policies(self._prices, train, model, boot=settings.boot_tokens, top_k=settings.top_k)
@@ -141,7 +141,7 @@ def _compared(
         boot_tokens={oracle.NAME: 0, **{each.name: each.boot_tokens for each in policies.made}},
         ours=[name for name in figures if name.startswith(lightrouter.PREFIX)],
         notes=notes,
-        settings=settings.told(),
+        settings=settings.config(),
         command=settings.command,
         warnings=warnings,
     )

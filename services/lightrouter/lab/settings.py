@@ -1,4 +1,4 @@
-"""What a comparison and an experiment are both told."""
+"""The settings that a comparison and an experiment share."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from lightrouter.answers.extract import named
 from lightrouter.lab.dataset import data as dataset
 from lightrouter.lab.dataset.data import Data
-from lightrouter.lab.results.parts import Parts, decisive
+from lightrouter.lab.results.parts import Parts, fingerprint
 from lightrouter.recording import prices as price_lists
 from lightrouter.recording.prices import PriceList
 
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What a run on a recording is told.
+    """The settings of a run on a recording.
 
     Attributes:
         data: The recording that is judged on.
@@ -73,11 +73,11 @@ class RunSettings:
         Raises:
             ResumeError: What is there is of another run.
         """
-        return Parts(self.out / "parts", decisive(asdict(self)), resume=self.resume)
+        return Parts(self.out / "parts", fingerprint(asdict(self)), resume=self.resume)
 
-    def told(self) -> dict[str, object]:
+    def config(self) -> dict[str, object]:
         """Returns what it takes to make the run again: what was given, files by their SHA-256, and the version."""
         given = {key: value for key, value in asdict(self).items() if value is not None}
         hashed = {key: f"{key}_sha256" if isinstance(value, Path) else key for key, value in given.items()}
-        told = {hashed[key]: value for key, value in decisive(given).items()}
-        return {**told, "lightrouter": version("lightrouter")}
+        config = {hashed[key]: value for key, value in fingerprint(given).items()}
+        return {**config, "lightrouter": version("lightrouter")}

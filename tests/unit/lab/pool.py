@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.recording.load import load_labelled
 from lightrouter.v1.policy_pb2 import AnswerPattern
 from tests import recordings
@@ -41,6 +41,6 @@ def record(path: Path, prompts: int, seed: int = 0, *, first: int = 0, free_text
     return recordings.write(path, lines)
 
 
-def judged(path: Path) -> Judged:
+def judged(path: Path) -> LabelledData:
     """Returns the recording with its labels, answers read by letter."""
-    return Judged.of(load_labelled(path), MODELS, LETTERS)
+    return LabelledData.of(load_labelled(path), MODELS, LETTERS)

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.decision import Call, Decision
 from lightrouter.lab.results.accounts import Accounts, Outcomes, Pace
 from lightrouter.recording import prices
@@ -18,18 +18,18 @@ _LIST = PriceList(
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Judged:
+def pair(tmp_path: Path) -> LabelledData:
     lines = [recordings.line("Why?", {"a": "Because of that", "b": "For no reason"})]
     recording = load_labelled(recordings.write(tmp_path / "recording.jsonl", lines))
-    return Judged.of(recording, ("a", "b"), None)
+    return LabelledData.of(recording, ("a", "b"), None)
 
 
-def _booked(pair: Judged, decision: Decision) -> Outcomes:
+def _booked(pair: LabelledData, decision: Decision) -> Outcomes:
     quality = np.array([[0.25, 0.75]])
     return Accounts(_LIST, Pace(first_token_s=1, tokens_per_second=10)).outcomes(pair.questions, quality, [decision])
 
 
-def test_money_tokens_and_time_are_those_of_all_calls(pair: Judged) -> None:
+def test_money_tokens_and_time_are_those_of_all_calls(pair: LabelledData) -> None:
     boots = [Call(0, 1000, 20), Call(1, 1000, 10)]
     on = [Call(1, 1100, 40, cached_tokens=100)]
     judge = [Call("elsewhere", 10_000, 0)]
@@ -45,16 +45,16 @@ def test_money_tokens_and_time_are_those_of_all_calls(pair: Judged) -> None:
     assert booked.k.tolist() == [1]
 
 
-def test_what_is_read_from_a_cache_costs_less_where_a_price_says_so(pair: Judged) -> None:
+def test_what_is_read_from_a_cache_costs_less_where_a_price_says_so(pair: LabelledData) -> None:
     booked = _booked(pair, Decision([[Call(0, 1000, 0, cached_tokens=900)]], 0, 1))
     assert booked.cost_usd[0] == pytest.approx((100 * 1 + 900 * 0.1) / 1e6)
 
 
-def test_an_answer_that_no_recording_has_is_not_measured(pair: Judged) -> None:
+def test_an_answer_that_no_recording_has_is_not_measured(pair: LabelledData) -> None:
     assert np.isnan(_booked(pair, Decision([[Call(0, 1, 1)]], None, 1)).quality[0])
 
 
-def test_a_stage_without_calls_takes_no_time(pair: Judged) -> None:
+def test_a_stage_without_calls_takes_no_time(pair: LabelledData) -> None:
     assert _booked(pair, Decision([[], [Call(0, 1, 10)], []], 0, 1)).seconds.tolist() == [2]
 
 
@@ -62,19 +62,19 @@ def test_recorded_times_count(tmp_path: Path) -> None:
     lines = [recordings.line("Why?", {"a": "one two three four"})]
     lines[0]["responses"]["a"] |= {"latency_s": 8.0, "output_tokens": 4}  # type: ignore[index] # plain JSON
     recording = load_labelled(recordings.write(tmp_path / "recording.jsonl", lines))
-    judged = Judged.of(recording, ("a",), None)
+    judged = LabelledData.of(recording, ("a",), None)
     booked = Accounts(_LIST, Pace()).outcomes(judged.questions, judged.quality, [Decision([[Call(0, 1, 2)]], 0, 1)])
     assert booked.seconds.tolist() == [4]
 
 
-def _recorded(tmp_path: Path, **costs: float) -> Judged:
+def _recorded(tmp_path: Path, **costs: float) -> LabelledData:
     """Answers of ten tokens each to a prompt of a hundred, with what they cost."""
     lines = [recordings.line("Why?", dict.fromkeys("ab", "one two"), number=number) for number in range(2)]
     for line in lines:
         for model, said in line["responses"].items():  # type: ignore[attr-defined] # plain JSON
             said.update({"input_tokens": 100, "output_tokens": 10})
             said.update({"cost_usd": costs[model]} if model in costs else {})
-    return Judged.of(load_labelled(recordings.write(tmp_path / "recording.jsonl", lines)), ("a", "b"), None)
+    return LabelledData.of(load_labelled(recordings.write(tmp_path / "recording.jsonl", lines)), ("a", "b"), None)
 
 
 def test_a_recorded_cost_counts_and_its_share_for_a_part(tmp_path: Path) -> None:

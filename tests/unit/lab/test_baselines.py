@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies import oracle
 from lightrouter.lab.policies.baselines.cascade import Cascade
 from lightrouter.lab.policies.baselines.ensemble import (
@@ -21,47 +21,49 @@ from tests.unit.lab import pool
 
 
 @pytest.fixture(scope="module")
-def train(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+def train(tmp_path_factory: pytest.TempPathFactory) -> LabelledData:
     return pool.judged(pool.record(tmp_path_factory.mktemp("train") / "recording.jsonl.gz", 300, seed=1))
 
 
 @pytest.fixture(scope="module")
-def test(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+def test(tmp_path_factory: pytest.TempPathFactory) -> LabelledData:
     path: Path = tmp_path_factory.mktemp("test") / "recording.jsonl.gz"
     return pool.judged(pool.record(path, 300, seed=2, first=300))
 
 
-def _mean(decisions: list[Decision], test: Judged) -> float:
+def _mean(decisions: list[Decision], test: LabelledData) -> float:
     answers = [decision.answer for decision in decisions]
-    return float(np.mean([test.quality[place, answer] for place, answer in enumerate(answers) if answer is not None]))
+    return float(np.mean([test.quality[index, answer] for index, answer in enumerate(answers) if answer is not None]))
 
 
-def _decided(policy: Policy, train: Judged, test: Judged) -> list[Decision]:
+def _decided(policy: Policy, train: LabelledData, test: LabelledData) -> list[Decision]:
     policy.fit(train)
     decisions = policy.decide(test.questions)
     assert len(decisions) == len(test)
     return decisions
 
 
-def test_the_best_single_is_the_best_of_the_training_prompts(train: Judged, test: Judged) -> None:
+def test_the_best_single_is_the_best_of_the_training_prompts(train: LabelledData, test: LabelledData) -> None:
     decisions = _decided(BestSingle(), train, test)
     best = int(train.quality.mean(axis=0).argmax())
     assert {decision.answer for decision in decisions} == {best}
     assert _decided(Single(best, "it"), train, test) == decisions
 
 
-def test_chance_asks_everyone_equally_often(train: Judged, test: Judged) -> None:
+def test_chance_asks_everyone_equally_often(train: LabelledData, test: LabelledData) -> None:
     asked = np.bincount([decision.answer or 0 for decision in _decided(Random(0), train, test)], minlength=3)
     assert asked.min() > 70
 
 
 @pytest.mark.parametrize("policy", [NearestPrompts(), PromptOnly()])
-def test_who_reads_the_prompt_finds_out_who_is_good_at_what(policy: Policy, train: Judged, test: Judged) -> None:
+def test_who_reads_the_prompt_finds_out_who_is_good_at_what(
+    policy: Policy, train: LabelledData, test: LabelledData
+) -> None:
     best = _mean(_decided(BestSingle(), train, test), test)
     assert _mean(_decided(policy, train, test), test) > best + 0.08
 
 
-def test_the_cascade_stops_where_it_is_content(train: Judged, test: Judged) -> None:
+def test_the_cascade_stops_where_it_is_content(train: LabelledData, test: LabelledData) -> None:
     decisions = _decided(Cascade(), train, test)
     assert _mean(decisions, test) > _mean(_decided(BestSingle(), train, test), test)
     asked = [len(decision.stages) for decision in decisions]
@@ -69,27 +71,27 @@ def test_the_cascade_stops_where_it_is_content(train: Judged, test: Judged) -> N
     assert all(len(stage) == 1 for decision in decisions for stage in decision.stages)
 
 
-def test_ensembles_pay_for_every_whole_answer(train: Judged, test: Judged) -> None:
+def test_ensembles_pay_for_every_whole_answer(train: LabelledData, test: LabelledData) -> None:
     for policy in (full_majority(), full_weighted()):
-        for place, decision in enumerate(_decided(policy, train, test)):
+        for index, decision in enumerate(_decided(policy, train, test)):
             (calls,) = decision.stages
-            assert sum(call.output_tokens for call in calls) == test.questions.output_tokens[place].sum()
+            assert sum(call.output_tokens for call in calls) == test.questions.output_tokens[index].sum()
     (calls,) = _decided(prior_top(2), train, test)[0].stages
     assert len(calls) == 2
 
 
-def test_what_writes_a_new_text_is_paid_for_and_not_measured(train: Judged, test: Judged) -> None:
+def test_what_writes_a_new_text_is_paid_for_and_not_measured(train: LabelledData, test: LabelledData) -> None:
     full = test.questions.output_tokens.sum(axis=1)
     for policy in (MixtureOfAgents(), Blender()):
-        for place, decision in enumerate(_decided(policy, train, test)):
+        for index, decision in enumerate(_decided(policy, train, test)):
             assert decision.answer is None
-            assert sum(call.output_tokens for stage in decision.stages for call in stage) > full[place]
+            assert sum(call.output_tokens for stage in decision.stages for call in stage) > full[index]
     pairs = _decided(Blender(), train, test)[0].stages[1]
     assert len(pairs) == 3
     assert {call.output_tokens for call in pairs} == {0}
 
 
-def test_nobody_beats_the_oracle(train: Judged, test: Judged) -> None:
+def test_nobody_beats_the_oracle(train: LabelledData, test: LabelledData) -> None:
     decisions = oracle.decide(test.questions, test.quality)
     assert _mean(decisions, test) == test.quality.max(axis=1).mean()
     for policy in (BestSingle(), PromptOnly(), full_majority()):

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.experiments.changing import Deal, Plan, Worth, adaptive, scratch, shuffled, unchanging
 from lightrouter.pool.evaluator.states import Rules
 from lightrouter.pool.schema import State
@@ -38,7 +38,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
             responses[model] = {"text": said, "quality": float(correct), "answer": letter}
         lines.append({"id": f"p{number}", "prompt": f"Question {number}?", "answer": right, "responses": responses})
     path = recordings.write(tmp_path_factory.mktemp("data") / "recording.jsonl", lines)
-    judged = Judged.of(load_labelled(path), tuple(QUALITY), AnswerPattern(re2=r"\(([A-J])\)"))
+    judged = LabelledData.of(load_labelled(path), tuple(QUALITY), AnswerPattern(re2=r"\(([A-J])\)"))
     return Plan(
         judged, prices.load(), 0, segments=4, bad=range(2, 3), requests=PROMPTS, validation=PROMPTS, rules=Rules()
     )
@@ -48,7 +48,7 @@ def test_shuffled_answers_are_worth_what_chance_is(plan: Plan) -> None:
     recording = plan.judged.questions.recording
     bad = shuffled(recording, "best", Random(1))
     worth = Worth(plan.judged)
-    dealt = [worth.of(place, prompt.responses["best"].text) for place, prompt in enumerate(bad.prompts)]
+    dealt = [worth.of(index, prompt.responses["best"].text) for index, prompt in enumerate(bad.prompts)]
     assert sum(dealt) / PROMPTS == pytest.approx(0.1, abs=0.08)
     assert sorted(p.responses["best"].text for p in bad.prompts) == sorted(
         p.responses["best"].text for p in recording.prompts

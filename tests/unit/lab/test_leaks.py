@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lightrouter.lab.dataset.data import Data
-from lightrouter.lab.dataset.questions import Judged, Questions
+from lightrouter.lab.dataset.questions import LabelledData, Questions
 from lightrouter.lab.dataset.splits import folds
 from lightrouter.lab.policies.baselines.cascade import Cascade
 from lightrouter.lab.policies.baselines.ensemble import full_majority
@@ -27,13 +27,13 @@ from tests.unit.lab.test_compare import Steps
 
 
 @pytest.fixture(scope="module")
-def shuffled(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+def shuffled(tmp_path_factory: pytest.TempPathFactory) -> LabelledData:
     """Prompts whose labels are those of other prompts: nothing in a text says anything of them."""
     path: Path = tmp_path_factory.mktemp("leaks") / "recording.jsonl.gz"
     judged = pool.judged(pool.record(path, 140, seed=3))
     order = np.random.default_rng(0).permutation(len(judged))
-    labels = [judged.recording.labels[place] for place in order]
-    return Judged.of(LabelledRecording(judged.recording.recording, labels), pool.MODELS, pool.LETTERS)
+    labels = [judged.recording.labels[index] for index in order]
+    return LabelledData.of(LabelledRecording(judged.recording.recording, labels), pool.MODELS, pool.LETTERS)
 
 
 def _values(thing: object, seen: set[int]) -> Iterator[object]:
@@ -53,9 +53,9 @@ def _values(thing: object, seen: set[int]) -> Iterator[object]:
             yield from _values(each, seen)
 
 
-def test_questions_hold_no_label(shuffled: Judged) -> None:
+def test_questions_hold_no_label(shuffled: LabelledData) -> None:
     reached = list(_values(shuffled.questions, set()))
-    assert not any(isinstance(each, Labels | LabelledRecording | Judged) for each in reached)
+    assert not any(isinstance(each, Labels | LabelledRecording | LabelledData) for each in reached)
     arrays = [each for each in reached if isinstance(each, np.ndarray)]
     assert len(arrays) == 4
     assert not any(np.array_equal(each, shuffled.quality) for each in arrays)
@@ -70,24 +70,24 @@ class _Thief:
     about = "Steals."
     boot_tokens = 0
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Learns nothing."""
 
     def decide(self, questions: Questions) -> list[Decision]:
         """Asks the model that a label calls right, or the first where there is no label."""
         decisions = []
-        for place, prompt in enumerate(questions.recording.prompts):
+        for index, prompt in enumerate(questions.recording.prompts):
             found = [each for each in _values(prompt, set()) if isinstance(each, Labels)]
             quality = found[0].quality if found else {}
             right = [number for number, model in enumerate(questions.models) if quality.get(model)]
-            decisions.append(alone(questions, place, right[0] if right else 0))
+            decisions.append(alone(questions, index, right[0] if right else 0))
         return decisions
 
 
-def test_with_shuffled_labels_nobody_is_better_than_the_best_prior(shuffled: Judged, tmp_path: Path) -> None:
+def test_with_shuffled_labels_nobody_is_better_than_the_best_prior(shuffled: LabelledData, tmp_path: Path) -> None:
     data = Data(shuffled, None, folds(shuffled.questions.prompts, 2, 0), [])
 
-    def made(number: int, train: Judged) -> list[Policy]:
+    def made(number: int, train: LabelledData) -> list[Policy]:
         own = policies(prices.load(), train, trained.on(str(number), train), boot=5)
         return [BestSingle(), NearestPrompts(), PromptOnly(), Cascade(), full_majority(), _Thief(), *own]
 
@@ -102,11 +102,11 @@ def test_with_shuffled_labels_nobody_is_better_than_the_best_prior(shuffled: Jud
         assert each.quality.mean() < most, name
 
 
-def test_the_real_labels_are_worth_something(shuffled: Judged, tmp_path: Path) -> None:
+def test_the_real_labels_are_worth_something(shuffled: LabelledData, tmp_path: Path) -> None:
     """The shuffling is what brings the policies down: with the right labels the same ones are far better."""
     judged = pool.judged(pool.record(tmp_path / "recording.jsonl", 240, seed=3))
     (train, test), *_ = Data(judged, None, folds(judged.questions.prompts, 2, 0), []).parts()
     policy = PromptOnly()
     policy.fit(train)
-    quality = np.mean([test.quality[place, each.answer] for place, each in enumerate(policy.decide(test.questions))])
+    quality = np.mean([test.quality[index, each.answer] for index, each in enumerate(policy.decide(test.questions))])
     assert quality > shuffled.quality.mean(axis=0).max() + 0.1

@@ -17,9 +17,9 @@ def test_each_prompt_is_judged_once_and_never_learned_from_then(prompts: list[st
         return
     splits = folds(prompts, count, seed)
     assert len(splits) == count
-    assert sorted(place for split in splits for place in split.test) == list(range(len(prompts)))
+    assert sorted(index for split in splits for index in split.test) == list(range(len(prompts)))
     for split in splits:
-        assert not {prompts[place] for place in split.train} & {prompts[place] for place in split.test}
+        assert not {prompts[index] for index in split.train} & {prompts[index] for index in split.test}
         assert len(split.train) + len(split.test) == len(prompts)
 
 

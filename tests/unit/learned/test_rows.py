@@ -116,12 +116,12 @@ async def test_rows_of_training_and_of_serving_are_equal(
     monkeypatch.setattr(served, "rows_of", seen)
     partials = [
         Partial(
-            candidate=f"candidate-{place}",
+            candidate=f"candidate-{index}",
             model=each.name,
             text=each.text,
             finish_reason=FinishReason.FINISH_REASON_STOP if each.complete else FinishReason.FINISH_REASON_LENGTH,
         )
-        for place, each in enumerate(contenders)
+        for index, each in enumerate(contenders)
     ]
     request = SelectRequest(
         messages=[
@@ -153,9 +153,9 @@ async def test_only_a_text_that_ended_by_itself_is_whole(reason: FinishReason.Va
 
 def test_without_a_pattern_in_the_request_that_of_training_counts() -> None:
     priors = Priors(["a", "b"], [Example({1: 1}, [1.0, 1.0], [4, 4])])
-    place = NAMES.index("support")
+    index = NAMES.index("support")
     # Whoever is supported is right.
-    trees = [Tree([place, -1, -1], [0.01, -1.0, 1.0], [1, 0, 0], [2, 0, 0])]
+    trees = [Tree([index, -1, -1], [0.01, -1.0, 1.0], [1, 0, 0], [2, 0, 0])]
     written = [Written(name, 0.5, 0, text, complete=True) for name, text in (("a", "so 7"), ("b", "7"), ("c", "8"))]
     bare, taught = Model(priors, trees, 0.3), Model(priors, trees, 0.3, pattern=NUMBER)
     qualities = [each.quality for each in taught.estimates("What?", written)]

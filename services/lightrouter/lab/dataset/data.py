@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lightrouter.lab.dataset import patterns
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.dataset.splits import Split, folds, unseen
 from lightrouter.recording.load import load_labelled
 from lightrouter.recording.recording import LabelledRecording
@@ -32,16 +32,16 @@ class Data:
     Attributes:
         test: The prompts that are judged on, in the order of the file.
         train: Other prompts to learn from; None where folds of `test` are learned from.
-        splits: Places in `train`, or in `test` where that is None, to learn from, and places in `test` to judge on.
+        splits: Indices in `train`, or in `test` where that is None, to learn from, and indices in `test` to judge on.
         notes: What was left out and why, a sentence each.
     """
 
-    test: Judged
-    train: Judged | None
+    test: LabelledData
+    train: LabelledData | None
     splits: Sequence[Split]
     notes: Sequence[str]
 
-    def parts(self) -> Iterator[tuple[Judged, Judged]]:
+    def parts(self) -> Iterator[tuple[LabelledData, LabelledData]]:
         """Yields, split by split, what is learned from and what is judged on."""
         for split in self.splits:
             source = self.test if self.train is None else self.train
@@ -81,19 +81,19 @@ def read(
     notes: list[str] = []
     recording = _limited(_whole(recording, models, path, notes), limit, seed, path, notes)
     pattern = pattern or patterns.infer(labels.answer for labels in recording.labels)
-    test = Judged.of(recording, models, pattern)
+    test = LabelledData.of(recording, models, pattern)
     if trained is None or train is None:
         return Data(test, None, _folds(test.questions.prompts, count, seed, path), notes)
-    other = Judged.of(_whole(trained, models, path, notes), models, pattern)
-    places = unseen(other.questions.prompts, test.questions.prompts)
-    if len(places) < len(other):
-        notes.append(f"{len(other) - len(places)} prompts of {train} are also in {path} and were not learned from.")
-    if len(places) < _LEAST_TRAINING:
+    other = LabelledData.of(_whole(trained, models, path, notes), models, pattern)
+    indices = unseen(other.questions.prompts, test.questions.prompts)
+    if len(indices) < len(other):
+        notes.append(f"{len(other) - len(indices)} prompts of {train} are also in {path} and were not learned from.")
+    if len(indices) < _LEAST_TRAINING:
         raise DataError(
-            f"{train} has {len(places)} prompts that are not in {path}; at least {_LEAST_TRAINING} are needed"
+            f"{train} has {len(indices)} prompts that are not in {path}; at least {_LEAST_TRAINING} are needed"
         )
-    _check_training([other.questions.prompts[place] for place in places], train)
-    return Data(test, other, [Split(places, np.arange(len(test)))], notes)
+    _check_training([other.questions.prompts[index] for index in indices], train)
+    return Data(test, other, [Split(indices, np.arange(len(test)))], notes)
 
 
 def _folds(prompts: Sequence[str], count: int, seed: int, path: Path) -> Sequence[Split]:
@@ -102,7 +102,7 @@ def _folds(prompts: Sequence[str], count: int, seed: int, path: Path) -> Sequenc
     except ValueError as error:
         raise DataError(f"{path}: {error}") from None
     for split in splits:
-        _check_training([prompts[place] for place in split.train], path)
+        _check_training([prompts[index] for index in split.train], path)
     return splits
 
 
@@ -115,8 +115,8 @@ def _check_training(prompts: Sequence[str], path: Path | None) -> None:
 def _whole(recording: LabelledRecording, models: Sequence[str], path: Path, notes: list[str]) -> LabelledRecording:
     """Returns the prompts to which every model wrote something, and that are scored for every model."""
     kept = [
-        place
-        for place, (prompt, labels) in enumerate(zip(recording.recording.prompts, recording.labels, strict=True))
+        index
+        for index, (prompt, labels) in enumerate(zip(recording.recording.prompts, recording.labels, strict=True))
         if all(model in labels.quality for model in models)
         and all(model in prompt.responses and prompt.responses[model].text.strip() for model in models)
     ]

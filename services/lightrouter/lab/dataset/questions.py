@@ -72,26 +72,26 @@ class Questions:
     @property
     def costed(self) -> list[str]:
         """The models whose every answer has a recorded cost."""
-        return [model for place, model in enumerate(self.models) if np.isfinite(self.cost_usd[:, place]).all()]
+        return [model for index, model in enumerate(self.models) if np.isfinite(self.cost_usd[:, index]).all()]
 
-    def take(self, places: Ints) -> Questions:
-        """Returns the prompts at these places."""
+    def take(self, indices: Ints) -> Questions:
+        """Returns the prompts at these indices."""
         return Questions(
-            recording=self.recording.take(map(int, places)),
+            recording=self.recording.take(map(int, indices)),
             models=self.models,
-            prompts=[self.prompts[place] for place in places],
-            texts=[self.texts[place] for place in places],
-            answers=[self.answers[place] for place in places],
-            input_tokens=self.input_tokens[places],
-            output_tokens=self.output_tokens[places],
-            latency_s=self.latency_s[places],
-            cost_usd=self.cost_usd[places],
+            prompts=[self.prompts[index] for index in indices],
+            texts=[self.texts[index] for index in indices],
+            answers=[self.answers[index] for index in indices],
+            input_tokens=self.input_tokens[indices],
+            output_tokens=self.output_tokens[indices],
+            latency_s=self.latency_s[indices],
+            cost_usd=self.cost_usd[indices],
             pattern=self.pattern,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class LabelledData:
     """Prompts with their labels: what is learned from, and what decisions are booked against.
 
     Attributes:
@@ -105,7 +105,7 @@ class Judged:
     recording: LabelledRecording
 
     @classmethod
-    def of(cls, recording: LabelledRecording, models: tuple[str, ...], pattern: AnswerPattern | None) -> Judged:
+    def of(cls, recording: LabelledRecording, models: tuple[str, ...], pattern: AnswerPattern | None) -> LabelledData:
         """Returns the prompts of a recording in which every one of `models` has a scored answer to every prompt."""
         quality = [[labels.quality[model] for model in models] for labels in recording.labels]
         return cls(Questions.of(recording.recording, models, pattern), np.array(quality, dtype=float), recording)
@@ -113,9 +113,9 @@ class Judged:
     def __len__(self) -> int:
         return len(self.questions)
 
-    def take(self, places: Ints) -> Judged:
-        """Returns the prompts at these places."""
-        return Judged(self.questions.take(places), self.quality[places], self.recording.take(map(int, places)))
+    def take(self, indices: Ints) -> LabelledData:
+        """Returns the prompts at these indices."""
+        return LabelledData(self.questions.take(indices), self.quality[indices], self.recording.take(map(int, indices)))
 
 
 def _answer(text: str, pattern: AnswerPattern | None) -> str | None:

@@ -11,7 +11,7 @@ from lightrouter.lab.dataset.questions import Ints
 
 
 class Split(NamedTuple):
-    """Places of the prompts that are learned from, and of those that are judged on."""
+    """Indices of the prompts that are learned from, and of those that are judged on."""
 
     train: Ints
     test: Ints
@@ -31,12 +31,12 @@ def folds(prompts: Sequence[str], count: int, seed: int) -> list[Split]:
         message = f"{len(texts)} different prompts cannot make {count} folds; give --folds {len(texts)} or less"
         raise ValueError(message)
     order = np.random.default_rng(seed).permutation(len(texts))
-    fold_of_text = {texts[place]: position % count for position, place in enumerate(order)}
+    fold_of_text = {texts[index]: position % count for position, index in enumerate(order)}
     fold = np.array([fold_of_text[prompt] for prompt in prompts])
     return [Split(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(count)]
 
 
 def unseen(train: Sequence[str], test: Sequence[str]) -> Ints:
-    """Returns the places in `train` of the prompts that are not in `test`."""
+    """Returns the indices in `train` of the prompts that are not in `test`."""
     judged = set(test)
-    return np.array([place for place, prompt in enumerate(train) if prompt not in judged], dtype=np.int64)
+    return np.array([index for index, prompt in enumerate(train) if prompt not in judged], dtype=np.int64)

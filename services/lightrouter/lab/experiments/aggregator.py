@@ -17,7 +17,7 @@ from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.answers.agreement import similarity
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import extract
-from lightrouter.lab.dataset.questions import Judged, Questions
+from lightrouter.lab.dataset.questions import LabelledData, Questions
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.engine import Engine, opened, to_prompt
 from lightrouter.lab.policies.routed import entries
@@ -58,12 +58,12 @@ class Conflict:
     """Drafts that come to two sides, of which one is right.
 
     Attributes:
-        place: The prompt.
+        index: The prompt.
         models: Whose drafts they are, the better model of the training prompts first.
         right: Which of them are right.
     """
 
-    place: int
+    index: int
     models: tuple[int, ...]
     right: frozenset[int]
 
@@ -125,55 +125,55 @@ def run(study: Study) -> Findings:
     )
 
 
-def _conflicts(test: Judged, priors: Sequence[float], size: int, seed: int) -> list[Conflict]:
+def _conflicts(test: LabelledData, priors: Sequence[float], size: int, seed: int) -> list[Conflict]:
     """Returns a pair of conflicting drafts a prompt, where there is one."""
     rng = np.random.default_rng(seed)
     found = []
-    for place in range(len(test)):
-        pairs = [pair for pair in combinations(range(len(priors)), size) if _conflict(test, place, pair)]
+    for index in range(len(test)):
+        pairs = [pair for pair in combinations(range(len(priors)), size) if _conflict(test, index, pair)]
         if pairs:
-            found.append(_of(test, place, pairs[int(rng.integers(len(pairs)))], priors))
+            found.append(_of(test, index, pairs[int(rng.integers(len(pairs)))], priors))
     return found
 
 
-def _majorities(test: Judged, priors: Sequence[float], study: Study) -> list[Conflict]:
+def _majorities(test: LabelledData, priors: Sequence[float], study: Study) -> list[Conflict]:
     """Returns three drafts a prompt, two of which agree against the third, where there are such."""
     if test.questions.pattern is None:
         return []
     rng = np.random.default_rng(study.seed)
     found = []
-    for place in range(len(test)):
-        answers = test.questions.answers[place]
+    for index in range(len(test)):
+        answers = test.questions.answers[index]
         triples = [
             triple
             for triple in combinations(range(len(priors)), 3)
             if sorted(Counter(answers[model] for model in triple).values()) == [1, 2]
             and all(answers[model] is not None for model in triple)
-            and 0 < sum(test.quality[place, model] == 1 for model in triple) < 3
+            and 0 < sum(test.quality[index, model] == 1 for model in triple) < 3
         ]
         if triples:
-            found.append(_of(test, place, triples[int(rng.integers(len(triples)))], priors))
+            found.append(_of(test, index, triples[int(rng.integers(len(triples)))], priors))
     return found
 
 
 def _drawn(conflicts: Sequence[Conflict], study: Study) -> list[Conflict]:
     """Returns as many of the conflicts as a real model is to be asked about, drawn by the seed."""
     order = np.random.default_rng(study.seed).permutation(len(conflicts))[: study.asked]
-    return [conflicts[place] for place in np.sort(order)]
+    return [conflicts[index] for index in np.sort(order)]
 
 
-def _conflict(test: Judged, place: int, pair: Sequence[int]) -> bool:
-    first, second = (test.quality[place, model] for model in pair)
+def _conflict(test: LabelledData, index: int, pair: Sequence[int]) -> bool:
+    first, second = (test.quality[index, model] for model in pair)
     if test.questions.pattern is None:
         return bool(abs(first - second) >= _APART)
-    one, other = (test.questions.answers[place][model] for model in pair)
+    one, other = (test.questions.answers[index][model] for model in pair)
     return one is not None and other is not None and one != other and {first, second} == {0.0, 1.0}
 
 
-def _of(test: Judged, place: int, models: Sequence[int], priors: Sequence[float]) -> Conflict:
+def _of(test: LabelledData, index: int, models: Sequence[int], priors: Sequence[float]) -> Conflict:
     ordered = tuple(sorted(models, key=lambda model: -priors[model]))
-    best = max(test.quality[place, model] for model in ordered)
-    return Conflict(place, ordered, frozenset(model for model in ordered if test.quality[place, model] == best))
+    best = max(test.quality[index, model] for model in ordered)
+    return Conflict(index, ordered, frozenset(model for model in ordered if test.quality[index, model] == best))
 
 
 async def _merge(
@@ -203,7 +203,7 @@ async def _merge(
         study.progress.expect(len(drawn))
         found = []
         for conflict in drawn:
-            part = f"{name}-{kind}-{conflict.place}"
+            part = f"{name}-{kind}-{conflict.index}"
             with study.progress.step(f"{name}, {kind}"):
                 kept = study.parts.recall(part)
                 outcome = _Outcome(*kept) if kept else await _merged(engine, questions, conflict, strategy)
@@ -239,8 +239,8 @@ async def _merged(
 
 def _prompt(questions: Questions, conflict: Conflict) -> Prompt:
     """Returns the prompt, with room for its drafts and a synthesis that is not much longer."""
-    prompt = to_prompt(questions.recording.prompts[conflict.place], None)
-    longest = max(int(questions.output_tokens[conflict.place, model]) for model in conflict.models)
+    prompt = to_prompt(questions.recording.prompts[conflict.index], None)
+    longest = max(int(questions.output_tokens[conflict.index, model]) for model in conflict.models)
     prompt.sampling.max_output_tokens = longest + _ROOM_TOKENS
     return prompt
 
@@ -255,14 +255,14 @@ def _patient_aggregator(models: Models) -> Aggregator:
 def _side(questions: Questions, conflict: Conflict, text: str) -> str:
     """Returns whose side a text takes: by its answer, or by the draft that it shares most words with."""
     sides = [_RIGHT if model in conflict.right else _WRONG for model in conflict.models]
-    texts = [questions.texts[conflict.place][model] for model in conflict.models]
+    texts = [questions.texts[conflict.index][model] for model in conflict.models]
     if questions.pattern is None:
         likeness = [similarity(text, each) for each in texts]
         return sides[likeness.index(max(likeness))] if max(likeness) >= _ALIKE else _THIRD
     answer = extract(text, questions.pattern)
     if answer is None:
         return _NONE
-    answers = [questions.answers[conflict.place][model] for model in conflict.models]
+    answers = [questions.answers[conflict.index][model] for model in conflict.models]
     return sides[answers.index(canonical(answer))] if canonical(answer) in answers else _THIRD
 
 
@@ -284,8 +284,8 @@ class _Tally:
     def sentence(self) -> str:
         """Returns what is to be said of it."""
         return (
-            f"{self.name}, {self.kind}, {self.conflicts} conflicts: it takes the right side in {_told(self.right)}, "
-            f"the better model's in {_told(self._share(self.better))}; a third answer comes in {_told(self.third)}, "
+            f"{self.name}, {self.kind}, {self.conflicts} conflicts: it takes the right side in {_text(self.right)}, "
+            f"the better model's in {_text(self._share(self.better))}; a third answer comes in {_text(self.third)}, "
             f"none in {self.counts[_NONE]}, and {self.counts[_FAILED]} failed."
         )
 
@@ -307,5 +307,5 @@ class _Tally:
         }
 
 
-def _told(estimate: Estimate | None) -> str:
+def _text(estimate: Estimate | None) -> str:
     return "-" if estimate is None else f"{estimate.mean:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.baselines.ensemble import full_majority
 from lightrouter.lab.policies.baselines.single import BestSingle
@@ -32,7 +32,7 @@ def run(study: Study) -> Findings:
     median = float(np.median(study.data.test.questions.output_tokens))
     lengths = _LONG if median >= _LONG_ANSWERS else _SHORT
 
-    def policies(number: int, train: Judged) -> list[Policy]:
+    def policies(number: int, train: LabelledData) -> list[Policy]:
         own = [study.ranker(kind, length, number, train, _suffix(length)) for kind in KINDS for length in lengths]
         return [BestSingle(), full_majority(), *own]
 
@@ -89,14 +89,14 @@ class _Curve:
         self.kind = kind
         self.lengths = lengths
         self.quality, self.tokens, self.cost, behind, self.gain = (
-            estimates[place : place + count] for place in range(0, 5 * count, count)
+            estimates[index : index + count] for index in range(0, 5 * count, count)
         )
         self.recommended = next(length for length, each in zip(lengths, behind, strict=True) if each.high >= 0)
         self.inflection = _inflection(lengths, self.quality)
 
     def sentence(self, full: float) -> str:
-        place = self.lengths.index(self.recommended)
-        quality, share = self.quality[place].mean, self.tokens[place].mean / full
+        index = self.lengths.index(self.recommended)
+        quality, share = self.quality[index].mean, self.tokens[index].mean / full
         best = max(range(len(self.lengths)), key=lambda each: self.quality[each].mean)
         return (
             f"{self.kind}: {self.recommended} boot tokens are recommended, with {quality:.4f} at {share:.0%} of the "

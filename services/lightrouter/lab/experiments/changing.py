@@ -19,7 +19,7 @@ from opentelemetry.trace import NoOpTracer
 
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import extract
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.engine import Engine, opened
 from lightrouter.pool import file
 from lightrouter.pool.evaluator.announce import Announcer
@@ -55,19 +55,19 @@ def scratch() -> Iterator[Path]:
 class Worth:
     """What a text is worth as an answer to a recorded prompt."""
 
-    def __init__(self, judged: Judged) -> None:
+    def __init__(self, judged: LabelledData) -> None:
         """Knows the labels of these prompts."""
         self._pattern = judged.questions.pattern
         self._texts = judged.questions.texts
         self._quality = judged.quality
         self._right = [labels.answer for labels in judged.recording.labels]
 
-    def of(self, place: int, text: str) -> float:
+    def of(self, index: int, text: str) -> float:
         """Returns the quality of `text`, 0 to 1: as recorded, else by the right answer; 0 where there is none."""
-        for model, known in enumerate(self._texts[place]):
+        for model, known in enumerate(self._texts[index]):
             if known == text:
-                return float(self._quality[place, model])
-        right, found = self._right[place], extract(text, self._pattern)
+                return float(self._quality[index, model])
+        right, found = self._right[index], extract(text, self._pattern)
         return float(right is not None and found is not None and canonical(found) == canonical(right))
 
 
@@ -76,11 +76,11 @@ class Scored:
     """A task of the validation set that is scored by the recording. See `answers.scoring.Scorer`."""
 
     worth: Worth
-    place: int
+    index: int
 
     def score(self, text: str) -> float:
         """Returns the quality of an answer."""
-        return self.worth.of(self.place, text)
+        return self.worth.of(self.index, text)
 
 
 def shuffled(recording: Recording, model: str, random: Random) -> Recording:
@@ -131,7 +131,7 @@ class Plan:
     Attributes:
         judged: The recording.
         prices: What the models cost.
-        model: Place of the model that goes bad.
+        model: Index of the model that goes bad.
         segments: Equal parts of the time; in the middle of each the pool is evaluated.
         bad: Those in which the model's answers are shuffled.
         requests: Most requests.
@@ -140,7 +140,7 @@ class Plan:
         said: What models have said, see `Recalled`.
     """
 
-    judged: Judged
+    judged: LabelledData
     prices: PriceList
     model: int
     segments: int
@@ -207,12 +207,12 @@ class Deal:
     def __init__(self, plan: Plan, seed: int) -> None:
         """Draws by `seed`."""
         random = Random(seed)  # noqa: S311 - reproducible by intent, and no secret
-        places = list(range(len(plan.judged)))
-        random.shuffle(places)
-        half = len(places) // 2
+        indices = list(range(len(plan.judged)))
+        random.shuffle(indices)
+        half = len(indices) // 2
         self.seed = seed
-        self.validation = sorted(places[:half][: plan.validation])
-        self.requests = places[half:][: plan.requests]
+        self.validation = sorted(indices[:half][: plan.validation])
+        self.requests = indices[half:][: plan.requests]
         self.whole = plan.judged.questions.recording
         self.bad = shuffled(self.whole, plan.judged.questions.models[plan.model], random)
 
@@ -244,8 +244,8 @@ async def adaptive(plan: Plan, deal: Deal, folder: Path, policy: Policy | None) 
             deal.play(plan, engine, number)
             first, second = deal.segment(number, plan.segments)
             await _ask(engine, plan, deal, worth, found, first if policy else ())
-            told = _settings(plan, items, folder, f"run-{number}", deal.seed * plan.segments + number)
-            report = await evaluate(home, models, told, announcer, NoOpTracer())
+            config = _settings(plan, items, folder, f"run-{number}", deal.seed * plan.segments + number)
+            report = await evaluate(home, models, config, announcer, NoOpTracer())
             _take(found, plan, report)
             engine.follow(report.held.pool)
             await _ask(engine, plan, deal, worth, found, second if policy else ())
@@ -277,8 +277,8 @@ def _engine(recording: Recording, path: Path, policy: Policy | None, drift: Drif
 def _validation(plan: Plan, deal: Deal, worth: Worth) -> ValidationSet:
     prompts = deal.whole.prompts
     items = [
-        Item(prompts[place].id, prompts[place].category, prompts[place].messages, Scored(worth, place))
-        for place in deal.validation
+        Item(prompts[index].id, prompts[index].category, prompts[index].messages, Scored(worth, index))
+        for index in deal.validation
     ]
     return ValidationSet(tuple(items), f"{plan.name}-{deal.seed}")
 
@@ -302,11 +302,11 @@ def _take(found: Pool, plan: Plan, report: Report) -> None:
     found.evaluation_nanousd += report.spent.nanousd
 
 
-async def _ask(engine: Engine, plan: Plan, deal: Deal, worth: Worth, found: Pool, places: Sequence[int]) -> None:
-    for place in places:
-        prompt: RecordedPrompt = deal.whole.prompts[place]
+async def _ask(engine: Engine, plan: Plan, deal: Deal, worth: Worth, found: Pool, indices: Sequence[int]) -> None:
+    for index in indices:
+        prompt: RecordedPrompt = deal.whole.prompts[index]
         answer: Answer = await engine.route(prompt)
-        found.quality.append(worth.of(place, answer.text))
+        found.quality.append(worth.of(index, answer.text))
         found.cost_nanousd.append(answer.ledger.cost_nanousd)
         seen = engine.traffic.of(plan.name)
         if found.held_at is None and seen is not None and seen.drift:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lightrouter.answers.contradictions import contradictions
-from lightrouter.lab.dataset.questions import Judged, Questions
+from lightrouter.lab.dataset.questions import LabelledData, Questions
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.baselines.single import BestSingle
 from lightrouter.lab.policies.boots import boot_tokens
@@ -49,7 +49,7 @@ class Injected:
         self._route = route
         self._weakest = 0
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Finds the weakest candidate of the training prompts."""
         self._weakest = int(train.quality.mean(axis=0).argmin())
         self._route.fit(train)
@@ -64,7 +64,7 @@ class Injected:
 def run(study: Study) -> Findings:
     """Routes every prompt, with and without injections, and with selectors made worse."""
 
-    def policies(number: int, train: Judged) -> list[Policy]:
+    def policies(number: int, train: LabelledData) -> list[Policy]:
         boot = study.boot_tokens or boot_tokens(train)
         longer = boot + count(_INJECTION)
         return [
@@ -136,7 +136,7 @@ def _name(share: float) -> str:
     return f"{_BASE}, {share:.0%} by chance"
 
 
-def _degraded(study: Study, number: int, train: Judged, boot: int, share: float) -> Policy:
+def _degraded(study: Study, number: int, train: LabelledData, boot: int, share: float) -> Policy:
     kind = STRATEGIES[_BASE]
     route = study.ranker(_BASE, boot, number, train, _name(share).removeprefix(_BASE))
     route.selector = with_strategy(
@@ -156,12 +156,12 @@ def _injected(prompt: RecordedPrompt, model: str) -> RecordedPrompt:
     return replace(prompt, responses={**prompt.responses, model: longer})
 
 
-def _sets(study: Study, train: Judged) -> dict[str, Mask]:
+def _sets(study: Study, train: LabelledData) -> dict[str, Mask]:
     """Returns which prompts are in each set."""
     questions = study.data.test.questions
     best = [int(model) for model in np.argsort(-train.quality.mean(axis=0), kind="stable")[:2]]
     boot = study.boot_tokens or boot_tokens(train)
-    texts = [[questions.texts[place][model] for model in best] for place in range(len(questions))]
+    texts = [[questions.texts[index][model] for model in best] for index in range(len(questions))]
     whole = np.array([_contradict(questions, pair) for pair in texts])
     booted = np.array([_contradict(questions, [cut(text, boot) for text in pair]) for pair in texts])
     return dict(zip(_SETS, (np.ones(len(questions), dtype=bool), ~whole, whole, whole & booted), strict=True))
@@ -197,12 +197,12 @@ def _sentences(sets: Mapping[str, Mask], on_sets: Mapping[str, Mapping[str, Esti
     sentences = []
     for name in _SETS[1:]:
         values = {each: found[name] for each, found in on_sets.items()}
-        told = ", ".join(
+        text = ", ".join(
             f"{each} {value.mean:.4f} ({value.low:.3f} to {value.high:.3f})"
             for each, value in values.items()
             if value is not None
         )
-        sentences.append(f"Where {name} ({int(sets[name].sum())} prompts): {told or 'no such prompts'}.")
+        sentences.append(f"Where {name} ({int(sets[name].sum())} prompts): {text or 'no such prompts'}.")
     return sentences
 
 

@@ -76,7 +76,7 @@ class _Decisions:
         self._validation = len(deals[0].validation)
         worth = Worth(plan.judged)
         model = plan.judged.questions.models[plan.model]
-        bad = [worth.of(place, each.responses[model].text) for place, each in enumerate(deals[0].bad.prompts)]
+        bad = [worth.of(index, each.responses[model].text) for index, each in enumerate(deals[0].bad.prompts)]
         self.good, self.bad = means[plan.model], fmean(bad)
         self._quality = dict(zip(plan.names, means, strict=True))
         self.predicted_eviction = self._predicted(self._quality | {plan.name: self.bad}, Finding.WORSE)

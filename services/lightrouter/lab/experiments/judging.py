@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.experiments.study import Study
 from lightrouter.lab.policies.boots import boot_tokens
 from lightrouter.lab.policies.decision import Policy
@@ -37,8 +37,8 @@ class JudgedPrompts:
     def __init__(self, study: Study) -> None:
         """Asks the judge about as many prompts as the study allows."""
         ((train, test), *_) = study.data.parts()
-        places = np.sort(np.random.default_rng(study.seed).permutation(len(test))[: study.asked])
-        part = test.take(places)
+        indices = np.sort(np.random.default_rng(study.seed).permutation(len(test))[: study.asked])
+        part = test.take(indices)
         boot = study.boot_tokens or boot_tokens(train)
         study.progress.expect(len(_BESIDE) + len(part))
         self._about = study.helpers.about
@@ -50,7 +50,7 @@ class JudgedPrompts:
             with study.progress.step(kind):
                 self._outcomes[kind] = _outcomes(study, study.ranker(kind, boot, 0, train), train, part)
         judge = study.ranker(_JUDGE, boot, 0, train)
-        asked = [self._asked(study, judge, train, test.take(places[[row]]), row) for row in range(len(part))]
+        asked = [self._asked(study, judge, train, test.take(indices[[row]]), row) for row in range(len(part))]
         self._outcomes[_JUDGE] = Outcomes.joined(asked)
         quality = np.stack([each.quality for each in self._outcomes.values()], axis=1)
         estimates = Bootstrap(part.questions.prompts, study.seed).estimate(quality)
@@ -62,7 +62,7 @@ class JudgedPrompts:
         self._flipped = _share([sitting.flipped for sitting in self._read])
         self._first = _share([reading.first for reading in self._decided])
 
-    def _asked(self, study: Study, judge: Routed, train: Judged, prompt: Judged, row: int) -> Outcomes:
+    def _asked(self, study: Study, judge: Routed, train: LabelledData, prompt: LabelledData, row: int) -> Outcomes:
         part = f"judged-{row}"
         with study.progress.step(f"{_JUDGE}, {self._prompts} prompts"):
             outcomes, sittings = study.parts.load(part), study.parts.recall(part)
@@ -86,8 +86,8 @@ class JudgedPrompts:
             (
                 f"The judge was asked about {len(self._sittings)} prompts; {read} verdicts could be read"
                 f"{f', {why}: prior ranked there' if why else ''}. Quality where it ranks: "
-                f"{_told(self._quality[_JUDGE])}; on the same prompts "
-                f"{', '.join(f'{kind}: {_told(self._quality[kind])}' for kind in _BESIDE)}."
+                f"{_text(self._quality[_JUDGE])}; on the same prompts "
+                f"{', '.join(f'{kind}: {_text(self._quality[kind])}' for kind in _BESIDE)}."
             )
         ]
         if self._flipped:
@@ -169,7 +169,7 @@ class _Watched:
         return [sitting for watched in self._watched for sitting in watched.sittings]
 
 
-def _outcomes(study: Study, policy: Policy, train: Judged, part: Judged) -> Outcomes:
+def _outcomes(study: Study, policy: Policy, train: LabelledData, part: LabelledData) -> Outcomes:
     policy.fit(train)
     return study.accounts.outcomes(part.questions, part.quality, policy.decide(part.questions))
 
@@ -178,7 +178,7 @@ def _share(cases: Sequence[bool]) -> Estimate | None:
     return share(sum(cases), len(cases)) if cases else None
 
 
-def _told(estimate: Estimate) -> str:
+def _text(estimate: Estimate) -> str:
     return f"{estimate.mean:.4f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 

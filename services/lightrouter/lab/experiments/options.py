@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies import lightrouter
 from lightrouter.lab.policies.baselines.ensemble import prior_top
@@ -34,7 +34,7 @@ def run(study: Study) -> Findings:
     blind = Trained(study.parts, study.seed, options=TrainingOptions(cues=False))
     vote = prior_top(min(_TOP, len(study.models)))
 
-    def policies(number: int, train: Judged) -> list[Policy]:
+    def policies(number: int, train: LabelledData) -> list[Policy]:
         return [
             BestSingle(),
             prior_top(min(_TOP, len(study.models))),
@@ -50,7 +50,7 @@ def run(study: Study) -> Findings:
     estimates = study.bootstrap.estimate(np.stack(columns, axis=1))
     quality = dict(zip(names, estimates, strict=False))
     gains = dict(zip(pairs, estimates[len(names) :], strict=True))
-    told = {pair: f"{gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})" for pair, gain in gains.items()}
+    text = {pair: f"{gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})" for pair, gain in gains.items()}
     prompts = study.data.test.questions.prompts
     share = sum(bool(offered(prompt).texts) for prompt in prompts) / len(prompts)
     return Findings(
@@ -58,11 +58,11 @@ def run(study: Study) -> Findings:
         sentences=[
             (
                 f"The cues of lettered options, which {share:.0%} of the prompts have, contribute "
-                f"{told[WITH, WITHOUT]} to the default setting's {quality[WITH].mean:.4f}, paired by prompt."
+                f"{text[WITH, WITHOUT]} to the default setting's {quality[WITH].mean:.4f}, paired by prompt."
             ),
             (
                 f"To {vote.name}, which gives {quality[vote.name].mean:.4f}, the default setting differs by "
-                f"{told[WITH, vote.name]} with the cues and by {told[WITHOUT, vote.name]} without them."
+                f"{text[WITH, vote.name]} with the cues and by {text[WITHOUT, vote.name]} without them."
             ),
         ],
         figures=[
@@ -97,6 +97,6 @@ def run(study: Study) -> Findings:
     )
 
 
-def _default(study: Study, name: str, train: Judged, model: CurrentModel) -> Routed:
+def _default(study: Study, name: str, train: LabelledData, model: CurrentModel) -> Routed:
     policy = lightrouter.routing(lightrouter.DEFAULT, train, study.boot_tokens, None)
     return Routed(name, ABOUT, policy, study.prices, selector_with(model), prepare=model)

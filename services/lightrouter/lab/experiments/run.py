@@ -33,7 +33,7 @@ _TERMS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Settings(RunSettings):
-    """What an experiment is told.
+    """The settings of an experiment.
 
     Attributes:
         name: The experiment.
@@ -83,14 +83,14 @@ def experiment(settings: Settings, progress: Progress) -> Findings:
 
 
 def _write(settings: Settings, data: Data, findings: Findings) -> None:
-    notes, told = [*findings.warnings, *data.notes, *findings.notes, *_TERMS], settings.told()
+    notes, config = [*findings.warnings, *data.notes, *findings.notes, *_TERMS], settings.config()
     page = Page(
         title=f"{settings.data.name}: {findings.title}",
         findings=findings.sentences,
         figures=findings.figures,
         tables=findings.tables,
         notes=notes,
-        settings=told,
+        settings=config,
         command=settings.command,
     )
     report = {
@@ -100,7 +100,7 @@ def _write(settings: Settings, data: Data, findings: Findings) -> None:
         "findings": list(findings.sentences),
         **findings.report,
         "notes": notes,
-        "settings": told,
+        "settings": config,
         "command": settings.command,
     }
     write(page, report, settings.out)

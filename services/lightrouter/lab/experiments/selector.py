@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.experiments.judging import JudgedPrompts
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.baselines.single import BestSingle
@@ -28,7 +28,7 @@ KINDS: Final = ("learned", "consensus", "prior", "knn", "random")
 def run(study: Study) -> Findings:
     """Routes every prompt, ranked in each way; asks the judge for some of them."""
 
-    def policies(number: int, train: Judged) -> list[Policy]:
+    def policies(number: int, train: LabelledData) -> list[Policy]:
         boot = study.boot_tokens or boot_tokens(train)
         return [BestSingle(), *(study.ranker(kind, boot, number, train) for kind in KINDS)]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lightrouter.lab.dataset.data import Data
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.helpers import Helpers
 from lightrouter.lab.policies.rankers import ranker
 from lightrouter.lab.policies.routed import Routed
@@ -58,7 +58,7 @@ class Study:
         """Resamples of the judged prompts."""
         return Bootstrap(self.data.test.questions.prompts, self.seed)
 
-    def ranker(self, kind: str, boot_tokens: int, number: int, train: Judged, suffix: str = "") -> Routed:
+    def ranker(self, kind: str, boot_tokens: int, number: int, train: LabelledData, suffix: str = "") -> Routed:
         """Returns the route of the split of that number that ranks in this way. See `rankers.ranker`."""
         model = self.trained.on(str(number), train)
         return ranker(kind, boot_tokens, train, self.prices, model, helpers=self.helpers, suffix=suffix)

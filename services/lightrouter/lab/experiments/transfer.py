@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from lightrouter.lab.dataset.data import Data, DataError
-from lightrouter.lab.dataset.questions import Ints, Judged, Questions
+from lightrouter.lab.dataset.questions import Ints, LabelledData, Questions
 from lightrouter.lab.dataset.splits import Split, folds
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.baselines.single import BestSingle
@@ -90,8 +90,8 @@ class _Subjects:
         self.lengths = sorted({max(5, boot // 2), boot, boot * 2, boot * 4})
         test = judged.take(inside)
         own = [
-            Split(np.concatenate([outside, inside[train]]), places)
-            for train, places in folds(test.questions.prompts, len(study.data.splits) + 1, study.seed)
+            Split(np.concatenate([outside, inside[train]]), indices)
+            for train, indices in folds(test.questions.prompts, len(study.data.splits) + 1, study.seed)
         ]
         self._study = study
         other = self._outcomes(Data(test, judged, [Split(outside, np.arange(len(test)))], []), _OTHER)
@@ -113,7 +113,7 @@ class _Subjects:
     def _outcomes(self, data: Data, kind: str) -> dict[str, Outcomes]:
         study = self._study
 
-        def policies(number: int, train: Judged) -> list[Policy]:
+        def policies(number: int, train: LabelledData) -> list[Policy]:
             model = study.trained.on(f"{kind}-{number}", train)
             single = BestSingle()
             single.name = f"{BEST_SINGLE}, {kind}"
@@ -132,7 +132,7 @@ class _Subjects:
 
     def sentences(self) -> list[str]:
         """Returns what was found."""
-        told = [
+        text = [
             f"{length} boot tokens: {self.quality[f'learned B={length}, {_OTHER}'].mean:.4f} against "
             f"{self.quality[f'learned B={length}, {_OWN}'].mean:.4f}"
             for length in self.lengths
@@ -141,7 +141,7 @@ class _Subjects:
             (
                 f"On {self.prompts} prompts of held-out subjects ({', '.join(self.held)}), trained on other "
                 "subjects against "
-                f"trained on these too: {'; '.join(told)}. best-single: {self.quality[self.single].mean:.4f}."
+                f"trained on these too: {'; '.join(text)}. best-single: {self.quality[self.single].mean:.4f}."
             )
         ]
 
@@ -179,7 +179,7 @@ class _Candidates:
         )
         source = study.data.test if study.data.train is None else study.data.train
 
-        def policies(number: int, unseen: Judged) -> list[Policy]:
+        def policies(number: int, unseen: LabelledData) -> list[Policy]:
             known = _of_models(source.take(study.data.splits[number].train), self.seen)
             model = study.trained.on(f"seen-{number}", known)
             boot = study.boot_tokens or boot_tokens(unseen)
@@ -204,10 +204,10 @@ class _Candidates:
     def sentences(self) -> list[str]:
         """Returns what was found."""
         gain = self.gains[f"learned, {_TOLD} prompts"]
-        told = ", ".join(f"{count}: {self.quality[f'learned, {count} prompts'].mean:.4f}" for count in _CALIBRATION)
+        text = ", ".join(f"{count}: {self.quality[f'learned, {count} prompts'].mean:.4f}" for count in _CALIBRATION)
         return [
             (
-                f"On unseen candidates ({', '.join(self.unseen)}), by calibration prompts: {told}. The best "
+                f"On unseen candidates ({', '.join(self.unseen)}), by calibration prompts: {text}. The best "
                 "single one of "
                 f"them, known from all training prompts: {self.quality[BEST_SINGLE].mean:.4f}."
             ),
@@ -243,14 +243,14 @@ class _Candidates:
 class _Calibrated:
     """A route to candidates of which nothing is known but what some prompts say."""
 
-    def __init__(self, route: Routed, calibration: Judged) -> None:
+    def __init__(self, route: Routed, calibration: LabelledData) -> None:
         self.name = route.name
         self.about = f"{route.about} What is known of a candidate is its mean on {len(calibration)} prompts."
         self.boot_tokens = route.boot_tokens
         self._route = route
         self._calibration = calibration
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Evaluates the candidates on the calibration prompts."""
         self._route.fit(train)
         count = len(self._calibration)
@@ -276,7 +276,7 @@ class _ByCalibration(BestSingle):
         self.name = f"{_BEST_BY}, {count} prompts"
         self._drawn = drawn
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Finds the best model on them."""
         super().fit(train.take(self._drawn))
 
@@ -317,7 +317,7 @@ def _held_out(categories: Sequence[str]) -> list[str]:
     return found or [Counter(categories).most_common(1)[0][0]]
 
 
-def _of_models(judged: Judged, models: tuple[str, ...]) -> Judged:
+def _of_models(judged: LabelledData, models: tuple[str, ...]) -> LabelledData:
     """Returns the same prompts as only these models were asked."""
     prompts = [
         replace(prompt, responses={model: prompt.responses[model] for model in models})
@@ -326,4 +326,4 @@ def _of_models(judged: Judged, models: tuple[str, ...]) -> Judged:
     labels = [
         replace(each, quality={model: each.quality[model] for model in models}) for each in judged.recording.labels
     ]
-    return Judged.of(LabelledRecording(Recording(prompts), labels), models, judged.questions.pattern)
+    return LabelledData.of(LabelledRecording(Recording(prompts), labels), models, judged.questions.pattern)

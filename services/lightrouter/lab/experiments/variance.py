@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
-from lightrouter.lab.dataset.questions import Floats, Judged, Questions
+from lightrouter.lab.dataset.questions import Floats, LabelledData, Questions
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.baselines.votes import winner
 from lightrouter.lab.report import plots
@@ -63,8 +63,8 @@ def run(study: Study) -> Findings:
             f"such candidates is worth more than {1 / max(mean_correlation, 1e-9):.1f}."
         ),
         (
-            f"The vote of {len(sizes)} reaches {_told(last.vote)}; {_if_independent(last)}one candidate drawn by "
-            f"chance {_told(rows[0].vote)}."
+            f"The vote of {len(sizes)} reaches {_text(last.vote)}; {_if_independent(last)}one candidate drawn by "
+            f"chance {_text(rows[0].vote)}."
         ),
     )
     return Findings(
@@ -122,7 +122,7 @@ class _Merged:
     """What merging subsets of one size gives, means over the subsets."""
 
     def __init__(
-        self, judged: Judged, subsets: Sequence[tuple[int, ...]], bootstrap: Bootstrap, rng: np.random.Generator
+        self, judged: LabelledData, subsets: Sequence[tuple[int, ...]], bootstrap: Bootstrap, rng: np.random.Generator
     ) -> None:
         quality = judged.quality
         centred = quality - quality.mean(axis=0)
@@ -159,18 +159,18 @@ def _subsets(count: int, size: int, rng: np.random.Generator) -> list[tuple[int,
     every = list(combinations(range(count), size))
     if len(every) <= _MOST_SUBSETS:
         return every
-    return [every[place] for place in rng.choice(len(every), _MOST_SUBSETS, replace=False)]
+    return [every[index] for index in rng.choice(len(every), _MOST_SUBSETS, replace=False)]
 
 
 def _votes(questions: Questions, quality: Floats, subset: tuple[int, ...]) -> Floats:
     """Returns the quality of the answer that wins among a subset's, one a prompt."""
-    order = sorted(range(len(subset)), key=lambda place: -float(quality[:, subset[place]].mean()))
+    order = sorted(range(len(subset)), key=lambda index: -float(quality[:, subset[index]].mean()))
     weights = [1.0] * len(subset)
     found = []
-    for place in range(len(questions)):
-        answers = [questions.answers[place][model] for model in subset]
-        texts = [questions.texts[place][model] for model in subset]
-        found.append(quality[place, subset[winner(answers, texts, weights, order)]])
+    for index in range(len(questions)):
+        answers = [questions.answers[index][model] for model in subset]
+        texts = [questions.texts[index][model] for model in subset]
+        found.append(quality[index, subset[winner(answers, texts, weights, order)]])
     return np.array(found)
 
 
@@ -208,13 +208,13 @@ def _vote_plot(rows: Sequence[_Merged]) -> bytes:
     return plots.lines(series, "k", "quality", "What merging k gains")
 
 
-def _told(estimate: Estimate) -> str:
+def _text(estimate: Estimate) -> str:
     return f"{estimate.mean:.4f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def _if_independent(merged: _Merged) -> str:
-    told = merged.independent and _told(merged.independent)
-    return f"that of as many with independent errors would reach {told}; " if told else ""
+    text = merged.independent and _text(merged.independent)
+    return f"that of as many with independent errors would reach {text}; " if text else ""
 
 
 def _exact(value: float) -> Estimate:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 
 # The shorter the boot, the cheaper. By cross-validation on the shared recordings a quarter of what is usually written
 # suffices where answers can be compared, a fifth of free text; longer boots cost more and rank no better.
@@ -14,7 +14,7 @@ _SHARE: Final = {True: 0.25, False: 0.2}
 _ROUND: Final = (5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300)
 
 
-def boot_tokens(train: Judged, *, drafts_in_turn: bool = False) -> int:
+def boot_tokens(train: LabelledData, *, drafts_in_turn: bool = False) -> int:
     """Returns B for prompts like these: the round number next to a share of the median length of an answer.
 
     Args:

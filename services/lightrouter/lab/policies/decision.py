@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from lightrouter.lab.dataset.questions import Judged, Questions
+from lightrouter.lab.dataset.questions import LabelledData, Questions
 
 
 class Call(NamedTuple):
     """One model call.
 
     Attributes:
-        model: Place of the model in the pool, or the name of one that is not in the pool, for its price.
+        model: Index of the model in the pool, or the name of one that is not in the pool, for its price.
         input_tokens: Tokens that it reads, cached ones included.
         output_tokens: Tokens that it writes.
         cached_tokens: Tokens that it reads from its provider's cache.
@@ -31,11 +31,11 @@ class Decision:
 
     Attributes:
         stages: Its model calls; those of one stage run side by side, the stages one after the other.
-        answer: Place of the model whose whole text is the answer; None where a model writes a text that no recording
+        answer: Index of the model whose whole text is the answer; None where a model writes a text that no recording
             has, so that its quality is not measured.
         k: Drafts that were finished, or the answers that were bought where there is no boot stage.
         boot_output_tokens: Tokens that the boot stage wrote.
-        chosen: Places of the models that went on after a ranking; empty where there is none.
+        chosen: Indices of the models that went on after a ranking; empty where there is none.
     """
 
     stages: Sequence[Sequence[Call]]
@@ -58,7 +58,7 @@ class Policy(Protocol):
     about: str
     boot_tokens: int
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Learns from training prompts, their labels included."""
 
     def decide(self, questions: Questions) -> list[Decision]:

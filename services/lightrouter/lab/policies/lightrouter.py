@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.boots import boot_tokens
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.policies.engine import selector_with
@@ -28,7 +28,7 @@ NOTES: Final = (
 )
 
 
-def routing(name: str, train: Judged, boot: int | None, top_k: int | None) -> RoutingPolicy:
+def routing(name: str, train: LabelledData, boot: int | None, top_k: int | None) -> RoutingPolicy:
     """Returns how requests are routed in the setting of that name, `DEFAULT` or `QUALITY`.
 
     Args:
@@ -62,7 +62,7 @@ _QUALITY: Final = {False: (3, 1, 0.0), True: (3, 3, 0.25)}
 
 
 def policies(
-    prices: PriceList, train: Judged, model: CurrentModel, *, boot: int | None = None, top_k: int | None = None
+    prices: PriceList, train: LabelledData, model: CurrentModel, *, boot: int | None = None, top_k: int | None = None
 ) -> list[Policy]:
     """Returns them.
 

@@ -15,4 +15,4 @@ ABOUT = "Each prompt goes to the model that the labels say is best, of equal one
 def decide(questions: Questions, quality: Floats) -> list[Decision]:
     """Returns what somebody does who knows the qualities. No policy is given these."""
     order = np.lexsort((questions.output_tokens, -quality), axis=1)
-    return [alone(questions, place, int(model)) for place, model in enumerate(order[:, 0])]
+    return [alone(questions, index, int(model)) for index, model in enumerate(order[:, 0])]

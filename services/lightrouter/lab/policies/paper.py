@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lightrouter.lab.dataset.questions import Judged, Questions
+from lightrouter.lab.dataset.questions import LabelledData, Questions
 from lightrouter.lab.policies.baselines.single import best
 from lightrouter.lab.policies.decision import Call, Decision
 from lightrouter.lab.policies.routed import Routed
@@ -54,7 +54,7 @@ class Paper:
         self._route = Routed(NAME, ABOUT, policy, prices)
         self._helper = 0
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Finds the model that judges and merges, and the priors."""
         self._helper = best(train)
         self._route.fit(train)
@@ -62,11 +62,11 @@ class Paper:
     def decide(self, questions: Questions) -> list[Decision]:
         """Routes each prompt, and books the judge's and the synthesizer's calls."""
         routed = self._route.decide(questions)
-        return [self._with_helpers(questions, place, decision) for place, decision in enumerate(routed)]
+        return [self._with_helpers(questions, index, decision) for index, decision in enumerate(routed)]
 
-    def _with_helpers(self, questions: Questions, place: int, decision: Decision) -> Decision:
+    def _with_helpers(self, questions: Questions, index: int, decision: Decision) -> Decision:
         boots, _, completions, _ = decision.stages
-        prompt = int(questions.input_tokens[place, self._helper]) + _INSTRUCTION_TOKENS
+        prompt = int(questions.input_tokens[index, self._helper]) + _INSTRUCTION_TOKENS
         judge = Call(self._helper, prompt + decision.boot_output_tokens, _VERDICT_TOKENS * len(boots))
         drafts = [self._draft_tokens(boots, completions, chosen) for chosen in decision.chosen]
         merge = Call(self._helper, prompt + sum(drafts), round(sum(drafts) / len(drafts)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.engine import MakeSelector, selector_with
 from lightrouter.lab.policies.helpers import NO_HELPERS, Helpers
 from lightrouter.lab.policies.routed import Routed
@@ -45,7 +45,7 @@ _ABOUT: Final = {
 def ranker(
     kind: str,
     boot_tokens: int,
-    train: Judged,
+    train: LabelledData,
     prices: PriceList,
     model: CurrentModel = no_model,
     *,
@@ -87,7 +87,7 @@ def one_goes_on(
     )
 
 
-def _selector(kind: str, train: Judged, model: CurrentModel) -> MakeSelector:
+def _selector(kind: str, train: LabelledData, model: CurrentModel) -> MakeSelector:
     if kind == "knn":
         nearest = NearestPrompts(train)
         return with_strategy(SELECTOR_STRATEGY_PRIOR, lambda _: nearest)

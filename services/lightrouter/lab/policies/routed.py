@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from lightrouter.lab.dataset.questions import Judged, Questions
+from lightrouter.lab.dataset.questions import LabelledData, Questions
 from lightrouter.lab.policies.decision import Call, Decision
 from lightrouter.lab.policies.engine import Engine, MakeSelector, default_selector, opened
 from lightrouter.lab.policies.helpers import NO_HELPERS, Helpers
@@ -70,7 +70,7 @@ class Routed:
         self._prepare = prepare
         self.priors: Sequence[float] = ()
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Takes the candidates' mean qualities as the priors of the pool, and has the selector learn."""
         self._prepare()
         self.priors = [float(prior) for prior in train.quality.mean(axis=0)]
@@ -79,7 +79,7 @@ class Routed:
         """Routes each prompt."""
         names = list(pool_names(questions.models).values())
         answers = asyncio.run(self._answers(questions, names))
-        return [_decision(questions, place, names, answer) for place, answer in enumerate(answers)]
+        return [_decision(questions, index, names, answer) for index, answer in enumerate(answers)]
 
     async def _answers(self, questions: Questions, names: Sequence[str]) -> list[Answer]:
         policy = Policy(candidates=names if self._helpers.entries else ())
@@ -120,25 +120,28 @@ def _entry(name: str, model: str, prior: float, price: Price) -> CandidateEntry:
     )
 
 
-def _decision(questions: Questions, place: int, names: Sequence[str], answer: Answer) -> Decision:
-    places = {name: position for position, name in enumerate(names)}
-    stages = [[_call(entry, places) for entry in answer.ledger.entries if entry.stage == stage] for stage in _STAGES]
+def _decision(questions: Questions, index: int, names: Sequence[str], answer: Answer) -> Decision:
+    indices = {name: position for position, name in enumerate(names)}
+    stages = [[_call(entry, indices) for entry in answer.ledger.entries if entry.stage == stage] for stage in _STAGES]
     if answer.selection.reason == SELECTION_REASON_GAIN:
         # Each draft was asked for when the one before it had ended.
         stages[2:3] = [[call] for call in stages[2]] or [[]]
-    texts = questions.texts[place]
-    given = [places[name] for name in answer.candidates if texts[places[name]] == answer.text]
+    texts = questions.texts[index]
+    given = [indices[name] for name in answer.candidates if texts[indices[name]] == answer.text]
     return Decision(
         stages=stages,
-        answer=given[0] if given else places[answer.candidates[0]],
+        answer=given[0] if given else indices[answer.candidates[0]],
         k=len(answer.selection.chosen),
-        chosen=[places[name] for name in answer.selection.chosen],
+        chosen=[indices[name] for name in answer.selection.chosen],
         boot_output_tokens=sum(call.output_tokens for call in stages[0]),
     )
 
 
-def _call(entry: LedgerEntry, places: dict[str, int]) -> Call:
+def _call(entry: LedgerEntry, indices: dict[str, int]) -> Call:
     usage = entry.usage
     return Call(
-        places.get(entry.candidate, entry.candidate), usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
+        indices.get(entry.candidate, entry.candidate),
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.baselines.routing import Neighbours
 from lightrouter.lab.policies.engine import MakeSelector
 from lightrouter.recording.recording import pool_names
@@ -46,7 +46,7 @@ def with_strategy(
 class NearestPrompts:
     """The score is the candidate's mean quality on the training prompts nearest by their words."""
 
-    def __init__(self, train: Judged) -> None:
+    def __init__(self, train: LabelledData) -> None:
         """Learns from training prompts."""
         self._neighbours = Neighbours(train)
         self._names = list(pool_names(train.questions.models).values())

@@ -16,7 +16,7 @@ _CAPTION = (
     "Quality against money, with 95 % intervals; the dashed line joins the policies that none beats in both. Red is "
     "LightRouter, grey is a bound."
 )
-_RIVALS = {BEST_SINGLE: "best_single", FULL_ENSEMBLE: "full_ensemble_majority"}
+_BASELINES = {BEST_SINGLE: "best_single", FULL_ENSEMBLE: "full_ensemble_majority"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def as_page(compared: Compared, prices: PriceList) -> Page:
                 f"synthesizers included; of full: as a share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for "
                 "1,000 prompts, what all calls read included. B: tokens that a candidate writes before the ranking; 0 "
                 "where there is none. mean k: answers that were finished. seconds: simulated.",
-                frozenset(place for place, name in enumerate(figures) if name in compared.ours),
+                frozenset(index for index, name in enumerate(figures) if name in compared.ours),
             ),
             Table(
                 "Differences in quality, paired by prompt",
@@ -92,8 +92,8 @@ def as_page(compared: Compared, prices: PriceList) -> Page:
                 [_difference(name, each) for name, each in figures.items() if each.gain],
                 "An interval on one side of zero says that the difference is established at 95 %.",
                 frozenset(
-                    place
-                    for place, name in enumerate(name for name, each in figures.items() if each.gain)
+                    index
+                    for index, name in enumerate(name for name, each in figures.items() if each.gain)
                     if name in compared.ours
                 ),
             ),
@@ -134,8 +134,8 @@ def _policy(compared: Compared, name: str) -> dict[str, object]:
         "cost_usd_low": figures.cost_usd.low,
         "cost_usd_high": figures.cost_usd.high,
         "gain": {
-            _RIVALS[rival]: {"mean": gain.mean, "low": gain.low, "high": gain.high}
-            for rival, gain in figures.gain.items()
+            _BASELINES[baseline]: {"mean": gain.mean, "low": gain.low, "high": gain.high}
+            for baseline, gain in figures.gain.items()
         },
     }
 
@@ -147,16 +147,16 @@ def _findings(compared: Compared) -> Iterator[str]:
         if each.quality is None:
             continue
         parts = [f"{name}: {_interval(each.quality)} at {each.output_share:.0%} of the full ensemble's output tokens"]
-        for rival, gain in each.gain.items():
+        for baseline, gain in each.gain.items():
             verdict = "above" if gain.low > 0 else "below" if gain.high < 0 else "not established to differ from"
-            parts.append(f"{verdict} {rival} ({gain.mean:+.4f}, {gain.low:+.4f} to {gain.high:+.4f})")
+            parts.append(f"{verdict} {baseline} ({gain.mean:+.4f}, {gain.low:+.4f} to {gain.high:+.4f})")
         yield "; ".join(parts) + "."
-    rivals = [
+    baselines = [
         (each.quality.mean, name)
         for name, each in figures.items()
         if each.quality is not None and name not in compared.ours and name != oracle.NAME
     ]
-    mean, name = max(rivals)
+    mean, name = max(baselines)
     yield (
         f"The best of the others is {name}: {mean:.4f} at {figures[name].output_share:.0%} of the full ensemble's "
         f"output tokens. Whoever knew the labels would reach {_interval(figures[oracle.NAME].quality)}."
@@ -168,7 +168,7 @@ def _pareto(compared: Compared, *, money: bool) -> bytes:
     for name, each in compared.figures.items():
         if each.quality is None:
             continue
-        kind = "ours" if name in compared.ours else "bound" if name == oracle.NAME else "rival"
+        kind = "ours" if name in compared.ours else "bound" if name == oracle.NAME else "baseline"
         cost = Estimate(*(1000 * value for value in each.cost_usd)) if money else each.output_tokens
         points.append(plots.Point(name, cost, each.quality, kind))
     label = "US dollars for 1,000 prompts" if money else "output tokens a prompt"
@@ -192,8 +192,8 @@ def _row(name: str, figures: Figures, boot_tokens: int) -> tuple[str, ...]:
 
 def _difference(name: str, figures: Figures) -> tuple[str, ...]:
     cells = [name]
-    for rival in (BEST_SINGLE, FULL_ENSEMBLE):
-        gain = figures.gain.get(rival)
+    for baseline in (BEST_SINGLE, FULL_ENSEMBLE):
+        gain = figures.gain.get(baseline)
         cells += ["", ""] if gain is None else [f"{gain.mean:+.4f}", f"{gain.low:+.4f} to {gain.high:+.4f}"]
     return tuple(cells)
 

@@ -20,7 +20,7 @@ from matplotlib.transforms import Bbox, BboxBase
 from lightrouter.lab.results.bootstrap import Estimate
 
 _OURS = "#d62728"
-_RIVALS = "#1f77b4"
+_BASELINES = "#1f77b4"
 _BOUNDS = "#7f7f7f"
 _DPI = 130
 # Points between a mark and its name, nearest first.
@@ -36,7 +36,7 @@ class Point:
         name: Its name.
         cost: What it costs, in the unit of the axis.
         quality: Quality of its answers with the ends of the interval.
-        kind: "ours", "rival" or "bound".
+        kind: "ours", "baseline" or "bound".
     """
 
     name: str
@@ -48,7 +48,7 @@ class Point:
 def pareto(points: Sequence[Point], cost_label: str, title: str) -> bytes:
     """Returns quality against cost, with intervals, and the line of those that nobody beats in both, as PNG."""
     figure, axes = _axes(title, cost_label, "quality")
-    colours = {"ours": _OURS, "rival": _RIVALS, "bound": _BOUNDS}
+    colours = {"ours": _OURS, "baseline": _BASELINES, "bound": _BOUNDS}
     for point in points:
         colour = colours[point.kind]
         axes.errorbar(
@@ -101,7 +101,7 @@ def intervals(values: Mapping[str, Estimate], label: str, title: str) -> bytes:
     figure, axes = _axes(title, label, "")
     means = [value.mean for value in values.values()]
     places = range(len(values))
-    axes.errorbar(means, places, xerr=_errors(list(values.values())), fmt="o", color=_RIVALS, capsize=3)
+    axes.errorbar(means, places, xerr=_errors(list(values.values())), fmt="o", color=_BASELINES, capsize=3)
     axes.set_yticks(places, list(values), fontsize=8)
     axes.invert_yaxis()
     axes.margins(y=0.08)

@@ -41,7 +41,7 @@ class Outcomes:
         boot_output_tokens: Tokens that the boot stage wrote.
         k: Drafts that were finished.
         seconds: Simulated time from prompt to answer.
-        answer: Place of the model whose text is the answer; NaN where that is none of the recorded ones.
+        answer: Index of the model whose text is the answer; NaN where that is none of the recorded ones.
     """
 
     quality: Floats
@@ -58,9 +58,9 @@ class Outcomes:
         """Returns these outcomes one after the other."""
         return cls(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(cls)))
 
-    def take(self, places: npt.NDArray[np.intp]) -> Outcomes:
-        """Returns the outcomes at these places."""
-        return Outcomes(*(getattr(self, each.name)[places] for each in fields(self)))
+    def take(self, indices: npt.NDArray[np.intp]) -> Outcomes:
+        """Returns the outcomes at these indices."""
+        return Outcomes(*(getattr(self, each.name)[indices] for each in fields(self)))
 
 
 class Accounts:
@@ -78,31 +78,31 @@ class Accounts:
             quality: How good each model's answer is, one row a prompt; only this looks at it.
             decisions: What the policy did with each.
         """
-        rows = [self._row(questions, place, quality[place], decision) for place, decision in enumerate(decisions)]
+        rows = [self._row(questions, index, quality[index], decision) for index, decision in enumerate(decisions)]
         return Outcomes(*np.array(rows, dtype=float).reshape(len(rows), len(fields(Outcomes))).T)
 
-    def _row(self, questions: Questions, place: int, quality: Floats, decision: Decision) -> tuple[float, ...]:
+    def _row(self, questions: Questions, index: int, quality: Floats, decision: Decision) -> tuple[float, ...]:
         calls = [call for stage in decision.stages for call in stage]
         return (
             np.nan if decision.answer is None else quality[decision.answer],
             sum(call.output_tokens for call in calls),
             sum(call.input_tokens for call in calls),
-            sum(self._usd(questions, place, call) for call in calls),
+            sum(self._usd(questions, index, call) for call in calls),
             decision.boot_output_tokens,
             decision.k,
-            sum(max(self._seconds(questions, place, call) for call in stage) for stage in decision.stages if stage),
+            sum(max(self._seconds(questions, index, call) for call in stage) for stage in decision.stages if stage),
             np.nan if decision.answer is None else decision.answer,
         )
 
-    def _usd(self, questions: Questions, place: int, call: Call) -> float:
+    def _usd(self, questions: Questions, index: int, call: Call) -> float:
         if not isinstance(call.model, int):
             return self._listed(call.model, call)
         model = questions.models[call.model]
-        listed, recorded = self._listed(model, call), float(questions.cost_usd[place, call.model])
+        listed, recorded = self._listed(model, call), float(questions.cost_usd[index, call.model])
         if math.isnan(recorded) or self._prices.given(model):
             return listed
         # A recorded cost is that of the whole answer; of another call it is the share that the list's prices say.
-        read, written = (int(tokens[place, call.model]) for tokens in (questions.input_tokens, questions.output_tokens))
+        read, written = (int(tokens[index, call.model]) for tokens in (questions.input_tokens, questions.output_tokens))
         whole = self._listed(model, Call(call.model, read, written))
         if whole:
             return recorded * listed / whole
@@ -115,10 +115,10 @@ class Accounts:
         )
         return cost_nanousd(self._prices.message(model), usage) / 1e9
 
-    def _seconds(self, questions: Questions, place: int, call: Call) -> float:
+    def _seconds(self, questions: Questions, index: int, call: Call) -> float:
         pace = self._pace
-        if isinstance(call.model, int) and (recorded := questions.latency_s[place, call.model]) == recorded:
+        if isinstance(call.model, int) and (recorded := questions.latency_s[index, call.model]) == recorded:
             # A recorded time is that of the whole text; a part of it takes its share.
-            whole = questions.output_tokens[place, call.model]
+            whole = questions.output_tokens[index, call.model]
             return float(recorded) * min(1.0, call.output_tokens / whole) if whole else float(recorded)
         return pace.first_token_s + call.output_tokens / pace.tokens_per_second

@@ -41,8 +41,8 @@ class Bootstrap:
     def __init__(self, prompts: Sequence[str], seed: int, rounds: int = _ROUNDS) -> None:
         """Draws `rounds` resamples of the prompts' texts by `seed`."""
         texts = list(dict.fromkeys(prompts))
-        place = {text: index for index, text in enumerate(texts)}
-        self._group = np.array([place[text] for text in prompts])
+        group = {text: index for index, text in enumerate(texts)}
+        self._group = np.array([group[text] for text in prompts])
         self._groups = len(texts)
         self._seed = seed
         self._rounds = rounds

@@ -88,13 +88,13 @@ class Parts:
         return self._folder / f"{_file_name(name)}.npz"
 
 
-def decisive(settings: Mapping[str, object]) -> dict[str, object]:
+def fingerprint(settings: Mapping[str, object]) -> dict[str, object]:
     """Returns all of the settings that decides what comes out: files by their SHA-256, the folder of it left out."""
     chosen = {key: value for key, value in settings.items() if key not in _INDIFFERENT}
-    return {key: _fingerprint(value) if isinstance(value, Path) else value for key, value in chosen.items()}
+    return {key: _sha256(value) if isinstance(value, Path) else value for key, value in chosen.items()}
 
 
-def _fingerprint(path: Path) -> str:
+def _sha256(path: Path) -> str:
     """Returns the SHA-256 of a file, or of a folder's files, in hex."""
     files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
     digest = hashlib.sha256()

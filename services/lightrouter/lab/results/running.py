@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from lightrouter.lab.dataset.data import Data
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies import oracle
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.results.accounts import Accounts, Outcomes
@@ -27,7 +27,7 @@ class Progress(Protocol):
         """A step of that name, which is done where the context ends without an error."""
 
 
-Policies = Callable[[int, Judged], Sequence[Policy]]
+Policies = Callable[[int, LabelledData], Sequence[Policy]]
 """Returns the policies, newly made, for the split of that number and what is learned from; the same names for each."""
 
 
@@ -59,7 +59,13 @@ def _done(
 
 
 def _part(
-    policy: Policy, train: Judged, test: Judged, accounts: Accounts, parts: Parts, number: int, progress: Progress
+    policy: Policy,
+    train: LabelledData,
+    test: LabelledData,
+    accounts: Accounts,
+    parts: Parts,
+    number: int,
+    progress: Progress,
 ) -> Outcomes:
     name = f"{number}-{policy.name}"
     with progress.step(policy.name):
@@ -72,6 +78,6 @@ def _part(
 
 
 def _in_order(data: Data, done: Sequence[Mapping[str, Outcomes]]) -> dict[str, Outcomes]:
-    places = np.concatenate([split.test for split in data.splits])
-    order = np.argsort(places, kind="stable")
+    indices = np.concatenate([split.test for split in data.splits])
+    order = np.argsort(indices, kind="stable")
     return {name: Outcomes.joined([outcomes[name] for outcomes in done]).take(order) for name in done[0]}

@@ -44,14 +44,14 @@ class Figures:
 def summarize(outcomes: Mapping[str, Outcomes], bootstrap: Bootstrap) -> dict[str, Figures]:
     """Returns the figures of each policy; differences to best single and full ensemble where these are there."""
     full = outcomes.get(FULL_ENSEMBLE)
-    rivals = [name for name in (BEST_SINGLE, FULL_ENSEMBLE) if name in outcomes]
+    baselines = [name for name in (BEST_SINGLE, FULL_ENSEMBLE) if name in outcomes]
     figures: dict[str, Figures] = {}
     for name, each in outcomes.items():
         measured = not np.isnan(each.quality).any()
-        compared = [rival for rival in rivals if measured and rival != name]
+        compared = [baseline for baseline in baselines if measured and baseline != name]
         columns = [each.output_tokens, each.cost_usd]
         if measured:
-            columns += [each.quality, *(each.quality - outcomes[rival].quality for rival in compared)]
+            columns += [each.quality, *(each.quality - outcomes[baseline].quality for baseline in compared)]
         tokens, cost, *rest = bootstrap.estimate(np.stack(columns, axis=1))
         figures[name] = Figures(
             quality=rest[0] if measured else None,

@@ -65,7 +65,7 @@ class TrainingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """What a training is told.
+    """The settings of a training.
 
     Attributes:
         boot_tokens: Boot lengths for which it is trained, in tokens; all of them are mixed.
@@ -96,8 +96,8 @@ class Case:
 
     @property
     def present(self) -> list[int]:
-        """Places of the candidates that have a scored answer."""
-        return [place for place, quality in enumerate(self.example.quality) if quality is not None]
+        """Indices of the candidates that have a scored answer."""
+        return [index for index, quality in enumerate(self.example.quality) if quality is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +126,9 @@ class Cases:
             raise TrainingError("no response has a `quality` to learn from; a scorer adds it")
         return cls(tuple(models), [case for case in cases if case.present])
 
-    def take(self, places: Sequence[int]) -> Cases:
-        """Returns the prompts at these places."""
-        return Cases(self.candidates, [self.cases[place] for place in places])
+    def take(self, indices: Sequence[int]) -> Cases:
+        """Returns the prompts at these indices."""
+        return Cases(self.candidates, [self.cases[index] for index in indices])
 
     @property
     def pattern(self) -> AnswerPattern | None:
@@ -172,20 +172,20 @@ class Situation:
         return cls(case, question(case.text, priors.neighbours_of(case.example.words)), priors, names)
 
     def shortlist(self, most: int) -> list[int]:
-        """Returns the places of the candidates of which most is expected, best first."""
+        """Returns the indices of the candidates of which most is expected, best first."""
         neighbours = self.asked.neighbours
-        expected = {place: self.priors.prior(self.names[place], neighbours).expected for place in self.case.present}
-        return sorted(expected, key=lambda place: -expected[place])[:most]
+        expected = {index: self.priors.prior(self.names[index], neighbours).expected for index in self.case.present}
+        return sorted(expected, key=lambda index: -expected[index])[:most]
 
     def contenders(
         self, shown: Mapping[int, int | None], strangers: Mapping[int, Stranger] | None = None
     ) -> list[Written]:
-        """Returns the candidates at these places, cut at so many tokens, whole at None."""
+        """Returns the candidates at these indices, cut at so many tokens, whole at None."""
         found: list[Written] = []
-        for place, tokens in shown.items():
-            whole = self.case.texts[place] or ""
+        for index, tokens in shown.items():
+            whole = self.case.texts[index] or ""
             text = whole if tokens is None else cut(whole, tokens)
-            said = (strangers or {}).get(place, Stranger(self.names[place], 0.0, 0))
+            said = (strangers or {}).get(index, Stranger(self.names[index], 0.0, 0))
             found.append(Written(said.name, said.prior, said.evaluated, text, len(text) == len(whole)))
         return found
 
@@ -245,12 +245,12 @@ def situations(cases: Cases, seed: int) -> list[Situation]:
     folds = cases.folds(_INNER_FOLDS, seed)
     found: dict[int, Situation] = {}
     for fold in sorted(set(folds)):
-        others = [place for place, own in enumerate(folds) if own != fold]
+        others = [index for index, own in enumerate(folds) if own != fold]
         priors = cases.take(others or range(len(folds))).priors()
-        for place, own in enumerate(folds):
+        for index, own in enumerate(folds):
             if own == fold:
-                found[place] = Situation.of(cases.cases[place], priors, cases.candidates)
-    return [found[place] for place in range(len(folds))]
+                found[index] = Situation.of(cases.cases[index], priors, cases.candidates)
+    return [found[index] for index in range(len(folds))]
 
 
 def _training_rows(cases: Cases, options: TrainingOptions, seed: int) -> tuple[Floats, Floats]:
@@ -261,7 +261,7 @@ def _training_rows(cases: Cases, options: TrainingOptions, seed: int) -> tuple[F
         for shown in _views(situation, options, drawn):
             contenders = situation.contenders(shown, _strangers(situation, shown, drawn))
             rows.extend(situation.rows(contenders))
-            quality.extend(situation.case.example.quality[place] or 0.0 for place in shown)
+            quality.extend(situation.case.example.quality[index] or 0.0 for index in shown)
     seen = np.array(rows, dtype=np.float64)
     if not options.cues:
         # What never varies is asked by no tree and weighs nothing.
@@ -273,13 +273,13 @@ def _views(situation: Situation, options: TrainingOptions, drawn: random.Random)
     """Yields what a selector may get to see: so many of the best or of any, booted, and some of them finished."""
     for _ in range(_VIEWS):
         tokens = drawn.choice(options.boot_tokens)
-        places = situation.shortlist(drawn.choice(_POOLS))
+        indices = situation.shortlist(drawn.choice(_POOLS))
         if drawn.random() < 1 / 4:
-            places = drawn.sample(situation.case.present, len(places))
-        finished = places[: drawn.choice((0, 0, 1, 2, len(places)))]
+            indices = drawn.sample(situation.case.present, len(indices))
+        finished = indices[: drawn.choice((0, 0, 1, 2, len(indices)))]
         if drawn.random() < 1 / 2:
-            finished = drawn.sample(places, len(finished))
-        yield {place: None if place in finished else tokens for place in places}
+            finished = drawn.sample(indices, len(finished))
+        yield {index: None if index in finished else tokens for index in indices}
 
 
 def _strangers(situation: Situation, shown: Mapping[int, int | None], drawn: random.Random) -> dict[int, Stranger]:
@@ -287,11 +287,11 @@ def _strangers(situation: Situation, shown: Mapping[int, int | None], drawn: ran
     if drawn.random() >= _STRANGERS:
         return {}
     found: dict[int, Stranger] = {}
-    for place in shown:
+    for index in shown:
         evaluated = drawn.choice(_STRANGERS_PROMPTS)
-        outcomes = [each.quality[place] for each in drawn.choices(situation.priors.examples, k=evaluated)]
+        outcomes = [each.quality[index] for each in drawn.choices(situation.priors.examples, k=evaluated)]
         known = [quality for quality in outcomes if quality is not None]
-        found[place] = Stranger("", sum(known) / max(1, len(known)), len(known))
+        found[index] = Stranger("", sum(known) / max(1, len(known)), len(known))
     return found
 
 
@@ -316,15 +316,15 @@ def _flat(root: Mapping[str, Any]) -> Tree:
 
 
 def _append(nodes: list[list[float]], node: Mapping[str, Any]) -> int:
-    """Adds a node and those below it as feature, value, left and right; returns its place."""
-    place = len(nodes)
+    """Adds a node and those below it as feature, value, left and right; returns its index."""
+    index = len(nodes)
     if "leaf_value" in node:
         nodes.append([-1, float(node["leaf_value"]), 0, 0])
-        return place
+        return index
     nodes.append([int(node["split_feature"]), float(node["threshold"]), 0, 0])
-    nodes[place][2] = _append(nodes, node["left_child"])
-    nodes[place][3] = _append(nodes, node["right_child"])
-    return place
+    nodes[index][2] = _append(nodes, node["left_child"])
+    nodes[index][3] = _append(nodes, node["right_child"])
+    return index
 
 
 def _fingerprint(cases: Cases) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lightrouter.lab.dataset.questions import Judged
+from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.results.parts import Parts
 from lightrouter.lab.training.train import TrainingOptions, train
 from lightrouter.learned import artifact
@@ -29,11 +29,11 @@ class Trained:
         self._given = None if given is None else artifact.load(given).model
         self._models: dict[str, Model] = {}
 
-    def on(self, name: str, judged: Judged) -> CurrentModel:
+    def on(self, name: str, judged: LabelledData) -> CurrentModel:
         """Returns what returns the model of these prompts, kept under that name; it is trained when asked for."""
         return lambda: self._given or self._model(name, judged)
 
-    def _model(self, name: str, judged: Judged) -> Model:
+    def _model(self, name: str, judged: LabelledData) -> Model:
         if name not in self._models:
             folder = self._parts.folder(f"model-{name}")
             if not (folder / artifact.MANIFEST).is_file():

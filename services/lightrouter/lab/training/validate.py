@@ -71,14 +71,14 @@ def trained(
     judged: dict[int, _Judged] = {}
     for fold in filled:
         with progress.step(f"fold {fold + 1}"):
-            others = cases.take([place for place, own in enumerate(drawn) if own != fold])
+            others = cases.take([index for index, own in enumerate(drawn) if own != fold])
             model = fit(others, options, seed)
             judge = _Judge(model, cases.candidates, options.boot_tokens[len(options.boot_tokens) // 2])
-            for place, own in enumerate(drawn):
+            for index, own in enumerate(drawn):
                 if own == fold:
-                    situation = Situation.of(cases.cases[place], model.priors, cases.candidates)
-                    judged[place] = judge.of(situation)
-    rows = [judged[place] for place in range(len(drawn))]
+                    situation = Situation.of(cases.cases[index], model.priors, cases.candidates)
+                    judged[index] = judge.of(situation)
+    rows = [judged[index] for index in range(len(drawn))]
     with progress.step("training"):
         artifact = train(recordings, options, seed, pattern=pattern)
     texts = [case.text for case in cases.cases]
@@ -94,29 +94,29 @@ class _Judge:
         self._boot_tokens = boot_tokens
 
     def of(self, situation: Situation) -> _Judged:
-        places = situation.shortlist(_POOL)
-        booted: dict[int, int | None] = dict.fromkeys(places, self._boot_tokens)
+        indices = situation.shortlist(_POOL)
+        booted: dict[int, int | None] = dict.fromkeys(indices, self._boot_tokens)
         expected = self._expected(situation, booted)
-        order = sorted(places, key=lambda place: -expected[place])
-        quality = {place: situation.case.example.quality[place] or 0.0 for place in places}
+        order = sorted(indices, key=lambda index: -expected[index])
+        quality = {index: situation.case.example.quality[index] or 0.0 for index in indices}
         gain = 0.0
         if len(order) > 1:
             one: dict[int, int | None] = booted | {order[0]: None}
             both = self._expected(situation, one | {order[1]: None})
-            gain = quality[max(order[:2], key=lambda place: both[place])] - quality[order[0]]
+            gain = quality[max(order[:2], key=lambda index: both[index])] - quality[order[0]]
         present = situation.case.present
         priors = self._model.priors
-        single = max(present, key=lambda place: priors.prior(self._names[place], Neighbours()).overall)
+        single = max(present, key=lambda index: priors.prior(self._names[index], Neighbours()).overall)
         return _Judged(
-            expected=[expected[place] for place in places],
-            quality=[quality[place] for place in places],
+            expected=[expected[index] for index in indices],
+            quality=[quality[index] for index in indices],
             single=situation.case.example.quality[single] or 0.0,
             gain=gain,
         )
 
     def _expected(self, situation: Situation, shown: dict[int, int | None]) -> dict[int, float]:
         rows = situation.rows(situation.contenders(shown))
-        return {place: self._model.quality(row) for place, row in zip(shown, rows, strict=True)}
+        return {index: self._model.quality(row) for index, row in zip(shown, rows, strict=True)}
 
 
 def _figures(rows: Sequence[_Judged], texts: Sequence[str], seed: int) -> dict[str, object]:

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import Ridge
 
-from lightrouter.lab.dataset.questions import Floats, Ints, Judged, Questions
+from lightrouter.lab.dataset.questions import Floats, Ints, LabelledData, Questions
 from lightrouter.lab.dataset.splits import folds
 from lightrouter.lab.policies.baselines.single import whole
 from lightrouter.lab.policies.decision import Decision
@@ -34,7 +34,7 @@ class Cascade:
     )
     boot_tokens = 0
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Learns the scorer, then the chain on prompts that this scorer has not seen."""
         features = _features(train.questions)
         scores = np.empty_like(train.quality)
@@ -47,16 +47,16 @@ class Cascade:
     def decide(self, questions: Questions) -> list[Decision]:
         """Goes down the chain for each prompt."""
         scores = self._scorer.scores(_features(questions))
-        return [self._descend(questions, place, scores[place]) for place in range(len(questions))]
+        return [self._descend(questions, index, scores[index]) for index in range(len(questions))]
 
-    def _descend(self, questions: Questions, place: int, scores: Floats) -> Decision:
+    def _descend(self, questions: Questions, index: int, scores: Floats) -> Decision:
         asked: list[int] = []
         for model in self._chain:
             asked.append(model)
             if scores[model] >= self._threshold:
                 break
         answer = asked[-1] if scores[asked[-1]] >= self._threshold else max(asked, key=lambda model: scores[model])
-        return Decision([[whole(questions, place, model)] for model in asked], answer, len(asked))
+        return Decision([[whole(questions, index, model)] for model in asked], answer, len(asked))
 
 
 class _Scorer:
@@ -97,9 +97,9 @@ def _best_chain(scores: Floats, quality: Floats, tokens: Ints) -> tuple[tuple[in
             reached = scores[:, chain]
             for threshold in _THRESHOLDS:
                 content = reached >= threshold
-                place = np.where(content.any(axis=1), content.argmax(axis=1), reached.argmax(axis=1))
+                index = np.where(content.any(axis=1), content.argmax(axis=1), reached.argmax(axis=1))
                 asked = np.where(content.any(axis=1), content.argmax(axis=1), length - 1)
-                mean = float(quality[rows, np.array(chain)[place]].mean())
+                mean = float(quality[rows, np.array(chain)[index]].mean())
                 written = float((tokens[:, chain].cumsum(axis=1)[rows, asked]).mean())
                 if best is None or (round(mean, 9), -written) > best:
                     best, found = (round(mean, 9), -written), (chain, float(threshold))

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from lightrouter.lab.dataset.questions import Floats, Judged, Questions
+from lightrouter.lab.dataset.questions import Floats, LabelledData, Questions
 from lightrouter.lab.policies.baselines.single import best, whole
 from lightrouter.lab.policies.baselines.votes import winner
 from lightrouter.lab.policies.decision import Call, Decision
@@ -35,7 +35,7 @@ class Ensemble:
         self._voters: list[int] = []
         self._weights: list[float] = []
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Ranks the models and weighs their votes."""
         prior = train.quality.mean(axis=0)
         order = [int(model) for model in np.argsort(-prior, kind="stable")]
@@ -44,13 +44,13 @@ class Ensemble:
 
     def decide(self, questions: Questions) -> list[Decision]:
         """Lets them answer each prompt and vote."""
-        return [self._vote(questions, place) for place in range(len(questions))]
+        return [self._vote(questions, index) for index in range(len(questions))]
 
-    def _vote(self, questions: Questions, place: int) -> Decision:
-        answers = [questions.answers[place][model] for model in self._voters]
-        texts = [questions.texts[place][model] for model in self._voters]
+    def _vote(self, questions: Questions, index: int) -> Decision:
+        answers = [questions.answers[index][model] for model in self._voters]
+        texts = [questions.texts[index][model] for model in self._voters]
         chosen = self._voters[winner(answers, texts, self._weights, range(len(self._voters)))]
-        calls = [whole(questions, place, model) for model in self._voters]
+        calls = [whole(questions, index, model) for model in self._voters]
         return Decision([calls], chosen, len(calls))
 
 
@@ -94,16 +94,16 @@ class MixtureOfAgents:
     def __init__(self) -> None:
         self._model = 0
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Finds the aggregating model."""
         self._model = best(train)
 
     def decide(self, questions: Questions) -> list[Decision]:
         """Books all answers and the aggregation."""
-        return [self._aggregate(questions, place) for place in range(len(questions))]
+        return [self._aggregate(questions, index) for index in range(len(questions))]
 
-    def _aggregate(self, questions: Questions, place: int) -> Decision:
-        calls = [whole(questions, place, model) for model in range(len(questions.models))]
+    def _aggregate(self, questions: Questions, index: int) -> Decision:
+        calls = [whole(questions, index, model) for model in range(len(questions.models))]
         read = calls[self._model].input_tokens + sum(call.output_tokens for call in calls) + _INSTRUCTION_TOKENS
         return Decision([calls, [Call(self._model, read, calls[self._model].output_tokens)]], None, len(calls))
 
@@ -118,21 +118,21 @@ class Blender:
     )
     boot_tokens = 0
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Learns nothing: its models are trained elsewhere."""
 
     def decide(self, questions: Questions) -> list[Decision]:
         """Books all answers, the pairs and the fusion."""
-        return [self._fuse(questions, place) for place in range(len(questions))]
+        return [self._fuse(questions, index) for index in range(len(questions))]
 
-    def _fuse(self, questions: Questions, place: int) -> Decision:
-        calls = [whole(questions, place, model) for model in range(len(questions.models))]
+    def _fuse(self, questions: Questions, index: int) -> Decision:
+        calls = [whole(questions, index, model) for model in range(len(questions.models))]
         prompt = calls[0].input_tokens
         pairs = [
             Call(_RANKER, prompt + left.output_tokens + right.output_tokens, 0)
             for left, right in combinations(calls, 2)
         ]
-        length = round(float(questions.output_tokens[place].mean()))
+        length = round(float(questions.output_tokens[index].mean()))
         fused = min(_FUSED, len(calls))
         fuse = Call(_FUSER, prompt + fused * length + _INSTRUCTION_TOKENS, length)
         return Decision([calls, pairs, [fuse]], None, len(calls))

@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import NearestNeighbors
 
-from lightrouter.lab.dataset.questions import Floats, Judged, Questions
+from lightrouter.lab.dataset.questions import Floats, LabelledData, Questions
 from lightrouter.lab.policies.baselines.single import alone
 from lightrouter.lab.policies.decision import Decision
 
@@ -31,7 +31,7 @@ def _vectorizer(prompts: Sequence[str]) -> TfidfVectorizer:
 class Neighbours:
     """What the models did on the training prompts nearest to a prompt by their words."""
 
-    def __init__(self, train: Judged) -> None:
+    def __init__(self, train: LabelledData) -> None:
         """Remembers the training prompts."""
         self._words = _vectorizer(train.questions.prompts)
         self._quality = train.quality
@@ -51,14 +51,14 @@ class NearestPrompts:
     about = f"Each prompt goes to the model that was best on the {_NEIGHBOURS} training prompts nearest by their words."
     boot_tokens = 0
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Remembers the training prompts."""
         self._neighbours = Neighbours(train)
 
     def decide(self, questions: Questions) -> list[Decision]:
         """Looks up the nearest prompts of each."""
         expected = self._neighbours.expected(questions.prompts)
-        return [alone(questions, place, int(row.argmax())) for place, row in enumerate(expected)]
+        return [alone(questions, index, int(row.argmax())) for index, row in enumerate(expected)]
 
 
 class PromptOnly:
@@ -68,7 +68,7 @@ class PromptOnly:
     about = "Each prompt goes to the model with the highest quality that a ridge regression on its words predicts."
     boot_tokens = 0
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Learns each model's quality from the words."""
         self._words = _vectorizer(train.questions.prompts)
         self._ridge = Ridge(alpha=_ALPHA)
@@ -77,4 +77,4 @@ class PromptOnly:
     def decide(self, questions: Questions) -> list[Decision]:
         """Predicts the qualities for each prompt."""
         expected = self._ridge.predict(self._words.transform(questions.prompts))
-        return [alone(questions, place, int(row.argmax())) for place, row in enumerate(expected)]
+        return [alone(questions, index, int(row.argmax())) for index, row in enumerate(expected)]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from lightrouter.lab.dataset.questions import Judged, Questions
+from lightrouter.lab.dataset.questions import LabelledData, Questions
 from lightrouter.lab.policies.decision import Call, Decision
 
 
-def whole(questions: Questions, place: int, model: int) -> Call:
+def whole(questions: Questions, index: int, model: int) -> Call:
     """Returns the call in which a model answers a prompt to the end."""
-    return Call(model, int(questions.input_tokens[place, model]), int(questions.output_tokens[place, model]))
+    return Call(model, int(questions.input_tokens[index, model]), int(questions.output_tokens[index, model]))
 
 
-def alone(questions: Questions, place: int, model: int) -> Decision:
+def alone(questions: Questions, index: int, model: int) -> Decision:
     """Returns the decision to let one model answer."""
-    return Decision([[whole(questions, place, model)]], model, 1)
+    return Decision([[whole(questions, index, model)]], model, 1)
 
 
-def best(train: Judged) -> int:
-    """Returns the place of the model with the highest mean quality."""
+def best(train: LabelledData) -> int:
+    """Returns the index of the model with the highest mean quality."""
     return int(train.quality.mean(axis=0).argmax())
 
 
@@ -33,13 +33,13 @@ class Random:
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Learns nothing."""
 
     def decide(self, questions: Questions) -> list[Decision]:
         """Draws a model for each prompt."""
         drawn = np.random.default_rng(self._seed).integers(len(questions.models), size=len(questions))
-        return [alone(questions, place, int(model)) for place, model in enumerate(drawn)]
+        return [alone(questions, index, int(model)) for index, model in enumerate(drawn)]
 
 
 class Single:
@@ -52,12 +52,12 @@ class Single:
         self.about = f"Every prompt goes to {name}."
         self._model = model
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Learns nothing."""
 
     def decide(self, questions: Questions) -> list[Decision]:
         """Lets the model answer each prompt."""
-        return [alone(questions, place, self._model) for place in range(len(questions))]
+        return [alone(questions, index, self._model) for index in range(len(questions))]
 
 
 class BestSingle:
@@ -70,10 +70,10 @@ class BestSingle:
     def __init__(self) -> None:
         self._model = 0
 
-    def fit(self, train: Judged) -> None:
+    def fit(self, train: LabelledData) -> None:
         """Finds the best model."""
         self._model = best(train)
 
     def decide(self, questions: Questions) -> list[Decision]:
         """Lets it answer each prompt."""
-        return [alone(questions, place, self._model) for place in range(len(questions))]
+        return [alone(questions, index, self._model) for index in range(len(questions))]

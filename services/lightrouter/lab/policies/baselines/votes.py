@@ -9,7 +9,7 @@ from lightrouter.answers.agreement import pairwise
 
 
 def winner(answers: Sequence[str | None], texts: Sequence[str], weights: Sequence[float], order: Sequence[int]) -> int:
-    """Returns the place of the text that wins.
+    """Returns the index of the text that wins.
 
     Where at least one answer is there, the answer with the most weight wins, and of those who gave it the one that
     stands first in `order`. Where there is none, as in free text, the text that agrees most with all others by their
@@ -19,16 +19,16 @@ def winner(answers: Sequence[str | None], texts: Sequence[str], weights: Sequenc
         answers: What each text answers; None where that is not known.
         texts: The texts.
         weights: How much each one's word counts.
-        order: All places, best first.
+        order: All indices, best first.
     """
     totals: dict[str, float] = defaultdict(float)
     for answer, weight in zip(answers, weights, strict=True):
         if answer is not None:
             totals[answer] += weight
-    rank = {place: position for position, place in enumerate(order)}
+    rank = {index: position for position, index in enumerate(order)}
     if totals:
-        holders = [place for place in order if answers[place] is not None]
-        return max(holders, key=lambda place: (round(totals[answers[place] or ""], 9), -rank[place]))
+        holders = [index for index in order if answers[index] is not None]
+        return max(holders, key=lambda index: (round(totals[answers[index] or ""], 9), -rank[index]))
     likeness = pairwise(texts, [True] * len(texts))
     scores = [sum(weight * value for weight, value in zip(weights, row, strict=True)) for row in likeness]
-    return max(order, key=lambda place: (round(scores[place], 9), -rank[place]))
+    return max(order, key=lambda index: (round(scores[index], 9), -rank[index]))
