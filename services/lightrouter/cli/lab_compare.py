@@ -57,9 +57,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 def _table(figures: Mapping[str, Figures]) -> str:
     lines = [f"{'policy':<34}{'quality':>9}  {'95 %':<15}{'output tokens':>14}{'of full':>9}{'$ / 1,000':>11}{'k':>6}"]
     for name, each in figures.items():
-        quality = each.quality
-        mean = "-" if quality is None else f"{quality.mean:.4f}"
-        interval = "not measured" if quality is None else f"{quality.low:.3f} to {quality.high:.3f}"
+        mean, interval = ("-", "not measured") if each.quality is None else each.quality.cells
         lines.append(
             f"{one_line(name):<34}{mean:>9}  {interval:<15}{each.output_tokens.mean:>14,.0f}{each.output_share:>9.1%}"
             f"{1000 * each.cost_usd.mean:>11.4f}{each.mean_k:>6.2f}"

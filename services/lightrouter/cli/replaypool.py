@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from lightrouter.pool.schema import REPLAY
 from lightrouter.recording import prices
-from lightrouter.recording.prices import Price
 from lightrouter.recording.recording import pool_names
 from lightrouter.runtime.document import dump
 
@@ -29,14 +27,9 @@ def text(recording: Path, models: Iterable[str], *, pace: bool) -> str:
             "recording": str(recording),
             "model": model,
             **({"pace": True} if pace else {}),
-            "prices": _listed(known.of(model)),
+            "prices": known.of(model).listed,
             "prior": 0.5,
         }
         for model, name in pool_names(models).items()
     ]
     return _HEAD + dump({"candidates": candidates})
-
-
-def _listed(price: Price) -> dict[str, str]:
-    listed = {"input": price.input, "cached_input": price.cached_input, "output": price.output}
-    return {kind: str(Decimal(str(usd))) for kind, usd in listed.items() if usd is not None}

@@ -1,4 +1,4 @@
-"""Every policy on the same prompts at the same prices: what each gives, what it costs, and how sure that is."""
+"""Compares all policies on the same prompts at the same prices: quality, cost and confidence intervals."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ class Settings(RunSettings):
     """The settings of a comparison.
 
     Attributes:
-        artifact: A trained selector for our own policies; None: one is trained on the training prompts of each split.
-        top_k: Most drafts that our own policies finish; None: each policy's own.
+        artifact: A trained selector for LightRouter's policies; None: one is trained on the training prompts of each
+            split.
+        top_k: Most drafts that LightRouter's policies finish; None: the default of each policy.
     """
 
     artifact: Path | None = None
@@ -50,13 +51,13 @@ class Settings(RunSettings):
 
 
 def compare(settings: Settings, progress: Progress) -> Compared:
-    """Runs the comparison and writes its report; returns what is in it.
+    """Runs the comparison, writes its report and returns its contents.
 
     Raises:
         DataError: The recordings cannot be compared on.
         RecordingError: A file cannot be read or used.
         PriceListError: The price list cannot be used.
-        ResumeError: What is there is of another run.
+        ResumeError: The folder holds parts of another run.
     """
     price_list, data = settings.price_list(), settings.read()
     parts = settings.parts()
@@ -72,7 +73,7 @@ class _Policies:
     """Makes the policies that are compared.
 
     Attributes:
-        made: Those of the last split.
+        made: The policies of the last split.
     """
 
     def __init__(self, settings: Settings, data: Data, price_list: PriceList, trained: Trained) -> None:
@@ -83,7 +84,7 @@ class _Policies:
         self.made: list[Policy] = []
 
     def of_split(self, number: int, train: LabelledData) -> list[Policy]:
-        """Returns new policies for the split of that number, which learns from `train`."""
+        """Returns new policies for split `number`; they learn from `train`."""
         singles = [Single(index, model) for index, model in enumerate(self._models)]
         self.made = [
             Random(self._settings.seed),
@@ -139,7 +140,7 @@ def _compared(
         figures=figures,
         about={oracle.NAME: oracle.ABOUT, **{each.name: each.about for each in policies.made}},
         boot_tokens={oracle.NAME: 0, **{each.name: each.boot_tokens for each in policies.made}},
-        ours=[name for name in figures if name.startswith(lightrouter.PREFIX)],
+        lightrouter=[name for name in figures if name.startswith(lightrouter.PREFIX)],
         notes=notes,
         settings=settings.config(),
         command=settings.command,

@@ -19,17 +19,17 @@ class RunSettings:
     """The settings of a run on a recording.
 
     Attributes:
-        data: The recording that is judged on.
+        data: The recording that policies are evaluated on.
         out: Folder of the report.
         train: Another recording to learn from; None: folds of `data`.
-        boot_tokens: Tokens that each candidate writes before the ranking; None: a share of what training prompts take.
-        folds: How many folds, where there is no `train`.
+        boot_tokens: Tokens that each candidate writes before the ranking; None: a share of the median answer.
+        folds: Number of folds if there is no `train`.
         seed: Decides every random choice.
-        limit: Most prompts that are judged on; None: all.
-        prices: A price list over that of the package.
+        limit: Most prompts that policies are evaluated on; None: all.
+        prices: A price list that overrides the one of the package.
         answer_pattern: The comparable answer, as `answers.extract.named` reads it; None: inferred.
-        resume: Whether a run that was broken off is gone on with.
-        command: The command line that asked for it.
+        resume: Whether an interrupted run is continued.
+        command: The command line of the run.
     """
 
     data: Path
@@ -45,7 +45,7 @@ class RunSettings:
     command: str = ""
 
     def read(self) -> Data:
-        """Returns the recording, and how it is split.
+        """Returns the recording and its splits.
 
         Raises:
             DataError: The recordings cannot be used.
@@ -55,7 +55,7 @@ class RunSettings:
         return dataset.read(self.data, self.train, self.folds, self.seed, self.limit, pattern)
 
     def price_list(self) -> PriceList:
-        """Returns what models cost.
+        """Returns the prices of the models.
 
         Raises:
             PriceListError: The price list cannot be used.
@@ -63,20 +63,20 @@ class RunSettings:
         return price_lists.load(self.prices)
 
     def warnings(self, data: Data, price_list: PriceList) -> list[str]:
-        """Returns what the reader must know of how the recording is priced, a sentence each."""
+        """Returns what the reader must know about the prices, one sentence each."""
         questions = data.test.questions
         return list(price_list.complaints(questions.models, questions.costed))
 
     def parts(self) -> Parts:
-        """Returns what is done already.
+        """Returns the parts that are done already.
 
         Raises:
-            ResumeError: What is there is of another run.
+            ResumeError: The folder holds parts of another run.
         """
         return Parts(self.out / "parts", fingerprint(asdict(self)), resume=self.resume)
 
     def config(self) -> dict[str, object]:
-        """Returns what it takes to make the run again: what was given, files by their SHA-256, and the version."""
+        """Returns what is needed to repeat the run: the settings, files as SHA-256, and the version."""
         given = {key: value for key, value in asdict(self).items() if value is not None}
         hashed = {key: f"{key}_sha256" if isinstance(value, Path) else key for key, value in given.items()}
         config = {hashed[key]: value for key, value in fingerprint(given).items()}

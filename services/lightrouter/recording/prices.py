@@ -67,6 +67,12 @@ class Price(BaseModel):
     source: str = "assumed"
     note: str = ""
 
+    @property
+    def listed(self) -> dict[str, str]:
+        """The prices as an entry of a pool file has them."""
+        usd = {"input": self.input, "cached_input": self.cached_input, "output": self.output}
+        return {kind: str(Decimal(str(price))) for kind, price in usd.items() if price is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class PriceList:

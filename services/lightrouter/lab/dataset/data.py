@@ -1,4 +1,4 @@
-"""The recordings of a comparison: read, made whole, and split into what is learned from and what is judged on."""
+"""Reads the recordings of a run, drops incomplete prompts, and splits the rest into training and test prompts."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from lightrouter.v1.policy_pb2 import AnswerPattern
 
 _LEAST_TRAINING = 20
 _LEAST_FOLDS = 2
-# Whoever tunes on what it learns from, tunes on one part of it and learns from the other.
+# A policy that tunes itself learns from one half of its training prompts and tunes on the other.
 _LEAST_DIFFERENT = 2
 
 
 class DataError(Exception):
-    """Recordings that cannot be compared on; the text is one sentence that says what to do."""
+    """Recordings that cannot be used; the text is one sentence that says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What is compared on.
+    """The prompts of a run and their splits.
 
     Attributes:
-        test: The prompts that are judged on, in the order of the file.
-        train: Other prompts to learn from; None where folds of `test` are learned from.
-        splits: Indices in `train`, or in `test` where that is None, to learn from, and indices in `test` to judge on.
-        notes: What was left out and why, a sentence each.
+        test: The test prompts, in the order of the file.
+        train: Other prompts for training; None if the training prompts are folds of `test`.
+        splits: Training indices, into `train` or, if that is None, into `test`, and test indices, into `test`.
+        notes: What was left out and why, one sentence each.
     """
 
     test: LabelledData
@@ -42,7 +42,7 @@ class Data:
     notes: Sequence[str]
 
     def parts(self) -> Iterator[tuple[LabelledData, LabelledData]]:
-        """Yields, split by split, what is learned from and what is judged on."""
+        """Yields the training prompts and the test prompts of each split."""
         for split in self.splits:
             source = self.test if self.train is None else self.train
             yield source.take(split.train), self.test.take(split.test)
@@ -51,18 +51,18 @@ class Data:
 def read(
     path: Path, train: Path | None, count: int, seed: int, limit: int | None, pattern: AnswerPattern | None
 ) -> Data:
-    """Returns the recording at `path`, and how it is split.
+    """Returns the recording at `path` and its splits.
 
     Args:
-        path: What is judged on.
-        train: What is learned from; None: other folds of `path`.
-        count: How many folds.
-        seed: Decides the folds, and which prompts `limit` leaves.
-        limit: Most prompts that are judged on; None: all.
-        pattern: Where the comparable answer stands; None: inferred from the right answers.
+        path: The recording of the test prompts.
+        train: The recording of the training prompts; None: other folds of `path`.
+        count: Number of folds.
+        seed: Decides the folds, and which prompts remain under `limit`.
+        limit: Most test prompts; None: all.
+        pattern: The pattern of the comparable answer; None: inferred from the right answers.
 
     Raises:
-        DataError: The recordings cannot be compared on.
+        DataError: The recordings cannot be used.
         RecordingError: A file cannot be read or used.
     """
     recording = load_labelled(path)
@@ -107,13 +107,13 @@ def _folds(prompts: Sequence[str], count: int, seed: int, path: Path) -> Sequenc
 
 
 def _check_training(prompts: Sequence[str], path: Path | None) -> None:
-    """Refuses to learn from one prompt."""
+    """Raises DataError if there are fewer than two different training prompts."""
     if len(set(prompts)) < _LEAST_DIFFERENT:
         raise DataError(f"{path} has too few different prompts to learn from; record more, or give more --folds")
 
 
 def _whole(recording: LabelledRecording, models: Sequence[str], path: Path, notes: list[str]) -> LabelledRecording:
-    """Returns the prompts to which every model wrote something, and that are scored for every model."""
+    """Returns the prompts for which every model has a text and a quality."""
     kept = [
         index
         for index, (prompt, labels) in enumerate(zip(recording.recording.prompts, recording.labels, strict=True))

@@ -1,4 +1,4 @@
-"""Recorded prompts as a policy may see them: texts and token counts, without a label."""
+"""Recorded prompts as a policy sees them (texts and token counts, no labels), and the same prompts with labels."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Prompts, and what each model of the pool answered to the end.
+    """Prompts with the whole answer of each model of the pool.
 
     Attributes:
-        recording: The recording of these prompts; its labels are elsewhere.
+        recording: The recording of these prompts, without labels.
         models: The pool.
         prompts: The prompts' texts.
         texts: For each prompt the answer of each model.
-        answers: For each prompt what the answer pattern finds in each model's text, in the form in which equal answers
-            are equal; None where it finds nothing, or the prompts have no comparable answer.
-        input_tokens: Tokens of the prompt as each model counts it, one row a prompt.
-        output_tokens: Tokens of each whole answer, one row a prompt.
-        latency_s: Seconds that each whole answer took; NaN where that is not recorded.
-        cost_usd: US dollars that each whole answer cost; NaN where that is not recorded.
-        pattern: Where the comparable answer stands; None where there is none.
+        answers: For each prompt the comparable answer in each model's text, in canonical form; None if the text has
+            none, or there is no pattern.
+        input_tokens: Tokens of the prompt as each model counts them, one row per prompt.
+        output_tokens: Tokens of each whole answer, one row per prompt.
+        latency_s: Seconds that each whole answer took; NaN if not recorded.
+        cost_usd: US dollars that each whole answer cost; NaN if not recorded.
+        pattern: The pattern of the comparable answer; None if there is none.
     """
 
     recording: Recording
@@ -48,7 +48,7 @@ class Questions:
 
     @classmethod
     def of(cls, recording: Recording, models: tuple[str, ...], pattern: AnswerPattern | None) -> Questions:
-        """Returns the prompts of a recording in which every one of `models` has answered every prompt."""
+        """Returns the prompts of a recording in which each of `models` answered every prompt."""
         texts = [tuple(prompt.responses[model].text for model in models) for prompt in recording.prompts]
         return cls(
             recording=recording,
@@ -71,7 +71,7 @@ class Questions:
 
     @property
     def costed(self) -> list[str]:
-        """The models whose every answer has a recorded cost."""
+        """The models for which the cost of every answer is recorded."""
         return [model for index, model in enumerate(self.models) if np.isfinite(self.cost_usd[:, index]).all()]
 
     def take(self, indices: Ints) -> Questions:
@@ -92,12 +92,12 @@ class Questions:
 
 @dataclass(frozen=True, slots=True)
 class LabelledData:
-    """Prompts with their labels: what is learned from, and what decisions are booked against.
+    """Prompts with their labels, for training and for evaluation.
 
     Attributes:
         questions: The prompts as a policy may see them.
-        quality: Quality of each model's answer, 0 to 1, one row a prompt.
-        recording: The same prompts with their labels, as a selector is trained on them.
+        quality: Quality of each model's answer, 0 to 1, one row per prompt.
+        recording: The labelled recording, from which a selector is trained.
     """
 
     questions: Questions
@@ -106,7 +106,7 @@ class LabelledData:
 
     @classmethod
     def of(cls, recording: LabelledRecording, models: tuple[str, ...], pattern: AnswerPattern | None) -> LabelledData:
-        """Returns the prompts of a recording in which every one of `models` has a scored answer to every prompt."""
+        """Returns the prompts of a recording in which each of `models` has a scored answer to every prompt."""
         quality = [[labels.quality[model] for model in models] for labels in recording.labels]
         return cls(Questions.of(recording.recording, models, pattern), np.array(quality, dtype=float), recording)
 
@@ -129,5 +129,5 @@ def _input_tokens(prompt: RecordedPrompt, models: Sequence[str]) -> list[int]:
 
 
 def _known(rows: Sequence[Sequence[float | None]]) -> Floats:
-    """Returns figures, one row a prompt, with NaN for None."""
+    """Returns figures, one row per prompt, with NaN for None."""
     return np.array([[np.nan if each is None else each for each in row] for row in rows], dtype=float)

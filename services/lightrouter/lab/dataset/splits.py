@@ -1,4 +1,8 @@
-"""Which prompts are learned from and which are judged on."""
+"""Splits of prompts into a training part and a test part.
+
+scikit-learn's GroupKFold would also keep equal prompts together, but it draws other folds for the same
+seed: reports could no longer be compared with earlier ones.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,14 @@ from lightrouter.lab.dataset.questions import Ints
 
 
 class Split(NamedTuple):
-    """Indices of the prompts that are learned from, and of those that are judged on."""
+    """Indices of the training prompts and of the test prompts."""
 
     train: Ints
     test: Ints
 
 
 def folds(prompts: Sequence[str], count: int, seed: int) -> list[Split]:
-    """Returns `count` splits whose judged parts make up all prompts; equal prompts are on one side together.
+    """Returns `count` splits whose test parts together are all prompts; equal prompts are in the same part.
 
     Raises:
         ValueError: There are fewer different prompts than folds.

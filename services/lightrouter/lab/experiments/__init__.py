@@ -1,4 +1,4 @@
-"""Experiments on a recording: each a module, a command and a page."""
+"""Experiments on a recording: each is a module, a command and a page."""
 
 from __future__ import annotations
 

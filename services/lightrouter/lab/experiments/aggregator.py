@@ -1,4 +1,4 @@
-"""Drafts that conflict: which side is taken, and whether a third answer is invented."""
+"""Conflicting drafts: which side an aggregator takes, and whether it invents a third answer."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from lightrouter.v1.router_pb2 import Prompt
 
 ABOUT = "Which side of conflicting drafts is taken, by whom, and whether a third answer is invented."
 
-# Qualities that differ by so much are a right and a wrong side, where there is no comparable answer.
+# A choice: without comparable answers, qualities this far apart count as right and wrong.
 _APART: Final = 0.5
-# A synthesis may have so many tokens more than the longest of its drafts: a model that rambles is cut off.
+# A choice: tokens that a synthesis may exceed its longest draft by; a model that rambles is cut off.
 _ROOM_TOKENS: Final = 128
-# However slow a synthesizer is, it is not to fail for want of time.
+# A choice: no synthesis times out, however slow the model is.
 _SECONDS: Final = 3600.0
 _BOOT_TOKENS: Final = 4096
-# A text that shares less with every draft takes none of their sides.
+# A choice: a text that is less similar to every draft takes none of their sides.
 _ALIKE: Final = 0.3
 _RIGHT, _WRONG, _THIRD, _NONE, _FAILED = "right", "wrong", "third", "no answer", "failed"
 _OUTCOMES: Final = (_RIGHT, _WRONG, _THIRD, _NONE, _FAILED)
@@ -55,12 +55,12 @@ _OUTCOMES: Final = (_RIGHT, _WRONG, _THIRD, _NONE, _FAILED)
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Drafts that come to two sides, of which one is right.
+    """Drafts of one prompt that take two sides, of which one is right.
 
     Attributes:
-        index: The prompt.
-        models: Whose drafts they are, the better model of the training prompts first.
-        right: Which of them are right.
+        index: Index of the prompt.
+        models: Models of the drafts, the best one on the training prompts first.
+        right: The models that are right.
     """
 
     index: int
@@ -69,15 +69,15 @@ class Conflict:
 
 
 class _Outcome(NamedTuple):
-    """What became of a conflict: whose side the answer takes, and whether that is the better model's."""
+    """The outcome of a conflict: the side of the answer, and whether that is the better model's side."""
 
     side: str
     better: bool
 
 
 def run(study: Study) -> Findings:
-    """Lets each strategy make an answer of conflicting drafts."""
-    ((train, _), *_) = study.data.parts()
+    """Merges conflicting drafts with each strategy."""
+    train = study.first_train
     priors = [float(prior) for prior in train.quality.mean(axis=0)]
     test = study.data.test
     kinds = {"two drafts": _conflicts(test, priors, 2, study.seed), "two against one": _majorities(test, priors, study)}
@@ -126,7 +126,7 @@ def run(study: Study) -> Findings:
 
 
 def _conflicts(test: LabelledData, priors: Sequence[float], size: int, seed: int) -> list[Conflict]:
-    """Returns a pair of conflicting drafts a prompt, where there is one."""
+    """Returns one pair of conflicting drafts for each prompt that has one."""
     rng = np.random.default_rng(seed)
     found = []
     for index in range(len(test)):
@@ -137,7 +137,7 @@ def _conflicts(test: LabelledData, priors: Sequence[float], size: int, seed: int
 
 
 def _majorities(test: LabelledData, priors: Sequence[float], study: Study) -> list[Conflict]:
-    """Returns three drafts a prompt, two of which agree against the third, where there are such."""
+    """Returns three drafts, two of which agree against the third, for each prompt that has them."""
     if test.questions.pattern is None:
         return []
     rng = np.random.default_rng(study.seed)
@@ -157,7 +157,7 @@ def _majorities(test: LabelledData, priors: Sequence[float], study: Study) -> li
 
 
 def _drawn(conflicts: Sequence[Conflict], study: Study) -> list[Conflict]:
-    """Returns as many of the conflicts as a real model is to be asked about, drawn by the seed."""
+    """Returns at most `study.asked` of the conflicts, drawn by the seed."""
     order = np.random.default_rng(study.seed).permutation(len(conflicts))[: study.asked]
     return [conflicts[index] for index in np.sort(order)]
 
@@ -184,7 +184,7 @@ async def _merge(
     name: str,
     strategy: AggregatorStrategy.ValueType,
 ) -> list[_Outcome]:
-    """Returns what became of each conflict; of those that a real model is asked about each is kept as it comes."""
+    """Returns the outcome of each conflict; outcomes of a real model are kept at once."""
     questions = study.data.test.questions
     engine = Engine(
         questions.recording,
@@ -230,7 +230,7 @@ async def _merged(
         answer = await engine.route(_prompt(questions, conflict), policy)
     except ServiceError:
         return _Outcome(_FAILED, better=False)
-    # A synthesis that fails is replaced by the best draft, which says nothing of the synthesis.
+    # The best draft replaces a failed synthesis; it is not an outcome of the synthesis.
     if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE and answer.aggregator != strategy:
         return _Outcome(_FAILED, better=False)
     side = _side(questions, conflict, answer.text)
@@ -238,7 +238,7 @@ async def _merged(
 
 
 def _prompt(questions: Questions, conflict: Conflict) -> Prompt:
-    """Returns the prompt, with room for its drafts and a synthesis that is not much longer."""
+    """Returns the prompt with a token limit for its drafts and a slightly longer synthesis."""
     prompt = to_prompt(questions.recording.prompts[conflict.index], None)
     longest = max(int(questions.output_tokens[conflict.index, model]) for model in conflict.models)
     prompt.sampling.max_output_tokens = longest + _ROOM_TOKENS
@@ -246,14 +246,14 @@ def _prompt(questions: Questions, conflict: Conflict) -> Prompt:
 
 
 def _patient_aggregator(models: Models) -> Aggregator:
-    """Returns the service's aggregator, whose synthesizers have all the time."""
+    """Returns the service's aggregator without time limits for synthesizers."""
     settings = AggregatorSettings.model_construct()
     limits = replace(settings.synthesis_limits, first_piece_seconds=_SECONDS, stall_seconds=_SECONDS)
     return Aggregator(registry.strategies(models, limits), settings.default_strategy, settings.agreement)
 
 
 def _side(questions: Questions, conflict: Conflict, text: str) -> str:
-    """Returns whose side a text takes: by its answer, or by the draft that it shares most words with."""
+    """Returns the side of a text: by its answer, or by the draft with the most similar words."""
     sides = [_RIGHT if model in conflict.right else _WRONG for model in conflict.models]
     texts = [questions.texts[conflict.index][model] for model in conflict.models]
     if questions.pattern is None:
@@ -267,7 +267,7 @@ def _side(questions: Questions, conflict: Conflict, text: str) -> str:
 
 
 class _Tally:
-    """What one way of merging made of one kind of conflict."""
+    """The outcomes of one strategy on one kind of conflict."""
 
     def __init__(self, kind: str, name: str, outcomes: Sequence[_Outcome]) -> None:
         self.kind = kind
@@ -282,7 +282,7 @@ class _Tally:
         return share(count, self.conflicts) if self.conflicts else None
 
     def sentence(self) -> str:
-        """Returns what is to be said of it."""
+        """Returns its finding."""
         return (
             f"{self.name}, {self.kind}, {self.conflicts} conflicts: it takes the right side in {_text(self.right)}, "
             f"the better model's in {_text(self._share(self.better))}; a third answer comes in {_text(self.third)}, "
@@ -295,7 +295,7 @@ class _Tally:
         return (self.kind, self.name, f"{self.conflicts}", *counts, f"{self.better}")
 
     def report(self) -> dict[str, object]:
-        """Returns it for programs."""
+        """Returns the figures for programs."""
         return {
             "drafts": self.kind,
             "merged_by": self.name,

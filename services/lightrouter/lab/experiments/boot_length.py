@@ -1,4 +1,4 @@
-"""How many boot tokens it takes: quality and cost from the shortest boot to the longest."""
+"""Quality and cost by boot length, and the length from which more tokens gain nothing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ABOUT = "Quality and cost from the shortest boot to the longest, and the length 
 
 _SHORT: Final = (5, 10, 20, 40, 60, 100, 200)
 _LONG: Final = (25, 50, 75, 100, 150, 200, 300)
-# Median tokens of an answer from which the long boots say something.
+# A choice: long boots are tried if the median answer has at least this many tokens.
 _LONG_ANSWERS: Final = 250
 KINDS: Final = ("learned", "consensus", "prior")
 
 
 def run(study: Study) -> Findings:
-    """Routes every prompt at every length, ranked in each way."""
+    """Routes every prompt at every boot length with each way of ranking."""
     median = float(np.median(study.data.test.questions.output_tokens))
     lengths = _LONG if median >= _LONG_ANSWERS else _SHORT
 
@@ -71,7 +71,7 @@ _CAPTION = "With 95 % intervals over prompts."
 
 
 class _Curve:
-    """One way of ranking from the shortest boot to the longest."""
+    """Figures of one way of ranking by boot length."""
 
     def __init__(self, study: Study, outcomes: Mapping[str, Outcomes], kind: str, lengths: Sequence[int]) -> None:
         found = [outcomes[kind + _suffix(length)] for length in lengths]
@@ -146,10 +146,8 @@ def _table(kind: str, curve: _Curve, full: float) -> Table:
         [
             (
                 str(length),
-                f"{quality.mean:.4f}",
-                f"{quality.low:.3f} to {quality.high:.3f}",
-                f"{gain.mean:+.4f}",
-                f"{gain.low:+.4f} to {gain.high:+.4f}",
+                *quality.cells,
+                *gain.difference_cells,
                 f"{tokens.mean:,.0f}",
                 f"{tokens.mean / full:.1%}",
                 f"{1000 * cost.mean:.4f}",

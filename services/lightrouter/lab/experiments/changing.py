@@ -1,4 +1,4 @@
-"""A recorded pool of which one candidate goes bad for a while: it gives to each prompt its answer to another one.
+"""A recorded pool in which one candidate goes bad for a while: it answers each prompt with its answer to another one.
 
 The evaluator that judges it, the states that it writes and the router that obeys them are those that serve.
 """
@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -40,30 +39,30 @@ from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer
 
-# Recorded texts are never cut short.
+# A choice: far above any recorded text, so that none is cut.
 _MOST_OUTPUT_TOKENS: Final = 131_072
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for a while, in memory where it can be: the evaluator's journal waits for the disk at each call."""
+    """Yields a temporary folder, in memory if possible, because the evaluator's journal syncs to disk at each call."""
     memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made safely
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
 
 
 class Worth:
-    """What a text is worth as an answer to a recorded prompt."""
+    """Scores texts as answers to recorded prompts."""
 
     def __init__(self, judged: LabelledData) -> None:
-        """Knows the labels of these prompts."""
+        """Takes the prompts with their labels."""
         self._pattern = judged.questions.pattern
         self._texts = judged.questions.texts
         self._quality = judged.quality
         self._right = [labels.answer for labels in judged.recording.labels]
 
     def of(self, index: int, text: str) -> float:
-        """Returns the quality of `text`, 0 to 1: as recorded, else by the right answer; 0 where there is none."""
+        """Returns the quality of `text`, 0 to 1: as recorded, else by the right answer; 0 without one."""
         for model, known in enumerate(self._texts[index]):
             if known == text:
                 return float(self._quality[index, model])
@@ -84,7 +83,7 @@ class Scored:
 
 
 def shuffled(recording: Recording, model: str, random: Random) -> Recording:
-    """Returns the recording with the responses of `model` dealt out anew to the prompts."""
+    """Returns the recording with the responses of `model` shuffled among the prompts."""
     responses = [prompt.responses[model] for prompt in recording.prompts]
     random.shuffle(responses)
     return Recording(
@@ -96,13 +95,13 @@ def shuffled(recording: Recording, model: str, random: Random) -> Recording:
 
 
 class Recalled:
-    """Models of which all but one say the same whenever they are asked the same. See `runtime.models.Models`.
+    """Caches the responses of all models but the one that changes. See `runtime.rpc.models.Models`.
 
-    What an adapter made of it is kept: many runs ask the same.
+    Many runs ask the same; the cache saves the adapters' work.
     """
 
     def __init__(self, models: Models, changing: str, said: dict[tuple[str, str], GenerateResponse]) -> None:
-        """Asks `models` what `said` does not have yet, and the candidate `changing` each time."""
+        """Calls `models` for what the cache `said` lacks, and always for the candidate `changing`."""
         self._models = models
         self._changing = changing
         self._said = said
@@ -126,18 +125,18 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What happens to a pool.
+    """The plan of a run.
 
     Attributes:
         judged: The recording.
-        prices: What the models cost.
+        prices: Prices of the models.
         model: Index of the model that goes bad.
         segments: Equal parts of the time; in the middle of each the pool is evaluated.
-        bad: Those in which the model's answers are shuffled.
+        bad: Segments in which the model's answers are shuffled.
         requests: Most requests.
         validation: Most prompts of the validation set.
-        rules: What the pool needs.
-        said: What models have said, see `Recalled`.
+        rules: The evaluator's rules.
+        said: The cache of responses, see `Recalled`.
     """
 
     judged: LabelledData
@@ -165,8 +164,6 @@ class Plan:
         priors = self.judged.quality.mean(axis=0)
         entries = []
         for (model, name), prior in zip(pool_names(self.judged.questions.models).items(), priors, strict=True):
-            price = self.prices.of(model)
-            listed = {"input": price.input, "cached_input": price.cached_input, "output": price.output}
             entries.append(
                 {
                     "name": name,
@@ -174,7 +171,7 @@ class Plan:
                     "model": model,
                     "recording": "recording.jsonl",
                     "prior": float(prior),
-                    "prices": {kind: str(Decimal(str(usd))) for kind, usd in listed.items() if usd is not None},
+                    "prices": self.prices.of(model).listed,
                 }
             )
         return dump({"candidates": entries})
@@ -182,15 +179,15 @@ class Plan:
 
 @dataclass(slots=True)
 class Pool:
-    """A pool under its plan, and what came of it.
+    """The outcome of one run.
 
     Attributes:
-        quality: Of each answer, in order.
-        cost_nanousd: Of each answer, in order.
-        states: After each evaluation, by candidate.
-        asked: Prompts on which each evaluation decided on the candidate that goes bad.
-        evaluation_nanousd: What the evaluations cost.
-        held_at: The request at which the router itself put the candidate on probation; None where it never did.
+        quality: Quality of each answer, in order.
+        cost_nanousd: Cost of each answer, in order, in billionths of a US dollar.
+        states: States after each evaluation, by candidate.
+        asked: Prompts after which each evaluation decided on the candidate that goes bad.
+        evaluation_nanousd: Cost of the evaluations, in billionths of a US dollar.
+        held_at: The request at which the router itself put the candidate on probation; None if it never did.
     """
 
     quality: list[float] = field(default_factory=list)
@@ -202,7 +199,7 @@ class Pool:
 
 
 class Deal:
-    """One run's draw: what is asked in which order, what the evaluator asks, and how the bad answers are dealt out."""
+    """The random choices of one run: requests and their order, validation prompts, and the shuffled answers."""
 
     def __init__(self, plan: Plan, seed: int) -> None:
         """Draws by `seed`."""
@@ -217,7 +214,7 @@ class Deal:
         self.bad = shuffled(self.whole, plan.judged.questions.models[plan.model], random)
 
     def play(self, plan: Plan, engine: Engine, number: int) -> None:
-        """Lets the candidate be what it is in a segment, which follows the one before it."""
+        """Switches the candidate to its answers in this segment; call it for each segment in order."""
         if number == plan.bad.start:
             engine.replace(plan.name, self.bad)
         elif number == plan.bad.stop:
@@ -232,7 +229,7 @@ class Deal:
 
 
 async def adaptive(plan: Plan, deal: Deal, folder: Path, policy: Policy | None) -> Pool:
-    """Runs the pool with its evaluations; without a policy nobody asks it anything in between."""
+    """Runs the pool with its evaluations; without a policy there are no requests between them."""
     path = folder / "pool.yaml"
     path.write_text(plan.pool_text(), encoding="utf-8")
     engine = _engine(deal.whole, path, policy, DriftRules())
@@ -253,7 +250,7 @@ async def adaptive(plan: Plan, deal: Deal, folder: Path, policy: Policy | None) 
 
 
 async def unchanging(plan: Plan, deal: Deal, folder: Path, policy: Policy, *, foreseen: bool) -> Pool:
-    """Runs the pool without evaluations: as it is, or, where `foreseen`, without the candidate while that is bad."""
+    """Runs the pool without evaluations; if `foreseen`, without the candidate while it is bad."""
     path = folder / "pool.yaml"
     path.write_text(plan.pool_text(), encoding="utf-8")
     pool = file.load(path)

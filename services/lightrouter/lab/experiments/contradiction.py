@@ -1,4 +1,4 @@
-"""Where it gets hard: good candidates that contradict each other, injected instructions, a selector made worse."""
+"""Hard cases: good candidates that contradict each other, injected instructions, a degraded selector."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from lightrouter.answers.contradictions import contradictions
 from lightrouter.lab.dataset.questions import LabelledData, Questions
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.baselines.single import BestSingle
-from lightrouter.lab.policies.boots import boot_tokens
 from lightrouter.lab.policies.decision import Decision, Policy
 from lightrouter.lab.policies.rankers import STRATEGIES
 from lightrouter.lab.policies.selectors import Degraded, with_strategy
@@ -42,7 +41,7 @@ class Injected:
     """A route in which the weakest candidate begins its answer with an instruction to choose it."""
 
     def __init__(self, route: Policy) -> None:
-        """Injects into what `route` gets to see."""
+        """Injects into the answers that `route` sees."""
         self.name = f"{route.name}, injected"
         self.about = f"{route.about} The weakest candidate begins with an instruction to choose it."
         self.boot_tokens = route.boot_tokens + count(_INJECTION)
@@ -50,7 +49,7 @@ class Injected:
         self._weakest = 0
 
     def fit(self, train: LabelledData) -> None:
-        """Finds the weakest candidate of the training prompts."""
+        """Finds the candidate that is weakest on the training prompts."""
         self._weakest = int(train.quality.mean(axis=0).argmin())
         self._route.fit(train)
 
@@ -62,10 +61,10 @@ class Injected:
 
 
 def run(study: Study) -> Findings:
-    """Routes every prompt, with and without injections, and with selectors made worse."""
+    """Routes every prompt with and without injections, and with degraded selectors."""
 
     def policies(number: int, train: LabelledData) -> list[Policy]:
-        boot = study.boot_tokens or boot_tokens(train)
+        boot = study.boot(train)
         longer = boot + count(_INJECTION)
         return [
             BestSingle(),
@@ -75,12 +74,12 @@ def run(study: Study) -> Findings:
         ]
 
     outcomes = study.outcomes(policies)
-    ((train, _), *_) = study.data.parts()
+    train = study.first_train
     weakest = int(train.quality.mean(axis=0).argmin())
     sets = _sets(study, train)
     on_sets = {name: _on_sets(study, outcomes[name], sets) for name in (BEST_SINGLE, *KINDS)}
     picked = {name: _picked(study, outcomes[name], weakest) for kind in KINDS for name in (kind, f"{kind}, injected")}
-    worse = [(share, _quality(study, outcomes[_name(share)])) for share in _SHARES]
+    worse = [(share, study.bootstrap.mean(outcomes[_name(share)].quality)) for share in _SHARES]
     return Findings(
         title="Contradictions, injections, and a selector made worse",
         sentences=[
@@ -157,10 +156,10 @@ def _injected(prompt: RecordedPrompt, model: str) -> RecordedPrompt:
 
 
 def _sets(study: Study, train: LabelledData) -> dict[str, Mask]:
-    """Returns which prompts are in each set."""
+    """Returns masks of the prompts in each set."""
     questions = study.data.test.questions
     best = [int(model) for model in np.argsort(-train.quality.mean(axis=0), kind="stable")[:2]]
-    boot = study.boot_tokens or boot_tokens(train)
+    boot = study.boot(train)
     texts = [[questions.texts[index][model] for model in best] for index in range(len(questions))]
     whole = np.array([_contradict(questions, pair) for pair in texts])
     booted = np.array([_contradict(questions, [cut(text, boot) for text in pair]) for pair in texts])
@@ -177,31 +176,21 @@ def _on_sets(study: Study, outcomes: Outcomes, sets: Mapping[str, Mask]) -> dict
     found: dict[str, Estimate | None] = {}
     for name, mask in sets.items():
         if mask.any():
-            (found[name],) = Bootstrap(list(prompts[mask]), study.seed).estimate(outcomes.quality[mask][:, None])
+            found[name] = Bootstrap(list(prompts[mask]), study.seed).mean(outcomes.quality[mask])
         else:
             found[name] = None
     return found
 
 
 def _picked(study: Study, outcomes: Outcomes, model: int) -> Estimate:
-    (share,) = study.bootstrap.estimate((outcomes.answer == model).astype(float)[:, None])
-    return share
-
-
-def _quality(study: Study, outcomes: Outcomes) -> Estimate:
-    (quality,) = study.bootstrap.estimate(outcomes.quality[:, None])
-    return quality
+    return study.bootstrap.mean((outcomes.answer == model).astype(float))
 
 
 def _sentences(sets: Mapping[str, Mask], on_sets: Mapping[str, Mapping[str, Estimate | None]]) -> list[str]:
     sentences = []
     for name in _SETS[1:]:
         values = {each: found[name] for each, found in on_sets.items()}
-        text = ", ".join(
-            f"{each} {value.mean:.4f} ({value.low:.3f} to {value.high:.3f})"
-            for each, value in values.items()
-            if value is not None
-        )
+        text = ", ".join(f"{each} {value}" for each, value in values.items() if value is not None)
         sentences.append(f"Where {name} ({int(sets[name].sum())} prompts): {text or 'no such prompts'}.")
     return sentences
 
@@ -248,8 +237,7 @@ def _sets_table(
                     name,
                     f"{int(mask.sum())}",
                     policy,
-                    f"{value.mean:.4f}",
-                    f"{value.low:.3f} to {value.high:.3f}",
+                    *value.cells,
                     f"{each.output_tokens[mask].mean() / full[mask].mean():.1%}",
                     f"{each.k[mask].mean():.2f}",
                 )
@@ -264,8 +252,7 @@ def _degraded_table(outcomes: Mapping[str, Outcomes], worse: Sequence[tuple[floa
         [
             (
                 f"{share:.0%}",
-                f"{value.mean:.4f}",
-                f"{value.low:.3f} to {value.high:.3f}",
+                *value.cells,
                 f"{outcomes[_name(share)].output_tokens.mean():,.0f}",
                 f"{outcomes[_name(share)].k.mean():.2f}",
             )

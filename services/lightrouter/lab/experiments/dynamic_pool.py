@@ -1,4 +1,4 @@
-"""A candidate that goes bad half-way and recovers: when it is evicted and back, and what that is worth."""
+"""A candidate goes bad half-way and recovers: when the pool evicts and readmits it, and what that is worth."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ABOUT = "A candidate goes bad half-way and recovers: when it is evicted and back
 
 _SEGMENTS: Final = 6
 _BAD: Final = range(3, 5)
-"""From half-way on, for a third of the time."""
+"""A choice: bad from half-way on, for a third of the time."""
 _MOST_RUNS: Final = 50
-# Of fewer prompts more runs would only draw the same ones again.
+# With fewer prompts, more runs would only repeat the same prompts.
 _PROMPTS_A_RUN: Final = 8
 _ROUTED_RUNS: Final = 3
 _MOST_REQUESTS: Final = 480
@@ -33,7 +33,7 @@ _MOST_VALIDATION: Final = 400
 _BOOT_TOKENS: Final = 40
 _STRATEGIES: Final = {"prior": SELECTOR_STRATEGY_PRIOR, "consensus": SELECTOR_STRATEGY_CONSENSUS}
 _KINDS: Final = ("adaptive", "static", "oracle")
-# The step of an evaluation's rounds.
+# Prompts per round of an evaluation.
 _ROUND: Final = 8
 _NANO: Final = 1e9
 
@@ -68,7 +68,7 @@ def run(study: Study) -> Findings:
 
 
 class _Decisions:
-    """When the candidate was evicted and back over all runs, and who else was evicted."""
+    """When the candidate was evicted and readmitted over all runs, and which others were evicted."""
 
     def __init__(self, plan: Plan, means: Sequence[float], deals: Sequence[Deal], runs: Sequence[Pool]) -> None:
         self._plan = plan
@@ -86,7 +86,7 @@ class _Decisions:
         self.wrong = sum(self._wrong(run) for run in runs)
 
     def sentences(self) -> list[str]:
-        """Returns what was found."""
+        """Returns the findings."""
         plan, runs = self._plan, len(self._runs)
         asked = [run.asked[plan.bad.start] for run in self._runs]
         evaluations = runs * plan.segments
@@ -107,13 +107,13 @@ class _Decisions:
         ]
 
     def plot(self) -> bytes:
-        """Returns the share of runs in which each candidate is evicted, after each evaluation."""
+        """Returns a plot of the share of runs in which each candidate is evicted, after each evaluation."""
         count = len(self._runs)
         series = {
             name: [
                 (
                     float(number + 1),
-                    _exact(sum(run.states[number][name] is State.EVICTED for run in self._runs) / count),
+                    Estimate.exact(sum(run.states[number][name] is State.EVICTED for run in self._runs) / count),
                 )
                 for number in range(self._plan.segments)
             ]
@@ -122,7 +122,7 @@ class _Decisions:
         return plots.lines(series, "evaluation", "share of the runs", "Evicted after each evaluation")
 
     def report(self) -> dict[str, object]:
-        """Returns the figures."""
+        """Returns the figures for programs."""
         return {
             "runs": len(self._runs),
             "validation_prompts": self._validation,
@@ -140,7 +140,7 @@ class _Decisions:
         }
 
     def _predicted(self, quality: Mapping[str, float], finding: Finding) -> int | None:
-        """Returns after how many prompts the bounds expect this to be found; None where the set is too small."""
+        """Returns the prompts that the bounds need for this finding; None if the validation set is too small."""
         for count in range(_ROUND, self._validation + _ROUND, _ROUND):
             asked = min(count, self._validation)
             expected = {name: Tally(asked, asked * mean) for name, mean in quality.items()}
@@ -149,7 +149,7 @@ class _Decisions:
         return None
 
     def _first(self, run: Pool, begin: int, state: State) -> int | None:
-        """Returns at which evaluation from `begin` on the candidate has the state, the first being 1; None: at none."""
+        """Returns the number, from 1, of the first evaluation after `begin` with this state; None if there is none."""
         states = [states[self._plan.name] for states in run.states[begin:]]
         return states.index(state) + 1 if state in states else None
 
@@ -171,10 +171,10 @@ class _Decisions:
 
 @dataclass(frozen=True, slots=True)
 class _Routed:
-    """What the pools were worth where candidates are ranked in one way.
+    """The worth of the pools under one way of ranking.
 
     Attributes:
-        name: How they are ranked.
+        name: The way of ranking.
         pools: The pools of each run, by kind.
     """
 
@@ -185,13 +185,13 @@ class _Routed:
         return fmean(quality for pool in self.pools[kind] for quality in pool.quality)
 
     def regret(self, kind: str) -> float:
-        """Returns how much less quality than the oracle's a run brought, added up over its requests."""
+        """Returns the loss of quality against the oracle, summed over the requests of a run; a mean over runs."""
         gained = [sum(pool.quality) for pool in self.pools[kind]]
         best = [sum(pool.quality) for pool in self.pools["oracle"]]
         return fmean(most - own for most, own in zip(best, gained, strict=True))
 
     def usd(self, kind: str) -> tuple[float, float]:
-        """Returns what a run's answers cost, and what its evaluations did, in US dollars."""
+        """Returns the cost of a run's answers and of its evaluations, in US dollars."""
         answers = fmean(sum(pool.cost_nanousd) for pool in self.pools[kind]) / _NANO
         return answers, fmean(pool.evaluation_nanousd for pool in self.pools[kind]) / _NANO
 
@@ -211,7 +211,7 @@ class _Routed:
         )
 
     def regret_plot(self) -> bytes:
-        """Returns the regret as it adds up over the requests."""
+        """Returns a plot of the cumulative regret over the requests."""
         series = {kind: self._growth(kind) for kind in ("adaptive", "static")}
         return plots.lines(series, "request", "regret, answers", f"Regret against the oracle, ranked by {self.name}")
 
@@ -306,7 +306,3 @@ def _sums(best: Sequence[float], own: Sequence[float]) -> list[float]:
 def _spread(values: Sequence[float]) -> Estimate:
     error = 2 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
     return Estimate(fmean(values), fmean(values) - error, fmean(values) + error)
-
-
-def _exact(value: float) -> Estimate:
-    return Estimate(value, value, value)

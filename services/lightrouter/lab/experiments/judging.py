@@ -1,4 +1,4 @@
-"""A real judge on some of the prompts: what its ranking gives, and whether its verdicts hang on the order."""
+"""A real judge on some of the prompts: quality of its ranking, and whether its verdicts depend on the order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.experiments.study import Study
-from lightrouter.lab.policies.boots import boot_tokens
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.policies.routed import Routed
 from lightrouter.lab.policies.selectors import BothOrders, Reading, Sitting, Strategies, with_strategy
@@ -32,14 +31,14 @@ _BESIDE: Final = ("prior", "consensus")
 
 
 class JudgedPrompts:
-    """What the judge makes of some of the prompts; each is kept as it comes, for it takes seconds."""
+    """The judge's results on some of the prompts; each result is kept at once, because it takes seconds."""
 
     def __init__(self, study: Study) -> None:
         """Asks the judge about as many prompts as the study allows."""
         ((train, test), *_) = study.data.parts()
         indices = np.sort(np.random.default_rng(study.seed).permutation(len(test))[: study.asked])
         part = test.take(indices)
-        boot = study.boot_tokens or boot_tokens(train)
+        boot = study.boot(train)
         study.progress.expect(len(_BESIDE) + len(part))
         self._about = study.helpers.about
         self._boot_tokens = boot
@@ -52,9 +51,8 @@ class JudgedPrompts:
         judge = study.ranker(_JUDGE, boot, 0, train)
         asked = [self._asked(study, judge, train, test.take(indices[[row]]), row) for row in range(len(part))]
         self._outcomes[_JUDGE] = Outcomes.joined(asked)
-        quality = np.stack([each.quality for each in self._outcomes.values()], axis=1)
-        estimates = Bootstrap(part.questions.prompts, study.seed).estimate(quality)
-        self._quality = dict(zip(self._outcomes, estimates, strict=True))
+        bootstrap = Bootstrap(part.questions.prompts, study.seed)
+        self._quality = bootstrap.means({name: each.quality for name, each in self._outcomes.items()})
         self._read = [sitting for sitting in self._sittings if sitting.readings]
         self._unread = Counter(sitting.unread for sitting in self._sittings if sitting.unread)
         self._readings = [reading for sitting in self._read for reading in sitting.readings]
@@ -79,15 +77,15 @@ class JudgedPrompts:
         return outcomes
 
     def sentences(self) -> list[str]:
-        """Returns what was found."""
+        """Returns the findings."""
         read, tied = len(self._read), sum(sitting.tied for sitting in self._read)
         why = ", ".join(f"{count} {_WHY[reason]}" for reason, count in self._unread.items())
         sentences = [
             (
                 f"The judge was asked about {len(self._sittings)} prompts; {read} verdicts could be read"
                 f"{f', {why}: prior ranked there' if why else ''}. Quality where it ranks: "
-                f"{_text(self._quality[_JUDGE])}; on the same prompts "
-                f"{', '.join(f'{kind}: {_text(self._quality[kind])}' for kind in _BESIDE)}."
+                f"{self._quality[_JUDGE]}; on the same prompts "
+                f"{', '.join(f'{kind}: {self._quality[kind]}' for kind in _BESIDE)}."
             )
         ]
         if self._flipped:
@@ -107,7 +105,7 @@ class JudgedPrompts:
         return sentences
 
     def notes(self) -> Sequence[str]:
-        """Returns what the figures rest on."""
+        """Returns what the figures are based on."""
         return (
             (
                 f"The judge reads partials of {self._boot_tokens} tokens of all candidates in two orders, one the "
@@ -117,12 +115,11 @@ class JudgedPrompts:
         )
 
     def table(self) -> Table:
-        """Returns all figures."""
+        """Returns the table of all figures."""
         rows = [
             (
                 name,
-                f"{each.mean:.4f}",
-                f"{each.low:.3f} to {each.high:.3f}",
+                *each.cells,
                 f"{self._outcomes[name].output_tokens.mean():,.0f}",
                 f"{self._outcomes[name].input_tokens.mean():,.0f}",
             )
@@ -136,7 +133,7 @@ class JudgedPrompts:
         )
 
     def report(self) -> dict[str, object]:
-        """Returns it for programs."""
+        """Returns the figures for programs."""
         return {
             "prompts": self._prompts,
             "read": len(self._read),
@@ -153,7 +150,7 @@ class JudgedPrompts:
 
 
 class _Watched:
-    """The judge of one route, watched."""
+    """Records the sittings of the judge of one route."""
 
     def __init__(self) -> None:
         self._watched: list[BothOrders] = []
@@ -176,10 +173,6 @@ def _outcomes(study: Study, policy: Policy, train: LabelledData, part: LabelledD
 
 def _share(cases: Sequence[bool]) -> Estimate | None:
     return share(sum(cases), len(cases)) if cases else None
-
-
-def _text(estimate: Estimate) -> str:
-    return f"{estimate.mean:.4f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def _percent(estimate: Estimate) -> str:

@@ -1,12 +1,10 @@
-"""What it contributes to see how lettered options look among the others, whoever chose them."""
+"""The contribution of cues: how a lettered option looks among the others, whichever candidate chose it."""
 
 from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
-from lightrouter.lab.dataset.questions import LabelledData
+from lightrouter.lab.dataset.questions import Floats, LabelledData
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies import lightrouter
 from lightrouter.lab.policies.baselines.ensemble import prior_top
@@ -30,7 +28,7 @@ _TOP: Final = 3
 
 
 def run(study: Study) -> Findings:
-    """Routes every prompt by a model that was trained with the cues and by one that was not, on the same folds."""
+    """Routes every prompt with a model trained with the cues and with one trained without, on the same folds."""
     blind = Trained(study.parts, study.seed, options=TrainingOptions(cues=False))
     vote = prior_top(min(_TOP, len(study.models)))
 
@@ -45,12 +43,10 @@ def run(study: Study) -> Findings:
     outcomes = study.outcomes(policies)
     names = [BEST_SINGLE, vote.name, WITHOUT, WITH]
     pairs = [(WITH, WITHOUT), (WITH, vote.name), (WITHOUT, vote.name)]
-    columns = [outcomes[name].quality for name in names]
-    columns += [outcomes[one].quality - outcomes[other].quality for one, other in pairs]
-    estimates = study.bootstrap.estimate(np.stack(columns, axis=1))
-    quality = dict(zip(names, estimates, strict=False))
-    gains = dict(zip(pairs, estimates[len(names) :], strict=True))
-    text = {pair: f"{gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})" for pair, gain in gains.items()}
+    columns: dict[str | tuple[str, str], Floats] = {name: outcomes[name].quality for name in names}
+    columns |= {(one, other): outcomes[one].quality - outcomes[other].quality for one, other in pairs}
+    estimates = study.bootstrap.means(columns)
+    quality = {name: estimates[name] for name in names}
     prompts = study.data.test.questions.prompts
     share = sum(bool(offered(prompt).texts) for prompt in prompts) / len(prompts)
     return Findings(
@@ -58,11 +54,13 @@ def run(study: Study) -> Findings:
         sentences=[
             (
                 f"The cues of lettered options, which {share:.0%} of the prompts have, contribute "
-                f"{text[WITH, WITHOUT]} to the default setting's {quality[WITH].mean:.4f}, paired by prompt."
+                f"{estimates[WITH, WITHOUT].difference} to the default setting's {quality[WITH].mean:.4f}, "
+                "paired by prompt."
             ),
             (
                 f"To {vote.name}, which gives {quality[vote.name].mean:.4f}, the default setting differs by "
-                f"{text[WITH, vote.name]} with the cues and by {text[WITHOUT, vote.name]} without them."
+                f"{estimates[WITH, vote.name].difference} with the cues and by "
+                f"{estimates[WITHOUT, vote.name].difference} without them."
             ),
         ],
         figures=[
@@ -75,8 +73,7 @@ def run(study: Study) -> Findings:
                 [
                     (
                         name,
-                        f"{quality[name].mean:.4f}",
-                        f"{quality[name].low:.3f} to {quality[name].high:.3f}",
+                        *quality[name].cells,
                         f"{outcomes[name].output_tokens.mean():,.0f}",
                         f"{1000 * outcomes[name].cost_usd.mean():.4f}",
                         f"{outcomes[name].k.mean():.2f}",
@@ -88,7 +85,7 @@ def run(study: Study) -> Findings:
         report={
             "share_with_options": share,
             "quality": {name: each._asdict() for name, each in quality.items()},
-            "differences": [{"of": one, "to": other, **gains[one, other]._asdict()} for one, other in pairs],
+            "differences": [{"of": one, "to": other, **estimates[one, other]._asdict()} for one, other in pairs],
         },
         notes=(
             "Cues are what an option looks like among the others: its length, its numbers, its words and its form.",

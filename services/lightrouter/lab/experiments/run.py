@@ -36,11 +36,11 @@ class Settings(RunSettings):
     """The settings of an experiment.
 
     Attributes:
-        name: The experiment.
-        folds: How many folds, where there is no `train`.
+        name: Name of the experiment.
+        folds: Number of folds if there is no `train`.
         models: A pool file with real models that judge and merge; None: none.
-        local_model: Whether the small local model judges and merges, where there are no `models`.
-        asked: Most prompts that a real model judges, or merges the drafts of.
+        local_model: Whether the small local model judges and merges, if there are no `models`.
+        asked: Most prompts that a real model judges or merges.
     """
 
     name: str = field(kw_only=True)
@@ -51,14 +51,14 @@ class Settings(RunSettings):
 
 
 def experiment(settings: Settings, progress: Progress) -> Findings:
-    """Runs the experiment and writes `report.json`, `report.html` and the plots; returns what it found.
+    """Runs the experiment and writes `report.json`, `report.html` and the plots; returns the findings.
 
     Raises:
         DataError: The recordings cannot be used for it.
-        HelpersError: The real models cannot be had or used.
+        HelpersError: The real models cannot be started or used.
         RecordingError: A file cannot be read or used.
         PriceListError: The price list cannot be used.
-        ResumeError: What is there is of another run.
+        ResumeError: The folder holds parts of another run.
     """
     price_list, data = settings.price_list(), settings.read()
     recorded = list(pool_names(data.test.questions.models).values())

@@ -1,21 +1,17 @@
-"""Every way of ranking on the same partials; a judge's order bias where one is configured."""
+"""All ways of ranking on the same partials, and a judge's order bias if one is configured."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
-
-import numpy as np
 
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.experiments.judging import JudgedPrompts
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.baselines.single import BestSingle
-from lightrouter.lab.policies.boots import boot_tokens
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.report import plots
 from lightrouter.lab.report.page import Figure, Table
-from lightrouter.lab.results.accounts import Outcomes
+from lightrouter.lab.results.frame import frame
 from lightrouter.lab.results.summary import BEST_SINGLE
 
 ABOUT = (
@@ -26,50 +22,34 @@ KINDS: Final = ("learned", "consensus", "prior", "knn", "random")
 
 
 def run(study: Study) -> Findings:
-    """Routes every prompt, ranked in each way; asks the judge for some of them."""
+    """Routes every prompt with each way of ranking, and some prompts with the judge."""
 
     def policies(number: int, train: LabelledData) -> list[Policy]:
-        boot = study.boot_tokens or boot_tokens(train)
+        boot = study.boot(train)
         return [BestSingle(), *(study.ranker(kind, boot, number, train) for kind in KINDS)]
 
     outcomes = study.outcomes(policies)
     judged = JudgedPrompts(study) if study.helpers.judge else None
-    names = list(outcomes)
-    columns = [each.quality for each in outcomes.values()]
-    columns += [each.quality - outcomes[BEST_SINGLE].quality for each in outcomes.values()]
-    estimates = study.bootstrap.estimate(np.stack(columns, axis=1))
-    quality = dict(zip(names, estimates, strict=False))
-    gain = dict(zip(names, estimates[len(names) :], strict=True))
-    ranked = {name: quality[name] for name in names if name != "oracle"}
-    best = max((name for name in KINDS), key=lambda name: quality[name].mean)
+    rows = frame(outcomes, study.bootstrap, BEST_SINGLE)
+    best = max((rows[kind] for kind in KINDS), key=lambda row: row.quality.mean)
     sentences = [
         (
-            f"Best ranks {best}: {quality[best].mean:.4f}, {gain[best].mean:+.4f} to best-single "
-            f"({gain[best].low:+.4f} to {gain[best].high:+.4f}); chance gives {quality['random'].mean:.4f}, "
-            "whoever knows the "
-            f"labels {quality['oracle'].mean:.4f}."
+            f"Best ranks {best.name}: {best.quality.mean:.4f}, {best.gain.mean:+.4f} to best-single "
+            f"({best.gain.low:+.4f} to {best.gain.high:+.4f}); chance gives {rows['random'].quality.mean:.4f}, "
+            f"whoever knows the labels {rows['oracle'].quality.mean:.4f}."
         )
     ]
     tables = [
         Table(
             "One goes on, ranked by",
             ("ranked by", "quality", "95 %", "to best-single", "95 %", "output tokens", "$ / 1,000"),
-            [
-                (
-                    name,
-                    f"{quality[name].mean:.4f}",
-                    f"{quality[name].low:.3f} to {quality[name].high:.3f}",
-                    f"{gain[name].mean:+.4f}",
-                    f"{gain[name].low:+.4f} to {gain[name].high:+.4f}",
-                    f"{outcomes[name].output_tokens.mean():,.0f}",
-                    f"{1000 * outcomes[name].cost_usd.mean():.4f}",
-                )
-                for name in names
-            ],
+            [(*row.cells, *row.money_cells) for row in rows.values()],
         )
     ]
     report: dict[str, object] = {
-        "rankings": [_report(name, outcomes, quality[name]._asdict(), gain[name]._asdict()) for name in names]
+        "rankings": [
+            {**row.report, "output_tokens": row.output_tokens, "cost_usd": row.cost_usd} for row in rows.values()
+        ]
     }
     if judged is None:
         sentences.append(
@@ -79,11 +59,12 @@ def run(study: Study) -> Findings:
         sentences += judged.sentences()
         tables.append(judged.table())
         report["llm"] = judged.report()
+    quality = {name: row.quality for name, row in rows.items() if name != "oracle"}
     return Findings(
         title="Ways of ranking",
         sentences=sentences,
         figures=[
-            Figure("quality", plots.intervals(ranked, "quality", "One goes on, ranked by"), "With 95 % intervals.")
+            Figure("quality", plots.intervals(quality, "quality", "One goes on, ranked by"), "With 95 % intervals.")
         ],
         tables=tables,
         report=report,
@@ -92,16 +73,3 @@ def run(study: Study) -> Findings:
             *(judged.notes() if judged else ()),
         ),
     )
-
-
-def _report(
-    name: str, outcomes: Mapping[str, Outcomes], quality: Mapping[str, float], gain: Mapping[str, float]
-) -> dict[str, object]:
-    each = outcomes[name]
-    return {
-        "name": name,
-        "quality": quality,
-        "gain_best_single": gain,
-        "output_tokens": float(each.output_tokens.mean()),
-        "cost_usd": float(each.cost_usd.mean()),
-    }

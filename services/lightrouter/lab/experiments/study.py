@@ -1,4 +1,4 @@
-"""What an experiment works with, and what it hands back."""
+"""The inputs and the findings of an experiment."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from lightrouter.lab.dataset.data import Data
 from lightrouter.lab.dataset.questions import LabelledData
+from lightrouter.lab.policies.boots import boot_tokens
 from lightrouter.lab.policies.helpers import Helpers
 from lightrouter.lab.policies.rankers import ranker
 from lightrouter.lab.policies.routed import Routed
@@ -22,19 +23,19 @@ from lightrouter.recording.prices import PriceList
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What an experiment works with.
+    """The inputs of an experiment.
 
     Attributes:
-        data: The recording and how it is split.
-        prices: What the models cost.
-        accounts: Books what policies decide.
-        parts: What is done already.
-        progress: Who hears how far it is.
+        data: The recording and its splits.
+        prices: Prices of the models.
+        accounts: Computes the outcomes of decisions.
+        parts: Parts that are done already.
+        progress: Shows the progress.
         seed: Decides every random choice.
-        boot_tokens: Tokens that each candidate writes before the ranking; None: as training prompts suggest.
-        trained: The models that are learned.
-        helpers: Real models that judge and merge; none where none are configured.
-        asked: Most prompts that a real model judges, or merges the drafts of: it takes seconds for each.
+        boot_tokens: Tokens that each candidate writes before the ranking; None: see `boot`.
+        trained: The learned models.
+        helpers: Real models that judge and merge; empty if none are configured.
+        asked: Most prompts that a real model judges or merges; each takes seconds.
     """
 
     data: Data
@@ -54,32 +55,42 @@ class Study:
         return self.data.test.questions.models
 
     @property
+    def first_train(self) -> LabelledData:
+        """The training prompts of the first split."""
+        ((train, _), *_) = self.data.parts()
+        return train
+
+    def boot(self, train: LabelledData) -> int:
+        """Returns B in tokens: the given value, or a share of the median answer in `train`."""
+        return self.boot_tokens or boot_tokens(train)
+
+    @property
     def bootstrap(self) -> Bootstrap:
-        """Resamples of the judged prompts."""
+        """Resamples of the test prompts."""
         return Bootstrap(self.data.test.questions.prompts, self.seed)
 
     def ranker(self, kind: str, boot_tokens: int, number: int, train: LabelledData, suffix: str = "") -> Routed:
-        """Returns the route of the split of that number that ranks in this way. See `rankers.ranker`."""
+        """Returns the route of split `number` that ranks by `kind`. See `rankers.ranker`."""
         model = self.trained.on(str(number), train)
         return ranker(kind, boot_tokens, train, self.prices, model, helpers=self.helpers, suffix=suffix)
 
     def outcomes(self, policies: Policies) -> dict[str, Outcomes]:
-        """Returns what comes of policies on the judged prompts, each fitted on the training prompts of its split."""
+        """Returns the outcomes of policies on the test prompts, each fitted on the training prompts of its split."""
         return run(self.data, policies, self.accounts, self.parts, self.progress)
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What an experiment found.
+    """The findings of an experiment.
 
     Attributes:
-        title: What the page is called.
-        sentences: What was found, a sentence or two each.
+        title: The title of the page.
+        sentences: The findings, one or two sentences each.
         figures: Its plots.
         tables: Its tables.
-        report: The same for programs.
-        notes: What the figures rest on, a sentence each.
-        warnings: What the reader must not miss, a sentence each.
+        report: The figures for programs.
+        notes: What the figures are based on, one sentence each.
+        warnings: What the reader must not miss, one sentence each.
     """
 
     title: str
@@ -92,9 +103,9 @@ class Findings:
 
 
 class Experiment(Protocol):
-    """A module that is one experiment."""
+    """A module with one experiment."""
 
     ABOUT: str
 
     def run(self, study: Study) -> Findings:
-        """Runs it."""
+        """Runs the experiment."""

@@ -1,9 +1,9 @@
-"""Trained on some subjects or candidates, judged on others."""
+"""Transfer: the learned ranking on subjects and candidates that it was not trained on."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,7 +14,6 @@ from lightrouter.lab.dataset.questions import Ints, LabelledData, Questions
 from lightrouter.lab.dataset.splits import Split, folds
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.baselines.single import BestSingle
-from lightrouter.lab.policies.boots import boot_tokens
 from lightrouter.lab.policies.decision import Decision, Policy
 from lightrouter.lab.policies.rankers import ranker
 from lightrouter.lab.policies.routed import Routed
@@ -22,6 +21,7 @@ from lightrouter.lab.report import plots
 from lightrouter.lab.report.page import Figure, Table
 from lightrouter.lab.results.accounts import Outcomes
 from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
+from lightrouter.lab.results.frame import frame
 from lightrouter.lab.results.running import run as run_policies
 from lightrouter.lab.results.summary import BEST_SINGLE
 from lightrouter.recording.recording import LabelledRecording, Recording, pool_names
@@ -29,18 +29,18 @@ from lightrouter.v1.candidate_pb2 import Evaluation
 
 ABOUT = "What is left of the learned ranking on subjects, and on candidates, that it was not trained on."
 
-# Subjects that take reasoning rather than knowledge, as far as a recording has such.
+# A choice: subjects of MMLU-Pro that take reasoning rather than knowledge.
 _REASONING: Final = frozenset({"math", "physics", "chemistry", "engineering", "computer science"})
 _LEAST_HELD: Final = 10
 _CALIBRATION: Final = (0, 20, 50, 200)
-# The number of calibration prompts that the findings are about.
+# Number of calibration prompts in the findings.
 _TOLD: Final = 50
 _BEST_BY: Final = "best by calibration"
 _OWN, _OTHER = "trained on its own subjects too", "trained on other subjects"
 
 
 def run(study: Study) -> Findings:
-    """Judges on held-out subjects, then on held-out candidates."""
+    """Evaluates on held-out subjects, then on held-out candidates."""
     subjects = _Subjects(study)
     candidates = _Candidates(study)
     return Findings(
@@ -72,7 +72,7 @@ def run(study: Study) -> Findings:
 
 
 class _Subjects:
-    """The learned ranking on subjects that were held out, by boot length."""
+    """The learned ranking on held-out subjects, by boot length."""
 
     def __init__(self, study: Study) -> None:
         judged = study.data.test
@@ -86,7 +86,7 @@ class _Subjects:
                 f"{len(inside)} prompts of {held_out} against {len(outside)} others are too few to transfer"
             )
         self.prompts = len(inside)
-        boot = study.boot_tokens or boot_tokens(judged)
+        boot = study.boot(judged)
         self.lengths = sorted({max(5, boot // 2), boot, boot * 2, boot * 4})
         test = judged.take(inside)
         own = [
@@ -96,19 +96,8 @@ class _Subjects:
         self._study = study
         other = self._outcomes(Data(test, judged, [Split(outside, np.arange(len(test)))], []), _OTHER)
         self.outcomes = {**self._outcomes(Data(test, judged, own, []), _OWN), **other}
-        columns = [each.quality for each in self.outcomes.values()]
-        estimates = Bootstrap(test.questions.prompts, study.seed).estimate(np.stack(columns, axis=1))
-        self.quality = dict(zip(self.outcomes, estimates, strict=True))
         self.single = f"{BEST_SINGLE}, {_OWN}"
-        self.gains = dict(
-            zip(
-                self.outcomes,
-                Bootstrap(test.questions.prompts, study.seed).estimate(
-                    np.stack([column - self.outcomes[self.single].quality for column in columns], axis=1)
-                ),
-                strict=True,
-            )
-        )
+        self.rows = frame(self.outcomes, Bootstrap(test.questions.prompts, study.seed), self.single)
 
     def _outcomes(self, data: Data, kind: str) -> dict[str, Outcomes]:
         study = self._study
@@ -128,45 +117,49 @@ class _Subjects:
         return outcomes
 
     def _points(self, kind: str) -> list[tuple[float, Estimate]]:
-        return [(length, self.quality[f"learned B={length}, {kind}"]) for length in self.lengths]
+        return [(length, self.rows[f"learned B={length}, {kind}"].quality) for length in self.lengths]
 
     def sentences(self) -> list[str]:
-        """Returns what was found."""
+        """Returns the findings."""
         text = [
-            f"{length} boot tokens: {self.quality[f'learned B={length}, {_OTHER}'].mean:.4f} against "
-            f"{self.quality[f'learned B={length}, {_OWN}'].mean:.4f}"
+            f"{length} boot tokens: {self.rows[f'learned B={length}, {_OTHER}'].quality.mean:.4f} against "
+            f"{self.rows[f'learned B={length}, {_OWN}'].quality.mean:.4f}"
             for length in self.lengths
         ]
         return [
             (
                 f"On {self.prompts} prompts of held-out subjects ({', '.join(self.held)}), trained on other "
                 "subjects against "
-                f"trained on these too: {'; '.join(text)}. best-single: {self.quality[self.single].mean:.4f}."
+                f"trained on these too: {'; '.join(text)}. best-single: {self.rows[self.single].quality.mean:.4f}."
             )
         ]
 
     def plot(self) -> bytes:
-        """Returns quality by boot length."""
-        single = self.quality[self.single]
+        """Returns a plot of quality by boot length."""
+        single = self.rows[self.single].quality
         series = {kind: self._points(kind) for kind in (_OTHER, _OWN)}
         series[BEST_SINGLE] = [(length, single) for length in self.lengths]
         return plots.lines(series, "boot tokens", "quality", "Held-out subjects", log=True)
 
     def table(self) -> Table:
-        """Returns all figures."""
-        rows = [_row(name, self.quality[name], self.gains[name]) for name in self.outcomes]
+        """Returns the table of all figures."""
+        rows = [row.cells for row in self.rows.values()]
         return Table(f"Held-out subjects, {self.prompts} prompts", _HEAD, rows)
 
     def report(self) -> dict[str, object]:
-        """Returns it for programs."""
-        return {"held_out": list(self.held), "prompts": self.prompts, "figures": _report(self.quality, self.gains)}
+        """Returns the figures for programs."""
+        return {
+            "held_out": list(self.held),
+            "prompts": self.prompts,
+            "figures": [row.report for row in self.rows.values()],
+        }
 
 
 class _Candidates:
-    """The learned ranking of candidates that were held out, by the number of prompts that they are known from."""
+    """The learned ranking of held-out candidates, by the number of calibration prompts."""
 
     def __init__(self, study: Study) -> None:
-        ((train, _), *_) = study.data.parts()
+        train = study.first_train
         order = [int(model) for model in np.argsort(-train.quality.mean(axis=0), kind="stable")]
         names = study.data.test.questions.models
         self.unseen = tuple(names[model] for model in order[0::2])
@@ -182,7 +175,7 @@ class _Candidates:
         def policies(number: int, unseen: LabelledData) -> list[Policy]:
             known = _of_models(source.take(study.data.splits[number].train), self.seen)
             model = study.trained.on(f"seen-{number}", known)
-            boot = study.boot_tokens or boot_tokens(unseen)
+            boot = study.boot(unseen)
             calibrated: list[Policy] = []
             for count in _CALIBRATION:
                 drawn = np.random.default_rng(study.seed).permutation(len(unseen))[:count]
@@ -193,55 +186,53 @@ class _Candidates:
             return [BestSingle(), *calibrated]
 
         outcomes = run_policies(data, policies, study.accounts, study.parts, study.progress)
-        single = outcomes[BEST_SINGLE].quality
-        columns = [each.quality for each in outcomes.values()]
-        estimates = study.bootstrap.estimate(np.stack([*columns, *(column - single for column in columns)], axis=1))
-        self.quality = dict(zip(outcomes, estimates, strict=False))
-        self.gains = dict(zip(outcomes, estimates[len(outcomes) :], strict=True))
+        self.rows = frame(outcomes, study.bootstrap, BEST_SINGLE)
         learned, known = (outcomes[f"{who}, {_TOLD} prompts"].quality for who in ("learned", _BEST_BY))
-        (self.gain_as_known,) = study.bootstrap.estimate((learned - known)[:, None])
+        self.gain_as_known = study.bootstrap.mean(learned - known)
 
     def sentences(self) -> list[str]:
-        """Returns what was found."""
-        gain = self.gains[f"learned, {_TOLD} prompts"]
-        text = ", ".join(f"{count}: {self.quality[f'learned, {count} prompts'].mean:.4f}" for count in _CALIBRATION)
+        """Returns the findings."""
+        gain = self.rows[f"learned, {_TOLD} prompts"].gain
+        text = ", ".join(
+            f"{count}: {self.rows[f'learned, {count} prompts'].quality.mean:.4f}" for count in _CALIBRATION
+        )
         return [
             (
                 f"On unseen candidates ({', '.join(self.unseen)}), by calibration prompts: {text}. The best "
                 "single one of "
-                f"them, known from all training prompts: {self.quality[BEST_SINGLE].mean:.4f}."
+                f"them, known from all training prompts: {self.rows[BEST_SINGLE].quality.mean:.4f}."
             ),
             (
                 f"On unseen candidates with {_TOLD} calibration prompts the learned ranking is {_verdict(gain)} the "
-                f"best single one among them, which is known from all training prompts: {_gain(gain)}. It is "
+                f"best single one among them, which is known from all training prompts: {gain.difference}. It is "
                 f"{_verdict(self.gain_as_known)} the one that is best on these {_TOLD} prompts: "
-                f"{_gain(self.gain_as_known)}."
+                f"{self.gain_as_known.difference}."
             ),
         ]
 
     def plot(self) -> bytes:
-        """Returns the quality of each."""
+        """Returns a plot of the quality of each policy."""
         return plots.intervals(
-            {name: each for name, each in self.quality.items() if name != "oracle"}, "quality", "Unseen"
+            {name: row.quality for name, row in self.rows.items() if name != "oracle"}, "quality", "Unseen"
         )
 
     def table(self) -> Table:
-        """Returns all figures."""
-        rows = [_row(name, self.quality[name], self.gains[name]) for name in self.quality]
+        """Returns the table of all figures."""
+        rows = [row.cells for row in self.rows.values()]
         return Table(f"Unseen candidates: {', '.join(self.unseen)}", _HEAD, rows)
 
     def report(self) -> dict[str, object]:
-        """Returns it for programs."""
+        """Returns the figures for programs."""
         return {
             "unseen": self.unseen,
             "seen": self.seen,
             "gain_best_by_calibration": self.gain_as_known._asdict(),
-            "figures": _report(self.quality, self.gains),
+            "figures": [row.report for row in self.rows.values()],
         }
 
 
 class _Calibrated:
-    """A route to candidates of which nothing is known but what some prompts say."""
+    """A route to candidates that are known only from calibration prompts."""
 
     def __init__(self, route: Routed, calibration: LabelledData) -> None:
         self.name = route.name
@@ -269,7 +260,7 @@ class _Calibrated:
 
 
 class _ByCalibration(BestSingle):
-    """The model that is best on the calibration prompts."""
+    """Sends every prompt to the model that is best on the calibration prompts."""
 
     def __init__(self, count: int, drawn: Ints) -> None:
         super().__init__()
@@ -277,7 +268,7 @@ class _ByCalibration(BestSingle):
         self._drawn = drawn
 
     def fit(self, train: LabelledData) -> None:
-        """Finds the best model on them."""
+        """Finds the best model on the calibration prompts."""
         super().fit(train.take(self._drawn))
 
 
@@ -287,38 +278,17 @@ def _verdict(gain: Estimate) -> str:
     return "worse than" if gain.high < 0 else "not established to differ from"
 
 
-def _gain(gain: Estimate) -> str:
-    return f"{gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
-
-
 _HEAD: Final = ("policy", "quality", "95 %", "to best-single", "95 %")
 
 
-def _row(name: str, quality: Estimate, gain: Estimate) -> tuple[str, ...]:
-    return (
-        name,
-        f"{quality.mean:.4f}",
-        f"{quality.low:.3f} to {quality.high:.3f}",
-        f"{gain.mean:+.4f}",
-        f"{gain.low:+.4f} to {gain.high:+.4f}",
-    )
-
-
-def _report(quality: Mapping[str, Estimate], gains: Mapping[str, Estimate]) -> list[dict[str, object]]:
-    return [
-        {"name": name, "quality": each._asdict(), "gain_best_single": gains[name]._asdict()}
-        for name, each in quality.items()
-    ]
-
-
 def _held_out(categories: Sequence[str]) -> list[str]:
-    """Returns the reasoning-heavy subjects; the most frequent one where a recording has none such."""
+    """Returns the reasoning-heavy subjects, or the most frequent subject if the recording has none of them."""
     found = sorted(_REASONING & set(categories))
     return found or [Counter(categories).most_common(1)[0][0]]
 
 
 def _of_models(judged: LabelledData, models: tuple[str, ...]) -> LabelledData:
-    """Returns the same prompts as only these models were asked."""
+    """Returns the same prompts with the answers of these models only."""
     prompts = [
         replace(prompt, responses={model: prompt.responses[model] for model in models})
         for prompt in judged.recording.recording.prompts

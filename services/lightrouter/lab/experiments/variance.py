@@ -1,4 +1,4 @@
-"""How far the candidates err alike, and what merging k of them gains beside independence.
+"""Correlation of the candidates' errors, and the gain of merging k of them compared with independent errors.
 
 Were errors independent, the mean of k answers would have 1/k of the variance of one. With a mean correlation r it has
 (1 + (k - 1) r) / k of it: however many are merged, r stays.
@@ -29,7 +29,7 @@ _NOTES = (
         "there is no such vote, and the text wins that agrees most with the others by its words."
     ),
 )
-# Subsets of one size that are looked at; all of them where there are no more.
+# A choice: most subsets of one size.
 _MOST_SUBSETS = 12
 
 
@@ -37,7 +37,7 @@ def run(study: Study) -> Findings:
     """Measures variances, votes and correlations over subsets of the candidates."""
     judged = study.data.test
     correlations = _correlations(judged.quality)
-    (correlation,) = study.bootstrap.estimate(_alike(judged.quality)[:, None])
+    correlation = study.bootstrap.mean(_alike(judged.quality))
     mean_correlation = correlation.mean
     rng = np.random.default_rng(study.seed)
     sizes = range(1, len(study.models) + 1)
@@ -49,7 +49,7 @@ def run(study: Study) -> Findings:
     single = rows[0].variance
     predicted = [single * (1 + (size - 1) * mean_correlation) / size for size in sizes]
     last = rows[-1]
-    # Candidates that never err, or always, do not vary: nothing is left to be merged away.
+    # Candidates that are always right or always wrong have no variance that merging could reduce.
     left = last.variance / single if single else 1.0
     worth = len(sizes) / max(1 + (len(sizes) - 1) * mean_correlation, 1e-9)
     sentences = (
@@ -63,8 +63,8 @@ def run(study: Study) -> Findings:
             f"such candidates is worth more than {1 / max(mean_correlation, 1e-9):.1f}."
         ),
         (
-            f"The vote of {len(sizes)} reaches {_text(last.vote)}; {_if_independent(last)}one candidate drawn by "
-            f"chance {_text(rows[0].vote)}."
+            f"The vote of {len(sizes)} reaches {last.vote}; {_if_independent(last)}one candidate drawn by "
+            f"chance {rows[0].vote}."
         ),
     )
     return Findings(
@@ -85,8 +85,7 @@ def run(study: Study) -> Findings:
                         f"{row.variance:.4f}",
                         f"{single / size:.4f}",
                         f"{expected:.4f}",
-                        f"{row.vote.mean:.4f}",
-                        f"{row.vote.low:.3f} to {row.vote.high:.3f}",
+                        *row.vote.cells,
                         f"{row.independent.mean:.4f}" if row.independent else "-",
                     )
                     for size, row, expected in zip(sizes, rows, predicted, strict=True)
@@ -119,7 +118,7 @@ def run(study: Study) -> Findings:
 
 
 class _Merged:
-    """What merging subsets of one size gives, means over the subsets."""
+    """The gain of merging subsets of one size, as means over the subsets."""
 
     def __init__(
         self, judged: LabelledData, subsets: Sequence[tuple[int, ...]], bootstrap: Bootstrap, rng: np.random.Generator
@@ -129,16 +128,16 @@ class _Merged:
         self.variance = float(np.mean([centred[:, subset].mean(axis=1).var() for subset in subsets]))
         votes = np.mean([_votes(judged.questions, quality, subset) for subset in subsets], axis=0)
         dealt = np.stack([rng.permutation(column) for column in quality.T], axis=1)
-        (self.vote,) = bootstrap.estimate(votes[:, None])
+        self.vote = bootstrap.mean(votes)
         self.independent: Estimate | None = None
         if np.isin(quality, (0.0, 1.0)).all():
             wrong = max(1, len({answer for row in judged.questions.answers for answer in row if answer}) - 1)
             chance = np.mean([_independent(dealt[:, subset], wrong, rng) for subset in subsets], axis=0)
-            (self.independent,) = bootstrap.estimate(chance[:, None])
+            self.independent = bootstrap.mean(chance)
 
 
 def _correlations(quality: Floats) -> Floats:
-    # A candidate that never varies correlates with nothing.
+    # A candidate without variance has no correlation; 0 stands for it.
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.nan_to_num(np.corrcoef(quality.T)), dtype=float)
 
@@ -163,7 +162,7 @@ def _subsets(count: int, size: int, rng: np.random.Generator) -> list[tuple[int,
 
 
 def _votes(questions: Questions, quality: Floats, subset: tuple[int, ...]) -> Floats:
-    """Returns the quality of the answer that wins among a subset's, one a prompt."""
+    """Returns the quality of the winning answer of a subset, one per prompt."""
     order = sorted(range(len(subset)), key=lambda index: -float(quality[:, subset[index]].mean()))
     weights = [1.0] * len(subset)
     found = []
@@ -175,16 +174,16 @@ def _votes(questions: Questions, quality: Floats, subset: tuple[int, ...]) -> Fl
 
 
 def _independent(dealt: Floats, wrong: int, rng: np.random.Generator) -> Floats:
-    """Returns the quality of the vote where errors are independent and spread over so many wrong answers.
+    """Returns the quality of the vote if errors are independent and spread evenly over the wrong answers.
 
     Args:
-        dealt: Whether each candidate is right, one row a prompt.
-        wrong: How many wrong answers there are.
+        dealt: Whether each candidate is right, one row per prompt.
+        wrong: Number of wrong answers.
         rng: Draws the wrong answers.
     """
     given = np.where(dealt == 1, 0, rng.integers(1, wrong + 1, size=dealt.shape))
     votes = (given[:, :, None] == given[:, None, :]).sum(axis=2)
-    # As among the recorded answers, a tie goes to the candidate that is better on the whole.
+    # A tie goes to the candidate with the better mean, as among the recorded answers.
     order = np.argsort(-dealt.mean(axis=0), kind="stable")
     first = order[np.argmax(votes[:, order] == votes.max(axis=1)[:, None], axis=1)]
     return np.asarray(given[np.arange(len(given)), first] == 0, dtype=float)
@@ -193,9 +192,9 @@ def _independent(dealt: Floats, wrong: int, rng: np.random.Generator) -> Floats:
 def _variance_plot(rows: Sequence[_Merged], predicted: Sequence[float]) -> bytes:
     single = rows[0].variance
     series = {
-        "measured": [(size, _exact(row.variance)) for size, row in enumerate(rows, 1)],
-        "σ²/k: independent": [(size, _exact(single / size)) for size in range(1, len(rows) + 1)],
-        "σ²(1+(k-1)r)/k": [(size, _exact(value)) for size, value in enumerate(predicted, 1)],
+        "measured": [(size, Estimate.exact(row.variance)) for size, row in enumerate(rows, 1)],
+        "σ²/k: independent": [(size, Estimate.exact(single / size)) for size in range(1, len(rows) + 1)],
+        "σ²(1+(k-1)r)/k": [(size, Estimate.exact(value)) for size, value in enumerate(predicted, 1)],
     }
     return plots.lines(series, "k", "variance", "Variance that merging leaves")
 
@@ -208,14 +207,7 @@ def _vote_plot(rows: Sequence[_Merged]) -> bytes:
     return plots.lines(series, "k", "quality", "What merging k gains")
 
 
-def _text(estimate: Estimate) -> str:
-    return f"{estimate.mean:.4f} ({estimate.low:.3f} to {estimate.high:.3f})"
-
-
 def _if_independent(merged: _Merged) -> str:
-    text = merged.independent and _text(merged.independent)
-    return f"that of as many with independent errors would reach {text}; " if text else ""
-
-
-def _exact(value: float) -> Estimate:
-    return Estimate(value, value, value)
+    if merged.independent is None:
+        return ""
+    return f"that of as many with independent errors would reach {merged.independent}; "

@@ -1,4 +1,4 @@
-"""What a policy does with a prompt: the calls that it makes, and whose answer it gives."""
+"""The decision of a policy on a prompt: its model calls, and whose answer it gives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Call(NamedTuple):
     """One model call.
 
     Attributes:
-        model: Index of the model in the pool, or the name of one that is not in the pool, for its price.
+        model: Index of the model in the pool, or the name of a model outside of the pool, for its price.
         input_tokens: Tokens that it reads, cached ones included.
         output_tokens: Tokens that it writes.
         cached_tokens: Tokens that it reads from its provider's cache.
@@ -27,15 +27,15 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a policy did with one prompt.
+    """The decision of a policy on one prompt.
 
     Attributes:
-        stages: Its model calls; those of one stage run side by side, the stages one after the other.
-        answer: Index of the model whose whole text is the answer; None where a model writes a text that no recording
-            has, so that its quality is not measured.
-        k: Drafts that were finished, or the answers that were bought where there is no boot stage.
+        stages: The model calls of each stage. Calls of one stage run in parallel, stages one after the other.
+        answer: Index of the model whose whole text is the answer; None if the answer is a text that is not recorded,
+            so that its quality is not measured.
+        k: Drafts that were finished; without a boot stage, answers that were bought.
         boot_output_tokens: Tokens that the boot stage wrote.
-        chosen: Indices of the models that went on after a ranking; empty where there is none.
+        chosen: Indices of the models that went on after a ranking; empty if there is none.
     """
 
     stages: Sequence[Sequence[Call]]
@@ -51,7 +51,7 @@ class Policy(Protocol):
     Attributes:
         name: Its name in the report.
         about: What it does, in one sentence.
-        boot_tokens: Tokens that each candidate writes before a ranking; 0 where there is no boot stage.
+        boot_tokens: Tokens that each candidate writes before a ranking; 0 without a boot stage.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Policy(Protocol):
     boot_tokens: int
 
     def fit(self, train: LabelledData) -> None:
-        """Learns from training prompts, their labels included."""
+        """Learns from the training prompts and their labels."""
 
     def decide(self, questions: Questions) -> list[Decision]:
-        """Returns what it does with each prompt. Labels are not among what it sees."""
+        """Returns the decision on each prompt, without access to labels."""

@@ -1,7 +1,7 @@
-"""Routes in this process, for speed: the router, selector, aggregator and adapter that serve requests, without gRPC.
+"""Runs the real router, selector, aggregator and adapters in this process, without gRPC, for speed.
 
-What differs from the suite is how its parts reach each other. Nothing is sent, validated against the rules of the
-protos, traced or logged; answers and ledgers are the same but for their times.
+Only the transport differs from the suite: nothing is sent, validated against the protos, traced or logged. Answers and
+ledgers are the same except for their times.
 """
 
 from __future__ import annotations
@@ -58,18 +58,18 @@ _ADDRESS: Final = "in-process"
 _SEEDS: Final = 2**31
 
 MakeSelector = Callable[[Models], Selector]
-"""Makes the selector from the models that its judge may ask."""
+"""Makes the selector, from the models that its judge may call."""
 MakeAggregator = Callable[[Models], Aggregator]
-"""Makes the aggregator from the models that may synthesize."""
+"""Makes the aggregator, from the models that may synthesize."""
 
 
 def default_selector(models: Models) -> Selector:
-    """Returns the selector as its service has it where no setting is given."""
+    """Returns the service's selector with default settings."""
     return selector_with(cache(lambda: artifact.load(artifact.GENERAL).model))(models)
 
 
 def selector_with(model: CurrentModel) -> MakeSelector:
-    """Returns what makes the service's selector with a model that was learned."""
+    """Returns a factory of the service's selector with a trained model."""
 
     def make(models: Models) -> Selector:
         settings = SelectorSettings.model_construct()
@@ -80,19 +80,19 @@ def selector_with(model: CurrentModel) -> MakeSelector:
 
 
 def default_aggregator(models: Models) -> Aggregator:
-    """Returns the aggregator as its service has it where no setting is given."""
+    """Returns the service's aggregator with default settings."""
     settings = AggregatorSettings.model_construct()
     built = aggregator_registry.strategies(models, settings.synthesis_limits)
     return Aggregator(built, settings.default_strategy, settings.agreement)
 
 
 def default_defaults() -> Defaults:
-    """Returns what the router's service takes for granted where no setting is given."""
+    """Returns the routing defaults of the router's service."""
     return RouterSettings.model_construct().defaults
 
 
 def to_prompt(prompt: Prompt | RecordedPrompt, policy: Policy | None) -> Prompt:
-    """Returns the prompt with `policy` for what it leaves out; a recorded one with a seed made of its id."""
+    """Returns the prompt with unset policy fields from `policy`; a recorded prompt gets a seed from its id."""
     if isinstance(prompt, RecordedPrompt):
         sampling = Sampling(seed=zlib.crc32(prompt.id.encode()) % _SEEDS)
         return Prompt(messages=prompt.messages, sampling=sampling, policy=policy)
@@ -104,7 +104,7 @@ def to_prompt(prompt: Prompt | RecordedPrompt, policy: Policy | None) -> Prompt:
 
 
 class Engine:
-    """A suite in this process over candidates of a recording. To be made and used on one event loop."""
+    """A suite in this process over recorded candidates. Create and use it on one event loop."""
 
     def __init__(
         self,
@@ -120,20 +120,20 @@ class Engine:
         evaluations: Mapping[str, Evaluation] = MappingProxyType({}),
         seconds: float = _SECONDS,
     ) -> None:
-        """Takes the recording, the pool and what the services would be told by settings.
+        """Takes the recording, the pool and what would be the services' settings.
 
         Args:
-            recording: What candidates of provider `replay` answer from, whatever file their entries name.
-            entries: The pool. Candidates of other providers are really asked.
-            defaults: What the router takes for granted; None for what its service does.
+            recording: Answers of candidates of provider `replay`, whatever file their entries name.
+            entries: The pool. Candidates of other providers are called for real.
+            defaults: Routing defaults; None for those of the service.
             selector: Makes the selector.
             aggregator: Makes the aggregator.
             judge: Name of the candidate that judges for the selector `llm`.
             synthesizer: Name of the candidate that merges for the aggregator `synthesize`.
-            drift: When the router holds a candidate on probation; None for never, so that no answer hangs on those
-                before it.
-            evaluations: What an evaluator found of candidates, by name.
-            seconds: The time that a route may take.
+            drift: When the router puts a candidate on probation; None for never, so that no answer depends on earlier
+                ones.
+            evaluations: Evaluations of candidates, by name.
+            seconds: The time limit of a route.
 
         Raises:
             EntryError: An entry cannot be used.
@@ -151,8 +151,8 @@ class Engine:
                 candidate.evaluation.CopyFrom(evaluations[candidate.name])
         roster = PoolSnapshot.from_candidates(candidates, judge, synthesizer)
         self.traffic = _traffic(roster, drift or DriftRules(minimum=len(entries)))
-        """What the router makes of its candidates."""
-        # The same in every run: who explores is drawn from it, and an experiment is to be repeatable.
+        """The router's view of its candidates."""
+        # The seed is fixed, so that exploration and with it the experiment are repeatable.
         chance = random.Random(0)  # noqa: S311 - chance, no secret
         self._router = Router(
             traffic=self.traffic,
@@ -170,7 +170,7 @@ class Engine:
 
         Args:
             prompt: A prompt that is valid by the rules of the protos; a recorded one gets a seed from its id.
-            policy: How it is routed, where the prompt itself does not say; a valid one likewise.
+            policy: Policy fields that the prompt leaves unset; valid as well.
 
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
@@ -182,7 +182,7 @@ class Engine:
         self.traffic.follow(PoolSnapshot.of(pool, _ADDRESS))
 
     def replace(self, name: str, recording: Recording) -> None:
-        """Lets a candidate of provider `replay` answer from another recording from now on.
+        """Makes a candidate of provider `replay` answer from another recording from now on.
 
         Raises:
             NotRecordedError: The recording has no response of its model.
@@ -190,13 +190,13 @@ class Engine:
         self._adapters[name] = _adapter(self._entries[name], recording)
 
     async def aclose(self) -> None:
-        """Closes the connections of candidates that are really asked."""
+        """Closes the connections of candidates that are called for real."""
         await asyncio.gather(*(adapter.finish() for adapter in self._adapters.values()))
 
 
 @asynccontextmanager
 async def opened(engine: Engine) -> AsyncIterator[Engine]:
-    """Closes the engine at the end."""
+    """Yields the engine and closes it at the end."""
     try:
         yield engine
     finally:

@@ -17,26 +17,26 @@ from lightrouter.pool.schema import REPLAY, CandidateEntry
 from lightrouter.selector.prompts import MOST_POINTS
 
 _SERVER: Final = ("-P", "-m", "lightrouter.localmodel", "--exit-with-parent")
-# A judge is asked in two orders at once; more slots would only share the same threads.
+# A judge is asked in two orders at the same time; more slots would only share the same threads.
 _SLOTS: Final = 2
 _CONTEXT_TOKENS: Final = 8192
-# On one slow thread the longest prompt takes minutes to read.
+# A choice: on one slow thread the longest prompt takes minutes to read.
 _REQUEST_SECONDS: Final = 1800.0
 
 
 class HelpersError(Exception):
-    """Models that cannot help; the text says why, a line each fault."""
+    """Models that cannot be used; the text has one line for each fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Helpers:
-    """Models that are really asked.
+    """Models that are called for real.
 
     Attributes:
-        entries: Their entries; empty where none are configured.
-        judge: Name of the one that judges.
-        synthesizer: Name of the one that merges.
-        about: What is to be known of them to read the figures, a sentence each.
+        entries: Their pool entries; empty if none are configured.
+        judge: Name of the model that judges.
+        synthesizer: Name of the model that merges.
+        about: What a reader of the figures must know about them, one sentence each.
     """
 
     entries: Sequence[CandidateEntry] = ()
@@ -51,15 +51,15 @@ NO_HELPERS: Final = Helpers()
 
 @contextmanager
 def opened(path: Path | None, recorded: Sequence[str], *, local: bool) -> Iterator[Helpers]:
-    """Yields the models of a pool file, or the small local model, which is served meanwhile, or none.
+    """Yields the models of a pool file, or the small local model, served until the end, or none.
 
     Args:
         path: The pool file; None for no models, or the local one.
         recorded: Names of the recorded candidates, which no helper may have.
-        local: Whether the local model helps where there is no pool file.
+        local: Whether the local model is used if there is no pool file.
 
     Raises:
-        HelpersError: The models cannot be had or used.
+        HelpersError: The models cannot be started or used.
     """
     if path is not None or not local:
         yield load(path, recorded)

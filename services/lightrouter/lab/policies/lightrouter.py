@@ -1,4 +1,4 @@
-"""LightRouter's own policies, as a comparison makes them."""
+"""LightRouter's policies in a comparison."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lightrouter.v1.policy_pb2 import (
 from lightrouter.v1.policy_pb2 import Policy as RoutingPolicy
 
 PREFIX: Final = "lightrouter"
-"""What the names of all of them begin with."""
+"""The prefix of the names of all these policies."""
 DEFAULT: Final = "lightrouter"
 QUALITY: Final = "lightrouter-quality"
 NOTES: Final = (
@@ -29,13 +29,13 @@ NOTES: Final = (
 
 
 def routing(name: str, train: LabelledData, boot: int | None, top_k: int | None) -> RoutingPolicy:
-    """Returns how requests are routed in the setting of that name, `DEFAULT` or `QUALITY`.
+    """Returns the routing policy of a setting, `DEFAULT` or `QUALITY`.
 
     Args:
         name: The setting.
-        train: Prompts like those that are routed.
-        boot: B; None: what `boot_tokens` says.
-        top_k: Most drafts that are finished; None: the setting's own.
+        train: The training prompts.
+        boot: B, in tokens; None: as `boot_tokens` returns it.
+        top_k: Most drafts that are finished; None: the value of the setting.
     """
     pattern = train.questions.pattern
     shortlist, k, min_gain = (_DEFAULT if name == DEFAULT else _QUALITY)[pattern is not None]
@@ -53,10 +53,10 @@ def routing(name: str, train: LabelledData, boot: int | None, top_k: int | None)
     )
 
 
-# Shortlist, most drafts and least gain for 1,000 tokens, without and with comparable answers.
-# Found by cross-validation on the shared recordings: with comparable answers the price at which a fifth, or a third, of
-# the full ensemble's tokens are written; without, a second draft cannot be told from the first well enough to pay. Each
-# draft is ranked anew beside the others, so the best one is the answer: a vote of so few gives no more.
+# Shortlist, most drafts and least gain per 1,000 tokens, without and with comparable answers.
+# Found by cross-validation on the shared recordings. With comparable answers, these gains spend a fifth or a third of
+# the full ensemble's tokens. Without, the selector cannot tell a second draft from the first well enough to pay for it.
+# Each new draft is ranked with the others and the best one is the answer: a vote of two or three drafts gains nothing.
 _DEFAULT: Final = {False: (3, 1, 0.0), True: (3, 3, 0.65)}
 _QUALITY: Final = {False: (3, 1, 0.0), True: (3, 3, 0.25)}
 
@@ -64,14 +64,14 @@ _QUALITY: Final = {False: (3, 1, 0.0), True: (3, 3, 0.25)}
 def policies(
     prices: PriceList, train: LabelledData, model: CurrentModel, *, boot: int | None = None, top_k: int | None = None
 ) -> list[Policy]:
-    """Returns them.
+    """Returns LightRouter's policies.
 
     Args:
-        prices: What the candidates cost.
-        train: What is learned from.
+        prices: Prices of the candidates.
+        train: The training prompts.
         model: Returns the model that ranks.
-        boot: B; None: what `boot_tokens` says.
-        top_k: Most drafts that are finished; None: each policy's own.
+        boot: B, in tokens; None: as `boot_tokens` returns it.
+        top_k: Most drafts that are finished; None: the default of each policy.
     """
     own = [
         Routed(name, _ABOUT[name], routing(name, train, boot, top_k), prices, selector_with(model), prepare=model)

@@ -1,4 +1,4 @@
-"""The bound that nobody reaches: whoever knows the labels, and asks the best model only."""
+"""The upper bound: a policy that knows the labels and asks only the best model."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ ABOUT = "Each prompt goes to the model that the labels say is best, of equal one
 
 
 def decide(questions: Questions, quality: Floats) -> list[Decision]:
-    """Returns what somebody does who knows the qualities. No policy is given these."""
+    """Returns the decisions of a policy that knows the qualities; real policies never see them."""
     order = np.lexsort((questions.output_tokens, -quality), axis=1)
     return [alone(questions, index, int(model)) for index, model in enumerate(order[:, 0])]

@@ -1,4 +1,4 @@
-"""LightRouter as the paper has it: every candidate boots, a judge ranks, two go on, a model always merges."""
+"""The paper's LightRouter: every candidate boots, a judge ranks, two go on, a model always merges."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lightrouter.v1.policy_pb2 import (
 
 NAME = "lightrouter-paper"
 _K = 2
-# What judge and synthesizer read besides the texts, and what the judge writes on each partial.
+# A choice: tokens that judge and synthesizer read besides the texts, and that the judge writes on each partial.
 _INSTRUCTION_TOKENS = 200
 _VERDICT_TOKENS = 25
 
@@ -33,13 +33,13 @@ ABOUT = (
 
 
 class Paper:
-    """The paper's method, as far as it can be replayed."""
+    """The paper's method, as far as a recording can replay it."""
 
     name = NAME
     about = ABOUT
 
     def __init__(self, boot_tokens: int, k: int | None, pattern: AnswerPattern | None, prices: PriceList) -> None:
-        """Boots with so many tokens; `k` go on, None for the paper's two."""
+        """Boots with `boot_tokens` tokens; `k` candidates go on, None for the paper's two."""
         policy = Policy(
             boot_tokens=boot_tokens,
             k=k or _K,
@@ -55,12 +55,12 @@ class Paper:
         self._helper = 0
 
     def fit(self, train: LabelledData) -> None:
-        """Finds the model that judges and merges, and the priors."""
+        """Chooses the model that judges and merges, and sets the priors."""
         self._helper = best(train)
         self._route.fit(train)
 
     def decide(self, questions: Questions) -> list[Decision]:
-        """Routes each prompt, and books the judge's and the synthesizer's calls."""
+        """Routes each prompt and adds the calls of judge and synthesizer."""
         routed = self._route.decide(questions)
         return [self._with_helpers(questions, index, decision) for index, decision in enumerate(routed)]
 

@@ -1,4 +1,4 @@
-"""Routes that differ in how they rank, and in nothing else."""
+"""Routes that differ only in how they rank."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def ranker(
     """Returns the route in which all candidates boot and the best-ranked one alone goes on.
 
     Args:
-        kind: How the partials are ranked, a key of `STRATEGIES`.
+        kind: The way of ranking, a key of `STRATEGIES`.
         boot_tokens: Tokens that each candidate writes before the ranking.
-        train: What is learned from.
-        prices: What the candidates cost.
+        train: The training prompts.
+        prices: Prices of the candidates.
         model: Returns the model, for `learned`.
         helpers: The judge, for `llm`.
-        suffix: Comes behind `kind` in the policy's name.
+        suffix: Appended to `kind` in the policy's name.
     """
     about = f"Every candidate boots, the best by {_ABOUT[kind]} goes on alone."
     policy = one_goes_on(STRATEGIES[kind], boot_tokens, train.questions.pattern)

@@ -1,10 +1,9 @@
-"""Policies that are routes: the router, selector and aggregator that serve requests, over a recorded pool."""
+"""Policies that send prompts through the real router, selector and aggregator, over a recorded pool."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 
 from lightrouter.lab.dataset.questions import LabelledData, Questions
@@ -22,9 +21,9 @@ from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN, Answer
 
 _STAGES = (STAGE_BOOT, STAGE_SELECT, STAGE_COMPLETE, STAGE_AGGREGATE)
-# Recorded texts are never cut short.
+# A choice: far above any recorded text, so that none is cut.
 _MOST_OUTPUT_TOKENS = 131_072
-# However busy the machine is, no route is to end for want of time.
+# A choice: no route times out, however busy the machine is.
 _SECONDS = 3600.0
 
 
@@ -33,9 +32,9 @@ class Routed:
 
     Attributes:
         selector: Makes the selector.
-        priors: What is known of the candidates beforehand, 0 to 1, in the order of the models.
-        evaluations: What an evaluator found of the candidates, by name; empty: nothing.
-        policy: How each request is routed.
+        priors: Prior qualities of the candidates, 0 to 1, in the order of the models.
+        evaluations: The evaluations of the candidates, by name; may be empty.
+        policy: The routing policy of each request.
     """
 
     def __init__(
@@ -48,16 +47,16 @@ class Routed:
         helpers: Helpers = NO_HELPERS,
         prepare: Callable[[], object] = no_model,
     ) -> None:
-        """Takes the policy of each request, the candidates' prices, and what makes the selector.
+        """Takes the routing policy, the prices and the selector.
 
         Args:
             name: Its name in the report.
             about: What it does, in one sentence.
-            policy: How each request is routed; what it leaves out is what the router takes for granted.
-            prices: What the candidates cost.
+            policy: The routing policy of each request; unset fields take the router's defaults.
+            prices: Prices of the candidates.
             selector: Makes the selector.
             helpers: Real models that judge and merge.
-            prepare: Is called before any route: what a selector learns takes longer than a route may.
+            prepare: Called before the first route, because training a selector takes longer than a route may.
         """
         self.name = name
         self.about = about
@@ -71,7 +70,7 @@ class Routed:
         self.priors: Sequence[float] = ()
 
     def fit(self, train: LabelledData) -> None:
-        """Takes the candidates' mean qualities as the priors of the pool, and has the selector learn."""
+        """Uses the mean qualities as the priors of the pool, and trains the selector."""
         self._prepare()
         self.priors = [float(prior) for prior in train.quality.mean(axis=0)]
 
@@ -107,7 +106,6 @@ def entries(models: Sequence[str], priors: Sequence[float], prices: PriceList) -
 
 
 def _entry(name: str, model: str, prior: float, price: Price) -> CandidateEntry:
-    listed = {"input": price.input, "cached_input": price.cached_input, "output": price.output}
     return CandidateEntry.model_validate(
         {
             "name": name,
@@ -115,7 +113,7 @@ def _entry(name: str, model: str, prior: float, price: Price) -> CandidateEntry:
             "model": model,
             "recording": Path("recording"),
             "prior": prior,
-            "prices": {kind: str(Decimal(str(usd))) for kind, usd in listed.items() if usd is not None},
+            "prices": price.listed,
         }
     )
 

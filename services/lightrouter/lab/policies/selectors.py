@@ -1,4 +1,4 @@
-"""Selectors as their service has them, but for one strategy."""
+"""The service's selectors with one strategy replaced."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 Strategies = Mapping[SelectorStrategy.ValueType, Strategy]
 
-# A judge on a slow machine is slow, not wrong: no verdict is to fail for want of time.
+# A choice: no verdict times out; a judge on a slow machine is slow, not wrong.
 _JUDGE_SECONDS: Final = 3600.0
 
 
 def with_strategy(
     kind: SelectorStrategy.ValueType, make: Callable[[Strategies], Strategy], model: CurrentModel = no_model
 ) -> MakeSelector:
-    """Returns what makes a selector whose strategy `kind` is another one, made of those that it would have had."""
+    """Returns a factory of selectors whose strategy `kind` is replaced by what `make` returns."""
 
     def made(models: Models) -> Selector:
         settings = SelectorSettings.model_construct()
@@ -44,7 +44,7 @@ def with_strategy(
 
 
 class NearestPrompts:
-    """The score is the candidate's mean quality on the training prompts nearest by their words."""
+    """Scores a candidate by its mean quality on the training prompts with the most similar words."""
 
     def __init__(self, train: LabelledData) -> None:
         """Learns from training prompts."""
@@ -61,9 +61,9 @@ class NearestPrompts:
 
 
 class Degraded:
-    """Another strategy's verdict, which is dealt out to the candidates by chance in a share of the requests.
+    """Shuffles the scores of another strategy among the candidates in a share of the requests.
 
-    The scores stay as spread as they were: the router trusts them as much.
+    The spread of the scores stays the same, so the router trusts them as much as before.
     """
 
     def __init__(self, strategy: Strategy, share: float) -> None:
@@ -87,11 +87,11 @@ class Degraded:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a judge made of the partials in one order.
+    """A judge's result on the partials in one order.
 
     Attributes:
-        candidates: Those that it read, in that order.
-        best: Those of them with the most points.
+        candidates: The candidates, in the order in which the judge read them.
+        best: The candidates with the most points.
     """
 
     candidates: Sequence[str]
@@ -110,11 +110,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """What a judge made of one request.
+    """A judge's result on one request.
 
     Attributes:
-        readings: The readings, an order each; empty where there is no verdict.
-        unread: The name of the reason why there is none; empty where there is one.
+        readings: One reading for each order; empty if the judge failed.
+        unread: The name of the failure's reason; empty if there are readings.
     """
 
     readings: Sequence[Reading] = ()
@@ -132,10 +132,10 @@ class Sitting:
 
 
 class BothOrders:
-    """A judge whose readings are watched, to see whether its verdict hangs on the order of the partials.
+    """Records the readings of a judge, to see whether its verdict depends on the order of the partials.
 
     Attributes:
-        sittings: What it made of each request with something to judge.
+        sittings: The results, one for each request with at least two partials.
     """
 
     def __init__(self, judge: Judge) -> None:

@@ -1,4 +1,4 @@
-"""A comparison's report: for programs as JSON, for people as a page."""
+"""The report of a comparison: JSON for programs, a page for people."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _BASELINES = {BEST_SINGLE: "best_single", FULL_ENSEMBLE: "full_ensemble_majority
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A comparison that is done.
+    """The results of a comparison.
 
     Attributes:
         data: Name of the recording.
-        prompts: How many prompts were judged on.
+        prompts: Number of test prompts.
         models: The pool.
         figures: The figures of each policy.
-        about: What each policy does, in a sentence.
-        boot_tokens: Tokens that each candidate writes before the ranking, by policy; 0 where there is no boot stage.
-        ours: Names of the policies that are LightRouter's.
-        notes: What the figures rest on, a sentence each.
-        settings: What it takes to make it again.
-        command: The command that does.
-        warnings: Those of the notes that the reader must not miss.
+        about: What each policy does, in one sentence.
+        boot_tokens: Tokens that each candidate writes before the ranking, by policy; 0 without a boot stage.
+        lightrouter: Names of LightRouter's policies.
+        notes: What the figures are based on, one sentence each.
+        settings: What is needed to repeat the run.
+        command: The command of the run.
+        warnings: The notes that the reader must not miss.
     """
 
     data: str
@@ -43,7 +43,7 @@ class Compared:
     figures: Mapping[str, Figures]
     about: Mapping[str, str]
     boot_tokens: Mapping[str, int]
-    ours: Sequence[str]
+    lightrouter: Sequence[str]
     notes: Sequence[str]
     settings: Mapping[str, object]
     command: str
@@ -51,7 +51,7 @@ class Compared:
 
 
 def as_json(compared: Compared, prices: PriceList) -> dict[str, object]:
-    """Returns the report for programs. Qualities that are not measured are null."""
+    """Returns the report for programs. A quality that is not measured is null."""
     return {
         "data": compared.data,
         "prompts": compared.prompts,
@@ -84,7 +84,7 @@ def as_page(compared: Compared, prices: PriceList) -> Page:
                 f"synthesizers included; of full: as a share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for "
                 "1,000 prompts, what all calls read included. B: tokens that a candidate writes before the ranking; 0 "
                 "where there is none. mean k: answers that were finished. seconds: simulated.",
-                frozenset(index for index, name in enumerate(figures) if name in compared.ours),
+                frozenset(index for index, name in enumerate(figures) if name in compared.lightrouter),
             ),
             Table(
                 "Differences in quality, paired by prompt",
@@ -94,7 +94,7 @@ def as_page(compared: Compared, prices: PriceList) -> Page:
                 frozenset(
                     index
                     for index, name in enumerate(name for name, each in figures.items() if each.gain)
-                    if name in compared.ours
+                    if name in compared.lightrouter
                 ),
             ),
             Table(
@@ -133,20 +133,17 @@ def _policy(compared: Compared, name: str) -> dict[str, object]:
         "input_tokens": figures.input_tokens,
         "cost_usd_low": figures.cost_usd.low,
         "cost_usd_high": figures.cost_usd.high,
-        "gain": {
-            _BASELINES[baseline]: {"mean": gain.mean, "low": gain.low, "high": gain.high}
-            for baseline, gain in figures.gain.items()
-        },
+        "gain": {_BASELINES[baseline]: gain._asdict() for baseline, gain in figures.gain.items()},
     }
 
 
 def _findings(compared: Compared) -> Iterator[str]:
     figures = compared.figures
-    for name in compared.ours:
+    for name in compared.lightrouter:
         each = figures[name]
         if each.quality is None:
             continue
-        parts = [f"{name}: {_interval(each.quality)} at {each.output_share:.0%} of the full ensemble's output tokens"]
+        parts = [f"{name}: {each.quality} at {each.output_share:.0%} of the full ensemble's output tokens"]
         for baseline, gain in each.gain.items():
             verdict = "above" if gain.low > 0 else "below" if gain.high < 0 else "not established to differ from"
             parts.append(f"{verdict} {baseline} ({gain.mean:+.4f}, {gain.low:+.4f} to {gain.high:+.4f})")
@@ -154,12 +151,12 @@ def _findings(compared: Compared) -> Iterator[str]:
     baselines = [
         (each.quality.mean, name)
         for name, each in figures.items()
-        if each.quality is not None and name not in compared.ours and name != oracle.NAME
+        if each.quality is not None and name not in compared.lightrouter and name != oracle.NAME
     ]
     mean, name = max(baselines)
     yield (
         f"The best of the others is {name}: {mean:.4f} at {figures[name].output_share:.0%} of the full ensemble's "
-        f"output tokens. Whoever knew the labels would reach {_interval(figures[oracle.NAME].quality)}."
+        f"output tokens. Whoever knew the labels would reach {figures[oracle.NAME].quality}."
     )
 
 
@@ -168,7 +165,7 @@ def _pareto(compared: Compared, *, money: bool) -> bytes:
     for name, each in compared.figures.items():
         if each.quality is None:
             continue
-        kind = "ours" if name in compared.ours else "bound" if name == oracle.NAME else "baseline"
+        kind = "lightrouter" if name in compared.lightrouter else "bound" if name == oracle.NAME else "baseline"
         cost = Estimate(*(1000 * value for value in each.cost_usd)) if money else each.output_tokens
         points.append(plots.Point(name, cost, each.quality, kind))
     label = "US dollars for 1,000 prompts" if money else "output tokens a prompt"
@@ -179,8 +176,7 @@ def _row(name: str, figures: Figures, boot_tokens: int) -> tuple[str, ...]:
     quality = figures.quality
     return (
         name,
-        "not measured" if quality is None else f"{quality.mean:.4f}",
-        "" if quality is None else f"{quality.low:.3f} to {quality.high:.3f}",
+        *(("not measured", "") if quality is None else quality.cells),
         f"{figures.output_tokens.mean:,.0f}",
         f"{figures.output_share:.1%}",
         f"{1000 * figures.cost_usd.mean:.4f}",
@@ -194,7 +190,7 @@ def _difference(name: str, figures: Figures) -> tuple[str, ...]:
     cells = [name]
     for baseline in (BEST_SINGLE, FULL_ENSEMBLE):
         gain = figures.gain.get(baseline)
-        cells += ["", ""] if gain is None else [f"{gain.mean:+.4f}", f"{gain.low:+.4f} to {gain.high:+.4f}"]
+        cells += ("", "") if gain is None else gain.difference_cells
     return tuple(cells)
 
 
@@ -203,7 +199,3 @@ def _price(model: str, prices: PriceList) -> tuple[str, ...]:
     cached = price.input if price.cached_input is None else price.cached_input
     source = f"{price.source}: {price.note}" if price.note else price.source
     return (model, f"{price.input:g}", f"{cached:g}", f"{price.output:g}", source)
-
-
-def _interval(estimate: Estimate | None) -> str:
-    return "no figure" if estimate is None else f"{estimate.mean:.4f} ({estimate.low:.3f} to {estimate.high:.3f})"

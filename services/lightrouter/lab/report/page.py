@@ -1,4 +1,4 @@
-"""One self-contained page: figures, tables, and what it takes to make it again."""
+"""A self-contained page: figures, tables, and what is needed to repeat the run."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Figure:
     """A plot.
 
     Attributes:
-        name: Name of its file, without ending.
+        name: Name of its file, without extension.
         png: The picture.
-        caption: What is to be seen, in a sentence.
+        caption: What it shows, in one sentence.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Figure:
 
     @property
     def base64(self) -> str:
-        """The picture as a page carries it."""
+        """The picture for embedding in a page."""
         return base64.b64encode(self.png).decode()
 
 
@@ -38,10 +38,10 @@ class Table:
 
     Attributes:
         title: Its heading.
-        columns: Its columns' heads.
+        columns: Heads of its columns.
         rows: Its rows.
-        note: What is to be known to read it; may be empty.
-        marked: Rows that stand out.
+        note: What a reader must know; may be empty.
+        marked: Indices of highlighted rows.
     """
 
     title: str
@@ -53,16 +53,16 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a comparison or an experiment found.
+    """The results of a comparison or an experiment.
 
     Attributes:
         title: Its title.
-        findings: What was found, a sentence or two each.
+        findings: Its findings, one or two sentences each.
         figures: Its plots.
         tables: Its tables.
-        notes: What the figures rest on: definitions, and what is not measured.
-        settings: What it takes to make it again.
-        command: The command that does.
+        notes: Definitions, and what is not measured.
+        settings: What is needed to repeat the run.
+        command: The command of the run.
     """
 
     title: str
@@ -75,7 +75,7 @@ class Page:
 
 
 def write(page: Page, report: Mapping[str, object], folder: Path) -> None:
-    """Writes `report.json`, `report.html` and the plots as PNG into a folder, which is made where it is not there."""
+    """Writes `report.json`, `report.html` and the plots as PNG into a folder, which is created if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     for figure in page.figures:
         (folder / f"{figure.name}.png").write_bytes(figure.png)

@@ -19,7 +19,7 @@ from matplotlib.transforms import Bbox, BboxBase
 
 from lightrouter.lab.results.bootstrap import Estimate
 
-_OURS = "#d62728"
+_LIGHTROUTER = "#d62728"
 _BASELINES = "#1f77b4"
 _BOUNDS = "#7f7f7f"
 _DPI = 130
@@ -36,7 +36,7 @@ class Point:
         name: Its name.
         cost: What it costs, in the unit of the axis.
         quality: Quality of its answers with the ends of the interval.
-        kind: "ours", "baseline" or "bound".
+        kind: "lightrouter", "baseline" or "bound".
     """
 
     name: str
@@ -46,9 +46,9 @@ class Point:
 
 
 def pareto(points: Sequence[Point], cost_label: str, title: str) -> bytes:
-    """Returns quality against cost, with intervals, and the line of those that nobody beats in both, as PNG."""
+    """Returns a plot of quality against cost, with intervals and the Pareto front, as PNG."""
     figure, axes = _axes(title, cost_label, "quality")
-    colours = {"ours": _OURS, "baseline": _BASELINES, "bound": _BOUNDS}
+    colours = {"lightrouter": _LIGHTROUTER, "baseline": _BASELINES, "bound": _BOUNDS}
     for point in points:
         colour = colours[point.kind]
         axes.errorbar(
@@ -56,12 +56,12 @@ def pareto(points: Sequence[Point], cost_label: str, title: str) -> bytes:
             point.quality.mean,
             xerr=_errors([point.cost]),
             yerr=_errors([point.quality]),
-            fmt="D" if point.kind == "ours" else "o",
+            fmt="D" if point.kind == "lightrouter" else "o",
             color=colour,
             ecolor=colour,
             elinewidth=0.8,
             alpha=0.9,
-            markersize=7 if point.kind == "ours" else 4.5,
+            markersize=7 if point.kind == "lightrouter" else 4.5,
         )
     front = _front([point for point in points if point.kind != "bound"])
     axes.plot(
@@ -80,7 +80,7 @@ def pareto(points: Sequence[Point], cost_label: str, title: str) -> bytes:
 def lines(
     series: Mapping[str, Sequence[tuple[float, Estimate]]], x_label: str, y_label: str, title: str, *, log: bool = False
 ) -> bytes:
-    """Returns one line with its interval for each series, as PNG."""
+    """Returns a plot with one line and its interval for each series, as PNG."""
     figure, axes = _axes(title, x_label, y_label)
     for name, points in series.items():
         x = [place for place, _ in points]
@@ -97,7 +97,7 @@ def lines(
 
 
 def intervals(values: Mapping[str, Estimate], label: str, title: str) -> bytes:
-    """Returns each value with its interval, one below the other in their order, as PNG."""
+    """Returns a plot of values with their intervals, one below the other, as PNG."""
     figure, axes = _axes(title, label, "")
     means = [value.mean for value in values.values()]
     places = range(len(values))
@@ -109,7 +109,7 @@ def intervals(values: Mapping[str, Estimate], label: str, title: str) -> bytes:
 
 
 def heat(matrix: Sequence[Sequence[float]], names: Sequence[str], title: str) -> bytes:
-    """Returns a symmetric matrix of values between -1 and 1 as coloured fields with their numbers, as PNG."""
+    """Returns a heat map of a symmetric matrix of values between -1 and 1, with numbers, as PNG."""
     figure, axes = _axes(title, "", "")
     axes.grid(visible=False)
     axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
@@ -133,7 +133,7 @@ def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
 
 def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> None:
-    """Names the points, ours first, each where it covers no point and no other name, as far as there is such room."""
+    """Labels the points, LightRouter's first, so that no label covers a point or another label if there is room."""
     figure = axes.get_figure(root=True)
     if figure is None:
         raise AssertionError("axes are of a figure")
@@ -141,14 +141,14 @@ def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> N
     taken: list[BboxBase] = [
         _around(axes.transData.transform((point.cost.mean, point.quality.mean))) for point in points
     ]
-    for point in sorted(points, key=lambda each: (each.kind != "ours", each.cost.mean)):
+    for point in sorted(points, key=lambda each: (each.kind != "lightrouter", each.cost.mean)):
         text = axes.annotate(
             point.name.removeprefix("single "),
             (point.cost.mean, point.quality.mean),
             xytext=(0, 0),
             textcoords="offset points",
-            fontsize=8 if point.kind == "ours" else 6.5,
-            fontweight="bold" if point.kind == "ours" else "normal",
+            fontsize=8 if point.kind == "lightrouter" else 6.5,
+            fontweight="bold" if point.kind == "lightrouter" else "normal",
             color=colours[point.kind],
         )
         with _any_letters():
@@ -156,7 +156,7 @@ def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> N
 
 
 def _place(text: Annotation, frame: BboxBase, taken: Sequence[BboxBase]) -> BboxBase:
-    """Moves a name to the first of its places that is free, the one that covers least where none is; returns where."""
+    """Moves a label to its first free position, or to the one that covers least; returns its box."""
     found: list[tuple[float, tuple[int, int], str]] = []
     for distance in _DISTANCES:
         for side, x in (("left", 5), ("right", -5)):
@@ -181,7 +181,7 @@ def _area(box: BboxBase | None) -> float:
 
 
 def _errors(estimates: Sequence[Estimate]) -> list[list[float]]:
-    """Returns how far the intervals reach below and above the means; rounding may put a mean outside of its own."""
+    """Returns the lengths of the intervals below and above the means, at least 0 whatever the rounding."""
     below = [max(0.0, estimate.mean - estimate.low) for estimate in estimates]
     return [below, [max(0.0, estimate.high - estimate.mean) for estimate in estimates]]
 
@@ -196,7 +196,7 @@ def _front(points: Sequence[Point]) -> list[Point]:
 
 @contextmanager
 def _any_letters() -> Iterator[None]:
-    """Names of models may have characters that the font does not; each then stands as a box, without a word."""
+    """Suppresses the warning about characters that the font lacks; they are drawn as boxes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)
         yield

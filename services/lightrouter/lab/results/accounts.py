@@ -1,4 +1,4 @@
-"""The same books for every policy: tokens, money and time of what it decided, and the quality of its answer."""
+"""Accounts that are the same for every policy: tokens, money and time of its calls, and the quality of its answer."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from lightrouter.v1.chat_pb2 import Usage
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a model takes where a recording does not say.
+    """Assumed speed of a model if the recording has no times.
 
     Attributes:
         first_token_s: Seconds from a call to its first token.
-        tokens_per_second: Tokens that it writes in a second after that.
+        tokens_per_second: Tokens per second after that.
     """
 
     first_token_s: float = 0.5
@@ -31,17 +31,17 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What came of a policy, one figure a prompt.
+    """The outcomes of a policy, one figure per prompt.
 
     Attributes:
-        quality: Quality of the answer, 0 to 1; NaN where it is not measured.
+        quality: Quality of the answer, 0 to 1; NaN if it is not measured.
         output_tokens: Tokens that all calls wrote.
         input_tokens: Tokens that all calls read.
         cost_usd: US dollars of all calls.
         boot_output_tokens: Tokens that the boot stage wrote.
         k: Drafts that were finished.
         seconds: Simulated time from prompt to answer.
-        answer: Index of the model whose text is the answer; NaN where that is none of the recorded ones.
+        answer: Index of the model whose text is the answer; NaN if no recorded model wrote it.
     """
 
     quality: Floats
@@ -64,19 +64,19 @@ class Outcomes:
 
 
 class Accounts:
-    """Books decisions at what their calls cost, as recorded or by one list of prices, and at one pace."""
+    """Computes the outcomes of decisions, at recorded costs or list prices, and at one assumed speed."""
 
     def __init__(self, prices: PriceList, pace: Pace) -> None:
         self._prices = prices
         self._pace = pace
 
     def outcomes(self, questions: Questions, quality: Floats, decisions: Sequence[Decision]) -> Outcomes:
-        """Returns what came of the decisions.
+        """Returns the outcomes of the decisions.
 
         Args:
             questions: The prompts.
-            quality: How good each model's answer is, one row a prompt; only this looks at it.
-            decisions: What the policy did with each.
+            quality: Quality of each model's answer, one row per prompt; only the accounts read it.
+            decisions: The policy's decision for each prompt.
         """
         rows = [self._row(questions, index, quality[index], decision) for index, decision in enumerate(decisions)]
         return Outcomes(*np.array(rows, dtype=float).reshape(len(rows), len(fields(Outcomes))).T)
@@ -101,7 +101,7 @@ class Accounts:
         listed, recorded = self._listed(model, call), float(questions.cost_usd[index, call.model])
         if math.isnan(recorded) or self._prices.given(model):
             return listed
-        # A recorded cost is that of the whole answer; of another call it is the share that the list's prices say.
+        # The recorded cost is for the whole answer. Another call costs a share of it, in proportion to list prices.
         read, written = (int(tokens[index, call.model]) for tokens in (questions.input_tokens, questions.output_tokens))
         whole = self._listed(model, Call(call.model, read, written))
         if whole:
@@ -109,7 +109,7 @@ class Accounts:
         return recorded * (call.input_tokens + call.output_tokens) / max(1, read + written)
 
     def _listed(self, model: str, call: Call) -> float:
-        """Returns what a call costs at the list's prices, in US dollars."""
+        """Returns the cost of a call at list prices, in US dollars."""
         usage = Usage(
             input_tokens=call.input_tokens, cached_input_tokens=call.cached_tokens, output_tokens=call.output_tokens
         )
@@ -118,7 +118,7 @@ class Accounts:
     def _seconds(self, questions: Questions, index: int, call: Call) -> float:
         pace = self._pace
         if isinstance(call.model, int) and (recorded := questions.latency_s[index, call.model]) == recorded:
-            # A recorded time is that of the whole text; a part of it takes its share.
+            # The recorded time is for the whole text. A part of the text takes its share of the tokens.
             whole = questions.output_tokens[index, call.model]
             return float(recorded) * min(1.0, call.output_tokens / whole) if whole else float(recorded)
         return pace.first_token_s + call.output_tokens / pace.tokens_per_second

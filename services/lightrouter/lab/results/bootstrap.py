@@ -1,10 +1,10 @@
-"""Intervals by the bootstrap over prompts, the same resamples for all policies, so that differences are paired."""
+"""Bootstrap intervals over prompts; all policies share the resamples, so that differences are paired."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 
 from lightrouter.lab.dataset.questions import Floats
 
+_Key = TypeVar("_Key")
 _ROUNDS = 2000
 _CHUNK = 200
 
@@ -23,20 +24,48 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
+    @classmethod
+    def exact(cls, value: float) -> Estimate:
+        """Returns a value that is known without an interval."""
+        return cls(value, value, value)
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ({self.interval})"
+
+    @property
+    def interval(self) -> str:
+        """The interval as text."""
+        return f"{self.low:.3f} to {self.high:.3f}"
+
+    @property
+    def difference(self) -> str:
+        """A difference as text, with its sign."""
+        return "{} ({})".format(*self.difference_cells)
+
+    @property
+    def cells(self) -> tuple[str, str]:
+        """The mean and the interval as two cells of a table."""
+        return f"{self.mean:.4f}", self.interval
+
+    @property
+    def difference_cells(self) -> tuple[str, str]:
+        """The mean and the interval of a difference as two cells of a table."""
+        return f"{self.mean:+.4f}", f"{self.low:+.4f} to {self.high:+.4f}"
+
 
 def share(count: int, of: int) -> Estimate:
-    """Returns a share of independent cases with Wilson's interval, which says something where none or all are counted.
+    """Returns a share of independent cases with its Wilson interval, which is also valid for 0 % and 100 %.
 
     Args:
-        count: How many are counted.
-        of: How many there are, 1 upward.
+        count: Cases that count.
+        of: All cases, at least 1.
     """
     interval = binomtest(count, of).proportion_ci(method="wilson")
     return Estimate(count / of, float(interval.low), float(interval.high))
 
 
 class Bootstrap:
-    """Resamples of one set of prompts. Prompts with the same text are drawn together: they are no new evidence."""
+    """Resamples of one set of prompts. Prompts with the same text are drawn together, as they are not independent."""
 
     def __init__(self, prompts: Sequence[str], seed: int, rounds: int = _ROUNDS) -> None:
         """Draws `rounds` resamples of the prompts' texts by `seed`."""
@@ -49,7 +78,7 @@ class Bootstrap:
 
     @cached_property
     def _weights(self) -> list[npt.NDArray[np.uint16]]:
-        """How often each text is drawn, one row a resample, in chunks: small numbers, as all are kept."""
+        """How often each text is drawn, one row per resample, in chunks; 16-bit to save memory."""
         draws = np.random.default_rng(self._seed)
         shares = np.full(self._groups, 1 / self._groups)
         counts = [min(_CHUNK, self._rounds - begin) for begin in range(0, self._rounds, _CHUNK)]
@@ -59,7 +88,7 @@ class Bootstrap:
         """Returns the mean of each column with its 95 % percentile interval.
 
         Args:
-            columns: One row a prompt, one column a figure; the difference of two policies is a figure too.
+            columns: One row per prompt, one column per figure. A figure may be the difference of two policies.
         """
         figures = columns.shape[1]
         sums = np.zeros((self._groups, figures + 1))
@@ -69,3 +98,12 @@ class Bootstrap:
         means = drawn[:, :figures] / drawn[:, figures:]
         low, high = np.percentile(means, [2.5, 97.5], axis=0)
         return [Estimate(*map(float, row)) for row in zip(columns.mean(axis=0), low, high, strict=True)]
+
+    def mean(self, column: Floats) -> Estimate:
+        """Returns the mean of one figure for each prompt, with its interval."""
+        (found,) = self.estimate(column[:, None])
+        return found
+
+    def means(self, columns: Mapping[_Key, Floats]) -> dict[_Key, Estimate]:
+        """Returns the mean of each named figure, with its interval."""
+        return dict(zip(columns, self.estimate(np.stack(list(columns.values()), axis=1)), strict=True))

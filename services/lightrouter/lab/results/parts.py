@@ -1,8 +1,9 @@
-"""What a long run has done so far, in files, so that it can be broken off and gone on with."""
+"""Finished parts of a long run, kept in files so that an interrupted run can continue."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -13,15 +14,16 @@ from typing import Any
 import numpy as np
 
 from lightrouter.lab.results.accounts import Outcomes
+from lightrouter.runtime import files
 
 _SETTINGS = "lightrouter-run.json"
-"""Marks a folder of parts as one of ours: no other is emptied."""
+"""Marks a folder of parts as one of this program; only a marked folder is ever emptied."""
 _LONGEST_NAME = 100
 _INDIFFERENT = frozenset({"command", "out", "resume"})
 
 
 class ResumeError(Exception):
-    """What is there cannot be gone on with; the text is one sentence."""
+    """A folder whose parts cannot be used to continue; the text is one sentence."""
 
 
 class Parts:
@@ -31,12 +33,12 @@ class Parts:
         """Opens the folder, empty unless the run is to be resumed.
 
         Args:
-            folder: Where the parts are; it is made where it is not there.
-            settings: All that decides what comes out; JSON values.
+            folder: The folder of the parts; created if it does not exist.
+            settings: Everything that decides the result; JSON values.
             resume: Whether finished parts are kept.
 
         Raises:
-            ResumeError: The folder holds parts of a run with other settings, or was made by somebody else.
+            ResumeError: The folder holds parts of a run with other settings, or another program's files.
         """
         self._folder = folder
         wanted = json.dumps(settings, sort_keys=True, indent=2)
@@ -53,58 +55,53 @@ class Parts:
         (folder / _SETTINGS).write_text(wanted, encoding="utf-8")
 
     def folder(self, name: str) -> Path:
-        """Returns where another kind of part goes, a folder of that name that need not be there."""
+        """Returns the folder for a part of another kind; it may not exist yet."""
         return self._folder / _file_name(name)
 
     def load(self, name: str) -> Outcomes | None:
-        """Returns the outcomes that are there under this name, None where there are none."""
-        path = self._path(name)
+        """Returns the outcomes kept under this name; None if there are none."""
+        path = self._path(name, ".npz")
         if not path.is_file():
             return None
         with np.load(path) as arrays:
             return Outcomes(**{key: arrays[key] for key in arrays})
 
     def save(self, name: str, outcomes: Outcomes) -> None:
-        """Keeps outcomes under this name; a run that is broken off meanwhile leaves no half of them."""
-        path = self._path(name)
-        unfinished = path.with_suffix(".tmp")
-        with unfinished.open("wb") as file:
-            np.savez_compressed(file, **asdict(outcomes))
-        unfinished.replace(path)
+        """Keeps outcomes under this name, whole or not at all."""
+        data = io.BytesIO()
+        np.savez_compressed(data, **asdict(outcomes))
+        files.replace(self._path(name, ".npz"), data.getvalue())
 
     def recall(self, name: str) -> Any:
-        """Returns the JSON value that is there under this name, None where there is none."""
-        path = self._folder / f"{_file_name(name)}.json"
+        """Returns the JSON value kept under this name; None if there is none."""
+        path = self._path(name, ".json")
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def keep(self, name: str, value: object) -> None:
         """Keeps a JSON value under this name, whole or not at all."""
-        path = self._folder / f"{_file_name(name)}.json"
-        unfinished = path.with_suffix(".tmp")
-        unfinished.write_text(json.dumps(value), encoding="utf-8")
-        unfinished.replace(path)
+        files.replace(self._path(name, ".json"), json.dumps(value).encode())
 
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{_file_name(name)}.npz"
+    def _path(self, name: str, ending: str) -> Path:
+        return self._folder / f"{_file_name(name)}{ending}"
 
 
 def fingerprint(settings: Mapping[str, object]) -> dict[str, object]:
-    """Returns all of the settings that decides what comes out: files by their SHA-256, the folder of it left out."""
+    """Returns the settings that decide the result, with files as their SHA-256."""
     chosen = {key: value for key, value in settings.items() if key not in _INDIFFERENT}
     return {key: _sha256(value) if isinstance(value, Path) else value for key, value in chosen.items()}
 
 
 def _sha256(path: Path) -> str:
     """Returns the SHA-256 of a file, or of a folder's files, in hex."""
-    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    found = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
     digest = hashlib.sha256()
-    for each in files:
+    for each in found:
         digest.update(each.read_bytes())
     return digest.hexdigest()
 
 
 def _file_name(name: str) -> str:
-    """Returns a name that any file system takes, another one for every name."""
+    """Returns a file name that every file system accepts; different names stay different."""
     plain = "".join(char if (char.isascii() and char.isalnum()) or char in "-." else "_" for char in name)
     if plain == name and len(name) <= _LONGEST_NAME:
         return name

@@ -1,4 +1,4 @@
-"""Runs policies over splits, part by part, so that a run that is broken off can be gone on with."""
+"""Runs policies over splits, part by part, so that an interrupted run can continue."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from lightrouter.lab.results.parts import Parts
 
 
 class Progress(Protocol):
-    """Who hears how far a run is."""
+    """Shows the progress of a run."""
 
     def expect(self, steps: int) -> None:
-        """So many more steps are to be done."""
+        """Adds `steps` to the expected number of steps."""
 
     def step(self, name: str) -> AbstractContextManager[None]:
-        """A step of that name, which is done where the context ends without an error."""
+        """Returns the context of one step; the step is done when the context ends without an error."""
 
 
 Policies = Callable[[int, LabelledData], Sequence[Policy]]
-"""Returns the policies, newly made, for the split of that number and what is learned from; the same names for each."""
+"""Returns new policies for a split, from its number and its training prompts; the names are the same for all splits."""
 
 
 def run(data: Data, policies: Policies, accounts: Accounts, parts: Parts, progress: Progress) -> dict[str, Outcomes]:
-    """Returns what came of each policy and of the oracle, in the order of the judged prompts.
+    """Returns the outcomes of each policy and of the oracle, in the order of the test prompts.
 
-    What is among the parts already is not done again.
+    Parts that are done already are not run again.
     """
-    # On such thin matrices threads wait longer than they work, and the figures would hang on how many there are.
+    # On matrices this small threads only wait, and the figures would depend on the number of threads.
     with threadpool_limits(1, user_api="blas"):
         return _in_order(data, _done(data, policies, accounts, parts, progress))
 
@@ -44,7 +44,7 @@ def run(data: Data, policies: Policies, accounts: Accounts, parts: Parts, progre
 def _done(
     data: Data, policies: Policies, accounts: Accounts, parts: Parts, progress: Progress
 ) -> list[dict[str, Outcomes]]:
-    """Returns what came of each policy, split by split."""
+    """Returns the outcomes of each policy, split by split."""
     splits = list(data.parts())
     named = [policies(number, train) for number, (train, _) in enumerate(splits)]
     progress.expect(sum(len(each) + 1 for each in named))

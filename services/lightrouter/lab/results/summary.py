@@ -16,10 +16,10 @@ FULL_ENSEMBLE = "full-ensemble-majority"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a policy gives and costs, means a prompt.
+    """Quality and cost of a policy, as means per prompt.
 
     Attributes:
-        quality: Quality of the answers; None where it is not measured.
+        quality: Quality of the answers; None if it is not measured.
         output_tokens: Tokens that all calls wrote.
         input_tokens: Tokens that all calls read.
         output_share: Its output tokens as a share of the full ensemble's.
@@ -42,7 +42,7 @@ class Figures:
 
 
 def summarize(outcomes: Mapping[str, Outcomes], bootstrap: Bootstrap) -> dict[str, Figures]:
-    """Returns the figures of each policy; differences to best single and full ensemble where these are there."""
+    """Returns the figures of each policy, with differences to best single and full ensemble if these were run."""
     full = outcomes.get(FULL_ENSEMBLE)
     baselines = [name for name in (BEST_SINGLE, FULL_ENSEMBLE) if name in outcomes]
     figures: dict[str, Figures] = {}

@@ -27,9 +27,9 @@ from lightrouter.runtime.tokens import cut
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 GAIN_SHARE: Final = 0.35
-"""What counts as the share of second drafts that are right where the first is not, and are found to be: a scale on
-which the settings' prices were found. It is more than what comes of it; `validate` measures that."""
-# Candidates' outcomes are kept from their own prompts' rows: what a row knows of a prompt comes from other folds.
+"""Assumed share of second drafts that are right and recognized as such when the first is wrong. It sets the scale of
+`min_gain`, whose values were found with it. The real share is smaller; `validate` measures it."""
+# No row sees the outcomes of its own prompt: outcomes come from the other folds.
 _INNER_FOLDS = 5
 _VIEWS = 6
 _ROUNDS = 400
@@ -49,18 +49,18 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "num_threads": 1,
     "verbose": -1,
 }
-# A linear model stands beside the trees, and counts as much as they do at so many prompts: with hundreds of prompts
-# trees find what is not there, with thousands they find what is not linear.
+# A linear model is blended with the trees; at this number of prompts both have the same weight. With hundreds of
+# prompts trees overfit, with thousands they find what a linear model cannot.
 _LINEAR_PROMPTS = 1000
 _RIDGE = 300.0
-# Leaves hold one row in so many at least, and never fewer than the least.
+# A leaf holds at least one row in 250, and never fewer than 20.
 _ROWS_PER_LEAF = 250
 _LEAST_LEAF = 20
 _CUES: Final = [NAMES.index(name) for name in CUES]
 
 
 class TrainingError(Exception):
-    """A recording that cannot be trained on; the text is one sentence that says why."""
+    """A recording that cannot be used for training; the text is one sentence that says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ class TrainingOptions:
     """The settings of a training.
 
     Attributes:
-        boot_tokens: Boot lengths for which it is trained, in tokens; all of them are mixed.
-        rounds: Trees.
-        cues: Whether it sees what an option looks like among the others.
+        boot_tokens: Boot lengths in the training rows, in tokens.
+        rounds: Number of trees.
+        cues: Whether the model sees how an option looks among the others.
     """
 
     boot_tokens: tuple[int, ...] = (5, 10, 20, 40, 100, 200)
@@ -80,13 +80,13 @@ class TrainingOptions:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A recorded prompt as it is trained on.
+    """A recorded prompt for training.
 
     Attributes:
         text: The prompt.
         example: Its words and the outcomes of all candidates.
-        texts: What each candidate wrote; None where it wrote nothing.
-        pattern: Where the comparable answer stands in the texts; None where there is none.
+        texts: The text of each candidate; None if it has none.
+        pattern: The pattern of the comparable answer in the texts; None if there is none.
     """
 
     text: str
@@ -102,7 +102,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """Recorded prompts, and the candidates whose outcomes they have."""
+    """Recorded prompts with the outcomes of the candidates."""
 
     candidates: tuple[str, ...]
     cases: Sequence[Case]
@@ -113,7 +113,7 @@ class Cases:
 
         Args:
             recordings: The recordings.
-            pattern: Where the comparable answer stands; None: as the right answers of each recording look.
+            pattern: The pattern of the comparable answer; None: inferred from each recording's right answers.
 
         Raises:
             TrainingError: There are none.
@@ -132,12 +132,12 @@ class Cases:
 
     @property
     def pattern(self) -> AnswerPattern | None:
-        """Where the comparable answer stands in all texts; None where there is none, or more than one."""
+        """The pattern of the comparable answer in all texts; None if there is none, or more than one."""
         found = {None if case.pattern is None else case.pattern.SerializeToString() for case in self.cases}
         return self.cases[0].pattern if len(found) == 1 else None
 
     def folds(self, count: int, seed: int) -> list[int]:
-        """Returns the fold of each prompt; equal prompts are in one fold."""
+        """Returns the fold of each prompt; equal prompts are in the same fold."""
         drawn = random.Random(seed)  # noqa: S311 - reproducible by intent, and no secret
         of_text: dict[str, int] = {}
         for case in self.cases:
@@ -152,12 +152,12 @@ class Cases:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A prompt with outcomes of other prompts.
+    """A prompt with the outcomes of other prompts.
 
     Attributes:
         case: The prompt.
-        asked: What it looks like.
-        priors: The outcomes of others.
+        asked: The features of the prompt.
+        priors: The outcomes of the other prompts.
         names: The names of the candidates.
     """
 
@@ -172,7 +172,7 @@ class Situation:
         return cls(case, question(case.text, priors.neighbours_of(case.example.words)), priors, names)
 
     def shortlist(self, most: int) -> list[int]:
-        """Returns the indices of the candidates of which most is expected, best first."""
+        """Returns the indices of the candidates with the highest expected quality, best first."""
         neighbours = self.asked.neighbours
         expected = {index: self.priors.prior(self.names[index], neighbours).expected for index in self.case.present}
         return sorted(expected, key=lambda index: -expected[index])[:most]
@@ -180,7 +180,7 @@ class Situation:
     def contenders(
         self, shown: Mapping[int, int | None], strangers: Mapping[int, Stranger] | None = None
     ) -> list[Written]:
-        """Returns the candidates at these indices, cut at so many tokens, whole at None."""
+        """Returns the candidates at these indices, with texts cut at the given tokens; None leaves the text whole."""
         found: list[Written] = []
         for index, tokens in shown.items():
             whole = self.case.texts[index] or ""
@@ -201,7 +201,7 @@ def train(
     gain_share: float = GAIN_SHARE,
     pattern: AnswerPattern | None = None,
 ) -> Artifact:
-    """Returns what the recordings teach; the same for the same recordings, options, seed and pattern.
+    """Returns the trained artifact; the same for the same recordings, options, seed and pattern.
 
     Raises:
         TrainingError: There is nothing to learn from.
@@ -227,7 +227,7 @@ def fit(cases: Cases, options: TrainingOptions, seed: int, gain_share: float = G
 def _ridge(rows: Floats, quality: Floats, share: float) -> Linear:
     """Returns the ridge regression of quality on standardized features, as a sum of the features as they are."""
     mean, spread = rows.mean(axis=0), rows.std(axis=0)
-    # A feature that never varies says nothing.
+    # A constant feature gets the weight 0.
     spread[spread == 0] = np.inf
     scaled = (rows - mean) / spread
     gram = scaled.T @ scaled + _RIDGE * np.eye(rows.shape[1])
@@ -241,7 +241,7 @@ def trees_of(booster: lightgbm.Booster) -> list[Tree]:
 
 
 def situations(cases: Cases, seed: int) -> list[Situation]:
-    """Returns each prompt with the outcomes of the prompts in the other folds, so that none knows its own."""
+    """Returns each prompt with the outcomes of the prompts in the other folds, never with its own."""
     folds = cases.folds(_INNER_FOLDS, seed)
     found: dict[int, Situation] = {}
     for fold in sorted(set(folds)):
@@ -264,13 +264,13 @@ def _training_rows(cases: Cases, options: TrainingOptions, seed: int) -> tuple[F
             quality.extend(situation.case.example.quality[index] or 0.0 for index in shown)
     seen = np.array(rows, dtype=np.float64)
     if not options.cues:
-        # What never varies is asked by no tree and weighs nothing.
+        # Trees do not split on a constant feature, and its linear weight is 0.
         seen[:, _CUES] = 0.0
     return seen, np.array(quality, dtype=np.float64)
 
 
 def _views(situation: Situation, options: TrainingOptions, drawn: random.Random) -> Iterator[dict[int, int | None]]:
-    """Yields what a selector may get to see: so many of the best or of any, booted, and some of them finished."""
+    """Yields views of a selector: some of the best or of all candidates, booted, and some of them finished."""
     for _ in range(_VIEWS):
         tokens = drawn.choice(options.boot_tokens)
         indices = situation.shortlist(drawn.choice(_POOLS))
@@ -283,7 +283,7 @@ def _views(situation: Situation, options: TrainingOptions, drawn: random.Random)
 
 
 def _strangers(situation: Situation, shown: Mapping[int, int | None], drawn: random.Random) -> dict[int, Stranger]:
-    """Returns all candidates of some views as the pool would know them: by a mean over a few prompts."""
+    """Returns, for some views, all candidates as strangers: known only by their mean over a few prompts."""
     if drawn.random() >= _STRANGERS:
         return {}
     found: dict[int, Stranger] = {}

@@ -1,4 +1,4 @@
-"""The learned model of each split: trained where it is needed, kept with the parts of the run."""
+"""The learned model of each split, trained on demand and kept with the parts of the run."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lightrouter.selector.learned import CurrentModel
 
 
 class Trained:
-    """Models by what they were trained on."""
+    """Trained models, by the name of their training prompts."""
 
     def __init__(
         self, parts: Parts, seed: int, given: Path | None = None, options: TrainingOptions | None = None
     ) -> None:
-        """Keeps them among `parts`; trains by `seed`, or not at all where an artifact is given.
+        """Keeps the models among `parts`; trains with `seed`, or uses the artifact at `given`.
 
         Raises:
             ArtifactError: The artifact cannot be used.
@@ -30,7 +30,7 @@ class Trained:
         self._models: dict[str, Model] = {}
 
     def on(self, name: str, judged: LabelledData) -> CurrentModel:
-        """Returns what returns the model of these prompts, kept under that name; it is trained when asked for."""
+        """Returns a function that trains the model of these prompts on its first call; kept under `name`."""
         return lambda: self._given or self._model(name, judged)
 
     def _model(self, name: str, judged: LabelledData) -> Model:
@@ -39,6 +39,6 @@ class Trained:
             if not (folder / artifact.MANIFEST).is_file():
                 taught = train([judged.recording], self._options, self._seed, pattern=judged.questions.pattern)
                 artifact.save(taught, folder)
-            # What was saved is what is used, so that a run that is gone on with gives the same.
+            # The saved model is used, so that a resumed run gives the same figures.
             self._models[name] = artifact.load(folder).model
         return self._models[name]

@@ -1,4 +1,4 @@
-"""Cross-validates the learned selector: what it picks, how well it knows, and what a second draft is worth."""
+"""Cross-validates the learned selector: quality of its pick, calibration, and the gain of a second draft."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from lightrouter.learned.priors import Neighbours
 from lightrouter.recording.recording import LabelledRecording
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
-# The situation that figures are about: so many of the best boot, for so many tokens of the options' in the middle.
+# A choice: figures are for a shortlist of three, at the middle boot length of the options.
 _POOL = 3
 _BINS = 10
 _FEWEST_PROMPTS = 50
 
 
 class _Judged(NamedTuple):
-    """One prompt of a fold: what was expected of its candidates, and what came.
+    """Expected and real quality of the candidates on one prompt of a fold.
 
     Attributes:
-        expected: What was expected of each of the shortlist's partials.
-        quality: What their answers were worth.
-        single: What the answer of the best single candidate of the other folds was worth.
-        gain: How much better the pick was once a second draft was finished.
+        expected: Expected quality of each partial on the shortlist.
+        quality: Real quality of their answers.
+        single: Quality of the answer of the candidate that is best in the other folds.
+        gain: Gain in quality of the pick after a second draft was finished.
     """
 
     expected: list[float]
@@ -51,7 +51,7 @@ def trained(
 ) -> tuple[Artifact, bytes | None]:
     """Returns the artifact with its cross-validated figures, and the calibration plot, PNG.
 
-    With one fold, few prompts, or prompts that all say the same, there are no figures and no plot. Without `pattern` it
+    There are no figures and no plot with one fold, with few prompts, or if all prompts are equal. Without `pattern`, it
     is inferred for each recording from its right answers.
 
     Raises:
@@ -86,7 +86,7 @@ def trained(
 
 
 class _Judge:
-    """Judges one fold's model."""
+    """Evaluates the model of one fold."""
 
     def __init__(self, model: Model, names: tuple[str, ...], boot_tokens: int) -> None:
         self._model = model
@@ -137,7 +137,7 @@ def _rounded(estimate: Estimate) -> list[float]:
 
 
 def _calibration(rows: Sequence[_Judged]) -> bytes:
-    """Returns a plot of what came over what was expected, in bins of equally many answers."""
+    """Returns a plot of real over expected quality, in bins with equal numbers of answers, as PNG."""
     from matplotlib.figure import Figure
 
     expected: Floats = np.array([value for each in rows for value in each.expected])

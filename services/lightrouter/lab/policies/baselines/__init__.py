@@ -1,1 +1,1 @@
-"""What else one could do with the same models: the policies that LightRouter is compared with."""
+"""Baselines: other ways to use the same models, with which LightRouter is compared."""

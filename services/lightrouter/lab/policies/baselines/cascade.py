@@ -1,4 +1,4 @@
-"""FrugalGPT-style: one model after the other, until a scorer finds the answer good enough."""
+"""FrugalGPT-style cascade: asks one model after the other until a scorer accepts the answer."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _THRESHOLDS = np.linspace(0.3, 0.8, 11)
 _ALPHA = 3.0
 _TOLERANCE = 1e-3
 _WORDS = 2**17
-# Chains are tried among the best models only: all chains of many models would take minutes.
+# A choice: only chains of the best models are tried, because all chains of many models would take minutes.
 _MOST_MODELS = 6
 
 
 class Cascade:
-    """The chain of models and the scores that end it are those that do best on the training prompts."""
+    """A cascade whose chain and threshold are the best ones on the training prompts."""
 
     name = "frugalgpt-style"
     about = (
@@ -35,7 +35,7 @@ class Cascade:
     boot_tokens = 0
 
     def fit(self, train: LabelledData) -> None:
-        """Learns the scorer, then the chain on prompts that this scorer has not seen."""
+        """Trains the scorer, and chooses the chain on prompts that the scorer has not seen."""
         features = _features(train.questions)
         scores = np.empty_like(train.quality)
         for seen, unseen in folds(train.questions.prompts, 2, seed=0):
@@ -45,7 +45,7 @@ class Cascade:
         self._scorer = _Scorer(features, train.quality)
 
     def decide(self, questions: Questions) -> list[Decision]:
-        """Goes down the chain for each prompt."""
+        """Runs the chain on each prompt."""
         scores = self._scorer.scores(_features(questions))
         return [self._descend(questions, index, scores[index]) for index in range(len(questions))]
 
@@ -74,7 +74,7 @@ class _Scorer:
 
 
 def _features(questions: Questions) -> list[csr_matrix]:
-    """Returns for each model the words of prompt and answer, the length, and whether there is a comparable answer."""
+    """Returns features of each model's answers: words, length, and whether there is a comparable answer."""
     words = HashingVectorizer(n_features=_WORDS, alternate_sign=False, binary=True)
     prompts = words.transform(questions.prompts)
     features = []
@@ -87,7 +87,7 @@ def _features(questions: Questions) -> list[csr_matrix]:
 
 
 def _best_chain(scores: Floats, quality: Floats, tokens: Ints) -> tuple[tuple[int, ...], float]:
-    """Returns the chain and the threshold with the highest mean quality, of equal ones the one that writes least."""
+    """Returns the chain and the threshold with the highest mean quality; of equal ones, the one with fewest tokens."""
     models = [int(model) for model in np.argsort(-quality.mean(axis=0), kind="stable")[:_MOST_MODELS]]
     best: tuple[float, float] | None = None
     found: tuple[tuple[int, ...], float] = ((models[0],), 0.0)

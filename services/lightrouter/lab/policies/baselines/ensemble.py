@@ -1,4 +1,4 @@
-"""Several models to the end, and one answer of theirs."""
+"""Ensembles: several models answer to the end, and one answer is made of theirs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from lightrouter.lab.policies.decision import Call, Decision
 
 Weights = Callable[[Floats], Floats]
 
-# What a fusing model reads besides the prompt and the texts.
+# A choice: tokens that a fusing model reads besides the prompt and the texts.
 _INSTRUCTION_TOKENS = 100
-# LLM-Blender ranks and fuses with small models of its own; their class decides their price.
+# The small models with which LLM-Blender ranks and fuses, by their names in the price list.
 _RANKER, _FUSER = "PairRanker", "GenFuser"
 _FUSED = 3
 
 
 class Ensemble:
-    """The best models of the training prompts, or all, answer to the end and vote."""
+    """A vote of the models that are best on the training prompts, or of all models."""
 
     boot_tokens = 0
 
     def __init__(self, name: str, about: str, size: int | None, weigh: Weights) -> None:
-        """Lets `size` models vote, None for all; `weigh` makes votes of their qualities on the training prompts."""
+        """Lets `size` models vote, None for all; `weigh` turns qualities on the training prompts into weights."""
         self.name = name
         self.about = about
         self._size = size
@@ -77,7 +77,7 @@ def prior_top(size: int) -> Ensemble:
 
 def _log_odds(prior: Floats) -> Floats:
     inside = np.clip(prior, 0.01, 0.99)
-    # A model that is worse than chance keeps a little say: votes against it would be another policy.
+    # A model that is worse than chance keeps a small weight; a negative weight would be another policy.
     return np.asarray(np.maximum(np.log(inside / (1 - inside)) + np.log(9), 0.01), dtype=float)
 
 

@@ -1,4 +1,4 @@
-"""One model a prompt, chosen by the prompt alone: by its nearest training prompts, or by a regression on its words."""
+"""Prompt routing: one model per prompt, by the nearest training prompts or by a regression on the prompt's words."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _WORD = re.compile(r"\w\w")
 
 
 def _vectorizer(prompts: Sequence[str]) -> TfidfVectorizer:
-    """Returns what makes vectors of prompts' words, or of their characters where no prompt has a word."""
+    """Returns a vectorizer of the prompts' words, or of their characters if no prompt has a word."""
     analyzer = "word" if any(map(_WORD.search, prompts)) else "char"
     return TfidfVectorizer(analyzer=analyzer, sublinear_tf=True, ngram_range=(1, 2), max_features=_MOST_WORDS)
 
 
 class Neighbours:
-    """What the models did on the training prompts nearest to a prompt by their words."""
+    """The models' quality on the training prompts with the most similar words."""
 
     def __init__(self, train: LabelledData) -> None:
         """Remembers the training prompts."""
