@@ -65,7 +65,7 @@ Global___DescribeResponse: _TypeAlias = DescribeResponse  # noqa: Y015
 
 @_typing.final
 class Generation(_message.Message):
-    """What is to be generated."""
+    """A text to generate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -77,25 +77,25 @@ class Generation(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     LAST_RESORT_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
-    """Visible text that the model has already written and now goes on from. Default: empty, a new answer."""
+    """Visible text that the model has already written and now continues. Default: empty, a new answer."""
     continuation: _builtins.bytes
-    """What this candidate's adapter handed out with the prefix, so that going on costs no second prefill. Opaque; any
-    replica reads it. At most 4 MiB. Default: empty, the prefix alone is used.
+    """State that this candidate's adapter returned with the prefix, so that continuing costs no second prefill. Opaque;
+    any replica reads it. At most 4 MiB. Default: empty, only the prefix is used.
     """
     candidate: _builtins.str
-    """The candidate that is meant; another one refuses. Default: empty, whichever this adapter serves."""
+    """The intended candidate; the adapter of another one refuses. Default: empty, the one that this adapter serves."""
     stage: _ledger_pb2.Stage.ValueType
     """The stage that asks, for traces and metrics. Default: unspecified."""
     last_resort: _builtins.bool
-    """True where nobody else is left to ask: the call is made although the candidate's circuit is open. Default: false."""
+    """True if no other candidate is left: the call is made even if the candidate's circuit is open. Default: false."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """The conversation, oldest message first; 1 to 1,000 messages. Required."""
 
     @_builtins.property
     def sampling(self) -> _chat_pb2.Sampling:
-        """Limits and sampling; max_output_tokens counts new tokens only, without the prefix. Where the text is written anew
-        the tokens that are written again are added to it.
+        """Limits and sampling; max_output_tokens counts new tokens only, without the prefix. If the text is written anew, the
+        tokens of the prefix are added to the limit.
         """
 
     def __init__(
@@ -135,16 +135,16 @@ class GenerationResult(_message.Message):
     finish_reason: _chat_pb2.FinishReason.ValueType
     """Why the model stopped."""
     cost_nanousd: _builtins.int
-    """Money of this call, in nano-dollars (10^-9 US dollars), from the candidate's prices."""
+    """Cost of this call, in nano-dollars (10^-9 US dollars), from the candidate's prices."""
     continuation: _builtins.bytes
-    """What to hand back to go on from here, where finish_reason is LENGTH; else empty."""
+    """State to send back to continue from here if finish_reason is LENGTH; else empty."""
     model: _builtins.str
     """The model's name as the provider gave it."""
     attempts: _builtins.int
-    """HTTP attempts that the call took, retries included."""
+    """HTTP attempts of the call, retries included."""
     least_tokens: _builtins.int
-    """The smallest token limit that the provider takes, as far as it was found: a smaller one is asked for as this, and the
-    text is cut. 0 where none was found.
+    """The smallest token limit that the provider was found to accept: the adapter raises a smaller one to it and cuts the
+    text. 0 if none was found.
     """
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
@@ -152,11 +152,11 @@ class GenerationResult(_message.Message):
 
     @_builtins.property
     def elapsed(self) -> _duration_pb2.Duration:
-        """From the call to its end."""
+        """Time from the call to its end."""
 
     @_builtins.property
     def time_to_first_token(self) -> _duration_pb2.Duration:
-        """From the call to the first piece of text or reasoning; not set where the provider sent all at once."""
+        """Time from the call to the first text or reasoning; not set if the provider sent everything at once."""
 
     def __init__(
         self,
@@ -181,14 +181,14 @@ Global___GenerationResult: _TypeAlias = GenerationResult  # noqa: Y015
 
 @_typing.final
 class GenerateRequest(_message.Message):
-    """A generation, all at once."""
+    """Asks for a generation in one message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GENERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def generation(self) -> Global___Generation:
-        """What is to be generated. Required."""
+        """The text to generate. Required."""
 
     def __init__(
         self,
@@ -214,11 +214,11 @@ class GenerateResponse(_message.Message):
     RESTARTED_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Visible text written by this call: the rest after the prefix, or the whole where `restarted`."""
+    """Visible text written by this call: what follows the prefix, or the whole text if `restarted`."""
     reasoning: _builtins.str
-    """Hidden reasoning written by this call, where the provider shows it. Never part of `text`."""
+    """Hidden reasoning written by this call, if the provider shows it. Never part of `text`."""
     restarted: _builtins.bool
-    """True where the provider cannot go on from a prefix, or did not, and `text` was written anew. Default: false."""
+    """True if the provider cannot continue a prefix, or did not, and `text` was written anew. Default: false."""
     @_builtins.property
     def result(self) -> Global___GenerationResult:
         """How it ended."""
@@ -241,14 +241,14 @@ Global___GenerateResponse: _TypeAlias = GenerateResponse  # noqa: Y015
 
 @_typing.final
 class StreamGenerateRequest(_message.Message):
-    """A generation, as it comes."""
+    """Asks for a generation as a stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GENERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def generation(self) -> Global___Generation:
-        """What is to be generated. Required."""
+        """The text to generate. Required."""
 
     def __init__(
         self,
@@ -265,7 +265,7 @@ Global___StreamGenerateRequest: _TypeAlias = StreamGenerateRequest  # noqa: Y015
 
 @_typing.final
 class StreamGenerateResponse(_message.Message):
-    """One piece of a generation, or its end."""
+    """One chunk of a generation, or its end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -273,7 +273,7 @@ class StreamGenerateResponse(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chunk(self) -> Global___GenerationChunk:
-        """The next piece."""
+        """The next chunk."""
 
     @_builtins.property
     def result(self) -> Global___GenerationResult:
@@ -297,7 +297,7 @@ Global___StreamGenerateResponse: _TypeAlias = StreamGenerateResponse  # noqa: Y0
 
 @_typing.final
 class GenerationChunk(_message.Message):
-    """The next piece of text, collected over a short time."""
+    """The next chunk of text, collected over a short time."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -309,8 +309,8 @@ class GenerationChunk(_message.Message):
     reasoning: _builtins.str
     """Hidden reasoning."""
     restarted: _builtins.bool
-    """True in one piece, the first that has text or one before it, where the provider cannot go on from a prefix, or does
-    not, and the text is written anew.
+    """True in one chunk if the provider cannot continue a prefix, or does not, and the text is written anew. That chunk
+    is the first with text, or one before it.
     """
     def __init__(
         self,

@@ -24,7 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class AggregateRequest(_message.Message):
-    """What is to be merged, and how."""
+    """The drafts to merge, and how."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -46,11 +46,13 @@ class AggregateRequest(_message.Message):
 
     @_builtins.property
     def answer_pattern(self) -> _policy_pb2.AnswerPattern:
-        """Where the comparable answer stands, for VOTE and for telling whether drafts agree. Default: whole texts."""
+        """Where a draft states its comparable answer, for VOTE and to tell if drafts agree. Default: whole texts are
+        compared.
+        """
 
     @_builtins.property
     def synthesizers(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.ModelTarget]:
-        """The models that may synthesize, the one to try first first, for SYNTHESIZE; at most 16. Default: none."""
+        """The models that may synthesize, in the order in which they are tried, for SYNTHESIZE; at most 16. Default: none."""
 
     @_builtins.property
     def sampling(self) -> _chat_pb2.Sampling:
@@ -76,7 +78,7 @@ Global___AggregateRequest: _TypeAlias = AggregateRequest  # noqa: Y015
 
 @_typing.final
 class AggregateResponse(_message.Message):
-    """One piece of the answer, or its end."""
+    """One chunk of the answer, or its end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -84,11 +86,11 @@ class AggregateResponse(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chunk(self) -> Global___AnswerChunk:
-        """The next piece of the answer."""
+        """The next chunk of the answer."""
 
     @_builtins.property
     def result(self) -> Global___AggregateResult:
-        """How the answer came about; the last message of a stream that did not fail."""
+        """How the answer was made; the last message of a stream that did not fail."""
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ Global___AggregateResponse: _TypeAlias = AggregateResponse  # noqa: Y015
 
 @_typing.final
 class AnswerChunk(_message.Message):
-    """The next piece of an answer. The pieces joined, from the last one that says `restart` on, are the answer."""
+    """The next chunk of an answer. The answer is the chunks joined, starting at the last one with `restart`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -117,7 +119,9 @@ class AnswerChunk(_message.Message):
     text: _builtins.str
     """The text."""
     restart: _builtins.bool
-    """True where what was sent before is void because its model failed and none could go on from it. Default: false."""
+    """True if the chunks before it are void, because their model failed and no other could continue the text. Default:
+    false.
+    """
     def __init__(
         self,
         *,
@@ -134,7 +138,7 @@ Global___AnswerChunk: _TypeAlias = AnswerChunk  # noqa: Y015
 
 @_typing.final
 class AggregateResult(_message.Message):
-    """How an answer came about."""
+    """How an answer was made."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -145,20 +149,20 @@ class AggregateResult(_message.Message):
     DEGRADED_FIELD_NUMBER: _builtins.int
     CONTRADICTIONS_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.AggregatorStrategy.ValueType
-    """The strategy that decided in the end: BEST where the drafts agree or the one asked for failed."""
+    """The strategy that made the answer: BEST if the drafts agree or the requested strategy failed."""
     finish_reason: _chat_pb2.FinishReason.ValueType
     """Why the answer's text ends."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the candidates whose drafts went into the answer."""
+        """Names of the candidates whose drafts the answer uses."""
 
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.LedgerEntry]:
-        """The model calls that the merging took."""
+        """The model calls of the merging."""
 
     @_builtins.property
     def degraded(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Degradation]:
-        """What went wrong on the way."""
+        """What went wrong."""
 
     @_builtins.property
     def contradictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -27,8 +27,7 @@ if _version_not_supported:
 
 class RouterServiceStub:
     """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
-    time budget;
-    a call without one gets the router's default, 120 seconds unless changed.
+    time budget; a call without one gets the router's default, 120 seconds unless changed.
     """
 
     def __init__(self, channel):
@@ -56,8 +55,7 @@ class RouterServiceStub:
 
 class RouterServiceServicer:
     """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
-    time budget;
-    a call without one gets the router's default, 120 seconds unless changed.
+    time budget; a call without one gets the router's default, 120 seconds unless changed.
     """
 
     def Complete(self, request, context):
@@ -68,7 +66,7 @@ class RouterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamComplete(self, request, context):
-        """Sends what happens as it happens, the answer in pieces, and the ledger at the end.
+        """Streams the route's events as they happen, then the answer in chunks, then the ledger.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,8 +107,7 @@ def add_RouterServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RouterService:
     """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
-    time budget;
-    a call without one gets the router's default, 120 seconds unless changed.
+    time budget; a call without one gets the router's default, 120 seconds unless changed.
     """
 
     @staticmethod

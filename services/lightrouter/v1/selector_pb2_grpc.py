@@ -59,7 +59,7 @@ class SelectorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Shortlist(self, request, context):
-        """Ranks candidates before they have written anything, by what is known of them for prompts like this one.
+        """Ranks candidates before they have written anything, by their expected quality on prompts like this one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class SelectorServiceStub:
     Select: _grpc.UnaryUnaryMultiCallable[_selector_pb2.SelectRequest, _selector_pb2.SelectResponse]
     """Ranks the partials, best first."""
     Shortlist: _grpc.UnaryUnaryMultiCallable[_selector_pb2.ShortlistRequest, _selector_pb2.ShortlistResponse]
-    """Ranks candidates before they have written anything, by what is known of them for prompts like this one."""
+    """Ranks candidates before they have written anything, by their expected quality on prompts like this one."""
 
 @_typing.type_check_only
 class SelectorServiceAsyncStub(SelectorServiceStub):
@@ -46,7 +46,7 @@ class SelectorServiceAsyncStub(SelectorServiceStub):
     Select: _aio.UnaryUnaryMultiCallable[_selector_pb2.SelectRequest, _selector_pb2.SelectResponse]  # type: ignore[assignment]
     """Ranks the partials, best first."""
     Shortlist: _aio.UnaryUnaryMultiCallable[_selector_pb2.ShortlistRequest, _selector_pb2.ShortlistResponse]  # type: ignore[assignment]
-    """Ranks candidates before they have written anything, by what is known of them for prompts like this one."""
+    """Ranks candidates before they have written anything, by their expected quality on prompts like this one."""
 
 class SelectorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Ranks what the candidates wrote in the boot stage."""
@@ -65,6 +65,6 @@ class SelectorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _selector_pb2.ShortlistRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_selector_pb2.ShortlistResponse, _abc.Awaitable[_selector_pb2.ShortlistResponse]]:
-        """Ranks candidates before they have written anything, by what is known of them for prompts like this one."""
+        """Ranks candidates before they have written anything, by their expected quality on prompts like this one."""
 
 def add_SelectorServiceServicer_to_server(servicer: SelectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
