@@ -15,26 +15,27 @@ _PREFIX = "AGGREGATOR_STRATEGY_"
 
 
 class AggregatorSettings(AskingSettings):
-    """What the aggregator can be told."""
+    """Settings of the aggregator."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_AGGREGATOR_")
 
     strategy: Annotated[str, one_of(AggregatorStrategy, _PREFIX)] = "synthesize"
-    """How drafts are merged where a request does not say: synthesize, vote or best."""
+    """How drafts are merged if a request does not say: synthesize, vote or best."""
     agreement: float = Field(default=0.9, ge=0, le=1)
-    """Similarity of every two drafts, 0 to 1, from which they agree and the best one is the answer."""
+    """Least similarity of every two drafts, 0 to 1, at which they agree and the best one is the answer."""
     draft_characters: int = Field(default=24_000, ge=200)
-    """Most characters of one draft that the synthesizer reads."""
+    """Limit of characters that the synthesizer reads of one draft."""
     first_piece_share: float = Field(default=0.5, gt=0, lt=1)
-    """Share of the call's time within which the first piece of a synthesis must come, else the best draft is sent."""
+    """Share of the call's time within which the first chunk of a synthesis must come, else the best draft is sent."""
     first_piece_seconds: float = Field(default=60.0, gt=0)
-    """Most seconds within which the first piece of a synthesis must come."""
+    """Seconds within which the first chunk of a synthesis must come."""
     stall_seconds: float = Field(default=30.0, gt=0)
-    """Most seconds between two pieces of a synthesis; after that the model, or the next, is asked to go on."""
+    """Limit of the seconds between two chunks of a synthesis; after that the model, or the next one, continues the
+    text."""
 
     @property
     def synthesis_limits(self) -> SynthesisLimits:
-        """What a synthesis may take."""
+        """The limits of a synthesis."""
         return SynthesisLimits(
             most_characters=self.draft_characters,
             first_piece_share=self.first_piece_share,

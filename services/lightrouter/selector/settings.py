@@ -17,33 +17,33 @@ _PREFIX = "SELECTOR_STRATEGY_"
 
 
 class SelectorSettings(AskingSettings):
-    """What the selector can be told."""
+    """Settings of the selector."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_SELECTOR_")
 
     strategy: Annotated[str, one_of(SelectorStrategy, _PREFIX)] = "consensus"
-    """How partials are ranked where a request does not say: llm, consensus, prior, random or learned."""
+    """How partials are ranked if a request does not say: llm, consensus, prior, random or learned."""
     consensus_prior_weight: float = Field(default=0.05, ge=0, le=1)
     """Share of the prior in a consensus score, 0 to 1."""
     artifact: Path = GENERAL
-    """Folder of the artifact that `learned` ranks with and shortlists are made by; a change of it takes effect at
-    once. `lightrouter lab train` writes one; default: the general-purpose one of the package."""
+    """Folder of the artifact for the strategy `learned` and for shortlists; a change of it takes effect at once.
+    `lightrouter lab train` writes one; default: the general-purpose one of the package."""
     judge_orders: int = Field(default=2, ge=2, le=16)
-    """Orders in which the judge reads the partials; each is one call, all at once."""
+    """Orders in which the judge reads the partials; each is one call, and the calls run at the same time."""
     judge_partials: int = Field(default=16, ge=2, le=256)
-    """Most partials that are judged; beyond that the best by prior are, and the others are ranked by prior."""
+    """Limit of partials that are judged: those with the best priors; the others are ranked by prior."""
     judge_characters: int = Field(default=16_000, ge=200)
-    """Most characters of the conversation, and of each partial, that the judge reads."""
+    """Limit of characters that the judge reads of the conversation, and of each partial."""
     judge_output_tokens: int = Field(default=1024, ge=16, le=131_072)
-    """Most tokens of one verdict, hidden reasoning included."""
+    """Limit of the tokens of one judge call's output, hidden reasoning included."""
     judge_deadline_share: float = Field(default=0.8, gt=0, lt=1)
-    """Share of the call's time that judging may take; the rest is for falling back to the priors."""
+    """Share of the call's time that judging may take; the rest is for a ranking by prior."""
     judge_seconds: float = Field(default=30.0, gt=0)
-    """Most seconds that judging may take, retries included."""
+    """Limit of the seconds that judging may take, retries included."""
 
     @property
     def judge_limits(self) -> JudgeLimits:
-        """What judging may take."""
+        """The limits of judging."""
         return JudgeLimits(
             orders=self.judge_orders,
             most_partials=self.judge_partials,
