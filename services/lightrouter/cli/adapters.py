@@ -1,4 +1,4 @@
-"""The adapters of a pool file alone, one process each, for commands that ask candidates without a router."""
+"""The adapters of a pool file without a router, one process each, for commands that ask candidates directly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GRACE_S: Final = 5.0
 
 @asynccontextmanager
 async def adapters(pool: Path, start_s: float = _START_S) -> AsyncIterator[str]:
-    """Runs an adapter for each entry that has no address; gives the template of their gRPC targets, with {name}.
+    """Runs an adapter for each entry without an address; gives the template of their gRPC targets, with {name}.
 
     Raises:
         PoolFileError: The pool file cannot be used.

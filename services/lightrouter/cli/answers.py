@@ -1,4 +1,4 @@
-"""The comparable answer as an argument: an RE2 pattern, or the word for a kind of answer."""
+"""The argument for the comparable answer: an RE2 pattern, or the word for a kind of answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 PATTERN_HELP: Final = (
     "the word number, choices:N for the letter among N options, or an RE2 pattern "
-    "(one of these very words in brackets, as in (number))"
+    "(to match one of these words itself, put it in brackets: (number))"
 )
 
 

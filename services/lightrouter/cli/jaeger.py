@@ -23,11 +23,11 @@ class JaegerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened within a span.
+    """An event within a span.
 
     Attributes:
-        name: What.
-        attributes: More on it.
+        name: Its name.
+        attributes: Its attributes.
     """
 
     name: str
@@ -40,15 +40,15 @@ class Span:
 
     Attributes:
         id: Its id, 16 hexadecimal digits.
-        parent: The id of the span above; empty where there is none.
-        links: Ids of the spans that it goes on from.
-        name: What it is.
-        service: Whose it is.
+        parent: The id of its parent span; empty if it has none.
+        links: Ids of the spans that it continues.
+        name: Its operation.
+        service: The service that recorded it.
         kind: internal, client or server.
-        begin: When it began, in microseconds of the epoch.
-        end: When it ended, likewise.
-        attributes: What it says.
-        events: What happened within it, in order.
+        begin: Its start, in microseconds since the epoch.
+        end: Its end, in microseconds since the epoch.
+        attributes: Its attributes.
+        events: Its events, in order.
     """
 
     id: str
@@ -72,10 +72,10 @@ class Jaeger:
         self._http = http
 
     def read(self, trace_id: str) -> list[Span]:
-        """Returns the spans of a trace, as far as Jaeger has them.
+        """Returns the spans of a trace that Jaeger has so far.
 
         Raises:
-            JaegerError: It cannot be reached, or is no Jaeger.
+            JaegerError: It cannot be reached, or is not a Jaeger.
         """
         address = f"{self._url}/api/traces/{trace_id}"
         try:
@@ -90,12 +90,12 @@ class Jaeger:
             raise JaegerError(f"{self._url} does not answer as Jaeger's query API does") from None
 
     def wait(self, trace_id: str, caller: str, longest_s: float = _LONGEST_WAIT_S) -> tuple[list[Span], bool]:
-        """Returns the spans of a trace, and whether they are all there; waits for them for some seconds.
+        """Returns the spans of a trace and whether it is whole; waits some seconds for them.
 
         Args:
             trace_id: The trace.
             caller: The id of the caller's own span, which Jaeger does not have.
-            longest_s: Seconds after which what there is has to do.
+            longest_s: Seconds after which the spans so far are returned.
 
         Raises:
             JaegerError: See `read`.
@@ -104,7 +104,7 @@ class Jaeger:
 
 
 def is_whole(spans: Sequence[Span], caller: str) -> bool:
-    """Returns whether each service has sent its spans: the router its last one, and the called one for each call."""
+    """Returns whether each service has sent its spans: the router its last one, each called service one per call."""
     above = {span.parent for span in spans}
     answered = (span.id for span in spans if span.kind == "client" and "error" not in span.attributes)
     return caller in above and all(span in above for span in answered)

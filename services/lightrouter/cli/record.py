@@ -1,4 +1,4 @@
-"""`lightrouter record`: what every candidate of a pool writes to prompts, as a recording."""
+"""`lightrouter record`: records the answers of every candidate of a pool to prompts."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
 _DESCRIPTION: Final = """\
-Asks every candidate of a router for its whole answer to each prompt, and writes what they say, with tokens, money and
-time, as a recording: for `lightrouter up --replay`, for training a selector, for comparing ways to route.
+Asks every candidate of a router for its whole answer to each prompt, and writes the answers, with tokens, money and
+time, as a recording: for `lightrouter up --replay`, to train a selector, to compare ways to route.
 
-PROMPTS is JSON lines: `prompt` or `messages`, and if you like `id`, `category`, `task` (exact, choice, numeric,
-pattern, schema) and `answer`; a validation set or a recording will do. Answers to a prompt with a task are scored, 0 to
-1, as `quality`.
+PROMPTS is JSON lines: `prompt` or `messages`, and optionally `id`, `category`, `task` (exact, choice, numeric,
+pattern, schema) and `answer`; a validation set or a recording works too. Answers to a prompt with a task are scored,
+0 to 1, as `quality`.
 
-A run that ends early loses nothing. The same command goes on and asks only for what is missing, also of candidates that
-are new, and scores all that is there anew: answers and tasks may be corrected. With --score-only it asks nobody.
+A run that ends early loses nothing. The same command continues and asks only for missing answers, also of
+new candidates. It scores all answers again, so you may correct answers and tasks. With --score-only it asks no
+candidate.
 """
 
 _EPILOG: Final = """\
@@ -61,22 +62,24 @@ _MOST_FAILURES_SHOWN: Final = 10
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `record`."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="the prompts, JSON lines, gzip too")
+    parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="the prompts, JSON lines, also gzip")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the recording; .gz compresses it")
-    parser.add_argument("--pool", type=Path, metavar="FILE", help="start a suite over this pool file for the while")
+    parser.add_argument("--pool", type=Path, metavar="FILE", help="start a suite on this pool file for the recording")
     access.add_arguments(parser)
     parser.add_argument("--candidates", metavar="A,B", help="names of the candidates; default: all that may answer")
-    parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer and name none")
-    parser.add_argument("--score-only", action="store_true", help="score what --out has anew, and ask nobody")
+    parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer but no task")
+    parser.add_argument(
+        "--score-only", action="store_true", help="score the answers in --out again, and ask no candidate"
+    )
     parser.add_argument("--max-output-tokens", type=values.count, default=2048, metavar="N", help="default: 2048")
     parser.add_argument("--concurrency", type=values.count, default=8, metavar="N", help="calls at once; default: 8")
     parser.add_argument("--timeout", type=values.seconds, default=120.0, metavar="S", help="of a call; default: 120")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Records what is missing."""
+    """Records the missing answers."""
     if arguments.pool and arguments.address:
-        raise CommandError("--pool starts a suite of its own; --address is for one that runs", ExitCode.USAGE)
+        raise CommandError("--pool starts a new suite and --address names a running one; give only one", ExitCode.USAGE)
     try:
         asked = prompts.read(arguments.prompts, arguments.task)
         if arguments.score_only:
@@ -84,7 +87,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         with Recorded(arguments.out, asked) as recorded:
             return asyncio.run(_record(arguments, asked, recorded))
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; the same command goes on from here\n")
+        sys.stderr.write("stopped; the same command continues from here\n")
         return ExitCode.INTERRUPTED
     except (PromptsError, RecordingError, OtherRecordingError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
@@ -94,9 +97,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def _score(out: Path, asked: Sequence[Asked]) -> ExitCode:
     if not out.exists():
-        raise CommandError(f"{out} is not there to be scored; without --score-only it is recorded", ExitCode.USAGE)
+        raise CommandError(
+            f"{out} does not exist, so it cannot be scored; leave out --score-only to record it", ExitCode.USAGE
+        )
     if not any(each.scorer for each in asked):
-        raise CommandError("no prompt says how its answers are scored: give `task`, or --task", ExitCode.USAGE)
+        raise CommandError("no prompt says how to score its answers: give `task`, or --task", ExitCode.USAGE)
     with Recorded(out, asked) as recorded:
         recorded.save()
     return _report(out, recorded, [])
@@ -129,7 +134,7 @@ async def _record(arguments: argparse.Namespace, asked: Sequence[Asked], recorde
 
 
 async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Access:
-    """Returns the router that is there, or that of a suite started for the while."""
+    """Returns the running router, or that of a suite started for the recording."""
     if not arguments.pool:
         return access.access_from(arguments)
     try:
@@ -142,7 +147,7 @@ async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Acce
 
 
 def _entries(path: Path | None) -> dict[str, str]:
-    """Returns what tells each entry of a pool file from any other; nothing where there is none."""
+    """Returns the version of each entry of a pool file by name; empty without a pool file."""
     return {name: entry.version for name, entry in file.load(path).entries.items()} if path else {}
 
 
@@ -153,9 +158,7 @@ async def _candidates(stub: RouterServiceAsyncStub, reached: Access, wanted: str
     candidates = able(there, names)
     if missing := sorted(set(names) - {candidate.name for candidate in candidates}):
         known = ", ".join(candidate.name for candidate in able(there, ()))
-        raise CommandError(
-            f"--candidates: {', '.join(missing)} may not answer; those that may: {known}", ExitCode.USAGE
-        )
+        raise CommandError(f"--candidates: {', '.join(missing)} may not answer; these may: {known}", ExitCode.USAGE)
     if not candidates:
         raise CommandError("the pool has no candidate that may answer")
     return candidates
@@ -179,7 +182,7 @@ def _report(out: Path, recorded: Recorded, failures: Sequence[str]) -> ExitCode:
         sys.stderr.write(f"missing: {printable(failure)}\n")
     sys.stdout.write(f"{out}\n")
     if failures:
-        raise CommandError(f"{len(failures)} responses are missing; the same command asks for them again")
+        raise CommandError(f"{len(failures)} responses are missing; run the same command to ask for them again")
     return ExitCode.OK
 
 

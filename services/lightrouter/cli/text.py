@@ -1,4 +1,4 @@
-"""How money, time and model text look on a terminal."""
+"""Formats money, time and model text for a terminal."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def dollars(nanousd: int) -> str:
 
 
 def nanousd(text: str) -> int:
-    """Returns an amount of US dollars, as a person types it, in nano-dollars.
+    """Returns an amount of US dollars, as typed, in nano-dollars.
 
     Raises:
-        ValueError: It is no positive amount, or finer than a nano-dollar.
+        ValueError: It is not a positive amount, or is finer than a nano-dollar.
     """
     try:
         amount = Decimal(text.removeprefix("$"))
@@ -39,7 +39,7 @@ def nanousd(text: str) -> int:
         raise ValueError("must be an amount of US dollars over 0 and under 1000000")
     nano = amount.scaleb(9)
     if nano != nano.to_integral_value():
-        raise ValueError("must be in whole nano-dollars, at most 9 decimal places")
+        raise ValueError("must be whole nano-dollars: at most 9 decimal places")
     return int(nano)
 
 

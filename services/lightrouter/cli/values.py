@@ -1,4 +1,4 @@
-"""Values that arguments take: each is read, or refused with a sentence that says what it must be."""
+"""Readers of argument values: each returns the value, or refuses it with a sentence that says what it must be."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def count(value: str) -> int:
 
 
 def count_to(most: int) -> Callable[[str], int]:
-    """Returns what reads a whole number of 1 to `most`."""
+    """Returns a reader of whole numbers from 1 to `most`."""
 
     def read(value: str) -> int:
         number = count(value)
@@ -34,14 +34,14 @@ def count_to(most: int) -> Callable[[str], int]:
 
 
 boot_tokens = count_to(4096)
-"""Reads B, in the bounds of a policy."""
+"""Reads B, within a policy's limits."""
 
 
 def seed(value: str) -> int:
     """Returns a seed, 0 to 2^31 - 1."""
     number = _whole(value)
     if number is None or not 0 <= number <= _MOST_SEED:
-        raise ArgumentTypeError(f"{value!r} is not a whole number of 0 to {_MOST_SEED}")
+        raise ArgumentTypeError(f"{value!r} is not a whole number from 0 to {_MOST_SEED}")
     return number
 
 
@@ -49,7 +49,7 @@ def seconds(value: str) -> float:
     """Returns a time in seconds, over 0."""
     number = _number(value)
     if not 0 < number < _MOST_SECONDS:
-        raise ArgumentTypeError(f"{value!r} is no number of seconds over 0")
+        raise ArgumentTypeError(f"{value!r} is not a number of seconds over 0")
     return number
 
 

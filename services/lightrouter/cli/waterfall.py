@@ -1,4 +1,4 @@
-"""How a trace looks on a terminal: the stages and model calls of a route, each where and as long as it ran."""
+"""Draws a trace on a terminal: the stages and model calls of a route on a time axis."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Row:
 
 
 def waterfall(spans: Sequence[Span]) -> Table:
-    """Returns a line for each stage and each model call, with its bar, its time and what it says of itself."""
+    """Returns a line for each stage and each model call, with its bar, its times and its attributes."""
     rows = list(_rows(spans))
     begin = min((row.span.begin for row in rows), default=0)
     length = max((row.span.end for row in rows), default=0) - begin
@@ -49,7 +49,7 @@ def waterfall(spans: Sequence[Span]) -> Table:
 
 
 def _rows(spans: Sequence[Span]) -> Iterator[_Row]:
-    """Yields the spans that are no calls between services, each below the one that it belongs to."""
+    """Yields the spans that are not calls between services, each below its parent."""
     by_id = {span.id: span for span in spans}
     below: dict[str, list[Span]] = {}
     for span in spans:
@@ -129,14 +129,14 @@ def _line(event: Event) -> str:
     candidate, why = _text(said, names.CANDIDATE), _text(said, names.MESSAGE)
     match event.name:
         case names.CANDIDATE_RANKED:
-            on = " goes on" if said.get(names.CHOSEN) else ""
+            on = " continues" if said.get(names.CHOSEN) else ""
             return f"{said.get(names.RANK)}. {candidate} {float(said.get(names.SCORE, 0)):.2f}{on}"
         case names.CANDIDATE_DROPPED:
             return f"{candidate} dropped ({_text(said, names.REASON)}): {why}"
         case names.ANSWER_DEGRADED:
             return f"degraded ({_text(said, names.REASON)}): {why}"
         case names.RETRY:
-            return f"attempt {said.get(names.ATTEMPT)} failed, tried again: {why}"
+            return f"attempt {said.get(names.ATTEMPT)} failed and was retried: {why}"
         case _:
             return ""
 
@@ -146,7 +146,7 @@ def _text(attributes: Mapping[str, Value], name: str) -> str:
 
 
 def _words(attributes: Mapping[str, Value], name: str) -> list[str]:
-    """Returns an attribute that is a list, which Jaeger has as JSON."""
+    """Returns an attribute that is a list, which Jaeger encodes as JSON."""
     try:
         found = json.loads(str(attributes.get(name, "[]")))
     except ValueError:

@@ -128,8 +128,8 @@ def test_what_makes_no_sense_is_refused(
         (["--max-cost", "much"], "--max-cost: must be an amount of US dollars"),
         (["--margin", "1"], "--margin: '1' is not between 0 and 1"),
         (["--concurrency", "0"], "--concurrency: '0' is not a whole number of 1 or more"),
-        (["--max-seconds", "nan"], "--max-seconds: 'nan' is no number of seconds over 0"),
-        (["--seed", "x"], "--seed: 'x' is not a whole number of 0 to 2147483647"),
+        (["--max-seconds", "nan"], "--max-seconds: 'nan' is not a number of seconds over 0"),
+        (["--seed", "x"], "--seed: 'x' is not a whole number from 0 to 2147483647"),
     ],
 )
 def test_bounds_are_checked(path: Path, bad: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
