@@ -9,8 +9,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
-import httpx
-
 from lightrouter.adapter import faults
 from lightrouter.adapter.credentials import Credentials
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
@@ -24,8 +22,6 @@ from lightrouter.adapter.providers.refusals import Refusal, features, refusal
 from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.waits import asked_by_headers
-from lightrouter.pool.schema import CandidateEntry
-from lightrouter.pool.values import under
 
 # An error's own words come with its head or are not worth waiting for.
 _DETAIL_SECONDS: Final = 1.0
@@ -36,22 +32,16 @@ _PAYMENT_REQUIRED: Final = 402
 class OpenAI:
     """One candidate behind an OpenAI-compatible API. See `Provider`."""
 
-    def __init__(self, entry: CandidateEntry, transport: httpx.AsyncBaseTransport, credentials: Credentials) -> None:
-        """Speaks to the provider of `entry` over `transport`, which it closes in the end.
+    def __init__(
+        self, writer: RequestWriter, endpoint: Endpoint, credentials: Credentials, *, max_document_bytes: int
+    ) -> None:
+        """Sends the requests of `writer` to `endpoint`, and closes it in the end.
 
-        Raises:
-            ChatTemplateError: The entry goes on from raw prompts and its chat template cannot be used.
+        A reply that comes as one document, and each event of a stream, has at most `max_document_bytes` bytes.
         """
-        self._writer = RequestWriter(entry)
-        self._transport = transport
-        self._endpoint = Endpoint(
-            transport,
-            under(entry.base_url, self._writer.path),
-            connect_timeout=entry.limits.connect_timeout_s,
-            limit=entry.limits.max_response_bytes,
-            key_header=entry.api_key_header,
-        )
-        self._max_document_bytes = entry.limits.max_document_bytes
+        self._writer = writer
+        self._endpoint = endpoint
+        self._max_document_bytes = max_document_bytes
         self._credentials = credentials
         self._patience = SilenceLimits()
 
@@ -70,7 +60,7 @@ class OpenAI:
 
     async def aclose(self) -> None:
         """Closes the provider's connections."""
-        await self._transport.aclose()
+        await self._endpoint.aclose()
 
     async def _ask(self, ask: ProviderRequest, said: ReplyInfo, *, streamed: bool) -> AsyncGenerator[TextDelta, None]:
         key = self._credentials.key().get_secret_value()
