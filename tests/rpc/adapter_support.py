@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from lightrouter.adapter.__main__ import engine_maker
 from lightrouter.adapter.live import LiveEngine, report
-from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.servicer import AdapterServicer
+from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError

@@ -11,11 +11,11 @@ from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.faults import EntryError
 from lightrouter.adapter.live import LiveEngine, MakeEngine, MissingCandidateError, report
-from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
 from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.pool import file as pool_file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import CandidateEntry

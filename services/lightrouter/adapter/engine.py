@@ -11,14 +11,13 @@ from typing import Final
 from opentelemetry.trace import Tracer
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.callspan import CallSpan
 from lightrouter.adapter.generation import GenerationRun
 from lightrouter.adapter.limit import Limit
-from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.quirks import Quirks, Tries
 from lightrouter.adapter.retry import Attempts, RetryPolicy
 from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.telemetry import CallMetrics, CallObserver
 from lightrouter.adapter.text.coalesce import Coalescer, TextDelta
 from lightrouter.adapter.text.continuation import decode
 from lightrouter.adapter.text.opening import Joint
@@ -161,9 +160,9 @@ class Engine:
             return plan(entry, generation, resume, quirks)
 
         stage = generation.stage
-        span = CallSpan(self._tracer, self._capture, entry, stage, resume.span)
+        observer = CallObserver(self._tracer, self._metrics, self._capture, entry, stage, resume.span)
         quirks = self.standing.learnt.quirks
-        call = GenerationRun(entry, self._prices, planned, quirks, stage, span, self._metrics, watched=watched)
+        call = GenerationRun(entry, self._prices, planned, quirks, stage, observer, watched=watched)
         call.last_resort = generation.last_resort
         self._running += 1
         self._idle.clear()

@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Final
 
 from lightrouter.adapter import faults, usage
-from lightrouter.adapter.callspan import CallSpan, failure
 from lightrouter.adapter.exchange import ReplyInfo
-from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers.endings import less_whole
 from lightrouter.adapter.quirks import Quirks
+from lightrouter.adapter.telemetry import CallObserver
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.text.continuation import encode
 from lightrouter.adapter.text.opening import Joint, gives_twice
@@ -49,8 +48,7 @@ class GenerationRun:
         planned: Callable[[Quirks], Plan],
         quirks: Quirks,
         stage: Stage.ValueType,
-        span: CallSpan,
-        metrics: CallMetrics,
+        observer: CallObserver,
         *,
         watched: bool = False,
     ) -> None:
@@ -62,19 +60,16 @@ class GenerationRun:
             planned: Returns what is asked of a provider with such quirks.
             quirks: Those that the provider is known to have.
             stage: The stage that asks.
-            span: Its span.
-            metrics: Measures it.
+            observer: Records how it ends.
             watched: Whether its text is read as it comes.
         """
         self._planned = planned
-        self.plan = span.plan = planned(quirks)
+        self.plan = planned(quirks)
         self._watched = watched
         self.said = ReplyInfo()
         self._entry = entry
         self.stage = stage
-        self._span = span
-        self._metrics = metrics
-        self._measured = False
+        self._observer = observer
         self._prices = prices
         self._transcript = self.plan.transcript(entry)
         self._cut = self.plan.cut()
@@ -140,7 +135,6 @@ class GenerationRun:
     def put(self, quirks: Quirks) -> None:
         """Puts the request of the next attempt in another way."""
         self.plan = self._planned(quirks)
-        self._span.plan = self.plan
 
     def attempt(self) -> None:
         """Begins the next attempt; what the last one left is forgotten."""
@@ -224,15 +218,13 @@ class GenerationRun:
             resume = resumed(
                 self._transcript, self.plan.resume, now.output_tokens, takes_reasoning_back=said.takes_reasoning_back
             )
-            resume = replace(resume, span=self._span.reference)
+            resume = replace(resume, span=self._observer.reference)
             result.continuation = encode(entry.name, entry.model, resume)
         # A call that is cut before it shows anything has no first text.
         first = self._first - self._call_begun if self._watched and self._first is not None else None
         if first is not None:
             result.time_to_first_token.CopyFrom(duration(first))
-        self._measured = True
-        self._metrics.delivered(entry, self.stage, time.monotonic() - self._call_begun, used, first)
-        self._span.delivered(result, self.text, first)
+        self._observer.delivered(self.plan.ask, result, self.text, first)
         return result
 
     def fail(self, error: BaseException) -> None:
@@ -244,15 +236,11 @@ class GenerationRun:
             error.attempts = self._attempts
             if (used := self._spent()).input_tokens:
                 error.spent = Spent(used, cost_nanousd(self._prices, used))
-        if self._attempts and not self._measured:
-            self._measured = True
-            reason, _ = failure(error)
-            self._metrics.failed(self._entry, self.stage, time.monotonic() - self._call_begun, reason)
-        self._span.failed(error, self._attempts)
+        self._observer.failed(self.plan.ask, error, self._attempts)
 
     def retry(self, error: ServiceError, seconds: float) -> None:
         """Says in the span that an attempt failed and that another follows after so many seconds."""
-        self._span.retry(self._attempts, error, seconds)
+        self._observer.retried(self._attempts, error, seconds)
 
     def _kept(self, piece: TextDelta) -> TextDelta:
         if piece.text or piece.reasoning:

@@ -20,11 +20,11 @@ from opentelemetry.trace import NoOpTracer
 
 from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.engine import Engine as Adapter
-from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
 from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.aggregator import registry as aggregator_registry
 from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.settings import AggregatorSettings

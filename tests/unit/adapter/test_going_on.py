@@ -17,12 +17,12 @@ from opentelemetry.trace import NoOpTracer
 from lightrouter.adapter.credentials import NoKey
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.http import Endpoint, Reply
-from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers.openai import OpenAI
 from lightrouter.adapter.providers.openai_request import RequestWriter
 from lightrouter.adapter.quirks import Learnt
 from lightrouter.adapter.rest import Rest
 from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.circuit import Circuit
 from lightrouter.runtime.deadline import Deadline
