@@ -23,10 +23,12 @@ MakeEngine = Callable[[CandidateEntry, Callable[[State], None], Standing | None]
 """Makes the engine of an entry; it is given what is to be told of its circuit's new states, and how its provider stands
 where that is known."""
 
-# What is said of a candidate, and not used to ask it.
-_SAID: Final = frozenset({"state", "prior", "prices", "address", "context_window", "max_boot_tokens"})
-# What the provider's standing belongs to.
-_PROVIDER: Final = ("provider", "base_url", "model", "recording", "api_key_env", "api_key_file", "circuit")
+# Members that an engine only reports or counts with: they change nothing of a request.
+_REPORTED: Final = frozenset(
+    {"state", "prior", "prices", "address", "context_window", "max_boot_tokens", "fixed_input_tokens"}
+)
+# Members that name the provider and the account, to which its circuit, its backoff and its quirks belong.
+_PROVIDER: Final = ("provider", "base_url", "model", "recording", "api_key_env", "api_key_file")
 
 _log = logging.getLogger(__name__)
 
@@ -133,11 +135,14 @@ class LiveEngine:
 
 
 def _is_used_alike(one: CandidateEntry, other: CandidateEntry) -> bool:
-    return one.model_copy(update={name: getattr(other, name) for name in _SAID}) == other
+    return one.model_copy(update={name: getattr(other, name) for name in _REPORTED}) == other
 
 
 def _is_same_provider(one: CandidateEntry, other: CandidateEntry) -> bool:
-    return all(getattr(one, name) == getattr(other, name) for name in _PROVIDER)
+    limits, others = one.circuit, other.circuit
+    return (limits.failures, limits.cooldown_s) == (others.failures, others.cooldown_s) and all(
+        getattr(one, name) == getattr(other, name) for name in _PROVIDER
+    )
 
 
 def report(meter: Meter, current: LiveEngine) -> None:
