@@ -77,7 +77,7 @@ def generate(protos: Path, descriptors: Path, out: Path) -> None:
             target = out / VENDOR / name if name.parts[0] == "buf" else out / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(
-                path.read_text().replace("from lightrouter.vendor.buf.validate import", "from lightrouter.vendor.buf.validate import")
+                path.read_text().replace("from buf.validate import", "from lightrouter.vendor.buf.validate import")
             )
 
 

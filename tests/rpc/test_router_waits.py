@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.ledger import failed_entry
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_ALL_CANDIDATES_FAILED,
     ERROR_REASON_STRAGGLER,
@@ -16,7 +17,10 @@ from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_LAST_RESORT,
     NOT_ASKED_REASON_NOT_SERVING,
     NOT_ASKED_REASON_RESTING,
+    STAGE_AGGREGATE,
     STAGE_BOOT,
+    STAGE_SELECT,
+    Stage,
 )
 from tests.rpc.router_suite import RouterSuite
 from tests.unit.router.fakes import Model, failure, prompt
@@ -62,6 +66,20 @@ async def test_a_provider_that_asked_for_rest_gets_it() -> None:
         answer = (await suite.complete(prompt())).answer
         assert suite.models.asked(STAGE_BOOT).count("a") == 1
         assert [(each.candidate, each.reason) for each in answer.ledger.not_asked] == [("a", NOT_ASKED_REASON_RESTING)]
+
+
+@pytest.mark.parametrize("stage", [STAGE_SELECT, STAGE_AGGREGATE], ids=["judge", "synthesizer"])
+async def test_the_provider_of_a_judge_or_a_synthesizer_gets_the_rest_that_it_asked_for(stage: Stage.ValueType) -> None:
+    async with RouterSuite(entries=TWO) as suite:
+        helper = suite.selector if stage == STAGE_SELECT else suite.aggregator
+        limited = ServiceError(
+            Code.RESOURCE_EXHAUSTED, ERROR_REASON_UPSTREAM_RATE_LIMITED, "HTTP 429", retry_after=HOUR_S
+        )
+        helper.entries = [failed_entry(stage, "a", limited, 0.1)]
+        first = (await suite.complete(prompt(k=2))).answer
+        assert [e.failure.retry_after.seconds for e in first.ledger.entries if e.HasField("failure")] == [HOUR_S]
+        second = (await suite.complete(prompt())).answer
+        assert [(each.candidate, each.reason) for each in second.ledger.not_asked] == [("a", NOT_ASKED_REASON_RESTING)]
 
 
 async def test_an_adapter_that_says_that_it_does_not_serve_is_not_asked() -> None:

@@ -213,6 +213,7 @@ class GenerationRun:
             model=said.model,
             elapsed=duration(time.monotonic() - self._call_begun),
             attempts=self._attempts,
+            least_tokens=self.plan.ask.quirks.least_tokens,
         )
         if self._finish == _LENGTH:
             resume = resumed(

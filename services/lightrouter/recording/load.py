@@ -172,6 +172,7 @@ def _lines(path: Path, kind: type[_AnyLine]) -> Iterator[_AnyLine]:
                 line = kind.model_validate_json(raw)
             except ValidationError as error:
                 raise RecordingError(f"{path}:{number}: {_fault(error)}") from None
+            lines.once(raw, number)
             first = ids.setdefault(line.id, number)
             if first != number:
                 raise RecordingError(f"{path}:{number}: id: is taken by the prompt of line {first}")

@@ -51,8 +51,12 @@ def price(candidate: Candidate, input_tokens: int, output_tokens: int) -> int:
 class Budget:
     """The money of one route. Without a ceiling everything is granted and nothing is estimated."""
 
-    def __init__(self, ceiling: int | None, prompt_tokens: int) -> None:
-        """Starts with `ceiling` nano-dollars, None for no limit, and a prompt of at most so many tokens."""
+    def __init__(self, ceiling: int | None, prompt_tokens: int, least_tokens: dict[str, int] | None = None) -> None:
+        """Starts with `ceiling` nano-dollars, None for no limit, and a prompt of at most so many tokens.
+
+        `least_tokens` are the smallest token limits that providers were found to take, by candidate; routes share it.
+        """
+        self._least_tokens = {} if least_tokens is None else least_tokens
         self._ceiling = ceiling
         self._left = ceiling or 0
         self._prompt_tokens = prompt_tokens
@@ -66,6 +70,10 @@ class Budget:
     def left(self) -> int:
         """Nano-dollars that are neither spent nor kept for a call; below 0 where calls cost more than estimated."""
         return self._left
+
+    def learn(self, candidate: str, least_tokens: int) -> None:
+        """Takes the smallest token limit that a candidate's provider takes; what is asked below it is asked as this."""
+        self._least_tokens[candidate] = least_tokens
 
     def reserve(self, amount: int) -> bool:
         """Keeps `amount` for a call; False, and nothing kept, where that is more than what is left."""
@@ -82,7 +90,7 @@ class Budget:
 
     def boot_cost(self, candidate: RouteCandidate) -> int:
         """Returns the most that booting costs."""
-        return price(candidate.spec, self._most_read(candidate), candidate.boot_tokens) if self.limited else 0
+        return self._price(candidate, self._most_read(candidate), candidate.boot_tokens) if self.limited else 0
 
     def _most_read(self, candidate: RouteCandidate) -> int:
         """Returns the most tokens that the prompt has for a candidate, with its own instructions."""
@@ -122,7 +130,7 @@ class Budget:
         boot = self.boot_cost(candidate)
         if candidate.output_tokens <= candidate.boot_tokens:
             return boot
-        return boot + _finish_cost(
+        return boot + self._finish_cost(
             candidate, self._most_read(candidate), candidate.boot_tokens, candidate.output_tokens
         )
 
@@ -136,7 +144,7 @@ class Budget:
         """Returns the most that it costs to bring a draft to so many tokens in all."""
         # What the provider has counted once is what it reads again.
         read = booted.input_tokens or self._most_read(booted.candidate)
-        return _finish_cost(booted.candidate, read, booted.used_tokens, whole)
+        return self._finish_cost(booted.candidate, read, booted.used_tokens, whole)
 
     def choose(
         self, ranked: Sequence[BootResult], k: int, synthesizer: RouteCandidate | None, *, merging: bool
@@ -184,10 +192,10 @@ class Budget:
         new = max(1, candidate.output_tokens - tokens)
         if not self.limited:
             return Grant(new, 0)
-        read, spec = self._most_read(candidate), candidate.spec
+        read = self._most_read(candidate)
         # An adapter whose provider turns out to write anew adds what it estimates of the text.
-        anew = price(spec, read, new + estimate_tokens(text))
-        cost = max(price(spec, read + most_tokens(text), new), anew)
+        anew = self._price(candidate, read, new + estimate_tokens(text))
+        cost = max(self._price(candidate, read + most_tokens(text), new), anew)
         return Grant(new, cost) if self.reserve(cost) else None
 
     def grant_rest(self, booted: BootResult) -> Grant:
@@ -217,7 +225,7 @@ class Budget:
         read += quoted + _CONTRADICTIONS * (min(quoted, 2 * _QUOTED_TOKENS) + _SENTENCE_TOKENS)
         # One that breaks off is asked to go on: it reads all of that again, and what it has written.
         written = synthesizer.output_tokens
-        return price(synthesizer.spec, read, written) + price(synthesizer.spec, read + written, 0)
+        return self._price(synthesizer, read, written) + self._price(synthesizer, read + written, 0)
 
     def judge_cost(self, judge: RouteCandidate, partials: Sequence[BootResult]) -> int:
         """Returns the most that the judge's calls cost."""
@@ -226,17 +234,21 @@ class Budget:
         read = self._most_read(judge) + _INSTRUCTION_TOKENS
         read += sum(most_tokens(booted.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for booted in partials)
         more = _VERDICT_TOKENS + _AGAIN_TOKENS + _AGAIN_TOKENS_PER_TEXT * len(partials)
-        again = price(judge.spec, read + more, _VERDICT_TOKENS)
-        return _JUDGE_ORDERS * (price(judge.spec, read, _VERDICT_TOKENS) + again)
+        again = self._price(judge, read + more, _VERDICT_TOKENS)
+        return _JUDGE_ORDERS * (self._price(judge, read, _VERDICT_TOKENS) + again)
 
+    def _finish_cost(self, candidate: RouteCandidate, read: int, used: int, whole: int) -> int:
+        """Returns the most that it costs to bring a draft from `used` tokens to `whole`, after a prompt of `read`.
 
-def _finish_cost(candidate: RouteCandidate, read: int, used: int, whole: int) -> int:
-    """Returns the most that it costs to bring a draft from `used` tokens to `whole`, after a prompt of `read`.
+        A candidate that goes on reads again what it wrote. Whether its provider lets it shows only then: where it does
+        not, all is written once more.
+        """
+        anew = self._price(candidate, read, whole)
+        if not used or not candidate.goes_on:
+            return anew
+        return max(anew, self._price(candidate, read + used + _MOST_PER_TURN, whole - used))
 
-    A candidate that goes on reads again what it wrote. Whether its provider lets it shows only then: where it does not,
-    all is written once more.
-    """
-    anew = price(candidate.spec, read, whole)
-    if not used or not candidate.goes_on:
-        return anew
-    return max(anew, price(candidate.spec, read + used + _MOST_PER_TURN, whole - used))
+    def _price(self, candidate: RouteCandidate, read: int, written: int) -> int:
+        """Returns the most that a call costs, which writes at least what its provider takes as a limit."""
+        least = self._least_tokens.get(candidate.name, 0)
+        return price(candidate.spec, read, max(written, least) if written else 0)

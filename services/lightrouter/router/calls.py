@@ -128,6 +128,7 @@ def record_success(
     """Writes down a call that delivered and returns its line."""
     line = entry(stage, candidate.name, result, restarted=restarted)
     route.ledger.add(line)
+    route.budget.learn(candidate.name, result.least_tokens)
     return line
 
 

@@ -122,8 +122,14 @@ class RouteLedger:
         self.entries.append(entry)
 
     def extend(self, entries: Iterable[LedgerEntry], degraded: Iterable[Degradation]) -> None:
-        """Writes down what another service did for this route."""
-        self.entries.extend(entries)
+        """Writes down what another service did for this route, and when those that failed may be asked again."""
+        for entry in entries:
+            self.add(entry)
+            failure = entry.failure
+            if failure.HasField("retry_after"):
+                seconds = failure.retry_after.ToNanoseconds() / 1e9
+                error = ServiceError(Code.UNAVAILABLE, failure.reason, failure.message, retry_after=seconds)
+                self._on_failure(entry.candidate, error)
         for each in degraded:
             self.degrade(each.reason, each.message, each.candidate)
 

@@ -96,7 +96,10 @@ class ServiceError(Exception):
 
     def failure(self) -> Failure:
         """Returns the failure as it stands in a ledger."""
-        return Failure(reason=self.reason, message=self.message)
+        failure = Failure(reason=self.reason, message=self.message)
+        if self.retry_after is not None:
+            failure.retry_after.FromNanoseconds(round(self.retry_after * 1e9))
+        return failure
 
 
 def invalid(

@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from lightrouter.runtime.addresses import is_host_and_port
 from lightrouter.runtime.document import DocumentError, parse
 
 
@@ -29,9 +30,13 @@ class InvalidSettingError(Exception):
 
 def _address(value: str) -> str:
     if value.startswith("unix:"):
+        if is_host_and_port(value):
+            msg = f"could be a host or a unix socket; write unix:./{value.removeprefix('unix:')} for the socket"
+            raise ValueError(msg)
         return value
     host, colon, port = value.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+    # A number behind unix-abstract: is a port to all but gRPC.
+    if value.startswith("unix-abstract:") or not colon or not host or not port.isdecimal() or int(port) > 65535:
         msg = "must be HOST:PORT or unix:PATH"
         raise ValueError(msg)
     return value

@@ -161,6 +161,19 @@ def test_a_draft_written_anew_is_not_begun_where_it_would_end_before_the_boot_te
     assert Budget(3, 10).grant_rest(booted) == (3, 3)
 
 
+def test_a_limit_that_is_too_small_for_the_provider_is_paid_for_as_the_least_that_it_takes() -> None:
+    entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
+    booted = BootResult(candidate("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
+    learnt = {"a": 16}
+    budget = Budget(100, 10, learnt)
+    assert budget.boot_cost(booted.candidate) == 10 + 16
+    assert budget.completion_cost(booted) == 10 + 2 + 16 + 16
+    assert Budget(43, 10, learnt).grant_rest(booted) == (0, 0)
+    assert Budget(44, 10, learnt).grant_rest(booted) == (6, 44)
+    Budget(None, 10, learnt).learn("a", 0)
+    assert budget.boot_cost(booted.candidate) == 10 + 2
+
+
 def test_what_a_call_did_not_cost_comes_back() -> None:
     budget = Budget(100, 10)
     assert budget.reserve(60)
