@@ -58,7 +58,7 @@ class Adapter:
     models: ModelClient
     target: ModelTarget
     channel: grpc.aio.Channel
-    current: LiveEngine
+    live: LiveEngine
     server: Server
     spans: InMemorySpanExporter
 
@@ -93,19 +93,19 @@ async def adapter(base_url: str, meter: Meter | None = None, **members: Any) -> 
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(spans))
     make_engine = engine_maker(provider.get_tracer("test"), CallMetrics(measured))
-    current = LiveEngine(CANDIDATE, pool_of(base_url, **members), make_engine)
-    report(measured, current)
+    live = LiveEngine(CANDIDATE, pool_of(base_url, **members), make_engine)
+    report(measured, live)
     server = Server(ServiceSettings(grace_seconds=0))
-    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
+    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(live))
     channels = Channels()
     address = await server.start()
     try:
         target = ModelTarget(candidate=CANDIDATE, address=address)
-        yield Adapter(ModelClient(channels), target, channels.get(address), current, server, spans)
+        yield Adapter(ModelClient(channels), target, channels.get(address), live, server, spans)
     finally:
         await channels.close()
         await server.drain()
-        await current.finish()
+        await live.finish()
         provider.shutdown()
 
 

@@ -210,7 +210,7 @@ async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
         adapter(upstream.base_url, circuit=circuit, limits={"retries": 0}) as served,
     ):
         follower = asyncio.create_task(
-            served.current.follow(lambda on: served.server.set_serving(names.ADAPTER_SERVICE, on))
+            served.live.follow(lambda on: served.server.set_serving(names.ADAPTER_SERVICE, on))
         )
         # The stubs' classes have no types.
         health: Any = health_pb2_grpc.HealthStub(served.channel)
@@ -229,7 +229,7 @@ async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
         upstream.then(behaviours.reply("Hello"))
         assert (await watch.read()).status == serving
         assert (await served.generate(generation())).text == "Hello"
-        assert served.current.engine.standing.circuit.state is State.CLOSED
+        assert served.live.engine.provider_state.circuit.state is State.CLOSED
         watch.cancel()
         follower.cancel()
         await asyncio.wait((follower,))
@@ -273,7 +273,7 @@ async def test_a_whole_answer_that_is_being_written_is_no_silence(sampling: Samp
     circuit = {"failures": 1, "silence_s": 0.1}
     async with Upstream(behaviours.hang) as upstream, adapter(upstream.base_url, circuit=circuit) as served:
         await failure(served, generation(sampling=sampling), 0.5)
-        assert served.current.serving
+        assert served.live.serving
 
 
 async def test_a_changed_entry_holds_for_new_calls_only() -> None:
@@ -284,7 +284,7 @@ async def test_a_changed_entry_holds_for_new_calls_only() -> None:
     ):
         running = asyncio.create_task(watched(served, generation()))
         await old.arrived()
-        served.current.apply(pool_of(new.base_url, model="other"))
+        served.live.apply(pool_of(new.base_url, model="other"))
         response = await served.generate(generation())
         assert response.text == "new"
         assert new.requests[0].body["model"] == "other"
@@ -294,13 +294,13 @@ async def test_a_changed_entry_holds_for_new_calls_only() -> None:
 
 async def test_an_entry_that_is_gone_or_broken() -> None:
     async with Upstream(behaviours.reply("Hello")) as upstream, adapter(upstream.base_url) as served:
-        served.current.apply(pool_of(upstream.base_url, continuation="raw", chat_template="no such name"))
+        served.live.apply(pool_of(upstream.base_url, continuation="raw", chat_template="no such name"))
         assert (await served.generate(generation())).text == "Hello"
-        served.current.apply(Pool({}))
-        assert not served.current.serving
+        served.live.apply(Pool({}))
+        assert not served.live.serving
         error = await failure(served, generation())
         assert (error.code, error.reason) == (Code.NOT_FOUND, ErrorReason.ERROR_REASON_UNKNOWN_CANDIDATE)
-        served.current.apply(pool_of(upstream.base_url))
+        served.live.apply(pool_of(upstream.base_url))
         assert (await served.generate(generation())).text == "Hello"
 
 

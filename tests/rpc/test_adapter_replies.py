@@ -502,9 +502,9 @@ async def test_others_have_their_turn_between_the_reading_of_a_long_reply_and_it
         asyncio.get_running_loop().call_soon(turns.append, "others")
         return openai_reply.parse(text)
 
-    def noted(document: Mapping[str, object], part: str, said: ReplyInfo) -> TextDelta:
+    def noted(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
         turns.append("text")
-        return openai_reply.read(document, part, said)
+        return openai_reply.read(document, part, info)
 
     monkeypatch.setattr(openai, "parse", parsed)
     monkeypatch.setattr(openai, "read", noted)

@@ -106,13 +106,13 @@ class _Told:
 
 async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, stack: AsyncExitStack) -> Server:
     make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
-    current = LiveEngine(name, pool_file.load(pool, PROVIDERS), make_engine)
-    report(telemetry.meter, current)
-    stack.push_async_callback(current.finish)
+    live = LiveEngine(name, pool_file.load(pool, PROVIDERS), make_engine)
+    report(telemetry.meter, live)
+    stack.push_async_callback(live.finish)
     settings = AdapterSettings(pool=pool, candidate=name, listen=f"unix:{folder}/{name}.sock")
     server = Server(settings, tracer=telemetry.tracer)
     server.errors.report(telemetry.meter)
-    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
+    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(live))
     return await stack.enter_async_context(server)
 
 

@@ -94,7 +94,7 @@ def one_value(name: str, value: object) -> str:
     return f"{name}={value}"
 
 
-class Learnt:
+class LearnedQuirks:
     """What is known of one candidate's provider. Only a request that was taken teaches."""
 
     def __init__(self, candidate: str) -> None:
@@ -134,20 +134,20 @@ class Learnt:
             _log.warning("the provider of %s refuses: %s; from now on requests are put so", self._candidate, new)
 
 
-class Tries:
+class QuirkTrials:
     """The ways in which one call's request is put, one after the other, until the provider takes it."""
 
-    def __init__(self, learnt: Learnt, change: Callable[[Quirks], None]) -> None:
+    def __init__(self, learned: LearnedQuirks, change: Callable[[Quirks], None]) -> None:
         """Begins with what is known; `change` is told how the request is put from now on."""
-        self._learnt = learnt
+        self._learnt = learned
         self._change = change
-        self._base = learnt.quirks
+        self._base = learned.quirks
         self._applied: list[Remedy] = []
         self._guess: list[Remedy] = []
         self._guesses: list[list[Remedy]] | None = None
         self._tried = 0
 
-    def again(self, remedies: tuple[Remedy, ...]) -> bool:
+    def try_next(self, remedies: tuple[Remedy, ...]) -> bool:
         """Puts the request in the next way; returns False where none is left.
 
         What a provider names is changed for good; of guesses, each is tried on its own, then all at once.

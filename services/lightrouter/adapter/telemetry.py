@@ -159,7 +159,7 @@ class CallObserver:
         )
         if request.max_tokens is not None:
             self._span.set_attribute(names.GEN_AI_REQUEST_MAX_TOKENS, request.max_tokens)
-        self._capture.asked(self._span, request.messages, request.lead)
+        self._capture.asked(self._span, request.messages, request.prefill)
 
 
 def _of_candidate(entry: CandidateEntry) -> Attributes:

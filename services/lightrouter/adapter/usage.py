@@ -100,14 +100,14 @@ def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | N
     )
 
 
-def estimated(messages: Sequence[ChatMessage], lead: str, text: str, reasoning: str, *, unseen: int = 0) -> Usage:
+def estimated(messages: Sequence[ChatMessage], prefill: str, text: str, reasoning: str, *, unseen: int = 0) -> Usage:
     """Returns the adapter's own count of a conversation, what the model went on from, and what it wrote.
 
     `unseen` tokens were hidden reasoning that the provider did not show.
     """
     hidden = estimate_tokens(reasoning) + unseen
     return Usage(
-        input_tokens=messages_tokens(messages) + estimate_tokens(lead),
+        input_tokens=messages_tokens(messages) + estimate_tokens(prefill),
         output_tokens=estimate_tokens(text) + hidden,
         reasoning_tokens=hidden,
         estimated=True,

@@ -1,4 +1,4 @@
-"""The joint between what was written and what follows."""
+"""The boundary between what was written and what follows."""
 
 from __future__ import annotations
 

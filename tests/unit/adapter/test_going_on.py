@@ -14,14 +14,14 @@ from multidict import CIMultiDict
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
+from lightrouter.adapter.backoff import Backoff
 from lightrouter.adapter.credentials import NoKey
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.http import Endpoint, Reply
+from lightrouter.adapter.provider_state import ProviderState
 from lightrouter.adapter.providers.openai import OpenAI
 from lightrouter.adapter.providers.openai_request import RequestWriter
-from lightrouter.adapter.quirks import Learnt
-from lightrouter.adapter.rest import Rest
-from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.quirks import LearnedQuirks
 from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.circuit import Circuit
@@ -108,9 +108,9 @@ def engine(model: FakeModel, **members: object) -> Engine:
     )
     loop = asyncio.get_running_loop()
     circuit = Circuit(5, 10, clock=loop.time, later=loop.call_later)
-    standing = Standing(circuit, Rest(loop.time), Learnt(entry.name))
+    provider_state = ProviderState(circuit, Backoff(loop.time), LearnedQuirks(entry.name))
     provider = OpenAI(RequestWriter(entry), model, NoKey(), max_document_bytes=entry.limits.max_document_bytes)
-    return Engine(entry, provider, standing, NoOpTracer(), CallMetrics(NoOpMeter("test")))
+    return Engine(entry, provider, provider_state, NoOpTracer(), CallMetrics(NoOpMeter("test")))
 
 
 def asked(most: int | None, text: str = "", continuation: bytes = b"") -> Generation:

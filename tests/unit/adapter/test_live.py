@@ -12,7 +12,7 @@ from opentelemetry.trace import NoOpTracer
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.live import LiveEngine
-from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.provider_state import ProviderState
 from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.pool.schema import CandidateEntry, Pool
@@ -60,18 +60,20 @@ REPLAYED: dict[str, Any] = {"provider": "replay", "base_url": "", "recording": "
 class Silent:
     """A provider that nobody asks."""
 
-    async def generate(self, ask: ProviderRequest, said: ReplyInfo) -> TextDelta:
+    async def generate(self, request: ProviderRequest, info: ReplyInfo) -> TextDelta:
         raise NotImplementedError
 
-    def stream(self, ask: ProviderRequest, said: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
+    def stream(self, request: ProviderRequest, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
         raise NotImplementedError
 
     async def aclose(self) -> None:
         pass
 
 
-def make_engine(entry: CandidateEntry, on_circuit: Callable[[State], None], standing: Standing | None) -> Engine:
-    known = standing or Standing.new(entry, on_circuit)
+def make_engine(
+    entry: CandidateEntry, on_circuit: Callable[[State], None], provider_state: ProviderState | None
+) -> Engine:
+    known = provider_state or ProviderState.new(entry, on_circuit)
     return Engine(entry, Silent(), known, NoOpTracer(), CallMetrics(NoOpMeter("test")))
 
 
@@ -82,7 +84,7 @@ def pool(**members: Any) -> Pool:
 def failing() -> LiveEngine:
     """Returns the candidate with an open circuit."""
     live = LiveEngine("fast", pool(), make_engine)
-    circuit = live.engine.standing.circuit
+    circuit = live.engine.provider_state.circuit
     circuit.record(circuit.admit(), False)
     assert not live.serving
     return live
@@ -111,7 +113,7 @@ async def test_what_is_used_to_ask_it_makes_a_new_engine_that_knows_the_provider
     engine = live.engine
     live.apply(pool(**{member: USED[member]}))
     assert live.engine is not engine
-    assert live.engine.standing is engine.standing
+    assert live.engine.provider_state is engine.provider_state
     assert not live.serving
     await live.finish()
 

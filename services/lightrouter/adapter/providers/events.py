@@ -8,10 +8,10 @@ from typing import Final
 
 from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ReplyInfo
-from lightrouter.adapter.providers import endings
-from lightrouter.adapter.providers.complaints import of_refusal
+from lightrouter.adapter.providers import finish_reasons
+from lightrouter.adapter.providers.cumulative import CumulativeText
 from lightrouter.adapter.providers.documents import is_json
-from lightrouter.adapter.providers.growing import Growing
+from lightrouter.adapter.providers.error_body import read_error
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read, read_others
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 from lightrouter.adapter.text.coalesce import TextDelta, joined
@@ -33,7 +33,7 @@ _REUSE_SECONDS: Final = 0.05
 _BYTES_AT_ONCE: Final = 16 * 1024
 
 
-class SilenceLimits:
+class UsageWait:
     """How long one provider's counts are waited for: less each time that they do not come, long again once they do.
 
     Attributes:
@@ -57,19 +57,19 @@ class EventReader:
 
     def __init__(
         self,
-        said: ReplyInfo,
-        patience: SilenceLimits,
+        info: ReplyInfo,
+        patience: UsageWait,
         kind: str = "text/event-stream",
         *,
         max_event_bytes: int = 1024 * 1024,
     ) -> None:
-        """Notes in `said` what the events say; `kind` is the media type under which the stream came."""
-        self._said = said
+        """Notes in `info` what the events say; `kind` is the media type under which the stream came."""
+        self._info = info
         self._patience = patience
         self._kind = kind
         self._parser = EventParser(max_event_bytes)
-        self._text = Growing()
-        self._reasoning = Growing()
+        self._text = CumulativeText()
+        self._reasoning = CumulativeText()
         self._any = False
         self._done = False
         self._broken = False
@@ -101,7 +101,7 @@ class EventReader:
             async with asyncio.timeout_at(until):
                 return await anext(chunks, None)
         except TimeoutError:
-            if not self._said.usage:
+            if not self._info.usage:
                 self._patience.in_vain()
         except faults.UpstreamError:
             self._broken = True
@@ -109,43 +109,43 @@ class EventReader:
 
     def _patient_until(self) -> float | None:
         """Returns until when more is waited for, in the loop's time; None while the text has not ended."""
-        said = self._said
+        info = self._info
         if self._until is not None:
             return self._until
         if self._done:
             seconds = _REUSE_SECONDS
-        elif said.finish_reason == endings.NOT_SAID:
+        elif info.finish_reason == finish_reasons.NOT_GIVEN:
             return None
         else:
-            counted = said.usage and (self._counted_last or not said.ended_with_text)
+            counted = info.usage and (self._counted_last or not info.ended_with_text)
             seconds = _END_SECONDS if counted else self._patience.seconds
         self._until = asyncio.get_running_loop().time() + seconds
         return self._until
 
     def _take(self, events: Iterable[Event]) -> TextDelta:
         done = self._done
-        before, finished = self._said.usage, self._said.finish_reason != endings.NOT_SAID
-        piece = self._new_of([self._event(event) for event in events])
-        counted = self._said.usage is not before
+        before, finished = self._info.usage, self._info.finish_reason != finish_reasons.NOT_GIVEN
+        delta = self._new_of([self._event(event) for event in events])
+        counted = self._info.usage is not before
         if counted and finished:
             self._patience.rewarded()
-        if piece.text or piece.reasoning or counted or self._done != done:
+        if delta.text or delta.reasoning or counted or self._done != done:
             # What comes after the end is waited for anew.
             self._until = None
             self._counted_last = counted and finished
-        return piece
+        return delta
 
-    def _new_of(self, pieces: Iterable[TextDelta]) -> TextDelta:
+    def _new_of(self, deltas: Iterable[TextDelta]) -> TextDelta:
         """Returns what is new of the text of several events, for providers whose events have all of it each time."""
         return joined(
-            [TextDelta(self._text.feed(piece.text), self._reasoning.feed(piece.reasoning)) for piece in pieces]
+            [TextDelta(self._text.feed(delta.text), self._reasoning.feed(delta.reasoning)) for delta in deltas]
         )
 
     def _event(self, event: Event) -> TextDelta:
         self._any = True
         kind = event.kind.lower()
         if kind and (ERROR in kind or "exception" in kind):
-            raise ReportedError(of_refusal(event.data))
+            raise ReportedError(read_error(event.data))
         if kind in _NO_TEXT:
             return _NO_PIECE
         if "\n" in event.data and not is_json(event.data):
@@ -160,7 +160,7 @@ class EventReader:
             if mark == _DONE or mark in _NOTHING or mark in _NO_TEXT:
                 return _NO_PIECE
         try:
-            return read(parse(data), "delta", self._said)
+            return read(parse(data), "delta", self._info)
         except faults.UpstreamError:
             # Behind the end mark there is nothing that has to be understood.
             if not self._done:
@@ -169,12 +169,12 @@ class EventReader:
 
     def _rest(self) -> TextDelta:
         """Returns the text that the end of the stream ended: of a last event, or of a choice that is not the first."""
-        said = self._said
+        info = self._info
         try:
-            piece = self._take(self._parser.close())
-            if said.others and not said.texts and said.finish_reason == endings.NOT_SAID:
-                return read_others(said)
-            return joined([piece, TextDelta(self._text.end(), self._reasoning.end())])
+            delta = self._take(self._parser.close())
+            if info.others and not info.texts and info.finish_reason == finish_reasons.NOT_GIVEN:
+                return read_others(info)
+            return joined([delta, TextDelta(self._text.end(), self._reasoning.end())])
         except faults.UpstreamError as error:
             if error.reason != faults.MALFORMED:
                 raise
@@ -184,16 +184,16 @@ class EventReader:
 
     def _close(self) -> None:
         """Ends the stream, where it may end here."""
-        said = self._said
+        info = self._info
         if not self._any and self._kind not in {"text/event-stream", ""}:
             kind = "something else" if "json" in self._kind else self._kind[:40]
             raise faults.malformed(f"{kind} instead of JSON or events")
-        ended = self._done or said.finish_reason != endings.NOT_SAID or (said.went_on and not self._broken)
+        ended = self._done or info.finish_reason != finish_reasons.NOT_GIVEN or (info.went_on and not self._broken)
         if not ended:
             raise faults.unavailable("ended the stream before the model had finished")
-        if self._broken and not self._done and said.ended_with_text:
+        if self._broken and not self._done and info.ended_with_text:
             # More may have been on its way.
-            said.at_best = endings.less_whole(said.at_best, endings.UNKNOWN)
+            info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
 
 
 def has_lines(text: str) -> bool:

@@ -48,35 +48,35 @@ class RequestWriter:
                 self._base[name] = value
         self._base |= entry.extra_body
 
-    def write(self, ask: ProviderRequest, *, streamed: bool) -> dict[str, object]:
-        """Returns the request for `ask`, put as its quirks say.
+    def write(self, request: ProviderRequest, *, streamed: bool) -> dict[str, object]:
+        """Returns the request for `request`, put as its quirks say.
 
         Raises:
             ChatTemplateError: The chat template refuses the conversation.
         """
         body = self._base.copy()
-        turns: list[Turn] = self._turns(ask.messages)
+        turns: list[Turn] = self._turns(request.messages)
         if self._template:
-            body["prompt"] = self._template.render(turns) + ask.lead
+            body["prompt"] = self._template.render(turns) + request.prefill
         else:
-            if ask.quirks.merges_system:
+            if request.quirks.merges_system:
                 turns = without_system(turns)
-            if ask.goes_on:
-                turns.append(self._lead(ask, body))
-            body["messages"] = alternating(turns) if ask.quirks.merges_turns else turns
-        self._sample(ask, body)
+            if request.goes_on:
+                turns.append(self._lead(request, body))
+            body["messages"] = alternating(turns) if request.quirks.merges_turns else turns
+        self._sample(request, body)
         # Some providers stream unless they are told not to.
         body["stream"] = streamed
         if streamed:
             body["stream_options"] = {"include_usage": True}
-        self._leave_out(ask, body)
+        self._leave_out(request, body)
         return body
 
-    def _leave_out(self, ask: ProviderRequest, body: dict[str, object]) -> None:
+    def _leave_out(self, request: ProviderRequest, body: dict[str, object]) -> None:
         for name in OPTIONAL:
-            if name in body and ask.quirks.leaves_out(name, body[name]):
+            if name in body and request.quirks.leaves_out(name, body[name]):
                 del body[name]
-        if BOTH in ask.quirks.refused and "temperature" in body:
+        if BOTH in request.quirks.refused and "temperature" in body:
             body.pop("top_p", None)
 
     def _turns(self, messages: Sequence[ChatMessage]) -> list[Turn]:
@@ -89,20 +89,20 @@ class RequestWriter:
                 turns.insert(0, {"role": "system", "content": self._system_prompt})
         return turns
 
-    def _lead(self, ask: ProviderRequest, body: dict[str, object]) -> dict[str, object]:
+    def _lead(self, request: ProviderRequest, body: dict[str, object]) -> dict[str, object]:
         """Returns the message that the model goes on from; adds to `body` what the provider needs to see it as such."""
-        lead: dict[str, object] = {"role": _ASSISTANT, "content": ask.lead}
+        prefill: dict[str, object] = {"role": _ASSISTANT, "content": request.prefill}
         if self._style is ContinuationStyle.PREFIX:
-            lead["prefix"] = True
-            if ask.lead_reasoning:
-                lead["reasoning_content"] = ask.lead_reasoning
+            prefill["prefix"] = True
+            if request.prefill_reasoning:
+                prefill["reasoning_content"] = request.prefill_reasoning
         elif self._style is ContinuationStyle.CONTINUE_FINAL_MESSAGE:
             body["continue_final_message"] = True
             body["add_generation_prompt"] = False
-        return lead
+        return prefill
 
-    def _sample(self, ask: ProviderRequest, body: dict[str, object]) -> None:
-        sampling = ask.sampling
+    def _sample(self, request: ProviderRequest, body: dict[str, object]) -> None:
+        sampling = request.sampling
         if sampling.HasField("temperature"):
             body["temperature"] = sampling.temperature
         if sampling.HasField("top_p"):
@@ -114,11 +114,11 @@ class RequestWriter:
             stops = [*stops, *self._template.stops]
         if stops:
             body["stop"] = stops
-        if ask.most_asked is not None:
+        if request.sent_max_tokens is not None:
             name = self._max_tokens
-            if ask.quirks.other_max_tokens and not self._template:
+            if request.quirks.other_max_tokens and not self._template:
                 name = next(other for other in MAX_TOKENS if other != name)
-            body[name] = ask.most_asked
+            body[name] = request.sent_max_tokens
 
 
 def encoded(request: Mapping[str, object]) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from lightrouter.adapter.providers.complaints import Complaint
+from lightrouter.adapter.providers.error_body import ErrorBody
 from lightrouter.adapter.providers.turns import alternating
 from lightrouter.adapter.quirks import BOTH, PREFILL, SYSTEM, Quirks, Remedy, one_value
 
@@ -104,9 +104,9 @@ class Refusal:
     """Whether it refuses the candidate's API key."""
 
 
-def refusal(status: int | None, said: Complaint, sent: Mapping[str, object]) -> Refusal:
+def refusal(status: int | None, body: ErrorBody, sent: Mapping[str, object]) -> Refusal:
     """Returns what a refusal of the request `sent` with an HTTP `status` means; None is an error without a status."""
-    words = f"{said.param}: {said.words}" if said.param else said.words
+    words = f"{body.param}: {body.words}" if body.param else body.words
     if status in _TEMPLATE_FAILED:
         # Servers that put the conversation into the model's template fail where it refuses.
         return Refusal(tuple(_of_turns(words, sent))[:1])

@@ -54,38 +54,38 @@ class Replay:
             raise EntryError(str(error)) from None
         return cls(entry, Playback(recording, entry.model))
 
-    async def generate(self, ask: ProviderRequest, said: ReplyInfo) -> TextDelta:
+    async def generate(self, request: ProviderRequest, info: ReplyInfo) -> TextDelta:
         """Returns all that the model wrote. See `Provider.generate`."""
-        played = self._play(ask, said)
+        played = self._play(request, info)
         if self._pace and played.seconds:
             await asyncio.sleep(played.seconds)
         return TextDelta(played.text, "")
 
-    async def stream(self, ask: ProviderRequest, said: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
+    async def stream(self, request: ProviderRequest, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
         """Yields what the model wrote next. See `Provider.stream`."""
-        played = self._play(ask, said)
+        played = self._play(request, info)
         if not (self._pace and played.seconds):
             yield TextDelta(played.text, "")
             return
         loop = asyncio.get_running_loop()
         due = loop.time()
-        pieces = list(_beats(played))
-        for text in pieces:
-            due += played.seconds / len(pieces)
+        deltas = list(_beats(played))
+        for text in deltas:
+            due += played.seconds / len(deltas)
             await asyncio.sleep(due - loop.time())
             yield TextDelta(text, "")
 
     async def aclose(self) -> None:
         """There is nothing to close."""
 
-    def _play(self, ask: ProviderRequest, said: ReplyInfo) -> Played:
+    def _play(self, request: ProviderRequest, info: ReplyInfo) -> Played:
         try:
-            played = self._playback.play(ask.messages, ask.lead, ask.max_tokens)
+            played = self._playback.play(request.messages, request.prefill, request.max_tokens)
         except NotRecordedError as error:
             raise faults.not_recorded(str(error)) from None
-        said.model = self._model
-        said.finish_reason = _STOP if played.ended else _LENGTH
-        said.usage = {"prompt_tokens": played.input_tokens, "completion_tokens": played.output_tokens}
+        info.model = self._model
+        info.finish_reason = _STOP if played.ended else _LENGTH
+        info.usage = {"prompt_tokens": played.input_tokens, "completion_tokens": played.output_tokens}
         return played
 
 

@@ -36,15 +36,15 @@ def alternating(turns: Sequence[Turn]) -> list[Turn]:
 
 def without_system(turns: Sequence[Turn]) -> list[Turn]:
     """Returns `turns` with what the system messages say at the begin of the first user's turn."""
-    said = _APART.join(turn["content"] for turn in turns if turn["role"] == "system")
+    instructions = _APART.join(turn["content"] for turn in turns if turn["role"] == "system")
     rest = [turn for turn in turns if turn["role"] != "system"]
-    if not said:
+    if not instructions:
         return rest
     for at, turn in enumerate(rest):
         if turn["role"] == "user":
-            rest[at] = {**turn, "content": f"{said}{_APART}{turn['content']}"}
+            rest[at] = {**turn, "content": f"{instructions}{_APART}{turn['content']}"}
             return rest
-    return [{"role": "user", "content": said}, *rest]
+    return [{"role": "user", "content": instructions}, *rest]
 
 
 def _joined(turns: Sequence[Turn]) -> Turn:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lightrouter.adapter.providers.events import SilenceLimits, has_lines
+from lightrouter.adapter.providers.events import UsageWait, has_lines
 
 
 def test_counts_that_do_not_come_are_waited_for_less_and_less_until_they_come() -> None:
-    patience = SilenceLimits()
+    patience = UsageWait()
     whole = patience.seconds
     waits = []
     for _ in range(10):

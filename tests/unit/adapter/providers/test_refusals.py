@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lightrouter.adapter.providers.complaints import of_refusal
+from lightrouter.adapter.providers.error_body import read_error
 from lightrouter.adapter.providers.refusals import Refusal, features, refusal
 from lightrouter.adapter.providers.turns import alternating, without_system
 from lightrouter.adapter.quirks import PREFILL, Quirks
@@ -26,7 +26,7 @@ def error(message: str, **members: Any) -> str:
 
 
 def meant(body: str, request: dict[str, Any], status: int | None = 400) -> Refusal:
-    return refusal(status, of_refusal(body), request)
+    return refusal(status, read_error(body), request)
 
 
 def named(body: str, request: dict[str, Any], status: int | None = 400) -> Quirks:

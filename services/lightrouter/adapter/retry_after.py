@@ -45,7 +45,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def asked_by_headers(header: Callable[[str], str], *, limited: bool, now: Now = _utc_now) -> float | None:
+def wait_from_headers(header: Callable[[str], str], *, limited: bool, now: Now = _utc_now) -> float | None:
     """Returns the seconds that a reply's headers ask for, a day at most; None without.
 
     Args:
@@ -62,7 +62,7 @@ def asked_by_headers(header: Callable[[str], str], *, limited: bool, now: Now = 
     return _until_reset(header, now)
 
 
-def asked_by_members(error: Mapping[str, object], now: Now = _utc_now) -> float | None:
+def wait_from_members(error: Mapping[str, object], now: Now = _utc_now) -> float | None:
     """Returns the seconds that the members of an error object ask for, a day at most; None without."""
     found: list[object] = [error.get(name) for name in ("retry_after", "retryAfter", "retryDelay", "retry_delay")]
     milliseconds = error.get("retry_after_ms")
@@ -77,11 +77,11 @@ def asked_by_members(error: Mapping[str, object], now: Now = _utc_now) -> float 
     if isinstance(headers, dict):
         # OpenRouter passes the headers of a refusal on in its body.
         found += [value for name, value in headers.items() if str(name).lower() in {"retry-after", "x-ratelimit-reset"}]
-    waits = [wait for value in found if (wait := _of_member(value, now)) is not None]
-    return max(waits, default=None)
+    retry_after = [wait for value in found if (wait := _of_member(value, now)) is not None]
+    return max(retry_after, default=None)
 
 
-def asked_by_words(words: str) -> float | None:
+def wait_from_words(words: str) -> float | None:
     """Returns the seconds that a sentence such as "Please try again in 6.5s." asks for; None without."""
     if compact := _COMPACT_WORDS.search(words):
         return _duration(compact[1].lower())

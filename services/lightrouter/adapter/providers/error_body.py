@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lightrouter.adapter import waits
+from lightrouter.adapter import retry_after
 
 _MOST_WORDS: Final = 4096
 # Of what is longer only the begin is shown: nobody writes such errors, and to read it takes long.
@@ -83,7 +83,7 @@ _CUT: Final = re.compile(r"(?i)could not (?:finish|complete) the|output (?:token
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ErrorBody:
     """What a provider says of an error."""
 
     status: int | None = None
@@ -103,10 +103,10 @@ class Complaint:
         return bool(_CUT.search(self.words))
 
 
-def complaint(document: object) -> Complaint | None:
+def error_body(document: object) -> ErrorBody | None:
     """Returns the error in a reply whose HTTP status was one of success; None where it is none."""
     if isinstance(document, list):
-        return next((found for item in document[:_MOST_ITEMS] if (found := complaint(item))), None)
+        return next((found for item in document[:_MOST_ITEMS] if (found := error_body(item))), None)
     if not isinstance(document, dict):
         return None
     error = document.get("error")
@@ -123,7 +123,7 @@ def complaint(document: object) -> Complaint | None:
     return None if choices or not _is_error(document) else _of(document, {})
 
 
-def of_refusal(body: str) -> Complaint:
+def read_error(body: str) -> ErrorBody:
     """Returns what the body of a reply with an HTTP status of failure says, whatever its shape."""
     body = body.strip()
     if len(body) > _MOST_BODY:
@@ -133,13 +133,13 @@ def of_refusal(body: str) -> Complaint:
         document, _ = json.JSONDecoder().raw_decode(body, in_an_event.end() if in_an_event else 0)
     except (ValueError, RecursionError):
         # A page for people says nothing that a caller could use.
-        return Complaint() if body.startswith("<") else _of(body, {})
-    return complaint(document) or _of(document, {})
+        return ErrorBody() if body.startswith("<") else _of(body, {})
+    return error_body(document) or _of(document, {})
 
 
-def of_event(data: str) -> Complaint:
+def of_event(data: str) -> ErrorBody:
     """Returns what an event says that is an error by its kind."""
-    return of_refusal(data)
+    return read_error(data)
 
 
 def _is_error(document: Mapping[str, object]) -> bool:
@@ -154,17 +154,17 @@ def _is_error(document: Mapping[str, object]) -> bool:
     )
 
 
-def _of(error: object, around: Mapping[str, object]) -> Complaint:
+def _of(error: object, around: Mapping[str, object]) -> ErrorBody:
     """Returns the complaint of an error object; what it leaves out may stand `around` it."""
     words = (_words(error) or _words(around))[:_MOST_WORDS]
     objects = [each for each in _objects(error) if each] + ([around] if around else [])
     kinds = [kind for each in objects for kind in _kinds(each)]
-    by_members = [wait for each in objects if (wait := waits.asked_by_members(each)) is not None]
-    return Complaint(
+    by_members = [wait for each in objects if (wait := retry_after.wait_from_members(each)) is not None]
+    return ErrorBody(
         status=next((status for each in objects if (status := _status(each)) is not None), None)
         or next((_STATUS_WORDS[kind] for kind in kinds if kind in _STATUS_WORDS), None),
         words=words,
-        wait=max(by_members) if by_members else waits.asked_by_words(words),
+        wait=max(by_members) if by_members else retry_after.wait_from_words(words),
         unpaid=any(kind in _UNPAID for kind in kinds) or bool(_UNPAID_WORDS.search(words)),
         param=next((param[:100] for each in objects if isinstance(param := each.get("param"), str)), ""),
     )

@@ -9,7 +9,7 @@ _VARIED: Final = 3
 _LONG: Final = 12
 
 
-class Growing:
+class CumulativeText:
     """Gives out what is new of each event. The second text is held back where it begins with the first.
 
     The third one tells: it begins with the second, or the stream is an ordinary one.
