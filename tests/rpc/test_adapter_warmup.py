@@ -51,30 +51,33 @@ def boot() -> Generation:
     return generation(stage=BOOT)
 
 
-async def cancelled(served: Adapter, upstream: Upstream, asks: Generation) -> None:
+async def cancelled(served: Adapter, upstream: Upstream, asks: Generation, *, streamed: bool = True) -> None:
     """Asks, and goes away as soon as the provider has the request."""
     before = len(upstream.requests)
-    call = asyncio.create_task(served.read(asks, [], LONG))
+    call = asyncio.create_task(served.ask(asks, LONG, streamed=streamed))
     await upstream.arrived(before + 1)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["Generate", "StreamGenerate"])
 @pytest.mark.parametrize("comments", [False, True], ids=["silent", "comments"])
-async def test_a_load_outlives_the_boots_that_are_late(caplog: pytest.LogCaptureFixture, comments: bool) -> None:
+async def test_a_load_outlives_the_boots_that_are_late(
+    caplog: pytest.LogCaptureFixture, comments: bool, streamed: bool
+) -> None:
     caplog.set_level(logging.INFO, "lightrouter.adapter.warmup")
     server = Loading(comments=comments)
     async with Upstream(server) as upstream, adapter(upstream.base_url) as served:
-        await cancelled(served, upstream, boot())
-        await cancelled(served, upstream, boot())
+        await cancelled(served, upstream, boot(), streamed=streamed)
+        await cancelled(served, upstream, boot(), streamed=streamed)
         first, second = upstream.connections
         await second.closed.wait()
         assert not first.closed.is_set()
         server.loaded.set()
         await first.closed.wait() if comments else await upstream.all_closed()
         upstream.then(behaviours.model("Hello again"))
-        assert (await asked(served, boot(), streamed=True)).text == "Hello again"
+        assert (await asked(served, boot(), streamed=streamed)).text == "Hello again"
     begun, *_, ended = [record.getMessage() for record in caplog.records]
     assert "goes on" in begun
     assert "is loaded" in ended
@@ -104,10 +107,11 @@ async def test_what_may_cost_money_or_is_no_first_call_ends_at_once(
         assert not server.loaded.is_set()
 
 
-async def test_a_synthesizer_is_loaded_too() -> None:
+@pytest.mark.parametrize("stage", [Stage.STAGE_SELECT, Stage.STAGE_AGGREGATE])
+async def test_a_judge_and_a_synthesizer_are_loaded_too(stage: Stage.ValueType) -> None:
     server = Loading()
     async with Upstream(server) as upstream, adapter(upstream.base_url) as served:
-        await cancelled(served, upstream, generation(stage=Stage.STAGE_AGGREGATE))
+        await cancelled(served, upstream, generation(stage=stage), streamed=stage != Stage.STAGE_SELECT)
         assert upstream.open_connections == 1
         server.loaded.set()
         await upstream.all_closed()

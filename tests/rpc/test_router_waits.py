@@ -19,6 +19,7 @@ from lightrouter.v1.ledger_pb2 import (
     NOT_ASKED_REASON_RESTING,
     STAGE_AGGREGATE,
     STAGE_BOOT,
+    STAGE_COMPLETE,
     STAGE_SELECT,
     Stage,
 )
@@ -54,6 +55,34 @@ async def test_those_on_probation_are_the_last_resort(streaming: bool) -> None:
         said = [each.candidate for each in answer.degraded if each.reason == DEGRADED_REASON_LAST_RESORT]
         assert said == ["held"]
         assert [call.last_resort for call in suite.models.calls if call.candidate == "held"] == [True, True]
+
+
+EIGHT: list[dict[str, object]] = [{"name": n, "state": "probation" if n > "b" else "admitted"} for n in "abcdefgh"]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("broken", ["abc", "abcdefg"])
+@pytest.mark.parametrize("fails", [Model(fails={STAGE_BOOT: failure()}), Model(fails={STAGE_COMPLETE: failure()})])
+async def test_as_long_as_one_of_the_pool_works_a_caller_gets_its_answer(
+    fails: Model, broken: str, k: int, streaming: bool
+) -> None:
+    """Two are admitted, and the rest on probation; who works of them is not known."""
+    async with RouterSuite(entries=EIGHT, probation_share=0.0, aggregator="best") as suite:
+        suite.models.models.update(dict.fromkeys(broken, fails))
+        asked = prompt(k=k)
+        answer = (await suite.stream(asked))[-1].answer if streaming else (await suite.complete(asked)).answer
+        # Another one may have gone on from what was sent of a boot.
+        assert answer.candidates[-1] not in broken
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_those_who_hang_leave_time_for_each_who_stands_by(streaming: bool) -> None:
+    async with RouterSuite(entries=EIGHT, probation_share=0.0, boot_share=1e-4) as suite:
+        suite.models.models.update(dict.fromkeys("abcde", Model(hangs={STAGE_BOOT})))
+        asked = prompt(k=1)
+        answer = (await suite.stream(asked))[-1].answer if streaming else (await suite.complete(asked)).answer
+        assert list(answer.candidates) == ["f"]
 
 
 async def test_a_provider_that_asked_for_rest_gets_it() -> None:

@@ -244,7 +244,11 @@ class Engine:
 
     def _streams(self, run: GenerationRun, emit: Emit | None) -> bool:
         request = run.plan.request
-        return bool(emit) or request.goes_on or request.is_cut or self.entry.always_stream
+        return bool(emit) or request.goes_on or request.is_cut or self.entry.always_stream or self._may_load(run)
+
+    def _may_load(self, run: GenerationRun) -> bool:
+        """Returns whether a call may make the server load the model. It streams then: the first token ends the load."""
+        return run.stage in _FIRST_CALLS and is_free(self.entry)
 
     async def _attempt(self, run: GenerationRun, deadline: Deadline, emit: Emit | None) -> GenerationResult:
         await self._limit.acquire(deadline)
@@ -285,7 +289,7 @@ class Engine:
             run.feed(await self._provider.generate(request, run.info))
             return
         stream = self._provider.stream(request, run.info)
-        if run.stage in _FIRST_CALLS and is_free(self.entry):
+        if self._may_load(run):
             stream = self._warmup.read(self.entry, stream)
         async with aclosing(stream) as deltas:
             async for raw in deltas:

@@ -79,6 +79,7 @@ class RouteLedger:
         stages: The stages that took place, in the order in which they ended.
         staged_s: What they took together, in seconds.
         resorts: Names of the candidates that were asked as a last resort, in their order.
+        doubtful_resorts: How many of these were asked although they probably could not deliver.
         waits: Seconds after which a candidate may be asked again, by name, for those whose last failure said so.
     """
 
@@ -101,6 +102,7 @@ class RouteLedger:
         self.staged_s = 0.0
         self._unpaid: dict[str, Failure] = {}
         self.resorts: list[str] = []
+        self.doubtful_resorts = 0
         self.waits: dict[str, float] = {}
         self._not_asked: dict[str, NotAsked] = {}
         self._on_failure = on_failure
@@ -151,9 +153,14 @@ class RouteLedger:
         """Writes down why a candidate of the pool was not asked, in a sentence."""
         self._not_asked[candidate] = NotAsked(candidate=candidate, reason=reason, message=message)
 
-    def resort(self, candidate: str) -> None:
-        """Writes down that a candidate is asked after all, as a last resort."""
+    def is_unavailable(self, candidate: str) -> bool:
+        """Tells whether a candidate was not asked because it probably cannot deliver now."""
+        return candidate in self._not_asked and self._not_asked[candidate].reason in _AS_FAILURES
+
+    def resort(self, candidate: str, *, doubtful: bool) -> None:
+        """Writes down that a candidate is asked after all, as a last resort, and whether it probably cannot deliver."""
         self.resorts.append(candidate)
+        self.doubtful_resorts += doubtful
         self._not_asked.pop(candidate, None)
 
     def failed(self, candidate: str, error: ServiceError) -> None:

@@ -125,6 +125,7 @@ class Router:
             self._least_tokens,
         )
         record.policy = admission.policy
+        record.stops = bool(admission.sampling.stop)
         route = RouteContext(admission, deadline, self._shares, ledger, budget, events)
         if is_needed(route):
             with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as shortlist_span:

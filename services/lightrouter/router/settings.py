@@ -112,7 +112,7 @@ class RouterSettings(ServiceSettings):
     request does not say; 0 always asks for k. For the selector `learned`, which knows gains."""
 
     drift_tolerance: float = Field(default=0.05, ge=0, le=1)
-    """How much worse than its own history a candidate's failure rate, slowness, share selected or agreement may be
+    """How much worse than its own history a candidate's failure rate, slowness, scores or agreement may be
     before it goes on probation; 1 never lets it."""
     drift_run_length: int = Field(default=10_000, ge=10, le=10**12)
     """Requests that a candidate takes part in between two such cases without a cause, at least so many on average."""

@@ -132,6 +132,22 @@ async def test_a_deadline_without_anybody_ends_the_wait_where_others_stand_by(st
     patience.close()
 
 
+async def test_those_who_join_and_hang_leave_time_for_the_next() -> None:
+    patience = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
+    patience.failed()
+    await patience.wait()
+    patience.join(1, Deadline.after(0.0))
+    await patience.wait()
+    assert patience.deadline_passed
+    patience.join(1)
+    waiting = asyncio.create_task(patience.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    patience.delivered()
+    await waiting
+    patience.close()
+
+
 @pytest.mark.parametrize("joining", [0, 2])
 async def test_those_who_join_are_waited_for(joining: int) -> None:
     patience = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)

@@ -10,12 +10,18 @@ observations go by before the gain reaches `run_length`: that is when it alarms.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Hashable
 from enum import Enum
 from statistics import NormalDist
 from typing import Final
 
 _STAKES: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 7 / 8)
 """Shares of what it has that a bet may lose at once. None is best for every change; their mean is as sure as each."""
+
+# Companies that a candidate has a history in, at most.
+_MOST_COMPANIES: Final = 8
+# Observations from which a history says what to come back to.
+_TELLING: Final = 100
 
 
 class Mean:
@@ -155,8 +161,61 @@ class Figure:
             self._pending, self._pending_total = 0, 0.0
         return None
 
+    def leave(self) -> None:
+        """Counts as having left its history, until it is seen to be back."""
+        if not self.drifted:
+            self._turn(drifted=True)
+
+    def come_back(self) -> None:
+        """Counts as being back."""
+        if self.drifted:
+            self._turn(drifted=False)
+
     def _turn(self, *, drifted: bool) -> None:
         self.drifted = drifted
         self._detector = Detector(self._run_length)
         if not drifted:
             self._pending, self._pending_total = 0, 0.0
+
+
+class Comparison:
+    """A figure that compares a candidate with others, with a history for each company of others.
+
+    Beside whom it stands decides how it looks: where a rival is away and comes back, nobody else is the worse for it.
+    Each observation counts in one history only, so that false alarms are no more frequent than in one figure.
+
+    Attributes:
+        recent: The figure of late, in whatever company.
+        left: The figure of the company in which it left its history; None while it has not.
+    """
+
+    __slots__ = ("_figures", "_new", "left", "recent")
+
+    def __init__(self, new: Callable[[], Figure], recent: float = 200) -> None:
+        """Makes a figure for each company by `new`; `recent` are the observations that the figure of late rests on."""
+        self._new = new
+        # The company that was met last is the last one.
+        self._figures: dict[Hashable, Figure] = {}
+        self.recent = Mean(recent)
+        self.left: Figure | None = None
+
+    def observe(self, company: Hashable, observation: float) -> Change | None:
+        """Takes an observation, 0 to 1, that was made in a company; returns what it showed."""
+        self.recent.add(observation)
+        figure = self._figures.pop(company, None) or self._new()
+        self._figures[company] = figure
+        if len(self._figures) > _MOST_COMPANIES:
+            del self._figures[next(iter(self._figures))]
+        if self.left is None:
+            change = figure.observe(observation)
+            self.left = figure if change is Change.DRIFTED else None
+            return change
+        # The company in which it left its history may never meet again.
+        judging = figure if figure.history.weight >= _TELLING else self.left
+        judging.leave()
+        change = judging.observe(observation)
+        if change is Change.RETURNED:
+            for each in (self.left, *self._figures.values()):
+                each.come_back()
+            self.left = None
+        return change

@@ -19,9 +19,10 @@ from lightrouter.router.calls import (
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
 from lightrouter.router.ledger import SLOW
-from lightrouter.router.stages.lastresort import after_circuit, last_resort
+from lightrouter.router.stages.lastresort import after_circuit, is_left, last_resort
 from lightrouter.router.stages.quorum import QuorumWait
 from lightrouter.router.whole import is_broken
+from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.adapter_pb2 import GenerationResult, StreamGenerateResponse
@@ -57,8 +58,8 @@ async def boot(route: RouteContext, models: Models) -> list[BootResult]:
         async with asyncio.TaskGroup() as group:
             stage.begin(group, candidates)
             await patience.wait()
-            if not stage.booted:
-                await stage.ask(group, last_resort(route, stage.afford))
+            while not stage.booted and (found := last_resort(route, stage.afford)):
+                await stage.ask(group, found, route.deadline.share(route.shares.boot) if is_left(route) else None)
             if not stage.booted:
                 await stage.ask(group, await after_circuit(route, stage.afford))
             stage.cancel()
@@ -95,9 +96,11 @@ class _Stage:
         self._boots += boots
         self._tasks += [group.create_task(each.call()) for each in boots]
 
-    async def ask(self, group: asyncio.TaskGroup, candidates: Sequence[RouteCandidate]) -> None:
-        """Boots these as well, and waits for whoever is under way."""
-        self._patience.join(len(candidates))
+    async def ask(
+        self, group: asyncio.TaskGroup, candidates: Sequence[RouteCandidate], deadline: Deadline | None = None
+    ) -> None:
+        """Boots these as well, and waits for whoever is under way, until `deadline` where others stand by still."""
+        self._patience.join(len(candidates), deadline)
         self.begin(group, candidates)
         await self._patience.wait()
 

@@ -20,27 +20,46 @@ _WAITING_SHARE: Final = 0.5
 def last_resort(
     route: RouteContext, afford: Callable[[RouteCandidate], bool], most: int | None = None
 ) -> list[RouteCandidate]:
-    """Returns whom to ask now that all others failed, best first; over the whole route at most k.
+    """Returns whom to ask now that all others failed, best first; nobody where none is left.
+
+    The first time these are k at most, and then as many as were asked before. Of those that probably cannot deliver,
+    which are the ones that were refused, do not serve or rest, no more than k are asked over the whole route.
 
     Args:
         route: The route.
         afford: Keeps the money for the call to a candidate; False where there is not enough.
-        most: How many at most; None for as many as there are.
+        most: How many at most, where that is less.
     """
-    failures = route.ledger.failures()
-    admission = route.admission
-    standing_by = [candidate for candidate in admission.standby if candidate.name not in failures]
-    missed = {name for name, failure in failures.items() if failure.reason in _NOT_TRIED}
-    not_tried = [candidate for candidate in admission.candidates if candidate.name in missed]
-    standing_by += sorted(not_tried, key=lambda candidate: -candidate.quality.prior)
+    ledger, k = route.ledger, route.admission.policy.k
+    most = max(k, len(ledger.resorts)) if most is None else most
     found: list[RouteCandidate] = []
-    for candidate in standing_by:
-        if len(route.ledger.resorts) >= admission.policy.k or len(found) == most:
+    for candidate, doubtful in _standing_by(route):
+        if len(found) == most or (doubtful and ledger.doubtful_resorts >= k):
             break
-        if candidate.name not in route.ledger.resorts and afford(candidate):
-            _write_down(route, candidate)
+        if afford(candidate):
+            _write_down(route, candidate, doubtful=doubtful)
             found.append(candidate)
     return found
+
+
+def is_left(route: RouteContext) -> bool:
+    """Tells whether there is somebody to ask as a last resort, were there the money."""
+    return any(
+        not doubtful or route.ledger.doubtful_resorts < route.admission.policy.k for _, doubtful in _standing_by(route)
+    )
+
+
+def _standing_by(route: RouteContext) -> list[tuple[RouteCandidate, bool]]:
+    """Returns who was not asked as a last resort so far, best first, and whether each probably cannot deliver."""
+    ledger, admission = route.ledger, route.admission
+    failures = ledger.failures()
+    unasked = [candidate for candidate in admission.standby if candidate.name not in failures]
+    missed = {name for name, failure in failures.items() if failure.reason in _NOT_TRIED}
+    not_tried = [candidate for candidate in admission.candidates if candidate.name in missed]
+    hopeful = [(candidate, False) for candidate in unasked if not ledger.is_unavailable(candidate.name)]
+    doubtful = [(candidate, True) for candidate in unasked if ledger.is_unavailable(candidate.name)]
+    doubtful += [(candidate, True) for candidate in sorted(not_tried, key=lambda candidate: -candidate.quality.prior)]
+    return [each for each in (*hopeful, *doubtful) if each[0].name not in ledger.resorts]
 
 
 async def after_circuit(route: RouteContext, afford: Callable[[RouteCandidate], bool]) -> list[RouteCandidate]:
@@ -58,12 +77,12 @@ async def after_circuit(route: RouteContext, afford: Callable[[RouteCandidate], 
     name = min(waits, key=lambda each: waits[each])
     if waits[name] > _WAITING_SHARE * route.deadline.remaining() or not afford(known[name]):
         return []
-    _write_down(route, known[name])
+    _write_down(route, known[name], doubtful=True)
     await asyncio.sleep(waits[name])
     return [known[name]]
 
 
-def _write_down(route: RouteContext, candidate: RouteCandidate) -> None:
+def _write_down(route: RouteContext, candidate: RouteCandidate, *, doubtful: bool) -> None:
     message = f"all others failed, so {candidate.name} is asked although it is left out otherwise"
-    route.ledger.resort(candidate.name)
+    route.ledger.resort(candidate.name, doubtful=doubtful)
     route.ledger.degrade(DEGRADED_REASON_LAST_RESORT, message, candidate.name)

@@ -58,13 +58,17 @@ class QuorumWait:
         self._able -= 1
         self._answered()
 
-    def join(self, calls: int) -> None:
+    def join(self, calls: int, deadline: Deadline | None = None) -> None:
         """Counts so many calls more, after a wait in which nobody delivered; `wait` can be awaited again.
 
-        What those needed is measured from here: who failed before them makes nobody wait longer.
+        What those needed is measured from here: who failed before them makes nobody wait longer. Where somebody else
+        can be asked after them too, the wait ends at `deadline` in any case.
         """
         self._begun = self._loop.time()
-        self._standing_by = False
+        self._standing_by = deadline is not None
+        if deadline is not None:
+            self._strike.cancel()
+            self._strike = self._loop.call_later(deadline.remaining(), self._on_deadline)
         self._waiting += calls
         self._able += calls
         self._over.clear()

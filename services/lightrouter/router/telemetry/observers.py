@@ -48,6 +48,7 @@ class RouteRecord:
         refused: Whether the caller has to change the request.
         first_text_s: Seconds to the first text of the answer; None where nobody watched it being written.
         policy: The policy in force; None where the request was refused.
+        stops: Whether the request has texts that end the output.
         route_id: Its id, 32 hexadecimal digits. Not the trace's, which may hold several routes.
     """
 
@@ -59,6 +60,7 @@ class RouteRecord:
     refused: bool = False
     first_text_s: float | None = None
     policy: Policy | None = None
+    stops: bool = False
     route_id: str = field(default_factory=lambda: uuid4().hex)
 
     @property
