@@ -50,7 +50,7 @@ _SLOW_TOKENS_A_SECOND: Final = 10
 _LONGEST_BOOT_WAIT: Final = 1.0
 # The stages whose call may be the first that a model gets; a completion follows a boot.
 _FIRST_CALLS: Final = frozenset({Stage.STAGE_BOOT, Stage.STAGE_SELECT, Stage.STAGE_AGGREGATE})
-# A choice: a reader sees 25 updates a second as fluent, and a message a token costs more CPU than the text is worth.
+# A choice: 25 messages a second read as a fluent text and cost far less than a message for each token.
 _COALESCE_SECONDS: Final = 0.04
 _COALESCE_CHARACTERS: Final = 256
 
@@ -225,9 +225,9 @@ class Engine:
 
     def _learn(self, run: GenerationRun, trials: QuirkTrials) -> None:
         """Remembers the form of the request, if the provider has accepted it."""
-        if run.info.taken is None or not run.has_output:
+        if run.info.accepted is None or not run.has_output:
             return
-        trials.taken(run.info.taken)
+        trials.accepted(run.info.accepted)
         if run.plan.request.goes_on and run.prefill_use is not None:
             self.provider_state.learned.prefill_ignored(run.prefill_use is PrefillUse.RESTARTED)
 

@@ -68,7 +68,7 @@ class ReplyInfo:
     """Tokens that the model wrote and the provider did not show, if the provider gave no counts."""
     model: str = ""
     """The model's name as the provider gave it."""
-    taken: frozenset[str] | None = None
+    accepted: frozenset[str] | None = None
     """The features of the request, once the provider has accepted it; see `refusals.features`."""
     takes_reasoning_back: bool = False
     """Whether hidden reasoning came in a field that the provider also reads in requests."""

@@ -22,7 +22,7 @@ _FAILURES: Final = (aiohttp.ClientError, OSError)
 _HUNG_UP: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 # Headers that aiohttp would add.
 _UNWANTED_HEADERS: Final = ("User-Agent", "Accept", "Accept-Encoding")
-# Many servers (uvicorn and Node.js by their defaults) close a connection after 5 idle seconds: we close it before.
+# Shorter than the 5 s after which uvicorn, under many model servers, closes an idle connection by default.
 _KEEPALIVE_SECONDS: Final = 4.5
 # A choice: the most bytes of a body in one piece, so that a fast provider does not hold the event loop.
 _CHUNK_BYTES: Final = 16 * 1024
@@ -204,7 +204,7 @@ def open_session(
         timeout=aiohttp.ClientTimeout(connect=connect_timeout, sock_connect=connect_timeout),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=_UNWANTED_HEADERS,
-        # Inflater bounds what a packed body becomes.
+        # Inflater decompresses within a bound.
         auto_decompress=False,
         trust_env=False,
         proxy=proxy or None,

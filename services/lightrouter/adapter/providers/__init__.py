@@ -1,4 +1,4 @@
-"""Provider APIs, one module each, by the name that a pool entry gives."""
+"""Provider APIs, one module each, by their names in pool entries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lightrouter.pool.schema import REPLAY, CandidateEntry
 from lightrouter.pool.values import under
 
 MakeProvider = Callable[[CandidateEntry, Credentials], Provider]
-"""Makes the provider of an entry; raises EntryError where the entry cannot be used."""
+"""Makes the provider of an entry; raises EntryError if the entry cannot be used."""
 
 
 def _openai(entry: CandidateEntry, credentials: Credentials) -> Provider:
@@ -35,4 +35,4 @@ def _replay(entry: CandidateEntry, credentials: Credentials) -> Provider:
 
 
 PROVIDERS: Final[Mapping[str, MakeProvider]] = {"openai": _openai, REPLAY: _replay}
-"""How each provider API is made. A new one is one module and one line here."""
+"""The provider APIs by name. A new one is one module and one line here."""

@@ -1,6 +1,6 @@
-"""Why a model stopped, in the words of all the providers whose words are known.
+"""Finish reasons: what the words of the known providers mean.
 
-Only what is known to end well ends well. The words are from the references of OpenAI, Azure, Anthropic, Gemini,
+Only words that are known to mean a good end mean one. They are from the references of OpenAI, Azure, Anthropic, Gemini,
 Bedrock, Mistral, Cohere, DeepSeek, OpenRouter, Together, watsonx, Zhipu, Baidu, vLLM, SGLang, TGI, llama.cpp, Ollama.
 """
 
@@ -40,9 +40,9 @@ _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def meaning(given: object) -> FinishReason.ValueType | None:
-    """Returns what a provider's finish reason means; None where it says that the model, or the provider, failed.
+    """Returns the meaning of a provider's finish reason; None if it says that the model or the provider failed.
 
-    A reason that is not known, a number or a tool call included, is UNKNOWN. An empty one is none.
+    An unknown reason, a number or a tool call, is UNKNOWN. An empty one is NOT_GIVEN.
     """
     if given is None:
         return NOT_GIVEN
@@ -57,12 +57,12 @@ def meaning(given: object) -> FinishReason.ValueType | None:
 
 
 def less_whole(one: FinishReason.ValueType, other: FinishReason.ValueType) -> FinishReason.ValueType:
-    """Returns which of two reasons leaves less of the text: where both were given, nothing is whole by the other."""
+    """Returns the reason that leaves less of the text: a text is whole only if both say so."""
     return max(one, other, key=_LEAST_WHOLE_LAST.index)
 
 
 def _word(given: str) -> str:
-    """Returns a reason as the tables have it: `FinishReason.MAX_TOKENS` and `maxTokens` are `max_tokens`."""
+    """Returns a reason in the form of the tables: `FinishReason.MAX_TOKENS` and `maxTokens` become `max_tokens`."""
     last = given.strip()[:100].rpartition(".")[2]
     words = _CAPITAL.sub("_", last).lower().replace("-", "_").replace(" ", "_")
     return words.removeprefix("finish_reason_")

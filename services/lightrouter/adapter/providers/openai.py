@@ -21,7 +21,7 @@ from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
 from lightrouter.adapter.providers.refusals import Refusal, features, refusal
 from lightrouter.adapter.retry_after import wait_from_headers
 from lightrouter.adapter.templates import ChatTemplateError
-from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.adapter.text.coalesce import TextDelta, joined
 
 # A choice: the words of an error come with its head, or the caller had better not wait for them.
 _DETAIL_SECONDS: Final = 1.0
@@ -50,8 +50,7 @@ class OpenAI:
     async def generate(self, request: ProviderRequest, info: ReplyInfo) -> TextDelta:
         """Returns the whole output of the model. See `Provider.generate`."""
         async with aclosing(self._call(request, info, streamed=False)) as deltas:
-            taken = [delta async for delta in deltas]
-        return TextDelta("".join(delta.text for delta in taken), "".join(delta.reasoning for delta in taken))
+            return joined([delta async for delta in deltas])
 
     def stream(self, request: ProviderRequest, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
         """Yields the output of the model, joined if several events came together. See `Provider.stream`.
@@ -77,7 +76,7 @@ class OpenAI:
                     info.finish_reason, info.unseen = finish_reasons.LENGTH, request.max_tokens
                     return
                 raise await self._refusal(reply.status, body, request, sent, key)
-            info.taken = features(sent)
+            info.accepted = features(sent)
             try:
                 async with aclosing(self._deltas(reply, info)) as deltas:
                     async for delta in deltas:

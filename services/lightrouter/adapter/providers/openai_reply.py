@@ -1,4 +1,4 @@
-"""Replies of the OpenAI API and its many dialects: whole ones, the events of a stream, and errors."""
+"""Replies of the OpenAI API and its many dialects: documents, the events of a stream, and errors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
 from lightrouter.v1.chat_pb2 import FinishReason
 
+# A choice: longer than any model name.
 _MAX_MODEL_CHARACTERS: Final = 512
 
 
 class ReportedError(Exception):
-    """An error in a reply whose HTTP status was one of success.
+    """A reply with an HTTP status of success reports an error.
 
     Attributes:
         body: The error that the provider reports.
@@ -33,8 +34,8 @@ def parse(text: str) -> Mapping[str, object]:
     """Returns the JSON object in `text`.
 
     Raises:
-        ReportedError: It is a list, and an error.
-        UpstreamError: There is none (UPSTREAM_MALFORMED).
+        ReportedError: `text` is a list that reports an error.
+        UpstreamError: `text` is no JSON object (UPSTREAM_MALFORMED).
     """
     try:
         document = load(text)
@@ -50,18 +51,18 @@ def parse(text: str) -> Mapping[str, object]:
 
 
 def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
-    """Returns the text of a whole reply (`part` "message") or of an event (`part` "delta"), and notes what it says.
+    """Returns the text of a document (`part` "message") or an event (`part` "delta"); fills in `info`.
 
     Raises:
-        ReportedError: It is an error.
-        UpstreamError: It is not what the API allows.
+        ReportedError: It reports an error.
+        UpstreamError: The API does not allow it.
     """
     choices = document.get("choices")
     if not choices or "error" in document or "base_resp" in document:
         _complain(document)
     _note(document, info)
     if not choices and part == "delta":
-        # Events may be neither text nor the end, such as the counts alone.
+        # An event may have neither text nor the end, for example only the counts.
         return TextDelta("", "")
     if not isinstance(choices, list) or not choices:
         raise faults.malformed("a reply without choices")
@@ -79,11 +80,11 @@ def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelt
 
 
 def read_others(info: ReplyInfo) -> TextDelta:
-    """Returns the text of a stream that has ended without a choice of index 0: that of its lowest index.
+    """Returns the text of a stream without a choice of index 0: the text of its lowest index.
 
     Raises:
-        ReportedError: It is an error.
-        UpstreamError: It is not what the API allows.
+        ReportedError: It reports an error.
+        UpstreamError: The API does not allow it.
     """
     lowest = min(map(_index, info.others))
     return joined([_choice(choice, "delta", info) for choice in info.others if _index(choice) == lowest])
@@ -95,7 +96,7 @@ def _complain(document: Mapping[str, object]) -> None:
 
 
 def _note(document: Mapping[str, object], info: ReplyInfo) -> None:
-    """Takes what stands beside the choices."""
+    """Fills in `info` from the members besides the choices."""
     model = document.get("model")
     if not info.model and isinstance(model, str):
         info.model = model[:_MAX_MODEL_CHARACTERS].encode("utf-8", "replace").decode()
@@ -118,7 +119,7 @@ def _choice(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDel
 
 
 def _count(holder: Mapping[str, object], info: ReplyInfo) -> None:
-    """Takes the counts that stand in a reply, in its choice (Moonshot) or in a member of Groq's own."""
+    """Takes the token counts of a reply, of its choice (Moonshot), or of Groq's own member."""
     if "usage" not in holder and "x_groq" not in holder:
         return
     groq = holder.get("x_groq")
@@ -137,14 +138,14 @@ def _reason(choice: Mapping[str, object]) -> FinishReason.ValueType:
 
 
 def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, delta: TextDelta, info: ReplyInfo) -> None:
-    """Notes why the text ended, by the reason that is given and by all that speaks against it."""
+    """Fills in why the text ended, by the given reason and by all that contradicts it."""
     has_text = bool(delta.text.strip() or delta.reasoning.strip())
     info.texts += bool(delta.text or delta.reasoning)
     if has_text:
         info.ends_hidden = not delta.text.strip()
     if meant == finish_reasons.NOT_GIVEN:
         if has_text and info.finish_reason == finish_reasons.STOP:
-            # What goes on had not stopped.
+            # The text goes on, so it had not stopped.
             info.finish_reason = finish_reasons.NOT_GIVEN
             info.went_on = True
     else:
@@ -156,7 +157,7 @@ def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, delta: 
     if behind is None:
         info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
     elif behind in {finish_reasons.LENGTH, finish_reasons.FILTER}:
-        # OpenRouter calls some of its providers' cuts a stop.
+        # OpenRouter reports some cuts of its providers as a stop.
         info.at_best = finish_reasons.less_whole(info.at_best, behind)
     results = choice.get("content_filter_results")
     if isinstance(results, dict) and any(
@@ -168,7 +169,7 @@ def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, delta: 
 def _text_of(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
     message = choice.get(part)
     if message is None and not info.texts:
-        # Some servers send the whole message as the one event of a stream, or the other way round.
+        # Some servers send a whole message as the only event of a stream, others a delta in a document.
         message = choice.get("delta" if part == "message" else "message")
     if message is None:
         text = choice.get("text")
@@ -209,7 +210,7 @@ def _reasoning(message: Mapping[str, object], info: ReplyInfo) -> str:
 
 
 def _parts(parts: list[object], hidden: str) -> TextDelta:
-    """Returns the text of content that comes in typed parts, as Mistral's reasoning models send it."""
+    """Returns the text of content in typed parts, as Mistral's reasoning models send it."""
     text = ""
     for part in parts:
         if isinstance(part, str):
@@ -220,7 +221,7 @@ def _parts(parts: list[object], hidden: str) -> TextDelta:
         if part.get("type") == "thinking":
             thinking = part.get("thinking")
             inner = thinking if isinstance(thinking, list) else [{"type": "text", "text": thinking}]
-            hidden += _parts([delta for delta in inner if _is_text(delta)], "").text
+            hidden += _parts([item for item in inner if _is_text(item)], "").text
         elif _is_text(part):
             text += str(part["text"])
     return TextDelta(text, hidden)

@@ -1,4 +1,4 @@
-"""Requests of the OpenAI API: chat completions, and completions for raw continuation."""
+"""Requests of the OpenAI API: chat completions, and completions for raw prompts."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class RequestWriter:
     """Writes the JSON of requests for one candidate.
 
     Attributes:
-        path: Where they go, under the provider's root.
+        path: The path of the requests, under the provider's root.
     """
 
     def __init__(self, entry: CandidateEntry) -> None:
-        """Prepares what is the same in all of the candidate's requests.
+        """Prepares the members that all requests of the candidate share.
 
         Raises:
-            ChatTemplateError: The entry goes on from raw prompts and its chat template cannot be used.
+            ChatTemplateError: The entry uses raw prompts and its chat template cannot be used.
         """
         self._style = entry.continuation
         self._system_prompt = entry.system_prompt
         raw = entry.continuation is ContinuationStyle.RAW
         self._template: ChatTemplate | None = chat_template(entry.chat_template) if raw else None
         self.path = "/completions" if raw else "/chat/completions"
-        # The completions endpoint never took another name.
+        # The completions endpoint has only this name.
         self._max_tokens = MaxTokensField.MAX_TOKENS.value if raw else entry.max_tokens_field.value
         defaults = entry.sampling
         self._stops = list(defaults.stop)
@@ -49,7 +49,7 @@ class RequestWriter:
         self._base |= entry.extra_body
 
     def write(self, request: ProviderRequest, *, streamed: bool) -> dict[str, object]:
-        """Returns the request for `request`, put as its quirks say.
+        """Returns the members of the body for `request`, by its quirks.
 
         Raises:
             ChatTemplateError: The chat template refuses the conversation.
@@ -62,10 +62,10 @@ class RequestWriter:
             if request.quirks.merges_system:
                 turns = without_system(turns)
             if request.goes_on:
-                turns.append(self._lead(request, body))
+                turns.append(self._prefill(request, body))
             body["messages"] = alternating(turns) if request.quirks.merges_turns else turns
         self._sample(request, body)
-        # Some providers stream unless they are told not to.
+        # Some providers stream by default.
         body["stream"] = streamed
         if streamed:
             body["stream_options"] = {"include_usage": True}
@@ -82,15 +82,15 @@ class RequestWriter:
     def _turns(self, messages: Sequence[ChatMessage]) -> list[Turn]:
         turns: list[Turn] = [{"role": _ROLES[message.role], "content": message.content} for message in messages]
         if self._system_prompt:
-            # One system message for both: many chat templates refuse a second one.
+            # Both go into one system message: many chat templates refuse a second one.
             if turns and turns[0]["role"] == "system":
                 turns[0] = {**turns[0], "content": f"{self._system_prompt}\n\n{turns[0]['content']}"}
             else:
                 turns.insert(0, {"role": "system", "content": self._system_prompt})
         return turns
 
-    def _lead(self, request: ProviderRequest, body: dict[str, object]) -> dict[str, object]:
-        """Returns the message that the model goes on from; adds to `body` what the provider needs to see it as such."""
+    def _prefill(self, request: ProviderRequest, body: dict[str, object]) -> dict[str, object]:
+        """Returns the message with the prefill; adds the members to `body` that mark it as one."""
         prefill: dict[str, object] = {"role": _ASSISTANT, "content": request.prefill}
         if self._style is ContinuationStyle.PREFIX:
             prefill["prefix"] = True
@@ -122,5 +122,5 @@ class RequestWriter:
 
 
 def encoded(request: Mapping[str, object]) -> bytes:
-    """Returns the body of a request."""
+    """Returns the bytes of a body."""
     return _encode(request).encode()
