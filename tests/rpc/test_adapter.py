@@ -1,4 +1,4 @@
-"""An adapter over a real channel: generating, going on, limits, circuit, health, and changes of the pool."""
+"""An adapter over a real channel: generation, continuation, limits, circuit, health, and changes of the pool."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def failure(served: Adapter, asked: Generation, seconds: float = 20) -> Se
 
 
 async def watched(served: Adapter, asked: Generation) -> tuple[str, bool]:
-    """Returns the text of a stream and whether it was written anew."""
+    """Returns the text of a stream and whether it restarted."""
     events = [event async for event in served.stream(asked)]
     assert events[-1].HasField("result")
     return "".join(event.chunk.text for event in events), any(event.chunk.restarted for event in events)
@@ -89,7 +89,7 @@ async def test_stream() -> None:
     result = events[-1].result
     assert result.HasField("time_to_first_token")
     assert result.usage.output_tokens == len(TEXT)
-    # Fewer messages than tokens is the point of collecting them.
+    # Coalescing sends fewer messages than tokens.
     assert len(events) < len(TEXT)
 
 
@@ -212,7 +212,7 @@ async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
         follower = asyncio.create_task(
             served.live.follow(lambda on: served.server.set_serving(names.ADAPTER_SERVICE, on))
         )
-        # The stubs' classes have no types.
+        # The generated stubs have no types.
         health: Any = health_pb2_grpc.HealthStub(served.channel)
         watch = health.Watch(health_pb2.HealthCheckRequest(service=names.ADAPTER_SERVICE))
         serving = health_pb2.HealthCheckResponse.SERVING
@@ -257,7 +257,7 @@ async def test_silence_opens_the_circuit(patience: str) -> None:
         Upstream(behaviours.hang) as upstream,
         adapter(upstream.base_url, circuit=circuit, limits=limits) as served,
     ):
-        # A whole answer that comes at once is written first; of a stream, the silence is heard.
+        # An answer that does not stream is silent while it is written; a silent stream is a failure.
         streamed = patience != "request_timeout"
         call = asyncio.create_task(served.ask(generation(), 0.5 if patience == "deadline" else 20, streamed=streamed))
         if patience == "caller":
@@ -324,7 +324,7 @@ async def test_connections_are_kept() -> None:
 
 
 async def test_a_kept_connection_that_closed_meanwhile_is_no_failure() -> None:
-    """As llama.cpp's server does: it announces to keep the connection of a stream, and closes it."""
+    """llama.cpp's server announces keep-alive for the connection of a stream, and closes it."""
 
     async def closing(exchange: Exchange) -> None:
         await behaviours.model(TEXT)(exchange)

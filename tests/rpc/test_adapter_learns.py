@@ -1,4 +1,4 @@
-"""An adapter finds out how its provider takes a request, remembers it, and says so."""
+"""An adapter learns the quirks of its provider, remembers them, and reports them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PREFILL = "This model does not support assistant message prefill. The conversati
 
 
 def refusing(refuses: Callable[[dict[str, Any]], object], message: str = "no", code: int = 400) -> Behaviour:
-    """Refuses the requests that `refuses` is true of, with these words; answers others with "Hello there"."""
+    """Refuses the requests for which `refuses` is true, with these words; answers others with "Hello there"."""
 
     async def behave(exchange: Exchange) -> None:
         body = exchange.request.body
@@ -44,7 +44,7 @@ def goes_on(body: dict[str, Any]) -> bool:
 
 
 async def refuses(served: Adapter) -> list[str]:
-    # The stubs' classes have no types.
+    # The generated stubs have no types.
     stub: Any = AdapterServiceStub(served.channel)
     return list((await stub.Describe(DescribeRequest())).candidate.refuses)
 

@@ -1,4 +1,4 @@
-"""What a provider refuses, and how long it asks to be left alone: what callers of an adapter see of it."""
+"""Rate limits and pauses of a provider, as callers of its adapter see them."""
 
 from __future__ import annotations
 

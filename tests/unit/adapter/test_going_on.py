@@ -1,4 +1,4 @@
-"""Boot and rest are one text, whatever the provider cuts where: properties over engine, provider and parser."""
+"""Boot and completion make one text wherever the provider cuts: properties over engine, provider and parser."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WRITTEN = st.builds(
     lambda thought, text: f"<think>{thought}</think>{text}" if thought else text,
     st.just("") | TEXT,
     TEXT.filter(lambda text: bool(text.strip())),
-    # Cut before its capital, such a name looks like a new answer of one word.
+    # After a cut before its inner capital, the rest of such a name looks like a new answer of one word.
 ).filter(lambda text: not re.search(r"[a-z][A-Z][a-z]", text))
 
 
@@ -47,7 +47,7 @@ async def chunks(body: list[bytes]) -> AsyncIterator[bytes]:
 
 
 class FakeModel(Endpoint):
-    """Writes one text, a byte a token, and goes on from what it is given of it; cuts its stream as it is told.
+    """Writes one text, a byte a token, or its rest after a prefill; cuts its bytes into chunks by `cuts`.
 
     As real servers do, it leaves out the bytes of a character that a limit cuts, or sends U+FFFD for them.
     """
@@ -123,7 +123,7 @@ def asked(most: int | None, text: str = "", continuation: bytes = b"") -> Genera
 
 
 async def ask(made: Engine, generation: Generation, *, watched: bool) -> GenerateResponse:
-    """Generates at once or watched; both give the same."""
+    """Generates by a unary or a streamed call; both give the same."""
     if not watched:
         return await made.generate(generation, DEADLINE)
     text = reasoning = ""

@@ -1,4 +1,4 @@
-"""A change of a pool entry: what makes a new engine, what a provider's open circuit outlives, and what neither."""
+"""Changes of a pool entry: which make a new engine, and which close the circuit of the provider."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.runtime.circuit import State
 
 ENTRY: dict[str, Any] = {"name": "fast", "base_url": "http://h/v1", "model": "tiny", "circuit": {"failures": 1}}
-# What is said of a candidate and not used to ask it: the evaluator's findings, and what the router computes with.
-SAID: dict[str, Any] = {
+# Members that change no request: the evaluator sets them, or the router computes with them.
+REPORTED: dict[str, Any] = {
     "state": "probation",
     "prior": 0.9,
     "prices": {"input": "1"},
@@ -29,7 +29,7 @@ SAID: dict[str, Any] = {
     "max_boot_tokens": 500,
     "fixed_input_tokens": 7,
 }
-# What is used to ask it, of the same provider.
+# Members that change requests to the same provider.
 USED: dict[str, Any] = {
     "continuation": "none",
     "api_key_header": "api-key",
@@ -45,7 +45,7 @@ USED: dict[str, Any] = {
     "extra_body": {"top_k": 3},
     "circuit": {"failures": 1, "silence_s": 1},
 }
-# What makes it another provider, of which nothing is known.
+# Members that make it another provider, of which nothing is known.
 PROVIDER: dict[str, Any] = {
     "base_url": "http://other/v1",
     "model": "small",
@@ -53,12 +53,12 @@ PROVIDER: dict[str, Any] = {
     "api_key_file": "some.key",
     "circuit": {"failures": 1, "cooldown_s": 1},
 }
-# These two belong to one provider alone, which is another one.
+# Members of another provider API.
 REPLAYED: dict[str, Any] = {"provider": "replay", "base_url": "", "recording": "some.jsonl", "pace": True}
 
 
 class Silent:
-    """A provider that nobody asks."""
+    """A provider that is never called."""
 
     async def generate(self, request: ProviderRequest, info: ReplyInfo) -> TextDelta:
         raise NotImplementedError
@@ -91,14 +91,14 @@ def failing() -> LiveEngine:
 
 
 def test_every_member_of_an_entry_is_known_here() -> None:
-    assert {"name", *SAID, *USED, *PROVIDER, *REPLAYED} == set(CandidateEntry.model_fields)
+    assert {"name", *REPORTED, *USED, *PROVIDER, *REPLAYED} == set(CandidateEntry.model_fields)
 
 
-@pytest.mark.parametrize("member", SAID)
-async def test_what_is_said_of_a_candidate_makes_no_new_engine_and_closes_no_circuit(member: str) -> None:
+@pytest.mark.parametrize("member", REPORTED)
+async def test_a_change_of_a_reported_member_makes_no_new_engine_and_closes_no_circuit(member: str) -> None:
     live = failing()
     engine = live.engine
-    changed = pool(**{member: SAID[member]})
+    changed = pool(**{member: REPORTED[member]})
     live.apply(changed)
     assert live.engine is engine
     assert not live.serving
@@ -108,7 +108,7 @@ async def test_what_is_said_of_a_candidate_makes_no_new_engine_and_closes_no_cir
 
 
 @pytest.mark.parametrize("member", USED)
-async def test_what_is_used_to_ask_it_makes_a_new_engine_that_knows_the_provider(member: str) -> None:
+async def test_a_change_of_requests_makes_a_new_engine_that_knows_the_provider(member: str) -> None:
     live = failing()
     engine = live.engine
     live.apply(pool(**{member: USED[member]}))
@@ -126,7 +126,7 @@ async def test_another_provider_is_not_blamed_for_the_last_one(members: dict[str
     await live.finish()
 
 
-async def test_an_entry_that_is_written_again_as_it_was_changes_nothing() -> None:
+async def test_an_equal_entry_changes_nothing() -> None:
     live = failing()
     engine = live.engine
     live.apply(pool())

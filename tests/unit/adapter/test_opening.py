@@ -1,4 +1,4 @@
-"""How a reply begins that was to go on from a text."""
+"""The opening of a reply to a prefill."""
 
 from __future__ import annotations
 

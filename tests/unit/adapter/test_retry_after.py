@@ -1,4 +1,4 @@
-"""How long a provider asks to be left alone."""
+"""The pause that a provider asks for."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EPOCH = int(NOW.timestamp())
         ("Tue, 24 Nov 2026 12:00:30 -0000", 30),
         ("2026-11-24T12:00:30Z", 30),
         ("2026-11-24T13:00:30+01:00", 30),
-        # Crafted, to end in an overflow.
+        # Hostile dates that overflow.
         ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
         ("Fri, 31 Dec 9999 23:59:59 -2359", 86_400),
         ("Fri, 31 Dec 99999 23:59:59 GMT", None),

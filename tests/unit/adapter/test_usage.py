@@ -1,4 +1,4 @@
-"""Token counts: the provider's where they can be true."""
+"""Token counts: the provider's if they are plausible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams whose events have all of the text so far."""
+"""Cumulative streams: each event has the whole text so far."""
 
 from __future__ import annotations
 

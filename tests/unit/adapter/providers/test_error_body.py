@@ -1,4 +1,4 @@
-"""Errors of providers, in the shapes in which they come."""
+"""Error bodies of providers, in all their shapes."""
 
 from __future__ import annotations
 

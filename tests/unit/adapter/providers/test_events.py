@@ -1,4 +1,4 @@
-"""The end of a stream: what is waited for behind it, and for how long."""
+"""The end of a stream: how long its token counts are waited for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a model stopped, whatever its provider calls it."""
+"""Finish reasons in the words of all providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of the OpenAI API, for each way of going on."""
+"""Requests of the OpenAI API, for each continuation style."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What providers refuse, in their own words, and how the request is put then."""
+"""Refusals in providers' own words, and their remedies."""
 
 from __future__ import annotations
 
