@@ -197,7 +197,9 @@ def open_session(
     """
     parts = URL(url)
     proxies = getproxies() if environment_proxies is None else environment_proxies
-    proxy = None if proxy_bypass(parts.host or "") else proxies.get(parts.scheme)
+    proxy = "" if proxy_bypass(parts.host or "") else proxies.get(parts.scheme, "")
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
     tls = _trusted() if parts.scheme == "https" else False
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS, ssl=tls),

@@ -21,8 +21,10 @@ LIMIT = 1024
 
 
 @asynccontextmanager
-async def endpoint(url: str, proxies: Mapping[str, str] | None = None) -> AsyncIterator[Endpoint]:
-    made = Endpoint(open_session(url, 5, proxies or {}), url, limit=LIMIT)
+async def endpoint(
+    url: str, proxies: Mapping[str, str] | None = None, connect_timeout: float = 60
+) -> AsyncIterator[Endpoint]:
+    made = Endpoint(open_session(url, connect_timeout, proxies or {}), url, limit=LIMIT)
     try:
         yield made
     finally:
@@ -38,9 +40,10 @@ async def ok(exchange: Exchange) -> None:
     await exchange.reply(b"ok")
 
 
-async def test_requests_go_through_the_proxy_that_the_environment_names() -> None:
+@pytest.mark.parametrize("scheme", ["http://", ""])
+async def test_requests_go_through_the_proxy_that_the_environment_names(scheme: str) -> None:
     async with Upstream(ok) as proxy:
-        named = proxy.base_url.replace("http://", "http://some:one@").removesuffix("/v1")
+        named = proxy.base_url.replace("http://", f"{scheme}some:one@").removesuffix("/v1")
         async with endpoint("http://provider.invalid/v1/chat", {"http": named, "https": "http://h"}) as made:
             for _ in range(2):
                 assert await body(await made.post(b"{}", "s3cret")) == b"ok"
@@ -86,6 +89,33 @@ async def test_tls_of_a_stranger_is_refused(tmp_path: Path, monkeypatch: pytest.
     async with over_tls(Authority(tmp_path, "stranger")) as url, endpoint(url) as made:
         with pytest.raises(UpstreamError, match="cannot be trusted: TLS failed"):
             await made.post(b"{}", "")
+
+
+async def test_a_connection_has_its_own_time_limit_tls_included() -> None:
+    async def silent(exchange: Exchange) -> None:
+        await exchange.hang()
+
+    async with Upstream(silent) as upstream:
+        url = upstream.base_url.replace("http://", "https://")
+        async with endpoint(url, connect_timeout=0.05) as made:
+            with pytest.raises(UpstreamError, match="did not accept the connection in time"):
+                await made.post(b"{}", "")
+
+
+async def test_the_pool_of_connections_has_no_limit_of_its_own() -> None:
+    async with Upstream(ok) as upstream, endpoint(upstream.base_url) as made:
+        many = 120
+        gate = asyncio.Event()
+
+        async def held(exchange: Exchange) -> None:
+            await gate.wait()
+            await ok(exchange)
+
+        upstream.then(held)
+        calls = [asyncio.create_task(made.post(b"{}", "")) for _ in range(many)]
+        await upstream.arrived(many)
+        gate.set()
+        assert [await body(await call) for call in calls] == [b"ok"] * many
 
 
 async def test_a_reply_read_to_its_end_keeps_the_connection_and_one_that_is_left_closes_it() -> None:
