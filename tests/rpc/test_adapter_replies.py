@@ -211,8 +211,10 @@ async def test_counts_that_never_come_cost_no_text() -> None:
         await exchange.event(delta("Hello", "stop"))
         await exchange.hang()
 
-    async with Upstream(never) as upstream, adapter(upstream.base_url, always_stream=True) as served:
-        response = await served.generate(generation(), 0.5)
+    # The attempt's time ends before the wait for counts does, and long before the caller's deadline.
+    limits = {"request_timeout_s": 1}
+    async with Upstream(never) as upstream, adapter(upstream.base_url, always_stream=True, limits=limits) as served:
+        response = await served.generate(generation(), 60)
     assert (response.text, response.result.finish_reason) == ("Hello", STOP)
     assert response.result.usage.estimated
 

@@ -228,7 +228,7 @@ class Engine:
         if run.info.accepted is None or not run.has_output:
             return
         trials.accepted(run.info.accepted)
-        if run.plan.request.goes_on and run.prefill_use is not None:
+        if run.plan.request.has_prefill and run.prefill_use is not None:
             self.provider_state.learned.prefill_ignored(run.prefill_use is PrefillUse.RESTARTED)
 
     def _silence_limit(self, run: GenerationRun, emit: Emit | None) -> float:
@@ -244,7 +244,7 @@ class Engine:
 
     def _streams(self, run: GenerationRun, emit: Emit | None) -> bool:
         request = run.plan.request
-        return bool(emit) or request.goes_on or request.is_cut or self.entry.always_stream or self._may_load(run)
+        return bool(emit) or request.has_prefill or request.is_cut or self.entry.always_stream or self._may_load(run)
 
     def _may_load(self, run: GenerationRun) -> bool:
         """Returns whether a call may make the server load the model. It streams then: the first token ends the load."""

@@ -40,7 +40,7 @@ class ProviderRequest:
         return self.max_tokens is not None and (self.sent_max_tokens or 0) > self.max_tokens
 
     @property
-    def goes_on(self) -> bool:
+    def has_prefill(self) -> bool:
         """Whether the model goes on from a prefill."""
         return bool(self.prefill or self.prefill_reasoning)
 

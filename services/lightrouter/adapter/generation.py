@@ -171,7 +171,7 @@ class GenerationRun:
         last = self._transcript.end(cut=finish == _LENGTH)
         # The text that was held back stands behind the stop text.
         last = self._kept(TextDelta("", "") if self.is_cut and finish == _STOP else self._cut.before_stop(last))
-        if self._transcript.blank and finish != _LENGTH and not self.plan.request.goes_on:
+        if self._transcript.blank and finish != _LENGTH and not self.plan.request.has_prefill:
             raise faults.empty_output(self._why_nothing(finish), finish)
         if finish == _STOP and (self._transcript.ends_hidden or self.info.ends_hidden):
             # The end of the answer looked like reasoning, or the model never began its answer.

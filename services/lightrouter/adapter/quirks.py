@@ -41,7 +41,7 @@ class Quirks:
     """Whether the system message goes into the first user message, at its start."""
     merges_turns: bool = False
     """Whether turns strictly alternate: consecutive turns of one role are joined, empty ones left out."""
-    writes_anew: bool = False
+    refuses_prefill: bool = False
     """Whether the model cannot go on from a prefill, so that it writes the text anew."""
 
     def __or__(self, other: Quirks) -> Quirks:
@@ -54,7 +54,7 @@ class Quirks:
             most_tokens=min(limits, default=None),
             merges_system=self.merges_system or other.merges_system,
             merges_turns=self.merges_turns or other.merges_turns,
-            writes_anew=self.writes_anew or other.writes_anew,
+            refuses_prefill=self.refuses_prefill or other.refuses_prefill,
         )
 
     def leaves_out(self, name: str, value: object) -> bool:
@@ -64,7 +64,7 @@ class Quirks:
     def described(self) -> list[str]:
         """Returns what the provider refuses, sorted, as `Candidate.refuses` in candidate.proto states it."""
         said = set(self.refused)
-        said |= {PREFILL} if self.writes_anew else set()
+        said |= {PREFILL} if self.refuses_prefill else set()
         said |= {SYSTEM} if self.merges_system else set()
         said |= {"turns that do not alternate"} if self.merges_turns else set()
         said |= {"the entry's max_tokens_field"} if self.other_max_tokens else set()
@@ -121,7 +121,7 @@ class LearnedQuirks:
         """Records whether a reply to a prefill started anew instead of continuing."""
         self._ignored = self._ignored + 1 if ignored else 0
         if self._ignored >= _IGNORED_IN_A_ROW:
-            self._learn(Quirks(writes_anew=True))
+            self._learn(Quirks(refuses_prefill=True))
 
     def _learn(self, quirks: Quirks) -> None:
         known = set(self.quirks.described())

@@ -61,7 +61,7 @@ class RequestWriter:
         else:
             if request.quirks.merges_system:
                 turns = without_system(turns)
-            if request.goes_on:
+            if request.has_prefill:
                 turns.append(self._prefill(request, body))
             body["messages"] = alternating(turns) if request.quirks.merges_turns else turns
         self._sample(request, body)

@@ -141,7 +141,7 @@ def features(sent: Mapping[str, object]) -> frozenset[str]:
     """Returns the features of a body that a provider may refuse."""
     found = {name for name in OPTIONAL if name in sent}
     turns = _turns(sent)
-    if _goes_on(turns):
+    if _has_prefill(turns):
         found.add(PREFILL)
     if any(turn["role"] == "system" for turn in turns):
         found.add(SYSTEM)
@@ -207,8 +207,8 @@ def _of_turns(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
     turns = _turns(sent)
     if not turns:
         return
-    if _goes_on(turns) and _PREFILL.search(words):
-        yield Remedy(PREFILL, Quirks(writes_anew=True), named=True)
+    if _has_prefill(turns) and _PREFILL.search(words):
+        yield Remedy(PREFILL, Quirks(refuses_prefill=True), named=True)
     if _TURNS.search(words) and alternating(turns) != turns:
         yield Remedy(TURNS, Quirks(merges_turns=True), named=True)
     has_system = any(turn["role"] == "system" for turn in turns)
@@ -221,7 +221,7 @@ def _guesses(sent: Mapping[str, object]) -> list[Remedy]:
     found = features(sent)
     singles: list[Remedy] = []
     if PREFILL in found:
-        singles.append(Remedy(PREFILL, Quirks(writes_anew=True)))
+        singles.append(Remedy(PREFILL, Quirks(refuses_prefill=True)))
     if TURNS in found:
         singles.append(Remedy(TURNS, Quirks(merges_turns=True)))
     singles += [Remedy(name, Quirks(refused=frozenset({name}))) for name in OPTIONAL if name in found]
@@ -235,5 +235,5 @@ def _turns(sent: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
     return turns if isinstance(turns, list) else []
 
 
-def _goes_on(turns: Sequence[Mapping[str, object]]) -> bool:
+def _has_prefill(turns: Sequence[Mapping[str, object]]) -> bool:
     return bool(turns) and turns[-1]["role"] == "assistant"

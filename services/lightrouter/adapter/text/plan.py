@@ -67,10 +67,10 @@ def make_plan(entry: CandidateEntry, generation: Generation, resume_state: Resum
     """
     sampling = generation.sampling
     messages = generation.messages[:]
-    can_go_on = entry.continuation is not ContinuationStyle.NONE and not quirks.writes_anew
+    can_go_on = entry.continuation is not ContinuationStyle.NONE and not quirks.refuses_prefill
     prefill = reasoning = ""
     dropped_turn = False
-    if quirks.writes_anew:
+    if quirks.refuses_prefill:
         while len(messages) > 1 and messages[-1].role == _ASSISTANT:
             messages.pop()
             dropped_turn = True
@@ -81,15 +81,15 @@ def make_plan(entry: CandidateEntry, generation: Generation, resume_state: Resum
         if len(messages) > 1 and messages[-1].role == _ASSISTANT:
             # Some providers refuse two messages of the assistant in a row, others join them.
             prefill = messages.pop().content + prefill
-    goes_on = bool(prefill or reasoning)
-    restarted = not goes_on and (dropped_turn or bool(generation.prefix or generation.continuation))
+    has_prefill = bool(prefill or reasoning)
+    restarted = not has_prefill and (dropped_turn or bool(generation.prefix or generation.continuation))
     most = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else entry.sampling.max_output_tokens
     if restarted and most is not None:
         most += resume_state.tokens or estimate_tokens(generation.prefix)
     return Plan(
         request=ProviderRequest(messages, sampling, most, prefill, reasoning, quirks),
-        resume_state=resume_state if goes_on else ResumeState(),
-        visible=goes_on and bool(generation.prefix),
+        resume_state=resume_state if has_prefill else ResumeState(),
+        visible=has_prefill and bool(generation.prefix),
         restarted=restarted,
         stops=tuple(sampling.stop) or entry.sampling.stop,
     )

@@ -161,7 +161,7 @@ def test_the_other_name_of_the_limit_may_be_the_older_one() -> None:
     ],
 )
 def test_a_prefill_that_is_refused_is_written_anew(message: str, status: int) -> None:
-    assert named(error(message), sent(USER, ASSISTANT), status) == Quirks(writes_anew=True)
+    assert named(error(message), sent(USER, ASSISTANT), status) == Quirks(refuses_prefill=True)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_the_requests_own_fault_has_no_remedy(body: str) -> None:
 def test_what_names_nothing_is_found_out_by_trying(body: str) -> None:
     found = meant(body, sent(SYSTEM, USER, ASSISTANT, seed=1, stream_options={})).remedies
     assert [guess.quirks for guess in found] == [
-        Quirks(writes_anew=True),
+        Quirks(refuses_prefill=True),
         Quirks(refused=frozenset({"stream_options"})),
         Quirks(refused=frozenset({"seed"})),
         Quirks(merges_system=True),
