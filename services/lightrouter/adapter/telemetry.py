@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
+from lightrouter.adapter import instruments as i
 from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.circuit import State
 from lightrouter.runtime.enums import label, series
 from lightrouter.runtime.errors import ServiceError, reason_name, reason_series
-from lightrouter.runtime.telemetry import instruments as i
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.capture import TextCapture
 from lightrouter.runtime.telemetry.metrics import Tally, Values, histogram

@@ -71,6 +71,20 @@ def split(data: bytes, most_bytes: int = MAX_BYTES) -> Iterator[tuple[int, bytes
     yield from _lines(io.BytesIO(data), len(data), most_bytes)
 
 
+def refuse_damaged(rest: Iterator[tuple[int, bytes]]) -> None:
+    """Reads to the end of a file in which a line is at fault, which may be so because the file is damaged.
+
+    Raises:
+        LinesError: It is damaged.
+    """
+    try:
+        for _ in rest:
+            pass
+    except LinesError as error:
+        if not error.line:
+            raise
+
+
 def parse(line: bytes, number: int = 0) -> object:
     """Returns the JSON value of a line.
 

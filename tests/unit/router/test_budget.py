@@ -135,6 +135,19 @@ def test_without_a_ceiling_everything_is_granted() -> None:
     assert budget.reserve(10**30)
 
 
+def test_where_the_money_does_not_reach_for_all_the_best_boot() -> None:
+    prices = {"cheapest": 10**5, "weak": 10**6, "best": 10**6, "fair": 10**6}
+    priors = {"cheapest": 0.1, "weak": 0.2, "best": 0.9, "fair": 0.5}
+    pool = [
+        candidate(
+            name, Candidate(name=name, prior=priors[name], prices=Prices(output_nanousd_per_million=price)), 10, 20
+        )
+        for name, price in prices.items()
+    ]
+    # The cheapest route takes 3, of which its boot is 1, and one boot of the others 10.
+    assert [each.name for each in Budget(13, 0).admit(pool, "f")] == ["cheapest", "best"]
+
+
 def test_a_finished_draft_costs_nothing() -> None:
     budget = Budget(1, 10)
     entry = Candidate(name="a", prices=Prices(output_nanousd_per_million=10**15))

@@ -206,3 +206,20 @@ async def test_a_deadline_that_strikes_after_they_joined_is_waited_out() -> None
     patience.delivered()
     await waiting
     patience.close()
+
+
+async def test_after_the_deadline_a_failure_does_not_end_the_wait_for_the_first_that_delivers() -> None:
+    patience = QuorumWait(3, 1.0, 0.0, Deadline.after(0.0))
+    waiting = asyncio.ensure_future(patience.wait())
+    later = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.001, later.set)
+    await later.wait()
+    assert patience.deadline_passed
+    patience.failed()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    ended = [waiting.done()]
+    patience.delivered()
+    await waiting
+    patience.close()
+    assert ended == [False]
