@@ -203,12 +203,11 @@ def open_session(
     tls = _trusted() if parts.scheme == "https" else False
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS, ssl=tls),
-        timeout=aiohttp.ClientTimeout(connect=connect_timeout, sock_connect=connect_timeout),
+        timeout=aiohttp.ClientTimeout(connect=connect_timeout),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=_UNWANTED_HEADERS,
         # Inflater decompresses within a bound.
         auto_decompress=False,
-        trust_env=False,
         proxy=proxy or None,
     )
 

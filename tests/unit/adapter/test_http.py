@@ -59,6 +59,23 @@ async def test_other_schemes_proxies_are_not_used() -> None:
         assert await body(await made.post(b"{}", "")) == b"ok"
 
 
+async def test_a_request_has_no_headers_but_its_own_and_no_cookies() -> None:
+    async def cookie(exchange: Exchange) -> None:
+        await exchange.reply(b"ok", headers={"Set-Cookie": "a=b"})
+
+    async with Upstream(cookie) as upstream, endpoint(upstream.base_url.replace("127.0.0.1", "localhost")) as made:
+        for _ in range(2):
+            await body(await made.post(b"{}", "s3cret"))
+        for request in upstream.requests:
+            assert {name: value for name, value in request.headers.items() if name != "host"} == {
+                "content-type": "application/json",
+                "content-length": "2",
+                "accept-encoding": "identity",
+                "user-agent": "lightrouter",
+                "authorization": "Bearer s3cret",
+            }
+
+
 @asynccontextmanager
 async def over_tls(authority: Authority) -> AsyncIterator[str]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
