@@ -7,6 +7,7 @@ from math import inf
 
 from lightrouter.router.quality import Quality, quality
 from lightrouter.router.whole import is_broken
+from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Candidate, ModelTarget, Partial
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
 
@@ -63,6 +64,28 @@ class BootResult:
     text_tokens: int = 0
     seconds: float = 0.0
     input_tokens: int = 0
+
+    @classmethod
+    def of(cls, candidate: RouteCandidate, text: str, result: GenerationResult) -> BootResult:
+        """Returns the boot of a candidate that wrote `text` and ended with `result`."""
+        partial = Partial(
+            candidate=candidate.name,
+            text=text,
+            finish_reason=result.finish_reason,
+            prior=candidate.quality.prior,
+            evaluated_prompts=candidate.quality.prompts,
+            model=candidate.spec.model,
+        )
+        usage = result.usage
+        return cls(
+            candidate,
+            partial,
+            result.continuation,
+            used_tokens=usage.output_tokens or candidate.boot_tokens,
+            text_tokens=max(0, usage.output_tokens - usage.reasoning_tokens),
+            seconds=result.elapsed.ToTimedelta().total_seconds(),
+            input_tokens=0 if usage.estimated else usage.input_tokens,
+        )
 
     @classmethod
     def nothing_yet(cls, candidate: RouteCandidate) -> BootResult:

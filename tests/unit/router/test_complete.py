@@ -11,7 +11,7 @@ from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
 from lightrouter.router.rules import Shares
 from lightrouter.router.stages.boot import boot
-from lightrouter.router.stages.complete import complete, patience_s
+from lightrouter.router.stages.complete import complete, completion_limit_s
 from lightrouter.router.stages.select import select
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Draft, ModelTarget, Partial
@@ -251,7 +251,7 @@ async def test_a_completion_gets_twice_what_its_boot_lets_expect(
     candidate = route.admission.candidates[0]
     partial = Partial(candidate=candidate.name, text="one two ", finish_reason=FINISH_REASON_LENGTH)
     assert candidate.output_tokens == 8
-    assert patience_s(route, BootResult(candidate, partial, b"", 2, 2, seconds)) == expected
+    assert completion_limit_s(route, BootResult(candidate, partial, b"", 2, 2, seconds)) == expected
 
 
 def test_what_going_on_may_take_is_known_by_the_pace_of_the_boot() -> None:

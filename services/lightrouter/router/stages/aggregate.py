@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
-from lightrouter.router.calls import record_failure, settle_service
+from lightrouter.router.calls import record_failure, record_service
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import Merged, RouteContext
 from lightrouter.router.ledger import SLOW
@@ -80,8 +80,7 @@ async def aggregate(
             route, aggregator.aggregate(request, route.deadline.share(route.shares.aggregate)), pieces
         )
         _price_failures(result, synthesizers)
-        route.ledger.extend(result.entries, result.degraded)
-        settle_service(route, reserved, result.entries)
+        record_service(route, reserved, result.entries, result.degraded)
         text = "".join(pieces)
         if not text.strip():
             raise _no_answer("the aggregator ended without a text")

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Sequence
 from math import inf
 from typing import Final
 
 from lightrouter.router.budget import Grant
-from lightrouter.router.calls import (
-    broken_off,
-    completion_failed,
-    completion_generation,
-    empty_output,
-    record_failure,
-    record_success,
-    settle_failed,
-)
+from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RankedBoots, RouteContext
 from lightrouter.router.stages.lastresort import last_resort
@@ -26,14 +17,13 @@ from lightrouter.router.whole import is_broken
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.models import Models
-from lightrouter.v1.adapter_pb2 import GenerateResponse
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
-from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING, STAGE_COMPLETE, LedgerEntry
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING
 
 # How many times as long as its boot lets expect a completion is waited for while there is another draft.
-_PATIENCE: Final = 2.0
+_OVERTIME_FACTOR: Final = 2.0
 
 
 async def complete(
@@ -73,9 +63,9 @@ def cut_short(route: RouteContext, booted: BootResult, grant: Grant) -> None:
         route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message, name)
 
 
-def patience_s(route: RouteContext, booted: BootResult) -> float:
+def completion_limit_s(route: RouteContext, booted: BootResult) -> float:
     """Returns the seconds that a completion may take while there is somebody else; infinite where it cannot be told."""
-    return max(route.shares.grace_s, _PATIENCE * booted.seconds_left)
+    return max(route.shares.grace_s, _OVERTIME_FACTOR * booted.seconds_left)
 
 
 class _Completion:
@@ -95,7 +85,7 @@ class _Completion:
         names = {booted.candidate.name for booted in chosen}
         self._reserve = deque(booted for booted in verdict.ranked if booted.candidate.name not in names)
         self._unpaid: deque[BootResult] = deque()
-        self._limits: dict[str, tuple[asyncio.Timeout, float]] = {}
+        self._timeouts: dict[str, tuple[asyncio.Timeout, float]] = {}
         self._scores = scores_of(verdict)
         self._share = route.deadline.share(route.shares.complete)
 
@@ -129,14 +119,14 @@ class _Completion:
     def _granted(self, booted: BootResult) -> Grant | None:
         """Returns leave to go on as far as the money reaches; None where there is nothing to ask for any more."""
         if booted.ended:
-            self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
+            self._add_without_call(booted)
             return None
         grant = self._route.budget.grant(booted) or self._route.budget.grant_rest(booted)
         cut_short(self._route, booted, grant)
         if grant.tokens:
             return grant
         if booted.partial.text:
-            self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
+            self._add_without_call(booted)
         else:
             self._route.ledger.unpaid(booted.candidate.name)
         return None
@@ -159,74 +149,51 @@ class _Completion:
         return None
 
     async def _attempt(self, booted: BootResult, grant: Grant) -> bool:
+        """Lets one candidate finish its draft; returns whether its place needs no replacement."""
         if booted.ended:
-            return self._finished(booted, booted.partial.text, booted.partial.finish_reason, None)
-        route, candidate = self._route, booted.candidate
-        begun = time.monotonic()
+            return self._add_without_call(booted)
+        call = CandidateCall.completion(self._route, self._models, booted, grant)
         try:
-            response = await self._generate(booted, grant)
+            await self._generate(call, completion_limit_s(self._route, booted))
         except ServiceError as error:
-            line = record_failure(route, STAGE_COMPLETE, candidate, error, begun)
-            self._failed(booted, line, grant, error)
-            # Nobody takes the place of a straggler: it would only be waited for in its turn.
+            call.fail(error)
+            # A straggler is not replaced: the caller would have to wait for the replacement too.
             return error.reason == ERROR_REASON_STRAGGLER
-        return self._delivered(booted, response, grant)
+        text = call.end_draft()
+        return text is not None and self._add(booted, text, call.finish_reason)
 
-    async def _generate(self, booted: BootResult, grant: Grant) -> GenerateResponse:
-        """Makes the call; once another draft is there it gets twice the time that its boot lets expect, no more."""
-        route, candidate = self._route, booted.candidate
-        limit_s = patience_s(route, booted)
+    async def _generate(self, call: CandidateCall, limit_s: float) -> None:
+        """Runs the call; once there is another draft, the call has at most `limit_s` seconds in all."""
+        name = call.candidate.name
         try:
-            async with asyncio.timeout(None) as limit:
-                self._limits[candidate.name] = (limit, asyncio.get_running_loop().time() + limit_s)
-                self._limit()
-                deadline = self._deadline()
-                # The conversation is copied into the call, and not held beside it.
-                return await self._models.generate(
-                    candidate.target, completion_generation(route, booted, grant.tokens), deadline
-                )
+            async with asyncio.timeout(None) as timeout:
+                self._timeouts[name] = (timeout, asyncio.get_running_loop().time() + limit_s)
+                self._bound_calls()
+                await call.generate(self._deadline())
         except TimeoutError:
-            message = f"another draft was there, and {candidate.name} took much longer than its boot let expect"
+            message = f"another draft was there, and {name} took much longer than its boot let expect"
             raise ServiceError(Code.CANCELLED, ERROR_REASON_STRAGGLER, message) from None
         finally:
-            self._limits.pop(candidate.name, None)
+            self._timeouts.pop(name, None)
 
-    def _limit(self) -> None:
-        """Bounds the calls under way where a draft is there."""
-        for limit, until in self._limits.values() if self.drafts else ():
-            limit.reschedule(None if until == inf else until)
+    def _bound_calls(self) -> None:
+        """Sets the time limits of the running calls if there is a draft."""
+        for timeout, ends_at in self._timeouts.values() if self.drafts else ():
+            timeout.reschedule(None if ends_at == inf else ends_at)
 
-    def _delivered(self, booted: BootResult, response: GenerateResponse, grant: Grant) -> bool:
-        route, candidate = self._route, booted.candidate
-        text = response.text if response.restarted else booted.partial.text + response.text
-        line = record_success(route, STAGE_COMPLETE, candidate, response.result, restarted=response.restarted)
-        if not text.strip():
-            error = empty_output(candidate)
-            line.failure.CopyFrom(error.failure())
-            self._failed(booted, line, grant, error)
-            return False
-        route.budget.settle(grant.reserved, line.cost_nanousd)
-        whole = self._finished(booted, text, response.result.finish_reason, line)
-        if not whole:
-            broken_off(route, candidate)
-        return whole
+    def _add_without_call(self, booted: BootResult) -> bool:
+        """Adds the boot text as a draft; returns whether it fills a place."""
+        self._route.events.drafted(booted.candidate.name, len(booted.partial.text), None)
+        return self._add(booted, booted.partial.text, booted.partial.finish_reason)
 
-    def _failed(self, booted: BootResult, line: LedgerEntry, grant: Grant, error: ServiceError) -> None:
-        settle_failed(self._route, error, grant.reserved, line)
-        completion_failed(self._route, booted.candidate, error)
-        self._route.events.drafted(booted.candidate.name, 0, line)
-
-    def _finished(
-        self, booted: BootResult, text: str, reason: FinishReason.ValueType, line: LedgerEntry | None
-    ) -> bool:
-        """Takes a draft; returns whether it fills a place."""
+    def _add(self, booted: BootResult, text: str, reason: FinishReason.ValueType) -> bool:
+        """Adds a draft; returns whether it fills a place."""
         name = booted.candidate.name
         score = self._scores.get(name, booted.partial.prior)
         draft = Draft(candidate=name, text=text, score=score, finish_reason=reason)
         broken = is_broken(reason)
         (self.broken if broken else self.drafts).append(draft)
-        self._limit()
-        self._route.events.drafted(name, len(text), line)
+        self._bound_calls()
         return not broken
 
     def _deadline(self) -> Deadline:

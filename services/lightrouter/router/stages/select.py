@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from lightrouter.router.calls import settle_service
+from lightrouter.router.calls import record_service
 from lightrouter.router.candidates import BootResult
 from lightrouter.router.context import RankedBoots, RouteContext
 from lightrouter.router.ledger import SLOW
@@ -61,8 +61,7 @@ async def _ranked(route: RouteContext, booted: Sequence[BootResult], selector: S
     request, reserved = _request(route, booted)
     try:
         response = await selector.select(request, deadline)
-        route.ledger.extend(response.entries, response.degraded)
-        settle_service(route, reserved, response.entries)
+        record_service(route, reserved, response.entries, response.degraded)
         return _verdict(response, booted)
     except ServiceError as error:
         slow = error.reason in SLOW

@@ -8,36 +8,23 @@ well where the provider withheld the rest: what another one writes whole is bett
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 
-from lightrouter.router.budget import Grant
-from lightrouter.router.calls import (
-    broken_off,
-    completion_failed,
-    completion_generation,
-    empty_output,
-    no_result,
-    record_failure,
-    record_success,
-    settle_failed,
-    takeover_generation,
-)
+from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
-from lightrouter.router.stages.complete import cut_short, patience_s
+from lightrouter.router.stages.complete import completion_limit_s, cut_short
 from lightrouter.router.stages.density import Density
 from lightrouter.router.stages.lastresort import last_resort
 from lightrouter.router.whole import is_broken
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.models import Models
-from lightrouter.v1.adapter_pb2 import Generation, GenerationChunk, GenerationResult
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FinishReason
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_TIMEOUT
-from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING, STAGE_COMPLETE
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +66,6 @@ async def stream_completion(
         route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)
         return StreamedAnswer(under_way.text, under_way.writers, FINISH_REASON_LENGTH)
     raise route.ledger.nobody_left(route.deadline)
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """One call: what it was asked for, and what came of it."""
-
-    candidate: RouteCandidate
-    generation: Generation
-    grant: Grant
-    begun: float = field(default_factory=time.monotonic)
-    received: list[str] = field(default_factory=list)
-    restarted: bool = False
-    silence_s: float = inf
-
-    def __post_init__(self) -> None:
-        self.restarted = not self.candidate.goes_on
 
 
 class _StreamedCompletion:
@@ -156,8 +127,8 @@ class _StreamedCompletion:
             return None
         if booted.goes_on:
             self._send(candidate, booted.partial.text)
-        generation = completion_generation(self._route, booted, grant.tokens)
-        return await self._call(_Attempt(candidate, generation, grant, silence_s=patience_s(self._route, booted)))
+        call = CandidateCall.completion(self._route, self._models, booted, grant)
+        return await self._run(call, completion_limit_s(self._route, booted))
 
     async def _take_over(self, candidate: RouteCandidate) -> FinishReason.ValueType | None:
         """Lets a candidate go on from what another one wrote."""
@@ -166,9 +137,7 @@ class _StreamedCompletion:
         if grant is None:
             self.unpaid = True
             return None
-        return await self._call(
-            _Attempt(candidate, takeover_generation(self._route, candidate, written, grant.tokens), grant)
-        )
+        return await self._run(CandidateCall.takeover(self._route, self._models, candidate, written, grant), inf)
 
     def _whole(self, booted: BootResult) -> FinishReason.ValueType | None:
         """Sends a draft that needs no call."""
@@ -202,76 +171,45 @@ class _StreamedCompletion:
             self.writers.append(candidate.name)
         self._route.events.chunk(text, restart=restart)
 
-    async def _call(self, attempt: _Attempt) -> FinishReason.ValueType | None:
+    async def _run(self, call: CandidateCall, silence_limit_s: float) -> FinishReason.ValueType | None:
+        """Runs a call and sends its text; returns why the text ended, None if it failed or may not be whole."""
         try:
-            result = await self._stream(attempt)
+            await self._stream(call, silence_limit_s)
         except ServiceError as error:
-            self._failed(attempt, error)
+            call.fail(error)
             return None
-        route, candidate = self._route, attempt.candidate
-        line = record_success(route, STAGE_COMPLETE, candidate, result, restarted=attempt.restarted)
-        route.budget.settle(attempt.grant.reserved, line.cost_nanousd)
-        text = self.text
-        if not text.strip():
-            nothing = empty_output(candidate)
-            line.failure.CopyFrom(nothing.failure())
-            completion_failed(route, candidate, nothing)
-            route.events.drafted(candidate.name, 0, line)
-            return None
-        route.events.drafted(candidate.name, len(text), line)
-        if not is_broken(result.finish_reason):
-            return result.finish_reason
-        broken_off(route, candidate)
-        self.broken = self.broken or StreamedAnswer(text, list(self.writers), result.finish_reason)
+        text = call.end_draft()
+        if text is None or not is_broken(call.finish_reason):
+            return None if text is None else call.finish_reason
+        self.broken = self.broken or StreamedAnswer(text, list(self.writers), call.finish_reason)
         self._void = True
         return None
 
-    async def _stream(self, attempt: _Attempt) -> GenerationResult:
-        """Sends the pieces of one call as they come; a call that falls silent is given up while others stand by."""
+    async def _stream(self, call: CandidateCall, silence_limit_s: float) -> None:
+        """Sends the chunks of a call as they arrive; while others stand by, a call that falls silent is given up."""
         route = self._route
-        pieces = self._models.stream(attempt.candidate.target, attempt.generation, route.deadline)
         try:
-            async with aclosing(pieces), asyncio.timeout(self._patience(attempt)) as patience:
-                async for event in pieces:
-                    if event.HasField("result"):
-                        return event.result
-                    self._piece(attempt, event.chunk)
-                    # A reader who is behind is no silence of the candidate.
-                    patience.reschedule(None)
+            async with aclosing(call.chunks()) as chunks, asyncio.timeout(self._limit_s(silence_limit_s)) as timeout:
+                async for chunk in chunks:
+                    self._send_chunk(call, chunk.text)
+                    # The time for which a slow reader stops the stream is not the candidate's silence.
+                    timeout.reschedule(None)
                     await route.events.room()
-                    seconds = self._patience(attempt)
+                    seconds = self._limit_s(silence_limit_s)
                     if seconds is not None:
-                        patience.reschedule(asyncio.get_running_loop().time() + seconds)
+                        timeout.reschedule(asyncio.get_running_loop().time() + seconds)
         except TimeoutError:
-            message = f"{attempt.candidate.name} fell silent before its draft was finished"
+            message = f"{call.candidate.name} fell silent before its draft was finished"
             raise ServiceError(Code.DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT, message) from None
-        raise no_result(attempt.candidate)
 
-    def _patience(self, attempt: _Attempt) -> float | None:
+    def _limit_s(self, silence_limit_s: float) -> float | None:
+        """Returns the seconds for which a call may be silent now; None if nobody stands by."""
         others = self._untried or self._route.admission.standby
         share_s = self._route.deadline.remaining() * self._route.shares.complete
-        return min(share_s, attempt.silence_s) if others else None
+        return min(share_s, silence_limit_s) if others else None
 
-    def _piece(self, attempt: _Attempt, chunk: GenerationChunk) -> None:
-        attempt.restarted |= chunk.restarted
-        if not chunk.text:
-            return
-        # What went out before a text that is written anew is void, whether another wrote it or this one's boot did.
-        restart = attempt.restarted and not attempt.received and bool(self._pieces)
-        attempt.received.append(chunk.text)
-        self._send(attempt.candidate, chunk.text, restart=restart)
-
-    def _failed(self, attempt: _Attempt, error: ServiceError) -> None:
-        route = self._route
-        line = record_failure(
-            route,
-            STAGE_COMPLETE,
-            attempt.candidate,
-            error,
-            attempt.begun,
-            read=attempt.generation.prefix,
-            received="".join(attempt.received),
-        )
-        settle_failed(route, error, attempt.grant.reserved, line)
-        completion_failed(route, attempt.candidate, error)
-        route.events.drafted(attempt.candidate.name, 0, line)
+    def _send_chunk(self, call: CandidateCall, text: str) -> None:
+        if text:
+            # A text that is written anew voids what went out before, another candidate's text or its own boot.
+            restart = not call.continues and call.chunks_received == 1 and bool(self._pieces)
+            self._send(call.candidate, text, restart=restart)
