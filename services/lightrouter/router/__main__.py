@@ -13,8 +13,8 @@ from typing import Final
 from lightrouter.pool.api import ClusterError
 from lightrouter.pool.file import PoolFileError
 from lightrouter.router.auth import authenticator
+from lightrouter.router.circuits import CircuitAggregator, CircuitSelector
 from lightrouter.router.clients import AdapterHealth, RemoteAggregator, RemoteSelector
-from lightrouter.router.guards import GuardedAggregator, GuardedSelector
 from lightrouter.router.pool.availability import Availability
 from lightrouter.router.pool.health import Health
 from lightrouter.router.pool.source import PoolSource
@@ -54,8 +54,8 @@ def build_server(
     router = Router(
         traffic=traffic,
         models=ModelClient(channels, tracer),
-        selector=GuardedSelector(RemoteSelector(channels, settings.selector_address, tracer)),
-        aggregator=GuardedAggregator(RemoteAggregator(channels, settings.aggregator_address, tracer)),
+        selector=CircuitSelector(RemoteSelector(channels, settings.selector_address, tracer)),
+        aggregator=CircuitAggregator(RemoteAggregator(channels, settings.aggregator_address, tracer)),
         tracer=tracer,
         defaults=settings.defaults,
         shares=settings.shares,

@@ -126,17 +126,17 @@ class Budget:
             candidate, self._most_read(candidate), candidate.boot_tokens, candidate.output_tokens
         )
 
-    def completion_cost(self, booted: BootResult) -> int:
+    def completion_cost(self, boot: BootResult) -> int:
         """Returns the most that finishing the draft costs; 0 where it is finished."""
-        if not self.limited or booted.ended:
+        if not self.limited or boot.ended:
             return 0
-        return self._completion_cost(booted, booted.candidate.output_tokens)
+        return self._completion_cost(boot, boot.candidate.output_tokens)
 
-    def _completion_cost(self, booted: BootResult, whole: int) -> int:
+    def _completion_cost(self, boot: BootResult, whole: int) -> int:
         """Returns the most that it costs to bring a draft to so many tokens in all."""
         # What the provider has counted once is what it reads again.
-        read = booted.input_tokens or self._most_read(booted.candidate)
-        return _finish_cost(booted.candidate, read, booted.used_tokens, whole)
+        read = boot.input_tokens or self._most_read(boot.candidate)
+        return _finish_cost(boot.candidate, read, boot.used_tokens, whole)
 
     def choose(
         self, ranked: Sequence[BootResult], k: int, synthesizer: RouteCandidate | None, *, merging: bool
@@ -158,20 +158,20 @@ class Budget:
                 cost += self.merge_cost(synthesizer or wanted[0].candidate, wanted)
             if cost <= self._left:
                 return wanted
-        visible = [booted for booted in ranked if booted.partial.text] or ranked
-        affordable = (booted for booted in ranked if self.completion_cost(booted) <= self._left)
+        visible = [boot for boot in ranked if boot.partial.text] or ranked
+        affordable = (boot for boot in ranked if self.completion_cost(boot) <= self._left)
         return [next(affordable, visible[0])]
 
-    def reserve_beside_completion(self, amount: int, booted: Sequence[BootResult]) -> bool:
+    def reserve_beside_completion(self, amount: int, boot: Sequence[BootResult]) -> bool:
         """Keeps `amount` where what is left after it still pays for the cheapest of these completions."""
-        if self.limited and amount + min(map(self.completion_cost, booted)) > self._left:
+        if self.limited and amount + min(map(self.completion_cost, boot)) > self._left:
             return False
         return self.reserve(amount)
 
-    def grant(self, booted: BootResult) -> Grant | None:
+    def grant(self, boot: BootResult) -> Grant | None:
         """Returns leave to finish a draft, None where the money does not reach for all of it."""
-        cost = self.completion_cost(booted)
-        return Grant(booted.tokens_left, cost) if self.reserve(cost) else None
+        cost = self.completion_cost(boot)
+        return Grant(boot.tokens_left, cost) if self.reserve(cost) else None
 
     def grant_takeover(self, candidate: RouteCandidate, text: str, tokens: int) -> Grant | None:
         """Returns leave to go on from another's text, None where the money does not reach.
@@ -190,22 +190,22 @@ class Budget:
         cost = max(price(spec, read + most_tokens(text), new), anew)
         return Grant(new, cost) if self.reserve(cost) else None
 
-    def grant_rest(self, booted: BootResult) -> Grant:
+    def grant_rest(self, boot: BootResult) -> Grant:
         """Returns leave to go on with a draft for as many tokens as the money reaches; perhaps none."""
-        used = booted.used_tokens
-        lengths = range(used, booted.candidate.output_tokens + 1)
-        reached = bisect_right(lengths, self._left, key=lambda whole: self._completion_cost(booted, whole))
+        used = boot.used_tokens
+        lengths = range(used, boot.candidate.output_tokens + 1)
+        reached = bisect_right(lengths, self._left, key=lambda whole: self._completion_cost(boot, whole))
         # A draft written anew is worth nothing where it ends before the boot text did.
         if reached <= 1:
             return Grant(0, 0)
         whole = lengths[reached - 1]
-        cost = self._completion_cost(booted, whole)
+        cost = self._completion_cost(boot, whole)
         self.reserve(cost)
-        return Grant(whole - used if booted.goes_on else whole, cost)
+        return Grant(whole - used if boot.goes_on else whole, cost)
 
     def merge_cost(self, synthesizer: RouteCandidate, drafts: Sequence[BootResult]) -> int:
         """Returns the most that one model's merging of these drafts costs."""
-        return self.merge_cost_of(synthesizer, [booted.candidate.output_tokens for booted in drafts])
+        return self.merge_cost_of(synthesizer, [boot.candidate.output_tokens for boot in drafts])
 
     def merge_cost_of(self, synthesizer: RouteCandidate, draft_tokens: Sequence[int]) -> int:
         """Returns the most that one model's merging of drafts of so many tokens costs."""
@@ -224,7 +224,7 @@ class Budget:
         if not self.limited:
             return 0
         read = self._most_read(judge) + _INSTRUCTION_TOKENS
-        read += sum(most_tokens(booted.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for booted in partials)
+        read += sum(most_tokens(boot.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for boot in partials)
         more = _VERDICT_TOKENS + _AGAIN_TOKENS + _AGAIN_TOKENS_PER_TEXT * len(partials)
         again = price(judge.spec, read + more, _VERDICT_TOKENS)
         return _JUDGE_ORDERS * (price(judge.spec, read, _VERDICT_TOKENS) + again)

@@ -10,8 +10,8 @@ from typing import Self
 from lightrouter.router.budget import Grant
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
+from lightrouter.router.finish import is_interrupted
 from lightrouter.router.ledger import SLOW
-from lightrouter.router.whole import is_broken
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import cost_nanousd, entry, failed_entry
@@ -95,12 +95,12 @@ class CandidateCall:
         return cls(route, models, STAGE_BOOT, candidate, grant)
 
     @classmethod
-    def completion(cls, route: RouteContext, models: Models, booted: BootResult, grant: Grant) -> Self:
+    def completion(cls, route: RouteContext, models: Models, boot: BootResult, grant: Grant) -> Self:
         """Returns the call with which a candidate finishes its draft, within the grant."""
-        if not booted.goes_on:
+        if not boot.goes_on:
             # An adapter that writes a draft anew adds the tokens of its boot text to the limit that it is given.
-            grant = grant._replace(tokens=max(1, grant.tokens - booted.used_tokens))
-        return cls(route, models, STAGE_COMPLETE, booted.candidate, grant, booted.partial.text, booted.continuation)
+            grant = grant._replace(tokens=max(1, grant.tokens - boot.used_tokens))
+        return cls(route, models, STAGE_COMPLETE, boot.candidate, grant, boot.partial.text, boot.continuation)
 
     @classmethod
     def takeover(
@@ -182,16 +182,16 @@ class CandidateCall:
 
     def end_boot(self) -> BootResult | None:
         """Records a boot that was delivered and returns it; None if it ended without visible text."""
-        booted = BootResult.of(self.candidate, self.text, self._result)
+        boot = BootResult.of(self.candidate, self.text, self._result)
         line = self._record_success()
-        empty = booted.ended and not self.text.strip()
+        empty = boot.ended and not self.text.strip()
         if empty:
             self._fail_empty(line)
-        elif is_broken(self.finish_reason):
+        elif is_interrupted(self.finish_reason):
             message = f"the boot of {self.candidate.name} may not be whole: its provider ended it early"
             self._route.ledger.degrade(DEGRADED_REASON_CANDIDATE_FAILED, message, self.candidate.name)
-        self._route.events.booted(booted.partial, line)
-        return None if empty else booted
+        self._route.events.booted(boot.partial, line)
+        return None if empty else boot
 
     def end_draft(self) -> str | None:
         """Records a draft that was delivered and returns its whole text; None if that has nothing visible."""
@@ -201,7 +201,7 @@ class CandidateCall:
             self._route.events.drafted(self.candidate.name, 0, line)
             return None
         self._route.events.drafted(self.candidate.name, len(text), line)
-        if is_broken(self.finish_reason):
+        if is_interrupted(self.finish_reason):
             name = self.candidate.name
             message = (
                 f"the draft of {name} may not be whole: its provider ended it, and neither the model nor a limit did"
@@ -222,7 +222,7 @@ class CandidateCall:
             sampling=sampling,
             candidate=self.candidate.name,
             stage=self._stage,
-            last_resort=self.candidate.name in route.ledger.resorts,
+            last_resort=self.candidate.name in route.ledger.last_resorts,
         )
 
     def _record_success(self) -> LedgerEntry:

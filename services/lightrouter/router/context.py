@@ -70,18 +70,18 @@ class RouteContext:
 
 
 @dataclass(frozen=True, slots=True)
-class RankedBoots:
+class BootRanking:
     """How the partials rank.
 
     Attributes:
-        ranking: The ranking with its scores.
-        strategy: The strategy that ranked in the end.
-        ranked: What the candidates wrote, best first.
+        proto: The names with their scores, as the caller gets them.
+        strategy: The strategy that made the ranking.
+        boots: What the candidates wrote, best first.
     """
 
-    ranking: Ranking
+    proto: Ranking
     strategy: SelectorStrategy.ValueType
-    ranked: tuple[BootResult, ...]
+    boots: tuple[BootResult, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ from lightrouter.v1.ledger_pb2 import (
 SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT})
 """Reasons of a failure that is only slowness."""
 
-THE_REQUESTS_OWN = frozenset(
+REQUEST_FAULTS = frozenset(
     {
         ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
         ERROR_REASON_INVALID_REQUEST,
@@ -57,7 +57,7 @@ THE_REQUESTS_OWN = frozenset(
 """Reasons of a failure that lies in the request, and says nothing of the candidate's health."""
 
 # Failures that the same request meets again, until somebody changes it or the candidate's entry.
-_REFUSALS = THE_REQUESTS_OWN | {
+_REFUSALS = REQUEST_FAULTS | {
     ERROR_REASON_PERMISSION_DENIED,
     ERROR_REASON_UNAUTHENTICATED,
     ERROR_REASON_UPSTREAM_UNAUTHENTICATED,
@@ -100,7 +100,7 @@ class RouteLedger:
         self.stages: list[StageTime] = []
         self.staged_s = 0.0
         self._unpaid: dict[str, Failure] = {}
-        self.resorts: list[str] = []
+        self.last_resorts: list[str] = []
         self.waits: dict[str, float] = {}
         self._not_asked: dict[str, NotAsked] = {}
         self._on_failure = on_failure
@@ -145,9 +145,9 @@ class RouteLedger:
         """Writes down why a candidate of the pool was not asked, in a sentence."""
         self._not_asked[candidate] = NotAsked(candidate=candidate, reason=reason, message=message)
 
-    def resort(self, candidate: str) -> None:
+    def add_last_resort(self, candidate: str) -> None:
         """Writes down that a candidate is asked after all, as a last resort."""
-        self.resorts.append(candidate)
+        self.last_resorts.append(candidate)
         self._not_asked.pop(candidate, None)
 
     def failed(self, candidate: str, error: ServiceError) -> None:
@@ -210,7 +210,7 @@ class RouteLedger:
             failures=failures,
         )
 
-    def ledger(self) -> Ledger:
+    def to_proto(self) -> Ledger:
         """Returns the ledger up to now."""
         usage, cost = total(self.entries)
         return Ledger(

@@ -31,7 +31,7 @@ from tests.unit.router.fakes import (
     router,
     snapshot,
 )
-from tests.unit.router.test_decide import verdict
+from tests.unit.router.test_decide import ranking
 
 POOL = snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c"))
 SCORES = {"a": 0.9, "b": 0.8, "c": 0.7}
@@ -186,8 +186,8 @@ SHOWN = st.tuples(st.floats(0, 1), st.floats(0, 1), st.none() | st.floats(0, 1e6
 def test_the_first_always_goes_on_and_a_dearer_price_never_asks_for_more(
     shown: list[tuple[float, float, float | None]], price: float
 ) -> None:
-    of = verdict([0.5] * len(shown), strategy=SELECTOR_STRATEGY_LEARNED)
-    of.ranking.CopyFrom(
+    of = ranking([0.5] * len(shown), strategy=SELECTOR_STRATEGY_LEARNED)
+    of.proto.CopyFrom(
         Ranking(
             candidates=[
                 RankedCandidate(candidate=f"c{index}", score=score, gain=gain, expected_tokens=tokens)
@@ -196,6 +196,6 @@ def test_the_first_always_goes_on_and_a_dearer_price_never_asks_for_more(
         )
     )
     assert next_by_gain(of, Policy(min_gain=price)) is not None
-    of.ranked[0].partial.finish_reason = FINISH_REASON_STOP
+    of.boots[0].partial.finish_reason = FINISH_REASON_STOP
     if next_by_gain(of, Policy(min_gain=price)) is None:
         assert next_by_gain(of, Policy(min_gain=price * 2)) is None

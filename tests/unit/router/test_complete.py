@@ -48,8 +48,8 @@ async def drafted(
     shares: Shares | None = None,
 ) -> tuple[RouteContext, list[Draft]]:
     route = begin(models, request, events=heard, shares=shares)
-    verdict = await select(route, await boot(route, models), FakeSelector(SCORES))
-    return route, await complete(route, models, verdict, verdict.ranked[:k])
+    ranking = await select(route, await boot(route, models), FakeSelector(SCORES))
+    return route, await complete(route, models, ranking, ranking.boots[:k])
 
 
 async def test_the_chosen_go_on_from_their_boot_tokens() -> None:
@@ -225,8 +225,8 @@ async def test_a_completion_that_hangs_is_not_waited_for_by_the_deadline() -> No
     """The boot of two tokens took a millisecond: another six may take four, and eight at most."""
     models = fake(b=Model(hangs={STAGE_COMPLETE}, seconds=0.001))
     route = begin(models, seconds=3600.0)
-    verdict = await select(route, await boot(route, models), FakeSelector(SCORES))
-    drafts = await complete(route, models, verdict, verdict.ranked[:2])
+    ranking = await select(route, await boot(route, models), FakeSelector(SCORES))
+    drafts = await complete(route, models, ranking, ranking.boots[:2])
     assert [draft.candidate for draft in drafts] == ["a"]
     assert models.cancelled == ["b"]
     assert models.asked(STAGE_COMPLETE) == ["a", "b"]

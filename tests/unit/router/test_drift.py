@@ -63,7 +63,7 @@ def test_a_change_is_found_and_so_is_its_end(usual: float, worse: float) -> None
         found = runs_until(figure, worse, random, 20_000, Change.DRIFTED)
         assert found is not None
         assert found <= 4 * needed
-        late, rests_on = figure.since()
+        late, rests_on = figure.since_change()
         assert late > border
         assert rests_on > 0
         assert figure.history.value == pytest.approx(usual, abs=0.05)
@@ -91,7 +91,7 @@ def test_a_change_does_not_become_history_while_it_is_suspected() -> None:
     for _ in range(3):
         assert figure.observe(1.0) is None
     assert figure.history.value == before
-    assert figure.since() == (1.0, 3)
+    assert figure.since_change() == (1.0, 3)
 
 
 def test_nothing_is_out_of_a_history_that_is_not_there() -> None:
@@ -118,4 +118,4 @@ def test_any_observations_make_figures_between_0_and_1(
         assert 0 <= figure.history.value <= 1 + 1e-9
         assert 0 <= figure.recent.value <= 1 + 1e-9
         assert 0 <= figure.history.upper(3.0) <= 1
-        assert 0 <= figure.since()[0] <= 1 + 1e-9
+        assert 0 <= figure.since_change()[0] <= 1 + 1e-9

@@ -189,7 +189,7 @@ def test_the_full_cost_is_that_of_every_candidate_s_whole_answer() -> None:
     record = RouteRecord(ledger, tuple(map(booted, NAMES)), Selection(chosen=["a"]))
     # Three boots; a's 30 more tokens without the 40 that it read twice; 30 more of b and of c; nobody ranks.
     assert full_cost_nanousd(record) == 300 + 30 + 2 * 30
-    record.booted = (booted("a"), booted("b", ended=True), booted("c"))
+    record.boots = (booted("a"), booted("b", ended=True), booted("c"))
     assert full_cost_nanousd(record) == 300 + 30 + 30
 
 

@@ -39,8 +39,8 @@ async def relayed(
 ) -> tuple[RouteContext, Heard, StreamedAnswer]:
     heard = Heard()
     route = begin(models, request, events=heard, shares=shares)
-    verdict = await select(route, await boot(route, models), FakeSelector(SCORES))
-    answer = await stream_completion(route, models, verdict.ranked[0], verdict.ranked)
+    ranking = await select(route, await boot(route, models), FakeSelector(SCORES))
+    answer = await stream_completion(route, models, ranking.boots[0], ranking.boots)
     assert heard.text == answer.text
     return route, heard, answer
 

@@ -130,7 +130,7 @@ class Figure:
         self.recent = Mean(recent)
         self.drifted = False
 
-    def since(self) -> tuple[float, int]:
+    def since_change(self) -> tuple[float, int]:
         """Returns the figure since it began to leave its history, and the observations that this rests on."""
         return (self._pending_total / self._pending if self._pending else 0.0), self._pending
 

@@ -1,4 +1,4 @@
-"""What one route shows of each candidate that took part in it: numbers only, no text."""
+"""Measurements of one route per candidate, for drift detection: numbers only, no text."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from lightrouter.answers.agreement import similarity
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.settled import settled_answer
 from lightrouter.router.candidates import BootResult
-from lightrouter.router.ledger import SLOW, THE_REQUESTS_OWN
+from lightrouter.router.ledger import REQUEST_FAULTS, SLOW
 from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_CANCELLED, ERROR_REASON_OVERLOADED, ERROR_REASON_STRAGGLER
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, LedgerEntry, Stage
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer
 
-_MOST_CHARACTERS = 400
-# The request's own fault, the caller's leaving, or the load on one adapter.
-_NOT_ITS_OWN = THE_REQUESTS_OWN | {ERROR_REASON_CANCELLED, ERROR_REASON_OVERLOADED}
+# A choice: the comparison takes time, and this much text suffices for it.
+_MAX_CHARACTERS = 400
+# Failures by the request, by a caller that left, or by the load on one adapter.
+_NOT_BY_CANDIDATE = REQUEST_FAULTS | {ERROR_REASON_CANCELLED, ERROR_REASON_OVERLOADED}
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What one route shows of one candidate.
+    """Measurements of one candidate on one route.
 
     Attributes:
-        failed: For each of its calls whether it failed; without those that say nothing of its health, and those that
-            timed out.
-        timed_out: For each of its calls that timed out, the stage, and the seconds that it was waited for. Whether that
-            is a failure hangs on what it usually needs: the caller's deadline may have been short.
-        boot_s: Seconds that its boot took; None where it failed.
-        complete_s: Seconds that it took to finish its draft; None where it failed, or was not asked to.
-        slowness: What its boot took against the other candidates' median: 0 next to nothing, 0.5 the same, near 1 many
-            times as long; None where there is nothing to compare.
-        selected: Whether it was chosen to go on; None where it did not boot, or nobody else did.
-        agreement: How far its partial agreed with the answer, 0 to 1; None where the answer is its own, or where it did
-            not boot.
+        failed: For each call whether it failed, without timeouts and without failures that have another cause than the
+            candidate.
+        timed_out: For each call that timed out, its stage and the seconds until then. It counts as a failure only if
+            the candidate usually needs much less: the caller's deadline may have been short.
+        boot_s: Duration of the boot in seconds; None if it failed.
+        complete_s: Duration of the completion in seconds; None if it failed or there was none.
+        slowness: Duration of the boot, t, against the median m of the others' boots, as t / (t + m): 0.5 is equally
+            long, near 1 is many times as long; None if there is nothing to compare.
+        selected: Whether the candidate was chosen to go on; None if it did not boot or no other candidate did.
+        agreement: Agreement of its partial with the answer, 0 to 1; None if the answer is its own or it did not boot.
     """
 
     failed: tuple[bool, ...] = ()
@@ -50,54 +50,55 @@ class Signals:
 
 
 def signals_of(
-    entries: Iterable[LedgerEntry], booted: Sequence[BootResult], chosen: Iterable[str], agreements: Mapping[str, float]
+    entries: Iterable[LedgerEntry], boots: Sequence[BootResult], chosen: Iterable[str], agreements: Mapping[str, float]
 ) -> dict[str, Signals]:
-    """Returns what a route that was answered shows, by candidate.
+    """Returns the measurements of a route that has an answer, by candidate.
 
-    Failures of a route on which most candidates failed say more of the network than of a candidate, and are left out.
+    If most candidates failed, the failures are left out: the network is the likelier cause.
 
     Args:
-        entries: The route's ledger.
-        booted: The candidates that booted.
-        chosen: Names of those that went on.
-        agreements: How far partials agreed with the answer, where that is known.
+        entries: The entries of the route's ledger.
+        boots: What the candidates wrote that booted.
+        chosen: Names of the candidates that went on.
+        agreements: Agreement of partials with the answer, by candidate, for those that are known.
     """
-    calls = [each for each in entries if each.stage in {STAGE_BOOT, STAGE_COMPLETE}]
-    boots = {each.candidate: each for each in calls if each.stage == STAGE_BOOT}
-    delivered = {each.candidate.name for each in booted}
-    seconds = {name: _seconds(entry) for name, entry in boots.items() if name in delivered or _slow(entry)}
-    most_delivered = 2 * len(delivered) >= len(boots)
-    telling = {name: [each for each in calls if each.candidate == name and most_delivered] for name in boots}
-    went_on = set(chosen)
-    finished = {e.candidate: _seconds(e) for e in calls if e.stage == STAGE_COMPLETE and not e.HasField("failure")}
+    calls = [entry for entry in entries if entry.stage in {STAGE_BOOT, STAGE_COMPLETE}]
+    boot_calls = {call.candidate: call for call in calls if call.stage == STAGE_BOOT}
+    delivered = {boot.candidate.name for boot in boots}
+    seconds = {name: _seconds(call) for name, call in boot_calls.items() if name in delivered or _is_slow(call)}
+    most_delivered = 2 * len(delivered) >= len(boot_calls)
+    telling = {name: [call for call in calls if call.candidate == name and most_delivered] for name in boot_calls}
+    chosen_names = set(chosen)
+    completions = [call for call in calls if call.stage == STAGE_COMPLETE and not call.HasField("failure")]
+    complete_s = {call.candidate: _seconds(call) for call in completions}
     return {
         name: Signals(
-            failed=tuple(_failed(each) for each in telling[name] if _tells(each)),
-            timed_out=tuple((each.stage, _seconds(each)) for each in telling[name] if _timed_out(each)),
-            complete_s=finished.get(name),
+            failed=tuple(_is_failure(call) for call in telling[name] if _is_telling(call)),
+            timed_out=tuple((call.stage, _seconds(call)) for call in telling[name] if _is_timeout(call)),
+            complete_s=complete_s.get(name),
             boot_s=seconds[name] if name in delivered else None,
             slowness=_slowness(name, seconds),
-            selected=name in went_on if name in delivered and len(delivered) > 1 else None,
+            selected=name in chosen_names if name in delivered and len(delivered) > 1 else None,
             agreement=agreements.get(name),
         )
-        for name in boots
+        for name in boot_calls
     }
 
 
-def agreement_with(booted: BootResult, answer: Answer, policy: Policy) -> float | None:
-    """Returns how far what a candidate wrote agrees with the answer, 0 to 1; None where its own draft is the answer."""
-    partial = booted.partial.text
-    if not partial or list(answer.candidates) == [booted.candidate.name]:
+def agreement_with(boot: BootResult, answer: Answer, policy: Policy) -> float | None:
+    """Returns the agreement of a partial with the answer, 0 to 1; None if the candidate's own draft is the answer."""
+    partial = boot.partial.text
+    if not partial or list(answer.candidates) == [boot.candidate.name]:
         return None
-    whole = booted.partial.finish_reason == FINISH_REASON_STOP
+    whole = boot.partial.finish_reason == FINISH_REASON_STOP
     answer_whole = answer.finish_reason == FINISH_REASON_STOP
     if policy.HasField("answer_pattern"):
         own = settled_answer(partial, policy.answer_pattern, complete=whole)
         given = settled_answer(answer.text, policy.answer_pattern, complete=answer_whole)
         if own is not None and given is not None:
             return float(canonical(own) == canonical(given))
-    # Reading is what this costs: only as much as tells, and of the answer only what the partial had room for.
-    text = partial[:_MOST_CHARACTERS]
+    # The time of a comparison grows with the texts. The answer is cut to what such a partial could have covered.
+    text = partial[:_MAX_CHARACTERS]
     comparable = answer.text[: 2 * len(text)]
     return similarity(
         text,
@@ -107,21 +108,21 @@ def agreement_with(booted: BootResult, answer: Answer, policy: Policy) -> float 
     )
 
 
-def _failed(entry: LedgerEntry) -> bool:
-    # Who was cancelled because the others had answered has not failed; that it was slow is what its slowness says.
+def _is_failure(entry: LedgerEntry) -> bool:
+    # A straggler was cancelled because the others had answered. `slowness` shows that, so it is no failure as well.
     return entry.HasField("failure") and entry.failure.reason != ERROR_REASON_STRAGGLER
 
 
-def _timed_out(entry: LedgerEntry) -> bool:
-    return _slow(entry) and entry.failure.reason != ERROR_REASON_STRAGGLER
+def _is_timeout(entry: LedgerEntry) -> bool:
+    return _is_slow(entry) and entry.failure.reason != ERROR_REASON_STRAGGLER
 
 
-def _tells(entry: LedgerEntry) -> bool:
-    """Tells whether a call shows by itself whether the candidate is well."""
-    return not (entry.HasField("failure") and (entry.failure.reason in _NOT_ITS_OWN or _timed_out(entry)))
+def _is_telling(entry: LedgerEntry) -> bool:
+    """Returns whether a call shows by itself whether the candidate works."""
+    return not (entry.HasField("failure") and (entry.failure.reason in _NOT_BY_CANDIDATE or _is_timeout(entry)))
 
 
-def _slow(entry: LedgerEntry) -> bool:
+def _is_slow(entry: LedgerEntry) -> bool:
     return entry.HasField("failure") and entry.failure.reason in SLOW
 
 
@@ -132,8 +133,8 @@ def _seconds(entry: LedgerEntry) -> float:
 def _slowness(name: str, seconds: Mapping[str, float]) -> float | None:
     if name not in seconds:
         return None
-    others = [each for other, each in seconds.items() if other != name]
+    others = [other_s for other, other_s in seconds.items() if other != name]
     if not others:
         return None
-    both = seconds[name] + median(others)
-    return seconds[name] / both if both else None
+    total_s = seconds[name] + median(others)
+    return seconds[name] / total_s if total_s else None

@@ -42,7 +42,7 @@ class Traffic:
         """Starts with an empty pool; tells `changes` of each candidate whose state changes."""
         self._rules = rules
         self._changes = changes
-        self._records: dict[str, _Record] = {}
+        self._records: dict[str, _CandidateFigures] = {}
         self._pool = PoolSnapshot.from_candidates(())
         self._snapshot = self._pool
         self._heard: Listener = _nobody
@@ -62,15 +62,15 @@ class Traffic:
         old, self._records = self._records, {}
         for name, candidate in pool.candidates.items():
             record = old.get(name)
-            if record is None or record.over(candidate):
-                self._records[name] = _Record(candidate, self._rules)
+            if record is None or record.is_stale_for(candidate):
+                self._records[name] = _CandidateFigures(candidate, self._rules)
             else:
                 self._records[name] = record
                 record.candidate = candidate
             known = before.candidates.get(name)
             if known and _state(known) != _state(candidate):
                 why = candidate.evaluation.explanation or "the pool says so"
-                self._changes.say(name, _state(known), _state(candidate), Cause.POOL, why)
+                self._changes.announce(name, _state(known), _state(candidate), Cause.POOL, why)
             if record and record.held and record is not self._records[name]:
                 self._release(self._records[name], Cause.EVALUATED, "it was evaluated anew, or is another model now")
         for name, record in old.items():
@@ -84,14 +84,14 @@ class Traffic:
 
     def ended(self, record: RouteRecord) -> None:
         """Takes what a route showed, where there is an answer. See `record.Observer`."""
-        if record.answer is None or record.selection is None or not record.booted:
+        if record.answer is None or record.selection is None or not record.boots:
             return
         # One partial a route, each in its turn: comparing them all would cost as much as the rest of the route.
         self._turn += 1
-        compared = record.booted[self._turn % len(record.booted)]
+        compared = record.boots[self._turn % len(record.boots)]
         agreement = agreement_with(compared, record.answer, record.policy or Policy())
         agreements = {} if agreement is None else {compared.candidate.name: agreement}
-        self.note(signals_of(record.ledger.entries, record.booted, record.selection.chosen, agreements))
+        self.note(signals_of(record.ledger.entries, record.boots, record.selection.chosen, agreements))
 
     def note(self, observations: Mapping[str, Signals]) -> None:
         """Takes what one route showed of its candidates."""
@@ -135,23 +135,23 @@ class Traffic:
                     self._release(record, Cause.RETURNED, "its figures are what they were before")
             elif record.held and not was_held:
                 name = record.candidate.name
-                self._changes.say(
+                self._changes.announce(
                     name, CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_PROBATION, Cause.DRIFTED, record.drift
                 )
                 self._heard(name, record.drift)
         self._snapshot = self._pool.on_probation(each.candidate.name for each in held)
-        company = frozenset(_standing(each.candidate) for each in admitted if not each.held)
+        peers = frozenset(_peer(each.candidate) for each in admitted if not each.held)
         for record in self._records.values():
-            record.accompany(company)
+            record.set_peers(peers)
 
-    def _release(self, record: _Record, cause: Cause, why: str) -> None:
+    def _release(self, record: _CandidateFigures, cause: Cause, why: str) -> None:
         name, state = record.candidate.name, _state(record.candidate)
         if state == CANDIDATE_STATE_ADMITTED:
-            self._changes.say(name, CANDIDATE_STATE_PROBATION, state, cause, why)
+            self._changes.announce(name, CANDIDATE_STATE_PROBATION, state, cause, why)
         self._heard(name, "")
 
 
-class _Record:
+class _CandidateFigures:
     """One candidate's figures.
 
     Attributes:
@@ -171,23 +171,23 @@ class _Record:
         self._rules = rules
         self._boot_s = Mean(_RECENT_REQUESTS)
         self._complete_s = Mean(_RECENT_REQUESTS)
-        self._company: frozenset[_Standing] | None = None
+        self._peers: frozenset[_Peer] | None = None
         self._sentences: dict[str, str] = {}
         self._failure = self._figure()
         self._begin_comparisons()
 
-    def over(self, candidate: Candidate) -> bool:
+    def is_stale_for(self, candidate: Candidate) -> bool:
         """Whether this history is not that of `candidate`: it drifted and was evaluated since, or is another model."""
         known = self.candidate
         if (known.provider, known.model, known.address) != (candidate.provider, candidate.model, candidate.address):
             return True
         return bool(self.drift) and known.evaluation.evaluated_at != candidate.evaluation.evaluated_at
 
-    def accompany(self, company: frozenset[_Standing]) -> None:
-        """Takes part beside these from now on; where they are others, figures that compare it with them begin anew."""
-        if self._company not in {None, company} and not self.drift:
+    def set_peers(self, peers: frozenset[_Peer]) -> None:
+        """Sets the candidates that it is compared with; if they are others, figures that compare it begin anew."""
+        if self._peers not in {None, peers} and not self.drift:
             self._begin_comparisons()
-        self._company = company
+        self._peers = peers
 
     def note(self, observation: Signals) -> bool:
         """Takes what a route showed; returns whether `drift` has changed."""
@@ -242,23 +242,23 @@ class _Record:
 
 
 def _failure(figure: Figure) -> str:
-    late, calls = figure.since()
+    late, calls = figure.since_change()
     return f"{late:.0%} of its last {calls} calls failed, {figure.history.value:.1%} of those before"
 
 
 def _slowness(figure: Figure) -> str:
-    late, boots = figure.since()
+    late, boots = figure.since_change()
     before = _times(figure.history.value)
     return f"its last {boots} boots took {_times(late)} times as long as the others', {before} times before"
 
 
 def _selected(figure: Figure) -> str:
-    late, boots = figure.since()
+    late, boots = figure.since_change()
     return f"it was chosen after {1 - late:.0%} of its last {boots} boots, {1 - figure.history.value:.0%} before"
 
 
 def _agreement(figure: Figure) -> str:
-    late, partials = figure.since()
+    late, partials = figure.since_change()
     before = 1 - figure.history.value
     return f"its last {partials} partials agreed with the answers to {1 - late:.2f}, those before to {before:.2f}"
 
@@ -280,10 +280,10 @@ def _nobody(name: str, drift: str) -> None:
     """Hears nothing."""
 
 
-_Standing = tuple[str, float, float]
+_Peer = tuple[str, float, float]
 
 
-def _standing(candidate: Candidate) -> _Standing:
+def _peer(candidate: Candidate) -> _Peer:
     """Returns a candidate's name, and what is known of its quality, by which it is ranked."""
     return candidate.name, candidate.prior, candidate.evaluation.score
 

@@ -42,7 +42,7 @@ class StateTransitions:
         if meter:
             self._changes.report(meter)
 
-    def say(
+    def announce(
         self,
         candidate: str,
         before: CandidateState.ValueType,

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
-from lightrouter.router.stages.lastresort import after_circuit, last_resort
+from lightrouter.router.stages.last_resort import pick_last_resorts, wait_for_circuit
 from lightrouter.router.stages.quorum import QuorumWait
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.models import Models
@@ -49,9 +49,9 @@ async def boot(route: RouteContext, models: Models) -> list[BootResult]:
             stage.start(group, candidates)
             await wait.wait()
             if not stage.delivered:
-                await stage.add(group, last_resort(route, stage.reserve))
+                await stage.add(group, pick_last_resorts(route, stage.reserve))
             if not stage.delivered:
-                await stage.add(group, await after_circuit(route, stage.reserve))
+                await stage.add(group, await wait_for_circuit(route, stage.reserve))
             stage.cancel()
     finally:
         wait.close()

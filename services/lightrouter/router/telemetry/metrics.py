@@ -86,8 +86,8 @@ class RouteMetrics:
             self._cost.add(entry.cost_nanousd, candidate, stage)
 
     def _count_selection(self, record: RouteRecord) -> None:
-        for booted in record.booted:
-            self._booted.add(1, booted.candidate.name)
+        for boot in record.boots:
+            self._booted.add(1, boot.candidate.name)
         selection = record.selection
         if selection is not None:
             for name in selection.chosen:
@@ -109,16 +109,16 @@ def full_cost_nanousd(record: RouteRecord) -> int:
     completions = [entry for entry in entries if entry.stage == STAGE_COMPLETE and not entry.HasField("failure")]
     if not completions or record.selection is None:
         return cost
-    prices = {booted.candidate.name: booted.candidate.spec.prices for booted in record.booted}
+    prices = {boot.candidate.name: boot.candidate.spec.prices for boot in record.boots}
     for entry in completions:
         if entry.candidate in prices:
             read = Usage(input_tokens=entry.usage.input_tokens, cached_input_tokens=entry.usage.cached_input_tokens)
             cost -= cost_nanousd(prices[entry.candidate], read)
     written = round(sum(entry.usage.output_tokens for entry in completions) / len(completions))
-    for booted in record.booted:
-        if not booted.ended and booted.candidate.name not in record.selection.chosen:
-            rest = Usage(output_tokens=min(written, booted.tokens_left))
-            cost += cost_nanousd(booted.candidate.spec.prices, rest)
+    for boot in record.boots:
+        if not boot.ended and boot.candidate.name not in record.selection.chosen:
+            rest = Usage(output_tokens=min(written, boot.tokens_left))
+            cost += cost_nanousd(boot.candidate.spec.prices, rest)
     return cost
 
 

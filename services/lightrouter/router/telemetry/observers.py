@@ -41,7 +41,7 @@ class RouteRecord:
 
     Attributes:
         ledger: Its calls, stages and degradations.
-        booted: What the candidates wrote in the boot stage, in the order of the pool.
+        boots: What the candidates wrote in the boot stage, in the order of the pool.
         selection: The ranking and who went on; None where it did not come so far.
         answer: The answer; None where there is none.
         error: Why there is no answer; unspecified where there is one.
@@ -52,7 +52,7 @@ class RouteRecord:
     """
 
     ledger: RouteLedger
-    booted: tuple[BootResult, ...] = ()
+    boots: tuple[BootResult, ...] = ()
     selection: Selection | None = None
     answer: Answer | None = None
     error: ErrorReason.ValueType = ErrorReason.ERROR_REASON_UNSPECIFIED

@@ -57,7 +57,7 @@ def _fields(record: RouteRecord) -> dict[str, object]:
         "output_tokens": usage.output_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "cost_nanousd": cost,
-        "booted": [booted.candidate.name for booted in record.booted],
+        "booted": [boot.candidate.name for boot in record.boots],
     }
     if record.selection is not None:
         fields["chosen"] = list(record.selection.chosen)

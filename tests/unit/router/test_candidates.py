@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lightrouter.router.candidates import quality
 from lightrouter.router.context import RouteContext
 from lightrouter.router.events import Events
 from lightrouter.router.ledger import RouteLedger
-from lightrouter.router.quality import quality
 from lightrouter.router.rules import Shares
 from lightrouter.router.stages.admit import admit
 from lightrouter.router.stages.boot import boot

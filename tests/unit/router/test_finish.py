@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lightrouter.router.events import Events
-from lightrouter.router.whole import is_broken, whole_first
+from lightrouter.router.finish import complete_first, is_interrupted
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.chat_pb2 import (
@@ -61,7 +61,7 @@ def degraded(answer: Answer) -> list[tuple[int, str]]:
     ],
 )
 def test_what_is_broken(reason: FinishReason.ValueType, broken: bool) -> None:
-    assert is_broken(reason) == broken
+    assert is_interrupted(reason) == broken
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_is_broken(reason: FinishReason.ValueType, broken: bool) -> None:
 )
 def test_whole_drafts_come_first(reasons: list[FinishReason.ValueType], order: str) -> None:
     drafts = [Draft(candidate=name, finish_reason=reason) for name, reason in zip("abc", reasons, strict=False)]
-    assert "".join(draft.candidate for draft in whole_first(drafts)) == order
+    assert "".join(draft.candidate for draft in complete_first(drafts)) == order
 
 
 @pytest.mark.parametrize("k", [1, 2])

@@ -34,7 +34,7 @@ _LEAST_TELLING_S: Final = 0.5
 _MEMORY: Final = 0.9
 
 
-class Guard:
+class ServiceCircuit:
     """Watches the calls of one kind to one helper."""
 
     def __init__(self, helper: str, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -85,16 +85,18 @@ class Guard:
         return None if error.reason == ERROR_REASON_UPSTREAM_UNAVAILABLE else True
 
 
-class GuardedSelector:
+class CircuitSelector:
     """A selector that costs no route more than a moment while it hangs."""
 
     def __init__(self, selector: Selector, clock: Callable[[], float] = time.monotonic) -> None:
         """Asks `selector`; `clock` gives seconds."""
         self._selector = selector
-        self._shortlists = Guard("selector", _LIMIT_S, clock)
-        self._judges = Guard("selector", _MODEL_LIMIT_S, clock)
+        self._shortlists = ServiceCircuit("selector", _LIMIT_S, clock)
+        self._judges = ServiceCircuit("selector", _MODEL_LIMIT_S, clock)
         # A judge that hangs says nothing of rankings without one.
-        self._others: defaultdict[int, Guard] = defaultdict(lambda: Guard("selector", _LIMIT_S, clock))
+        self._others: defaultdict[int, ServiceCircuit] = defaultdict(
+            lambda: ServiceCircuit("selector", _LIMIT_S, clock)
+        )
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
         """Returns the ranking of the partials. See `select.Selector`."""
@@ -114,14 +116,14 @@ class GuardedSelector:
             return response
 
 
-class GuardedAggregator:
+class CircuitAggregator:
     """An aggregator that costs no route more than a moment while it hangs."""
 
     def __init__(self, aggregator: Aggregator, clock: Callable[[], float] = time.monotonic) -> None:
         """Asks `aggregator`; `clock` gives seconds."""
         self._aggregator = aggregator
-        self._synthesis = Guard("aggregator", _MODEL_LIMIT_S, clock)
-        self._others = Guard("aggregator", _LIMIT_S, clock)
+        self._synthesis = ServiceCircuit("aggregator", _MODEL_LIMIT_S, clock)
+        self._others = ServiceCircuit("aggregator", _LIMIT_S, clock)
 
     async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the answer in pieces, then how it came about. See `aggregate.Aggregator`."""

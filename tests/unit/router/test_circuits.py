@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from lightrouter.router.circuits import CircuitAggregator, CircuitSelector, ServiceCircuit
 from lightrouter.router.events import Events
-from lightrouter.router.guards import Guard, GuardedAggregator, GuardedSelector
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
@@ -69,7 +69,7 @@ class Selector(FakeSelector):
 
 
 async def ask(
-    selector: GuardedSelector, seconds: float, strategy: SelectorStrategy.ValueType = SELECTOR_STRATEGY_CONSENSUS
+    selector: CircuitSelector, seconds: float, strategy: SelectorStrategy.ValueType = SELECTOR_STRATEGY_CONSENSUS
 ) -> ErrorReason.ValueType | None:
     try:
         await selector.select(SelectRequest(strategy=strategy), Deadline.after(seconds))
@@ -81,7 +81,7 @@ async def ask(
 async def test_a_selector_that_hangs_is_left_alone_until_it_answers_again() -> None:
     clock = Clock()
     hanging = Selector(clock, takes_s=1e9)
-    guarded = GuardedSelector(hanging, clock)
+    guarded = CircuitSelector(hanging, clock)
     assert [await ask(guarded, 3600) for _ in range(5)] == [ERROR_REASON_DEADLINE_EXCEEDED] * 3 + [
         ERROR_REASON_CIRCUIT_OPEN
     ] * 2
@@ -92,7 +92,7 @@ async def test_a_selector_that_hangs_is_left_alone_until_it_answers_again() -> N
 async def test_callers_in_a_hurry_say_nothing_of_the_selector() -> None:
     clock = Clock()
     slow = Selector(clock, takes_s=0.3)
-    guarded = GuardedSelector(slow, clock)
+    guarded = CircuitSelector(slow, clock)
     assert [await ask(guarded, 0.01) for _ in range(10)] == [ERROR_REASON_DEADLINE_EXCEEDED] * 10
     assert await ask(guarded, 60) is None
 
@@ -100,7 +100,7 @@ async def test_callers_in_a_hurry_say_nothing_of_the_selector() -> None:
 async def test_a_judge_that_hangs_says_nothing_of_other_strategies() -> None:
     clock = Clock()
     selector = Selector(clock, takes_s=1e9)
-    guarded = GuardedSelector(selector, clock)
+    guarded = CircuitSelector(selector, clock)
     for _ in range(4):
         await ask(guarded, 3600, SELECTOR_STRATEGY_LLM)
     assert await ask(guarded, 3600, SELECTOR_STRATEGY_LLM) == ERROR_REASON_CIRCUIT_OPEN
@@ -115,7 +115,7 @@ async def test_a_judge_that_hangs_says_nothing_of_other_strategies() -> None:
 async def test_failing_at_once_costs_nothing_and_opens_no_circuit(reason: ErrorReason.ValueType) -> None:
     inner = FakeSelector()
     inner.error = ServiceError(Code.UNAVAILABLE, reason, "no")
-    guarded = GuardedSelector(inner)
+    guarded = CircuitSelector(inner)
     assert [await ask(guarded, 60) for _ in range(10)] == [reason] * 10
     inner.error = None
     assert await ask(guarded, 60) is None
@@ -123,7 +123,7 @@ async def test_failing_at_once_costs_nothing_and_opens_no_circuit(reason: ErrorR
 
 async def test_what_is_usual_is_learnt() -> None:
     clock = Clock()
-    guard = Guard("selector", 20.0, clock)
+    guard = ServiceCircuit("selector", 20.0, clock)
 
     def call(seconds: float, *, answers: bool) -> None:
         with guard.call() as answered:
@@ -142,7 +142,7 @@ async def test_what_is_usual_is_learnt() -> None:
 
 
 async def test_a_caller_that_leaves_says_nothing() -> None:
-    guard = Guard("selector", 3.0, Clock())
+    guard = ServiceCircuit("selector", 3.0, Clock())
     for _ in range(5):
         with pytest.raises(asyncio.CancelledError), guard.call():
             raise asyncio.CancelledError
@@ -170,10 +170,10 @@ class Silent(FakeAggregator):
 
 @pytest.mark.parametrize("pieces", [0, 2])
 async def test_an_aggregator_that_falls_silent_is_given_up(pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightrouter.router.guards._LIMIT_S", 0.001)
-    monkeypatch.setattr("lightrouter.router.guards._MODEL_LIMIT_S", 0.001)
+    monkeypatch.setattr("lightrouter.router.circuits._LIMIT_S", 0.001)
+    monkeypatch.setattr("lightrouter.router.circuits._MODEL_LIMIT_S", 0.001)
     silent = Silent(pieces)
-    guarded = GuardedAggregator(silent)
+    guarded = CircuitAggregator(silent)
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model(words=["x "] * 4))
     routing = router(models, aggregator=guarded)
     for _ in range(5):
@@ -191,6 +191,6 @@ async def test_an_aggregator_that_falls_silent_is_given_up(pieces: int, monkeypa
 async def test_routes_are_ranked_by_prior_while_the_selector_is_left_alone() -> None:
     clock = Clock()
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model())
-    routing = router(models, GuardedSelector(Selector(clock, takes_s=1e9), clock))
+    routing = router(models, CircuitSelector(Selector(clock, takes_s=1e9), clock))
     reasons = [(await routing.route(prompt(), Deadline.after(60), Events())).degraded[0].reason for _ in range(4)]
     assert reasons == [DEGRADED_REASON_SELECTOR_SLOW] * 3 + [DEGRADED_REASON_SELECTOR_FAILED]
