@@ -19,9 +19,9 @@ from lightrouter.pool import statefile
 from lightrouter.pool.standing import Standing
 from lightrouter.router.__main__ import build_server
 from lightrouter.router.clients import AdapterHealth
-from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.source import PoolSource
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.deadline import current_deadline
@@ -138,7 +138,7 @@ class RouterSuite:
         self.selector = FakeSelector({"a": 0.9, "b": 0.8, "c": 0.7})
         self.aggregator = FakeAggregator()
         self.adapters: dict[str, Server] = {}
-        self.health = Health(self._watch, pause_seconds=0.01)
+        self.health = HealthMonitor(self._watch, pause_seconds=0.01)
         self.stub: RouterServiceAsyncStub
         self.channel: grpc.aio.Channel
 
@@ -243,7 +243,7 @@ class RouterSuite:
         self._stack.push_async_callback(self._channels.close)
         telemetry = Telemetry("test", None, reader=self._reader)
         self._stack.callback(telemetry.shutdown)
-        traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
+        traffic = TrafficMonitor(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
         self._pool = PoolSource(settings, self.health, traffic, telemetry.meter)
         self.server = build_server(settings, self._channels, telemetry, traffic, self.health)
         self.address = await self.server.start()

@@ -25,9 +25,9 @@ from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.pool import file as pool_file
 from lightrouter.router.__main__ import build_server as build_router
 from lightrouter.router.clients import AdapterHealth
-from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.source import PoolSource
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.rpc.channels import Channels
@@ -170,9 +170,9 @@ async def running(
                 **router,
             }
         )
-        health = Health(AdapterHealth(channels).watch)
+        health = HealthMonitor(AdapterHealth(channels).watch)
         telemetry = told.by("router")
-        traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
+        traffic = TrafficMonitor(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
         watch = PoolSource(settings, health, traffic, telemetry.meter)
         built = build_router(settings, channels, telemetry, traffic, health)
         servers["router"] = await stack.enter_async_context(built)

@@ -34,7 +34,7 @@ from lightrouter.recording.playback import Playback
 from lightrouter.recording.recording import RecordedPrompt, Recording
 from lightrouter.router.events import Events
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.route import Router
 from lightrouter.router.rules import Defaults, DriftRules, Shares
@@ -208,8 +208,8 @@ async def answers(engine: Engine, prompts: Iterable[RecordedPrompt], policy: Pol
     return [await engine.route(prompt, policy) for prompt in prompts]
 
 
-def _traffic(roster: PoolSnapshot, rules: DriftRules) -> Traffic:
-    traffic = Traffic(rules, StateTransitions(NoOpTracer()))
+def _traffic(roster: PoolSnapshot, rules: DriftRules) -> TrafficMonitor:
+    traffic = TrafficMonitor(rules, StateTransitions(NoOpTracer()))
     traffic.follow(roster)
     return traffic
 

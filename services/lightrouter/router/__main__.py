@@ -16,9 +16,9 @@ from lightrouter.router.auth import authenticator
 from lightrouter.router.circuits import CircuitAggregator, CircuitSelector
 from lightrouter.router.clients import AdapterHealth, RemoteAggregator, RemoteSelector
 from lightrouter.router.pool.availability import Availability
-from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.source import PoolSource
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.route import Router
 from lightrouter.router.servicer import RouterServicer
@@ -43,7 +43,7 @@ _CONNECTIONS_SECONDS: Final = 5.0
 
 
 def build_server(
-    settings: RouterSettings, channels: Channels, telemetry: Telemetry, traffic: Traffic, health: Health
+    settings: RouterSettings, channels: Channels, telemetry: Telemetry, traffic: TrafficMonitor, health: HealthMonitor
 ) -> Server:
     """Returns the server with its service, not yet bound."""
     tracer = telemetry.tracer
@@ -82,9 +82,9 @@ async def serve(settings: RouterSettings) -> None:
         AddressUnavailableError: The address cannot be bound.
     """
     async with connected("lightrouter-router", settings) as (channels, telemetry):
-        health = Health(AdapterHealth(channels).watch)
+        health = HealthMonitor(AdapterHealth(channels).watch)
         try:
-            traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
+            traffic = TrafficMonitor(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
             pool = PoolSource(settings, health, traffic, telemetry.meter)
             server = build_server(settings, channels, telemetry, traffic, health)
             server.hold()

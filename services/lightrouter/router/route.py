@@ -14,7 +14,7 @@ from lightrouter.router.events import Events
 from lightrouter.router.finish import complete_first, is_interrupted
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.availability import Availability
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.rules import Defaults, Shares
 from lightrouter.router.stages.adaptive import AdaptiveDrafts, complete_by_gain
 from lightrouter.router.stages.admit import admit
@@ -54,7 +54,7 @@ class Router:
 
     def __init__(
         self,
-        traffic: Traffic,
+        traffic: TrafficMonitor,
         models: Models,
         selector: Selector,
         aggregator: Aggregator,

@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 
 from lightrouter.router.events import EventQueue, Events
-from lightrouter.router.pool.health import Health
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.health import HealthMonitor
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.route import Router
 from lightrouter.runtime.deadline import current_deadline
 from lightrouter.v1.router_pb2 import (
@@ -30,7 +30,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class RouterServicer(RouterServiceServicer):
     """Answers prompts and lists the pool."""
 
-    def __init__(self, router: Router, traffic: Traffic, health: Health) -> None:
+    def __init__(self, router: Router, traffic: TrafficMonitor, health: HealthMonitor) -> None:
         """Serves `router` and its pool."""
         self._router = router
         self._traffic = traffic

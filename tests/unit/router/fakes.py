@@ -12,7 +12,7 @@ from opentelemetry.trace import NoOpTracer, Tracer
 from lightrouter.router.events import Events
 from lightrouter.router.pool.availability import Availability
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.route import Router
 from lightrouter.router.rules import Defaults, DriftRules, Shares
@@ -387,8 +387,8 @@ class Heard(Events):
 
 def traffic(
     pool: PoolSnapshot, rules: DriftRules | None = None, tracer: Tracer | None = None, meter: Meter | None = None
-) -> Traffic:
-    made = Traffic(rules or DriftRules(), StateTransitions(tracer or NoOpTracer(), meter))
+) -> TrafficMonitor:
+    made = TrafficMonitor(rules or DriftRules(), StateTransitions(tracer or NoOpTracer(), meter))
     made.follow(pool)
     return made
 
@@ -401,7 +401,7 @@ def router(
     with_defaults: Defaults | None = None,
     shares: Shares | None = None,
     tracer: Tracer | None = None,
-    watch: Traffic | None = None,
+    watch: TrafficMonitor | None = None,
     observers: Sequence[Observer] = (),
     availability: Availability | None = None,
     draws: Iterator[int] | None = None,

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
-from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_NOT_SERVING,
     CANDIDATE_HEALTH_SERVING,
@@ -58,7 +58,7 @@ class Report:
 
 async def test_the_router_serves_where_an_adapter_does() -> None:
     adapters, report = Adapters(), Report()
-    health = Health(adapters.watch, pause_seconds=0.0)
+    health = HealthMonitor(adapters.watch, pause_seconds=0.0)
     health.follow(snapshot(A, B))
     reporting = asyncio.create_task(health.report(report.set_serving))
     assert health.of(A.address) == CANDIDATE_HEALTH_UNSPECIFIED
@@ -91,7 +91,7 @@ async def test_the_router_serves_where_an_adapter_does() -> None:
 
 async def test_a_change_of_the_pool_changes_who_is_watched() -> None:
     adapters, report = Adapters(), Report()
-    health = Health(adapters.watch, pause_seconds=0.0)
+    health = HealthMonitor(adapters.watch, pause_seconds=0.0)
     adapters.say(A.address, True)
     health.follow(snapshot(A))
     reporting = asyncio.create_task(health.report(report.set_serving))
@@ -111,7 +111,7 @@ async def test_a_change_of_the_pool_changes_who_is_watched() -> None:
 
 async def test_every_adapter_is_heard_of_before_the_router_begins() -> None:
     adapters = Adapters()
-    health = Health(adapters.watch, pause_seconds=0.0)
+    health = HealthMonitor(adapters.watch, pause_seconds=0.0)
     health.follow(snapshot())
     await health.heard()
     health.follow(snapshot(A, B))
@@ -141,7 +141,7 @@ async def test_an_adapter_that_does_not_serve_is_asked_less_and_less_often() -> 
         if len(pauses) == 10:
             await asyncio.Event().wait()
 
-    health = Health(adapters.watch, sleep=sleep)
+    health = HealthMonitor(adapters.watch, sleep=sleep)
     adapters.say(A.address, False)
     health.follow(snapshot(A))
     while len(pauses) < 10:  # noqa: ASYNC110 - lets the watcher run
@@ -155,7 +155,7 @@ async def test_a_watch_that_fails_by_a_defect_is_not_silent() -> None:
         yield True
         raise ZeroDivisionError
 
-    health = Health(defective)
+    health = HealthMonitor(defective)
     health.follow(snapshot(A))
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(20):

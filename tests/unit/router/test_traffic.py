@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lightrouter.router.pool.signals import Signals
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.rules import DriftRules
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.instruments import STATE_CHANGES
@@ -57,17 +57,17 @@ BAD: Mapping[str, Signals] = {
 }
 
 
-def drive(watched: Traffic, requests: int, random: Random, bad: Mapping[str, Signals] | None = None) -> None:
+def drive(watched: TrafficMonitor, requests: int, random: Random, bad: Mapping[str, Signals] | None = None) -> None:
     """Sends so many requests, in which some candidates show what `bad` says."""
     for _ in range(requests):
         watched.note({name: (bad or {}).get(name) or good(random) for name in NAMES})
 
 
-def held(watched: Traffic) -> list[str]:
+def held(watched: TrafficMonitor) -> list[str]:
     return [c.name for c in watched.snapshot().candidates.values() if c.state == CANDIDATE_STATE_PROBATION]
 
 
-def settled(random: Random, rules: DriftRules = RULES) -> Traffic:
+def settled(random: Random, rules: DriftRules = RULES) -> TrafficMonitor:
     watched = traffic(POOL, rules)
     drive(watched, 1_000, random)
     assert not held(watched)

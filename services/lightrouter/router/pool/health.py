@@ -37,7 +37,7 @@ class Watch(Protocol):
         ...
 
 
-class Health:
+class HealthMonitor:
     """Watches every adapter of the pool; one that was lost is watched again once it is back."""
 
     def __init__(

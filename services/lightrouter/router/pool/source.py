@@ -12,9 +12,9 @@ from lightrouter.pool.api import ClusterError
 from lightrouter.pool.kubernetes import PoolResources
 from lightrouter.pool.schema import PublicPool
 from lightrouter.pool.watch import PoolFile
-from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.telemetry import instruments as i
 from lightrouter.runtime.telemetry.metrics import observe
@@ -23,7 +23,7 @@ from lightrouter.runtime.telemetry.metrics import observe
 class PoolSource:
     """The pool and its changes."""
 
-    def __init__(self, settings: RouterSettings, health: Health, traffic: Traffic, meter: Meter) -> None:
+    def __init__(self, settings: RouterSettings, health: HealthMonitor, traffic: TrafficMonitor, meter: Meter) -> None:
         """Reads the file, where the pool is one; else it is empty at first. `health` and `traffic` follow its changes.
 
         To `meter` it reports whether it sees them.

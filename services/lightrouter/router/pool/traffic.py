@@ -20,8 +20,7 @@ from lightrouter.v1.candidate_pb2 import (
 )
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, Stage
 from lightrouter.v1.policy_pb2 import Policy
-from lightrouter.v1.router_pb2 import PoolCondition
-from lightrouter.v1.router_pb2 import Traffic as Seen
+from lightrouter.v1.router_pb2 import PoolCondition, Traffic
 
 Listener = Callable[[str, str], None]
 """Hears the name of a candidate that is held from now on, and why in a sentence: an empty one where it no longer is."""
@@ -31,7 +30,7 @@ _RECENT_REQUESTS = 200
 _TELLING_TIMES = 3.0
 
 
-class Traffic:
+class TrafficMonitor:
     """The figures of every candidate of the pool, and the pool without those that have drifted.
 
     One that has drifted counts as on probation until its figures are what they were, or it is evaluated anew. The pool
@@ -103,7 +102,7 @@ class Traffic:
         if changed:
             self._settle()
 
-    def of(self, name: str) -> Seen | None:
+    def of(self, name: str) -> Traffic | None:
         """Returns the figures of a candidate; None where it has taken part in no request."""
         record = self._records.get(name)
         return record.seen() if record and record.requests.weight else None
@@ -210,9 +209,9 @@ class _CandidateFigures:
             self.drifted_at = time.monotonic()
         return self.drift != before
 
-    def seen(self) -> Seen:
+    def seen(self) -> Traffic:
         """Returns the figures as callers see them."""
-        return Seen(
+        return Traffic(
             requests=self.requests.weight,
             failure_rate=self._failure.recent.value,
             boot_latency=ledger.duration(self._boot_s.value),
