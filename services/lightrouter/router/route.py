@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from opentelemetry.trace import Span, Tracer
+from opentelemetry.trace import NoOpTracer, Span, Tracer
 
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, Merged, RouteContext
@@ -58,10 +58,10 @@ class Router:
         models: Models,
         selector: Selector,
         aggregator: Aggregator,
-        tracer: Tracer,
         defaults: Defaults,
-        shares: Shares,
         new_seed: Callable[[], int],
+        shares: Shares | None = None,
+        tracer: Tracer | None = None,
         observers: Sequence[Observer] = (),
         capture: TextCapture = NOTHING,
         availability: Availability | None = None,
@@ -85,9 +85,9 @@ class Router:
         self._models = models
         self._selector = selector
         self._aggregator = aggregator
-        self._tracer = tracer
+        self._tracer = tracer or NoOpTracer()
         self._defaults = defaults
-        self._shares = shares
+        self._shares = shares or Shares()
         self._new_seed = new_seed
         self._observers = (traffic, *observers)
         self._capture = capture

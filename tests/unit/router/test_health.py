@@ -113,9 +113,9 @@ async def test_every_adapter_is_heard_of_before_the_router_begins() -> None:
     adapters = Adapters()
     health = HealthMonitor(adapters.watch, pause_seconds=0.0)
     health.follow(snapshot())
-    await health.heard()
+    await health.known()
     health.follow(snapshot(A, B))
-    hearing = asyncio.create_task(health.heard())
+    hearing = asyncio.create_task(health.known())
     adapters.say(A.address, True)
     while health.of(A.address) == CANDIDATE_HEALTH_UNSPECIFIED:  # noqa: ASYNC110 - lets the watchers run
         await asyncio.sleep(0)

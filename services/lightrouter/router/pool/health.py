@@ -60,7 +60,7 @@ class HealthMonitor:
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._snapshot: PoolSnapshot | None = None
         self._changed = asyncio.Event()
-        self._heard = asyncio.Event()
+        self._known = asyncio.Event()
 
     def of(self, address: str) -> CandidateHealth.ValueType:
         """Returns the health of the adapter at `address`; unspecified where it is not known yet."""
@@ -96,9 +96,9 @@ class HealthMonitor:
             self._watchers[address] = watcher
         self._notice()
 
-    async def heard(self) -> None:
+    async def known(self) -> None:
         """Returns once every adapter of the pool has said whether it serves, or could not be reached."""
-        await self._heard.wait()
+        await self._known.wait()
 
     async def report(self, set_serving: Callable[[bool], Awaitable[None]]) -> None:
         """Tells `set_serving` whether the router serves, now and whenever that changes, until cancelled.
@@ -158,6 +158,6 @@ class HealthMonitor:
     def _notice(self) -> None:
         self._changed.set()
         if self._watchers.keys() <= self._serving.keys():
-            self._heard.set()
+            self._known.set()
         else:
-            self._heard.clear()
+            self._known.clear()

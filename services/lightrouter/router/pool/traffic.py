@@ -37,10 +37,10 @@ class TrafficMonitor:
     is never left with fewer admitted candidates than the rules' minimum: what all of them do is no candidate's doing.
     """
 
-    def __init__(self, rules: DriftRules, changes: StateTransitions) -> None:
-        """Starts with an empty pool; tells `changes` of each candidate whose state changes."""
+    def __init__(self, rules: DriftRules, transitions: StateTransitions | None = None) -> None:
+        """Starts with an empty pool; announces changes of candidates' states with `transitions`."""
         self._rules = rules
-        self._changes = changes
+        self._transitions = transitions or StateTransitions()
         self._records: dict[str, _CandidateFigures] = {}
         self._pool = PoolSnapshot.from_candidates(())
         self._snapshot = self._pool
@@ -69,7 +69,7 @@ class TrafficMonitor:
             known = before.candidates.get(name)
             if known and _state(known) != _state(candidate):
                 why = candidate.evaluation.explanation or "the pool says so"
-                self._changes.announce(name, _state(known), _state(candidate), Cause.POOL, why)
+                self._transitions.announce(name, _state(known), _state(candidate), Cause.POOL, why)
             if record and record.held and record is not self._records[name]:
                 self._release(self._records[name], Cause.EVALUATED, "it was evaluated anew, or is another model now")
         for name, record in old.items():
@@ -134,7 +134,7 @@ class TrafficMonitor:
                     self._release(record, Cause.RETURNED, "its figures are what they were before")
             elif record.held and not was_held:
                 name = record.candidate.name
-                self._changes.announce(
+                self._transitions.announce(
                     name, CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_PROBATION, Cause.DRIFTED, record.drift
                 )
                 self._heard(name, record.drift)
@@ -146,7 +146,7 @@ class TrafficMonitor:
     def _release(self, record: _CandidateFigures, cause: Cause, why: str) -> None:
         name, state = record.candidate.name, _state(record.candidate)
         if state == CANDIDATE_STATE_ADMITTED:
-            self._changes.announce(name, CANDIDATE_STATE_PROBATION, state, cause, why)
+            self._transitions.announce(name, CANDIDATE_STATE_PROBATION, state, cause, why)
         self._heard(name, "")
 
 

@@ -74,7 +74,7 @@ def admit(
     sampling.CopyFrom(prompt.sampling)
     if not sampling.HasField("max_output_tokens"):
         sampling.max_output_tokens = defaults.max_output_tokens
-    defaults.maxima.hold(policy, sampling)
+    defaults.maxima.apply(policy, sampling)
     specs = _named(policy.candidates, snapshot) if policy.candidates else _allowed(snapshot)
     # One that the request names is taken at its word, on probation or not.
     share = 1.0 if policy.candidates else defaults.probation_share
