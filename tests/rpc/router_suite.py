@@ -51,7 +51,8 @@ from lightrouter.v1.router_pb2 import (
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer, add_SelectorServiceServicer_to_server
-from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model, pool_candidate, snapshot
+from tests.unit.router.builders import pool_candidate, snapshot
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model
 
 if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub

@@ -36,7 +36,7 @@ from lightrouter.v1.router_pb2 import CompleteRequest, ListCandidatesRequest, Li
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 from tests.measured import values
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import failure, prompt
+from tests.unit.router.builders import failure, prompt
 from tests.upstreams.cluster import TIMEOUT_S, Cluster
 
 

@@ -26,7 +26,7 @@ from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRAT
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, Selection, SelectionReason
 from tests.measured import series, values
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import pool_candidate, prompt, snapshot
+from tests.unit.router.builders import pool_candidate, prompt, snapshot
 
 NAMES = ("a", "b", "c")
 REASONS = SelectionReason.values()

@@ -19,14 +19,17 @@ from lightrouter.v1.error_reason_pb2 import ERROR_REASON_COST_CEILING_TOO_LOW
 _MILLION = 1_000_000
 # Tokens around one more message of a conversation: the delimiters of chat templates are shorter; the bound is a choice.
 _MAX_TOKENS_PER_TURN = 16
-# Bounds, in bytes, of the instructions around the texts that a judge or a synthesizer reads, and of a judge's output.
+# Bounds, at one token per byte, of the instructions around the texts that a judge or a synthesizer reads. The tests of
+# the budget compare them with the prompts of selector and aggregator.
 _INSTRUCTION_TOKENS = 1500
 _INSTRUCTION_TOKENS_PER_TEXT = 90
+# The default of the selector's setting judge_output_tokens.
 _VERDICT_TOKENS = 1024
 # The judge is asked in two orders. If its verdict cannot be read, it is shown that verdict and asked once more.
 _JUDGE_ORDERS = 2
 _AGAIN_TOKENS = 300
-# A synthesizer is shown contradictions of the drafts: the number of them, and the bytes of the two quotes of each.
+# A synthesizer is shown up to 8 contradictions of the drafts (answers/contradictions.py), each in a sentence with two
+# quotes of up to 160 characters, three bytes each.
 _CONTRADICTIONS = 8
 _QUOTED_TOKENS = 480
 _SENTENCE_TOKENS = 60
@@ -89,10 +92,10 @@ class Budget:
         return self._prompt_tokens + most_of_estimated(candidate.spec.fixed_input_tokens)
 
     def admit(self, candidates: Sequence[RouteCandidate], field: str) -> tuple[RouteCandidate, ...]:
-        """Reserves the money for the boots that the ceiling covers and returns their candidates, in the given order.
+        """Returns those that boot within the ceiling, in the given order, and keeps the money for it.
 
-        The candidate with the cheapest whole route always boots. The others boot by prior, while the money for that
-        candidate's completion is left.
+        The candidate with the cheapest whole route always boots. The others do by prior, as long as the money for
+        that candidate's completion stays.
 
         Raises:
             ServiceError: The ceiling does not cover the cheapest boot. The error names `field` and the lowest ceiling.
@@ -122,9 +125,7 @@ class Budget:
         boot = self.boot_cost(candidate)
         if candidate.output_tokens <= candidate.boot_tokens:
             return boot
-        return boot + _finish_cost(
-            candidate, self._max_read(candidate), candidate.boot_tokens, candidate.output_tokens
-        )
+        return boot + _finish_cost(candidate, self._max_read(candidate), candidate.boot_tokens, candidate.output_tokens)
 
     def completion_cost(self, boot: BootResult) -> int:
         """Returns the highest cost of finishing the draft; 0 if it is finished."""

@@ -69,17 +69,17 @@ class Router:
         """Takes its collaborators.
 
         Args:
-            traffic: The pool as it is now, and what its candidates are seen to do.
+            traffic: The current pool; observes every route.
             models: The candidates' models.
-            selector: Who ranks.
-            aggregator: Who merges.
-            tracer: Where the spans go.
-            defaults: What holds where a request says nothing.
-            shares: The stages' shares of the time.
-            new_seed: Returns a seed, 0 to 2^31 - 1, for a request that brings none.
-            observers: Who is told of every route, besides the traffic.
+            selector: Ranks the partials.
+            aggregator: Merges the drafts.
+            defaults: The values for what a request leaves out.
+            new_seed: Returns a seed, 0 to 2^31 - 1, for a request without one.
+            shares: The stages' shares of the time; None for the defaults.
+            tracer: Makes the spans; None for no spans.
+            observers: Further observers of every route.
             capture: Puts text on spans.
-            availability: Who is not worth asking now.
+            availability: Knows which candidates cannot deliver now; None if all can.
         """
         self._traffic = traffic
         self._models = models
@@ -96,7 +96,7 @@ class Router:
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
         """Returns the answer to a prompt that is valid by the rules of the protos.
 
-        Cancelling it cancels every call that is under way; none is made afterwards.
+        If it is cancelled, it cancels every running call and makes no more.
 
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
@@ -133,12 +133,11 @@ class Router:
         ranking, selection, chosen = await self._select(route, boots)
         record.selection = selection
         if selection.reason == SELECTION_REASON_GAIN:
-            drafted = await self._further(route, ranking, chosen[0])
-            ranking, selection = drafted.ranking, drafted.selection
-            record.selection = selection
-            merged = await self._merge(route, ranking, drafted.drafts)
+            adaptive = await self._complete_by_gain(route, ranking, chosen[0])
+            record.selection = selection = adaptive.selection
+            merged = await self._merge(route, adaptive.ranking, adaptive.drafts)
         else:
-            merged = await self._finish(route, ranking, chosen)
+            merged = await self._complete(route, ranking, chosen)
 
         if is_interrupted(merged.finish_reason):
             message = "the answer may not be whole: its provider ended it, and nobody wrote a whole one"
@@ -161,7 +160,7 @@ class Router:
     async def _select(
         self, route: RouteContext, boots: Sequence[BootResult]
     ) -> tuple[BootRanking, Selection, Sequence[BootResult]]:
-        """Ranks what the candidates have written and decides who goes on."""
+        """Ranks the boots and decides which candidates go on."""
         with self._stage(route, STAGE_SELECT, names.SELECT) as span:
             ranking = await select(route, boots, self._selector)
             selection, chosen = _decide(route, ranking)
@@ -169,45 +168,45 @@ class Router:
         route.events.selected(selection)
         return ranking, selection, chosen
 
-    async def _further(self, route: RouteContext, ranking: BootRanking, first: BootResult) -> AdaptiveDrafts:
-        """Lets one candidate after the other finish its draft, while that is worth its price."""
+    async def _complete_by_gain(self, route: RouteContext, ranking: BootRanking, first: BootResult) -> AdaptiveDrafts:
+        """Completes one draft after the other, while one more is worth its price."""
 
         async def rank(boots: Sequence[BootResult]) -> BootRanking:
             with self._stage(route, STAGE_SELECT, names.SELECT) as span:
-                ranked = await select(route, boots, self._selector)
-                finished = [each for each in ranked.boots if each.ended]
-                selection = selection_of(ranked, finished[: route.admission.policy.k], SELECTION_REASON_GAIN)
+                ranking = await select(route, boots, self._selector)
+                finished = [boot for boot in ranking.boots if boot.ended]
+                selection = selection_of(ranking, finished[: route.admission.policy.k], SELECTION_REASON_GAIN)
                 spans.selected(span, selection)
             route.events.selected(selection)
-            return ranked
+            return ranking
 
         with self._completion(route, [first]):
             return await complete_by_gain(route, self._models, ranking, first, rank)
 
-    async def _finish(self, route: RouteContext, ranking: BootRanking, chosen: Sequence[BootResult]) -> Merged:
-        """Lets the chosen finish their drafts and makes the answer of these."""
+    async def _complete(self, route: RouteContext, ranking: BootRanking, chosen: Sequence[BootResult]) -> Merged:
+        """Completes the drafts of the chosen candidates and makes the answer of them."""
         if route.events.wants_text and len(chosen) == 1:
             with self._completion(route, chosen):
-                relayed = await stream_completion(route, self._models, chosen[0], ranking.boots)
-            return Merged(relayed.text, relayed.finish_reason, relayed.candidates, AGGREGATOR_STRATEGY_BEST)
+                streamed = await stream_completion(route, self._models, chosen[0], ranking.boots)
+            return Merged(streamed.text, streamed.finish_reason, streamed.candidates, AGGREGATOR_STRATEGY_BEST)
         with self._completion(route, chosen):
             drafts = await complete(route, self._models, ranking, chosen)
         return await self._merge(route, ranking, drafts)
 
     async def _merge(self, route: RouteContext, ranking: BootRanking, drafts: Sequence[Draft]) -> Merged:
-        """Makes the answer of the drafts; one that was withheld in part is none where there is another."""
+        """Makes the answer of the drafts; an interrupted draft counts only if there is no other."""
         drafts = complete_first(drafts)
         if len(drafts) == 1 or route.admission.policy.aggregator == AGGREGATOR_STRATEGY_BEST:
             return best(route, drafts)
         with self._stage(route, STAGE_AGGREGATE, names.AGGREGATE) as span:
-            merged = await aggregate(route, drafts, _runners(ranking, drafts), self._aggregator)
+            merged = await aggregate(route, drafts, _candidates_of(ranking, drafts), self._aggregator)
             spans.merged(span, merged)
         return merged
 
     @contextmanager
     def _completion(self, route: RouteContext, chosen: Sequence[BootResult]) -> Iterator[None]:
-        """The completion stage, which takes place where a draft is not finished."""
-        if all(boots.ended for boots in chosen):
+        """Traces the completion stage, unless all drafts are finished."""
+        if all(boot.ended for boot in chosen):
             yield
             return
         with self._stage(route, STAGE_COMPLETE, names.COMPLETE) as span:
@@ -216,12 +215,12 @@ class Router:
 
     @contextmanager
     def _stage(self, route: RouteContext, stage: Stage.ValueType, name: str) -> Iterator[Span]:
-        """Traces a stage and writes down what it took, without what the stages within it did."""
-        begun, before = time.monotonic(), route.ledger.staged_s
+        """Traces a stage and records its duration, without that of the stages within it."""
+        started_at, before_s = time.monotonic(), route.ledger.staged_s
         with spans.traced(self._tracer, name, route.deadline, name) as span:
             yield span
-        within = route.ledger.staged_s - before
-        route.ledger.stage(stage, max(0.0, time.monotonic() - begun - within))
+        within_s = route.ledger.staged_s - before_s
+        route.ledger.stage(stage, max(0.0, time.monotonic() - started_at - within_s))
 
 
 def _decide(route: RouteContext, ranking: BootRanking) -> tuple[Selection, Sequence[BootResult]]:
@@ -238,6 +237,6 @@ def _decide(route: RouteContext, ranking: BootRanking) -> tuple[Selection, Seque
     return selection, chosen
 
 
-def _runners(ranking: BootRanking, drafts: Sequence[Draft]) -> list[RouteCandidate]:
-    by_name = {boots.candidate.name: boots.candidate for boots in ranking.boots}
+def _candidates_of(ranking: BootRanking, drafts: Sequence[Draft]) -> list[RouteCandidate]:
+    by_name = {boot.candidate.name: boot.candidate for boot in ranking.boots}
     return [by_name[draft.candidate] for draft in drafts]

@@ -31,7 +31,7 @@ from lightrouter.v1.policy_pb2 import (
     Policy,
 )
 from lightrouter.v1.router_pb2 import Prompt
-from tests.unit.router.fakes import defaults, pool_candidate, prompt, snapshot
+from tests.unit.router.builders import defaults, pool_candidate, prompt, snapshot
 
 
 def admitted(

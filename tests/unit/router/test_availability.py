@@ -23,7 +23,8 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_COMPLETE,
     Stage,
 )
-from tests.unit.router.fakes import FakeModels, Model, pool_candidate, prompt, router, snapshot
+from tests.unit.router.builders import pool_candidate, prompt, router, snapshot
+from tests.unit.router.fakes import FakeModels, Model
 
 A = pool_candidate("a")
 

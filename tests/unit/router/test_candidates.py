@@ -13,7 +13,8 @@ from lightrouter.router.stages.admit import admit
 from lightrouter.router.stages.boot import boot
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.candidate_pb2 import Candidate, CategoryScore, Evaluation
-from tests.unit.router.fakes import FakeModels, Model, defaults, pool_candidate, prompt, snapshot
+from tests.unit.router.builders import defaults, pool_candidate, prompt, snapshot
+from tests.unit.router.fakes import FakeModels, Model
 
 
 def evaluated() -> Candidate:

@@ -31,16 +31,8 @@ from lightrouter.v1.policy_pb2 import (
     SelectorStrategy,
 )
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest
-from tests.unit.router.fakes import (
-    FakeAggregator,
-    FakeModels,
-    FakeSelector,
-    Model,
-    pool_candidate,
-    prompt,
-    router,
-    snapshot,
-)
+from tests.unit.router.builders import pool_candidate, prompt, router, snapshot
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model
 
 
 class Clock:
@@ -123,10 +115,10 @@ async def test_failing_at_once_costs_nothing_and_opens_no_circuit(reason: ErrorR
 
 async def test_what_is_usual_is_learnt() -> None:
     clock = Clock()
-    guard = ServiceCircuit("selector", 20.0, clock)
+    circuit = ServiceCircuit("selector", 20.0, clock)
 
     def call(seconds: float, *, answers: bool) -> None:
-        with guard.call() as answered:
+        with circuit.call() as answered:
             clock.now += seconds
             if not answers:
                 raise deadline_exceeded("too slow")
@@ -137,16 +129,16 @@ async def test_what_is_usual_is_learnt() -> None:
     for _ in range(3):
         with pytest.raises(ServiceError, match="too slow"):
             call(0.6, answers=False)
-    with pytest.raises(ServiceError, match="left alone"):
+    with pytest.raises(ServiceError, match="circuit of the selector is open"):
         call(0.0, answers=True)
 
 
 async def test_a_caller_that_leaves_says_nothing() -> None:
-    guard = ServiceCircuit("selector", 3.0, Clock())
+    circuit = ServiceCircuit("selector", 3.0, Clock())
     for _ in range(5):
-        with pytest.raises(asyncio.CancelledError), guard.call():
+        with pytest.raises(asyncio.CancelledError), circuit.call():
             raise asyncio.CancelledError
-    with guard.call() as answered:
+    with circuit.call() as answered:
         answered()
 
 
@@ -185,7 +177,7 @@ async def test_an_aggregator_that_falls_silent_is_given_up(pieces: int, monkeypa
     assert silent.closed == len(silent.requests)
     if not pieces:
         assert answer.degraded[0].reason == DEGRADED_REASON_AGGREGATOR_FAILED
-        assert "left alone" in answer.degraded[0].message
+        assert "circuit of the aggregator is open" in answer.degraded[0].message
 
 
 async def test_routes_are_ranked_by_prior_while_the_selector_is_left_alone() -> None:

@@ -27,8 +27,9 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_COMPLETE,
 )
 from lightrouter.v1.router_pb2 import Prompt
-from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, failure, pool_candidate, prompt, snapshot
-from tests.unit.router.test_boot import begin
+from tests.unit.router.builders import failure, pool_candidate, prompt, snapshot
+from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector, Model
+from tests.unit.router.test_boot import new_route
 
 NAMES = ("a", "b", "c", "d")
 POOL = snapshot(*(pool_candidate(name) for name in NAMES))
@@ -44,10 +45,10 @@ async def drafted(
     models: FakeModels,
     k: int = 2,
     request: Prompt | None = None,
-    heard: Heard | None = None,
+    log: EventLog | None = None,
     shares: Shares | None = None,
 ) -> tuple[RouteContext, list[Draft]]:
-    route = begin(models, request, events=heard, shares=shares)
+    route = new_route(models, request, events=log, shares=shares)
     ranking = await select(route, await boot(route, models), FakeSelector(SCORES))
     return route, await complete(route, models, ranking, ranking.boots[:k])
 
@@ -70,24 +71,24 @@ async def test_the_chosen_go_on_from_their_boot_tokens() -> None:
 
 async def test_who_ended_in_the_boot_stage_is_never_asked_again() -> None:
     models = fake(a=Model(words=["short"]), b=Model(words=["brief"]))
-    heard = Heard()
-    _, drafts = await drafted(models, heard=heard)
+    log = EventLog()
+    _, drafts = await drafted(models, log=log)
     assert [draft.text for draft in drafts] == ["short", "brief"]
     assert models.asked(STAGE_COMPLETE) == []
-    assert heard.drafts == [("a", 5, None), ("b", 5, None)]
+    assert log.drafts == [("a", 5, None), ("b", 5, None)]
 
 
 async def test_a_failure_is_replaced_by_the_next_in_the_ranking() -> None:
     models = fake(a=FAILS)
-    heard = Heard()
-    route, drafts = await drafted(models, heard=heard)
+    log = EventLog()
+    route, drafts = await drafted(models, log=log)
     assert [draft.candidate for draft in drafts] == ["b", "c"]
     assert models.asked(STAGE_COMPLETE) == ["a", "b", "c"]
     assert [(each.reason, each.candidate) for each in route.ledger.degraded] == [
         (DEGRADED_REASON_COMPLETION_FAILED, "a")
     ]
     assert [entry.candidate for entry in route.ledger.entries if entry.HasField("failure")] == ["a"]
-    assert [(name, characters) for name, characters, _ in heard.drafts if not characters] == [("a", 0)]
+    assert [(name, characters) for name, characters, _ in log.drafts if not characters] == [("a", 0)]
 
 
 async def test_a_draft_in_reserve_is_taken_as_it_is() -> None:
@@ -224,7 +225,7 @@ async def test_a_boot_text_stands_in_where_the_money_reaches_for_no_replacement(
 async def test_a_completion_that_hangs_is_not_waited_for_by_the_deadline() -> None:
     """The boot of two tokens took a millisecond: another six may take four, and eight at most."""
     models = fake(b=Model(hangs={STAGE_COMPLETE}, seconds=0.001))
-    route = begin(models, seconds=3600.0)
+    route = new_route(models, seconds=3600.0)
     ranking = await select(route, await boot(route, models), FakeSelector(SCORES))
     drafts = await complete(route, models, ranking, ranking.boots[:2])
     assert [draft.candidate for draft in drafts] == ["a"]
@@ -247,7 +248,7 @@ async def test_without_another_draft_a_slow_completion_is_waited_for() -> None:
 async def test_a_completion_gets_twice_what_its_boot_lets_expect(
     seconds: float, grace_s: float, expected: float
 ) -> None:
-    route = begin(fake(), shares=Shares(grace_s=grace_s))
+    route = new_route(fake(), shares=Shares(grace_s=grace_s))
     candidate = route.admission.candidates[0]
     partial = Partial(candidate=candidate.name, text="one two ", finish_reason=FINISH_REASON_LENGTH)
     assert candidate.output_tokens == 8

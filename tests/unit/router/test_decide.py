@@ -28,7 +28,7 @@ from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_POLICY,
     Selection,
 )
-from tests.unit.router.fakes import pool_candidate
+from tests.unit.router.builders import pool_candidate
 
 
 def booted(name: str, price: int = 1_000_000) -> BootResult:

@@ -26,17 +26,8 @@ from lightrouter.v1.ledger_pb2 import (
 )
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE
 from lightrouter.v1.router_pb2 import Answer
-from tests.unit.router.fakes import (
-    FakeAggregator,
-    FakeModels,
-    FakeSelector,
-    Heard,
-    Model,
-    pool_candidate,
-    prompt,
-    router,
-    snapshot,
-)
+from tests.unit.router.builders import pool_candidate, prompt, router, snapshot
+from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSelector, Model
 
 WHOLE = "one two three four "
 OTHER = ("eins ", "zwei ", "drei ", "vier ")
@@ -87,17 +78,17 @@ async def test_a_whole_draft_wins(reason: FinishReason.ValueType, stage: Stage.V
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=OTHER, ends={stage: reason}), b=Model()
     )
-    heard = Heard() if text else Events()
+    log = EventLog() if text else Events()
     request = prompt(k=k, margin=1.0)
-    answer = await router(models, FakeSelector(SCORES)).route(request, Deadline.after(60), heard)
+    answer = await router(models, FakeSelector(SCORES)).route(request, Deadline.after(60), log)
     assert (answer.text, list(answer.candidates), answer.finish_reason) == (WHOLE, ["b"], FINISH_REASON_STOP)
     assert not any(reason == DEGRADED_REASON_ANSWER_NOT_WHOLE for reason, _ in degraded(answer))
     said = DEGRADED_REASON_COMPLETION_FAILED if stage == STAGE_COMPLETE else DEGRADED_REASON_CANDIDATE_FAILED
     assert degraded(answer) == [(said, "a")]
     if stage == STAGE_BOOT:
         assert answer.selection.chosen[0] == "b"
-    if isinstance(heard, Heard):
-        assert heard.text == WHOLE
+    if isinstance(log, EventLog):
+        assert log.text == WHOLE
 
 
 @pytest.mark.parametrize("k", [1, 2])
@@ -112,34 +103,34 @@ async def test_where_nobody_is_whole_the_best_is_given_and_said(
         a=Model(words=OTHER, ends={stage: reason}),
         b=Model(ends={stage: reason}),
     )
-    heard = Heard() if text else Events()
-    answer = await router(models, FakeSelector(SCORES)).route(prompt(k=k, margin=1.0), Deadline.after(60), heard)
+    log = EventLog() if text else Events()
+    answer = await router(models, FakeSelector(SCORES)).route(prompt(k=k, margin=1.0), Deadline.after(60), log)
     words = OTHER if stage == STAGE_COMPLETE else OTHER[:2]
     assert list(answer.candidates)[:1] == ["a"]
     assert "".join(words) in answer.text
     assert answer.finish_reason == reason
     assert (DEGRADED_REASON_ANSWER_NOT_WHOLE, "") in degraded(answer)
-    if isinstance(heard, Heard):
-        assert heard.text == answer.text
+    if isinstance(log, EventLog):
+        assert log.text == answer.text
 
 
 @pytest.mark.parametrize("text", [False, True])
 async def test_what_ended_at_the_limit_loses_against_what_ended_by_itself(text: bool) -> None:
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=["x "] * 20), b=Model())
     request = prompt(aggregator=AGGREGATOR_STRATEGY_BEST, margin=1.0)
-    heard = Heard() if text else Events()
-    answer = await router(models, FakeSelector(SCORES)).route(request, Deadline.after(60), heard)
+    log = EventLog() if text else Events()
+    answer = await router(models, FakeSelector(SCORES)).route(request, Deadline.after(60), log)
     assert (answer.text, answer.finish_reason) == (WHOLE, FINISH_REASON_STOP)
 
 
 @pytest.mark.parametrize("reason", [*BROKEN, FINISH_REASON_LENGTH])
 async def test_a_merged_text_that_is_not_whole_loses_against_a_draft_that_is(reason: FinishReason.ValueType) -> None:
-    aggregator, heard = FakeAggregator(), Heard()
+    aggregator, log = FakeAggregator(), EventLog()
     aggregator.finish_reason = reason
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model(words=OTHER))
     request = prompt(aggregator=AGGREGATOR_STRATEGY_SYNTHESIZE, margin=1.0)
-    answer = await router(models, FakeSelector(SCORES), aggregator).route(request, Deadline.after(60), heard)
-    assert (answer.text, heard.text, answer.finish_reason) == (WHOLE, WHOLE, FINISH_REASON_STOP)
+    answer = await router(models, FakeSelector(SCORES), aggregator).route(request, Deadline.after(60), log)
+    assert (answer.text, log.text, answer.finish_reason) == (WHOLE, WHOLE, FINISH_REASON_STOP)
     assert len(answer.degraded) == 1
 
 

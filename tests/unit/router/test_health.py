@@ -14,7 +14,7 @@ from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_UNSPECIFIED,
     CANDIDATE_STATE_EVICTED,
 )
-from tests.unit.router.fakes import failure, pool_candidate, snapshot
+from tests.unit.router.builders import failure, pool_candidate, snapshot
 
 A, B = pool_candidate("a"), pool_candidate("b")
 

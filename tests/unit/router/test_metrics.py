@@ -43,7 +43,8 @@ from lightrouter.v1.ledger_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Selection
 from tests.measured import values
-from tests.unit.router.fakes import FakeModels, FakeSelector, Model, failure, pool_candidate, prompt, router, snapshot
+from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model
 
 NAMES = ("a", "b", "c")
 READ = ("complete", "input")

@@ -34,15 +34,15 @@ def long() -> Deadline:
 
 def needed(calls: int, quorum: float, failed: int, clock: Clock) -> int:
     """Returns after how many deliveries the grace begins."""
-    patience = QuorumWait(calls, quorum, 1.0, long())
+    wait = QuorumWait(calls, quorum, 1.0, long())
     for _ in range(failed):
-        patience.failed()
+        wait.failed()
     for count in range(1, calls - failed):
-        patience.delivered()
+        wait.delivered()
         if len(clock.due) > 1:
-            patience.close()
+            wait.close()
             return count
-    patience.close()
+    wait.close()
     return calls - failed
 
 
@@ -96,70 +96,70 @@ async def test_the_grace_is_judged_by_what_the_others_needed_not_by_the_deadline
 ) -> None:
     with monkeypatch.context() as patched:
         clock = Clock(patched)
-        patience = QuorumWait(len(took) + 1, 1.0, grace_s, Deadline.after(seconds))
+        wait = QuorumWait(len(took) + 1, 1.0, grace_s, Deadline.after(seconds))
         for moment in took:
             clock.now = moment
-            patience.delivered()
+            wait.delivered()
         assert clock.due[1:] == [pytest.approx(ends)]
-        patience.close()
+        wait.close()
 
 
 async def test_all_answers_end_the_wait() -> None:
-    patience = QuorumWait(3, 0.75, 3600.0, long())
-    patience.delivered()
-    patience.failed()
-    patience.delivered()
-    await patience.wait()
-    assert not patience.deadline_passed
-    patience.close()
+    wait = QuorumWait(3, 0.75, 3600.0, long())
+    wait.delivered()
+    wait.failed()
+    wait.delivered()
+    await wait.wait()
+    assert not wait.deadline_passed
+    wait.close()
 
 
 @pytest.mark.parametrize("standing_by", [False, True])
 async def test_a_deadline_without_anybody_ends_the_wait_where_others_stand_by(standing_by: bool) -> None:
-    patience = QuorumWait(2, 0.5, 3600.0, Deadline.after(0.0), standing_by=standing_by)
-    waiting = asyncio.create_task(patience.wait())
-    while not patience.deadline_passed:  # noqa: ASYNC110 - lets the timer run
+    wait = QuorumWait(2, 0.5, 3600.0, Deadline.after(0.0), standing_by=standing_by)
+    waiting = asyncio.create_task(wait.wait())
+    while not wait.deadline_passed:  # noqa: ASYNC110 - lets the timer run
         await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert waiting.done() == standing_by
     if standing_by:
-        patience.join(1)
-        waiting = asyncio.create_task(patience.wait())
+        wait.join(1)
+        waiting = asyncio.create_task(wait.wait())
         await asyncio.sleep(0)
         assert not waiting.done()
-    patience.delivered()
+    wait.delivered()
     await waiting
-    patience.close()
+    wait.close()
 
 
 @pytest.mark.parametrize("joining", [0, 2])
 async def test_those_who_join_are_waited_for(joining: int) -> None:
-    patience = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
-    patience.failed()
-    await patience.wait()
-    patience.join(joining)
-    waiting = asyncio.create_task(patience.wait())
+    wait = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
+    wait.failed()
+    await wait.wait()
+    wait.join(joining)
+    waiting = asyncio.create_task(wait.wait())
     for _ in range(joining):
         await asyncio.sleep(0)
         assert not waiting.done()
-        patience.failed()
+        wait.failed()
     await waiting
-    patience.close()
+    wait.close()
 
 
 async def test_the_quorum_counts_those_who_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         clock = Clock(patched)
-        patience = QuorumWait(2, 0.75, 1.0, long(), standing_by=True)
-        patience.failed()
-        patience.failed()
-        patience.join(4)
-        patience.delivered()
-        patience.delivered()
+        wait = QuorumWait(2, 0.75, 1.0, long(), standing_by=True)
+        wait.failed()
+        wait.failed()
+        wait.join(4)
+        wait.delivered()
+        wait.delivered()
         assert clock.due[1:] == []
-        patience.delivered()
+        wait.delivered()
         assert len(clock.due) == 2
-        patience.close()
+        wait.close()
 
 
 async def test_the_grace_of_those_who_joined_is_not_longer_for_those_who_failed_late(
@@ -167,26 +167,26 @@ async def test_the_grace_of_those_who_joined_is_not_longer_for_those_who_failed_
 ) -> None:
     with monkeypatch.context() as patched:
         clock = Clock(patched)
-        patience = QuorumWait(2, 0.75, 1.0, long(), standing_by=True)
+        wait = QuorumWait(2, 0.75, 1.0, long(), standing_by=True)
         clock.now = 20.0
-        patience.failed()
-        patience.failed()
-        patience.join(2)
+        wait.failed()
+        wait.failed()
+        wait.join(2)
         clock.now = 22.0
-        patience.delivered()
+        wait.delivered()
         assert clock.due[1:] == [24.0]
-        patience.close()
+        wait.close()
 
 
 async def test_a_deadline_that_strikes_after_they_joined_is_waited_out() -> None:
-    patience = QuorumWait(1, 0.75, 3600.0, Deadline.after(0.0), standing_by=True)
-    patience.failed()
-    patience.join(2)
-    waiting = asyncio.create_task(patience.wait())
-    while not patience.deadline_passed:  # noqa: ASYNC110 - lets the timer run
+    wait = QuorumWait(1, 0.75, 3600.0, Deadline.after(0.0), standing_by=True)
+    wait.failed()
+    wait.join(2)
+    waiting = asyncio.create_task(wait.wait())
+    while not wait.deadline_passed:  # noqa: ASYNC110 - lets the timer run
         await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert not waiting.done()
-    patience.delivered()
+    wait.delivered()
     await waiting
-    patience.close()
+    wait.close()

@@ -32,8 +32,9 @@ from lightrouter.v1.policy_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Prompt
 from lightrouter.v1.selector_pb2 import SelectResponse
-from tests.unit.router.fakes import FakeModels, FakeSelector, Model, failure, pool_candidate, prompt, snapshot
-from tests.unit.router.test_boot import begin
+from tests.unit.router.builders import failure, pool_candidate, prompt, snapshot
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model
+from tests.unit.router.test_boot import new_route
 
 POOL = snapshot(pool_candidate("a", prior=0.2), pool_candidate("b", prior=0.9), pool_candidate("c", prior=0.4))
 
@@ -42,7 +43,7 @@ async def ranked(
     selector: FakeSelector, request: Prompt | None = None, *, hidden: int = 0
 ) -> tuple[RouteContext, BootRanking, list[str]]:
     fake = FakeModels(POOL, **{name: Model(hidden=hidden) for name in POOL.candidates})
-    route = begin(fake, request)
+    route = new_route(fake, request)
     ranking = await select(route, await boot(route, fake), selector)
     return route, ranking, [each.candidate.name for each in ranking.boots]
 

@@ -28,7 +28,7 @@ from lightrouter.v1.error_reason_pb2 import (
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT, LedgerEntry, Stage
 from lightrouter.v1.policy_pb2 import AnswerPattern, Policy
 from lightrouter.v1.router_pb2 import Answer
-from tests.unit.router.fakes import pool_candidate
+from tests.unit.router.builders import pool_candidate
 
 
 def booted(name: str, text: str = "", finish: FinishReason.ValueType = FINISH_REASON_LENGTH) -> BootResult:

@@ -31,7 +31,7 @@ from lightrouter.v1.candidate_pb2 import (
 )
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, Stage
 from tests.measured import values
-from tests.unit.router.fakes import pool_candidate, snapshot, traffic
+from tests.unit.router.builders import pool_candidate, snapshot, traffic
 
 NAMES = "abcd"
 POOL = snapshot(*(pool_candidate(name) for name in NAMES))

@@ -15,36 +15,37 @@ from statistics import NormalDist
 from typing import Final
 
 _STAKES: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 7 / 8)
-"""Shares of what it has that a bet may lose at once. None is best for every change; their mean is as sure as each."""
+"""Shares of its gain that a bet may lose at once, a choice. No stake is best for every change, and the bound on false
+alarms holds for their mean as for each."""
 
 
 class Mean:
-    """A mean of observations, 0 to 1, in which the weight of each fades as others come."""
+    """A mean of observations, 0 to 1, in which the weight of each fades with every later one."""
 
     __slots__ = ("_keep", "_total", "weight")
 
     def __init__(self, memory: float) -> None:
-        """Rests on the last `memory` observations, more or less."""
+        """Covers about the last `memory` observations."""
         self._keep = 1 - 1 / memory
         self._total = 0.0
         self.weight = 0.0
-        """Observations that it rests on."""
+        """Number of observations that the mean covers."""
 
     @property
     def value(self) -> float:
-        """The mean; 0 where there was no observation."""
+        """The mean; 0 without an observation."""
         return self._total / self.weight if self.weight else 0.0
 
     def add(self, mean: float, observations: int = 1) -> None:
-        """Takes so many observations with this mean, 0 to 1."""
+        """Adds observations with this mean, 0 to 1."""
         keep = self._keep**observations
         self.weight = self.weight * keep + observations
         self._total = self._total * keep + mean * observations
 
     def upper(self, deviations: float) -> float:
-        """Returns the upper end of Wilson's interval, so many standard deviations wide; 1 without an observation.
+        """Returns the upper end of Wilson's interval of that many standard deviations; 1 without an observation.
 
-        It is the interval of a share; of no mean of observations between 0 and 1 is the variance larger.
+        The interval is that of a share. No other mean of observations between 0 and 1 has a larger variance.
         """
         n, square = self.weight, deviations**2
         if not n:
@@ -55,18 +56,18 @@ class Mean:
 
 
 class Detector:
-    """Alarms once observations, 0 to 1, lie above a border on the mean."""
+    """Alarms when the mean of observations, 0 to 1, is above a border."""
 
     __slots__ = ("_gains", "_run_length")
 
     def __init__(self, run_length: float) -> None:
-        """Lets at least `run_length` observations go by between alarms, on average, while there is no cause."""
+        """Lets at least `run_length` observations pass on average before a false alarm."""
         self._run_length = run_length
         self._gains = [1.0] * len(_STAKES)
 
     @property
     def calm(self) -> bool:
-        """Whether no bet has won anything: nothing speaks for a change."""
+        """Whether no bet has a gain, so that nothing indicates a change."""
         return all(gain == 1.0 for gain in self._gains)
 
     def alarms(self, observation: float, border: float) -> bool:
@@ -78,7 +79,7 @@ class Detector:
 
 
 class Change(Enum):
-    """What an observation showed."""
+    """A change that an observation showed."""
 
     DRIFTED = "drifted"
     RETURNED = "returned"
@@ -87,12 +88,12 @@ class Change(Enum):
 class Figure:
     """One figure of a candidate: 0 is best, 1 is worst.
 
-    What counts as worse than its history is a border: the upper end of what its history lets expect, and a tolerance on
-    top of it. Only what lies credibly above it has drifted, and only what lies credibly below it has returned.
+    The border between history and drift is the upper end of what the history lets expect, plus a tolerance. A figure
+    has drifted when it is credibly above the border, and has returned when it is credibly below.
 
     Attributes:
-        recent: The figure of late.
-        history: The figure by its history.
+        recent: The recent figure.
+        history: The figure in its history.
         drifted: Whether it has left its history and not returned.
     """
 
@@ -110,35 +111,35 @@ class Figure:
     )
 
     def __init__(self, tolerance: float, run_length: float, memory: float = 10_000, recent: float = 200) -> None:
-        """Starts without a history: nothing is out of it before enough is in it.
+        """Starts without a history; there is no drift before the history has enough observations.
 
         Args:
             tolerance: How much worse than its history it may be, 0 to 1.
-            run_length: Observations between false alarms, at least so many on average; over 1.
-            memory: Observations that its history rests on.
-            recent: Observations that the figure of late rests on.
+            run_length: Least average number of observations between false alarms, above 1.
+            memory: Number of observations that the history covers.
+            recent: Number of observations that the recent figure covers.
         """
         self._tolerance = tolerance
         self._run_length = run_length
-        # The history's interval misses once in as many cases as the detector may alarm falsely.
+        # The interval of the history is wrong as rarely as the detector alarms falsely.
         self._deviations = NormalDist().inv_cdf(1 - 1 / run_length)
         self._detector = Detector(run_length)
         self._border = 1.0
-        # What a bet that is under way has seen is not history before it is lost: a change must not excuse itself.
+        # Observations of a running bet become history only after the bet is lost: a change must not raise the border.
         self._pending, self._pending_total = 0, 0.0
         self.history = Mean(memory)
         self.recent = Mean(recent)
         self.drifted = False
 
     def since_change(self) -> tuple[float, int]:
-        """Returns the figure since it began to leave its history, and the observations that this rests on."""
+        """Returns the figure since it began to leave its history, and the number of observations since then."""
         return (self._pending_total / self._pending if self._pending else 0.0), self._pending
 
     def observe(self, observation: float) -> Change | None:
-        """Takes an observation, 0 to 1; returns what it showed."""
+        """Takes an observation, 0 to 1; returns the change that it showed."""
         self.recent.add(observation)
         if self.drifted:
-            # The border stays where it was: the way back is judged by what was left.
+            # The border stays where it was at the alarm.
             if not self._detector.alarms(1 - observation, 1 - self._border):
                 return None
             self._turn(drifted=False)
