@@ -1,4 +1,4 @@
-"""What a provider withheld in part never beats what is whole, wherever on the route it happens."""
+"""A text that its provider interrupted never beats a whole one, in any stage of the route."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSe
 
 WHOLE = "one two three four "
 OTHER = ("eins ", "zwei ", "drei ", "vier ")
-BROKEN = [FINISH_REASON_CONTENT_FILTER, FINISH_REASON_UNKNOWN]
+INTERRUPTED = [FINISH_REASON_CONTENT_FILTER, FINISH_REASON_UNKNOWN]
 SCORES = {"a": 0.9, "b": 0.3, "c": 0.2}
 
 
@@ -40,7 +40,7 @@ def degraded(answer: Answer) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(
-    ("reason", "broken"),
+    ("reason", "interrupted"),
     [
         (FINISH_REASON_STOP, False),
         (FINISH_REASON_LENGTH, False),
@@ -51,8 +51,8 @@ def degraded(answer: Answer) -> list[tuple[int, str]]:
         (99, True),
     ],
 )
-def test_what_is_broken(reason: FinishReason.ValueType, broken: bool) -> None:
-    assert is_interrupted(reason) == broken
+def test_what_is_interrupted(reason: FinishReason.ValueType, interrupted: bool) -> None:
+    assert is_interrupted(reason) == interrupted
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_whole_drafts_come_first(reasons: list[FinishReason.ValueType], order: s
 @pytest.mark.parametrize("k", [1, 2])
 @pytest.mark.parametrize("text", [False, True])
 @pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
-@pytest.mark.parametrize("reason", BROKEN)
+@pytest.mark.parametrize("reason", INTERRUPTED)
 async def test_a_whole_draft_wins(reason: FinishReason.ValueType, stage: Stage.ValueType, text: bool, k: int) -> None:
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=OTHER, ends={stage: reason}), b=Model()
@@ -94,7 +94,7 @@ async def test_a_whole_draft_wins(reason: FinishReason.ValueType, stage: Stage.V
 @pytest.mark.parametrize("k", [1, 2])
 @pytest.mark.parametrize("text", [False, True])
 @pytest.mark.parametrize("stage", [STAGE_BOOT, STAGE_COMPLETE])
-@pytest.mark.parametrize("reason", BROKEN)
+@pytest.mark.parametrize("reason", INTERRUPTED)
 async def test_where_nobody_is_whole_the_best_is_given_and_said(
     reason: FinishReason.ValueType, stage: Stage.ValueType, text: bool, k: int
 ) -> None:
@@ -114,6 +114,24 @@ async def test_where_nobody_is_whole_the_best_is_given_and_said(
         assert log.text == answer.text
 
 
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("reason", INTERRUPTED)
+async def test_a_replacement_without_text_does_not_make_an_interrupted_text_whole(
+    reason: FinishReason.ValueType, text: bool, k: int
+) -> None:
+    mute = Model(words=(), ends={STAGE_BOOT: FINISH_REASON_LENGTH, STAGE_COMPLETE: FINISH_REASON_STOP})
+    models = FakeModels(
+        snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=OTHER, ends={STAGE_COMPLETE: reason}), b=mute
+    )
+    log = EventLog() if text else Events()
+    answer = await router(models, FakeSelector(SCORES)).route(prompt(k=k, margin=1.0), Deadline.after(60), log)
+    assert (answer.text, list(answer.candidates), answer.finish_reason) == ("".join(OTHER), ["a"], reason)
+    assert degraded(answer)[-1] == (DEGRADED_REASON_ANSWER_NOT_WHOLE, "")
+    if isinstance(log, EventLog):
+        assert log.text == answer.text
+
+
 @pytest.mark.parametrize("text", [False, True])
 async def test_what_ended_at_the_limit_loses_against_what_ended_by_itself(text: bool) -> None:
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=["x "] * 20), b=Model())
@@ -123,7 +141,7 @@ async def test_what_ended_at_the_limit_loses_against_what_ended_by_itself(text: 
     assert (answer.text, answer.finish_reason) == (WHOLE, FINISH_REASON_STOP)
 
 
-@pytest.mark.parametrize("reason", [*BROKEN, FINISH_REASON_LENGTH])
+@pytest.mark.parametrize("reason", [*INTERRUPTED, FINISH_REASON_LENGTH])
 async def test_a_merged_text_that_is_not_whole_loses_against_a_draft_that_is(reason: FinishReason.ValueType) -> None:
     aggregator, log = FakeAggregator(), EventLog()
     aggregator.finish_reason = reason
@@ -134,7 +152,7 @@ async def test_a_merged_text_that_is_not_whole_loses_against_a_draft_that_is(rea
     assert len(answer.degraded) == 1
 
 
-@pytest.mark.parametrize("reason", BROKEN)
+@pytest.mark.parametrize("reason", INTERRUPTED)
 async def test_gains_do_not_count_what_was_withheld_as_a_draft(reason: FinishReason.ValueType) -> None:
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=OTHER, ends={STAGE_BOOT: reason}), b=Model()
