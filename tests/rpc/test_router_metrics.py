@@ -63,11 +63,11 @@ def test_many_requests_add_no_series_to_those_of_a_thousand() -> None:
     routes = RouteMetrics(Metrics(Resource.create({}), reader).meter("1"), lambda: known)
     records = requests(20_000)
     for record in islice(records, 1000):
-        routes.begun()
+        routes.started()
         routes.ended(record)
     after_a_thousand = series(reader)
     for record in records:
-        routes.begun()
+        routes.started()
         routes.ended(record)
     assert series(reader) == after_a_thousand
     assert sum(values(reader, i.REQUESTS).values()) == 20_000

@@ -286,7 +286,7 @@ def record_failure(
         cost = cost_nanousd(candidate.spec.prices, usage)
     line = failed_entry(stage, candidate.name, error, time.monotonic() - started_at, usage=usage, cost=cost)
     route.ledger.add(line)
-    route.ledger.failed(candidate.name, error)
+    route.ledger.add_failure(candidate.name, error)
     return line
 
 

@@ -141,7 +141,7 @@ class RouteLedger:
         self.degraded.append(degradation)
         self._on_dropped(degradation, error)
 
-    def not_asked(self, candidate: str, reason: NotAskedReason.ValueType, message: str) -> None:
+    def add_not_asked(self, candidate: str, reason: NotAskedReason.ValueType, message: str) -> None:
         """Records in a sentence why a candidate of the pool was not asked."""
         self._not_asked[candidate] = NotAsked(candidate=candidate, reason=reason, message=message)
 
@@ -150,19 +150,19 @@ class RouteLedger:
         self.last_resorts.append(candidate)
         self._not_asked.pop(candidate, None)
 
-    def failed(self, candidate: str, error: ServiceError) -> None:
+    def add_failure(self, candidate: str, error: ServiceError) -> None:
         """Records when a candidate may be asked again after a failed call."""
         self.waits.pop(candidate, None)
         if error.retry_after is not None:
             self.waits[candidate] = error.retry_after
         self._on_failure(candidate, error)
 
-    def unpaid(self, candidate: str) -> None:
+    def add_unpaid(self, candidate: str) -> None:
         """Records a candidate that has no text, and for which the cost ceiling pays no more tokens."""
         message = f"the cost ceiling pays for no text of {candidate}"
         self._unpaid[candidate] = Failure(reason=ERROR_REASON_EMPTY_OUTPUT, message=message)
 
-    def stage(self, stage: Stage.ValueType, seconds: float) -> None:
+    def add_stage(self, stage: Stage.ValueType, seconds: float) -> None:
         """Records the duration of a stage."""
         self.staged_s += seconds
         self.stages.append(StageTime(stage=stage, elapsed=duration(seconds)))

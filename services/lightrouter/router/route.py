@@ -220,7 +220,7 @@ class Router:
         with spans.traced(self._tracer, name, route.deadline, name) as span:
             yield span
         within_s = route.ledger.staged_s - before_s
-        route.ledger.stage(stage, max(0.0, time.monotonic() - started_at - within_s))
+        route.ledger.add_stage(stage, max(0.0, time.monotonic() - started_at - within_s))
 
 
 def _decide(route: RouteContext, ranking: BootRanking) -> tuple[Selection, Sequence[BootResult]]:

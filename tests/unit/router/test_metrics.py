@@ -224,7 +224,7 @@ def test_only_the_pool_and_the_protos_make_labels(
     measured = Measured()
     record = RouteRecord(RouteLedger(), error=number)  # type: ignore[arg-type]  # a reason of a newer service
     record.ledger.extend(entries, degraded)
-    measured.routes.begun()
+    measured.routes.started()
     measured.routes.ended(record)
     for name, _stage in measured.values(i.CALLS):
         assert name in {*NAMES, "other"}

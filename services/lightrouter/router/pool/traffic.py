@@ -79,7 +79,7 @@ class TrafficMonitor:
                 self._listener(name, "")
         self._settle()
 
-    def begun(self) -> None:
+    def started(self) -> None:
         """See `observers.Observer`."""
 
     def ended(self, record: RouteRecord) -> None:

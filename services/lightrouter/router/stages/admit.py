@@ -89,7 +89,7 @@ def admit(
     for candidate in unpaid:
         message = f"the cost ceiling does not pay for {candidate.name} to boot"
         ledger.drop(DEGRADED_REASON_COST_CEILING, message, candidate.name)
-        ledger.not_asked(candidate.name, NOT_ASKED_REASON_COST_CEILING, message)
+        ledger.add_not_asked(candidate.name, NOT_ASKED_REASON_COST_CEILING, message)
     admission = Admission(
         messages=prompt.messages,
         sampling=sampling,
@@ -166,7 +166,7 @@ def _asked(
     standby = [candidate for candidate in standby if candidate not in asked]
     for candidate in standby:
         why = left_out[candidate.name]
-        ledger.not_asked(why.candidate, why.reason, why.message)
+        ledger.add_not_asked(why.candidate, why.reason, why.message)
         if why.reason != NOT_ASKED_REASON_PROBATION:
             ledger.drop(DEGRADED_REASON_CANDIDATE_FAILED, why.message, why.candidate)
     return asked, standby
@@ -194,7 +194,7 @@ def _fitting(
             )
             if spec.name not in left_out:
                 ledger.drop(DEGRADED_REASON_CONTEXT_WINDOW, message, spec.name)
-            ledger.not_asked(spec.name, NOT_ASKED_REASON_CONTEXT_WINDOW, message)
+            ledger.add_not_asked(spec.name, NOT_ASKED_REASON_CONTEXT_WINDOW, message)
             continue
         target = snapshot.targets[spec.name]
         output = min(max_output_tokens, room)

@@ -128,7 +128,7 @@ class _Completion:
         if boot.partial.text:
             self._add_without_call(boot)
         else:
-            self._route.ledger.unpaid(boot.candidate.name)
+            self._route.ledger.add_unpaid(boot.candidate.name)
         return None
 
     async def _fill_place(self, boot: BootResult, grant: Grant) -> None:

@@ -43,7 +43,7 @@ async def shortlist(route: RouteContext, selector: Selector, exploring_share: fl
         if candidate.name not in asked:
             route.budget.settle(route.budget.boot_cost(candidate), 0)
             message = f"{limit} others are worth more for this prompt than {candidate.name}"
-            route.ledger.not_asked(candidate.name, NOT_ASKED_REASON_SHORTLIST, message)
+            route.ledger.add_not_asked(candidate.name, NOT_ASKED_REASON_SHORTLIST, message)
     candidates = tuple(candidate for candidate in admission.candidates if candidate.name in asked)
     standby = (*(candidate for candidate in ranked if candidate.name not in asked), *admission.standby)
     return replace(route, admission=replace(admission, candidates=candidates, standby=standby))

@@ -60,7 +60,7 @@ async def stream_completion(
     if completion.interrupted:
         return completion.send_interrupted()
     if completion.unaffordable and completion.text.strip():
-        message = "the cost ceiling pays for nobody who goes on with the text; it ends where the last one failed"
+        message = "the cost ceiling does not cover another candidate; the text ends at the failure of the last one"
         route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)
         return completion.answer(FINISH_REASON_LENGTH)
     raise route.ledger.nobody_left(route.deadline)
@@ -132,7 +132,7 @@ class _StreamedCompletion:
         if not grant.tokens and boot.partial.text:
             return self._send_draft(boot)
         if not grant.tokens:
-            self._route.ledger.unpaid(candidate.name)
+            self._route.ledger.add_unpaid(candidate.name)
             return None
         if boot.goes_on:
             self._send(candidate, boot.partial.text)

@@ -49,7 +49,7 @@ class RouteMetrics:
         self._in_flight = 0
         observe(meter, i.ROUTES_IN_FLIGHT, lambda: {(): self._in_flight})
 
-    def begun(self) -> None:
+    def started(self) -> None:
         """Counts a route that started."""
         self._in_flight += 1
 

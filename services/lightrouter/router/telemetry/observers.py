@@ -74,7 +74,7 @@ class RouteRecord:
 class Observer(Protocol):
     """Gets notified of routes, in the span of each; must neither wait nor fail."""
 
-    def begun(self) -> None:
+    def started(self) -> None:
         """A route starts."""
 
     def ended(self, record: RouteRecord) -> None:
@@ -92,7 +92,7 @@ def notifying(observers: Sequence[Observer], record: RouteRecord, deadline: Dead
         events: The events of the route.
     """
     for observer in observers:
-        observer.begun()
+        observer.started()
     try:
         yield
     except ServiceError as error:

@@ -20,7 +20,7 @@ _LEVELS = {Outcome.DEGRADED: logging.WARNING, Outcome.FAILED: logging.ERROR}
 class RequestLog:
     """Writes the line; an `Observer`. The line has no text of a prompt or an answer."""
 
-    def begun(self) -> None:
+    def started(self) -> None:
         """Writes nothing; the line is written at the end."""
 
     def ended(self, record: RouteRecord) -> None:
