@@ -54,7 +54,7 @@ def pool_candidate(
     state: CandidateState.ValueType = CANDIDATE_STATE_ADMITTED,
     continuation: Continuation.ValueType = CONTINUATION_TRAILING,
 ) -> Candidate:
-    """Returns a candidate whose tokens cost `price` nano-dollars per million, those that it writes `written`."""
+    """Returns a candidate with `price` nano-dollars per million tokens, and `written` for output tokens."""
     return Candidate(
         name=name,
         address=f"unix:/{name}",

@@ -1,4 +1,4 @@
-"""Collaborators of the router that do as they are told, and that remember what they were asked."""
+"""Scripted collaborators of the router, which record their requests."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CONTINUATION = b"continuation of "
 
 @dataclass
 class Model:
-    """A model that writes `words`, one token each, and what goes wrong with it at each stage.
+    """A model that writes `words`, one token each, and its faults in each stage.
 
     Attributes:
         words: The whole answer; each word brings its white space.
@@ -80,13 +80,13 @@ class FakeModels:
         self._hanging: asyncio.Queue[str] = asyncio.Queue()
         self.quiet = asyncio.Event()
         self.gate: Callable[[Generation], None] = lambda _: None
-        """Sees each call before it is made, and may raise."""
+        """Gets each call before it is made, and may raise."""
 
     def asked(self, stage: Stage.ValueType) -> list[str]:
         return [call.candidate for call in self.calls if call.stage == stage]
 
     async def hung(self, calls: int) -> None:
-        """Returns once so many calls more hang."""
+        """Returns when this many further calls hang."""
         for _ in range(calls):
             await self._hanging.get()
 
@@ -142,14 +142,14 @@ class FakeModels:
         return words, result, restarted
 
     def _write(self, generation: Generation) -> tuple[Sequence[str], bool, GenerationResult]:
-        """Returns the words after the prefix within the limit, whether they are written anew, and the result."""
+        """Returns the words after the prefix up to the limit, whether they are a new text, and the result."""
         entry = self.snapshot.candidates[generation.candidate]
         model = self.models[generation.candidate]
         prefix = generation.prefix
         restarted = bool(prefix) and (model.forgets or entry.continuation == CONTINUATION_NONE)
         written = _words_in(model, prefix)
         done = 0 if restarted else written
-        # An adapter that writes anew what was to be gone on from adds what was there.
+        # An adapter that writes a text anew adds the tokens of the prefix to the limit.
         limit = generation.sampling.max_output_tokens + (written if restarted else 0)
         read = done if restarted or "".join(model.words).startswith(prefix) else len(prefix.encode())
         reasoning = min(limit, model.hidden) if not generation.continuation else 0
@@ -157,7 +157,7 @@ class FakeModels:
         thought = bool(generation.continuation) or reasoning == model.hidden
         ended = thought and done + len(words) >= len(model.words)
         usage = Usage(
-            # The dearest provider that there can be: each byte is a token.
+            # The most expensive provider possible: each byte is a token.
             input_tokens=most_messages_tokens(generation.messages) + read,
             output_tokens=len(words) + reasoning,
             reasoning_tokens=reasoning,
@@ -174,7 +174,7 @@ class FakeModels:
 
 
 def _words_in(model: Model, prefix: str) -> int:
-    """Returns how many of the model's words stand in a prefix: its own text, or as many as another one wrote."""
+    """Returns the number of words in a prefix, which is the model's own text or that of another model."""
     text = ""
     for count, word in enumerate(model.words, start=1):
         text += word
@@ -184,7 +184,7 @@ def _words_in(model: Model, prefix: str) -> int:
 
 
 class FakeSelector:
-    """Ranks by given scores, by name; else in the order asked."""
+    """Ranks by the given scores; candidates without one have 0.5 and keep their order."""
 
     def __init__(self, scores: dict[str, float] | None = None, agreement: float = 0.0) -> None:
         self.scores = scores or {}
@@ -262,7 +262,7 @@ class FakeAggregator:
 
 
 class EventLog(Events):
-    """Remembers what happened, in its order."""
+    """Records the events of a route in their order."""
 
     def __init__(self, *, text: bool = True, partials: bool = False) -> None:
         self.wants_text = text

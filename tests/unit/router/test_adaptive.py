@@ -1,4 +1,4 @@
-"""Adaptive k: one draft after the other, while one more is worth its price."""
+"""Adaptive k: candidates finish their drafts one after the other, while one more is worth its price."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ async def test_a_draft_that_ended_in_the_boot_costs_nothing_and_may_be_the_answe
     assert list(answer.selection.chosen) == ["a"]
 
 
-async def test_the_better_ranked_draft_is_the_answer_whoever_was_first() -> None:
+async def test_the_better_ranked_draft_is_the_answer_in_any_order() -> None:
     class Changing(FakeSelector):
         async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
             if len(self.requests) == 2:

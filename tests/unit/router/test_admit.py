@@ -1,4 +1,4 @@
-"""Admission fills in what was left out, and refuses what cannot be served before anything is spent."""
+"""Admission fills in what a request leaves out, and refuses bad requests before anything is spent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer of several drafts, and what happens without an aggregator."""
+"""The aggregate stage: the answer of several drafts, with and without an aggregator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is not worth asking now: rest that a provider asked for, and adapters that do not serve."""
+"""Candidates that cannot deliver now: pauses that a provider asked for, and adapters that do not serve."""
 
 from __future__ import annotations
 

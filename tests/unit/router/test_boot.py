@@ -1,4 +1,4 @@
-"""The boot stage: who delivered, who failed, who was too slow."""
+"""The boot stage: deliveries, failures and timeouts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_all_write_their_boot_tokens() -> None:
     assert not route.ledger.degraded
 
 
-async def test_a_failure_is_in_the_book_and_the_others_answer() -> None:
+async def test_a_failure_is_in_the_ledger_and_the_others_answer() -> None:
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model(fails={STAGE_BOOT: failure()})
     )
@@ -122,7 +122,7 @@ async def test_a_straggler_is_cancelled_once_a_quorum_has_answered() -> None:
 @pytest.mark.parametrize("calls", range(2, 9))
 @pytest.mark.parametrize("others_fail", [False, True])
 async def test_one_that_hangs_holds_no_other(calls: int, quorum: float, others_fail: bool) -> None:
-    """Whatever the quorum, and whoever else fails: the deadline of an hour is not waited for."""
+    """With any quorum and any other failures, the stage does not wait for the deadline of an hour."""
     names = "abcdefgh"[:calls]
     models = FakeModels(snapshot(*map(pool_candidate, names)), **{name: Model() for name in names})
     models.models["a"] = Model(hangs={STAGE_BOOT})
@@ -186,7 +186,7 @@ async def test_an_end_without_a_word_is_a_failure_that_costs(model: Model) -> No
     assert line.cost_nanousd > 0
 
 
-async def test_boot_text_is_heard_as_it_is_written() -> None:
+async def test_boot_text_is_sent_as_it_is_written() -> None:
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model(words=["x ", "y"]))
     log = EventLog(partials=True)
     found = await boot(new_route(models, events=log), models)

@@ -1,4 +1,4 @@
-"""The budget never plans beyond the ceiling."""
+"""The budget never grants more than the ceiling."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_as_many_tokens_as_the_money_reaches() -> None:
     assert budget.grant_rest(booted) == (0, 0)
 
 
-def test_a_draft_written_anew_is_not_begun_where_it_would_end_before_the_boot_text() -> None:
+def test_a_draft_written_anew_is_not_granted_if_it_would_end_before_the_boot_text() -> None:
     entry = Candidate(name="a", continuation=CONTINUATION_NONE, prices=Prices(output_nanousd_per_million=10**6))
     booted = BootResult(candidate("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
     assert Budget(2, 10).grant_rest(booted) == (0, 0)

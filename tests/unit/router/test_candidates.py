@@ -1,4 +1,4 @@
-"""What is known of a candidate before a prompt is seen."""
+"""The quality of candidates, by their prior or by their evaluation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_one_kind_of_prompt_counts_for_itself_with_a_little_of_all() -> None:
     assert score == pytest.approx((0.1 * 8 + 0.6 * 2) / 10)
 
 
-async def test_the_selector_is_told_and_the_judge_is_the_one_that_is_known_to_be_best() -> None:
+async def test_the_selector_gets_the_evaluation_and_the_judge_is_the_best_by_it() -> None:
     found = evaluated()
     found.model = "model-a"
     models = FakeModels(snapshot(found, pool_candidate("b", prior=0.7)), a=Model(), b=Model())

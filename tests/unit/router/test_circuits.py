@@ -1,4 +1,4 @@
-"""A selector or an aggregator that hangs costs a few routes a moment, and the later ones nothing."""
+"""A selector or an aggregator that hangs costs a few routes its time limit, and later routes nothing."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def ask(
     return None
 
 
-async def test_a_selector_that_hangs_is_left_alone_until_it_answers_again() -> None:
+async def test_the_circuit_of_a_selector_that_hangs_is_open_until_it_answers_again() -> None:
     clock = Clock()
     hanging = Selector(clock, takes_s=1e9)
     guarded = CircuitSelector(hanging, clock)
@@ -143,7 +143,7 @@ async def test_a_caller_that_leaves_says_nothing() -> None:
 
 
 class Silent(FakeAggregator):
-    """Sends so many pieces, then nothing."""
+    """Sends this many pieces, then nothing."""
 
     def __init__(self, pieces: int) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ async def test_an_aggregator_that_falls_silent_is_given_up(pieces: int, monkeypa
         assert "circuit of the aggregator is open" in answer.degraded[0].message
 
 
-async def test_routes_are_ranked_by_prior_while_the_selector_is_left_alone() -> None:
+async def test_routes_are_ranked_by_prior_while_the_selector_s_circuit_is_open() -> None:
     clock = Clock()
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model())
     routing = router(models, CircuitSelector(Selector(clock, takes_s=1e9), clock))

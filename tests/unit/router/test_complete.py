@@ -1,4 +1,4 @@
-"""The completion stage: drafts in the order of the ranking, replacements for those that fail."""
+"""The complete stage: drafts in the order of the ranking, and replacements of failed candidates."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def test_hidden_reasoning_becomes_visible() -> None:
     assert (drafts[0].text, drafts[0].finish_reason) == ("one two three four ", FINISH_REASON_STOP)
 
 
-async def test_one_that_hangs_is_done_without_where_another_delivered() -> None:
+async def test_one_that_hangs_is_left_out_if_another_delivered() -> None:
     models = fake(a=Model(hangs={STAGE_COMPLETE}))
     route, drafts = await drafted(models, shares=Shares(grace_s=0.0, complete=0.001))
     assert [draft.candidate for draft in drafts] == ["b"]

@@ -1,4 +1,4 @@
-"""Who goes on: never more than k, never more than delivered, one where one suffices."""
+"""The decision how many go on: at most k, at most all that delivered, one if one suffices."""
 
 from __future__ import annotations
 

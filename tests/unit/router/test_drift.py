@@ -1,4 +1,4 @@
-"""The change detector: rare false alarms, as rare as stated, and changes found in the time that its bets need."""
+"""The change detector: false alarms are as rare as stated, and changes are found as soon as its bets allow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOLERANCE = 0.05
 
 
 def runs_until(figure: Figure, mean: float, random: Random, most: int, change: Change) -> int | None:
-    """Returns how many observations of a share the change took; None where so many were not enough."""
+    """Returns the number of observations until the change; None if there was no change."""
     for count in range(1, most + 1):
         seen = figure.observe(float(random.random() < mean))
         if seen is not None:

@@ -109,7 +109,7 @@ async def test_a_change_of_the_pool_changes_who_is_watched() -> None:
     await health.close()
 
 
-async def test_every_adapter_is_heard_of_before_the_router_begins() -> None:
+async def test_the_health_of_every_adapter_is_known_before_the_router_starts() -> None:
     adapters = Adapters()
     health = HealthMonitor(adapters.watch, pause_seconds=0.0)
     health.follow(snapshot())
@@ -120,7 +120,7 @@ async def test_every_adapter_is_heard_of_before_the_router_begins() -> None:
     while health.of(A.address) == CANDIDATE_HEALTH_UNSPECIFIED:  # noqa: ASYNC110 - lets the watchers run
         await asyncio.sleep(0)
     assert not hearing.done()
-    # One that cannot be reached has been heard of too.
+    # The health of an adapter that cannot be reached is known too.
     adapters.say(B.address, None)
     await hearing
     assert health.of(B.address) == CANDIDATE_HEALTH_NOT_SERVING

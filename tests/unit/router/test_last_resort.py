@@ -1,4 +1,4 @@
-"""Before a caller gets nothing those are asked that are left out otherwise, within deadline, money and k."""
+"""Last resorts: candidates that a route leaves out and asks before its caller gets nothing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def refusal(reason: ErrorReason.ValueType) -> ServiceError:
 
 
 class Circuit:
-    """A gate that is shut: a call passes only as a last resort, or once so many were refused."""
+    """A closed gate: a call passes only as a last resort, or after this many refusals."""
 
     def __init__(self, passes_after: int | None = None, wait_s: float = 30.0) -> None:
         self._passes_after = passes_after

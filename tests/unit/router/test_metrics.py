@@ -1,4 +1,4 @@
-"""What a router measures of its routes and of its pool."""
+"""The metrics of routes and of the pool."""
 
 from __future__ import annotations
 

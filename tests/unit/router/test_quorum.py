@@ -1,4 +1,4 @@
-"""When the boot stage stops waiting: the quorum's rounding, the grace, the deadline."""
+"""The end of the wait for several calls: the quorum and its rounding, the grace period, the deadline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lightrouter.runtime.deadline import Deadline
 
 
 class Clock:
-    """The running loop's clock, which stands still until it is told, and keeps what is due."""
+    """The clock of the running loop, which a test moves, and the timers on it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""Every route leaves one line in the log."""
+"""Every route writes one line to the log."""
 
 from __future__ import annotations
 

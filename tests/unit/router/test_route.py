@@ -1,4 +1,4 @@
-"""The whole route with scripted collaborators: order of events, ledger, spans, cancellation."""
+"""The whole route with scripted collaborators: the order of events, the ledger, spans, cancellation."""
 
 from __future__ import annotations
 

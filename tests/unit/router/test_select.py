@@ -1,4 +1,4 @@
-"""The ranking, and what happens without a selector."""
+"""The select stage, with and without a selector."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def test_one_alone_needs_no_ranking() -> None:
     assert not selector.requests
 
 
-async def test_a_judge_that_the_ceiling_does_not_pay_for_is_done_without() -> None:
+async def test_a_judge_that_the_ceiling_does_not_pay_for_is_left_out() -> None:
     selector = FakeSelector()
     route, _, _ = await ranked(selector, prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=300))
     assert selector.requests[0].strategy == SELECTOR_STRATEGY_CONSENSUS

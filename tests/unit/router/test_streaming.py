@@ -1,4 +1,4 @@
-"""One candidate finishes while the caller watches; no piece is seen twice."""
+"""The streamed completion: the caller gets each text once."""
 
 from __future__ import annotations
 

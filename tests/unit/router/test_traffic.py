@@ -1,4 +1,4 @@
-"""Who is held for what the router's own traffic shows, who is not, and who is told."""
+"""The traffic monitor: which candidates are held, which are released, and the announcements of both."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ BAD: Mapping[str, Signals] = {
 
 
 def drive(watched: TrafficMonitor, requests: int, random: Random, bad: Mapping[str, Signals] | None = None) -> None:
-    """Sends so many requests, in which some candidates show what `bad` says."""
+    """Sends this many requests; the candidates in `bad` show those signals."""
     for _ in range(requests):
         watched.note({name: (bad or {}).get(name) or good(random) for name in NAMES})
 
@@ -75,7 +75,7 @@ def settled(random: Random, rules: DriftRules = RULES) -> TrafficMonitor:
 
 
 @pytest.mark.parametrize("sentence", BAD)
-def test_whoever_leaves_its_history_is_held_and_comes_back(sentence: str) -> None:
+def test_a_candidate_that_leaves_its_history_is_held_and_released(sentence: str) -> None:
     random = Random(1)
     watched = settled(random)
     drive(watched, 500, random, {"b": BAD[sentence]})
@@ -137,7 +137,7 @@ def test_an_outage_of_all_never_undercuts_the_minimum(minimum: int) -> None:
     st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(list(BAD)), st.integers(1, 400)), max_size=6),
     st.integers(1, 5),
 )
-def test_the_minimum_holds_whatever_happens(steps: list[tuple[str, str, int]], minimum: int) -> None:
+def test_the_minimum_always_holds(steps: list[tuple[str, str, int]], minimum: int) -> None:
     random = Random(7)
     watched = traffic(POOL, DriftRules(run_length=10, minimum=minimum))
     for name, what, requests in steps:
@@ -218,7 +218,7 @@ def test_an_evaluation_that_changes_who_is_chosen_makes_no_drift() -> None:
     assert not held(watched)
 
 
-def test_every_change_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_change_is_announced_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     caplog.set_level(logging.INFO)
