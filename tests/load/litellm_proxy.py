@@ -1,10 +1,10 @@
 """LiteLLM's proxy on the benchmark's upstream, to compare with.
 
-It is pinned in requirements/litellm.txt and lives in an environment of its own. The pin is the last release before
+It is pinned in tests/load/litellm.txt and lives in an environment of its own. The pin is the last release before
 1.107.0, which was compromised on its way to the package index. To make the file anew:
 
     echo 'litellm[proxy]==1.106.2' | uv pip compile - --universal --python-version 3.11 --generate-hashes \
-        --no-header --no-annotate --output-file requirements/litellm.txt
+        --no-header --no-annotate --output-file tests/load/litellm.txt
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.load.processes import Group, service, wait_for
 
 MODEL: Final = "bench-1"
 _ROOT: Final = Path(__file__).parents[2]
-_LOCK: Final = _ROOT / "requirements" / "litellm.txt"
+_LOCK: Final = Path(__file__).with_name("litellm.txt")
 _HOME: Final = _ROOT / "build" / "litellm"
 _START_SECONDS: Final = 180.0
 _ENVIRONMENT: Final = {

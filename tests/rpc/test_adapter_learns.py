@@ -186,6 +186,7 @@ async def test_a_refused_remainder_that_is_too_small_keeps_what_goes_on() -> Non
     async with Upstream(behave) as upstream, adapter(upstream.base_url) as served:
         response = await served.generate(generation(prefix="abc", sampling=most(2)))
         assert (response.text, response.restarted) == ("de", False)
+        assert response.result.least_tokens == 16
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from lightrouter.adapter.exchange import ReplyInfo
+from lightrouter.adapter.providers import openai, openai_reply
+from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import failed_entry
 from lightrouter.v1.chat_pb2 import FinishReason
@@ -488,3 +491,23 @@ async def test_errors_without_an_error_member_keep_their_words(document: dict[st
     error = await failed(behaviours.raw(json.dumps(document).encode()))
     assert error.reason == ErrorReason.ERROR_REASON_UPSTREAM_ERROR
     assert "it is broken" in error.message
+
+
+async def test_others_have_their_turn_between_the_reading_of_a_long_reply_and_its_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns: list[str] = []
+
+    def parsed(text: str) -> Mapping[str, object]:
+        asyncio.get_running_loop().call_soon(turns.append, "others")
+        return openai_reply.parse(text)
+
+    def noted(document: Mapping[str, object], part: str, said: ReplyInfo) -> TextDelta:
+        turns.append("text")
+        return openai_reply.read(document, part, said)
+
+    monkeypatch.setattr(openai, "parse", parsed)
+    monkeypatch.setattr(openai, "read", noted)
+    async with Upstream(behaviours.reply("word " * 100_000)) as upstream, adapter(upstream.base_url) as served:
+        assert len((await served.generate(generation())).text) == 500_000
+    assert turns == ["others", "text"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.ledger import failed_entry
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_ALL_CANDIDATES_FAILED,
     ERROR_REASON_STRAGGLER,
@@ -16,7 +17,11 @@ from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_LAST_RESORT,
     NOT_ASKED_REASON_NOT_SERVING,
     NOT_ASKED_REASON_RESTING,
+    STAGE_AGGREGATE,
     STAGE_BOOT,
+    STAGE_COMPLETE,
+    STAGE_SELECT,
+    Stage,
 )
 from tests.rpc.router_suite import RouterSuite
 from tests.unit.router.builders import failure, prompt
@@ -53,6 +58,34 @@ async def test_those_on_probation_are_the_last_resort(streaming: bool) -> None:
         assert [call.last_resort for call in suite.models.calls if call.candidate == "held"] == [True, True]
 
 
+EIGHT: list[dict[str, object]] = [{"name": n, "state": "probation" if n > "b" else "admitted"} for n in "abcdefgh"]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("broken", ["abc", "abcdefg"])
+@pytest.mark.parametrize("fails", [Model(fails={STAGE_BOOT: failure()}), Model(fails={STAGE_COMPLETE: failure()})])
+async def test_as_long_as_one_of_the_pool_works_a_caller_gets_its_answer(
+    fails: Model, broken: str, k: int, streaming: bool
+) -> None:
+    """Two are admitted, and the rest on probation; who works of them is not known."""
+    async with RouterSuite(entries=EIGHT, probation_share=0.0, aggregator="best") as suite:
+        suite.models.models.update(dict.fromkeys(broken, fails))
+        asked = prompt(k=k)
+        answer = (await suite.stream(asked))[-1].answer if streaming else (await suite.complete(asked)).answer
+        # Another one may have gone on from what was sent of a boot.
+        assert answer.candidates[-1] not in broken
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_those_who_hang_leave_time_for_each_who_stands_by(streaming: bool) -> None:
+    async with RouterSuite(entries=EIGHT, probation_share=0.0, boot_share=1e-4) as suite:
+        suite.models.models.update(dict.fromkeys("abcde", Model(hangs={STAGE_BOOT})))
+        asked = prompt(k=1)
+        answer = (await suite.stream(asked))[-1].answer if streaming else (await suite.complete(asked)).answer
+        assert list(answer.candidates) == ["f"]
+
+
 async def test_a_provider_that_asked_for_rest_gets_it() -> None:
     async with RouterSuite(entries=TWO) as suite:
         limited = ServiceError(
@@ -63,6 +96,20 @@ async def test_a_provider_that_asked_for_rest_gets_it() -> None:
         answer = (await suite.complete(prompt())).answer
         assert suite.models.asked(STAGE_BOOT).count("a") == 1
         assert [(each.candidate, each.reason) for each in answer.ledger.not_asked] == [("a", NOT_ASKED_REASON_RESTING)]
+
+
+@pytest.mark.parametrize("stage", [STAGE_SELECT, STAGE_AGGREGATE], ids=["judge", "synthesizer"])
+async def test_the_provider_of_a_judge_or_a_synthesizer_gets_the_rest_that_it_asked_for(stage: Stage.ValueType) -> None:
+    async with RouterSuite(entries=TWO) as suite:
+        helper = suite.selector if stage == STAGE_SELECT else suite.aggregator
+        limited = ServiceError(
+            Code.RESOURCE_EXHAUSTED, ERROR_REASON_UPSTREAM_RATE_LIMITED, "HTTP 429", retry_after=HOUR_S
+        )
+        helper.entries = [failed_entry(stage, "a", limited, 0.1)]
+        first = (await suite.complete(prompt(k=2))).answer
+        assert [e.failure.retry_after.seconds for e in first.ledger.entries if e.HasField("failure")] == [HOUR_S]
+        second = (await suite.complete(prompt())).answer
+        assert [(each.candidate, each.reason) for each in second.ledger.not_asked] == [("a", NOT_ASKED_REASON_RESTING)]
 
 
 async def test_an_adapter_that_says_that_it_does_not_serve_is_not_asked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ from lightrouter.runtime.deadline import Deadline, current_deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
-from lightrouter.runtime.rpc.server import Server, WatchFailedError
+from lightrouter.runtime.rpc.server import Server, WatchFailedError, run
 from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.telemetry import names
@@ -406,6 +407,7 @@ async def test_a_taken_address_is_an_error_that_names_it(rig: Rig) -> None:
 
 PROGRAM = """
 import asyncio
+import gc
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.rpc.server import Server, run
 from lightrouter.runtime.settings import ServiceSettings, load
@@ -468,3 +470,15 @@ async def test_a_second_signal_stops_a_busy_process_at_once(tmp_path: Path) -> N
         await call
     assert await process.wait() == 0
     await channels.close()
+
+
+def test_what_a_service_has_loaded_is_not_looked_through_for_garbage() -> None:
+    frozen: list[int] = []
+
+    async def service() -> None:
+        frozen.append(gc.get_freeze_count())
+
+    before = gc.get_freeze_count()
+    run(service)
+    assert frozen[0] > before
+    assert gc.get_freeze_count() <= before

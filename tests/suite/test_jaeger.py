@@ -224,7 +224,12 @@ def test_ask_prints_the_waterfall(running: tuple[Started, str], routed: object) 
     assert asked.returncode == 0, asked.stderr
     answer = json.loads(asked.stdout)
     first, _, *lines = asked.stderr.splitlines()
-    assert re.fullmatch("trace: [0-9a-f]{32}", first)
+    named = re.fullmatch("trace: ([0-9a-f]{32})", first)
+    assert named
+    with httpx.Client() as http:
+        spans = Jaeger(started.url, http).read(named[1])
+    routes = [span for span in spans if span.name == names.ROUTE]
+    assert [span.attributes[names.ROUTE_ID] for span in routes] == [answer["routeId"]]
     drawn = [line.split()[0] for line in lines if "━" in line]
     boots = ["boot", *["chat"] * (len(CANDIDATES) + 1)]
     assert drawn == ["route", *boots, "select", "complete", "chat", "chat", "aggregate", "chat"]

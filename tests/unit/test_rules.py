@@ -12,12 +12,12 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from protovalidate import Violation, collect_violations
 
-from buf.validate import validate_pb2
 from lightrouter.v1 import adapter_pb2, aggregator_pb2, router_pb2, selector_pb2
 from lightrouter.v1.adapter_pb2 import GenerateRequest, StreamGenerateRequest
 from lightrouter.v1.aggregator_pb2 import AggregateRequest
 from lightrouter.v1.router_pb2 import CompleteRequest, StreamCompleteRequest
 from lightrouter.v1.selector_pb2 import SelectRequest, ShortlistRequest
+from lightrouter.vendor.buf.validate import validate_pb2
 
 Request = type[Message]
 

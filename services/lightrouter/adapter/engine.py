@@ -23,6 +23,7 @@ from lightrouter.adapter.text.coalesce import Coalescer, TextDelta
 from lightrouter.adapter.text.continuation import decode
 from lightrouter.adapter.text.opening import Joint
 from lightrouter.adapter.text.plan import Plan, plan
+from lightrouter.adapter.warmup import Warmup, is_free
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
@@ -48,6 +49,8 @@ _SLOW_TOKENS_A_SECOND: Final = 10
 # Seconds that a boot waits at most between its attempts. The router would take a longer wait for slowness. Told of the
 # wait, it goes on with the other candidates and comes back when it is over.
 _LONGEST_BOOT_WAIT: Final = 1.0
+# The stages whose call may be the first that a model gets; a draft is completed by one that has booted.
+_FIRST_CALLS: Final = frozenset({Stage.STAGE_BOOT, Stage.STAGE_SELECT, Stage.STAGE_AGGREGATE})
 _COALESCE_SECONDS: Final = 0.04
 _COALESCE_CHARACTERS: Final = 256
 
@@ -76,6 +79,7 @@ class Engine:
         self._prices = entry.prices.to_proto()
         self._limit = Limit(entry.limits.concurrency, entry.limits.queue)
         self._retries = RetryPolicy(entry.limits.retries)
+        self._warmup = Warmup(standing.rest)
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -145,6 +149,7 @@ class Engine:
     async def finish(self) -> None:
         """Lets running calls end, then closes the provider's connections. No call is begun any more."""
         await self._idle.wait()
+        await self._warmup.aclose()
         await self._provider.aclose()
 
     def _begin(self, generation: Generation, *, watched: bool) -> GenerationRun:
@@ -200,6 +205,7 @@ class Engine:
                 try:
                     result = await self._attempt(call, usable, emit)
                     works = True
+                    self._warmup.answered()
                     return result
                 except faults.UpstreamError as error:
                     works = error.works
@@ -238,7 +244,11 @@ class Engine:
 
     def _streams(self, call: GenerationRun, emit: Emit | None) -> bool:
         ask = call.plan.ask
-        return bool(emit) or ask.goes_on or ask.is_cut or self.entry.always_stream
+        return bool(emit) or ask.goes_on or ask.is_cut or self.entry.always_stream or self._may_load(call)
+
+    def _may_load(self, call: GenerationRun) -> bool:
+        """Returns whether a call may be what loads the model, which shows by its first token: so it is streamed."""
+        return call.stage in _FIRST_CALLS and is_free(self.entry)
 
     async def _attempt(self, call: GenerationRun, deadline: Deadline, emit: Emit | None) -> GenerationResult:
         await self._limit.acquire(deadline)
@@ -278,7 +288,10 @@ class Engine:
         if not self._streams(call, emit):
             call.take(await self._provider.generate(ask, call.said))
             return
-        async with aclosing(self._provider.stream(ask, call.said)) as pieces:
+        stream = self._provider.stream(ask, call.said)
+        if self._may_load(call):
+            stream = self._warmup.read(self.entry, stream)
+        async with aclosing(stream) as pieces:
             async for raw in pieces:
                 piece = call.take(raw)
                 if emit and (piece.text or piece.reasoning):

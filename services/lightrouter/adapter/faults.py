@@ -8,6 +8,7 @@ from typing import Final
 
 from lightrouter.adapter.quirks import Remedy
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 MALFORMED: Final = ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED
@@ -158,14 +159,18 @@ def timed_out(seconds: float, *, silent: bool, patient: bool) -> UpstreamError:
     )
 
 
-def empty_output(why: str = "") -> UpstreamError:
-    """The model ended without any text and without any reasoning; `why` is what is known of the cause."""
-    return UpstreamError(
+def empty_output(
+    why: str = "", finish: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
+) -> UpstreamError:
+    """The model ended by `finish` without any text and any reasoning; `why` is what is known of the cause."""
+    error = UpstreamError(
         Code.UNAVAILABLE,
         ErrorReason.ERROR_REASON_EMPTY_OUTPUT,
         _sentence("the model ended without any text and without any reasoning", why),
         works=True,
     )
+    error.finish_reason = finish
+    return error
 
 
 def not_recorded(sentence: str) -> UpstreamError:

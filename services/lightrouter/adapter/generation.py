@@ -178,7 +178,7 @@ class GenerationRun:
         # What was held back stands behind the stop text.
         last = self._kept(TextDelta("", "") if self.is_cut and finish == _STOP else self._cut.before_stop(last))
         if self._transcript.blank and finish != _LENGTH and not self.plan.ask.goes_on:
-            raise faults.empty_output(self._why_nothing(finish))
+            raise faults.empty_output(self._why_nothing(finish), finish)
         if finish == _STOP and (self._transcript.ends_hidden or self.said.ends_hidden):
             # Its end was taken for reasoning, or the model never came to speak.
             finish = _UNKNOWN
@@ -219,6 +219,7 @@ class GenerationRun:
             model=said.model,
             elapsed=duration(time.monotonic() - self._call_begun),
             attempts=self._attempts,
+            least_tokens=self.plan.ask.quirks.least_tokens,
         )
         if self._finish == _LENGTH:
             resume = resumed(

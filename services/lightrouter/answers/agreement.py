@@ -9,7 +9,7 @@ from math import comb
 from statistics import fmean
 from typing import TypeVar
 
-from lightrouter.answers.equality import canonical
+from lightrouter.answers.equality import canonical, value
 from lightrouter.answers.evasions import Evasions
 from lightrouter.answers.pieces import MOST_CHARACTERS, PIECE, Pieces, at_once, of_reading
 from lightrouter.answers.settled import settled_answer
@@ -58,7 +58,7 @@ class Comparison:
 class _Answer:
     """A text that is compared, and where it stands among the texts."""
 
-    __slots__ = ("complete", "evades", "extracted", "places", "text", "votes", "wording")
+    __slots__ = ("complete", "evades", "extracted", "places", "text", "value", "votes", "wording")
 
     def __init__(
         self,
@@ -72,6 +72,8 @@ class _Answer:
     ) -> None:
         found = settled_answer(raw, pattern, complete=complete)
         self.extracted = None if found is None else canonical(found)
+        # A text that is a number and no more says the same in any notation of it: 1/2, 0.5, 50 %.
+        self.value = value(raw) if complete else None
         self.places = places
         self.wording = Wording(raw, complete=complete)
         self.text = read(raw, most)
@@ -194,7 +196,7 @@ def _agreement(left: _Answer, right: _Answer) -> float:
 
 
 def _similarity(left: _Answer, right: _Answer) -> float:
-    if left.wording.text == right.wording.text:
+    if left.wording.text == right.wording.text or (left.value is not None and left.value == right.value):
         return 1.0
     length = _common_length(left, right)
     first, second = left.text.first(length), right.text.first(length)

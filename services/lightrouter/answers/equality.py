@@ -50,6 +50,13 @@ def canonical(answer: str) -> str:
     return text or answer.strip()
 
 
+def value(text: str) -> str | None:
+    """Returns the canonical form of a text that is one number and nothing else; None for any other."""
+    if len(text) > _MOST_CHARACTERS or number_of(_bare(text)) is None:
+        return None
+    return canonical(text)
+
+
 def _simpler(text: str) -> str:
     bare = _bare(text)
     number = number_of(bare)
@@ -88,6 +95,6 @@ def _with_values(text: str) -> str:
     for number in numbers(text):
         begin, end = number.span
         # 5km is 5 km.
-        parts += [text[at:begin], written(number), " " * text[end : end + 1].isalpha()]
+        parts += [text[at:begin], _currency(text[begin:end]), written(number), " " * text[end : end + 1].isalpha()]
         at = end
     return "".join([*parts, text[at:]])

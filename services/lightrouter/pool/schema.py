@@ -160,7 +160,8 @@ class Limits(_Section):
     """How much is asked of a candidate's provider at once, and how long."""
 
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """Calls to the provider at the same time; more wait for their turn."""
+    """Calls to the provider at the same time; more wait for their turn. Where a candidate costs nothing and has no key,
+    one call that was cancelled before its first token may go on beside them, so that a model that loads gets ready."""
     queue: Annotated[int, Field(ge=0, le=100_000)] = 64
     """Calls that may wait for their turn; more are refused with RESOURCE_EXHAUSTED."""
     connect_timeout_s: Annotated[Number, Field(gt=0, le=600)] = 5.0

@@ -20,6 +20,11 @@ _DOLLARS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
 _GRPC_TARGET = re.compile(r"[^\s]+")
 _SECRET = re.compile(r"(?i)(?:^|&)[^=&]*(?:key|token|secret|password|sig(?:nature)?)=")
 _NANO = 10**9
+_MILLION = 10**6
+# What providers ask for a million tokens begins with half a cent, from a cache; for one token it ends with $0.0006.
+_LEAST_DOLLARS = Decimal("0.001")
+_LEAST_BY_FAR = Decimal("1e-15")
+_LONGEST_PRICE = 40
 
 
 def _name(value: str) -> str:
@@ -72,12 +77,26 @@ def _nanousd(value: object) -> object:
         text = f"{value:f}" if value.is_finite() and -10 < value.adjusted() < 10 else ""
     elif isinstance(value, int) and not isinstance(value, bool):
         text = str(value) if value < _NANO else ""
+    if one_token := _price_of_one_token(value):
+        raise ValueError(
+            f"{one_token:f} is too little for US dollars per million tokens; where it is the price of one token, "
+            f'write "{(one_token * _MILLION).normalize():f}"'
+        )
     if not isinstance(text, str) or not _DOLLARS.fullmatch(text):
         raise ValueError(
             'must be US dollars per million tokens like "0.15", 0 to 999999, with at most 9 decimal places'
         )
     whole, _, fraction = text.partition(".")
     return int(whole) * _NANO + int(fraction.ljust(9, "0"))
+
+
+def _price_of_one_token(value: object) -> Decimal | None:
+    """Returns a price, as it is written, that is too little to be that of a million tokens; None for any other."""
+    try:
+        price = Decimal(value) if isinstance(value, Decimal | str) and len(str(value)) <= _LONGEST_PRICE else None
+    except ArithmeticError:
+        return None
+    return price if price is not None and price.is_finite() and _LEAST_BY_FAR < price < _LEAST_DOLLARS else None
 
 
 def _number(value: object) -> object:

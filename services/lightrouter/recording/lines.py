@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -19,6 +21,7 @@ MAX_LINE_BYTES: Final = 64 * 2**20
 MAX_BYTES: Final = 4 * 2**30
 """The most bytes that a file may hold, unpacked."""
 
+_LONGEST_KEY: Final = 64
 _GZIP: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
 # What a file begins with that is read nowhere, and what to do about it.
@@ -68,17 +71,60 @@ def split(data: bytes, most_bytes: int = MAX_BYTES) -> Iterator[tuple[int, bytes
     yield from _lines(io.BytesIO(data), len(data), most_bytes)
 
 
+def refuse_damaged(rest: Iterator[tuple[int, bytes]]) -> None:
+    """Reads to the end of a file in which a line is at fault, which may be so because the file is damaged.
+
+    Raises:
+        LinesError: It is damaged.
+    """
+    try:
+        for _ in rest:
+            pass
+    except LinesError as error:
+        if not error.line:
+            raise
+
+
 def parse(line: bytes, number: int = 0) -> object:
     """Returns the JSON value of a line.
 
     Raises:
-        LinesError: It is none.
+        LinesError: It is none, or an object in it has a key twice.
     """
     try:
         found: object = from_json(line, allow_inf_nan=False)
     except ValueError as error:
         raise LinesError(f"is no JSON: {str(error).partition(' at line')[0]}", number) from None
+    once(line, number)
     return found
+
+
+def once(line: bytes, number: int = 0) -> None:
+    """Lets a line pass that is JSON where no object has a key twice: of two values, one would be lost without a word.
+
+    Raises:
+        LinesError: One has.
+    """
+    try:
+        # Numbers stay text, so that none is too long.
+        json.loads(line, object_pairs_hook=_object, parse_int=str, parse_float=str)
+    except _TwiceError as error:
+        raise LinesError(f"has the key {error.key[:_LONGEST_KEY]!r} twice in one object; keep one", number) from None
+    except RecursionError:
+        raise LinesError("is nested too deeply", number) from None
+
+
+class _TwiceError(Exception):
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key
+
+
+def _object(pairs: list[tuple[str, object]]) -> object:
+    if len(dict(pairs)) < len(pairs):
+        raise _TwiceError(next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1))
+    # What an object holds has been looked at already.
+    return None
 
 
 def _lines(file: IO[bytes], size: int, most_bytes: int) -> Iterator[tuple[int, bytes]]:

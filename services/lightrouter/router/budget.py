@@ -54,8 +54,16 @@ def price(candidate: Candidate, input_tokens: int, output_tokens: int) -> int:
 class Budget:
     """The money of one route. Without a ceiling every call is granted and nothing is estimated."""
 
-    def __init__(self, ceiling: int | None, prompt_tokens: int) -> None:
-        """Starts with `ceiling` nano-dollars, None for no limit, and an upper bound of the prompt's tokens."""
+    def __init__(self, ceiling: int | None, prompt_tokens: int, least_tokens: dict[str, int] | None = None) -> None:
+        """Starts with the whole ceiling.
+
+        Args:
+            ceiling: Nano-dollars of the route; None for no limit.
+            prompt_tokens: Upper bound of the prompt's tokens.
+            least_tokens: The smallest token limits that providers accept, by candidate, as far as they are known.
+                Routes share it, and `learn` adds to it.
+        """
+        self._least_tokens = {} if least_tokens is None else least_tokens
         self._ceiling = ceiling
         self._left = ceiling or 0
         self._prompt_tokens = prompt_tokens
@@ -69,6 +77,10 @@ class Budget:
     def left(self) -> int:
         """Nano-dollars that are neither spent nor reserved; below 0 if calls cost more than estimated."""
         return self._left
+
+    def learn(self, candidate: str, least_tokens: int) -> None:
+        """Takes the smallest token limit that a candidate's provider accepts; its adapter raises lower limits to it."""
+        self._least_tokens[candidate] = least_tokens
 
     def reserve(self, amount: int) -> bool:
         """Reserves `amount` for a call; returns False, and reserves nothing, if less is left."""
@@ -85,7 +97,7 @@ class Budget:
 
     def boot_cost(self, candidate: RouteCandidate) -> int:
         """Returns the highest cost of a boot."""
-        return price(candidate.spec, self._max_read(candidate), candidate.boot_tokens) if self.limited else 0
+        return self._price(candidate, self._max_read(candidate), candidate.boot_tokens) if self.limited else 0
 
     def _max_read(self, candidate: RouteCandidate) -> int:
         """Returns an upper bound of the prompt's tokens for a candidate, its own instructions included."""
@@ -125,7 +137,9 @@ class Budget:
         boot = self.boot_cost(candidate)
         if candidate.output_tokens <= candidate.boot_tokens:
             return boot
-        return boot + _finish_cost(candidate, self._max_read(candidate), candidate.boot_tokens, candidate.output_tokens)
+        return boot + self._finish_cost(
+            candidate, self._max_read(candidate), candidate.boot_tokens, candidate.output_tokens
+        )
 
     def completion_cost(self, boot: BootResult) -> int:
         """Returns the highest cost of finishing the draft; 0 if it is finished."""
@@ -137,7 +151,7 @@ class Budget:
         """Returns the highest cost of bringing a draft to `whole` tokens."""
         # The provider reads again the tokens that it has counted at the boot.
         read = boot.input_tokens or self._max_read(boot.candidate)
-        return _finish_cost(boot.candidate, read, boot.used_tokens, whole)
+        return self._finish_cost(boot.candidate, read, boot.used_tokens, whole)
 
     def choose(
         self, ranked: Sequence[BootResult], k: int, synthesizer: RouteCandidate | None, *, merging: bool
@@ -185,10 +199,10 @@ class Budget:
         new = max(1, candidate.output_tokens - tokens)
         if not self.limited:
             return Grant(new, 0)
-        read, spec = self._max_read(candidate), candidate.spec
+        read = self._max_read(candidate)
         # If the provider writes the text anew, the adapter adds the text's estimated tokens to the limit.
-        anew = price(spec, read, new + estimate_tokens(text))
-        cost = max(price(spec, read + most_tokens(text), new), anew)
+        anew = self._price(candidate, read, new + estimate_tokens(text))
+        cost = max(self._price(candidate, read + most_tokens(text), new), anew)
         return Grant(new, cost) if self.reserve(cost) else None
 
     def grant_rest(self, boot: BootResult) -> Grant:
@@ -218,7 +232,7 @@ class Budget:
         read += quoted + _CONTRADICTIONS * (min(quoted, 2 * _QUOTED_TOKENS) + _SENTENCE_TOKENS)
         # A model that breaks off is asked to go on: it reads all of that and its own text again.
         written = synthesizer.output_tokens
-        return price(synthesizer.spec, read, written) + price(synthesizer.spec, read + written, 0)
+        return self._price(synthesizer, read, written) + self._price(synthesizer, read + written, 0)
 
     def judge_cost(self, judge: RouteCandidate, partials: Sequence[BootResult]) -> int:
         """Returns the highest cost of the judge's calls."""
@@ -227,17 +241,21 @@ class Budget:
         read = self._max_read(judge) + _INSTRUCTION_TOKENS
         read += sum(most_tokens(boot.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for boot in partials)
         more = _VERDICT_TOKENS + _AGAIN_TOKENS + _AGAIN_TOKENS_PER_TEXT * len(partials)
-        again = price(judge.spec, read + more, _VERDICT_TOKENS)
-        return _JUDGE_ORDERS * (price(judge.spec, read, _VERDICT_TOKENS) + again)
+        again = self._price(judge, read + more, _VERDICT_TOKENS)
+        return _JUDGE_ORDERS * (self._price(judge, read, _VERDICT_TOKENS) + again)
 
+    def _finish_cost(self, candidate: RouteCandidate, read: int, used: int, whole: int) -> int:
+        """Returns the highest cost of bringing a draft from `used` tokens to `whole`, after a prompt of `read` tokens.
 
-def _finish_cost(candidate: RouteCandidate, read: int, used: int, whole: int) -> int:
-    """Returns the highest cost of bringing a draft from `used` tokens to `whole`, after a prompt of `read` tokens.
+        A candidate that continues its text reads the text again. If its provider turns out not to allow that, the
+        candidate writes the whole draft anew.
+        """
+        anew = self._price(candidate, read, whole)
+        if not used or not candidate.goes_on:
+            return anew
+        return max(anew, self._price(candidate, read + used + _MAX_TOKENS_PER_TURN, whole - used))
 
-    A candidate that continues its text reads the text again. If its provider turns out not to allow that, the candidate
-    writes the whole draft anew.
-    """
-    anew = price(candidate.spec, read, whole)
-    if not used or not candidate.goes_on:
-        return anew
-    return max(anew, price(candidate.spec, read + used + _MAX_TOKENS_PER_TURN, whole - used))
+    def _price(self, candidate: RouteCandidate, read: int, written: int) -> int:
+        """Returns the highest cost of a call; its limit is at least the smallest that the provider accepts."""
+        least = self._least_tokens.get(candidate.name, 0)
+        return price(candidate.spec, read, max(written, least) if written else 0)

@@ -229,6 +229,7 @@ class CandidateCall:
         self.is_recorded = True
         line = entry(self._stage, self.candidate.name, self._result, restarted=self._restarted)
         self._route.ledger.add(line)
+        self._route.budget.learn(self.candidate.name, self._result.least_tokens)
         self._route.budget.settle(self._grant.reserved, line.cost_nanousd)
         return line
 

@@ -79,6 +79,7 @@ class RouteLedger:
         stages: The stages that took place, in the order in which they ended.
         staged_s: Duration of all stages together, in seconds.
         resorts: Names of the candidates that were asked as a last resort, in their order.
+        doubtful_last_resorts: Number of these that were asked although they probably could not deliver.
         waits: Seconds after which a candidate may be asked again, by name, if its last failure said so.
     """
 
@@ -101,6 +102,7 @@ class RouteLedger:
         self.staged_s = 0.0
         self._unpaid: dict[str, Failure] = {}
         self.last_resorts: list[str] = []
+        self.doubtful_last_resorts = 0
         self.waits: dict[str, float] = {}
         self._not_asked: dict[str, NotAsked] = {}
         self._on_failure = on_failure
@@ -122,8 +124,14 @@ class RouteLedger:
         self.entries.append(entry)
 
     def extend(self, entries: Iterable[LedgerEntry], degraded: Iterable[Degradation]) -> None:
-        """Records the model calls and degradations of another service on this route."""
-        self.entries.extend(entries)
+        """Records the model calls of another service on this route, with their failures, and its degradations."""
+        for entry in entries:
+            self.add(entry)
+            failure = entry.failure
+            if failure.HasField("retry_after"):
+                seconds = failure.retry_after.ToNanoseconds() / 1e9
+                error = ServiceError(Code.UNAVAILABLE, failure.reason, failure.message, retry_after=seconds)
+                self._on_failure(entry.candidate, error)
         for degradation in degraded:
             self.degrade(degradation.reason, degradation.message, degradation.candidate)
 
@@ -145,9 +153,14 @@ class RouteLedger:
         """Records in a sentence why a candidate of the pool was not asked."""
         self._not_asked[candidate] = NotAsked(candidate=candidate, reason=reason, message=message)
 
-    def add_last_resort(self, candidate: str) -> None:
-        """Records that a candidate is asked as a last resort."""
+    def is_unavailable(self, candidate: str) -> bool:
+        """Returns whether a candidate was not asked because it probably cannot deliver now."""
+        return candidate in self._not_asked and self._not_asked[candidate].reason in _AS_FAILURES
+
+    def add_last_resort(self, candidate: str, *, doubtful: bool) -> None:
+        """Records that a candidate is asked as a last resort; `doubtful` if it probably cannot deliver."""
         self.last_resorts.append(candidate)
+        self.doubtful_last_resorts += doubtful
         self._not_asked.pop(candidate, None)
 
     def add_failure(self, candidate: str, error: ServiceError) -> None:

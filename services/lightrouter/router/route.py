@@ -92,6 +92,7 @@ class Router:
         self._observers = (traffic, *observers)
         self._capture = capture
         self._availability = availability or Availability()
+        self._least_tokens: dict[str, int] = {}
 
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
         """Returns the answer to a prompt that is valid by the rules of the protos.
@@ -115,9 +116,16 @@ class Router:
         span.set_attribute(names.ROUTE_ID, record.route_id)
         ledger = record.ledger
         admission, budget = admit(
-            prompt, self._traffic.snapshot(), self._defaults, self._new_seed(), ledger, self._availability.why_not
+            prompt,
+            self._traffic.snapshot(),
+            self._defaults,
+            self._new_seed(),
+            ledger,
+            self._availability.why_not,
+            self._least_tokens,
         )
         record.policy = admission.policy
+        record.stops = bool(admission.sampling.stop)
         route = RouteContext(admission, deadline, self._shares, ledger, budget, events)
         if is_needed(route):
             with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as shortlist_span:

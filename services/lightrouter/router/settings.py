@@ -9,11 +9,10 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from lightrouter.router.rules import Defaults, DriftRules, Maxima, Shares
+from lightrouter.runtime import enums
 from lightrouter.runtime.settings import ADAPTER_ADDRESS, ServiceSettings, one_of
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 
-_SELECTOR = "SELECTOR_STRATEGY_"
-_AGGREGATOR = "AGGREGATOR_STRATEGY_"
 _ROLES: Final = ("judge", "synthesizer")
 
 
@@ -77,9 +76,9 @@ class RouterSettings(ServiceSettings):
     """Default tokens that each candidate writes before the ranking."""
     k: int = Field(default=2, ge=1, le=64)
     """Default number of candidates that go on after the ranking."""
-    selector: Annotated[str, one_of(SelectorStrategy, _SELECTOR)] = "consensus"
+    selector: Annotated[str, one_of(SelectorStrategy)] = "consensus"
     """Default strategy that ranks the partials: llm, consensus, prior, random or learned."""
-    aggregator: Annotated[str, one_of(AggregatorStrategy, _AGGREGATOR)] = "synthesize"
+    aggregator: Annotated[str, one_of(AggregatorStrategy)] = "synthesize"
     """Default strategy that makes the answer of the drafts: synthesize, vote or best."""
     margin: float = Field(default=0.3, ge=0, le=1)
     """Default lead of the first score over the second from which one candidate suffices."""
@@ -112,7 +111,7 @@ class RouterSettings(ServiceSettings):
     always completes k. For the selector `learned`, which returns gains."""
 
     drift_tolerance: float = Field(default=0.05, ge=0, le=1)
-    """How much worse than its own history a candidate's failure rate, slowness, share selected or agreement may be
+    """How much worse than its own history a candidate's failure rate, slowness, scores or agreement may be
     before it goes on probation; with 1 it never does."""
     drift_run_length: int = Field(default=10_000, ge=10, le=10**12)
     """Least average number of requests of a candidate between two false alarms of that kind."""
@@ -162,8 +161,8 @@ class RouterSettings(ServiceSettings):
         policy = Policy(
             boot_tokens=self.boot_tokens,
             k=self.k,
-            selector=SelectorStrategy.Value(_SELECTOR + self.selector.upper()),
-            aggregator=AggregatorStrategy.Value(_AGGREGATOR + self.aggregator.upper()),
+            selector=enums.value(SelectorStrategy, self.selector),
+            aggregator=enums.value(AggregatorStrategy, self.aggregator),
             max_cost_nanousd=self.max_cost_nanousd,
             margin=self.margin,
             agreement=self.agreement,

@@ -106,7 +106,8 @@ class Circuit:
                 self._change(State.CLOSED)
         elif self.state is not State.OPEN:
             self._in_a_row += 1
-            if self.state is State.HALF_OPEN or self._in_a_row >= self._failures:
+            # Half-open it has failed as often already.
+            if self._in_a_row >= self._failures:
                 self._open()
 
     def close(self) -> None:
@@ -131,6 +132,4 @@ class Circuit:
         self._epoch += 1
         self._probing = False
         self.state = state
-        if state is State.CLOSED:
-            self._in_a_row = 0
         self._on_change(state)

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from lightrouter.runtime.enums import OTHER, label, series
-from lightrouter.v1.chat_pb2 import Usage
+from lightrouter.v1.chat_pb2 import FinishReason, Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
 
@@ -69,6 +69,7 @@ class ServiceError(Exception):
         failures: What went wrong with each candidate, by name.
         attempts: HTTP attempts that a model call took before it failed; 0 where it was none, or nobody said.
         spent: What a model call cost before it failed; None where that is nothing, or nobody said.
+        finish_reason: Why the model stopped, where it did so without any text; unspecified where nobody said.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class ServiceError(Exception):
         failures: Mapping[str, Failure] | None = None,
         attempts: int = 0,
         spent: Spent | None = None,
+        finish_reason: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -93,10 +95,14 @@ class ServiceError(Exception):
         self.failures: Mapping[str, Failure] = failures or {}
         self.attempts = attempts
         self.spent = spent
+        self.finish_reason = finish_reason
 
     def failure(self) -> Failure:
         """Returns the failure as it stands in a ledger."""
-        return Failure(reason=self.reason, message=self.message)
+        failure = Failure(reason=self.reason, message=self.message)
+        if self.retry_after is not None:
+            failure.retry_after.FromNanoseconds(round(self.retry_after * 1e9))
+        return failure
 
 
 def invalid(

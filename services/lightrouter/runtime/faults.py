@@ -32,9 +32,10 @@ def sentence(error: ErrorDetails, keys: Callable[[Path], Collection[str]]) -> st
 
 
 def meant(word: str, known: Collection[str]) -> str:
-    """Returns a question for the known word that is close to `word`; empty where none is."""
-    close = difflib.get_close_matches(word[:100], known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    """Returns a question for the known word that is close to `word`, in any case; empty where none is."""
+    by_letters = {each.casefold(): each for each in known}
+    close = difflib.get_close_matches(word[:100].casefold(), by_letters, n=1)
+    return f"; did you mean {by_letters[close[0]]}?" if close else ""
 
 
 def field(path: Path) -> str:

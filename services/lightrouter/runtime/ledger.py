@@ -72,6 +72,7 @@ def failed_entry(
         cost_nanousd=cost,
         elapsed=duration(elapsed_s),
         attempts=error.attempts,
+        finish_reason=error.finish_reason,
         failure=error.failure(),
     )
 

@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
 
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
@@ -20,6 +19,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from lightrouter.runtime import enums
+from lightrouter.runtime.addresses import is_host_and_port
 from lightrouter.runtime.document import DocumentError, parse
 
 
@@ -29,9 +30,13 @@ class InvalidSettingError(Exception):
 
 def _address(value: str) -> str:
     if value.startswith("unix:"):
+        if is_host_and_port(value):
+            msg = f"could be a host or a unix socket; write unix:./{value.removeprefix('unix:')} for the socket"
+            raise ValueError(msg)
         return value
     host, colon, port = value.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+    # A number behind unix-abstract: is a port to all but gRPC.
+    if value.startswith("unix-abstract:") or not colon or not host or not port.isdecimal() or int(port) > 65535:
         msg = "must be HOST:PORT or unix:PATH"
         raise ValueError(msg)
     return value
@@ -41,9 +46,9 @@ Address = Annotated[str, AfterValidator(_address)]
 """Where a server listens: HOST:PORT, port 0 for any free one, or unix:PATH."""
 
 
-def one_of(enum: EnumTypeWrapper, prefix: str) -> AfterValidator:
-    """Returns the check that a setting is the name of a value of `enum`, in small letters and without `prefix`."""
-    known = [key.removeprefix(prefix).lower() for key, value in enum.items() if value]
+def one_of(enum: enums.Enumeration) -> AfterValidator:
+    """Returns the check that a setting is the label of a value of `enum`."""
+    known = enums.labels(enum)
 
     def check(name: str) -> str:
         if name not in known:

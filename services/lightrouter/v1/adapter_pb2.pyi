@@ -131,6 +131,7 @@ class GenerationResult(_message.Message):
     ELAPSED_FIELD_NUMBER: _builtins.int
     TIME_TO_FIRST_TOKEN_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
+    LEAST_TOKENS_FIELD_NUMBER: _builtins.int
     finish_reason: _chat_pb2.FinishReason.ValueType
     """Why the model stopped."""
     cost_nanousd: _builtins.int
@@ -141,6 +142,10 @@ class GenerationResult(_message.Message):
     """The model's name as the provider gave it."""
     attempts: _builtins.int
     """HTTP attempts that the call took, retries included."""
+    least_tokens: _builtins.int
+    """The smallest token limit that the provider takes, as far as it was found: a smaller one is asked for as this, and the
+    text is cut. 0 where none was found.
+    """
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
         """Tokens of this call."""
@@ -164,10 +169,11 @@ class GenerationResult(_message.Message):
         elapsed: _duration_pb2.Duration | None = ...,
         time_to_first_token: _duration_pb2.Duration | None = ...,
         attempts: _builtins.int = ...,
+        least_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "continuation", b"continuation", "cost_nanousd", b"cost_nanousd", "elapsed", b"elapsed", "finish_reason", b"finish_reason", "model", b"model", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "continuation", b"continuation", "cost_nanousd", b"cost_nanousd", "elapsed", b"elapsed", "finish_reason", b"finish_reason", "least_tokens", b"least_tokens", "model", b"model", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,7 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from lightrouter.vendor.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from lightrouter.v1 import candidate_pb2 as lightrouter_dot_v1_dot_candidate__pb2
 from lightrouter.v1 import chat_pb2 as lightrouter_dot_v1_dot_chat__pb2
 from lightrouter.v1 import ledger_pb2 as lightrouter_dot_v1_dot_ledger__pb2

@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!lightrouter/v1/error_reason.proto\x12\x0elightrouter.v1\"G\n\x07\x46\x61ilure\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.lightrouter.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t*\x98\x08\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12\"\n\x1e\x45RROR_REASON_REQUEST_TOO_LARGE\x10\x02\x12\"\n\x1e\x45RROR_REASON_UNKNOWN_CANDIDATE\x10\x03\x12\x1b\n\x17\x45RROR_REASON_POOL_EMPTY\x10\x04\x12%\n!ERROR_REASON_COST_CEILING_TOO_LOW\x10\x05\x12(\n$ERROR_REASON_CONTEXT_WINDOW_EXCEEDED\x10\x06\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x07\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\x08\x12\x1a\n\x16\x45RROR_REASON_CANCELLED\x10\t\x12&\n\"ERROR_REASON_ALL_CANDIDATES_FAILED\x10\n\x12 \n\x1c\x45RROR_REASON_WRONG_CANDIDATE\x10\x0b\x12!\n\x1d\x45RROR_REASON_BAD_CONTINUATION\x10\x0c\x12\x1d\n\x19\x45RROR_REASON_CIRCUIT_OPEN\x10\r\x12%\n!ERROR_REASON_UPSTREAM_UNAVAILABLE\x10\x0e\x12&\n\"ERROR_REASON_UPSTREAM_RATE_LIMITED\x10\x0f\x12)\n%ERROR_REASON_UPSTREAM_UNAUTHENTICATED\x10\x10\x12\"\n\x1e\x45RROR_REASON_UPSTREAM_REJECTED\x10\x11\x12\x1f\n\x1b\x45RROR_REASON_UPSTREAM_ERROR\x10\x12\x12#\n\x1f\x45RROR_REASON_UPSTREAM_MALFORMED\x10\x13\x12#\n\x1f\x45RROR_REASON_UPSTREAM_TOO_LARGE\x10\x14\x12!\n\x1d\x45RROR_REASON_UPSTREAM_TIMEOUT\x10\x15\x12\x1d\n\x19\x45RROR_REASON_EMPTY_OUTPUT\x10\x16\x12\x1a\n\x16\x45RROR_REASON_STRAGGLER\x10\x17\x12#\n\x1f\x45RROR_REASON_VERDICT_UNREADABLE\x10\x18\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x19\x12\x1e\n\x1a\x45RROR_REASON_MODEL_MISSING\x10\x1a\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x1b\x12\"\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x1c\x12\x1d\n\x19\x45RROR_REASON_NOT_RECORDED\x10\x1d\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!lightrouter/v1/error_reason.proto\x12\x0elightrouter.v1\x1a\x1egoogle/protobuf/duration.proto\"w\n\x07\x46\x61ilure\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.lightrouter.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12.\n\x0bretry_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration*\x98\x08\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12\"\n\x1e\x45RROR_REASON_REQUEST_TOO_LARGE\x10\x02\x12\"\n\x1e\x45RROR_REASON_UNKNOWN_CANDIDATE\x10\x03\x12\x1b\n\x17\x45RROR_REASON_POOL_EMPTY\x10\x04\x12%\n!ERROR_REASON_COST_CEILING_TOO_LOW\x10\x05\x12(\n$ERROR_REASON_CONTEXT_WINDOW_EXCEEDED\x10\x06\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x07\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\x08\x12\x1a\n\x16\x45RROR_REASON_CANCELLED\x10\t\x12&\n\"ERROR_REASON_ALL_CANDIDATES_FAILED\x10\n\x12 \n\x1c\x45RROR_REASON_WRONG_CANDIDATE\x10\x0b\x12!\n\x1d\x45RROR_REASON_BAD_CONTINUATION\x10\x0c\x12\x1d\n\x19\x45RROR_REASON_CIRCUIT_OPEN\x10\r\x12%\n!ERROR_REASON_UPSTREAM_UNAVAILABLE\x10\x0e\x12&\n\"ERROR_REASON_UPSTREAM_RATE_LIMITED\x10\x0f\x12)\n%ERROR_REASON_UPSTREAM_UNAUTHENTICATED\x10\x10\x12\"\n\x1e\x45RROR_REASON_UPSTREAM_REJECTED\x10\x11\x12\x1f\n\x1b\x45RROR_REASON_UPSTREAM_ERROR\x10\x12\x12#\n\x1f\x45RROR_REASON_UPSTREAM_MALFORMED\x10\x13\x12#\n\x1f\x45RROR_REASON_UPSTREAM_TOO_LARGE\x10\x14\x12!\n\x1d\x45RROR_REASON_UPSTREAM_TIMEOUT\x10\x15\x12\x1d\n\x19\x45RROR_REASON_EMPTY_OUTPUT\x10\x16\x12\x1a\n\x16\x45RROR_REASON_STRAGGLER\x10\x17\x12#\n\x1f\x45RROR_REASON_VERDICT_UNREADABLE\x10\x18\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x19\x12\x1e\n\x1a\x45RROR_REASON_MODEL_MISSING\x10\x1a\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x1b\x12\"\n\x1e\x45RROR_REASON_PERMISSION_DENIED\x10\x1c\x12\x1d\n\x19\x45RROR_REASON_NOT_RECORDED\x10\x1d\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,8 +33,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lightrouter.v1.error_reason
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022dev.lightrouter.v1P\001Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1'
-  _globals['_ERRORREASON']._serialized_start=127
-  _globals['_ERRORREASON']._serialized_end=1175
-  _globals['_FAILURE']._serialized_start=53
-  _globals['_FAILURE']._serialized_end=124
+  _globals['_ERRORREASON']._serialized_start=207
+  _globals['_ERRORREASON']._serialized_end=1255
+  _globals['_FAILURE']._serialized_start=85
+  _globals['_FAILURE']._serialized_end=204
 # @@protoc_insertion_point(module_scope)

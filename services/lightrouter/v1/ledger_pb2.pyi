@@ -208,7 +208,7 @@ class LedgerEntry(_message.Message):
     cost_nanousd: _builtins.int
     """Money, in nano-dollars (10^-9 US dollars), from the candidate's prices."""
     finish_reason: _chat_pb2.FinishReason.ValueType
-    """Why the model stopped; unspecified where the call failed."""
+    """Why the model stopped; unspecified where the call failed, unless it ended without any text."""
     attempts: _builtins.int
     """HTTP attempts that the call took, retries included; 0 where none was made."""
     restarted: _builtins.bool

@@ -22,7 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from lightrouter.vendor.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from lightrouter.v1 import aggregator_pb2 as lightrouter_dot_v1_dot_aggregator__pb2
 from lightrouter.v1 import candidate_pb2 as lightrouter_dot_v1_dot_candidate__pb2

@@ -51,6 +51,17 @@ def test_agreement_of_any_texts_is_bounded(texts: list[tuple[str, bool]], with_p
         ("It costs 5% more", "It costs €5 more"),
         ("dog bites man", "man bites dog"),
         ("Paris", ""),
+        ("$5", "\u20ac5"),
+        ("12:30", "12.30"),
+        ("10%", "10\u2030"),
+        ("5\u00b0C", "5\u00b0F"),
+        ("Take 5 mg.", "Take 5 g."),
+        ("10 m\u00b2", "10 m\u00b3"),
+        ("He was born on 3/4/1999.", "He was born on 4/3/1999."),
+        ("Maria wrote it.", "Mario wrote it."),
+        ("\u0939\u0948 \u096b", "\u0939\u0948 \u096c"),
+        ("\u0665 \u0643\u064a\u0644\u0648", "\u0666 \u0643\u064a\u0644\u0648"),
+        ("\u4e09\u767e", "\u4e09\u5343"),
         # Modal verbs, prepositions, quantifiers, opposites.
         ("You may leave.", "You must leave."),
         ("You can leave it on.", "You should leave it on."),
@@ -135,6 +146,15 @@ def test_contradicting_texts_are_not_the_same(left: str, right: str) -> None:
         ("\ufeffYes", "yes."),
         ("To be!", "to be"),
         (" It is\nsafe. ", "It is safe"),
+        # A number and no more, in any notation of it.
+        ("1/2", "50 %"),
+        ("\u00bd", "0,5"),
+        ("\\boxed{7}", "7"),
+        ("$7$", "7.0"),
+        ("1e3", "1'000"),
+        ("3.5 \u00d7 10^3", "3500"),
+        ("\u0663\u066b\u0665", "3.5"),
+        ("10 \u20ac", "EUR 10"),
     ],
 )
 def test_spelling_makes_no_difference(left: str, right: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lightrouter.answers import choices as choices_module
 from lightrouter.answers.choices import answer_letter
 
 FORMS = [
@@ -177,3 +178,14 @@ def test_letters_beyond_the_options_are_none() -> None:
 @given(st.text(max_size=300))
 def test_any_text_chooses_a_letter_or_none(text: str) -> None:
     assert answer_letter(text, 4) in {None, *"ABCD"}
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.sampled_from([*"ABabcxI()[]\"'-_. ,:{}^=\n10", "X(s)", "isn't", "A-bomb", "A.B"]), max_size=20).map(
+        "".join
+    )
+)
+def test_letters_that_stand_alone_are_found_by_a_short_way(text: str) -> None:
+    found = [(each.span(), each.groups()) for each in choices_module._alone(text)]
+    assert found == [(each.span(), each.groups()) for each in choices_module._STANDING.finditer(text)]

@@ -91,6 +91,8 @@ APART = [
     ("f'", "f"),
     ("f''", "f'"),
     ("5 EUR", "5"),
+    ("It costs $5", "It costs \u20ac5"),
+    ("\u00a35 a day", "\u20ac5 a day"),
     ("x \\le 5", "x < 5"),
     ("\\sqrt{2}", "2"),
     ("\\infty", "-\\infty"),

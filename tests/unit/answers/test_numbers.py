@@ -5,10 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lightrouter.answers import numbers as numbers_module
 from lightrouter.answers.numbers import answer_number, number_of, written
+from lightrouter.answers.plain import plain, without_tex
 
 WHOLE = [
     ("1,234", "1234"),
@@ -250,3 +252,22 @@ def test_any_text_has_a_number_or_none(text: str) -> None:
     if found is not None:
         again = number_of(written(found))
         assert again is None or again.value == found.value
+
+
+PARTS = [
+    *"0123456789", *".,'_-+*/^%$()[]{}=:;!?&<>xXeE", "\n", "\n\n", " ", "  ", "\\", "\u00b0", "\u00d7", "\u00bd",
+    "\u4e00", "10", "12", "1,234", "minus ", "USD ", "R ", "is ", "km", "m ", "c ", "st", "nd ", "rd", "th", "e5",
+    "x ", " = ", "* ", "percent", " per cent", "pct", " por ciento", "million", " Billion", "trillion",
+    "thousand", "tausend", "mio", "mrd", "crore", " lakh", "hundred", "hPa", "EUR", "B"
+]  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(PARTS), max_size=14).map("".join))
+def test_the_short_way_reads_what_the_long_one_does(text: str) -> None:
+    text = without_tex(plain(text))
+    carefully, at = [], 0
+    while start := numbers_module._START.search(text, at):
+        number, at = numbers_module._read_carefully(text, start.start(), at)
+        carefully += [number] if number else []
+    assert numbers_module.numbers(text) == carefully

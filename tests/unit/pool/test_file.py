@@ -125,7 +125,10 @@ def test_sampling_that_is_left_out_is_not_set() -> None:
         ('"0.15"', 150_000_000),
         ("0.15", 150_000_000),
         (".15", 150_000_000),
-        ("0.000000001", 1),
+        ("0.001000001", 1_000_001),
+        ("0.001", 1_000_000),
+        ("1.5e-1", 150_000_000),
+        ("0.0", 0),
         ("999999.999999999", 999_999_999_999_999),
         ("3", 3_000_000_000),
         ("0", 0),
@@ -136,14 +139,64 @@ def test_prices_are_exact(text: str, nanousd: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["-1", '"-0.1"', "0.0000000001", "1000000", ".nan", ".inf", "true", "free", "1.0e+99999999", "[1]", "''"]
+    "text",
+    [
+        "-1",
+        '"-0.1"',
+        "0.0100000001",
+        "1000000",
+        "-.inf",
+        "-0.0000025",
+        '"nan"',
+        '"inf"',
+        '"Infinity"',
+        '"$3"',
+        ".nan",
+        ".inf",
+        "true",
+        "free",
+        "1.0e+99999999",
+        "[1]",
+        "''",
+    ],
 )
 def test_prices_that_are_no_money_are_refused(text: str) -> None:
     [fault] = entry_faults(f"prices:\n  output: {text}")
     assert fault.startswith("pool.yaml:6: candidates[0].prices.output: must be US dollars per million tokens")
 
 
-@given(st.decimals(min_value=0, max_value=999_999, places=9))
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("0.0000025", "2.5"),
+        ('"0.0000025"', "2.5"),
+        ("2.5e-06", "2.5"),
+        ("2.5E-06", "2.5"),
+        ('"2.5e-06"', "2.5"),
+        ("2.75e-08", "0.0275"),
+        ("0.0006", "600"),
+        (".0000001", "0.1"),
+        ("0.000999999", "999.999"),
+    ],
+)
+@pytest.mark.parametrize("key", ["input", "cached_input", "output"])
+def test_the_price_of_one_token_is_refused_with_what_to_write(key: str, text: str, meant: str) -> None:
+    [fault] = entry_faults(f"prices:\n  {key}: {text}")
+    assert fault.startswith(f"pool.yaml:6: candidates[0].prices.{key}: ")
+    assert "too little for US dollars per million tokens; where it is the price of one token" in fault
+    assert fault.endswith(f'write "{meant}"')
+
+
+@pytest.mark.parametrize(
+    ("key", "close"), [("Input", "input"), ("OUTPUT", "output"), ("input_cost_per_token", "input"), ("cachedInput", "")]
+)
+def test_a_price_by_another_name_is_refused(key: str, close: str) -> None:
+    [fault] = entry_faults(f"prices:\n  {key}: 1")
+    assert "is not a known key" in fault
+    assert close in fault
+
+
+@given(st.just(0) | st.decimals(min_value="0.001", max_value=999_999, places=9))
 def test_any_price_survives_as_text_and_as_number(price: object) -> None:
     text = f"{price:f}"
     assert entry(f"prices: {{input: {text}, output: '{text}'}}").prices.input == int(text.replace(".", ""))

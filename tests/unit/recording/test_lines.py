@@ -82,6 +82,14 @@ DAMAGED = {
     "another checksum": (PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], "damaged.*: its checksum is wrong"),
     "another length": (PACKED[:-4] + b"\0\0\0\1", "damaged.*: its checksum is wrong"),
     "other bytes within": (PACKED[:20] + b"\xff" * 30 + PACKED[50:], "the gzip data is damaged"),
+    "a line that is no JSON because of it": (
+        gzip.compress(TEXT.encode(), 0).replace(b'{"id": "q3"', b'{"id"; "q3"'),
+        "damaged.*: its checksum is wrong",
+    ),
+    "a line without its key because of it": (
+        gzip.compress(TEXT.encode(), 0).replace(b'{"id": "q3"', b'{"ie": "q3"'),
+        "damaged.*: its checksum is wrong",
+    ),
     "no gzip at all": (b"\x1f\x8bno gzip at all", "the gzip data is damaged"),
     "text behind it": (PACKED + TEXT.encode(), "damaged.*: it has other bytes in it"),
     "zip": (b"PK\x03\x04....", "is a zip archive, unpack it first"),

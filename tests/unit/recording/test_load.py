@@ -101,6 +101,19 @@ SAID = {"m": {"text": "t"}}
             "3: id: is taken by the prompt of line 2",
         ),
         ('{"id": "a", "prompt": "p", "responses": {"m": {"text": "\\ud800"}}}', "1: is not valid JSON"),
+        (
+            '{"id": "a", "prompt": "p", "responses": {"m": {"text": "t"}, "m": {"text": "u"}}}',
+            "1: has the key 'm' twice in one object; keep one",
+        ),
+        ('{"id": "a", "prompt": "p", "id": "b", "responses": {"m": {"text": "t"}}}', "1: has the key 'id' twice"),
+        (
+            '\n{"id": "a", "prompt": "p", "responses": {"m": {"text": "t", "quality": 0, "qualit\\u0079": 1}}}',
+            "2: has the key 'quality' twice",
+        ),
+        (
+            '{"id": "a", "other": [{"x": {"y": 1, "y": 1}}], "prompt": "p", "responses": {"m": {"text": "t"}}}',
+            "1: has the key 'y' twice",
+        ),
     ],
 )
 def test_a_fault_is_named_by_line_and_field(tmp_path: Path, text: str, fault: str) -> None:

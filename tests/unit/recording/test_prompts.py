@@ -46,6 +46,12 @@ def test_a_recording_is_asked_again(tmp_path: Path) -> None:
     [
         ("{", "1: is no JSON"),
         ("[]", "1: must be an object"),
+        ('{"prompt": "p", "prompt": "q"}', "1: has the key 'prompt' twice in one object; keep one"),
+        (
+            '{"prompt": "p"}\n{"prompt": "p", "task": "exact", "answer": "A", "answer": "B"}',
+            "2: has the key 'answer' twice",
+        ),
+        ('{"messages": [{"role": "user", "content": "a", "content": "b"}]}', "1: has the key 'content' twice"),
         ('{"id": "a"}', "1: must have either prompt or messages"),
         ('{"prompt": "p", "task": "guess"}', "1: task: must be one of exact, choice, numeric, pattern, schema, judge"),
         ('{"prompt": "p", "task": "choice", "answer": "x"}', "1: answer: "),

@@ -56,6 +56,7 @@ class Model:
         ends: What a stage's call says of its end, where it is not what its words make of it.
         seconds: What each of its calls says that it took; 0 where it says nothing.
         forgets: Whether its provider writes anew what it is given to go on from, whatever its entry says.
+        least_tokens: The smallest token limit that its provider takes.
     """
 
     words: Sequence[str] = ("one ", "two ", "three ", "four ")
@@ -66,6 +67,7 @@ class Model:
     ends: dict[Stage.ValueType, FinishReason.ValueType] = field(default_factory=dict)
     seconds: float = 0.0
     forgets: bool = False
+    least_tokens: int = 0
 
 
 class FakeModels:
@@ -169,6 +171,7 @@ class FakeModels:
             continuation=b"" if ended else CONTINUATION + entry.name.encode(),
             model=f"model-of-{entry.name}",
             elapsed=duration(model.seconds) if model.seconds else None,
+            least_tokens=model.least_tokens,
         )
         return words, restarted, result
 

@@ -135,6 +135,19 @@ def test_without_a_ceiling_everything_is_granted() -> None:
     assert budget.reserve(10**30)
 
 
+def test_where_the_money_does_not_reach_for_all_the_best_boot() -> None:
+    prices = {"cheapest": 10**5, "weak": 10**6, "best": 10**6, "fair": 10**6}
+    priors = {"cheapest": 0.1, "weak": 0.2, "best": 0.9, "fair": 0.5}
+    pool = [
+        candidate(
+            name, Candidate(name=name, prior=priors[name], prices=Prices(output_nanousd_per_million=price)), 10, 20
+        )
+        for name, price in prices.items()
+    ]
+    # The cheapest route takes 3, of which its boot is 1, and one boot of the others 10.
+    assert [each.name for each in Budget(13, 0).admit(pool, "f")] == ["cheapest", "best"]
+
+
 def test_a_finished_draft_costs_nothing() -> None:
     budget = Budget(1, 10)
     entry = Candidate(name="a", prices=Prices(output_nanousd_per_million=10**15))
@@ -159,6 +172,19 @@ def test_a_draft_written_anew_is_not_granted_if_it_would_end_before_the_boot_tex
     booted = BootResult(candidate("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
     assert Budget(2, 10).grant_rest(booted) == (0, 0)
     assert Budget(3, 10).grant_rest(booted) == (3, 3)
+
+
+def test_a_limit_that_is_too_small_for_the_provider_is_paid_for_as_the_least_that_it_takes() -> None:
+    entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
+    booted = BootResult(candidate("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
+    learnt = {"a": 16}
+    budget = Budget(100, 10, learnt)
+    assert budget.boot_cost(booted.candidate) == 10 + 16
+    assert budget.completion_cost(booted) == 10 + 2 + 16 + 16
+    assert Budget(43, 10, learnt).grant_rest(booted) == (0, 0)
+    assert Budget(44, 10, learnt).grant_rest(booted) == (6, 44)
+    Budget(None, 10, learnt).learn("a", 0)
+    assert budget.boot_cost(booted.candidate) == 10 + 2
 
 
 def test_what_a_call_did_not_cost_comes_back() -> None:

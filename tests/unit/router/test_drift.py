@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.router.pool.drift import Change, Detector, Figure, Mean
+from lightrouter.router.pool.drift import Change, Comparison, Detector, Figure, Mean
 
 RUN_LENGTH = 1_000.0
 TOLERANCE = 0.05
@@ -119,3 +119,61 @@ def test_any_observations_make_figures_between_0_and_1(
         assert 0 <= figure.recent.value <= 1 + 1e-9
         assert 0 <= figure.history.upper(3.0) <= 1
         assert 0 <= figure.since_change()[0] <= 1 + 1e-9
+
+
+def compared() -> Comparison:
+    """Returns a figure that is 0.8 beside rivals, and 0.2 without them."""
+    figure = Comparison(lambda: Figure(TOLERANCE, RUN_LENGTH))
+    random = Random(1)
+    for _ in range(3_000):
+        for cohort, mean in (("rivals", 0.8), ("few", 0.2)):
+            assert figure.observe(cohort, float(random.random() < mean)) is None
+    return figure
+
+
+def changes(figure: Comparison, cohort: str, mean: float, observations: int = 3_000) -> list[Change]:
+    random = Random(2)
+    seen = (figure.observe(cohort, float(random.random() < mean)) for _ in range(observations))
+    return [change for change in seen if change]
+
+
+def test_a_cohort_that_comes_and_goes_changes_nobody() -> None:
+    figure = compared()
+    for cohort, mean in (("few", 0.2), ("rivals", 0.8), ("new", 1.0), ("few", 0.2), ("new", 0.9)):
+        assert not changes(figure, cohort, mean)
+    assert figure.departed is None
+    assert figure.recent.value == pytest.approx(0.9, abs=0.1)
+
+
+@pytest.mark.parametrize("returns_in", ["few", "rivals"])
+def test_a_change_in_one_company_ends_in_any(returns_in: str) -> None:
+    """The cohort in which it left its history may never meet again."""
+    figure = compared()
+    assert changes(figure, "few", 0.6, 500) == [Change.DRIFTED]
+    assert figure.departed
+    assert figure.departed.history.value == pytest.approx(0.2, abs=0.05)
+    # It is no better elsewhere.
+    assert not changes(figure, "rivals", 0.99)
+    assert changes(figure, returns_in, {"few": 0.2, "rivals": 0.8}[returns_in]) == [Change.RETURNED]
+    for cohort, mean in (("few", 0.2), ("rivals", 0.8)):
+        assert not changes(figure, cohort, mean)
+    assert changes(figure, "few", 0.6, 500) == [Change.DRIFTED]
+
+
+def test_company_without_a_history_is_judged_by_what_was_left() -> None:
+    figure = compared()
+    assert changes(figure, "few", 0.9, 500) == [Change.DRIFTED]
+    assert not changes(figure, "new", 0.9)
+    assert changes(figure, "new", 0.1) == [Change.RETURNED]
+
+
+def test_companies_that_were_met_last_are_remembered() -> None:
+    figure = compared()
+    for each in range(6):
+        assert not changes(figure, f"other {each}", 0.1, 10)
+        assert not changes(figure, "few", 0.2, 10)
+    assert changes(figure, "few", 0.6, 500) == [Change.DRIFTED]
+    figure = compared()
+    for each in range(8):
+        assert not changes(figure, f"other {each}", 0.1, 10)
+    assert not changes(figure, "few", 0.6, 500)

@@ -161,3 +161,15 @@ async def test_a_watch_that_fails_by_a_defect_is_not_silent() -> None:
         async with asyncio.timeout(20):
             await health.report(Report().set_serving)
     await health.close()
+
+
+async def test_an_adapter_that_serves_again_declines_no_more() -> None:
+    adapters, report = Adapters(), Report()
+    health = HealthMonitor(adapters.watch, sleep=lambda _: asyncio.sleep(0))
+    health.follow(snapshot(A))
+    adapters.say(A.address, serving=False)
+    await report.until(lambda: health.declines(A.address))
+    adapters.say(A.address, serving=True)
+    await report.until(lambda: health.of(A.address) == CANDIDATE_HEALTH_SERVING)
+    assert not health.declines(A.address)
+    await health.close()

@@ -1,4 +1,4 @@
-"""Last resorts: candidates that a route leaves out and asks before its caller gets nothing."""
+"""Before a caller gets nothing those are asked that are left out otherwise, within deadline and money."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_where_the_last_resort_fails_too_every_failure_is_named(fails: Mod
     with pytest.raises(ServiceError) as caught:
         await router(models).route(prompt(k=2), Deadline.after(60), Events())
     assert (caught.value.code, caught.value.reason) == (Code.UNAVAILABLE, ERROR_REASON_ALL_CANDIDATES_FAILED)
-    assert set(caught.value.failures) == {"a", "b", "better", "held"}
+    assert set(caught.value.failures) == {"a", "b", "better", "held", "third"}
 
 
 async def test_those_off_the_shortlist_stand_by() -> None:
@@ -125,6 +125,25 @@ async def test_those_who_are_not_worth_asking_stand_by(why: str) -> None:
     models = FakeModels(pool, a=Model(fails=NO_BOOT), b=Model())
     answer = await router(models, availability=availability).route(prompt(), Deadline.after(60), Events())
     assert (answer.text, asked_last(answer)) == (WHOLE, {"b"})
+
+
+@pytest.mark.parametrize("k", [1, 2])
+async def test_of_those_who_do_not_serve_k_are_asked_and_of_those_on_probation_all(k: int) -> None:
+    """Whoever cannot deliver is not bothered by every route; whoever may is asked before the caller gets nothing."""
+    names = [f"dead-{number}" for number in range(4)]
+    held = [f"held-{number}" for number in range(4)]
+    pool = snapshot(
+        pool_candidate("a"),
+        *(pool_candidate(name) for name in names),
+        *(pool_candidate(name, state=CANDIDATE_STATE_PROBATION) for name in held),
+    )
+    dead = {pool.candidates[name].address for name in names}
+    models = FakeModels(pool, **{name: Model(fails=NO_BOOT) for name in pool.candidates})
+    with pytest.raises(ServiceError):
+        await router(models, availability=Availability(dead.__contains__)).route(
+            prompt(k=k), Deadline.after(60), Events()
+        )
+    assert models.asked(STAGE_BOOT) == ["a", *held, *names[:k]]
 
 
 async def test_a_straggler_is_asked_again_where_those_who_were_quicker_fail() -> None:

@@ -132,6 +132,22 @@ async def test_a_deadline_without_anybody_ends_the_wait_where_others_stand_by(st
     wait.close()
 
 
+async def test_those_who_join_and_hang_leave_time_for_the_next() -> None:
+    wait = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
+    wait.failed()
+    await wait.wait()
+    wait.join(1, Deadline.after(0.0))
+    await wait.wait()
+    assert wait.deadline_passed
+    wait.join(1)
+    waiting = asyncio.create_task(wait.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    wait.delivered()
+    await waiting
+    wait.close()
+
+
 @pytest.mark.parametrize("joining", [0, 2])
 async def test_those_who_join_are_waited_for(joining: int) -> None:
     wait = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
@@ -190,3 +206,20 @@ async def test_a_deadline_that_strikes_after_they_joined_is_waited_out() -> None
     wait.delivered()
     await waiting
     wait.close()
+
+
+async def test_after_the_deadline_a_failure_does_not_end_the_wait_for_the_first_that_delivers() -> None:
+    wait = QuorumWait(3, 1.0, 0.0, Deadline.after(0.0))
+    waiting = asyncio.ensure_future(wait.wait())
+    later = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.001, later.set)
+    await later.wait()
+    assert wait.deadline_passed
+    wait.failed()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    ended = [waiting.done()]
+    wait.delivered()
+    await waiting
+    wait.close()
+    assert ended == [False]

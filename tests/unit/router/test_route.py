@@ -103,6 +103,17 @@ async def test_a_ceiling_that_pays_for_one() -> None:
     assert answer.ledger.cost_nanousd <= 60
 
 
+async def test_a_ceiling_pays_for_the_least_tokens_that_a_provider_was_found_to_take() -> None:
+    routing = router(FakeModels(snapshot(pool_candidate("a")), a=Model(words=["short"], least_tokens=16)))
+    # The prompt's 27 tokens and 2 of the boot, of which the provider was not asked yet.
+    tight = prompt(max_cost_nanousd=29)
+    assert (await routing.route(tight, soon(), Events())).text == "short"
+    with pytest.raises(ServiceError) as caught:
+        await routing.route(tight, soon(), Events())
+    assert caught.value.reason == ERROR_REASON_COST_CEILING_TOO_LOW
+    assert "takes 43" in caught.value.message
+
+
 async def test_two_routes_of_one_trace_have_ids_of_their_own() -> None:
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
     routing = router(fake(), FakeSelector(SCORES), tracer=tracer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -16,9 +17,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from lightrouter.router.pool.signals import Signals
+from lightrouter.router.candidates import BootResult, RouteCandidate
+from lightrouter.router.ledger import RouteLedger
+from lightrouter.router.pool.signals import Signals, signals_of
 from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.rules import DriftRules
+from lightrouter.router.telemetry.observers import RouteRecord
+from lightrouter.runtime.ledger import duration
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.instruments import STATE_CHANGES
 from lightrouter.runtime.telemetry.metrics import Metrics
@@ -28,8 +33,22 @@ from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_STATE_PROBATION,
     Candidate,
     Evaluation,
+    ModelTarget,
+    Partial,
+    RankedCandidate,
+    Ranking,
 )
-from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, Stage
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
+from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, LedgerEntry, Stage
+from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS as CONSENSUS
+from lightrouter.v1.policy_pb2 import (
+    SELECTOR_STRATEGY_LLM,
+    SELECTOR_STRATEGY_PRIOR,
+    SELECTOR_STRATEGY_RANDOM,
+    Policy,
+    SelectorStrategy,
+)
+from lightrouter.v1.router_pb2 import Answer, Selection
 from tests.measured import values
 from tests.unit.router.builders import pool_candidate, snapshot, traffic
 
@@ -46,13 +65,16 @@ def good(random: Random) -> Signals:
         slowness=random.uniform(0.4, 0.6),
         selected=random.random() < 0.5,
         agreement=random.uniform(0.5, 0.9),
+        inferiority=random.uniform(0.4, 0.6),
     )
 
 
 BAD: Mapping[str, Signals] = {
     "calls failed": Signals(failed=(True,)),
     "times as long": Signals(failed=(False,), boot_s=2.0, slowness=0.9, selected=True, agreement=0.7),
-    "was chosen after": Signals(failed=(False,), boot_s=0.2, slowness=0.5, selected=False, agreement=0.7),
+    "partials scored -0.30": Signals(
+        failed=(False,), boot_s=0.2, slowness=0.5, selected=False, agreement=0.7, inferiority=0.8
+    ),
     "agreed with the answers to 0.10": Signals(failed=(False,), boot_s=0.2, slowness=0.5, selected=True, agreement=0.1),
 }
 
@@ -199,12 +221,116 @@ def test_another_model_of_the_same_name_has_no_history() -> None:
     assert watched.of("b") is None
 
 
+def booted(names: str) -> list[BootResult]:
+    """Returns what these wrote: all the same."""
+    return [
+        BootResult(
+            RouteCandidate(name, pool_candidate(name), ModelTarget(candidate=name), 2, 8),
+            Partial(candidate=name, text="The capital", finish_reason=FINISH_REASON_LENGTH),
+            b"",
+            2,
+        )
+        for name in names
+    ]
+
+
+def equals(
+    watched: TrafficMonitor, routes: int, names: str, k: int, strategy: SelectorStrategy.ValueType = CONSENSUS
+) -> None:
+    """Sends so many routes, in which each of these boots at once, writes the same and scores by its prior alone."""
+    scores = {name: 0.95 - place / 100 for place, name in enumerate(NAMES) if name in names}
+    if strategy != CONSENSUS:
+        scores = {name: place / 3 for place, name in enumerate(NAMES) if name in names}
+    ranking = Ranking(candidates=[RankedCandidate(candidate=name, score=score) for name, score in scores.items()])
+    selection = Selection(ranking=ranking, strategy=strategy, chosen=names[:k])
+    entries = [LedgerEntry(stage=STAGE_BOOT, candidate=name, elapsed=duration(0.2)) for name in names]
+    seen = signals_of(entries, booted(names), selection, dict.fromkeys(names, 1.0))
+    for _ in range(routes):
+        watched.note(seen)
+
+
+def test_who_is_chosen_among_equals_is_no_drift() -> None:
+    """Rivals leave and come back, callers ask for more or fewer or name some, the selector is away: nobody is worse."""
+    watched = traffic(POOL, RULES)
+    for asked, k, strategy in (
+        ("acd", 2, CONSENSUS),
+        ("abcd", 2, CONSENSUS),
+        ("abcd", 4, CONSENSUS),
+        ("abcd", 1, CONSENSUS),
+        ("cd", 2, CONSENSUS),
+        ("bcd", 1, SELECTOR_STRATEGY_PRIOR),
+        ("abcd", 1, SELECTOR_STRATEGY_RANDOM),
+        ("abc", 2, CONSENSUS),
+    ):
+        equals(watched, 1_000, asked, k, strategy)
+        assert not held(watched), asked
+    seen = watched.of("c")
+    assert seen is not None
+    assert seen.selected_share == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("without", "beside"),
+    [
+        (Signals(slowness=0.2), Signals(slowness=0.8)),
+        (Signals(inferiority=0.2), Signals(inferiority=0.8)),
+        (Signals(agreement=0.8), Signals(agreement=0.2)),
+    ],
+    ids=["slowness", "score", "agreement"],
+)
+def test_a_rival_that_was_away_makes_nobody_drift(without: Signals, beside: Signals) -> None:
+    """Its adapter did not serve. It is faster and better than the others, and they write as it does not."""
+    watched = traffic(POOL, RULES)
+    few, every = frozenset("bcd"), frozenset(NAMES)
+    for _ in range(3):
+        for _ in range(1_000):
+            watched.note(dict.fromkeys(few, replace(without, cohort=few)))
+        assert not held(watched)
+        for _ in range(1_000):
+            watched.note(dict.fromkeys(few, replace(beside, cohort=every)))
+        assert not held(watched)
+    # A change is found in either company.
+    for _ in range(300):
+        watched.note({"c": replace(beside, cohort=few)})
+    assert held(watched) == ["c"]
+
+
+@pytest.mark.parametrize("terms", ["boot tokens", "strategy"])
+def test_another_callers_terms_make_nobody_drift(terms: str) -> None:
+    """By the usual policy `c` is as quick and as good as the others; by another caller's it is neither."""
+    watched = traffic(POOL, RULES)
+    own = Policy(boot_tokens=64 if terms == "boot tokens" else 8)
+    strategy = SELECTOR_STRATEGY_LLM if terms == "strategy" else CONSENSUS
+
+    def route(policy: Policy, strategy: SelectorStrategy.ValueType, seconds: float, score: float) -> RouteRecord:
+        record = RouteRecord(
+            RouteLedger(), policy=policy, answer=Answer(text="The capital of France", candidates=["a", "b"])
+        )
+        record.boots = tuple(booted(NAMES))
+        for name in NAMES:
+            took = duration(seconds if name == "c" else 0.2)
+            record.ledger.add(LedgerEntry(stage=STAGE_BOOT, candidate=name, elapsed=took))
+        ranked = [RankedCandidate(candidate=name, score=score if name == "c" else 0.9) for name in NAMES]
+        record.selection = Selection(ranking=Ranking(candidates=ranked), strategy=strategy, chosen=["a", "b"])
+        return record
+
+    for policy, ranked_by, seconds, score in ((Policy(boot_tokens=8), CONSENSUS, 0.2, 0.9), (own, strategy, 2.0, 0.3)):
+        record = route(policy, ranked_by, seconds, score)
+        for _ in range(400):
+            watched.ended(record)
+        assert not held(watched)
+    worse = route(Policy(boot_tokens=8), CONSENSUS, 2.0, 0.3)
+    for _ in range(400):
+        watched.ended(worse)
+    assert held(watched) == ["c"]
+
+
 def test_company_that_changes_makes_no_drift() -> None:
-    """A better candidate joins: the others are chosen less from then on, and are none the worse for it."""
+    """A better candidate joins: the others score less beside it from then on, and are none the worse for it."""
     random = Random(1)
     watched = settled(random)
     watched.follow(snapshot(*(pool_candidate(name) for name in "abcde")))
-    drive(watched, 2_000, random, dict.fromkeys(NAMES, BAD["was chosen after"]))
+    drive(watched, 2_000, random, dict.fromkeys(NAMES, BAD["partials scored -0.30"]))
     assert not held(watched)
 
 
@@ -214,7 +340,7 @@ def test_an_evaluation_that_changes_who_is_chosen_makes_no_drift() -> None:
     better = evaluated("a", 1)
     better.evaluation.score = 0.9
     watched.follow(snapshot(better, *(pool_candidate(name) for name in "bcd")))
-    drive(watched, 2_000, random, dict.fromkeys("bcd", BAD["was chosen after"]))
+    drive(watched, 2_000, random, dict.fromkeys("bcd", BAD["partials scored -0.30"]))
     assert not held(watched)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import grpc
 import pytest
 
+from lightrouter.runtime.addresses import is_unix, target
 from lightrouter.runtime.rpc import channels as module
-from lightrouter.runtime.rpc.channels import Channels, is_unix, target
+from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.security.tls import TlsFiles
 from tests.authority import Authority
 
@@ -24,6 +25,14 @@ from tests.authority import Authority
         ("unix-models.example.com:443", False, "dns:///unix-models.example.com:443"),
         ("unix.example.com:443", False, "dns:///unix.example.com:443"),
         ("unix-abstract.example.com:443", False, "dns:///unix-abstract.example.com:443"),
+        ("unix:50051", False, "dns:///unix:50051"),
+        ("unix:0", False, "dns:///unix:0"),
+        ("unix-abstract:443", False, "dns:///unix-abstract:443"),
+        ("unix:./50051", True, "unix:./50051"),
+        ("unix:50051.sock", True, "unix:50051.sock"),
+        ("unix:///50051", True, "unix:///50051"),
+        ("unix:/50051", True, "unix:/50051"),
+        ("unix-abstract:443s", True, "unix-abstract:443s"),
         ("unixes:443", False, "dns:///unixes:443"),
         ("UNIX:/run/s", False, "dns:///UNIX:/run/s"),
         ("dns:///unix:443", False, "dns:///unix:443"),
@@ -39,7 +48,7 @@ def test_an_address_is_a_socket_or_a_host(address: str, unix: bool, expected: st
     assert (is_unix(address), target(address)) == (unix, expected)
 
 
-@pytest.mark.parametrize("host", ["unix-models.example.com", "unixes.example", "host.example"])
+@pytest.mark.parametrize("host", ["unix-models.example.com", "unixes.example", "unix", "unix-abstract", "host.example"])
 async def test_a_host_whose_name_begins_like_a_socket_s_has_tls(
     tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,8 @@ def test_a_word_in_the_file_is_what_yaml_1_2_says(tmp_path: Path, word: str) -> 
         (["--sampling-ratio", "1.5"], "sampling_ratio"),
         (["--listen", "nowhere"], "HOST:PORT"),
         (["--listen", "host:70000"], "HOST:PORT"),
+        (["--listen", "unix:50051"], "write unix:./50051"),
+        (["--listen", "unix-abstract:50051"], "HOST:PORT"),
         (["--log-level", "loud"], "log_level"),
         (["--otlp-endpoint", "collector:4317"], "otlp_endpoint"),
         (["--config"], "--config"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lightrouter.runtime.errors import Code, ServiceError, Violation, invalid
 from lightrouter.runtime.rpc.status import DOMAIN, from_status, to_status
+from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
 reasons = st.sampled_from(ErrorReason.values())
@@ -26,6 +27,7 @@ failures = st.dictionaries(
     retry_after=st.none() | st.floats(min_value=0, max_value=1e6).map(lambda seconds: round(seconds, 6)),
     failed=failures,
     attempts=st.integers(0, 100),
+    finish=st.sampled_from(FinishReason.values()),
 )
 def test_round_trip(
     code: Code,
@@ -35,12 +37,21 @@ def test_round_trip(
     retry_after: float | None,
     failed: dict[str, Failure],
     attempts: int,
+    finish: FinishReason.ValueType,
 ) -> None:
     error = ServiceError(
-        code, reason, message, violations=violations, retry_after=retry_after, failures=failed, attempts=attempts
+        code,
+        reason,
+        message,
+        violations=violations,
+        retry_after=retry_after,
+        failures=failed,
+        attempts=attempts,
+        finish_reason=finish,
     )
     back = from_status(to_status(error))
     assert back.attempts == attempts
+    assert back.finish_reason == finish
     assert (back.code, back.reason, back.message) == (code, reason, message)
     assert back.violations == tuple(violations)
     assert back.failures == failed

@@ -6,6 +6,7 @@ No provider says. One that ignores what it is to go on from, or sends it back fi
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import Enum, auto
 from itertools import takewhile
 from typing import Final
@@ -20,8 +21,9 @@ _LEAST: Final = 4
 _LEAST_AFTER_BLANK: Final = 12
 _VARIED: Final = 4
 _SHORT_WORD: Final = re.compile(r"[A-Z][a-z]{1,2}[.!]?")
-# Within a name with capitals inside the cut tells nothing: Java|Script, e|Bay.
-_MAY_BE_NAME: Final = re.compile(r"(?<![A-Za-z])(?:[A-Z][A-Za-z]*|[a-z])$")
+# The last word, its accents that stand apart, and what stands before it in an identifier or a path.
+_LAST_WORD: Final = re.compile(r"([./\\$@#]?)([\w\u0300-\u036f]+)$")
+_LONGEST_WORD: Final = 64
 # No text goes on like this behind a letter without any space: a sentence, a heading, or bold print begins.
 _NEW_SENTENCE: Final = re.compile(
     r"(?:[A-Z][a-z]+|I|A)(?:['\u2019][a-z]+)?[,:;!]?\s+[\"\u201c(*_]*[A-Za-zÀ-ÿ]"
@@ -165,7 +167,7 @@ class Opening:
             return None
         if begun != held or not self._lead[-1:].isalpha() or self._lead.count("```") % 2:
             return False
-        if _MAY_BE_NAME.search(self._lead):
+        if _may_be_name(self._lead):
             return False
         if begun[:2] == "**" and self._lead.count("**") % 2:
             return False
@@ -174,6 +176,19 @@ class Opening:
         if not ended and re.fullmatch(r"\S+\s+", begun):
             return None
         return bool(_NEW_SENTENCE.match(begun))
+
+
+def _may_be_name(lead: str) -> bool:
+    """Returns whether `lead` ends where a capital may follow without a space, so that a capital tells nothing.
+
+    That is within a name with capitals inside (Java|Script, e|Bay, iPhone|Pro, Électro|Bank, x86_64|Linux), and in
+    scripts without capitals, which need no space before a foreign name: 使用|Google Chrome.
+    """
+    last = _LAST_WORD.search(lead[-_LONGEST_WORD:])
+    if last is None:
+        return False
+    word = unicodedata.normalize("NFC", last[2])
+    return bool(last[1]) or len(word) < 2 or not all(letter.islower() for letter in word)
 
 
 def gives_twice(lead: str, text: str) -> bool:

@@ -184,12 +184,12 @@ class Asker:
         return Done(worst, call.failed, failure=error.message, passing=passing)
 
     async def _patiently(self, call: Call, deadline: Deadline) -> GenerateResponse:
-        """Asks again where the candidate is busy and says when that may help: nothing was written, nor billed."""
+        """Asks again where the candidate is busy and says when that may help, and nothing was written, nor billed."""
         for number in range(_WAITS):
             try:
                 return await self._models.generate(call.subject.target, _generation(call), deadline)
             except ServiceError as error:
-                if error.reason not in _BUSY or error.retry_after is None:
+                if error.reason not in _BUSY or error.retry_after is None or error.spent:
                     raise
                 # Others wait for the same; what is asked for may be the time of one call of theirs.
                 wait = min(max(error.retry_after, _LEAST_WAIT_S * 2**number), _LONGEST_WAIT_S)

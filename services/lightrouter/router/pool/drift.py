@@ -10,6 +10,7 @@ observations go by before the gain reaches `run_length`: that is when it alarms.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Hashable
 from enum import Enum
 from statistics import NormalDist
 from typing import Final
@@ -17,6 +18,10 @@ from typing import Final
 _STAKES: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 7 / 8)
 """Shares of its gain that a bet may lose at once, a choice. No stake is best for every change, and the bound on false
 alarms holds for their mean as for each."""
+
+# Choices: the histories that a comparison keeps, and the observations from which a history shows what to return to.
+_MAX_COHORTS: Final = 8
+_TELLING_OBSERVATIONS: Final = 100
 
 
 class Mean:
@@ -156,8 +161,61 @@ class Figure:
             self._pending, self._pending_total = 0, 0.0
         return None
 
+    def mark_drifted(self) -> None:
+        """Counts as drifted until observations show that it has returned."""
+        if not self.drifted:
+            self._turn(drifted=True)
+
+    def mark_returned(self) -> None:
+        """Counts as returned."""
+        if self.drifted:
+            self._turn(drifted=False)
+
     def _turn(self, *, drifted: bool) -> None:
         self.drifted = drifted
         self._detector = Detector(self._run_length)
         if not drifted:
             self._pending, self._pending_total = 0, 0.0
+
+
+class Comparison:
+    """A figure that compares a candidate with others, with one history per cohort of compared candidates.
+
+    The value depends on the cohort: a rival that leaves and returns must not make the others look worse. Each
+    observation counts in one history only, so that false alarms are as rare as in one figure.
+
+    Attributes:
+        recent: The recent figure, over all cohorts.
+        departed: The figure of the cohort in which it left its history; None if it has not.
+    """
+
+    __slots__ = ("_figures", "_new", "departed", "recent")
+
+    def __init__(self, new: Callable[[], Figure], recent: float = 200) -> None:
+        """Makes a figure per cohort with `new`; the recent figure covers `recent` observations."""
+        self._new = new
+        # In the order of their last observations.
+        self._figures: dict[Hashable, Figure] = {}
+        self.recent = Mean(recent)
+        self.departed: Figure | None = None
+
+    def observe(self, cohort: Hashable, observation: float) -> Change | None:
+        """Takes an observation, 0 to 1, of a cohort; returns the change that it showed."""
+        self.recent.add(observation)
+        figure = self._figures.pop(cohort, None) or self._new()
+        self._figures[cohort] = figure
+        if len(self._figures) > _MAX_COHORTS:
+            del self._figures[next(iter(self._figures))]
+        if self.departed is None:
+            change = figure.observe(observation)
+            self.departed = figure if change is Change.DRIFTED else None
+            return change
+        # Another cohort with a history can show the return too, because the departed one may never boot together again.
+        judging = figure if figure.history.weight >= _TELLING_OBSERVATIONS else self.departed
+        judging.mark_drifted()
+        change = judging.observe(observation)
+        if change is Change.RETURNED:
+            for of_cohort in (self.departed, *self._figures.values()):
+                of_cohort.mark_returned()
+            self.departed = None
+        return change

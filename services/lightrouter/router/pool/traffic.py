@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
-from lightrouter.router.pool.drift import Change, Figure, Mean
+from lightrouter.router.pool.drift import Change, Comparison, Figure, Mean
 from lightrouter.router.pool.signals import Signals, agreement_with, signals_of
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.pool.transitions import Cause, StateTransitions
@@ -89,9 +89,19 @@ class TrafficMonitor:
         # One partial per route, each in its turn: comparing all would take as much CPU time as the rest of the route.
         self._turn += 1
         compared = record.boots[self._turn % len(record.boots)]
-        agreement = agreement_with(compared, record.answer, record.policy or Policy())
+        policy = record.policy or Policy()
+        agreement = agreement_with(compared, record.answer, policy)
         agreements = {} if agreement is None else {compared.candidate.name: agreement}
-        self.note(signals_of(record.ledger.entries, record.boots, record.selection.chosen, agreements))
+        self.note(
+            signals_of(
+                record.ledger.entries,
+                record.boots,
+                record.selection,
+                agreements,
+                boot_tokens=policy.boot_tokens,
+                stops=record.stops,
+            )
+        )
 
     def note(self, signals: Mapping[str, Signals]) -> None:
         """Takes the signals of one route, by candidate."""
@@ -172,6 +182,7 @@ class _CandidateFigures:
         self._rules = rules
         self._boot_s = Mean(_RECENT_REQUESTS)
         self._complete_s = Mean(_RECENT_REQUESTS)
+        self._selected = Mean(_RECENT_REQUESTS)
         self._peers: frozenset[_Peer] | None = None
         self._sentences: dict[str, str] = {}
         self._failure = self._figure()
@@ -199,13 +210,13 @@ class _CandidateFigures:
             self._complete_s.add(signals.complete_s)
         timeouts = [True for timeout in signals.timed_out if self._is_telling(*timeout)]
         for failed in (*signals.failed, *timeouts):
-            self._add("failure", self._failure, float(failed))
-        if signals.slowness is not None:
-            self._add("slowness", self._slowness, signals.slowness)
+            self._note("failure", self._failure.observe(float(failed)), self._failure)
+        self._compare("slowness", self._slowness, signals.cohort, signals.slowness)
         if signals.selected is not None:
-            self._add("selected", self._unselected, 1.0 - signals.selected)
+            self._selected.add(signals.selected)
+        self._compare("score", self._inferiority, signals.cohort, signals.inferiority)
         if signals.agreement is not None:
-            self._add("agreement", self._disagreement, 1.0 - signals.agreement)
+            self._compare("agreement", self._disagreement, signals.cohort, 1.0 - signals.agreement)
         before, self.drift = self.drift, "; ".join(self._sentences.values())
         if self.drift and not before:
             self.drifted_at = time.monotonic()
@@ -217,7 +228,7 @@ class _CandidateFigures:
             requests=self.requests.weight,
             failure_rate=self._failure.recent.value,
             boot_latency=ledger.duration(self._boot_s.value),
-            selected_share=1 - self._unselected.recent.value if self._unselected.recent.weight else 0.0,
+            selected_share=self._selected.value,
             agreement=1 - self._disagreement.recent.value if self._disagreement.recent.weight else 0.0,
             drift=self.drift if self.held else "",
         )
@@ -232,11 +243,16 @@ class _CandidateFigures:
         return Figure(self._rules.tolerance, 4 * self._rules.run_length)
 
     def _begin_comparisons(self) -> None:
-        self._slowness, self._unselected, self._disagreement = self._figure(), self._figure(), self._figure()
+        self._slowness = Comparison(self._figure)
+        self._inferiority = Comparison(self._figure)
+        self._disagreement = Comparison(self._figure)
 
-    def _add(self, what: str, figure: Figure, observation: float) -> None:
-        change = figure.observe(observation)
-        if change is Change.DRIFTED:
+    def _compare(self, what: str, figure: Comparison, cohort: Hashable, observation: float | None) -> None:
+        if observation is not None:
+            self._note(what, figure.observe(cohort, observation), figure.departed)
+
+    def _note(self, what: str, change: Change | None, figure: Figure | None) -> None:
+        if change is Change.DRIFTED and figure:
             self._sentences[what] = _SENTENCES[what](figure)
         elif change is Change.RETURNED:
             self._sentences.pop(what, None)
@@ -253,9 +269,10 @@ def _slowness(figure: Figure) -> str:
     return f"its last {boots} boots took {_times(late)} times as long as the others', {before} times before"
 
 
-def _selected(figure: Figure) -> str:
-    late, boots = figure.since_change()
-    return f"it was chosen after {1 - late:.0%} of its last {boots} boots, {1 - figure.history.value:.0%} before"
+def _score(figure: Figure) -> str:
+    late, partials = figure.since_change()
+    before = 0.5 - figure.history.value
+    return f"its last {partials} partials scored {0.5 - late:+.2f} beside the others, those before {before:+.2f}"
 
 
 def _agreement(figure: Figure) -> str:
@@ -267,7 +284,7 @@ def _agreement(figure: Figure) -> str:
 _SENTENCES: Mapping[str, Callable[[Figure], str]] = {
     "failure": _failure,
     "slowness": _slowness,
-    "selected": _selected,
+    "score": _score,
     "agreement": _agreement,
 }
 

@@ -51,6 +51,7 @@ def admit(
     draw: int,
     ledger: RouteLedger,
     why_not: WhyNot = lambda _: None,
+    least_tokens: dict[str, int] | None = None,
 ) -> tuple[Admission, Budget]:
     """Returns the admitted request and its budget, in which the money for the boots is reserved.
 
@@ -61,6 +62,7 @@ def admit(
         draw: Seed of the random decisions of this route, 0 to 2^31 - 1; also the seed of a request without one.
         ledger: Records each candidate that is left out.
         why_not: Returns why a candidate cannot deliver now.
+        least_tokens: The smallest token limits that providers accept, by candidate; see `Budget`.
 
     Raises:
         ServiceError: INVALID_ARGUMENT if the request names an unknown candidate, or does not fit into its cost ceiling
@@ -83,7 +85,7 @@ def admit(
     fitting = _fitting(specs, left_out, snapshot, policy, sampling.max_output_tokens, prompt_tokens, ledger)
     asked, standby = _asked(fitting, left_out, policy.k, ledger)
     ceiling = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None
-    budget = Budget(ceiling, most_messages_tokens(prompt.messages))
+    budget = Budget(ceiling, most_messages_tokens(prompt.messages), least_tokens)
     candidates = budget.admit(asked, f"{_POLICY}.max_cost_nanousd")
     unpaid = [candidate for candidate in asked if candidate not in candidates] if len(candidates) < len(asked) else []
     for candidate in unpaid:

@@ -9,8 +9,9 @@ from contextlib import aclosing
 from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
-from lightrouter.router.stages.last_resort import pick_last_resorts, wait_for_circuit
+from lightrouter.router.stages.last_resort import has_last_resort, pick_last_resorts, wait_for_circuit
 from lightrouter.router.stages.quorum import QuorumWait
+from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.error_reason_pb2 import (
@@ -48,8 +49,9 @@ async def boot(route: RouteContext, models: Models) -> list[BootResult]:
         async with asyncio.TaskGroup() as group:
             stage.start(group, candidates)
             await wait.wait()
-            if not stage.delivered:
-                await stage.add(group, pick_last_resorts(route, stage.reserve))
+            while not stage.delivered and (picked := pick_last_resorts(route, stage.reserve)):
+                deadline = route.deadline.share(route.shares.boot) if has_last_resort(route) else None
+                await stage.add(group, picked, deadline)
             if not stage.delivered:
                 await stage.add(group, await wait_for_circuit(route, stage.reserve))
             stage.cancel()
@@ -87,9 +89,11 @@ class _BootStage:
         self._calls += calls
         self._tasks += [group.create_task(self._run(call)) for call in calls]
 
-    async def add(self, group: asyncio.TaskGroup, candidates: Sequence[RouteCandidate]) -> None:
-        """Starts the boots of these candidates too, and waits for all calls that run."""
-        self._wait.join(len(candidates))
+    async def add(
+        self, group: asyncio.TaskGroup, candidates: Sequence[RouteCandidate], deadline: Deadline | None = None
+    ) -> None:
+        """Starts the boots of these candidates too, and waits for all calls; see `QuorumWait.join` for `deadline`."""
+        self._wait.join(len(candidates), deadline)
         self.start(group, candidates)
         await self._wait.wait()
 

@@ -20,29 +20,48 @@ _WAIT_SHARE: Final = 0.5
 def pick_last_resorts(
     route: RouteContext, reserve: Callable[[RouteCandidate], bool], limit: int | None = None
 ) -> list[RouteCandidate]:
-    """Returns the candidates to ask after all others failed, best first; at most k on a whole route.
+    """Returns the candidates to ask after all others failed, best first; none if none is left.
+
+    The first time these are at most k, and later as many as were asked before. Some candidates probably cannot deliver:
+    their call was refused or not waited for, their adapter does not serve, or their provider asked for a pause. At most
+    k of them are asked on a whole route.
 
     Args:
         route: The route.
         reserve: Reserves the money for the call to a candidate; False if there is not enough.
-        limit: Most candidates to return; None for no limit.
+        limit: Most candidates to return; None for the numbers above.
     """
-    failures = route.ledger.failures()
-    admission = route.admission
-    able = [candidate for candidate in admission.standby if candidate.name not in failures]
-    not_tried = {name for name, failure in failures.items() if failure.reason in _NOT_TRIED}
-    able += sorted(
-        (candidate for candidate in admission.candidates if candidate.name in not_tried),
-        key=lambda candidate: -candidate.quality.prior,
-    )
+    ledger, k = route.ledger, route.admission.policy.k
+    limit = max(k, len(ledger.last_resorts)) if limit is None else limit
     picked: list[RouteCandidate] = []
-    for candidate in able:
-        if len(route.ledger.last_resorts) >= admission.policy.k or len(picked) == limit:
+    for candidate, doubtful in _remaining(route):
+        if len(picked) == limit or (doubtful and ledger.doubtful_last_resorts >= k):
             break
-        if candidate.name not in route.ledger.last_resorts and reserve(candidate):
-            _record(route, candidate)
+        if reserve(candidate):
+            _record(route, candidate, doubtful=doubtful)
             picked.append(candidate)
     return picked
+
+
+def has_last_resort(route: RouteContext) -> bool:
+    """Returns whether a candidate is left to ask as a last resort, whether or not the budget covers it."""
+    k = route.admission.policy.k
+    return any(not doubtful or route.ledger.doubtful_last_resorts < k for _, doubtful in _remaining(route))
+
+
+def _remaining(route: RouteContext) -> list[tuple[RouteCandidate, bool]]:
+    """Returns the candidates that were no last resort yet, best first, with whether each probably cannot deliver."""
+    ledger, admission = route.ledger, route.admission
+    failures = ledger.failures()
+    not_asked = [candidate for candidate in admission.standby if candidate.name not in failures]
+    not_tried = {name for name, failure in failures.items() if failure.reason in _NOT_TRIED}
+    remaining = [(candidate, False) for candidate in not_asked if not ledger.is_unavailable(candidate.name)]
+    remaining += [(candidate, True) for candidate in not_asked if ledger.is_unavailable(candidate.name)]
+    remaining += sorted(
+        ((candidate, True) for candidate in admission.candidates if candidate.name in not_tried),
+        key=lambda pair: -pair[0].quality.prior,
+    )
+    return [pair for pair in remaining if pair[0].name not in ledger.last_resorts]
 
 
 async def wait_for_circuit(route: RouteContext, reserve: Callable[[RouteCandidate], bool]) -> list[RouteCandidate]:
@@ -60,12 +79,12 @@ async def wait_for_circuit(route: RouteContext, reserve: Callable[[RouteCandidat
     name = min(waits, key=lambda candidate: waits[candidate])
     if waits[name] > _WAIT_SHARE * route.deadline.remaining() or not reserve(known[name]):
         return []
-    _record(route, known[name])
+    _record(route, known[name], doubtful=True)
     await asyncio.sleep(waits[name])
     return [known[name]]
 
 
-def _record(route: RouteContext, candidate: RouteCandidate) -> None:
+def _record(route: RouteContext, candidate: RouteCandidate, *, doubtful: bool) -> None:
     message = f"all others failed, so {candidate.name} is asked although it is left out otherwise"
-    route.ledger.add_last_resort(candidate.name)
+    route.ledger.add_last_resort(candidate.name, doubtful=doubtful)
     route.ledger.degrade(DEGRADED_REASON_LAST_RESORT, message, candidate.name)

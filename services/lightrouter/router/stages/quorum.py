@@ -57,13 +57,17 @@ class QuorumWait:
         self._able -= 1
         self._answered()
 
-    def join(self, calls: int) -> None:
+    def join(self, calls: int, deadline: Deadline | None = None) -> None:
         """Adds calls after a wait in which none delivered; `wait` can be awaited again.
 
-        Their time is measured from here, so that earlier failures make nobody wait longer.
+        Their time is measured from here, so that earlier failures make nobody wait longer. If further candidates can be
+        asked after them, the wait ends at `deadline` in any case.
         """
         self._started_at = self._loop.time()
-        self._standing_by = False
+        self._standing_by = deadline is not None
+        if deadline is not None:
+            self._deadline_timer.cancel()
+            self._deadline_timer = self._loop.call_later(deadline.remaining(), self._on_deadline)
         self._waiting += calls
         self._able += calls
         self._done.clear()

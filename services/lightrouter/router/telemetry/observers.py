@@ -48,6 +48,7 @@ class RouteRecord:
         refused: Whether the caller has to change the request.
         first_text_s: Seconds to the first text of the answer; None if the caller did not watch.
         policy: The policy in force; None if the request was refused.
+        stops: Whether the request has stop texts.
         route_id: Its id, 32 hexadecimal digits. It is not the trace's id, because a trace may have several routes.
     """
 
@@ -59,6 +60,7 @@ class RouteRecord:
     refused: bool = False
     first_text_s: float | None = None
     policy: Policy | None = None
+    stops: bool = False
     route_id: str = field(default_factory=lambda: uuid4().hex)
 
     @property

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
 import grpc
 
+from lightrouter.runtime.addresses import is_unix, target
 from lightrouter.runtime.security.tls import Material, TlsFiles, channel_credentials
 
 _ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
-_UNIX: Final = ("unix:", "unix-abstract:")
-_SCHEMES: Final = (*_UNIX, "dns:", "ipv4:", "ipv6:", "xds:")
-# A host may be named like a scheme.
-_HOST_AND_PORT: Final = re.compile(r"(dns|ipv4|ipv6|xds):\d{1,5}")
 # Calls over a channel that is closed may end by themselves; the longest may take as long as this.
 _RETIRED_SECONDS: Final = 3600.0
 # An address that nobody has asked for in this time has left the pool, or has no calls.
 _IDLE_SECONDS: Final = 600.0
-
-
-def target(address: str) -> str:
-    """Returns the gRPC target of an address; HOST:PORT is resolved by DNS, every address of it used."""
-    if address.startswith(_SCHEMES) and not _HOST_AND_PORT.fullmatch(address):
-        return address
-    return f"dns:///{address}"
-
-
-def is_unix(address: str) -> bool:
-    """Tells whether an address is a unix socket's, which has no TLS; a host may have a name that begins like one."""
-    return address.startswith(_UNIX)
 
 
 class Channels:

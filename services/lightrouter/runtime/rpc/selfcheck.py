@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
-from lightrouter.runtime.rpc.channels import target
+from lightrouter.runtime.addresses import target
 from lightrouter.runtime.security.tls import TlsFiles, channel_credentials
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from google.rpc.status_pb2 import Status
 
 from lightrouter.runtime.errors import Code, ServiceError, Spent, Violation, reason_name
 from lightrouter.runtime.ledger import duration
-from lightrouter.v1.chat_pb2 import Usage
+from lightrouter.v1.chat_pb2 import FinishReason, Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
 DOMAIN = "lightrouter.dev"
@@ -26,6 +26,7 @@ _MOST_VIOLATIONS = 16
 _ATTEMPTS = "attempts"
 _COST = "cost_nanousd"
 _TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
+_FINISH_REASON = "finish_reason"
 _MOST_DIGITS = 10
 # Of a cost in nano-dollars, which has 64 bits.
 _MOST_COST_DIGITS = 19
@@ -79,6 +80,8 @@ def _status(error: ServiceError, characters: int) -> Status:
         return text if len(text) <= characters else text[: characters - 1] + "…"
 
     counted = {_ATTEMPTS: str(error.attempts)} if error.attempts else {}
+    if error.finish_reason:
+        counted[_FINISH_REASON] = str(error.finish_reason)
     if error.spent:
         usage, cost = error.spent
         counted |= {name: str(getattr(usage, name)) for name in _TOKENS} | {_COST: str(cost)}
@@ -114,6 +117,7 @@ def from_status(status: Status) -> ServiceError:
     failures: dict[str, Failure] = {}
     attempts = 0
     spent: Spent | None = None
+    finish_reason = FinishReason.FINISH_REASON_UNSPECIFIED
     for detail in status.details:
         info, retry, bad_request = ErrorInfo(), RetryInfo(), BadRequest()
         if detail.Unpack(info):
@@ -124,6 +128,7 @@ def from_status(status: Status) -> ServiceError:
                 reason = _reason_value(info.reason)
                 attempts = _count(info.metadata.get(_ATTEMPTS, ""))
                 spent = _spent(info.metadata)
+                finish_reason = FinishReason.ValueType(_count(info.metadata.get(_FINISH_REASON, "")))
         elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToNanoseconds() / 1e9
         elif detail.Unpack(bad_request):
@@ -137,6 +142,7 @@ def from_status(status: Status) -> ServiceError:
         failures=failures,
         attempts=attempts,
         spent=spent,
+        finish_reason=finish_reason,
     )
 
 
