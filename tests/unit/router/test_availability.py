@@ -50,11 +50,11 @@ def limited(seconds: float = 5.0) -> ServiceError:
     [
         (limited(5.0), 5.0),
         (later(ERROR_REASON_UPSTREAM_ERROR, 3.0), 3.0),
-        # However long a provider asks for, it is tried again in a while.
+        # A long pause is cut, so that the provider is asked again.
         (limited(1e9), 60.0),
         (limited(0.0), 0.0),
         (later(ERROR_REASON_UPSTREAM_ERROR, None), 0.0),
-        # These speak for one replica of the adapter, not for the provider.
+        # These come from one replica of the adapter, not from the provider.
         (later(ERROR_REASON_CIRCUIT_OPEN, 10.0), 0.0),
         (later(ERROR_REASON_OVERLOADED, 1.0), 0.0),
     ],

@@ -135,7 +135,7 @@ async def test_one_that_hangs_holds_no_other(calls: int, quorum: float, others_f
 
 
 async def test_failures_are_out_of_the_quorum() -> None:
-    # Three quarters of four are three; of the two that are left, two.
+    # The quorum is three of four calls, and two of the two that are left.
     models = FakeModels(
         snapshot(*(pool_candidate(name) for name in "abcd")),
         a=Model(),

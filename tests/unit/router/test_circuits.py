@@ -44,7 +44,7 @@ class Clock:
 
 
 class Selector(FakeSelector):
-    """Takes so long, of which its deadline may be shorter."""
+    """Takes this long; the deadline of a call may be shorter."""
 
     def __init__(self, clock: Clock, takes_s: float = 0.0) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ async def test_the_circuit_of_a_selector_that_hangs_is_open_until_it_answers_aga
     assert [await ask(guarded, 3600) for _ in range(5)] == [ERROR_REASON_DEADLINE_EXCEEDED] * 3 + [
         ERROR_REASON_CIRCUIT_OPEN
     ] * 2
-    # The limit is absolute: however long the caller would wait, a ranking without a model takes seconds at most.
+    # The limit does not depend on the deadline: a ranking without a model takes at most seconds.
     assert clock.now <= 3 * 3.0 + 0.1
 
 
@@ -172,7 +172,7 @@ async def test_an_aggregator_that_falls_silent_is_given_up(pieces: int, monkeypa
         answer = await routing.route(prompt(margin=1.0), Deadline.after(3600), Events())
         assert answer.text == "one two three four "
         assert len(answer.degraded) == 1
-    # One that begins to answer is no dead one.
+    # A service that starts to answer keeps its circuit closed.
     assert len(silent.requests) == (5 if pieces else 3)
     assert silent.closed == len(silent.requests)
     if not pieces:

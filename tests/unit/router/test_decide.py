@@ -63,7 +63,7 @@ def test_one_goes_on_where_merging_would_buy_nothing() -> None:
     selection, chosen = decide(ranking([0.9, 0.8, 0.7]), policy, all_paid, homogeneous=True)
     assert selection.reason == SELECTION_REASON_HOMOGENEOUS_POOL
     assert [each.candidate.name for each in chosen] == ["c0"]
-    # Where one suffices for another reason, that is the reason.
+    # If one candidate suffices for another reason, that is the reason.
     selection, _ = decide(ranking([0.9, 0.8], agreement=1.0), policy, all_paid, homogeneous=True)
     assert selection.reason == SELECTION_REASON_AGREEMENT
 
@@ -105,7 +105,7 @@ def test_only_one_delivered() -> None:
 
 
 def test_the_ceiling_pays_for_fewer() -> None:
-    # A completion takes 10 + 2 tokens in and 6 out; merging is dearer than both.
+    # A completion takes 10 + 2 tokens in and 6 out; merging costs more than both.
     budget = Budget(40, prompt_tokens=10)
     selection, chosen = decide(
         ranking([0.9, 0.8]),

@@ -38,7 +38,7 @@ def test_false_alarms_at_the_border_itself_are_as_rare_as_stated(border: float) 
     for seed in range(40):
         random, detector = Random(seed), Detector(RUN_LENGTH)
         length = 1
-        # A run that is longer than four times what is promised counts as no more.
+        # A longer run counts as four times the stated length.
         while not detector.alarms(float(random.random() < border), border) and length < 4 * RUN_LENGTH:
             length += 1
         lengths.append(length)
@@ -57,7 +57,7 @@ def test_a_change_is_found_and_so_is_its_end(usual: float, worse: float) -> None
         random = Random(seed)
         figure = learned(usual, random, 3_000)
         border = figure.history.upper(3.1) + TOLERANCE
-        # What the best of the stakes wins of each observation says how long the others can take, that all count alike.
+        # All stakes weigh the same, so that the gain of the best one bounds the time of detection.
         growth = max(_growth(worse, border, stake) for stake in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 7 / 8))
         needed = math.log(5 * RUN_LENGTH) / growth
         found = runs_until(figure, worse, random, 20_000, Change.DRIFTED)
@@ -147,12 +147,12 @@ def test_a_cohort_that_comes_and_goes_changes_nobody() -> None:
 
 @pytest.mark.parametrize("returns_in", ["few", "rivals"])
 def test_a_change_in_one_company_ends_in_any(returns_in: str) -> None:
-    """The cohort in which it left its history may never meet again."""
+    """The cohort in which it left its history may never boot together again."""
     figure = compared()
     assert changes(figure, "few", 0.6, 500) == [Change.DRIFTED]
     assert figure.departed
     assert figure.departed.history.value == pytest.approx(0.2, abs=0.05)
-    # It is no better elsewhere.
+    # It is no better in another cohort.
     assert not changes(figure, "rivals", 0.99)
     assert changes(figure, returns_in, {"few": 0.2, "rivals": 0.8}[returns_in]) == [Change.RETURNED]
     for cohort, mean in (("few", 0.2), ("rivals", 0.8)):

@@ -95,7 +95,7 @@ async def test_there_is_room_once_enough_was_read() -> None:
 
 @pytest.mark.parametrize("k", [1, 2])
 async def test_what_nobody_reads_is_not_asked_for(k: int) -> None:
-    """One candidate is relayed, or an aggregator writes: either stops until somebody reads."""
+    """A streamed completion or an aggregator waits until the caller reads."""
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=LONG), b=Model(words=["x "] * 20_000)
     )

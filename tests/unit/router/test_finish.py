@@ -47,7 +47,7 @@ def degraded(answer: Answer) -> list[tuple[int, str]]:
         (FINISH_REASON_CONTENT_FILTER, True),
         (FINISH_REASON_UNKNOWN, True),
         (FINISH_REASON_UNSPECIFIED, True),
-        # A value of a newer adapter is passed on, and believed no more than an unknown end.
+        # A value of a newer adapter counts as an unknown reason.
         (99, True),
     ],
 )

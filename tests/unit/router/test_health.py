@@ -20,7 +20,7 @@ A, B = pool_candidate("a"), pool_candidate("b")
 
 
 class Adapters:
-    """Adapters whose health is what the test says; None is a connection that is lost."""
+    """Adapters whose health the test sets; None is a lost connection."""
 
     def __init__(self) -> None:
         self.said: dict[str, asyncio.Queue[bool | None]] = {}
@@ -43,7 +43,7 @@ class Adapters:
 
 
 class Report:
-    """What the router said of itself."""
+    """The reports about the router."""
 
     def __init__(self) -> None:
         self.said: list[bool] = []
@@ -79,7 +79,7 @@ async def test_the_router_serves_where_an_adapter_does() -> None:
     adapters.say(A.address, True)
     await report.until(lambda: report.said[-1])
     assert not health.declines(A.address)
-    # The first attempt says at once who is not there; the next ones wait for the channel to come back.
+    # The first attempt fails at once if there is no adapter; the next ones wait for the channel to reconnect.
     await report.until(lambda: adapters.waits.count(True) >= 1)
     assert adapters.waits[:2] == [False, False]
 
@@ -134,7 +134,7 @@ async def test_an_adapter_that_does_not_serve_is_asked_less_and_less_often() -> 
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
-        # In the end it serves for a while.
+        # At the end it serves for a while.
         adapters.say(A.address, len(pauses) == 8)
         if len(pauses) == 8:
             adapters.say(A.address, False)

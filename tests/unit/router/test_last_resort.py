@@ -1,4 +1,4 @@
-"""Before a caller gets nothing those are asked that are left out otherwise, within deadline and money."""
+"""Last resorts: candidates that a route leaves out and asks before its caller gets nothing."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_those_who_are_not_worth_asking_stand_by(why: str) -> None:
 
 @pytest.mark.parametrize("k", [1, 2])
 async def test_of_those_who_do_not_serve_k_are_asked_and_of_those_on_probation_all(k: int) -> None:
-    """Whoever cannot deliver is not bothered by every route; whoever may is asked before the caller gets nothing."""
+    """Routes ask few of the candidates that probably cannot deliver, and all others before the caller gets nothing."""
     names = [f"dead-{number}" for number in range(4)]
     held = [f"held-{number}" for number in range(4)]
     pool = snapshot(

@@ -53,7 +53,7 @@ ROSTER = snapshot(*(pool_candidate(name) for name in NAMES))
 
 
 class Measured:
-    """A meter and what it has."""
+    """A meter and its reader."""
 
     def __init__(self) -> None:
         self.reader = InMemoryMetricReader()
@@ -110,7 +110,7 @@ async def test_what_all_would_have_cost_is_counted_for_every_route_that_costs(me
         await routing(measured, models=failing).route(prompt(), soon(), Events())
     cost = sum(measured.values(i.COST).values())
     (full,) = measured.values(i.FULL_COST).values()
-    # Two went on and read the prompt again, the third would have written two words more; who failed only booted.
+    # Two went on and read the prompt again, the third would have written two more words; the failed one only booted.
     read_twice = sum(count for (_, stage, kind), count in measured.values(i.TOKENS).items() if (stage, kind) == READ)
     assert full == cost - read_twice + 2
 
@@ -171,7 +171,7 @@ def test_the_pool_s_states_and_health_are_those_of_now() -> None:
 
 
 def booted(name: str, *, ended: bool = False) -> BootResult:
-    """Returns what a candidate booted that may write 100 tokens at a nano-dollar each, and has written 10."""
+    """Returns a boot of 10 tokens of a candidate that may write 100 tokens at a nano-dollar each."""
     known = pool_candidate(name, price=1_000_000)
     candidate = RouteCandidate(name, known, ROSTER.targets[name], boot_tokens=10, output_tokens=100)
     finish = FINISH_REASON_STOP if ended else FINISH_REASON_LENGTH

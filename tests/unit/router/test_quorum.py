@@ -33,7 +33,7 @@ def long() -> Deadline:
 
 
 def needed(calls: int, quorum: float, failed: int, clock: Clock) -> int:
-    """Returns after how many deliveries the grace begins."""
+    """Returns the number of deliveries after which the grace period starts."""
     wait = QuorumWait(calls, quorum, 1.0, long())
     for _ in range(failed):
         wait.failed()
@@ -49,7 +49,7 @@ def needed(calls: int, quorum: float, failed: int, clock: Clock) -> int:
 @pytest.mark.parametrize(
     ("calls", "quorum", "failed", "expected"),
     [
-        # Of several the last one is never needed, whatever share is asked for.
+        # A quorum of several calls never includes the last one.
         (2, 0.75, 0, 1),
         (3, 0.75, 0, 2),
         (2, 1.0, 0, 1),
@@ -68,7 +68,7 @@ def needed(calls: int, quorum: float, failed: int, clock: Clock) -> int:
         (8, 0.01, 0, 1),
         # 0.07 * 100 is a little over 7 in binary.
         (100, 0.07, 0, 7),
-        # Failures are out of the count.
+        # Failures do not count.
         (3, 0.75, 1, 1),
         (4, 0.75, 2, 1),
         (8, 0.5, 4, 2),

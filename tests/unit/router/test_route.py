@@ -286,7 +286,7 @@ async def test_a_route_shows_the_traffic_what_its_candidates_did() -> None:
     assert (first.failure_rate, third.failure_rate) == (0, 1)
     assert first.selected_share == second.selected_share == 1
     assert third.selected_share == 0
-    # Both drafts went into the answer, which therefore tells something of each.
+    # The answer is made of both drafts, so that agreement with it says something about each.
     assert first.agreement > 0.5
 
 
@@ -303,6 +303,6 @@ async def test_a_candidate_that_drifts_takes_no_part_until_it_is_explored() -> N
     answer = await routes.route(prompt(), soon(), Events())
     assert models.asked(STAGE_BOOT) == ["a", "b"]
     assert not answer.degraded
-    # A caller who asks for it by name gets it.
+    # A caller that names it gets it.
     await routes.route(prompt(candidates=["a", "c"]), soon(), Events())
     assert models.asked(STAGE_BOOT) == ["a", "b", "a", "c"]

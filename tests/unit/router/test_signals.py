@@ -122,7 +122,7 @@ def test_who_is_late_is_slow_and_who_times_out_may_have_failed_too() -> None:
 @pytest.mark.parametrize(
     ("scores", "expected"),
     [
-        # Equals are equals, whoever of them is chosen and however many are there.
+        # Equal scores are equal, whichever candidate is chosen.
         ({"a": 0.9, "b": 0.9, "c": 0.9}, 0.5),
         ({"a": 0.9, "c": 0.9}, 0.5),
         ({"a": 0.9, "b": 0.6, "c": 0.8}, 0.45),
@@ -169,7 +169,7 @@ def test_a_score_without_a_judgement_says_nothing(
         (ERROR_REASON_UPSTREAM_ERROR, True),
         (ERROR_REASON_UPSTREAM_UNAUTHENTICATED, True),
         (ERROR_REASON_EMPTY_OUTPUT, True),
-        # Another request would not have met these.
+        # Another request would not have had these failures.
         (ERROR_REASON_UPSTREAM_REJECTED, False),
         (ERROR_REASON_CONTEXT_WINDOW_EXCEEDED, False),
         (ERROR_REASON_INVALID_REQUEST, False),

@@ -81,7 +81,7 @@ async def test_the_next_goes_on_where_one_broke_off() -> None:
 
 @pytest.mark.parametrize("word", ["a ", "internationalization ", "語 ", "🙂🙂🙂 "])
 async def test_a_takeover_gets_the_tokens_that_are_left_by_the_provider_s_own_count(word: str) -> None:
-    """Each word is one token here, however many bytes it has: three of eight are written when the first breaks off."""
+    """A word is one token here, with any number of bytes: three of eight are written when the first one breaks off."""
     pool = snapshot(pool_candidate("a"), pool_candidate("b"))
     models = FakeModels(pool, a=Model(words=[word] * 20, fails=BREAKS.fails, fails_after=1), b=Model(words=["x "] * 20))
     _, _, answer = await streamed(models)

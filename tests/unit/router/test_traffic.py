@@ -222,7 +222,7 @@ def test_another_model_of_the_same_name_has_no_history() -> None:
 
 
 def booted(names: str) -> list[BootResult]:
-    """Returns what these wrote: all the same."""
+    """Returns equal boots of these candidates."""
     return [
         BootResult(
             RouteCandidate(name, pool_candidate(name), ModelTarget(candidate=name), 2, 8),
@@ -237,7 +237,7 @@ def booted(names: str) -> list[BootResult]:
 def equals(
     watched: TrafficMonitor, routes: int, names: str, k: int, strategy: SelectorStrategy.ValueType = CONSENSUS
 ) -> None:
-    """Sends so many routes, in which each of these boots at once, writes the same and scores by its prior alone."""
+    """Sends this many routes, in which these candidates boot equally fast, write the same and score by their priors."""
     scores = {name: 0.95 - place / 100 for place, name in enumerate(NAMES) if name in names}
     if strategy != CONSENSUS:
         scores = {name: place / 3 for place, name in enumerate(NAMES) if name in names}
@@ -250,7 +250,7 @@ def equals(
 
 
 def test_who_is_chosen_among_equals_is_no_drift() -> None:
-    """Rivals leave and come back, callers ask for more or fewer or name some, the selector is away: nobody is worse."""
+    """Rivals that leave and return, other policies and a selector that fails make no candidate look worse."""
     watched = traffic(POOL, RULES)
     for asked, k, strategy in (
         ("acd", 2, CONSENSUS),
@@ -279,7 +279,7 @@ def test_who_is_chosen_among_equals_is_no_drift() -> None:
     ids=["slowness", "score", "agreement"],
 )
 def test_a_rival_that_was_away_makes_nobody_drift(without: Signals, beside: Signals) -> None:
-    """Its adapter did not serve. It is faster and better than the others, and they write as it does not."""
+    """Its adapter did not serve. It is faster and better than the others, whose texts differ from its own."""
     watched = traffic(POOL, RULES)
     few, every = frozenset("bcd"), frozenset(NAMES)
     for _ in range(3):
@@ -289,7 +289,7 @@ def test_a_rival_that_was_away_makes_nobody_drift(without: Signals, beside: Sign
         for _ in range(1_000):
             watched.note(dict.fromkeys(few, replace(beside, cohort=every)))
         assert not held(watched)
-    # A change is found in either company.
+    # A change is found in both cohorts.
     for _ in range(300):
         watched.note({"c": replace(beside, cohort=few)})
     assert held(watched) == ["c"]
@@ -297,7 +297,7 @@ def test_a_rival_that_was_away_makes_nobody_drift(without: Signals, beside: Sign
 
 @pytest.mark.parametrize("terms", ["boot tokens", "strategy"])
 def test_another_callers_terms_make_nobody_drift(terms: str) -> None:
-    """By the usual policy `c` is as quick and as good as the others; by another caller's it is neither."""
+    """With the usual policy `c` is as fast and as good as the others; with another caller's policy it is neither."""
     watched = traffic(POOL, RULES)
     own = Policy(boot_tokens=64 if terms == "boot tokens" else 8)
     strategy = SELECTOR_STRATEGY_LLM if terms == "strategy" else CONSENSUS
@@ -326,7 +326,7 @@ def test_another_callers_terms_make_nobody_drift(terms: str) -> None:
 
 
 def test_company_that_changes_makes_no_drift() -> None:
-    """A better candidate joins: the others score less beside it from then on, and are none the worse for it."""
+    """A better candidate joins: the others score lower beside it from then on, which is no drift."""
     random = Random(1)
     watched = settled(random)
     watched.follow(snapshot(*(pool_candidate(name) for name in "abcde")))
