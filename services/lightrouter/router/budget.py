@@ -216,7 +216,7 @@ class Budget:
         whole = lengths[reached - 1]
         cost = self._completion_cost(boot, whole)
         self.reserve(cost)
-        return Grant(whole - used if boot.goes_on else whole, cost)
+        return Grant(whole - used if boot.can_continue else whole, cost)
 
     def merge_cost(self, synthesizer: RouteCandidate, drafts: Sequence[BootResult]) -> int:
         """Returns the highest cost of merging these drafts by one model."""
@@ -251,7 +251,7 @@ class Budget:
         candidate writes the whole draft anew.
         """
         anew = self._price(candidate, read, whole)
-        if not used or not candidate.goes_on:
+        if not used or not candidate.can_continue:
             return anew
         return max(anew, self._price(candidate, read + used + _MAX_TOKENS_PER_TURN, whole - used))
 

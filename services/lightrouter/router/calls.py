@@ -85,7 +85,7 @@ class CandidateCall:
         self._continuation = continuation
         self._started_at = time.monotonic()
         self._received: list[str] = []
-        self._restarted = bool(prefix) and not candidate.goes_on
+        self._restarted = bool(prefix) and not candidate.can_continue
         self._result = GenerationResult()
 
     @classmethod
@@ -97,7 +97,7 @@ class CandidateCall:
     @classmethod
     def completion(cls, route: RouteContext, models: Models, boot: BootResult, grant: Grant) -> Self:
         """Returns the call with which a candidate finishes its draft, within the grant."""
-        if not boot.goes_on:
+        if not boot.can_continue:
             # An adapter that writes a draft anew adds the tokens of its boot text to the limit that it is given.
             grant = grant._replace(tokens=max(1, grant.tokens - boot.used_tokens))
         return cls(route, models, STAGE_COMPLETE, boot.candidate, grant, boot.partial.text, boot.continuation)

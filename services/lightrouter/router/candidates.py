@@ -62,7 +62,7 @@ class RouteCandidate:
         return quality(self.spec, self.category)
 
     @property
-    def goes_on(self) -> bool:
+    def can_continue(self) -> bool:
         """Whether it can continue a given text; if not, it writes its draft anew."""
         return self.spec.continuation != CONTINUATION_NONE
 
@@ -112,7 +112,7 @@ class BootResult:
         )
 
     @classmethod
-    def nothing_yet(cls, candidate: RouteCandidate) -> BootResult:
+    def empty(cls, candidate: RouteCandidate) -> BootResult:
         """Returns the empty boot of a candidate that was not asked so far."""
         quality = candidate.quality
         partial = Partial(candidate=candidate.name, finish_reason=FINISH_REASON_LENGTH, prior=quality.prior)
@@ -129,9 +129,9 @@ class BootResult:
         return self.ended and not is_interrupted(self.partial.finish_reason)
 
     @property
-    def goes_on(self) -> bool:
+    def can_continue(self) -> bool:
         """Whether its completion continues the text; else the candidate writes a draft anew."""
-        return self.candidate.goes_on and bool(self.partial.text)
+        return self.candidate.can_continue and bool(self.partial.text)
 
     @property
     def seconds_left(self) -> float:
@@ -143,7 +143,7 @@ class BootResult:
         """Most tokens that the completion may write; those of a whole answer if the draft is written anew."""
         if self.ended:
             return 0
-        used = self.used_tokens if self.goes_on else 0
+        used = self.used_tokens if self.can_continue else 0
         return self.candidate.output_tokens - used
 
     def tokens_of(self, text: str) -> float:

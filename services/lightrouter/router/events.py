@@ -57,7 +57,7 @@ class Events:
     def chunk(self, text: str, *, restart: bool = False) -> None:
         """The next piece of the answer; `restart` voids the pieces before it."""
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Returns when there is room for more text: at once, or when a slow reader has read enough."""
 
 
@@ -95,8 +95,8 @@ class EventQueue(Events):
         self._read.set()
         return message
 
-    async def room(self) -> None:
-        """See `Events.room`."""
+    async def wait_for_room(self) -> None:
+        """See `Events.wait_for_room`."""
         while self._bytes > self._max_bytes:
             self._read.clear()
             await self._read.wait()

@@ -260,4 +260,4 @@ def test_what_going_on_may_take_is_known_by_the_pace_of_the_boot() -> None:
     partial = Partial(candidate="a", text="one two ", finish_reason=FINISH_REASON_LENGTH)
     assert BootResult(candidate, partial, b"", 2, 2, 0.5).seconds_left == 2.0
     assert BootResult(candidate, partial, b"", 2, 2).seconds_left == math.inf
-    assert BootResult.nothing_yet(candidate).seconds_left == math.inf
+    assert BootResult.empty(candidate).seconds_left == math.inf

@@ -84,9 +84,9 @@ async def test_no_piece_is_lost_however_they_are_read(pieces: list[tuple[str, bo
 
 async def test_there_is_room_once_enough_was_read() -> None:
     events = EventQueue(wants_partials=False, max_bytes=10)
-    await events.room()
+    await events.wait_for_room()
     events.chunk("more than ten bytes")
-    waiting = asyncio.create_task(events.room())
+    waiting = asyncio.create_task(events.wait_for_room())
     await asyncio.sleep(0)
     assert not waiting.done()
     await events.next()

@@ -111,7 +111,7 @@ async def _merge(
                 pieces.clear()
             pieces.append(chunk.text)
             route.events.chunk(chunk.text, restart=chunk.restart)
-            await route.events.room()
+            await route.events.wait_for_room()
     raise _no_answer("the aggregator's stream ended without a result")
 
 

@@ -109,12 +109,12 @@ class _Completion:
         grants: dict[str, Grant] = {}
 
         def reserve(candidate: RouteCandidate) -> bool:
-            if grant := self._route.budget.grant(BootResult.nothing_yet(candidate)):
+            if grant := self._route.budget.grant(BootResult.empty(candidate)):
                 grants[candidate.name] = grant
             return grant is not None
 
         while not self.drafts and (picked := pick_last_resorts(self._route, reserve, limit=1)):
-            await self._attempt(BootResult.nothing_yet(picked[0]), grants[picked[0].name])
+            await self._attempt(BootResult.empty(picked[0]), grants[picked[0].name])
 
     def _grant(self, boot: BootResult) -> Grant | None:
         """Returns a grant as large as the budget covers; None if there is no token left to ask for."""

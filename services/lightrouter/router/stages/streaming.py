@@ -101,7 +101,7 @@ class _StreamedCompletion:
         If no ranked candidate is left and there is no interrupted text to answer with, it is a last resort.
         """
         if not self._untried and not self.interrupted:
-            self._untried += map(BootResult.nothing_yet, pick_last_resorts(self._route, lambda _: True, limit=1))
+            self._untried += map(BootResult.empty, pick_last_resorts(self._route, lambda _: True, limit=1))
         if not self._untried:
             return None
         index = 0
@@ -115,13 +115,13 @@ class _StreamedCompletion:
         """Returns 0 for a candidate that can continue a text, 1 for a finished draft, 2 for a draft to write anew."""
         if boot.ended:
             return 1
-        return 0 if boot.candidate.goes_on else 2
+        return 0 if boot.candidate.can_continue else 2
 
     async def attempt(self, boot: BootResult) -> FinishReason.ValueType | None:
         """Lets a candidate write the rest of the text; returns why the text ended, None if another has to be asked."""
         if boot.ended:
             return self._send_draft(boot)
-        if self._sent and not self._is_void and boot.candidate.goes_on:
+        if self._sent and not self._is_void and boot.candidate.can_continue:
             return await self._take_over(boot.candidate)
         candidate, budget = boot.candidate, self._route.budget
         grant = budget.grant(boot) or (None if self._sent else budget.grant_rest(boot))
@@ -134,7 +134,7 @@ class _StreamedCompletion:
         if not grant.tokens:
             self._route.ledger.add_unpaid(candidate.name)
             return None
-        if boot.goes_on:
+        if boot.can_continue:
             self._send(candidate, boot.partial.text)
         call = CandidateCall.completion(self._route, self._models, boot, grant)
         return await self._run(call, completion_limit_s(self._route, boot))
@@ -175,7 +175,7 @@ class _StreamedCompletion:
         if not text and not restart:
             return
         self._sent.append(text)
-        self._sent_tokens += (self._boots.get(candidate.name) or BootResult.nothing_yet(candidate)).tokens_of(text)
+        self._sent_tokens += (self._boots.get(candidate.name) or BootResult.empty(candidate)).tokens_of(text)
         if candidate.name not in self._writers:
             self._writers.append(candidate.name)
         self._route.events.chunk(text, restart=restart)
@@ -204,7 +204,7 @@ class _StreamedCompletion:
                     self._send_chunk(call, chunk.text)
                     # The time for which a slow reader stops the stream is not the candidate's silence.
                     timeout.reschedule(None)
-                    await route.events.room()
+                    await route.events.wait_for_room()
                     seconds = self._limit_s(silence_limit_s)
                     if seconds is not None:
                         timeout.reschedule(asyncio.get_running_loop().time() + seconds)
