@@ -11,7 +11,7 @@ from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult
 from lightrouter.router.context import RouteContext
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.errors import ServiceError, deadline_exceeded
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation, StreamGenerateResponse
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, ModelTarget
@@ -84,19 +84,46 @@ async def test_a_candidate_that_cannot_continue_has_no_prefix_in_its_text() -> N
     assert (call.prefix, call.continues, call.text) == ("one two ", False, "")
 
 
-async def test_a_stream_that_is_read_in_part_and_closed_costs_what_it_sent() -> None:
+@pytest.mark.parametrize("error", [failure(), deadline_exceeded("too slow")], ids=["fails", "is slow"])
+async def test_a_stream_that_is_read_in_part_and_closed_costs_what_it_sent(error: ServiceError) -> None:
     models = FakeModels(snapshot(pool_candidate("a")), a=Model())
     route, log = started(models)
     call = CandidateCall.boot(route, models, route.admission.candidates[0])
     async with aclosing(call.chunks()) as chunks:
         assert (await anext(chunks)).text == "one "
         assert (call.text, call.chunks_received, call.is_recorded) == ("one ", 1, False)
-    call.fail(failure())
+    call.fail(error)
     (line,) = route.ledger.entries
     assert line.usage.estimated
     assert line.usage.output_tokens == estimate_tokens("one ")
     assert route.budget.left == CEILING - line.cost_nanousd
     assert log.kinds == ["booted"]
+
+
+async def test_the_money_of_a_slow_call_without_text_stays_reserved() -> None:
+    models = FakeModels(snapshot(pool_candidate("a")), a=Model())
+    route, _ = started(models)
+    left = route.budget.left
+    CandidateCall.boot(route, models, route.admission.candidates[0]).fail(deadline_exceeded("too slow"))
+    assert route.budget.left == left < CEILING
+
+
+async def test_a_takeover_that_breaks_off_has_read_the_text_of_the_others() -> None:
+    breaks = Model(fails={STAGE_COMPLETE: failure()}, fails_after=1)
+    models = FakeModels(snapshot(pool_candidate("a")), a=breaks)
+    route, _ = started(models)
+    candidate, prefix = route.admission.candidates[0], "one two "
+    grant = route.budget.grant_takeover(candidate, prefix, 2)
+    assert grant
+    call = CandidateCall.takeover(route, models, candidate, prefix, grant)
+    chunks = call.chunks()
+    assert (await anext(chunks)).text == "three "
+    with pytest.raises(ServiceError, match="HTTP 500") as raised:
+        await anext(chunks)
+    call.fail(raised.value)
+    (line,) = route.ledger.entries
+    assert line.usage.input_tokens == route.admission.prompt_tokens + estimate_tokens(prefix)
+    assert line.usage.output_tokens == estimate_tokens("three ")
 
 
 async def test_a_stream_without_a_result_is_malformed() -> None:
