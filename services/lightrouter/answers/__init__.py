@@ -1,1 +1,1 @@
-"""What can be compared in two answers: extracted values, wording, and where they contradict each other."""
+"""What can be compared in two answers: extracted values, wording, and contradictions between them."""

@@ -44,7 +44,7 @@ class Comparison:
 
     Attributes:
         agreement: Agreement of each text with each other, 0 to 1, as a symmetric matrix with ones on its diagonal.
-        voters: Places of the texts whose agreement says something: those that answer, or all where none does. A text
+        voters: Places of the texts whose agreement says something: those that answer, or all if none does. A text
             that evades does not answer: a refusal, the prompt again, an opening without more.
         agreed: Mean agreement over all pairs, 0 to 1; 1 for one text or none. A pair counts as 0 unless both vote, and
             both are whole or have an answer that stands whatever follows: fragments may go on to say different things.
@@ -179,7 +179,7 @@ def pairwise(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPatt
 
 
 def mean(matrix: Sequence[Sequence[float]]) -> float:
-    """Returns the mean agreement over all pairs of a matrix from `pairwise`; 1 where there is no pair."""
+    """Returns the mean agreement over all pairs of a matrix from `pairwise`; 1 if there is no pair."""
     pairs = [row[j] for i, row in enumerate(matrix) for j in range(i)]
     return fmean(pairs) if pairs else 1.0
 

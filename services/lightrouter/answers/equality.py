@@ -12,7 +12,7 @@ from lightrouter.answers.plain import plain, without_tex
 
 # A longer answer is a text, in which numbers are compared as they are written.
 _MOST_CHARACTERS: Final = 256
-# Of a longer one only white space, case and composition are looked at.
+# Of a longer text only white space, case and composition are made alike.
 _MOST_BARED: Final = 4_096
 _MOST_PASSES: Final = 8
 _CURRENCIES: Final = frozenset("\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f")

@@ -69,7 +69,7 @@ class Evasions:
 
 
 def _repeats(words: Sequence[str], prompt: Sequence[str]) -> bool:
-    """Tells whether words are a prompt's again, from its begin or most of it, and none besides."""
+    """Tells whether words are a prompt's again, from its start or most of it, and none besides."""
     begin, end = 0, len(words)
     while begin < end and words[begin] in _LABELS:
         begin += 1

@@ -95,13 +95,13 @@ class Extraction(Section):
     """Where in a text the answer stands; see AnswerPattern in policy.proto."""
 
     re2: Pattern | None = None
-    """The last match counts: its first group, or the whole where it has none."""
+    """The last match counts: its first group, or the whole if it has none."""
     json_pointer: Annotated[str, Field(min_length=1, max_length=1000, pattern="^/")] | None = None
     """Place in the JSON document that the text is, or that its last fenced block holds."""
     number: Literal[True] | None = None
     """The number that the text answers with, however it is written."""
     choices: Annotated[int, Field(ge=2, le=MOST_CHOICES)] | None = None
-    """The letter that the text chooses, among so many options."""
+    """How many options there are; the answer is the letter that the text chooses."""
 
     @model_validator(mode="after")
     def _one(self) -> Extraction:
@@ -110,7 +110,7 @@ class Extraction(Section):
         return self
 
     def find(self, text: str) -> str | None:
-        """Returns the answer in `text`; None where there is none."""
+        """Returns the answer in `text`; None if there is none."""
         return extract(text, AnswerPattern(**self.model_dump(exclude_none=True)))
 
 
@@ -155,7 +155,7 @@ class Choice(Section):
         return float(self.find(text) == self.answer)
 
     def find(self, text: str) -> str | None:
-        """Returns the letter that `text` chooses; None where it chooses none."""
+        """Returns the letter that `text` chooses; None if it chooses none."""
         if self.extraction and (stated := answer_letter(self.extraction.find(text) or "", self.choices)):
             return stated
         return answer_letter(text, self.choices)
@@ -209,7 +209,7 @@ class Schema(Section):
 
     task: Literal["schema"] = "schema"
     json_schema: dict[str, JsonValue]
-    """JSON Schema of the draft that its $schema names, 2020-12 where it names none; it refers to nothing outside.
+    """JSON Schema of the draft that its $schema names, 2020-12 if it names none; it refers to nothing outside.
 
     Its patterns are RE2's.
     """

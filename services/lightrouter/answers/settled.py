@@ -10,7 +10,7 @@ _CLOSING = "\u3002\uff01\uff1f\uff1b\uff0c\u3001\u0964\u104b\u17d4\n"
 
 
 def settled_answer(text: str, pattern: AnswerPattern | None, *, complete: bool) -> str | None:
-    """Returns the answer that `pattern` finds in a text; None where there is none, or where it may go on.
+    """Returns the answer that `pattern` finds in a text; None if there is none, or if it may go on.
 
     Of a text that was cut off, an answer counts only where a word stands behind it: "The answer is 4" may go on as 42.
     """

@@ -62,7 +62,7 @@ class Artifact:
 
 
 def save(artifact: Artifact, folder: Path) -> None:
-    """Writes the artifact into a folder, which is made where it is not there.
+    """Writes the artifact into a folder, which is made if it is not there.
 
     Raises:
         ArtifactError: The folder is not free for one. See `prepare`.

@@ -20,7 +20,7 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 _MATHS = re.compile(r"[\\=^$+*/<>{}]")
-# A small letter at the end is as often the begin of a word that is cut as it is an option.
+# A small letter at the end is as often the start of a word that is cut as it is an option.
 _CUT = re.compile(r"(?<!\w)[a-z]$")
 _HEAD = 2_000
 _CONCLUSION = 400
@@ -86,7 +86,7 @@ class Contender(NamedTuple):
         evaluated: Evaluated prompts that `prior` rests on.
         text: What it wrote; may be empty.
         complete: Whether that is its whole answer.
-        answer: The comparable answer in it; None where there is none yet.
+        answer: The comparable answer in it; None if there is none yet.
     """
 
     name: str
@@ -128,7 +128,7 @@ def question(prompt: str, neighbours: Neighbours) -> Question:
 
 
 def tentative_answer(text: str, offered: Collection[str]) -> str | None:
-    """Returns the letter of the option that a text is for so far; None where it is for none.
+    """Returns the letter of the option that a text is for so far; None if it is for none.
 
     Args:
         text: What was written so far.
@@ -264,7 +264,7 @@ def features(
 
 
 def _derived(offered: Mapping[str, Option], conclusion: frozenset[str]) -> dict[str, float]:
-    """Returns how much of each option's words a conclusion holds, 0 to 1; empty where there is no conclusion."""
+    """Returns how much of each option's words a conclusion holds, 0 to 1; empty if there is no conclusion."""
     if len(conclusion) < _FEWEST_WORDS:
         return {}
     return {

@@ -25,7 +25,7 @@ class Estimate(NamedTuple):
         quality: How good its answer is, 0 to 1: a calibrated probability where quality is right or wrong.
         gain: How much better the answer is expected to be, 0 to 1, where it goes on besides those that are expected
             to be better and those that have finished.
-        tokens: Tokens that finishing its answer is expected to take; None where its answers are not known.
+        tokens: Tokens that finishing its answer is expected to take; None if its answers are not known.
     """
 
     quality: float
@@ -39,9 +39,9 @@ class Model:
     Attributes:
         priors: The known outcomes.
         trees: What tells a good partial answer.
-        linear: What tells it where data are thin, beside the trees; None where the trees do alone.
+        linear: What tells it where data are thin, beside the trees; None if the trees do alone.
         gain_share: Share of the cases in which a second draft is right and the first is not, that is found out.
-        pattern: Where the comparable answer stood in the texts that it was trained on; None where there was none, or
+        pattern: Where the comparable answer stood in the texts that it was trained on; None if there was none, or
             more than one.
     """
 

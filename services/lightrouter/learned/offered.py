@@ -64,7 +64,7 @@ class _Marker(NamedTuple):
 
 
 def offered(prompt: str) -> Offered:
-    """Returns the last list of two options or more: a line each, or all in one line; no texts where there is none."""
+    """Returns the last list of two options or more: a line each, or all in one line; no texts if there is none."""
     lines = _last_list(_markers(_AT_LINE, prompt), prompt)
     found = lines or _last_list(_markers(_IN_LINE, prompt), prompt, one_line=True)
     ends = [*(marker.start for marker in found[1:]), len(prompt)]

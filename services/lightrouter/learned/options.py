@@ -1,6 +1,6 @@
 """The lettered options that a prompt offers, and what each looks like among the others.
 
-How an option looks says something of whether it is right, whoever chose it: wrong numbers are invented around the right
+The look of an option tells something about whether it is right: wrong numbers are invented around the right
 one, a right sentence is seldom the shortest, and options that were added later are phrased alike. Test-wise examinees
 live on it (Millman, Bishop and Ebel, "An Analysis of Test-Wiseness", 1965).
 """
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _DIGITS = re.compile(r"\d+")
 _FIGURE = re.compile(r"[\d.,\s-]+")
-# What an option is about is said within so many characters of it.
+# An option says what it is about within this many characters.
 _MOST_CHARACTERS = 1_000
 _NO_NUMBER = -1.0
 
@@ -65,7 +65,7 @@ class Option(NamedTuple):
 
 
 def options(prompt: str) -> dict[str, Option]:
-    """Returns the options that a prompt offers by their letters; empty where it is no multiple choice."""
+    """Returns the options that a prompt offers by their letters; empty if it is no multiple choice."""
     stem, found = offered(prompt)
     texts = {letter: text[:_MOST_CHARACTERS] for letter, text in found.items()}
     if not texts:

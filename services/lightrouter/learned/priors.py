@@ -32,7 +32,7 @@ class Example:
 
     Attributes:
         words: Its hashed words and how often each stands there.
-        quality: Quality of each candidate's answer, 0 to 1; None where it gave none. In the order of the candidates.
+        quality: Quality of each candidate's answer, 0 to 1; None if it gave none. In the order of the candidates.
         length: Characters of each answer, in the same order.
     """
 
@@ -65,8 +65,8 @@ class Neighbours:
         """Returns the mean of values weighted by similarity, shrunk as if `towards` stood there with weight `shrink`.
 
         Args:
-            known: For each known prompt 1 where it has a value, else 0.
-            picked: The values of these prompts; 0 where there is none.
+            known: For each known prompt 1 if it has a value, else 0.
+            picked: The values of these prompts; 0 if there is none.
             most: How many of these prompts count.
             shrink: A weight.
             towards: A value.
@@ -82,7 +82,7 @@ class Neighbours:
 
     @property
     def nearest(self) -> float:
-        """The similarity of the most similar prompt, 0 to 1; 0 where there is none."""
+        """The similarity of the most similar prompt, 0 to 1; 0 if there is none."""
         return self.similarities[0] if self.similarities else 0.0
 
 
@@ -111,9 +111,9 @@ class _Outcomes:
     """The outcomes of one candidate, one for each known prompt.
 
     Attributes:
-        known: 1 where there is one, else 0.
-        quality: The answer's quality, 0 to 1; 0 where there is none.
-        length: Its characters; 0 where there is none.
+        known: 1 if there is one, else 0.
+        quality: The answer's quality, 0 to 1; 0 if there is none.
+        length: Its characters; 0 if there is none.
     """
 
     def __init__(self, examples: Sequence[Example], place: int) -> None:
@@ -186,7 +186,7 @@ class Priors:
         return Prior(shrunk, shrunk, shrunk, 0)
 
     def expected_length(self, name: str, neighbours: Neighbours) -> float | None:
-        """Returns how many characters the candidate is expected to write; None where it is not known."""
+        """Returns how many characters the candidate is expected to write; None if it is not known."""
         place = self._places.get(name)
         if place is None or not self._counts[place]:
             return None

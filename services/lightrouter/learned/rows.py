@@ -52,7 +52,7 @@ def rows_of(
     Args:
         asked: The prompt.
         written: The candidates, at least one.
-        pattern: Where the comparable answer stands in a text; None where nobody says.
+        pattern: Where the comparable answer stands in a text; None if nobody says.
         priors: The known outcomes.
     """
     contenders = [
@@ -71,7 +71,7 @@ def prior_of(priors: Priors, candidate: Stranger, neighbours: Neighbours) -> Pri
 
 
 def answer_in(text: str, pattern: AnswerPattern | None, asked: Question) -> str | None:
-    """Returns the comparable answer in a text; None where there is none.
+    """Returns the comparable answer in a text; None if there is none.
 
     What `pattern` finds is the answer, whatever the prompt looks like. Without a pattern it is the option that the text
     is for, where the prompt offers options. The letter of an option that is offered is returned as the prompt has it.

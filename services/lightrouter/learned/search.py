@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 # Words in more than this share of the prompts tell no prompt from another.
 _COMMONEST = 0.2
-# One in so many similarities is looked at to find those worth sorting.
+# A sample: one similarity of this many is looked at, to find which are worth sorting.
 _SAMPLED = 10
 
 
@@ -67,7 +67,7 @@ class Index:
             self._postings.setdefault(word, []).append(posting)
 
     def nearest(self, words: Mapping[int, int], most: int) -> Found:
-        """Returns the prompts that share telling words with the one that has these hashed words, at most so many."""
+        """Returns the prompts that share telling words with the one that has these hashed words, at most `most`."""
         known = self._known(words)
         scale = self._scale(known)
         products = [0.0] * len(self._scales)

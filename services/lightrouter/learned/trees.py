@@ -13,8 +13,8 @@ class Tree(NamedTuple):
     Attributes:
         features: The feature that each node asks for; -1 at a leaf.
         values: The threshold of each node, the value of each leaf.
-        left: Where it goes on where the feature is at most the threshold.
-        right: Where it goes on where it is greater.
+        left: The next node if the feature is at most the threshold.
+        right: The next node if it is greater.
     """
 
     features: Sequence[int]

@@ -14,7 +14,7 @@ BUCKETS = 1 << 18
 _WORD = re.compile(r"[a-z]{2,}|\d", re.ASCII)
 # In a shadow, where marks stand with their letters; a single letter that bears a mark is a syllable, and counts.
 _ANY_WORD = re.compile(rf"[a-z](?:[a-z]|\x02)+|{RUN}|\d", re.ASCII)
-# Longer prompts say what they are about within so many characters from their begin and their end.
+# A longer prompt says what it is about within this many characters of its start and of its end.
 _MOST_CHARACTERS = 8_000
 
 
