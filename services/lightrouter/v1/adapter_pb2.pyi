@@ -143,8 +143,8 @@ class GenerationResult(_message.Message):
     attempts: _builtins.int
     """HTTP attempts of the call, retries included."""
     least_tokens: _builtins.int
-    """The smallest token limit that the provider takes, as far as it was found: a smaller one is asked for as this, and the
-    text is cut. 0 where none was found.
+    """The smallest token limit that the provider accepts, as far as the adapter has found: a smaller one is raised to it,
+    and the text is cut. 0 if none was found.
     """
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
