@@ -8,13 +8,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from lightrouter.pool.standing import Standing, parse, status_of
+from lightrouter.runtime import files
 
 VERSION: Final = 1
 """The version of the format that is written; others are refused."""
@@ -108,35 +108,9 @@ def _statuses(standings: Mapping[str, Standing]) -> dict[str, dict[str, Any]]:
 def _write(path: Path, said: Mapping[str, object]) -> None:
     text = json.dumps({"version": VERSION, "candidates": dict(sorted(said.items()))}, indent=2, ensure_ascii=False)
     try:
-        replace(path, f"{text}\n".encode())
+        files.replace(path, f"{text}\n".encode())
     except OSError as error:
         raise StateFileError(f"{path} cannot be written: {error.strerror or error}") from None
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Puts `data` in the place of a file, on the disk before it returns.
-
-    Raises:
-        OSError: It cannot be written; the file is as it was.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            # Readable to whom the old one was, or to whom any new file would be.
-            os.fchmod(file.fileno(), path.stat().st_mode & 0o777 if path.exists() else 0o644)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @contextmanager
