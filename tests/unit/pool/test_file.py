@@ -253,10 +253,10 @@ def test_a_recording_stands_in_place_of_a_base_url(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "fault"),
     [
-        ("provider: replay", "recording: is required for provider replay: name the file that its answers are in"),
+        ("provider: replay", "recording: is required for provider replay: name the file with its answers"),
         (
             "provider: replay, recording: d, base_url: http://h",
-            "base_url: is not for provider replay, which answers from its recording; leave it out",
+            "base_url: is not for provider replay, which answers from a recording; leave it out",
         ),
         ("base_url: http://h, recording: d", "recording: is only for provider replay; leave it out"),
         ("base_url: http://h, pace: true", "pace: is only for provider replay; leave it out"),
