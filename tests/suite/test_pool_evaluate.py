@@ -111,7 +111,7 @@ def test_one_that_is_asked_to_end_ends_with_its_adapters_and_says_what_to_do(fol
         process.terminate()
         _, said = process.communicate()
     assert process.returncode == 1
-    assert "ended before it was done; the same command goes on from here" in said
+    assert "ended before it was finished; the same command resumes it" in said
 
 
 class Unreadable(Chat):

@@ -173,7 +173,7 @@ def test_they_join_the_pool_on_probation_and_nothing_else_changes(
     assert made.entries["new"].state is State.PROBATION
     capsys.readouterr()
     assert pool("discover", upstream.url, "--pool", str(path), "--probation", "--write") == 0
-    assert "serves nothing that the pool does not have" in capsys.readouterr().err
+    assert "serves no new model" in capsys.readouterr().err
 
 
 def test_a_file_that_has_more_behind_its_candidates_is_left_alone(
@@ -183,7 +183,7 @@ def test_a_file_that_has_more_behind_its_candidates_is_left_alone(
     path.write_text(text)
     upstream.lists({"id": "new"})
     assert pool("discover", upstream.url, "--pool", str(path), "--write") == 2
-    assert "put them among its candidates by hand" in capsys.readouterr().err
+    assert "add them to its candidates by hand" in capsys.readouterr().err
     assert path.read_text() == text
 
 
