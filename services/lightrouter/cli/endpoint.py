@@ -249,7 +249,7 @@ def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None
     {prices}
     {window}
     prior: 0.5   # what you expect of it, 0 to 1, before any prompt is seen
-{f" state: {state} # until it is evaluated{chr(10)}" if state else ""}"""
+{f"    state: {state}   # until it is evaluated{chr(10)}" if state else ""}"""
 
 
 def asked_root(base_url: str) -> str:

@@ -303,7 +303,7 @@ def test_the_real_fault_is_said_rather_than_that_of_a_guessed_address(
 ) -> None:
     upstream.pages[path] = (401, b"")
     assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 1
-    assert f"{upstream.url}{path} wants an API key" in capsys.readouterr().err
+    assert f"{upstream.url}{path} needs an API key" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
