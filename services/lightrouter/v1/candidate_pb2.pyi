@@ -399,10 +399,10 @@ class RankedCandidate(_message.Message):
     """The reason in one sentence, if the strategy gives one. Default: empty."""
     gain: _builtins.float
     """Expected gain in the answer's quality, 0 to 1, if this candidate goes on in addition to those ranked before it and
-    those that have finished. Not set by strategies that do not know it.
+    those that have finished. Default: not set, by strategies that do not know it.
     """
     expected_tokens: _builtins.float
-    """Expected tokens to finish its answer, 0 or more. Not set if unknown."""
+    """Expected tokens to finish its answer, 0 or more. Default: not set, unknown."""
     def __init__(
         self,
         *,
