@@ -30,7 +30,7 @@ from lightrouter.runtime.tokens import most_of_estimated
 from lightrouter.v1.candidate_pb2 import ModelTarget
 
 _log = logging.getLogger(__name__)
-# Order under a short budget, after drifted candidates: one on probation waits for a decision, an evicted one for its #
+# Order under a short budget, after drifted candidates: one on probation waits for a decision, an evicted one for its
 # return.
 _FIRST: Final = (State.PROBATION, State.EVICTED, State.ADMITTED)
 
