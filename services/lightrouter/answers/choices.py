@@ -30,7 +30,7 @@ _WHOLE: Final = re.compile(
     r"(?:(?:option|choice|answer|letter|\u9009\u9879|\u9078\u9805)\s*)?[\s\"'(\[{<]*([A-Za-z])[\s\"')\]}>.,:;!]*",
     re.IGNORECASE,
 )
-# A letter at the begin of a text or line, as options are numbered: "B) because", "B. Paris", "(B) Paris", "B: Paris".
+# A letter at the start of a text or line, as options are numbered: "B) because", "B. Paris", "(B) Paris", "B: Paris".
 _LEADING: Final = re.compile(
     r"^[ \t>#-]*(?:[(\[]([A-Za-z])[)\]]|([A-Z])\s?[).:\u3001](?!\w)|([a-z])[).](?=\s))", re.MULTILINE
 )
@@ -145,7 +145,7 @@ def _joined(text: str, begin: int, end: int, letters: frozenset[str]) -> tuple[i
 
 
 def _without_list(text: str) -> str:
-    """Returns `text` without its small letters in brackets, where there are several: these number what is said."""
+    """Returns `text` without its small letters in brackets, if there are several: these number what is said."""
     several = len(set(_NUMBERING.findall(text))) > 1
     return _NUMBERING.sub("", text) if several else text
 

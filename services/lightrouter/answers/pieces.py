@@ -15,7 +15,7 @@ Pieces: TypeAlias = Generator[int, None, _Result]
 """Work in pieces; yields the size of each, in words compared or characters read, up to a microsecond each."""
 
 MOST_CHARACTERS = 4_000
-"""Characters of a text that are compared: what it says is said within so many, three times what most boots write."""
+"""Characters of a text that are compared; most boots write a third of this."""
 PIECE = 5_000
 """Size from which a piece ends. Its last step adds what reading one text takes, so that on a machine four times slower
 than a present one it still is below the 20 ms that an event loop may wait."""

@@ -95,7 +95,7 @@ class Extraction(Section):
     """Where the answer is in a text; see AnswerPattern in policy.proto."""
 
     re2: Pattern | None = None
-    """The last match counts: its first group, or the whole where it has none."""
+    """The last match counts: its first group, or the whole if it has none."""
     json_pointer: Annotated[str, Field(min_length=1, max_length=1000, pattern="^/")] | None = None
     """Place in the JSON document that the text is, or that its last fenced block holds."""
     number: Literal[True] | None = None
@@ -209,7 +209,7 @@ class Schema(Section):
 
     task: Literal["schema"] = "schema"
     json_schema: dict[str, JsonValue]
-    """JSON Schema of the draft that its $schema names, 2020-12 where it names none; it refers to nothing outside.
+    """JSON Schema of the draft that its $schema names, 2020-12 if it names none; it refers to nothing outside.
 
     Its patterns are RE2's.
     """

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 
 _NONCE_BYTES = 7
-# Hardly a piece of text ends with the begin of a nonce, so that hardly one has to be held back for what comes next.
+# A piece of text seldom ends with the start of a nonce, so text is seldom held back.
 _NONCE_BEGIN = "zq"
 # Characters of a mark on either side of its nonce, with room for what a model makes of it.
 _LONGEST_MARK = 100

@@ -35,7 +35,7 @@ class RouterSettings(ServiceSettings):
     namespace: str | None = Field(default=None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
     """Namespace of the Candidate resources; default: the pod's own."""
     candidate_selector: str = ""
-    """Label selector of the Candidate resources; empty: all of the namespace."""
+    """Label selector of the Candidate resources; empty for all in the namespace."""
     judge: str | None = None
     """Candidate that judges for the selector `llm`; a pool file has its own key for it."""
     synthesizer: str | None = None
