@@ -1,1 +1,1 @@
-"""What can be compared in two answers: extracted values, wording, and contradictions between them."""
+"""Compares answers: by extracted values, by wording, and by contradictions."""

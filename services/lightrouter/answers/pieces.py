@@ -1,6 +1,6 @@
-"""Long work in pieces, so that an event loop has its turn in between.
+"""Splits long work into pieces, so that the event loop can run in between.
 
-Work is a generator that yields how much it has done since it last yielded, and returns its result.
+Work is a generator that yields the amount done since its last yield, and returns its result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def of_reading(text: str) -> int:
 
 
 def at_once(pieces: Pieces[_Result]) -> _Result:
-    """Returns the result of work that nobody waits beside."""
+    """Returns the result of work, outside an event loop."""
     while True:
         try:
             next(pieces)
@@ -39,7 +39,7 @@ def at_once(pieces: Pieces[_Result]) -> _Result:
 
 
 async def in_turn(pieces: Pieces[_Result]) -> _Result:
-    """Returns the result of work on an event loop, which gets its turn after each piece."""
+    """Returns the result of work on an event loop, which runs other tasks after each piece."""
     while True:
         try:
             next(pieces)
