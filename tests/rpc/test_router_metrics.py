@@ -14,10 +14,11 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
 from lightrouter.router.ledger import RouteLedger
+from lightrouter.router.telemetry import instruments as i
 from lightrouter.router.telemetry.metrics import RouteMetrics
 from lightrouter.router.telemetry.observers import RouteRecord
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.runtime.telemetry.instruments import RPC_ERRORS
 from lightrouter.runtime.telemetry.metrics import Metrics
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -26,7 +27,7 @@ from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRAT
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, Selection, SelectionReason
 from tests.measured import series, values
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import pool_candidate, prompt, snapshot
+from tests.unit.router.builders import pool_candidate, prompt, snapshot
 
 NAMES = ("a", "b", "c")
 REASONS = SelectionReason.values()
@@ -63,11 +64,11 @@ def test_many_requests_add_no_series_to_those_of_a_thousand() -> None:
     routes = RouteMetrics(Metrics(Resource.create({}), reader).meter("1"), lambda: known)
     records = requests(20_000)
     for record in islice(records, 1000):
-        routes.begun()
+        routes.started()
         routes.ended(record)
     after_a_thousand = series(reader)
     for record in records:
-        routes.begun()
+        routes.started()
         routes.ended(record)
     assert series(reader) == after_a_thousand
     assert sum(values(reader, i.REQUESTS).values()) == 20_000
@@ -102,5 +103,5 @@ async def test_calls_that_never_become_a_route_are_counted_by_reason(tmp_path: P
         for metadata, request in (((), prompt()), (authorized, Prompt()), (authorized, Prompt())):
             with pytest.raises(grpc.aio.AioRpcError):
                 await suite.stub.Complete(CompleteRequest(prompt=request), metadata=metadata)
-    assert values(reader, i.RPC_ERRORS) == {("UNAUTHENTICATED",): 1, ("INVALID_REQUEST",): 2}
+    assert values(reader, RPC_ERRORS) == {("UNAUTHENTICATED",): 1, ("INVALID_REQUEST",): 2}
     assert values(reader, i.REQUESTS) == {}

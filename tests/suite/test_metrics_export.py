@@ -14,13 +14,13 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from lightrouter.router.settings import RouterSettings
-from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.router.telemetry import instruments as i
 from lightrouter.runtime.telemetry.metrics import Metrics, Tally, otlp_reader
 from lightrouter.runtime.telemetry.setup import open_telemetry
 from tests.rpc.router_suite import RouterSuite
 from tests.suite.otlp import in_prometheus, receiver
 from tests.suite.up_support import until
-from tests.unit.router.fakes import prompt
+from tests.unit.router.builders import prompt
 
 Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
 

@@ -68,9 +68,9 @@ def test_the_demonstration_shows_both_routes_and_leaves_nothing() -> None:
     assert shown.returncode == 0, shown.stdout + shown.stderr
     for part in (
         "1. A prompt that needs two candidates",
-        "continue: ",
+        "go on",
         "2. A prompt that one candidate resolves",
-        "continues: ",
+        "goes on",
     ):
         assert part in shown.stdout
     assert shown.stdout.count("ledger") == 2

@@ -102,4 +102,4 @@ def test_a_recording_that_cannot_be_used_is_named(
 def test_a_pace_needs_a_recording() -> None:
     done = cli("up", "--pace")
     assert done.returncode == 2
-    assert "--pace needs --replay" in done.stderr
+    assert "--pace is for --replay" in done.stderr

@@ -8,34 +8,33 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from lightrouter.aggregator.synthesize import SynthesisLimits
+from lightrouter.runtime import enums
 from lightrouter.runtime.settings import AskingSettings, one_of
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
-_PREFIX = "AGGREGATOR_STRATEGY_"
-
 
 class AggregatorSettings(AskingSettings):
-    """Settings of the aggregator."""
+    """Settings of the aggregator; each is a flag, an environment variable and a key of the YAML file."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_AGGREGATOR_")
 
-    strategy: Annotated[str, one_of(AggregatorStrategy, _PREFIX)] = "synthesize"
-    """How drafts are merged if a request does not say: synthesize, vote or best."""
+    strategy: Annotated[str, one_of(AggregatorStrategy)] = "synthesize"
+    """How to merge drafts if a request does not set it: synthesize, vote or best."""
     agreement: float = Field(default=0.9, ge=0, le=1)
-    """Least similarity of every two drafts, 0 to 1, at which they agree and the best one is the answer."""
+    """Similarity of every two drafts, 0 to 1, at which they agree and the best one is the answer."""
     draft_characters: int = Field(default=24_000, ge=200)
-    """Limit of characters that the synthesizer reads of one draft."""
+    """Maximum characters of one draft that the synthesizer reads."""
     first_piece_share: float = Field(default=0.5, gt=0, lt=1)
-    """Share of the call's time within which the first chunk of a synthesis must come, else the best draft is sent."""
+    """Share of the call's time until the first piece of a synthesis; after that the best draft is sent."""
     first_piece_seconds: float = Field(default=60.0, gt=0)
-    """Seconds within which the first chunk of a synthesis must come."""
+    """Maximum seconds until the first piece of a synthesis."""
     stall_seconds: float = Field(default=30.0, gt=0)
-    """Limit of the seconds between two chunks of a synthesis; after that the model, or the next one, continues the
-    text."""
+    """Maximum seconds between two pieces of a synthesis; after that the model, or the next one, is asked to
+    continue."""
 
     @property
     def synthesis_limits(self) -> SynthesisLimits:
-        """The limits of a synthesis."""
+        """The bounds of a synthesis."""
         return SynthesisLimits(
             most_characters=self.draft_characters,
             first_piece_share=self.first_piece_share,
@@ -46,4 +45,4 @@ class AggregatorSettings(AskingSettings):
     @property
     def default_strategy(self) -> AggregatorStrategy.ValueType:
         """The strategy as the protos name it."""
-        return AggregatorStrategy.Value(_PREFIX + self.strategy.upper())
+        return enums.value(AggregatorStrategy, self.strategy)

@@ -15,11 +15,11 @@ from lightrouter.cli.text import printable
 
 COMMANDS: Final = {
     "up": "run the whole suite on this machine",
-    "ask": "ask a prompt and watch how it is answered",
+    "ask": "ask a prompt and watch the route",
     "candidates": "list the pool of a running router",
-    "record": "record the answers of a pool's candidates to prompts",
+    "record": "record the candidates' answers to prompts",
     "pool": "evaluate the candidates of a pool, show and change their states, find new ones",
-    "init": "write a pool file from the models that an endpoint lists",
+    "init": "write a pool file from an endpoint's models",
     "lab": "compare, experiment and train on recorded outputs",
     "serve": "run one service, in a container or a cluster",
     "demo": "start the suite with a small local model, ask two prompts, stop",
@@ -34,7 +34,7 @@ examples:
   lightrouter ask - --json < prompt.txt | jq -r .text
 
 exit codes:
-  0    success
+  0    all went well
   1    a call, a service or a model failed
   2    the command line, a pool file or another setting is wrong
   130  interrupted with Ctrl-C
@@ -62,13 +62,13 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         SystemExit: The arguments are wrong, or ask for help.
     """
-    # Only the module of the command that runs is imported, because each imports its own slow libraries.
+    # Only the module of the command that runs is imported: each has libraries of its own that take their time.
     name = next((argument for argument in argv if argument in COMMANDS), None)
     command: _Command | None = importlib.import_module(f"lightrouter.cli.{name}") if name else None
     arguments = _parser(name, command).parse_args(argv)
     arguments.argv = list(argv)
     if command is None:
-        raise AssertionError("argparse accepted an unknown command")
+        raise AssertionError("argparse refuses unknown commands")
     try:
         return command.run(arguments)
     except CommandError as error:
@@ -77,7 +77,7 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone; buffered output must not fail again at exit.
+        # Whoever read our output has gone; what is buffered must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
 
@@ -85,7 +85,7 @@ def run(argv: Sequence[str]) -> int:
 def _parser(name: str | None, command: _Command | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightrouter",
-        description="One prompt, several language models, one answer. Only the promising drafts are paid for in full.",
+        description="One prompt, several language models, one answer; only the promising drafts are paid for in full.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -1,4 +1,4 @@
-"""The argument for the comparable answer: an RE2 pattern, or the word for a kind of answer."""
+"""The comparable answer as an argument: an RE2 pattern, or the word for a kind of answer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 PATTERN_HELP: Final = (
     "the word number, choices:N for the letter among N options, or an RE2 pattern "
-    "(to match one of these words itself, put it in brackets: (number))"
+    "(to match such a word itself, put it in brackets: (number))"
 )
 
 
 def answer_pattern(text: str) -> AnswerPattern:
-    """Returns the pattern that an argument stands for; an RE2 pattern is not checked.
+    """Returns the pattern for an argument, without checking an RE2 pattern.
 
     Raises:
         CommandError: It is choices:N without a possible number.

@@ -1,4 +1,4 @@
-"""`lightrouter demo`: the suite over a small local model, a prompt that needs merging, a prompt that does not."""
+"""`lightrouter demo`: the suite with a small local model, one prompt that needs merging, one that does not."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Runs the demonstration."""
     del arguments
-    # A fixed width if there is no terminal: CI logs and files have none.
+    # A fixed width if there is no terminal, as in CI logs and files.
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     try:
-        # Download before the event loop starts, so that Ctrl-C ends it.
+        # Before the event loop starts, so that Ctrl-C ends a download.
         asyncio.run(_demo(console, local_model()))
     except SuiteError as error:
         raise CommandError(str(error)) from None
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def merging_prompt() -> Prompt:
-    """Returns the prompt that needs merging: no candidate leads by enough, so two complete their drafts."""
+    """Returns the prompt that needs merging: no candidate leads by enough, and two go on."""
     policy = Policy(
         boot_tokens=32,
         k=2,
@@ -73,7 +73,7 @@ def merging_prompt() -> Prompt:
 
 
 def single_prompt() -> Prompt:
-    """Returns the prompt that a single candidate resolves: partials that agree need no second draft."""
+    """Returns the prompt that a single candidate resolves: partials that agree need no second one."""
     city = AnswerPattern(re2=r"\b(Paris|Lyon|Marseille)\b")
     policy = Policy(boot_tokens=48, k=2, margin=0.1, agreement=0.5, answer_pattern=city)
     question = "What is the capital of France? Answer with one sentence."
@@ -81,15 +81,15 @@ def single_prompt() -> Prompt:
 
 
 def shortfalls(merged: Answer, single: Answer) -> list[str]:
-    """Returns a sentence for each way in which the two answers do not show what they should."""
+    """Returns what the two answers fail to show, one sentence each."""
     found: list[str] = []
     if len(merged.selection.chosen) != 2 or len(merged.candidates) != 2:
-        found.append("the first answer does not use two drafts")
+        found.append("the first prompt was not answered from two drafts")
     merging = [entry for entry in merged.ledger.entries if entry.stage == Stage.STAGE_AGGREGATE]
     if all(entry.HasField("failure") for entry in merging):
-        found.append("no model merged the first prompt's drafts")
+        found.append("the first prompt's drafts were not merged by a model")
     if len(single.selection.chosen) != 1 or single.selection.reason not in _ONE_SUFFICES:
-        found.append("the second prompt needed more than one candidate")
+        found.append("the second prompt was not resolved by one candidate")
     if any(entry.stage == Stage.STAGE_AGGREGATE for entry in single.ledger.entries):
         found.append("the second prompt paid for merging")
     return found
@@ -106,14 +106,14 @@ async def _demo(console: Console, model: Path) -> None:
             single = await _show(stub, single_prompt(), console, "2. A prompt that one candidate resolves")
     if found := shortfalls(merged, single):
         raise CommandError("\n".join(found))
-    console.print(Text("both prompts were answered, everything has stopped", "bold green"))
+    console.print(Text("both prompts were answered; everything is stopped", "bold green"))
 
 
 @asynccontextmanager
 async def _signals_cancel() -> AsyncIterator[None]:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is None:
-        raise AssertionError("no task runs this coroutine")
+        raise AssertionError("a coroutine runs in a task")
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, task.cancel)
     yield
@@ -136,7 +136,7 @@ async def _show(stub: RouterServiceAsyncStub, prompt: Prompt, console: Console, 
 
 
 def stage_line(event: StreamCompleteResponse) -> RenderableType | None:
-    """Returns the line about an event for output that cannot be redrawn; None if the event needs no line."""
+    """Returns an event's line for an output that cannot be redrawn; None if there is nothing to report."""
     match event.WhichOneof("event"):
         case "started":
             return (

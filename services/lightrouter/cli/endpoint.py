@@ -1,4 +1,4 @@
-"""The models that an OpenAI-compatible endpoint lists, and the pool file made from them."""
+"""Lists the models of an OpenAI-compatible endpoint and writes a pool file for them."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _MAX_NAME: Final = 63
 _MOST_PAGES: Final = 50
 _MOST_REDIRECTS: Final = 5
 
-# By server (from a model's `owned_by` or the host's name): the lines on how it continues a text.
+# Servers by `owned_by` or host name, and the pool file's lines on how each continues a text.
 _CONTINUATIONS: Final = {
     "llamacpp": (
         "continuation: trailing   # llama.cpp continues the last message if it is the assistant's",
-        "always_stream: true   # its server only stops writing when a stream is closed",
+        "always_stream: true   # its server stops writing only if a stream is closed",
     ),
     "library": ("continuation: trailing   # Ollama continues the last message if it is the assistant's",),
-    "vllm": ("continuation: continue_final_message   # vLLM accepts continue_final_message",),
-    "sglang": ("continuation: continue_final_message   # SGLang accepts continue_final_message",),
-    "deepseek": ("continuation: prefix   # DeepSeek accepts `prefix: true` under /beta",),
+    "vllm": ("continuation: continue_final_message   # vLLM takes continue_final_message",),
+    "sglang": ("continuation: continue_final_message   # SGLang takes continue_final_message",),
+    "deepseek": ("continuation: prefix   # DeepSeek takes `prefix: true` under /beta",),
     "mistralai": (
-        "continuation: prefix   # Mistral accepts `prefix: true`",
+        "continuation: prefix   # Mistral takes `prefix: true`",
         "echoes_prefix: true   # and repeats the prefix in its answer",
     ),
 }
 _UNKNOWN: Final = (
-    "continuation: none   # unknown if it can continue a text: drafts are written anew; try trailing, which costs less",
+    "continuation: none   # unknown: drafts are written anew; try trailing, which is cheaper if it works",
 )
 
 
 class EndpointError(Exception):
-    """An endpoint that does not list its models; the text is one sentence.
+    """An endpoint whose models cannot be listed; the text is one sentence.
 
     Attributes:
-        weight: How informative it is, compared with errors of other addresses of the endpoint; higher is more.
+        weight: How informative it is, compared with errors of the endpoint's other addresses; higher is better.
     """
 
     def __init__(self, sentence: str, weight: int = 2) -> None:
@@ -55,7 +55,7 @@ class EndpointError(Exception):
 
 
 def base_urls(url: str) -> list[str]:
-    """Returns the root URLs to try for what a person typed, the likeliest first.
+    """Returns the root URLs to try for a typed URL, the most likely first.
 
     Raises:
         CommandError: It is not an http or https URL.
@@ -69,7 +69,7 @@ def base_urls(url: str) -> list[str]:
         raise CommandError(f"{url!r} must be an http or https URL like http://localhost:11434", ExitCode.USAGE)
     root = parsed.copy_with(fragment=None)
     path = root.path.rstrip("/").removesuffix("/models").removesuffix("/chat/completions").rstrip("/")
-    # Azure's URL has its version in the query; no other parameter is kept.
+    # Azure's address has its version in the query; keep nothing else of the query.
     versioned = bool(root.params.get("api-version"))
     guesses = [path] if versioned or path.endswith("/v1") else [f"{path}/v1", path]
     query = root.query if versioned else None
@@ -77,7 +77,7 @@ def base_urls(url: str) -> list[str]:
 
 
 def key_header(base_url: str) -> str:
-    """Returns the header for the endpoint's API key: Azure has its own."""
+    """Returns the endpoint's header for the API key: Azure has its own."""
     url = httpx.URL(base_url)
     azure = url.host.endswith((".azure.com", ".azure-api.net", ".azure.us", ".azure.cn")) or "api-version" in url.params
     return "api-key" if azure else AUTHORIZATION
@@ -87,7 +87,7 @@ def list_models(urls: Sequence[str], api_key: str | None, client: httpx.Client) 
     """Returns the first root of `urls` that lists models, after redirects, and its models.
 
     Raises:
-        EndpointError: None does; the sentence is the most informative one.
+        EndpointError: No root lists models; the sentence is the most informative one.
     """
     errors: list[EndpointError] = []
     for url in urls:
@@ -95,7 +95,7 @@ def list_models(urls: Sequence[str], api_key: str | None, client: httpx.Client) 
             return _models(url, api_key, client)
         except EndpointError as error:
             errors.append(error)
-    # A 404 from a guessed address is the least informative error.
+    # A guessed address that does not exist is the least informative error.
     raise max(errors, key=lambda error: error.weight, default=EndpointError("no URL was given"))
 
 
@@ -113,7 +113,7 @@ def _models(url: str, api_key: str | None, client: httpx.Client) -> tuple[str, l
         _, document = _page(str(page), url, api_key, client)
         found += served.models(document)
     if not found:
-        raise EndpointError(f"{address} lists no models or is not OpenAI-compatible", weight=1)
+        raise EndpointError(f"{address} lists no models, or is not OpenAI-compatible", weight=1)
     first: dict[str, ServedModel] = {}
     for model in found:
         first.setdefault(model.id, model)
@@ -121,7 +121,7 @@ def _models(url: str, api_key: str | None, client: httpx.Client) -> tuple[str, l
 
 
 def _page(address: str, root: str, api_key: str | None, client: httpx.Client) -> tuple[httpx.URL, object]:
-    """Returns one page of a list and its URL after redirects. The key is sent only to the same origin."""
+    """Returns the URL of one page of a list, after redirects, and its document. The key stays within the origin."""
     header = key_header(root)
     headers = {header: f"Bearer {api_key}" if header == AUTHORIZATION else api_key} if api_key else {}
     url = httpx.URL(address)
@@ -141,7 +141,7 @@ def _page(address: str, root: str, api_key: str | None, client: httpx.Client) ->
             raise EndpointError(f"{address} redirects to {where}: give that address if it is the provider's", weight=4)
         url = target
     if response.status_code in {401, 403}:
-        hint = "refused the key" if api_key else "needs an API key: name the variable that holds it with --api-key-env"
+        hint = "refused the key" if api_key else "needs an API key: name its environment variable with --api-key-env"
         raise EndpointError(f"{address} {hint}", weight=4)
     if response.status_code != httpx.codes.OK:
         missing = response.status_code in {404, 405}
@@ -154,13 +154,13 @@ def _page(address: str, root: str, api_key: str | None, client: httpx.Client) ->
 
 
 def _followed(url: httpx.URL, location: str) -> httpx.URL:
-    """Returns the URL of a redirect or next page of `url`; a query alone is merged into the existing one."""
+    """Returns the URL of a redirect or a next page of `url`; a query alone is merged into the current one."""
     try:
         if location.startswith("?"):
             return url.copy_merge_params(dict(parse_qsl(location[1:])))
         return url.join(location)
     except (httpx.InvalidURL, ValueError):
-        raise EndpointError(f"{url} leads to an address that is not valid") from None
+        raise EndpointError(f"{url} leads to an invalid address") from None
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -183,19 +183,19 @@ def _body(response: httpx.Response, address: str) -> bytes:
 
 
 def pool_text(base_url: str, models: Sequence[ServedModel], left_out: int, api_key_env: str | None) -> str:
-    """Returns the commented pool file for these models; the endpoint serves `left_out` more."""
+    """Returns the commented pool file for these models; `left_out` is the number of other served models."""
     return _head(base_url, left_out) + entries_text(base_url, models, api_key_env, set())
 
 
 def entries_text(
     base_url: str, models: Sequence[ServedModel], api_key_env: str | None, taken: set[str], state: str | None = None
 ) -> str:
-    """Returns the commented entries for these models; their names differ from those in `taken` and are added to it."""
+    """Returns the commented entries for these models, with names that are not in `taken`; adds the names to it."""
     return "".join(_entry(base_url, model, _name(model.id, taken), api_key_env, state) for model in models)
 
 
 def api_key(variable: str | None, environment: Mapping[str, str]) -> str | None:
-    """Returns the API key in the environment variable; None if no variable is named.
+    """Returns the API key from the environment variable; None if none is named.
 
     Raises:
         CommandError: The variable is not set.
@@ -209,7 +209,7 @@ def api_key(variable: str | None, environment: Mapping[str, str]) -> str | None:
 
 
 def _head(base_url: str, left_out: int) -> str:
-    more = f"# {left_out} more models are served; choose with `lightrouter init --model ID`.\n" if left_out else ""
+    more = f"# {left_out} more models are served; `lightrouter init --model ID` chooses.\n" if left_out else ""
     return f"""\
 # The pool of LightRouter: the candidates that may answer. Saved changes take effect without a restart.
 # Written by `lightrouter init` from {_comment(base_url)}/models.
@@ -248,12 +248,12 @@ def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None
     {continuation}
     {prices}
     {window}
-    prior: 0.5   # its expected quality, 0 to 1, before any prompt is seen
-{f"    state: {state}   # until an evaluation has judged it{chr(10)}" if state else ""}"""
+    prior: 0.5   # what you expect of it, 0 to 1, before any prompt is seen
+{f"    state: {state}   # until it is evaluated{chr(10)}" if state else ""}"""
 
 
 def asked_root(base_url: str) -> str:
-    """Returns the root URL for calls to an entry's models, which can differ from the one that lists them."""
+    """Returns the root URL to call an entry's models, which may differ from the one that lists them."""
     url = httpx.URL(base_url)
     if url.host == "api.deepseek.com":
         return str(url.copy_with(path="/beta"))

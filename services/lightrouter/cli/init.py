@@ -1,4 +1,4 @@
-"""`lightrouter init`: writes a pool file from the models that an endpoint lists."""
+"""`lightrouter init`: a pool file from an endpoint's models."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import httpx
 from lightrouter.cli import endpoint
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.served import ServedModel
-from lightrouter.pool import file, statefile
+from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
+from lightrouter.runtime import files
 
 _DESCRIPTION: Final = """\
-Asks an OpenAI-compatible endpoint (Ollama, vLLM, llama.cpp, SGLang, OpenRouter, ...) for its models, and writes
+Asks an OpenAI-compatible endpoint (Ollama, vLLM, llama.cpp, SGLang, OpenRouter, ...) which models it serves, and writes
 a commented pool file with one candidate for each.
 """
 
@@ -50,9 +51,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Writes the pool file."""
     out: Path = arguments.out
     if out.exists() and not arguments.force:
-        raise CommandError(
-            f"{out} exists already; overwrite it with --force, or name another file with --out", ExitCode.USAGE
-        )
+        raise CommandError(f"{out} exists already; --force overwrites it, --out names another", ExitCode.USAGE)
     try:
         with httpx.Client() as http:
             urls = endpoint.base_urls(arguments.url)
@@ -64,9 +63,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     try:
         pool = file.parse(content.encode(), out)
     except PoolFileError as error:
-        raise CommandError(f"the models of {base_url} do not make a valid pool file:\n{error}") from None
+        raise CommandError(f"the models of {base_url} make no valid pool file:\n{error}") from None
     try:
-        statefile.replace(out, content.encode())
+        files.replace(out, content.encode())
     except OSError as error:
         raise CommandError(f"{out} cannot be written: {error.strerror}") from None
     sys.stdout.write(f"{out}: {', '.join(pool.entries)}\n")

@@ -1,4 +1,4 @@
-"""Reading a trace back from Jaeger's query API."""
+"""Reads a trace from Jaeger's query API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class JaegerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event within a span.
+    """An event of a span.
 
     Attributes:
         name: Its name.
@@ -40,13 +40,13 @@ class Span:
 
     Attributes:
         id: Its id, 16 hexadecimal digits.
-        parent: The id of its parent span; empty if it has none.
+        parent: The id of the span above; empty if there is none.
         links: Ids of the spans that it continues.
-        name: Its operation.
-        service: The service that recorded it.
+        name: Its name.
+        service: Its service.
         kind: internal, client or server.
-        begin: Its start, in microseconds since the epoch.
-        end: Its end, in microseconds since the epoch.
+        begin: Start, in microseconds since the epoch.
+        end: End, in microseconds since the epoch.
         attributes: Its attributes.
         events: Its events, in order.
     """
@@ -72,10 +72,10 @@ class Jaeger:
         self._http = http
 
     def read(self, trace_id: str) -> list[Span]:
-        """Returns the spans of a trace that Jaeger has so far.
+        """Returns the spans of a trace, as far as Jaeger has them.
 
         Raises:
-            JaegerError: It cannot be reached, or is not a Jaeger.
+            JaegerError: It cannot be reached, or is no Jaeger.
         """
         address = f"{self._url}/api/traces/{trace_id}"
         try:
@@ -90,12 +90,12 @@ class Jaeger:
             raise JaegerError(f"{self._url} does not answer as Jaeger's query API does") from None
 
     def wait(self, trace_id: str, caller: str, longest_s: float = _LONGEST_WAIT_S) -> tuple[list[Span], bool]:
-        """Returns the spans of a trace and whether it is whole; waits some seconds for them.
+        """Returns the spans of a trace, and whether they are complete; waits up to 10 seconds for them.
 
         Args:
             trace_id: The trace.
             caller: The id of the caller's own span, which Jaeger does not have.
-            longest_s: Seconds after which the spans so far are returned.
+            longest_s: Seconds after which what there is has to do.
 
         Raises:
             JaegerError: See `read`.
@@ -104,7 +104,7 @@ class Jaeger:
 
 
 def is_whole(spans: Sequence[Span], caller: str) -> bool:
-    """Returns whether each service has sent its spans: the router its last one, each called service one per call."""
+    """Returns whether each service has sent its spans: the router its last one, and the called one for each call."""
     above = {span.parent for span in spans}
     answered = (span.id for span in spans if span.kind == "client" and "error" not in span.attributes)
     return caller in above and all(span in above for span in answered)
@@ -120,7 +120,7 @@ def _until(
             return spans, True
         if time.monotonic() + _POLL_S > end:
             return spans, False
-        time.sleep(_POLL_S)  # Jaeger tells nobody that a span has come; the command has nothing else to do
+        time.sleep(_POLL_S)  # Jaeger has no notification of new spans, and the command has nothing else to do
 
 
 class _Tag(BaseModel):

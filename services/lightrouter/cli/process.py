@@ -1,4 +1,4 @@
-"""One service as a supervised process: starts it, restarts it when it dies, and stops it."""
+"""One service as a supervised process: started, restarted when it dies, and ended."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final
 
 _POLL_S: Final = 0.02
-# The path of a unix socket has at most 104 bytes on some systems; a candidate's name may take 63 of them.
+# A unix socket's path has at most 104 bytes on macOS; a candidate's name may take 63 of them.
 _LONGEST_FOLDER: Final = 30
 
 
 def socket_folder() -> Path:
-    """Makes a folder for the services' sockets, with a path short enough for them."""
+    """Creates a folder for sockets of services, with a path that is short enough."""
     usual = tempfile.gettempdir()
     short = usual if len(usual) <= _LONGEST_FOLDER else "/tmp"  # noqa: S108 - the folder in it is made safely
     return Path(tempfile.mkdtemp(prefix="lr-", dir=short))
@@ -28,11 +28,11 @@ def socket_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The wait before a service that died is restarted.
+    """How long a dead service waits before it restarts.
 
     Attributes:
         first_s: Seconds after the first death.
-        most_s: Longest wait in seconds; each consecutive death doubles the wait up to it.
+        most_s: Maximum seconds; each consecutive death doubles the wait up to it.
         reset_s: Seconds of life after which the next death counts as the first.
     """
 
@@ -41,14 +41,14 @@ class Backoff:
     reset_s: float = 30.0
 
     def next(self, previous_s: float, lived_s: float) -> float:
-        """Returns the seconds to wait, from the previous wait (0 for none) and the seconds that the service lived."""
+        """Returns the seconds to wait, from the previous wait (0: none) and the service's lifetime in seconds."""
         if previous_s == 0 or lived_s >= self.reset_s:
             return self.first_s
         return min(previous_s * 2, self.most_s)
 
 
 class ServiceDiedError(Exception):
-    """A service ended before it was first ready; the text is one sentence with the last line that it wrote."""
+    """A service ended before it was first ready; the text is one sentence with its last line of output."""
 
 
 class Service:
@@ -68,10 +68,10 @@ class Service:
         Args:
             name: Its name in logs.
             module: The service's Python module.
-            arguments: Returns its arguments, given the address of its previous run; None the first time.
-            ready_file: The file into which the service writes its address once it is ready.
-            log: Gets each line that the service writes, and its restarts and end.
-            backoff: The wait before a restart.
+            arguments: Returns its arguments, given its previous address; None the first time.
+            ready_file: The file to which the service writes its address once it is ready.
+            log: Receives each line that the service writes, and each restart.
+            backoff: The wait after each death.
         """
         self.name = name
         self._module = module
@@ -95,28 +95,28 @@ class Service:
         return self._address.done() and not self._address.cancelled() and self._address.exception() is None
 
     async def ready(self) -> str:
-        """Waits until the service is first ready; returns its address.
+        """Waits until the service is first ready, and returns its address.
 
         Raises:
-            ServiceDiedError: It ended before that.
+            ServiceDiedError: It ended before.
         """
         return await asyncio.shield(self._address)
 
     async def stop(self, grace_s: float) -> None:
-        """Ends the process: sends SIGTERM, and SIGKILL after `grace_s` seconds."""
+        """Ends the process: SIGTERM, and after `grace_s` seconds SIGKILL."""
         self._stopping.set()
         if self._task is None:
             return
         self._signal(signal.SIGTERM)
         done, _ = await asyncio.wait((self._task,), timeout=grace_s)
         if not done:
-            self._log(f"{self.name} | did not end within {grace_s:g} s and is killed")
+            self._log(f"{self.name} | did not end within {grace_s:g} s; killed")
             self.kill()
         await self._task
         self._address.cancel()
 
     def kill(self) -> None:
-        """Ends the process at once, without a restart."""
+        """Ends the process at once, for good."""
         self._stopping.set()
         self._signal(signal.SIGKILL)
 
@@ -137,18 +137,18 @@ class Service:
                 self._address.set_exception(
                     ServiceDiedError(f"{self.name} {_ended(status)} before it was ready{words}")
                 )
-                # Mark the exception as read: nobody may be waiting for this service.
+                # Marks the exception as retrieved: possibly nobody awaits it.
                 self._address.exception()
             wait_s = self._backoff.next(wait_s, time.monotonic() - started)
-            self._log(f"{self.name} | {_ended(status)} and restarts in {wait_s:g} s")
+            self._log(f"{self.name} | {_ended(status)}; restarts in {wait_s:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait_s)
 
     async def _run_once(self) -> int:
         arguments = self._arguments(self._address.result() if self.is_ready else None)
         self._ready_file.unlink(missing_ok=True)
-        # -P: a file in the working folder must not replace a library. A new session: Ctrl-C in a terminal goes to every
-        # process of the group, and we choose the order in which services end.
+        # -P: a file in the working folder must not take the place of a library. A session of its own: Ctrl-C in a
+        # terminal goes to every process of the group, and the order in which services end is ours to choose.
         command = (sys.executable, "-P", "-m", "lightrouter.cli.child", self._module, *arguments)
         process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, start_new_session=True
@@ -160,7 +160,7 @@ class Service:
         waiting = asyncio.create_task(self._await_ready())
         try:
             status = await process.wait()
-            # Read the dead process's output to its end; a grandchild that keeps the pipe open must not block us.
+            # Read a dead process's output to its end, but do not wait for a grandchild that holds the pipe.
             await asyncio.wait((reading,), timeout=1.0)
             return status
         finally:
@@ -193,5 +193,5 @@ class Service:
 
 def _ended(status: int) -> str:
     if status < 0:
-        return f"was killed by {signal.Signals(-status).name}"
+        return f"was ended by {signal.Signals(-status).name}"
     return f"ended with status {status}"

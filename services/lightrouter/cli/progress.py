@@ -1,4 +1,4 @@
-"""The progress of a running route, updated by the router's events."""
+"""The state of a running route, updated by the router's events."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lightrouter.v1.router_pb2 import Answer, CandidateBooted, DraftFinished, Se
 
 
 class Phase(StrEnum):
-    """A candidate's phase in the route."""
+    """The phase of a candidate."""
 
     BOOTING = "booting"
     """It writes its boot tokens."""
     BOOTED = "booted"
-    """It has written them and has more to say."""
+    """It has written them and has more to write."""
     DRAFTED = "draft"
     """It has a whole draft."""
     COMPLETING = "completing"
-    """It was chosen and completes its draft."""
+    """It was chosen and goes on."""
     FAILED = "failed"
     """It failed."""
     DROPPED = "dropped"
@@ -35,7 +35,7 @@ class CandidateProgress:
         name: Its name.
         phase: Its phase.
         text: Its boot text so far.
-        score: The selector's score, 0 to 1; None before the ranking and if it was not ranked.
+        score: The selector's score, 0 to 1; None before the ranking, or if it was not ranked.
         rank: Its place in the ranking, from 1; 0 if it has none.
         note: What went wrong, or the reason for its rank; one sentence, or empty.
         entries: Its model calls so far.
@@ -57,9 +57,9 @@ class RouteProgress:
     Attributes:
         route_id: The route's id; empty before it was admitted.
         candidates: The candidates by name, in the order in which they boot.
-        selection: The ranking and the chosen candidates; None before the ranking.
+        selection: The ranking and the candidates that go on; None before.
         text: The answer so far.
-        answer: The answer's end with the ledger; None before the end.
+        answer: The answer's ledger and details; None before the end.
     """
 
     route_id: str = ""
@@ -69,7 +69,7 @@ class RouteProgress:
     answer: Answer | None = None
 
     def apply(self, event: StreamCompleteResponse) -> None:
-        """Updates the state by one event; ignores kinds that this version does not know."""
+        """Applies one event to the state; unknown kinds of events change nothing."""
         match event.WhichOneof("event"):
             case "started":
                 self.route_id = event.started.route_id
@@ -90,7 +90,7 @@ class RouteProgress:
                 pass
 
     def whole_answer(self) -> Answer:
-        """Returns the answer with its text in it.
+        """Returns the answer including its text.
 
         Raises:
             ValueError: The route has not ended.
@@ -124,7 +124,7 @@ class RouteProgress:
             if name in selection.chosen:
                 candidate.phase = Phase.COMPLETING if candidate.phase is Phase.BOOTED else candidate.phase
             elif candidate.phase is not Phase.FAILED:
-                # A candidate that still boots after the ranking was too slow.
+                # A candidate that still boots after the ranking was too slow for it.
                 candidate.note = candidate.note or ("too slow" if candidate.phase is Phase.BOOTING else "")
                 candidate.phase = Phase.DROPPED
 

@@ -1,4 +1,4 @@
-"""`lightrouter record`: records the answers of every candidate of a pool to prompts."""
+"""`lightrouter record`: records the answers of every candidate of a pool."""
 
 from __future__ import annotations
 
@@ -36,16 +36,15 @@ if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
 _DESCRIPTION: Final = """\
-Asks every candidate of a router for its whole answer to each prompt, and writes the answers, with tokens, money and
-time, as a recording: for `lightrouter up --replay`, to train a selector, to compare ways to route.
+Asks every candidate of a router for its whole answer to each prompt, and records the answers with tokens, money and
+time: for `lightrouter up --replay`, to train a selector, to compare ways to route.
 
-PROMPTS is JSON lines: `prompt` or `messages`, and optionally `id`, `category`, `task` (exact, choice, numeric,
-pattern, schema) and `answer`; a validation set or a recording works too. Answers to a prompt with a task are scored,
-0 to 1, as `quality`.
+PROMPTS is JSON lines: `prompt` or `messages`, and optionally `id`, `category`, `task` (exact, choice, numeric, pattern,
+schema) and `answer`; a validation set or a recording works too. Answers to a prompt with a task get a score, 0 to 1, as
+`quality`.
 
-A run that ends early loses nothing. The same command continues and asks only for missing answers, also of
-new candidates. It scores all answers again, so you may correct answers and tasks. With --score-only it asks no
-candidate.
+A run that ends early loses nothing. The same command resumes it, asks only for missing answers, those of new candidates
+included, and rescores all answers: you may correct answers and tasks. With --score-only it makes no calls.
 """
 
 _EPILOG: Final = """\
@@ -62,15 +61,13 @@ _MOST_FAILURES_SHOWN: Final = 10
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `record`."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="the prompts, JSON lines, also gzip")
+    parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="the prompts, JSON lines, gzip too")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the recording; .gz compresses it")
-    parser.add_argument("--pool", type=Path, metavar="FILE", help="start a suite on this pool file for the recording")
+    parser.add_argument("--pool", type=Path, metavar="FILE", help="start a suite with this pool file for the run")
     access.add_arguments(parser)
     parser.add_argument("--candidates", metavar="A,B", help="names of the candidates; default: all that may answer")
-    parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer but no task")
-    parser.add_argument(
-        "--score-only", action="store_true", help="score the answers in --out again, and ask no candidate"
-    )
+    parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer and name none")
+    parser.add_argument("--score-only", action="store_true", help="rescore the answers in --out, without calls")
     parser.add_argument("--max-output-tokens", type=values.count, default=2048, metavar="N", help="default: 2048")
     parser.add_argument("--concurrency", type=values.count, default=8, metavar="N", help="calls at once; default: 8")
     parser.add_argument("--timeout", type=values.seconds, default=120.0, metavar="S", help="of a call; default: 120")
@@ -79,7 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Records the missing answers."""
     if arguments.pool and arguments.address:
-        raise CommandError("--pool starts a new suite and --address names a running one; give only one", ExitCode.USAGE)
+        raise CommandError("--pool starts its own suite; --address is for a running one", ExitCode.USAGE)
     try:
         asked = prompts.read(arguments.prompts, arguments.task)
         if arguments.score_only:
@@ -87,7 +84,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         with Recorded(arguments.out, asked) as recorded:
             return asyncio.run(_record(arguments, asked, recorded))
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; the same command continues from here\n")
+        sys.stderr.write("stopped; the same command resumes it\n")
         return ExitCode.INTERRUPTED
     except (PromptsError, RecordingError, OtherRecordingError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
@@ -97,9 +94,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def _score(out: Path, asked: Sequence[Asked]) -> ExitCode:
     if not out.exists():
-        raise CommandError(
-            f"{out} does not exist, so it cannot be scored; leave out --score-only to record it", ExitCode.USAGE
-        )
+        raise CommandError(f"{out} does not exist; run without --score-only first", ExitCode.USAGE)
     if not any(each.scorer for each in asked):
         raise CommandError("no prompt says how to score its answers: give `task`, or --task", ExitCode.USAGE)
     with Recorded(out, asked) as recorded:
@@ -134,7 +129,7 @@ async def _record(arguments: argparse.Namespace, asked: Sequence[Asked], recorde
 
 
 async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Access:
-    """Returns the running router, or that of a suite started for the recording."""
+    """Returns the running router, or that of a suite started for the run."""
     if not arguments.pool:
         return access.access_from(arguments)
     try:
@@ -147,7 +142,7 @@ async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Acce
 
 
 def _entries(path: Path | None) -> dict[str, str]:
-    """Returns the version of each entry of a pool file by name; empty without a pool file."""
+    """Returns the version of each entry of a pool file; empty without a pool file."""
     return {name: entry.version for name, entry in file.load(path).entries.items()} if path else {}
 
 
@@ -182,7 +177,7 @@ def _report(out: Path, recorded: Recorded, failures: Sequence[str]) -> ExitCode:
         sys.stderr.write(f"missing: {printable(failure)}\n")
     sys.stdout.write(f"{out}\n")
     if failures:
-        raise CommandError(f"{len(failures)} responses are missing; run the same command to ask for them again")
+        raise CommandError(f"{len(failures)} responses are missing; the same command asks for them again")
     return ExitCode.OK
 
 

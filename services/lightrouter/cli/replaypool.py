@@ -1,4 +1,4 @@
-"""The pool of `lightrouter up --replay`: the models of a recording as candidates."""
+"""The pool that `lightrouter up --replay` uses: the models of a recording as candidates."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lightrouter.recording.recording import pool_names
 from lightrouter.runtime.document import dump
 
 _HEAD: Final = """\
-# The models of a recording. Prices are those of the lab's list if it has the model, else assumed. All priors are
-# equal: a router that serves requests must not know how good the recorded responses are.
+# The models of a recording. Prices come from the lab's list if it has the model, else they are assumed. All priors are
+# equal: a request must not know the quality of the recorded responses.
 """
 
 
 def text(recording: Path, models: Iterable[str], *, pace: bool) -> str:
-    """Returns the pool file for these recorded models; `pace`: replies take the recorded time."""
+    """Returns the pool file for these recorded models; `pace`: they take the recorded time."""
     known = prices.load()
     candidates = [
         {

@@ -1,4 +1,4 @@
-"""`lightrouter serve`: one service of the suite, as a container or a unit file starts it."""
+"""`lightrouter serve`: one service of the suite, for a container or a unit file."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `serve`."""
     parser.description, parser.epilog = "Runs one service until SIGTERM.", _EPILOG
     parser.add_argument("service", choices=SERVICES, metavar="SERVICE", help=", ".join(SERVICES))
-    parser.add_argument("settings", nargs=argparse.REMAINDER, help="the service's settings; its --help lists them")
+    parser.add_argument("settings", nargs=argparse.REMAINDER, help="the service's own settings; its --help lists them")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Runs the service; a wrong setting ends the process with status 2."""
+    """Runs the service; an invalid setting ends the process with status 2."""
     importlib.import_module(f"lightrouter.{arguments.service}.__main__").main(arguments.settings)
     return ExitCode.OK

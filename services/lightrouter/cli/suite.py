@@ -1,4 +1,4 @@
-"""The whole suite on one machine: one process per service, adapters that follow the pool file, no leftovers."""
+"""The whole suite on one machine: one process per service, adapters that follow the pool file, nothing left behind."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _FLUSH_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class SuiteOptions:
-    """How the suite runs.
+    """Options of the suite.
 
     Attributes:
-        listen: HOST:PORT of the router; port 0 picks a free one.
+        listen: HOST:PORT of the router; port 0 takes a free one.
         pool: The pool file.
-        pool_text: Content of a pool file that the suite writes itself, if there is no pool file.
-        model: The local model's GGUF file, which serves as three candidates if there is neither.
-        log_level: Lowest level that services log.
-        otlp_endpoint: Target of the traces, http://HOST:PORT; None: no traces are kept.
-        sampling_ratio: Share of the requests that are traced, 0 to 1, if the caller has not decided.
-        artifact: Folder of the artifact for the selector `learned`; None: the package's.
+        pool_text: The content of a pool file that the suite is to write for itself, where there is no pool file.
+        model: The local model's GGUF file, which serves as three candidates where there is neither.
+        log_level: Least level that services log.
+        otlp_endpoint: Where traces go, http://HOST:PORT; None keeps none.
+        sampling_ratio: Share of the requests that are traced, 0 to 1, where the caller has not decided.
+        artifact: Folder of what the selector ranks with by `learned`; None: the package's.
         grace_s: Seconds that running calls get to finish when a service is stopped.
     """
 
@@ -60,7 +60,7 @@ class SuiteOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """What the local model's server writes once it is ready."""
+    """The ready message of the local model's server."""
 
     base_url: str
     model: str
@@ -79,7 +79,7 @@ class Suite:
     """All services of one machine, from `start` to `stop`; also an async context manager of both."""
 
     def __init__(self, options: SuiteOptions, log: Callable[[str], None]) -> None:
-        """Nothing runs before `start`; `log` gets each line that a service writes, and its restarts and end."""
+        """Starts nothing yet; `log` receives each line that a service writes, and each restart."""
         self._options = options
         self._log = log
         self._folder = socket_folder()
@@ -114,14 +114,14 @@ class Suite:
             self._pool_file = self._watched(path)
         artifact = ["--artifact", str(self._options.artifact.absolute())] if self._options.artifact else []
         for name, more in (("selector", artifact), ("aggregator", [])):
-            # Only this suite's router reaches them, and a changed pool file may name adapters anywhere.
+            # Only this suite's router can reach them, and a changed pool file may name adapters anywhere.
             arguments = ["--listen", f"unix:{self._folder}/{name}.sock", "--adapter-address", "*", *more]
             self._launch(name, f"lightrouter.{name}", arguments)
         if path is None:
             path = await self._serve_local_model()
             self._pool_file = self._watched(path)
         if self._pool_file is None:
-            raise AssertionError("the pool file was not read")
+            raise AssertionError("the pool file was read above")
         self._add(_local_names(self._pool_file.pool), path)
         router = self._launch_router(path)
         await _all_ready(self._running())
@@ -134,7 +134,7 @@ class Suite:
         return address
 
     async def wait(self) -> None:
-        """Waits as long as the suite runs, until a part of it fails for good."""
+        """Waits until something in the suite fails for good."""
         await asyncio.gather(*self._tasks)
 
     async def stop(self) -> None:
@@ -148,7 +148,7 @@ class Suite:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def kill(self) -> None:
-        """Ends every process at once; `stop` must still follow."""
+        """Ends every process at once; call `stop` afterwards."""
         for service in self._running():
             service.kill()
 
@@ -184,7 +184,7 @@ class Suite:
 
     def _launch_router(self, pool: Path) -> Service:
         def arguments(address: str | None) -> list[str]:
-            # Callers know the address by now, so a restarted router takes the same port.
+            # Callers know the address by now: a restarted router takes the same port.
             return [
                 *("--listen", address or self._options.listen),
                 *("--pool", str(pool)),
@@ -201,7 +201,7 @@ class Suite:
         ready_file = self._folder / "model.ready"
 
         def arguments(ready: str | None) -> list[str]:
-            # The pool file names the port, so a restarted model server takes the same one.
+            # The pool file names the port: a restarted model server takes the same one.
             port = "0" if ready is None else str(urlsplit(_Served.parse(ready).base_url).port)
             return ["--port", port, "--model", str(self._options.model), "--ready-file", str(ready_file)]
 
@@ -212,7 +212,7 @@ class Suite:
         return self._write_pool(localpool.text(served.base_url, served.model))
 
     def _write_pool(self, text: str) -> Path:
-        # In a separate folder: services watch it, and must not wake for each file that another one writes.
+        # In a separate folder: services watch it, and must not wake for other files.
         path = self._folder / "pool" / "pool.yaml"
         path.parent.mkdir()
         path.write_text(text, encoding="utf-8")
@@ -223,7 +223,7 @@ class Suite:
         return PoolFile(path, lambda _: self._changed.set(), self._refuse)
 
     def _refuse(self, error: PoolFileError) -> None:
-        self._log(f"pool | the changed file is refused, the last good pool stays in force:\n{error}")
+        self._log(f"pool | the changed file is refused, the last valid pool stays:\n{error}")
 
     async def _follow_pool(self, pool_file: PoolFile, path: Path) -> None:
         while True:
@@ -232,7 +232,7 @@ class Suite:
             wanted = _local_names(pool_file.pool)
             gone = [name for name in self._adapters if name not in wanted]
             self._add([name for name in wanted if name not in self._adapters], path)
-            # They end before the next change is read: a name that comes back must find its socket free.
+            # They end before the next change is read: a name that returns needs its socket free.
             await self._stop_all([self._adapters.pop(name) for name in gone])
 
     def _add(self, names: Sequence[str], pool: Path) -> None:
@@ -246,7 +246,7 @@ def _constant(arguments: Sequence[str]) -> Callable[[str | None], Sequence[str]]
 
 
 def _local_names(pool: Pool) -> list[str]:
-    # The adapter of an entry with an address runs elsewhere.
+    # An entry with an address has an adapter that runs elsewhere.
     return [name for name, entry in pool.entries.items() if entry.address is None]
 
 
@@ -256,7 +256,7 @@ async def _all_ready(services: Iterable[Service]) -> None:
 
 
 async def _until_serving(router: str, names: frozenset[str]) -> None:
-    """Waits until the router at `router` reports that the adapters of these candidates serve."""
+    """Waits until the router at `router` says that the adapters of these candidates serve."""
     channels = Channels()
     try:
         stub = RouterServiceStub(channels.get(router))

@@ -26,20 +26,20 @@ def dollars(nanousd: int) -> str:
 
 
 def nanousd(text: str) -> int:
-    """Returns an amount of US dollars, as typed, in nano-dollars.
+    """Returns an amount of US dollars, as a person types it, in nano-dollars.
 
     Raises:
-        ValueError: It is not a positive amount, or is finer than a nano-dollar.
+        ValueError: It is no positive amount, or finer than a nano-dollar.
     """
     try:
         amount = Decimal(text.removeprefix("$"))
     except InvalidOperation:
         raise ValueError("must be an amount of US dollars like 0.002") from None
     if not amount.is_finite() or not 0 < amount < 1_000_000:
-        raise ValueError("must be an amount of US dollars over 0 and under 1000000")
+        raise ValueError("must be an amount of US dollars above 0 and below 1000000")
     nano = amount.scaleb(9)
     if nano != nano.to_integral_value():
-        raise ValueError("must be whole nano-dollars: at most 9 decimal places")
+        raise ValueError("must be in whole nano-dollars, at most 9 decimal places")
     return int(nano)
 
 

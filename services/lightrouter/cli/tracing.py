@@ -19,11 +19,11 @@ _PIPED_WIDTH = 160
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A trace that the command starts; it is recorded whatever the sampling ratio is.
+    """A trace that the command starts: always recorded, whatever the sampling ratio.
 
     Attributes:
         id: Its id, 32 hexadecimal digits.
-        caller: The id of the command's own span, 16 hexadecimal digits: the root, which is never exported.
+        caller: The id of the command's own span, 16 hexadecimal digits; it is the root and nobody has it.
     """
 
     id: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -31,7 +31,7 @@ class Trace:
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """The metadata that makes a call part of the trace (W3C traceparent)."""
+        """The metadata that joins a call to the trace (W3C traceparent)."""
         return (("traceparent", f"00-{self.id}-{self.caller}-01"),)
 
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def trace_from(arguments: argparse.Namespace) -> Trace | None:
-    """Returns the trace that these arguments ask for."""
+    """Returns the trace for these arguments."""
     return Trace() if arguments.trace or arguments.jaeger else None
 
 
@@ -59,9 +59,9 @@ def show(trace: Trace, jaeger_url: str | None) -> None:
         sys.stderr.write(f"{printable(str(error))}\n")
         return
     if not spans:
-        sys.stderr.write(f"{jaeger_url} does not have the trace; check that the router sends its traces there\n")
+        sys.stderr.write(f"{jaeger_url} does not have the trace: does the router send its traces there?\n")
         return
-    # A fixed width if there is no terminal: CI logs and files have none.
+    # A fixed width if there is no terminal, as in CI logs and files.
     console = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPED_WIDTH)
     console.print(waterfall(spans))
     if not whole:

@@ -21,8 +21,8 @@ dies is restarted. Without --pool a small model (SmolLM2-135M, downloaded once) 
 With --replay the candidates are the models of a recording (JSON lines, each with `id`, `prompt` and `responses`), which
 answer the recorded prompts with the recorded texts. Everything but the models is real; prices and priors are assumed.
 
-Candidates that you add to the pool file, change or remove take effect without a restart.
-Ctrl-C lets running calls finish and stops everything; a second one stops at once.
+Candidates that you add to the pool file, change or remove take effect without a restart. Ctrl-C lets running calls
+finish and stops everything; a second one stops at once.
 """
 
 _EPILOG: Final = """\
@@ -30,7 +30,7 @@ examples:
   lightrouter up
   lightrouter up --replay recorded.jsonl.gz --pace
   lightrouter up --pool pool.yaml --listen 0.0.0.0:50051
-  lightrouter up --pool pool.yaml --artifact artifact       an artifact from `lightrouter lab train`
+  lightrouter up --pool pool.yaml --artifact artifact       what `lightrouter lab train` made of your recordings
   lightrouter up --otlp http://localhost:4317        traces to Jaeger or an OpenTelemetry Collector
 """
 
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pool = parser.add_mutually_exclusive_group()
     pool.add_argument("--pool", type=Path, metavar="FILE", help="pool file; default: a small local model")
     pool.add_argument("--replay", type=Path, metavar="FILE", help="recording whose models are the candidates")
-    parser.add_argument("--pace", action="store_true", help="with --replay: replies take the recorded time")
+    parser.add_argument("--pace", action="store_true", help="with --replay: take the recorded time")
     parser.add_argument(
         "--listen", default="127.0.0.1:50051", metavar="HOST:PORT", help="router's address; port 0 picks a free one"
     )
@@ -61,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Runs the suite until it is stopped."""
     if arguments.pace and not arguments.replay:
-        raise CommandError("--pace needs --replay, which names the recording", ExitCode.USAGE)
+        raise CommandError("--pace is for --replay, which names the recording", ExitCode.USAGE)
     if arguments.artifact:
         check_artifact(arguments.artifact)
     options = SuiteOptions(
@@ -93,7 +93,7 @@ def replayed(recording: Path, *, pace: bool) -> str:
 
 
 def check_artifact(folder: Path) -> None:
-    """Checks that the selector can use an artifact; without the check it would run without one.
+    """Checks that the selector can use an artifact; without this check it would run without one.
 
     Raises:
         CommandError: It cannot.
@@ -107,7 +107,7 @@ def check_artifact(folder: Path) -> None:
 
 
 def local_model() -> Path:
-    """Returns the GGUF file of the small local model; downloads it if it is missing.
+    """Returns the GGUF file of the small local model, downloaded if it is missing.
 
     Raises:
         CommandError: It cannot be downloaded.

@@ -1,4 +1,4 @@
-"""Draws a route on a terminal: pure functions from the progress to rich's renderables."""
+"""Draws a route on a terminal: pure functions from its state to rich renderables."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _STYLES = {
     Phase.DROPPED: "dim",
 }
 _REASONS = {
-    SelectionReason.SELECTION_REASON_POLICY: "the policy's k",
+    SelectionReason.SELECTION_REASON_POLICY: "as the policy says",
     SelectionReason.SELECTION_REASON_MARGIN: "the first leads by the margin",
     SelectionReason.SELECTION_REASON_AGREEMENT: "the partials agree",
-    SelectionReason.SELECTION_REASON_ONLY_ONE: "only one delivered a partial",
+    SelectionReason.SELECTION_REASON_ONLY_ONE: "only one delivered",
     SelectionReason.SELECTION_REASON_COST_CEILING: "the cost ceiling covers no more",
     SelectionReason.SELECTION_REASON_GAIN: "one more draft is not worth its price",
     SelectionReason.SELECTION_REASON_HOMOGENEOUS_POOL: "the pool's candidates are right and wrong together",
@@ -39,7 +39,7 @@ _ANSWER_LINES = 8
 
 
 def live(progress: RouteProgress) -> RenderableType:
-    """Returns the running route; it stays small, so it has only the ends of texts."""
+    """Returns the running route, with only the ends of texts, so that it stays small."""
     parts: list[RenderableType] = [candidates(progress)]
     if progress.selection:
         parts.append(selection_line(progress.selection))
@@ -61,7 +61,7 @@ def final(progress: RouteProgress) -> RenderableType:
 
 
 def candidates(progress: RouteProgress) -> Table:
-    """Returns a row for each candidate with its boot text, its score and its phase."""
+    """Returns a row for each candidate with its boot text, score and phase."""
     table = Table(expand=True, border_style="dim")
     table.add_column("candidate", no_wrap=True)
     table.add_column("stage", no_wrap=True)
@@ -77,11 +77,11 @@ def candidates(progress: RouteProgress) -> Table:
 
 
 def selection_line(selection: Selection) -> Text:
-    """Returns one line with the chosen candidates, and why this many."""
+    """Returns one line with the candidates that go on, and why this many."""
     strategy = enum_word(SelectorStrategy, selection.strategy)
     reason = _REASONS.get(selection.reason, "")
     chosen = " and ".join(selection.chosen) or "nobody"
-    verb = "continues" if len(selection.chosen) == 1 else "continue"
+    verb = "goes on" if len(selection.chosen) == 1 else "go on"
     line = f"{chosen} {verb}" + (f": {reason}" if reason else "")
     agreement = f"agreement {selection.ranking.agreement:.2f}, margin {selection.margin:.2f}"
     return Text(f"{printable(line)} (ranked by {strategy}; {agreement})", "bold")
@@ -160,7 +160,7 @@ def pool(listed: ListCandidatesResponse) -> Table:
 
 
 def remarks(listed: ListCandidatesResponse) -> list[str]:
-    """Returns the remarks on the pool that are not in the table, in sentences."""
+    """Returns remarks on the pool for below the table, in sentences."""
     drifts = [
         one_line(f"{status.candidate.name} is on probation in this router: {status.traffic.drift}.")
         for status in listed.candidates
@@ -189,7 +189,7 @@ def _by_rank(progress: RouteProgress) -> list[CandidateProgress]:
 def _boot_text(candidate: CandidateProgress) -> Text:
     if candidate.phase is Phase.FAILED:
         return Text(printable(candidate.note), "red")
-    # Line breaks would make one row grow over the others.
+    # Without line ends, every row has one line.
     flat = " ".join(printable(candidate.text).split())
     shown = flat if len(flat) <= _BOOT_CHARACTERS else "…" + flat[-_BOOT_CHARACTERS:]
     return Text(shown, "dim" if candidate.phase is Phase.DROPPED else "")

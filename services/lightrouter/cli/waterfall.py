@@ -1,4 +1,4 @@
-"""Draws a trace on a terminal: the stages and model calls of a route on a time axis."""
+"""Draws a trace on a terminal: the stages and model calls of a route, each with its start and duration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Row:
 
 
 def waterfall(spans: Sequence[Span]) -> Table:
-    """Returns a line for each stage and each model call, with its bar, its times and its attributes."""
+    """Returns a line for each stage and each model call, with its bar, times and attributes."""
     rows = list(_rows(spans))
     begin = min((row.span.begin for row in rows), default=0)
     length = max((row.span.end for row in rows), default=0) - begin
@@ -129,14 +129,14 @@ def _line(event: Event) -> str:
     candidate, why = _text(said, names.CANDIDATE), _text(said, names.MESSAGE)
     match event.name:
         case names.CANDIDATE_RANKED:
-            on = " continues" if said.get(names.CHOSEN) else ""
+            on = " goes on" if said.get(names.CHOSEN) else ""
             return f"{said.get(names.RANK)}. {candidate} {float(said.get(names.SCORE, 0)):.2f}{on}"
         case names.CANDIDATE_DROPPED:
             return f"{candidate} dropped ({_text(said, names.REASON)}): {why}"
         case names.ANSWER_DEGRADED:
             return f"degraded ({_text(said, names.REASON)}): {why}"
         case names.RETRY:
-            return f"attempt {said.get(names.ATTEMPT)} failed and was retried: {why}"
+            return f"attempt {said.get(names.ATTEMPT)} failed, retried: {why}"
         case _:
             return ""
 
@@ -146,7 +146,7 @@ def _text(attributes: Mapping[str, Value], name: str) -> str:
 
 
 def _words(attributes: Mapping[str, Value], name: str) -> list[str]:
-    """Returns an attribute that is a list, which Jaeger encodes as JSON."""
+    """Returns an attribute that is a list; Jaeger stores it as JSON."""
     try:
         found = json.loads(str(attributes.get(name, "[]")))
     except ValueError:

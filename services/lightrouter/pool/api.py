@@ -1,4 +1,4 @@
-"""What the watch of Candidate resources needs of the Kubernetes API, and how that fails."""
+"""The part of the Kubernetes API that Candidate resources need, and its failures."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
 Object = Mapping[str, Any]
-"""A resource, or a list of some, as the API sends it."""
+"""A resource, or a list of resources, as the API sends it."""
 
 
 class ClusterError(Exception):
     """The API cannot be used now; its text is one sentence.
 
     Attributes:
-        status: The HTTP status; 0 where there was no answer.
+        status: The HTTP status; 0 if there was no answer.
     """
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -22,21 +22,21 @@ class ClusterError(Exception):
 
     @property
     def expired(self) -> bool:
-        """Whether the version that a watch was to go on from is too old: only a new list helps."""
+        """Whether the version to resume a watch from has expired: only a new list helps."""
         return self.status == 410
 
     @property
     def passing(self) -> bool:
-        """Whether the same request may well succeed next time: the API was away, or failed by itself."""
+        """Whether a retry may succeed: the API was not reachable, or failed itself."""
         return self.status == 0 or self.status >= 500
 
 
 class MalformedError(ClusterError):
-    """The API sent what makes no sense."""
+    """The API sent an invalid response."""
 
     @property
     def passing(self) -> bool:
-        """False: it may well be sent again."""
+        """False: a retry may get the same."""
         return False
 
 
@@ -47,17 +47,17 @@ class CandidateApi(Protocol):
         """Returns the list with its items and its resourceVersion.
 
         Raises:
-            ClusterError: The API did not deliver.
+            ClusterError: The API failed.
         """
         ...
 
     def watch(self, version: str) -> AsyncGenerator[tuple[str, Object], None]:
-        """Yields what has happened since `version`: ADDED, MODIFIED, DELETED or BOOKMARK, and the resource.
+        """Yields the events since `version`: ADDED, MODIFIED, DELETED or BOOKMARK, and the resource.
 
-        Yields ("", {}) first, once the API has answered. Ends when the API ends it, which is no fault.
+        Yields ("", {}) first, once the API has answered. Ends when the API ends the watch, which is normal.
 
         Raises:
-            ClusterError: The API did not deliver.
+            ClusterError: The API failed.
         """
         ...
 

@@ -1,8 +1,8 @@
-"""The Kubernetes API, as far as Candidate resources need it.
+"""The Kubernetes API's part for Candidate resources.
 
-By kubernetes_asyncio: the blocking client's watch sits in a thread that a shutdown cannot wake and a hang keeps for
-good, while here a task is cancelled. Its configuration, authentication and TLS are used; its Watch is not: that goes
-on after a failure without a pause, and does not tell that the version to go on from has expired.
+Uses kubernetes_asyncio: the blocking client's watch runs in a thread that a shutdown cannot wake and a hang blocks for
+good, but a task can be cancelled. Uses its configuration, authentication and TLS, but not its Watch, which retries
+without a pause and does not report an expired version.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from lightrouter.pool.resource import GROUP, PLURAL, VERSION, name_of, version_o
 
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _MERGE_PATCH: Final = "application/merge-patch+json"
-# An object has at most 1.5 MiB (etcd's bound); with room for what the API adds to it.
+# An object has at most 1.5 MiB (etcd's limit); the rest is room for the API's additions.
 _MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 _MAX_LIST_BYTES: Final = 64 * 1024 * 1024
 _MAX_ERROR_BYTES: Final = 1024 * 1024
 
 
 def own_namespace(file: Path = _NAMESPACE_FILE) -> str | None:
-    """Returns the namespace of the pod that this is; None outside a cluster."""
+    """Returns the namespace of this pod; None outside a cluster."""
     try:
         return file.read_text(encoding="utf-8").strip() or None
     except OSError:
@@ -38,7 +38,7 @@ def own_namespace(file: Path = _NAMESPACE_FILE) -> str | None:
 
 
 async def connect() -> client.ApiClient:
-    """Returns a client of the cluster that this is a pod of, else of the one that KUBECONFIG names.
+    """Returns a client of this pod's cluster, else of the one that KUBECONFIG names.
 
     Raises:
         ClusterError: There is neither.
@@ -70,9 +70,9 @@ class ClusterApi:
         Args:
             api: The client.
             namespace: The namespace.
-            selector: A label selector of those that are read; empty: all.
-            watch_seconds: Seconds after which a watch ends, so that one whose connection is dead is noticed at last.
-            request_seconds: Seconds that the API gets to answer.
+            selector: A label selector of the resources to read; empty: all.
+            watch_seconds: Seconds after which a watch ends, so that a dead connection is noticed.
+            request_seconds: Maximum seconds for the API's answer.
         """
         self._api = api
         self._path = f"/apis/{GROUP}/{VERSION}/namespaces/{quote(namespace, safe='')}/{PLURAL}"
@@ -89,7 +89,7 @@ class ClusterApi:
         return found
 
     async def watch(self, version: str) -> AsyncGenerator[tuple[str, Object], None]:
-        """Yields what has happened since `version`. See `api.CandidateApi`."""
+        """Yields the events since `version`. See `api.CandidateApi`."""
         query = [
             *self._selection,
             ("watch", "true"),
@@ -97,7 +97,7 @@ class ClusterApi:
             ("resourceVersion", version),
             ("timeoutSeconds", str(max(1, round(self._watch_seconds)))),
         ]
-        # The API is asked to end the watch first; one that does not is dead.
+        # The API should end the watch first; if it does not, the connection is dead.
         async with self._request("GET", self._path, query, more_seconds=self._watch_seconds) as response:
             yield "", {}
             async for line in _lines(response):

@@ -1,4 +1,4 @@
-"""Writes what the router makes of each Candidate resource into its status, beside the watch and never in its way."""
+"""Writes the router's verdict on each Candidate resource into its status, concurrently with the watch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _NOT_FOUND = 404
 
 
 class Conditions:
-    """The conditions that are still to be written."""
+    """The conditions still to write."""
 
     def __init__(
         self, patch: Callable[[str, Object], Awaitable[None]], least_pause_seconds: float, most_pause_seconds: float
     ) -> None:
-        """Writes by `patch`, of a resource's name; after a failure it waits, longer with each one."""
+        """Writes with `patch`, which takes a resource's name; waits longer after each failure."""
         self._patch = patch
         self._pauses = (least_pause_seconds, most_pause_seconds)
         self._waiting: dict[str, tuple[Object, Verdict]] = {}
@@ -29,20 +29,20 @@ class Conditions:
         self._changed = asyncio.Event()
 
     def say(self, resources: Mapping[str, Object], verdicts: Mapping[str, Verdict]) -> None:
-        """Takes the verdicts on these resources, each by the resource's name, for those to be written."""
+        """Queues these verdicts, by resource name, for writing."""
         self._written = {name: said for name, said in self._written.items() if name in resources}
         self._waiting = {
             name: (resource, verdicts[name])
             for name, resource in resources.items()
-            # Once for each verdict: routers of two releases that disagree would else write against each other for good.
-            # But a drift that another one took back when it started is said again.
+            # Each verdict once: otherwise two routers that disagree would overwrite each other forever. But a drift
+            # that another router withdrew at its start is written again.
             if self._written.get(name) != (generation_of(resource), verdicts[name])
             or not says_drift(resource, verdicts[name])
         }
         self._changed.set()
 
     async def keep_writing(self) -> None:
-        """Writes what is to be written until the task is cancelled."""
+        """Writes the queued conditions until the task is cancelled."""
         pause, most = self._pauses
         while True:
             self._changed.clear()
@@ -56,7 +56,7 @@ class Conditions:
             except ClusterError as error:
                 if pause == self._pauses[0]:
                     _log.warning("the status of the candidate resource %s is not written: %s", name, error)
-                # The next may fare better than this one.
+                # The next resource may succeed.
                 if name in self._waiting:
                     self._waiting[name] = self._waiting.pop(name)
                 await asyncio.sleep(pause)
@@ -70,7 +70,7 @@ class Conditions:
             except ClusterError as error:
                 if error.status not in {_CONFLICT, _NOT_FOUND}:
                     raise
-                # It has changed or gone in the meantime; the watch tells of it, and what is to be said then.
+                # It has changed or gone in the meantime; the watch will report it and queue a new verdict.
                 self._done(name, resource)
                 return
         self._written[name] = (generation_of(resource), verdict)

@@ -19,7 +19,7 @@ _SHORT_WATCH_SECONDS: Final = 1.0
 
 
 class PoolResources:
-    """The Candidate resources of a namespace and the last good pool that they made; empty until the first list."""
+    """The Candidate resources of a namespace and their last valid pool; empty until the first list."""
 
     def __init__(
         self,
@@ -32,17 +32,17 @@ class PoolResources:
         least_pause_seconds: float = 0.2,
         most_pause_seconds: float = 5.0,
     ) -> None:
-        """Reads nothing yet; `watch` does.
+        """Reads nothing yet; `watch` reads.
 
         Args:
             api: The resources.
             on_change: Called by `watch` with each new pool that differs from the last one. Must not raise.
-            on_reachable: Called by `watch` when the API is lost and when it is back; it is taken to be lost at first.
+            on_reachable: Called by `watch` when the API becomes unreachable and reachable; it starts as unreachable.
                 Must not raise.
-            judge: Name of the candidate that judges for the selector `llm`, while the pool has it.
-            synthesizer: Name of the candidate that merges, while the pool has it.
-            least_pause_seconds: Pause after the first failure; it doubles with each one.
-            most_pause_seconds: Longest pause.
+            judge: Name of the candidate that judges for the selector `llm`, if the pool has it.
+            synthesizer: Name of the candidate that merges, if the pool has it.
+            least_pause_seconds: Pause after the first failure; each failure doubles it.
+            most_pause_seconds: Maximum pause.
         """
         self._api = api
         self._on_change = on_change
@@ -56,15 +56,15 @@ class PoolResources:
         self._first = True
         self._refused: Mapping[str, Verdict] = {}
         self.pool = PublicPool({})
-        """The last good pool."""
+        """The last valid pool."""
 
     def drifted(self, candidate: str, drift: str) -> None:
-        """Has a candidate's resource say how it left its own history, in a sentence; an empty one: that it is back."""
+        """Reports in a candidate's resource how it left its own history, in a sentence; empty: it has recovered."""
         self._resources.drifts[candidate] = drift
         self._conditions.say(self._resources.objects, self._resources.pool()[1])
 
     async def watch(self) -> None:
-        """Passes on changes until the task is cancelled."""
+        """Reports changes until the task is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._conditions.keep_writing())
             version = ""
@@ -74,10 +74,10 @@ class PoolResources:
                     version = await self._follow(version)
                 except ClusterError as error:
                     if error.expired:
-                        _log.info("the watch of the candidates is too old to go on; they are listed anew")
+                        _log.info("the watch of the candidates has expired; they are listed again")
                     else:
                         self._lost(error)
-                    # One failure may pass; a second one may be the version's, which the API may never have had.
+                    # One failure may be temporary; a second one may be due to a version that the API never had.
                     version = self._version if error.passing and not self._failures else ""
                     await self._pause()
 
@@ -92,13 +92,13 @@ class PoolResources:
         return self._version
 
     async def _follow(self, version: str) -> str:
-        """Watches once, from `version` on; returns the version to go on from."""
+        """Watches once, from `version` on; returns the version to resume from."""
         self._version = version
         began = asyncio.get_running_loop().time()
         async with aclosing(self._api.watch(version)) as events:
             async for kind, resource in events:
                 if not kind:
-                    # Not before: a list alone, where the watch is refused, shows no change.
+                    # Not before: if the watch is refused, a list alone shows no changes.
                     self._found()
                     continue
                 self._failures = 0
@@ -109,7 +109,7 @@ class PoolResources:
                     self._resources.objects[name_of(resource)] = resource
                 if kind != "BOOKMARK":
                     self._apply()
-        # Its time was over, most often; but an API that ends each watch at once must not be asked without a pause.
+        # Usually its time was over; but an API that ends each watch at once must not be called without a pause.
         if asyncio.get_running_loop().time() - began < _SHORT_WATCH_SECONDS:
             await self._pause()
         else:
@@ -131,7 +131,7 @@ class PoolResources:
 
     def _lost(self, error: ClusterError) -> None:
         if self._reachable is not False:
-            _log.error("the candidates cannot be watched, the last good pool stays: %s", error)
+            _log.error("the candidates cannot be watched, the last valid pool stays: %s", error)
             self._reachable = False
             self._on_reachable(False)
         else:
@@ -146,6 +146,6 @@ class PoolResources:
     async def _pause(self) -> None:
         least, most = self._pauses
         longest = min(most, least * 2.0**self._failures)
-        # No more than a bound: a power that nobody needs would overflow after a long outage.
+        # Bounded: the power would overflow after a long outage.
         self._failures = min(self._failures + 1, 30)
-        await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - so that routers do not come all at once
+        await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - jitter, so that routers do not retry together

@@ -1,23 +1,23 @@
-"""The Candidate resource (lightrouter.dev/v1alpha1): from its JSON to an entry of the pool, and what is wrong with it.
+"""The Candidate resource (lightrouter.dev/v1alpha1): from its JSON to an entry of the pool, and its faults.
 
-The schema is the pool file's, of which a resource has the public part, in the camelCase of Kubernetes:
+A resource has the public part of the pool file's schema, in Kubernetes' camelCase:
 
 | spec | pool file | |
 | --- | --- | --- |
 | name | name | default: metadata.name |
 | provider | provider | |
-| baseUrl | base_url | may be left out: only the adapter calls it |
+| baseUrl | base_url | optional: only the adapter calls it |
 | model | model | |
 | continuation | continuation | |
-| prices.input, prices.cachedInput, prices.output | prices.* | text, so that money never passes through binary floats |
+| prices.input, prices.cachedInput, prices.output | prices.* | text, so that money is never a binary float |
 | contextWindow | context_window | |
 | maxBootTokens | max_boot_tokens | |
-| fixedInputTokens | fixed_input_tokens | the adapter alone has the instructions themselves |
+| fixedInputTokens | fixed_input_tokens | only the adapter has the instructions themselves |
 | prior | prior | |
 | state | state | holds until the evaluator has written status.state |
 | address | address | |
 
-Everything else of an entry, credentials above all, is its adapter's alone and refused here.
+Everything else of an entry, above all credentials, belongs to its adapter and is refused here.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from lightrouter.runtime import faults
 GROUP: Final = "lightrouter.dev"
 """The resource's API group."""
 VERSION: Final = "v1alpha1"
-"""The version that is read."""
+"""The version that the router reads."""
 PLURAL: Final = "candidates"
 """The resource's name in URLs."""
 READY: Final = "Ready"
-"""Type of the condition that says whether the router takes the resource."""
+"""Type of the condition that says whether the router uses the resource."""
 
 _FIELDS: Final[Mapping[str, str]] = {
     "name": "name",
@@ -60,19 +60,19 @@ _FIELDS: Final[Mapping[str, str]] = {
 }
 _PRICES: Final[Mapping[str, str]] = {"input": "input", "cachedInput": "cached_input", "output": "output"}
 _CAMEL: Final = {snake: camel for table in (_FIELDS, _PRICES) for camel, snake in table.items()}
-# A condition's message may have 32,768 characters; nobody reads as many.
+# A condition's message may have 32,768 characters; that is too long to read.
 _MOST_FAULTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the router makes of a resource, as its condition says it.
+    """The router's verdict on a resource, as its condition says it.
 
     Attributes:
         reason: Accepted, Invalid, NameTaken or PoolFull.
-        message: One sentence a fault, without the value.
-        drift: How the candidate has left its own history in this router's traffic, in a sentence; empty where it did
-            and is back; None where it never did.
+        message: One sentence per fault, without the value.
+        drift: How the candidate has departed from its own history in this router's traffic, in a sentence; empty if it
+            has recovered; None if it never did.
     """
 
     reason: str
@@ -85,18 +85,18 @@ class Verdict:
         return self.reason == "Accepted"
 
 
-ACCEPTED: Final = Verdict("Accepted", "the router has taken it into the pool")
+ACCEPTED: Final = Verdict("Accepted", "the router uses it in the pool")
 
 
 class ResourceError(ValueError):
-    """A resource that is no candidate; its text has one sentence a fault, each with its field."""
+    """An invalid resource; its text has one sentence per fault, each with its field."""
 
 
 def parse(resource: Object, providers: Iterable[str] = PROVIDERS) -> PublicEntry:
-    """Returns the entry that a resource describes; what its status says of it is not in it.
+    """Returns the entry that a resource describes, without its status.
 
     Raises:
-        ResourceError: It describes none.
+        ResourceError: It is invalid.
     """
     spec = resource.get("spec")
     if not isinstance(spec, Mapping):
@@ -122,12 +122,12 @@ def parse(resource: Object, providers: Iterable[str] = PROVIDERS) -> PublicEntry
 
 @dataclass(slots=True)
 class Resources:
-    """The resources of a namespace by name, as the API last told of them.
+    """The resources of a namespace by name, as last sent by the API.
 
     Attributes:
-        judge: Name of the candidate that judges; ignored while the pool does not have it.
-        synthesizer: Name of the candidate that merges, likewise.
-        drifts: What is to be said of drift by candidate, see `Verdict.drift`.
+        judge: Name of the candidate that judges; ignored if the pool does not have it.
+        synthesizer: Name of the candidate that merges; ignored if the pool does not have it.
+        drifts: The drift to report by candidate, see `Verdict.drift`.
     """
 
     judge: str | None = None
@@ -137,13 +137,13 @@ class Resources:
     drifts: dict[str, str] = field(default_factory=dict)
 
     def replace(self, resources: Iterable[Object]) -> None:
-        """Takes these for all that there are."""
+        """Replaces all resources by these."""
         self.objects = {name_of(resource): resource for resource in resources}
 
     def forget_drifts(self) -> None:
-        """Has what routers before this one said of drift taken back: their figures went with them.
+        """Withdraws the drift that earlier routers reported: their figures are lost.
 
-        A router that still runs and sees the drift says so again.
+        A router that still runs and sees the drift reports it again.
         """
         for resource in self.objects.values():
             remark = standing_of(resource).drifted
@@ -151,11 +151,11 @@ class Resources:
                 self.drifts.setdefault(candidate_of(resource), "")
 
     def pool(self) -> tuple[PublicPool, Mapping[str, Verdict]]:
-        """Returns the pool of those that can be used, by candidate name, and a verdict on each by resource name."""
+        """Returns the pool of the valid resources, by candidate name, and a verdict on each resource, by its name."""
         entries: dict[str, PublicEntry] = {}
         standings: dict[str, Standing] = {}
         verdicts: dict[str, Verdict] = {}
-        # The oldest keeps a name that two have: a resource that is added later harms none that is there.
+        # If two have the same name, the older one keeps it: a new resource harms no existing one.
         for name, resource in sorted(self.objects.items(), key=_age):
             try:
                 entry = parse(resource)
@@ -176,14 +176,14 @@ class Resources:
 
 
 def standing_of(resource: Object) -> Standing:
-    """Returns what the status says of the candidate."""
+    """Returns the candidate's standing from the status."""
     return standing.parse(_status(resource))
 
 
 def standing_patch(resource: Object, wanted: Standing) -> dict[str, Any] | None:
-    """Returns the merge patch of the status that says `wanted`, which has a state; None where it says so already.
+    """Returns the merge patch that sets `wanted`, which has a state, in the status; None if it is set already.
 
-    It fails with a conflict where the resource has changed in between, so that nothing that others write is lost.
+    The patch fails with a conflict if the resource has changed meanwhile, so that no other write is lost.
     """
     current = _status(resource)
     status = standing.status_of(wanted, current.get("conditions"))
@@ -213,13 +213,13 @@ def generation_of(resource: Object) -> int:
 
 
 def status_patch(resource: Object, verdict: Verdict, now: str) -> dict[str, Any] | None:
-    """Returns the merge patch of the status that says `verdict`, None where it says so already.
+    """Returns the merge patch that sets `verdict` in the status, None if it is set already.
 
-    It fails with a conflict where the resource has changed in between, so that no other writer's condition is lost.
+    The patch fails with a conflict if the resource has changed meanwhile, so that no other writer's condition is lost.
 
     Args:
-        resource: The resource as it is known.
-        verdict: What is to be said.
+        resource: The last known resource.
+        verdict: The verdict to set.
         now: The time in RFC 3339.
     """
     conditions = {c.get("type"): c for c in _status(resource).get("conditions") or () if isinstance(c, Mapping)}
@@ -228,9 +228,7 @@ def status_patch(resource: Object, verdict: Verdict, now: str) -> dict[str, Any]
     if verdict.drift:
         said[DRIFTED] = _condition(DRIFTED, "True", "OutOfItsHistory", verdict.drift)
     elif verdict.drift is not None and conditions.get(DRIFTED, {}).get("status") == "True":
-        said[DRIFTED] = _condition(
-            DRIFTED, "False", "Returned", "this router does not see it outside its history any more"
-        )
+        said[DRIFTED] = _condition(DRIFTED, "False", "Returned", "this router sees it within its own history again")
     for condition in said.values():
         condition["observedGeneration"] = generation
     if all(condition.items() <= conditions.get(kind, {}).items() for kind, condition in said.items()):
@@ -246,7 +244,7 @@ def status_patch(resource: Object, verdict: Verdict, now: str) -> dict[str, Any]
 
 
 def says_drift(resource: Object, verdict: Verdict) -> bool:
-    """Tells whether the status says the drift that the verdict has; true where it has none."""
+    """Returns whether the status has the verdict's drift; true if the verdict has none."""
     remark = standing_of(resource).drifted
     return not verdict.drift or bool(remark and remark.holds)
 
@@ -273,7 +271,7 @@ def _age(item: tuple[str, Object]) -> tuple[str, str]:
 
 
 def _renamed(section: Mapping[str, Any], table: Mapping[str, str], path: str) -> tuple[dict[str, Any], list[str]]:
-    # By the table alone: a key in the file's spelling is unknown here, as it is to the resource's own schema.
+    # Only by the table: a key in the file's spelling is unknown here, as in the resource's own schema.
     values = {table[key]: value for key, value in section.items() if key in table}
     unknown = [key for key in section if key not in table]
     return values, [f"{path}.{key[:64]}: is not a known key{faults.meant(key, table)}" for key in unknown]

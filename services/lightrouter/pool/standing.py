@@ -1,17 +1,17 @@
-"""What is held of a candidate: its state, why, and what the evaluator found. One shape in both homes of a pool.
+"""A candidate's standing: its state, the reason, and the evaluator's result. Both homes of a pool use one form.
 
-A Candidate resource has it as its status, the state file has it by the candidate's name:
+A Candidate resource stores it in its status, the state file by the candidate's name:
 
 | field | |
 | --- | --- |
 | state | admitted, probation or evicted |
 | score, scoreLow, scoreHigh | mean quality with its 95% interval, 0 to 1 |
-| evaluatedPrompts | prompts that the score rests on |
-| failedPrompts | those of them that it failed to answer, which score 0 |
-| categories | the same by kind of prompt: category, score, prompts |
-| lastEvaluated | when, in RFC 3339 |
-| evaluatedModel | the model that this is about; an entry with another one is a new candidate |
-| evaluationRun | the evaluation that said so, so that it says so once |
+| evaluatedPrompts | prompts behind the score |
+| failedPrompts | prompts that it failed to answer, which score 0 |
+| categories | the score for each kind of prompt: category, score, prompts |
+| lastEvaluated | time of the evaluation, in RFC 3339 |
+| evaluatedModel | the evaluated model; an entry with another model is a new candidate |
+| evaluationRun | the id of the evaluation, so that it is applied once |
 | conditions | Admitted, Diverse and Drifted with reason, message and lastTransitionTime; those of other writers stay |
 """
 
@@ -31,11 +31,11 @@ from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 ADMITTED: Final = "Admitted"
 """Type of the condition that says why a candidate has its state."""
 DIVERSE: Final = "Diverse"
-"""Type of the condition that says whether the pool errs apart; of all its candidates or of none."""
+"""Type of the condition that says whether the candidates make different errors; all of them have it or none."""
 DRIFTED: Final = "Drifted"
-"""Type of the condition that says whether a router has seen the candidate leave its own history."""
+"""Type of the condition that says whether a router has seen the candidate depart from its own history."""
 BY_HAND: Final = "ByHand"
-"""Reason of a state that a person set; the evaluator leaves an eviction by hand alone."""
+"""Reason of a state that a person set; the evaluator does not change an eviction by hand."""
 
 _CONDITION_STATUS: Final = {State.ADMITTED: "True", State.PROBATION: "Unknown", State.EVICTED: "False"}
 _MOST_CATEGORIES: Final = 256
@@ -44,13 +44,13 @@ PoolType = TypeVar("PoolType", bound=PublicPool)
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What a condition besides the state's says.
+    """A condition other than that of the state.
 
     Attributes:
-        holds: Whether it does.
-        reason: Why, as one word for programs.
-        message: Why, in sentences for people.
-        since: Since when, in RFC 3339.
+        holds: Whether it is true.
+        reason: The reason, as one word for programs.
+        message: The reason, in sentences for people.
+        since: Time of its last change, in RFC 3339.
     """
 
     holds: bool
@@ -59,7 +59,7 @@ class Remark:
     since: str
 
     def condition(self, kind: str) -> dict[str, Any]:
-        """Returns the condition of the type `kind` that says so."""
+        """Returns the remark as a condition of the type `kind`."""
         return {
             "type": kind,
             "status": "True" if self.holds else "False",
@@ -70,25 +70,25 @@ class Remark:
 
     @classmethod
     def after(cls, before: Remark | None, *, holds: bool, reason: str, message: str, now: datetime) -> Remark:
-        """Returns the remark that follows `before`; it begins `now` where that said the opposite."""
+        """Returns the remark that replaces `before`; its time is `now` if `before` said the opposite."""
         since = before.since if before and before.holds is holds and before.since else rfc3339(now)
         return cls(holds, reason, message, since)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is held of a candidate.
+    """A candidate's standing.
 
     Attributes:
-        state: Its state; None leaves it to the entry.
-        reason: Why it has the state, as one word for programs.
-        message: Why, in one sentence for people.
-        since: Since when, in RFC 3339; empty where it is not known.
-        model: The model that this is about; empty: whichever.
-        run: The evaluation that said so last; empty: none.
-        evaluation: What was found; None where it was never evaluated.
-        diverse: Whether the pool errs apart; None where that is not known.
-        drifted: Whether a router has seen it leave its own history; None where none has ever.
+        state: Its state; None: the entry's.
+        reason: The reason for the state, as one word for programs.
+        message: The reason, in one sentence for people.
+        since: Time of the last change, in RFC 3339; empty if unknown.
+        model: The model that this describes; empty: any.
+        run: The id of the last evaluation; empty: none.
+        evaluation: Its result; None if it was never evaluated.
+        diverse: Whether the candidates make different errors; None if unknown.
+        drifted: Whether a router has seen it depart from its own history; None if none ever has.
     """
 
     state: State | None = None
@@ -103,21 +103,21 @@ class Standing:
 
     @property
     def held_out(self) -> bool:
-        """Whether a person has evicted it, which only a person undoes."""
+        """Whether a person has evicted it, which only a person can undo."""
         return self.state is State.EVICTED and self.reason == BY_HAND
 
     def about(self, model: str) -> bool:
-        """Returns whether this holds for a candidate with `model`."""
+        """Returns whether this describes a candidate with `model`."""
         return self.model in {"", model}
 
     def moved(self, state: State, reason: str, message: str, now: datetime) -> Standing:
-        """Returns the standing with `state` for this reason; it begins `now` where the state is another."""
+        """Returns the standing with `state` for this reason; its time is `now` if the state changes."""
         since = self.since if state is self.state and self.since else rfc3339(now)
         return replace(self, state=state, reason=reason, message=message, since=since)
 
 
 def parse(status: Mapping[str, Any]) -> Standing:
-    """Returns the standing that a status says; values that make no sense there say nothing."""
+    """Returns the standing of a status; invalid values are ignored."""
     state = status.get("state")
     conditions = status.get("conditions")
     condition = next((c for c in _mappings(conditions) if c.get("type") == ADMITTED), {})
@@ -135,14 +135,14 @@ def parse(status: Mapping[str, Any]) -> Standing:
 
 
 def status_of(standing: Standing, others: object = ()) -> dict[str, Any]:
-    """Returns the status that says `standing`, complete but for what it does not know.
+    """Returns `standing` as a status; unknown values are left out.
 
     Args:
         standing: The standing, which has a state.
-        others: The conditions that there are; those of other types stay.
+        others: The existing conditions; those of other types stay.
     """
     if standing.state is None:
-        raise ValueError("a standing without a state says nothing")
+        raise ValueError("a standing must have a state")
     condition = {
         "type": ADMITTED,
         "status": _CONDITION_STATUS[standing.state],
@@ -170,7 +170,7 @@ def status_of(standing: Standing, others: object = ()) -> dict[str, Any]:
 
 
 def overlaid(pool: PoolType, standings: Mapping[str, Standing]) -> PoolType:
-    """Returns `pool` with what is held of its candidates, by name."""
+    """Returns `pool` with its candidates' standings, given by name."""
     entries, evaluations = dict(pool.entries), {}
     for name, entry in pool.entries.items():
         standing = standings.get(name)
@@ -185,7 +185,7 @@ def overlaid(pool: PoolType, standings: Mapping[str, Standing]) -> PoolType:
 
 
 def _homogeneous(entries: Mapping[str, PublicEntry], standings: Mapping[str, Standing]) -> str:
-    """Returns what makes the pool homogeneous; empty where it is not, or has candidates that were not compared."""
+    """Returns why the pool is homogeneous; empty if it is not, or if some candidates were not compared."""
     asked = [entry for entry in entries.values() if entry.state is not State.EVICTED]
     found = [
         standing.diverse
@@ -198,7 +198,7 @@ def _homogeneous(entries: Mapping[str, PublicEntry], standings: Mapping[str, Sta
 
 
 def rfc3339(moment: datetime) -> str:
-    """Returns a moment as Kubernetes writes it, to the second."""
+    """Returns a time in Kubernetes' format, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

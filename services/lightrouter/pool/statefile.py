@@ -1,6 +1,6 @@
-"""The state file beside a pool file: what is held of each candidate, where the pool is no cluster's.
+"""The state file beside a pool file: each candidate's standing, for pools outside a cluster.
 
-It is replaced as a whole, so that a reader, and a crash at any point, finds the old one or the new one.
+It is replaced as a whole, so that after a crash at any point a reader finds the old file or the new one.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from lightrouter.pool.standing import Standing, parse, status_of
+from lightrouter.runtime import files
 
 VERSION: Final = 1
-"""The version of the format that is written; others are refused."""
+"""The format's version; others are refused."""
 MAX_BYTES: Final = 16 * 2**20
-"""The most bytes that a state file may have."""
+"""Maximum bytes of a state file."""
 
 
 class StateFileError(Exception):
@@ -27,7 +27,7 @@ class StateFileError(Exception):
 
 
 class LockedError(Exception):
-    """Another process holds the lock; its text is one sentence that says which."""
+    """Another process has the lock; the text is one sentence that names it."""
 
 
 def state_path(pool: Path) -> Path:
@@ -36,7 +36,7 @@ def state_path(pool: Path) -> Path:
 
 
 def read(path: Path) -> bytes:
-    """Returns the file's bytes, at most one more than `MAX_BYTES`; none where there is no file.
+    """Returns the file's bytes, at most one more than `MAX_BYTES`; empty if there is no file.
 
     Raises:
         StateFileError: It cannot be read.
@@ -51,16 +51,16 @@ def read(path: Path) -> bytes:
 
 
 def loads(data: bytes, path: Path) -> dict[str, Standing]:
-    """Returns the standings by candidate that `data`, the content of the file `path`, says; no bytes say none.
+    """Returns the standings by candidate from `data`, the content of the file `path`; none if it is empty.
 
     Raises:
-        StateFileError: It is no state file.
+        StateFileError: It is not a state file.
     """
     return {name: parse(said) for name, said in _said(data, path).items()}
 
 
 def _said(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
-    """Returns what a state file says of each candidate, as it stands there."""
+    """Returns a state file's JSON by candidate, unparsed."""
     if not data:
         return {}
     try:
@@ -68,14 +68,14 @@ def _said(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("candidates"), dict):
-        raise StateFileError(f"{path} is no state file; remove it, and the candidates are evaluated anew")
+        raise StateFileError(f"{path} is not a state file; remove it, and evaluate the candidates again")
     if found.get("version") != VERSION:
         raise StateFileError(f"{path} has a version that is not {VERSION}: another release wrote it")
     return {str(name): said for name, said in found["candidates"].items() if isinstance(said, dict)}
 
 
 def load(path: Path) -> dict[str, Standing]:
-    """Returns the standings by candidate; none where there is no file.
+    """Returns the standings by candidate; empty if there is no file.
 
     Raises:
         StateFileError: It cannot be used.
@@ -84,7 +84,7 @@ def load(path: Path) -> dict[str, Standing]:
 
 
 def save(path: Path, standings: Mapping[str, Standing]) -> None:
-    """Replaces the file by one that says these standings alone.
+    """Replaces the file by one with only these standings.
 
     Raises:
         StateFileError: It cannot be written.
@@ -93,7 +93,7 @@ def save(path: Path, standings: Mapping[str, Standing]) -> None:
 
 
 def amend(path: Path, standings: Mapping[str, Standing]) -> None:
-    """Says these standings in the file; what it says of others, in the pool or not, stays to the letter.
+    """Writes these standings into the file; all others in it stay unchanged.
 
     Raises:
         StateFileError: It cannot be read or written.
@@ -108,48 +108,22 @@ def _statuses(standings: Mapping[str, Standing]) -> dict[str, dict[str, Any]]:
 def _write(path: Path, said: Mapping[str, object]) -> None:
     text = json.dumps({"version": VERSION, "candidates": dict(sorted(said.items()))}, indent=2, ensure_ascii=False)
     try:
-        replace(path, f"{text}\n".encode())
+        files.replace(path, f"{text}\n".encode())
     except OSError as error:
         raise StateFileError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Puts `data` in the place of a file, on the disk before it returns.
-
-    Raises:
-        OSError: It cannot be written; the file is as it was.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            # Readable to whom the old one was, or to whom any new file would be.
-            os.fchmod(file.fileno(), path.stat().st_mode & 0o777 if path.exists() else 0o644)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Holds the lock beside a state file, for whoever changes it; the end of the process, however it ends, frees it.
+    """Holds the lock beside a state file while it is changed; the end of the process always releases it.
 
     Args:
         path: The state file.
-        what: What holds the lock, for whom it keeps out.
+        what: Name of the lock's holder, for the error of others.
 
     Raises:
-        LockedError: Another process holds it.
-        StateFileError: There can be no lock.
+        LockedError: Another process has it.
+        StateFileError: The lock cannot be created.
     """
     lock = path.with_name(f"{path.name}.lock")
     try:
@@ -162,7 +136,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
         except OSError:
             file.seek(0)
             holder = file.read(200).strip() or "another process"
-            raise LockedError(f"{holder} is at work on {path}; wait until it has ended") from None
+            raise LockedError(f"{holder} is using {path}; wait until it has ended") from None
         file.truncate(0)
         file.write(f"{what} (process {os.getpid()})")
         file.flush()

@@ -1,4 +1,4 @@
-"""Watches the pool file and its state file: a good change is passed on, with a broken one the last good pool stays."""
+"""Watches the pool file and its state file: reports valid changes; with an invalid one the last valid pool stays."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lightrouter.pool.standing import Standing, overlaid
 from lightrouter.pool.statefile import StateFileError
 
 _logger = logging.getLogger(__name__)
-# Besides notifications the file is read this often: some file systems send none, and none is sent for a change between
-# the first reading and the begin of the watch.
+# The file is also read at this interval: some file systems send no notifications, and none is sent for a change
+# between the first reading and the start of the watch.
 _RECHECK_MS = 2_000
 _DEBOUNCE_MS = 200
 
 
 class PoolFile:
-    """A pool file and the last good pool that it held, with what its state file says of the candidates."""
+    """A pool file and its last valid pool, with the candidates' standings from its state file."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class PoolFile:
         """Reads the file.
 
         Args:
-            path: The file; it may be a symbolic link, and anything on the way to it too.
+            path: The file; it and its folders may be symbolic links.
             on_change: Called by `watch` with each new pool that differs from the last one. Must not raise.
-            on_refused: Called by `watch` with what is wrong with a changed file. Must not raise. Default: it is logged.
+            on_refused: Called by `watch` with the faults of a changed file. Must not raise. Default: they are logged.
             providers: The known provider APIs.
 
         Raises:
-            PoolFileError: The file cannot be used now.
+            PoolFileError: The file is invalid now.
         """
         self._path = path
         self._on_change = on_change
@@ -58,10 +58,10 @@ class PoolFile:
         self._standings: dict[str, Standing] = {}
         self._take_states(self._look_at_states())
         self.pool = overlaid(self._written, self._standings)
-        """The last good pool."""
+        """The last valid pool."""
 
     async def watch(self) -> None:
-        """Passes on changes of the file until `stop` is called or the task is cancelled."""
+        """Reports changes of the file until `stop` is called or the task is cancelled."""
         while not self._stop.is_set():
             await self._watch_folders(self._folders())
 
@@ -70,7 +70,7 @@ class PoolFile:
         self._stop.set()
 
     async def _watch_folders(self, folders: frozenset[Path]) -> None:
-        # Folders rather than the file: editors and Kubernetes replace it, and a watch on a file that is gone is deaf.
+        # Folders rather than the file: editors and Kubernetes replace it, and a watch on a removed file sees nothing.
         changes = awatch(
             *folders,
             stop_event=self._stop,
@@ -80,22 +80,22 @@ class PoolFile:
             yield_on_timeout=True,
         )
         async for _ in changes:
-            # A large file takes longer to read than an event loop may be held up.
+            # Reading a large file would block the event loop for too long.
             self._take(await asyncio.to_thread(self._look))
             if self._folders() != folders:
                 return
 
     def _folders(self) -> frozenset[Path]:
-        # realpath, unlike Path.resolve, bears a link that leads to itself.
+        # realpath, unlike Path.resolve, accepts a link to itself.
         found = (self._path.absolute(), Path(os.path.realpath(self._path)))
         return frozenset(path.parent for path in found if path.parent.is_dir())
 
     def check(self) -> None:
-        """Reads the files now and passes on what changed."""
+        """Reads the files now and reports changes."""
         self._take(self._look())
 
     def _look(self) -> _Seen:
-        """Reads what has changed, and changes nothing: it may run in another thread."""
+        """Reads the changed files without changing any state: it may run in another thread."""
         seen = _Seen()
         try:
             data = file.read(self._path)
@@ -108,13 +108,13 @@ class PoolFile:
         return seen
 
     def _look_at_states(self) -> _States | None:
-        """Returns the state file where it has changed and is good."""
+        """Returns the state file if it has changed."""
         data: bytes | None = None
         try:
             data = statefile.read(self._states_path)
             return None if data == self._states else _States(data, statefile.loads(data, self._states_path))
         except StateFileError as error:
-            # Whether the candidates may answer is not to hang on it: what was held of them last goes on to hold.
+            # A broken state file must not decide which candidates may answer: their last standings stay.
             return None if data is not None and data == self._states else _States(data, None, str(error))
 
     def _take(self, seen: _Seen) -> None:
@@ -127,7 +127,7 @@ class PoolFile:
             self._on_change(pool)
 
     def _take_pool(self, seen: _Seen) -> bool:
-        """Takes the pool file; returns whether it has changed and is good."""
+        """Applies the pool file; returns whether it has changed and is valid."""
         self._data = self._data if seen.data is None else seen.data
         if seen.refused is not None:
             if str(seen.refused) != self._refused:
@@ -141,7 +141,7 @@ class PoolFile:
         return True
 
     def _take_states(self, states: _States | None) -> bool:
-        """Takes the state file; returns whether it has changed and is good."""
+        """Applies the state file; returns whether it has changed and is valid."""
         if states is None:
             return False
         self._states = self._states if states.data is None else states.data
@@ -154,7 +154,7 @@ class PoolFile:
 
 @dataclass(slots=True)
 class _States:
-    """A state file that has changed: its content where it can be read, and what it says where it is good."""
+    """A changed state file: its content if it can be read, and its standings if it is valid."""
 
     data: bytes | None
     standings: dict[str, Standing] | None
@@ -163,7 +163,7 @@ class _States:
 
 @dataclass(slots=True)
 class _Seen:
-    """What has changed: the pool file's content, what it says or why it is refused, and the state file."""
+    """The changes: the pool file's content, its pool or its faults, and the state file."""
 
     data: bytes | None = None
     written: Pool | None = None
@@ -172,4 +172,4 @@ class _Seen:
 
 
 def _log(error: PoolFileError) -> None:
-    _logger.error("The changed pool file is refused, the last good pool stays: %s", error)
+    _logger.error("The changed pool file is refused, the last valid pool stays: %s", error)

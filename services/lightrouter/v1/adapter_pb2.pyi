@@ -65,7 +65,7 @@ Global___DescribeResponse: _TypeAlias = DescribeResponse  # noqa: Y015
 
 @_typing.final
 class Generation(_message.Message):
-    """A text to generate."""
+    """What to generate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -77,15 +77,15 @@ class Generation(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     LAST_RESORT_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
-    """Visible text that the model has already written and now continues. Default: empty, a new answer."""
+    """Visible text that the model has already written and continues. Default: empty, a new answer."""
     continuation: _builtins.bytes
-    """State that this candidate's adapter returned with the prefix, so that continuing costs no second prefill. Opaque;
-    any replica reads it. At most 4 MiB. Default: empty, only the prefix is used.
+    """What this candidate's adapter returned with the prefix, so that continuing costs no second prefill. Opaque; any
+    replica can read it. At most 4 MiB. Default: empty, the prefix alone is used.
     """
     candidate: _builtins.str
-    """The intended candidate; the adapter of another one refuses. Default: empty, the one that this adapter serves."""
+    """The candidate to ask; the adapter of another one refuses. Default: empty, the one that this adapter serves."""
     stage: _ledger_pb2.Stage.ValueType
-    """The stage that asks, for traces and metrics. Default: unspecified."""
+    """The stage that makes the call, for traces and metrics. Default: unspecified."""
     last_resort: _builtins.bool
     """True if no other candidate is left: the call is made even if the candidate's circuit is open. Default: false."""
     @_builtins.property
@@ -95,7 +95,7 @@ class Generation(_message.Message):
     @_builtins.property
     def sampling(self) -> _chat_pb2.Sampling:
         """Limits and sampling; max_output_tokens counts new tokens only, without the prefix. If the text is written anew, the
-        tokens of the prefix are added to the limit.
+        tokens of the prefix are added to it.
         """
 
     def __init__(
@@ -137,14 +137,14 @@ class GenerationResult(_message.Message):
     cost_nanousd: _builtins.int
     """Cost of this call, in nano-dollars (10^-9 US dollars), from the candidate's prices."""
     continuation: _builtins.bytes
-    """State to send back to continue from here if finish_reason is LENGTH; else empty."""
+    """What to send back to continue from here, if finish_reason is LENGTH; else empty."""
     model: _builtins.str
     """The model's name as the provider gave it."""
     attempts: _builtins.int
     """HTTP attempts of the call, retries included."""
     least_tokens: _builtins.int
-    """The smallest token limit that the provider was found to accept: the adapter raises a smaller one to it and cuts the
-    text. 0 if none was found.
+    """The smallest token limit that the provider accepts, as far as the adapter has found: a smaller one is raised to it,
+    and the text is cut. 0 if none was found.
     """
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
@@ -156,7 +156,7 @@ class GenerationResult(_message.Message):
 
     @_builtins.property
     def time_to_first_token(self) -> _duration_pb2.Duration:
-        """Time from the call to the first text or reasoning; not set if the provider sent everything at once."""
+        """Time from the call to the first piece of text or reasoning; not set if the provider sent all at once."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class GenerateRequest(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def generation(self) -> Global___Generation:
-        """The text to generate. Required."""
+        """The generation to run. Required."""
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ class GenerateResponse(_message.Message):
     RESTARTED_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Visible text written by this call: what follows the prefix, or the whole text if `restarted`."""
+    """Visible text written by this call: the part after the prefix, or the whole text if `restarted`."""
     reasoning: _builtins.str
     """Hidden reasoning written by this call, if the provider shows it. Never part of `text`."""
     restarted: _builtins.bool
@@ -241,14 +241,14 @@ Global___GenerateResponse: _TypeAlias = GenerateResponse  # noqa: Y015
 
 @_typing.final
 class StreamGenerateRequest(_message.Message):
-    """Asks for a generation as a stream."""
+    """Asks for a streamed generation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GENERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def generation(self) -> Global___Generation:
-        """The text to generate. Required."""
+        """The generation to run. Required."""
 
     def __init__(
         self,
@@ -265,7 +265,7 @@ Global___StreamGenerateRequest: _TypeAlias = StreamGenerateRequest  # noqa: Y015
 
 @_typing.final
 class StreamGenerateResponse(_message.Message):
-    """One chunk of a generation, or its end."""
+    """One piece of a generation, or its end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -273,11 +273,11 @@ class StreamGenerateResponse(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chunk(self) -> Global___GenerationChunk:
-        """The next chunk."""
+        """The next piece."""
 
     @_builtins.property
     def result(self) -> Global___GenerationResult:
-        """How it ended; the last message of a stream that did not fail."""
+        """How it ended; the last message of a successful stream."""
 
     def __init__(
         self,
@@ -297,7 +297,7 @@ Global___StreamGenerateResponse: _TypeAlias = StreamGenerateResponse  # noqa: Y0
 
 @_typing.final
 class GenerationChunk(_message.Message):
-    """The next chunk of text, collected over a short time."""
+    """The next piece of text, collected over a short time."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -309,8 +309,8 @@ class GenerationChunk(_message.Message):
     reasoning: _builtins.str
     """Hidden reasoning."""
     restarted: _builtins.bool
-    """True in one chunk if the provider cannot continue a prefix, or does not, and the text is written anew. That chunk
-    is the first with text, or one before it.
+    """True if the provider cannot continue a prefix, or does not, and the text is written anew. Set in one piece: the
+    first with text, or one before it.
     """
     def __init__(
         self,

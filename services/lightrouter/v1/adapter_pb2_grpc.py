@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdapterServiceStub:
-    """Calls one candidate's model, whatever its provider. The adapter owns credentials, retries, limits and token counting.
+    """Calls one candidate's model at its provider. Credentials, retries, limits and token counting live here.
     """
 
     def __init__(self, channel):
@@ -53,25 +53,25 @@ class AdapterServiceStub:
 
 
 class AdapterServiceServicer:
-    """Calls one candidate's model, whatever its provider. The adapter owns credentials, retries, limits and token counting.
+    """Calls one candidate's model at its provider. Credentials, retries, limits and token counting live here.
     """
 
     def Describe(self, request, context):
-        """Returns the candidate that this adapter serves, its model and prices, and what its provider was found to refuse.
+        """Describes the candidate that this adapter serves, and what its provider was found to refuse.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Generate(self, request, context):
-        """Generates a text and returns it in one message: for boot tokens, judge calls and drafts that nobody watches.
+        """Generates a text and returns it in one message. For boot tokens, judge calls and drafts that are not streamed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamGenerate(self, request, context):
-        """Generates a text and streams it, in chunks collected over a short time instead of one message per token.
+        """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,7 +104,7 @@ def add_AdapterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdapterService:
-    """Calls one candidate's model, whatever its provider. The adapter owns credentials, retries, limits and token counting.
+    """Calls one candidate's model at its provider. Credentials, retries, limits and token counting live here.
     """
 
     @staticmethod

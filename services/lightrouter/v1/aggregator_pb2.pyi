@@ -35,7 +35,7 @@ class AggregateRequest(_message.Message):
     SYNTHESIZERS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.AggregatorStrategy.ValueType
-    """How they are merged. Default: the aggregator's configuration, `synthesize` unless changed."""
+    """How to merge them. Default: the aggregator's configuration, `synthesize` unless changed."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """The conversation that the drafts answer, 1 to 1,000 messages. Required."""
@@ -46,13 +46,11 @@ class AggregateRequest(_message.Message):
 
     @_builtins.property
     def answer_pattern(self) -> _policy_pb2.AnswerPattern:
-        """Where a draft states its comparable answer, for VOTE and to tell if drafts agree. Default: whole texts are
-        compared.
-        """
+        """Where the comparable answer is in a draft, for VOTE and to decide whether drafts agree. Default: whole texts."""
 
     @_builtins.property
     def synthesizers(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.ModelTarget]:
-        """The models that may synthesize, in the order in which they are tried, for SYNTHESIZE; at most 16. Default: none."""
+        """The models that may synthesize, in the order to try them, for SYNTHESIZE; at most 16. Default: none."""
 
     @_builtins.property
     def sampling(self) -> _chat_pb2.Sampling:
@@ -78,7 +76,7 @@ Global___AggregateRequest: _TypeAlias = AggregateRequest  # noqa: Y015
 
 @_typing.final
 class AggregateResponse(_message.Message):
-    """One chunk of the answer, or its end."""
+    """One piece of the answer, or its end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -86,11 +84,11 @@ class AggregateResponse(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chunk(self) -> Global___AnswerChunk:
-        """The next chunk of the answer."""
+        """The next piece of the answer."""
 
     @_builtins.property
     def result(self) -> Global___AggregateResult:
-        """How the answer was made; the last message of a stream that did not fail."""
+        """How the answer was made; the last message of a successful stream."""
 
     def __init__(
         self,
@@ -110,7 +108,7 @@ Global___AggregateResponse: _TypeAlias = AggregateResponse  # noqa: Y015
 
 @_typing.final
 class AnswerChunk(_message.Message):
-    """The next chunk of an answer. The answer is the chunks joined, starting at the last one with `restart`."""
+    """The next piece of an answer. The answer is all pieces joined, from the last one with `restart` on."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -119,9 +117,7 @@ class AnswerChunk(_message.Message):
     text: _builtins.str
     """The text."""
     restart: _builtins.bool
-    """True if the chunks before it are void, because their model failed and no other could continue the text. Default:
-    false.
-    """
+    """True if the pieces before are void, because their model failed and no model could continue. Default: false."""
     def __init__(
         self,
         *,
@@ -154,15 +150,15 @@ class AggregateResult(_message.Message):
     """Why the answer's text ends."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the candidates whose drafts the answer uses."""
+        """Names of the candidates whose drafts are in the answer."""
 
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.LedgerEntry]:
-        """The model calls of the merging."""
+        """The model calls of the merge."""
 
     @_builtins.property
     def degraded(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Degradation]:
-        """What went wrong."""
+        """What went wrong during the merge."""
 
     @_builtins.property
     def contradictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

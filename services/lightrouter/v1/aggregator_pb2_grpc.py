@@ -47,7 +47,7 @@ class AggregatorServiceServicer:
     """
 
     def Aggregate(self, request, context):
-        """Streams the answer, then says how it was made. Sends one chunk if there is nothing to synthesize.
+        """Streams the answer, then how it was made. Sends one piece if there is nothing to synthesize.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

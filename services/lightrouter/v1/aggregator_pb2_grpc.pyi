@@ -34,7 +34,7 @@ class AggregatorServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AggregatorServiceAsyncStub: ...
     Aggregate: _grpc.UnaryStreamMultiCallable[_aggregator_pb2.AggregateRequest, _aggregator_pb2.AggregateResponse]
-    """Streams the answer, then says how it was made. Sends one chunk if there is nothing to synthesize."""
+    """Streams the answer, then how it was made. Sends one piece if there is nothing to synthesize."""
 
 @_typing.type_check_only
 class AggregatorServiceAsyncStub(AggregatorServiceStub):
@@ -42,7 +42,7 @@ class AggregatorServiceAsyncStub(AggregatorServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Aggregate: _aio.UnaryStreamMultiCallable[_aggregator_pb2.AggregateRequest, _aggregator_pb2.AggregateResponse]  # type: ignore[assignment]
-    """Streams the answer, then says how it was made. Sends one chunk if there is nothing to synthesize."""
+    """Streams the answer, then how it was made. Sends one piece if there is nothing to synthesize."""
 
 class AggregatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Merges the drafts of the chosen candidates."""
@@ -53,6 +53,6 @@ class AggregatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _aggregator_pb2.AggregateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_aggregator_pb2.AggregateResponse], _abc.AsyncIterator[_aggregator_pb2.AggregateResponse]]:
-        """Streams the answer, then says how it was made. Sends one chunk if there is nothing to synthesize."""
+        """Streams the answer, then how it was made. Sends one piece if there is nothing to synthesize."""
 
 def add_AggregatorServiceServicer_to_server(servicer: AggregatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

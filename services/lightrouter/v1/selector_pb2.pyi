@@ -32,7 +32,7 @@ class ShortlistRequest(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
-        """The conversation to answer, 1 to 1,000 messages. Required."""
+        """The conversation to be answered, 1 to 1,000 messages. Required."""
 
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortlistCandidate]:
@@ -67,7 +67,7 @@ class ShortlistCandidate(_message.Message):
     prior: _builtins.float
     """The candidate's expected quality before any prompt is seen, 0 to 1. Default 0."""
     evaluated_prompts: _builtins.int
-    """Evaluated prompts behind the prior, at least 0. Default 0, the prior is a guess."""
+    """Number of evaluated prompts behind the prior, 0 or more. Default 0: the prior is a guess."""
     model: _builtins.str
     """The model's name at its provider; at most 512 characters. Default: empty."""
     def __init__(
@@ -88,7 +88,7 @@ Global___ShortlistCandidate: _TypeAlias = ShortlistCandidate  # noqa: Y015
 
 @_typing.final
 class ShortlistResponse(_message.Message):
-    """The candidates by their expected quality."""
+    """The candidates by expected quality."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -123,7 +123,7 @@ class SelectRequest(_message.Message):
     ANSWER_PATTERN_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.SelectorStrategy.ValueType
-    """How they are ranked. Default: the selector's configuration, `consensus` unless changed."""
+    """How to rank them. Default: the selector's configuration, `consensus` unless changed."""
     seed: _builtins.int
     """Seed of every random choice. Default 0."""
     @_builtins.property
@@ -140,9 +140,7 @@ class SelectRequest(_message.Message):
 
     @_builtins.property
     def answer_pattern(self) -> _policy_pb2.AnswerPattern:
-        """Where a partial states its comparable answer, for CONSENSUS and for the agreement. Default: whole texts are
-        compared.
-        """
+        """Where the comparable answer is in a text, for CONSENSUS and for the agreement. Default: whole texts are compared."""
 
     def __init__(
         self,
@@ -164,7 +162,7 @@ Global___SelectRequest: _TypeAlias = SelectRequest  # noqa: Y015
 
 @_typing.final
 class SelectResponse(_message.Message):
-    """The ranking and how it was made."""
+    """The ranking and its cost."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -173,7 +171,7 @@ class SelectResponse(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.SelectorStrategy.ValueType
-    """The strategy that made the ranking: PRIOR if the requested strategy failed."""
+    """The strategy that made the ranking: PRIOR if the requested one failed."""
     @_builtins.property
     def ranking(self) -> _candidate_pb2.Ranking:
         """The ranking, with a score for every partial."""
@@ -184,7 +182,7 @@ class SelectResponse(_message.Message):
 
     @_builtins.property
     def degraded(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Degradation]:
-        """What went wrong."""
+        """What went wrong during the ranking."""
 
     def __init__(
         self,

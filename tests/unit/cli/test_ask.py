@@ -146,7 +146,7 @@ def test_no_router_is_one_sentence(
     ("arguments", "sentence"),
     [
         (["  "], "the prompt is empty"),
-        (["Why?", "--timeout", "0"], "--timeout must be over 0"),
+        (["Why?", "--timeout", "0"], "--timeout must be more than 0"),
         (["Why?", "--address", ""], "no router answers"),
     ],
 )

@@ -86,7 +86,7 @@ def test_stages_and_calls_are_drawn_where_they_ran() -> None:
     assert boot.rindex("━") < select.index("━") + 1
     assert "a, 2 tokens in (0 cached), 3 out, $0.000000007, stop" in "\n".join(lines)
     assert "prior, k 1 (margin), margin 0.25" in select
-    assert any("1. a 0.50 continues" in line for line in lines)
+    assert any("1. a 0.50 goes on" in line for line in lines)
     assert any("b dropped (candidate_slow): late" in line for line in lines)
     assert any("degraded: candidate_slow" in line for line in lines)
 

@@ -78,8 +78,8 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--seed", "-1"], "is not a whole number from 0 to 2147483647"),
-        (["--seed", "4294967296"], "is not a whole number from 0 to 2147483647"),
+        (["--seed", "-1"], "is not a whole number of 0 to 2147483647"),
+        (["--seed", "4294967296"], "is not a whole number of 0 to 2147483647"),
         (["--boot-tokens", "4097"], "is more than 4096"),
         (["--top-k", "99999999999"], "is more than 64"),
         (["--folds", "0"], "is not a whole number of 1 or more"),

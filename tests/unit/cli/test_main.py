@@ -102,9 +102,9 @@ def test_a_demo_that_shows_what_it_should_has_no_shortfalls() -> None:
 def test_a_demo_that_does_not_says_so() -> None:
     one = Answer(selection=Selection(chosen=["fast"]), candidates=["fast"])
     assert demo.shortfalls(one, events.ANSWER) == [
-        "the first answer does not use two drafts",
-        "no model merged the first prompt's drafts",
-        "the second prompt needed more than one candidate",
+        "the first prompt was not answered from two drafts",
+        "the first prompt's drafts were not merged by a model",
+        "the second prompt was not resolved by one candidate",
         "the second prompt paid for merging",
     ]
 

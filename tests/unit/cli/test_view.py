@@ -49,7 +49,7 @@ def test_scores_and_who_goes_on() -> None:
     assert "0.75" in row(text, "Because of air.")
     assert text.index("slow") < text.index("fast") < text.index("broken")
     assert "HTTP 500 from the provider" in row(text, "broken")
-    assert "slow and fast continue: the policy's k (ranked by consensus; agreement 0.60, margin 0.25)" in text
+    assert "slow and fast go on: as the policy says (ranked by consensus; agreement 0.60, margin 0.25)" in text
 
 
 def test_the_answer_streams_and_stays_small() -> None:
@@ -126,7 +126,7 @@ def test_an_answer_without_anything_in_it_can_be_drawn() -> None:
 def test_every_reason_for_as_many_as_go_on_is_told() -> None:
     for name, reason in SelectionReason.items():
         line = view.selection_line(Selection(chosen=["a"], reason=reason)).plain
-        assert ("a continues: " in line) == (reason != SelectionReason.SELECTION_REASON_UNSPECIFIED), name
+        assert ("a goes on: " in line) == (reason != SelectionReason.SELECTION_REASON_UNSPECIFIED), name
 
 
 NASTY = "\x1b[31mred\x07\x9b2J\u202e\r\nfake line"

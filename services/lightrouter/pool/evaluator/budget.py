@@ -1,4 +1,4 @@
-"""What an evaluation may spend. Every call is paid for at its worst before it is made, so that no bound is passed."""
+"""The budget of an evaluation. Each call is reserved at its maximum cost first, so no bound is exceeded."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lightrouter.runtime.ledger import cost_nanousd
 from lightrouter.v1.candidate_pb2 import Prices
 from lightrouter.v1.chat_pb2 import ChatMessage, Usage
 
-# Delimiters and role of a message as chat templates write them, generously.
+# Tokens for a message's delimiters and role in chat templates, rounded up.
 _TOKENS_PER_MESSAGE: Final = 16
 
 
 class Amount(NamedTuple):
-    """Money in nano-dollars, and tokens, read and written."""
+    """Money in nano-dollars, and tokens, input and output."""
 
     nanousd: int = 0
     tokens: int = 0
@@ -30,7 +30,7 @@ class Amount(NamedTuple):
         return Amount(self.nanousd - other.nanousd, self.tokens - other.tokens)
 
     def times(self, count: int) -> Amount:
-        """Returns so many of it."""
+        """Returns the product."""
         return Amount(self.nanousd * count, self.tokens * count)
 
 
@@ -42,10 +42,10 @@ class Limits:
     """Bounds of an evaluation.
 
     Attributes:
-        nanousd: Most money, in nano-dollars; None: no bound.
-        tokens: Most tokens, read and written; None: no bound.
-        seconds: Most seconds that one process may take for it, over 0.
-        concurrency: Most calls at the same time, 1 upward.
+        nanousd: Maximum money, in nano-dollars; None: no bound.
+        tokens: Maximum tokens, input and output; None: no bound.
+        seconds: Maximum seconds of one process, above 0.
+        concurrency: Maximum concurrent calls, 1 or more.
     """
 
     nanousd: int | None = None
@@ -55,18 +55,18 @@ class Limits:
 
 
 class Budget:
-    """What is left of the bounds."""
+    """The rest of the budget."""
 
     def __init__(self, limits: Limits, spent: Amount = _NOTHING) -> None:
-        """Begins the time now; `spent` is what went before."""
+        """Starts the clock now; `spent` is the earlier cost."""
         self._limits = limits
         self.committed = spent
-        """What was spent, and what running calls may spend."""
+        """The spent amount, and the reservations of running calls."""
         self.deadline = Deadline.after(limits.seconds)
-        """When the time is over."""
+        """The time at which the budget's seconds are over."""
 
     def reserve(self, worst: Amount) -> bool:
-        """Keeps what a call costs at its worst; returns whether there was as much, and time."""
+        """Reserves the maximum cost of a call; returns whether money and time sufficed."""
         after = self.committed.plus(worst)
         bounds = (self._limits.nanousd, self._limits.tokens)
         if self.deadline.expired or any(
@@ -77,15 +77,15 @@ class Budget:
         return True
 
     def settle(self, worst: Amount, spent: Amount) -> None:
-        """Gives back what was kept for a call that is over, less what it cost."""
+        """Releases the reservation of a finished call, minus its cost."""
         self.committed = self.committed.less(worst).plus(spent)
 
 
 def worst_case(messages: Iterable[ChatMessage], output_tokens: int, prices: Prices, more_tokens: int = 0) -> Amount:
-    """Returns the most that a call costs.
+    """Returns the maximum cost of a call.
 
-    A token has at least one byte of the text. `more_tokens` are read besides the messages, such as instructions that
-    the adapter puts before them. A provider that reads or writes more than it was given is not bounded by anybody.
+    A token has at least one byte of the text. `more_tokens` are input tokens beyond the messages, such as the adapter's
+    instructions. A provider that ignores its limits cannot be bounded.
     """
     read = more_tokens + sum(len(message.content.encode()) + _TOKENS_PER_MESSAGE for message in messages)
     dearest = Prices(

@@ -1,4 +1,4 @@
-"""One evaluation: rounds of prompts for whoever is undecided yet, until all is decided, asked, or spent."""
+"""One evaluation: rounds of prompts for undecided candidates, until all are decided, asked, or the budget is spent."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lightrouter.pool.evaluator.validation import Item, ValidationSet
 from lightrouter.recording.prompts import Judged
 from lightrouter.v1.chat_pb2 import Sampling
 
-# Prompts of a candidate between two looks. Looks cost no certainty; fewer prompts would leave models idle.
+# Prompts per candidate between two looks. Looks cost no certainty; fewer prompts would leave models idle.
 _ROUND: Final = 8
-# Answers without a verdict after which a judge is given up, where they are more than those with one.
+# Answers without a verdict after which a judge is given up, if they outnumber those with one.
 _MOST_UNREAD: Final = 5
 
 
@@ -32,13 +32,13 @@ class End(StrEnum):
     DECIDED = "decided"
     """Every candidate is decided."""
     ASKED = "asked"
-    """Those that are not decided were asked the whole set."""
+    """The undecided ones were asked the whole set."""
     UNREACHED = "unreached"
     """No candidate answers."""
     SPENT = "spent"
     """The budget or the time does not cover the next call."""
     UNREADABLE = "unreadable"
-    """A judge gives no verdicts that can be read."""
+    """A judge gives no readable verdicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Asked:
 
     Attributes:
         seed: Seed of the prompts' order and of the models' sampling, 0 to 2^31 - 1.
-        max_output_tokens: Most tokens of an answer, where the prompt does not say.
+        max_output_tokens: Maximum tokens of an answer, if the prompt does not set it.
     """
 
     seed: int
@@ -56,15 +56,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an evaluation found.
+    """The outcome of an evaluation.
 
     Attributes:
         scores: By candidate.
-        evidence: What they say; None where nobody has a score.
+        evidence: Their evidence; None if no candidate has a score.
         asked_all: The candidates that were asked the whole set.
-        unreached: The candidates whose provider is down; nothing is said of them.
+        unreached: The candidates whose provider is down; there is no decision on them.
         end: Why it ended.
-        judge_fault: What is wrong with the judge, in one sentence; empty where nothing is.
+        judge_fault: The judge's fault, in one sentence; empty if there is none.
     """
 
     scores: Mapping[str, Scores]
@@ -77,12 +77,12 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Bench:
-    """What came of a judge so far.
+    """A judge's record so far.
 
     Attributes:
-        read: Answers that it gave a verdict on.
-        unread: Answers that it gave none on.
-        why: Why it gave none on the last of them.
+        read: Number of answers with a verdict.
+        unread: Number of answers without one.
+        why: Why the last of them has none.
     """
 
     read: int = 0
@@ -91,7 +91,7 @@ class _Bench:
 
     @property
     def useless(self) -> bool:
-        """Whether it is not worth asking on."""
+        """Whether to stop asking it."""
         return self.unread >= _MOST_UNREAD and self.unread > self.read
 
 
@@ -111,13 +111,13 @@ class Evaluation:
         """Prepares an evaluation.
 
         Args:
-            subjects: The candidates; those that come first are asked first where the budget is short.
-            judges: Whom judged prompts are put to, the best first: nobody judges its own answers.
+            subjects: The candidates; the first ones are asked first if the budget is short.
+            judges: The judges, the best first: no candidate judges its own answers.
             prompts: The validation set.
             rules: When a candidate is decided.
             asked: How prompts are asked.
             asker: Makes the calls.
-            journal: Has what they brought.
+            journal: Records their results.
         """
         self._subjects = {subject.name: subject for subject in subjects}
         self._judges = judges
@@ -135,7 +135,7 @@ class Evaluation:
     async def run(self) -> Outcome:
         """Asks until it ends.
 
-        The same seed, set and answers lead to the same outcome, in whatever order calls end, and after a kill.
+        The same seed, set and answers give the same outcome, in any order of the calls' ends, and after a kill.
         """
         while True:
             evidence = self._weighed()
@@ -151,7 +151,7 @@ class Evaluation:
                 return self._outcome(self._weighed(), End.SPENT)
 
     def _forget_outages(self) -> None:
-        """Has the prompts asked again at which a provider was down before the pause."""
+        """Repeats the prompts for which a provider was down before the pause."""
         for subject in self._subjects.values():
             found = Scores()
             for item in self._items:
@@ -169,14 +169,14 @@ class Evaluation:
         return [name for name in evidence.tallies if evidence.finding(name) is Finding.OPEN] if evidence else []
 
     def _asking(self, evidence: Evidence | None, undecided: Sequence[str]) -> list[str]:
-        """Returns whom to ask next: the undecided, and whose scores they are compared with; then who may be alike."""
+        """Returns the next candidates to ask: the undecided ones and their references; then those that may be alike."""
         if evidence is None:
             return []
         wanted = {*undecided, *evidence.need.references} if undecided else self._alike(evidence)
         return [name for name in self._subjects if name in wanted and self._left(name)]
 
     def _alike(self, evidence: Evidence) -> set[str]:
-        """Returns the candidates of which it is to be found out, and not yet known, whether they differ."""
+        """Returns the candidates of which it is still unknown whether they err differently, if that must be decided."""
         if not self._rules.until_diverse:
             return set()
         names = {name for name in evidence.tallies if evidence.finding(name) is not Finding.WORSE}
@@ -184,7 +184,7 @@ class Evaluation:
         if len(names) < 2 or (found and found.decided):
             return set()
         fewest = min(self._scores[name].asked for name in names)
-        # Only prompts that all were asked say something.
+        # Only prompts that all were asked count.
         return {name for name in names if self._scores[name].asked == fewest}
 
     def _left(self, name: str) -> list[Item]:
@@ -192,12 +192,12 @@ class Evaluation:
 
     @property
     def _size(self) -> int:
-        """How many prompts of a candidate are asked before the next look: few until a judge has been read."""
+        """Number of prompts per candidate before the next look: few until a judge's verdict was readable."""
         proven = not self._judges or any(bench.read for bench in self._benches.values())
         return _ROUND if proven else 1
 
     async def _round(self, names: Sequence[str]) -> bool:
-        """Asks each of these the next prompts; returns whether all calls were made."""
+        """Asks these candidates their next prompts; returns whether all calls were made."""
         pairs = [(self._subjects[name], item) for name in names for item in self._left(name)[: self._size]]
         whole = await self._asker.ask([self._answer(subject, item) for subject, item in pairs])
         judged = [pair for pair in pairs if isinstance(pair[1].task, Judged)]
@@ -209,7 +209,7 @@ class Evaluation:
         return whole
 
     def _take(self, pairs: Sequence[tuple[Subject, Item]]) -> None:
-        """Adds the scores of a candidate's prompts, up to the first that is not through."""
+        """Adds the scores of a candidate's prompts, up to the first unfinished one."""
         for subject, item in pairs:
             done = self._journal.done.get(_answer_key(subject, item))
             if done is None or not (done.failure or self._is_judged(subject, item)):
@@ -235,7 +235,7 @@ class Evaluation:
         bench.why = failures[0] if failures else "what it wrote is no verdict"
 
     def _judge_of(self, subject: Subject) -> Subject | None:
-        """Returns who judges a candidate's answers: nobody judges its own."""
+        """Returns the judges of a candidate's answers: no candidate judges its own."""
         return next((other for other in self._judges if other.name != subject.name), None)
 
     def _answer(self, subject: Subject, item: Item) -> Call:
@@ -271,7 +271,7 @@ class Evaluation:
                 )
 
     def _is_judged(self, subject: Subject, item: Item) -> bool:
-        """Returns whether every verdict that an answer needs is there, or was asked for as often as is asked."""
+        """Returns whether an answer has every verdict that it needs, or all attempts for them were made."""
         if not isinstance(item.task, Judged) or self._judge_of(subject) is None:
             return True
         for order in range(judge.ORDERS):

@@ -1,4 +1,4 @@
-"""Where a pool and what is held of its candidates live: a pool file with its state file, or Candidate resources."""
+"""The homes of a pool and its candidates' standings: a pool file with its state file, or Candidate resources."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A pool, and what is held of its candidates.
+    """A pool and its candidates' standings.
 
     Attributes:
-        pool: The pool, with the states that hold now.
-        standings: What is held, by candidate, of those with the model that it is about.
+        pool: The pool, with the current states.
+        standings: The standings by candidate, if its model is the evaluated one.
     """
 
     pool: PublicPool
@@ -41,24 +41,24 @@ class Held:
 
     @classmethod
     def of(cls, pool: PublicPool, standings: Mapping[str, Standing]) -> Held:
-        """Returns what holds of `pool`, whose states are the entries' own."""
+        """Returns `pool`, whose states are the entries' own, with these standings."""
         about = {n: each for n, each in standings.items() if n in pool.entries and each.about(pool.entries[n].model)}
         return cls(standing.overlaid(pool, about), about)
 
     def standing(self, name: str) -> Standing:
-        """Returns what is held of a candidate, with its state and its model."""
+        """Returns a candidate's standing, with its state and its model."""
         entry = self.pool.entries[name]
         return replace(self.standings.get(name, Standing()), state=entry.state, model=entry.model)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A candidate's state that has become another.
+    """A change of a candidate's state.
 
     Attributes:
         candidate: Its name.
         before: The state before.
-        after: What is held of it now.
+        after: Its standing now.
     """
 
     candidate: str
@@ -71,15 +71,15 @@ class HomeError(Exception):
 
 
 Update = Callable[[Held], Mapping[str, Standing]]
-"""Gives what is to be held of some candidates, from what is held now. It may be asked again, and with more: what it
-gives for a candidate on which it has had its way already must be that again, or nothing."""
+"""Returns new standings of some candidates, from the current ones. It may be called again, with more candidates: for
+one that it has already changed, it must return the same standing or none."""
 
 
 class Home(Protocol):
-    """Where a pool lives."""
+    """The home of a pool."""
 
     async def read(self) -> Held:
-        """Returns what holds now.
+        """Returns the pool with its current standings.
 
         Raises:
             HomeError: It cannot be read.
@@ -88,7 +88,7 @@ class Home(Protocol):
         ...
 
     async def update(self, change: Update) -> list[Change]:
-        """Has `change` its way, all of it or, where a failure is raised, a part; returns the states that changed.
+        """Applies `change`, or a part of it if an error is raised; returns the changed states.
 
         Raises:
             HomeError: It cannot be read or written.
@@ -101,13 +101,13 @@ class FileHome:
     """A pool file with its state file."""
 
     def __init__(self, path: Path, patience_seconds: float = 10.0) -> None:
-        """Takes the pool file `path`; another writer of its state file gets `patience_seconds` to finish."""
+        """Uses the pool file `path`; waits up to `patience_seconds` for another writer of its state file."""
         self._path = path
         self._states = statefile.state_path(path)
         self._patience = patience_seconds
 
     async def read(self) -> Held:
-        """Returns what holds now. See `Home`."""
+        """Returns the pool with its current standings. See `Home`."""
         try:
             return Held.of(file.load(self._path), statefile.load(self._states))
         except StateFileError as error:
@@ -145,9 +145,9 @@ class ClusterHome:
         patience_seconds: float = 300.0,
         pause_seconds: float = _PAUSE_S,
     ) -> None:
-        """Reads and writes by `api`, which gets `patience_seconds` to come back where it is away.
+        """Reads and writes with `api`; waits up to `patience_seconds` for it if it is not reachable.
 
-        `judge` is the candidate that judges, while the pool has it. `pause_seconds` is the first pause; it doubles.
+        `judge` is the candidate that judges, if the pool has it. `pause_seconds` is the first pause; it doubles.
         """
         self._api = api
         self._judge = judge
@@ -155,11 +155,11 @@ class ClusterHome:
         self._pause = pause_seconds
 
     async def read(self) -> Held:
-        """Returns what holds now. See `Home`."""
+        """Returns the pool with its current standings. See `Home`."""
         return (await self._try(self._read))[0]
 
     async def update(self, change: Update) -> list[Change]:
-        """Writes each status by itself, from what it is at that moment. See `Home`."""
+        """Writes each status separately, from its current version. See `Home`."""
         changes: list[Change] = []
 
         async def write() -> bool:
@@ -175,7 +175,7 @@ class ClusterHome:
                 except ClusterError as error:
                     if error.status not in {_CONFLICT, _NOT_FOUND}:
                         raise
-                    # It has changed or gone in the meantime: what is to be said is found anew.
+                    # It has changed or gone in the meantime: compute the change again.
                     whole = False
                     continue
                 changes.extend(found for found in [_change(held, name, wanted)] if found)
@@ -198,7 +198,7 @@ class ClusterHome:
         return Held.of(pool, {name: standing_of(resource) for name, resource in by_name.items()}), by_name
 
     async def _try(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Acts until the API is there for it."""
+        """Retries until the API is reachable."""
         pause, deadline = self._pause, Deadline.after(self._patience)
         while True:
             try:
@@ -207,7 +207,7 @@ class ClusterHome:
                 if not (error.passing or error.status == _TOO_MANY) or deadline.remaining() < pause:
                     raise HomeError(f"the candidates of the cluster cannot be used: {error}") from None
                 _log.warning("the API is asked again in %.1f s: %s", pause, error)
-            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - so that not all come at once
+            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, so that clients do not retry together
             pause = min(2 * pause, _MOST_PAUSE_S)
 
 

@@ -1,12 +1,12 @@
-"""The journal of an evaluation: what was bought and what it brought, so that nothing has to be bought twice.
+"""The journal of an evaluation: the calls that were paid for and their results, so that nothing is bought twice.
 
-Lines of JSON that are only ever added. A call's worst cost is on the disk before it is made, and what it brought after
-it: a call without an end was perhaps paid for, so its worst cost counts as spent, and is made again under a new line.
+JSON lines, append-only. A call's maximum cost is on the disk before the call, its result after it: a call without a
+result was perhaps paid for, so its maximum cost counts as spent, and it is made again under a new line.
 
-A journal knows what it belongs to: its plan (the validation set with texts, answers and tasks; seed; token limit), and
-the version of each candidate and judge (endpoint, model, sampling, instructions). An evaluation of the same plan goes
-on where a former process was killed, or has paused because its budget was spent; what a candidate said under another
-version is asked anew. Prices are no part of it: they change what the next call costs, not what was said or paid.
+A journal records what it belongs to: its plan (the validation set with texts, answers and tasks; seed; token limit),
+and the version of each candidate and judge (endpoint, model, sampling, instructions). An evaluation of the same plan
+resumes after its process was killed, or after it paused because its budget was spent; answers of another version are
+asked again. Prices are not part of the version: they change the cost of the next call, not what was said or paid.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class JournalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a call brought.
+    """The result of a call.
 
     Attributes:
-        spent: What it cost; at its worst where that is not known.
-        score: The score that it led to, 0 to 1; None where it led to none.
-        text: Its text, where a judge has yet to read it.
-        failure: Why it failed, in one sentence; empty where it did not.
+        spent: Its cost; the maximum if unknown.
+        score: Its score, 0 to 1; None if it has none.
+        text: Its text, if a judge still has to read it.
+        failure: Why it failed, in one sentence; empty if it did not.
         passing: Whether it failed in a way that may be an outage.
     """
 
@@ -55,34 +55,34 @@ class Journal:
     def __init__(
         self, path: Path, plan: Mapping[str, Any], versions: Mapping[str, str], begin: Mapping[str, Any]
     ) -> None:
-        """Opens the journal, which goes on where it holds an evaluation of the same plan that has not ended.
+        """Opens the journal; resumes if it has an unfinished evaluation of the same plan.
 
         Args:
-            path: The file. One that holds another plan, or an evaluation that has ended, is begun anew; another one
-                that was paid for and has not ended is kept beside it.
-            plan: What must be the same for an evaluation to go on, as JSON.
-            versions: What the calls belong to, by the first two parts of their keys, like `answer/fast`.
-            begin: What a new evaluation, or a new leg of one that had paused, begins with, as JSON.
+            path: The file. A file with another plan, or with a finished evaluation, is started anew; an unfinished one
+                of another plan that was paid for is kept beside it.
+            plan: What must be equal to resume an evaluation, as JSON.
+            versions: Versions of the calls' candidates, by the first two parts of their keys, like `answer/fast`.
+            begin: The first record of a new evaluation, or of a new leg after a pause, as JSON.
 
         Raises:
             JournalError: It cannot be read or written.
         """
         self._path = path
         self.done: dict[str, Done] = {}
-        """What each call brought, by its key."""
+        """The result of each call, by its key."""
         self.lost = Amount()
-        """What calls without an end may have cost since the evaluation began or last went on."""
+        """The possible cost of calls without a result since the evaluation started or last resumed."""
         self.begin = begin
-        """What the evaluation, or its last leg, began with."""
+        """The first record of the evaluation, or of its last leg."""
         self.paused = False
-        """Whether it goes on after a pause."""
+        """Whether it resumes after a pause."""
         self._before = Amount()
         self._versions: Mapping[str, str] = versions
         head = {"version": _VERSION, "plan": dict(plan)}
         try:
             lines, size = _lines(path)
             self.resumed = bool(lines) and {k: lines[0].get(k) for k in head} == head and "end" not in lines[-1]
-            """Whether it goes on with what a former process began."""
+            """Whether it resumes the work of an earlier process."""
             if self.resumed:
                 self._replay(lines)
             elif lines:
@@ -95,7 +95,7 @@ class Journal:
 
     @property
     def spent(self) -> Amount:
-        """What the evaluation has cost since it began or last went on, at its worst where that is not known."""
+        """The evaluation's cost since it started or last resumed; the maximum where it is unknown."""
         return self._spent_in_all().less(self._before)
 
     def _spent_in_all(self) -> Amount:
@@ -105,11 +105,11 @@ class Journal:
         return total
 
     def reserve(self, calls: Iterable[tuple[str, Amount]]) -> None:
-        """Writes down what calls, by their keys, cost at their worst; it is on the disk when this returns."""
+        """Records the maximum costs of calls, by key; they are on the disk when this returns."""
         self._write(*({"reserve": key, **worst._asdict()} for key, worst in calls), durable=True)
 
     def finish(self, key: str, done: Done) -> None:
-        """Writes down what a call brought."""
+        """Records the result of a call."""
         self.done[key] = done
         line: dict[str, Any] = {"done": key, **done.spent._asdict(), "score": done.score}
         line |= {"text": done.text} if done.text is not None else {}
@@ -118,16 +118,16 @@ class Journal:
         self._write(line)
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Leaves it to later calls to bring what these have not; what they cost stays spent."""
+        """Forgets these calls, so that they are made again; their cost stays spent."""
         for key in keys:
             self.lost = self.lost.plus(self.done.pop(key).spent)
 
     def pause(self) -> None:
-        """Writes down that the evaluation goes on another time, with another budget."""
+        """Records a pause: the evaluation resumes later, with another budget."""
         self._write({_PAUSED: True}, durable=True)
 
     def end(self) -> None:
-        """Writes down that what the evaluation found is where it belongs."""
+        """Records that the evaluation's findings have been stored."""
         self._write({"end": True}, durable=True)
 
     def close(self) -> None:
@@ -137,7 +137,7 @@ class Journal:
     def _opened(self, head: Mapping[str, Any], size: int) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         if self.resumed:
-            # The last line may be torn: what follows it must not be part of it, nor be lost behind it.
+            # The last line may be torn: new lines must not join it.
             os.truncate(self._path, size)
             return os.open(self._path, flags)
         file = os.open(self._path, flags | os.O_TRUNC, 0o600)
@@ -182,7 +182,7 @@ class Journal:
         running.clear()
 
     def _go_on(self, versions: Mapping[str, str], begin: Mapping[str, Any]) -> None:
-        """Begins a new leg where the former one has paused, or others answer now."""
+        """Starts a new leg if the last one has paused, or if other candidates answer now."""
         if not self.paused and self._versions == versions:
             return
         begin = begin if self.paused else self.begin
@@ -190,18 +190,18 @@ class Journal:
         self._turn(versions, begin, paused=self.paused)
 
     def _turn(self, versions: Mapping[str, str], begin: Mapping[str, Any], *, paused: bool) -> None:
-        """Takes what a new leg begins with, and forgets what it asks anew."""
+        """Applies the first record of a new leg, and forgets the calls that it repeats."""
         others = [key for key in self.done if self._versions.get(_prefix(key)) != versions.get(_prefix(key))]
         self.forget(others)
         if paused:
-            # A judge that could not be read, or was down, gets another chance.
+            # A judge that was unreadable or down gets another chance.
             self.forget([key for key, done in self.done.items() if done.score is None and done.text is None])
             self._before = self._spent_in_all()
         self._versions, self.begin = versions, begin
 
 
 def scores(path: Path) -> dict[str, dict[str, float]]:
-    """Returns the scores of the last evaluation by candidate and prompt, from its journal; none where there is none.
+    """Returns the scores of the last evaluation by candidate and prompt, from its journal; empty if there is none.
 
     Raises:
         JournalError: It cannot be read.
@@ -232,7 +232,7 @@ def _prefix(key: str) -> str:
 
 
 def _keep(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Keeps a journal of something else beside the new one where it holds answers that no verdict has come of."""
+    """Keeps another plan's journal beside the new one, if its answers have not led to a decision."""
     bought = sum("done" in line for line in lines)
     if not bought or "end" in lines[-1]:
         return
@@ -240,7 +240,7 @@ def _keep(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     kept.write_bytes(path.read_bytes())
     _log.warning(
         "%s holds an evaluation that has not ended, of another validation set, seed or token limit, or of an earlier "
-        "release; it is begun anew, and the %d calls that it had paid for are kept in %s",
+        "release; it is started anew, and the %d calls that it had paid for are kept in %s",
         path,
         bought,
         kept,
@@ -252,7 +252,7 @@ def _line(value: Mapping[str, Any]) -> bytes:
 
 
 def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Returns the lines up to the first that is none, and the bytes that they take."""
+    """Returns the lines up to the first invalid one, and their length in bytes."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -265,7 +265,7 @@ def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            # A disk that lost power may leave anything; what came before it is whole.
+            # A power failure may leave anything at the end; earlier lines are whole.
             break
         found.append(value)
         size += len(line)

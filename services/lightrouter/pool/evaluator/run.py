@@ -1,4 +1,4 @@
-"""An evaluation from begin to end: what holds is read, prompts are asked, and what was found is held."""
+"""Runs an evaluation from start to end: reads the standings, asks the prompts, and stores the findings."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ from lightrouter.runtime.tokens import most_of_estimated
 from lightrouter.v1.candidate_pb2 import ModelTarget
 
 _log = logging.getLogger(__name__)
-# Whom a short budget serves first, after those that have drifted: a candidate on probation waits for its verdict, an
-# evicted one for its way back.
+# Order under a short budget, after drifted candidates: one on probation waits for a decision, an evicted one for its
+# return.
 _FIRST: Final = (State.PROBATION, State.EVICTED, State.ADMITTED)
 
 
-# What another time may bring to an end: what was bought until then is not bought again.
+# Ends that a later run may continue, without buying anything twice.
 _GOES_ON: Final = frozenset({End.SPENT, End.UNREADABLE})
 
 
 class NothingToEvaluateError(Exception):
-    """An evaluation that cannot begin; its text is one sentence."""
+    """An evaluation that cannot start; its text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an evaluation is told.
+    """Settings of an evaluation.
 
     Attributes:
         prompts: The validation set.
-        journal: The file in which it writes down what it has done; also whom it keeps out.
-        new_run: Gives the name of a new evaluation and the seed that it takes where none is given.
+        journal: The file that records its calls; its lock keeps other evaluations out.
+        new_run: Returns the name of a new evaluation and its default seed.
         adapter_address: Template of the adapters' gRPC targets, with {name}, for entries without an address.
-        rules: What the pool needs.
-        limits: What it may spend.
+        rules: The rules for states.
+        limits: Its budget.
         seed: Seed, 0 to 2^31 - 1; None: a new one.
-        max_output_tokens: Most tokens of an answer, where the prompt does not say.
-        call_seconds: Most seconds of one call.
-        first: Candidates that are asked first where the budget is short, besides those whose status says so.
-        now: Gives the time.
+        max_output_tokens: Maximum tokens of an answer, if the prompt does not set it.
+        call_seconds: Maximum seconds of one call.
+        first: Candidates to ask first if the budget is short, in addition to those that drifted by their status.
+        now: Returns the time.
     """
 
     prompts: ValidationSet
@@ -76,16 +76,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How an evaluation went.
+    """The report of an evaluation.
 
     Attributes:
         run: Its name.
         seed: Its seed.
-        resumed: Whether it went on with what a former process began.
-        spent: What it has cost, at its worst where that is not known.
-        outcome: What it found.
+        resumed: Whether it resumed the work of an earlier process.
+        spent: Its cost; the maximum where it is unknown.
+        outcome: Its findings.
         changes: The states that have changed.
-        held: What holds now.
+        held: The standings now.
     """
 
     run: str
@@ -98,17 +98,17 @@ class Report:
 
 
 async def evaluate(home: Home, models: Models, settings: Settings, announcer: Announcer, tracer: Tracer) -> Report:
-    """Evaluates the candidates of a pool and has what was found held of them.
+    """Evaluates the candidates of a pool and stores the findings.
 
-    One whom a person has evicted is left alone. What a killed process has begun, or an evaluation whose budget was
-    spent, goes on where the validation set, the seed and the token limit are still the same; the latter with a new
-    budget. Answers of candidates that are still what they were count, those of others are asked for anew.
+    Ignores candidates that a person has evicted. Resumes an evaluation whose process was killed or whose budget was
+    spent if validation set, seed and token limit are the same; the latter gets a new budget. Answers of unchanged
+    candidates count, those of changed ones are asked again.
 
     Raises:
         NothingToEvaluateError: There is no candidate, or no judge for a set that needs one.
         LockedError: Another process evaluates with this journal.
-        JournalError, HomeError, PoolFileError, StateFileError: A file or the cluster cannot be used; what was found is
-            in the journal, and the next evaluation goes on from there.
+        JournalError, HomeError, PoolFileError, StateFileError: A file or the cluster cannot be used; the findings are
+            in the journal, and the next evaluation resumes there.
     """
     with statefile.locked(settings.journal, "an evaluation"), tracer.start_as_current_span(names.EVALUATE) as span:
         held = await home.read()
@@ -160,7 +160,7 @@ def _subjects(held: Held, settings: Settings) -> list[Subject]:
 
 
 def _judges(held: Held, settings: Settings) -> list[Subject]:
-    """Returns who may judge, the pool's judge first, then by quality: nobody judges its own answers."""
+    """Returns the possible judges, the pool's judge first, then by quality: no candidate judges its own answers."""
     if not settings.prompts.judged:
         return []
     pool = held.pool

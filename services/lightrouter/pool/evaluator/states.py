@@ -1,14 +1,13 @@
-"""From scores to states: who is credibly good enough for the pool, who credibly is not, and why, in one sentence each.
+"""Decides states from scores: which candidates are credibly good enough for the pool, which are not, and why.
 
-What the pool needs is the quality of its `minimum`-th best candidate less a margin, or a floor that is given. A
-candidate that is credibly below it is evicted, one that is credibly above it is admitted; the way between leads over
-probation, and takes the whole validation set where that could not tell. So nobody flaps: to leave a state takes
-evidence, to come back takes evidence again.
+The pool needs the quality of its `minimum`-th best candidate minus a margin, or a given floor. A candidate that is
+credibly below it is evicted, one that is credibly above it is admitted; if the whole validation set cannot decide, it
+goes on probation. So states do not flap: leaving a state needs evidence, and returning needs evidence again.
 
-The promise: in one evaluation, over all candidates and all looks together, the probability is at most `error_rate`
-that any candidate is evicted whose quality is not below what the pool needs, or any is admitted back whose quality is.
-Each of n candidates has an interval with an error rate of error_rate/n, and what the pool needs is bounded by those.
-Probation on an undecided set is a precaution, and no part of the promise.
+The guarantee: in one evaluation, over all candidates and all looks together, the probability is at most `error_rate`
+that any candidate is evicted although its quality is not below the need, or readmitted although it is. Each of n
+candidates has an interval with an error rate of error_rate/n, and these bound the need. Probation after an undecided
+set is a precaution, and not part of the guarantee.
 """
 
 from __future__ import annotations
@@ -24,15 +23,16 @@ from lightrouter.pool.schema import State
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the pool needs, and how sure a decision must be.
+    """The quality that the pool needs, and the certainty of a decision.
 
     Attributes:
-        error_rate: Probability, over 0 to 1, that one evaluation evicts or admits anybody wrongly; see the module.
-        margin: How far below the minimum-th best a candidate may be and still be worth asking, over 0 to 1.
-        floor: Quality that the pool needs, 0 to 1, in place of the margin; None goes by the margin.
-        minimum: Admitted candidates that the pool keeps, whatever they are worth, 1 upward.
-        least_gain: Gain in quality, over 0 to 1, from which a second draft is worth while.
-        until_diverse: Whether prompts are asked until it is sure whether one is, beyond what the states take.
+        error_rate: Probability, between 0 and 1, that one evaluation wrongly evicts or admits any candidate; see the
+        module.
+        margin: How far below the minimum-th best a candidate may be and stay admitted, between 0 and 1.
+        floor: Quality that the pool needs, 0 to 1, instead of the margin; None: the margin applies.
+        minimum: Minimum number of admitted candidates to keep, whatever their scores, 1 or more.
+        least_gain: Gain in quality, between 0 and 1, at which a second draft is worth its cost.
+        until_diverse: Whether to ask until it is certain whether one is, even after all states are decided.
     """
 
     error_rate: float = 0.05
@@ -44,14 +44,14 @@ class Rules:
 
 
 class Finding(StrEnum):
-    """What the scores say of a candidate."""
+    """The evidence on a candidate."""
 
     GOOD = "CrediblyGood"
     """Its quality is credibly above what the pool needs."""
     WORSE = "CrediblyWorse"
     """Its quality is credibly below it."""
     OPEN = "Undecided"
-    """The scores so far do not tell."""
+    """The scores so far do not decide."""
 
 
 MINIMUM_POOL = "MinimumPool"
@@ -63,9 +63,9 @@ class Need:
     """What the pool needs.
 
     Attributes:
-        within: Where it lies, 0 to 1.
+        within: Its interval, 0 to 1.
         expected: Its estimate.
-        references: The candidates whose scores bound it; none where it is given.
+        references: The candidates whose scores bound it; empty if it is given.
     """
 
     within: Interval
@@ -75,11 +75,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of the candidates at one look.
+    """The evidence on all candidates at one look.
 
     Attributes:
         tallies: The scores of each.
-        intervals: Where the true quality of each lies, all of them at once with a probability of 1 - error_rate.
+        intervals: The interval of each true quality; all are correct together with a probability of 1 - error_rate.
         need: What the pool needs.
     """
 
@@ -88,7 +88,7 @@ class Evidence:
     need: Need
 
     def finding(self, name: str) -> Finding:
-        """Returns what the scores say of a candidate."""
+        """Returns the evidence on a candidate."""
         if self.intervals[name].high < self.need.within.low:
             return Finding.WORSE
         if self.intervals[name].low > self.need.within.high:
@@ -97,12 +97,12 @@ class Evidence:
 
 
 def weigh(tallies: Mapping[str, Tally], rules: Rules, tested: int | None = None) -> Evidence:
-    """Returns what the scores say.
+    """Returns the evidence of the scores.
 
     Args:
         tallies: The scores of each candidate, at least one.
         rules: The rules.
-        tested: Candidates that share the error rate; None: those that have tallies.
+        tested: Candidates that share the error rate; None: those with tallies.
     """
     each = rules.error_rate / (tested or len(tallies))
     intervals = {name: interval(tally, each) for name, tally in tallies.items()}
@@ -122,12 +122,12 @@ def _need(tallies: Mapping[str, Tally], intervals: Mapping[str, Interval], rules
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a candidate.
+    """The decision on a candidate.
 
     Attributes:
-        state: Its state from now on.
-        reason: Why, as one word.
-        message: Why, in one sentence.
+        state: Its new state.
+        reason: The reason, as one word.
+        message: The reason, in one sentence.
     """
 
     state: State
@@ -138,11 +138,11 @@ class Decision:
 def decide(
     evidence: Evidence, states: Mapping[str, State], asked_all: frozenset[str], rules: Rules
 ) -> dict[str, Decision]:
-    """Returns what becomes of the candidates that there is evidence on.
+    """Returns the decisions on the candidates with evidence.
 
     Args:
         evidence: The scores.
-        states: The state of every candidate of the pool now, evaluated or not.
+        states: The current state of every candidate of the pool, evaluated or not.
         asked_all: The candidates that were asked the whole validation set.
         rules: The rules.
     """

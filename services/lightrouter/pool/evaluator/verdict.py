@@ -1,4 +1,4 @@
-"""What an evaluation's outcome changes in what is held of the candidates."""
+"""Turns an evaluation's outcome into new standings of the candidates."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from lightrouter.pool.standing import Remark, Standing
 from lightrouter.runtime.text import one_line
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
-# Of the interval that people and the router are shown, each candidate's by itself.
+# Of the interval shown to people and the router, for each candidate separately.
 _SHOWN_ERROR_RATE: Final = 0.05
 _LONGEST_FAILURE: Final = 200
 
 
 def standings(outcome: Outcome, rules: Rules, run: str, now: datetime, held: Held) -> Mapping[str, Standing]:
-    """Returns what is to be held of the candidates on which `outcome` says something new.
+    """Returns the new standings of the candidates on which `outcome` has news.
 
-    Asked again, with what it gave in what is held, it gives nothing: a `run` has its way once.
+    If its result is applied already, it returns nothing: a `run` is applied once.
     """
     if outcome.evidence is None:
         return {}
@@ -44,7 +44,7 @@ def standings(outcome: Outcome, rules: Rules, run: str, now: datetime, held: Hel
             continue
         whole = name in outcome.asked_all or evidence.finding(name) is not Finding.OPEN
         if not whole and before.evaluation is not None and before.evaluation.prompts >= scores.tally.seen:
-            # Cut short, it knows less than what is held already.
+            # An interrupted evaluation knows less than the current standing.
             continue
         message = decision.message + _failures(scores)
         moved = before.moved(decision.state, decision.reason, message, now)
@@ -67,14 +67,14 @@ def _diverse(before: Remark | None, diversity: Diversity | None, name: str, now:
 
 
 def _judged(drifted: Remark | None, now: datetime) -> Remark | None:
-    """Returns that a candidate has not drifted any more: what it is worth is known anew."""
+    """Returns the remark that a candidate no longer drifts, because it has a new score."""
     if drifted is None or not drifted.holds:
         return drifted
     return Remark.after(drifted, holds=False, reason="Evaluated", message="it was evaluated anew", now=now)
 
 
 def _failures(scores: Scores) -> str:
-    """Returns a sentence on the prompts that a candidate failed to answer; empty where there are none."""
+    """Returns a sentence on the prompts that a candidate failed to answer; empty if there are none."""
     if not scores.failed:
         return ""
     why = one_line(scores.failure).rstrip(".")[:_LONGEST_FAILURE]
