@@ -12,11 +12,11 @@ from random import Random
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
-from lightrouter.pool.evaluator.announce import Announcer
-from lightrouter.pool.evaluator.homes import FileHome
-from lightrouter.pool.evaluator.run import Report, Settings, evaluate
-from lightrouter.pool.evaluator.validation import parse
+from lightrouter.evaluator.announce import Announcer
+from lightrouter.evaluator.run import Report, Settings, evaluate
+from lightrouter.evaluator.validation import parse
 from lightrouter.pool.schema import State
+from lightrouter.pool.store import FileHome
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_EVICTED, CandidateState

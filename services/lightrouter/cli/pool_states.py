@@ -17,9 +17,9 @@ from rich.text import Text
 from lightrouter.cli import poolhome
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import one_line, printable, printable_json
-from lightrouter.pool.evaluator.homes import Held
 from lightrouter.pool.schema import State
 from lightrouter.pool.standing import BY_HAND, Standing, status_of
+from lightrouter.pool.store import Held
 
 PIPED_WIDTH: Final = 400
 """Characters of a line where there is no terminal."""

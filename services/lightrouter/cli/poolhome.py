@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.pool.api import ClusterError
-from lightrouter.pool.evaluator.homes import ClusterHome, FileHome, Home, HomeError
 from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.store import ClusterHome, FileHome, Home, HomeError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

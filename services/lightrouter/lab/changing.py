@@ -19,17 +19,17 @@ from opentelemetry.trace import NoOpTracer
 
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import extract
+from lightrouter.evaluator.announce import Announcer
+from lightrouter.evaluator.budget import Limits
+from lightrouter.evaluator.decision import Rules
+from lightrouter.evaluator.run import Report, Settings, evaluate
+from lightrouter.evaluator.validation import Item, ValidationSet
 from lightrouter.lab.engine import Engine, opened
 from lightrouter.lab.prices import PriceList
 from lightrouter.lab.questions import Judged
 from lightrouter.pool import file
-from lightrouter.pool.evaluator.announce import Announcer
-from lightrouter.pool.evaluator.budget import Limits
-from lightrouter.pool.evaluator.homes import FileHome
-from lightrouter.pool.evaluator.run import Report, Settings, evaluate
-from lightrouter.pool.evaluator.states import Rules
-from lightrouter.pool.evaluator.validation import Item, ValidationSet
 from lightrouter.pool.schema import REPLAY, State
+from lightrouter.pool.store import FileHome
 from lightrouter.recording.recording import RecordedPrompt, Recording, pool_names
 from lightrouter.router.rules import Defaults, DriftRules
 from lightrouter.runtime.deadline import Deadline

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.pool.evaluator import judge
+from lightrouter.evaluator import judge
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage
 
 ASKED = (ChatMessage(role=ROLE_USER, content="Why?"),)

@@ -15,9 +15,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
-from lightrouter.pool.evaluator.bounds import Tally
-from lightrouter.pool.evaluator.journal import Done
-from lightrouter.pool.evaluator.validation import Item
+from lightrouter.evaluator.confidence import Tally
+from lightrouter.evaluator.journal import Done
+from lightrouter.evaluator.validation import Item
 
 _DOWN: Final = 8
 """Failures from the begin on, without any answer, after which a provider is down."""

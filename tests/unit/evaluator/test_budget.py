@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightrouter.pool.evaluator import asking
-from lightrouter.pool.evaluator.asking import Asker, Call, Subject
-from lightrouter.pool.evaluator.budget import Amount, Budget, Limits, worst_case
-from lightrouter.pool.evaluator.journal import Journal
+from lightrouter.evaluator import calls
+from lightrouter.evaluator.budget import Amount, Budget, Limits, worst_case
+from lightrouter.evaluator.calls import Asker, Call, Subject
+from lightrouter.evaluator.journal import Journal
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, Spent
 from lightrouter.runtime.ledger import cost_nanousd
@@ -23,9 +23,9 @@ from lightrouter.v1 import error_reason_pb2 as reasons
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, GenerationResult
 from lightrouter.v1.candidate_pb2 import ModelTarget, Prices
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage, Sampling, Usage
-from tests.unit.pool.evaluator.fakes import PRICES, FakeModels, prompts
-from tests.unit.pool.evaluator.fakes import settings as told
-from tests.unit.pool.evaluator.test_evaluation import Evaluations
+from tests.unit.evaluator.fakes import PRICES, FakeModels, prompts
+from tests.unit.evaluator.fakes import settings as told
+from tests.unit.evaluator.test_evaluation import Evaluations
 
 PRICE = st.integers(0, 10**12)
 
@@ -154,7 +154,7 @@ def test_what_is_billed_is_committed_however_calls_end(ends: list[tuple[str, int
         await asyncio.gather(whole, hanging, return_exceptions=True)
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asking, "_LEAST_WAIT_S", 0.0)
+        patch.setattr(calls, "_LEAST_WAIT_S", 0.0)
         path = Path(folder) / "journal"
         with closing(Journal(path, {}, {"answer/a": ""}, {})) as journal:
             asyncio.run(evaluate(journal))

@@ -10,22 +10,22 @@ from random import Random
 
 import pytest
 
+from lightrouter.evaluator.budget import Amount, Limits
+from lightrouter.evaluator.confidence import Tally
+from lightrouter.evaluator.decision import Rules
+from lightrouter.evaluator.evaluation import End
+from lightrouter.evaluator.journal import Done
+from lightrouter.evaluator.scores import Scores
+from lightrouter.evaluator.validation import Item
 from lightrouter.pool import statefile
-from lightrouter.pool.evaluator.bounds import Tally
-from lightrouter.pool.evaluator.budget import Amount, Limits
-from lightrouter.pool.evaluator.evaluation import End
-from lightrouter.pool.evaluator.journal import Done
-from lightrouter.pool.evaluator.scores import Scores
-from lightrouter.pool.evaluator.states import Rules
-from lightrouter.pool.evaluator.validation import Item
 from lightrouter.pool.schema import State
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1 import error_reason_pb2 as reasons
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
-from tests.unit.pool.evaluator.fakes import FakeModels, pool_text, prompts, settings
-from tests.unit.pool.evaluator.test_evaluation import Evaluations
+from tests.unit.evaluator.fakes import FakeModels, pool_text, prompts, settings
+from tests.unit.evaluator.test_evaluation import Evaluations
 
 QUALITY = {"good": 0.95, "fair": 0.9, "flaky": 1.0}
 ITEMS = prompts(200)

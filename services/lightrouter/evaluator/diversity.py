@@ -13,7 +13,7 @@ from itertools import combinations
 from statistics import NormalDist, fmean
 from typing import Final, NamedTuple
 
-from lightrouter.pool.evaluator.bounds import Tally, interval
+from lightrouter.evaluator.confidence import Tally, interval
 
 LEAST_GAIN: Final = 0.02
 """Gain in quality, 0 to 1, from which a second draft is worth while, where nobody says another."""

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lightrouter.pool.evaluator.bounds import Interval, Tally, interval
-from lightrouter.pool.evaluator.diversity import LEAST_GAIN
+from lightrouter.evaluator.confidence import Interval, Tally, interval
+from lightrouter.evaluator.diversity import LEAST_GAIN
 from lightrouter.pool.schema import State
 
 

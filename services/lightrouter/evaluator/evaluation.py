@@ -10,13 +10,13 @@ from random import Random
 from typing import Final
 
 from lightrouter.answers.scoring import Scorer
-from lightrouter.pool.evaluator import judge
-from lightrouter.pool.evaluator.asking import Asker, Call, Subject
-from lightrouter.pool.evaluator.diversity import measure
-from lightrouter.pool.evaluator.journal import Journal
-from lightrouter.pool.evaluator.scores import Scores
-from lightrouter.pool.evaluator.states import Evidence, Finding, Rules, weigh
-from lightrouter.pool.evaluator.validation import Item, ValidationSet
+from lightrouter.evaluator import judge
+from lightrouter.evaluator.calls import Asker, Call, Subject
+from lightrouter.evaluator.decision import Evidence, Finding, Rules, weigh
+from lightrouter.evaluator.diversity import measure
+from lightrouter.evaluator.journal import Journal
+from lightrouter.evaluator.scores import Scores
+from lightrouter.evaluator.validation import Item, ValidationSet
 from lightrouter.recording.prompts import Judged
 from lightrouter.v1.chat_pb2 import Sampling
 

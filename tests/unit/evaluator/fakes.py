@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from lightrouter.pool.evaluator.budget import Limits
-from lightrouter.pool.evaluator.run import Settings
-from lightrouter.pool.evaluator.states import Rules
-from lightrouter.pool.evaluator.validation import ValidationSet, parse
+from lightrouter.evaluator.budget import Limits
+from lightrouter.evaluator.decision import Rules
+from lightrouter.evaluator.run import Settings
+from lightrouter.evaluator.validation import ValidationSet, parse
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import cost_nanousd

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from lightrouter.pool.evaluator.bounds import Tally
-from lightrouter.pool.evaluator.states import MINIMUM_POOL, Decision, Finding, Rules, decide, weigh
+from lightrouter.evaluator.confidence import Tally
+from lightrouter.evaluator.decision import MINIMUM_POOL, Decision, Finding, Rules, decide, weigh
 from lightrouter.pool.schema import State
 
 A, P, E = State.ADMITTED, State.PROBATION, State.EVICTED

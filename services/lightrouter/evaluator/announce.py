@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import get_current_span
 
-from lightrouter.pool.evaluator.homes import Change
-from lightrouter.pool.evaluator.states import MINIMUM_POOL
+from lightrouter.evaluator.decision import MINIMUM_POOL
 from lightrouter.pool.standing import Standing
+from lightrouter.pool.store import Change
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.instruments import STATE_CHANGES
 from lightrouter.runtime.telemetry.metrics import Tally

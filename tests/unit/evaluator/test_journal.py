@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lightrouter.pool.evaluator.budget import Amount
-from lightrouter.pool.evaluator.journal import Done, Journal
+from lightrouter.evaluator.budget import Amount
+from lightrouter.evaluator.journal import Done, Journal
 
 
 def opened(path: Path, versions: Mapping[str, str] = {}, *, run: str = "r", told: str = "x") -> Journal:

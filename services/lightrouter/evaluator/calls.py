@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from lightrouter.pool.evaluator.budget import Amount, Budget, worst_case
-from lightrouter.pool.evaluator.journal import Done, Journal, JournalError
+from lightrouter.evaluator.budget import Amount, Budget, worst_case
+from lightrouter.evaluator.journal import Done, Journal, JournalError
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.rpc.models import Models

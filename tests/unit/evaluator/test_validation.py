@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.answers.scoring import Choice, Schema
-from lightrouter.pool.evaluator.validation import ValidationSetError, load, parse
+from lightrouter.evaluator.validation import ValidationSetError, load, parse
 from lightrouter.recording.prompts import Judged
 from lightrouter.v1.chat_pb2 import ROLE_SYSTEM, ROLE_USER
 

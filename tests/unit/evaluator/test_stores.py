@@ -12,13 +12,13 @@ from aiohttp import web
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
+from lightrouter.evaluator.announce import Announcer
+from lightrouter.evaluator.run import Report, evaluate
 from lightrouter.pool import statefile
-from lightrouter.pool.evaluator.announce import Announcer
-from lightrouter.pool.evaluator.homes import ClusterHome, FileHome, Held, HomeError
-from lightrouter.pool.evaluator.run import Report, evaluate
 from lightrouter.pool.schema import State
 from lightrouter.pool.standing import BY_HAND, Standing
-from tests.unit.pool.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings
+from lightrouter.pool.store import ClusterHome, FileHome, Held, HomeError
+from tests.unit.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings
 from tests.upstreams.cluster import Answer, Cluster, says
 
 QUALITY = {"good": 0.85, "fair": 0.8, "weak": 0.15}

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lightrouter.pool.evaluator.budget import Amount
+from lightrouter.evaluator.budget import Amount
 
 _log = logging.getLogger(__name__)
 _VERSION: Final = 2

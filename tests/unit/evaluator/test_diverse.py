@@ -12,17 +12,17 @@ import pytest
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
+from lightrouter.evaluator.announce import Announcer
+from lightrouter.evaluator.budget import Limits
+from lightrouter.evaluator.decision import Rules
+from lightrouter.evaluator.run import Report, evaluate
 from lightrouter.lab.changing import scratch
 from lightrouter.pool import statefile
-from lightrouter.pool.evaluator.announce import Announcer
-from lightrouter.pool.evaluator.budget import Limits
-from lightrouter.pool.evaluator.homes import FileHome
-from lightrouter.pool.evaluator.run import Report, evaluate
-from lightrouter.pool.evaluator.states import Rules
 from lightrouter.pool.schema import State
 from lightrouter.pool.standing import Remark, Standing
+from lightrouter.pool.store import FileHome
 from lightrouter.v1.adapter_pb2 import Generation
-from tests.unit.pool.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings
+from tests.unit.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings
 
 QUALITY = {"a": 0.8, "b": 0.8, "c": 0.8}
 ITEMS = prompts(400)

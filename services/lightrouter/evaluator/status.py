@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from lightrouter.pool.evaluator.bounds import interval
-from lightrouter.pool.evaluator.diversity import Diversity, measure
-from lightrouter.pool.evaluator.evaluation import Outcome
-from lightrouter.pool.evaluator.homes import Held
-from lightrouter.pool.evaluator.scores import Scores
-from lightrouter.pool.evaluator.states import Finding, Rules, decide
+from lightrouter.evaluator.confidence import interval
+from lightrouter.evaluator.decision import Finding, Rules, decide
+from lightrouter.evaluator.diversity import Diversity, measure
+from lightrouter.evaluator.evaluation import Outcome
+from lightrouter.evaluator.scores import Scores
 from lightrouter.pool.schema import State
 from lightrouter.pool.standing import Remark, Standing
+from lightrouter.pool.store import Held
 from lightrouter.runtime.text import one_line
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 

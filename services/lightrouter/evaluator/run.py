@@ -12,18 +12,18 @@ from typing import Any, Final
 
 from opentelemetry.trace import Tracer
 
+from lightrouter.evaluator import status
+from lightrouter.evaluator.announce import Announcer
+from lightrouter.evaluator.budget import Amount, Budget, Limits
+from lightrouter.evaluator.calls import Asker, Subject
+from lightrouter.evaluator.decision import MINIMUM_POOL, Rules
+from lightrouter.evaluator.evaluation import Asked, End, Evaluation, Outcome
+from lightrouter.evaluator.journal import Journal
+from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.pool import statefile
-from lightrouter.pool.evaluator import verdict
-from lightrouter.pool.evaluator.announce import Announcer
-from lightrouter.pool.evaluator.asking import Asker, Subject
-from lightrouter.pool.evaluator.budget import Amount, Budget, Limits
-from lightrouter.pool.evaluator.evaluation import Asked, End, Evaluation, Outcome
-from lightrouter.pool.evaluator.homes import Change, Held, Home
-from lightrouter.pool.evaluator.journal import Journal
-from lightrouter.pool.evaluator.states import MINIMUM_POOL, Rules
-from lightrouter.pool.evaluator.validation import ValidationSet
 from lightrouter.pool.schema import CandidateEntry, PublicEntry, State
 from lightrouter.pool.schema import Limits as Limited
+from lightrouter.pool.store import Change, Held, Home
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.tokens import most_of_estimated
@@ -124,7 +124,7 @@ async def evaluate(home: Home, models: Models, settings: Settings, announcer: An
             asked = Asked(seed, settings.max_output_tokens)
             evaluation = Evaluation(subjects, judges, settings.prompts, settings.rules, asked, asker, journal)
             outcome = await evaluation.run()
-            update = partial(verdict.standings, outcome, settings.rules, run, settings.now())
+            update = partial(status.standings, outcome, settings.rules, run, settings.now())
             changes = await home.update(update)
             after = await home.read()
             _announce(announcer, changes, after, run)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.pool.evaluator.diversity import Diversity, measure
+from lightrouter.evaluator.diversity import Diversity, measure
 
 
 def independent(count: int, prompts: int, quality: float, seed: int = 1) -> dict[str, dict[str, float | None]]:

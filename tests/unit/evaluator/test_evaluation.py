@@ -18,19 +18,19 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from lightrouter.evaluator.announce import Announcer
+from lightrouter.evaluator.budget import Limits
+from lightrouter.evaluator.confidence import prompts_needed
+from lightrouter.evaluator.decision import Rules
+from lightrouter.evaluator.evaluation import End
+from lightrouter.evaluator.journal import JournalError, scores
+from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, evaluate
+from lightrouter.evaluator.validation import parse
 from lightrouter.pool import statefile
-from lightrouter.pool.evaluator.announce import Announcer
-from lightrouter.pool.evaluator.bounds import prompts_needed
-from lightrouter.pool.evaluator.budget import Limits
-from lightrouter.pool.evaluator.evaluation import End
-from lightrouter.pool.evaluator.homes import FileHome
-from lightrouter.pool.evaluator.journal import JournalError, scores
-from lightrouter.pool.evaluator.run import NothingToEvaluateError, Report, Settings, evaluate
-from lightrouter.pool.evaluator.states import Rules
-from lightrouter.pool.evaluator.validation import parse
 from lightrouter.pool.schema import State
 from lightrouter.pool.standing import BY_HAND, Standing
 from lightrouter.pool.statefile import LockedError
+from lightrouter.pool.store import FileHome
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.telemetry import names
@@ -38,7 +38,7 @@ from lightrouter.runtime.telemetry.instruments import STATE_CHANGES
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_REJECTED
-from tests.unit.pool.evaluator.fakes import NOW, OUTPUT_TOKENS, FakeModels, pool_text, prompts, settings
+from tests.unit.evaluator.fakes import NOW, OUTPUT_TOKENS, FakeModels, pool_text, prompts, settings
 
 QUALITY = {"good": 0.85, "fair": 0.8, "weak": 0.15}
 ITEMS = prompts(300)

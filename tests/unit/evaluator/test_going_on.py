@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lightrouter.pool.evaluator.budget import Limits
-from lightrouter.pool.evaluator.evaluation import End
-from lightrouter.pool.evaluator.validation import parse
+from lightrouter.evaluator.budget import Limits
+from lightrouter.evaluator.evaluation import End
+from lightrouter.evaluator.validation import parse
 from lightrouter.pool.schema import State
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
-from tests.unit.pool.evaluator.fakes import FakeModels, pool_text, prompts, settings
-from tests.unit.pool.evaluator.test_evaluation import Evaluations, Judging, judged
+from tests.unit.evaluator.fakes import FakeModels, pool_text, prompts, settings
+from tests.unit.evaluator.test_evaluation import Evaluations, Judging, judged
 
 QUALITY = {"good": 0.85, "fair": 0.8, "weak": 0.15}
 ITEMS = prompts(300)
