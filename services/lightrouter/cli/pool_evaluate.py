@@ -163,7 +163,7 @@ async def _reported(arguments: argparse.Namespace, prompts: ValidationSet) -> Re
     channels = Channels(tls=access.tls_from(arguments))
     try:
         async with AsyncExitStack() as stack:
-            home = await stack.enter_async_context(poolhome.home_of(arguments, arguments.judge))
+            home = await stack.enter_async_context(poolhome.store_of(arguments, arguments.judge))
             address = await stack.enter_async_context(_adapters(arguments))
             settings = replace(_settings(arguments, prompts, address), first=await _drifted(arguments))
             return await evaluate(home, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)

@@ -9,8 +9,7 @@ from opentelemetry.metrics import Meter
 from opentelemetry.trace import get_current_span
 
 from lightrouter.evaluator.decision import MINIMUM_POOL
-from lightrouter.pool.standing import Standing
-from lightrouter.pool.store import Change
+from lightrouter.pool.status import CandidateStatus, StateChange
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.instruments import STATE_CHANGES
 from lightrouter.runtime.telemetry.metrics import Tally
@@ -25,7 +24,7 @@ class Announcer:
         """Counts by `meter`."""
         self._changes = Tally(STATE_CHANGES).report(meter)
 
-    def changed(self, changes: Iterable[Change]) -> None:
+    def changed(self, changes: Iterable[StateChange]) -> None:
         """Says that these states have changed."""
         for change in changes:
             after = change.after.state
@@ -48,7 +47,7 @@ class Announcer:
                 change.after.message,
             )
 
-    def alarm(self, candidate: str, kept: Standing) -> None:
+    def alarm(self, candidate: str, kept: CandidateStatus) -> None:
         """Says that a candidate stays only because the pool would be too small without it."""
         get_current_span().add_event(names.POOL_TOO_SMALL, {names.CANDIDATE: candidate, names.MESSAGE: kept.message})
         _log.error("%s is kept for want of others (%s): %s", candidate, MINIMUM_POOL, kept.message)

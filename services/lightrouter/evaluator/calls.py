@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from lightrouter.evaluator.budget import Amount, Budget, worst_case
-from lightrouter.evaluator.journal import Done, Journal, JournalError
+from lightrouter.evaluator.journal import CallResult, Journal, JournalError
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.rpc.models import Models
@@ -100,7 +100,7 @@ class Call:
         return self.attempt.times(self.subject.attempts)
 
 
-class Asker:
+class CallRunner:
     """Makes calls within a budget."""
 
     def __init__(self, models: Models, budget: Budget, journal: Journal, concurrency: int, call_seconds: float) -> None:
@@ -166,7 +166,7 @@ class Asker:
             for written, _ in batch:
                 del self._unwritten[written]
 
-    async def _result(self, call: Call, worst: Amount) -> Done:
+    async def _result(self, call: Call, worst: Amount) -> CallResult:
         within = min(self._call_seconds, self._budget.deadline.remaining())
         try:
             async with asyncio.timeout(within):
@@ -177,11 +177,11 @@ class Asker:
             error = failed
         else:
             score, text = call.read(response.text)
-            return Done(self._spent(call, response), score, text)
+            return CallResult(self._spent(call, response), score, text)
         _log.info("%s failed on a validation prompt: %s", call.subject.name, error.message)
         # What a call without an answer has cost is not known.
         passing = error.code in _PASSING and error.reason not in _OWN
-        return Done(worst, call.failed, failure=error.message, passing=passing)
+        return CallResult(worst, call.failed, failure=error.message, passing=passing)
 
     async def _patiently(self, call: Call, deadline: Deadline) -> GenerateResponse:
         """Asks again where the candidate is busy and says when that may help, and nothing was written, nor billed."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from lightrouter.answers.scoring import Scorer
 from lightrouter.evaluator import judge
-from lightrouter.evaluator.calls import Asker, Call, Subject
+from lightrouter.evaluator.calls import Call, CallRunner, Subject
 from lightrouter.evaluator.decision import Evidence, Finding, Rules, weigh
 from lightrouter.evaluator.diversity import measure
 from lightrouter.evaluator.journal import Journal
@@ -38,7 +38,7 @@ class End(StrEnum):
     SPENT = "spent"
     """The budget or the time does not cover the next call."""
     UNREADABLE = "unreadable"
-    """A judge gives no verdicts that can be read."""
+    """A judge gives no acceptances that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Evaluation:
         prompts: ValidationSet,
         rules: Rules,
         asked: Asked,
-        asker: Asker,
+        asker: CallRunner,
         journal: Journal,
     ) -> None:
         """Prepares an evaluation.

@@ -31,7 +31,7 @@ class JournalError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CallResult:
     """What a call brought.
 
     Attributes:
@@ -68,7 +68,7 @@ class Journal:
             JournalError: It cannot be read or written.
         """
         self._path = path
-        self.done: dict[str, Done] = {}
+        self.done: dict[str, CallResult] = {}
         """What each call brought, by its key."""
         self.lost = Amount()
         """What calls without an end may have cost since the evaluation began or last went on."""
@@ -108,7 +108,7 @@ class Journal:
         """Writes down what calls, by their keys, cost at their worst; it is on the disk when this returns."""
         self._write(*({"reserve": key, **worst._asdict()} for key, worst in calls), durable=True)
 
-    def finish(self, key: str, done: Done) -> None:
+    def finish(self, key: str, done: CallResult) -> None:
         """Writes down what a call brought."""
         self.done[key] = done
         line: dict[str, Any] = {"done": key, **done.spent._asdict(), "score": done.score}
@@ -169,7 +169,7 @@ class Journal:
                     self.forget([key])
                 spent = Amount(line["nanousd"], line["tokens"])
                 passing = line.get("passing", False)
-                self.done[key] = Done(spent, line["score"], line.get("text"), line.get("failure", ""), passing)
+                self.done[key] = CallResult(spent, line["score"], line.get("text"), line.get("failure", ""), passing)
             elif (leg := line.get("goes_on")) is not None:
                 self._lose(running)
                 self._turn(leg["versions"], leg["begin"], paused=leg[_PAUSED])
@@ -211,7 +211,7 @@ def scores(path: Path) -> dict[str, dict[str, float]]:
         lines, _ = _lines(path)
     except OSError as error:
         raise JournalError(f"{path} cannot be used: {error.strerror or error}") from None
-    verdicts: dict[tuple[str, str], list[float | None]] = {}
+    acceptances: dict[tuple[str, str], list[float | None]] = {}
     for line in lines:
         kind, _, rest = str(line.get("done", "")).partition("/")
         candidate, _, rest = rest.partition("/")
@@ -219,8 +219,8 @@ def scores(path: Path) -> dict[str, dict[str, float]]:
             found.setdefault(candidate, {})[rest] = line["score"]
         elif kind == "judge":
             _, _, item = rest.partition("/")
-            verdicts.setdefault((candidate, item), []).append(line["score"])
-    for (candidate, item), each in verdicts.items():
+            acceptances.setdefault((candidate, item), []).append(line["score"])
+    for (candidate, item), each in acceptances.items():
         read = [score for score in each if score is not None]
         if len(read) == 2:
             found.setdefault(candidate, {})[item] = sum(read) / 2

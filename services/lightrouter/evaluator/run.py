@@ -15,7 +15,7 @@ from opentelemetry.trace import Tracer
 from lightrouter.evaluator import status
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Amount, Budget, Limits
-from lightrouter.evaluator.calls import Asker, Subject
+from lightrouter.evaluator.calls import CallRunner, Subject
 from lightrouter.evaluator.decision import MINIMUM_POOL, Rules
 from lightrouter.evaluator.evaluation import Asked, End, Evaluation, Outcome
 from lightrouter.evaluator.journal import Journal
@@ -23,7 +23,8 @@ from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.pool import statefile
 from lightrouter.pool.schema import CandidateEntry, PublicEntry, State
 from lightrouter.pool.schema import Limits as Limited
-from lightrouter.pool.store import Change, Held, Home
+from lightrouter.pool.status import PoolStatus, StateChange
+from lightrouter.pool.store import Store
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.tokens import most_of_estimated
@@ -93,11 +94,11 @@ class Report:
     resumed: bool
     spent: Amount
     outcome: Outcome
-    changes: Sequence[Change]
-    held: Held
+    changes: Sequence[StateChange]
+    held: PoolStatus
 
 
-async def evaluate(home: Home, models: Models, settings: Settings, announcer: Announcer, tracer: Tracer) -> Report:
+async def evaluate(home: Store, models: Models, settings: Settings, announcer: Announcer, tracer: Tracer) -> Report:
     """Evaluates the candidates of a pool and has what was found held of them.
 
     One whom a person has evicted is left alone. What a killed process has begun, or an evaluation whose budget was
@@ -107,7 +108,7 @@ async def evaluate(home: Home, models: Models, settings: Settings, announcer: An
     Raises:
         NothingToEvaluateError: There is no candidate, or no judge for a set that needs one.
         LockedError: Another process evaluates with this journal.
-        JournalError, HomeError, PoolFileError, StateFileError: A file or the cluster cannot be used; what was found is
+        JournalError, StoreError, PoolFileError, StateFileError: A file or the cluster cannot be used; what was found is
             in the journal, and the next evaluation goes on from there.
     """
     with statefile.locked(settings.journal, "an evaluation"), tracer.start_as_current_span(names.EVALUATE) as span:
@@ -120,11 +121,11 @@ async def evaluate(home: Home, models: Models, settings: Settings, announcer: An
             _log.info("evaluation %s with seed %d %s", run, seed, "goes on" if journal.resumed else "begins")
             span.set_attribute(names.CANDIDATES, [subject.name for subject in subjects])
             budget = Budget(settings.limits, journal.spent)
-            asker = Asker(models, budget, journal, settings.limits.concurrency, settings.call_seconds)
+            asker = CallRunner(models, budget, journal, settings.limits.concurrency, settings.call_seconds)
             asked = Asked(seed, settings.max_output_tokens)
             evaluation = Evaluation(subjects, judges, settings.prompts, settings.rules, asked, asker, journal)
             outcome = await evaluation.run()
-            update = partial(status.standings, outcome, settings.rules, run, settings.now())
+            update = partial(status.statuses, outcome, settings.rules, run, settings.now())
             changes = await home.update(update)
             after = await home.read()
             _announce(announcer, changes, after, run)
@@ -138,28 +139,28 @@ async def evaluate(home: Home, models: Models, settings: Settings, announcer: An
             journal.close()
 
 
-def _announce(announcer: Announcer, changes: Sequence[Change], after: Held, run: str) -> None:
+def _announce(announcer: Announcer, changes: Sequence[StateChange], after: PoolStatus, run: str) -> None:
     announcer.changed(changes)
-    for name, held in after.standings.items():
+    for name, held in after.statuses.items():
         if held.run == run and held.reason == MINIMUM_POOL:
             announcer.alarm(name, held)
 
 
-def _subjects(held: Held, settings: Settings) -> list[Subject]:
-    standings = {name: held.standing(name) for name in held.pool.entries}
-    entries = [entry for name, entry in held.pool.entries.items() if not standings[name].held_out]
+def _subjects(held: PoolStatus, settings: Settings) -> list[Subject]:
+    statuses = {name: held.status(name) for name in held.pool.entries}
+    entries = [entry for name, entry in held.pool.entries.items() if not statuses[name].held_out]
     if not entries:
         raise NothingToEvaluateError("the pool has no candidate to evaluate")
 
     def rank(entry: PublicEntry) -> tuple[bool, int, str]:
-        drifted = standings[entry.name].drifted
+        drifted = statuses[entry.name].drifted
         waits = entry.name in settings.first or (drifted is not None and drifted.holds)
         return not waits, _FIRST.index(entry.state), entry.name
 
     return [_subject(entry, settings.adapter_address) for entry in sorted(entries, key=rank)]
 
 
-def _judges(held: Held, settings: Settings) -> list[Subject]:
+def _judges(held: PoolStatus, settings: Settings) -> list[Subject]:
     """Returns who may judge, the pool's judge first, then by quality: nobody judges its own answers."""
     if not settings.prompts.judged:
         return []
@@ -210,5 +211,5 @@ def ended(end: End) -> str:
         End.ASKED: "those that are undecided were asked the whole set",
         End.UNREACHED: "no candidate answers",
         End.SPENT: "the budget or the time does not cover the next call; the same command goes on from here",
-        End.UNREADABLE: "the judge's verdicts cannot be read",
+        End.UNREADABLE: "the judge's acceptances cannot be read",
     }[end]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lightrouter.evaluator.confidence import Tally
-from lightrouter.evaluator.journal import Done
+from lightrouter.evaluator.journal import CallResult
 from lightrouter.evaluator.validation import Item
 
 _DOWN: Final = 8
@@ -62,7 +62,7 @@ class Scores:
             return len(self.held) >= _DOWN or (self.over and bool(self.held))
         return len(self.held) >= _GONE_DOWN
 
-    def add(self, item: Item, done: Done, score: float | None) -> None:
+    def add(self, item: Item, done: CallResult, score: float | None) -> None:
         """Adds what an answer, or the failure to give one, led to."""
         if not done.failure:
             self.answered = True

@@ -13,8 +13,7 @@ from lightrouter.evaluator.diversity import Diversity, measure
 from lightrouter.evaluator.evaluation import Outcome
 from lightrouter.evaluator.scores import Scores
 from lightrouter.pool.schema import State
-from lightrouter.pool.standing import Remark, Standing
-from lightrouter.pool.store import Held
+from lightrouter.pool.status import CandidateStatus, Condition, PoolStatus
 from lightrouter.runtime.text import one_line
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
@@ -23,7 +22,9 @@ _SHOWN_ERROR_RATE: Final = 0.05
 _LONGEST_FAILURE: Final = 200
 
 
-def standings(outcome: Outcome, rules: Rules, run: str, now: datetime, held: Held) -> Mapping[str, Standing]:
+def statuses(
+    outcome: Outcome, rules: Rules, run: str, now: datetime, held: PoolStatus
+) -> Mapping[str, CandidateStatus]:
     """Returns what is to be held of the candidates on which `outcome` says something new.
 
     Asked again, with what it gave in what is held, it gives nothing: a `run` has its way once.
@@ -33,12 +34,12 @@ def standings(outcome: Outcome, rules: Rules, run: str, now: datetime, held: Hel
     states = {name: entry.state for name, entry in held.pool.entries.items()}
     tested = {name: tally for name, tally in outcome.evidence.tallies.items() if name in states}
     evidence = replace(outcome.evidence, tallies=tested)
-    found: dict[str, Standing] = {}
+    found: dict[str, CandidateStatus] = {}
     decisions = decide(evidence, states, outcome.asked_all, rules)
     asked = [name for name, decision in decisions.items() if decision.state is not State.EVICTED]
     diversity = measure({name: outcome.scores[name].by_prompt for name in asked}, rules.least_gain)
     for name, decision in decisions.items():
-        before = held.standing(name)
+        before = held.status(name)
         scores = outcome.scores[name]
         if before.run == run or before.held_out or not scores.tally.seen:
             continue
@@ -58,19 +59,19 @@ def standings(outcome: Outcome, rules: Rules, run: str, now: datetime, held: Hel
     return found
 
 
-def _diverse(before: Remark | None, diversity: Diversity | None, name: str, now: datetime) -> Remark | None:
+def _diverse(before: Condition | None, diversity: Diversity | None, name: str, now: datetime) -> Condition | None:
     if diversity is None or name not in diversity.marginal:
         return before
     reason = "Homogeneous" if diversity.homogeneous else "NotHomogeneous"
     message = diversity.message(name)
-    return Remark.after(before, holds=not diversity.homogeneous, reason=reason, message=message, now=now)
+    return Condition.after(before, holds=not diversity.homogeneous, reason=reason, message=message, now=now)
 
 
-def _judged(drifted: Remark | None, now: datetime) -> Remark | None:
+def _judged(drifted: Condition | None, now: datetime) -> Condition | None:
     """Returns that a candidate has not drifted any more: what it is worth is known anew."""
     if drifted is None or not drifted.holds:
         return drifted
-    return Remark.after(drifted, holds=False, reason="Evaluated", message="it was evaluated anew", now=now)
+    return Condition.after(drifted, holds=False, reason="Evaluated", message="it was evaluated anew", now=now)
 
 
 def _failures(scores: Scores) -> str:

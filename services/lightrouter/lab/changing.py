@@ -28,8 +28,8 @@ from lightrouter.lab.engine import Engine, opened
 from lightrouter.lab.prices import PriceList
 from lightrouter.lab.questions import Judged
 from lightrouter.pool import file
+from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import REPLAY, State
-from lightrouter.pool.store import FileHome
 from lightrouter.recording.recording import RecordedPrompt, Recording, pool_names
 from lightrouter.router.rules import Defaults, DriftRules
 from lightrouter.runtime.deadline import Deadline
@@ -236,7 +236,7 @@ async def adaptive(plan: Plan, deal: Deal, folder: Path, policy: Policy | None) 
     path = folder / "pool.yaml"
     path.write_text(plan.pool_text(), encoding="utf-8")
     engine = _engine(deal.whole, path, policy, DriftRules())
-    home, announcer, found = FileHome(path), Announcer(NoOpMeter("lab")), Pool()
+    home, announcer, found = FileStore(path), Announcer(NoOpMeter("lab")), Pool()
     worth, models = Worth(plan.judged), Recalled(engine.models, plan.name, plan.said)
     items = _validation(plan, deal, worth)
     async with opened(engine):

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from lightrouter.pool.standing import Standing, parse, status_of
+from lightrouter.pool.status import CandidateStatus, parse, to_json
 
 VERSION: Final = 1
 """The version of the format that is written; others are refused."""
@@ -50,8 +50,8 @@ def read(path: Path) -> bytes:
         raise StateFileError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def loads(data: bytes, path: Path) -> dict[str, Standing]:
-    """Returns the standings by candidate that `data`, the content of the file `path`, says; no bytes say none.
+def loads(data: bytes, path: Path) -> dict[str, CandidateStatus]:
+    """Returns the statuses by candidate that `data`, the content of the file `path`, says; no bytes say none.
 
     Raises:
         StateFileError: It is no state file.
@@ -74,8 +74,8 @@ def _said(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
     return {str(name): said for name, said in found["candidates"].items() if isinstance(said, dict)}
 
 
-def load(path: Path) -> dict[str, Standing]:
-    """Returns the standings by candidate; none where there is no file.
+def load(path: Path) -> dict[str, CandidateStatus]:
+    """Returns the statuses by candidate; none where there is no file.
 
     Raises:
         StateFileError: It cannot be used.
@@ -83,26 +83,26 @@ def load(path: Path) -> dict[str, Standing]:
     return loads(read(path), path)
 
 
-def save(path: Path, standings: Mapping[str, Standing]) -> None:
-    """Replaces the file by one that says these standings alone.
+def save(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
+    """Replaces the file by one that says these statuses alone.
 
     Raises:
         StateFileError: It cannot be written.
     """
-    _write(path, _statuses(standings))
+    _write(path, _statuses(statuses))
 
 
-def amend(path: Path, standings: Mapping[str, Standing]) -> None:
-    """Says these standings in the file; what it says of others, in the pool or not, stays to the letter.
+def amend(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
+    """Says these statuses in the file; what it says of others, in the pool or not, stays to the letter.
 
     Raises:
         StateFileError: It cannot be read or written.
     """
-    _write(path, _said(read(path), path) | _statuses(standings))
+    _write(path, _said(read(path), path) | _statuses(statuses))
 
 
-def _statuses(standings: Mapping[str, Standing]) -> dict[str, dict[str, Any]]:
-    return {name: status_of(standing) for name, standing in standings.items() if standing.state is not None}
+def _statuses(statuses: Mapping[str, CandidateStatus]) -> dict[str, dict[str, Any]]:
+    return {name: to_json(status) for name, status in statuses.items() if status.state is not None}
 
 
 def _write(path: Path, said: Mapping[str, object]) -> None:

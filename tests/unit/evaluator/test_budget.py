@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lightrouter.evaluator import calls
 from lightrouter.evaluator.budget import Amount, Budget, Limits, worst_case
-from lightrouter.evaluator.calls import Asker, Call, Subject
+from lightrouter.evaluator.calls import Call, CallRunner, Subject
 from lightrouter.evaluator.journal import Journal
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, Spent
@@ -135,7 +135,7 @@ def test_what_is_billed_is_committed_however_calls_end(ends: list[tuple[str, int
 
     async def evaluate(journal: Journal) -> None:
         subject = Subject(ModelTarget(candidate="a"), "m", PRICES, attempts=ATTEMPTS)
-        asker = Asker(models, budget, journal, 2, 60.0)
+        asker = CallRunner(models, budget, journal, 2, 60.0)
         calls = [
             Call(
                 f"answer/a/{number}",

@@ -18,9 +18,9 @@ from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.run import Report, evaluate
 from lightrouter.lab.changing import scratch
 from lightrouter.pool import statefile
+from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import State
-from lightrouter.pool.standing import Remark, Standing
-from lightrouter.pool.store import FileHome
+from lightrouter.pool.status import CandidateStatus, Condition
 from lightrouter.v1.adapter_pb2 import Generation
 from tests.unit.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings
 
@@ -48,7 +48,7 @@ async def judged(folder: Path, models: FakeModels, rules: Rules) -> Report:
     path = folder / "pool.yaml"
     path.write_text(pool_text(*QUALITY))
     return await evaluate(
-        FileHome(path), models, settings(folder, ITEMS, rules=rules), Announcer(NoOpMeter("test")), NoOpTracer()
+        FileStore(path), models, settings(folder, ITEMS, rules=rules), Announcer(NoOpMeter("test")), NoOpTracer()
     )
 
 
@@ -60,9 +60,9 @@ async def test_a_pool_of_copies_is_found_out_where_it_is_asked_for(folder: Path)
     models = Copies(QUALITY)
     report = await judged(folder, models, THOROUGH)
     assert "right and wrong together" in report.held.pool.homogeneous
-    for standing in report.held.standings.values():
-        assert standing.diverse
-        assert (standing.diverse.holds, standing.diverse.reason) == (False, "Homogeneous")
+    for status in report.held.statuses.values():
+        assert status.diverse
+        assert (status.diverse.holds, status.diverse.reason) == (False, "Homogeneous")
     # No more prompts than it takes to be sure, and each of all candidates.
     assert len(set(asked(models).values())) == 1
     assert asked(models)["a"] < len(ITEMS.items)
@@ -81,20 +81,20 @@ async def test_a_diverse_pool_is_known_before_the_set_is_at_its_end(folder: Path
     models = FakeModels(QUALITY)
     report = await judged(folder, models, THOROUGH)
     assert not report.held.pool.homogeneous
-    assert all(standing.diverse and standing.diverse.holds for standing in report.held.standings.values())
+    assert all(status.diverse and status.diverse.holds for status in report.held.statuses.values())
     assert max(asked(models).values()) < len(ITEMS.items)
 
 
 async def test_a_drifted_candidate_is_judged_anew(folder: Path) -> None:
-    drifted = Remark(True, "OutOfItsHistory", "it fails", "2026-01-01T00:00:00Z")
-    standing = Standing(State.ADMITTED, "Judged", "", "2026-01-01T00:00:00Z", "m-a", drifted=drifted)
-    statefile.save(statefile.state_path(folder / "pool.yaml"), {"a": standing, "b": replace(standing, model="m-b")})
+    drifted = Condition(True, "OutOfItsHistory", "it fails", "2026-01-01T00:00:00Z")
+    status = CandidateStatus(State.ADMITTED, "Judged", "", "2026-01-01T00:00:00Z", "m-a", drifted=drifted)
+    statefile.save(statefile.state_path(folder / "pool.yaml"), {"a": status, "b": replace(status, model="m-b")})
     report = await judged(folder, FakeModels(QUALITY), RULES)
     for name in "ab":
-        found = report.held.standings[name].drifted
+        found = report.held.statuses[name].drifted
         assert found
         assert (found.holds, found.reason, found.since) == (False, "Evaluated", NOW.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    assert report.held.standings["c"].drifted is None
+    assert report.held.statuses["c"].drifted is None
 
 
 async def test_a_short_budget_serves_those_first_who_have_drifted(folder: Path) -> None:
@@ -104,5 +104,5 @@ async def test_a_short_budget_serves_those_first_who_have_drifted(folder: Path) 
     for first in ("b", "c"):
         models, told = FakeModels(QUALITY), settings(folder, ITEMS, limits=limits, run=f"run-{first}")
         told = replace(told, first=frozenset({first}), journal=folder / first)
-        await evaluate(FileHome(path), models, told, Announcer(NoOpMeter("test")), NoOpTracer())
+        await evaluate(FileStore(path), models, told, Announcer(NoOpMeter("test")), NoOpTracer())
         assert list(asked(models)) == [first]

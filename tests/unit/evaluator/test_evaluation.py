@@ -27,10 +27,10 @@ from lightrouter.evaluator.journal import JournalError, scores
 from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, evaluate
 from lightrouter.evaluator.validation import parse
 from lightrouter.pool import statefile
+from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import State
-from lightrouter.pool.standing import BY_HAND, Standing
 from lightrouter.pool.statefile import LockedError
-from lightrouter.pool.store import FileHome
+from lightrouter.pool.status import BY_HAND, CandidateStatus
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.telemetry import names
@@ -51,7 +51,7 @@ class Evaluations:
         self.path = folder / "pool.yaml"
         self.path.write_text(pool_text(*QUALITY))
         self.states = statefile.state_path(self.path)
-        self.home = FileHome(self.path, patience_seconds=0.0)
+        self.home = FileStore(self.path, patience_seconds=0.0)
         self.spans = InMemorySpanExporter()
         self.metrics = InMemoryMetricReader()
         traces = TracerProvider()
@@ -63,7 +63,7 @@ class Evaluations:
         return await evaluate(self.home, models, told, self.announcer, self.tracer)
 
     def held(self) -> dict[str, State | None]:
-        return {name: standing.state for name, standing in statefile.load(self.states).items()}
+        return {name: status.state for name, status in statefile.load(self.states).items()}
 
     def counted(self) -> dict[tuple[str, str], int]:
         data = self.metrics.get_metrics_data()
@@ -190,7 +190,7 @@ async def test_a_candidate_that_is_down_is_not_judged(pool: Evaluations, tmp_pat
 
 
 async def test_an_eviction_by_hand_stays(pool: Evaluations, tmp_path: Path) -> None:
-    statefile.save(pool.states, {"good": Standing().moved(State.EVICTED, BY_HAND, "it leaks", NOW)})
+    statefile.save(pool.states, {"good": CandidateStatus().moved(State.EVICTED, BY_HAND, "it leaks", NOW)})
     models = FakeModels(QUALITY)
     await pool.run(models, settings(tmp_path, ITEMS))
     assert not [name for name, _ in models.calls if name == "good"]
@@ -385,7 +385,7 @@ async def test_a_judge_that_cannot_be_read_is_given_up_after_a_few_answers(pool:
     # Each answer in both orders, each twice.
     assert sum("BEGIN ANSWER" in text for _, text in models.calls) == 3 * 3 * 2 * 2
 
-    # Once the judge can be read, nothing but its verdicts is bought again.
+    # Once the judge can be read, nothing but its acceptances is bought again.
     models.verdict = lambda who, place: json.dumps({"better": "tie"})
     again = await pool.run(models, settings(tmp_path, parse(judged(60)), run="run-2"))
     assert again.resumed
@@ -469,6 +469,6 @@ async def test_who_is_right_stays_however_the_number_is_written(pool: Evaluation
     lines = [{"id": f"q{n}", "prompt": f"q{n}?", "task": "numeric", "answer": 1234567} for n in range(300)]
     items = parse("\n".join(map(json.dumps, lines)).encode())
     await pool.run(ManyWays({"good": 1.0, "fair": 1.0, "weak": 0.0}), settings(tmp_path, items))
-    standings = statefile.load(pool.states)
+    statuses = statefile.load(pool.states)
     assert pool.held() == {"good": State.ADMITTED, "fair": State.ADMITTED, "weak": State.EVICTED}
-    assert [each.evaluation.score for each in standings.values() if each.evaluation] == [1.0, 1.0, 0.0]
+    assert [each.evaluation.score for each in statuses.values() if each.evaluation] == [1.0, 1.0, 0.0]

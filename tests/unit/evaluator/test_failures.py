@@ -14,7 +14,7 @@ from lightrouter.evaluator.budget import Amount, Limits
 from lightrouter.evaluator.confidence import Tally
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.evaluation import End
-from lightrouter.evaluator.journal import Done
+from lightrouter.evaluator.journal import CallResult
 from lightrouter.evaluator.scores import Scores
 from lightrouter.evaluator.validation import Item
 from lightrouter.pool import statefile
@@ -167,15 +167,15 @@ async def test_one_that_is_only_busy_is_asked_again_when_it_says(
 ITEM = Item("q", "", (), None)  # type: ignore[arg-type]  # no task: nothing is scored here
 
 
-def bad(*, passing: bool) -> Done:
-    return Done(Amount(), 0.0, failure="why", passing=passing)
+def bad(*, passing: bool) -> CallResult:
+    return CallResult(Amount(), 0.0, failure="why", passing=passing)
 
 
 @pytest.mark.parametrize(("before", "most"), [(0, 8), (1, 16)])
 def test_failures_in_a_row_are_an_outage_from_a_number_on(before: int, most: int) -> None:
     scores = Scores()
     for _ in range(before):
-        scores.add(ITEM, Done(Amount(), 1.0), 1.0)
+        scores.add(ITEM, CallResult(Amount(), 1.0), 1.0)
     for _ in range(most - 1):
         scores.add(ITEM, bad(passing=True), 0.0)
     down = [scores.down]
@@ -189,7 +189,7 @@ def test_failures_in_a_row_are_an_outage_from_a_number_on(before: int, most: int
 
 
 def test_failures_that_are_held_back_count_once_the_candidate_answers_or_refuses() -> None:
-    for last, total in ((Done(Amount(), 1.0), 1.0), (bad(passing=False), 0.0)):
+    for last, total in ((CallResult(Amount(), 1.0), 1.0), (bad(passing=False), 0.0)):
         scores = Scores()
         scores.add(ITEM, bad(passing=True), 0.0)
         scores.add(ITEM, bad(passing=True), 0.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lightrouter.evaluator.budget import Amount
-from lightrouter.evaluator.journal import Done, Journal
+from lightrouter.evaluator.journal import CallResult, Journal
 
 
 def opened(path: Path, versions: Mapping[str, str] = {}, *, run: str = "r", told: str = "x") -> Journal:
@@ -20,7 +20,7 @@ def opened(path: Path, versions: Mapping[str, str] = {}, *, run: str = "r", told
 def bought(path: Path, key: str) -> None:
     journal = opened(path)
     journal.reserve([(key, Amount(5, 50))])
-    journal.finish(key, Done(Amount(2, 20), 1.0))
+    journal.finish(key, CallResult(Amount(2, 20), 1.0))
     journal.close()
 
 
@@ -48,9 +48,9 @@ def filled(path: Path) -> Journal:
     """Returns a journal with an answer, a text that no judge has read, and a verdict that could not be read."""
     journal = opened(path, {"answer/a": "1", "answer/b": "1", "judge/b": "j"})
     journal.reserve([("answer/a/q/1", Amount(9, 90)), ("answer/b/q", Amount(9, 90)), ("judge/b/00/q", Amount(9, 90))])
-    journal.finish("answer/a/q/1", Done(Amount(1, 10), 1.0))
-    journal.finish("answer/b/q", Done(Amount(2, 20), text="said"))
-    journal.finish("judge/b/00/q", Done(Amount(3, 30)))
+    journal.finish("answer/a/q/1", CallResult(Amount(1, 10), 1.0))
+    journal.finish("answer/b/q", CallResult(Amount(2, 20), text="said"))
+    journal.finish("judge/b/00/q", CallResult(Amount(3, 30)))
     return journal
 
 
@@ -83,11 +83,11 @@ def test_a_paused_one_goes_on_under_a_new_name_with_a_new_budget(tmp_path: Path)
         journal.close()
     journal = opened(path, SAME, run="third")
     journal.reserve([("answer/a/q/3", Amount(5, 50))])
-    journal.finish("answer/a/q/3", Done(Amount(4, 40), 0.0, failure="busy", passing=True))
+    journal.finish("answer/a/q/3", CallResult(Amount(4, 40), 0.0, failure="busy", passing=True))
     journal.close()
     journal = opened(path, SAME)
     assert journal.spent == Amount(4, 40)
-    assert journal.done["answer/a/q/3"] == Done(Amount(4, 40), 0.0, failure="busy", passing=True)
+    assert journal.done["answer/a/q/3"] == CallResult(Amount(4, 40), 0.0, failure="busy", passing=True)
     assert journal.begin["run"] == "next"
     journal.close()
 

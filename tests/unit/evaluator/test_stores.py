@@ -1,4 +1,4 @@
-"""Where verdicts are held, in a cluster whose API misbehaves: nothing is lost, nothing is said twice."""
+"""Where acceptances are held, in a cluster whose API misbehaves: nothing is lost, nothing is said twice."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from opentelemetry.trace import NoOpTracer
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.run import Report, evaluate
 from lightrouter.pool import statefile
+from lightrouter.pool.clusterstore import ClusterStore
+from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import State
-from lightrouter.pool.standing import BY_HAND, Standing
-from lightrouter.pool.store import ClusterHome, FileHome, Held, HomeError
+from lightrouter.pool.status import BY_HAND, CandidateStatus, PoolStatus
+from lightrouter.pool.store import StoreError
 from tests.unit.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings
 from tests.upstreams.cluster import Answer, Cluster, says
 
@@ -33,11 +35,11 @@ async def cluster() -> AsyncIterator[Cluster]:
         yield made
 
 
-def home(cluster: Cluster, patience: float = 30.0) -> ClusterHome:
-    return ClusterHome(cluster.api(request_seconds=5.0), patience_seconds=patience, pause_seconds=0.01)
+def home(cluster: Cluster, patience: float = 30.0) -> ClusterStore:
+    return ClusterStore(cluster.api(request_seconds=5.0), patience_seconds=patience, min_pause_seconds=0.01)
 
 
-async def run(cluster: Cluster, folder: Path, where: ClusterHome, name: str = "run-1", seed: int = 1) -> Report:
+async def run(cluster: Cluster, folder: Path, where: ClusterStore, name: str = "run-1", seed: int = 1) -> Report:
     told = settings(folder, ITEMS, run=name, seed=seed)
     return await evaluate(where, FakeModels(QUALITY), told, Announcer(NoOpMeter("")), NoOpTracer())
 
@@ -80,7 +82,7 @@ async def test_an_api_that_is_away_is_waited_for(cluster: Cluster, tmp_path: Pat
 
 async def test_what_was_found_outlives_an_api_that_stays_away(cluster: Cluster, tmp_path: Path) -> None:
     cluster.patches = [says(503)] * 100
-    with pytest.raises(HomeError, match="the API says 503"):
+    with pytest.raises(StoreError, match="the API says 503"):
         await run(cluster, tmp_path, home(cluster, patience=0.1))
     assert held(cluster) == dict.fromkeys(QUALITY, "")
     cluster.patches.clear()
@@ -96,7 +98,7 @@ async def test_what_was_found_outlives_an_api_that_stays_away(cluster: Cluster, 
 
 async def test_a_refusal_is_not_waited_for(cluster: Cluster, tmp_path: Path) -> None:
     cluster.patches = [says(403, "you may not")]
-    with pytest.raises(HomeError, match="you may not"):
+    with pytest.raises(StoreError, match="you may not"):
         await run(cluster, tmp_path, home(cluster))
 
 
@@ -130,7 +132,7 @@ async def test_many_conflicts_say_nothing_twice(cluster: Cluster, tmp_path: Path
 
 async def test_conflicts_without_end_are_given_up(cluster: Cluster, tmp_path: Path) -> None:
     cluster.patches = [says(409)] * 10_000
-    with pytest.raises(HomeError, match="change faster than"):
+    with pytest.raises(StoreError, match="change faster than"):
         await run(cluster, tmp_path, home(cluster, patience=0.1))
     cluster.patches.clear()
     assert (await run(cluster, tmp_path, home(cluster))).resumed
@@ -174,13 +176,13 @@ async def test_another_writer_of_the_state_file_is_waited_for(tmp_path: Path) ->
     path.write_text(pool_text("a", "b"))
 
     async def evict(name: str) -> None:
-        def change(now: Held) -> dict[str, Standing]:
-            return {name: now.standing(name).moved(State.EVICTED, BY_HAND, "no", NOW)}
+        def change(now: PoolStatus) -> dict[str, CandidateStatus]:
+            return {name: now.status(name).moved(State.EVICTED, BY_HAND, "no", NOW)}
 
-        await FileHome(path).update(change)
+        await FileStore(path).update(change)
 
     await asyncio.gather(evict("a"), evict("b"))
-    found = await FileHome(path).read()
+    found = await FileStore(path).read()
     assert {entry.state for entry in found.pool.entries.values()} == {State.EVICTED}
 
 
@@ -195,8 +197,8 @@ async def test_another_writer_of_the_state_file_is_waited_for(tmp_path: Path) ->
 async def test_a_person_s_word_outlives_a_pool_without_the_candidate(tmp_path: Path, text: str) -> None:
     path = tmp_path / "pool.yaml"
     path.write_text(pool_text(*QUALITY))
-    where = FileHome(path)
-    word = Standing(model="m-weak").moved(State.EVICTED, BY_HAND, "it leaks", NOW)
+    where = FileStore(path)
+    word = CandidateStatus(model="m-weak").moved(State.EVICTED, BY_HAND, "it leaks", NOW)
     await where.update(lambda held: {"weak": word})
     # What a later release writes, this one does not understand and does not lose.
     states = statefile.state_path(path)
@@ -205,11 +207,11 @@ async def test_a_person_s_word_outlives_a_pool_without_the_candidate(tmp_path: P
     said["candidates"]["weak"]["more"] = "kept"
     states.write_text(json.dumps(said))
     path.write_text(text)
-    await where.update(lambda held: {"good": held.standing("good").moved(State.PROBATION, "Undecided", "m", NOW)})
+    await where.update(lambda held: {"good": held.status("good").moved(State.PROBATION, "Undecided", "m", NOW)})
     after = json.loads(states.read_text())["candidates"]
     assert {name: after[name] for name in ("weak", "later")} == said["candidates"]
     path.write_text(pool_text(*QUALITY))
     found = await where.read()
-    assert found.standing("weak").held_out
+    assert found.status("weak").held_out
     assert found.pool.entries["weak"].state is State.EVICTED
     assert found.pool.entries["good"].state is State.PROBATION

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lightrouter.pool.resource import Resources
 from lightrouter.pool.schema import PublicEntry, PublicPool, State
-from lightrouter.pool.standing import BY_HAND, Remark, Standing, overlaid, parse, status_of
+from lightrouter.pool.status import BY_HAND, CandidateStatus, Condition, overlaid, parse, to_json
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -24,34 +24,23 @@ FOUND = Evaluation(
     explanation="why",
 )
 FOUND.evaluated_at.FromDatetime(NOW)
-EVICTED = Standing(State.EVICTED, "CrediblyWorse", "why", "2026-03-01T00:00:00Z", "m", "run-1", FOUND)
+EVICTED = CandidateStatus(State.EVICTED, "CrediblyWorse", "why", "2026-03-01T00:00:00Z", "m", "run-1", FOUND)
 
 
 def test_a_standing_survives_its_status() -> None:
-    assert parse(status_of(EVICTED)) == EVICTED
-    bare = Standing(State.PROBATION, "Discovered", "new", "2026-03-01T00:00:00Z")
-    assert parse(status_of(bare)) == bare
-
-
-def test_other_writers_conditions_stay() -> None:
-    ready = {"type": "Ready", "status": "True", "reason": "Accepted", "message": ""}
-    old = {"type": "Admitted", "status": "True", "reason": "old", "message": ""}
-    conditions = status_of(EVICTED, [ready, old])["conditions"]
-    assert [(each["type"], each["reason"]) for each in conditions] == [
-        ("Ready", "Accepted"),
-        ("Admitted", "CrediblyWorse"),
-    ]
+    assert parse(to_json(EVICTED)) == EVICTED
+    bare = CandidateStatus(State.PROBATION, "Discovered", "new", "2026-03-01T00:00:00Z")
+    assert parse(to_json(bare)) == bare
 
 
 def test_what_is_said_of_diversity_and_drift_survives_the_status() -> None:
-    alike = Remark(False, "Homogeneous", "alike", "2026-03-01T00:00:00Z")
-    drifted = Remark(True, "OutOfItsHistory", "it fails", "2026-03-01T00:00:00Z")
-    standing = replace(EVICTED, diverse=alike, drifted=drifted)
-    assert parse(status_of(standing)) == standing
+    alike = Condition(False, "Homogeneous", "alike", "2026-03-01T00:00:00Z")
+    drifted = Condition(True, "OutOfItsHistory", "it fails", "2026-03-01T00:00:00Z")
+    status = replace(EVICTED, diverse=alike, drifted=drifted)
+    assert parse(to_json(status)) == status
     # Evaluated anew it is no longer drifted, whatever was said before.
-    evaluated = replace(standing, drifted=Remark.after(drifted, holds=False, reason="Evaluated", message="", now=NOW))
-    status = status_of(evaluated, status_of(standing)["conditions"])
-    assert [(each["type"], each["status"]) for each in status["conditions"]] == [
+    evaluated = replace(status, drifted=Condition.after(drifted, holds=False, reason="Evaluated", message="", now=NOW))
+    assert [(each["type"], each["status"]) for each in to_json(evaluated)["conditions"]] == [
         ("Admitted", "False"),
         ("Diverse", "False"),
         ("Drifted", "False"),
@@ -59,10 +48,10 @@ def test_what_is_said_of_diversity_and_drift_survives_the_status() -> None:
 
 
 def test_a_remark_begins_when_it_says_the_opposite() -> None:
-    first = Remark.after(None, holds=True, reason="r", message="m", now=NOW)
+    first = Condition.after(None, holds=True, reason="r", message="m", now=NOW)
     later = NOW + timedelta(hours=1)
-    assert Remark.after(first, holds=True, reason="r", message="n", now=later).since == first.since
-    assert Remark.after(first, holds=False, reason="r", message="m", now=later).since == "2026-03-01T01:00:00Z"
+    assert Condition.after(first, holds=True, reason="r", message="n", now=later).since == first.since
+    assert Condition.after(first, holds=False, reason="r", message="m", now=later).since == "2026-03-01T01:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +68,9 @@ def test_a_pool_is_homogeneous_where_that_is_said_of_all_who_are_asked(
 ) -> None:
     pool = PublicPool({name: PublicEntry(name=name, model="m") for name in ("a", "b", "gone")})
     said = {
-        name: replace(EVICTED, state=State.ADMITTED, diverse=None if holds is None else Remark(holds, "r", "alike", ""))
+        name: replace(
+            EVICTED, state=State.ADMITTED, diverse=None if holds is None else Condition(holds, "r", "alike", "")
+        )
         for name, holds in (("a", a), ("b", b))
     }
     # One that is evicted does not count.
@@ -128,7 +119,7 @@ def test_an_entry_with_another_model_is_a_new_candidate() -> None:
 
 @pytest.mark.parametrize(("model", "state"), [("m", State.EVICTED), ("m2", State.ADMITTED)])
 def test_a_resource_s_status_lies_over_its_spec(model: str, state: State) -> None:
-    resource = {"metadata": {"name": "b"}, "spec": {"model": model}, "status": status_of(EVICTED)}
-    pool, _ = Resources(objects={"b": resource}).pool()
+    resource = {"metadata": {"name": "b"}, "spec": {"model": model}, "status": to_json(EVICTED)}
+    pool, _ = Resources().listed([resource]).pool()
     assert pool.entries["b"].state is state
     assert dict(pool.evaluations) == ({"b": FOUND} if model == "m" else {})

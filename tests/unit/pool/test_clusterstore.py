@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from lightrouter.pool.kubernetes import PoolResources
-from lightrouter.pool.schema import PublicPool, State
+from lightrouter.pool import resource
+from lightrouter.pool.api import Object
+from lightrouter.pool.clusterstore import ClusterStore
+from lightrouter.pool.schema import PublicEntry, PublicPool, State
 from tests.upstreams.cluster import EXPIRED, Answer, Cluster, event, hangs, says, sends
 
 TIMEOUT_S = 30.0
@@ -21,13 +25,13 @@ class Watched:
     def __init__(self, cluster: Cluster, watch_seconds: float, request_seconds: float) -> None:
         self.pools: asyncio.Queue[PublicPool] = asyncio.Queue()
         self.reached: asyncio.Queue[bool] = asyncio.Queue()
-        self.resources = PoolResources(
+        self.resources = ClusterStore(
             cluster.api(watch_seconds=watch_seconds, request_seconds=request_seconds),
             self.pools.put_nowait,
             self.reached.put_nowait,
             judge="a",
-            least_pause_seconds=0.001,
-            most_pause_seconds=0.01,
+            min_pause_seconds=0.001,
+            max_pause_seconds=0.01,
         )
 
     async def pool(self) -> PublicPool:
@@ -276,8 +280,9 @@ async def test_routers_that_disagree_write_once_each(cluster: Cluster) -> None:
     async with watching(cluster) as watched:
         await watched.pool()
         await cluster.until(lambda: cluster.ready("a")[0] == "True")
-        other = {"type": "Ready", "status": "False", "reason": "Invalid", "message": "by an older release"}
-        evaluated = {"type": "Evaluated", "status": "True", "reason": "Done", "message": ""}
+        since = {"lastTransitionTime": "2026-03-01T00:00:00Z"}
+        other = {"type": "Ready", "status": "False", "reason": "Invalid", "message": "by an older release", **since}
+        evaluated = {"type": "Evaluated", "status": "True", "reason": "Done", "message": "", **since}
         await cluster.put("a", conditions=[other, evaluated])
         await cluster.put("b")
         await cluster.until(lambda: cluster.ready("b")[0] == "True")
@@ -288,7 +293,8 @@ async def test_routers_that_disagree_write_once_each(cluster: Cluster) -> None:
 
 
 def drifted(status: str) -> dict[str, str]:
-    return {"type": "Drifted", "status": status, "reason": "OutOfItsHistory", "message": "it fails"}
+    said = {"type": "Drifted", "status": status, "reason": "OutOfItsHistory", "message": "it fails"}
+    return said | {"lastTransitionTime": "2026-03-01T00:00:00Z"}
 
 
 async def test_what_a_router_said_of_drift_goes_with_it_unless_another_one_sees_it(cluster: Cluster) -> None:
@@ -309,3 +315,46 @@ async def test_what_a_router_said_of_drift_goes_with_it_unless_another_one_sees_
     async with watching(cluster) as third:
         await third.pool()
         await cluster.until(lambda: cluster.condition("a", "Drifted")[0] == "False")
+
+
+async def test_two_routers_write_beside_each_other_and_each_one_s_word_stays(cluster: Cluster) -> None:
+    await cluster.put("b")
+    async with watching(cluster) as first, watching(cluster) as second:
+        await first.pool()
+        await second.pool()
+        await cluster.until(lambda: cluster.ready("a")[0] == cluster.ready("b")[0] == "True")
+        first.resources.drifted("a", "it is slow")
+        second.resources.drifted("b", "it fails")
+        await cluster.until(
+            lambda: cluster.condition("a", "Drifted")[0] == cluster.condition("b", "Drifted")[0] == "True"
+        )
+        # The other router, which has seen no drift of it, writes Ready anew and leaves the drift.
+        await cluster.put("a", {"model": "other"})
+        await cluster.put("b", {"model": ""})
+        await cluster.until(lambda: cluster.ready("b")[0] == "False")
+        await cluster.until(lambda: cluster.resources["a"]["status"]["observedGeneration"] == 2)
+        assert cluster.condition("a", "Drifted")[::2] == ("True", "it is slow")
+        assert cluster.condition("b", "Drifted")[::2] == ("True", "it fails")
+        assert set(cluster.owners["a"]) <= {"a-person", "lightrouter-router", "lightrouter-drift"}
+
+
+async def test_a_start_parses_each_version_of_a_resource_once(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed, threads = Counter[str](), set[threading.Thread]()
+    real = resource.parse
+
+    def parse(found: Object) -> PublicEntry:
+        parsed[resource.version_of(found)] += 1
+        threads.add(threading.current_thread())
+        return real(found)
+
+    monkeypatch.setattr(resource, "parse", parse)
+    names = [f"c{number}" for number in range(20)]
+    for name in names:
+        await cluster.put(name)
+    async with watching(cluster):
+        await cluster.until(lambda: all(cluster.ready(name)[0] == "True" for name in names))
+    assert set(parsed.values()) == {1}
+    assert len(parsed) <= 2 * len(cluster.resources)
+    assert threading.main_thread() not in threads

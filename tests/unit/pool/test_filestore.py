@@ -8,9 +8,9 @@ import pytest
 
 from lightrouter.pool import file, statefile
 from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import Pool, State
-from lightrouter.pool.watch import PoolFile
-from tests.unit.pool.test_standing import EVICTED
+from tests.unit.pool.test_status import EVICTED
 
 TIMEOUT_S = 30.0
 
@@ -25,7 +25,7 @@ class Watched:
     def __init__(self, path: Path) -> None:
         self.accepted: asyncio.Queue[Pool] = asyncio.Queue()
         self.refused: asyncio.Queue[PoolFileError] = asyncio.Queue()
-        self.file = PoolFile(path, self.accepted.put_nowait, self.refused.put_nowait)
+        self.file = FileStore(path, self.accepted.put_nowait, self.refused.put_nowait)
 
     async def names(self) -> list[str]:
         return list((await asyncio.wait_for(self.accepted.get(), TIMEOUT_S)).entries)
@@ -137,7 +137,7 @@ def test_a_fault_is_told_once(path: Path) -> None:
 
 
 def test_without_a_listener_a_refusal_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    watched = PoolFile(path, lambda pool: None)
+    watched = FileStore(path, lambda pool: None)
     path.write_text("[")
     watched.check()
     assert f"{path}:1: not valid YAML" in caplog.text
