@@ -9,8 +9,8 @@ import pytest
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
+from lightrouter.adapter import instruments as i
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.telemetry import instruments as i
 from lightrouter.runtime.telemetry.metrics import Metrics
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE

@@ -23,8 +23,9 @@ from lightrouter.router.pool.source import PoolSource
 from lightrouter.router.pool.traffic import Traffic
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.settings import RouterSettings
+from lightrouter.router.telemetry import instruments
 from lightrouter.runtime.rpc.channels import Channels
-from lightrouter.runtime.telemetry import instruments, names
+from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_STATE_ADMITTED,

@@ -14,10 +14,11 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
 from lightrouter.router.ledger import RouteLedger
+from lightrouter.router.telemetry import instruments as i
 from lightrouter.router.telemetry.metrics import RouteMetrics
 from lightrouter.router.telemetry.observers import RouteRecord
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.runtime.telemetry.instruments import RPC_ERRORS
 from lightrouter.runtime.telemetry.metrics import Metrics
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -102,5 +103,5 @@ async def test_calls_that_never_become_a_route_are_counted_by_reason(tmp_path: P
         for metadata, request in (((), prompt()), (authorized, Prompt()), (authorized, Prompt())):
             with pytest.raises(grpc.aio.AioRpcError):
                 await suite.stub.Complete(CompleteRequest(prompt=request), metadata=metadata)
-    assert values(reader, i.RPC_ERRORS) == {("UNAUTHENTICATED",): 1, ("INVALID_REQUEST",): 2}
+    assert values(reader, RPC_ERRORS) == {("UNAUTHENTICATED",): 1, ("INVALID_REQUEST",): 2}
     assert values(reader, i.REQUESTS) == {}

@@ -10,6 +10,8 @@ import promql_parser
 import pytest
 import yaml
 
+from lightrouter.adapter import instruments as of_adapter
+from lightrouter.router.telemetry import instruments as of_router
 from lightrouter.router.telemetry.observers import Outcome
 from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import reason_name
@@ -52,7 +54,10 @@ def exported(received: Received) -> Exported:
 
 
 def test_every_instrument_is_exported_with_its_sentence_and_attributes(received: Received) -> None:
-    known = {value.name: value for value in vars(instruments).values() if isinstance(value, Instrument)}
+    modules = (instruments, of_router, of_adapter)
+    known = {
+        value.name: value for module in modules for value in vars(module).values() if isinstance(value, Instrument)
+    }
     found = {
         metric.name: metric
         for request in received.metrics

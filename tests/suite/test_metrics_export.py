@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from lightrouter.router.settings import RouterSettings
-from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.router.telemetry import instruments as i
 from lightrouter.runtime.telemetry.metrics import Metrics, Tally, otlp_reader
 from lightrouter.runtime.telemetry.setup import open_telemetry
 from tests.rpc.router_suite import RouterSuite

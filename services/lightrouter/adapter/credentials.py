@@ -10,6 +10,7 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from lightrouter.adapter.faults import unauthenticated
+from lightrouter.runtime import files
 
 _MAX_KEY_BYTES = 16 * 1024
 
@@ -51,15 +52,14 @@ class FileKey:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._version: tuple[int, int, int] | None = None
+        self._version: files.Version | None = None
         self._key = SecretStr("")
 
     def key(self) -> SecretStr:
         """Returns what the file holds now. See `Credentials.key`."""
         where = f"key file {self._path}"
         try:
-            status = self._path.stat()
-            version = (status.st_mtime_ns, status.st_ino, status.st_size)
+            version = files.version(self._path)
             if version != self._version:
                 with self._path.open("rb") as file:
                     text = file.read(_MAX_KEY_BYTES).decode("ascii", "replace")

@@ -9,13 +9,13 @@ from typing import Final
 
 from opentelemetry.metrics import Meter
 
+from lightrouter.adapter import instruments as i
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.faults import EntryError
 from lightrouter.adapter.standing import Standing
 from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.runtime.circuit import State
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.telemetry import instruments as i
 from lightrouter.runtime.telemetry.metrics import Values, observe
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from opentelemetry.metrics import Meter
 
+from lightrouter.adapter import instruments as i
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.circuit import State
 from lightrouter.runtime.enums import series
 from lightrouter.runtime.errors import reason_series
-from lightrouter.runtime.telemetry import instruments as i
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.metrics import Tally, Values, histogram
 from lightrouter.v1.chat_pb2 import Usage

@@ -8,10 +8,9 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from lightrouter.aggregator.synthesize import SynthesisLimits
+from lightrouter.runtime import enums
 from lightrouter.runtime.settings import AskingSettings, one_of
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
-
-_PREFIX = "AGGREGATOR_STRATEGY_"
 
 
 class AggregatorSettings(AskingSettings):
@@ -19,7 +18,7 @@ class AggregatorSettings(AskingSettings):
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_AGGREGATOR_")
 
-    strategy: Annotated[str, one_of(AggregatorStrategy, _PREFIX)] = "synthesize"
+    strategy: Annotated[str, one_of(AggregatorStrategy)] = "synthesize"
     """How drafts are merged where a request does not say: synthesize, vote or best."""
     agreement: float = Field(default=0.9, ge=0, le=1)
     """Similarity of every two drafts, 0 to 1, from which they agree and the best one is the answer."""
@@ -45,4 +44,4 @@ class AggregatorSettings(AskingSettings):
     @property
     def default_strategy(self) -> AggregatorStrategy.ValueType:
         """The strategy as the protos name it."""
-        return AggregatorStrategy.Value(_PREFIX + self.strategy.upper())
+        return enums.value(AggregatorStrategy, self.strategy)

@@ -17,6 +17,7 @@ from lightrouter.cli.answers import PATTERN_HELP, answer_pattern
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.progress import RouteProgress
 from lightrouter.cli.text import printable_json
+from lightrouter.runtime import enums
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, StreamCompleteRequest
@@ -58,8 +59,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     policy = parser.add_argument_group("how it is routed")
     policy.add_argument("--boot-tokens", type=int, metavar="N", help="tokens that each candidate writes first")
     policy.add_argument("--k", type=int, metavar="N", help="candidates that go on after the ranking")
-    policy.add_argument("--selector", choices=_words(SelectorStrategy.keys()), help="how the partials are ranked")
-    policy.add_argument("--aggregator", choices=_words(AggregatorStrategy.keys()), help="how drafts become the answer")
+    policy.add_argument("--selector", choices=enums.labels(SelectorStrategy), help="how the partials are ranked")
+    policy.add_argument("--aggregator", choices=enums.labels(AggregatorStrategy), help="how drafts become the answer")
     policy.add_argument("--candidates", metavar="A,B", help="names of the candidates that may answer")
     policy.add_argument("--max-cost", type=values.money, metavar="USD", help="most that the route may cost, US dollars")
     policy.add_argument("--margin", type=float, metavar="X", help="lead, 0 to 1, from which one candidate suffices")
@@ -135,9 +136,9 @@ def _policy(arguments: argparse.Namespace) -> Policy:
         agreement=arguments.agreement,
     )
     if arguments.selector:
-        policy.selector = SelectorStrategy.Value(f"SELECTOR_STRATEGY_{arguments.selector.upper()}")
+        policy.selector = enums.value(SelectorStrategy, arguments.selector)
     if arguments.aggregator:
-        policy.aggregator = AggregatorStrategy.Value(f"AGGREGATOR_STRATEGY_{arguments.aggregator.upper()}")
+        policy.aggregator = enums.value(AggregatorStrategy, arguments.aggregator)
     if arguments.candidates:
         policy.candidates.extend(name.strip() for name in arguments.candidates.split(",") if name.strip())
     if arguments.answer_pattern is not None:
@@ -179,8 +180,3 @@ async def watch(
         async for event in stub.StreamComplete(request, timeout=timeout, metadata=metadata):
             progress.apply(event)
     return progress
-
-
-def _words(names: list[str]) -> list[str]:
-    words = [name.split("_STRATEGY_")[1].lower() for name in names]
-    return [word for word in words if word != "unspecified"]

@@ -13,8 +13,9 @@ import httpx
 from lightrouter.cli import endpoint
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.served import ServedModel
-from lightrouter.pool import file, statefile
+from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
+from lightrouter.runtime import files
 
 _DESCRIPTION: Final = """\
 Asks an OpenAI-compatible endpoint (Ollama, vLLM, llama.cpp, SGLang, OpenRouter, ...) which models it serves, and writes
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     except PoolFileError as error:
         raise CommandError(f"what {base_url} serves makes no pool file:\n{error}") from None
     try:
-        statefile.replace(out, content.encode())
+        files.replace(out, content.encode())
     except OSError as error:
         raise CommandError(f"{out} cannot be written: {error.strerror}") from None
     sys.stdout.write(f"{out}: {', '.join(pool.entries)}\n")

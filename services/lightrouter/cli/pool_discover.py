@@ -15,9 +15,10 @@ import httpx
 from lightrouter.cli import endpoint
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.served import ServedModel
-from lightrouter.pool import file, statefile
+from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import Pool
+from lightrouter.runtime import files
 
 _DESCRIPTION: Final = """\
 Asks an OpenAI-compatible endpoint which models it serves, and proposes an entry for each that the pool does not have.
@@ -67,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
         return ExitCode.OK
     joined = _joined(path, data.decode(), entries, pool)
     try:
-        statefile.replace(path, joined.encode())
+        files.replace(path, joined.encode())
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from None
     names = [name for name in file.parse(joined.encode(), path).entries if name not in pool.entries]

@@ -8,6 +8,7 @@ from typing import Final
 
 from lightrouter.answers.lenient import Json, objects, plain
 from lightrouter.answers.untrusted import clipped, delimited, nonce_for
+from lightrouter.runtime import enums
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 ORDERS: Final = 2
@@ -33,7 +34,6 @@ _AGAIN: Final = '\n\nYour last reply could not be read. Reply with the JSON obje
 _SAYS: Final = re.compile(r"(?:better|winner|best|verdict|preferred|preference|choice)(?:[\s_-]*answer)?")
 _LETTER: Final = re.compile(r"(?:(?:answer|response|candidate|option|assistant)[\s_:-]*)?([ab])(?:\s*\([^()]*)?")
 _TIES: Final = frozenset({"tie", "tied", "draw", "equal", "same", "both", "neither", "none"})
-_ROLES: Final = {Role.ROLE_SYSTEM: "system", Role.ROLE_USER: "user", Role.ROLE_ASSISTANT: "assistant"}
 
 
 def messages(
@@ -49,7 +49,7 @@ def messages(
         attempt: 0 upward; a later one says that the earlier reply could not be read.
         seed: Where the marks' nonce comes from; the candidates do not know it.
     """
-    asked = "\n\n".join(f"{_ROLES.get(each.role, 'user')}:\n{each.content}" for each in conversation)
+    asked = "\n\n".join(f"{enums.label(Role, each.role)}:\n{each.content}" for each in conversation)
     answers = (answer, reference) if order == 0 else (reference, answer)
     chance = Random(seed)  # noqa: S311 - reproducible by intent; who writes the answers does not know the seed
     nonce = nonce_for([asked, *answers], lambda: f"zq{chance.getrandbits(56):014x}")

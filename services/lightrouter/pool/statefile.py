@@ -1,6 +1,6 @@
-"""The state file beside a pool file: what is held of each candidate, where the pool is no cluster's.
+"""The state file beside a pool file: the statuses of the candidates of a pool that is not in a cluster.
 
-It is replaced as a whole, so that a reader, and a crash at any point, finds the old one or the new one.
+It is replaced as a whole, so that a reader always finds the old or the new file, also after a crash.
 """
 
 from __future__ import annotations
@@ -8,26 +8,26 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from lightrouter.pool.status import CandidateStatus, parse, to_json
+from lightrouter.runtime import files
 
 VERSION: Final = 1
 """The version of the format that is written; others are refused."""
 MAX_BYTES: Final = 16 * 2**20
-"""The most bytes that a state file may have."""
+"""The most bytes that a state file may have. A choice: 256 candidates with 256 categories each take about 5 MB."""
 
 
 class StateFileError(Exception):
-    """A state file that cannot be used; its text is one sentence that names it."""
+    """A state file that cannot be used. The text is one sentence that names it."""
 
 
 class LockedError(Exception):
-    """Another process holds the lock; its text is one sentence that says which."""
+    """Another process holds the lock. The text is one sentence that names that process."""
 
 
 def state_path(pool: Path) -> Path:
@@ -36,10 +36,10 @@ def state_path(pool: Path) -> Path:
 
 
 def read(path: Path) -> bytes:
-    """Returns the file's bytes, at most one more than `MAX_BYTES`; none where there is no file.
+    """Returns the file's bytes, at most one more than `MAX_BYTES`; empty if there is no file.
 
     Raises:
-        StateFileError: It cannot be read.
+        StateFileError: The file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -51,16 +51,16 @@ def read(path: Path) -> bytes:
 
 
 def loads(data: bytes, path: Path) -> dict[str, CandidateStatus]:
-    """Returns the statuses by candidate that `data`, the content of the file `path`, says; no bytes say none.
+    """Returns the statuses by candidate from `data`, the content of the file `path`; no bytes hold no status.
 
     Raises:
-        StateFileError: It is no state file.
+        StateFileError: The content is invalid.
     """
-    return {name: parse(said) for name, said in _said(data, path).items()}
+    return {name: parse(status) for name, status in _content(data, path).items()}
 
 
-def _said(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
-    """Returns what a state file says of each candidate, as it stands there."""
+def _content(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
+    """Returns the statuses by candidate as the file has them."""
     if not data:
         return {}
     try:
@@ -71,85 +71,59 @@ def _said(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
         raise StateFileError(f"{path} is no state file; remove it, and the candidates are evaluated anew")
     if found.get("version") != VERSION:
         raise StateFileError(f"{path} has a version that is not {VERSION}: another release wrote it")
-    return {str(name): said for name, said in found["candidates"].items() if isinstance(said, dict)}
+    return {str(name): status for name, status in found["candidates"].items() if isinstance(status, dict)}
 
 
 def load(path: Path) -> dict[str, CandidateStatus]:
-    """Returns the statuses by candidate; none where there is no file.
+    """Returns the statuses by candidate; none if there is no file.
 
     Raises:
-        StateFileError: It cannot be used.
+        StateFileError: The file cannot be used.
     """
     return loads(read(path), path)
 
 
 def save(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
-    """Replaces the file by one that says these statuses alone.
+    """Replaces the file by one with only these statuses.
 
     Raises:
-        StateFileError: It cannot be written.
+        StateFileError: The file cannot be written.
     """
-    _write(path, _statuses(statuses))
+    _write(path, _json(statuses))
 
 
 def amend(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
-    """Says these statuses in the file; what it says of others, in the pool or not, stays to the letter.
+    """Replaces these statuses in the file; those of all other candidates, in the pool or not, stay unchanged.
 
     Raises:
-        StateFileError: It cannot be read or written.
+        StateFileError: The file cannot be read or written.
     """
-    _write(path, _said(read(path), path) | _statuses(statuses))
+    _write(path, _content(read(path), path) | _json(statuses))
 
 
-def _statuses(statuses: Mapping[str, CandidateStatus]) -> dict[str, dict[str, Any]]:
+def _json(statuses: Mapping[str, CandidateStatus]) -> dict[str, dict[str, Any]]:
     return {name: to_json(status) for name, status in statuses.items() if status.state is not None}
 
 
-def _write(path: Path, said: Mapping[str, object]) -> None:
-    text = json.dumps({"version": VERSION, "candidates": dict(sorted(said.items()))}, indent=2, ensure_ascii=False)
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    text = json.dumps({"version": VERSION, "candidates": dict(sorted(content.items()))}, indent=2, ensure_ascii=False)
     try:
-        replace(path, f"{text}\n".encode())
+        files.replace(path, f"{text}\n".encode())
     except OSError as error:
         raise StateFileError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Puts `data` in the place of a file, on the disk before it returns.
-
-    Raises:
-        OSError: It cannot be written; the file is as it was.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            # Readable to whom the old one was, or to whom any new file would be.
-            os.fchmod(file.fileno(), path.stat().st_mode & 0o777 if path.exists() else 0o644)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Holds the lock beside a state file, for whoever changes it; the end of the process, however it ends, frees it.
+    """Holds the lock beside a file that is being changed. The lock ends with the process, also after a crash.
 
     Args:
-        path: The state file.
-        what: What holds the lock, for whom it keeps out.
+        path: The file, such as a state file.
+        what: The holder, for the error of other processes, like "an evaluation".
 
     Raises:
-        LockedError: Another process holds it.
-        StateFileError: There can be no lock.
+        LockedError: Another process holds the lock.
+        StateFileError: The lock cannot be created.
     """
     lock = path.with_name(f"{path.name}.lock")
     try:

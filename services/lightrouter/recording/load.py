@@ -27,10 +27,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lightrouter.recording import lines
 from lightrouter.recording.lines import LinesError
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
+from lightrouter.runtime import enums
 from lightrouter.runtime.tokens import count
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
-_ROLES: Final = {"system": Role.ROLE_SYSTEM, "user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
 # Role and delimiters of a message, as the common chat templates write them.
 _TOKENS_PER_MESSAGE: Final = 4
 
@@ -100,7 +100,7 @@ class _Line(_Member, Generic[_AnyResponse]):
         return RecordedPrompt(
             id=self.id,
             category=self.category,
-            messages=tuple(ChatMessage(role=_ROLES[turn.role], content=turn.content) for turn in turns),
+            messages=tuple(ChatMessage(role=enums.value(Role, turn.role), content=turn.content) for turn in turns),
             input_tokens=sum(count(turn.content) + _TOKENS_PER_MESSAGE for turn in turns),
             responses={
                 model: _response(said) for model, said in self.responses.items() if models is None or model in models

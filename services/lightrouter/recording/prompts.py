@@ -22,11 +22,10 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from lightrouter.answers.scoring import SCORERS, AnyScorer, Section
 from lightrouter.recording import lines
 from lightrouter.recording.lines import LinesError
-from lightrouter.runtime import faults
+from lightrouter.runtime import enums, faults
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 _MOST_FAULTS: Final = 20
-_ROLES: Final = {"system": Role.ROLE_SYSTEM, "user": Role.ROLE_USER, "assistant": Role.ROLE_ASSISTANT}
 _PASSED_OVER: Final = "responses"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
@@ -240,4 +239,4 @@ def _messages(head: _Line) -> Iterator[ChatMessage]:
     if head.prompt is not None:
         yield ChatMessage(role=Role.ROLE_USER, content=head.prompt)
     for message in head.messages or ():
-        yield ChatMessage(role=_ROLES[message.role], content=message.content)
+        yield ChatMessage(role=enums.value(Role, message.role), content=message.content)

@@ -9,11 +9,10 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from lightrouter.router.rules import Defaults, DriftRules, Maxima, Shares
+from lightrouter.runtime import enums
 from lightrouter.runtime.settings import ADAPTER_ADDRESS, ServiceSettings, one_of
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 
-_SELECTOR = "SELECTOR_STRATEGY_"
-_AGGREGATOR = "AGGREGATOR_STRATEGY_"
 _ROLES: Final = ("judge", "synthesizer")
 
 
@@ -77,9 +76,9 @@ class RouterSettings(ServiceSettings):
     """Tokens that each candidate writes before the ranking, where a request does not say."""
     k: int = Field(default=2, ge=1, le=64)
     """Candidates that go on after the ranking, where a request does not say."""
-    selector: Annotated[str, one_of(SelectorStrategy, _SELECTOR)] = "consensus"
+    selector: Annotated[str, one_of(SelectorStrategy)] = "consensus"
     """How partials are ranked where a request does not say: llm, consensus, prior, random or learned."""
-    aggregator: Annotated[str, one_of(AggregatorStrategy, _AGGREGATOR)] = "synthesize"
+    aggregator: Annotated[str, one_of(AggregatorStrategy)] = "synthesize"
     """How drafts become the answer where a request does not say: synthesize, vote or best."""
     margin: float = Field(default=0.3, ge=0, le=1)
     """Lead of the first score over the second from which one candidate suffices, where a request does not say."""
@@ -162,8 +161,8 @@ class RouterSettings(ServiceSettings):
         policy = Policy(
             boot_tokens=self.boot_tokens,
             k=self.k,
-            selector=SelectorStrategy.Value(_SELECTOR + self.selector.upper()),
-            aggregator=AggregatorStrategy.Value(_AGGREGATOR + self.aggregator.upper()),
+            selector=enums.value(SelectorStrategy, self.selector),
+            aggregator=enums.value(AggregatorStrategy, self.aggregator),
             max_cost_nanousd=self.max_cost_nanousd,
             margin=self.margin,
             agreement=self.agreement,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 if TYPE_CHECKING:
     from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper
 
     Enumeration: TypeAlias = _EnumTypeWrapper[Any]
 
+_Value = TypeVar("_Value", bound=int)
 OTHER: Final = "other"
 """Stands in metrics for what is not known here: a newer service's value, a candidate that is not in the pool."""
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -28,6 +29,25 @@ def label(enum: Enumeration, number: int) -> str:
 def series(enum: Enumeration, number: int) -> str:
     """Returns the label of a value for a metric: `other` for every unknown number, so that nobody can add series."""
     return _names(enum).get(number, OTHER)
+
+
+def value(enum: _EnumTypeWrapper[_Value], word: str) -> _Value:
+    """Returns the value that `label` names so: of the roles `user` is `ROLE_USER`.
+
+    Raises:
+        KeyError: The enumeration has no such value.
+    """
+    return cast("_Value", _values(enum)[word])
+
+
+def labels(enum: Enumeration) -> list[str]:
+    """Returns the labels of all values but the unspecified one, in the order of their numbers."""
+    return [name for number, name in sorted(_names(enum).items()) if number]
+
+
+@cache
+def _values(enum: Enumeration) -> Mapping[str, int]:
+    return {name: number for number, name in _names(enum).items()}
 
 
 @cache

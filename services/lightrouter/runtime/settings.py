@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
 
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
@@ -20,6 +19,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from lightrouter.runtime import enums
 from lightrouter.runtime.addresses import is_host_and_port
 from lightrouter.runtime.document import DocumentError, parse
 
@@ -46,9 +46,9 @@ Address = Annotated[str, AfterValidator(_address)]
 """Where a server listens: HOST:PORT, port 0 for any free one, or unix:PATH."""
 
 
-def one_of(enum: EnumTypeWrapper, prefix: str) -> AfterValidator:
-    """Returns the check that a setting is the name of a value of `enum`, in small letters and without `prefix`."""
-    known = [key.removeprefix(prefix).lower() for key, value in enum.items() if value]
+def one_of(enum: enums.Enumeration) -> AfterValidator:
+    """Returns the check that a setting is the label of a value of `enum`."""
+    known = enums.labels(enum)
 
     def check(name: str) -> str:
         if name not in known:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
 
 from watchfiles import awatch
 
 from lightrouter.learned.artifact import FILES, ArtifactError, load
 from lightrouter.learned.model import Model
+from lightrouter.runtime import files
 
 _logger = logging.getLogger(__name__)
 # Besides notifications the folder is looked at this often: some file systems send none.
@@ -25,7 +26,7 @@ class ArtifactFolder:
     def __init__(self, folder: Path) -> None:
         """Reads the artifact in `folder`; one that cannot be used is logged, and there is no model until one can."""
         self._folder = folder
-        self._seen: _Seen = _seen(folder)
+        self._versions = _versions(folder)
         self._model: Model | None = None
         self._reload()
 
@@ -60,9 +61,9 @@ class ArtifactFolder:
                 return
 
     async def _reload_if_changed(self) -> None:
-        seen = _seen(self._folder)
-        if seen != self._seen:
-            self._seen = seen
+        versions = _versions(self._folder)
+        if versions != self._versions:
+            self._versions = versions
             await asyncio.to_thread(self._reload)
 
     def _reload(self) -> None:
@@ -76,16 +77,10 @@ class ArtifactFolder:
         _logger.info("The artifact trained on %s is used.", artifact.data_sha256[:12])
 
 
-_Seen: TypeAlias = tuple[tuple[str, int, int, int], ...]
-
-
-def _seen(folder: Path) -> _Seen:
-    """Returns what tells a changed folder: its files may arrive in any order, the manifest before the others too."""
-    found: list[tuple[str, int, int, int]] = []
+def _versions(folder: Path) -> dict[str, files.Version]:
+    """Returns the version of each file of the artifact that is there; they may arrive in any order."""
+    found: dict[str, files.Version] = {}
     for name in FILES:
-        try:
-            told = (folder / name).stat()
-        except OSError:
-            continue
-        found.append((name, told.st_ino, told.st_size, told.st_mtime_ns))
-    return tuple(found)
+        with suppress(OSError):
+            found[name] = files.version(folder / name)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lightrouter.answers.untrusted import clipped, delimited
+from lightrouter.runtime import enums
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 MOST_POINTS = 10
@@ -28,8 +29,6 @@ score that answer 0 on both scales.
 
 Reply with one JSON object and nothing else: no prose, no code fence. It has one key for each answer's letter, exactly \
 these: {labels}. Each value is {{"consistency": N, "correctness": N}}."""
-
-_ROLES = {Role.ROLE_SYSTEM: "system", Role.ROLE_USER: "user", Role.ROLE_ASSISTANT: "assistant"}
 
 
 def judge_messages(
@@ -69,4 +68,4 @@ def again_messages(messages: Sequence[ChatMessage], reply: str, fault: str, labe
 
 def conversation_text(messages: Sequence[ChatMessage]) -> str:
     """Returns a conversation as one text, a line with the speaker before each turn."""
-    return "\n\n".join(f"{_ROLES.get(message.role, 'user')}:\n{message.content}" for message in messages)
+    return "\n\n".join(f"{enums.label(Role, message.role)}:\n{message.content}" for message in messages)

@@ -9,11 +9,10 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from lightrouter.learned.artifact import GENERAL
+from lightrouter.runtime import enums
 from lightrouter.runtime.settings import AskingSettings, one_of
 from lightrouter.selector.llm import JudgeLimits
 from lightrouter.v1.policy_pb2 import SelectorStrategy
-
-_PREFIX = "SELECTOR_STRATEGY_"
 
 
 class SelectorSettings(AskingSettings):
@@ -21,7 +20,7 @@ class SelectorSettings(AskingSettings):
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_SELECTOR_")
 
-    strategy: Annotated[str, one_of(SelectorStrategy, _PREFIX)] = "consensus"
+    strategy: Annotated[str, one_of(SelectorStrategy)] = "consensus"
     """How partials are ranked where a request does not say: llm, consensus, prior, random or learned."""
     consensus_prior_weight: float = Field(default=0.05, ge=0, le=1)
     """Share of the prior in a consensus score, 0 to 1."""
@@ -56,4 +55,4 @@ class SelectorSettings(AskingSettings):
     @property
     def default_strategy(self) -> SelectorStrategy.ValueType:
         """The strategy as the protos name it."""
-        return SelectorStrategy.Value(_PREFIX + self.strategy.upper())
+        return enums.value(SelectorStrategy, self.strategy)

@@ -15,12 +15,13 @@ from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.events import EventQueue, Events
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.route import Router
+from lightrouter.router.telemetry import instruments as i
 from lightrouter.router.telemetry.metrics import PoolMetrics, RouteMetrics, full_cost_nanousd
 from lightrouter.router.telemetry.observers import RouteRecord
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.enums import OTHER, label
 from lightrouter.runtime.errors import ServiceError, reason_name
-from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.runtime.telemetry.instruments import Instrument
 from lightrouter.runtime.telemetry.metrics import Metrics
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_NOT_SERVING,
@@ -58,7 +59,7 @@ class Measured:
         self.meter = Metrics(Resource.create({}), self.reader).meter("1")
         self.routes = RouteMetrics(self.meter, lambda: ROSTER.candidates)
 
-    def values(self, instrument: i.Instrument) -> dict[tuple[str, ...], float]:
+    def values(self, instrument: Instrument) -> dict[tuple[str, ...], float]:
         return values(self.reader, instrument)
 
 

@@ -12,6 +12,7 @@ from opentelemetry.trace import Span
 
 from lightrouter.router.context import Merged
 from lightrouter.router.telemetry import spans
+from lightrouter.runtime import enums
 from lightrouter.runtime.enums import OTHER, label, series
 from lightrouter.runtime.errors import reason_name, reason_series
 from lightrouter.runtime.telemetry import names
@@ -111,3 +112,10 @@ def test_captured_text_takes_values_of_a_newer_service() -> None:
     capture.asked(span, [ChatMessage(role=Role.ValueType(NEWER), content="hello")])
     capture.answered(span, "text", FinishReason.ValueType(NEWER))
     assert str(told(span)).count(f"unknown_{NEWER}") == 2
+
+
+@pytest.mark.parametrize("enum", [Role, SelectorStrategy, FinishReason, DegradedReason])
+def test_a_label_leads_back_to_its_value(enum: Enumeration) -> None:
+    assert [enums.value(enum, word) for word in enums.labels(enum)] == sorted(filter(None, enum.values()))
+    with pytest.raises(KeyError):
+        enums.value(enum, "unknown_17")

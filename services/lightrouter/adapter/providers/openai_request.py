@@ -12,9 +12,9 @@ from lightrouter.adapter.providers.turns import Turn, alternating, without_syste
 from lightrouter.adapter.quirks import BOTH
 from lightrouter.adapter.templates import ChatTemplate, chat_template
 from lightrouter.pool.schema import CandidateEntry, ContinuationStyle, MaxTokensField
+from lightrouter.runtime.enums import label
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
-_ROLES: Final = {Role.ROLE_SYSTEM: "system", Role.ROLE_USER: "user", Role.ROLE_ASSISTANT: "assistant"}
 _ASSISTANT: Final = "assistant"
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
@@ -80,7 +80,7 @@ class RequestWriter:
             body.pop("top_p", None)
 
     def _turns(self, messages: Sequence[ChatMessage]) -> list[Turn]:
-        turns: list[Turn] = [{"role": _ROLES[message.role], "content": message.content} for message in messages]
+        turns: list[Turn] = [{"role": label(Role, message.role), "content": message.content} for message in messages]
         if self._system_prompt:
             # One system message for both: many chat templates refuse a second one.
             if turns and turns[0]["role"] == "system":

@@ -17,7 +17,7 @@ from lightrouter.router.pool.health import Health
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.pool.traffic import Traffic
 from lightrouter.router.settings import RouterSettings
-from lightrouter.runtime.telemetry import instruments as i
+from lightrouter.router.telemetry import instruments as i
 from lightrouter.runtime.telemetry.metrics import observe
 
 

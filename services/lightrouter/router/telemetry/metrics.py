@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from opentelemetry.metrics import Meter
 
+from lightrouter.router.telemetry import instruments as i
 from lightrouter.router.telemetry.observers import Outcome, RouteRecord
 from lightrouter.runtime.enums import OTHER, series
 from lightrouter.runtime.errors import reason_series
 from lightrouter.runtime.ledger import cost_nanousd
-from lightrouter.runtime.telemetry import instruments as i
 from lightrouter.runtime.telemetry.metrics import Tally, Values, attributes, histogram, observe
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_SERVING,

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import signal
 import sys
 import traceback
@@ -21,6 +20,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from opentelemetry.trace import Tracer
 
+from lightrouter.runtime import files
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.rpc.accept import accepting_server
 from lightrouter.runtime.rpc.health import Health
@@ -218,7 +218,7 @@ class Server:
 
     def _write_ready_file(self) -> None:
         if self._settings.ready_file:
-            _write_atomically(self._settings.ready_file, self.address + "\n")
+            files.replace(self._settings.ready_file, f"{self.address}\n".encode())
 
     def _names(self) -> list[str]:
         return [name for name in self._serving if name != _OVERALL]
@@ -321,9 +321,3 @@ def _options(settings: ServiceSettings) -> tuple[tuple[str, int], ...]:
         grace = round(settings.grace_seconds * 1000)
         options += [("grpc.max_connection_age_ms", age), ("grpc.max_connection_age_grace_ms", grace)]
     return tuple(options)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

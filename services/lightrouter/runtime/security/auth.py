@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from stat import S_ISDIR
 from typing import Final, Protocol
 
+from lightrouter.runtime import files
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
@@ -157,17 +157,17 @@ class StaticTokens:
                 self._refused = str(error)
                 _log.error("the changed tokens are refused, the last good ones stay: %s", error)
 
-    def _current_version(self) -> tuple[int, int, int]:
+    def _current_version(self) -> files.Version:
         try:
-            status = self._path.stat()
+            version = files.version(self._path)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise _TokensGoneError(f"{self._path}: cannot be read: {error.strerror}") from None
         except OSError as error:
             raise TokensFileError(f"{self._path}: cannot be read: {error.strerror}") from None
-        if S_ISDIR(status.st_mode):
+        if self._path.is_dir():
             # What is mounted in place of a file that is gone.
             raise _TokensGoneError(f"{self._path}: is a directory")
-        return status.st_mtime_ns, status.st_ino, status.st_size
+        return version
 
     def _read(self) -> tuple[tuple[bytes, str], ...]:
         try:

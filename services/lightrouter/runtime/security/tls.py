@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
+from lightrouter.runtime import files
+
 if TYPE_CHECKING:
     from lightrouter.runtime.settings import ServiceSettings
 
@@ -82,14 +84,13 @@ class TlsFiles:
     def _paths(self) -> Iterable[Path]:
         return [path for path in (self._certificate, self._key, self._authorities) if path is not None]
 
-    def _versions(self) -> list[tuple[int, int, int]]:
+    def _versions(self) -> list[files.Version]:
         found = []
         for path in self._paths():
             try:
-                status = path.stat()
+                found.append(files.version(path))
             except OSError as error:
                 raise TlsError(f"{path}: cannot be read: {error.strerror}") from None
-            found.append((status.st_mtime_ns, status.st_ino, status.st_size))
         return found
 
     def _read(self) -> Material:
