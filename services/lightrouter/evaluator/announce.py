@@ -1,4 +1,4 @@
-"""Says each change of a candidate's state: a log line, an event of the current span and a metric, with the reason."""
+"""Reports changes of candidates' states, with the reason: a log line, an event of the current span and a metric."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)
 
 
 class Announcer:
-    """Says what has changed."""
+    """Reports changes of states."""
 
     def __init__(self, meter: Meter) -> None:
-        """Counts by `meter`."""
+        """Counts changes with `meter`."""
         self._changes = Tally(STATE_CHANGES).report(meter)
 
     def changed(self, changes: Iterable[StateChange]) -> None:
-        """Says that these states have changed."""
+        """Reports these changes."""
         for change in changes:
             after = change.after.state
             if after is None:
@@ -48,6 +48,6 @@ class Announcer:
             )
 
     def alarm(self, candidate: str, kept: CandidateStatus) -> None:
-        """Says that a candidate stays only because the pool would be too small without it."""
+        """Reports a candidate that stays only because the pool would be too small without it."""
         get_current_span().add_event(names.POOL_TOO_SMALL, {names.CANDIDATE: candidate, names.MESSAGE: kept.message})
         _log.error("%s is kept for want of others (%s): %s", candidate, MINIMUM_POOL, kept.message)

@@ -1,4 +1,4 @@
-"""What an evaluation may spend. Every call is paid for at its worst before it is made, so that no bound is passed."""
+"""The budget of an evaluation. A call's highest possible cost is reserved before it, so no bound is exceeded."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lightrouter.runtime.ledger import cost_nanousd
 from lightrouter.v1.candidate_pb2 import Prices
 from lightrouter.v1.chat_pb2 import ChatMessage, Usage
 
-# Delimiters and role of a message as chat templates write them, generously.
+# Role and delimiters of a message. A choice: three times the five tokens or so that ChatML takes.
 _TOKENS_PER_MESSAGE: Final = 16
 
 
 class Amount(NamedTuple):
-    """Money in nano-dollars, and tokens, read and written."""
+    """Money in nano-dollars; tokens, input and output together."""
 
     nanousd: int = 0
     tokens: int = 0
@@ -30,7 +30,7 @@ class Amount(NamedTuple):
         return Amount(self.nanousd - other.nanousd, self.tokens - other.tokens)
 
     def times(self, count: int) -> Amount:
-        """Returns so many of it."""
+        """Returns the amount `count` times."""
         return Amount(self.nanousd * count, self.tokens * count)
 
 
@@ -43,9 +43,9 @@ class Limits:
 
     Attributes:
         nanousd: Most money, in nano-dollars; None: no bound.
-        tokens: Most tokens, read and written; None: no bound.
-        seconds: Most seconds that one process may take for it, over 0.
-        concurrency: Most calls at the same time, 1 upward.
+        tokens: Most tokens, input and output together; None: no bound.
+        seconds: Most seconds of one process, above 0.
+        concurrency: Most calls at the same time, at least 1.
     """
 
     nanousd: int | None = None
@@ -55,18 +55,18 @@ class Limits:
 
 
 class Budget:
-    """What is left of the bounds."""
+    """The bounds of an evaluation and what has been spent of them."""
 
     def __init__(self, limits: Limits, spent: Amount = _NOTHING) -> None:
-        """Begins the time now; `spent` is what went before."""
+        """Starts the time now; `spent` is the cost so far."""
         self._limits = limits
         self.committed = spent
-        """What was spent, and what running calls may spend."""
+        """The amount spent, and the amount that running calls may spend."""
         self.deadline = Deadline.after(limits.seconds)
-        """When the time is over."""
+        """The end of the time."""
 
     def reserve(self, worst: Amount) -> bool:
-        """Keeps what a call costs at its worst; returns whether there was as much, and time."""
+        """Reserves a call's highest possible cost; returns whether the budget and the time allow it."""
         after = self.committed.plus(worst)
         bounds = (self._limits.nanousd, self._limits.tokens)
         if self.deadline.expired or any(
@@ -77,15 +77,15 @@ class Budget:
         return True
 
     def settle(self, worst: Amount, spent: Amount) -> None:
-        """Gives back what was kept for a call that is over, less what it cost."""
+        """Replaces the reservation of a finished call by its actual cost."""
         self.committed = self.committed.less(worst).plus(spent)
 
 
 def worst_case(messages: Iterable[ChatMessage], output_tokens: int, prices: Prices, more_tokens: int = 0) -> Amount:
-    """Returns the most that a call costs.
+    """Returns the highest possible cost of a call.
 
-    A token has at least one byte of the text. `more_tokens` are read besides the messages, such as instructions that
-    the adapter puts before them. A provider that reads or writes more than it was given is not bounded by anybody.
+    A token has at least one byte of text. `more_tokens` are input tokens besides the messages, such as instructions
+    that the adapter adds. If a provider counts more than that, the cost is not bounded.
     """
     read = more_tokens + sum(len(message.content.encode()) + _TOKENS_PER_MESSAGE for message in messages)
     dearest = Prices(

@@ -1,4 +1,4 @@
-"""The calls of an evaluation: reserved, written down, made, written down again, settled."""
+"""The calls of an evaluation: reserve the cost, record it in the journal, call, record the result, settle the cost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
 
 _log = logging.getLogger(__name__)
-# Failures that may be an outage of the provider, or of the way to it. All others are the candidate's own.
+# Failures that may be an outage of the provider or of the network. All others count against the candidate.
 _PASSING: Final = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.CANCELLED})
 _OWN: Final = frozenset(
     {
@@ -30,7 +30,7 @@ _OWN: Final = frozenset(
         ErrorReason.ERROR_REASON_EMPTY_OUTPUT,
     }
 )
-# What the evaluation itself brings about by asking so much at once: it waits as it is told to, so often.
+# Failures that the evaluation causes by its many calls: it waits as long as the adapter says, up to _WAITS times.
 _BUSY: Final = frozenset(
     {
         ErrorReason.ERROR_REASON_OVERLOADED,
@@ -38,6 +38,7 @@ _BUSY: Final = frozenset(
         ErrorReason.ERROR_REASON_CIRCUIT_OPEN,
     }
 )
+# A choice: the six waits double from 0.25 s, 16 s in all, unless the provider asks for more.
 _WAITS: Final = 6
 _LEAST_WAIT_S: Final = 0.25
 _LONGEST_WAIT_S: Final = 30.0
@@ -45,15 +46,15 @@ _LONGEST_WAIT_S: Final = 30.0
 
 @dataclass(slots=True)
 class Subject:
-    """A candidate under evaluation, or one that judges.
+    """A candidate that is evaluated, or that judges.
 
     Attributes:
-        target: What a call to its adapter needs.
+        target: Name and address for calls to its adapter.
         model: The model's name at the provider.
-        prices: What it costs.
-        more_tokens: Tokens that it reads besides the messages; grows where its provider counts more.
-        attempts: Most times that its adapter puts one call to the provider, each of which may be billed.
-        version: What tells it from the same name with another endpoint, model, sampling or instructions.
+        prices: The prices.
+        more_tokens: Input tokens besides the messages; grows if the provider counts more.
+        attempts: Most attempts of its adapter for one call; the provider may bill each.
+        version: A hash that changes with endpoint, model, sampling or instructions.
     """
 
     target: ModelTarget
@@ -74,12 +75,12 @@ class Call:
     """One call.
 
     Attributes:
-        key: What tells it from the other calls of the evaluation.
-        subject: Whom it asks.
+        key: The call's name, unique in the evaluation.
+        subject: The candidate to call.
         messages: The conversation.
         sampling: Limits and sampling; `max_output_tokens` is set.
-        read: Gives the score of a text, and the text itself where it has to be kept.
-        failed: The score where the call fails; None: none.
+        read: Returns the score of a text, and the text itself if it must be kept.
+        failed: The score if the call fails; None: none.
     """
 
     key: str
@@ -91,20 +92,20 @@ class Call:
 
     @property
     def attempt(self) -> Amount:
-        """The most that one attempt at it costs."""
+        """The highest possible cost of one attempt."""
         return worst_case(self.messages, self.sampling.max_output_tokens, self.subject.prices, self.subject.more_tokens)
 
     @property
     def worst(self) -> Amount:
-        """The most that it costs: an attempt that fails after the provider has written is billed too."""
+        """The highest possible cost: an attempt that fails after the provider has written is billed too."""
         return self.attempt.times(self.subject.attempts)
 
 
 class CallRunner:
-    """Makes calls within a budget."""
+    """Makes the calls of an evaluation within its budget."""
 
     def __init__(self, models: Models, budget: Budget, journal: Journal, concurrency: int, call_seconds: float) -> None:
-        """Asks `models`, at most `concurrency` calls at the same time and `call_seconds` each."""
+        """Calls `models`: at most `concurrency` calls at a time, `call_seconds` each."""
         self._models = models
         self._budget = budget
         self._journal = journal
@@ -113,14 +114,14 @@ class CallRunner:
         self._unwritten: dict[str, Amount] = {}
         self._call_seconds = call_seconds
 
-    async def ask(self, calls: Sequence[Call]) -> bool:
-        """Makes those of the calls that are not in the journal yet.
+    async def run(self, calls: Sequence[Call]) -> bool:
+        """Makes the calls that are not in the journal yet.
 
         Returns:
-            Whether all were made; not so where the budget or the time does not cover the next one.
+            Whether all calls were made; False if the budget or the time does not cover the next one.
 
         Raises:
-            JournalError: A call cannot be written down; it is not made then.
+            JournalError: The journal cannot be written; the call is not made.
         """
         reserved: list[tuple[Call, Amount]] = []
         whole = True
@@ -152,14 +153,14 @@ class CallRunner:
             self._write_down(call.key)
             done = await self._result(call, worst)
         if done.failure and not self._budget.deadline.remaining():
-            # Our time was over, not the candidate's: it is asked again, and what this may have cost stays set aside.
+            # The evaluation's time ended, not the call's: the call is repeated later, and its cost stays reserved.
             return False
         self._budget.settle(worst, done.spent)
         self._journal.finish(call.key, done)
         return True
 
     def _write_down(self, key: str) -> None:
-        """Writes down what a call costs at its worst, and those whose turn is next: the disk takes its time once."""
+        """Records the reserved cost of a call and of the next ones together, because each write waits for the disk."""
         while key in self._unwritten:
             batch = list(islice(self._unwritten.items(), self._batch))
             self._journal.reserve(batch)
@@ -179,19 +180,19 @@ class CallRunner:
             score, text = call.read(response.text)
             return CallResult(self._spent(call, response), score, text)
         _log.info("%s failed on a validation prompt: %s", call.subject.name, error.message)
-        # What a call without an answer has cost is not known.
+        # The cost of a call without an answer is unknown, so it counts as the highest possible one.
         passing = error.code in _PASSING and error.reason not in _OWN
         return CallResult(worst, call.failed, failure=error.message, passing=passing)
 
     async def _patiently(self, call: Call, deadline: Deadline) -> GenerateResponse:
-        """Asks again where the candidate is busy and says when that may help, and nothing was written, nor billed."""
+        """Repeats a call if the candidate is busy, says when to retry, and has billed nothing."""
         for number in range(_WAITS):
             try:
                 return await self._models.generate(call.subject.target, _generation(call), deadline)
             except ServiceError as error:
                 if error.reason not in _BUSY or error.retry_after is None or error.spent:
                     raise
-                # Others wait for the same; what is asked for may be the time of one call of theirs.
+                # Several calls wait for the same candidate, and its retry time may cover only one of them.
                 wait = min(max(error.retry_after, _LEAST_WAIT_S * 2**number), _LONGEST_WAIT_S)
                 if wait >= deadline.remaining():
                     raise
@@ -203,12 +204,12 @@ class CallRunner:
         spent = Amount(response.result.cost_nanousd, usage.input_tokens + usage.output_tokens)
         attempt = call.attempt
         if spent.tokens > attempt.tokens:
-            # Its provider reads or writes more than it was given; from now on that is reserved too.
+            # The provider counts more tokens than expected; later calls reserve them too.
             call.subject.more_tokens += spent.tokens - attempt.tokens
             _log.warning(
                 "%s took %d tokens where at most %d were reserved", call.subject.name, spent.tokens, attempt.tokens
             )
-        # The provider says what the last attempt cost. Those before it failed, and count at their worst.
+        # The provider reports the cost of the last attempt. Earlier ones failed and count at their highest cost.
         return spent.plus(attempt.times(max(0, response.result.attempts - 1)))
 
 

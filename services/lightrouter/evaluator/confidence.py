@@ -1,17 +1,17 @@
-"""Intervals for a mean quality that hold at every look at once, so that an evaluation may stop as soon as it is sure.
+"""Always-valid intervals for a mean quality: they hold at every look, so an evaluation may stop at any time.
 
-For scores in [0, 1] with mean p, of which n have been seen with the sum s, the Beta-binomial mixture
+For scores in [0, 1] with mean p, after n scores with the sum s, the Beta-binomial mixture
 
     M_n(p) = B(1 + s, 1 + n - s) / (B(1, 1) p^s (1 - p)^(n - s)),
 
-the ratio of prior to posterior density of a uniform Beta prior, is a supermartingale that begins at 1: exactly so for
-scores of 0 and 1, and for those between because the likelihood ratio is convex in the score. By Ville's inequality it
-ever reaches 1/a with a probability of at most a. So the p with M_n(p) < 1/a are a confidence sequence: they hold the
-true mean at all n together with a probability of at least 1 - a (Robbins 1970, Ann. Math. Statist. 41(5); Waudby-Smith
-and Ramdas 2020, arXiv 2006.04347, section 2.2 for this form).
+the ratio of prior to posterior density of a uniform Beta prior, is a supermartingale that starts at 1: exactly for
+scores of 0 and 1, and for scores between them because the likelihood ratio is convex in the score. By Ville's
+inequality it reaches 1/a at any time with a probability of at most a. So the p with M_n(p) < 1/a are a confidence
+sequence: they contain the true mean at all n together with a probability of at least 1 - a (Robbins 1970, Ann. Math.
+Statist. 41(5); Waudby-Smith and Ramdas 2020, arXiv 2006.04347, section 2.2 for this form).
 
-What it takes: each prompt is drawn by chance, whatever the earlier ones were. The prompts of a validation set in random
-order are that, for the quality over the kind of prompts that the set was drawn from.
+The condition: each prompt is drawn at random, independently of the earlier ones. A validation set in random order
+fulfils it for the quality on the kind of prompts that the set was drawn from.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-# Each step halves the range: far below what one prompt moves.
+# Each step halves the range: 40 steps give 1e-12, far below the effect of one prompt.
 _STEPS = 40
 
 
 class Interval(NamedTuple):
-    """Where a mean lies, 0 to 1."""
+    """The interval of a mean, 0 to 1."""
 
     low: float
     high: float
 
 
 class Tally(NamedTuple):
-    """How many scores were seen, and their sum."""
+    """The number of scores and their sum."""
 
     seen: int = 0
     total: float = 0.0
 
     @property
     def mean(self) -> float:
-        """The mean score; 0 where there is none."""
+        """The mean score; 0 if there is none."""
         return self.total / self.seen if self.seen else 0.0
 
     def and_(self, score: float) -> Tally:
@@ -48,14 +48,14 @@ class Tally(NamedTuple):
 
 
 def interval(tally: Tally, error_rate: float) -> Interval:
-    """Returns where the true mean lies.
+    """Returns the interval of the true mean.
 
-    Over all looks at a growing tally together the true mean is ever outside with a probability of at most `error_rate`.
+    Over all looks at a growing tally, the probability that the true mean is ever outside is at most `error_rate`.
     """
     count, total = tally
     if not count:
         return Interval(0.0, 1.0)
-    # The logarithm of the likelihood at which M reaches 1/error_rate.
+    # The log-likelihood at which M reaches 1/error_rate.
     bound = math.lgamma(1 + total) + math.lgamma(1 + count - total) - math.lgamma(2 + count) + math.log(error_rate)
 
     def outside(p: float) -> bool:
@@ -65,9 +65,9 @@ def interval(tally: Tally, error_rate: float) -> Interval:
 
 
 def prompts_needed(quality: float, distance: float, error_rate: float) -> int:
-    """Returns after how many prompts an interval around `quality` reaches less than `distance` to either side.
+    """Returns the number of prompts after which the interval around `quality` is narrower than `distance` on each side.
 
-    It predicts how long a decision takes: for the scores that are expected, without their chance.
+    Predicts the length of a decision for the expected scores, without their variance.
     """
     low, high = 0, 1
     while _reach(quality, high, error_rate) >= distance:
@@ -90,7 +90,7 @@ def _times_log(weight: float, value: float) -> float:
 
 
 def _edge(outside: Callable[[float], bool], far: float, inside: float) -> float:
-    """Returns the border between `far` and `inside`, on the side that is outside where there is one."""
+    """Returns the border between `far` and `inside`, from its outer side; `far` if that is not outside."""
     if not outside(far):
         return far
     for _ in range(_STEPS):

@@ -1,14 +1,13 @@
-"""From scores to states: who is credibly good enough for the pool, who credibly is not, and why, in one sentence each.
+"""Decides candidates' states from their scores, with a reason in one sentence each.
 
-What the pool needs is the quality of its `minimum`-th best candidate less a margin, or a floor that is given. A
-candidate that is credibly below it is evicted, one that is credibly above it is admitted; the way between leads over
-probation, and takes the whole validation set where that could not tell. So nobody flaps: to leave a state takes
-evidence, to come back takes evidence again.
+The pool needs the quality of its `minimum`-th best candidate less a margin, or a given floor. A candidate that is
+credibly below the need is evicted; one that is credibly above it is admitted. If the whole validation set does not
+decide, a candidate may move to probation. Every move takes evidence, so states do not flap.
 
-The promise: in one evaluation, over all candidates and all looks together, the probability is at most `error_rate`
-that any candidate is evicted whose quality is not below what the pool needs, or any is admitted back whose quality is.
-Each of n candidates has an interval with an error rate of error_rate/n, and what the pool needs is bounded by those.
-Probation on an undecided set is a precaution, and no part of the promise.
+The guarantee: in one evaluation, over all candidates and all looks, the probability is at most `error_rate` that any
+candidate is evicted although its quality is not below the need, or admitted back although it is. Each of n candidates
+has an interval with an error rate of error_rate/n, and these intervals bound the need (Bonferroni). Probation after an
+undecided set is a precaution and not part of the guarantee.
 """
 
 from __future__ import annotations
@@ -24,15 +23,16 @@ from lightrouter.pool.schema import State
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the pool needs, and how sure a decision must be.
+    """The pool's need and the certainty of decisions.
 
     Attributes:
-        error_rate: Probability, over 0 to 1, that one evaluation evicts or admits anybody wrongly; see the module.
-        margin: How far below the minimum-th best a candidate may be and still be worth asking, over 0 to 1.
-        floor: Quality that the pool needs, 0 to 1, in place of the margin; None goes by the margin.
-        minimum: Admitted candidates that the pool keeps, whatever they are worth, 1 upward.
-        least_gain: Gain in quality, over 0 to 1, from which a second draft is worth while.
-        until_diverse: Whether prompts are asked until it is sure whether one is, beyond what the states take.
+        error_rate: Probability of any wrong eviction or admission in one evaluation, above 0 to 1; see the module.
+        margin: Accepted distance below the minimum-th best candidate, above 0 to 1.
+        floor: Needed quality, 0 to 1, instead of the margin; None: the margin applies.
+        minimum: Admitted candidates that the pool always keeps, at least 1.
+        least_gain: Smallest gain in quality, above 0 to 1, that makes a second draft worthwhile.
+        until_diverse: Whether to ask more prompts after the states are decided, until it is known whether a second
+            draft is worthwhile.
     """
 
     error_rate: float = 0.05
@@ -44,28 +44,28 @@ class Rules:
 
 
 class Finding(StrEnum):
-    """What the scores say of a candidate."""
+    """The result of a candidate's scores."""
 
     GOOD = "CrediblyGood"
-    """Its quality is credibly above what the pool needs."""
+    """Its quality is credibly above the need."""
     WORSE = "CrediblyWorse"
-    """Its quality is credibly below it."""
+    """Its quality is credibly below the need."""
     OPEN = "Undecided"
-    """The scores so far do not tell."""
+    """The scores so far do not decide."""
 
 
 MINIMUM_POOL = "MinimumPool"
-"""Reason of a candidate that stays only because the pool would be too small without it: an alarm."""
+"""Reason of a candidate that stays only because the pool would be too small without it; it raises an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What the pool needs.
+    """The quality that the pool needs.
 
     Attributes:
-        within: Where it lies, 0 to 1.
+        within: Its interval, 0 to 1.
         expected: Its estimate.
-        references: The candidates whose scores bound it; none where it is given.
+        references: The candidates whose scores bound it; none for a given floor.
     """
 
     within: Interval
@@ -75,12 +75,12 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of the candidates at one look.
+    """The scores of the candidates at one look.
 
     Attributes:
         tallies: The scores of each.
-        intervals: Where the true quality of each lies, all of them at once with a probability of 1 - error_rate.
-        need: What the pool needs.
+        intervals: The intervals of their true qualities; all hold together with a probability of 1 - error_rate.
+        need: The pool's need.
     """
 
     tallies: Mapping[str, Tally]
@@ -88,7 +88,7 @@ class Evidence:
     need: Need
 
     def finding(self, name: str) -> Finding:
-        """Returns what the scores say of a candidate."""
+        """Returns the result of a candidate's scores."""
         if self.intervals[name].high < self.need.within.low:
             return Finding.WORSE
         if self.intervals[name].low > self.need.within.high:
@@ -97,12 +97,12 @@ class Evidence:
 
 
 def weigh(tallies: Mapping[str, Tally], rules: Rules, tested: int | None = None) -> Evidence:
-    """Returns what the scores say.
+    """Returns the evidence that scores give.
 
     Args:
         tallies: The scores of each candidate, at least one.
         rules: The rules.
-        tested: Candidates that share the error rate; None: those that have tallies.
+        tested: Number of candidates that share the error rate; None: the number of tallies.
     """
     each = rules.error_rate / (tested or len(tallies))
     intervals = {name: interval(tally, each) for name, tally in tallies.items()}
@@ -122,12 +122,12 @@ def _need(tallies: Mapping[str, Tally], intervals: Mapping[str, Interval], rules
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a candidate.
+    """The decision on a candidate.
 
     Attributes:
-        state: Its state from now on.
-        reason: Why, as one word.
-        message: Why, in one sentence.
+        state: Its new state.
+        reason: The reason in one word.
+        message: The reason in one sentence.
     """
 
     state: State
@@ -138,11 +138,11 @@ class Decision:
 def decide(
     evidence: Evidence, states: Mapping[str, State], asked_all: frozenset[str], rules: Rules
 ) -> dict[str, Decision]:
-    """Returns what becomes of the candidates that there is evidence on.
+    """Returns the decisions on the candidates of the evidence.
 
     Args:
         evidence: The scores.
-        states: The state of every candidate of the pool now, evaluated or not.
+        states: The present state of every candidate of the pool, evaluated or not.
         asked_all: The candidates that were asked the whole validation set.
         rules: The rules.
     """
@@ -170,7 +170,7 @@ def _next(evidence: Evidence, name: str, state: State, finding: Finding, *, whol
 def _kept(
     evidence: Evidence, states: Mapping[str, State], decisions: Mapping[str, Decision], rules: Rules
 ) -> dict[str, Decision]:
-    """Returns the decisions on those that stay admitted only because too few would be left."""
+    """Returns the decisions on candidates that stay admitted only because too few would remain."""
     after = {name: decisions[name].state if name in decisions else state for name, state in states.items()}
     missing = rules.minimum - sum(state is State.ADMITTED for state in after.values())
     leaving = [name for name in decisions if states[name] is State.ADMITTED and after[name] is not State.ADMITTED]

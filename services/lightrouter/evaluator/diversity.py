@@ -1,7 +1,7 @@
-"""How far the candidates of a pool err apart from each other, which is what makes several worth more than one.
+"""The diversity of a pool: how far its candidates make different errors, the reason to ask several.
 
-By their scores on the same prompts, without any text. A pool is homogeneous where neither its best pair nor its vote
-can be worth more than its best candidate alone: drafts that go wrong together are not mended by merging them.
+Measured from their scores on the same prompts, without any text. A pool is homogeneous if neither its best pair nor its
+vote can be worth more than its best candidate alone: merging does not repair drafts that are wrong together.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Final, NamedTuple
 from lightrouter.evaluator.confidence import Tally, interval
 
 LEAST_GAIN: Final = 0.02
-"""Gain in quality, 0 to 1, from which a second draft is worth while, where nobody says another."""
+"""Default of the smallest gain in quality, 0 to 1, that makes a second draft worthwhile. A choice."""
 
 _ERROR_RATE: Final = 0.05
-# What is left of nothing in binary floating point.
+# Rounding error of a zero in binary floating point.
 _NO_ERROR: Final = 1e-9
-# Fewer prompts say nothing of how errors go together.
+# Fisher's interval needs more than 3 prompts.
 _LEAST_PROMPTS: Final = 4
 _MORE_PROMPTS: Final = 2
 
@@ -40,12 +40,12 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """How far two candidates err on the same prompts.
+    """The correlation of two candidates' errors.
 
     Attributes:
-        left: One.
-        right: The other.
-        value: Pearson's correlation of their errors, -1 to 1; 0 where one of them never errs, or always.
+        left: The first candidate.
+        right: The second candidate.
+        value: Pearson's correlation, -1 to 1; 0 if one of them is always or never right.
     """
 
     left: str
@@ -55,11 +55,11 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class MarginalValue:
-    """What the pool loses without a candidate.
+    """The quality that the pool loses without a candidate.
 
     Attributes:
-        pair: What its best pair does, where the better draft of a pair is always taken.
-        vote: What its vote does, which is right where more than half of the candidates are.
+        pair: Loss of the best pair, if the better draft of a pair is always taken.
+        vote: Loss of the vote, which is right if more than half of the candidates are.
     """
 
     pair: Estimate
@@ -68,19 +68,19 @@ class MarginalValue:
 
 @dataclass(frozen=True, slots=True)
 class Diversity:
-    """How diverse a pool is.
+    """The diversity of a pool.
 
     Attributes:
         prompts: Prompts on which every candidate has a score.
-        effective_size: How many candidates that err independently would vary as much together: n²/Var of the n
-            standardized errors added up, which is n/(1 + (n - 1) r) for a mean correlation r.
-        correlations: Of each pair.
+        effective_size: Number of candidates with independent errors that would vary as much together: n²/Var of the
+            sum of the n standardized errors, which is n/(1 + (n - 1) r) for a mean correlation r.
+        correlations: The correlation of each pair.
         marginal: The marginal value of each candidate.
         best: The best candidate.
-        pair_gain: How much the best pair is worth over the best candidate, where the better draft is always taken.
-        vote_gain: How much the vote is worth over the best candidate.
-        homogeneous: Whether neither gain reaches the least that counts.
-        decided: Whether it is sure that one of them reaches it, or that none does.
+        pair_gain: Gain of the best pair over the best candidate, if the better draft is always taken.
+        vote_gain: Gain of the vote over the best candidate.
+        homogeneous: Whether neither gain reaches the smallest worthwhile gain.
+        decided: Whether it is certain that a gain reaches it, or that none does.
     """
 
     prompts: int
@@ -94,7 +94,7 @@ class Diversity:
     decided: bool
 
     def message(self, candidate: str) -> str:
-        """Returns what there is to say of a candidate in its pool, and what to do about it, in sentences."""
+        """Returns sentences on a candidate's value in its pool, and advice."""
         own, size = self.marginal[candidate], len(self.marginal)
         said = (
             f"Over {self.prompts} prompts the pool's {size} candidates count as {self.effective_size} that err "
@@ -104,7 +104,7 @@ class Diversity:
 
     @property
     def advice(self) -> str:
-        """What to do about a homogeneous pool."""
+        """Advice on a homogeneous pool."""
         most = f"{self.pair_gain.high:.3f}"
         return (
             f"The candidates are right and wrong together: the best two are worth at most {most} more than {self.best} "
@@ -114,11 +114,11 @@ class Diversity:
 
 
 def measure(scores: Mapping[str, Mapping[str, float | None]], least_gain: float = LEAST_GAIN) -> Diversity | None:
-    """Returns how diverse a pool is; None for fewer than two candidates with two common prompts.
+    """Returns a pool's diversity; None for fewer than two candidates or fewer than two common prompts.
 
     Args:
         scores: The scores, 0 to 1, by candidate and prompt.
-        least_gain: The least gain in quality, 0 to 1, that is worth a second draft.
+        least_gain: Smallest gain in quality, 0 to 1, that makes a second draft worthwhile.
     """
     names = list(scores)
     common = [
@@ -132,7 +132,7 @@ def measure(scores: Mapping[str, Mapping[str, float | None]], least_gain: float 
     best = max(names, key=lambda name: fmean(rows[name]))
     pairs = _pairs(rows)
     gains = [_difference(taken, rows[best]) for _, taken in pairs]
-    # Not the pair that looks best, but any: each of them must be excluded.
+    # The upper bound covers every pair, not only the one that looks best.
     pair_gain = Estimate(gains[0].value, gains[0].low, max(gain.high for gain in gains))
     votes = _votes(rows)
     vote_gain = _difference(votes, rows[best])
@@ -164,7 +164,7 @@ def _pairs(rows: _Rows) -> list[_Pair]:
 
 
 def _votes(rows: _Rows) -> list[float]:
-    """Returns for each prompt whether more than half of the candidates are right; a tie is right by half."""
+    """Returns for each prompt whether more than half of the candidates are right: 1, 0, or 0.5 for a tie."""
     majorities = (sum(1 if score > 0.5 else -1 for score in each) for each in zip(*rows.values(), strict=True))
     return [0.5 if not majority else float(majority > 0) for majority in majorities]
 
@@ -173,7 +173,7 @@ def _marginal(name: str, rows: _Rows, pairs: Sequence[_Pair], votes: Sequence[fl
     others = {other: row for other, row in rows.items() if other != name}
     without = next((taken for members, taken in pairs if name not in members), None)
     if without is None:
-        # Of a pool of two one is left, which has no pair and outvotes nobody.
+        # A pool of two leaves one candidate, which has no pair.
         (without,) = others.values()
     return MarginalValue(pair=_difference(pairs[0][1], without), vote=_difference(votes, _votes(others)))
 
@@ -181,8 +181,8 @@ def _marginal(name: str, rows: _Rows, pairs: Sequence[_Pair], votes: Sequence[fl
 def _difference(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
     """Returns the mean difference over prompts, -1 to 1.
 
-    What is gained and what is lost are bounded each by itself: where nearly all prompts make no difference, that is
-    much narrower than bounds of a mean between -1 and 1.
+    Gains and losses have separate bounds: if most prompts make no difference, these are much narrower than the bounds
+    of a mean between -1 and 1.
     """
     differences = [mine - other for mine, other in zip(ours, theirs, strict=True)]
     gained = Tally(len(differences), sum(max(0.0, each) for each in differences))
@@ -198,10 +198,10 @@ def _standardized(row: Sequence[float]) -> list[float]:
 
 
 def _correlation(left: str, right: str, rows: _Rows) -> Correlation:
-    """Returns the correlation with Fisher's interval, around a value that a few prompts more could have brought.
+    """Returns the correlation with Fisher's interval, shrunk by two uninformative prompts.
 
-    Errors that were always alike, or never, on the prompts seen say little of those not seen: the interval is that of
-    the value with two prompts more that say nothing, and reaches to the value itself.
+    Errors that agree on all prompts so far, or on none, say little about other prompts: the interval is that of the
+    value with two more prompts that say nothing, and it includes the value itself.
     """
     pairs = zip(_standardized(rows[left]), _standardized(rows[right]), strict=True)
     value = min(1.0, max(-1.0, fmean(one * other for one, other in pairs)))
@@ -219,7 +219,7 @@ def _varies(row: Sequence[float]) -> bool:
 
 
 def _effective_size(rows: _Rows) -> Estimate:
-    """Returns n²/Var of the standardized errors added up, with the interval of that variance; 1 to n."""
+    """Returns n²/Var of the sum of the standardized errors, with the interval of that variance; 1 to n."""
     size = len(rows)
     standardized = [_standardized(row) for row in rows.values()]
     squares = [sum(each) ** 2 for each in zip(*standardized, strict=True)]
@@ -233,13 +233,13 @@ def _effective(size: int, variance: float) -> float:
 
 
 def _variance_within(squares: Sequence[float], most: float) -> tuple[float, float]:
-    """Returns where the mean of squares, each of at most `most`, lies."""
+    """Returns the interval of the mean of squares, each at most `most`."""
     variance = fmean(squares)
     error = math.sqrt(fmean((square - variance) ** 2 for square in squares) / len(squares))
     if error > _NO_ERROR * (1 + variance):
         reach = NormalDist().inv_cdf(1 - _ERROR_RATE / 2) * error
         return variance - reach, variance + reach
-    # A few prompts that are all alike do not say that all others are.
+    # Equal values on a few prompts do not prove that all prompts give the same value.
     if not most:
         return 0.0, math.inf
     within = interval(Tally(len(squares), sum(squares) / most), _ERROR_RATE)

@@ -1,4 +1,4 @@
-"""One evaluation: rounds of prompts for whoever is undecided yet, until all is decided, asked, or spent."""
+"""One evaluation: rounds of prompts for the undecided candidates, until all are decided, or prompts or budget end."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from lightrouter.evaluator.validation import Item, ValidationSet
 from lightrouter.recording.prompts import Judged
 from lightrouter.v1.chat_pb2 import Sampling
 
-# Prompts of a candidate between two looks. Looks cost no certainty; fewer prompts would leave models idle.
+# Prompts of a candidate between two looks. A choice: looks cost no certainty, but fewer prompts leave models idle.
 _ROUND: Final = 8
-# Answers without a verdict after which a judge is given up, where they are more than those with one.
+# Unread answers after which a judge is given up, if they are more than the read ones. A choice.
 _MOST_UNREAD: Final = 5
 
 
 class End(StrEnum):
-    """Why an evaluation ended."""
+    """The reason for the end of an evaluation."""
 
     DECIDED = "decided"
     """Every candidate is decided."""
     ASKED = "asked"
-    """Those that are not decided were asked the whole set."""
+    """The undecided candidates were asked the whole set."""
     UNREACHED = "unreached"
     """No candidate answers."""
     SPENT = "spent"
@@ -47,7 +47,7 @@ class Asked:
 
     Attributes:
         seed: Seed of the prompts' order and of the models' sampling, 0 to 2^31 - 1.
-        max_output_tokens: Most tokens of an answer, where the prompt does not say.
+        max_output_tokens: Most tokens of an answer, if the prompt has no limit of its own.
     """
 
     seed: int
@@ -56,15 +56,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
-        scores: By candidate.
-        evidence: What they say; None where nobody has a score.
+        scores: The scores by candidate.
+        evidence: The evidence of the scores; None if no candidate has a score.
         asked_all: The candidates that were asked the whole set.
-        unreached: The candidates whose provider is down; nothing is said of them.
-        end: Why it ended.
-        judge_fault: What is wrong with the judge, in one sentence; empty where nothing is.
+        unreached: The candidates whose provider is down; they are not decided.
+        end: The reason for the end.
+        judge_fault: The fault of the judge in one sentence; empty: none.
     """
 
     scores: Mapping[str, Scores]
@@ -76,13 +76,13 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class _Bench:
-    """What came of a judge so far.
+class _JudgeRecord:
+    """A judge's record so far.
 
     Attributes:
-        read: Answers that it gave a verdict on.
-        unread: Answers that it gave none on.
-        why: Why it gave none on the last of them.
+        read: Answers with a readable verdict.
+        unread: Answers without one.
+        why: The reason for the last answer without one.
     """
 
     read: int = 0
@@ -91,7 +91,7 @@ class _Bench:
 
     @property
     def useless(self) -> bool:
-        """Whether it is not worth asking on."""
+        """Whether the judge is given up."""
         return self.unread >= _MOST_UNREAD and self.unread > self.read
 
 
@@ -105,37 +105,37 @@ class Evaluation:
         prompts: ValidationSet,
         rules: Rules,
         asked: Asked,
-        asker: CallRunner,
+        runner: CallRunner,
         journal: Journal,
     ) -> None:
         """Prepares an evaluation.
 
         Args:
-            subjects: The candidates; those that come first are asked first where the budget is short.
-            judges: Whom judged prompts are put to, the best first: nobody judges its own answers.
+            subjects: The candidates; if the budget is short, the first ones are asked first.
+            judges: The judges, best first; no candidate judges its own answers.
             prompts: The validation set.
-            rules: When a candidate is decided.
+            rules: The rules of decisions.
             asked: How prompts are asked.
-            asker: Makes the calls.
-            journal: Has what they brought.
+            runner: Makes the calls.
+            journal: Holds the results of the calls.
         """
         self._subjects = {subject.name: subject for subject in subjects}
         self._judges = judges
         self._rules = rules
         self._asked = asked
-        self._asker = asker
+        self._runner = runner
         self._journal = journal
         self._items = list(prompts.items)
         Random(asked.seed).shuffle(self._items)  # noqa: S311 - reproducible by intent, and no secret
         self._scores = {name: Scores() for name in self._subjects}
-        self._benches: dict[str, _Bench] = {}
+        self._judge_records: dict[str, _JudgeRecord] = {}
         if journal.paused:
             self._forget_outages()
 
     async def run(self) -> Outcome:
-        """Asks until it ends.
+        """Asks prompts until the evaluation ends.
 
-        The same seed, set and answers lead to the same outcome, in whatever order calls end, and after a kill.
+        The same seed, set and answers give the same outcome, in any order of the calls and after a restart.
         """
         while True:
             evidence = self._weighed()
@@ -145,13 +145,13 @@ class Evaluation:
                 end = End.ASKED if undecided else End.DECIDED if evidence else End.UNREACHED
                 return self._outcome(evidence, end)
             whole = await self._round(asking)
-            if any(bench.useless for bench in self._benches.values()):
+            if any(record.useless for record in self._judge_records.values()):
                 return self._outcome(self._weighed(), End.UNREADABLE)
             if not whole:
                 return self._outcome(self._weighed(), End.SPENT)
 
     def _forget_outages(self) -> None:
-        """Has the prompts asked again at which a provider was down before the pause."""
+        """Forgets the failures of providers that were down before the pause, so that their prompts are asked again."""
         for subject in self._subjects.values():
             found = Scores()
             for item in self._items:
@@ -169,14 +169,14 @@ class Evaluation:
         return [name for name in evidence.tallies if evidence.finding(name) is Finding.OPEN] if evidence else []
 
     def _asking(self, evidence: Evidence | None, undecided: Sequence[str]) -> list[str]:
-        """Returns whom to ask next: the undecided, and whose scores they are compared with; then who may be alike."""
+        """Returns the candidates to ask next: the undecided and their references, or else those that may be alike."""
         if evidence is None:
             return []
         wanted = {*undecided, *evidence.need.references} if undecided else self._alike(evidence)
         return [name for name in self._subjects if name in wanted and self._left(name)]
 
     def _alike(self, evidence: Evidence) -> set[str]:
-        """Returns the candidates of which it is to be found out, and not yet known, whether they differ."""
+        """Returns the candidates whose diversity is asked for and not yet decided."""
         if not self._rules.until_diverse:
             return set()
         names = {name for name in evidence.tallies if evidence.finding(name) is not Finding.WORSE}
@@ -184,7 +184,7 @@ class Evaluation:
         if len(names) < 2 or (found and found.decided):
             return set()
         fewest = min(self._scores[name].asked for name in names)
-        # Only prompts that all were asked say something.
+        # Diversity is measured on prompts that all candidates were asked.
         return {name for name in names if self._scores[name].asked == fewest}
 
     def _left(self, name: str) -> list[Item]:
@@ -192,24 +192,24 @@ class Evaluation:
 
     @property
     def _size(self) -> int:
-        """How many prompts of a candidate are asked before the next look: few until a judge has been read."""
-        proven = not self._judges or any(bench.read for bench in self._benches.values())
+        """Prompts of a candidate until the next look: one until a judge's verdict was readable."""
+        proven = not self._judges or any(record.read for record in self._judge_records.values())
         return _ROUND if proven else 1
 
     async def _round(self, names: Sequence[str]) -> bool:
-        """Asks each of these the next prompts; returns whether all calls were made."""
+        """Asks each of these candidates its next prompts; returns whether all calls were made."""
         pairs = [(self._subjects[name], item) for name in names for item in self._left(name)[: self._size]]
-        whole = await self._asker.ask([self._answer(subject, item) for subject, item in pairs])
+        whole = await self._runner.run([self._answer(subject, item) for subject, item in pairs])
         judged = [pair for pair in pairs if isinstance(pair[1].task, Judged)]
         for attempt in range(judge.ATTEMPTS):
             calls = [call for subject, item in judged for call in self._verdicts(subject, item, attempt)]
-            whole = await self._asker.ask(calls) and whole
+            whole = await self._runner.run(calls) and whole
         for name in names:
             self._take([(subject, item) for subject, item in pairs if subject.name == name])
         return whole
 
     def _take(self, pairs: Sequence[tuple[Subject, Item]]) -> None:
-        """Adds the scores of a candidate's prompts, up to the first that is not through."""
+        """Adds the scores of a candidate's prompts, up to the first unfinished one."""
         for subject, item in pairs:
             done = self._journal.done.get(_answer_key(subject, item))
             if done is None or not (done.failure or self._is_judged(subject, item)):
@@ -225,17 +225,17 @@ class Evaluation:
     def _note_verdict(self, subject: Subject, item: Item, score: float | None) -> None:
         if (who := self._judge_of(subject)) is None:
             return
-        bench = self._benches.setdefault(who.name, _Bench())
+        record = self._judge_records.setdefault(who.name, _JudgeRecord())
         if score is not None:
-            bench.read += 1
+            record.read += 1
             return
-        bench.unread += 1
+        record.unread += 1
         keys = (_judge_key(subject, item, order, judge.ATTEMPTS - 1) for order in range(judge.ORDERS))
         failures = [done.failure for key in keys if (done := self._journal.done.get(key)) and done.failure]
-        bench.why = failures[0] if failures else "what it wrote is no verdict"
+        record.why = failures[0] if failures else "what it wrote is no verdict"
 
     def _judge_of(self, subject: Subject) -> Subject | None:
-        """Returns who judges a candidate's answers: nobody judges its own."""
+        """Returns the judge of a candidate's answers: no candidate judges its own."""
         return next((other for other in self._judges if other.name != subject.name), None)
 
     def _answer(self, subject: Subject, item: Item) -> Call:
@@ -250,7 +250,7 @@ class Evaluation:
         )
 
     def _verdicts(self, subject: Subject, item: Item, attempt: int) -> Iterator[Call]:
-        """Yields the calls to the judge about an answer that still lack a verdict."""
+        """Yields the judge's calls on an answer for the orders that have no verdict yet."""
         answer = self._journal.done.get(_answer_key(subject, item))
         who = self._judge_of(subject)
         if answer is None or answer.text is None or who is None or not isinstance(item.task, Judged):
@@ -271,7 +271,7 @@ class Evaluation:
                 )
 
     def _is_judged(self, subject: Subject, item: Item) -> bool:
-        """Returns whether every verdict that an answer needs is there, or was asked for as often as is asked."""
+        """Returns whether an answer has all its verdicts, or all attempts to get them are used."""
         if not isinstance(item.task, Judged) or self._judge_of(subject) is None:
             return True
         for order in range(judge.ORDERS):
@@ -305,9 +305,9 @@ class Evaluation:
         )
 
     def _judge_fault(self) -> str:
-        name, bench = next((name, bench) for name, bench in self._benches.items() if bench.useless)
-        total = bench.unread + bench.read
-        return f"the judge {name} gave no verdict on {bench.unread} of {total} answers: {bench.why}"
+        name, record = next((name, record) for name, record in self._judge_records.items() if record.useless)
+        total = record.unread + record.read
+        return f"the judge {name} gave no verdict on {record.unread} of {total} answers: {record.why}"
 
 
 def _kept(text: str) -> tuple[None, str]:

@@ -1,12 +1,13 @@
-"""The journal of an evaluation: what was bought and what it brought, so that nothing has to be bought twice.
+"""The journal of an evaluation: its calls and their results, so that no call is paid for twice.
 
-Lines of JSON that are only ever added. A call's worst cost is on the disk before it is made, and what it brought after
-it: a call without an end was perhaps paid for, so its worst cost counts as spent, and is made again under a new line.
+The file has lines of JSON and grows only at its end. A call's reserved cost is on the disk before the call, its result
+after it. A call without a result may have been billed: its reserved cost counts as spent, and the call is repeated with
+a new line.
 
-A journal knows what it belongs to: its plan (the validation set with texts, answers and tasks; seed; token limit), and
-the version of each candidate and judge (endpoint, model, sampling, instructions). An evaluation of the same plan goes
-on where a former process was killed, or has paused because its budget was spent; what a candidate said under another
-version is asked anew. Prices are no part of it: they change what the next call costs, not what was said or paid.
+A journal belongs to a plan (validation set with texts, answers and tasks; seed; token limit) and to the version of each
+candidate and judge (endpoint, model, sampling, instructions). An evaluation of the same plan continues a journal whose
+process was killed, or that paused because the budget was spent. Results of a candidate's other version are asked again.
+Prices are not part of the plan: they change the cost of the next call, not the earlier results and costs.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ _PAUSED: Final = "paused"
 
 
 class JournalError(Exception):
-    """A journal that cannot be used; its text is one sentence that names it."""
+    """A journal that cannot be used. The text is one sentence that names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What a call brought.
+    """The result of a call.
 
     Attributes:
-        spent: What it cost; at its worst where that is not known.
-        score: The score that it led to, 0 to 1; None where it led to none.
-        text: Its text, where a judge has yet to read it.
-        failure: Why it failed, in one sentence; empty where it did not.
-        passing: Whether it failed in a way that may be an outage.
+        spent: The cost; the highest possible cost if unknown.
+        score: The score, 0 to 1; None: none.
+        text: The text, if a judge has to read it.
+        failure: The reason of a failure in one sentence; empty: the call succeeded.
+        passing: Whether the failure may be an outage.
     """
 
     spent: Amount
@@ -55,34 +56,35 @@ class Journal:
     def __init__(
         self, path: Path, plan: Mapping[str, Any], versions: Mapping[str, str], begin: Mapping[str, Any]
     ) -> None:
-        """Opens the journal, which goes on where it holds an evaluation of the same plan that has not ended.
+        """Opens the journal and continues it if it holds an unfinished evaluation of the same plan.
 
         Args:
-            path: The file. One that holds another plan, or an evaluation that has ended, is begun anew; another one
-                that was paid for and has not ended is kept beside it.
-            plan: What must be the same for an evaluation to go on, as JSON.
-            versions: What the calls belong to, by the first two parts of their keys, like `answer/fast`.
-            begin: What a new evaluation, or a new leg of one that had paused, begins with, as JSON.
+            path: The file. A journal of another plan or of a finished evaluation is replaced; an unfinished one of
+                another plan that has paid calls is kept beside it.
+            plan: The plan as JSON; an evaluation continues only if it is the same.
+            versions: The versions of candidates and judges, by the first two parts of the calls' keys, like
+                `answer/fast`.
+            begin: Name and seed of a new evaluation, or of one that continues after a pause, as JSON.
 
         Raises:
             JournalError: It cannot be read or written.
         """
         self._path = path
         self.done: dict[str, CallResult] = {}
-        """What each call brought, by its key."""
+        """The result of each call by its key."""
         self.lost = Amount()
-        """What calls without an end may have cost since the evaluation began or last went on."""
+        """The reserved cost of calls without a result, since the start or the last pause."""
         self.begin = begin
-        """What the evaluation, or its last leg, began with."""
+        """Name and seed since the start or the last pause."""
         self.paused = False
-        """Whether it goes on after a pause."""
+        """Whether the evaluation continues after a pause."""
         self._before = Amount()
         self._versions: Mapping[str, str] = versions
         head = {"version": _VERSION, "plan": dict(plan)}
         try:
             lines, size = _lines(path)
             self.resumed = bool(lines) and {k: lines[0].get(k) for k in head} == head and "end" not in lines[-1]
-            """Whether it goes on with what a former process began."""
+            """Whether the evaluation continues one of an earlier process."""
             if self.resumed:
                 self._replay(lines)
             elif lines:
@@ -95,7 +97,7 @@ class Journal:
 
     @property
     def spent(self) -> Amount:
-        """What the evaluation has cost since it began or last went on, at its worst where that is not known."""
+        """The cost since the start or the last pause; unknown costs count as the highest possible ones."""
         return self._spent_in_all().less(self._before)
 
     def _spent_in_all(self) -> Amount:
@@ -105,11 +107,11 @@ class Journal:
         return total
 
     def reserve(self, calls: Iterable[tuple[str, Amount]]) -> None:
-        """Writes down what calls, by their keys, cost at their worst; it is on the disk when this returns."""
+        """Records the highest possible cost of calls by their keys; the lines are on the disk when this returns."""
         self._write(*({"reserve": key, **worst._asdict()} for key, worst in calls), durable=True)
 
     def finish(self, key: str, done: CallResult) -> None:
-        """Writes down what a call brought."""
+        """Records the result of a call."""
         self.done[key] = done
         line: dict[str, Any] = {"done": key, **done.spent._asdict(), "score": done.score}
         line |= {"text": done.text} if done.text is not None else {}
@@ -118,16 +120,16 @@ class Journal:
         self._write(line)
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Leaves it to later calls to bring what these have not; what they cost stays spent."""
+        """Forgets results so that their calls are made again; their cost stays spent."""
         for key in keys:
             self.lost = self.lost.plus(self.done.pop(key).spent)
 
     def pause(self) -> None:
-        """Writes down that the evaluation goes on another time, with another budget."""
+        """Records that the evaluation continues later, with another budget."""
         self._write({_PAUSED: True}, durable=True)
 
     def end(self) -> None:
-        """Writes down that what the evaluation found is where it belongs."""
+        """Records that the evaluation's statuses are written."""
         self._write({"end": True}, durable=True)
 
     def close(self) -> None:
@@ -137,7 +139,7 @@ class Journal:
     def _opened(self, head: Mapping[str, Any], size: int) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         if self.resumed:
-            # The last line may be torn: what follows it must not be part of it, nor be lost behind it.
+            # The last line may be incomplete: it is cut off, so that new lines do not become part of it.
             os.truncate(self._path, size)
             return os.open(self._path, flags)
         file = os.open(self._path, flags | os.O_TRUNC, 0o600)
@@ -182,7 +184,7 @@ class Journal:
         running.clear()
 
     def _go_on(self, versions: Mapping[str, str], begin: Mapping[str, Any]) -> None:
-        """Begins a new leg where the former one has paused, or others answer now."""
+        """Starts a new leg after a pause, or if the versions have changed."""
         if not self.paused and self._versions == versions:
             return
         begin = begin if self.paused else self.begin
@@ -190,21 +192,21 @@ class Journal:
         self._turn(versions, begin, paused=self.paused)
 
     def _turn(self, versions: Mapping[str, str], begin: Mapping[str, Any], *, paused: bool) -> None:
-        """Takes what a new leg begins with, and forgets what it asks anew."""
+        """Takes over a new leg's start, and forgets the results that it asks for again."""
         others = [key for key in self.done if self._versions.get(_prefix(key)) != versions.get(_prefix(key))]
         self.forget(others)
         if paused:
-            # A judge that could not be read, or was down, gets another chance.
+            # A judge that was unreadable or down is asked again.
             self.forget([key for key, done in self.done.items() if done.score is None and done.text is None])
             self._before = self._spent_in_all()
         self._versions, self.begin = versions, begin
 
 
 def scores(path: Path) -> dict[str, dict[str, float]]:
-    """Returns the scores of the last evaluation by candidate and prompt, from its journal; none where there is none.
+    """Returns the scores of the last evaluation by candidate and prompt; none if there is no journal.
 
     Raises:
-        JournalError: It cannot be read.
+        JournalError: The journal cannot be read.
     """
     found: dict[str, dict[str, float]] = {}
     try:
@@ -232,7 +234,7 @@ def _prefix(key: str) -> str:
 
 
 def _keep(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Keeps a journal of something else beside the new one where it holds answers that no verdict has come of."""
+    """Keeps an unfinished journal with paid calls beside the new one."""
     bought = sum("done" in line for line in lines)
     if not bought or "end" in lines[-1]:
         return
@@ -252,7 +254,7 @@ def _line(value: Mapping[str, Any]) -> bytes:
 
 
 def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Returns the lines up to the first that is none, and the bytes that they take."""
+    """Returns the lines before the first invalid one, and their size in bytes."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -265,7 +267,7 @@ def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            # A disk that lost power may leave anything; what came before it is whole.
+            # After a power loss the end may be garbage; the lines before it are complete.
             break
         found.append(value)
         size += len(line)

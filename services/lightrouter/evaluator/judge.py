@@ -1,4 +1,4 @@
-"""A judge model compares an answer with the reference: in both orders, so that a liking for a place cancels out."""
+"""A judge model compares an answer with the reference, in both orders, so that its position bias cancels out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lightrouter.runtime import enums
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 ORDERS: Final = 2
-"""Each answer is judged once as the first and once as the second."""
+"""Each answer is judged once in the first place and once in the second."""
 ATTEMPTS: Final = 2
-"""Replies that a judge gets to be readable."""
+"""Attempts of a judge to give a readable verdict. A choice."""
 OUTPUT_TOKENS: Final = 256
-"""Most tokens of a verdict."""
+"""Most tokens of a verdict. A choice: room for one JSON object and some text around it."""
 
 _MOST_CHARACTERS: Final = 20_000
 _INSTRUCTIONS: Final = """\
@@ -39,15 +39,15 @@ _TIES: Final = frozenset({"tie", "tied", "draw", "equal", "same", "both", "neith
 def messages(
     conversation: tuple[ChatMessage, ...], answer: str, reference: str, order: int, attempt: int, seed: str
 ) -> list[ChatMessage]:
-    """Returns the conversation with the judge: one message of the user, which every model takes.
+    """Returns the conversation with the judge: one user message, which every model accepts.
 
     Args:
-        conversation: What was answered.
+        conversation: The conversation that was answered.
         answer: The candidate's answer.
         reference: The good answer.
-        order: 0 has the candidate's answer first, 1 second.
-        attempt: 0 upward; a later one says that the earlier reply could not be read.
-        seed: Where the marks' nonce comes from; the candidates do not know it.
+        order: 0: the candidate's answer is first; 1: second.
+        attempt: From 0; later attempts say that the earlier reply could not be read.
+        seed: Seed of the nonce in the marks; the candidates do not know it.
     """
     asked = "\n\n".join(f"{enums.label(Role, each.role)}:\n{each.content}" for each in conversation)
     answers = (answer, reference) if order == 0 else (reference, answer)
@@ -63,10 +63,10 @@ def messages(
 
 
 def read(reply: str, order: int) -> float | None:
-    """Returns 1 where the candidate's answer is better, 0 where the reference is, 0.5 for a tie; None: not readable.
+    """Returns 1 if the candidate's answer is better, 0 if the reference is, 0.5 for a tie; None: unreadable.
 
-    Form does no harm where the meaning is plain: text and further keys around it, case, "Answer A", loose JSON, or the
-    letter alone in place of the object.
+    Accepts other forms with a clear meaning: text and other keys around it, upper case, "Answer A", loose JSON, or the
+    letter alone.
     """
     candidate, reference = ("a", "b") if order == 0 else ("b", "a")
     scores = {candidate: 1.0, reference: 0.0, "tie": 0.5}
@@ -77,14 +77,14 @@ def read(reply: str, order: int) -> float | None:
 
 
 def _said(document: Json) -> str | None:
-    """Returns what an object says is better: a, b or tie; empty where that makes no sense, None where it says none."""
+    """Returns the better one by an object: a, b or tie; empty if unreadable, None if it has no verdict."""
     if not isinstance(document, dict):
         return None
-    # An object in a verdict's place is read by itself.
+    # An object as a verdict's value is read by itself.
     said = [value for key, value in document.items() if _SAYS.fullmatch(plain(key)) and not isinstance(value, dict)]
     if not said:
         return None
-    # Two keys that say different things say nothing.
+    # Two keys that contradict each other give no verdict.
     letters = {_letter(value) if isinstance(value, str) else None for value in said}
     return letters.pop() or "" if len(letters) == 1 else ""
 

@@ -1,4 +1,4 @@
-"""An evaluation from begin to end: what holds is read, prompts are asked, and what was found is held."""
+"""A whole evaluation: reads the pool, asks the prompts, and writes the statuses."""
 
 from __future__ import annotations
 
@@ -31,35 +31,34 @@ from lightrouter.runtime.tokens import most_of_estimated
 from lightrouter.v1.candidate_pb2 import ModelTarget
 
 _log = logging.getLogger(__name__)
-# Whom a short budget serves first, after those that have drifted: a candidate on probation waits for its verdict, an
-# evicted one for its way back.
+# The order of candidates for a short budget, after those that have drifted: a candidate on probation waits for its
+# decision, an evicted one for its return.
 _FIRST: Final = (State.PROBATION, State.EVICTED, State.ADMITTED)
 
-
-# What another time may bring to an end: what was bought until then is not bought again.
+# A later run may finish these: its paid calls are not repeated.
 _GOES_ON: Final = frozenset({End.SPENT, End.UNREADABLE})
 
 
 class NothingToEvaluateError(Exception):
-    """An evaluation that cannot begin; its text is one sentence."""
+    """An evaluation that cannot start. The text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an evaluation is told.
+    """The settings of an evaluation.
 
     Attributes:
         prompts: The validation set.
-        journal: The file in which it writes down what it has done; also whom it keeps out.
-        new_run: Gives the name of a new evaluation and the seed that it takes where none is given.
+        journal: The journal file; a second evaluation with the same one is refused.
+        new_run: Returns the name of a new evaluation, and its seed if `seed` is None.
         adapter_address: Template of the adapters' gRPC targets, with {name}, for entries without an address.
-        rules: What the pool needs.
-        limits: What it may spend.
+        rules: The rules of decisions.
+        limits: The bounds of its spending.
         seed: Seed, 0 to 2^31 - 1; None: a new one.
-        max_output_tokens: Most tokens of an answer, where the prompt does not say.
+        max_output_tokens: Most tokens of an answer, if the prompt has no limit of its own.
         call_seconds: Most seconds of one call.
-        first: Candidates that are asked first where the budget is short, besides those whose status says so.
-        now: Gives the time.
+        first: Candidates to ask first if the budget is short, besides those whose status says that they drifted.
+        now: Returns the time.
     """
 
     prompts: ValidationSet
@@ -77,16 +76,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How an evaluation went.
+    """The report of an evaluation.
 
     Attributes:
-        run: Its name.
-        seed: Its seed.
-        resumed: Whether it went on with what a former process began.
-        spent: What it has cost, at its worst where that is not known.
-        outcome: What it found.
-        changes: The states that have changed.
-        held: What holds now.
+        run: The evaluation's name.
+        seed: The seed.
+        resumed: Whether it continued one of an earlier process.
+        spent: The cost; unknown costs count as the highest possible ones.
+        outcome: The result.
+        changes: The changes of states.
+        held: The pool's status now.
     """
 
     run: str
@@ -99,17 +98,17 @@ class Report:
 
 
 async def evaluate(home: Store, models: Models, settings: Settings, announcer: Announcer, tracer: Tracer) -> Report:
-    """Evaluates the candidates of a pool and has what was found held of them.
+    """Evaluates the candidates of a pool and writes their statuses.
 
-    One whom a person has evicted is left alone. What a killed process has begun, or an evaluation whose budget was
-    spent, goes on where the validation set, the seed and the token limit are still the same; the latter with a new
-    budget. Answers of candidates that are still what they were count, those of others are asked for anew.
+    Skips candidates that a person has evicted. Continues an evaluation that was killed, or whose budget was spent, if
+    validation set, seed and token limit are the same; after a spent budget with a new one. Keeps the answers of
+    unchanged candidates and asks changed ones again.
 
     Raises:
         NothingToEvaluateError: There is no candidate, or no judge for a set that needs one.
         LockedError: Another process evaluates with this journal.
-        JournalError, StoreError, PoolFileError, StateFileError: A file or the cluster cannot be used; what was found is
-            in the journal, and the next evaluation goes on from there.
+        JournalError, StoreError, PoolFileError, StateFileError: A file or the cluster cannot be used. The results are
+            in the journal, and the next evaluation continues from there.
     """
     with statefile.locked(settings.journal, "an evaluation"), tracer.start_as_current_span(names.EVALUATE) as span:
         held = await home.read()
@@ -121,9 +120,9 @@ async def evaluate(home: Store, models: Models, settings: Settings, announcer: A
             _log.info("evaluation %s with seed %d %s", run, seed, "goes on" if journal.resumed else "begins")
             span.set_attribute(names.CANDIDATES, [subject.name for subject in subjects])
             budget = Budget(settings.limits, journal.spent)
-            asker = CallRunner(models, budget, journal, settings.limits.concurrency, settings.call_seconds)
+            runner = CallRunner(models, budget, journal, settings.limits.concurrency, settings.call_seconds)
             asked = Asked(seed, settings.max_output_tokens)
-            evaluation = Evaluation(subjects, judges, settings.prompts, settings.rules, asked, asker, journal)
+            evaluation = Evaluation(subjects, judges, settings.prompts, settings.rules, asked, runner, journal)
             outcome = await evaluation.run()
             update = partial(status.statuses, outcome, settings.rules, run, settings.now())
             changes = await home.update(update)
@@ -161,7 +160,7 @@ def _subjects(held: PoolStatus, settings: Settings) -> list[Subject]:
 
 
 def _judges(held: PoolStatus, settings: Settings) -> list[Subject]:
-    """Returns who may judge, the pool's judge first, then by quality: nobody judges its own answers."""
+    """Returns two judges, so that no candidate judges its own answers: the pool's judge first, then the best."""
     if not settings.prompts.judged:
         return []
     pool = held.pool
@@ -205,7 +204,7 @@ def _begin(settings: Settings) -> Mapping[str, Any]:
 
 
 def ended(end: End) -> str:
-    """Returns why an evaluation ended, in a few words."""
+    """Returns the reason for the end of an evaluation in a few words."""
     return {
         End.DECIDED: "every candidate is decided",
         End.ASKED: "those that are undecided were asked the whole set",

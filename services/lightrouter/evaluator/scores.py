@@ -1,12 +1,12 @@
-"""The scores of one candidate, and what a call that failed counts for.
+"""The scores of one candidate, failed calls included.
 
-A candidate is judged on what a caller gets, so a prompt that it failed to answer scores 0. An outage is the exception:
-failures of a kind that passes (the provider is down, too slow, or has reached a rate limit) are held back until the
-candidate answers again, and count then. Where so many come in a row that the provider is plainly down, nothing is said
-of the candidate: it keeps its state, and the router's circuit keeps callers away from it meanwhile. A refusal (a wrong
-key, an unknown model, a prompt that it does not take) does not pass, and counts at once.
+A prompt that the candidate failed to answer scores 0, because a caller gets no answer either. Outages are an exception:
+temporary failures (the provider is down, too slow, or at its rate limit) are held back and count only when the
+candidate answers again. After many in a row the provider is down: the candidate is not decided and keeps its state,
+and the router's circuit keeps callers away from it. A refusal (wrong key, unknown model, prompt not accepted) is not
+temporary and counts at once.
 
-Scores that are held back leave a tally that was looked at before, so that the bounds, which hold at all looks, hold.
+Scores that are held back leave a tally that an earlier look has seen, so the always-valid bounds still hold.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from lightrouter.evaluator.journal import CallResult
 from lightrouter.evaluator.validation import Item
 
 _DOWN: Final = 8
-"""Failures from the begin on, without any answer, after which a provider is down."""
+"""Failures from the start, without any answer, after which a provider is down. A choice: one round of prompts."""
 _GONE_DOWN: Final = 16
-"""Failures in a row after which a provider that has answered is down: one that answers 40 % comes to them once in
-three thousand times."""
+"""Failures in a row after which a provider that has answered is down. A provider that answers 40% of its calls reaches
+them with a probability of 0.6^16, 1 in 3,500."""
 
 
 @dataclass(slots=True)
 class Scores:
-    """What one candidate got.
+    """The scores of one candidate.
 
     Attributes:
-        by_prompt: Its score by the prompt's id; None where it led to none.
-        categories: The same added up by kind of prompt.
-        tally: All added up.
-        failed: Prompts that count 0 because it failed to answer them.
-        failure: Why it failed last; empty where it never did.
-        held: Failures in a row that may be an outage, and count for nothing yet.
-        answered: Whether its provider has answered or refused any prompt.
-        over: Whether there is nothing more to ask.
+        by_prompt: The score by prompt id; None: no score.
+        categories: The tally by kind of prompt.
+        tally: The tally of all scores.
+        failed: Prompts that score 0 because the candidate failed to answer them.
+        failure: The reason of the last failure; empty: none.
+        held: The present row of failures that may be an outage and do not count yet.
+        answered: Whether the provider has answered or refused any prompt.
+        over: Whether no prompt is left.
     """
 
     by_prompt: dict[str, float | None] = field(default_factory=dict)
@@ -52,18 +52,18 @@ class Scores:
 
     @property
     def asked(self) -> int:
-        """How many prompts of the set are through."""
+        """The number of finished prompts."""
         return len(self.by_prompt) + len(self.held)
 
     @property
     def down(self) -> bool:
-        """Whether its provider is plainly down, so that nothing is said of it."""
+        """Whether the provider is down, so that the candidate is not decided."""
         if not self.answered:
             return len(self.held) >= _DOWN or (self.over and bool(self.held))
         return len(self.held) >= _GONE_DOWN
 
     def add(self, item: Item, done: CallResult, score: float | None) -> None:
-        """Adds what an answer, or the failure to give one, led to."""
+        """Adds the score of an answer or of a failure."""
         if not done.failure:
             self.answered = True
             self._count_held()
@@ -78,7 +78,7 @@ class Scores:
             self._fail(item)
 
     def settle(self) -> None:
-        """Notes that there is nothing more to ask, and counts what is held back unless the provider is down."""
+        """Records that no prompt is left, and counts the held failures unless the provider is down."""
         self.over = True
         if not self.down:
             self._count_held()

@@ -1,4 +1,4 @@
-"""What an evaluation's outcome changes in what is held of the candidates."""
+"""Turns the outcome of an evaluation into the candidates' statuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lightrouter.pool.status import CandidateStatus, Condition, PoolStatus
 from lightrouter.runtime.text import one_line
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
-# Of the interval that people and the router are shown, each candidate's by itself.
+# Error rate of the interval in the status, for each candidate by itself: the usual 95%.
 _SHOWN_ERROR_RATE: Final = 0.05
 _LONGEST_FAILURE: Final = 200
 
@@ -25,9 +25,9 @@ _LONGEST_FAILURE: Final = 200
 def statuses(
     outcome: Outcome, rules: Rules, run: str, now: datetime, held: PoolStatus
 ) -> Mapping[str, CandidateStatus]:
-    """Returns what is to be held of the candidates on which `outcome` says something new.
+    """Returns the new statuses of the candidates that `outcome` decides on.
 
-    Asked again, with what it gave in what is held, it gives nothing: a `run` has its way once.
+    A status that names `run` already is left out: each run writes a status once.
     """
     if outcome.evidence is None:
         return {}
@@ -45,7 +45,7 @@ def statuses(
             continue
         whole = name in outcome.asked_all or evidence.finding(name) is not Finding.OPEN
         if not whole and before.evaluation is not None and before.evaluation.prompts >= scores.tally.seen:
-            # Cut short, it knows less than what is held already.
+            # An unfinished evaluation has fewer prompts than the present status.
             continue
         message = decision.message + _failures(scores)
         moved = before.moved(decision.state, decision.reason, message, now)
@@ -68,14 +68,14 @@ def _diverse(before: Condition | None, diversity: Diversity | None, name: str, n
 
 
 def _judged(drifted: Condition | None, now: datetime) -> Condition | None:
-    """Returns that a candidate has not drifted any more: what it is worth is known anew."""
+    """Returns the condition after an evaluation: its quality is measured again, so the drift is over."""
     if drifted is None or not drifted.holds:
         return drifted
     return Condition.after(drifted, holds=False, reason="Evaluated", message="it was evaluated anew", now=now)
 
 
 def _failures(scores: Scores) -> str:
-    """Returns a sentence on the prompts that a candidate failed to answer; empty where there are none."""
+    """Returns a sentence on the prompts that a candidate failed to answer; empty if there are none."""
     if not scores.failed:
         return ""
     why = one_line(scores.failure).rstrip(".")[:_LONGEST_FAILURE]

@@ -1,4 +1,4 @@
-"""The validation set: prompts that each say how an answer is scored, checked whole when it is loaded.
+"""The validation set: prompts with the scoring of their answers, checked completely at loading.
 
 The format is `lightrouter.recording.prompts`'s.
 """
@@ -16,7 +16,7 @@ from lightrouter.recording.prompts import Asked, Judged, PromptsError
 from lightrouter.v1.chat_pb2 import ChatMessage
 
 MAX_BYTES: Final = 256 * 2**20
-"""The most bytes that a validation set may have, unpacked."""
+"""The most bytes of an unpacked validation set. A choice: a million prompts of 256 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Item:
     """One prompt.
 
     Attributes:
-        id: Its name in the set.
-        category: The kind of prompt, as a policy's `category` names it; may be empty.
+        id: The prompt's name in the set.
+        category: The kind of prompt, as in a policy's `category`; may be empty.
         messages: The conversation.
-        task: How an answer is scored.
-        max_output_tokens: Most tokens of an answer; None leaves it to the evaluation.
+        task: The scoring of an answer.
+        max_output_tokens: Most tokens of an answer; None: the evaluation's limit applies.
     """
 
     id: str
@@ -44,7 +44,7 @@ class ValidationSet:
 
     Attributes:
         items: The prompts, in the order of the file.
-        digest: What tells these prompts, answers and tasks from any others.
+        digest: A hash of prompts, answers and tasks.
     """
 
     items: tuple[Item, ...]
@@ -57,14 +57,14 @@ class ValidationSet:
 
 
 class ValidationSetError(Exception):
-    """A validation set that cannot be used; its text has one line for each fault, with line and field."""
+    """A validation set that cannot be used. The text has one line for each fault, with line and field."""
 
 
 def load(path: Path, task: str | None = None) -> ValidationSet:
-    """Reads a validation set; `task` is that of lines that have an answer and name none.
+    """Reads a validation set; `task` applies to lines with an answer and without a task.
 
     Raises:
-        ValidationSetError: It cannot be read, or its content cannot be used.
+        ValidationSetError: The file cannot be read, or its content is invalid.
     """
     try:
         return _set(prompts.read(path, task, scored=True, most_bytes=MAX_BYTES))
@@ -73,10 +73,10 @@ def load(path: Path, task: str | None = None) -> ValidationSet:
 
 
 def parse(data: bytes, name: str = "validation set") -> ValidationSet:
-    """Returns the validation set that `data` holds; `name` stands before each fault.
+    """Returns the validation set in `data`; each fault starts with `name`.
 
     Raises:
-        ValidationSetError: It cannot be used.
+        ValidationSetError: The content is invalid.
     """
     try:
         return _set(prompts.parse(lines.split(data, MAX_BYTES), name, scored=True))

@@ -146,7 +146,7 @@ def test_what_is_billed_is_committed_however_calls_end(ends: list[tuple[str, int
             )
             for number in range(count)
         ]
-        whole = asyncio.create_task(asker.ask(calls))
+        whole = asyncio.create_task(asker.run(calls))
         hanging = asyncio.create_task(models.hangs.wait())
         await asyncio.wait((whole, hanging), return_when=asyncio.FIRST_COMPLETED)
         for task in (whole, hanging):
