@@ -16,19 +16,14 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from lightrouter.adapter.__main__ import engine_maker
 from lightrouter.adapter.live import LiveEngine, report
-from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
+from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.aggregator.__main__ import build_server as build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.pool import file as pool_file
-from lightrouter.router.__main__ import build_server as build_router
-from lightrouter.router.clients import AdapterHealth
-from lightrouter.router.pool.health import Health
-from lightrouter.router.pool.source import PoolSource
-from lightrouter.router.pool.traffic import Traffic
-from lightrouter.router.pool.transitions import StateTransitions
+from lightrouter.router.assemble import assemble as assemble_router
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.server import Server
@@ -106,13 +101,13 @@ class _Told:
 
 async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, stack: AsyncExitStack) -> Server:
     make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
-    current = LiveEngine(name, pool_file.load(pool, PROVIDERS), make_engine)
-    report(telemetry.meter, current)
-    stack.push_async_callback(current.finish)
+    live = LiveEngine(name, pool_file.load(pool, PROVIDERS), make_engine)
+    report(telemetry.meter, live)
+    stack.push_async_callback(live.finish)
     settings = AdapterSettings(pool=pool, candidate=name, listen=f"unix:{folder}/{name}.sock")
     server = Server(settings, tracer=telemetry.tracer)
     server.errors.report(telemetry.meter)
-    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
+    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(live))
     return await stack.enter_async_context(server)
 
 
@@ -170,15 +165,10 @@ async def running(
                 **router,
             }
         )
-        health = Health(AdapterHealth(channels).watch)
-        telemetry = told.by("router")
-        traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
-        watch = PoolSource(settings, health, traffic, telemetry.meter)
-        built = build_router(settings, channels, telemetry, traffic, health)
-        servers["router"] = await stack.enter_async_context(built)
-        health.follow(traffic.snapshot())
-        stack.push_async_callback(health.close)
-        watching = asyncio.create_task(watch.watch())
+        assembled = assemble_router(settings, channels, told.by("router"))
+        servers["router"] = assembled.server
+        await stack.enter_async_context(assembled.running())
+        watching = asyncio.create_task(assembled.pool.watch())
         stack.callback(watching.cancel)
         caller = Channels()
         stack.push_async_callback(caller.close)

@@ -1,4 +1,4 @@
-"""`lightrouter pool status|evict|readmit`: what is held of the candidates, and a person's word on it."""
+"""`lightrouter pool status|evict|readmit`: shows and overrides the candidates' states."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lightrouter.pool.schema import State
 from lightrouter.pool.status import BY_HAND, CandidateStatus, PoolStatus, to_json
 
 PIPED_WIDTH: Final = 400
-"""Characters of a line where there is no terminal."""
+"""Characters of a line without a terminal."""
 
 
 def configure_status(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def configure_status(parser: argparse.ArgumentParser) -> None:
 
 def configure_evict(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `evict`."""
-    parser.description = "Evicts a candidate. The evaluator leaves it alone until `lightrouter pool readmit`."
+    parser.description = "Evicts a candidate. The evaluator ignores it until `lightrouter pool readmit`."
     parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
     poolhome.add_arguments(parser)
@@ -43,16 +43,16 @@ def configure_evict(parser: argparse.ArgumentParser) -> None:
 
 def configure_readmit(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `readmit`."""
-    parser.description = "Lets a candidate answer again. The evaluator judges it from now on."
+    parser.description = "Lets a candidate answer again. From now on the evaluator decides on it."
     parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
-    parser.add_argument("--probation", action="store_true", help="with a small share of the traffic until it is judged")
+    parser.add_argument("--probation", action="store_true", help="with little traffic until it is evaluated")
     poolhome.add_arguments(parser)
     parser.set_defaults(act=_readmit)
 
 
 def table(held: PoolStatus) -> Table:
-    """Returns what is held of the candidates of a pool."""
+    """Returns a table of the states and scores of a pool's candidates."""
     shown = Table(box=None, pad_edge=False)
     for heading in ("name", "state", "since", "score", "interval", "prompts", "failed", "evaluated", "why"):
         shown.add_column(heading, overflow="fold")
@@ -76,7 +76,7 @@ def table(held: PoolStatus) -> Table:
 
 
 def print_held(held: PoolStatus) -> None:
-    """Prints the table, and below it who has drifted and how far the candidates err apart."""
+    """Prints the table, then the drifted candidates and whether the candidates make different errors."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(table(held))
     for name, status in held.statuses.items():
@@ -87,7 +87,7 @@ def print_held(held: PoolStatus) -> None:
 
 
 def print_json(held: PoolStatus) -> None:
-    """Prints what is held of the candidates of a pool, by name, in the shape of their status."""
+    """Prints the candidates' states and scores by name, in the form of their status."""
     said = {name: to_json(held.status(name)) for name in held.pool.entries}
     sys.stdout.write(printable_json(json.dumps(said, indent=2, ensure_ascii=False)) + "\n")
 
@@ -116,7 +116,7 @@ def _readmit(arguments: argparse.Namespace) -> ExitCode:
 
 async def _set(arguments: argparse.Namespace, state: State) -> ExitCode:
     name, now = arguments.candidate, datetime.now(UTC)
-    reason = arguments.reason or "A person said so."
+    reason = arguments.reason or "Set by hand."
 
     def change(held: PoolStatus) -> Mapping[str, CandidateStatus]:
         if name not in held.pool.entries:
@@ -128,5 +128,5 @@ async def _set(arguments: argparse.Namespace, state: State) -> ExitCode:
         held = await home.read()
     sys.stdout.write(f"{name} is {state.value}\n")
     if not any(entry.state is State.ADMITTED for entry in held.pool.entries.values()):
-        sys.stderr.write("the pool has no admitted candidate any more\n")
+        sys.stderr.write("the pool has no admitted candidate left\n")
     return ExitCode.OK

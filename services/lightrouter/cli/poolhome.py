@@ -1,4 +1,4 @@
-"""Where `lightrouter pool` finds the pool: a pool file, or the Candidate resources of a namespace."""
+"""The home of the pool for `lightrouter pool`: a pool file, or the Candidate resources of a namespace."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     home.add_argument("--pool", type=Path, metavar="FILE", help="the pool file; the states are beside it")
     home.add_argument("--namespace", metavar="NAME", help="the namespace with the Candidate resources")
     parser.add_argument(
-        "--candidate-selector", default="", metavar="LABELS", help="of the resources that count; default: all"
+        "--candidate-selector", default="", metavar="LABELS", help="label selector of the resources; default: all"
     )
 
 
 @asynccontextmanager
 async def store_of(arguments: argparse.Namespace, judge: str | None = None) -> AsyncIterator[Store]:
-    """Gives the home that the arguments name; what fails there comes out as CommandError."""
+    """Yields the home that the arguments name; its failures become CommandError."""
     with failures():
         if arguments.pool:
             if arguments.candidate_selector:
                 raise CommandError("--candidate-selector is for --namespace; leave it out", ExitCode.USAGE)
             yield FileStore(arguments.pool)
             return
-        # Here, and not above: the client costs a second, which a pool in a file need not pay.
+        # Imported here because the client takes a second to load, which a pool file does not need.
         from lightrouter.pool.cluster import ClusterApi, connect
 
         async with await connect() as client:
@@ -43,7 +43,7 @@ async def store_of(arguments: argparse.Namespace, judge: str | None = None) -> A
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Turns what fails in a home into CommandError."""
+    """Turns failures of a home into CommandError."""
     try:
         yield
     except PoolFileError as error:

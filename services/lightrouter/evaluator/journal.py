@@ -242,7 +242,7 @@ def _keep(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     kept.write_bytes(path.read_bytes())
     _log.warning(
         "%s holds an evaluation that has not ended, of another validation set, seed or token limit, or of an earlier "
-        "release; it is begun anew, and the %d calls that it had paid for are kept in %s",
+        "release; it is started anew, and the %d calls that it had paid for are kept in %s",
         path,
         bought,
         kept,

@@ -203,7 +203,7 @@ class ClusterStore:
 
     def _lost(self, error: ClusterError) -> None:
         if self._reachable is not False:
-            _log.error("the candidates cannot be watched, the last good pool stays: %s", error)
+            _log.error("the candidates cannot be watched, the last valid pool stays: %s", error)
             self._reachable = False
             self._on_reachable(False)
         else:

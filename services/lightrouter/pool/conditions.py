@@ -16,7 +16,7 @@ _NOT_FOUND = 404
 
 
 class Conditions:
-    """The conditions that are still to be written."""
+    """The conditions still to write."""
 
     def __init__(self, api: CandidateApi, min_pause_seconds: float, max_pause_seconds: float) -> None:
         """Writes through `api`; after each failure the pause before the next attempt doubles, up to the maximum."""

@@ -224,4 +224,4 @@ class _Seen:
 
 
 def _log(error: PoolFileError) -> None:
-    _logger.error("the changed pool file is refused, the last good pool stays: %s", error)
+    _logger.error("the changed pool file is refused, the last valid pool stays: %s", error)

@@ -74,7 +74,7 @@ class Acceptance:
         return self.reason == "Accepted"
 
 
-ACCEPTED: Final = Acceptance("Accepted", "the router has taken it into the pool")
+ACCEPTED: Final = Acceptance("Accepted", "the router uses it in the pool")
 
 
 class ResourceError(ValueError):
@@ -252,7 +252,7 @@ def router_writes(resource: Object, acceptance: Acceptance, now: str) -> Mapping
     if acceptance.drift:
         part(DRIFT, DRIFTED, "True", "OutOfItsHistory", acceptance.drift)
     elif acceptance.drift is not None and known.get(DRIFTED, {}).get("status") == "True":
-        part(DRIFT, DRIFTED, "False", "Returned", "this router does not see it outside its history any more")
+        part(DRIFT, DRIFTED, "False", "Returned", "this router sees it within its own history again")
     return parts
 
 

@@ -17,9 +17,9 @@ from lightrouter.pool.status import CandidateStatus, parse, to_json
 from lightrouter.runtime import files
 
 VERSION: Final = 1
-"""The version of the format that is written; others are refused."""
+"""The format's version; others are refused."""
 MAX_BYTES: Final = 16 * 2**20
-"""The most bytes that a state file may have. A choice: 256 candidates with 256 categories each take about 5 MB."""
+"""The most bytes that a state file may have. A choice: 256 candidates with 256 categories each take 8 MB."""
 
 
 class StateFileError(Exception):
@@ -68,7 +68,7 @@ def _content(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("candidates"), dict):
-        raise StateFileError(f"{path} is no state file; remove it, and the candidates are evaluated anew")
+        raise StateFileError(f"{path} is not a state file; remove it, and evaluate the candidates again")
     if found.get("version") != VERSION:
         raise StateFileError(f"{path} has a version that is not {VERSION}: another release wrote it")
     return {str(name): status for name, status in found["candidates"].items() if isinstance(status, dict)}
@@ -136,7 +136,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
         except OSError:
             file.seek(0)
             holder = file.read(200).strip() or "another process"
-            raise LockedError(f"{holder} is at work on {path}; wait until it has ended") from None
+            raise LockedError(f"{holder} is using {path}; wait until it has ended") from None
         file.truncate(0)
         file.write(f"{what} (process {os.getpid()})")
         file.flush()

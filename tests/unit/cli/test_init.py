@@ -144,7 +144,7 @@ def test_a_file_that_is_there_stays(upstream: Upstream, tmp_path: Path, capsys: 
         (200, b"[" * 100_000, "lists no models"),
         (200, b'{"data": [1, {"id": 2}, {"id": ""}]}', "lists no models"),
         (200, b"\xff", "lists no models"),
-        (401, b"", "wants an API key: name the variable that holds it with --api-key-env"),
+        (401, b"", "needs an API key: name its environment variable with --api-key-env"),
         (500, b"", "answered HTTP 500"),
     ],
 )
@@ -303,7 +303,7 @@ def test_the_real_fault_is_said_rather_than_that_of_a_guessed_address(
 ) -> None:
     upstream.pages[path] = (401, b"")
     assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 1
-    assert f"{upstream.url}{path} wants an API key" in capsys.readouterr().err
+    assert f"{upstream.url}{path} needs an API key" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

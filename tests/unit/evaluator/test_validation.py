@@ -38,7 +38,7 @@ def test_a_good_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ("[]", "must be an object"),
         ('{"id": "q", "prompt": "x"}', "task: must be one of exact, choice, numeric, pattern, schema, judge"),
         ('{"id": "q", "prompt": "x", "task": "judge", "referenc": "a"}', "reference: is required"),

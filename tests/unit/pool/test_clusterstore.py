@@ -204,7 +204,7 @@ async def test_a_lost_api_leaves_the_last_good_pool_and_is_told(
         await cluster.stop()
         assert not await watched.reachable()
         assert list(watched.resources.pool.entries) == ["a"]
-        assert caplog.text.count("the last good pool stays") == 1
+        assert caplog.text.count("the last valid pool stays") == 1
         await cluster.put("b")
         await cluster.start(cluster.port)
         assert await watched.names() == ["a", "b"]

@@ -224,7 +224,7 @@ def test_cached_input_costs_as_much_as_input_where_it_is_left_out() -> None:
         ("provider: magic", "provider: is not a known provider; the known ones are: openai"),
         ("api_key_env: sk-abc", "api_key_env: must be the name of an environment variable like"),
         ("extra_body: {model: x}", "extra_body: must not set model, which the adapter sets itself"),
-        ("extra_body: {x: .inf}", "extra_body: holds a number that JSON does not have"),
+        ("extra_body: {x: .inf}", "extra_body: contains a number that JSON does not allow"),
         ("address: a b", "address: must be a gRPC target like"),
         ("prior: 1\nprior: 1", "prior: stands here twice"),
     ],
@@ -253,10 +253,10 @@ def test_a_recording_stands_in_place_of_a_base_url(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "fault"),
     [
-        ("provider: replay", "recording: is required for provider replay: name the file that its answers are in"),
+        ("provider: replay", "recording: is required for provider replay: name the file with its answers"),
         (
             "provider: replay, recording: d, base_url: http://h",
-            "base_url: is not for provider replay, which answers from its recording; leave it out",
+            "base_url: is not for provider replay, which answers from a recording; leave it out",
         ),
         ("base_url: http://h, recording: d", "recording: is only for provider replay; leave it out"),
         ("base_url: http://h, pace: true", "pace: is only for provider replay; leave it out"),

@@ -172,7 +172,7 @@ async def test_with_a_broken_state_file_the_last_verdicts_hold(path: Path, caplo
     states.write_text("{")
     watched.file.check()
     assert watched.file.pool.entries["a"].state is State.EVICTED
-    assert "is no state file" in caplog.text
+    assert "is not a state file" in caplog.text
 
 
 async def test_a_changed_file_is_read_beside_the_event_loop(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ DAMAGED = {
     "bzip2": (bz2.compress(TEXT.encode()), "is compressed with bzip2"),
     "xz": (lzma.compress(TEXT.encode()), "is compressed with xz"),
     "UTF-16": (TEXT.encode("utf-16"), "is UTF-16, save it as UTF-8"),
-    "UTF-16 without a mark": (TEXT.encode("utf-16-le"), "or UTF-16; save it as UTF-8"),
+    "UTF-16 without a mark": (TEXT.encode("utf-16-le"), "or it is UTF-16; save it as UTF-8"),
     "UTF-16, packed": (gzip.compress(TEXT.encode("utf-16")), "is UTF-16, save it as UTF-8"),
     "packed twice": (gzip.compress(PACKED), "is compressed twice, unpack it once"),
     "a bomb": (gzip.compress(b" " * (65 * 2**20)), "is larger than 16,777,216 bytes, unpacked"),
@@ -157,7 +157,7 @@ def test_a_file_without_prompts_is_none(tmp_path: Path, reader: Callable[[Path],
     [b"{", b"\xff", b'"\\ud800"', b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"1 2", b"'a'", b'{"a": 1,}'],
 )
 def test_what_is_no_json_says_why(line: bytes) -> None:
-    with pytest.raises(LinesError, match=r"is no JSON: \w"):
+    with pytest.raises(LinesError, match=r"is not JSON: \w"):
         lines.parse(line)
 
 
