@@ -18,8 +18,8 @@ from lightrouter.adapter.settings import AdapterSettings
 from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.pool import file as pool_file
 from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.pool.watch import PoolFile
 from lightrouter.runtime.circuit import State
 from lightrouter.runtime.rpc.server import Server, run
 from lightrouter.runtime.security.tls import TlsError
@@ -65,7 +65,7 @@ async def serve(settings: AdapterSettings) -> None:
         make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
         live = LiveEngine(settings.candidate, first, make_engine)
         report(telemetry.meter, live)
-        pool = PoolFile(settings.pool, live.apply, providers=PROVIDERS)
+        pool = FileStore(settings.pool, live.apply, providers=PROVIDERS)
         live.apply(pool.pool)
         server = Server(settings, tracer=telemetry.tracer)
         server.errors.report(telemetry.meter)
