@@ -9,19 +9,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from watchfiles import awatch
-
 from lightrouter.pool import file, statefile
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import PROVIDERS, Pool
 from lightrouter.pool.standing import Standing, overlaid
 from lightrouter.pool.statefile import StateFileError
+from lightrouter.runtime.watch import folder_changes
 
 _logger = logging.getLogger(__name__)
-# Besides notifications the file is read this often: some file systems send none, and none is sent for a change between
-# the first reading and the begin of the watch.
-_RECHECK_MS = 2_000
-_DEBOUNCE_MS = 200
 
 
 class PoolFile:
@@ -70,16 +65,7 @@ class PoolFile:
         self._stop.set()
 
     async def _watch_folders(self, folders: frozenset[Path]) -> None:
-        # Folders rather than the file: editors and Kubernetes replace it, and a watch on a file that is gone is deaf.
-        changes = awatch(
-            *folders,
-            stop_event=self._stop,
-            recursive=False,
-            debounce=_DEBOUNCE_MS,
-            rust_timeout=_RECHECK_MS,
-            yield_on_timeout=True,
-        )
-        async for _ in changes:
+        async for _ in folder_changes(folders, self._stop):
             # A large file takes longer to read than an event loop may be held up.
             self._take(await asyncio.to_thread(self._look))
             if self._folders() != folders:

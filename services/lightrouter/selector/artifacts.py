@@ -8,16 +8,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from watchfiles import awatch
-
 from lightrouter.learned.artifact import FILES, ArtifactError, load
 from lightrouter.learned.model import Model
 from lightrouter.runtime import files
+from lightrouter.runtime.watch import RECHECK_SECONDS, folder_changes
 
 _logger = logging.getLogger(__name__)
-# Besides notifications the folder is looked at this often: some file systems send none.
-_RECHECK_MS = 2_000
-_DEBOUNCE_MS = 200
 
 
 class ArtifactFolder:
@@ -45,17 +41,14 @@ class ArtifactFolder:
                 _logger.debug("The artifact's folder cannot be watched: %s", error)
                 folders = []
             if not folders:
-                await asyncio.sleep(_RECHECK_MS / 1000)
+                await asyncio.sleep(RECHECK_SECONDS)
             await self._reload_if_changed()
 
     async def _follow(self, folders: Sequence[Path]) -> None:
         """Takes on changes while these folders are the ones that there are."""
         if not folders:
             return
-        changes = awatch(
-            *folders, recursive=False, debounce=_DEBOUNCE_MS, rust_timeout=_RECHECK_MS, yield_on_timeout=True
-        )
-        async for _ in changes:
+        async for _ in folder_changes(folders):
             await self._reload_if_changed()
             if self._folder.is_dir() != (self._folder in folders):
                 return

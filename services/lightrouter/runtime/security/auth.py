@@ -9,16 +9,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
-from lightrouter.runtime import files
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.files import FileContentError, WatchedFiles
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 _log = logging.getLogger(__name__)
 _LINE: Final = re.compile(r"(?P<name>[A-Za-z0-9][-A-Za-z0-9._:@/]{0,252})\s*:\s+(?P<hash>[0-9a-fA-F]{64})")
 _MAX_FILE_BYTES: Final = 1024 * 1024
 _MAX_TOKEN_CHARACTERS: Final = 16 * 1024
+_Tokens: TypeAlias = tuple[tuple[bytes, str], ...]
 
 # What fnmatch takes for more than itself, other than *.
 _LITERAL: Final = str.maketrans({"[": "[[]", "?": "[?]"})
@@ -29,7 +30,7 @@ def unauthenticated(message: str) -> ServiceError:
     return ServiceError(Code.UNAUTHENTICATED, ErrorReason.ERROR_REASON_UNAUTHENTICATED, message)
 
 
-class TokensFileError(Exception):
+class TokensFileError(FileContentError):
     """A file of tokens that cannot be used; its text is one sentence that names file and line, never a token."""
 
 
@@ -125,54 +126,35 @@ class StaticTokens:
             TokensFileError: It cannot be used now.
         """
         self._path = path
-        self._refused = ""
-        self._version: tuple[int, int, int] | None = self._current_version()
-        self._tokens = self._read()
+        self._read()
+        self._watched = WatchedFiles("tokens", [path], self._read_or_revoke)
 
     async def caller(self, token: str) -> str | None:
         """Returns the name of the token. See `Verifier.caller`."""
-        self._reload()
         given = hashlib.sha256(token.encode()).digest()
         found = None
-        for known, name in self._tokens:
+        for known, name in self._watched.current():
             # All of them each time, in constant time: how long it takes tells nothing of a hash.
             if hmac.compare_digest(known, given):
                 found = name
         return found
 
-    def _reload(self) -> None:
+    def _read_or_revoke(self) -> _Tokens:
         try:
-            version = self._current_version()
-            if version != self._version:
-                self._tokens = self._read()
-                self._version = version
-                self._refused = ""
-                _log.info("the tokens have changed: %s", self._path)
+            return self._read()
         except _TokensGoneError as error:
-            if self._tokens:
-                _log.error("all tokens are revoked: %s", error)
-            self._tokens, self._version = (), None
-        except TokensFileError as error:
-            if str(error) != self._refused:
-                self._refused = str(error)
-                _log.error("the changed tokens are refused, the last good ones stay: %s", error)
+            _log.error("all tokens are revoked: %s", error)
+            return ()
 
-    def _current_version(self) -> files.Version:
-        try:
-            version = files.version(self._path)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise _TokensGoneError(f"{self._path}: cannot be read: {error.strerror}") from None
-        except OSError as error:
-            raise TokensFileError(f"{self._path}: cannot be read: {error.strerror}") from None
-        if self._path.is_dir():
-            # What is mounted in place of a file that is gone.
-            raise _TokensGoneError(f"{self._path}: is a directory")
-        return version
-
-    def _read(self) -> tuple[tuple[bytes, str], ...]:
+    def _read(self) -> _Tokens:
         try:
             with self._path.open("rb") as file:
                 data = file.read(_MAX_FILE_BYTES + 1)
+        except IsADirectoryError:
+            # Mounted in place of a file that is gone.
+            raise _TokensGoneError(f"{self._path}: is a directory") from None
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _TokensGoneError(f"{self._path}: cannot be read: {error.strerror}") from None
         except OSError as error:
             raise TokensFileError(f"{self._path}: cannot be read: {error.strerror}") from None
         if len(data) > _MAX_FILE_BYTES:

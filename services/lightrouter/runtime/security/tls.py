@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
-import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from lightrouter.runtime import files
+from lightrouter.runtime.files import FileContentError, WatchedFiles
 
 if TYPE_CHECKING:
     from lightrouter.runtime.settings import ServiceSettings
 
-_log = logging.getLogger(__name__)
 _RECHECK_SECONDS: Final = 1.0
 
 
-class TlsError(Exception):
+class TlsError(FileContentError):
     """Files of TLS that cannot be used; its text is one sentence that names the file."""
 
 
@@ -52,46 +48,12 @@ class TlsFiles:
         self._certificate = certificate
         self._key = key
         self._authorities = authorities
-        self._recheck_seconds = recheck_seconds
-        self._checked = time.monotonic()
-        self._version = self._versions()
-        self._refused = ""
-        self._material = self._read()
+        paths = [path for path in (certificate, key, authorities) if path is not None]
+        self._watched = WatchedFiles("files of TLS", paths, self._read, recheck_seconds)
 
     def current(self) -> Material:
-        """Returns what the files hold; the same object as long as they do not change."""
-        now = time.monotonic()
-        if now - self._checked >= self._recheck_seconds:
-            self._checked = now
-            self._check()
-        return self._material
-
-    def _check(self) -> None:
-        try:
-            version = self._versions()
-            if version == self._version:
-                return
-            material = self._read()
-        except TlsError as error:
-            # Half a rotation looks like this too; the version stays the old one, so that it is looked at again.
-            if str(error) != self._refused:
-                self._refused = str(error)
-                _log.error("the changed files of TLS are refused, the last good ones stay: %s", error)
-            return
-        self._version, self._material, self._refused = version, material, ""
-        _log.info("the files of TLS have changed: %s", ", ".join(str(path) for path in self._paths()))
-
-    def _paths(self) -> Iterable[Path]:
-        return [path for path in (self._certificate, self._key, self._authorities) if path is not None]
-
-    def _versions(self) -> list[files.Version]:
-        found = []
-        for path in self._paths():
-            try:
-                found.append(files.version(path))
-            except OSError as error:
-                raise TlsError(f"{path}: cannot be read: {error.strerror}") from None
-        return found
+        """Returns the content of the files; the same object until they change."""
+        return self._watched.current()
 
     def _read(self) -> Material:
         material = Material(_bytes(self._certificate), _bytes(self._key), _bytes(self._authorities))
