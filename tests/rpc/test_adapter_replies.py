@@ -1,4 +1,4 @@
-"""How a provider's reply may end, and what callers of an adapter get: a whole text, a cut one, a failure, or a mark."""
+"""The ends of replies, as callers of an adapter see them: a whole text, a cut one, a failure, or UNKNOWN."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ async def test_counts_that_come_late_are_read() -> None:
     async def late(exchange: Exchange) -> None:
         await exchange.begin_events()
         await exchange.event(delta("Hello", "stop"))
-        # Longer than it takes to end a stream that has its counts.
+        # Longer than the wait for the end of a stream with counts.
         await asyncio.sleep(1.1)
         await exchange.event({"choices": [], "usage": COUNTS})
         await exchange.hang()
@@ -211,8 +211,10 @@ async def test_counts_that_never_come_cost_no_text() -> None:
         await exchange.event(delta("Hello", "stop"))
         await exchange.hang()
 
-    async with Upstream(never) as upstream, adapter(upstream.base_url, always_stream=True) as served:
-        response = await served.generate(generation(), 0.5)
+    # The attempt's time ends before the wait for counts does, and long before the caller's deadline.
+    limits = {"request_timeout_s": 1}
+    async with Upstream(never) as upstream, adapter(upstream.base_url, always_stream=True, limits=limits) as served:
+        response = await served.generate(generation(), 60)
     assert (response.text, response.result.finish_reason) == ("Hello", STOP)
     assert response.result.usage.estimated
 
@@ -360,7 +362,7 @@ async def test_reasoning_that_only_the_total_has_is_paid_for() -> None:
 
 @pytest.mark.parametrize("size", [4096, 65536])
 async def test_a_whole_reply_is_one_document_and_a_stream_is_not(size: int) -> None:
-    """The bound of one document is its own: a stream of many events may be longer."""
+    """A stream of many events may be longer than the bound of one document."""
     text = "word " * (size // 5)
     pieces = [behaviours.delta("word " * 100) for _ in range(size // 500 + 1)]
     limits = {"retries": 0, "max_document_bytes": size}
@@ -418,7 +420,7 @@ async def test_a_call_that_fails_says_what_it_cost(behaviour: Behaviour, spent: 
             costs.append(line.cost_nanousd)
             assert line.cost_nanousd == (line.usage.input_tokens + 2 * line.usage.output_tokens) * 1000
             assert line.usage.estimated == spent
-    # A stream that was read fails at once; what nobody has seen is tried again.
+    # A stream whose text the caller has fails at once; other calls are retried.
     assert costs == ([costs[0], 2 * costs[0]] if spent else [0, 0])
     assert bool(costs[0]) == spent
 
@@ -502,9 +504,9 @@ async def test_others_have_their_turn_between_the_reading_of_a_long_reply_and_it
         asyncio.get_running_loop().call_soon(turns.append, "others")
         return openai_reply.parse(text)
 
-    def noted(document: Mapping[str, object], part: str, said: ReplyInfo) -> TextDelta:
+    def noted(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
         turns.append("text")
-        return openai_reply.read(document, part, said)
+        return openai_reply.read(document, part, info)
 
     monkeypatch.setattr(openai, "parse", parsed)
     monkeypatch.setattr(openai, "read", noted)

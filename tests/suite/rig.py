@@ -16,10 +16,10 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from lightrouter.adapter.__main__ import engine_maker
 from lightrouter.adapter.live import LiveEngine, report
-from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
+from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.aggregator.__main__ import build_server as build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.pool import file as pool_file
@@ -106,13 +106,13 @@ class _Told:
 
 async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, stack: AsyncExitStack) -> Server:
     make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
-    current = LiveEngine(name, pool_file.load(pool, PROVIDERS), make_engine)
-    report(telemetry.meter, current)
-    stack.push_async_callback(current.finish)
+    live = LiveEngine(name, pool_file.load(pool, PROVIDERS), make_engine)
+    report(telemetry.meter, live)
+    stack.push_async_callback(live.finish)
     settings = AdapterSettings(pool=pool, candidate=name, listen=f"unix:{folder}/{name}.sock")
     server = Server(settings, tracer=telemetry.tracer)
     server.errors.report(telemetry.meter)
-    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
+    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(live))
     return await stack.enter_async_context(server)
 
 

@@ -11,11 +11,11 @@ from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.faults import EntryError
 from lightrouter.adapter.live import LiveEngine, MakeEngine, MissingCandidateError, report
-from lightrouter.adapter.metrics import CallMetrics
+from lightrouter.adapter.provider_state import ProviderState
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
-from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.pool import file as pool_file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import CandidateEntry
@@ -34,14 +34,16 @@ from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 def engine_maker(tracer: Tracer, metrics: CallMetrics, capture: TextCapture = NOTHING) -> MakeEngine:
     """Returns what makes the engine of a pool entry, with connections of its own; to be called on the event loop."""
 
-    def make(entry: CandidateEntry, on_circuit: Callable[[State], None], standing: Standing | None) -> Engine:
+    def make(
+        entry: CandidateEntry, on_circuit: Callable[[State], None], provider_state: ProviderState | None
+    ) -> Engine:
         def changed(state: State) -> None:
             metrics.circuit(entry.name, state)
             on_circuit(state)
 
         keys = credentials(entry.api_key_env, entry.api_key_file)
         provider = PROVIDERS[entry.provider](entry, keys)
-        return Engine(entry, provider, standing or Standing.new(entry, changed), tracer, metrics, capture)
+        return Engine(entry, provider, provider_state or ProviderState.new(entry, changed), tracer, metrics, capture)
 
     return make
 
@@ -61,18 +63,18 @@ async def serve(settings: AdapterSettings) -> None:
     try:
         first = pool_file.load(settings.pool, PROVIDERS)
         make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
-        current = LiveEngine(settings.candidate, first, make_engine)
-        report(telemetry.meter, current)
-        pool = PoolFile(settings.pool, current.apply, providers=PROVIDERS)
-        current.apply(pool.pool)
+        live = LiveEngine(settings.candidate, first, make_engine)
+        report(telemetry.meter, live)
+        pool = PoolFile(settings.pool, live.apply, providers=PROVIDERS)
+        live.apply(pool.pool)
         server = Server(settings, tracer=telemetry.tracer)
         server.errors.report(telemetry.meter)
-        server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
+        server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(live))
         async with server:
             await server.serve_until_signal(
-                pool.watch, lambda: current.follow(lambda on: server.set_serving(names.ADAPTER_SERVICE, on))
+                pool.watch, lambda: live.follow(lambda on: server.set_serving(names.ADAPTER_SERVICE, on))
             )
-        await current.finish()
+        await live.finish()
     finally:
         telemetry.shutdown()
 

@@ -11,7 +11,7 @@ from lightrouter.runtime.settings import ServiceSettings
 
 
 class AdapterSettings(ServiceSettings):
-    """What an adapter can be told."""
+    """The settings of an adapter; see `ServiceSettings` for those that all services share."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_ADAPTER_")
 

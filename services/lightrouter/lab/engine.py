@@ -20,11 +20,11 @@ from opentelemetry.trace import NoOpTracer
 
 from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.engine import Engine as Adapter
-from lightrouter.adapter.metrics import CallMetrics
+from lightrouter.adapter.provider_state import ProviderState
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
-from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.aggregator import registry as aggregator_registry
 from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
@@ -215,8 +215,8 @@ def _traffic(roster: PoolSnapshot, rules: DriftRules) -> Traffic:
 
 
 def _adapter(entry: CandidateEntry, recording: Recording) -> Adapter:
-    standing = Standing.new(entry)
-    return Adapter(entry, _provider(entry, recording), standing, NoOpTracer(), CallMetrics(NoOpMeter("lab")))
+    provider_state = ProviderState.new(entry)
+    return Adapter(entry, _provider(entry, recording), provider_state, NoOpTracer(), CallMetrics(NoOpMeter("lab")))
 
 
 def _provider(entry: CandidateEntry, recording: Recording) -> Provider:

@@ -1,4 +1,4 @@
-"""Bodies that were packed although nobody asked for it."""
+"""Bodies that are compressed although the request asked for none."""
 
 from __future__ import annotations
 

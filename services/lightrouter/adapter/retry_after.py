@@ -1,4 +1,4 @@
-"""How long a provider asks to be left alone, wherever it says so: headers, its error's members, or its words."""
+"""The pause that a provider asks for, in the headers, the members or the words of an error."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-# Nobody who calls waits longer, and not every number of seconds fits the contract's durations.
+# A choice: a day. No caller waits longer, and larger numbers may not fit a google.protobuf.Duration.
 _LONGEST_SECONDS: Final = 24 * 3600.0
-# A number over these is a moment, since 1970 in seconds or milliseconds, rather than a duration.
+# A larger number is a point in time, in seconds or milliseconds since 1970, not a duration: 1e9 s is September 2001.
 _EPOCH_SECONDS: Final = 1e9
 _EPOCH_MILLISECONDS: Final = 1e12
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -23,7 +23,7 @@ _WORDS: Final = re.compile(
     r"(\d+(?:\.\d+)?) ?(milliseconds?|seconds?|secs?|minutes?|mins?|hours?)\b"
 )
 _COMPACT_WORDS: Final = re.compile(r"(?i)(?:again|retry) (?:in|after) ((?:\d+(?:\.\d+)?(?:ms|[hms]))+)(?![a-z])")
-# Headers that say when a limit is full again, each with the one that says what is left of it.
+# Headers with the time at which a limit is full again, each with the header of what is left of that limit.
 _RESETS: Final = (
     ("x-ratelimit-reset-requests", "x-ratelimit-remaining-requests"),
     ("x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens"),
@@ -45,14 +45,14 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def asked_by_headers(header: Callable[[str], str], *, limited: bool, now: Now = _utc_now) -> float | None:
-    """Returns the seconds that a reply's headers ask for, a day at most; None without.
+def wait_from_headers(header: Callable[[str], str], *, limited: bool, now: Now = _utc_now) -> float | None:
+    """Returns the seconds that a reply's headers ask for, at most a day; None if they ask for nothing.
 
     Args:
-        header: Returns a header's value by its name, empty where there is none.
-        limited: Whether a limit was reached. The headers that say when a limit is full again count only then:
-            providers send them with every reply.
-        now: The moment from which dates are counted.
+        header: Returns a header's value by its name, empty if it is missing.
+        limited: Whether a limit was reached. Only then do the headers of limits count: providers send them with every
+            reply.
+        now: Returns the current time.
     """
     milliseconds = _number(header("retry-after-ms"))
     asked = [seconds(header("retry-after"), now), None if milliseconds is None else milliseconds / 1000]
@@ -62,8 +62,8 @@ def asked_by_headers(header: Callable[[str], str], *, limited: bool, now: Now = 
     return _until_reset(header, now)
 
 
-def asked_by_members(error: Mapping[str, object], now: Now = _utc_now) -> float | None:
-    """Returns the seconds that the members of an error object ask for, a day at most; None without."""
+def wait_from_members(error: Mapping[str, object], now: Now = _utc_now) -> float | None:
+    """Returns the seconds that the members of an error object ask for, at most a day; None if they ask for nothing."""
     found: list[object] = [error.get(name) for name in ("retry_after", "retryAfter", "retryDelay", "retry_delay")]
     milliseconds = error.get("retry_after_ms")
     if milliseconds is not None:
@@ -75,14 +75,14 @@ def asked_by_members(error: Mapping[str, object], now: Now = _utc_now) -> float 
     metadata = error.get("metadata")
     headers = metadata.get("headers") if isinstance(metadata, dict) else None
     if isinstance(headers, dict):
-        # OpenRouter passes the headers of a refusal on in its body.
+        # OpenRouter passes on the headers of an error in its body.
         found += [value for name, value in headers.items() if str(name).lower() in {"retry-after", "x-ratelimit-reset"}]
-    waits = [wait for value in found if (wait := _of_member(value, now)) is not None]
-    return max(waits, default=None)
+    retry_after = [wait for value in found if (wait := _of_member(value, now)) is not None]
+    return max(retry_after, default=None)
 
 
-def asked_by_words(words: str) -> float | None:
-    """Returns the seconds that a sentence such as "Please try again in 6.5s." asks for; None without."""
+def wait_from_words(words: str) -> float | None:
+    """Returns the seconds of a sentence such as "Please try again in 6.5s."; None if it asks for nothing."""
     if compact := _COMPACT_WORDS.search(words):
         return _duration(compact[1].lower())
     if spelt := _WORDS.search(words):
@@ -93,9 +93,9 @@ def asked_by_words(words: str) -> float | None:
 
 
 def seconds(value: str, now: Now = _utc_now) -> float | None:
-    """Returns the seconds that a header's value means: a number, a duration such as 1m30s, a moment, or a date.
+    """Returns the seconds of a header's value: a number, a duration such as 1m30s, a timestamp, or a date.
 
-    They are 0 at least and a day at most; None where the value is none of these.
+    They are between 0 and a day. None if the value is none of these.
     """
     value = value.strip()[:100]
     number = _number(value)
@@ -123,7 +123,7 @@ def _number(value: str) -> float | None:
 
 
 def _from_number(number: float, now: Now) -> float:
-    # Only a number that is near to now can be a moment.
+    # Only a number near the current time can be a timestamp.
     for size in (1000.0, 1.0):
         moment = number / size
         if (_EPOCH_MILLISECONDS if size > 1 else _EPOCH_SECONDS) < number and moment < 4 * _EPOCH_SECONDS:
@@ -136,7 +136,7 @@ def _duration(text: str) -> float:
 
 
 def _until(value: str, now: Now) -> float | None:
-    # A date may be crafted so that its year, its offset or the difference does not fit.
+    # In a hostile date the year, the offset or the difference may overflow.
     try:
         moment = datetime.fromisoformat(value) if value[:4].isdigit() else parsedate_to_datetime(value)
         if moment.tzinfo is None:
@@ -147,7 +147,7 @@ def _until(value: str, now: Now) -> float | None:
 
 
 def _until_reset(header: Callable[[str], str], now: Now) -> float | None:
-    """Returns when the limit that is used up is full again; the nearest where nothing says which that is."""
+    """Returns the seconds until the used-up limit is full again; the shortest of all if none is known as used up."""
     used_up: list[float] = []
     others: list[float] = []
     for reset, remaining in _RESETS:

@@ -1,18 +1,19 @@
-"""Streams whose every event has all of the text so far, although each should have only what is new."""
+"""Cumulative streams: each event has the whole text so far, although it should have only the new part."""
 
 from __future__ import annotations
 
 from typing import Final
 
-# A text that grows within fewer events, or has fewer different characters, may grow by chance.
+# Choices: with fewer different characters, or a shorter first text, two events may agree by chance.
 _VARIED: Final = 3
 _LONG: Final = 12
 
 
-class Growing:
-    """Gives out what is new of each event. The second text is held back where it begins with the first.
+class CumulativeText:
+    """Removes from each event the text that earlier events had.
 
-    The third one tells: it begins with the second, or the stream is an ordinary one.
+    It holds back the second text if that begins with the first. The third text tells: if it begins with the second, the
+    stream is cumulative.
     """
 
     def __init__(self) -> None:
@@ -23,11 +24,11 @@ class Growing:
 
     @property
     def holds(self) -> bool:
-        """Whether a text is held back."""
+        """Whether a text is held back now."""
         return self._grows is None and self._texts > 1
 
     def feed(self, text: str) -> str:
-        """Returns what of an event's text is new."""
+        """Takes the text of an event; returns its new part."""
         if self._grows is False or not text:
             return text
         if self._grows:
@@ -48,7 +49,7 @@ class Growing:
         return self._whole[len(self._first) :] + self._new(text)
 
     def end(self) -> str:
-        """Returns what was held back."""
+        """Returns the text that was held back."""
         if not self.holds:
             return ""
         self._grows = len(self._first) >= _LONG and len(set(self._first)) >= _VARIED
@@ -56,7 +57,7 @@ class Growing:
 
     def _new(self, text: str) -> str:
         if not text.startswith(self._whole):
-            # A last event may have the rest alone; a shorter begin is what was given out already.
+            # The last event may have only the rest; a prefix of the text was given out already.
             return "" if self._whole.startswith(text) else text
         new = text[len(self._whole) :]
         self._whole = text

@@ -1,4 +1,4 @@
-"""How long a provider asks to be left alone."""
+"""The pause that a provider asks for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.waits import asked_by_headers, asked_by_words, seconds
+from lightrouter.adapter.retry_after import seconds, wait_from_headers, wait_from_words
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())
@@ -39,7 +39,7 @@ EPOCH = int(NOW.timestamp())
         ("Tue, 24 Nov 2026 12:00:30 -0000", 30),
         ("2026-11-24T12:00:30Z", 30),
         ("2026-11-24T13:00:30+01:00", 30),
-        # Crafted, to end in an overflow.
+        # Hostile dates that overflow.
         ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
         ("Fri, 31 Dec 9999 23:59:59 -2359", 86_400),
         ("Fri, 31 Dec 99999 23:59:59 GMT", None),
@@ -56,7 +56,7 @@ def test_what_a_header_means(header: str, wait: float | None) -> None:
 def test_any_header_is_read_or_ignored(header: str) -> None:
     wait = seconds(header)
     assert wait is None or 0 <= wait <= 86_400
-    wait = asked_by_words(header)
+    wait = wait_from_words(header)
     assert wait is None or 0 <= wait <= 86_400
 
 
@@ -87,9 +87,9 @@ def test_any_header_is_read_or_ignored(header: str) -> None:
     ],
 )
 def test_where_a_wait_may_stand(headers: dict[str, str], wait: float | None) -> None:
-    assert asked_by_headers(lambda name: headers.get(name, ""), limited=True, now=lambda: NOW) == wait
+    assert wait_from_headers(lambda name: headers.get(name, ""), limited=True, now=lambda: NOW) == wait
 
 
 def test_when_a_limit_is_full_again_means_nothing_while_none_is_reached() -> None:
     headers = {"x-ratelimit-reset-requests": "1s"}
-    assert asked_by_headers(lambda name: headers.get(name, ""), limited=False, now=lambda: NOW) is None
+    assert wait_from_headers(lambda name: headers.get(name, ""), limited=False, now=lambda: NOW) is None

@@ -1,4 +1,4 @@
-"""Errors of providers, in the shapes in which they come."""
+"""Error bodies of providers, in all their shapes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.providers.complaints import complaint, of_refusal
+from lightrouter.adapter.providers.error_body import error_body, read_error
 
 LOC = [{"loc": ["body", "max_tokens"], "msg": "must be over 0", "type": "value_error"}]
 
@@ -45,12 +45,12 @@ SHAPES: list[tuple[Any, int | None, str]] = [
 
 @pytest.mark.parametrize(("document", "status", "words"), SHAPES)
 def test_shapes(document: Any, status: int | None, words: str) -> None:
-    said = complaint(document)
+    said = error_body(document)
     assert said
     assert (said.status, said.words) == (status, words)
-    refused = of_refusal(json.dumps(document))
+    refused = read_error(json.dumps(document))
     assert (refused.status, refused.words) == (status, words)
-    in_an_event = of_refusal(f"event: error\ndata: {json.dumps(document)}\n\n")
+    in_an_event = read_error(f"event: error\ndata: {json.dumps(document)}\n\n")
     assert in_an_event.words == words
 
 
@@ -75,7 +75,7 @@ def test_shapes(document: Any, status: int | None, words: str) -> None:
     ],
 )
 def test_what_is_no_error(document: Any) -> None:
-    assert complaint(document) is None
+    assert error_body(document) is None
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_is_no_error(document: Any) -> None:
     [("", ""), ("<html>No</html>", ""), ("Too many requests", "Too many requests"), ('"no"', "no"), ("[1]", "")],
 )
 def test_refusals_that_are_no_object(body: str, words: str) -> None:
-    assert of_refusal(body).words == words
+    assert read_error(body).words == words
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_refusals_that_are_no_object(body: str, words: str) -> None:
     ],
 )
 def test_an_account_that_is_used_up(error: dict[str, Any], unpaid: bool) -> None:
-    said = complaint({"error": error})
+    said = error_body({"error": error})
     assert said
     assert said.unpaid == unpaid
 
@@ -124,7 +124,7 @@ def test_an_account_that_is_used_up(error: dict[str, Any], unpaid: bool) -> None
     ],
 )
 def test_waits(error: dict[str, Any], wait: float | None) -> None:
-    said = complaint({"error": error})
+    said = error_body({"error": error})
     assert said
     assert said.wait == wait
 
@@ -138,7 +138,7 @@ def test_waits(error: dict[str, Any], wait: float | None) -> None:
     ],
 )
 def test_a_limit_that_was_spent_before_any_text(words: str, cut: bool) -> None:
-    assert of_refusal(json.dumps({"error": {"message": words}})).cut == cut
+    assert read_error(json.dumps({"error": {"message": words}})).cut == cut
 
 
 JSON = st.recursive(
@@ -157,14 +157,14 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_json_is_read(document: Any) -> None:
-    for said in (complaint(document), of_refusal(json.dumps(document))):
+    for said in (error_body(document), read_error(json.dumps(document))):
         assert said is None or isinstance(said.words, str)
         assert said is None or said.wait is None or 0 <= said.wait <= 86_400
 
 
 def test_deep_nesting_is_read() -> None:
-    assert of_refusal("[" * 100_000).words
+    assert read_error("[" * 100_000).words
     document: Any = "no"
     for _ in range(500):
         document = {"error": document}
-    assert complaint(document)
+    assert error_body(document)

@@ -1,6 +1,6 @@
-"""Why a model stopped, in the words of all the providers whose words are known.
+"""Finish reasons: what the words of the known providers mean.
 
-Only what is known to end well ends well. The words are from the references of OpenAI, Azure, Anthropic, Gemini,
+Only words that are known to mean a good end mean one. They are from the references of OpenAI, Azure, Anthropic, Gemini,
 Bedrock, Mistral, Cohere, DeepSeek, OpenRouter, Together, watsonx, Zhipu, Baidu, vLLM, SGLang, TGI, llama.cpp, Ollama.
 """
 
@@ -11,14 +11,14 @@ from typing import Final
 
 from lightrouter.v1.chat_pb2 import FinishReason
 
-NOT_SAID: Final = FinishReason.FINISH_REASON_UNSPECIFIED
+NOT_GIVEN: Final = FinishReason.FINISH_REASON_UNSPECIFIED
 STOP: Final = FinishReason.FINISH_REASON_STOP
 LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
 FILTER: Final = FinishReason.FINISH_REASON_CONTENT_FILTER
 UNKNOWN: Final = FinishReason.FINISH_REASON_UNKNOWN
 
 _WORDS: Final = {
-    NOT_SAID: "null none unspecified not_finished in_progress",
+    NOT_GIVEN: "null none unspecified not_finished in_progress",
     STOP: "stop stop_sequence stop_token end_turn end eos eos_token eos_found endoftext end_of_text complete completed"
     " finished normal",
     LENGTH: "length max_tokens max_length max_output_tokens max_completion_tokens max_new_tokens max_tokens_reached"
@@ -35,34 +35,34 @@ _FAILED: Final = (
     " malformed_response malformed_model_output malformed_tool_use"
 )
 _FAILURES: Final = frozenset(_FAILED.split())
-_LEAST_WHOLE_LAST: Final = (NOT_SAID, STOP, UNKNOWN, LENGTH, FILTER)
+_LEAST_WHOLE_LAST: Final = (NOT_GIVEN, STOP, UNKNOWN, LENGTH, FILTER)
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
-def meaning(said: object) -> FinishReason.ValueType | None:
-    """Returns what a provider's finish reason means; None where it says that the model, or the provider, failed.
+def meaning(given: object) -> FinishReason.ValueType | None:
+    """Returns the meaning of a provider's finish reason; None if it says that the model or the provider failed.
 
-    A reason that is not known, a number or a tool call included, is UNKNOWN. An empty one is none.
+    An unknown reason, a number or a tool call, is UNKNOWN. An empty one is NOT_GIVEN.
     """
-    if said is None:
-        return NOT_SAID
-    if not isinstance(said, str):
+    if given is None:
+        return NOT_GIVEN
+    if not isinstance(given, str):
         return UNKNOWN
-    word = _word(said)
+    word = _word(given)
     if not word:
-        return NOT_SAID
+        return NOT_GIVEN
     if word in _MEANINGS:
         return _MEANINGS[word]
     return None if word in _FAILURES or word.split("_")[0] == "error" else UNKNOWN
 
 
 def less_whole(one: FinishReason.ValueType, other: FinishReason.ValueType) -> FinishReason.ValueType:
-    """Returns which of two reasons leaves less of the text: where both were given, nothing is whole by the other."""
+    """Returns the reason that leaves less of the text: a text is whole only if both say so."""
     return max(one, other, key=_LEAST_WHOLE_LAST.index)
 
 
-def _word(said: str) -> str:
-    """Returns a reason as the tables have it: `FinishReason.MAX_TOKENS` and `maxTokens` are `max_tokens`."""
-    last = said.strip()[:100].rpartition(".")[2]
+def _word(given: str) -> str:
+    """Returns a reason in the form of the tables: `FinishReason.MAX_TOKENS` and `maxTokens` become `max_tokens`."""
+    last = given.strip()[:100].rpartition(".")[2]
     words = _CAPITAL.sub("_", last).lower().replace("-", "_").replace(" ", "_")
     return words.removeprefix("finish_reason_")

@@ -1,4 +1,4 @@
-"""Streams whose events have all of the text so far."""
+"""Cumulative streams: each event has the whole text so far."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.providers.growing import Growing
+from lightrouter.adapter.providers.cumulative import CumulativeText
 
 
 def given_out(events: Sequence[str]) -> str:
-    growing = Growing()
+    growing = CumulativeText()
     return "".join([growing.feed(event) for event in events]) + growing.end()
 
 

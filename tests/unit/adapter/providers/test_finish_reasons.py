@@ -1,4 +1,4 @@
-"""Why a model stopped, whatever its provider calls it."""
+"""Finish reasons in the words of all providers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.providers.endings import FILTER, LENGTH, NOT_SAID, STOP, UNKNOWN, less_whole, meaning
+from lightrouter.adapter.providers.finish_reasons import FILTER, LENGTH, NOT_GIVEN, STOP, UNKNOWN, less_whole, meaning
 from lightrouter.v1.chat_pb2 import FinishReason
 
 WORDS = {
@@ -17,7 +17,7 @@ WORDS = {
     FILTER: "content_filter CONTENT_FILTER SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII IMAGE_SAFETY"
     " refusal sensitive ERROR_TOXIC guardrail_intervened content_filtered",
     UNKNOWN: "tool_calls tool_use function_call pause_turn OTHER repetition incomplete gibberish 7 STOP! stopped?",
-    NOT_SAID: "null None FINISH_REASON_UNSPECIFIED not_finished",
+    NOT_GIVEN: "null None FINISH_REASON_UNSPECIFIED not_finished",
 }
 FAILURES = (
     "error ERROR abort aborted cancelled USER_CANCEL insufficient_system_resource network_error load unload"
@@ -39,9 +39,9 @@ def test_failures(word: str) -> None:
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
-        (None, NOT_SAID),
-        ("", NOT_SAID),
-        (" ", NOT_SAID),
+        (None, NOT_GIVEN),
+        ("", NOT_GIVEN),
+        (" ", NOT_GIVEN),
         (1, UNKNOWN),
         (0, UNKNOWN),
         (False, UNKNOWN),
@@ -61,7 +61,7 @@ def test_nothing_ends_well_but_what_is_known(word: str) -> None:
 
 
 def test_a_worse_ending_is_never_taken_back() -> None:
-    worse = [NOT_SAID, STOP, UNKNOWN, LENGTH, FILTER]
+    worse = [NOT_GIVEN, STOP, UNKNOWN, LENGTH, FILTER]
     for place, one in enumerate(worse):
         for other in worse[place:]:
             assert less_whole(one, other) == less_whole(other, one) == other

@@ -1,4 +1,4 @@
-"""Errors of providers, in the shapes in which they come: what they say, what they mean, and how long to wait."""
+"""Error bodies of providers, in all their shapes: words, status, wait and cause."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lightrouter.adapter import waits
+from lightrouter.adapter import retry_after
 
 _MOST_WORDS: Final = 4096
-# Of what is longer only the begin is shown: nobody writes such errors, and to read it takes long.
+# A choice: a longer body is no error of an API, and parsing it takes long, so only its start is shown.
 _MOST_BODY: Final = 64 * 1024
 _MOST_ITEMS: Final = 8
 _DEEPEST: Final = 6
@@ -30,7 +30,7 @@ _WORD_MEMBERS: Final = (
 )
 _STATUS_MEMBERS: Final = ("code", "status", "status_code", "statusCode", "http_code", "http_status", "error_code")
 _KIND_MEMBERS: Final = ("code", "type", "status", "reason")
-# What providers call an HTTP status, OpenAI's and Anthropic's error types and google.rpc.Code among them.
+# The words of providers for HTTP statuses, among them the error types of OpenAI and Anthropic, and google.rpc.Code.
 _STATUS_WORDS: Final = {
     "invalid_request_error": 400,
     "invalid_argument": 400,
@@ -67,7 +67,7 @@ _STATUS_WORDS: Final = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
-# No wait helps against these: the account has to be paid for. 1113 is Zhipu's.
+# Words for an unpaid account, for which no wait helps. 1113 is Zhipu's.
 _NO_MONEY: Final = (
     "insufficient_quota insufficient_balance insufficient_credits insufficient_funds insufficient_user_quota"
     " billing_hard_limit_reached billing_not_active exceeded_current_quota_error credit_balance_too_low arrearage"
@@ -83,30 +83,30 @@ _CUT: Final = re.compile(r"(?i)could not (?:finish|complete) the|output (?:token
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """What a provider says of an error."""
+class ErrorBody:
+    """The error that a provider reports."""
 
     status: int | None = None
-    """The HTTP status, 400 to 599, that it names; None where it names none."""
+    """The HTTP status that it names, 400 to 599; None if it names none."""
     words: str = ""
-    """Its own words, not fit for callers as they are."""
+    """The provider's own words, which may hold the key and the prompt: scrub them before callers see them."""
     wait: float | None = None
-    """Seconds after which it may be asked again, where it says so."""
+    """The seconds that it asks callers to wait; None if it does not say."""
     unpaid: bool = False
-    """Whether the account is used up, so that no wait helps."""
+    """Whether the account has no quota or balance, so that no wait helps."""
     param: str = ""
-    """The member of the request that it names as the one at fault; empty where it names none."""
+    """The member of the request that it blames; empty if it blames none."""
 
     @property
     def cut(self) -> bool:
-        """Whether the error is that the token limit was reached before the model had said anything."""
+        """Whether the error says that the token limit was reached before any text."""
         return bool(_CUT.search(self.words))
 
 
-def complaint(document: object) -> Complaint | None:
-    """Returns the error in a reply whose HTTP status was one of success; None where it is none."""
+def error_body(document: object) -> ErrorBody | None:
+    """Returns the error in a document with an HTTP status of success; None if it reports none."""
     if isinstance(document, list):
-        return next((found for item in document[:_MOST_ITEMS] if (found := complaint(item))), None)
+        return next((found for item in document[:_MOST_ITEMS] if (found := error_body(item))), None)
     if not isinstance(document, dict):
         return None
     error = document.get("error")
@@ -118,13 +118,13 @@ def complaint(document: object) -> Complaint | None:
             return _of(choice["error"], {})
     base = document.get("base_resp")
     if isinstance(base, dict) and base.get("status_code"):
-        # MiniMax has an error's number and words here.
+        # MiniMax puts number and words of an error here.
         return _of(base, {})
     return None if choices or not _is_error(document) else _of(document, {})
 
 
-def of_refusal(body: str) -> Complaint:
-    """Returns what the body of a reply with an HTTP status of failure says, whatever its shape."""
+def read_error(body: str) -> ErrorBody:
+    """Returns the error in the body of a failed reply, whatever its shape."""
     body = body.strip()
     if len(body) > _MOST_BODY:
         return _of(body[:_MOST_WORDS], {})
@@ -132,14 +132,9 @@ def of_refusal(body: str) -> Complaint:
     try:
         document, _ = json.JSONDecoder().raw_decode(body, in_an_event.end() if in_an_event else 0)
     except (ValueError, RecursionError):
-        # A page for people says nothing that a caller could use.
-        return Complaint() if body.startswith("<") else _of(body, {})
-    return complaint(document) or _of(document, {})
-
-
-def of_event(data: str) -> Complaint:
-    """Returns what an event says that is an error by its kind."""
-    return of_refusal(data)
+        # An HTML page tells a caller nothing.
+        return ErrorBody() if body.startswith("<") else _of(body, {})
+    return error_body(document) or _of(document, {})
 
 
 def _is_error(document: Mapping[str, object]) -> bool:
@@ -154,24 +149,24 @@ def _is_error(document: Mapping[str, object]) -> bool:
     )
 
 
-def _of(error: object, around: Mapping[str, object]) -> Complaint:
-    """Returns the complaint of an error object; what it leaves out may stand `around` it."""
+def _of(error: object, around: Mapping[str, object]) -> ErrorBody:
+    """Returns the error of an error object; members that it lacks may be in the object `around` it."""
     words = (_words(error) or _words(around))[:_MOST_WORDS]
     objects = [each for each in _objects(error) if each] + ([around] if around else [])
     kinds = [kind for each in objects for kind in _kinds(each)]
-    by_members = [wait for each in objects if (wait := waits.asked_by_members(each)) is not None]
-    return Complaint(
+    by_members = [wait for each in objects if (wait := retry_after.wait_from_members(each)) is not None]
+    return ErrorBody(
         status=next((status for each in objects if (status := _status(each)) is not None), None)
         or next((_STATUS_WORDS[kind] for kind in kinds if kind in _STATUS_WORDS), None),
         words=words,
-        wait=max(by_members) if by_members else waits.asked_by_words(words),
+        wait=max(by_members) if by_members else retry_after.wait_from_words(words),
         unpaid=any(kind in _UNPAID for kind in kinds) or bool(_UNPAID_WORDS.search(words)),
         param=next((param[:100] for each in objects if isinstance(param := each.get("param"), str)), ""),
     )
 
 
 def _objects(error: object, depth: int = 0) -> Iterator[Mapping[str, object]]:
-    """Yields an error object and those within it that may tell more."""
+    """Yields an error object and the objects inside it that may tell more."""
     if depth > _DEEPEST:
         return
     if isinstance(error, dict):
@@ -213,9 +208,9 @@ def _words(value: object, depth: int = 0) -> str:
     words = next((found for name in _WORD_MEMBERS if (found := _words(value.get(name), depth + 1))), "")
     where = value.get("loc")
     if words and isinstance(where, list):
-        # FastAPI's way to say which field is at fault.
+        # FastAPI names the wrong field here.
         return f"{'.'.join(str(step)[:100] for step in where[:_MOST_ITEMS])}: {words}"
     metadata = value.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
-    # OpenRouter has the words of the provider behind it here.
+    # OpenRouter puts the words of its provider here.
     return f"{words}: {raw[:_MOST_WORDS]}" if words and isinstance(raw, str) and raw else words
