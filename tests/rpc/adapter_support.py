@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from lightrouter.adapter.__main__ import engine_maker
+from lightrouter.adapter.assemble import engine_maker
 from lightrouter.adapter.live import LiveEngine, report
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.telemetry import CallMetrics
