@@ -29,7 +29,7 @@ async def serve(settings: AggregatorSettings) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serves until SIGTERM; stops with status 2 and one sentence where a setting is wrong."""
+    """Serves until SIGTERM; stops with status 2 and one sentence if a setting is wrong."""
     settings = load(AggregatorSettings, argv)
     configure_logging("aggregator", settings)
     run(lambda: serve(settings), TlsError)

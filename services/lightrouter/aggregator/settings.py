@@ -14,7 +14,7 @@ from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 
 class AggregatorSettings(AskingSettings):
-    """What the aggregator can be told."""
+    """The settings of the aggregator."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_AGGREGATOR_")
 
@@ -33,7 +33,7 @@ class AggregatorSettings(AskingSettings):
 
     @property
     def synthesis_limits(self) -> SynthesisLimits:
-        """What a synthesis may take."""
+        """The limits of a synthesis."""
         return SynthesisLimits(
             most_characters=self.draft_characters,
             first_piece_share=self.first_piece_share,

@@ -29,7 +29,7 @@ async def serve(settings: SelectorSettings) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serves until SIGTERM; stops with status 2 and one sentence where a setting is wrong."""
+    """Serves until SIGTERM; stops with status 2 and one sentence if a setting is wrong."""
     settings = load(SelectorSettings, argv)
     configure_logging("selector", settings)
     run(lambda: serve(settings), TlsError)

@@ -16,7 +16,7 @@ from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 
 class SelectorSettings(AskingSettings):
-    """What the selector can be told."""
+    """The settings of the selector."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_SELECTOR_")
 
@@ -42,7 +42,7 @@ class SelectorSettings(AskingSettings):
 
     @property
     def judge_limits(self) -> JudgeLimits:
-        """What judging may take."""
+        """The limits of the judge."""
         return JudgeLimits(
             orders=self.judge_orders,
             most_partials=self.judge_partials,
