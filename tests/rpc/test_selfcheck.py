@@ -66,7 +66,7 @@ async def test_a_service_whose_loop_has_died_ends_and_its_health_port_with_it(tm
         _, said = await process.communicate()
     assert process.returncode == 1
     last = said.decode().splitlines()[-1]
-    assert last == f"the service has ended: it does not answer its own calls at {address} any more"
+    assert last == f"the service has ended: it no longer answers its own calls at {address}"
 
 
 class Counted(SelfCheck):

@@ -14,7 +14,7 @@ from typing import Generic, TypeAlias, TypeVar
 _log = logging.getLogger(__name__)
 Content = TypeVar("Content")
 Version: TypeAlias = tuple[int, int, int]
-"""Modification time in nanoseconds, inode and size of a file: a file that was replaced or written differs in one."""
+"""Modification time in nanoseconds, inode and size of a file; a write or a replacement changes at least one."""
 
 
 def version(path: Path) -> Version:

@@ -25,7 +25,7 @@ from lightrouter.runtime.document import DocumentError, parse
 
 
 class InvalidSettingError(Exception):
-    """A setting that stops the start; its text is one sentence that names the setting."""
+    """A wrong setting, which stops the start; the text is one sentence that names the setting."""
 
 
 def _address(value: str) -> str:
@@ -35,7 +35,7 @@ def _address(value: str) -> str:
             raise ValueError(msg)
         return value
     host, colon, port = value.rpartition(":")
-    # A number behind unix-abstract: is a port to all but gRPC.
+    # Other programs read a number after unix-abstract: as a port.
     if value.startswith("unix-abstract:") or not colon or not host or not port.isdecimal() or int(port) > 65535:
         msg = "must be HOST:PORT or unix:PATH"
         raise ValueError(msg)
@@ -60,9 +60,9 @@ def one_of(enum: enums.Enumeration) -> AfterValidator:
 
 
 ADAPTER_ADDRESS: Final = "dns:///adapter-{name}:50051"
-"""Where adapters are, unless a setting says otherwise; {name} stands for the candidate's name."""
+"""The default address of adapters; {name} is the candidate's name."""
 SUITE_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-"""Largest message between services, in bytes: a caller's request with all that candidates wrote to it."""
+"""Largest message between services, in bytes: a caller's request with the texts of all candidates."""
 
 
 class ServiceSettings(BaseSettings):
@@ -160,7 +160,7 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Puts the environment over what `load` read from the file."""
+        """Gives the environment precedence over the file that `load` read."""
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
 
@@ -179,7 +179,7 @@ SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 def load(settings_class: type[SettingsType], argv: Sequence[str] | None = None) -> SettingsType:
     """Returns the settings from `argv`, the environment and the file that `--config` names.
 
-    Stops the process with status 2 and one sentence on standard error where one of them is wrong.
+    If one of them is wrong, ends the process with status 2 and one sentence on standard error.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -193,7 +193,7 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
     """Returns the settings from these arguments, this environment and the file that `--config` names.
 
     Raises:
-        InvalidSettingError: A key is unknown, or a value is not what the setting takes.
+        InvalidSettingError: A key is unknown or a value is not valid.
     """
     flags, config = _split_config(arguments)
     _refuse_unknown(settings_class, environment)
@@ -210,7 +210,7 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
-            # Settings that do not go together; the sentence names them.
+            # An error of several settings; the sentence names them.
             raise InvalidSettingError(first["msg"].removeprefix("Value error, ")) from None
         key = ".".join(str(part) for part in first["loc"])
         flag = "--" + key.replace("_", "-")
@@ -285,7 +285,7 @@ def _file_values(settings_class: type[ServiceSettings], path: Path) -> dict[str,
 
 
 def _native(value: object) -> object:
-    """Returns a value with the kinds of numbers that settings have."""
+    """Returns a value with int and float in place of Decimal."""
     if isinstance(value, dict):
         return {key: _native(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Who may call: bearer tokens, known by their hashes or signed by an issuer. No token leaves this module."""
+"""Authenticates callers by bearer tokens, from a file of hashes or signed by an issuer. No token leaves this module."""
 
 from __future__ import annotations
 
@@ -21,54 +21,54 @@ _MAX_FILE_BYTES: Final = 1024 * 1024
 _MAX_TOKEN_CHARACTERS: Final = 16 * 1024
 _Tokens: TypeAlias = tuple[tuple[bytes, str], ...]
 
-# What fnmatch takes for more than itself, other than *.
+# The special characters of fnmatch other than *.
 _LITERAL: Final = str.maketrans({"[": "[[]", "?": "[?]"})
 
 
 def unauthenticated(message: str) -> ServiceError:
-    """Returns the error for a caller who did not prove who it is."""
+    """Returns the error for a caller without a valid token."""
     return ServiceError(Code.UNAUTHENTICATED, ErrorReason.ERROR_REASON_UNAUTHENTICATED, message)
 
 
 class TokensFileError(FileContentError):
-    """A file of tokens that cannot be used; its text is one sentence that names file and line, never a token."""
+    """A tokens file that cannot be used; the text is one sentence that names file and line, never a token."""
 
 
 class _TokensGoneError(TokensFileError):
-    """There is no such file."""
+    """The tokens file does not exist."""
 
 
 class Verifier(Protocol):
-    """One way to know a token."""
+    """One way to verify a token."""
 
     async def caller(self, token: str) -> str | None:
-        """Returns who has this token; None where it is none of this verifier's.
+        """Returns the caller of this token; None if the token is not of this verifier's kind.
 
         Raises:
-            ServiceError: It is one of this verifier's and not good, or that cannot be known now.
+            ServiceError: The token is of this kind and invalid, or cannot be verified now.
         """
         ...
 
 
 class Authenticator:
-    """Says who may call."""
+    """Decides which callers may call."""
 
     def __init__(self, verifiers: Sequence[Verifier], allowed: Sequence[str] = ()) -> None:
-        """Knows tokens by the first verifier that does.
+        """Verifies tokens by the first verifier that knows them.
 
         Args:
-            verifiers: The ways to know a token, in order.
-            allowed: Patterns of callers who may call, in which * stands for any text; none: all who have a good token.
+            verifiers: The verifiers, in order.
+            allowed: Patterns of the permitted callers, * for any text; empty: every caller with a valid token.
         """
         self._verifiers = verifiers
         self._allowed = tuple(pattern.translate(_LITERAL) for pattern in allowed)
 
     async def check(self, headers: Sequence[str]) -> str:
-        """Returns who calls, by the values of the header `authorization`.
+        """Returns the caller, from the values of the header `authorization`.
 
         Raises:
-            ServiceError: UNAUTHENTICATED: nobody known; PERMISSION_DENIED: somebody who may not call; UNAVAILABLE: that
-                cannot be known now.
+            ServiceError: UNAUTHENTICATED: no valid token; PERMISSION_DENIED: the caller may not call; UNAVAILABLE: the
+                token cannot be verified now.
         """
         token = _bearer(headers)
         for verifier in self._verifiers:
@@ -88,20 +88,20 @@ class Authenticator:
 
 
 class Identities:
-    """Whose certificates are served, of those that the authorities have signed."""
+    """Permits callers by the names in their client certificates."""
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        """Serves certificates with a name that fits one of these patterns, in which * stands for any text."""
+        """Permits certificates with a name that matches one of these patterns, * for any text."""
         self._allowed = tuple(pattern.translate(_LITERAL) for pattern in allowed)
 
     def check(self, shown: Mapping[str, Iterable[bytes]]) -> None:
-        """Lets a caller pass that has shown a certificate with such a DNS name or URI (SPIFFE).
+        """Checks the DNS names and URIs (SPIFFE) of the caller's certificate.
 
         Args:
             shown: gRPC's authentication context.
 
         Raises:
-            ServiceError: PERMISSION_DENIED: it has not.
+            ServiceError: PERMISSION_DENIED: none of them is permitted.
         """
         found = [name.decode("utf-8", "replace") for key in ("peer_dns", "peer_uri") for name in shown.get(key, ())]
         if not any(fnmatchcase(name, pattern) for name in found for pattern in self._allowed):
@@ -114,16 +114,16 @@ class Identities:
 
 
 class StaticTokens:
-    """Tokens that a file names by their SHA-256, one `name: hash` a line; read again when it changes.
+    """Verifies tokens by a file of their SHA-256 hashes, one `name: hash` a line, which is read again when it changes.
 
-    A change that cannot be used leaves the last good tokens; a file that is removed revokes all of them.
+    A change that cannot be used leaves the last good tokens; removing the file revokes all tokens.
     """
 
     def __init__(self, path: Path) -> None:
         """Reads the file.
 
         Raises:
-            TokensFileError: It cannot be used now.
+            TokensFileError: The file cannot be used.
         """
         self._path = path
         self._read()
@@ -134,7 +134,7 @@ class StaticTokens:
         given = hashlib.sha256(token.encode()).digest()
         found = None
         for known, name in self._watched.current():
-            # All of them each time, in constant time: how long it takes tells nothing of a hash.
+            # Compare all of them in constant time: the duration must say nothing about a hash.
             if hmac.compare_digest(known, given):
                 found = name
         return found
@@ -166,7 +166,7 @@ class StaticTokens:
                 continue
             match = _LINE.fullmatch(text)
             if not match:
-                # Not the line: somebody may have put a token there.
+                # Do not quote the line: it may hold a token.
                 raise TokensFileError(f"{self._path}:{number}: must be `name: SHA-256 of the token, 64 hex digits`")
             found[bytes.fromhex(match["hash"])] = match["name"]
         return tuple(found.items())
