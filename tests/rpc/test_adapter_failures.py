@@ -53,7 +53,9 @@ async def _no_http(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["generate", "stream"])
-@pytest.mark.parametrize(("name", "behaviour", "code", "reason", "requests"), failures(), ids=str)
+@pytest.mark.parametrize(
+    ("name", "behaviour", "code", "reason", "requests"), [pytest.param(*each, id=each[0]) for each in failures()]
+)
 async def test_failure(name: str, behaviour: Behaviour, code: Code, reason: str, requests: int, streamed: bool) -> None:
     limits = {"retries": 1, "max_response_bytes": MB}
     async with Upstream(behaviour) as upstream, adapter(upstream.base_url, limits=limits) as served:
