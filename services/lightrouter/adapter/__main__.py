@@ -11,7 +11,7 @@ from lightrouter.adapter.live import MissingCandidateError
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.settings import AdapterSettings
 from lightrouter.pool.file import PoolFileError
-from lightrouter.pool.watch import PoolFile
+from lightrouter.pool.filestore import FileStore
 from lightrouter.runtime.rpc.server import run
 from lightrouter.runtime.security.tls import TlsError
 from lightrouter.runtime.settings import load
@@ -33,7 +33,7 @@ async def serve(settings: AdapterSettings) -> None:
     telemetry = open_telemetry(name, settings)
     try:
         adapter = assemble(settings, telemetry)
-        pool = PoolFile(settings.pool, adapter.live.apply, providers=PROVIDERS)
+        pool = FileStore(settings.pool, adapter.live.apply, providers=PROVIDERS)
         adapter.live.apply(pool.pool)
         async with adapter.running():
             await adapter.server.serve_until_signal(pool.watch, adapter.report_health)
