@@ -11,7 +11,7 @@ from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CANDIDATE_STA
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT
 from lightrouter.v1.router_pb2 import SELECTION_REASON_HOMOGENEOUS_POOL, SELECTION_REASON_POLICY
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import failure, prompt
+from tests.unit.router.builders import failure, prompt
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 JUDGED = CandidateStatus(State.ADMITTED, "CrediblyGood", "it is good", "2026-03-01T00:00:00Z", "m", "run-1")

@@ -18,12 +18,7 @@ from lightrouter.adapter import assemble as adapter_assembly
 from lightrouter.adapter.settings import AdapterSettings
 from lightrouter.aggregator import assemble as aggregator_assembly
 from lightrouter.aggregator.settings import AggregatorSettings
-from lightrouter.router.__main__ import build_server as build_router
-from lightrouter.router.clients import AdapterHealth
-from lightrouter.router.pool.health import Health
-from lightrouter.router.pool.source import PoolSource
-from lightrouter.router.pool.traffic import Traffic
-from lightrouter.router.pool.transitions import StateTransitions
+from lightrouter.router import assemble as router_assembly
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.server import Server
@@ -157,15 +152,10 @@ async def running(
                 **router,
             }
         )
-        health = Health(AdapterHealth(channels).watch)
-        telemetry = told.by("router")
-        traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
-        watch = PoolSource(settings, health, traffic, telemetry.meter)
-        built = build_router(settings, channels, telemetry, traffic, health)
-        servers["router"] = await stack.enter_async_context(built)
-        health.follow(traffic.snapshot())
-        stack.push_async_callback(health.close)
-        watching = asyncio.create_task(watch.watch())
+        assembled = router_assembly.assemble(settings, channels, told.by("router"))
+        servers["router"] = assembled.server
+        await stack.enter_async_context(assembled.running())
+        watching = asyncio.create_task(assembled.pool.watch())
         stack.callback(watching.cancel)
         caller = Channels()
         stack.push_async_callback(caller.close)

@@ -34,10 +34,9 @@ from lightrouter.recording.playback import Playback
 from lightrouter.recording.recording import RecordedPrompt, Recording
 from lightrouter.router.events import Events
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.pool.traffic import Traffic
-from lightrouter.router.pool.transitions import StateTransitions
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.route import Router
-from lightrouter.router.rules import Defaults, DriftRules, Shares
+from lightrouter.router.rules import Defaults, DriftRules
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.rpc.models import Models
@@ -145,8 +144,8 @@ class Engine:
         for candidate in candidates:
             if candidate.name in evaluations:
                 candidate.evaluation.CopyFrom(evaluations[candidate.name])
-        roster = PoolSnapshot.from_candidates(candidates, judge, synthesizer)
-        self.traffic = _traffic(roster, drift or DriftRules(minimum=len(entries)))
+        self.traffic = TrafficMonitor(drift or DriftRules(minimum=len(entries)))
+        self.traffic.follow(PoolSnapshot.from_candidates(candidates, judge, synthesizer))
         """What the router makes of its candidates."""
         # The same in every run: who explores is drawn from it, and an experiment is to be repeatable.
         chance = random.Random(0)  # noqa: S311 - chance, no secret
@@ -155,9 +154,7 @@ class Engine:
             models=models,
             selector=_InProcessSelector(selector(models)),
             aggregator=_InProcessAggregator(aggregator(models)),
-            tracer=NoOpTracer(),
             defaults=defaults or default_defaults(),
-            shares=Shares(),
             new_seed=lambda: chance.randrange(_SEEDS),
         )
 
@@ -202,12 +199,6 @@ async def opened(engine: Engine) -> AsyncIterator[Engine]:
 async def answers(engine: Engine, prompts: Iterable[RecordedPrompt], policy: Policy) -> list[Answer]:
     """Returns the answers to recorded prompts, one after the other."""
     return [await engine.route(prompt, policy) for prompt in prompts]
-
-
-def _traffic(roster: PoolSnapshot, rules: DriftRules) -> Traffic:
-    traffic = Traffic(rules, StateTransitions(NoOpTracer()))
-    traffic.follow(roster)
-    return traffic
 
 
 def _adapter(entry: CandidateEntry, recording: Recording) -> Adapter:

@@ -24,108 +24,108 @@ def _template(address: str) -> str:
 
 
 class RouterSettings(ServiceSettings):
-    """What the router can be told."""
+    """The settings of the router."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_ROUTER_")
 
     pool_source: Literal["file", "kubernetes"] = "file"
-    """Where the pool is: in the file `pool`, or in the Candidate resources of a namespace."""
+    """Home of the pool: the file `pool`, or the Candidate resources of a namespace."""
     pool: Path | None = None
-    """The pool file; a change of it takes effect at once."""
+    """The pool file; changes take effect at once."""
     namespace: str | None = Field(default=None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
-    """Namespace of the Candidate resources; none: the pod's own."""
+    """Namespace of the Candidate resources; default: the pod's own."""
     candidate_selector: str = ""
-    """Label selector of the Candidate resources; empty: all of the namespace."""
+    """Label selector of the Candidate resources; empty for all in the namespace."""
     judge: str | None = None
-    """Candidate that judges for the selector `llm`, where the pool is not a file, which names it itself."""
+    """Candidate that judges for the selector `llm`, for a pool in a cluster; a pool file names it itself."""
     synthesizer: str | None = None
-    """Candidate that merges for the aggregator `synthesize`, where the pool is not a file, which names it itself."""
+    """Candidate that merges for the aggregator `synthesize`, for a pool in a cluster; a pool file names it itself."""
     selector_address: str = Field(min_length=1)
     """gRPC target of the selector, HOST:PORT or unix:PATH."""
     aggregator_address: str = Field(min_length=1)
     """gRPC target of the aggregator, HOST:PORT or unix:PATH."""
     adapter_address: Annotated[str, AfterValidator(_template)] = ADAPTER_ADDRESS
-    """gRPC target of the adapter of a candidate that has no address of its own; {name} stands for its name."""
+    """gRPC target of the adapter of a candidate without an address of its own; {name} stands for its name."""
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
-    """Largest message received of a caller, in bytes."""
+    """Largest message that a caller may send, in bytes."""
     max_bytes_in_flight: int = Field(default=24 * 1024 * 1024, ge=1024)
-    """Bytes of the requests served at the same time, of those up to 64 KiB and of those over it each; more are refused
-    with RESOURCE_EXHAUSTED. With eight candidates the memory grows by up to 12 times as much."""
+    """Most bytes of the requests served at the same time, for requests up to 64 KiB and for larger ones each; more are
+    refused with RESOURCE_EXHAUSTED. With eight candidates the memory grows by up to 12 times as much."""
 
     tokens_file: Path | None = None
-    """Tokens that callers may have, a line each: a name, a colon, the SHA-256 of the token in hex; it is watched. With
-    neither this nor jwt_jwks_url nor jwt_jwks_file everybody may call."""
+    """File of the callers' tokens, one per line: a name, a colon, and the SHA-256 of the token in hex. Changes take
+    effect at once. Without this, jwt_jwks_url and jwt_jwks_file everybody may call."""
     jwt_jwks_url: str | None = Field(default=None, pattern=r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])")
-    """Where the issuer of the callers' JWTs publishes its keys, https://..."""
+    """URL at which the issuer of the callers' JWTs publishes its keys, https://..."""
     jwt_jwks_file: Path | None = None
-    """The issuer's keys in a file, in place of jwt_jwks_url."""
+    """File with the issuer's keys, in place of jwt_jwks_url."""
     jwt_jwks_ca_file: Path | None = None
-    """Authorities (PEM) by which the server of jwt_jwks_url is known; none: the system's."""
+    """Certificate authorities (PEM) that vouch for the server of jwt_jwks_url; default: the system's."""
     jwt_jwks_token_file: Path | None = None
-    """Bearer token that the server of jwt_jwks_url asks for, as the Kubernetes API does."""
+    """File with the bearer token for the server of jwt_jwks_url, which the Kubernetes API asks for."""
     jwt_issuer: str | None = None
-    """What a JWT must have as `iss`."""
+    """Required `iss` of a JWT."""
     jwt_audience: str | None = None
-    """What a JWT must have as `aud`."""
+    """Required `aud` of a JWT."""
     allowed_callers: str = ""
-    """Callers who may call, with commas between them: names of tokens_file and subjects of JWTs, in which * stands for
-    any text; empty: all who have a good token."""
+    """Comma-separated callers that may call: names of tokens_file and subjects of JWTs, with * for any text; empty for
+    all callers with a valid token."""
 
     boot_tokens: int = Field(default=200, ge=1, le=4096)
-    """Tokens that each candidate writes before the ranking, where a request does not say."""
+    """Default tokens that each candidate writes before the ranking."""
     k: int = Field(default=2, ge=1, le=64)
-    """Candidates that go on after the ranking, where a request does not say."""
+    """Default number of candidates that go on after the ranking."""
     selector: Annotated[str, one_of(SelectorStrategy)] = "consensus"
-    """How partials are ranked where a request does not say: llm, consensus, prior, random or learned."""
+    """Default strategy that ranks the partials: llm, consensus, prior, random or learned."""
     aggregator: Annotated[str, one_of(AggregatorStrategy)] = "synthesize"
-    """How drafts become the answer where a request does not say: synthesize, vote or best."""
+    """Default strategy that makes the answer of the drafts: synthesize, vote or best."""
     margin: float = Field(default=0.3, ge=0, le=1)
-    """Lead of the first score over the second from which one candidate suffices, where a request does not say."""
+    """Default lead of the first score over the second from which one candidate suffices."""
     agreement: float = Field(default=0.95, ge=0, le=1)
-    """Agreement among partials from which one candidate suffices, where a request does not say."""
+    """Default agreement of the partials from which one candidate suffices."""
     quorum: float = Field(default=0.75, gt=0, le=1)
-    """Share of the candidates whose partials suffice once the grace is over, where a request does not say; of several
-    all but one suffice at most."""
+    """Default share of the candidates whose partials suffice after the grace period; never more than all but one of
+    several."""
     max_cost_nanousd: int | None = Field(default=None, ge=1)
-    """Most that a route may cost, in nano-dollars, where a request does not say; none: no ceiling."""
+    """Default cost ceiling of a route, in nano-dollars; none for no ceiling."""
     max_output_tokens: int = Field(default=1024, ge=1, le=131_072)
-    """Most tokens of an answer, where a request does not say."""
+    """Default limit of an answer's tokens."""
     maximum_cost_nanousd: int | None = Field(default=None, ge=1)
-    """Most that any route may cost, in nano-dollars; a request that asks for more, or for no ceiling, is held to it."""
+    """Highest cost ceiling of any route, in nano-dollars; a request that asks for more, or for no ceiling, gets it."""
     maximum_boot_tokens: int | None = Field(default=None, ge=1, le=4096)
-    """Most boot tokens of a candidate; a request that asks for more is held to it."""
+    """Most boot tokens of a candidate; a request that asks for more gets this many."""
     maximum_k: int | None = Field(default=None, ge=1, le=64)
-    """Most candidates that go on; a request that asks for more is held to it."""
+    """Most candidates that go on; a request that asks for more gets this many."""
     maximum_output_tokens: int | None = Field(default=None, ge=1, le=131_072)
-    """Most tokens of any answer; a request that asks for more is held to it."""
+    """Most tokens of any answer; a request that asks for more gets this many."""
     probation_share: float = Field(default=0.05, ge=0, le=1)
     """Share of the requests in which a candidate on probation takes part."""
 
     shortlist: int = Field(default=0, ge=0, le=256)
-    """Candidates that boot at most, the best for the prompt, where a request does not say; 0 boots all."""
+    """Default limit of the candidates that boot, the best for the prompt; 0 boots all."""
     exploring_share: float = Field(default=0.02, ge=0, le=1)
-    """Share of the requests in which one candidate boots besides the shortlist, so that priors stay honest."""
+    """Share of the requests in which one more candidate boots than the shortlist has, so that priors stay correct."""
     min_gain: float = Field(default=0, ge=0, le=1000)
-    """Gain in expected quality for each 1,000 output tokens from which one more draft is asked for, up to k, where a
-    request does not say; 0 always asks for k. For the selector `learned`, which knows gains."""
+    """Default gain in expected quality per 1,000 output tokens from which one more draft is completed, up to k; 0
+    always completes k. For the selector `learned`, which returns gains."""
 
     drift_tolerance: float = Field(default=0.05, ge=0, le=1)
     """How much worse than its own history a candidate's failure rate, slowness, scores or agreement may be
-    before it goes on probation; 1 never lets it."""
+    before it goes on probation; with 1 it never does."""
     drift_run_length: int = Field(default=10_000, ge=10, le=10**12)
-    """Requests that a candidate takes part in between two such cases without a cause, at least so many on average."""
+    """Least average number of requests of a candidate between two false alarms of that kind."""
     minimum_candidates: int = Field(default=2, ge=1, le=256)
-    """Candidates that stay admitted whatever their figures are, at least so many."""
+    """Least number of candidates that stay admitted, whatever their figures are."""
 
     boot_grace_seconds: float = Field(default=1.0, ge=0, le=600)
-    """Seconds that the other candidates get once a quorum has booted; as many as those needed where that is more."""
+    """Seconds that the other candidates have after a quorum has booted; at least as long as the quorum needed."""
     boot_share: float = Field(default=0.5, gt=0, le=1)
-    """Share of a request's time after which the boot stage ends with what there is."""
+    """Share of a request's time after which the boot stage ends with the boots that are there."""
     select_share: float = Field(default=0.3, gt=0, le=1)
     """Share of the time then left that the selector may take."""
     complete_share: float = Field(default=0.7, gt=0, le=1)
-    """Share of the time then left after which a completion that has not ended is replaced or done without."""
+    """Share of the time then left after which a completion that has not ended is replaced or left out."""
     aggregate_share: float = Field(default=0.9, gt=0, le=1)
     """Share of the time then left that the aggregator may take."""
 
@@ -157,7 +157,7 @@ class RouterSettings(ServiceSettings):
 
     @property
     def defaults(self) -> Defaults:
-        """What holds where a request says nothing."""
+        """The values for what a request leaves out."""
         policy = Policy(
             boot_tokens=self.boot_tokens,
             k=self.k,
@@ -175,7 +175,7 @@ class RouterSettings(ServiceSettings):
 
     @property
     def drift_rules(self) -> DriftRules:
-        """When a candidate has drifted."""
+        """The rules of drift detection."""
         return DriftRules(self.drift_tolerance, self.drift_run_length, self.minimum_candidates)
 
     @property

@@ -1,4 +1,4 @@
-"""A selector or an aggregator that hangs costs a few routes a moment, and the later ones nothing."""
+"""A selector or an aggregator that hangs costs a few routes its time limit, and later routes nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from lightrouter.router.circuits import CircuitAggregator, CircuitSelector, ServiceCircuit
 from lightrouter.router.events import Events
-from lightrouter.router.guards import Guard, GuardedAggregator, GuardedSelector
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
@@ -31,16 +31,8 @@ from lightrouter.v1.policy_pb2 import (
     SelectorStrategy,
 )
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest
-from tests.unit.router.fakes import (
-    FakeAggregator,
-    FakeModels,
-    FakeSelector,
-    Model,
-    pool_candidate,
-    prompt,
-    router,
-    snapshot,
-)
+from tests.unit.router.builders import pool_candidate, prompt, router, snapshot
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model
 
 
 class Clock:
@@ -52,7 +44,7 @@ class Clock:
 
 
 class Selector(FakeSelector):
-    """Takes so long, of which its deadline may be shorter."""
+    """Takes this long; the deadline of a call may be shorter."""
 
     def __init__(self, clock: Clock, takes_s: float = 0.0) -> None:
         super().__init__()
@@ -69,7 +61,7 @@ class Selector(FakeSelector):
 
 
 async def ask(
-    selector: GuardedSelector, seconds: float, strategy: SelectorStrategy.ValueType = SELECTOR_STRATEGY_CONSENSUS
+    selector: CircuitSelector, seconds: float, strategy: SelectorStrategy.ValueType = SELECTOR_STRATEGY_CONSENSUS
 ) -> ErrorReason.ValueType | None:
     try:
         await selector.select(SelectRequest(strategy=strategy), Deadline.after(seconds))
@@ -78,21 +70,21 @@ async def ask(
     return None
 
 
-async def test_a_selector_that_hangs_is_left_alone_until_it_answers_again() -> None:
+async def test_the_circuit_of_a_selector_that_hangs_is_open_until_it_answers_again() -> None:
     clock = Clock()
     hanging = Selector(clock, takes_s=1e9)
-    guarded = GuardedSelector(hanging, clock)
+    guarded = CircuitSelector(hanging, clock)
     assert [await ask(guarded, 3600) for _ in range(5)] == [ERROR_REASON_DEADLINE_EXCEEDED] * 3 + [
         ERROR_REASON_CIRCUIT_OPEN
     ] * 2
-    # The limit is absolute: however long the caller would wait, a ranking without a model takes seconds at most.
+    # The limit does not depend on the deadline: a ranking without a model takes at most seconds.
     assert clock.now <= 3 * 3.0 + 0.1
 
 
 async def test_callers_in_a_hurry_say_nothing_of_the_selector() -> None:
     clock = Clock()
     slow = Selector(clock, takes_s=0.3)
-    guarded = GuardedSelector(slow, clock)
+    guarded = CircuitSelector(slow, clock)
     assert [await ask(guarded, 0.01) for _ in range(10)] == [ERROR_REASON_DEADLINE_EXCEEDED] * 10
     assert await ask(guarded, 60) is None
 
@@ -100,7 +92,7 @@ async def test_callers_in_a_hurry_say_nothing_of_the_selector() -> None:
 async def test_a_judge_that_hangs_says_nothing_of_other_strategies() -> None:
     clock = Clock()
     selector = Selector(clock, takes_s=1e9)
-    guarded = GuardedSelector(selector, clock)
+    guarded = CircuitSelector(selector, clock)
     for _ in range(4):
         await ask(guarded, 3600, SELECTOR_STRATEGY_LLM)
     assert await ask(guarded, 3600, SELECTOR_STRATEGY_LLM) == ERROR_REASON_CIRCUIT_OPEN
@@ -115,7 +107,7 @@ async def test_a_judge_that_hangs_says_nothing_of_other_strategies() -> None:
 async def test_failing_at_once_costs_nothing_and_opens_no_circuit(reason: ErrorReason.ValueType) -> None:
     inner = FakeSelector()
     inner.error = ServiceError(Code.UNAVAILABLE, reason, "no")
-    guarded = GuardedSelector(inner)
+    guarded = CircuitSelector(inner)
     assert [await ask(guarded, 60) for _ in range(10)] == [reason] * 10
     inner.error = None
     assert await ask(guarded, 60) is None
@@ -123,10 +115,10 @@ async def test_failing_at_once_costs_nothing_and_opens_no_circuit(reason: ErrorR
 
 async def test_what_is_usual_is_learnt() -> None:
     clock = Clock()
-    guard = Guard("selector", 20.0, clock)
+    circuit = ServiceCircuit("selector", 20.0, clock)
 
     def call(seconds: float, *, answers: bool) -> None:
-        with guard.call() as answered:
+        with circuit.call() as answered:
             clock.now += seconds
             if not answers:
                 raise deadline_exceeded("too slow")
@@ -137,21 +129,21 @@ async def test_what_is_usual_is_learnt() -> None:
     for _ in range(3):
         with pytest.raises(ServiceError, match="too slow"):
             call(0.6, answers=False)
-    with pytest.raises(ServiceError, match="left alone"):
+    with pytest.raises(ServiceError, match="circuit of the selector is open"):
         call(0.0, answers=True)
 
 
 async def test_a_caller_that_leaves_says_nothing() -> None:
-    guard = Guard("selector", 3.0, Clock())
+    circuit = ServiceCircuit("selector", 3.0, Clock())
     for _ in range(5):
-        with pytest.raises(asyncio.CancelledError), guard.call():
+        with pytest.raises(asyncio.CancelledError), circuit.call():
             raise asyncio.CancelledError
-    with guard.call() as answered:
+    with circuit.call() as answered:
         answered()
 
 
 class Silent(FakeAggregator):
-    """Sends so many pieces, then nothing."""
+    """Sends this many pieces, then nothing."""
 
     def __init__(self, pieces: int) -> None:
         super().__init__()
@@ -170,27 +162,27 @@ class Silent(FakeAggregator):
 
 @pytest.mark.parametrize("pieces", [0, 2])
 async def test_an_aggregator_that_falls_silent_is_given_up(pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightrouter.router.guards._LIMIT_S", 0.001)
-    monkeypatch.setattr("lightrouter.router.guards._MODEL_LIMIT_S", 0.001)
+    monkeypatch.setattr("lightrouter.router.circuits._LIMIT_S", 0.001)
+    monkeypatch.setattr("lightrouter.router.circuits._MODEL_LIMIT_S", 0.001)
     silent = Silent(pieces)
-    guarded = GuardedAggregator(silent)
+    guarded = CircuitAggregator(silent)
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model(words=["x "] * 4))
     routing = router(models, aggregator=guarded)
     for _ in range(5):
         answer = await routing.route(prompt(margin=1.0), Deadline.after(3600), Events())
         assert answer.text == "one two three four "
         assert len(answer.degraded) == 1
-    # One that begins to answer is no dead one.
+    # A service that starts to answer keeps its circuit closed.
     assert len(silent.requests) == (5 if pieces else 3)
     assert silent.closed == len(silent.requests)
     if not pieces:
         assert answer.degraded[0].reason == DEGRADED_REASON_AGGREGATOR_FAILED
-        assert "left alone" in answer.degraded[0].message
+        assert "circuit of the aggregator is open" in answer.degraded[0].message
 
 
-async def test_routes_are_ranked_by_prior_while_the_selector_is_left_alone() -> None:
+async def test_routes_are_ranked_by_prior_while_the_selector_s_circuit_is_open() -> None:
     clock = Clock()
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model())
-    routing = router(models, GuardedSelector(Selector(clock, takes_s=1e9), clock))
+    routing = router(models, CircuitSelector(Selector(clock, takes_s=1e9), clock))
     reasons = [(await routing.route(prompt(), Deadline.after(60), Events())).degraded[0].reason for _ in range(4)]
     assert reasons == [DEGRADED_REASON_SELECTOR_SLOW] * 3 + [DEGRADED_REASON_SELECTOR_FAILED]

@@ -1,19 +1,20 @@
-"""What is known of a candidate before a prompt is seen."""
+"""The quality of candidates, by their prior or by their evaluation."""
 
 from __future__ import annotations
 
 import pytest
 
+from lightrouter.router.candidates import quality
 from lightrouter.router.context import RouteContext
 from lightrouter.router.events import Events
 from lightrouter.router.ledger import RouteLedger
-from lightrouter.router.quality import quality
 from lightrouter.router.rules import Shares
 from lightrouter.router.stages.admit import admit
 from lightrouter.router.stages.boot import boot
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.candidate_pb2 import Candidate, CategoryScore, Evaluation
-from tests.unit.router.fakes import FakeModels, Model, defaults, pool_candidate, prompt, snapshot
+from tests.unit.router.builders import defaults, pool_candidate, prompt, snapshot
+from tests.unit.router.fakes import FakeModels, Model
 
 
 def evaluated() -> Candidate:
@@ -35,7 +36,7 @@ def test_one_kind_of_prompt_counts_for_itself_with_a_little_of_all() -> None:
     assert score == pytest.approx((0.1 * 8 + 0.6 * 2) / 10)
 
 
-async def test_the_selector_is_told_and_the_judge_is_the_one_that_is_known_to_be_best() -> None:
+async def test_the_selector_gets_the_evaluation_and_the_judge_is_the_best_by_it() -> None:
     found = evaluated()
     found.model = "model-a"
     models = FakeModels(snapshot(found, pool_candidate("b", prior=0.7)), a=Model(), b=Model())

@@ -1,4 +1,4 @@
-"""Before a caller gets nothing those are asked that are left out otherwise, within deadline and money."""
+"""Last resorts: candidates that a route leaves out and asks before its caller gets nothing."""
 
 from __future__ import annotations
 
@@ -31,17 +31,8 @@ from lightrouter.v1.error_reason_pb2 import (
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_LAST_RESORT, STAGE_BOOT, STAGE_COMPLETE, Stage
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST
 from lightrouter.v1.router_pb2 import Answer, Prompt
-from tests.unit.router.fakes import (
-    FakeModels,
-    FakeSelector,
-    Heard,
-    Model,
-    failure,
-    pool_candidate,
-    prompt,
-    router,
-    snapshot,
-)
+from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
+from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector, Model
 
 WHOLE = "one two three four "
 NO_BOOT = {STAGE_BOOT: failure()}
@@ -57,7 +48,7 @@ def refusal(reason: ErrorReason.ValueType) -> ServiceError:
 
 
 class Circuit:
-    """A gate that is shut: a call passes only as a last resort, or once so many were refused."""
+    """A closed gate: a call passes only as a last resort, or after this many refusals."""
 
     def __init__(self, passes_after: int | None = None, wait_s: float = 30.0) -> None:
         self._passes_after = passes_after
@@ -91,9 +82,9 @@ POOL = snapshot(
 )
 async def test_those_on_probation_answer_where_all_others_fail(fails: Model, text: bool) -> None:
     models = FakeModels(POOL, **({name: Model() for name in POOL.candidates} | {"a": fails, "b": fails}))
-    heard = Heard() if text else Events()
+    log = EventLog() if text else Events()
     request = prompt(k=2, aggregator=AGGREGATOR_STRATEGY_BEST)
-    answer = await router(models, FakeSelector({"a": 1.0})).route(request, Deadline.after(60), heard)
+    answer = await router(models, FakeSelector({"a": 1.0})).route(request, Deadline.after(60), log)
     assert answer.text == WHOLE
     assert asked_last(answer) <= {"better", "held"}
     assert "better" in asked_last(answer)
@@ -101,8 +92,8 @@ async def test_those_on_probation_answer_where_all_others_fail(fails: Model, tex
     assert len({call.candidate for call in models.calls} - {"a", "b"}) <= 2
     assert {each.candidate for each in answer.ledger.not_asked} == {"held", "better", "third"} - asked_last(answer)
     assert all(call.last_resort == (call.candidate not in {"a", "b"}) for call in models.calls)
-    if isinstance(heard, Heard):
-        assert heard.text == WHOLE
+    if isinstance(log, EventLog):
+        assert log.text == WHOLE
 
 
 @pytest.mark.parametrize("fails", [Model(fails=NO_BOOT), Model(fails=NO_DRAFT)], ids=str)
@@ -138,7 +129,7 @@ async def test_those_who_are_not_worth_asking_stand_by(why: str) -> None:
 
 @pytest.mark.parametrize("k", [1, 2])
 async def test_of_those_who_do_not_serve_k_are_asked_and_of_those_on_probation_all(k: int) -> None:
-    """Whoever cannot deliver is not bothered by every route; whoever may is asked before the caller gets nothing."""
+    """Routes ask few of the candidates that probably cannot deliver, and all others before the caller gets nothing."""
     names = [f"dead-{number}" for number in range(4)]
     held = [f"held-{number}" for number in range(4)]
     pool = snapshot(
@@ -181,8 +172,8 @@ async def test_a_completion_that_hangs_leaves_time_for_those_who_stand_by(text: 
     pool = snapshot(pool_candidate("a"), pool_candidate("held", state=CANDIDATE_STATE_PROBATION))
     models = FakeModels(pool, a=Model(hangs={STAGE_COMPLETE}), held=Model())
     shares = Shares(grace_s=0.0, complete=0.001)
-    heard = Heard() if text else Events()
-    answer = await router(models, shares=shares).route(prompt(k=1), Deadline.after(60), heard)
+    log = EventLog() if text else Events()
+    answer = await router(models, shares=shares).route(prompt(k=1), Deadline.after(60), log)
     assert (answer.text, asked_last(answer)) == (WHOLE, {"held"})
     assert models.cancelled == (["a"] if text else [])
 
