@@ -18,7 +18,7 @@ from lightrouter.runtime.rpc.selfcheck import SelfCheck, SilentServiceError
 from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.settings import ServiceSettings
 from tests.authority import Authority
-from tests.rpc.test_server import ready
+from tests.rpc.test_server_process import ready
 from tests.rpc.wire import call, headers_of, send
 
 # The loop that accepts calls is grpc.aio's own, which a path that is not UTF-8 ends.
