@@ -37,6 +37,7 @@ from lightrouter.pool.values import (
     Url,
     checked_url,
 )
+from lightrouter.runtime import enums
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1 import candidate_pb2, chat_pb2
 
@@ -261,9 +262,9 @@ class PublicEntry(_Section):
             prices=self.prices.to_proto(),
             context_window=self.context_window,
             max_boot_tokens=self.max_boot_tokens,
-            continuation=candidate_pb2.Continuation.Value(f"CONTINUATION_{self.continuation.name}"),
+            continuation=enums.value(candidate_pb2.Continuation, self.continuation.name.lower()),
             prior=self.prior,
-            state=candidate_pb2.CandidateState.Value(f"CANDIDATE_STATE_{self.state.name}"),
+            state=enums.value(candidate_pb2.CandidateState, self.state.name.lower()),
             fixed_input_tokens=self.instruction_tokens,
         )
 

@@ -21,7 +21,7 @@ from lightrouter.v1.candidate_pb2 import Candidate, Evaluation
 from lightrouter.v1.router_pb2 import CandidateStatus, ListCandidatesResponse, Traffic
 from tests.unit.cli.conftest import Serve
 from tests.unit.cli.fake_router import FakeRouter
-from tests.unit.cli.test_init import Upstream
+from tests.unit.cli.init_support import Upstream
 from tests.unit.cli.test_init import upstream as upstream_of_init
 from tests.unit.pool.test_status import EVICTED
 from tests.upstreams.cluster import Cluster

@@ -14,8 +14,9 @@ from lightrouter.pool.schema import State
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
+from tests.unit.evaluator.evaluation_support import Evaluations
 from tests.unit.evaluator.fakes import FakeModels, pool_text, prompts, settings
-from tests.unit.evaluator.test_evaluation import Evaluations, Judging, judged
+from tests.unit.evaluator.test_evaluation_judge import Judging, judged
 
 QUALITY = {"good": 0.85, "fair": 0.8, "weak": 0.15}
 ITEMS = prompts(300)
