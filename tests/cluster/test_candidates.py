@@ -14,7 +14,7 @@ import yaml
 from kubernetes_asyncio import client, utils
 
 from lightrouter.pool.cluster import ClusterApi, connect
-from lightrouter.pool.kubernetes import PoolResources
+from lightrouter.pool.clusterstore import ClusterStore
 from lightrouter.pool.resource import GROUP, PLURAL, VERSION
 from lightrouter.pool.schema import PublicPool, State
 from tests.cluster.access import service_account_token
@@ -31,7 +31,7 @@ class Namespace:
         self.custom = client.CustomObjectsApi(admin)
         self.name = name
         self._changed = asyncio.Event()
-        self.resources = PoolResources(ClusterApi(api, name, watch_seconds=5), self._change, judge="a")
+        self.resources = ClusterStore(ClusterApi(api, name, watch_seconds=5), self._change, judge="a")
 
     def _change(self, pool: PublicPool) -> None:
         self._changed.set()

@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2
 from opentelemetry.sdk.metrics.export import MetricReader
 
 from lightrouter.pool import statefile
-from lightrouter.pool.standing import Standing
+from lightrouter.pool.status import CandidateStatus
 from lightrouter.router.assemble import assemble
 from lightrouter.router.clients import AdapterHealth
 from lightrouter.router.pool.health import HealthMonitor
@@ -171,7 +171,7 @@ class RouterSuite:
         assert self._pool.file
         self._pool.file.check()
 
-    def write_standings(self, standings: Mapping[str, Standing]) -> None:
+    def write_standings(self, standings: Mapping[str, CandidateStatus]) -> None:
         """Writes the state file as the evaluator does, and makes the router look at it at once."""
         statefile.save(statefile.state_path(self.pool_file), standings)
         assert self._pool.file

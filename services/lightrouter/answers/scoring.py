@@ -1,7 +1,7 @@
 """Scores answers by task, as a validation set and a recording state it for each prompt.
 
 Each task is what may stand in a line of JSON, checked by pydantic, whose errors name the field, and scores by itself.
-What only a model can judge is the evaluator's (`lightrouter.pool.evaluator`).
+What only a model can judge is the evaluator's (`lightrouter.evaluator`).
 """
 
 from __future__ import annotations

@@ -21,15 +21,15 @@ from lightrouter.cli.access import Access
 from lightrouter.cli.adapters import adapters
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import printable
-from lightrouter.pool.evaluator import validation
-from lightrouter.pool.evaluator.announce import Announcer
-from lightrouter.pool.evaluator.budget import Limits
-from lightrouter.pool.evaluator.diversity import LEAST_GAIN
-from lightrouter.pool.evaluator.evaluation import End, Outcome
-from lightrouter.pool.evaluator.journal import JournalError
-from lightrouter.pool.evaluator.run import NothingToEvaluateError, Report, Settings, ended, evaluate
-from lightrouter.pool.evaluator.states import Rules
-from lightrouter.pool.evaluator.validation import ValidationSet, ValidationSetError
+from lightrouter.evaluator import validation
+from lightrouter.evaluator.announce import Announcer
+from lightrouter.evaluator.budget import Limits
+from lightrouter.evaluator.decision import Rules
+from lightrouter.evaluator.diversity import LEAST_GAIN
+from lightrouter.evaluator.evaluation import End, Outcome
+from lightrouter.evaluator.journal import JournalError
+from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, ended, evaluate
+from lightrouter.evaluator.validation import ValidationSet, ValidationSetError
 from lightrouter.pool.statefile import LockedError, StateFileError
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
@@ -166,7 +166,7 @@ async def _reported(arguments: argparse.Namespace, prompts: ValidationSet) -> Re
     channels = Channels(tls=access.tls_from(arguments))
     try:
         async with AsyncExitStack() as stack:
-            home = await stack.enter_async_context(poolhome.home_of(arguments, arguments.judge))
+            home = await stack.enter_async_context(poolhome.store_of(arguments, arguments.judge))
             address = await stack.enter_async_context(_adapters(arguments))
             settings = replace(_settings(arguments, prompts, address), first=await _drifted(arguments))
             return await evaluate(home, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)

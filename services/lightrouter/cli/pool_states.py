@@ -17,9 +17,8 @@ from rich.text import Text
 from lightrouter.cli import poolhome
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import one_line, printable, printable_json
-from lightrouter.pool.evaluator.homes import Held
 from lightrouter.pool.schema import State
-from lightrouter.pool.standing import BY_HAND, Standing, status_of
+from lightrouter.pool.status import BY_HAND, CandidateStatus, PoolStatus, to_json
 
 PIPED_WIDTH: Final = 400
 """Characters of a line without a terminal."""
@@ -52,14 +51,14 @@ def configure_readmit(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(act=_readmit)
 
 
-def table(held: Held) -> Table:
+def table(held: PoolStatus) -> Table:
     """Returns a table of the states and scores of a pool's candidates."""
     shown = Table(box=None, pad_edge=False)
     for heading in ("name", "state", "since", "score", "interval", "prompts", "failed", "evaluated", "why"):
         shown.add_column(heading, overflow="fold")
     for name, entry in held.pool.entries.items():
-        standing = held.standings.get(name, Standing())
-        found = standing.evaluation
+        status = held.statuses.get(name, CandidateStatus())
+        found = status.evaluation
         figures = (
             (
                 f"{found.score:.2f}",
@@ -71,25 +70,25 @@ def table(held: Held) -> Table:
             if found
             else ("", "", "0", "0", "never")
         )
-        why = f"{standing.reason}: {standing.message}" if standing.reason else "as its entry says"
-        shown.add_row(name, entry.state.value, Text(one_line(standing.since)), *figures, Text(one_line(why)))
+        why = f"{status.reason}: {status.message}" if status.reason else "as its entry says"
+        shown.add_row(name, entry.state.value, Text(one_line(status.since)), *figures, Text(one_line(why)))
     return shown
 
 
-def print_held(held: Held) -> None:
+def print_held(held: PoolStatus) -> None:
     """Prints the table, then the drifted candidates and whether the candidates make different errors."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(table(held))
-    for name, standing in held.standings.items():
-        if standing.drifted and standing.drifted.holds:
-            console.print(f"{name} has drifted: {printable(standing.drifted.message)}.", markup=False, highlight=False)
-        if standing.diverse:
-            console.print(printable(standing.diverse.message), markup=False, highlight=False)
+    for name, status in held.statuses.items():
+        if status.drifted and status.drifted.holds:
+            console.print(f"{name} has drifted: {printable(status.drifted.message)}.", markup=False, highlight=False)
+        if status.diverse:
+            console.print(printable(status.diverse.message), markup=False, highlight=False)
 
 
-def print_json(held: Held) -> None:
+def print_json(held: PoolStatus) -> None:
     """Prints the candidates' states and scores by name, in the form of their status."""
-    said = {name: status_of(held.standing(name)) for name in held.pool.entries}
+    said = {name: to_json(held.status(name)) for name in held.pool.entries}
     sys.stdout.write(printable_json(json.dumps(said, indent=2, ensure_ascii=False)) + "\n")
 
 
@@ -102,8 +101,8 @@ def _status(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-async def _read(arguments: argparse.Namespace) -> Held:
-    async with poolhome.home_of(arguments) as home:
+async def _read(arguments: argparse.Namespace) -> PoolStatus:
+    async with poolhome.store_of(arguments) as home:
         return await home.read()
 
 
@@ -119,12 +118,12 @@ async def _set(arguments: argparse.Namespace, state: State) -> ExitCode:
     name, now = arguments.candidate, datetime.now(UTC)
     reason = arguments.reason or "Set by hand."
 
-    def change(held: Held) -> Mapping[str, Standing]:
+    def change(held: PoolStatus) -> Mapping[str, CandidateStatus]:
         if name not in held.pool.entries:
             raise CommandError(f"{name} is not in the pool; it has {', '.join(held.pool.entries)}", ExitCode.USAGE)
-        return {name: held.standing(name).moved(state, BY_HAND, reason, now)}
+        return {name: held.status(name).moved(state, BY_HAND, reason, now)}
 
-    async with poolhome.home_of(arguments) as home:
+    async with poolhome.store_of(arguments) as home:
         await home.update(change)
         held = await home.read()
     sys.stdout.write(f"{name} is {state.value}\n")

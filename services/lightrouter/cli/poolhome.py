@@ -9,8 +9,10 @@ from pathlib import Path
 
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.pool.api import ClusterError
-from lightrouter.pool.evaluator.homes import ClusterHome, FileHome, Home, HomeError
+from lightrouter.pool.clusterstore import ClusterStore
 from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.filestore import FileStore
+from lightrouter.pool.store import Store, StoreError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,19 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @asynccontextmanager
-async def home_of(arguments: argparse.Namespace, judge: str | None = None) -> AsyncIterator[Home]:
+async def store_of(arguments: argparse.Namespace, judge: str | None = None) -> AsyncIterator[Store]:
     """Yields the home that the arguments name; its failures become CommandError."""
     with failures():
         if arguments.pool:
             if arguments.candidate_selector:
                 raise CommandError("--candidate-selector is for --namespace; leave it out", ExitCode.USAGE)
-            yield FileHome(arguments.pool)
+            yield FileStore(arguments.pool)
             return
         # Imported here because the client takes a second to load, which a pool file does not need.
         from lightrouter.pool.cluster import ClusterApi, connect
 
         async with await connect() as client:
-            yield ClusterHome(ClusterApi(client, arguments.namespace, arguments.candidate_selector), judge)
+            yield ClusterStore(ClusterApi(client, arguments.namespace, arguments.candidate_selector), judge=judge)
 
 
 @contextmanager
@@ -46,5 +48,5 @@ def failures() -> Iterator[None]:
         yield
     except PoolFileError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
-    except (HomeError, ClusterError) as error:
+    except (StoreError, ClusterError) as error:
         raise CommandError(str(error)) from None

@@ -17,8 +17,8 @@ import grpc
 from lightrouter.cli import localpool
 from lightrouter.cli.process import Service, ServiceDiedError, socket_folder
 from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import Pool
-from lightrouter.pool.watch import PoolFile
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.candidate_pb2 import CandidateHealth
@@ -86,7 +86,7 @@ class Suite:
         self._services: list[Service] = []
         self._adapters: dict[str, Service] = {}
         self._changed = asyncio.Event()
-        self._pool_file: PoolFile | None = None
+        self._pool_file: FileStore | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> str:
@@ -219,13 +219,13 @@ class Suite:
         self._log(f"pool | {path}")
         return path
 
-    def _watched(self, path: Path) -> PoolFile:
-        return PoolFile(path, lambda _: self._changed.set(), self._refuse)
+    def _watched(self, path: Path) -> FileStore:
+        return FileStore(path, lambda _: self._changed.set(), self._refuse)
 
     def _refuse(self, error: PoolFileError) -> None:
         self._log(f"pool | the changed file is refused, the last valid pool stays:\n{error}")
 
-    async def _follow_pool(self, pool_file: PoolFile, path: Path) -> None:
+    async def _follow_pool(self, pool_file: FileStore, path: Path) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()

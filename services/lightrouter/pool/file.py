@@ -107,7 +107,8 @@ def parse(data: bytes, path: Path, providers: Collection[str] = PROVIDERS) -> Po
     except document.DocumentError as error:
         raise PoolFileError([Fault(str(path), error.line, faults.field(error.path), error.message)]) from None
     try:
-        content = PoolDocument.model_validate(parsed.value, context={"providers": providers, "folder": path.parent})
+        context = {"providers": providers, "folder": path.parent}
+        content = PoolDocument.model_validate(parsed.value, context=context, by_alias=False, by_name=True)
         found = list(_contradictions(content))
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)

@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticKnownError
 
 from lightrouter.pool.values import (
@@ -36,6 +37,7 @@ from lightrouter.pool.values import (
     Url,
     checked_url,
 )
+from lightrouter.runtime import enums
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1 import candidate_pb2, chat_pb2
 
@@ -107,7 +109,16 @@ class MaxTokensField(StrEnum):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    # snake_case keys in the pool file, camelCase keys in resources and chart; each reader accepts only its own.
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
 
 
 class SamplingDefaults(_Section):
@@ -251,9 +262,9 @@ class PublicEntry(_Section):
             prices=self.prices.to_proto(),
             context_window=self.context_window,
             max_boot_tokens=self.max_boot_tokens,
-            continuation=candidate_pb2.Continuation.Value(f"CONTINUATION_{self.continuation.name}"),
+            continuation=enums.value(candidate_pb2.Continuation, self.continuation.name.lower()),
             prior=self.prior,
-            state=candidate_pb2.CandidateState.Value(f"CANDIDATE_STATE_{self.state.name}"),
+            state=enums.value(candidate_pb2.CandidateState, self.state.name.lower()),
             fixed_input_tokens=self.instruction_tokens,
         )
 

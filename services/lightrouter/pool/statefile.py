@@ -1,6 +1,6 @@
-"""The state file beside a pool file: each candidate's standing, for pools outside a cluster.
+"""The state file beside a pool file: the statuses of the candidates of a pool that is not in a cluster.
 
-It is replaced as a whole, so that after a crash at any point a reader finds the old file or the new one.
+It is replaced as a whole, so that a reader always finds the old or the new file, also after a crash.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from lightrouter.pool.standing import Standing, parse, status_of
+from lightrouter.pool.status import CandidateStatus, parse, to_json
 from lightrouter.runtime import files
 
 VERSION: Final = 1
 """The format's version; others are refused."""
 MAX_BYTES: Final = 16 * 2**20
-"""Maximum bytes of a state file."""
+"""The most bytes that a state file may have. A choice: 256 candidates with 256 categories each take 8 MB."""
 
 
 class StateFileError(Exception):
-    """A state file that cannot be used; its text is one sentence that names it."""
+    """A state file that cannot be used. The text is one sentence that names it."""
 
 
 class LockedError(Exception):
-    """Another process has the lock; the text is one sentence that names it."""
+    """Another process holds the lock. The text is one sentence that names that process."""
 
 
 def state_path(pool: Path) -> Path:
@@ -39,7 +39,7 @@ def read(path: Path) -> bytes:
     """Returns the file's bytes, at most one more than `MAX_BYTES`; empty if there is no file.
 
     Raises:
-        StateFileError: It cannot be read.
+        StateFileError: The file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -50,17 +50,17 @@ def read(path: Path) -> bytes:
         raise StateFileError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def loads(data: bytes, path: Path) -> dict[str, Standing]:
-    """Returns the standings by candidate from `data`, the content of the file `path`; none if it is empty.
+def loads(data: bytes, path: Path) -> dict[str, CandidateStatus]:
+    """Returns the statuses by candidate from `data`, the content of the file `path`; no bytes hold no status.
 
     Raises:
-        StateFileError: It is not a state file.
+        StateFileError: The content is invalid.
     """
-    return {name: parse(said) for name, said in _said(data, path).items()}
+    return {name: parse(status) for name, status in _content(data, path).items()}
 
 
-def _said(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
-    """Returns a state file's JSON by candidate, unparsed."""
+def _content(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
+    """Returns the statuses by candidate as the file has them."""
     if not data:
         return {}
     try:
@@ -71,42 +71,42 @@ def _said(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
         raise StateFileError(f"{path} is not a state file; remove it, and evaluate the candidates again")
     if found.get("version") != VERSION:
         raise StateFileError(f"{path} has a version that is not {VERSION}: another release wrote it")
-    return {str(name): said for name, said in found["candidates"].items() if isinstance(said, dict)}
+    return {str(name): status for name, status in found["candidates"].items() if isinstance(status, dict)}
 
 
-def load(path: Path) -> dict[str, Standing]:
-    """Returns the standings by candidate; empty if there is no file.
+def load(path: Path) -> dict[str, CandidateStatus]:
+    """Returns the statuses by candidate; none if there is no file.
 
     Raises:
-        StateFileError: It cannot be used.
+        StateFileError: The file cannot be used.
     """
     return loads(read(path), path)
 
 
-def save(path: Path, standings: Mapping[str, Standing]) -> None:
-    """Replaces the file by one with only these standings.
+def save(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
+    """Replaces the file by one with only these statuses.
 
     Raises:
-        StateFileError: It cannot be written.
+        StateFileError: The file cannot be written.
     """
-    _write(path, _statuses(standings))
+    _write(path, _json(statuses))
 
 
-def amend(path: Path, standings: Mapping[str, Standing]) -> None:
-    """Writes these standings into the file; all others in it stay unchanged.
+def amend(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
+    """Replaces these statuses in the file; those of all other candidates, in the pool or not, stay unchanged.
 
     Raises:
-        StateFileError: It cannot be read or written.
+        StateFileError: The file cannot be read or written.
     """
-    _write(path, _said(read(path), path) | _statuses(standings))
+    _write(path, _content(read(path), path) | _json(statuses))
 
 
-def _statuses(standings: Mapping[str, Standing]) -> dict[str, dict[str, Any]]:
-    return {name: status_of(standing) for name, standing in standings.items() if standing.state is not None}
+def _json(statuses: Mapping[str, CandidateStatus]) -> dict[str, dict[str, Any]]:
+    return {name: to_json(status) for name, status in statuses.items() if status.state is not None}
 
 
-def _write(path: Path, said: Mapping[str, object]) -> None:
-    text = json.dumps({"version": VERSION, "candidates": dict(sorted(said.items()))}, indent=2, ensure_ascii=False)
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    text = json.dumps({"version": VERSION, "candidates": dict(sorted(content.items()))}, indent=2, ensure_ascii=False)
     try:
         files.replace(path, f"{text}\n".encode())
     except OSError as error:
@@ -115,14 +115,14 @@ def _write(path: Path, said: Mapping[str, object]) -> None:
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Holds the lock beside a state file while it is changed; the end of the process always releases it.
+    """Holds the lock beside a file that is being changed. The lock ends with the process, also after a crash.
 
     Args:
-        path: The state file.
-        what: Name of the lock's holder, for the error of others.
+        path: The file, such as a state file.
+        what: The holder, for the error of other processes, like "an evaluation".
 
     Raises:
-        LockedError: Another process has it.
+        LockedError: Another process holds the lock.
         StateFileError: The lock cannot be created.
     """
     lock = path.with_name(f"{path.name}.lock")

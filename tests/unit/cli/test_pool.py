@@ -14,16 +14,16 @@ from lightrouter.cli import pool_evaluate
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.text import printable
 from lightrouter.pool import file, statefile
+from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import State
-from lightrouter.pool.standing import Remark
-from lightrouter.pool.watch import PoolFile
+from lightrouter.pool.status import Condition
 from lightrouter.v1.candidate_pb2 import Candidate, Evaluation
 from lightrouter.v1.router_pb2 import CandidateStatus, ListCandidatesResponse, Traffic
 from tests.unit.cli.conftest import Serve
 from tests.unit.cli.fake_router import FakeRouter
-from tests.unit.cli.test_init import Upstream
+from tests.unit.cli.init_support import Upstream
 from tests.unit.cli.test_init import upstream as upstream_of_init
-from tests.unit.pool.test_standing import EVICTED
+from tests.unit.pool.test_status import EVICTED
 from tests.upstreams.cluster import Cluster
 
 upstream = upstream_of_init
@@ -44,7 +44,7 @@ def pool(*arguments: str) -> int:
 
 
 def test_a_person_evicts_and_readmits_and_the_router_sees_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    watched = PoolFile(path, lambda _: None)
+    watched = FileStore(path, lambda _: None)
 
     def seen() -> State:
         watched.check()
@@ -200,8 +200,8 @@ def test_status_says_who_has_drifted_and_how_far_candidates_err_apart(
 ) -> None:
     held = replace(
         EVICTED,
-        drifted=Remark(True, "OutOfItsHistory", "25% of its last 40 calls failed", ""),
-        diverse=Remark(False, "Homogeneous", "The candidates are right and wrong together.", ""),
+        drifted=Condition(True, "OutOfItsHistory", "25% of its last 40 calls failed", ""),
+        diverse=Condition(False, "Homogeneous", "The candidates are right and wrong together.", ""),
     )
     statefile.save(statefile.state_path(path), {"b": held})
     assert pool("status", "--pool", str(path)) == 0
@@ -232,8 +232,8 @@ def test_an_evaluation_asks_a_router_whom_it_has_seen_drift(serve: Serve, caplog
 
 def test_nothing_that_is_held_reaches_the_terminal_raw(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nasty = "\x1b[31mred\x07\x9b2J\u202e\r\nfake"
-    remark = Remark(holds=True, reason=nasty, message=nasty, since=nasty)
-    held = replace(EVICTED, message=nasty, since=nasty, drifted=remark, diverse=remark)
+    condition = Condition(holds=True, reason=nasty, message=nasty, since=nasty)
+    held = replace(EVICTED, message=nasty, since=nasty, drifted=condition, diverse=condition)
     statefile.save(statefile.state_path(path), {"b": held})
     assert pool("status", "--pool", str(path)) == 0
     shown = capsys.readouterr().out

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
+from lightrouter.evaluator.decision import Rules
 from lightrouter.lab import prices
 from lightrouter.lab.changing import Deal, Plan, Worth, adaptive, scratch, shuffled, unchanging
 from lightrouter.lab.questions import Judged
-from lightrouter.pool.evaluator.states import Rules
 from lightrouter.pool.schema import State
 from lightrouter.recording.load import load_labelled
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_PRIOR, AnswerPattern, Policy

@@ -10,7 +10,7 @@ import pytest
 
 from lightrouter.pool import statefile
 from lightrouter.pool.statefile import LockedError, StateFileError
-from tests.unit.pool.test_standing import EVICTED
+from tests.unit.pool.test_status import EVICTED
 
 # Ends at the given step of replacing a file, as a crash there would.
 CRASH = """

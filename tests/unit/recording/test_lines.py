@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightrouter.evaluator import validation
 from lightrouter.lab.recorder import OtherRecordingError, Recorded
-from lightrouter.pool.evaluator import validation
 from lightrouter.recording import lines, load, prompts
 from lightrouter.recording.lines import LinesError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lightrouter.answers.scoring import Choice, Exact
-from lightrouter.pool.evaluator.validation import load
+from lightrouter.evaluator.validation import load
 from lightrouter.recording.prompts import PromptsError, read
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from tests.recordings import line, write

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from statistics import fmean, median, stdev
 from typing import Final
 
+from lightrouter.evaluator.confidence import Tally
+from lightrouter.evaluator.decision import Finding, Rules, weigh
 from lightrouter.lab import plots
 from lightrouter.lab.bootstrap import Estimate
 from lightrouter.lab.changing import Deal, Plan, Pool, Worth, adaptive, scratch, unchanging
 from lightrouter.lab.page import Figure, Table
 from lightrouter.lab.rankers import one_goes_on
 from lightrouter.lab.study import Findings, Study
-from lightrouter.pool.evaluator.bounds import Tally
-from lightrouter.pool.evaluator.states import Finding, Rules, weigh
 from lightrouter.pool.schema import State
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_PRIOR
 

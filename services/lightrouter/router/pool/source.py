@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from opentelemetry.metrics import Meter
 
 from lightrouter.pool.api import ClusterError
-from lightrouter.pool.kubernetes import PoolResources
+from lightrouter.pool.clusterstore import ClusterStore
+from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import PublicPool
-from lightrouter.pool.watch import PoolFile
+from lightrouter.pool.store import Store
 from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.pool.traffic import TrafficMonitor
@@ -34,15 +35,15 @@ class PoolSource:
         self._settings = settings
         self._health = health
         self._traffic = traffic
-        self.file = PoolFile(settings.pool, self._follow) if settings.pool else None
-        self._resources: PoolResources | None = None
-        self._reachable = self.file is not None
+        self.file = FileStore(settings.pool, self._follow) if settings.pool else None
+        self._store: Store | None = self.file
+        self._reachable = self._store is not None
         self._reachable_changed = asyncio.Event()
         self._known = asyncio.Event()
-        if self.file:
+        if self._store:
             self._known.set()
         observe(meter, i.POOL_WATCHED, lambda: {(): int(self._reachable)})
-        traffic.follow(PoolSnapshot.of(self.file.pool if self.file else PublicPool({}), settings.adapter_address))
+        traffic.follow(PoolSnapshot.of(self._store.pool if self._store else PublicPool({}), settings.adapter_address))
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -51,7 +52,7 @@ class PoolSource:
         Raises:
             ClusterError: There is no access to a cluster, or no namespace is given.
         """
-        if self.file:
+        if self._store:
             yield
             return
         # Imported here: the client costs a second and 70 MB, which a router with a pool file need not pay.
@@ -63,10 +64,10 @@ class PoolSource:
             raise ClusterError("--namespace is required outside a cluster")
         async with await connect() as client:
             api = ClusterApi(client, namespace, settings.candidate_selector)
-            self._resources = PoolResources(
+            self._store = ClusterStore(
                 api, self._follow, self._set_reachable, judge=settings.judge, synthesizer=settings.synthesizer
             )
-            self._traffic.listen(self._resources.drifted)
+            self._traffic.listen(self._store.drifted)
             yield
 
     async def known(self) -> None:
@@ -75,10 +76,8 @@ class PoolSource:
 
     async def watch(self) -> None:
         """Follows the changes of the pool until it is cancelled."""
-        if self.file:
-            await self.file.watch()
-        elif self._resources:
-            await self._resources.watch()
+        if self._store:
+            await self._store.watch()
 
     async def report(self, set_serving: Callable[[bool], Awaitable[None]]) -> None:
         """Calls `set_serving` with whether changes of the pool are seen, now and after each change, until cancelled."""
