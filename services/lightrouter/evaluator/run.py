@@ -21,7 +21,8 @@ from lightrouter.evaluator.evaluation import Asked, End, Evaluation, Outcome
 from lightrouter.evaluator.journal import Journal
 from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.pool import statefile
-from lightrouter.pool.schema import CandidateEntry, PublicEntry, State
+from lightrouter.pool.choices import State
+from lightrouter.pool.schema import CandidateEntry, PublicEntry
 from lightrouter.pool.schema import Limits as Limited
 from lightrouter.pool.status import PoolStatus, StateChange
 from lightrouter.pool.store import Store

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
 
@@ -25,6 +24,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticKnownError
 
+from lightrouter.pool.choices import THINK_TAGS, ContinuationStyle, MaxTokensField, State, Thinking
 from lightrouter.pool.values import (
     AUTHORIZATION,
     CandidateName,
@@ -66,46 +66,6 @@ _NOT_ANSWERED_BY = {
     "api_key_header",
 }
 _RESERVED_BODY_KEYS = frozenset({"messages", "model", "prompt", "stream"})
-
-
-class ContinuationStyle(StrEnum):
-    """How a candidate continues text that it has already written; see Continuation in candidate.proto."""
-
-    TRAILING = "trailing"
-    PREFIX = "prefix"
-    CONTINUE_FINAL_MESSAGE = "continue_final_message"
-    RAW = "raw"
-    NONE = "none"
-
-
-class State(StrEnum):
-    """Whether the pool lets a candidate answer; see CandidateState in candidate.proto."""
-
-    ADMITTED = "admitted"
-    PROBATION = "probation"
-    EVICTED = "evicted"
-
-
-THINK_TAGS: Final = ("<think>", "</think>")
-"""The tags that most models write around hidden reasoning."""
-
-
-class Thinking(StrEnum):
-    """How a provider's text marks hidden reasoning; reasoning in a separate field is always recognized."""
-
-    AUTO = "auto"
-    """Between the two tags, if the text begins with the first."""
-    OPEN = "open"
-    """Up to the second tag: the model's chat template has already written the first one."""
-    OFF = "off"
-    """Not at all: tags are ordinary text."""
-
-
-class MaxTokensField(StrEnum):
-    """The provider's field for the maximum output tokens."""
-
-    MAX_TOKENS = "max_tokens"
-    MAX_COMPLETION_TOKENS = "max_completion_tokens"
 
 
 class _Section(BaseModel):

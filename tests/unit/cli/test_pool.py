@@ -14,8 +14,8 @@ from lightrouter.cli import pool_evaluate
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.text import printable
 from lightrouter.pool import file, statefile
+from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.schema import State
 from lightrouter.pool.status import Condition
 from lightrouter.v1.candidate_pb2 import Candidate, Evaluation
 from lightrouter.v1.router_pb2 import CandidateStatus, ListCandidatesResponse, Traffic

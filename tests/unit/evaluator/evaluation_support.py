@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.run import Report, Settings, evaluate
 from lightrouter.pool import statefile
+from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.schema import State
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.instruments import STATE_CHANGES
 from tests.unit.evaluator.fakes import FakeModels, pool_text, prompts

@@ -18,7 +18,7 @@ from lightrouter.evaluator.evaluation import End
 from lightrouter.evaluator.journal import JournalError
 from lightrouter.evaluator.validation import parse
 from lightrouter.pool import statefile
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.pool.statefile import LockedError
 from lightrouter.pool.status import BY_HAND, CandidateStatus
 from lightrouter.runtime.telemetry import names

@@ -14,7 +14,7 @@ from lightrouter.evaluator.journal import scores
 from lightrouter.evaluator.run import NothingToEvaluateError
 from lightrouter.evaluator.validation import parse
 from lightrouter.pool import statefile
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation

@@ -18,7 +18,7 @@ from lightrouter.evaluator.journal import CallResult
 from lightrouter.evaluator.scores import Scores
 from lightrouter.evaluator.validation import Item
 from lightrouter.pool import statefile
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1 import error_reason_pb2 as reasons

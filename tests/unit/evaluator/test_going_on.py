@@ -10,7 +10,7 @@ import pytest
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.evaluation import End
 from lightrouter.evaluator.validation import parse
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
