@@ -20,10 +20,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Limits
-from lightrouter.evaluator.confidence import prompts_needed
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.evaluation import End
-from lightrouter.evaluator.journal import JournalError, scores
+from lightrouter.evaluator.journal import JournalError
 from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, evaluate
 from lightrouter.evaluator.validation import parse
 from lightrouter.pool import statefile
@@ -39,6 +38,7 @@ from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_REJECTED
 from tests.unit.evaluator.fakes import NOW, OUTPUT_TOKENS, FakeModels, pool_text, prompts, settings
+from tests.unit.evaluator.predictions import journal_scores, prompts_needed
 
 QUALITY = {"good": 0.85, "fair": 0.8, "weak": 0.15}
 ITEMS = prompts(300)
@@ -364,7 +364,7 @@ async def test_a_judge_compares_in_both_orders_and_never_itself(pool: Evaluation
     means = {name: scored.tally.mean for name, scored in report.outcome.scores.items()}
     assert means == {"good": 0.5, "fair": 0.5, "weak": 0.0}
     assert {name for name, text in models.calls if "BEGIN ANSWER" in text} == {"good", "fair"}
-    kept = scores(tmp_path / "pool.evaluation.jsonl")
+    kept = journal_scores(tmp_path / "pool.evaluation.jsonl")
     assert set(kept["weak"].values()) == {0.0}
     assert len(kept["fair"]) == len(report.outcome.scores["fair"].by_prompt)
 
