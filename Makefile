@@ -41,6 +41,7 @@ verify: setup lint types imports protos-check lock-check package chart-check ## 
 lint: setup ## Lint and check the format of the code and of the Dockerfile.
 	ruff check .
 	ruff format --check .
+	python -m tools.module_lines services tests tools
 	hadolint deploy/Dockerfile
 
 .PHONY: types

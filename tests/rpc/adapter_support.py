@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from lightrouter.adapter.__main__ import engine_maker
+from lightrouter.adapter.assemble import engine_maker
 from lightrouter.adapter.live import LiveEngine, report
 from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.telemetry import CallMetrics
@@ -29,8 +29,14 @@ from lightrouter.runtime.telemetry import names
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
 from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 from lightrouter.v1.candidate_pb2 import ModelTarget
-from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role, Sampling
 from tests.upstreams.upstream import Behaviour, Upstream
+
+STOP = FinishReason.FINISH_REASON_STOP
+LENGTH = FinishReason.FINISH_REASON_LENGTH
+FILTER = FinishReason.FINISH_REASON_CONTENT_FILTER
+UNKNOWN = FinishReason.FINISH_REASON_UNKNOWN
+COUNTS = {"prompt_tokens": 10, "completion_tokens": 5}
 
 CANDIDATE = "fast"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.pool.status import CandidateStatus, Condition
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_PROBATION, Evaluation
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from lightrouter.pool import statefile
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.pool.status import CandidateStatus
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_NOT_SERVING,

@@ -15,8 +15,8 @@ from opentelemetry.trace import NoOpTracer
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.run import Report, Settings, evaluate
 from lightrouter.evaluator.validation import parse
+from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.schema import State
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_EVICTED, CandidateState

@@ -17,7 +17,7 @@ from rich.text import Text
 from lightrouter.cli import poolhome
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import one_line, printable, printable_json
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.pool.status import BY_HAND, CandidateStatus, PoolStatus, to_json
 
 PIPED_WIDTH: Final = 400

@@ -13,6 +13,7 @@ from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
 from lightrouter.cli.text import printable
 from lightrouter.pool.file import PoolFileError
+from lightrouter.runtime import files
 
 _DESCRIPTION: Final = """\
 Runs router, selector, aggregator and an adapter for each candidate, one process each, on this machine. A service that
@@ -160,7 +161,5 @@ async def _serve(suite: Suite, ready_file: Path | None) -> None:
     sys.stdout.write(f"ready: {address}\n")
     sys.stdout.flush()
     if ready_file:
-        partial = ready_file.with_name(f".{ready_file.name}.partial")
-        partial.write_text(f"{address}\n", encoding="utf-8")
-        partial.replace(ready_file)
+        files.replace(ready_file, f"{address}\n".encode())
     await suite.wait()

@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from lightrouter.evaluator.confidence import Interval, Tally, interval
 from lightrouter.evaluator.diversity import LEAST_GAIN
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from lightrouter.evaluator.evaluation import Asked, End, Evaluation, Outcome
 from lightrouter.evaluator.journal import Journal
 from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.pool import statefile
-from lightrouter.pool.schema import CandidateEntry, PublicEntry, State
+from lightrouter.pool.choices import State
+from lightrouter.pool.schema import CandidateEntry, PublicEntry
 from lightrouter.pool.schema import Limits as Limited
 from lightrouter.pool.status import PoolStatus, StateChange
 from lightrouter.pool.store import Store
@@ -210,5 +211,5 @@ def ended(end: End) -> str:
         End.ASKED: "those that are undecided were asked the whole set",
         End.UNREACHED: "no candidate answers",
         End.SPENT: "the budget or the time does not cover the next call; the same command goes on from here",
-        End.UNREADABLE: "the judge's acceptances cannot be read",
+        End.UNREADABLE: "the judge's verdicts cannot be read",
     }[end]

@@ -12,7 +12,7 @@ from lightrouter.evaluator.decision import Finding, Rules, decide
 from lightrouter.evaluator.diversity import Diversity, measure
 from lightrouter.evaluator.evaluation import Outcome
 from lightrouter.evaluator.scores import Scores
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.pool.status import CandidateStatus, Condition, PoolStatus
 from lightrouter.runtime.text import one_line
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation

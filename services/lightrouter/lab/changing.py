@@ -28,8 +28,9 @@ from lightrouter.lab.engine import Engine, opened
 from lightrouter.lab.prices import PriceList
 from lightrouter.lab.questions import Judged
 from lightrouter.pool import file
+from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.schema import REPLAY, State
+from lightrouter.pool.schema import REPLAY
 from lightrouter.recording.recording import RecordedPrompt, Recording, pool_names
 from lightrouter.router.rules import Defaults, DriftRules
 from lightrouter.runtime.deadline import Deadline

@@ -25,8 +25,8 @@ from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
 from lightrouter.adapter.telemetry import CallMetrics
-from lightrouter.aggregator import registry as aggregator_registry
 from lightrouter.aggregator.aggregator import Aggregator
+from lightrouter.aggregator.assemble import build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.learned import artifact
 from lightrouter.pool.schema import REPLAY, CandidateEntry, PublicPool
@@ -40,7 +40,7 @@ from lightrouter.router.rules import Defaults, DriftRules
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.rpc.models import Models
-from lightrouter.selector import registry as selector_registry
+from lightrouter.selector.assemble import build_selector
 from lightrouter.selector.learned import CurrentModel
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
@@ -71,18 +71,14 @@ def selector_with(model: CurrentModel) -> MakeSelector:
     """Returns what makes the service's selector with a model that was learned."""
 
     def make(models: Models) -> Selector:
-        settings = SelectorSettings.model_construct()
-        built = selector_registry.strategies(models, settings.judge_limits, settings.consensus_prior_weight, model)
-        return Selector(built, settings.default_strategy, model)
+        return build_selector(SelectorSettings.model_construct(), models, model)
 
     return make
 
 
 def default_aggregator(models: Models) -> Aggregator:
     """Returns the aggregator as its service has it where no setting is given."""
-    settings = AggregatorSettings.model_construct()
-    built = aggregator_registry.strategies(models, settings.synthesis_limits)
-    return Aggregator(built, settings.default_strategy, settings.agreement)
+    return build_aggregator(AggregatorSettings.model_construct(), models)
 
 
 def default_defaults() -> Defaults:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lightrouter.lab.accounts import Outcomes
+from lightrouter.runtime import files
 
 _SETTINGS = "lightrouter-run.json"
 """Marks a folder of parts as one of ours: no other is emptied."""
@@ -66,11 +68,9 @@ class Parts:
 
     def save(self, name: str, outcomes: Outcomes) -> None:
         """Keeps outcomes under this name; a run that is broken off meanwhile leaves no half of them."""
-        path = self._path(name)
-        unfinished = path.with_suffix(".tmp")
-        with unfinished.open("wb") as file:
-            np.savez_compressed(file, **asdict(outcomes))
-        unfinished.replace(path)
+        data = io.BytesIO()
+        np.savez_compressed(data, **asdict(outcomes))
+        files.replace(self._path(name), data.getvalue())
 
     def recall(self, name: str) -> Any:
         """Returns the JSON value that is there under this name, None where there is none."""
@@ -80,9 +80,7 @@ class Parts:
     def keep(self, name: str, value: object) -> None:
         """Keeps a JSON value under this name, whole or not at all."""
         path = self._folder / f"{_file_name(name)}.json"
-        unfinished = path.with_suffix(".tmp")
-        unfinished.write_text(json.dumps(value), encoding="utf-8")
-        unfinished.replace(path)
+        files.replace(path, json.dumps(value).encode())
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{_file_name(name)}.npz"

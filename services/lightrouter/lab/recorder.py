@@ -25,6 +25,7 @@ from lightrouter.answers.scoring import Choice
 from lightrouter.recording import lines, prompts
 from lightrouter.recording.load import RecordingError, load_labelled
 from lightrouter.recording.prompts import Asked
+from lightrouter.runtime import files
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, Candidate
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_PRIOR, Policy
@@ -120,9 +121,7 @@ class Recorded:
         data = "".join(f"{line}\n" for line in found).encode()
         if self._path.suffix == ".gz":
             data = gzip.compress(data, mtime=0)
-        new = self._path.with_name(f".{self._path.name}.new")
-        new.write_bytes(data)
-        new.replace(self._path)
+        files.replace(self._path, data)
         if self._journal is not None:
             self._journal.close()
         self._partial.unlink(missing_ok=True)

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from watchfiles import awatch
-
 from lightrouter.pool import file, statefile
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import PROVIDERS, Pool
@@ -22,13 +20,9 @@ from lightrouter.pool.statefile import LockedError, StateFileError
 from lightrouter.pool.status import CandidateStatus, PoolStatus, StateChange, overlaid
 from lightrouter.pool.store import StoreError, Update
 from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.watch import folder_changes
 
 _logger = logging.getLogger(__name__)
-# The files are read this often besides notifications: some file systems send none, and a change between the first
-# reading and the start of the watch causes none. A choice: a change takes effect within 2 s.
-_RECHECK_MS: Final = 2_000
-# A choice: editors write a file in several steps, within this time.
-_DEBOUNCE_MS: Final = 200
 # A choice: another writer of the state file holds its lock for milliseconds.
 _LOCK_PAUSE_S: Final = 0.2
 
@@ -115,16 +109,7 @@ class FileStore:
         self._stop.set()
 
     async def _watch_folders(self, folders: frozenset[Path]) -> None:
-        # Folders instead of the file: editors and Kubernetes replace it, and a watch of a removed file reports nothing.
-        changes = awatch(
-            *folders,
-            stop_event=self._stop,
-            recursive=False,
-            debounce=_DEBOUNCE_MS,
-            rust_timeout=_RECHECK_MS,
-            yield_on_timeout=True,
-        )
-        async for _ in changes:
+        async for _ in folder_changes(folders, self._stop):
             # Reading a large file takes longer than the 20 ms that an event loop may be blocked.
             self._take(await asyncio.to_thread(self._look))
             if self._folders() != folders:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
 
@@ -25,6 +24,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticKnownError
 
+from lightrouter.pool.choices import THINK_TAGS, ContinuationStyle, MaxTokensField, State, Thinking
 from lightrouter.pool.values import (
     AUTHORIZATION,
     URL_SCHEMA,
@@ -38,6 +38,7 @@ from lightrouter.pool.values import (
     Url,
     checked_url,
 )
+from lightrouter.runtime import enums
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1 import candidate_pb2, chat_pb2
 
@@ -66,46 +67,6 @@ _NOT_ANSWERED_BY = {
     "api_key_header",
 }
 _RESERVED_BODY_KEYS = frozenset({"messages", "model", "prompt", "stream"})
-
-
-class ContinuationStyle(StrEnum):
-    """How a candidate continues text that it has already written; see Continuation in candidate.proto."""
-
-    TRAILING = "trailing"
-    PREFIX = "prefix"
-    CONTINUE_FINAL_MESSAGE = "continue_final_message"
-    RAW = "raw"
-    NONE = "none"
-
-
-class State(StrEnum):
-    """Whether the pool lets a candidate answer; see CandidateState in candidate.proto."""
-
-    ADMITTED = "admitted"
-    PROBATION = "probation"
-    EVICTED = "evicted"
-
-
-THINK_TAGS: Final = ("<think>", "</think>")
-"""The tags that most models write around hidden reasoning."""
-
-
-class Thinking(StrEnum):
-    """How a provider's text marks hidden reasoning; reasoning in a separate field is always recognized."""
-
-    AUTO = "auto"
-    """Between the two tags, if the text begins with the first."""
-    OPEN = "open"
-    """Up to the second tag: the model's chat template has already written the first one."""
-    OFF = "off"
-    """Not at all: tags are ordinary text."""
-
-
-class MaxTokensField(StrEnum):
-    """The provider's field for the maximum output tokens."""
-
-    MAX_TOKENS = "max_tokens"
-    MAX_COMPLETION_TOKENS = "max_completion_tokens"
 
 
 class _Section(BaseModel):
@@ -262,9 +223,9 @@ class PublicEntry(_Section):
             prices=self.prices.to_proto(),
             context_window=self.context_window,
             max_boot_tokens=self.max_boot_tokens,
-            continuation=candidate_pb2.Continuation.Value(f"CONTINUATION_{self.continuation.name}"),
+            continuation=enums.value(candidate_pb2.Continuation, self.continuation.name.lower()),
             prior=self.prior,
-            state=candidate_pb2.CandidateState.Value(f"CANDIDATE_STATE_{self.state.name}"),
+            state=enums.value(candidate_pb2.CandidateState, self.state.name.lower()),
             fixed_input_tokens=self.instruction_tokens,
         )
 

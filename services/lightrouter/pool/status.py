@@ -25,7 +25,8 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from lightrouter.pool.schema import PublicEntry, PublicPool, State
+from lightrouter.pool.choices import State
+from lightrouter.pool.schema import PublicEntry, PublicPool
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
 ADMITTED: Final = "Admitted"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.adapter.text.reasoning import ThinkSplitter
-from lightrouter.pool.schema import Thinking
+from lightrouter.pool.choices import Thinking
 
 FRAGMENTS = st.lists(
     st.sampled_from(["<think>", "</think>", "<thi", "nk>", "</", "<", "a", " b", "\n", "é😀", "think"]), max_size=12

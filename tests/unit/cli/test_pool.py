@@ -14,14 +14,14 @@ from lightrouter.cli import pool_evaluate
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.text import printable
 from lightrouter.pool import file, statefile
+from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.schema import State
 from lightrouter.pool.status import Condition
 from lightrouter.v1.candidate_pb2 import Candidate, Evaluation
 from lightrouter.v1.router_pb2 import CandidateStatus, ListCandidatesResponse, Traffic
 from tests.unit.cli.conftest import Serve
 from tests.unit.cli.fake_router import FakeRouter
-from tests.unit.cli.test_init import Upstream
+from tests.unit.cli.init_support import Upstream
 from tests.unit.cli.test_init import upstream as upstream_of_init
 from tests.unit.pool.test_status import EVICTED
 from tests.upstreams.cluster import Cluster

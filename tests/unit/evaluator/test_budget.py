@@ -23,9 +23,9 @@ from lightrouter.v1 import error_reason_pb2 as reasons
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, GenerationResult
 from lightrouter.v1.candidate_pb2 import ModelTarget, Prices
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage, Sampling, Usage
+from tests.unit.evaluator.evaluation_support import Evaluations
 from tests.unit.evaluator.fakes import PRICES, FakeModels, prompts
 from tests.unit.evaluator.fakes import settings as told
-from tests.unit.evaluator.test_evaluation import Evaluations
 
 PRICE = st.integers(0, 10**12)
 

@@ -8,7 +8,7 @@ import pytest
 
 from lightrouter.evaluator.confidence import Tally
 from lightrouter.evaluator.decision import MINIMUM_POOL, Decision, Finding, Rules, decide, weigh
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 
 A, P, E = State.ADMITTED, State.PROBATION, State.EVICTED
 RULES = Rules()

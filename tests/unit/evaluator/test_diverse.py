@@ -18,8 +18,8 @@ from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.run import Report, evaluate
 from lightrouter.lab.changing import scratch
 from lightrouter.pool import statefile
+from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.schema import State
 from lightrouter.pool.status import CandidateStatus, Condition
 from lightrouter.v1.adapter_pb2 import Generation
 from tests.unit.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings

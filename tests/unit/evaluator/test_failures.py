@@ -18,14 +18,14 @@ from lightrouter.evaluator.journal import CallResult
 from lightrouter.evaluator.scores import Scores
 from lightrouter.evaluator.validation import Item
 from lightrouter.pool import statefile
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1 import error_reason_pb2 as reasons
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
+from tests.unit.evaluator.evaluation_support import Evaluations
 from tests.unit.evaluator.fakes import FakeModels, pool_text, prompts, settings
-from tests.unit.evaluator.test_evaluation import Evaluations
 
 QUALITY = {"good": 0.95, "fair": 0.9, "flaky": 1.0}
 ITEMS = prompts(200)

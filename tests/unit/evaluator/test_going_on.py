@@ -10,12 +10,13 @@ import pytest
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.evaluation import End
 from lightrouter.evaluator.validation import parse
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
+from tests.unit.evaluator.evaluation_support import Evaluations
 from tests.unit.evaluator.fakes import FakeModels, pool_text, prompts, settings
-from tests.unit.evaluator.test_evaluation import Evaluations, Judging, judged
+from tests.unit.evaluator.test_evaluation_judge import Judging, judged
 
 QUALITY = {"good": 0.85, "fair": 0.8, "weak": 0.15}
 ITEMS = prompts(300)
@@ -107,11 +108,11 @@ async def test_a_verdict_is_of_its_judge_and_of_what_it_judged(pool: Evaluations
     models = Judging(QUALITY)
     models.verdict = lambda who, place: '{"better": "A"}'
     await pool.run(models, settings(tmp_path, parse(judged(60)), limits=Limits(tokens=30_000)))
-    acceptances = [(name, text) for name, text in models.calls if name == "good" and "by weak" in text]
-    assert acceptances
+    verdicts = [(name, text) for name, text in models.calls if name == "good" and "by weak" in text]
+    assert verdicts
     pool.path.write_text(pool.path.read_text().replace(f"model: m-{changed}", "model: m-other"))
     await pool.run(models, settings(tmp_path, parse(judged(60)), run="run-2"))
-    assert {models.calls[each] for each in acceptances} == {2}
+    assert {models.calls[each] for each in verdicts} == {2}
     others = [(name, text) for name, text in models.calls if name == "fair" and "BEGIN ANSWER" not in text]
     assert {models.calls[each] for each in others} == {1}
 

@@ -12,9 +12,9 @@ from opentelemetry.trace import NoOpTracer
 
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.run import evaluate
+from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.resource import Resources
-from lightrouter.pool.schema import State
 from lightrouter.pool.status import to_json
 from tests.unit.evaluator.fakes import FakeModels, prompts, settings
 

@@ -1,4 +1,4 @@
-"""Where acceptances are held, in a cluster whose API misbehaves: nothing is lost, nothing is said twice."""
+"""Where verdicts are held, in a cluster whose API misbehaves: nothing is lost, nothing is said twice."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from opentelemetry.trace import NoOpTracer
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.run import Report, evaluate
 from lightrouter.pool import statefile
+from lightrouter.pool.choices import State
 from lightrouter.pool.clusterstore import ClusterStore
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.schema import State
 from lightrouter.pool.status import BY_HAND, CandidateStatus, PoolStatus
 from lightrouter.pool.store import StoreError
 from tests.unit.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings

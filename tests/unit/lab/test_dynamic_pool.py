@@ -10,7 +10,7 @@ from lightrouter.evaluator.decision import Rules
 from lightrouter.lab import prices
 from lightrouter.lab.changing import Deal, Plan, Worth, adaptive, scratch, shuffled, unchanging
 from lightrouter.lab.questions import Judged
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.recording.load import load_labelled
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_PRIOR, AnswerPattern, Policy
 from tests import recordings

@@ -12,8 +12,9 @@ import pytest
 
 from lightrouter.pool import resource
 from lightrouter.pool.api import Object
+from lightrouter.pool.choices import State
 from lightrouter.pool.clusterstore import ClusterStore
-from lightrouter.pool.schema import PublicEntry, PublicPool, State
+from lightrouter.pool.schema import PublicEntry, PublicPool
 from tests.upstreams.cluster import EXPIRED, Answer, Cluster, event, hangs, says, sends
 
 TIMEOUT_S = 30.0

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from lightrouter.pool import file, statefile
+from lightrouter.pool.choices import State
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.schema import Pool, State
+from lightrouter.pool.schema import Pool
 from tests.unit.pool.test_status import EVICTED
 
 TIMEOUT_S = 30.0

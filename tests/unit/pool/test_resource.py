@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lightrouter.pool import resource as resources_module
+from lightrouter.pool.choices import ContinuationStyle, State
 from lightrouter.pool.file import MAX_CANDIDATES
 from lightrouter.pool.resource import (
     ACCEPTED,
@@ -23,7 +24,7 @@ from lightrouter.pool.resource import (
     router_writes,
     status_of,
 )
-from lightrouter.pool.schema import ContinuationStyle, PriceList, PublicEntry, State
+from lightrouter.pool.schema import PriceList, PublicEntry
 from lightrouter.pool.status import Condition
 from tests.unit.pool.test_status import EVICTED
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightrouter.pool.choices import State
 from lightrouter.pool.resource import Resources
-from lightrouter.pool.schema import PublicEntry, PublicPool, State
+from lightrouter.pool.schema import PublicEntry, PublicPool
 from lightrouter.pool.status import BY_HAND, CandidateStatus, Condition, overlaid, parse, to_json
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 

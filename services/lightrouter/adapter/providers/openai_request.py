@@ -11,7 +11,8 @@ from lightrouter.adapter.providers.refusals import MAX_TOKENS, OPTIONAL
 from lightrouter.adapter.providers.turns import Turn, alternating, without_system
 from lightrouter.adapter.quirks import BOTH
 from lightrouter.adapter.templates import ChatTemplate, chat_template
-from lightrouter.pool.schema import CandidateEntry, ContinuationStyle, MaxTokensField
+from lightrouter.pool.choices import ContinuationStyle, MaxTokensField
+from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.enums import label
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 

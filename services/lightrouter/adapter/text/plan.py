@@ -13,7 +13,8 @@ from lightrouter.adapter.text.cut import Cut
 from lightrouter.adapter.text.opening import Opening, PrefillUse
 from lightrouter.adapter.text.reasoning import ThinkSplitter
 from lightrouter.adapter.text.transcript import Transcript
-from lightrouter.pool.schema import CandidateEntry, ContinuationStyle, Thinking
+from lightrouter.pool.choices import ContinuationStyle, Thinking
+from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import Role

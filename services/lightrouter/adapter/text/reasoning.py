@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from lightrouter.adapter.text.boundary import REPLACEMENT, partial_suffix
 from lightrouter.adapter.text.coalesce import TextDelta
-from lightrouter.pool.schema import THINK_TAGS, Thinking
+from lightrouter.pool.choices import THINK_TAGS, Thinking
 
 
 class _At(Enum):

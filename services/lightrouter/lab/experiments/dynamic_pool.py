@@ -16,7 +16,7 @@ from lightrouter.lab.changing import Deal, Plan, Pool, Worth, adaptive, scratch,
 from lightrouter.lab.page import Figure, Table
 from lightrouter.lab.rankers import one_goes_on
 from lightrouter.lab.study import Findings, Study
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_PRIOR
 
 ABOUT = "A candidate goes bad half-way and recovers: when it is evicted and back, and what an adaptive pool is worth."

@@ -1,4 +1,4 @@
-"""One text, written by the first model that can; where one fails, the next goes on from what is there."""
+"""Writes one text with the first model that succeeds; if one fails, the next continues its text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STAGE = Stage.STAGE_AGGREGATE
 
 
 class _CannotGoOnError(ServiceError):
-    """The provider wrote a text anew rather than going on from the one that is there."""
+    """The provider started a new text instead of continuing the given one."""
 
     def __init__(self, candidate: str) -> None:
         message = f"{candidate} cannot go on from text that is there already"
@@ -32,12 +32,12 @@ class _CannotGoOnError(ServiceError):
 
 
 class Deadlines(NamedTuple):
-    """When a text must have come.
+    """The deadlines of a text.
 
     Attributes:
-        first_piece: Its first piece.
-        whole: All of it.
-        stall_seconds: Each further piece, in seconds after the one before.
+        first_piece: The deadline of its first chunk.
+        whole: The deadline of its end.
+        stall_seconds: Maximum seconds from one chunk to the next.
     """
 
     first_piece: Deadline
@@ -46,19 +46,19 @@ class Deadlines(NamedTuple):
 
 
 class Synthesis:
-    """A text in the making.
+    """A text that is being written.
 
     Attributes:
-        text: What has been written so far.
-        result: How the text ended; None while it has not.
-        entries: The ledger's line for each call that has ended.
+        text: The text so far.
+        result: The result of the call that finished the text; None before that.
+        entries: The ledger entry of each finished call.
         error: The last failure.
     """
 
     def __init__(
-        self, models: Models, messages: Sequence[ChatMessage], nonce: str, sampling: Sampling, times: Deadlines
+        self, models: Models, messages: Sequence[ChatMessage], nonce: str, sampling: Sampling, deadlines: Deadlines
     ) -> None:
-        """Writes what `messages` ask for, without the marks with `nonce` that a weak model repeats from them."""
+        """Writes the reply to `messages`, and removes marks with `nonce` that a weak model copies from them."""
         self.text = ""
         self.result: GenerationResult | None = None
         self.entries: list[LedgerEntry] = []
@@ -67,22 +67,22 @@ class Synthesis:
         self._messages = messages
         self._nonce = nonce
         self._sampling = sampling
-        self._times = times
+        self._deadlines = deadlines
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the time has passed in which the next piece had to come."""
+        """Whether the deadline of the first chunk, or of the whole text after it, has passed."""
         return self._until.expired
 
     @property
     def _until(self) -> Deadline:
-        return self._times.whole if self.text else self._times.first_piece
+        return self._deadlines.whole if self.text else self._deadlines.first_piece
 
     async def pieces(self, targets: Sequence[ModelTarget]) -> AsyncGenerator[str, None]:
-        """Yields the text as it comes, from the first of the targets that delivers.
+        """Yields the text as it is written, by the first target that delivers.
 
-        One that fails after it has written something is asked once more to go on, then the next. Ends without a
-        `result` where none could finish or time is over.
+        A target that fails after it has written text is called once more to continue, then the next one. `result` stays
+        None if no target finishes or the time is over.
         """
         for target in targets:
             for _ in range(2):
@@ -101,15 +101,15 @@ class Synthesis:
                     break
 
     async def _call(self, target: ModelTarget) -> AsyncGenerator[str, None]:
-        """Yields what one call writes; sets `result` at its end, and notes the call in `entries` either way.
+        """Yields the text of one call; sets `result` at its end and always adds the call to `entries`.
 
         Raises:
-            ServiceError: The model did not deliver all.
+            ServiceError: The model did not finish its text.
         """
         prefix = self.text
         marks = MarkRemover(self._nonce)
         begin = time.monotonic()
-        stream = self._models.stream(target, self._generation(target), self._times.whole)
+        stream = self._models.stream(target, self._generation(target), self._deadlines.whole)
         try:
             while (response := await self._next(stream, target)).WhichOneof("event") != "result":
                 if response.chunk.restarted and prefix:
@@ -128,7 +128,7 @@ class Synthesis:
         self._end(target, response.result)
 
     def _joined(self, text: str) -> str:
-        """Returns a piece as it stands after what is there already; nothing begins with white space."""
+        """Returns a chunk for the current text; the first one loses its leading white space."""
         return text if self.text else text.lstrip()
 
     async def _next(
@@ -136,7 +136,7 @@ class Synthesis:
     ) -> StreamGenerateResponse:
         seconds = self._until.remaining()
         try:
-            async with asyncio.timeout(min(seconds, self._times.stall_seconds) if self.text else seconds):
+            async with asyncio.timeout(min(seconds, self._deadlines.stall_seconds) if self.text else seconds):
                 return await anext(stream)
         except StopAsyncIteration:
             message = f"{target.candidate} ended without saying how"
@@ -168,7 +168,7 @@ class Synthesis:
         return generation
 
     def _estimate(self, prefix: str) -> Usage | None:
-        """Returns the tokens that a failed call has probably spent; None where it wrote nothing."""
+        """Returns the estimated usage of a failed call; None if it wrote nothing."""
         written = self.text[len(prefix) :]
         if not written:
             return None
