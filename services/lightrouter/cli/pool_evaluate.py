@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from lightrouter.answers.scoring import SCORERS
-from lightrouter.cli import access, client, pool_states, poolhome, values
+from lightrouter.cli import access, client, pool_states, poolstore, values
 from lightrouter.cli.access import Access
 from lightrouter.cli.adapters import adapters
 from lightrouter.cli.errors import CommandError, ExitCode
@@ -72,7 +72,7 @@ _log = logging.getLogger(__name__)
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `evaluate`."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    poolhome.add_arguments(parser)
+    poolstore.add_arguments(parser)
     parser.add_argument("--set", type=Path, required=True, metavar="FILE", help="the validation set, JSON lines")
     parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer and name none")
     parser.add_argument("--judge", metavar="NAME", help="the judge, with --namespace; a pool file names its own")
@@ -156,7 +156,7 @@ async def _evaluate(arguments: argparse.Namespace, prompts: ValidationSet) -> Ex
     if arguments.json:
         pool_states.print_json(report.held)
     else:
-        pool_states.print_held(report.held)
+        pool_states.print_status(report.held)
     sys.stderr.write(f"{_summary(report)}\n")
     return _exit_code(report.outcome)
 
@@ -166,10 +166,10 @@ async def _reported(arguments: argparse.Namespace, prompts: ValidationSet) -> Re
     channels = Channels(tls=access.tls_from(arguments))
     try:
         async with AsyncExitStack() as stack:
-            home = await stack.enter_async_context(poolhome.store_of(arguments, arguments.judge))
+            store = await stack.enter_async_context(poolstore.store_of(arguments, arguments.judge))
             address = await stack.enter_async_context(_adapters(arguments))
             settings = replace(_settings(arguments, prompts, address), first=await _drifted(arguments))
-            return await evaluate(home, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)
+            return await evaluate(store, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)
     finally:
         await channels.close()
         telemetry.shutdown()

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lightrouter.cli import poolhome
+from lightrouter.cli import poolstore
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import one_line, printable, printable_json
 from lightrouter.pool.choices import State
@@ -27,7 +27,7 @@ PIPED_WIDTH: Final = 400
 def configure_status(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `status`."""
     parser.description = "Shows state, score with its interval, and the reason of each candidate's state."
-    poolhome.add_arguments(parser)
+    poolstore.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.set_defaults(act=_status)
 
@@ -37,7 +37,7 @@ def configure_evict(parser: argparse.ArgumentParser) -> None:
     parser.description = "Evicts a candidate. The evaluator ignores it until `lightrouter pool readmit`."
     parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
-    poolhome.add_arguments(parser)
+    poolstore.add_arguments(parser)
     parser.set_defaults(act=_evict)
 
 
@@ -47,7 +47,7 @@ def configure_readmit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
     parser.add_argument("--probation", action="store_true", help="with little traffic until it is evaluated")
-    poolhome.add_arguments(parser)
+    poolstore.add_arguments(parser)
     parser.set_defaults(act=_readmit)
 
 
@@ -75,7 +75,7 @@ def table(held: PoolStatus) -> Table:
     return shown
 
 
-def print_held(held: PoolStatus) -> None:
+def print_status(held: PoolStatus) -> None:
     """Prints the table, then the drifted candidates and whether the candidates make different errors."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(table(held))
@@ -97,13 +97,13 @@ def _status(arguments: argparse.Namespace) -> ExitCode:
     if arguments.json:
         print_json(held)
     else:
-        print_held(held)
+        print_status(held)
     return ExitCode.OK
 
 
 async def _read(arguments: argparse.Namespace) -> PoolStatus:
-    async with poolhome.store_of(arguments) as home:
-        return await home.read()
+    async with poolstore.store_of(arguments) as store:
+        return await store.read()
 
 
 def _evict(arguments: argparse.Namespace) -> ExitCode:
@@ -123,9 +123,9 @@ async def _set(arguments: argparse.Namespace, state: State) -> ExitCode:
             raise CommandError(f"{name} is not in the pool; it has {', '.join(held.pool.entries)}", ExitCode.USAGE)
         return {name: held.status(name).moved(state, BY_HAND, reason, now)}
 
-    async with poolhome.store_of(arguments) as home:
-        await home.update(change)
-        held = await home.read()
+    async with poolstore.store_of(arguments) as store:
+        await store.update(change)
+        held = await store.read()
     sys.stdout.write(f"{name} is {state.value}\n")
     if not any(entry.state is State.ADMITTED for entry in held.pool.entries.values()):
         sys.stderr.write("the pool has no admitted candidate left\n")

@@ -64,25 +64,6 @@ def interval(tally: Tally, error_rate: float) -> Interval:
     return Interval(_edge(outside, 0.0, tally.mean), _edge(outside, 1.0, tally.mean))
 
 
-def prompts_needed(quality: float, distance: float, error_rate: float) -> int:
-    """Returns the number of prompts after which the interval around `quality` is narrower than `distance` on each side.
-
-    Predicts the length of a decision for the expected scores, without their variance.
-    """
-    low, high = 0, 1
-    while _reach(quality, high, error_rate) >= distance:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _reach(quality, middle, error_rate) >= distance else (low, middle)
-    return high
-
-
-def _reach(quality: float, count: int, error_rate: float) -> float:
-    low, high = interval(Tally(count, quality * count), error_rate)
-    return max(quality - low, high - quality)
-
-
 def _times_log(weight: float, value: float) -> float:
     if weight <= 0:
         return 0.0

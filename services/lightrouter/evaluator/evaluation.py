@@ -38,7 +38,7 @@ class End(StrEnum):
     SPENT = "spent"
     """The budget or the time does not cover the next call."""
     UNREADABLE = "unreadable"
-    """A judge gives no acceptances that can be read."""
+    """A judge's verdicts cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

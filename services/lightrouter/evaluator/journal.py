@@ -202,33 +202,6 @@ class Journal:
         self._versions, self.begin = versions, begin
 
 
-def scores(path: Path) -> dict[str, dict[str, float]]:
-    """Returns the scores of the last evaluation by candidate and prompt; none if there is no journal.
-
-    Raises:
-        JournalError: The journal cannot be read.
-    """
-    found: dict[str, dict[str, float]] = {}
-    try:
-        lines, _ = _lines(path)
-    except OSError as error:
-        raise JournalError(f"{path} cannot be used: {error.strerror or error}") from None
-    acceptances: dict[tuple[str, str], list[float | None]] = {}
-    for line in lines:
-        kind, _, rest = str(line.get("done", "")).partition("/")
-        candidate, _, rest = rest.partition("/")
-        if kind == "answer" and line.get("score") is not None:
-            found.setdefault(candidate, {})[rest] = line["score"]
-        elif kind == "judge":
-            _, _, item = rest.partition("/")
-            acceptances.setdefault((candidate, item), []).append(line["score"])
-    for (candidate, item), each in acceptances.items():
-        read = [score for score in each if score is not None]
-        if len(read) == 2:
-            found.setdefault(candidate, {})[item] = sum(read) / 2
-    return found
-
-
 def _prefix(key: str) -> str:
     return "/".join(key.split("/", 2)[:2])
 

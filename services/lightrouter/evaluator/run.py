@@ -98,7 +98,7 @@ class Report:
     held: PoolStatus
 
 
-async def evaluate(home: Store, models: Models, settings: Settings, announcer: Announcer, tracer: Tracer) -> Report:
+async def evaluate(store: Store, models: Models, settings: Settings, announcer: Announcer, tracer: Tracer) -> Report:
     """Evaluates the candidates of a pool and writes their statuses.
 
     Skips candidates that a person has evicted. Continues an evaluation that was killed, or whose budget was spent, if
@@ -112,7 +112,7 @@ async def evaluate(home: Store, models: Models, settings: Settings, announcer: A
             in the journal, and the next evaluation continues from there.
     """
     with statefile.locked(settings.journal, "an evaluation"), tracer.start_as_current_span(names.EVALUATE) as span:
-        held = await home.read()
+        held = await store.read()
         subjects = _subjects(held, settings)
         judges = _judges(held, settings)
         journal = Journal(settings.journal, _plan(settings), _versions(subjects, judges), _begin(settings))
@@ -126,8 +126,8 @@ async def evaluate(home: Store, models: Models, settings: Settings, announcer: A
             evaluation = Evaluation(subjects, judges, settings.prompts, settings.rules, asked, runner, journal)
             outcome = await evaluation.run()
             update = partial(status.statuses, outcome, settings.rules, run, settings.now())
-            changes = await home.update(update)
-            after = await home.read()
+            changes = await store.update(update)
+            after = await store.read()
             _announce(announcer, changes, after, run)
             if outcome.end in _GOES_ON:
                 journal.pause()
@@ -211,5 +211,5 @@ def ended(end: End) -> str:
         End.ASKED: "those that are undecided were asked the whole set",
         End.UNREACHED: "no candidate answers",
         End.SPENT: "the budget or the time does not cover the next call; the same command goes on from here",
-        End.UNREADABLE: "the judge's acceptances cannot be read",
+        End.UNREADABLE: "the judge's verdicts cannot be read",
     }[end]

@@ -27,6 +27,7 @@ from pydantic_core import PydanticKnownError
 from lightrouter.pool.choices import THINK_TAGS, ContinuationStyle, MaxTokensField, State, Thinking
 from lightrouter.pool.values import (
     AUTHORIZATION,
+    URL_SCHEMA,
     CandidateName,
     EnvironmentVariable,
     GrpcTarget,
@@ -232,7 +233,7 @@ class PublicEntry(_Section):
 class CandidateEntry(PublicEntry):
     """One model that may answer, with everything that its adapter needs to call it."""
 
-    base_url: Annotated[str, Field(validate_default=True)] = ""
+    base_url: Annotated[str, Field(validate_default=True), URL_SCHEMA] = ""
     """The provider's root URL, without a slash at its end; /chat/completions is added before its query, such as Azure's
     ?api-version=2024-10-21. Only `replay` has none."""
     recording: Annotated[Path, Field(strict=False)] | None = Field(default=None, validate_default=True)

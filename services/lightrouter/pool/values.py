@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints, WithJsonSchema
 
 AUTHORIZATION = "authorization"
 """The header that most providers read the API key from, as a bearer token."""
@@ -123,15 +123,22 @@ def _target(value: str) -> str:
 # The file's reader returns numbers with a decimal point as Decimal, so that money is never a binary float.
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 """A finite number."""
-NanoUsdPerMillion = Annotated[int, BeforeValidator(_nanousd)]
+_PRICE = {"type": ["number", "string"], "pattern": "^[0-9]{1,6}([.][0-9]{1,9})?$", "minimum": 0, "maximum": 999999}
+NanoUsdPerMillion = Annotated[int, BeforeValidator(_nanousd), WithJsonSchema(_PRICE)]
 """A price: US dollars per million tokens in the file, nano-dollars when parsed."""
-CandidateName = Annotated[str, AfterValidator(_name)]
+CandidateName = Annotated[
+    str,
+    AfterValidator(_name),
+    WithJsonSchema({"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63}),
+]
 """A candidate's name: a DNS label."""
-Url = Annotated[str, AfterValidator(checked_url)]
+URL_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^https?://"})
+"""The JSON schema of a provider's root."""
+Url = Annotated[str, AfterValidator(checked_url), URL_SCHEMA]
 """A provider's root, without a slash at its end."""
 EnvironmentVariable = Annotated[str, AfterValidator(_environment_variable)]
 """The name of an environment variable."""
-GrpcTarget = Annotated[str, AfterValidator(_target)]
+GrpcTarget = Annotated[str, AfterValidator(_target), WithJsonSchema({"type": "string", "pattern": "^[^\\s]+$"})]
 """An adapter's gRPC target."""
 JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_json)]
 """Members of a JSON object."""

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.evaluator.confidence import Tally, interval, prompts_needed
+from lightrouter.evaluator.confidence import Tally, interval
+from tests.unit.evaluator.predictions import prompts_needed
 
 RATES = (0.2, 0.05, 0.001)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from lightrouter.evaluator.budget import Limits
-from lightrouter.evaluator.confidence import prompts_needed
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.evaluation import End
 from lightrouter.evaluator.journal import JournalError
@@ -25,6 +24,7 @@ from lightrouter.runtime.telemetry import names
 from lightrouter.v1.adapter_pb2 import Generation
 from tests.unit.evaluator.evaluation_support import ITEMS, QUALITY, Evaluations
 from tests.unit.evaluator.fakes import NOW, OUTPUT_TOKENS, FakeModels, prompts, settings
+from tests.unit.evaluator.predictions import prompts_needed
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from random import Random
 import pytest
 
 from lightrouter.evaluator.evaluation import End
-from lightrouter.evaluator.journal import scores
 from lightrouter.evaluator.run import NothingToEvaluateError
 from lightrouter.evaluator.validation import parse
 from lightrouter.pool import statefile
@@ -22,6 +21,7 @@ from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_REJECTED
 from tests.unit.evaluator.evaluation_support import QUALITY, Evaluations
 from tests.unit.evaluator.fakes import FakeModels, pool_text, settings
+from tests.unit.evaluator.predictions import journal_scores
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_a_judge_compares_in_both_orders_and_never_itself(pool: Evaluation
     means = {name: scored.tally.mean for name, scored in report.outcome.scores.items()}
     assert means == {"good": 0.5, "fair": 0.5, "weak": 0.0}
     assert {name for name, text in models.calls if "BEGIN ANSWER" in text} == {"good", "fair"}
-    kept = scores(tmp_path / "pool.evaluation.jsonl")
+    kept = journal_scores(tmp_path / "pool.evaluation.jsonl")
     assert set(kept["weak"].values()) == {0.0}
     assert len(kept["fair"]) == len(report.outcome.scores["fair"].by_prompt)
 
@@ -77,7 +77,7 @@ async def test_a_judge_that_cannot_be_read_is_given_up_after_a_few_answers(pool:
     # Each answer in both orders, each twice.
     assert sum("BEGIN ANSWER" in text for _, text in models.calls) == 3 * 3 * 2 * 2
 
-    # Once the judge can be read, nothing but its acceptances is bought again.
+    # Once the judge can be read, nothing but its verdicts is bought again.
     models.verdict = lambda who, place: json.dumps({"better": "tie"})
     again = await pool.run(models, settings(tmp_path, parse(judged(60)), run="run-2"))
     assert again.resumed

@@ -108,11 +108,11 @@ async def test_a_verdict_is_of_its_judge_and_of_what_it_judged(pool: Evaluations
     models = Judging(QUALITY)
     models.verdict = lambda who, place: '{"better": "A"}'
     await pool.run(models, settings(tmp_path, parse(judged(60)), limits=Limits(tokens=30_000)))
-    acceptances = [(name, text) for name, text in models.calls if name == "good" and "by weak" in text]
-    assert acceptances
+    verdicts = [(name, text) for name, text in models.calls if name == "good" and "by weak" in text]
+    assert verdicts
     pool.path.write_text(pool.path.read_text().replace(f"model: m-{changed}", "model: m-other"))
     await pool.run(models, settings(tmp_path, parse(judged(60)), run="run-2"))
-    assert {models.calls[each] for each in acceptances} == {2}
+    assert {models.calls[each] for each in verdicts} == {2}
     others = [(name, text) for name, text in models.calls if name == "fair" and "BEGIN ANSWER" not in text]
     assert {models.calls[each] for each in others} == {1}
 

@@ -1,4 +1,4 @@
-"""Where acceptances are held, in a cluster whose API misbehaves: nothing is lost, nothing is said twice."""
+"""Where verdicts are held, in a cluster whose API misbehaves: nothing is lost, nothing is said twice."""
 
 from __future__ import annotations
 

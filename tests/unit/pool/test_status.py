@@ -48,7 +48,7 @@ def test_what_is_said_of_diversity_and_drift_survives_the_status() -> None:
     ]
 
 
-def test_a_remark_begins_when_it_says_the_opposite() -> None:
+def test_a_condition_begins_when_it_says_the_opposite() -> None:
     first = Condition.after(None, holds=True, reason="r", message="m", now=NOW)
     later = NOW + timedelta(hours=1)
     assert Condition.after(first, holds=True, reason="r", message="n", now=later).since == first.since

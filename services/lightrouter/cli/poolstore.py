@@ -1,4 +1,4 @@
-"""The home of the pool for `lightrouter pool`: a pool file, or the Candidate resources of a namespace."""
+"""The store of the pool for `lightrouter pool`: a pool file, or the Candidate resources of a namespace."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lightrouter.pool.store import Store, StoreError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that name the pool."""
-    home = parser.add_mutually_exclusive_group(required=True)
-    home.add_argument("--pool", type=Path, metavar="FILE", help="the pool file; the states are beside it")
-    home.add_argument("--namespace", metavar="NAME", help="the namespace with the Candidate resources")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--pool", type=Path, metavar="FILE", help="the pool file; the states are beside it")
+    where.add_argument("--namespace", metavar="NAME", help="the namespace with the Candidate resources")
     parser.add_argument(
         "--candidate-selector", default="", metavar="LABELS", help="label selector of the resources; default: all"
     )
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @asynccontextmanager
 async def store_of(arguments: argparse.Namespace, judge: str | None = None) -> AsyncIterator[Store]:
-    """Yields the home that the arguments name; its failures become CommandError."""
+    """Yields the store that the arguments name; its failures become CommandError."""
     with failures():
         if arguments.pool:
             if arguments.candidate_selector:
@@ -43,7 +43,7 @@ async def store_of(arguments: argparse.Namespace, judge: str | None = None) -> A
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Turns failures of a home into CommandError."""
+    """Turns failures of a store into CommandError."""
     try:
         yield
     except PoolFileError as error:
