@@ -41,6 +41,7 @@ verify: setup lint types imports protos-check lock-check package chart-check ## 
 lint: setup ## Lint and check the format of the code and of the Dockerfile.
 	ruff check .
 	ruff format --check .
+	python -m tools.module_lines services tests tools
 	hadolint deploy/Dockerfile
 
 .PHONY: types
@@ -66,12 +67,12 @@ protos-check: $(IMAGE) ## Lint the protos, check that they stay compatible and t
 
 .PHONY: chart
 chart: setup ## Write the chart's schema, its README's tables and what its examples render to.
-	python tools/chart.py
+	python -m tools.chart
 	python -m tools.chart_check --write
 
 .PHONY: chart-check
 chart-check: setup ## Lint the chart with Helm 3 and 4, check its generated files, its examples and their manifests.
-	python tools/chart.py --check
+	python -m tools.chart --check
 	python -m tools.chart_check
 
 .PHONY: lock

@@ -1,4 +1,6 @@
-"""Writes the chart's values.schema.json and the tables of its README.md from the comments in its values.yaml.
+"""Writes the chart's values.schema.json, the tables of its README.md and the spec of its CRD.
+
+They come from the comments in values.yaml, and from the pool's models for what a candidate is.
 
 A key's comment is what stands right above it. Its `@schema` lines hold a YAML flow mapping that is added to the JSON
 schema which the default gives; besides JSON schema's own keys it knows
@@ -8,6 +10,7 @@ schema which the default gives; besides JSON schema's own keys it knows
     map: string                  any keys, with values of this type
     open: true                   anything that is an object
     extends: workload            the keys of this other value, too
+    model: candidate             the keys of the pool's model of a candidate, too, in a list's items
 
 and `#|` lines after a list are a value of their own that shows the form of its items. Every other object is closed.
 """
@@ -25,6 +28,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+
+from tools import candidates
 
 CHART: Final = Path(__file__).resolve().parent.parent / "helm" / "lightrouter"
 _KUBERNETES: Final = "1.37.0"
@@ -51,6 +56,7 @@ class Value:
         hints: What its `@schema` lines say.
         children: The values in it, where it is a mapping with comments of its own.
         item: The form of a list's items.
+        modelled: Whether it comes from a model, whose default is its own and no example.
     """
 
     path: str
@@ -59,6 +65,7 @@ class Value:
     hints: dict[str, Any] = field(default_factory=dict)
     children: dict[str, Value] = field(default_factory=dict)
     item: Value | None = None
+    modelled: bool = False
 
 
 def read(text: str, path: str = "") -> Value:
@@ -85,9 +92,24 @@ def _children(node: yaml.MappingNode, lines: list[str], path: str, end: int) -> 
         form = _form(lines[key.start_mark.line : following], key.start_mark.column)
         if form:
             value.item = read(form, f"{name}[]")
+        if value.item and value.hints.pop("model", None) == "candidate":
+            value.item.children = _modelled(candidates.chart_schema(), f"{name}[]") | value.item.children
         if isinstance(item, yaml.MappingNode) and not value.hints.keys() & {"k8s", "map", "open"}:
             value.children = _children(item, lines, name, following)
         values[key.value] = value
+    return values
+
+
+def _modelled(schema: Schema, path: str) -> dict[str, Value]:
+    """Returns the values of a model's JSON schema."""
+    values: dict[str, Value] = {}
+    for key, each in schema["properties"].items():
+        name = f"{path}.{key}"
+        hints = {hint: found for hint, found in each.items() if hint not in {"description", "default", "properties"}}
+        if each["type"] == "object":
+            hints = {"type": "object"} if "properties" in each else {"open": True}
+        children = _modelled(each, name) if "properties" in each else {}
+        values[key] = Value(name, each.get("default"), each["description"], hints, children, modelled=True)
     return values
 
 
@@ -261,10 +283,16 @@ def _rows(values: list[Value]) -> str:
     for value in values:
         nested = any(inner.text for inner in value.children.values())
         default = "" if nested else _code(json.dumps(value.default, ensure_ascii=False))
-        if "[]" in value.path:
+        if value.modelled:
+            default = "" if nested or value.default is None else _code(json.dumps(value.default, ensure_ascii=False))
+        elif "[]" in value.path:
             default = "" if nested else f"for example {default}"
-        rows.append(f"| `{value.path}` | {default} | {_cell(value.text)} |")
+        rows.append(f"| `{value.path}` | {default} | {_words(value.text)} |")
     return "\n".join(rows)
+
+
+def _words(text: str) -> str:
+    return _cell(text).replace("<", "\\<")
 
 
 def _code(text: str) -> str:
@@ -284,12 +312,13 @@ def outputs(chart: Path = CHART) -> dict[Path, str]:
     root = read((chart / "values.yaml").read_text(encoding="utf-8"))
     if missing := list(undocumented(root)):
         raise CommentError(f"{missing[0]}: has no comment that says what it is")
-    readme = chart / "README.md"
+    readme, definition = chart / "README.md", chart / "crds" / "candidates.lightrouter.dev.yaml"
     before, _, rest = readme.read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
     return {
         chart / "values.schema.json": json.dumps(schema(root), indent=1, ensure_ascii=False) + "\n",
         readme: f"{before}{_BEGIN}\n\n{table(root)}\n\n{_END}{after}",
+        definition: candidates.definition(definition.read_text(encoding="utf-8")),
     }
 
 

@@ -140,7 +140,7 @@ def test_an_unknown_key_is_refused_by_name(values: dict[str, object], key: str) 
         ({"auth": {"jwt": {"jwksUrl": "https://i/k"}}}, "keys but no issuer"),
         ({"auth": {"jwt": {"issuer": "i", "jwksUrl": "https://i/k", "jwksConfigMap": "c"}}}, "more than one of"),
         ({"auth": {"jwt": {"issuer": "i", "jwksConfigMap": "c", "audience": ""}}}, "needs auth.jwt.audience"),
-        ({"auth": {"allowedCallers": ["a"]}}, "nobody is known"),
+        ({"auth": {"allowedCallers": ["a"]}}, "no caller has a name"),
         ({"grpcRoute": {"enabled": True}}, "grpcRoute.enabled needs a Gateway"),
         ({"ingress": {"enabled": True}}, "ingress.enabled needs a host name"),
         (

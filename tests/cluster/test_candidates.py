@@ -13,10 +13,11 @@ import pytest
 import yaml
 from kubernetes_asyncio import client, utils
 
+from lightrouter.pool.choices import State
 from lightrouter.pool.cluster import ClusterApi, connect
-from lightrouter.pool.kubernetes import PoolResources
+from lightrouter.pool.clusterstore import ClusterStore
 from lightrouter.pool.resource import GROUP, PLURAL, VERSION
-from lightrouter.pool.schema import PublicPool, State
+from lightrouter.pool.schema import PublicPool
 from tests.cluster.access import service_account_token
 
 DEFINITION = Path(__file__).parents[2] / "helm/lightrouter/crds/candidates.lightrouter.dev.yaml"
@@ -31,7 +32,7 @@ class Namespace:
         self.custom = client.CustomObjectsApi(admin)
         self.name = name
         self._changed = asyncio.Event()
-        self.resources = PoolResources(ClusterApi(api, name, watch_seconds=5), self._change, judge="a")
+        self.resources = ClusterStore(ClusterApi(api, name, watch_seconds=5), self._change, judge="a")
 
     def _change(self, pool: PublicPool) -> None:
         self._changed.set()

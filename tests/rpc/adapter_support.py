@@ -1,4 +1,4 @@
-"""An adapter as a server over a real channel, in front of an upstream that does what a test tells it."""
+"""An adapter as a real server, between a channel and an upstream whose behaviour the test decides."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from lightrouter.adapter.__main__ import engine_maker
+from lightrouter.adapter.assemble import engine_maker
 from lightrouter.adapter.live import LiveEngine, report
-from lightrouter.adapter.metrics import CallMetrics
 from lightrouter.adapter.servicer import AdapterServicer
+from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
@@ -29,8 +29,14 @@ from lightrouter.runtime.telemetry import names
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
 from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 from lightrouter.v1.candidate_pb2 import ModelTarget
-from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role, Sampling
 from tests.upstreams.upstream import Behaviour, Upstream
+
+STOP = FinishReason.FINISH_REASON_STOP
+LENGTH = FinishReason.FINISH_REASON_LENGTH
+FILTER = FinishReason.FINISH_REASON_CONTENT_FILTER
+UNKNOWN = FinishReason.FINISH_REASON_UNKNOWN
+COUNTS = {"prompt_tokens": 10, "completion_tokens": 5}
 
 CANDIDATE = "fast"
 
@@ -47,38 +53,38 @@ def generation(content: str = "Hello?", **members: Any) -> Generation:
 
 
 def most(tokens: int) -> Sampling:
-    """Returns the sampling that lets so many tokens be written."""
+    """Returns the sampling with this limit of tokens."""
     return Sampling(max_output_tokens=tokens)
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter that serves."""
+    """A serving adapter."""
 
     models: ModelClient
     target: ModelTarget
     channel: grpc.aio.Channel
-    current: LiveEngine
+    live: LiveEngine
     server: Server
     spans: InMemorySpanExporter
 
     async def generate(self, asked: Generation, seconds: float = 20) -> GenerateResponse:
-        """Calls Generate with a deadline of so many seconds."""
+        """Calls Generate with a deadline of `seconds`."""
         return await self.models.generate(self.target, asked, Deadline.after(seconds))
 
     def stream(self, asked: Generation, seconds: float = 20) -> AsyncGenerator[StreamGenerateResponse, None]:
-        """Calls StreamGenerate with a deadline of so many seconds."""
+        """Calls StreamGenerate with a deadline of `seconds`."""
         events = self.models.stream(self.target, asked, Deadline.after(seconds))
         assert isinstance(events, AsyncGenerator)
         return events
 
     async def read(self, asked: Generation, texts: list[str], seconds: float = 20) -> None:
-        """Calls StreamGenerate and adds the pieces of text to `texts`."""
+        """Calls StreamGenerate and adds each chunk's text to `texts`."""
         async for event in self.stream(asked, seconds):
-            texts.append(event.chunk.text)  # noqa: PERF401 - what came before a failure is wanted, too
+            texts.append(event.chunk.text)  # noqa: PERF401 - the texts before a failure are wanted, too
 
     async def ask(self, asked: Generation, seconds: float, *, streamed: bool) -> None:
-        """Calls StreamGenerate or Generate, for what goes wrong with it."""
+        """Calls StreamGenerate or Generate, for its error."""
         if streamed:
             await self.read(asked, [], seconds)
         else:
@@ -87,30 +93,30 @@ class Adapter:
 
 @asynccontextmanager
 async def adapter(base_url: str, meter: Meter | None = None, **members: Any) -> AsyncIterator[Adapter]:
-    """Serves the candidate behind `base_url`, measured by `meter`; `members` are further members of its pool entry."""
+    """Serves the candidate behind `base_url`; `members` are further members of its pool entry."""
     measured = meter or NoOpMeter("test")
     spans = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(spans))
     make_engine = engine_maker(provider.get_tracer("test"), CallMetrics(measured))
-    current = LiveEngine(CANDIDATE, pool_of(base_url, **members), make_engine)
-    report(measured, current)
+    live = LiveEngine(CANDIDATE, pool_of(base_url, **members), make_engine)
+    report(measured, live)
     server = Server(ServiceSettings(grace_seconds=0))
-    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
+    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(live))
     channels = Channels()
     address = await server.start()
     try:
         target = ModelTarget(candidate=CANDIDATE, address=address)
-        yield Adapter(ModelClient(channels), target, channels.get(address), current, server, spans)
+        yield Adapter(ModelClient(channels), target, channels.get(address), live, server, spans)
     finally:
         await channels.close()
         await server.drain()
-        await current.finish()
+        await live.finish()
         provider.shutdown()
 
 
 async def asked(served: Adapter, request: Generation, *, streamed: bool) -> GenerateResponse:
-    """Asks either way; the answers are the same."""
+    """Asks by a streamed or a unary call; the answers are the same."""
     if not streamed:
         return await served.generate(request)
     whole = GenerateResponse()
@@ -124,7 +130,7 @@ async def asked(served: Adapter, request: Generation, *, streamed: bool) -> Gene
 
 
 async def answered(behaviour: Behaviour, request: Generation | None = None, **members: Any) -> GenerateResponse:
-    """Asks both ways; returns the answer, which has to be the same."""
+    """Asks by both calls; returns their answer, which must be the same."""
     members.setdefault("limits", {"retries": 0})
     async with Upstream(behaviour) as upstream, adapter(upstream.base_url, **members) as served:
         given = [await asked(served, request or generation(), streamed=streamed) for streamed in (False, True)]
@@ -137,11 +143,11 @@ async def answered(behaviour: Behaviour, request: Generation | None = None, **me
 
 
 async def failed(behaviour: Behaviour, **members: Any) -> ServiceError:
-    """Asks both ways; returns the failure, which has to be the same."""
+    """Asks by both calls; returns their failure, which must be the same."""
     members.setdefault("limits", {"retries": 0})
     errors = []
     for streamed in (False, True):
-        # Each has an adapter of its own: what one learns of its provider may spare the next call.
+        # Each has an adapter of its own: the quirks that one learns may spare the next a call.
         async with Upstream(behaviour) as upstream, adapter(upstream.base_url, **members) as served:
             with pytest.raises(ServiceError) as caught:
                 await asked(served, generation(), streamed=streamed)

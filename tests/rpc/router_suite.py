@@ -16,13 +16,10 @@ from grpc_health.v1 import health_pb2
 from opentelemetry.sdk.metrics.export import MetricReader
 
 from lightrouter.pool import statefile
-from lightrouter.pool.standing import Standing
-from lightrouter.router.__main__ import build_server
+from lightrouter.pool.status import CandidateStatus
+from lightrouter.router.assemble import assemble
 from lightrouter.router.clients import AdapterHealth
-from lightrouter.router.pool.health import Health
-from lightrouter.router.pool.source import PoolSource
-from lightrouter.router.pool.traffic import Traffic
-from lightrouter.router.pool.transitions import StateTransitions
+from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.deadline import current_deadline
 from lightrouter.runtime.rpc.channels import Channels
@@ -54,7 +51,8 @@ from lightrouter.v1.router_pb2 import (
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer, add_SelectorServiceServicer_to_server
-from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model, pool_candidate, snapshot
+from tests.unit.router.builders import pool_candidate, snapshot
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model
 
 if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
@@ -138,7 +136,7 @@ class RouterSuite:
         self.selector = FakeSelector({"a": 0.9, "b": 0.8, "c": 0.7})
         self.aggregator = FakeAggregator()
         self.adapters: dict[str, Server] = {}
-        self.health = Health(self._watch, pause_seconds=0.01)
+        self.health = HealthMonitor(self._watch, pause_seconds=0.01)
         self.stub: RouterServiceAsyncStub
         self.channel: grpc.aio.Channel
 
@@ -173,7 +171,7 @@ class RouterSuite:
         assert self._pool.file
         self._pool.file.check()
 
-    def write_standings(self, standings: Mapping[str, Standing]) -> None:
+    def write_standings(self, standings: Mapping[str, CandidateStatus]) -> None:
         """Writes the state file as the evaluator does, and makes the router look at it at once."""
         statefile.save(statefile.state_path(self.pool_file), standings)
         assert self._pool.file
@@ -243,13 +241,10 @@ class RouterSuite:
         self._stack.push_async_callback(self._channels.close)
         telemetry = Telemetry("test", None, reader=self._reader)
         self._stack.callback(telemetry.shutdown)
-        traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
-        self._pool = PoolSource(settings, self.health, traffic, telemetry.meter)
-        self.server = build_server(settings, self._channels, telemetry, traffic, self.health)
-        self.address = await self.server.start()
-        self._stack.push_async_exit(self.server)
-        self._stack.push_async_callback(self.health.close)
-        self.health.follow(traffic.snapshot())
+        router = assemble(settings, self._channels, telemetry, self.health)
+        self._pool, self.server = router.pool, router.server
+        await self._stack.enter_async_context(router.running())
+        self.address = self.server.address
         reporting = asyncio.create_task(
             self.health.report(lambda serving: self.server.set_serving(names.ROUTER_SERVICE, serving))
         )

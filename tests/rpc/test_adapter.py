@@ -1,4 +1,4 @@
-"""An adapter over a real channel: generating, going on, limits, circuit, health, and changes of the pool."""
+"""An adapter over a real channel: generation, continuation, limits, circuit, health, and changes of the pool."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def failure(served: Adapter, asked: Generation, seconds: float = 20) -> Se
 
 
 async def watched(served: Adapter, asked: Generation) -> tuple[str, bool]:
-    """Returns the text of a stream and whether it was written anew."""
+    """Returns the text of a stream and whether it restarted."""
     events = [event async for event in served.stream(asked)]
     assert events[-1].HasField("result")
     return "".join(event.chunk.text for event in events), any(event.chunk.restarted for event in events)
@@ -89,7 +89,7 @@ async def test_stream() -> None:
     result = events[-1].result
     assert result.HasField("time_to_first_token")
     assert result.usage.output_tokens == len(TEXT)
-    # Fewer messages than tokens is the point of collecting them.
+    # Coalescing sends fewer messages than tokens.
     assert len(events) < len(TEXT)
 
 
@@ -210,9 +210,9 @@ async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
         adapter(upstream.base_url, circuit=circuit, limits={"retries": 0}) as served,
     ):
         follower = asyncio.create_task(
-            served.current.follow(lambda on: served.server.set_serving(names.ADAPTER_SERVICE, on))
+            served.live.follow(lambda on: served.server.set_serving(names.ADAPTER_SERVICE, on))
         )
-        # The stubs' classes have no types.
+        # The generated stubs have no types.
         health: Any = health_pb2_grpc.HealthStub(served.channel)
         watch = health.Watch(health_pb2.HealthCheckRequest(service=names.ADAPTER_SERVICE))
         serving = health_pb2.HealthCheckResponse.SERVING
@@ -229,7 +229,7 @@ async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
         upstream.then(behaviours.reply("Hello"))
         assert (await watch.read()).status == serving
         assert (await served.generate(generation())).text == "Hello"
-        assert served.current.engine.standing.circuit.state is State.CLOSED
+        assert served.live.engine.provider_state.circuit.state is State.CLOSED
         watch.cancel()
         follower.cancel()
         await asyncio.wait((follower,))
@@ -257,7 +257,7 @@ async def test_silence_opens_the_circuit(patience: str) -> None:
         Upstream(behaviours.hang) as upstream,
         adapter(upstream.base_url, circuit=circuit, limits=limits) as served,
     ):
-        # A whole answer that comes at once is written first; of a stream, the silence is heard.
+        # An answer that does not stream is silent while it is written; a silent stream is a failure.
         streamed = patience != "request_timeout"
         call = asyncio.create_task(served.ask(generation(), 0.5 if patience == "deadline" else 20, streamed=streamed))
         if patience == "caller":
@@ -273,7 +273,7 @@ async def test_a_whole_answer_that_is_being_written_is_no_silence(sampling: Samp
     circuit = {"failures": 1, "silence_s": 0.1}
     async with Upstream(behaviours.hang) as upstream, adapter(upstream.base_url, circuit=circuit) as served:
         await failure(served, generation(sampling=sampling), 0.5)
-        assert served.current.serving
+        assert served.live.serving
 
 
 async def test_a_changed_entry_holds_for_new_calls_only() -> None:
@@ -284,7 +284,7 @@ async def test_a_changed_entry_holds_for_new_calls_only() -> None:
     ):
         running = asyncio.create_task(watched(served, generation()))
         await old.arrived()
-        served.current.apply(pool_of(new.base_url, model="other"))
+        served.live.apply(pool_of(new.base_url, model="other"))
         response = await served.generate(generation())
         assert response.text == "new"
         assert new.requests[0].body["model"] == "other"
@@ -294,13 +294,13 @@ async def test_a_changed_entry_holds_for_new_calls_only() -> None:
 
 async def test_an_entry_that_is_gone_or_broken() -> None:
     async with Upstream(behaviours.reply("Hello")) as upstream, adapter(upstream.base_url) as served:
-        served.current.apply(pool_of(upstream.base_url, continuation="raw", chat_template="no such name"))
+        served.live.apply(pool_of(upstream.base_url, continuation="raw", chat_template="no such name"))
         assert (await served.generate(generation())).text == "Hello"
-        served.current.apply(Pool({}))
-        assert not served.current.serving
+        served.live.apply(Pool({}))
+        assert not served.live.serving
         error = await failure(served, generation())
         assert (error.code, error.reason) == (Code.NOT_FOUND, ErrorReason.ERROR_REASON_UNKNOWN_CANDIDATE)
-        served.current.apply(pool_of(upstream.base_url))
+        served.live.apply(pool_of(upstream.base_url))
         assert (await served.generate(generation())).text == "Hello"
 
 
@@ -324,7 +324,7 @@ async def test_connections_are_kept() -> None:
 
 
 async def test_a_kept_connection_that_closed_meanwhile_is_no_failure() -> None:
-    """As llama.cpp's server does: it announces to keep the connection of a stream, and closes it."""
+    """llama.cpp's server announces keep-alive for the connection of a stream, and closes it."""
 
     async def closing(exchange: Exchange) -> None:
         await behaviours.model(TEXT)(exchange)

@@ -1,4 +1,4 @@
-"""A caller that goes away, or runs out of time: the provider's connection closes at once and nothing is left."""
+"""After a cancellation or a deadline, the provider's connection closes at once and nothing is left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.rpc.adapter_support import Adapter, adapter, generation
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Upstream
 
-# Seconds of a deadline that no test lives to see.
+# A deadline, in seconds, that no test reaches.
 LONG = 600.0
 
 
@@ -65,7 +65,7 @@ async def test_a_cancelled_stream(behaviour: Behaviour) -> None:
 
 
 async def test_a_stream_whose_reader_stopped_reading() -> None:
-    """Flow control holds the adapter's sending; it must notice the cancellation there, too."""
+    """While flow control blocks the adapter's sending, it must notice the cancellation, too."""
     async with (
         Upstream(behaviours.endless) as upstream,
         adapter(upstream.base_url, limits={"max_response_bytes": 2**30}) as served,

@@ -1,4 +1,4 @@
-"""What callers of an adapter see of a provider that misbehaves, over a real channel and a real HTTP server."""
+"""A misbehaving provider, as callers of its adapter see it, over a real channel and a real HTTP server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BROKEN_JSON = b'{"choices":[{"message":{"content":"Hel'
 
 
 def failures() -> list[tuple[str, Behaviour, Code, str, int]]:
-    """Returns by name: the behaviour, and the status, the reason and the number of requests that it leads to."""
+    """Returns by name: a behaviour, with the status, the reason and the number of requests that follow from it."""
     return [
         ("hang", behaviours.hang, Code.DEADLINE_EXCEEDED, "UPSTREAM_TIMEOUT", 1),
         ("hang_up", behaviours.hang_up, Code.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", 2),
@@ -60,11 +60,11 @@ async def test_failure(name: str, behaviour: Behaviour, code: Code, reason: str,
     limits = {"retries": 1, "max_response_bytes": MB}
     async with Upstream(behaviour) as upstream, adapter(upstream.base_url, limits=limits) as served:
         with pytest.raises(ServiceError) as caught:
-            # Where nothing else ends the call its deadline does, and is waited for.
+            # If nothing else ends the call, its deadline does.
             await served.ask(generation(), 0.5 if reason == "UPSTREAM_TIMEOUT" else 60, streamed=streamed)
         assert caught.value.code == code
         assert caught.value.reason == ErrorReason.Value(f"ERROR_REASON_{reason}")
-        # A stream asks for counts, which may be what the provider refuses: it is asked once more without.
+        # A stream asks for counts, which the provider may refuse: one more request leaves them out.
         assert len(upstream.requests) == requests + (name == "400" and streamed)
         if reason in {"UPSTREAM_TIMEOUT", "UPSTREAM_TOO_LARGE"}:
             await upstream.all_closed()
@@ -175,7 +175,7 @@ async def test_reasoning_that_nobody_sees_is_no_failure() -> None:
         assert boot.result.usage.reasoning_tokens == 50
         rest = await served.generate(generation(continuation=boot.result.continuation, sampling=most(20)))
         assert (rest.text, rest.restarted) == ("Hello", True)
-        # Its reasoning has to be written again before it can say anything.
+        # The model must write its reasoning again before any text.
         assert upstream.requests[1].body["max_tokens"] == 70
 
 

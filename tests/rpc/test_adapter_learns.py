@@ -1,4 +1,4 @@
-"""An adapter finds out how its provider takes a request, remembers it, and says so."""
+"""An adapter learns the quirks of its provider, remembers them, and reports them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PREFILL = "This model does not support assistant message prefill. The conversati
 
 
 def refusing(refuses: Callable[[dict[str, Any]], object], message: str = "no", code: int = 400) -> Behaviour:
-    """Refuses the requests that `refuses` is true of, with these words; answers others with "Hello there"."""
+    """Refuses the requests for which `refuses` is true, with these words; answers others with "Hello there"."""
 
     async def behave(exchange: Exchange) -> None:
         body = exchange.request.body
@@ -44,7 +44,7 @@ def goes_on(body: dict[str, Any]) -> bool:
 
 
 async def refuses(served: Adapter) -> list[str]:
-    # The stubs' classes have no types.
+    # The generated stubs have no types.
     stub: Any = AdapterServiceStub(served.channel)
     return list((await stub.Describe(DescribeRequest())).candidate.refuses)
 
@@ -259,17 +259,17 @@ async def test_what_was_learnt_and_an_open_circuit_outlive_a_change_that_does_no
         upstream.then(behaviours.status(500))
         with pytest.raises(ServiceError):
             await served.generate(generation())
-        engine = served.current.engine
+        engine = served.live.engine
         for members in ({"state": "probation"}, {"prior": 0.9}, {"prices": {"input": "1"}}):
-            served.current.apply(pool_of(upstream.base_url, circuit=circuit, limits={"retries": 0}, **members))
-            assert served.current.engine is engine
+            served.live.apply(pool_of(upstream.base_url, circuit=circuit, limits={"retries": 0}, **members))
+            assert served.live.engine is engine
         assert engine.describe().prices.input_nanousd_per_million == 10**9
-        served.current.apply(pool_of(upstream.base_url, circuit=circuit, limits={"retries": 1}))
-        assert served.current.engine is not engine
-        assert served.current.serving is False
+        served.live.apply(pool_of(upstream.base_url, circuit=circuit, limits={"retries": 1}))
+        assert served.live.engine is not engine
+        assert served.live.serving is False
         assert await refuses(served) == ["prefill"]
-        served.current.apply(pool_of(upstream.base_url, circuit=circuit, model="other"))
-        assert bool(served.current.serving)
+        served.live.apply(pool_of(upstream.base_url, circuit=circuit, model="other"))
+        assert bool(served.live.serving)
         assert await refuses(served) == []
 
 
@@ -281,10 +281,10 @@ async def test_the_last_resort_passes_an_open_circuit_and_closes_it() -> None:
     ):
         with pytest.raises(ServiceError):
             await served.generate(generation())
-        assert not served.current.serving
+        assert not served.live.serving
         upstream.then(behaviours.reply("Hello"))
         assert (await served.generate(generation(last_resort=True))).text == "Hello"
-        assert served.current.serving
+        assert served.live.serving
 
 
 @pytest.mark.parametrize("code", [429, 503])
@@ -307,11 +307,11 @@ async def test_a_callers_bad_requests_do_not_keep_a_circuit_closed(words: str) -
         adapter(upstream.base_url, circuit=circuit, limits={"retries": 0}) as served,
     ):
         for behaviour in (behaviours.status(500), behaviours.status(400, words), behaviours.status(500)):
-            assert served.current.serving
+            assert served.live.serving
             upstream.then(behaviour)
             with pytest.raises(ServiceError):
                 await served.generate(generation())
-        assert not served.current.serving
+        assert not served.live.serving
 
 
 async def test_refused_values_are_remembered_within_a_bound() -> None:

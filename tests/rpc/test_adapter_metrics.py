@@ -1,4 +1,4 @@
-"""What an adapter measures of its calls, its queue and its circuit."""
+"""The metrics of an adapter: calls, queue and circuit."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_a_failure_has_its_reason_and_an_opened_circuit_is_seen(reader: In
                 await served.generate(generation(stage=STAGE_BOOT))
         assert values(reader, i.CIRCUIT_STATE) == states | {(CANDIDATE, "closed"): 0, (CANDIDATE, "open"): 1}
         assert values(reader, i.CIRCUIT_OPENINGS) == {(CANDIDATE,): 1}
-    # The second was refused by the circuit: no call was made, so there is none to measure.
+    # The circuit refused the second call, so there is no model call to measure.
     assert values(reader, i.CALL_DURATION) == {(*BOOT, "UPSTREAM_ERROR"): 1}
     assert values(reader, i.CALL_TOKENS) == {}
 

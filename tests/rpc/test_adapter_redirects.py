@@ -1,4 +1,4 @@
-"""Redirects: the same request within the origin is made, the key goes nowhere else, and an error names the target."""
+"""Redirects: followed within the origin; the key goes nowhere else; the error names the target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider refuses, and how long it asks to be left alone: what callers of an adapter see of it."""
+"""Rate limits and pauses of a provider, as callers of its adapter see them."""
 
 from __future__ import annotations
 
@@ -132,9 +132,9 @@ async def test_only_what_is_the_candidates_own_fault_opens_its_circuit(status: i
                 await served.generate(generation())
             assert not caught.value.retry_after
             assert words[:20] in caught.value.message
-        assert served.current.engine.standing.circuit.state is state
+        assert served.live.engine.provider_state.circuit.state is state
         assert len(upstream.requests) == 2
-        assert not served.current.engine.standing.rest.left()
+        assert not served.live.engine.provider_state.backoff.refusal()
 
 
 async def test_an_ordinary_limit_is_waited_for_whatever_numbers_it_gives() -> None:

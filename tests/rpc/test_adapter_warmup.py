@@ -1,4 +1,4 @@
-"""A model that its first request loads, and whose load ends with that request: a free one gets warm all the same."""
+"""The warm-up of a free model whose load ends with the request that began it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOOT = Stage.STAGE_BOOT
 
 
 class Loading:
-    """A server whose model is loaded by its first request, and is given up where that one's connection closes."""
+    """A server that loads its model at the first request and stops when that connection closes."""
 
     def __init__(self, *, comments: bool = False) -> None:
         self.loaded = asyncio.Event()
@@ -52,7 +52,7 @@ def boot() -> Generation:
 
 
 async def cancelled(served: Adapter, upstream: Upstream, asks: Generation, *, streamed: bool = True) -> None:
-    """Asks, and goes away as soon as the provider has the request."""
+    """Asks, and cancels as soon as the provider has the request."""
     before = len(upstream.requests)
     call = asyncio.create_task(served.ask(asks, LONG, streamed=streamed))
     await upstream.arrived(before + 1)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from lightrouter.aggregator.__main__ import build_server
+from lightrouter.aggregator.assemble import assemble
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.runtime.settings import ServiceSettings
+from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.v1.adapter_pb2 import (
     DescribeRequest,
     DescribeResponse,
@@ -100,9 +101,8 @@ async def address(synthesizer: FakeSynthesizer, tmp_path: Path) -> AsyncIterator
 @pytest.fixture
 async def aggregator(tmp_path: Path) -> AsyncIterator[AggregatorServiceAsyncStub]:
     channels = Channels()
-    async with build_server(
-        AggregatorSettings(listen=f"unix:{tmp_path}/aggregator.sock", adapter_address="unix:*"), channels
-    ):
+    settings = AggregatorSettings(listen=f"unix:{tmp_path}/aggregator.sock", adapter_address="unix:*")
+    async with assemble(settings, channels, Telemetry("aggregator", None)):
         yield AggregatorServiceStub(channels.get(f"unix:{tmp_path}/aggregator.sock"))
         await channels.close()
 

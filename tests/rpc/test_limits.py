@@ -18,7 +18,7 @@ from lightrouter.v1.adapter_pb2 import GenerateRequest, StreamGenerateRequest
 from lightrouter.v1.adapter_pb2_grpc import AdapterServiceStub
 from lightrouter.v1.chat_pb2 import Role
 from lightrouter.v1.error_reason_pb2 import ErrorReason
-from tests.rpc.test_server import Rig, generation
+from tests.rpc.server_support import Rig, generation
 
 LARGE = 300_000
 """Characters of a prompt of which only one fits the budget."""

@@ -21,8 +21,8 @@ from lightrouter.v1.adapter_pb2 import GenerateRequest, Generation
 from lightrouter.v1.adapter_pb2_grpc import AdapterServiceStub
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.error_reason_pb2 import ErrorReason
+from tests.rpc.server_support import Rig, generation
 from tests.rpc.test_limits import large, refusal
-from tests.rpc.test_server import Rig, generation
 
 MESSAGE = 4_000_000
 Ask = Callable[[ModelClient, ModelTarget, Generation], Coroutine[Any, Any, object]]

@@ -45,7 +45,8 @@ from lightrouter.v1.router_pb2 import (
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import FakeAggregator, FakeSelector, Model, failure, prompt
+from tests.unit.router.builders import failure, prompt
+from tests.unit.router.fakes import FakeAggregator, FakeSelector, Model
 
 WHOLE = "one two three four "
 

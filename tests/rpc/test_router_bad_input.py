@@ -21,7 +21,7 @@ from lightrouter.v1.error_reason_pb2 import (
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_VOTE, AnswerPattern
 from lightrouter.v1.router_pb2 import CompleteRequest, Prompt
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import prompt
+from tests.unit.router.builders import prompt
 
 PRICES = {"input": "0.001", "output": "0.001"}
 ENTRIES = (

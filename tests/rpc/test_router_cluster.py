@@ -18,9 +18,9 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from lightrouter.router.__main__ import main, serve
 from lightrouter.router.clients import AdapterHealth
-from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.source import PoolSource
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.settings import RouterSettings
 from lightrouter.router.telemetry import instruments
@@ -37,7 +37,7 @@ from lightrouter.v1.router_pb2 import CompleteRequest, ListCandidatesRequest, Li
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 from tests.measured import values
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import failure, prompt
+from tests.unit.router.builders import failure, prompt
 from tests.upstreams.cluster import TIMEOUT_S, Cluster
 
 
@@ -144,8 +144,8 @@ async def test_a_metric_says_whether_the_pool_is_watched(cluster: Cluster) -> No
     reader = InMemoryMetricReader()
     telemetry = Telemetry("test", None, reader=reader)
     channels = Channels()
-    health = Health(AdapterHealth(channels).watch)
-    traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
+    health = HealthMonitor(AdapterHealth(channels).watch)
+    traffic = TrafficMonitor(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
     pool = PoolSource(settings, health, traffic, telemetry.meter)
     told: asyncio.Queue[bool] = asyncio.Queue()
 

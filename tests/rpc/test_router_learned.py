@@ -10,7 +10,7 @@ from lightrouter.v1.ledger_pb2 import NOT_ASKED_REASON_SHORTLIST, STAGE_BOOT, ST
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST
 from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import prompt
+from tests.unit.router.builders import prompt
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRAT
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, Selection, SelectionReason
 from tests.measured import series, values
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import pool_candidate, prompt, snapshot
+from tests.unit.router.builders import pool_candidate, prompt, snapshot
 
 NAMES = ("a", "b", "c")
 REASONS = SelectionReason.values()
@@ -64,11 +64,11 @@ def test_many_requests_add_no_series_to_those_of_a_thousand() -> None:
     routes = RouteMetrics(Metrics(Resource.create({}), reader).meter("1"), lambda: known)
     records = requests(20_000)
     for record in islice(records, 1000):
-        routes.begun()
+        routes.started()
         routes.ended(record)
     after_a_thousand = series(reader)
     for record in records:
-        routes.begun()
+        routes.started()
         routes.ended(record)
     assert series(reader) == after_a_thousand
     assert sum(values(reader, i.REQUESTS).values()) == 20_000

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lightrouter.pool.schema import State
-from lightrouter.pool.standing import Remark, Standing
+from lightrouter.pool.choices import State
+from lightrouter.pool.status import CandidateStatus, Condition
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_PROBATION, Evaluation
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT
 from lightrouter.v1.router_pb2 import SELECTION_REASON_HOMOGENEOUS_POOL, SELECTION_REASON_POLICY
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import failure, prompt
+from tests.unit.router.builders import failure, prompt
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-JUDGED = Standing(State.ADMITTED, "CrediblyGood", "it is good", "2026-03-01T00:00:00Z", "m", "run-1")
+JUDGED = CandidateStatus(State.ADMITTED, "CrediblyGood", "it is good", "2026-03-01T00:00:00Z", "m", "run-1")
 
 
 async def test_a_candidate_drifts_and_is_back_once_it_is_evaluated() -> None:
@@ -47,7 +47,7 @@ async def test_a_candidate_drifts_and_is_back_once_it_is_evaluated() -> None:
 async def test_one_goes_on_in_a_homogeneous_pool() -> None:
     async with RouterSuite() as suite:
         assert (await suite.complete(prompt())).answer.selection.reason == SELECTION_REASON_POLICY
-        alike = Remark(False, "Homogeneous", "the candidates are right and wrong together", "2026-03-01T00:00:00Z")
+        alike = Condition(False, "Homogeneous", "the candidates are right and wrong together", "2026-03-01T00:00:00Z")
         suite.write_standings({name: replace(JUDGED, diverse=alike) for name in "abc"})
         (condition,) = (await suite.list_candidates()).conditions
         assert (condition.type, condition.message) == ("Homogeneous", alike.message)

@@ -24,7 +24,8 @@ from lightrouter.v1.ledger_pb2 import (
     Stage,
 )
 from tests.rpc.router_suite import RouterSuite
-from tests.unit.router.fakes import Model, failure, prompt
+from tests.unit.router.builders import failure, prompt
+from tests.unit.router.fakes import Model
 
 TWO: list[dict[str, object]] = [{"name": "a"}, {"name": "b"}]
 HELD: list[dict[str, object]] = [*TWO, {"name": "held", "state": "probation"}]

@@ -16,7 +16,8 @@ from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.runtime.settings import ServiceSettings
-from lightrouter.selector.__main__ import build_server
+from lightrouter.runtime.telemetry.setup import Telemetry
+from lightrouter.selector.assemble import assemble
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.adapter_pb2 import (
     DescribeRequest,
@@ -97,9 +98,8 @@ async def judge_address(judge: FakeJudge, tmp_path: Path) -> AsyncIterator[str]:
 @pytest.fixture
 async def selector(tmp_path: Path) -> AsyncIterator[SelectorServiceAsyncStub]:
     channels = Channels()
-    async with build_server(
-        SelectorSettings(listen=f"unix:{tmp_path}/selector.sock", adapter_address="unix:*"), channels
-    ):
+    settings = SelectorSettings(listen=f"unix:{tmp_path}/selector.sock", adapter_address="unix:*")
+    async with assemble(settings, channels, Telemetry("selector", None)):
         yield SelectorServiceStub(channels.get(f"unix:{tmp_path}/selector.sock"))
         await channels.close()
 

@@ -12,8 +12,9 @@ import pytest
 
 from lightrouter.learned.artifact import GENERAL, MANIFEST
 from lightrouter.runtime.rpc.channels import Channels
-from lightrouter.selector.__main__ import build_server
+from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.selector.artifacts import ArtifactFolder
+from lightrouter.selector.assemble import assemble
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage, FinishReason
@@ -35,7 +36,7 @@ async def selector(tmp_path: Path) -> AsyncIterator[SelectorServiceAsyncStub]:
     address = f"unix:{tmp_path}/selector.sock"
     artifacts = ArtifactFolder(tmp_path / "artifact")
     watch = asyncio.create_task(artifacts.watch())
-    async with build_server(SelectorSettings(listen=address), channels, model=artifacts.model):
+    async with assemble(SelectorSettings(listen=address), channels, Telemetry("selector", None), artifacts.model):
         yield SelectorServiceStub(channels.get(address))
         await channels.close()
     watch.cancel()

@@ -18,7 +18,7 @@ from lightrouter.runtime.rpc.selfcheck import SelfCheck, SilentServiceError
 from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.settings import ServiceSettings
 from tests.authority import Authority
-from tests.rpc.test_server import ready
+from tests.rpc.test_server_process import ready
 from tests.rpc.wire import call, headers_of, send
 
 # The loop that accepts calls is grpc.aio's own, which a path that is not UTF-8 ends.
@@ -66,7 +66,7 @@ async def test_a_service_whose_loop_has_died_ends_and_its_health_port_with_it(tm
         _, said = await process.communicate()
     assert process.returncode == 1
     last = said.decode().splitlines()[-1]
-    assert last == f"the service has ended: it does not answer its own calls at {address} any more"
+    assert last == f"the service has ended: it no longer answers its own calls at {address}"
 
 
 class Counted(SelfCheck):

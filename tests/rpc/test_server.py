@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import signal
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, cast
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from opentelemetry import trace
-from watchfiles import awatch
 
-from lightrouter.runtime.deadline import Deadline, current_deadline
+from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
-from lightrouter.runtime.rpc.server import Server, WatchFailedError, run
+from lightrouter.runtime.rpc.server import Server, WatchFailedError
 from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.telemetry import names
@@ -29,114 +22,18 @@ from lightrouter.runtime.telemetry.setup import incoming_context, outgoing_metad
 from lightrouter.v1 import adapter_pb2_grpc
 from lightrouter.v1.adapter_pb2 import (
     DescribeRequest,
-    DescribeResponse,
     GenerateRequest,
-    GenerateResponse,
-    Generation,
-    GenerationChunk,
     StreamGenerateRequest,
-    StreamGenerateResponse,
 )
 from lightrouter.v1.candidate_pb2 import ModelTarget
-from lightrouter.v1.chat_pb2 import ChatMessage, Role
-from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+from tests.rpc.server_support import Rig, generation, health_stub
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
 
-class Scripted(adapter_pb2_grpc.AdapterServiceServicer):
-    """Does what the prefix of the generation says."""
-
-    def __init__(self) -> None:
-        self.entered = asyncio.Event()
-        self.release = asyncio.Event()
-        self.cancelled = asyncio.Event()
-
-    async def Describe(self, request: DescribeRequest, context: object) -> DescribeResponse:
-        raise ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_CIRCUIT_OPEN, "wait", retry_after=2.5)
-
-    async def Generate(self, request: GenerateRequest, context: object) -> GenerateResponse:
-        match request.generation.prefix:
-            case "defect":
-                raise ZeroDivisionError
-            case "all fail":
-                long = Failure(reason=ErrorReason.ERROR_REASON_UPSTREAM_ERROR, message="不可用" * 200)
-                many = {f"candidate-{number}": long for number in range(256)}
-                reason = ErrorReason.ERROR_REASON_ALL_CANDIDATES_FAILED
-                raise ServiceError(Code.UNAVAILABLE, reason, long.message, retry_after=2.0, failures=many)
-            case "wait":
-                self.entered.set()
-                try:
-                    await self.release.wait()
-                except asyncio.CancelledError:
-                    self.cancelled.set()
-                    raise
-            case "deadline":
-                return GenerateResponse(text=str(current_deadline().remaining()))
-            case "trace":
-                span = trace.get_current_span().get_span_context()
-                return GenerateResponse(text=trace.format_trace_id(span.trace_id))
-        return GenerateResponse(text="done")
-
-    async def StreamGenerate(
-        self, request: StreamGenerateRequest, context: object
-    ) -> AsyncIterator[StreamGenerateResponse]:
-        try:
-            yield StreamGenerateResponse(chunk=GenerationChunk(text="one"))
-            if request.generation.prefix == "wait":
-                self.entered.set()
-                await self.release.wait()
-            while request.generation.prefix == "flood":
-                self.entered.set()
-                yield StreamGenerateResponse(chunk=GenerationChunk(text="x" * 4000))
-            raise ServiceError(Code.UNAVAILABLE, ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE, "reset")
-        finally:
-            self.cancelled.set()
-
-
-class Rig:
-    """A server, its servicer and a client."""
-
-    def __init__(self, settings: ServiceSettings) -> None:
-        self.servicer = Scripted()
-        self.server = Server(settings)
-        self.server.add(names.ADAPTER_SERVICE, adapter_pb2_grpc.add_AdapterServiceServicer_to_server, self.servicer)
-        self.channels = Channels()
-        self.address = ""
-
-    async def __aenter__(self) -> Rig:
-        self.address = await self.server.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.channels.close()
-        await self.server.__aexit__(None, None, None)
-
-    @property
-    def channel(self) -> grpc.aio.Channel:
-        return self.channels.get(self.address)
-
-    async def generate(self, prefix: str = "", seconds: float = 30) -> str:
-        target = ModelTarget(candidate="a", address=self.address)
-        return (await ModelClient(self.channels).generate(target, generation(prefix), Deadline.after(seconds))).text
-
-    async def health(self, service: str) -> int:
-        stub = _health(self.channel)
-        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
-        return int(answer.status)
-
-
-def _health(channel: grpc.aio.Channel) -> Any:
-    # The published stubs know only the synchronous channel.
-    return health_pb2_grpc.HealthStub(channel)
-
-
 def _reflection(channel: grpc.aio.Channel) -> Any:
     return reflection_pb2_grpc.ServerReflectionStub(cast("Any", channel))
-
-
-def generation(prefix: str = "") -> Generation:
-    return Generation(messages=[ChatMessage(role=Role.ROLE_USER, content="hello")], prefix=prefix)
 
 
 @pytest.fixture
@@ -313,7 +210,7 @@ async def test_reflection_is_a_setting() -> None:
 async def test_draining_says_not_serving_first_and_lets_running_calls_finish(rig: Rig) -> None:
     running = asyncio.create_task(rig.generate("wait"))
     await rig.servicer.entered.wait()
-    watch = _health(rig.channel).Watch(health_pb2.HealthCheckRequest(service=""))
+    watch = health_stub(rig.channel).Watch(health_pb2.HealthCheckRequest(service=""))
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
     drained = asyncio.create_task(rig.server.drain())
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
@@ -325,7 +222,7 @@ async def test_draining_says_not_serving_first_and_lets_running_calls_finish(rig
 
 async def test_those_who_only_watch_the_health_do_not_hold_up_the_drain() -> None:
     async with Rig(ServiceSettings(grace_seconds=3600)) as rig:
-        watch = _health(rig.channel).Watch(health_pb2.HealthCheckRequest(service=names.ADAPTER_SERVICE))
+        watch = health_stub(rig.channel).Watch(health_pb2.HealthCheckRequest(service=names.ADAPTER_SERVICE))
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
         await rig.server.set_serving(names.ADAPTER_SERVICE, serving=False)
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
@@ -335,7 +232,7 @@ async def test_those_who_only_watch_the_health_do_not_hold_up_the_drain() -> Non
 
 async def test_those_who_watch_a_service_that_is_not_there_do_not_either() -> None:
     async with Rig(ServiceSettings(grace_seconds=3600)) as rig:
-        watch = _health(rig.channel).Watch(health_pb2.HealthCheckRequest(service="unheard.of"))
+        watch = health_stub(rig.channel).Watch(health_pb2.HealthCheckRequest(service="unheard.of"))
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
         async with asyncio.timeout(20):
             await rig.server.drain()
@@ -388,7 +285,7 @@ async def test_a_watch_that_fails_lets_running_calls_finish_while_the_health_say
 
     running = asyncio.create_task(rig.generate("wait"))
     await rig.servicer.entered.wait()
-    watch = _health(rig.channel).Watch(health_pb2.HealthCheckRequest(service=""))
+    watch = health_stub(rig.channel).Watch(health_pb2.HealthCheckRequest(service=""))
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
     serving = asyncio.create_task(rig.server.serve_until_signal(ends, fails))
     fail.set()
@@ -403,82 +300,3 @@ async def test_a_watch_that_fails_lets_running_calls_finish_while_the_health_say
 async def test_a_taken_address_is_an_error_that_names_it(rig: Rig) -> None:
     with pytest.raises(OSError, match=rig.address):
         await Server(ServiceSettings(listen=rig.address)).start()
-
-
-PROGRAM = """
-import asyncio
-import gc
-from lightrouter.runtime.telemetry import names
-from lightrouter.runtime.rpc.server import Server, run
-from lightrouter.runtime.settings import ServiceSettings, load
-from lightrouter.v1 import adapter_pb2_grpc
-
-class Waits(adapter_pb2_grpc.AdapterServiceServicer):
-    async def Generate(self, request, context):
-        print("entered", flush=True)
-        await asyncio.Event().wait()
-
-async def main():
-    server = Server(load(ServiceSettings))
-    server.add(names.ADAPTER_SERVICE, adapter_pb2_grpc.add_AdapterServiceServicer_to_server, Waits())
-    await server.start()
-    await server.serve_until_signal()
-
-run(main)
-"""
-
-
-async def start_process(tmp_path: Path) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM, "--listen", f"unix:{tmp_path}/s", "--ready-file", f"{tmp_path}/ready"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-
-
-async def ready(tmp_path: Path) -> str:
-    """Returns the address once the process has written its ready file."""
-    file = tmp_path / "ready"
-    async for _ in awatch(tmp_path, poll_delay_ms=10, yield_on_timeout=True, rust_timeout=50):
-        if file.exists():
-            return file.read_text().strip()
-    raise AssertionError("the watch ended")
-
-
-async def test_sigterm_stops_an_idle_process(tmp_path: Path) -> None:
-    process = await start_process(tmp_path)
-    assert await ready(tmp_path) == f"unix:{tmp_path}/s"
-    process.send_signal(signal.SIGTERM)
-    assert await process.wait() == 0
-
-
-async def test_a_second_signal_stops_a_busy_process_at_once(tmp_path: Path) -> None:
-    process = await start_process(tmp_path)
-    address = await ready(tmp_path)
-    channels = Channels()
-    target = ModelTarget(candidate="a", address=address)
-    call = asyncio.create_task(ModelClient(channels).generate(target, generation(), Deadline.after(100)))
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"entered\n"
-    watch = _health(channels.get(address)).Watch(health_pb2.HealthCheckRequest(service=""))
-    assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
-    process.send_signal(signal.SIGTERM)
-    assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-    assert not call.done()
-    process.send_signal(signal.SIGTERM)
-    with pytest.raises(ServiceError):
-        await call
-    assert await process.wait() == 0
-    await channels.close()
-
-
-def test_what_a_service_has_loaded_is_not_looked_through_for_garbage() -> None:
-    frozen: list[int] = []
-
-    async def service() -> None:
-        frozen.append(gc.get_freeze_count())
-
-    before = gc.get_freeze_count()
-    run(service)
-    assert frozen[0] > before
-    assert gc.get_freeze_count() <= before

@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lightrouter.router.clients import AdapterHealth
-from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
@@ -206,7 +206,7 @@ async def test_the_health_is_watched_on_over_a_connection_that_is_replaced(
     trusted = rig.authority.file.parent / "trusted.pem"
     trusted.write_bytes(rig.authority.file.read_bytes())
     channels = rig.channels(trusted)
-    health = Health(AdapterHealth(channels).watch, pause_seconds=0.01)
+    health = HealthMonitor(AdapterHealth(channels).watch, pause_seconds=0.01)
     health.follow(PoolSnapshot.from_candidates([Candidate(name="a", address=rig.address)]))
     said: asyncio.Queue[bool] = asyncio.Queue()
 

@@ -9,11 +9,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 from aiohttp import web
 
-from lightrouter.aggregator.__main__ import build_server as aggregator_server
+from lightrouter.aggregator import assemble as aggregator_assembly
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.telemetry import names
-from lightrouter.selector.__main__ import build_server as selector_server
+from lightrouter.runtime.telemetry.setup import Telemetry
+from lightrouter.selector import assemble as selector_assembly
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.adapter_pb2 import DescribeRequest
 from lightrouter.v1.adapter_pb2_grpc import AdapterServiceStub
@@ -43,7 +44,7 @@ async def router() -> AsyncIterator[tuple[str, Valid]]:
 @asynccontextmanager
 async def selector() -> AsyncIterator[tuple[str, Valid]]:
     channels = Channels()
-    server = selector_server(SelectorSettings(), channels)
+    server = selector_assembly.assemble(SelectorSettings(), channels, Telemetry("selector", None))
     async with server:
         request = ShortlistRequest(messages=QUESTION, candidates=[ShortlistCandidate(candidate="a")])
         stub = SelectorServiceStub(channels.get(server.address))
@@ -54,7 +55,7 @@ async def selector() -> AsyncIterator[tuple[str, Valid]]:
 @asynccontextmanager
 async def aggregator() -> AsyncIterator[tuple[str, Valid]]:
     channels = Channels()
-    server = aggregator_server(AggregatorSettings(), channels)
+    server = aggregator_assembly.assemble(AggregatorSettings(), channels, Telemetry("aggregator", None))
     async with server:
         request = AggregateRequest(messages=QUESTION, drafts=[Draft(candidate="a", text="So.")])
         stub = AggregatorServiceStub(channels.get(server.address))

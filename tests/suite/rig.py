@@ -14,30 +14,18 @@ import yaml
 from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.trace import SpanProcessor
 
-from lightrouter.adapter.__main__ import engine_maker
-from lightrouter.adapter.live import LiveEngine, report
-from lightrouter.adapter.metrics import CallMetrics
-from lightrouter.adapter.providers import PROVIDERS
-from lightrouter.adapter.servicer import AdapterServicer
+from lightrouter.adapter import assemble as adapter_assembly
 from lightrouter.adapter.settings import AdapterSettings
-from lightrouter.aggregator.__main__ import build_server as build_aggregator
+from lightrouter.aggregator import assemble as aggregator_assembly
 from lightrouter.aggregator.settings import AggregatorSettings
-from lightrouter.pool import file as pool_file
-from lightrouter.router.__main__ import build_server as build_router
-from lightrouter.router.clients import AdapterHealth
-from lightrouter.router.pool.health import Health
-from lightrouter.router.pool.source import PoolSource
-from lightrouter.router.pool.traffic import Traffic
-from lightrouter.router.pool.transitions import StateTransitions
+from lightrouter.router import assemble as router_assembly
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.server import Server
-from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
 from lightrouter.runtime.telemetry.setup import Telemetry
-from lightrouter.selector.__main__ import build_server as build_selector
+from lightrouter.selector import assemble as selector_assembly
 from lightrouter.selector.settings import SelectorSettings
-from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, StreamCompleteRequest, StreamCompleteResponse
@@ -105,15 +93,11 @@ class _Told:
 
 
 async def _adapter(folder: Path, pool: Path, name: str, telemetry: Telemetry, stack: AsyncExitStack) -> Server:
-    make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
-    current = LiveEngine(name, pool_file.load(pool, PROVIDERS), make_engine)
-    report(telemetry.meter, current)
-    stack.push_async_callback(current.finish)
-    settings = AdapterSettings(pool=pool, candidate=name, listen=f"unix:{folder}/{name}.sock")
-    server = Server(settings, tracer=telemetry.tracer)
-    server.errors.report(telemetry.meter)
-    server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
-    return await stack.enter_async_context(server)
+    adapter = adapter_assembly.assemble(
+        AdapterSettings(pool=pool, candidate=name, listen=f"unix:{folder}/{name}.sock"), telemetry
+    )
+    await stack.enter_async_context(adapter.running())
+    return adapter.server
 
 
 @asynccontextmanager
@@ -147,18 +131,16 @@ async def running(
             name = str(each["name"])
             servers[name] = await _adapter(folder, path, name, told.by(f"adapter-{name}"), stack)
         stack.push_async_callback(channels.close)
-        selector_tracer = told.by("selector").tracer
-        selector = build_selector(
+        selector = selector_assembly.assemble(
             SelectorSettings(listen=f"unix:{folder}/selector.sock", adapter_address=f"unix:{folder}/{{name}}.sock"),
             channels,
-            selector_tracer,
+            told.by("selector"),
         )
         servers["selector"] = await stack.enter_async_context(selector)
         aggregator_settings = AggregatorSettings(
             listen=f"unix:{folder}/aggregator.sock", adapter_address=f"unix:{folder}/{{name}}.sock"
         )
-        aggregator_tracer = told.by("aggregator").tracer
-        aggregator = build_aggregator(aggregator_settings, channels, aggregator_tracer)
+        aggregator = aggregator_assembly.assemble(aggregator_settings, channels, told.by("aggregator"))
         servers["aggregator"] = await stack.enter_async_context(aggregator)
         settings = RouterSettings.model_validate(
             {
@@ -170,15 +152,10 @@ async def running(
                 **router,
             }
         )
-        health = Health(AdapterHealth(channels).watch)
-        telemetry = told.by("router")
-        traffic = Traffic(settings.drift_rules, StateTransitions(telemetry.tracer, telemetry.meter))
-        watch = PoolSource(settings, health, traffic, telemetry.meter)
-        built = build_router(settings, channels, telemetry, traffic, health)
-        servers["router"] = await stack.enter_async_context(built)
-        health.follow(traffic.snapshot())
-        stack.push_async_callback(health.close)
-        watching = asyncio.create_task(watch.watch())
+        assembled = router_assembly.assemble(settings, channels, told.by("router"))
+        servers["router"] = assembled.server
+        await stack.enter_async_context(assembled.running())
+        watching = asyncio.create_task(assembled.pool.watch())
         stack.callback(watching.cancel)
         caller = Channels()
         stack.push_async_callback(caller.close)

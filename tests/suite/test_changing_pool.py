@@ -12,8 +12,8 @@ from pathlib import Path
 import yaml
 
 from lightrouter.pool import statefile
-from lightrouter.pool.schema import State
-from lightrouter.pool.standing import Standing
+from lightrouter.pool.choices import State
+from lightrouter.pool.status import CandidateStatus
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_NOT_SERVING,
     CANDIDATE_STATE_ADMITTED,
@@ -21,7 +21,8 @@ from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_STATE_PROBATION,
     Evaluation,
 )
-from lightrouter.v1.router_pb2 import CandidateStatus, ListCandidatesRequest
+from lightrouter.v1.router_pb2 import CandidateStatus as ListedCandidate
+from lightrouter.v1.router_pb2 import ListCandidatesRequest
 from tests.suite.rig import Entry, Suite, entry, prompt, running
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
@@ -73,7 +74,7 @@ class Load:
         async with asyncio.timeout(TIMEOUT_S), self._answered:
             await self._answered.wait_for(lambda: self.answered >= until)
 
-    async def until(self, name: str, holds: Callable[[CandidateStatus | None], bool]) -> None:
+    async def until(self, name: str, holds: Callable[[ListedCandidate | None], bool]) -> None:
         """Returns once the router says of a candidate, or of its absence, what is wanted, and some calls later."""
         async with asyncio.timeout(TIMEOUT_S):
             while True:
@@ -108,7 +109,9 @@ def judge(suite: Suite, name: str, state: State, hour: int) -> None:
     """Writes a verdict as the evaluator does."""
     found = Evaluation(score=0.5, prompts=10)
     found.evaluated_at.FromDatetime(datetime(2026, 3, 1, hour, tzinfo=UTC))
-    standing = Standing(state, "Judged", "it was judged", "2026-03-01T00:00:00Z", f"model-of-{name}", f"run-{hour}")
+    standing = CandidateStatus(
+        state, "Judged", "it was judged", "2026-03-01T00:00:00Z", f"model-of-{name}", f"run-{hour}"
+    )
     statefile.save(statefile.state_path(suite.pool), {name: replace(standing, evaluation=found)})
 
 

@@ -12,11 +12,11 @@ from random import Random
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
-from lightrouter.pool.evaluator.announce import Announcer
-from lightrouter.pool.evaluator.homes import FileHome
-from lightrouter.pool.evaluator.run import Report, Settings, evaluate
-from lightrouter.pool.evaluator.validation import parse
-from lightrouter.pool.schema import State
+from lightrouter.evaluator.announce import Announcer
+from lightrouter.evaluator.run import Report, Settings, evaluate
+from lightrouter.evaluator.validation import parse
+from lightrouter.pool.choices import State
+from lightrouter.pool.filestore import FileStore
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_EVICTED, CandidateState
@@ -100,7 +100,7 @@ async def test_a_candidate_is_evicted_while_it_is_bad_and_back_thereafter(folder
                 adapter_address=f"unix:{folder}/{{name}}.sock",
             )
             models = ModelClient(channels, NoOpTracer())
-            return await evaluate(FileHome(suite.pool), models, told, Announcer(NoOpMeter("test")), NoOpTracer())
+            return await evaluate(FileStore(suite.pool), models, told, Announcer(NoOpMeter("test")), NoOpTracer())
 
         assert not (await judged("good")).changes
         assert await asked(suite) == {"best", "good", "fair"}

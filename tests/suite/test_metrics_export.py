@@ -20,7 +20,7 @@ from lightrouter.runtime.telemetry.setup import open_telemetry
 from tests.rpc.router_suite import RouterSuite
 from tests.suite.otlp import in_prometheus, receiver
 from tests.suite.up_support import until
-from tests.unit.router.fakes import prompt
+from tests.unit.router.builders import prompt
 
 Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
 

@@ -76,7 +76,7 @@ def test_one_that_is_killed_goes_on_and_a_second_one_is_kept_out(folder: Path) -
         with start(folder) as second:
             _, said = second.communicate()
         assert second.returncode == 1
-        assert f"an evaluation (process {first.pid}) is at work on" in said
+        assert f"an evaluation (process {first.pid}) is using" in said
         first.send_signal(signal.SIGKILL)
         first.communicate()
     bought = done(folder)
@@ -111,7 +111,7 @@ def test_one_that_is_asked_to_end_ends_with_its_adapters_and_says_what_to_do(fol
         process.terminate()
         _, said = process.communicate()
     assert process.returncode == 1
-    assert "ended before it was done; the same command goes on from here" in said
+    assert "ended before it was finished; the same command resumes it" in said
 
 
 class Unreadable(Chat):

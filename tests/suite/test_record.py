@@ -44,7 +44,7 @@ def test_a_running_pool_is_recorded_candidate_by_candidate(tmp_path: Path, pool:
         assert done.returncode == 0, done.stderr
         assert "alpha: quality 0.500 over 2 responses" in done.stderr
         unknown = cli("record", str(prompts), "--out", str(out), "--candidates", "gamma", address=address)
-        assert (unknown.returncode, "those that may: alpha, beta" in unknown.stderr) == (2, True)
+        assert (unknown.returncode, "these may: alpha, beta" in unknown.stderr) == (2, True)
         up.process.send_signal(signal.SIGTERM)
         assert up.process.wait(TIMEOUT_S) == 0
     finally:

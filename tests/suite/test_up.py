@@ -79,8 +79,8 @@ def test_a_service_that_was_killed_is_started_again(up: Up) -> None:
         before.wait(TIMEOUT_S)
         up.running(module, candidate)
     until("alpha serves again", lambda: health(address).get("alpha") == "CANDIDATE_HEALTH_SERVING")
-    assert "adapter-alpha | was ended by SIGKILL and starts again in 0.2 s" in up.log
-    assert "router | was ended by SIGKILL and starts again in 0.2 s" in up.log
+    assert "adapter-alpha | was ended by SIGKILL; restarts in 0.2 s" in up.log
+    assert "router | was ended by SIGKILL; restarts in 0.2 s" in up.log
     assert cli("ask", "Why?", "--candidates", "alpha", address=address).returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible provider may do, well-behaved or not. See `Upstream`."""
+"""Behaviours of OpenAI-compatible providers, good and bad. See `Upstream`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def completion(
     usage: object = USAGE,
     message: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
-    """Returns a whole reply as the API has it; `message` are further members of its message."""
+    """Returns a reply document of the API; `message` has further members of its message."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text, **(message or {})}, "finish_reason": finish}
     return {"object": "chat.completion", "model": MODEL, "choices": [choice], "usage": usage}
 
@@ -28,14 +28,14 @@ def completion(
 def delta(
     text: str | None = None, finish: str | None = None, message: Mapping[str, object] | None = None
 ) -> dict[str, Any]:
-    """Returns an event of a stream as the API has it; `message` are further members of its delta."""
+    """Returns an event of the API; `message` has further members of its delta."""
     content = {} if text is None else {"content": text}
     choice = {"index": 0, "delta": {**content, **(message or {})}, "finish_reason": finish}
     return {"object": "chat.completion.chunk", "model": MODEL, "choices": [choice]}
 
 
 def reply(text: str | None, finish: str | None = "stop", usage: object = USAGE, **message: object) -> Behaviour:
-    """Sends this text, as a whole or as a stream of one piece, whichever the request asks for."""
+    """Sends this text as a document or as a stream with one delta, as the request asks."""
 
     async def behave(exchange: Exchange) -> None:
         if exchange.request.body.get("stream"):
@@ -47,7 +47,7 @@ def reply(text: str | None, finish: str | None = "stop", usage: object = USAGE, 
 
 
 def stream(events: Sequence[object], usage: object = USAGE, *, done: bool = True) -> Behaviour:
-    """Sends these events, then the counts unless None, then, if `done`, the end mark."""
+    """Sends these events, then the counts unless they are None, then, if `done`, the end mark."""
 
     async def behave(exchange: Exchange) -> None:
         await exchange.begin_events()
@@ -63,7 +63,7 @@ def stream(events: Sequence[object], usage: object = USAGE, *, done: bool = True
 
 
 def model(text: str, *, usage: bool = True, pieces: int = 3, whole_repeats: bool = True) -> Behaviour:
-    """Is a model that writes `text` and nothing else, a character a token, and goes on from what it is given of it.
+    """Behaves as a model that always writes `text`, a character a token, or its rest after a prefill.
 
     As llama.cpp does, a whole reply repeats what it went on from (`whole_repeats`), a stream does not. It knows every
     way of going on: the last message, and for raw prompts whatever of `text` ends the prompt.
@@ -126,7 +126,7 @@ def reset_mid_stream(*texts: str) -> Behaviour:
         await exchange.begin_events()
         for text in texts:
             await exchange.event(delta(text))
-        # What was sent has to be read before the reset, which would throw it away.
+        # The client must read the texts before the reset, which discards unread data.
         await asyncio.sleep(0.05)
         exchange.reset()
 
@@ -172,7 +172,7 @@ def raw(body: bytes, content_type: str = "application/json") -> Behaviour:
 
 
 async def invalid_utf8(exchange: Exchange) -> None:
-    """Replies with broken UTF-8, as a whole or as a stream, whichever the request asks for."""
+    """Replies with broken UTF-8, as a document or as a stream, as the request asks."""
     if exchange.request.body.get("stream"):
         await exchange.begin_events()
         await exchange.chunk(b'data: {"choices":[{"delta":{"content":"\xff\xfe"},"finish_reason":null}]}\n\n')
@@ -183,7 +183,7 @@ async def invalid_utf8(exchange: Exchange) -> None:
 
 
 async def endless(exchange: Exchange) -> None:
-    """Streams without end, as fast as the client reads; a whole reply hangs instead."""
+    """Streams without end, as fast as the client reads; hangs if the request asks for a document."""
     if not exchange.request.body.get("stream"):
         await exchange.hang()
     await exchange.begin_events()
@@ -199,7 +199,7 @@ async def endless_comments(exchange: Exchange) -> None:
 
 
 def huge(size: int = 100 * 1024 * 1024, *, announced: bool = False) -> Behaviour:
-    """Replies with a body of `size` bytes of JSON, with or without saying so first."""
+    """Replies with a body of `size` bytes; `announced` sends a Content-Length."""
 
     async def behave(exchange: Exchange) -> None:
         piece = b"a" * 65536
@@ -216,7 +216,7 @@ def huge(size: int = 100 * 1024 * 1024, *, announced: bool = False) -> Behaviour
 
 
 def drip(text: str, seconds: float, finish: str = "stop") -> Behaviour:
-    """Streams a character every so many seconds; a whole reply drips its bytes."""
+    """Streams a character every `seconds`; sends a document byte by byte."""
 
     async def behave(exchange: Exchange) -> None:
         if not exchange.request.body.get("stream"):
@@ -238,7 +238,7 @@ def drip(text: str, seconds: float, finish: str = "stop") -> Behaviour:
 
 
 def in_bytes(body: bytes, cuts: Sequence[int], content_type: str = "text/event-stream") -> Behaviour:
-    """Replies with this body in chunks that are cut at these places."""
+    """Replies with this body in chunks that end at `cuts`."""
 
     async def behave(exchange: Exchange) -> None:
         await exchange.head(headers={"Content-Type": content_type, "Transfer-Encoding": "chunked"})

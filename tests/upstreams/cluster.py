@@ -12,8 +12,12 @@ from aiohttp import web
 from kubernetes_asyncio import client
 
 from lightrouter.pool.cluster import ClusterApi
+from tests.upstreams.apply import ApplyConflictError, Owners, apply, owned_by_update
 
-PATH = "/apis/lightrouter.dev/v1alpha1/namespaces/team/candidates"
+GROUP_VERSION = "lightrouter.dev/v1alpha1"
+PATH = f"/apis/{GROUP_VERSION}/namespaces/team/candidates"
+CONDITION = {"type", "status", "reason", "message", "lastTransitionTime"}
+"""The fields that the resource definition requires of a condition."""
 TIMEOUT_S = 30.0
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -65,6 +69,7 @@ class Cluster:
         watches: Answers of the next watches.
         patches: Answers of the next patches.
         asked: The requests so far: "list", "watch" and "patch", and the versions that were watched from.
+        owners: Who owns which fields of a resource's status.
     """
 
     def __init__(self) -> None:
@@ -76,6 +81,7 @@ class Cluster:
         self.queries: list[dict[str, str]] = []
         self.tokens: set[str] = set()
         self.resources: dict[str, dict[str, Any]] = {}
+        self.owners: dict[str, Owners] = {}
         self._version = 100
         self._events: list[tuple[int, bytes]] = []
         self._changed = asyncio.Condition()
@@ -121,6 +127,9 @@ class Cluster:
         """Creates or changes a resource."""
         old = self.resources.get(name)
         spec = {"model": "m"} if spec is None else spec
+        before = (old or {}).get("status", {})
+        status = before | status
+        self.owners[name] = owned_by_update(before, status, self.owners.get(name, {}), "a-person")
         generation = 1 if old is None else old["metadata"]["generation"] + (spec != old["spec"])
         await self._store(
             "MODIFIED" if old else "ADDED",
@@ -131,12 +140,13 @@ class Cluster:
                     "creationTimestamp": old["metadata"]["creationTimestamp"] if old else f"2026-01-01:{self._version}",
                 },
                 "spec": spec,
-                "status": (old or {}).get("status", {}) | status,
+                "status": status,
             },
         )
 
     async def delete(self, name: str) -> None:
         """Removes a resource."""
+        self.owners.pop(name, None)
         await self._store("DELETED", self.resources.pop(name))
 
     async def bookmark(self) -> None:
@@ -225,10 +235,22 @@ class Cluster:
         resource = self.resources.get(request.match_info["name"])
         if resource is None:
             return await says(404)(request)
-        assert request.content_type == "application/merge-patch+json"
-        patch = await request.json()
-        if patch["metadata"]["resourceVersion"] != resource["metadata"]["resourceVersion"]:
+        assert request.content_type == "application/apply-patch+yaml"
+        patch, name = json.loads(await request.text()), resource["metadata"]["name"]
+        if (patch["apiVersion"], patch["kind"], patch["metadata"]["name"]) != (GROUP_VERSION, "Candidate", name):
+            return await says(400, "the object is another one")(request)
+        version = resource["metadata"]["resourceVersion"]
+        if patch["metadata"].get("resourceVersion", version) != version:
             return await says(409, "the object has been modified")(request)
-        changed = resource | {"status": resource["status"] | patch["status"]}
-        await self._store("MODIFIED", changed)
-        return web.json_response(changed)
+        manager, force = request.query["fieldManager"], request.query.get("force") == "true"
+        try:
+            status, owners = apply(resource["status"], self.owners.get(name, {}), manager, patch["status"], force=force)
+        except ApplyConflictError:
+            return await says(409, "another manager owns a field")(request)
+        if any(not condition.keys() >= CONDITION for condition in status.get("conditions", ())):
+            return await says(422, "a condition lacks a field")(request)
+        self.owners[name] = owners
+        # An apply that changes nothing makes no new version.
+        if status != resource["status"]:
+            await self._store("MODIFIED", resource | {"status": status})
+        return web.json_response(self.resources[name])

@@ -1,4 +1,4 @@
-"""An HTTP server that does what a test tells it, down to the bytes, and sees when its connections close.
+"""An HTTP server whose every byte a test decides, and that sees when its connections close.
 
     async with Upstream(behaviours.reply("Hello")) as upstream:
         ...  # base_url=upstream.base_url
@@ -21,7 +21,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came."""
+    """A received request."""
 
     method: str
     path: str
@@ -30,7 +30,7 @@ class Request:
     raw: bytes
     """The body."""
     at: float
-    """When it had come, on the monotonic clock."""
+    """The time at which it was complete, on the monotonic clock."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -41,11 +41,11 @@ class Request:
 
 
 class Connection(asyncio.Protocol):
-    """One connection of a client: bytes in, requests out, and the moment when it closes."""
+    """One connection of a client: reads its requests and sees when it closes."""
 
     def __init__(self, serve: Callable[[Connection, Request], Awaitable[bool]]) -> None:
         self.closed = asyncio.Event()
-        """When the client was seen to have closed it, or this side did, on the monotonic clock."""
+        """Is set when either side has closed the connection."""
         self.writable = asyncio.Event()
         self.writable.set()
         self.transport: asyncio.Transport
@@ -134,12 +134,12 @@ class Exchange:
         """Whether the connection serves another request after this one."""
 
     async def send(self, data: bytes) -> None:
-        """Sends bytes as they are, in a segment of their own where the client reads as fast as this side writes."""
+        """Sends bytes as they are, in one segment if the client reads as fast as the server writes."""
         connection = self.connection
         if connection.closed.is_set():
             raise ConnectionResetError
         connection.transport.write(data)
-        # Other tasks have their turn even where the client reads without end.
+        # Lets other tasks run, even if the client reads without end.
         await asyncio.sleep(0)
         await connection.writable.wait()
 
@@ -200,7 +200,7 @@ class Upstream:
         self.requests: list[Request] = []
         """All requests, in the order in which they came."""
         self.connections: list[Connection] = []
-        """All connections, likewise."""
+        """All connections, in the same order."""
 
     @property
     def base_url(self) -> str:
@@ -219,7 +219,7 @@ class Upstream:
         self._behaviours = list(behaviours)
 
     async def arrived(self, count: int = 1) -> None:
-        """Waits until so many requests have come in all."""
+        """Waits until `count` requests have come in all."""
         async with self._arrived:
             await self._arrived.wait_for(lambda: len(self.requests) >= count)
 
@@ -242,7 +242,7 @@ class Upstream:
         for task in tasks:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            # A behaviour that failed is a test that failed.
+            # A failed behaviour fails the test.
             if isinstance(outcome, Exception):
                 raise outcome
 

@@ -32,7 +32,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* The labels of a component's pods: none that a new version of the chart alone would change. */}}
+{{/* The labels of a component's pods: none that only a new version of the chart would change. */}}
 {{- define "lightrouter.podLabels" -}}
 {{ include "lightrouter.selectorLabels" . }}
 app.kubernetes.io/part-of: lightrouter
@@ -41,7 +41,7 @@ app.kubernetes.io/part-of: lightrouter
 {{- end }}
 {{- end -}}
 
-{{/* The metadata of a component's resource. Takes, besides, suffix, annotations and more labels. */}}
+{{/* The metadata of a component's resource. Also takes suffix, annotations and more labels. */}}
 {{- define "lightrouter.metadata" -}}
 name: {{ include "lightrouter.name" . }}{{ with .suffix }}-{{ . }}{{ end }}
 namespace: {{ .root.Release.Namespace }}
@@ -58,7 +58,7 @@ annotations:
 {{ include "lightrouter.name" . }}{{ if eq .component "router" }}-headless{{ end }}.{{ .root.Release.Namespace }}.svc.{{ .root.Values.clusterDomain }}
 {{- end -}}
 
-{{/* The adapter's gRPC target of a candidate. */}}
+{{/* The gRPC target of a candidate's adapter. */}}
 {{- define "lightrouter.adapterAddress" -}}
 {{- if .candidate.address -}}
 {{ .candidate.address }}

@@ -1,6 +1,6 @@
-{{/* What a service is told: environment, files, command. */}}
+{{/* Inputs of a service: environment, files, command. */}}
 
-{{/* The values of a workload: those of `workload`, over them the component's, over them the candidate's. */}}
+{{/* The values of a workload: `workload`, overridden by the component's values, then by the candidate's. */}}
 {{- define "lightrouter.workload" -}}
 {{- $own := omit (get .root.Values .component) "settings" "service" -}}
 {{- $values := mergeOverwrite (deepCopy .root.Values.workload) (deepCopy $own) -}}
@@ -8,13 +8,13 @@
 {{- toYaml $values -}}
 {{- end -}}
 
-{{/* Whether a component talks to the cluster's API. */}}
+{{/* Whether a component calls the cluster's API. */}}
 {{- define "lightrouter.usesApi" -}}
 {{- if eq .component "evaluator" }}true
 {{- else if and (eq .component "router") (or (eq .root.Values.pool.source "kubernetes") .root.Values.auth.jwt.serviceAccounts) }}true{{ end -}}
 {{- end -}}
 
-{{/* What the image's entrypoint is given: the one place that knows it. */}}
+{{/* The arguments of the image's entrypoint; no other template knows them. */}}
 {{- define "lightrouter.args" -}}
 [serve, {{ .component }}]
 {{- end -}}
@@ -93,8 +93,8 @@
 {{- end -}}
 
 {{/*
-Whose certificates a component other than the router serves. One of cert-manager's names its own service. That of a
-secret is all services', and has the names by which they are called.
+The identities that a component other than the router serves. A certificate of cert-manager names one service; that
+of a Secret is shared by all services and has the names by which they are called.
 */}}
 {{- define "lightrouter.identities" -}}
 {{- $issued := .root.Values.tls.certManager.enabled -}}
@@ -109,7 +109,7 @@ secret is all services', and has the names by which they are called.
 {{- concat $identities .root.Values.tls.identities | join "," -}}
 {{- end -}}
 
-{{/* The environment of a component's container. What is empty is left to the service's default. */}}
+{{/* The environment of a component's container. Empty values keep the service's default. */}}
 {{- define "lightrouter.env" -}}
 {{- $component := .component -}}
 {{- range $name, $value := include "lightrouter.settings" . | fromYaml }}
@@ -141,7 +141,7 @@ secret is all services', and has the names by which they are called.
 {{- end }}
 {{- end -}}
 
-{{/* The files of a component's pod: name, where it is mounted, and the volume's source. */}}
+{{/* The files of a component's pod: name, mount path and the volume's source. */}}
 {{- define "lightrouter.files" -}}
 {{- $values := .root.Values -}}
 {{- if $values.tls.enabled }}
@@ -176,7 +176,7 @@ secret is all services', and has the names by which they are called.
 {{- end }}
 {{- end -}}
 
-{{/* The entry of a candidate in the pool file: the keys in the file's spelling, the key's place, the adapter's address. */}}
+{{/* A candidate's entry in the pool file: keys in the file's spelling, where the API key is, the adapter's address. */}}
 {{- define "lightrouter.poolEntry" -}}
 {{- $entry := dict "address" (include "lightrouter.adapterAddress" .) -}}
 {{- range $key, $value := omit .candidate "adapter" "apiKey" "address" -}}

@@ -1,6 +1,6 @@
-{{/* The shapes that all components share. Each takes root, component, and for an adapter the candidate. */}}
+{{/* Templates that all components share. Each takes root, component, and for an adapter the candidate. */}}
 
-{{/* All of a component but what it alone has. */}}
+{{/* The resources that every component has. */}}
 {{- define "lightrouter.component" -}}
 {{- $context := merge (dict "workload" (include "lightrouter.workload" . | fromYaml)) . }}
 ---
@@ -69,7 +69,7 @@ spec:
     spec:
       serviceAccountName: {{ include "lightrouter.serviceAccount" . }}
       automountServiceAccountToken: {{ include "lightrouter.usesApi" . | default "false" }}
-      # The variables of Services named lightrouter-... would look like settings, of which the services refuse unknown ones.
+      # Service variables of names like lightrouter-... would look like settings, and services refuse unknown settings.
       enableServiceLinks: false
       {{- with .root.Values.image.pullSecrets }}
       imagePullSecrets:
@@ -159,7 +159,7 @@ spec:
       {{- end }}
 {{- end -}}
 
-{{/* The Service whose name stands for every ready pod: gRPC clients balance over them. */}}
+{{/* The headless Service, whose name resolves to every ready pod: gRPC clients balance over them. */}}
 {{- define "lightrouter.headlessService" -}}
 {{- $suffix := ternary "headless" "" (eq .component "router") -}}
 apiVersion: v1
@@ -194,7 +194,7 @@ metadata:
   {{- include "lightrouter.metadata" . | nindent 2 }}
 spec:
   maxUnavailable: {{ .workload.podDisruptionBudget.maxUnavailable }}
-  # A pod that is not ready serves nobody: it must not hold up a drain.
+  # A pod that is not ready serves nobody, so it must not block a drain.
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:

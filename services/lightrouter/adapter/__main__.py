@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from opentelemetry.trace import Tracer
-
-from lightrouter.adapter.credentials import credentials
-from lightrouter.adapter.engine import Engine
+from lightrouter.adapter.assemble import assemble
 from lightrouter.adapter.faults import EntryError
-from lightrouter.adapter.live import LiveEngine, MakeEngine, MissingCandidateError, report
-from lightrouter.adapter.metrics import CallMetrics
+from lightrouter.adapter.live import MissingCandidateError
 from lightrouter.adapter.providers import PROVIDERS
-from lightrouter.adapter.servicer import AdapterServicer
 from lightrouter.adapter.settings import AdapterSettings
-from lightrouter.adapter.standing import Standing
-from lightrouter.pool import file as pool_file
 from lightrouter.pool.file import PoolFileError
-from lightrouter.pool.schema import CandidateEntry
-from lightrouter.pool.watch import PoolFile
-from lightrouter.runtime.circuit import State
-from lightrouter.runtime.rpc.server import Server, run
+from lightrouter.pool.filestore import FileStore
+from lightrouter.runtime.rpc.server import run
 from lightrouter.runtime.security.tls import TlsError
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import names
-from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
 from lightrouter.runtime.telemetry.logs import configure_logging
 from lightrouter.runtime.telemetry.setup import open_telemetry
-from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
-
-
-def engine_maker(tracer: Tracer, metrics: CallMetrics, capture: TextCapture = NOTHING) -> MakeEngine:
-    """Returns what makes the engine of a pool entry, with connections of its own; to be called on the event loop."""
-
-    def make(entry: CandidateEntry, on_circuit: Callable[[State], None], standing: Standing | None) -> Engine:
-        def changed(state: State) -> None:
-            metrics.circuit(entry.name, state)
-            on_circuit(state)
-
-        keys = credentials(entry.api_key_env, entry.api_key_file)
-        provider = PROVIDERS[entry.provider](entry, keys)
-        return Engine(entry, provider, standing or Standing.new(entry, changed), tracer, metrics, capture)
-
-    return make
 
 
 async def serve(settings: AdapterSettings) -> None:
@@ -59,26 +32,17 @@ async def serve(settings: AdapterSettings) -> None:
     name = f"lightrouter-adapter-{settings.candidate}"
     telemetry = open_telemetry(name, settings)
     try:
-        first = pool_file.load(settings.pool, PROVIDERS)
-        make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
-        current = LiveEngine(settings.candidate, first, make_engine)
-        report(telemetry.meter, current)
-        pool = PoolFile(settings.pool, current.apply, providers=PROVIDERS)
-        current.apply(pool.pool)
-        server = Server(settings, tracer=telemetry.tracer)
-        server.errors.report(telemetry.meter)
-        server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(current))
-        async with server:
-            await server.serve_until_signal(
-                pool.watch, lambda: current.follow(lambda on: server.set_serving(names.ADAPTER_SERVICE, on))
-            )
-        await current.finish()
+        adapter = assemble(settings, telemetry)
+        pool = FileStore(settings.pool, adapter.live.apply, providers=PROVIDERS)
+        adapter.live.apply(pool.pool)
+        async with adapter.running():
+            await adapter.server.serve_until_signal(pool.watch, adapter.report_health)
     finally:
         telemetry.shutdown()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serves until SIGTERM; stops with status 2 and a sentence where a setting or the pool file is wrong."""
+    """Serves until SIGTERM; stops with status 2 and a sentence if a setting or the pool file is wrong."""
     settings = load(AdapterSettings, argv)
     configure_logging(f"adapter-{settings.candidate}", settings)
     run(lambda: serve(settings), PoolFileError, MissingCandidateError, EntryError, TlsError)

@@ -1,4 +1,4 @@
-"""API keys, by environment variable or file. A key leaves this module only as a request's header."""
+"""API keys from an environment variable or a file. A key leaves the adapter only in a request's header."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from pydantic import SecretStr
 from lightrouter.adapter.faults import unauthenticated
 from lightrouter.runtime import files
 
+# A choice: larger than any key, a JWT included.
 _MAX_KEY_BYTES = 16 * 1024
 
 
 class Credentials(Protocol):
-    """Where a candidate's API key comes from."""
+    """The source of a candidate's API key."""
 
     def key(self) -> SecretStr:
-        """Returns the key as it is now; empty where the candidate needs none.
+        """Returns the current key; empty if the candidate needs none.
 
         Raises:
-            UpstreamError: There should be a key and there is none (UPSTREAM_UNAUTHENTICATED).
+            UpstreamError: The key is missing or unusable (UPSTREAM_UNAUTHENTICATED).
         """
         ...
 
 
 class NoKey:
-    """A provider that asks for no key."""
+    """The credentials of a provider that needs no key."""
 
     def key(self) -> SecretStr:
         """Returns the empty key."""
@@ -36,7 +37,7 @@ class NoKey:
 
 
 class EnvironmentKey:
-    """A key in an environment variable."""
+    """A key from an environment variable."""
 
     def __init__(self, variable: str, environment: Mapping[str, str] = os.environ) -> None:
         self._variable = variable
@@ -48,7 +49,7 @@ class EnvironmentKey:
 
 
 class FileKey:
-    """A key in a file, which is read again when it changes, so that a key can be rotated without a restart."""
+    """A key from a file, read again when the file changes, so that a key is rotated without a restart."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -56,7 +57,7 @@ class FileKey:
         self._key = SecretStr("")
 
     def key(self) -> SecretStr:
-        """Returns what the file holds now. See `Credentials.key`."""
+        """Returns the content of the file. See `Credentials.key`."""
         where = f"key file {self._path}"
         try:
             version = files.version(self._path)
@@ -71,7 +72,7 @@ class FileKey:
 
 
 def credentials(variable: str | None, path: Path | None) -> Credentials:
-    """Returns the credentials that a pool entry names by environment variable or by file; with neither, none."""
+    """Returns the credentials of a pool entry, which names a variable, a file, or neither."""
     if variable is not None:
         return EnvironmentKey(variable)
     return NoKey() if path is None else FileKey(path)

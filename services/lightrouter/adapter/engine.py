@@ -1,4 +1,4 @@
-"""One generation by one candidate: its turn, its attempts, its text, its tokens and its money."""
+"""The engine of one candidate: queue, circuit, attempts and result of each generation."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from typing import Final
 from opentelemetry.trace import Tracer
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.callspan import CallSpan
 from lightrouter.adapter.generation import GenerationRun
 from lightrouter.adapter.limit import Limit
-from lightrouter.adapter.metrics import CallMetrics
+from lightrouter.adapter.provider_state import ProviderState
 from lightrouter.adapter.providers.provider import Provider
-from lightrouter.adapter.quirks import Quirks, Tries
+from lightrouter.adapter.quirks import Quirks, QuirkTrials
 from lightrouter.adapter.retry import Attempts, RetryPolicy
-from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.telemetry import CallMetrics, CallObserver
 from lightrouter.adapter.text.coalesce import Coalescer, TextDelta
 from lightrouter.adapter.text.continuation import decode
-from lightrouter.adapter.text.opening import Joint
-from lightrouter.adapter.text.plan import Plan, plan
+from lightrouter.adapter.text.opening import PrefillUse
+from lightrouter.adapter.text.plan import Plan, make_plan
 from lightrouter.adapter.warmup import Warmup, is_free
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.deadline import Deadline
@@ -41,37 +40,38 @@ from lightrouter.v1.ledger_pb2 import Stage
 
 Emit = Callable[[TextDelta], None]
 
-# The answer to a caller whose time is over has to reach it before it stops waiting.
+# A choice: the error of a call whose time is over must reach the caller before the caller stops waiting.
 _MARGIN_SECONDS: Final = 0.2
 _MARGIN_SHARE: Final = 0.1
-# What a slow model writes in a second: so much longer than silence may an answer take that comes as a whole.
+# A choice: the tokens a second of a slow model. An answer that does not stream may be silent while it is written.
 _SLOW_TOKENS_A_SECOND: Final = 10
-# Seconds that a boot waits at most between its attempts. The router would take a longer wait for slowness. Told of the
-# wait, it goes on with the other candidates and comes back when it is over.
+# A choice: the most seconds that a boot waits between its attempts. During a longer wait the candidate would look slow.
+# An error that names the wait lets the router go on with the other candidates and return when the wait is over.
 _LONGEST_BOOT_WAIT: Final = 1.0
-# The stages whose call may be the first that a model gets; a draft is completed by one that has booted.
+# The stages whose call may be the first that a model gets; a completion follows a boot.
 _FIRST_CALLS: Final = frozenset({Stage.STAGE_BOOT, Stage.STAGE_SELECT, Stage.STAGE_AGGREGATE})
+# A choice: 25 messages a second read as a fluent text and cost far less than a message for each token.
 _COALESCE_SECONDS: Final = 0.04
 _COALESCE_CHARACTERS: Final = 256
 
 
 class Engine:
-    """Generates with one candidate as its pool entry stands; another entry is another engine."""
+    """Generates with one candidate by one pool entry; a changed entry gets a new engine."""
 
     def __init__(
         self,
         entry: CandidateEntry,
         provider: Provider,
-        standing: Standing,
+        provider_state: ProviderState,
         tracer: Tracer,
         metrics: CallMetrics,
         capture: TextCapture = NOTHING,
     ) -> None:
-        """Uses `provider`, which it closes in the end, as it stands."""
+        """Calls `provider`, of which `provider_state` is known, and closes it in the end."""
         self.entry = entry
         """The pool entry."""
-        self.standing = standing
-        """How the provider stands."""
+        self.provider_state = provider_state
+        """The state of the provider."""
         self._provider = provider
         self._tracer = tracer
         self._metrics = metrics
@@ -79,80 +79,80 @@ class Engine:
         self._prices = entry.prices.to_proto()
         self._limit = Limit(entry.limits.concurrency, entry.limits.queue)
         self._retries = RetryPolicy(entry.limits.retries)
-        self._warmup = Warmup(standing.rest)
+        self._warmup = Warmup(provider_state.backoff)
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def tell(self, entry: CandidateEntry) -> None:
-        """Takes an entry that differs in what is only said of the candidate, such as its state or its prices."""
+    def update(self, entry: CandidateEntry) -> None:
+        """Takes an entry that differs only in members that change no request, such as the state or the prices."""
         self.entry = entry
         self._prices = entry.prices.to_proto()
 
     def describe(self) -> Candidate:
-        """Returns the candidate, with what its provider was found to refuse."""
+        """Returns the candidate, with the request features that its provider was found to refuse."""
         candidate = self.entry.to_proto(self.entry.address or "")
-        candidate.refuses.extend(self.standing.learnt.quirks.described())
+        candidate.refuses.extend(self.provider_state.learned.quirks.described())
         return candidate
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for a place before the provider."""
+        """The number of queued calls."""
         return self._limit.waiting
 
     @property
     def running(self) -> int:
-        """How many calls are under way, without those that wait."""
+        """The number of running calls, without the queued ones."""
         return self._running - self._limit.waiting
 
     async def generate(self, generation: Generation, deadline: Deadline) -> GenerateResponse:
-        """Returns all that the model writes.
+        """Returns the whole output of the model.
 
         Raises:
             ServiceError: The model did not deliver.
         """
-        call = self._begin(generation, watched=False)
+        run = self._begin(generation, streamed=False)
         try:
-            result = await self._run(call, deadline)
-            return GenerateResponse(text=call.text, reasoning=call.reasoning, restarted=call.restarted, result=result)
+            result = await self._complete(run, deadline)
+            return GenerateResponse(text=run.text, reasoning=run.reasoning, restarted=run.restarted, result=result)
         except BaseException as error:
-            call.fail(error)
+            run.fail(error)
             raise
         finally:
             self._ended()
 
     async def stream(self, generation: Generation, deadline: Deadline) -> AsyncGenerator[StreamGenerateResponse, None]:
-        """Yields what the model writes as it comes, collected over a short time, then the result.
+        """Yields the output of the model in chunks of about 40 ms, then the result.
 
         Raises:
             ServiceError: The model did not deliver.
         """
-        call = self._begin(generation, watched=True)
-        told = False
-        pieces = Coalescer(_COALESCE_SECONDS, _COALESCE_CHARACTERS)
-        task = asyncio.create_task(self._feed(call, deadline, pieces))
+        run = self._begin(generation, streamed=True)
+        announced = False
+        deltas = Coalescer(_COALESCE_SECONDS, _COALESCE_CHARACTERS)
+        task = asyncio.create_task(self._feed(run, deadline, deltas))
         task.add_done_callback(lambda _: self._ended())
         try:
-            async for piece in pieces:
-                restarted = call.restarted and not told
-                told |= restarted
-                chunk = GenerationChunk(text=piece.text, reasoning=piece.reasoning, restarted=restarted)
+            async for delta in deltas:
+                restarted = run.restarted and not announced
+                announced |= restarted
+                chunk = GenerationChunk(text=delta.text, reasoning=delta.reasoning, restarted=restarted)
                 yield StreamGenerateResponse(chunk=chunk)
             yield StreamGenerateResponse(result=await task)
         except BaseException as error:
-            call.fail(error)
+            run.fail(error)
             raise
         finally:
             task.cancel()
             await asyncio.wait((task,))
 
     async def finish(self) -> None:
-        """Lets running calls end, then closes the provider's connections. No call is begun any more."""
+        """Waits until running calls have ended, then closes the provider. No new call may begin."""
         await self._idle.wait()
         await self._warmup.aclose()
         await self._provider.aclose()
 
-    def _begin(self, generation: Generation, *, watched: bool) -> GenerationRun:
+    def _begin(self, generation: Generation, *, streamed: bool) -> GenerationRun:
         entry = self.entry
         if generation.candidate and generation.candidate != entry.name:
             raise ServiceError(
@@ -160,141 +160,141 @@ class Engine:
                 ErrorReason.ERROR_REASON_WRONG_CANDIDATE,
                 f"this adapter serves {entry.name}, not {generation.candidate}",
             )
-        resume = decode(generation.continuation, entry.name, entry.model)
+        resume_state = decode(generation.continuation, entry.name, entry.model)
 
         def planned(quirks: Quirks) -> Plan:
-            return plan(entry, generation, resume, quirks)
+            return make_plan(entry, generation, resume_state, quirks)
 
         stage = generation.stage
-        span = CallSpan(self._tracer, self._capture, entry, stage, resume.span)
-        quirks = self.standing.learnt.quirks
-        call = GenerationRun(entry, self._prices, planned, quirks, stage, span, self._metrics, watched=watched)
-        call.last_resort = generation.last_resort
+        observer = CallObserver(self._tracer, self._metrics, self._capture, entry, stage, resume_state.span)
+        quirks = self.provider_state.learned.quirks
+        run = GenerationRun(entry, self._prices, planned, quirks, stage, observer, streamed=streamed)
+        run.last_resort = generation.last_resort
         self._running += 1
         self._idle.clear()
-        return call
+        return run
 
     def _ended(self) -> None:
         self._running -= 1
         if not self._running:
             self._idle.set()
 
-    async def _feed(self, call: GenerationRun, deadline: Deadline, pieces: Coalescer) -> GenerationResult | None:
-        """Runs the call into `pieces`, which also get its failure; returns its result where there is one."""
+    async def _feed(self, run: GenerationRun, deadline: Deadline, deltas: Coalescer) -> GenerationResult | None:
+        """Puts output and error of the run into `deltas`; returns the result, None after an error."""
         try:
-            result = await self._run(call, deadline, pieces.put)
-        except Exception as error:  # noqa: BLE001 - it is raised where the pieces are read
-            pieces.close(error)
+            result = await self._complete(run, deadline, deltas.put)
+        except Exception as error:  # noqa: BLE001 - it is raised where the deltas are read
+            deltas.close(error)
             return None
-        pieces.close()
+        deltas.close()
         return result
 
-    async def _run(self, call: GenerationRun, deadline: Deadline, emit: Emit | None = None) -> GenerationResult:
-        """Attempts the call until it succeeds or has failed; no more once it has emitted anything."""
+    async def _complete(self, run: GenerationRun, deadline: Deadline, emit: Emit | None = None) -> GenerationResult:
+        """Makes attempts until one succeeds or none is left; makes no more after output was emitted."""
         remaining = deadline.remaining()
         if remaining <= 0:
             raise deadline_exceeded("no time is left for the model")
         usable = Deadline.after(remaining - min(_MARGIN_SECONDS, _MARGIN_SHARE * remaining))
-        longest = _LONGEST_BOOT_WAIT if call.stage == Stage.STAGE_BOOT and not call.last_resort else math.inf
-        attempts = Attempts(self._retries, usable, longest=longest, on_retry=call.retry)
-        tries = Tries(self.standing.learnt, call.put)
-        permit = self.standing.circuit.admit(last_resort=call.last_resort)
+        longest = _LONGEST_BOOT_WAIT if run.stage == Stage.STAGE_BOOT and not run.last_resort else math.inf
+        attempts = Attempts(self._retries, usable, longest=longest, on_retry=run.retry)
+        trials = QuirkTrials(self.provider_state.learned, run.use_quirks)
+        permit = self.provider_state.circuit.admit(last_resort=run.last_resort)
         works: bool | None = None
         try:
             while True:
                 try:
-                    result = await self._attempt(call, usable, emit)
+                    result = await self._attempt(run, usable, emit)
                     works = True
                     self._warmup.answered()
                     return result
                 except faults.UpstreamError as error:
                     works = error.works
-                    if emit and call.begun:
+                    if emit and run.has_output:
                         raise
-                    if tries.again(error.remedies):
-                        call.retry(error, 0.0)
+                    if trials.try_next(error.remedies):
+                        run.retry(error, 0.0)
                         continue
                     await attempts.wait(error)
         except asyncio.CancelledError:
-            if call.silent_for(self._patience(call, emit)):
+            if run.silent_for(self._silence_limit(run, emit)):
                 works = False
             raise
         finally:
-            self.standing.circuit.record(permit, works)
-            self._learn(call, tries)
+            self.provider_state.circuit.record(permit, works)
+            self._learn(run, trials)
 
-    def _learn(self, call: GenerationRun, tries: Tries) -> None:
-        """Remembers how the request was put, once the provider has taken it."""
-        if call.said.taken is None or not call.begun:
+    def _learn(self, run: GenerationRun, trials: QuirkTrials) -> None:
+        """Remembers the form of the request, if the provider has accepted it."""
+        if run.info.accepted is None or not run.has_output:
             return
-        tries.taken(call.said.taken)
-        if call.plan.ask.goes_on and call.joint is not None:
-            self.standing.learnt.prefill_ignored(call.joint is Joint.ANEW)
+        trials.accepted(run.info.accepted)
+        if run.plan.request.has_prefill and run.prefill_use is not None:
+            self.provider_state.learned.prefill_ignored(run.prefill_use is PrefillUse.RESTARTED)
 
-    def _patience(self, call: GenerationRun, emit: Emit | None) -> float:
-        """Returns the seconds without a byte after which an attempt that was given up is a failure.
+    def _silence_limit(self, run: GenerationRun, emit: Emit | None) -> float:
+        """Returns the seconds without a byte after which a cancelled attempt counts as a failure of the provider.
 
-        An answer that comes as a whole is written first, and its writing is no silence.
+        An answer that does not stream is written first; the limit allows for that time.
         """
-        limits, most = self.entry.limits, call.plan.ask.most_asked
+        limits, most = self.entry.limits, run.plan.request.sent_max_tokens
         seconds = self.entry.circuit.silence_s
-        if not self._streams(call, emit):
+        if not self._streams(run, emit):
             seconds += limits.request_timeout_s if most is None else most / _SLOW_TOKENS_A_SECOND
         return min(seconds, limits.request_timeout_s)
 
-    def _streams(self, call: GenerationRun, emit: Emit | None) -> bool:
-        ask = call.plan.ask
-        return bool(emit) or ask.goes_on or ask.is_cut or self.entry.always_stream or self._may_load(call)
+    def _streams(self, run: GenerationRun, emit: Emit | None) -> bool:
+        request = run.plan.request
+        return bool(emit) or request.has_prefill or request.is_cut or self.entry.always_stream or self._may_load(run)
 
-    def _may_load(self, call: GenerationRun) -> bool:
-        """Returns whether a call may be what loads the model, which shows by its first token: so it is streamed."""
-        return call.stage in _FIRST_CALLS and is_free(self.entry)
+    def _may_load(self, run: GenerationRun) -> bool:
+        """Returns whether a call may make the server load the model. It streams then: the first token ends the load."""
+        return run.stage in _FIRST_CALLS and is_free(self.entry)
 
-    async def _attempt(self, call: GenerationRun, deadline: Deadline, emit: Emit | None) -> GenerationResult:
+    async def _attempt(self, run: GenerationRun, deadline: Deadline, emit: Emit | None) -> GenerationResult:
         await self._limit.acquire(deadline)
         try:
-            if not call.last_resort and (rest := self.standing.rest.left()):
-                if call.attempts:
-                    raise rest
-                raise ServiceError(rest.code, rest.reason, rest.message, retry_after=rest.retry_after)
-            call.attempt()
+            if not run.last_resort and (refusal := self.provider_state.backoff.refusal()):
+                if run.attempts:
+                    raise refusal
+                raise ServiceError(refusal.code, refusal.reason, refusal.message, retry_after=refusal.retry_after)
+            run.begin_attempt()
             limits = self.entry.limits
             seconds = min(deadline.remaining(), limits.request_timeout_s)
             try:
                 async with asyncio.timeout(seconds):
-                    await self._ask(call, emit)
+                    await self._call_provider(run, emit)
             except TimeoutError:
-                if call.finished:
-                    # The text is there, and only its counts are late.
-                    return self._result(call, emit)
-                patient = seconds >= self._patience(call, emit)
-                raise faults.timed_out(seconds, silent=call.silent, patient=patient) from None
+                if run.finished:
+                    # The text is complete; only its token counts are late.
+                    return self._result(run, emit)
+                patient = seconds >= self._silence_limit(run, emit)
+                raise faults.timed_out(seconds, silent=run.silent, patient=patient) from None
         except faults.UpstreamError as error:
-            self.standing.rest.begin(error)
+            self.provider_state.backoff.begin(error)
             raise
         finally:
             self._limit.release()
-        return self._result(call, emit)
+        return self._result(run, emit)
 
     @staticmethod
-    def _result(call: GenerationRun, emit: Emit | None) -> GenerationResult:
-        last = call.end()
+    def _result(run: GenerationRun, emit: Emit | None) -> GenerationResult:
+        last = run.end()
         if emit and (last.text or last.reasoning):
             emit(last)
-        return call.result()
+        return run.result()
 
-    async def _ask(self, call: GenerationRun, emit: Emit | None) -> None:
-        ask = call.plan.ask
-        if not self._streams(call, emit):
-            call.take(await self._provider.generate(ask, call.said))
+    async def _call_provider(self, run: GenerationRun, emit: Emit | None) -> None:
+        request = run.plan.request
+        if not self._streams(run, emit):
+            run.feed(await self._provider.generate(request, run.info))
             return
-        stream = self._provider.stream(ask, call.said)
-        if self._may_load(call):
+        stream = self._provider.stream(request, run.info)
+        if self._may_load(run):
             stream = self._warmup.read(self.entry, stream)
-        async with aclosing(stream) as pieces:
-            async for raw in pieces:
-                piece = call.take(raw)
-                if emit and (piece.text or piece.reasoning):
-                    emit(piece)
-                if call.is_cut:
+        async with aclosing(stream) as deltas:
+            async for raw in deltas:
+                delta = run.feed(raw)
+                if emit and (delta.text or delta.reasoning):
+                    emit(delta)
+                if run.is_cut:
                     return

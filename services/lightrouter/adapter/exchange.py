@@ -1,4 +1,4 @@
-"""What a provider is asked and what its reply says, whatever its API."""
+"""The request to a provider and the facts of its reply, whatever its API."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Sampling
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequest:
-    """One generation, as a provider is asked for it."""
+    """One generation, as the provider gets it."""
 
     messages: Sequence[ChatMessage]
-    """The conversation without what the model is to go on from."""
+    """The conversation without the prefill."""
     sampling: Sampling
-    """The request's sampling; what is not set in it is the entry's."""
+    """The caller's sampling; the pool entry's defaults fill in what is not set."""
     max_tokens: int | None
-    """Most tokens to be written now; None leaves it to the provider."""
-    lead: str = ""
-    """What the model has written and goes on from, hidden reasoning in its tags included."""
-    lead_reasoning: str = ""
-    """Hidden reasoning that the provider gave in a field of its own and takes back there."""
+    """The most tokens that the model may write now; None leaves the limit to the provider."""
+    prefill: str = ""
+    """The text that the model has written and goes on from, with hidden reasoning in its tags."""
+    prefill_reasoning: str = ""
+    """Hidden reasoning that the provider sent in a field of its own and accepts there again."""
     quirks: Quirks = NO_QUIRKS
-    """How the request has to be put so that the provider takes it."""
+    """How the request must be put so that the provider accepts it."""
 
     @property
-    def most_asked(self) -> int | None:
-        """The token limit that the provider is told: `max_tokens`, within what it takes."""
+    def sent_max_tokens(self) -> int | None:
+        """The token limit that the provider gets: `max_tokens`, within the bounds that it accepts."""
         if self.max_tokens is None:
             return None
         most = max(self.max_tokens, self.quirks.least_tokens)
@@ -36,43 +36,43 @@ class ProviderRequest:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the text has to be cut here, as the provider is told a larger limit than the one that is wanted."""
-        return self.max_tokens is not None and (self.most_asked or 0) > self.max_tokens
+        """Whether the adapter must cut the text, because the provider gets a larger limit than `max_tokens`."""
+        return self.max_tokens is not None and (self.sent_max_tokens or 0) > self.max_tokens
 
     @property
-    def goes_on(self) -> bool:
-        """Whether the model goes on from something."""
-        return bool(self.lead or self.lead_reasoning)
+    def has_prefill(self) -> bool:
+        """Whether the model goes on from a prefill."""
+        return bool(self.prefill or self.prefill_reasoning)
 
 
 @dataclass(slots=True)
 class ReplyInfo:
-    """What a provider says about a generation, filled in as it comes."""
+    """The facts of a reply besides its text, filled in as the reply comes."""
 
     finish_reason: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
-    """Unspecified where the provider gave none, or went on writing after it."""
+    """Unspecified if the provider gave none, or went on writing after it."""
     at_best: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
-    """How the text ends at best by all else that is known: a tool call is no whole text, a refusal is withheld text.
-    Unspecified where nothing speaks against a good end."""
+    """The best finish reason that the rest of the reply allows: a text with a tool call is not whole, a refusal is
+    withheld text. Unspecified if nothing contradicts a good end."""
     texts: int = 0
-    """Events that brought text or reasoning; as a rule, each is a token."""
+    """The number of events with text or reasoning; as a rule, each is one token."""
     ended_with_text: bool = False
-    """Whether text came together with the finish reason, so that more may follow."""
+    """Whether text came in the same event as the finish reason, so that more may follow."""
     ends_hidden: bool = False
-    """Whether hidden reasoning came last, after all text."""
+    """Whether the reply ends with hidden reasoning."""
     went_on: bool = False
-    """Whether text came after a finish reason, and took it back."""
+    """Whether text came after a finish reason, which no longer counts then."""
     called_tools: bool = False
     """Whether the model called a tool."""
     unseen: int = 0
-    """Tokens that were written, and not shown, although the provider gave no counts."""
+    """Tokens that the model wrote and the provider did not show, if the provider gave no counts."""
     model: str = ""
     """The model's name as the provider gave it."""
-    taken: frozenset[str] | None = None
-    """The features of the request, once the provider has taken it."""
+    accepted: frozenset[str] | None = None
+    """The features of the request, once the provider has accepted it; see `refusals.features`."""
     takes_reasoning_back: bool = False
-    """Whether hidden reasoning came in a field that the provider also reads."""
+    """Whether hidden reasoning came in a field that the provider also reads in requests."""
     others: list[Mapping[str, object]] = field(default_factory=list)
-    """Choices of other indexes than 0 in a stream, as long as there was none of index 0."""
+    """A stream's choices of other indexes than 0, until one of index 0 comes."""
     usage: Mapping[str, object] | None = None
-    """Token counts as they came, unchecked; the members are the OpenAI API's."""
+    """The token counts as they came, unchecked; the member names are the OpenAI API's."""

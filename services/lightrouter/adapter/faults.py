@@ -1,4 +1,4 @@
-"""What can go wrong with a provider, as the errors that callers see."""
+"""The failures of a provider, as the errors that callers get."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 MALFORMED: Final = ErrorReason.ERROR_REASON_UPSTREAM_MALFORMED
-"""The reason of what `malformed` makes."""
+"""The reason of the errors that `malformed` returns."""
 
-# The statuses that speak of one request. All others from 400 to 499 speak of the address, the model or the account.
+# Statuses that concern one request. All others from 400 to 499 concern the address, the model or the account.
 _OF_A_REQUEST: Final = frozenset({400, 411, 413, 414, 422, 431, 451})
+# A choice: the most characters of a provider's own words that a caller gets.
 _MAX_DETAIL = 200
-# Shorter runs of the prompt are words that any sentence may hold.
+# A choice: a shorter run of the prompt's characters may occur in any sentence.
 _PROMPT_WINDOW = 24
 _KEY_LIKE = re.compile(r"(?i)\b(?:bearer\s+|sk-|key-|pk-)[\w*.\-]{4,}")
 
 
 class EntryError(Exception):
-    """A pool entry that its provider cannot work with; its text is one sentence."""
+    """A pool entry cannot be used; the text is one sentence."""
 
 
 class UpstreamError(ServiceError):
@@ -31,9 +32,9 @@ class UpstreamError(ServiceError):
 
     Attributes:
         retryable: Whether another attempt may help.
-        works: What it says about the provider: True that it works, False that it does not, None nothing.
-        stale: Whether it says no more than that a kept connection had been closed meanwhile.
-        remedies: How else the request can be put, so that the provider takes it.
+        works: What the failure shows of the provider: True that it works, False that it does not, None nothing.
+        stale: Whether the only cause may be a kept connection that the provider had closed.
+        remedies: Changes of the request after which the provider may accept it.
     """
 
     remedies: tuple[Remedy, ...] = ()
@@ -56,7 +57,7 @@ class UpstreamError(ServiceError):
 
 
 def unavailable(what: str, *, stale: bool = False) -> UpstreamError:
-    """The provider cannot be reached, or hung up; `what` completes "the provider ..."."""
+    """Returns the error for a provider that cannot be reached, or hung up. `what` completes "the provider ..."."""
     return UpstreamError(
         Code.UNAVAILABLE,
         ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE,
@@ -67,7 +68,7 @@ def unavailable(what: str, *, stale: bool = False) -> UpstreamError:
 
 
 def rate_limited(retry_after: float | None, detail: str = "") -> UpstreamError:
-    """The provider said HTTP 429; `retry_after` is what it asked for, in seconds."""
+    """Returns the error for HTTP 429; `retry_after` is the wait that the provider asks for, in seconds."""
     return UpstreamError(
         Code.RESOURCE_EXHAUSTED,
         ErrorReason.ERROR_REASON_UPSTREAM_RATE_LIMITED,
@@ -78,7 +79,7 @@ def rate_limited(retry_after: float | None, detail: str = "") -> UpstreamError:
 
 
 def unpaid(status: int | None, detail: str) -> UpstreamError:
-    """The account's quota or balance is used up. No wait helps, so it is not asked again and no RetryInfo is given."""
+    """Returns the error for an account without quota or balance. No wait helps: no retry, no RetryInfo."""
     said = "" if status is None else f" (HTTP {status})"
     return UpstreamError(
         Code.RESOURCE_EXHAUSTED,
@@ -88,20 +89,21 @@ def unpaid(status: int | None, detail: str) -> UpstreamError:
 
 
 def unauthenticated(what: str) -> UpstreamError:
-    """The provider will not take the candidate's credentials, or there are none to send."""
+    """Returns the error for credentials that are missing, or that the provider refuses; `what` is the sentence."""
     return UpstreamError(Code.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_UPSTREAM_UNAUTHENTICATED, what)
 
 
 def key_refused(status: int | None, detail: str) -> UpstreamError:
-    """The provider refused the candidate's API key."""
+    """Returns the error for an API key that the provider refuses."""
     said = "" if status is None else f" (HTTP {status})"
     return unauthenticated(_sentence(f"the provider refused the candidate's API key{said}", detail))
 
 
 def rejected(status: int | None, detail: str, *, works: bool | None = None) -> UpstreamError:
-    """The provider refused the request with an HTTP status from 400 to 499, or would have (status None).
+    """Returns the error for a request that the provider refuses with an HTTP status from 400 to 499.
 
-    `works` is False where it refuses every request of the candidate, as when it does not have the model.
+    A status of None stands for a request that cannot be sent. `works` is False if the provider refuses every request
+    of the candidate, for example because it does not have the model.
     """
     said = "" if status is None else f" (HTTP {status})"
     return UpstreamError(
@@ -113,7 +115,7 @@ def rejected(status: int | None, detail: str, *, works: bool | None = None) -> U
 
 
 def redirected(status: int, target: str) -> UpstreamError:
-    """The provider said that it is elsewhere, with an HTTP status of 3xx; the key is not sent there."""
+    """Returns the error for a redirect to another origin, to which the key is not sent; `target` may be empty."""
     where = f"redirects to {target}: if that is the provider, set it as base_url" if target else "redirects nowhere"
     return UpstreamError(
         Code.FAILED_PRECONDITION,
@@ -123,7 +125,7 @@ def redirected(status: int, target: str) -> UpstreamError:
 
 
 def failed(status: int | None, detail: str, retry_after: float | None = None) -> UpstreamError:
-    """The provider failed: an HTTP status of 500 and up, or an error in the middle of a reply (status None)."""
+    """Returns the error for an HTTP status from 500 on, or for an error inside a reply (status None)."""
     said = "" if status is None else f" (HTTP {status})"
     return UpstreamError(
         Code.UNAVAILABLE,
@@ -135,12 +137,12 @@ def failed(status: int | None, detail: str, retry_after: float | None = None) ->
 
 
 def malformed(what: str) -> UpstreamError:
-    """The provider sent something that its API does not allow; `what` completes "the provider sent ..."."""
+    """Returns the error for a reply that the API does not allow; `what` completes "the provider sent ..."."""
     return UpstreamError(Code.UNAVAILABLE, MALFORMED, f"the provider sent {what}")
 
 
 def too_large(limit: int) -> UpstreamError:
-    """The provider sent more than `limit` bytes."""
+    """Returns the error for a reply of more than `limit` bytes."""
     return UpstreamError(
         Code.UNAVAILABLE,
         ErrorReason.ERROR_REASON_UPSTREAM_TOO_LARGE,
@@ -149,7 +151,13 @@ def too_large(limit: int) -> UpstreamError:
 
 
 def timed_out(seconds: float, *, silent: bool, patient: bool) -> UpstreamError:
-    """The time of the call, `seconds`, was over; `silent`: nothing had come; `patient`: it was time enough."""
+    """Returns the error for a call that took longer than its `seconds`.
+
+    Args:
+        seconds: The time that the call had.
+        silent: Whether no byte had come.
+        patient: Whether a working provider would have sent something in that time.
+    """
     what = "sent nothing" if silent else "did not finish"
     return UpstreamError(
         Code.DEADLINE_EXCEEDED,
@@ -162,7 +170,7 @@ def timed_out(seconds: float, *, silent: bool, patient: bool) -> UpstreamError:
 def empty_output(
     why: str = "", finish: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
 ) -> UpstreamError:
-    """The model ended by `finish` without any text and any reasoning; `why` is what is known of the cause."""
+    """Returns the error for a model that ended by `finish` without text and reasoning; `why` is the known cause."""
     error = UpstreamError(
         Code.UNAVAILABLE,
         ErrorReason.ERROR_REASON_EMPTY_OUTPUT,
@@ -174,12 +182,12 @@ def empty_output(
 
 
 def not_recorded(sentence: str) -> UpstreamError:
-    """The recording that the candidate answers from does not have what it is asked."""
+    """Returns the error for a request that the candidate's recording does not have."""
     return UpstreamError(Code.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_NOT_RECORDED, sentence, works=True)
 
 
 def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamError:
-    """Returns the error for a reply with an HTTP `status` that is none of success."""
+    """Returns the error for a reply whose HTTP `status` is not one of success."""
     if status in {401, 403}:
         return key_refused(status, detail)
     if status == 429:
@@ -187,15 +195,15 @@ def by_status(status: int, detail: str, retry_after: float | None) -> UpstreamEr
     if status >= 500:
         return failed(status, detail, retry_after)
     if status in {408, 409, 425, 499}:
-        # These say that the same request may pass a little later.
+        # After these statuses the same request may pass a little later.
         return failed(status, detail, retry_after)
     return rejected(status, detail, works=None if status in _OF_A_REQUEST else False)
 
 
 def scrubbed(detail: str, key: str, prompt: Iterable[str]) -> str:
-    """Returns at most 200 characters of a provider's own words, without the API key and without the prompt's text.
+    """Returns at most 200 characters of a provider's own words, without the API key and without text of the prompt.
 
-    A prompt is searched a few times as a whole, which takes some milliseconds a megabyte: call it in a thread.
+    It searches the prompt, which takes some milliseconds a megabyte: call it in a thread.
     """
     text = " ".join(detail.encode("utf-8", "replace").decode().split())
     if key:
@@ -208,9 +216,9 @@ def scrubbed(detail: str, key: str, prompt: Iterable[str]) -> str:
 
 
 def _shared(text: str, part: str) -> Iterator[int]:
-    """Yields where `text` has a window of the prompt's `part`.
+    """Yields the first index in `text` of a window that `part` of the prompt has, too.
 
-    Every window holds one of the text's blocks of half its size whole, so that few searches find where to look closer.
+    Each window contains one whole block of half its size, so a search for the blocks finds where to look closer.
     """
     half = _PROMPT_WINDOW // 2
     blocks = [at for at in range(0, len(text) - half + 1, half) if text[at : at + half] in part]

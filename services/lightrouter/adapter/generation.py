@@ -1,4 +1,4 @@
-"""One running generation: what has come of it, and its result and span when it has ended."""
+"""One running generation: its attempts, its output so far, and its result."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from dataclasses import replace
 from typing import Final
 
 from lightrouter.adapter import faults, usage
-from lightrouter.adapter.callspan import CallSpan, failure
 from lightrouter.adapter.exchange import ReplyInfo
-from lightrouter.adapter.metrics import CallMetrics
-from lightrouter.adapter.providers.endings import less_whole
+from lightrouter.adapter.providers.finish_reasons import less_whole
 from lightrouter.adapter.quirks import Quirks
+from lightrouter.adapter.telemetry import CallObserver
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.text.continuation import encode
-from lightrouter.adapter.text.opening import Joint, gives_twice
-from lightrouter.adapter.text.plan import Plan, resumed
+from lightrouter.adapter.text.opening import PrefillUse, repeats_prefill
+from lightrouter.adapter.text.plan import Plan, next_resume_state
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.errors import ServiceError, Spent
 from lightrouter.runtime.ledger import cost_nanousd, duration
@@ -36,10 +35,10 @@ class GenerationRun:
     """One generation, over all its attempts.
 
     Attributes:
-        plan: What is asked.
-        said: What the provider says in this attempt.
+        plan: The plan of the current attempt.
+        info: The facts of this attempt's reply.
         stage: The stage that asks.
-        last_resort: Whether nobody else is left to ask.
+        last_resort: Whether the router has no other candidate left; circuit and backoff let the call pass then.
     """
 
     def __init__(
@@ -49,232 +48,223 @@ class GenerationRun:
         planned: Callable[[Quirks], Plan],
         quirks: Quirks,
         stage: Stage.ValueType,
-        span: CallSpan,
-        metrics: CallMetrics,
+        observer: CallObserver,
         *,
-        watched: bool = False,
+        streamed: bool = False,
     ) -> None:
         """Begins the generation.
 
         Args:
             entry: The candidate.
-            prices: What its tokens cost.
-            planned: Returns what is asked of a provider with such quirks.
-            quirks: Those that the provider is known to have.
+            prices: The prices of its tokens.
+            planned: Returns the plan for a provider with the given quirks.
+            quirks: The known quirks of the provider.
             stage: The stage that asks.
-            span: Its span.
-            metrics: Measures it.
-            watched: Whether its text is read as it comes.
+            observer: Records retries and the end.
+            streamed: Whether the caller gets the text as it comes.
         """
         self._planned = planned
-        self.plan = span.plan = planned(quirks)
-        self._watched = watched
-        self.said = ReplyInfo()
+        self.plan = planned(quirks)
+        self._streamed = streamed
+        self.info = ReplyInfo()
         self._entry = entry
         self.stage = stage
-        self._span = span
-        self._metrics = metrics
-        self._measured = False
+        self._observer = observer
         self._prices = prices
         self._transcript = self.plan.transcript(entry)
         self._cut = self.plan.cut()
-        self._pieces: list[TextDelta] = []
+        self._deltas: list[TextDelta] = []
         self._attempts = 0
         self._lost = Usage()
         self._finish = _UNSPECIFIED
-        self._call_begun = self._attempt_begun = time.monotonic()
+        self._begun = self._attempt_begun = time.monotonic()
         self._first: float | None = None
         self._heard: float | None = None
-        self._joint: Joint | None = None
+        self._prefill_use: PrefillUse | None = None
         self.last_resort = False
 
     @property
     def restarted(self) -> bool:
-        """Whether the text is written anew although there was one to go on from; known before any is given out."""
-        return self.plan.restarted or self.joint is Joint.ANEW
+        """Whether the text starts anew although the caller has a first part; known before any output is given out."""
+        return self.plan.restarted or self.prefill_use is PrefillUse.RESTARTED
 
     @property
-    def joint(self) -> Joint | None:
-        """What the reply does with the text that it was to go on from; None while that is not known."""
-        return self._joint or self._transcript.joint
+    def prefill_use(self) -> PrefillUse | None:
+        """What the reply does with the prefill; None until that is known."""
+        return self._prefill_use or self._transcript.prefill_use
 
     @property
     def attempts(self) -> int:
-        """How many attempts were made."""
+        """The number of attempts so far."""
         return self._attempts
 
     @property
     def finished(self) -> bool:
-        """Whether the provider has said why the text ended; what may still come then is counts."""
-        return self.said.finish_reason != _UNSPECIFIED
+        """Whether the provider has given a finish reason; only token counts may still come."""
+        return self.info.finish_reason != _UNSPECIFIED
 
     @property
     def text(self) -> str:
         """The visible text of this attempt so far."""
-        return "".join([piece.text for piece in self._pieces])
+        return "".join([delta.text for delta in self._deltas])
 
     @property
     def reasoning(self) -> str:
         """The hidden reasoning of this attempt so far."""
-        return "".join([piece.reasoning for piece in self._pieces])
+        return "".join([delta.reasoning for delta in self._deltas])
 
     @property
-    def begun(self) -> bool:
-        """Whether this attempt has given out anything."""
-        return bool(self._pieces)
+    def has_output(self) -> bool:
+        """Whether this attempt has given out any text or reasoning."""
+        return bool(self._deltas)
 
     @property
     def silent(self) -> bool:
-        """Whether not a byte has come in this attempt."""
+        """Whether this attempt has received no byte."""
         return self._heard is None
 
     def silent_for(self, seconds: float) -> bool:
-        """Returns whether an attempt is waiting, and has been for so long without a byte having come."""
+        """Returns whether an attempt is running and has received no byte for `seconds`."""
         return bool(self._attempts) and time.monotonic() - (self._heard or self._attempt_begun) >= seconds
 
     @property
     def is_cut(self) -> bool:
-        """Whether the text ends here, whatever the provider still sends."""
+        """Whether the adapter has cut the text, so that the rest of the reply does not count."""
         return self._cut.reached != _UNSPECIFIED
 
-    def put(self, quirks: Quirks) -> None:
-        """Puts the request of the next attempt in another way."""
+    def use_quirks(self, quirks: Quirks) -> None:
+        """Plans the next attempt for a provider with `quirks`."""
         self.plan = self._planned(quirks)
-        self._span.plan = self.plan
 
-    def attempt(self) -> None:
-        """Begins the next attempt; what the last one left is forgotten."""
+    def begin_attempt(self) -> None:
+        """Begins the next attempt and drops the output of the last one."""
         if self._attempts:
             self._lost = self._spent()
-            self.said = ReplyInfo()
+            self.info = ReplyInfo()
             self._transcript = self.plan.transcript(self._entry)
             self._cut = self.plan.cut()
-            self._pieces.clear()
-            self._first = self._heard = self._joint = None
+            self._deltas.clear()
+            self._first = self._heard = self._prefill_use = None
         self._attempts += 1
         self._attempt_begun = time.monotonic()
 
-    def take(self, raw: TextDelta) -> TextDelta:
-        """Returns what of the provider's next piece can be given out; either part may be empty.
+    def feed(self, raw: TextDelta) -> TextDelta:
+        """Takes the next delta of the provider; returns the output that is settled now, which may be empty.
 
-        A piece without text, such as a comment that keeps the connection, says that the provider is there.
+        A delta without text, such as a comment that keeps the connection alive, shows that the provider is there.
         """
         self._heard = time.monotonic()
         if self._first is None and (raw.text or raw.reasoning):
             self._first = self._heard
-        piece = self._transcript.feed(self._cut.within_limit(raw, self.said))
-        return self._kept(self._cut.before_stop(piece))
+        delta = self._transcript.feed(self._cut.within_limit(raw, self.info))
+        return self._kept(self._cut.before_stop(delta))
 
     def end(self) -> TextDelta:
-        """Ends the text and returns the last of it.
+        """Ends the text; returns its last part.
 
         Raises:
-            UpstreamError: There is no text and no reasoning (EMPTY_OUTPUT).
+            UpstreamError: The model wrote neither text nor reasoning (EMPTY_OUTPUT).
         """
         finish = self._ending()
-        # Cut without any text, a model has reasoned and its provider does not show it; and what a model goes on from
-        # may have been all that it had to say.
+        # No text is no error after a limit (a provider may hide the reasoning that used it up) or after a prefill
+        # (the model may have had no more to say).
         last = self._transcript.end(cut=finish == _LENGTH)
-        # What was held back stands behind the stop text.
+        # The text that was held back stands behind the stop text.
         last = self._kept(TextDelta("", "") if self.is_cut and finish == _STOP else self._cut.before_stop(last))
-        if self._transcript.blank and finish != _LENGTH and not self.plan.ask.goes_on:
+        if self._transcript.blank and finish != _LENGTH and not self.plan.request.has_prefill:
             raise faults.empty_output(self._why_nothing(finish), finish)
-        if finish == _STOP and (self._transcript.ends_hidden or self.said.ends_hidden):
-            # Its end was taken for reasoning, or the model never came to speak.
+        if finish == _STOP and (self._transcript.ends_hidden or self.info.ends_hidden):
+            # The end of the answer looked like reasoning, or the model never began its answer.
             finish = _UNKNOWN
-        if self.joint is Joint.GOES_ON and gives_twice(self.plan.ask.lead, self.text):
-            # What was given out cannot be taken back; what nobody has seen can be called new.
-            if not self._watched:
-                self._joint = Joint.ANEW
+        if self.prefill_use is PrefillUse.CONTINUED and repeats_prefill(self.plan.request.prefill, self.text):
+            # Output that the caller has cannot be taken back; other output can still be marked as restarted.
+            if not self._streamed:
+                self._prefill_use = PrefillUse.RESTARTED
             elif finish == _STOP:
                 finish = _UNKNOWN
         self._finish = finish
         return last
 
     def _ending(self) -> FinishReason.ValueType:
-        """Returns why the text ended: unknown where the provider does not say, but for a limit that was reached."""
-        said = self.said
+        """Returns why the text ended: UNKNOWN if the provider gives no reason, unless the limit was reached."""
+        info = self.info
         if self.is_cut:
             return self._cut.reached
-        if said.finish_reason == _UNSPECIFIED and said.at_best in {_UNSPECIFIED, _UNKNOWN}:
-            most = self.plan.ask.most_asked
-            counted = usage.written_tokens(said.usage)
-            return _LENGTH if most and (said.texts if counted is None else counted) >= most else _UNKNOWN
-        return less_whole(said.finish_reason, said.at_best)
+        if info.finish_reason == _UNSPECIFIED and info.at_best in {_UNSPECIFIED, _UNKNOWN}:
+            most = self.plan.request.sent_max_tokens
+            counted = usage.written_tokens(info.usage)
+            return _LENGTH if most and (info.texts if counted is None else counted) >= most else _UNKNOWN
+        return less_whole(info.finish_reason, info.at_best)
 
     def _why_nothing(self, finish: FinishReason.ValueType) -> str:
         if finish == _FILTER:
             return "the provider withheld it"
-        return "it called a tool, and none was offered" if self.said.called_tools else ""
+        return "it called a tool, and none was offered" if self.info.called_tools else ""
 
     def result(self) -> GenerationResult:
-        """Returns how the generation ended, and ends its span."""
+        """Returns the result of the generation and reports it to the observer."""
         now = self._usage()
         used = usage.added(now, self._lost)
-        entry, said = self._entry, self.said
+        entry, info = self._entry, self.info
         result = GenerationResult(
             finish_reason=self._finish,
             usage=used,
             cost_nanousd=cost_nanousd(self._prices, used),
-            model=said.model,
-            elapsed=duration(time.monotonic() - self._call_begun),
+            model=info.model,
+            elapsed=duration(time.monotonic() - self._begun),
             attempts=self._attempts,
-            least_tokens=self.plan.ask.quirks.least_tokens,
+            least_tokens=self.plan.request.quirks.least_tokens,
         )
         if self._finish == _LENGTH:
-            resume = resumed(
-                self._transcript, self.plan.resume, now.output_tokens, takes_reasoning_back=said.takes_reasoning_back
+            resume_state = next_resume_state(
+                self._transcript,
+                self.plan.resume_state,
+                now.output_tokens,
+                takes_reasoning_back=info.takes_reasoning_back,
             )
-            resume = replace(resume, span=self._span.reference)
-            result.continuation = encode(entry.name, entry.model, resume)
-        # A call that is cut before it shows anything has no first text.
-        first = self._first - self._call_begun if self._watched and self._first is not None else None
+            resume_state = replace(resume_state, span=self._observer.reference)
+            result.continuation = encode(entry.name, entry.model, resume_state)
+        # A call that was cut before its first output has no time to first token.
+        first = self._first - self._begun if self._streamed and self._first is not None else None
         if first is not None:
             result.time_to_first_token.CopyFrom(duration(first))
-        self._measured = True
-        self._metrics.delivered(entry, self.stage, time.monotonic() - self._call_begun, used, first)
-        self._span.delivered(result, self.text, first)
+        self._observer.delivered(self.plan.request, result, self.text, first)
         return result
 
     def fail(self, error: BaseException) -> None:
-        """Ends the span of a generation that has failed, or was cancelled.
-
-        `error` is told the attempts and what they cost.
-        """
+        """Reports a failure or a cancellation to the observer; adds the attempts and their cost to `error`."""
         if isinstance(error, ServiceError):
             error.attempts = self._attempts
             if (used := self._spent()).input_tokens:
                 error.spent = Spent(used, cost_nanousd(self._prices, used))
-        if self._attempts and not self._measured:
-            self._measured = True
-            reason, _ = failure(error)
-            self._metrics.failed(self._entry, self.stage, time.monotonic() - self._call_begun, reason)
-        self._span.failed(error, self._attempts)
+        self._observer.failed(self.plan.request, error, self._attempts)
 
     def retry(self, error: ServiceError, seconds: float) -> None:
-        """Says in the span that an attempt failed and that another follows after so many seconds."""
-        self._span.retry(self._attempts, error, seconds)
+        """Reports to the observer that an attempt failed and that another follows after `seconds`."""
+        self._observer.retried(self._attempts, error, seconds)
 
-    def _kept(self, piece: TextDelta) -> TextDelta:
-        if piece.text or piece.reasoning:
-            self._pieces.append(piece)
-        return piece
+    def _kept(self, delta: TextDelta) -> TextDelta:
+        if delta.text or delta.reasoning:
+            self._deltas.append(delta)
+        return delta
 
     def _spent(self) -> Usage:
-        """Returns the tokens of the attempts that failed, this one included; one that brought nothing cost nothing."""
-        wrote = self.said.usage or self.said.texts or self._pieces
+        """Returns the tokens of all attempts, this one included; an attempt without output cost nothing."""
+        wrote = self.info.usage or self.info.texts or self._deltas
         return usage.added(self._lost, self._usage()) if wrote else self._lost
 
     def _usage(self) -> Usage:
-        ask, transcript = self.plan.ask, self._transcript
+        request, transcript = self.plan.request, self._transcript
         written = usage.Written(
-            prompt=sum(len(message.content) for message in ask.messages) + len(ask.lead) + len(ask.lead_reasoning),
+            prompt=sum(len(message.content) for message in request.messages)
+            + len(request.prefill)
+            + len(request.prefill_reasoning),
             text=transcript.characters,
             reasoning=transcript.reasoning_characters,
-            max_tokens=ask.most_asked,
+            max_tokens=request.sent_max_tokens,
         )
-        counted = usage.reported(self.said.usage, written)
+        counted = usage.reported(self.info.usage, written)
         if counted:
             return counted
-        lead = ask.lead + ask.lead_reasoning
-        return usage.estimated(ask.messages, lead, self.text, self.reasoning, unseen=self.said.unseen)
+        prefill = request.prefill + request.prefill_reasoning
+        return usage.estimated(request.messages, prefill, self.text, self.reasoning, unseen=self.info.unseen)

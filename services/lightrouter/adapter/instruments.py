@@ -7,7 +7,7 @@ from typing import Final
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.instruments import Instrument
 
-# The buckets are those that the conventions for generative AI advise.
+# The buckets are from OpenTelemetry's semantic conventions for generative AI.
 _CALL_SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _FIRST_CHUNK_SHORT: Final = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75)
 _FIRST_CHUNK_SECONDS: Final = (*_FIRST_CHUNK_SHORT, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -19,44 +19,44 @@ _MODEL_CALL: Final = (
     names.CANDIDATE,
     names.STAGE,
 )
-"""What every metric of model calls is split by."""
+"""The attributes of every metric of model calls."""
 
 CALL_DURATION: Final = Instrument(
     "gen_ai.client.operation.duration",
     "s",
-    "From a model call to its end, attempts and waiting included; with the error's reason where it failed.",
+    "Duration of a model call, with attempts and waits; a failed call has the reason of its error.",
     (*_MODEL_CALL, names.ERROR_TYPE),
     _CALL_SECONDS,
 )
 CALL_TOKENS: Final = Instrument(
     "gen_ai.client.token.usage",
     "{token}",
-    "Tokens of a model call that delivered: input, cached ones included, and output, reasoning included.",
+    "Tokens of a model call that delivered: input with cached tokens, and output with reasoning.",
     (*_MODEL_CALL, names.GEN_AI_TOKEN_TYPE),
     _CALL_TOKENS,
 )
 TIME_TO_FIRST_CHUNK: Final = Instrument(
     "gen_ai.client.operation.time_to_first_chunk",
     "s",
-    "From a model call to its first text or reasoning, of calls that are watched as they write.",
+    "Time from a streamed model call to its first text or reasoning.",
     _MODEL_CALL,
     _FIRST_CHUNK_SECONDS,
 )
 CALLS_IN_FLIGHT: Final = Instrument(
-    "lightrouter.call.in_flight", "{call}", "Model calls before the provider now.", (names.CANDIDATE,)
+    "lightrouter.call.in_flight", "{call}", "Model calls that run now.", (names.CANDIDATE,)
 )
 CALLS_QUEUED: Final = Instrument(
-    "lightrouter.call.queued", "{call}", "Model calls that wait for a place before the provider.", (names.CANDIDATE,)
+    "lightrouter.call.queued", "{call}", "Model calls in the queue before the provider.", (names.CANDIDATE,)
 )
 CIRCUIT_STATE: Final = Instrument(
     "lightrouter.circuit.state",
     "{circuit}",
-    "1 for the state that a candidate's circuit is in, 0 for the others (closed, open, half-open).",
+    "1 for the current state of a candidate's circuit, 0 for the others (closed, open, half-open).",
     (names.CANDIDATE, names.STATE),
 )
 CIRCUIT_OPENINGS: Final = Instrument(
     "lightrouter.circuit.openings",
     "{opening}",
-    "How often a candidate's circuit opened, however short that was.",
+    "The number of times that a candidate's circuit opened.",
     (names.CANDIDATE,),
 )

@@ -1,4 +1,4 @@
-"""How many calls a provider gets at the same time, and how many may wait for their turn."""
+"""The limit of concurrent calls to a provider, with a bounded queue."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
+# A choice: seconds after which a refused caller may try again; a call takes seconds, too.
 _RETRY_AFTER = 1.0
 
 
 def _overloaded(message: str) -> ServiceError:
-    """Returns the error for a call that found no place."""
+    """Returns the error for a call that gets no place."""
     return ServiceError(Code.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED, message, retry_after=_RETRY_AFTER)
 
 
 class Limit:
-    """At most `concurrency` calls at the same time; at most `queue` wait for a place, in the order of their coming."""
+    """Runs `concurrency` calls at a time and queues `queue` more, first come, first served.
+
+    Attributes:
+        waiting: The number of queued calls.
+    """
 
     def __init__(self, concurrency: int, queue: int) -> None:
         self._places = asyncio.Semaphore(concurrency)
@@ -26,10 +31,10 @@ class Limit:
         self.waiting = 0
 
     async def acquire(self, deadline: Deadline) -> None:
-        """Takes a place, waiting for one until `deadline` if need be; give it back with `release`.
+        """Takes a place, and waits for one until `deadline` if all are taken. `release` gives it back.
 
         Raises:
-            ServiceError: Too many calls wait already, or the time was over first (OVERLOADED).
+            ServiceError: The queue is full, or `deadline` passed first (OVERLOADED).
         """
         if not self._places.locked():
             await self._places.acquire()
@@ -42,7 +47,7 @@ class Limit:
             async with asyncio.timeout(deadline.remaining()):
                 await self._places.acquire()
         except TimeoutError:
-            raise _overloaded("the time was over before it was this call's turn") from None
+            raise _overloaded("the deadline passed while the call was queued") from None
         finally:
             self.waiting -= 1
 

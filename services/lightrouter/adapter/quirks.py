@@ -1,4 +1,4 @@
-"""What an adapter has learnt of its provider: what it refuses, and how a request has to be put so that it is taken."""
+"""The quirks of a provider: what it refuses, and how a request must be put so that it accepts it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 PREFILL: Final = "prefill"
-"""The feature of a request that ends with the assistant's turn, for the model to go on from."""
+"""The feature of a request that ends with a turn of the assistant, from which the model goes on."""
 SYSTEM: Final = "system role"
 """The feature of a request with a system message."""
 BOTH: Final = "top_p with temperature"
 """Stands for `top_p` in a request that has `temperature` too."""
 
-# Extra attempts that one call may make to find out how its request has to be put.
+# Choices: the extra attempts of one call that looks for an accepted form of its request, and the guesses among them.
 _MOST_TRIES: Final = 7
 _MOST_SINGLE_GUESSES: Final = 5
-# One reply that starts anew may be chance.
+# A choice: one reply that starts anew may be chance.
 _IGNORED_IN_A_ROW: Final = 2
-# Single values that are remembered as refused; callers choose them. The oldest is forgotten first.
+# A choice: the single values that are remembered as refused. Callers choose values; the oldest is forgotten first.
 _MOST_VALUES: Final = 16
 
 _log = logging.getLogger(__name__)
@@ -27,25 +27,25 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """How a request has to be put so that one provider takes it."""
+    """The form that a request must have so that one provider accepts it."""
 
     refused: frozenset[str] = frozenset()
-    """Members that are left away: `seed`, one value only as `temperature=0.0`, or `BOTH`."""
+    """Members to leave out: a name as `seed`, one value as `temperature=0.0`, or `BOTH`."""
     other_max_tokens: bool = False
-    """Whether the token limit goes by the other of its two names."""
+    """Whether the token limit has the other of its two names; see `refusals.MAX_TOKENS`."""
     least_tokens: int = 0
-    """The least token limit that is taken."""
+    """The smallest token limit that the provider accepts."""
     most_tokens: int | None = None
-    """The largest token limit that is taken; None where none is known."""
+    """The largest token limit that the provider accepts; None if unknown."""
     merges_system: bool = False
-    """Whether the system message is put before the first user message, within it."""
+    """Whether the system message goes into the first user message, at its start."""
     merges_turns: bool = False
-    """Whether turns strictly alternate: those of one role in a row are one, empty ones are left out."""
-    writes_anew: bool = False
-    """Whether the model cannot go on from the assistant's turn, so that the text is written anew."""
+    """Whether turns strictly alternate: consecutive turns of one role are joined, empty ones left out."""
+    refuses_prefill: bool = False
+    """Whether the model cannot go on from a prefill, so that it writes the text anew."""
 
     def __or__(self, other: Quirks) -> Quirks:
-        """Returns what keeps to both."""
+        """Returns the quirks that satisfy both."""
         limits = [limit for limit in (self.most_tokens, other.most_tokens) if limit is not None]
         return Quirks(
             refused=self.refused | other.refused,
@@ -54,17 +54,17 @@ class Quirks:
             most_tokens=min(limits, default=None),
             merges_system=self.merges_system or other.merges_system,
             merges_turns=self.merges_turns or other.merges_turns,
-            writes_anew=self.writes_anew or other.writes_anew,
+            refuses_prefill=self.refuses_prefill or other.refuses_prefill,
         )
 
     def leaves_out(self, name: str, value: object) -> bool:
-        """Returns whether the member `name` of a request, with this value, is left away."""
+        """Returns whether a request leaves out the member `name` with this value."""
         return name in self.refused or one_value(name, value) in self.refused
 
     def described(self) -> list[str]:
-        """Returns what the provider refuses, sorted, in the words of the contract's `refuses`."""
+        """Returns what the provider refuses, sorted, as `Candidate.refuses` in candidate.proto states it."""
         said = set(self.refused)
-        said |= {PREFILL} if self.writes_anew else set()
+        said |= {PREFILL} if self.refuses_prefill else set()
         said |= {SYSTEM} if self.merges_system else set()
         said |= {"turns that do not alternate"} if self.merges_turns else set()
         said |= {"the entry's max_tokens_field"} if self.other_max_tokens else set()
@@ -74,54 +74,54 @@ class Quirks:
 
 
 NO_QUIRKS: Final = Quirks()
-"""A provider that takes every request as it is."""
+"""The quirks of a provider that accepts every request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One way to put a refused request so that it may be taken."""
+    """One change of a refused request after which the provider may accept it."""
 
     feature: str
-    """What of the request is thought to be refused."""
+    """The feature of the request that the provider seems to refuse."""
     quirks: Quirks
-    """How to put the request."""
+    """The quirks that avoid the feature."""
     named: bool = False
-    """Whether the provider named the feature; else it is a guess."""
+    """Whether the provider named the feature; if not, it is a guess."""
 
 
 def one_value(name: str, value: object) -> str:
-    """Returns what stands for one value of a member that a provider refuses, while it takes others."""
+    """Returns the word for one refused value of a member of which the provider accepts other values."""
     return f"{name}={value}"
 
 
-class Learnt:
-    """What is known of one candidate's provider. Only a request that was taken teaches."""
+class LearnedQuirks:
+    """The known quirks of one candidate's provider. Only accepted requests teach."""
 
     def __init__(self, candidate: str) -> None:
-        """Knows nothing yet of the provider of `candidate`."""
+        """Begins without any knowledge of the provider of `candidate`."""
         self._candidate = candidate
-        self._taken: set[str] = set()
+        self._accepted: set[str] = set()
         self._ignored = 0
         self._values: list[str] = []
         self.quirks = NO_QUIRKS
-        """How requests have to be put."""
+        """The known quirks."""
 
-    def knows_taken(self, feature: str) -> bool:
-        """Returns whether the provider has taken a request with this feature."""
-        return feature in self._taken
+    def has_accepted(self, feature: str) -> bool:
+        """Returns whether the provider has accepted a request with this feature."""
+        return feature in self._accepted
 
-    def taken(self, features: frozenset[str], remedies: list[Remedy]) -> None:
-        """Takes that a request with `features` was taken, once `remedies` had been applied to it."""
+    def accepted(self, features: frozenset[str], remedies: list[Remedy]) -> None:
+        """Records that the provider accepted a request with `features` after `remedies`."""
         for remedy in remedies:
-            if remedy.named or not self.knows_taken(remedy.feature):
+            if remedy.named or not self.has_accepted(remedy.feature):
                 self._learn(remedy.quirks)
-        self._taken |= features
+        self._accepted |= features
 
     def prefill_ignored(self, ignored: bool) -> None:
-        """Takes whether a reply to a prefill began anew instead of going on."""
+        """Records whether a reply to a prefill started anew instead of continuing."""
         self._ignored = self._ignored + 1 if ignored else 0
         if self._ignored >= _IGNORED_IN_A_ROW:
-            self._learn(Quirks(writes_anew=True))
+            self._learn(Quirks(refuses_prefill=True))
 
     def _learn(self, quirks: Quirks) -> None:
         known = set(self.quirks.described())
@@ -131,32 +131,32 @@ class Learnt:
         self.quirks |= quirks
         self.quirks = replace(self.quirks, refused=self.quirks.refused - forgotten)
         if new := [word for word in self.quirks.described() if word not in known]:
-            _log.warning("the provider of %s refuses: %s; from now on requests are put so", self._candidate, new)
+            _log.warning("the provider of %s refuses: %s; requests avoid this from now on", self._candidate, new)
 
 
-class Tries:
-    """The ways in which one call's request is put, one after the other, until the provider takes it."""
+class QuirkTrials:
+    """The forms of one call's request, tried one after the other until the provider accepts one."""
 
-    def __init__(self, learnt: Learnt, change: Callable[[Quirks], None]) -> None:
-        """Begins with what is known; `change` is told how the request is put from now on."""
-        self._learnt = learnt
+    def __init__(self, learned: LearnedQuirks, change: Callable[[Quirks], None]) -> None:
+        """Begins with the known quirks; calls `change` with the quirks of each next form."""
+        self._learnt = learned
         self._change = change
-        self._base = learnt.quirks
+        self._base = learned.quirks
         self._applied: list[Remedy] = []
         self._guess: list[Remedy] = []
         self._guesses: list[list[Remedy]] | None = None
         self._tried = 0
 
-    def again(self, remedies: tuple[Remedy, ...]) -> bool:
-        """Puts the request in the next way; returns False where none is left.
+    def try_next(self, remedies: tuple[Remedy, ...]) -> bool:
+        """Changes to the next form of the request; returns False if none is left.
 
-        What a provider names is changed for good; of guesses, each is tried on its own, then all at once.
+        A remedy that the provider named stays applied. Guesses are tried one by one, then all together.
         """
         if self._tried >= _MOST_TRIES:
             return False
         named = next((remedy for remedy in remedies if remedy.named), None)
         if named:
-            # The refusal has changed: a guess before it was right.
+            # The provider refuses something else now, so the last guess was right.
             self._applied += [*self._guess, named]
             self._guess = []
         else:
@@ -174,13 +174,13 @@ class Tries:
         self._change(quirks)
         return True
 
-    def taken(self, features: frozenset[str]) -> None:
-        """Remembers what made the provider take the request, which had `features`."""
-        self._learnt.taken(features, self._remedies())
+    def accepted(self, features: frozenset[str]) -> None:
+        """Remembers the remedies with which the provider accepted the request, which had `features`."""
+        self._learnt.accepted(features, self._remedies())
 
     def _remedies(self) -> list[Remedy]:
         return [*self._applied, *self._guess]
 
     def _is_suspect(self, guess: Remedy) -> bool:
-        # A text that has been written is not given up for a refusal whose cause nobody knows.
-        return guess.feature == PREFILL or not self._learnt.knows_taken(guess.feature)
+        # A prefill is always a suspect; other features are suspects only if the provider has never accepted them.
+        return guess.feature == PREFILL or not self._learnt.has_accepted(guess.feature)

@@ -1,4 +1,4 @@
-"""Whether and when a provider is asked again."""
+"""Retries: whether and when a call gets another attempt."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lightrouter.runtime.deadline import Deadline
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how far apart attempts are."""
+    """The number of retries and the waits between them. The waits are a choice: short enough for a person who waits."""
 
     retries: int
-    """Attempts after the first."""
+    """The most attempts after the first."""
     base: float = 0.1
-    """Longest wait before the second attempt, in seconds; it doubles with every attempt."""
+    """The longest wait before the second attempt, in seconds; it doubles with each attempt."""
     cap: float = 5.0
-    """Longest wait of all, in seconds, where the provider does not ask for more."""
+    """The longest wait before any attempt, in seconds, unless the provider asks for more."""
 
 
 class Attempts:
-    """The attempts of one call: full jitter between them, what the provider asks for, never past the deadline."""
+    """The attempts of one call: exponential backoff with full jitter, Retry-After honoured, never past the deadline."""
 
     def __init__(
         self,
@@ -37,9 +37,9 @@ class Attempts:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_retry: Callable[[UpstreamError, float], None] = lambda _error, _seconds: None,
     ) -> None:
-        """Waits by `policy`, not past `deadline`, and no more than `longest` seconds in all.
+        """Waits by `policy`, not past `deadline`, and at most `longest` seconds in all.
 
-        `on_retry` hears what failed and how long the wait is.
+        `on_retry` is called with the error and the seconds of each wait.
         """
         self._policy = policy
         self._deadline = deadline
@@ -51,13 +51,13 @@ class Attempts:
         self._stale = False
 
     async def wait(self, error: UpstreamError) -> None:
-        """Waits until the provider may be asked again after `error`.
+        """Waits until the next attempt after `error` may begin.
 
         Raises:
-            UpstreamError: `error` itself, at once, where no further attempt is left, helps, or fits the deadline.
+            UpstreamError: `error` itself, at once, if no attempt is left, or none helps, or the wait is too long.
         """
         if error.stale and not self._stale:
-            # The provider has not seen the request: this is no retry, and there is nothing to wait for.
+            # The provider has not seen the request, so this is no retry and needs no wait.
             self._stale = True
             self._on_retry(error, 0.0)
             return

@@ -1,4 +1,4 @@
-"""AdapterService: gRPC in, gRPC out."""
+"""AdapterService: translates between gRPC and the engine."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class AdapterServicer(AdapterServiceServicer):
-    """Generates with one candidate."""
+    """Serves one candidate."""
 
-    def __init__(self, current: LiveEngine) -> None:
-        """Serves the candidate as it is at the begin of each call."""
-        self._current = current
+    def __init__(self, live: LiveEngine) -> None:
+        """Serves each call with the engine that `live` has when the call begins."""
+        self._live = live
 
     async def Describe(self, request: DescribeRequest, context: Context) -> DescribeResponse:
-        """Says which candidate this is, and what its provider was found to refuse."""
+        """Returns the candidate, with the request features that its provider was found to refuse."""
         del request, context
-        return DescribeResponse(candidate=self._current.engine.describe())
+        return DescribeResponse(candidate=self._live.engine.describe())
 
     async def Generate(self, request: GenerateRequest, context: Context) -> GenerateResponse:
-        """Returns all that the model writes."""
+        """Returns the whole output of the model."""
         del context
-        return await self._current.engine.generate(request.generation, current_deadline())
+        return await self._live.engine.generate(request.generation, current_deadline())
 
     async def StreamGenerate(
         self, request: StreamGenerateRequest, context: Context
     ) -> AsyncIterator[StreamGenerateResponse]:
-        """Sends what the model writes as it comes, then the result."""
+        """Streams the output of the model, then the result."""
         del context
-        async with aclosing(self._current.engine.stream(request.generation, current_deadline())) as events:
+        async with aclosing(self._live.engine.stream(request.generation, current_deadline())) as events:
             async for event in events:
                 yield event

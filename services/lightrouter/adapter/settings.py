@@ -11,11 +11,11 @@ from lightrouter.runtime.settings import ServiceSettings
 
 
 class AdapterSettings(ServiceSettings):
-    """What an adapter can be told."""
+    """Settings of an adapter; each is a flag, an environment variable and a key of the YAML file."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_ADAPTER_")
 
     pool: Path
-    """The pool file; it is watched."""
+    """The pool file; a change takes effect at once."""
     candidate: str = Field(min_length=1, max_length=63)
-    """The name of the candidate in the pool file that this adapter serves."""
+    """The candidate of the pool file that this adapter serves."""

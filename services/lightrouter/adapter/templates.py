@@ -1,4 +1,4 @@
-"""Chat templates: a conversation as one text, for providers that go on only from a raw prompt."""
+"""Chat templates: render a conversation as one text, for providers that go on only from a raw prompt."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class ChatTemplate:
     """A chat template."""
 
     render: Callable[[Sequence[Turn]], str]
-    """Returns the prompt, up to where the assistant's answer begins."""
+    """Returns the prompt, up to the start of the assistant's answer."""
     stops: tuple[str, ...] = ()
-    """Texts that end the answer, besides the model's own end token."""
+    """The texts that end the answer, besides the model's end token."""
 
 
 class ChatTemplateError(EntryError):
-    """A chat template that cannot be used; its text says why."""
+    """A chat template cannot be used; the text says why."""
 
 
 def chat_template(template: str | None) -> ChatTemplate:
-    """Returns the template of that name, else `template` as Jinja, the way Hugging Face's tokenizers have them.
+    """Returns the named template, or `template` as Jinja, as in Hugging Face's tokenizers.
 
     Raises:
-        ChatTemplateError: There is none, the name is not known, or it is no Jinja.
+        ChatTemplateError: `template` is None, no known name, or no valid Jinja.
     """
     if template is None:
         raise ChatTemplateError(f"continuation raw needs a chat_template: Jinja, or one of {', '.join(NAMED)}")
@@ -78,7 +78,7 @@ def _plain(turns: Sequence[Turn]) -> str:
 
 
 def _system_into_user(turns: Sequence[Turn]) -> list[Turn]:
-    """Returns the turns with instructions put before the next user's, for templates that have no place for them."""
+    """Returns the turns with each system message joined to the next user message, for templates without that role."""
     found: list[Turn] = []
     instructions = ""
     for turn in turns:
@@ -100,11 +100,11 @@ NAMED: Final[Mapping[str, ChatTemplate]] = {
     "phi3": ChatTemplate(_phi3, ("<|end|>",)),
     "plain": ChatTemplate(_plain, ("\nUser:",)),
 }
-"""The templates that have a name, without the begin-of-text token: completion servers put that themselves."""
+"""The named templates, without the begin-of-text token, which completion servers add."""
 
 
 def _jinja(source: str) -> ChatTemplate:
-    # Most candidates have no template, and every service counts its memory.
+    # Imported here to save memory: most candidates have no template.
     from jinja2 import TemplateError
     from jinja2.ext import loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment

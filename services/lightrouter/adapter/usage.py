@@ -1,4 +1,4 @@
-"""Tokens of a generation: the provider's count where it can be true, else the adapter's own."""
+"""The tokens of a generation: the provider's count if it is plausible, else the adapter's estimate."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import Final, NamedTuple
 from lightrouter.runtime.tokens import estimate_tokens, messages_tokens
 from lightrouter.v1.chat_pb2 import ChatMessage, Usage
 
-# What providers put around a prompt of their own: templates, instructions, tools.
+# A choice: the input tokens that providers may add around a prompt, such as templates, instructions and tools.
 _INPUT_ALLOWANCE: Final = 16_384
+# A byte-level tokenizer needs at most one token a byte, and UTF-8 at most 4 bytes a character.
 _TOKENS_PER_CHARACTER: Final = 4
-# Tokens that end a message, a turn or hidden reasoning leave no text.
+# A choice: the output tokens without text, which end a message, a turn or hidden reasoning.
 _OUTPUT_ALLOWANCE: Final = 64
-# The contract's largest output; hidden reasoning that leaves no text fits in it.
+# The largest max_output_tokens in chat.proto; hidden reasoning without text fits in it.
 _MOST_OUTPUT: Final = 131_072
-# The OpenAI API's names, then those of its newer and of Anthropic's API.
+# The names of OpenAI's chat completions, then those of OpenAI's Responses API and of Anthropic's API.
 _PROMPT: Final = ("prompt_tokens", "input_tokens")
 _OUTPUT: Final = ("completion_tokens", "output_tokens")
 _PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
 _OUTPUT_DETAILS: Final = ("completion_tokens_details", "output_tokens_details")
 # DeepSeek's and Moonshot's names.
 _CACHED: Final = ("prompt_cache_hit_tokens", "cached_tokens")
-# Anthropic counts what it reads from its cache, or writes to it, beside the input.
+# Anthropic counts the tokens that it reads from its cache, or writes to it, besides the input.
 _CACHED_BESIDE: Final = "cache_read_input_tokens"
 _WRITTEN_TO_CACHE: Final = "cache_creation_input_tokens"
 
 
 class Written(NamedTuple):
-    """What was sent and what came, to measure counts by; lengths are in characters."""
+    """The size of a request and its reply, to check counts against; lengths are in characters."""
 
     prompt: int
     text: int
@@ -37,11 +38,11 @@ class Written(NamedTuple):
 
 
 class _Output(NamedTuple):
-    """Tokens written.
+    """The tokens of an output.
 
     Attributes:
         whole: All of them.
-        reasoning: Those of them that the provider counts as hidden reasoning.
+        reasoning: The part that the provider counts as hidden reasoning.
         agreed: Whether the counts agree with each other.
     """
 
@@ -51,9 +52,9 @@ class _Output(NamedTuple):
 
 
 def merged(before: Mapping[str, object] | None, counts: Mapping[str, object]) -> Mapping[str, object]:
-    """Returns the counts of a reply that gives some of them here and some there: of each the latest that is one.
+    """Returns `before`, updated by `counts`, for a reply that sends its counts in several places.
 
-    A stream that counts as it goes gives each count again, never smaller.
+    Of two numbers the larger counts: a stream that counts as it goes sends each count again, never smaller.
     """
     if not before:
         return counts
@@ -70,14 +71,14 @@ def merged(before: Mapping[str, object] | None, counts: Mapping[str, object]) ->
 
 
 def written_tokens(counts: Mapping[str, object] | None) -> int | None:
-    """Returns the tokens that the provider counts as written; None where it gave no such count."""
+    """Returns the provider's count of output tokens; None if it gave none."""
     return _count(counts or {}, _OUTPUT)
 
 
 def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | None:
-    """Returns the provider's count, or None where it gave none or one that cannot be true.
+    """Returns the provider's count; None if it gave none, or one that is not plausible.
 
-    Where its counts contradict each other, those that cost more are taken and marked as estimated.
+    If its counts contradict each other, the larger ones count and are marked as estimated.
     """
     if not counts:
         return None
@@ -89,7 +90,7 @@ def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | N
         return None
     whole, reasoning, agreed = output
     if not reasoning and written.reasoning:
-        # The provider counted but did not tell them apart: they share as the characters do.
+        # The provider gave one count for both: they share it in proportion to their characters.
         reasoning = round(whole * written.reasoning / (written.text + written.reasoning))
     return Usage(
         input_tokens=prompt,
@@ -100,14 +101,14 @@ def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | N
     )
 
 
-def estimated(messages: Sequence[ChatMessage], lead: str, text: str, reasoning: str, *, unseen: int = 0) -> Usage:
-    """Returns the adapter's own count of a conversation, what the model went on from, and what it wrote.
+def estimated(messages: Sequence[ChatMessage], prefill: str, text: str, reasoning: str, *, unseen: int = 0) -> Usage:
+    """Returns the adapter's estimate for a conversation, its prefill, and the output.
 
     `unseen` tokens were hidden reasoning that the provider did not show.
     """
     hidden = estimate_tokens(reasoning) + unseen
     return Usage(
-        input_tokens=messages_tokens(messages) + estimate_tokens(lead),
+        input_tokens=messages_tokens(messages) + estimate_tokens(prefill),
         output_tokens=estimate_tokens(text) + hidden,
         reasoning_tokens=hidden,
         estimated=True,
@@ -115,7 +116,7 @@ def estimated(messages: Sequence[ChatMessage], lead: str, text: str, reasoning: 
 
 
 def added(one: Usage, other: Usage) -> Usage:
-    """Returns the tokens of two attempts."""
+    """Returns the sum of two usages."""
     return Usage(
         input_tokens=one.input_tokens + other.input_tokens,
         cached_input_tokens=one.cached_input_tokens + other.cached_input_tokens,
@@ -126,7 +127,7 @@ def added(one: Usage, other: Usage) -> Usage:
 
 
 def _input(counts: Mapping[str, object]) -> tuple[int | None, int | None]:
-    """Returns the tokens read, and those of them that were cached."""
+    """Returns the input tokens, and how many of them were cached."""
     prompt = _count(counts, _PROMPT)
     cached = _detail(counts, _PROMPT_DETAILS, "cached_tokens")
     if cached == 0:
@@ -139,10 +140,10 @@ def _input(counts: Mapping[str, object]) -> tuple[int | None, int | None]:
 
 
 def _output(counts: Mapping[str, object], prompt: int) -> _Output | None:
-    """Returns the tokens written; None where a count is missing or none.
+    """Returns the output tokens; None if a count is missing or is no number of tokens.
 
-    Some providers count hidden reasoning in the output, as the OpenAI API does. Some count it beside (xAI), and some in
-    nothing but the total (Gemini). The total tells which.
+    Providers count hidden reasoning in the output (OpenAI), besides it (xAI), or only in the total (Gemini). The total
+    tells which.
     """
     visible = _count(counts, _OUTPUT)
     reasoning = _detail(counts, _OUTPUT_DETAILS, "reasoning_tokens")
@@ -156,7 +157,7 @@ def _output(counts: Mapping[str, object], prompt: int) -> _Output | None:
         said = any(counts.get(name) is not None for name in _OUTPUT)
         return None if said or rest <= 0 else _Output(rest, min(reasoning, rest), agreed=True)
     if rest > visible:
-        # What only the total has was written too, and not shown.
+        # Tokens that only the total has were written, but not shown.
         return _Output(rest, max(rest - visible, min(reasoning, rest)), agreed=reasoning in {0, rest - visible})
     beside = visible + reasoning if reasoning > visible else visible
     return _Output(beside, reasoning, agreed=not total or rest == beside)
@@ -179,7 +180,7 @@ def _plausible(prompt: int, output: _Output, written: Written) -> bool:
 
 
 def _count(counts: Mapping[str, object], names: Sequence[str], missing: int | None = None) -> int | None:
-    """Returns the first count among `names`; `missing` where there is none, None where it is no number of tokens."""
+    """Returns the first count among `names`; `missing` if there is none, None if it is no number of tokens."""
     value = next((found for name in names if (found := counts.get(name)) is not None), None)
     if value is None:
         return missing

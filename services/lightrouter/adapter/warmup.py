@@ -1,6 +1,7 @@
-"""The warm-up of a model that its first request loads: servers such as Ollama give up the load with the request.
+"""The warm-up of a model that its first request loads.
 
-A route cancels a call that is late. So a model that takes longer to load than routes wait would never be loaded.
+Servers such as Ollama stop loading a model when the request is cancelled, and a route cancels a late call. Without the
+warm-up, a model that takes longer to load than routes wait would never be loaded.
 """
 
 from __future__ import annotations
@@ -11,23 +12,23 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Final
 
+from lightrouter.adapter.backoff import Backoff
 from lightrouter.adapter.faults import UpstreamError
-from lightrouter.adapter.rest import Rest
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.pool.schema import REPLAY, CandidateEntry
 
-Pieces = AsyncGenerator[TextDelta, None]
+Deltas = AsyncGenerator[TextDelta, None]
 
-# With less time than this before its bound, no load ends.
+# A choice: with less time left than this, a load does not end.
 _LEAST_SECONDS: Final = 0.1
 
 _log = logging.getLogger(__name__)
 
 
 def is_free(entry: CandidateEntry) -> bool:
-    """Returns whether asking a candidate costs nothing.
+    """Returns whether a call of the candidate costs nothing.
 
-    A provider that wants a key may want money, too: prices of 0 are then prices that nobody has filled in.
+    A provider with a key may cost money although the prices are 0, because nobody has filled them in.
     """
     prices = entry.prices
     keyed = entry.api_key_env is not None or entry.api_key_file is not None
@@ -35,60 +36,60 @@ def is_free(entry: CandidateEntry) -> bool:
 
 
 class Warmup:
-    """Lets a call that was cancelled before its first token go on up to that token, so that the model gets loaded.
+    """Keeps one cancelled call open until its first token, so that the model gets loaded.
 
-    It does so for one call at a time, beside those that `concurrency` counts, and only where nothing has come from the
-    model since that call began. The caller has its cancellation at once.
+    It keeps one call at a time, which `concurrency` does not count, and only if the model has sent nothing since that
+    call began. The caller gets its cancellation at once.
     """
 
-    def __init__(self, rest: Rest) -> None:
-        """Begins the rest that the provider asks for meanwhile."""
-        self._rest = rest
+    def __init__(self, backoff: Backoff) -> None:
+        """Begins in `backoff` the pause that the provider asks for in a kept call."""
+        self._backoff = backoff
         self._answered = -1.0
         self._going_on: asyncio.Task[None] | None = None
 
     def answered(self) -> None:
-        """Takes that the model has answered, so that it is loaded."""
+        """Records that the model has answered, so it is loaded."""
         self._answered = asyncio.get_running_loop().time()
 
-    async def read(self, entry: CandidateEntry, pieces: Pieces) -> Pieces:
-        """Yields `pieces`, which go on without their reader where it is cancelled before the first text.
+    async def read(self, entry: CandidateEntry, deltas: Deltas) -> Deltas:
+        """Yields `deltas`; keeps them open if the reader is cancelled before the first text.
 
         Args:
             entry: The candidate, which is free. Its `request_timeout_s` bounds the call as it bounds every attempt.
-            pieces: What the provider sends; closed in the end.
+            deltas: The output of the provider; closed in the end.
         """
         loop = asyncio.get_running_loop()
         begun = loop.time()
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(aclosing(pieces))
-            piece: TextDelta | None = TextDelta("", "")
-            while piece and not _has_text(piece):
-                step = asyncio.create_task(_next(pieces))
+            await stack.enter_async_context(aclosing(deltas))
+            delta: TextDelta | None = TextDelta("", "")
+            while delta and not _has_text(delta):
+                step = asyncio.create_task(_next(deltas))
                 try:
-                    piece = await asyncio.shield(step)
+                    delta = await asyncio.shield(step)
                 except asyncio.CancelledError:
                     stack.pop_all()
                     seconds = begun + entry.limits.request_timeout_s - loop.time()
                     if self._going_on is None and self._answered < begun and seconds > _LEAST_SECONDS:
-                        self._going_on = asyncio.create_task(self._go_on(entry.name, pieces, step, seconds))
+                        self._going_on = asyncio.create_task(self._go_on(entry.name, deltas, step, seconds))
                     else:
-                        # A second cancellation must not leave it half closed.
-                        await asyncio.wait((asyncio.create_task(_close(pieces, step)),))
+                        # A second cancellation must not interrupt the close.
+                        await asyncio.wait((asyncio.create_task(_close(deltas, step)),))
                     raise
-                if piece:
-                    yield piece
+                if delta:
+                    yield delta
             self.answered()
-            async for more in pieces:
+            async for more in deltas:
                 yield more
 
     async def aclose(self) -> None:
-        """Ends the call that goes on, if there is one."""
+        """Ends the kept call, if there is one."""
         if self._going_on:
             self._going_on.cancel()
             await asyncio.wait((self._going_on,))
 
-    async def _go_on(self, name: str, pieces: Pieces, step: asyncio.Task[TextDelta | None], seconds: float) -> None:
+    async def _go_on(self, name: str, deltas: Deltas, step: asyncio.Task[TextDelta | None], seconds: float) -> None:
         _log.info(
             "a call to %s was cancelled before its first token; it goes on for at most %.3g s, so that a model which "
             "is being loaded gets ready; it costs nothing",
@@ -97,32 +98,32 @@ class Warmup:
         )
         try:
             async with asyncio.timeout(seconds):
-                piece = await step
-                while piece and not _has_text(piece):
-                    piece = await _next(pieces)
-            if piece:
+                delta = await step
+                while delta and not _has_text(delta):
+                    delta = await _next(deltas)
+            if delta:
                 self.answered()
-            _log.info("the model of %s %s", name, "is loaded: it has answered" if piece else "has ended without text")
+            _log.info("the model of %s %s", name, "is loaded: it has answered" if delta else "has ended without text")
         except TimeoutError:
             _log.warning("the model of %s has not answered in %.3g s more; its call is given up", name, seconds)
         except UpstreamError as error:
-            self._rest.begin(error)
+            self._backoff.begin(error)
             _log.warning("the call to %s that went on has failed: %s", name, error.message)
         finally:
-            await _close(pieces, step)
+            await _close(deltas, step)
             self._going_on = None
 
 
-def _has_text(piece: TextDelta) -> bool:
-    return bool(piece.text or piece.reasoning)
+def _has_text(delta: TextDelta) -> bool:
+    return bool(delta.text or delta.reasoning)
 
 
-async def _next(pieces: Pieces) -> TextDelta | None:
-    return await anext(pieces, None)
+async def _next(deltas: Deltas) -> TextDelta | None:
+    return await anext(deltas, None)
 
 
-async def _close(pieces: Pieces, step: asyncio.Task[TextDelta | None]) -> None:
-    """Closes `pieces`, whose next one `step` may still wait for."""
+async def _close(deltas: Deltas, step: asyncio.Task[TextDelta | None]) -> None:
+    """Closes `deltas`, after ending `step`, which may still wait for the next one."""
     step.cancel()
     await asyncio.gather(step, return_exceptions=True)
-    await pieces.aclose()
+    await deltas.aclose()

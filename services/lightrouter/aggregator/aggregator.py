@@ -1,4 +1,4 @@
-"""Aggregates: drafts that agree need no merging, others are merged by one strategy."""
+"""Merges drafts by one strategy; if the drafts agree, returns the best one without merging."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 
 class Aggregator:
-    """Merges drafts by the strategy that a request asks for."""
+    """Merges drafts by the strategy of the request."""
 
     def __init__(
         self,
@@ -31,14 +31,14 @@ class Aggregator:
         default: AggregatorStrategy.ValueType,
         agreement: float,
     ) -> None:
-        """Merges by `default` where a request does not say; drafts as alike as `agreement`, 0 to 1, agree."""
+        """Merges by `default` if a request names no strategy; drafts agree from the similarity `agreement`, 0 to 1."""
         self._strategies = strategies
         self._default = default
         self._agreement = agreement
         self._best = Best()
 
     async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
-        """Yields the answer in pieces, then the result. Closing it cancels every model call.
+        """Yields the answer in chunks, then the result. Closing the generator cancels the model calls.
 
         Raises:
             ServiceError: INVALID_ARGUMENT for two drafts of one candidate, a pattern that RE2 refuses, or a strategy
@@ -60,9 +60,9 @@ class Aggregator:
                 yield event
 
     async def _agree(self, drafts: Sequence[Draft], answers: Sequence[str | None]) -> bool:
-        """Tells whether all drafts come to the same answer or, where not all show one and all are whole, say the same.
+        """Tells whether all drafts give the same answer.
 
-        Drafts of one text leave nothing to merge, whole or not.
+        If some drafts show no answer, all drafts must be whole and similar instead. Identical drafts always agree.
         """
         if len({draft.text for draft in drafts}) == 1:
             return True
@@ -91,7 +91,7 @@ def _answers(request: AggregateRequest) -> Pieces[list[str | None]]:
 
 
 def _complete(draft: Draft) -> bool:
-    # Whatever else may have ended a text, it is not known to be whole.
+    # Only STOP says that a text is whole.
     return draft.finish_reason == FinishReason.FINISH_REASON_STOP
 
 

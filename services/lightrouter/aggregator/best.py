@@ -1,4 +1,4 @@
-"""The draft of the best-ranked candidate. Costs no tokens and cannot fail."""
+"""Takes the draft of the best-ranked candidate. Costs no tokens and cannot fail."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lightrouter.v1.aggregator_pb2 import AggregateResponse
 class Best:
     """The first draft is the answer."""
 
-    async def merge(self, task: MergeInput, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+    async def merge(self, merge_input: MergeInput, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the first draft, then the result."""
         del deadline
-        draft = task.request.drafts[0]
+        draft = merge_input.request.drafts[0]
         yield piece(draft.text)
-        yield best_result(task, draft)
+        yield best_result(merge_input, draft)

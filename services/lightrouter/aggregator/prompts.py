@@ -1,4 +1,4 @@
-"""What the synthesizer is told."""
+"""The prompt of the synthesizer."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def synthesis_messages(
     *,
     most_characters: int,
 ) -> list[ChatMessage]:
-    """Returns the conversation for the synthesizer: its turns as they are, the drafts after the last one.
+    """Returns the conversation for the synthesizer: the original turns, then the drafts.
 
-    All instructions go into one system message at the beginning, which is all that many chat templates allow.
+    All instructions go into one system message at the beginning, because many chat templates allow no other.
 
     Args:
-        conversation: What the drafts answer.
+        conversation: The conversation that the drafts answer.
         drafts: Label and text of each draft.
-        contradictions: Where the drafts contradict each other, a sentence each, by label.
+        contradictions: The contradictions between drafts, a sentence each, by label.
         nonce: The nonce of the marks; none of the texts holds it.
-        most_characters: Most characters of one draft; the middle of a longer one is left out.
+        most_characters: Maximum characters of one draft; a longer draft loses its middle.
     """
     instructions = "\n\n".join(message.content for message in conversation if message.role == Role.ROLE_SYSTEM)
     system = _SYSTEM.format(nonce=nonce) + (_OPERATOR + instructions if instructions else "")

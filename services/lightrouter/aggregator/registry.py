@@ -1,4 +1,4 @@
-"""The strategies by the enum. A new one is a module and a line here."""
+"""Maps the enum to the strategies. Add a strategy as a module and a line here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 
 def strategies(models: Models, limits: SynthesisLimits) -> Mapping[AggregatorStrategy.ValueType, Strategy]:
-    """Returns every strategy, built from what it needs."""
+    """Returns all strategies by enum value."""
     return {
         AggregatorStrategy.AGGREGATOR_STRATEGY_SYNTHESIZE: Synthesize(models, limits),
         AggregatorStrategy.AGGREGATOR_STRATEGY_VOTE: Vote(),

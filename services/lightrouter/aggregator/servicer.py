@@ -1,4 +1,4 @@
-"""AggregatorService: gRPC in, gRPC out."""
+"""Serves AggregatorService: translates between gRPC and `Aggregator`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lightrouter.v1.aggregator_pb2_grpc import AggregatorServiceServicer
 
 
 class AggregatorServicer(AggregatorServiceServicer):
-    """Merges drafts."""
+    """The gRPC methods of the aggregator."""
 
     def __init__(self, aggregator: Aggregator, targets: AllowedTargets) -> None:
-        """Serves `aggregator`; synthesizers are among `targets`."""
+        """Serves `aggregator`; a request's synthesizers must be among `targets`."""
         self._aggregator = aggregator
         self._targets = targets
 
     async def Aggregate(
         self, request: AggregateRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[AggregateResponse]:
-        """Sends the answer as it comes, then how it came about."""
+        """Streams the answer, then the result."""
         del context
         for index, target in enumerate(request.synthesizers):
             self._targets.check(target, f"synthesizers[{index}]")

@@ -14,26 +14,27 @@ from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 
 class AggregatorSettings(AskingSettings):
-    """What the aggregator can be told."""
+    """Settings of the aggregator; each is a flag, an environment variable and a key of the YAML file."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_AGGREGATOR_")
 
     strategy: Annotated[str, one_of(AggregatorStrategy)] = "synthesize"
-    """How drafts are merged where a request does not say: synthesize, vote or best."""
+    """How to merge drafts if a request does not set it: synthesize, vote or best."""
     agreement: float = Field(default=0.9, ge=0, le=1)
-    """Similarity of every two drafts, 0 to 1, from which they agree and the best one is the answer."""
+    """Similarity of every two drafts, 0 to 1, at which they agree and the best one is the answer."""
     draft_characters: int = Field(default=24_000, ge=200)
-    """Most characters of one draft that the synthesizer reads."""
+    """Maximum characters of one draft that the synthesizer reads."""
     first_piece_share: float = Field(default=0.5, gt=0, lt=1)
-    """Share of the call's time within which the first piece of a synthesis must come, else the best draft is sent."""
+    """Share of the call's time until the first piece of a synthesis; after that the best draft is sent."""
     first_piece_seconds: float = Field(default=60.0, gt=0)
-    """Most seconds within which the first piece of a synthesis must come."""
+    """Maximum seconds until the first piece of a synthesis."""
     stall_seconds: float = Field(default=30.0, gt=0)
-    """Most seconds between two pieces of a synthesis; after that the model, or the next, is asked to go on."""
+    """Maximum seconds between two pieces of a synthesis; after that the model, or the next one, is asked to
+    continue."""
 
     @property
     def synthesis_limits(self) -> SynthesisLimits:
-        """What a synthesis may take."""
+        """The bounds of a synthesis."""
         return SynthesisLimits(
             most_characters=self.draft_characters,
             first_piece_share=self.first_piece_share,

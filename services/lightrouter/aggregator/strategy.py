@@ -1,4 +1,4 @@
-"""What every way of merging has in common."""
+"""The interface of the merging strategies, their input, and the responses that they share."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 @dataclass(frozen=True, slots=True)
 class MergeInput:
-    """What is to be merged.
+    """A request to merge, with the answers and the contradictions of its drafts.
 
     Attributes:
         request: The request.
-        answers: The answer that its pattern finds in each draft, in their order; None where it finds none.
-        contradictions: Where the drafts contradict each other.
+        answers: The answer of each draft by the request's pattern, in their order; None if the pattern finds none.
+        contradictions: The contradictions between drafts.
     """
 
     request: AggregateRequest
@@ -29,33 +29,33 @@ class MergeInput:
     contradictions: Sequence[Contradiction]
 
     def contradictions_for_people(self) -> list[str]:
-        """Returns a sentence each, with the candidates' names."""
+        """Returns one sentence for each contradiction, with the candidates' names."""
         names = [draft.candidate for draft in self.request.drafts]
         return [contradiction.sentence(names) for contradiction in self.contradictions]
 
 
 class Strategy(Protocol):
-    """A way of merging."""
+    """One way to merge drafts."""
 
-    def merge(self, task: MergeInput, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
-        """Yields the answer in pieces, then the result. Falls back to the best draft by itself where it fails."""
+    def merge(self, merge_input: MergeInput, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+        """Yields the answer in chunks, then the result; if it fails, the best draft and a degradation."""
         ...
 
 
 def piece(text: str, *, restart: bool = False) -> AggregateResponse:
-    """Returns a piece of the answer."""
+    """Returns a chunk of the answer; with `restart` it replaces the text before it."""
     return AggregateResponse(chunk=AnswerChunk(text=text, restart=restart))
 
 
 def degradation(reason: DegradedReason.ValueType, message: str, candidate: str = "") -> Degradation:
-    """Returns why an answer is less than it should have been."""
+    """Returns a degradation of the answer."""
     return Degradation(reason=reason, message=message, candidate=candidate)
 
 
 def best_result(
-    task: MergeInput, draft: Draft, degraded: Sequence[Degradation] = (), entries: Sequence[LedgerEntry] = ()
+    merge_input: MergeInput, draft: Draft, degraded: Sequence[Degradation] = (), entries: Sequence[LedgerEntry] = ()
 ) -> AggregateResponse:
-    """Returns the result for an answer that is one draft."""
+    """Returns the result for an answer that is the text of one draft."""
     return AggregateResponse(
         result=AggregateResult(
             strategy=AggregatorStrategy.AGGREGATOR_STRATEGY_BEST,
@@ -63,6 +63,6 @@ def best_result(
             finish_reason=draft.finish_reason,
             entries=entries,
             degraded=degraded,
-            contradictions=task.contradictions_for_people(),
+            contradictions=merge_input.contradictions_for_people(),
         )
     )

@@ -1,4 +1,4 @@
-"""The answers that the drafts come to vote, weighted by score. Costs no tokens."""
+"""Takes the answer with the most votes, weighted by score. Costs no tokens."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
-# Sums of scores that differ by less are a tie.
+# A choice: sums of scores that are equal in this many decimals are a tie, whatever the rounding of their addition.
 _DIGITS = 9
 
 
 class Vote:
-    """The best draft among those that come to the winning answer is the answer."""
+    """The answer is the best-ranked draft that gives the winning answer."""
 
-    async def merge(self, task: MergeInput, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
-        """Yields the winning draft, then the result; the best draft where nothing can be voted on."""
+    async def merge(self, merge_input: MergeInput, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+        """Yields the winning draft, then the result; the best draft if no draft shows an answer."""
         del deadline
-        voters = winners(task.request.drafts, task.answers)
+        voters = winners(merge_input.request.drafts, merge_input.answers)
         if not voters:
-            best = task.request.drafts[0]
+            best = merge_input.request.drafts[0]
             yield piece(best.text)
-            yield best_result(task, best, [degradation(DegradedReason.DEGRADED_REASON_VOTE_IMPOSSIBLE, _why(task))])
+            yield best_result(
+                merge_input, best, [degradation(DegradedReason.DEGRADED_REASON_VOTE_IMPOSSIBLE, _why(merge_input))]
+            )
             return
         yield piece(voters[0].text)
-        response = best_result(task, voters[0])
+        response = best_result(merge_input, voters[0])
         response.result.strategy = AggregatorStrategy.AGGREGATOR_STRATEGY_VOTE
         response.result.candidates[:] = [draft.candidate for draft in voters]
         yield response
 
 
 def winners(drafts: Sequence[Draft], answers: Sequence[str | None]) -> list[Draft]:
-    """Returns the drafts that come to the answer with the greatest sum of scores, best-ranked first.
+    """Returns the drafts that give the answer with the greatest sum of scores, best-ranked first.
 
-    A tie goes to the answer whose best draft is ranked higher. Where no voter has a score, all count alike. Empty
-    where there is no answer at all.
+    A tie goes to the answer whose best draft ranks higher. If no voter has a score, each counts 1. The list is empty
+    if no draft shows an answer.
     """
     ballots = [(draft, canonical(answer)) for draft, answer in zip(drafts, answers, strict=True) if answer is not None]
     scored = any(draft.score for draft, _ in ballots)
@@ -48,12 +50,12 @@ def winners(drafts: Sequence[Draft], answers: Sequence[str | None]) -> list[Draf
         weights[answer] = weights.get(answer, 0.0) + (draft.score if scored else 1.0)
     if not weights:
         return []
-    # Answers stand in the order of their best drafts, and the first of equals wins.
+    # Answers are in the order of their best drafts, and `max` takes the first of equals.
     winner = max(weights, key=lambda answer: round(weights[answer], _DIGITS))
     return [draft for draft, answer in ballots if answer == winner]
 
 
-def _why(task: MergeInput) -> str:
-    if not task.request.HasField("answer_pattern"):
+def _why(merge_input: MergeInput) -> str:
+    if not merge_input.request.HasField("answer_pattern"):
         return "There is no answer pattern to vote by; the answer is the best draft."
     return "The answer pattern finds no answer in any draft to vote on; the answer is the best draft."

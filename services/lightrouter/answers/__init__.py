@@ -1,1 +1,1 @@
-"""What can be compared in two answers: extracted values, wording, and where they contradict each other."""
+"""Compares answers: by extracted values, by wording, and by contradictions."""

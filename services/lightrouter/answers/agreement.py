@@ -1,4 +1,4 @@
-"""How far answers say the same, without a model: by the answer that a pattern finds, else by their words."""
+"""Measures the agreement of answers without a model: by the answer that a pattern finds, else by words."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from lightrouter.answers.tokens import contradict, read
 from lightrouter.answers.wording import Wording, same
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
-# The order of words is a smaller sign of agreement than the words themselves: paraphrases move them about.
+# Weight of word order against words. A choice: paraphrases move words, so order is the weaker sign of agreement.
 _PAIRS_WEIGHT = 0.25
-# Texts of another wording are never the same, however alike they are: what differs may be what matters. It is below
-# every threshold from which texts count as the same (0.9 in the aggregator's settings, 0.95 in the router's).
+# Texts of different wording are never the same, however similar: the difference may be what matters. This is below
+# every threshold at which texts count as the same (0.9 in the aggregator's settings, 0.95 in the router's). A choice.
 _MOST_ALIKE = 0.6
-# Texts of the same wording share all their words, but for some spellings; others are not looked at more closely.
+# Texts of the same wording share all words except some spellings; other pairs need no closer look.
 _NEARLY = 0.9
-# Where texts contradict each other they share less than their words do.
+# Factor on the agreement of texts that contradict each other. A choice.
 _CONTRADICTION = 0.6
 # Characters compared over all pairs: up to 71 texts are compared as far as any is; 256 partials, the most that a
 # request may have, are 32,640 pairs and compared as far as 306 characters. It is less than a second's work in all.
 _MOST_COMPARED = 10_000_000
-# What one comparison takes however short the texts are, in words.
+# Fixed cost of one comparison, in words.
 _PAIR = 50
 # Words compared, and characters searched for a pattern, while one character is read.
 _COMPARED = 5
@@ -40,14 +40,14 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How far texts agree, each with each.
+    """The agreement of texts, each with each.
 
     Attributes:
         agreement: Agreement of each text with each other, 0 to 1, as a symmetric matrix with ones on its diagonal.
-        voters: Places of the texts whose agreement says something: those that answer, or all where none does. A text
-            that evades does not answer: a refusal, the prompt again, an opening without more.
-        agreed: Mean agreement over all pairs, 0 to 1; 1 for one text or none. A pair counts as 0 unless both vote, and
-            both are whole or have an answer that stands whatever follows: fragments may go on to say different things.
+        voters: Positions of the texts whose agreement counts: those that answer, or all if none does. An evasion is not
+            an answer: a refusal, an echo of the prompt, an opening without content.
+        agreed: Mean agreement over all pairs, 0 to 1; 1 for one text or none. A pair counts as 0 unless both vote and
+            both are whole or have a settled answer: fragments may continue differently.
     """
 
     agreement: list[list[float]]
@@ -56,7 +56,7 @@ class Comparison:
 
 
 class _Answer:
-    """A text that is compared, and where it stands among the texts."""
+    """A text to compare, and its position among the texts."""
 
     __slots__ = ("complete", "evades", "extracted", "places", "text", "value", "votes", "wording")
 
@@ -72,12 +72,12 @@ class _Answer:
     ) -> None:
         found = settled_answer(raw, pattern, complete=complete)
         self.extracted = None if found is None else canonical(found)
-        # A text that is a number and no more says the same in any notation of it: 1/2, 0.5, 50 %.
+        # A text that is only a number means the same in any notation: 1/2, 0.5, 50 %.
         self.value = value(raw) if complete else None
         self.places = places
         self.wording = Wording(raw, complete=complete)
         self.text = read(raw, most)
-        # What a pattern finds is an answer, whatever stands around it.
+        # A pattern's match is an answer, whatever is around it.
         self.evades = found is None and evasions is not None and evasions.evades(raw, self.text.words)
         self.votes = True
         self.complete = complete and len(raw) <= most
@@ -86,21 +86,21 @@ class _Answer:
             self.text.words.pop()
 
     def unpaid(self) -> int:
-        """Returns the work that its wording took since this was asked last."""
+        """Returns the work for its wording since the last call."""
         work, self.wording.work = self.wording.work, 0
         return work
 
     def counts_with(self, other: _Answer) -> bool:
-        """Tells whether the agreement of two texts says something: both vote, and have come to what they say."""
+        """Returns whether the agreement of two texts counts: both vote, and both have reached their answer."""
         answered = self.extracted is not None and other.extracted is not None
         return self.votes and other.votes and (answered or (self.wording.complete and other.wording.complete))
 
 
 def similarity(left: str, right: str, *, left_complete: bool = True, right_complete: bool = True) -> float:
-    """Returns how far two texts say the same, 0 to 1; symmetric, 1 for texts of the same wording.
+    """Returns the agreement of two texts, 0 to 1; symmetric, 1 for texts of the same wording.
 
-    Texts that differ in any word, number, sign, or in the order of these stay at 0.6 or below. A text that was cut off
-    is compared with as much of the other as it has words; of both the first 4,000 characters are.
+    Texts that differ in any word, number, sign, or their order get at most 0.6. A text that was cut off is compared
+    with the same number of the other's words; only the first 4,000 characters of both count.
     """
     if left == right:
         return 1.0
@@ -115,13 +115,13 @@ def compare(
 ) -> Pieces[Comparison]:
     """Compares each text with each other, piece by piece.
 
-    Two texts in which `pattern` finds an answer agree by it, fully or not at all; others by their words.
+    Two texts in which `pattern` finds an answer agree fully or not at all, by that answer; others agree by their words.
 
     Args:
-        texts: The texts. The more there are, the fewer words of each are compared.
+        texts: The texts. With more texts, fewer words of each are compared.
         complete: For each text, whether it is whole rather than cut off.
-        pattern: Where the comparable answer stands.
-        messages: The prompt's messages, for telling who repeats them.
+        pattern: Where the comparable answer is.
+        messages: The prompt's messages, to detect echoes of them.
     """
     answers = yield from _read(texts, complete, pattern, messages)
     matrix = [[1.0] * len(texts) for _ in texts]
@@ -144,7 +144,7 @@ def compare(
 
 
 def _of_searching(text: str, pattern: AnswerPattern | None) -> int:
-    """Returns the size of a search for an answer; RE2 may find one at every character, and stops after a while."""
+    """Returns the size of a search for an answer; RE2 may find one at every character, up to a limit."""
     if pattern is None:
         return 0
     return min(len(text), PIECE) if pattern.HasField("re2") else len(text) // _SEARCHED
@@ -153,7 +153,7 @@ def _of_searching(text: str, pattern: AnswerPattern | None) -> int:
 def _read(
     texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPattern | None, messages: Sequence[str]
 ) -> Pieces[list[_Answer]]:
-    """Reads each text once, however many have it."""
+    """Reads equal texts only once."""
     places: dict[tuple[str, bool], list[int]] = {}
     for place, key in enumerate(zip(texts, complete, strict=True)):
         places.setdefault(key, []).append(place)
@@ -179,13 +179,13 @@ def pairwise(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPatt
 
 
 def mean(matrix: Sequence[Sequence[float]]) -> float:
-    """Returns the mean agreement over all pairs of a matrix from `pairwise`; 1 where there is no pair."""
+    """Returns the mean agreement over all pairs of a matrix from `pairwise`; 1 if there is no pair."""
     pairs = [row[j] for i, row in enumerate(matrix) for j in range(i)]
     return fmean(pairs) if pairs else 1.0
 
 
 def agreement(texts: Sequence[str], complete: Sequence[bool], pattern: AnswerPattern | None = None) -> float:
-    """Returns how far all texts agree, 0 to 1. See `Comparison.agreed`."""
+    """Returns the agreement of all texts, 0 to 1. See `Comparison.agreed`."""
     return at_once(compare(texts, complete, pattern)).agreed
 
 
@@ -214,7 +214,7 @@ def _similarity(left: _Answer, right: _Answer) -> float:
 
 
 def _common_length(left: _Answer, right: _Answer) -> int:
-    """Returns how many words of both are compared: all, or no more than a shorter text that was cut off has."""
+    """Returns the number of words to compare: all, or those of a shorter text that was cut off."""
     shorter, longer = sorted((left, right), key=lambda answer: (len(answer.text.words), answer.complete))
     return len((longer if shorter.complete else shorter).text.words)
 

@@ -12,7 +12,7 @@ import re2
 # The end of a text is where its answer stands.
 _MOST_CHARACTERS: Final = 8_192
 _MOST_SPAN: Final = 240
-# Places where an announcement may begin, and announcements, that are looked at: the last ones.
+# Places where an announcement may begin, and announcements, that are read: the last ones.
 _BLOCK: Final = 512
 _LONGEST_PLACE: Final = 16
 _MOST_PLACES: Final = 32
@@ -130,8 +130,8 @@ def _mark(found: re.Match[str]) -> str:
 def announcements(text: str) -> Iterator[str]:
     r"""Yields what the announcements in `text` announce, the last one first: each to the end of its sentence.
 
-    Of `\boxed{...}` it is what the braces hold. What an announcement denies ("The answer is not 4 but 5") is left out.
-    The text is plain and without the marks of Markdown; its last 8,192 characters are looked at.
+    Of `\boxed{...}` it is what the braces hold. What an announcement denies ("The answer is not 4 but 5") is ignored.
+    The text is plain and without the marks of Markdown; its last 8,192 characters are read.
     """
     yield from islice(_announcements(text[-_MOST_CHARACTERS:]), _MOST_ANNOUNCEMENTS)
 
@@ -144,7 +144,7 @@ def _announcements(text: str) -> Iterator[str]:
 
 
 def _places(text: str) -> Iterator[int]:
-    """Yields where an announcement may begin, the last place first: found block by block, as few are looked at."""
+    """Yields where an announcement may begin, the last place first: found block by block, as few are read."""
     for begin in range(len(text) - _BLOCK, -_BLOCK, -_BLOCK):
         start, end = max(0, begin), begin + _BLOCK
         found = (start + each.start() for each in _PLACE.finditer(text[start : end + _LONGEST_PLACE]))
@@ -152,8 +152,8 @@ def _places(text: str) -> Iterator[int]:
 
 
 def _said(text: str, place: int) -> str:
-    """Returns what the announcement at `place` announces; "" where there is none, or where it only denies."""
-    # The pattern ends in a space: it is not tried where none stands.
+    """Returns what the announcement at `place` announces; "" if there is none, or if it only denies."""
+    # The pattern ends in a space: it is not tried if none stands.
     spaced = place and text[place - 1] == " "
     before = _SAID_BEFORE.search(text[max(0, place - _MOST_BEFORE) : place]) if spaced else None
     if before:
@@ -185,7 +185,7 @@ def _sentence(text: str, begin: int) -> str:
 
 
 def _boxed(text: str, begin: int) -> str:
-    """Returns what a pair of braces holds, braces within it included; to the end of the line where it has none."""
+    """Returns what a pair of braces holds, braces within it included; to the end of the line if it has none."""
     rest = text[begin : begin + _MOST_SPAN].lstrip()
     if not rest.startswith("{"):
         return rest.partition("\n")[0].split(" ")[0]

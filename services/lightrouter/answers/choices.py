@@ -30,7 +30,7 @@ _WHOLE: Final = re.compile(
     r"(?:(?:option|choice|answer|letter|\u9009\u9879|\u9078\u9805)\s*)?[\s\"'(\[{<]*([A-Za-z])[\s\"')\]}>.,:;!]*",
     re.IGNORECASE,
 )
-# A letter at the begin of a text or line, as options are numbered: "B) because", "B. Paris", "(B) Paris", "B: Paris".
+# A letter at the start of a text or line, as options are numbered: "B) because", "B. Paris", "(B) Paris", "B: Paris".
 _LEADING: Final = re.compile(
     r"^[ \t>#-]*(?:[(\[]([A-Za-z])[)\]]|([A-Z])\s?[).:\u3001](?!\w)|([a-z])[).](?=\s))", re.MULTILINE
 )
@@ -88,12 +88,12 @@ _KEYS: Final = (
 
 
 def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
-    """Returns the letter that `text` chooses among the first `choices` capital ones; None where it chooses none.
+    """Returns the letter that `text` chooses among the first `choices` capital letters; None if it chooses none.
 
     In this order: the text is the letter; it is a JSON document that states it; it announces the letter, the last
     announcement first; a letter is called the right one; a line begins with it, as options do, and no line with
-    another one; it is the last capital letter that stands alone and is not denied. The last 8,192 characters are
-    looked at.
+    another one; it is the last capital letter that stands alone and is not denied. Only the last 8,192 characters are
+    read.
     """
     letters = frozenset(ascii_uppercase[:choices])
     spelt = _QUOTED.sub(r'"\1"', unmarked(plain(text[-_MOST_CHARACTERS:])))
@@ -127,7 +127,7 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
 
 
 def _line_alone(text: str, spelt: str) -> str | None:
-    """Returns the letter that is the first line of a text; None where it is more, or another line is a letter too."""
+    """Returns the letter that is the first line of a text; None if that is longer, or another line is a letter too."""
     first, gap, rest = text.lstrip()[:_MOST_FILLER].partition("\n")
     found = _whole(unmarked(plain(first))) if gap and len(first.strip("*_` ")) <= _MOST_ALONE else None
     if not found or not rest.strip():
@@ -137,7 +137,7 @@ def _line_alone(text: str, spelt: str) -> str | None:
 
 
 def _joined(text: str, begin: int, end: int, letters: frozenset[str]) -> tuple[int, ...]:
-    """Returns the places of a letter and of the next one, where they are chosen together; none where they are not."""
+    """Returns the positions of a letter and the next one if they are chosen together; else none."""
     found = _JOINED.match(text, end - (text[end - 1] in ')]"'))
     if not found or found[1] not in letters:
         return ()
@@ -145,13 +145,13 @@ def _joined(text: str, begin: int, end: int, letters: frozenset[str]) -> tuple[i
 
 
 def _without_list(text: str) -> str:
-    """Returns `text` without its small letters in brackets, where there are several: these number what is said."""
+    """Returns `text` without its small letters in brackets, if there are several: these number what is said."""
     several = len(set(_NUMBERING.findall(text))) > 1
     return _NUMBERING.sub("", text) if several else text
 
 
 def _whole(text: str) -> str | None:
-    """Returns the letter that the text is; None where it is more."""
+    """Returns the letter if the text is only a letter; else None."""
     text = without_tex(text).strip()
     if len(text) > _MOST_FILLER:
         return None
@@ -162,7 +162,7 @@ def _whole(text: str) -> str | None:
 
 
 def _stated(text: str) -> str | None:
-    """Returns the letter that a JSON document states; None where it is none or states none."""
+    """Returns the letter that a JSON document states; None if the text is not JSON or states none."""
     if "{" not in text:
         return None
     for document in documents(text):

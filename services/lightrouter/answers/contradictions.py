@@ -1,4 +1,4 @@
-"""Where drafts contradict each other: by the answers that a pattern finds, and by their most alike sentences."""
+"""Finds contradictions between drafts: by the answers that a pattern finds, and by their most similar sentences."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _MOST = 8
 _MOST_TEXTS = 8
 _MOST_SENTENCES = 32
 _MOST_QUOTED = 160
-# Two sentences are about the same thing where they share this much of what does not decide.
+# Two sentences have the same subject if they share this much of their non-deciding words.
 _ALIKE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Texts that say different things about the same.
+    """Texts that say different things about the same subject.
 
     Attributes:
         sides: What is said, each with the indices of the texts that say so, the first text's side first.
-        extracted: Whether it is the answers that differ, rather than sentences.
+        extracted: Whether the answers differ, rather than sentences.
     """
 
     sides: tuple[tuple[str, tuple[int, ...]], ...]
@@ -55,14 +55,14 @@ class _Sentence(NamedTuple):
 
 
 def contradictions(texts: Sequence[str], pattern: AnswerPattern | None = None) -> list[Contradiction]:
-    """Returns where texts contradict each other, at most 8 places, the answers' first. See `contradictions_in`."""
+    """Returns contradictions of texts, at most 8, those of answers first. See `contradictions_in`."""
     return at_once(contradictions_in(texts, pattern))
 
 
 def contradictions_in(texts: Sequence[str], pattern: AnswerPattern | None = None) -> Pieces[list[Contradiction]]:
-    """Finds where texts contradict each other, at most 8 places, the answers' first, piece by piece.
+    """Finds contradictions of texts, at most 8, those of answers first, piece by piece.
 
-    Looked at are the first 8 texts, of each the first 32 sentences within its first 4,000 characters.
+    Reads the first 8 texts, and of each the first 32 sentences within its first 4,000 characters.
     """
     answers = yield from _differing_answers(texts, pattern)
     found = [answers] if answers else []
@@ -104,7 +104,7 @@ def _read(sentence: str) -> _Sentence:
 
 
 def _conflicts(left: Sequence[_Sentence], right: Sequence[_Sentence]) -> Iterator[tuple[str, str]]:
-    """Yields each sentence of `left` with the most alike one of `right`, where the two contradict each other."""
+    """Yields each sentence of `left` with the most similar one of `right`, if the two contradict each other."""
     about: dict[str, list[int]] = {}
     for place, sentence in enumerate(right):
         for word in sentence.subject:

@@ -8,7 +8,7 @@ _FENCE: Final = "```"
 
 
 def documents(text: str) -> list[str]:
-    """Returns what of `text` may be a JSON document: the whole, then the last fenced block where there is one."""
+    """Returns the parts of `text` that may be a JSON document: the whole, then the last fenced block, if any."""
     # Every other part stands between two fences; the last part is behind them, or its fence is open.
     blocks = text.split(_FENCE)[1:-1:2]
     if not blocks:

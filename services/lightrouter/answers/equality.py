@@ -1,4 +1,4 @@
-"""When two answers are the same: what they mean is read first, and only then what stands around it is taken off."""
+"""Decides whether two answers are the same: first by meaning, then without the text around them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lightrouter.answers.announced import unmarked
 from lightrouter.answers.numbers import number_of, numbers, written
 from lightrouter.answers.plain import plain, without_tex
 
-# A longer answer is a text, in which numbers are compared as they are written.
+# A longer answer is a text, in which numbers are compared as written.
 _MOST_CHARACTERS: Final = 256
-# Of a longer one only white space, case and composition are looked at.
+# Of a longer one only white space, case and composition are normalized.
 _MOST_BARED: Final = 4_096
 _MOST_PASSES: Final = 8
 _CURRENCIES: Final = frozenset("\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u0e3f")
 _NAMES: Final = {"eur": "\u20ac", "gbp": "\u00a3", "jpy": "\u00a5", "cny": "\u00a5", "rmb": "\u00a5", "inr": "\u20b9"}
 _NAMED: Final = re.compile("|".join(_NAMES), re.IGNORECASE)
-# What stands around an answer without being a part of it. Not in front: a point, a sign, an exclamation mark.
+# Characters around an answer that are not part of it. Not in front: a point, a sign, an exclamation mark.
 _BEFORE: Final = " \t\"'`:;,?\u00bf\u00a1"
 _BEHIND: Final = " \t\"'`.,;:!?\u3002\uff01\uff1f\uff0c\u0964"
 # The mark of a factorial or a derivative is a part of it.
@@ -32,11 +32,11 @@ _BOXED: Final = re.compile(r"\\f?box(?:ed)?\s*\{(.*)\}")
 
 
 def canonical(answer: str) -> str:
-    """Returns the form under which equal answers are equal.
+    """Returns the canonical form of an answer: equal answers have equal forms.
 
-    Numbers are equal by their value, however they are written: 1,000 and 1000.0, 50% and 1/2. Texts are
-    equal but for case, composition, white space, Markdown, TeX, quotes, and punctuation at their end. Brackets, signs
-    and what stands in front count: [1, 2] is not (1, 2), .5 not 5, !true not true.
+    Numbers are equal by value, in any notation: 1,000 and 1000.0, 50% and 1/2. Texts are equal except for case,
+    composition, white space, Markdown, TeX, quotes, and punctuation at the end. Brackets, signs and leading characters
+    count: [1, 2] is not (1, 2), .5 not 5, !true not true.
     """
     if len(answer) > _MOST_BARED:
         return unicodedata.normalize("NFC", " ".join(answer.split()).casefold())
@@ -51,7 +51,7 @@ def canonical(answer: str) -> str:
 
 
 def value(text: str) -> str | None:
-    """Returns the canonical form of a text that is one number and nothing else; None for any other."""
+    """Returns the canonical form of a text that is only one number; None for any other."""
     if len(text) > _MOST_CHARACTERS or number_of(_bare(text)) is None:
         return None
     return canonical(text)
@@ -89,7 +89,7 @@ def _bare(answer: str) -> str:
 
 
 def _with_values(text: str) -> str:
-    """Returns a text with each of its numbers in the one form of its value."""
+    """Returns a text with each number in canonical form."""
     parts: list[str] = []
     at = 0
     for number in numbers(text):

@@ -1,7 +1,7 @@
-"""Texts that answer nothing: refusals, the prompt again, openings without more, error pages.
+"""Detects texts that answer nothing: refusals, echoes of the prompt, openings without content, error pages.
 
-They are alike whatever was asked, so that by their words they would agree with each other more than answers do. The
-phrases are a list, and what is missing there counts as an answer, as does a text that goes on for long.
+They are similar for every prompt, so by words they would agree more than answers do. The phrases are a list; a text
+with none of them counts as an answer, as does a long text.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import re2
 from lightrouter.answers.phrases import ERROR_PAGES, OPENINGS, REFUSALS
 from lightrouter.answers.tokens import read
 
-# A refusal says so in its first sentence or two, and is no longer than a few; an error page shows its title there.
+# A refusal is in the first sentence or two of a short text; an error page has its title there.
 _HEAD = 240
 _LONGEST = 1_200
-# Words that stand before a repeated prompt, or behind it, without saying anything.
+# Words without content before or after a repeated prompt.
 _LABELS = frozenset({"answer", "assistant", "asked", "prompt", "q", "question", "response", "said", "solution", "user"})
-# A shorter text that stands in the prompt may be an answer that was quoted from it.
+# A shorter text from the prompt may be an answer that quotes it.
 _FEWEST_WORDS = 4
 _FEWEST_OF_ALL = 3
 # So much of the prompt is repeated, and so little is new.
@@ -38,15 +38,15 @@ def _compiled(pattern: str) -> _Pattern:
 
 _REFUSAL = _compiled(REFUSALS)
 _OPENING = _compiled(f"^{OPENINGS}$")
-# One search tells most texts from all of these: it is done for every partial of every route.
+# One search excludes all of these for most texts: it runs for every partial of every route.
 _ANY = _compiled(f"{REFUSALS}|^{OPENINGS}$|{ERROR_PAGES}")
 
 
 class Evasions:
-    """Tells which texts answer nothing of one prompt."""
+    """Detects the texts that do not answer one prompt."""
 
     def __init__(self, messages: Sequence[str]) -> None:
-        """Reads what may be repeated: the first and the last of the prompt's messages."""
+        """Reads the messages that may be repeated: the first and the last of the prompt."""
         self._prompts = [read(message).words for message in self.repeatable(messages)]
 
     @staticmethod
@@ -55,7 +55,7 @@ class Evasions:
         return list(dict.fromkeys((*messages[:1], *messages[-1:])))
 
     def evades(self, text: str, words: Sequence[str]) -> bool:
-        """Tells whether a text answers nothing; `words` are those that `tokens.read` finds in it."""
+        """Returns whether a text answers nothing; `words` are its words from `tokens.read`."""
         if len(text) <= _LONGEST:
             head = " ".join(text[:_HEAD].replace("\u2019", "'").split())
             if _ANY.search(head):
@@ -63,13 +63,13 @@ class Evasions:
                     return True
                 if _OPENING.search(head):
                     return len(text) <= _HEAD
-                # A page that has to do with the prompt may be what was asked for.
+                # A page about the prompt's subject may be the answer.
                 return not any(set(words) & set(prompt) for prompt in self._prompts)
         return any(_repeats(words, prompt) for prompt in self._prompts)
 
 
 def _repeats(words: Sequence[str], prompt: Sequence[str]) -> bool:
-    """Tells whether words are a prompt's again, from its begin or most of it, and none besides."""
+    """Returns whether words only repeat a prompt, from its start or most of it."""
     begin, end = 0, len(words)
     while begin < end and words[begin] in _LABELS:
         begin += 1

@@ -69,13 +69,13 @@ def check(pattern: AnswerPattern, field: str = "answer_pattern") -> None:
 def extract(text: str, pattern: AnswerPattern | None) -> str | None:
     """Returns the answer in `text`, stripped of surrounding white space.
 
-    The last match of an RE2 pattern counts, of it the first group, or the whole where it has none. It is looked for in
+    The last match of an RE2 pattern counts, of it the first group, or the whole if it has none. It is looked for in
     the last 65,536 characters, fewer where the pattern is long. A JSON pointer goes into the document that the text is,
     or that its last fenced block holds, within the last 262,144 characters; what is no string there is returned as
     compact JSON. A number is returned in its shortest exact form, a choice as its capital letter.
 
     Returns:
-        The answer; None where there is no pattern, no match, where the answer is empty or null, or where an RE2 pattern
+        The answer; None if there is no pattern, no match, where the answer is empty or null, or where an RE2 pattern
         would take over 10 ms.
 
     Raises:
@@ -160,7 +160,7 @@ def _by_pointer(text: str, pointer: str) -> str | None:
 
 
 def _resolve(document: Json, pointer: str) -> Json:
-    """Follows an RFC 6901 pointer; raises LookupError or ValueError where it leads nowhere."""
+    """Follows an RFC 6901 pointer; raises LookupError or ValueError if it leads nowhere."""
     value = document
     for token in pointer.split("/")[1:]:
         key = token.replace("~1", "/").replace("~0", "~")

@@ -129,7 +129,7 @@ def numbers(text: str) -> list[Number]:
 
 
 def number_of(text: str) -> Number | None:
-    """Returns the number that `text`, as anybody may have written it, is; None where it is more than one number."""
+    """Returns the number that `text`, as anybody may have written it, is; None if it is more than one number."""
     if len(text) > _MOST_DIGITS * 4:
         return None
     text = without_tex(plain(text)).strip()
@@ -144,10 +144,10 @@ def number_of(text: str) -> Number | None:
 
 
 def answer_number(text: str) -> Number | None:
-    r"""Returns the number that `text` answers with; None where it has none.
+    r"""Returns the number that `text` answers with; None if it has none.
 
     An announced one ("#### 18", `\boxed{42}`, "The answer is 42") counts before the last in the text. Of an announced
-    equation what stands behind the last = counts. The last 8,192 characters are looked at.
+    equation what stands behind the last = counts. The last 8,192 characters are read.
     """
     head, text = text[:_MOST_SPAN].lstrip(), unmarked(plain(text[-_MOST_CHARACTERS:]))
     for said in announcements(text):

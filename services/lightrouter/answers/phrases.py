@@ -72,4 +72,4 @@ ERROR_PAGES = _any_of(rf"""
 ^\s*(?:internal server error|bad gateway|service (?:temporarily )?unavailable|gateway time-?out|too many requests)\b
 ^\s*(?:rate limit (?:exceeded|reached)|upstream connect error|request timed out)\b
 """)
-"""Found at the begin of what a server says in a model's place."""
+"""Found at the start of what a server says in a model's place."""

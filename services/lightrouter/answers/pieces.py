@@ -1,6 +1,6 @@
-"""Long work in pieces, so that an event loop has its turn in between.
+"""Splits long work into pieces, so that the event loop can run in between.
 
-Work is a generator that yields how much it has done since it last yielded, and returns its result.
+Work is a generator that yields the amount done since its last yield, and returns its result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Pieces: TypeAlias = Generator[int, None, _Result]
 """Work in pieces; yields the size of each, in words compared or characters read, up to a microsecond each."""
 
 MOST_CHARACTERS = 4_000
-"""Characters of a text that are compared: what it says is said within so many, three times what most boots write."""
+"""Characters of a text that are compared; most boots write a third of this."""
 PIECE = 5_000
 """Size from which a piece ends. Its last step adds what reading one text takes, so that on a machine four times slower
 than a present one it still is below the 20 ms that an event loop may wait."""
@@ -29,7 +29,7 @@ def of_reading(text: str) -> int:
 
 
 def at_once(pieces: Pieces[_Result]) -> _Result:
-    """Returns the result of work that nobody waits beside."""
+    """Returns the result of work, outside an event loop."""
     while True:
         try:
             next(pieces)
@@ -39,7 +39,7 @@ def at_once(pieces: Pieces[_Result]) -> _Result:
 
 
 async def in_turn(pieces: Pieces[_Result]) -> _Result:
-    """Returns the result of work on an event loop, which gets its turn after each piece."""
+    """Returns the result of work on an event loop, which runs other tasks after each piece."""
     while True:
         try:
             next(pieces)

@@ -1,7 +1,7 @@
-"""How right an answer is, by the kind of task: what a validation set and a recording state beside each prompt.
+"""Scores answers by task, as a validation set and a recording state it for each prompt.
 
 Each task is what may stand in a line of JSON, checked by pydantic, whose errors name the field, and scores by itself.
-What only a model can judge is the evaluator's (`lightrouter.pool.evaluator`).
+What only a model can judge is the evaluator's (`lightrouter.evaluator`).
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from lightrouter.v1.policy_pb2 import AnswerPattern
 
 
 class Scorer(Protocol):
-    """A task that says by itself how right an answer is."""
+    """A task that can score an answer by itself."""
 
     def score(self, text: str) -> float:
-        """Returns how right the answer `text` is, 0 to 1."""
+        """Returns the score of the answer `text`, 0 to 1."""
         ...
 
 
@@ -92,16 +92,16 @@ Pattern = Annotated[str, AfterValidator(_pattern), Field(min_length=1, max_lengt
 
 
 class Extraction(Section):
-    """Where in a text the answer stands; see AnswerPattern in policy.proto."""
+    """Where the answer is in a text; see AnswerPattern in policy.proto."""
 
     re2: Pattern | None = None
-    """The last match counts: its first group, or the whole where it has none."""
+    """The last match counts: its first group, or the whole if it has none."""
     json_pointer: Annotated[str, Field(min_length=1, max_length=1000, pattern="^/")] | None = None
     """Place in the JSON document that the text is, or that its last fenced block holds."""
     number: Literal[True] | None = None
-    """The number that the text answers with, however it is written."""
+    """The number that the text answers with, in any notation."""
     choices: Annotated[int, Field(ge=2, le=MOST_CHOICES)] | None = None
-    """The letter that the text chooses, among so many options."""
+    """The letter that the text chooses; the value is the number of options."""
 
     @model_validator(mode="after")
     def _one(self) -> Extraction:
@@ -110,18 +110,18 @@ class Extraction(Section):
         return self
 
     def find(self, text: str) -> str | None:
-        """Returns the answer in `text`; None where there is none."""
+        """Returns the answer in `text`; None if there is none."""
         return extract(text, AnswerPattern(**self.model_dump(exclude_none=True)))
 
 
 class Exact(Section):
-    """Right where the answer is the expected one, but for case, white space and punctuation around it."""
+    """Right if the answer is the expected one, except for case, white space and punctuation around it."""
 
     task: Literal["exact"] = "exact"
     answer: Annotated[str | tuple[str, ...], BeforeValidator(_expected)]
     """The expected answer, or several that are all right."""
     extraction: Extraction | None = None
-    """Where the answer stands in the text. Default: it is the whole."""
+    """Where the answer is in the text. Default: the whole text."""
 
     def score(self, text: str) -> float:
         """Returns 1 for a right answer, else 0."""
@@ -131,9 +131,9 @@ class Exact(Section):
 
 
 class Choice(Section):
-    """Right where the expected letter is chosen, as `choices.answer_letter` reads it.
+    """Right if the expected letter is chosen, as `choices.answer_letter` reads it.
 
-    An extraction that finds no letter leaves it to the whole text.
+    If the extraction finds no letter, the whole text is read.
     """
 
     task: Literal["choice"] = "choice"
@@ -142,7 +142,7 @@ class Choice(Section):
     choices: Annotated[int, Field(ge=2, le=MOST_CHOICES)] = 10
     """How many there are: other letters are none of them."""
     extraction: Extraction | None = None
-    """Where the letter stands in the text."""
+    """Where the letter is in the text."""
 
     @model_validator(mode="after")
     def _possible(self) -> Choice:
@@ -155,7 +155,7 @@ class Choice(Section):
         return float(self.find(text) == self.answer)
 
     def find(self, text: str) -> str | None:
-        """Returns the letter that `text` chooses; None where it chooses none."""
+        """Returns the letter that `text` chooses; None if it chooses none."""
         if self.extraction and (stated := answer_letter(self.extraction.find(text) or "", self.choices)):
             return stated
         return answer_letter(text, self.choices)
@@ -165,7 +165,7 @@ class Choice(Section):
 
 
 class Numeric(Section):
-    """Right where the number that the text answers with is close enough to the expected one.
+    """Right if the number that the text answers with is close enough to the expected one.
 
     A percentage is right both as its share and as it stands: 50 % for 0.5 and for 50.
     """
@@ -178,7 +178,7 @@ class Numeric(Section):
     relative_tolerance: Annotated[Decimal, Field(strict=False, ge=0, allow_inf_nan=False)] = Decimal(0)
     """How far it may be off as a share of the expected number; the larger of the two tolerances holds."""
     extraction: Extraction | None = None
-    """Where the number stands in the text. Default: it is the announced one, else the last."""
+    """Where the number is in the text. Default: the announced number, else the last."""
 
     def score(self, text: str) -> float:
         """Returns 1 for a right answer, else 0."""
@@ -193,7 +193,7 @@ class Numeric(Section):
 
 
 class Matching(Section):
-    """Right where an RE2 pattern is found in the answer, of a long one in its last 65,536 characters."""
+    """Right if an RE2 pattern is found in the answer, or in the last 65,536 characters of a long one."""
 
     task: Literal["pattern"] = "pattern"
     pattern: Pattern
@@ -205,11 +205,11 @@ class Matching(Section):
 
 
 class Schema(Section):
-    """Right where the answer, or its last fenced block, is a JSON document that satisfies a schema."""
+    """Right if the answer, or its last fenced block, is a JSON document that satisfies a schema."""
 
     task: Literal["schema"] = "schema"
     json_schema: dict[str, JsonValue]
-    """JSON Schema of the draft that its $schema names, 2020-12 where it names none; it refers to nothing outside.
+    """JSON Schema of the draft that its $schema names, 2020-12 if it names none; it refers to nothing outside.
 
     Its patterns are RE2's.
     """
@@ -236,4 +236,4 @@ AnyScorer = Exact | Choice | Numeric | Matching | Schema
 SCORERS: Final[Mapping[str, type[AnyScorer]]] = {
     kind.model_fields["task"].default: kind for kind in (Exact, Choice, Numeric, Matching, Schema)
 }
-"""The tasks by the word that names them."""
+"""The tasks by name."""

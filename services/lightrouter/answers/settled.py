@@ -1,4 +1,4 @@
-"""What of a text that was cut off stands whatever follows."""
+"""Finds the answers of cut texts that cannot change with what follows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _CLOSING = "\u3002\uff01\uff1f\uff1b\uff0c\u3001\u0964\u104b\u17d4\n"
 
 
 def settled_answer(text: str, pattern: AnswerPattern | None, *, complete: bool) -> str | None:
-    """Returns the answer that `pattern` finds in a text; None where there is none, or where it may go on.
+    """Returns the answer that `pattern` finds in a text; None if there is none, or if it may go on.
 
-    Of a text that was cut off, an answer counts only where a word stands behind it: "The answer is 4" may go on as 42.
+    In a text that was cut off, an answer counts only if a word follows it: "The answer is 4" may go on as 42.
     """
     found = extract(text, pattern)
     if found is None or complete:

@@ -1,4 +1,4 @@
-"""Texts as comparable words: what is said, and which of it cannot differ where two texts say the same."""
+"""Texts as comparable words: what is said, and which of it cannot differ if two texts say the same."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Text:
         self._pairs: dict[int, frozenset[tuple[str, str]]] = {}
 
     def first(self, length: int) -> Extent:
-        """Returns what the first `length` words say, or all of them where there are fewer."""
+        """Returns what the first `length` words say, or all of them if there are fewer."""
         length = min(length, len(self.words))
         extent = self._extents.get(length)
         if extent is None:
@@ -89,7 +89,7 @@ class _Token(NamedTuple):
 
 
 def read(text: str, most: int = MOST_CHARACTERS) -> Text:
-    """Returns the words of any text within its first `most` characters; where there are none, what its spaces part."""
+    """Returns the words of any text within its first `most` characters; if there are none, what its spaces part."""
     plain, found = _tokens(text[:most])
     tokens = list(map(_REMEMBERED.__getitem__, found))
     words: list[str] = []

@@ -1,4 +1,4 @@
-"""Text of unknown origin inside a prompt, marked so that a model can tell it from its instructions."""
+"""Marks text of unknown origin in a prompt, so that a model can distinguish it from its instructions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 
 _NONCE_BYTES = 7
-# Hardly a piece of text ends with the begin of a nonce, so that hardly one has to be held back for what comes next.
+# A piece of text seldom ends with the start of a nonce, so text is seldom held back.
 _NONCE_BEGIN = "zq"
 # Characters of a mark on either side of its nonce, with room for what a model makes of it.
 _LONGEST_MARK = 100
@@ -15,7 +15,7 @@ _CLIPPED = "\n[… left out …]\n"
 
 
 def random_nonce() -> str:
-    """Returns 16 letters and digits, 14 of which nobody can foresee."""
+    """Returns 16 letters and digits, 14 of which are unpredictable."""
     return _NONCE_BEGIN + secrets.token_hex(_NONCE_BYTES)
 
 
@@ -28,12 +28,12 @@ def nonce_for(texts: Sequence[str], source: Callable[[], str] = random_nonce) ->
 
 
 def delimited(kind: str, label: str, text: str, nonce: str) -> str:
-    """Returns `text` between a begin and an end mark that carry the nonce."""
+    """Returns `text` between a start and an end mark with the nonce."""
     return f"[BEGIN {kind} {label} {nonce}]\n{text}\n[END {kind} {label} {nonce}]"
 
 
 def clipped(text: str, characters: int) -> str:
-    """Returns `text` with its middle left out where it has more than so many characters."""
+    """Returns `text` without its middle if it is longer than the maximum."""
     if len(text) <= characters:
         return text
     head = characters // 2
@@ -41,24 +41,24 @@ def clipped(text: str, characters: int) -> str:
 
 
 class MarkRemover:
-    """Takes marks that a model repeats, and the nonce wherever it stands, out of a text that comes in pieces."""
+    """Removes marks that a model repeats, and every nonce, from a text that comes in pieces."""
 
     def __init__(self, nonce: str) -> None:
-        """Takes out the marks that carry `nonce`."""
+        """Removes the marks with `nonce`."""
         inside = rf"[^\[\]\n]{{0,{_LONGEST_MARK}}}"
         self._mark = re.compile(rf"\[{inside}{nonce}{inside}\]|{nonce}")
         self._nonce = nonce
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Returns what is certain not to be part of a mark, of `text` and of what was held back."""
+        """Returns the part of the held-back text and `text` that is certainly not part of a mark."""
         text = self._held + text
         certain = self._certain(text)
         self._held = text[certain:]
         return self._mark.sub("", text[:certain])
 
     def end(self) -> str:
-        """Returns what was held back."""
+        """Returns the held-back text."""
         held, self._held = self._held, ""
         return self._mark.sub("", held)
 

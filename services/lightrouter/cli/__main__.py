@@ -15,11 +15,11 @@ from lightrouter.cli.text import printable
 
 COMMANDS: Final = {
     "up": "run the whole suite on this machine",
-    "ask": "ask a prompt and watch how it is answered",
+    "ask": "ask a prompt and watch the route",
     "candidates": "list the pool of a running router",
-    "record": "record what the candidates of a pool write to prompts",
+    "record": "record the candidates' answers to prompts",
     "pool": "evaluate the candidates of a pool, show and change their states, find new ones",
-    "init": "write a pool file from what an endpoint serves",
+    "init": "write a pool file from an endpoint's models",
     "lab": "compare, experiment and train on recorded outputs",
     "serve": "run one service, in a container or a cluster",
     "demo": "start the suite with a small local model, ask two prompts, stop",
@@ -62,13 +62,13 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         SystemExit: The arguments are wrong, or ask for help.
     """
-    # Only the module of the command that runs is imported: each has libraries of its own that take their time.
+    # Only the module of the command that runs is imported, because each imports its own slow libraries.
     name = next((argument for argument in argv if argument in COMMANDS), None)
     command: _Command | None = importlib.import_module(f"lightrouter.cli.{name}") if name else None
     arguments = _parser(name, command).parse_args(argv)
     arguments.argv = list(argv)
     if command is None:
-        raise AssertionError("argparse lets no command through that is not one")
+        raise AssertionError("argparse refuses unknown commands")
     try:
         return command.run(arguments)
     except CommandError as error:
@@ -77,7 +77,7 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; what is buffered must not fail again at exit.
+        # The reader of our output has gone; buffered output must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
 

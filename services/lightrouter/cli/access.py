@@ -12,21 +12,21 @@ from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.runtime.security.tls import TlsError, TlsFiles
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
-"""Where `lightrouter up` listens unless told otherwise."""
+"""The default address of `lightrouter up`."""
 ADDRESS_VARIABLE: Final = "LIGHTROUTER_ADDRESS"
 """The environment variable that names the router."""
 
-_NO_AUTHORITIES: Final = "TLS needs --tls-ca-file, the authorities that are trusted"
+_NO_AUTHORITIES: Final = "TLS needs --tls-ca-file, the trusted authorities"
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A router, and what it is shown.
+    """A router and the caller's credentials for it.
 
     Attributes:
         address: HOST:PORT, unix:PATH or a gRPC target.
-        tls: The caller's certificate and whom it trusts; None for calls without TLS.
-        server_name: Name that the router's certificate must have; empty: the address's.
+        tls: The caller's certificate and its trusted authorities; None for calls without TLS.
+        server_name: Name that the router's certificate must have; empty: the host of the address.
         token: The bearer token; empty: none.
     """
 
@@ -42,30 +42,30 @@ class Access:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments that name the router and what it is shown."""
+    """Adds the arguments for the router's address and the caller's credentials."""
     parser.add_argument(
         "--address",
         metavar="HOST:PORT",
         help=f"the router; default: ${ADDRESS_VARIABLE}, else {DEFAULT_ADDRESS}",
     )
-    access = parser.add_argument_group("what the router is shown")
+    access = parser.add_argument_group("credentials")
     access.add_argument("--token-file", type=Path, metavar="FILE", help="file with the caller's bearer token")
     add_tls_arguments(access)
     access.add_argument("--tls-server-name", default="", metavar="NAME", help="name in the router's certificate")
 
 
 def add_tls_arguments(group: argparse._ArgumentGroup) -> None:
-    """Adds the arguments that name the files of TLS."""
-    group.add_argument("--tls-ca-file", type=Path, metavar="FILE", help="trusted authorities, PEM; calls by TLS")
+    """Adds the arguments for the files of TLS."""
+    group.add_argument("--tls-ca-file", type=Path, metavar="FILE", help="trusted authorities, PEM; switches TLS on")
     group.add_argument("--tls-cert-file", type=Path, metavar="FILE", help="the caller's certificate, PEM, for mTLS")
     group.add_argument("--tls-key-file", type=Path, metavar="FILE", help="its key, PEM")
 
 
 def access_from(arguments: argparse.Namespace) -> Access:
-    """Returns what these arguments, else the environment, say.
+    """Returns the router and credentials from these arguments, else from the environment.
 
     Raises:
-        CommandError: Arguments do not go together, or a file cannot be used.
+        CommandError: Arguments conflict, or a file cannot be used.
     """
     address = arguments.address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
     tls = tls_from(arguments)
@@ -78,7 +78,7 @@ def tls_from(arguments: argparse.Namespace) -> TlsFiles | None:
     """Returns the files of TLS that these arguments name; None for calls without TLS.
 
     Raises:
-        CommandError: Arguments do not go together, or a file cannot be used.
+        CommandError: Arguments conflict, or a file cannot be used.
     """
     certificate, key, authorities = arguments.tls_cert_file, arguments.tls_key_file, arguments.tls_ca_file
     if (certificate is None) != (key is None):
@@ -101,7 +101,7 @@ def _token(path: Path | None) -> str:
     except OSError as error:
         raise CommandError(f"--token-file {path} cannot be read: {error.strerror}", ExitCode.USAGE) from None
     except UnicodeDecodeError:
-        raise CommandError(f"--token-file {path} holds no token: it is not plain text", ExitCode.USAGE) from None
+        raise CommandError(f"--token-file {path} is not plain text, so it holds no token", ExitCode.USAGE) from None
     if len(token.split()) != 1:
         raise CommandError(f"--token-file {path} must hold one token and nothing else", ExitCode.USAGE)
     return token

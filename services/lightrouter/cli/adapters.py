@@ -1,4 +1,4 @@
-"""The adapters of a pool file alone, one process each, for commands that ask candidates without a router."""
+"""Only the adapters of a pool file, one process each, for commands that ask candidates without a router."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _GRACE_S: Final = 5.0
 
 @asynccontextmanager
 async def adapters(pool: Path, start_s: float = _START_S) -> AsyncIterator[str]:
-    """Runs an adapter for each entry that has no address; gives the template of their gRPC targets, with {name}.
+    """Runs an adapter for each entry without an address; yields the template of their gRPC targets, with {name}.
 
     Raises:
         PoolFileError: The pool file cannot be used.
-        CommandError: An adapter does not start, or not within `start_s` seconds.
+        CommandError: An adapter does not start within `start_s` seconds, or fails.
     """
     names = [name for name, entry in file.load(pool).entries.items() if entry.address is None]
     folder = socket_folder()

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 PATTERN_HELP: Final = (
     "the word number, choices:N for the letter among N options, or an RE2 pattern "
-    "(one of these very words in brackets, as in (number))"
+    "(to match such a word itself, put it in brackets: (number))"
 )
 
 
 def answer_pattern(text: str) -> AnswerPattern:
-    """Returns the pattern that an argument stands for; an RE2 pattern is not checked.
+    """Returns the pattern for an argument, without checking an RE2 pattern.
 
     Raises:
         CommandError: It is choices:N without a possible number.

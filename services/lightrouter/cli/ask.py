@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
 _DESCRIPTION: Final = """\
-Asks a router. On a terminal the stages are shown as they happen: each candidate's boot text, the scores, who goes on,
-the answer, and the ledger. Into a pipe goes the answer as plain text (a line on its cost goes to standard error), or
-with --json the whole answer with its ledger.
+Asks a router. A terminal shows the stages as they happen: each candidate's boot text, the scores, the candidates that
+go on, the answer, and the ledger. A pipe gets the answer as plain text (its cost goes to standard error), or with
+--json the whole answer with its ledger.
 
-What is left out is decided by the router's configuration.
+The router's configuration decides what you leave out.
 """
 
 _EPILOG: Final = """\
@@ -56,24 +56,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the answer with its ledger as JSON")
     parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="time budget; default: 120")
     parser.add_argument("--system", metavar="TEXT", help="instructions for the whole conversation")
-    policy = parser.add_argument_group("how it is routed")
+    policy = parser.add_argument_group("routing")
     policy.add_argument("--boot-tokens", type=int, metavar="N", help="tokens that each candidate writes first")
     policy.add_argument("--k", type=int, metavar="N", help="candidates that go on after the ranking")
-    policy.add_argument("--selector", choices=enums.labels(SelectorStrategy), help="how the partials are ranked")
+    policy.add_argument("--selector", choices=enums.labels(SelectorStrategy), help="how to rank the partials")
     policy.add_argument("--aggregator", choices=enums.labels(AggregatorStrategy), help="how drafts become the answer")
     policy.add_argument("--candidates", metavar="A,B", help="names of the candidates that may answer")
-    policy.add_argument("--max-cost", type=values.money, metavar="USD", help="most that the route may cost, US dollars")
-    policy.add_argument("--margin", type=float, metavar="X", help="lead, 0 to 1, from which one candidate suffices")
+    policy.add_argument("--max-cost", type=values.money, metavar="USD", help="maximum cost of the route, US dollars")
+    policy.add_argument("--margin", type=float, metavar="X", help="lead, 0 to 1, at which one candidate is enough")
     policy.add_argument(
-        "--agreement", type=float, metavar="X", help="agreement, 0 to 1, from which one candidate suffices"
+        "--agreement", type=float, metavar="X", help="agreement, 0 to 1, at which one candidate is enough"
     )
     pattern = policy.add_mutually_exclusive_group()
     pattern.add_argument(
         "--answer-pattern", metavar="PATTERN", help=f"the comparable answer, for voting: {PATTERN_HELP}"
     )
     pattern.add_argument("--answer-pointer", metavar="POINTER", help="JSON pointer to the comparable answer")
-    sampling = parser.add_argument_group("how it is written")
-    sampling.add_argument("--max-output-tokens", type=int, metavar="N", help="most tokens of the answer")
+    sampling = parser.add_argument_group("generation")
+    sampling.add_argument("--max-output-tokens", type=int, metavar="N", help="maximum tokens of the answer")
     sampling.add_argument("--temperature", type=float, metavar="X", help="randomness, 0 to 2")
     sampling.add_argument("--seed", type=int, metavar="N", help="seed of every random choice")
 
@@ -81,7 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Asks the prompt and prints the answer."""
     if not arguments.timeout > 0:
-        raise CommandError("--timeout must be over 0", ExitCode.USAGE)
+        raise CommandError("--timeout must be more than 0", ExitCode.USAGE)
     prompt = build_prompt(arguments)
     reached = access.access_from(arguments)
     trace = tracing.trace_from(arguments)
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     try:
         _ask(prompt, reached, metadata, arguments)
     finally:
-        # A request that failed is the one whose trace is wanted most.
+        # The trace matters most when the request failed.
         if trace:
             tracing.show(trace, arguments.jaeger)
     return ExitCode.OK
@@ -110,7 +110,7 @@ def _ask(prompt: Prompt, reached: Access, metadata: Metadata, arguments: argpars
 
 
 def build_prompt(arguments: argparse.Namespace) -> Prompt:
-    """Returns the prompt that these arguments of `ask` stand for; fields that they leave out are not set.
+    """Returns the prompt for these arguments of `ask`; missing arguments leave their fields unset.
 
     Raises:
         CommandError: The prompt is empty.
@@ -168,7 +168,7 @@ async def watch(
     console: Console,
     metadata: Metadata = (),
 ) -> RouteProgress:
-    """Asks the prompt and draws the route on the console while it runs; returns it at its end."""
+    """Asks the prompt, draws the running route on the console, and returns it at its end."""
     progress = RouteProgress()
     request = StreamCompleteRequest(prompt=prompt, stream_partials=True)
     with Live(

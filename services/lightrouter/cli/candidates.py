@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.json:
         sys.stdout.write(printable_json(MessageToJson(listed, ensure_ascii=False)) + "\n")
     else:
-        # A pipe has no width; a table that is cut to some terminal's would lose what its reader looks for.
+        # A pipe has no width; a table cut to a terminal's width would lose text.
         console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
         console.print(view.pool(listed))
         for remark in view.remarks(listed):

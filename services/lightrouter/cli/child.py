@@ -1,6 +1,6 @@
 """`python -m lightrouter.cli.child MODULE ARGUMENT...`: runs a service as a child that does not outlive its parent.
 
-The parent holds the other end of standard input. However it ends, even by SIGKILL, that end is closed with it.
+The parent holds the other end of standard input. When it ends, even by SIGKILL, that end closes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> None:
 def _follow_parent(parent: int) -> None:
     while os.read(parent, 1024):
         pass
-    # The service drains at SIGTERM and, as a rule, ends the process; SIGALRM ends one that does not.
+    # The service drains at SIGTERM and normally ends the process; SIGALRM ends it otherwise.
     signal.alarm(_GRACE_S)
     os.kill(os.getpid(), signal.SIGTERM)
 

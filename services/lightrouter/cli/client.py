@@ -1,4 +1,4 @@
-"""Calls to a router, with failures as sentences that name the field and the flag at fault."""
+"""Calls to a router; failures become sentences that name the wrong field and its flag."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _FLAGS: Final = {
 
 @asynccontextmanager
 async def router(access: Access) -> AsyncIterator[RouterServiceAsyncStub]:
-    """Gives a stub for a router; what a call fails with comes out as CommandError. Calls take `access.metadata`."""
+    """Yields a stub for a router; a failed call raises CommandError. Calls need `access.metadata`."""
     channels = Channels(tls=access.tls, server_name=access.server_name)
     try:
         yield RouterServiceStub(channels.get(access.address))
@@ -53,7 +53,7 @@ async def router(access: Access) -> AsyncIterator[RouterServiceAsyncStub]:
 
 
 def failure(error: ServiceError, access: Access) -> CommandError:
-    """Returns what a person reads about a call to a router that failed."""
+    """Returns the error that a person reads after a failed call to a router."""
     if error.code is Code.UNAVAILABLE and error.reason == ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE:
         return CommandError(_unreachable(access))
     if error.violations:
@@ -65,7 +65,7 @@ def failure(error: ServiceError, access: Access) -> CommandError:
         why = enum_word(ErrorReason, one.reason)
         lines.append(f"  {candidate}: {printable(one.message)} ({why})")
     if error.code is Code.UNAUTHENTICATED:
-        lines.append("show the router a token that it knows with --token-file")
+        lines.append("pass a token that the router knows with --token-file")
     if error.retry_after is not None:
         lines.append(f"try again in {error.retry_after:g} s")
     return CommandError("\n".join(lines))
@@ -74,13 +74,13 @@ def failure(error: ServiceError, access: Access) -> CommandError:
 def _unreachable(access: Access) -> str:
     if access.tls:
         return (
-            f"no router answers at {access.address} over TLS; it is not there, --tls-ca-file has not signed its "
-            "certificate, the name in it is another (--tls-server-name), or it asks for a caller's certificate "
+            f"no router answers at {access.address} over TLS; it is not running, --tls-ca-file has not signed its "
+            "certificate, the certificate has another name (--tls-server-name), or it requires a caller's certificate "
             "(--tls-cert-file)"
         )
     return (
         f"no router answers at {access.address}; start one with `lightrouter up`, "
-        f"or say where it is with --address or {ADDRESS_VARIABLE}"
+        f"or give its address with --address or {ADDRESS_VARIABLE}"
     )
 
 

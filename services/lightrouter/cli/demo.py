@@ -1,4 +1,4 @@
-"""`lightrouter demo`: the suite over a small local model, a prompt that needs merging, a prompt that does not."""
+"""`lightrouter demo`: the suite with a small local model, one prompt that needs merging, one that does not."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
 _DESCRIPTION: Final = """\
-Starts the whole suite on free ports with a small model (SmolLM2-135M, downloaded once) as three candidates, asks one
-prompt that needs two candidates and their merging and one that a single candidate resolves, shows the stages and what
-they cost, and stops everything. The model is tiny: watch how the answers come about, not how wise they are.
+Starts the whole suite on free ports with a small model (SmolLM2-135M, downloaded once) as three candidates. Asks one
+prompt that needs two merged drafts and one that a single candidate resolves, shows stages and costs, and stops
+everything. The model is tiny: watch how the answers are made, not how good they are.
 """
 _TIMEOUT_S: Final = 75.0
 _ONE_SUFFICES: Final = frozenset({SelectionReason.SELECTION_REASON_MARGIN, SelectionReason.SELECTION_REASON_AGREEMENT})
@@ -47,10 +47,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Runs the demonstration."""
     del arguments
-    # A width of its own where there is no terminal: logs of CI and files have none.
+    # A fixed width if there is no terminal, as in CI logs and files.
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     try:
-        # Before there is an event loop, so that Ctrl-C ends a download.
+        # Before the event loop starts, so that Ctrl-C ends a download.
         asyncio.run(_demo(console, local_model()))
     except SuiteError as error:
         raise CommandError(str(error)) from None
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def merging_prompt() -> Prompt:
-    """Returns the prompt that needs merging: nobody leads by enough, and two go on."""
+    """Returns the prompt that needs merging: no candidate leads by enough, and two go on."""
     policy = Policy(
         boot_tokens=32,
         k=2,
@@ -73,7 +73,7 @@ def merging_prompt() -> Prompt:
 
 
 def single_prompt() -> Prompt:
-    """Returns the prompt that a single candidate resolves: partials that say the same need no second opinion."""
+    """Returns the prompt that a single candidate resolves: partials that agree need no second one."""
     city = AnswerPattern(re2=r"\b(Paris|Lyon|Marseille)\b")
     policy = Policy(boot_tokens=48, k=2, margin=0.1, agreement=0.5, answer_pattern=city)
     question = "What is the capital of France? Answer with one sentence."
@@ -81,7 +81,7 @@ def single_prompt() -> Prompt:
 
 
 def shortfalls(merged: Answer, single: Answer) -> list[str]:
-    """Returns in which ways the two answers do not show what they should; a sentence each."""
+    """Returns what the two answers fail to show, one sentence each."""
     found: list[str] = []
     if len(merged.selection.chosen) != 2 or len(merged.candidates) != 2:
         found.append("the first prompt was not answered from two drafts")
@@ -106,7 +106,7 @@ async def _demo(console: Console, model: Path) -> None:
             single = await _show(stub, single_prompt(), console, "2. A prompt that one candidate resolves")
     if found := shortfalls(merged, single):
         raise CommandError("\n".join(found))
-    console.print(Text("both prompts were answered, and everything is stopped", "bold green"))
+    console.print(Text("both prompts were answered; everything is stopped", "bold green"))
 
 
 @asynccontextmanager
@@ -136,7 +136,7 @@ async def _show(stub: RouterServiceAsyncStub, prompt: Prompt, console: Console, 
 
 
 def stage_line(event: StreamCompleteResponse) -> RenderableType | None:
-    """Returns the line that tells of an event where nothing can be drawn over; None where there is nothing to tell."""
+    """Returns an event's line for an output that cannot be redrawn; None if there is nothing to report."""
     match event.WhichOneof("event"):
         case "started":
             return (

@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible endpoint says that it serves, and the pool file that this makes."""
+"""Lists the models of an OpenAI-compatible endpoint and writes a pool file for them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MAX_NAME: Final = 63
 _MOST_PAGES: Final = 50
 _MOST_REDIRECTS: Final = 5
 
-# Who serves a model, as its `owned_by` or the host's name says, and the lines on how such a server goes on.
+# Servers by `owned_by` or host name, and the pool file's lines on how each continues a text.
 _CONTINUATIONS: Final = {
     "llamacpp": (
-        "continuation: trailing   # llama.cpp goes on from the last message where it is the assistant's",
-        "always_stream: true   # its server stops writing only where a stream is closed",
+        "continuation: trailing   # llama.cpp continues the last message if it is the assistant's",
+        "always_stream: true   # its server stops writing only if a stream is closed",
     ),
-    "library": ("continuation: trailing   # Ollama goes on from the last message where it is the assistant's",),
+    "library": ("continuation: trailing   # Ollama continues the last message if it is the assistant's",),
     "vllm": ("continuation: continue_final_message   # vLLM takes continue_final_message",),
     "sglang": ("continuation: continue_final_message   # SGLang takes continue_final_message",),
     "deepseek": ("continuation: prefix   # DeepSeek takes `prefix: true` under /beta",),
@@ -38,15 +38,15 @@ _CONTINUATIONS: Final = {
     ),
 }
 _UNKNOWN: Final = (
-    "continuation: none   # not known to go on: drafts are written anew; try trailing, it is cheaper where it works",
+    "continuation: none   # unknown: drafts are written anew; try trailing, which is cheaper if it works",
 )
 
 
 class EndpointError(Exception):
-    """An endpoint that does not say what it serves; the text is one sentence.
+    """An endpoint whose models cannot be listed; the text is one sentence.
 
     Attributes:
-        weight: How much it says, beside what other addresses of the endpoint say; more is more.
+        weight: How informative it is, compared with errors of the endpoint's other addresses; higher is better.
     """
 
     def __init__(self, sentence: str, weight: int = 2) -> None:
@@ -55,10 +55,10 @@ class EndpointError(Exception):
 
 
 def base_urls(url: str) -> list[str]:
-    """Returns the roots to try for what a person typed, the likeliest first.
+    """Returns the root URLs to try for a typed URL, the most likely first.
 
     Raises:
-        CommandError: It is no http or https URL.
+        CommandError: It is not an http or https URL.
     """
     given = url if "://" in url else f"http://{url}"
     try:
@@ -69,7 +69,7 @@ def base_urls(url: str) -> list[str]:
         raise CommandError(f"{url!r} must be an http or https URL like http://localhost:11434", ExitCode.USAGE)
     root = parsed.copy_with(fragment=None)
     path = root.path.rstrip("/").removesuffix("/models").removesuffix("/chat/completions").rstrip("/")
-    # Azure's address has its version in the query; nothing else is at home there.
+    # Azure's address has its version in the query; keep nothing else of the query.
     versioned = bool(root.params.get("api-version"))
     guesses = [path] if versioned or path.endswith("/v1") else [f"{path}/v1", path]
     query = root.query if versioned else None
@@ -77,17 +77,17 @@ def base_urls(url: str) -> list[str]:
 
 
 def key_header(base_url: str) -> str:
-    """Returns the header that the endpoint reads the API key from: Azure has its own."""
+    """Returns the endpoint's header for the API key: Azure has its own."""
     url = httpx.URL(base_url)
     azure = url.host.endswith((".azure.com", ".azure-api.net", ".azure.us", ".azure.cn")) or "api-version" in url.params
     return "api-key" if azure else AUTHORIZATION
 
 
 def list_models(urls: Sequence[str], api_key: str | None, client: httpx.Client) -> tuple[str, list[ServedModel]]:
-    """Returns the first root of `urls` that lists models, as redirects name it, and its models.
+    """Returns the first root of `urls` that lists models, after redirects, and its models.
 
     Raises:
-        EndpointError: None does; the sentence is of the address that said most.
+        EndpointError: No root lists models; the sentence is the most informative one.
     """
     errors: list[EndpointError] = []
     for url in urls:
@@ -95,7 +95,7 @@ def list_models(urls: Sequence[str], api_key: str | None, client: httpx.Client) 
             return _models(url, api_key, client)
         except EndpointError as error:
             errors.append(error)
-    # That nothing is at an address that was guessed tells least.
+    # A guessed address that does not exist is the least informative error.
     raise max(errors, key=lambda error: error.weight, default=EndpointError("no URL was given"))
 
 
@@ -121,7 +121,7 @@ def _models(url: str, api_key: str | None, client: httpx.Client) -> tuple[str, l
 
 
 def _page(address: str, root: str, api_key: str | None, client: httpx.Client) -> tuple[httpx.URL, object]:
-    """Returns one page of a list and where it was in the end. The key stays within the origin."""
+    """Returns the URL of one page of a list, after redirects, and its document. The key stays within the origin."""
     header = key_header(root)
     headers = {header: f"Bearer {api_key}" if header == AUTHORIZATION else api_key} if api_key else {}
     url = httpx.URL(address)
@@ -141,7 +141,7 @@ def _page(address: str, root: str, api_key: str | None, client: httpx.Client) ->
             raise EndpointError(f"{address} redirects to {where}: give that address if it is the provider's", weight=4)
         url = target
     if response.status_code in {401, 403}:
-        hint = "refused the key" if api_key else "wants an API key: name the variable that holds it with --api-key-env"
+        hint = "refused the key" if api_key else "needs an API key: name its environment variable with --api-key-env"
         raise EndpointError(f"{address} {hint}", weight=4)
     if response.status_code != httpx.codes.OK:
         missing = response.status_code in {404, 405}
@@ -154,13 +154,13 @@ def _page(address: str, root: str, api_key: str | None, client: httpx.Client) ->
 
 
 def _followed(url: httpx.URL, location: str) -> httpx.URL:
-    """Returns where a redirect or a next page of `url` is; a query alone joins the one that is there."""
+    """Returns the URL of a redirect or a next page of `url`; a query alone is merged into the current one."""
     try:
         if location.startswith("?"):
             return url.copy_merge_params(dict(parse_qsl(location[1:])))
         return url.join(location)
     except (httpx.InvalidURL, ValueError):
-        raise EndpointError(f"{url} leads to an address that cannot be read") from None
+        raise EndpointError(f"{url} leads to an invalid address") from None
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -183,19 +183,19 @@ def _body(response: httpx.Response, address: str) -> bytes:
 
 
 def pool_text(base_url: str, models: Sequence[ServedModel], left_out: int, api_key_env: str | None) -> str:
-    """Returns the commented pool file for these models; `left_out` more are served and not in it."""
+    """Returns the commented pool file for these models; `left_out` is the number of other served models."""
     return _head(base_url, left_out) + entries_text(base_url, models, api_key_env, set())
 
 
 def entries_text(
     base_url: str, models: Sequence[ServedModel], api_key_env: str | None, taken: set[str], state: str | None = None
 ) -> str:
-    """Returns the commented entries for these models, none named as those in `taken`, which gets their names."""
+    """Returns the commented entries for these models, with names that are not in `taken`; adds the names to it."""
     return "".join(_entry(base_url, model, _name(model.id, taken), api_key_env, state) for model in models)
 
 
 def api_key(variable: str | None, environment: Mapping[str, str]) -> str | None:
-    """Returns the API key that the environment variable holds; None where none is named.
+    """Returns the API key from the environment variable; None if none is named.
 
     Raises:
         CommandError: The variable is not set.
@@ -224,9 +224,9 @@ def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None
     continuation = "\n    ".join(_continuation(base_url, model))
     header = key_header(base_url)
     if header != AUTHORIZATION:
-        continuation = f"api_key_header: {header}   # where Azure reads the key\n    {continuation}"
+        continuation = f"api_key_header: {header}   # Azure's header for the key\n    {continuation}"
     if model.takes_completion_tokens:
-        continuation += "\n    max_tokens_field: max_completion_tokens   # models that reason refuse max_tokens"
+        continuation += "\n    max_tokens_field: max_completion_tokens   # reasoning models refuse max_tokens"
     key = f"api_key_env: {api_key_env}" if api_key_env else "# api_key_env: NAME      # the variable with the API key"
     if model.prices:
         listed = ", ".join(f'{kind}: "{price}"' for kind, price in model.prices.items())
@@ -249,11 +249,11 @@ def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None
     {prices}
     {window}
     prior: 0.5   # what you expect of it, 0 to 1, before any prompt is seen
-{f"    state: {state}   # until an evaluation has judged it{chr(10)}" if state else ""}"""
+{f"    state: {state}   # until it is evaluated{chr(10)}" if state else ""}"""
 
 
 def asked_root(base_url: str) -> str:
-    """Returns the root at which an entry's models are asked, which need not be where they are listed."""
+    """Returns the root URL to call an entry's models, which may differ from the one that lists them."""
     url = httpx.URL(base_url)
     if url.host == "api.deepseek.com":
         return str(url.copy_with(path="/beta"))

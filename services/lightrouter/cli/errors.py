@@ -1,4 +1,4 @@
-"""How commands end: exit codes, and failures that a person can act on."""
+"""Exit codes of commands, and failures that a person can act on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process ends with; also in the help text of `lightrouter`."""
+    """The exit code of the process; also in the help text of `lightrouter`."""
 
     OK = 0
     """All went well."""
@@ -19,10 +19,10 @@ class ExitCode(IntEnum):
 
 
 class CommandError(Exception):
-    """A failure that ends the command; its text is what the person reads, one sentence a line.
+    """A failure that ends the command; its text is for people, one sentence per line.
 
     Attributes:
-        code: What the process ends with.
+        code: The exit code of the process.
     """
 
     def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:

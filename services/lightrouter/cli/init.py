@@ -1,4 +1,4 @@
-"""`lightrouter init`: a pool file from what an endpoint serves."""
+"""`lightrouter init`: a pool file from an endpoint's models."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ID",
-        help=f"a model to take, may be repeated; default: the first {_MOST_BY_DEFAULT} listed that write text",
+        help=f"a model to include, may be repeated; default: the first {_MOST_BY_DEFAULT} listed that write text",
     )
-    parser.add_argument("--force", action="store_true", help="write over a file that is there")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Writes the pool file."""
     out: Path = arguments.out
     if out.exists() and not arguments.force:
-        raise CommandError(f"{out} is there already; --force writes over it, --out names another", ExitCode.USAGE)
+        raise CommandError(f"{out} exists already; --force overwrites it, --out names another", ExitCode.USAGE)
     try:
         with httpx.Client() as http:
             urls = endpoint.base_urls(arguments.url)
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     try:
         pool = file.parse(content.encode(), out)
     except PoolFileError as error:
-        raise CommandError(f"what {base_url} serves makes no pool file:\n{error}") from None
+        raise CommandError(f"the models of {base_url} make no valid pool file:\n{error}") from None
     try:
         files.replace(out, content.encode())
     except OSError as error:
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 def _chosen(served: list[ServedModel], wanted: list[str]) -> list[ServedModel]:
     if not wanted:
         if not (chatting := [model for model in served if model.chats]):
-            raise CommandError("the endpoint lists no model that writes text; --model ID takes one nevertheless")
+            raise CommandError("the endpoint lists no model that writes text; --model ID includes one anyway")
         return chatting[:_MOST_BY_DEFAULT]
     by_id = {model.id: model for model in served}
     if missing := [name for name in wanted if name not in by_id]:

@@ -1,4 +1,4 @@
-"""Reading a trace back from Jaeger's query API."""
+"""Reads a trace from Jaeger's query API."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class JaegerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened within a span.
+    """An event of a span.
 
     Attributes:
-        name: What.
-        attributes: More on it.
+        name: Its name.
+        attributes: Its attributes.
     """
 
     name: str
@@ -40,15 +40,15 @@ class Span:
 
     Attributes:
         id: Its id, 16 hexadecimal digits.
-        parent: The id of the span above; empty where there is none.
-        links: Ids of the spans that it goes on from.
-        name: What it is.
-        service: Whose it is.
+        parent: The id of the span above; empty if there is none.
+        links: Ids of the spans that it continues.
+        name: Its name.
+        service: Its service.
         kind: internal, client or server.
-        begin: When it began, in microseconds of the epoch.
-        end: When it ended, likewise.
-        attributes: What it says.
-        events: What happened within it, in order.
+        begin: Start, in microseconds since the epoch.
+        end: End, in microseconds since the epoch.
+        attributes: Its attributes.
+        events: Its events, in order.
     """
 
     id: str
@@ -72,7 +72,7 @@ class Jaeger:
         self._http = http
 
     def read(self, trace_id: str) -> list[Span]:
-        """Returns the spans of a trace, as far as Jaeger has them.
+        """Returns the spans of a trace that Jaeger has so far.
 
         Raises:
             JaegerError: It cannot be reached, or is no Jaeger.
@@ -90,7 +90,7 @@ class Jaeger:
             raise JaegerError(f"{self._url} does not answer as Jaeger's query API does") from None
 
     def wait(self, trace_id: str, caller: str, longest_s: float = _LONGEST_WAIT_S) -> tuple[list[Span], bool]:
-        """Returns the spans of a trace, and whether they are all there; waits for them for some seconds.
+        """Returns the spans of a trace, and whether they are complete; waits up to 10 seconds for them.
 
         Args:
             trace_id: The trace.
@@ -120,7 +120,7 @@ def _until(
             return spans, True
         if time.monotonic() + _POLL_S > end:
             return spans, False
-        time.sleep(_POLL_S)  # Jaeger tells nobody that a span has come; the command has nothing else to do
+        time.sleep(_POLL_S)  # Jaeger has no notification of new spans, and the command has nothing else to do
 
 
 class _Tag(BaseModel):

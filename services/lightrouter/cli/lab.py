@@ -1,4 +1,4 @@
-"""`lightrouter lab`: what the method gives and costs on recorded outputs, and the selector trained on them."""
+"""`lightrouter lab`: the method's quality and cost on recorded outputs, and the selector trained on them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Protocol, cast
 from lightrouter.cli.errors import CommandError, ExitCode
 
 ACTIONS: Final = {
-    "compare": "set the method beside everything else one could do, on a recording",
+    "compare": "compare the method with its alternatives on a recording",
     "train": "train the learned selector on recordings",
     "experiment": "answer one question about the method on a recording: a command, a page",
 }
@@ -21,19 +21,19 @@ examples:
   lightrouter lab experiment boot-length recording.jsonl.gz --out boot-length
 
 
-A recording is JSON lines, gzip-compressed or not: the prompt, what each model answered, and how good that was.
+A recording is JSON lines, gzip-compressed or not: the prompt, each model's answer, and its quality.
 `lightrouter lab` needs the extra `lab`: pip install 'lightrouter[lab]'
 """
 
 
 class _Action(Protocol):
-    """A module of this package, `lab_ACTION`, that is one action."""
+    """A module of this package, `lab_ACTION`, for one action."""
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Adds the action's description, examples and arguments."""
 
     def run(self, arguments: argparse.Namespace) -> ExitCode:
-        """Runs the action; imports what the extra brings only here."""
+        """Runs the action; imports the extra's packages only here."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from lightrouter.lab.results.summary import Figures
 
 _EPILOG: Final = """\
-By default the recording itself is learned from, in folds: every prompt is judged on by policies that have not seen it.
-That is the best default wherever the recording has some hundred prompts. --train learns from another recording of the
-same models; --artifact takes a selector that is trained already, which must not have seen the prompts.
+By default policies learn from the recording itself, in folds: every prompt is tested with policies that have not seen
+it. Use this if the recording has some hundred prompts. --train learns from another recording of the same models;
+--artifact takes a trained selector, which must not have seen the prompts.
 
 examples:
   lightrouter lab compare recording.jsonl.gz --out report
@@ -30,14 +30,14 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `compare`."""
     parser.description = (
-        "Judges LightRouter and its baselines on the same recorded prompts at the same prices, and writes report.json, "
-        "report.html and plots. Ctrl-C keeps what is done."
+        "Compares LightRouter and its baselines on the same recorded prompts at the same prices, and writes "
+        "report.json, report.html and plots. Ctrl-C keeps the finished parts."
     )
     parser.epilog = _EPILOG
     lab_support.add_data_arguments(parser)
     parser.add_argument("--artifact", type=Path, metavar="DIR", help="a trained selector; default: trained here")
     parser.add_argument(
-        "--top-k", type=values.count_to(64), metavar="K", help="most drafts that are finished; default: each policy's"
+        "--top-k", type=values.count_to(64), metavar="K", help="maximum finished drafts; default: each policy's"
     )
 
 

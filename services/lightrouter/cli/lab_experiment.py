@@ -17,17 +17,19 @@ from lightrouter.cli.text import one_line
 NAMES: Final = {
     "boot-length": "how many boot tokens it takes",
     "selector": "every way of ranking on the same partials",
-    "aggregator": "drafts that conflict, and what becomes of them",
-    "transfer": "trained on some subjects or candidates, judged on others",
+    "aggregator": "drafts that conflict, and the answers made from them",
+    "transfer": "trained on some subjects or candidates, tested on others",
     "contradiction": "candidates that contradict each other, injected instructions, a selector made worse",
-    "dynamic-pool": "a candidate goes bad half-way and recovers, before the evaluator and the router",
-    "options": "what the look of lettered options contributes",
-    "variance": "how far the candidates err alike, and what merging k of them gains",
+    "dynamic-pool": "a candidate gets worse and recovers; the evaluator and the router react",
+    "options": "what the features of lettered options contribute",
+    "variance": "how far the candidates make the same errors, and what merging k of them gains",
 }
-_DESCRIPTION: Final = "Runs one experiment and writes report.json, report.html and plots. Ctrl-C keeps what is done."
+_DESCRIPTION: Final = (
+    "Runs one experiment and writes report.json, report.html and plots. Ctrl-C keeps the finished parts."
+)
 _EPILOG: Final = """\
-`selector` has a real model rank, and `aggregator` has one merge, where there is one: --local-model serves a small one
-meanwhile (ten minutes on one thread), --models names a pool file, whose judge ranks and whose synthesizer merges.
+With a real model, `selector` lets it rank and `aggregator` lets it merge: --local-model serves a small one for the run
+(ten minutes on one thread), --models names a pool file, whose judge ranks and whose synthesizer merges.
 
 examples:
   lightrouter lab experiment boot-length recording.jsonl.gz --out boot-length
@@ -45,19 +47,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     helpers = parser.add_mutually_exclusive_group()
     helpers.add_argument("--models", type=Path, metavar="POOL", help="pool file of real models that judge and merge")
     helpers.add_argument(
-        "--local-model", action="store_true", help="a small real model (SmolLM2-135M, served meanwhile) does"
+        "--local-model", action="store_true", help="a small real model (SmolLM2-135M, served for the run) does"
     )
     parser.add_argument(
         "--asked",
         type=values.count,
         default=20,
         metavar="N",
-        help="most prompts that a real model judges, or merges the drafts of; default: 20",
+        help="maximum prompts that a real model judges, or whose drafts it merges; default: 20",
     )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Runs the experiment and prints what it found."""
+    """Runs the experiment and prints its findings."""
     from lightrouter.lab.experiments.run import Settings, experiment
 
     settings = Settings(
@@ -77,7 +79,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 @contextmanager
 def _only_errors_logged() -> Iterator[None]:
-    """What services tell their operators is what an experiment counts, over and over."""
+    """Logs only errors: an experiment counts the warnings itself."""
     logger = logging.getLogger("lightrouter")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What the actions of `lightrouter lab` have in common: arguments, progress, failures."""
+"""Arguments, progress and failures shared by the actions of `lightrouter lab`."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
-    """Adds what is learned from and judged on, and where the report goes."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="the recording that is judged on")
+    """Adds the arguments for the training and test data and for the report."""
+    parser.add_argument("data", type=Path, metavar="DATA", help="the recording to test on")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the report")
     learned = parser.add_mutually_exclusive_group()
     learned.add_argument(
         "--folds", type=values.count, default=folds, metavar="N", help=f"folds of DATA; default: {folds}"
     )
     learned.add_argument(
-        "--train", type=Path, metavar="DATA2", help="another recording to learn from, in place of folds"
+        "--train", type=Path, metavar="DATA2", help="another recording to learn from, instead of folds"
     )
     parser.add_argument(
         "--seed", type=values.seed, default=0, metavar="N", help="seed of every random choice; default: 0"
     )
-    parser.add_argument("--limit", type=values.count, metavar="N", help="most prompts that are judged on; default: all")
-    parser.add_argument("--prices", type=Path, metavar="FILE", help="prices in YAML, over those of the package")
+    parser.add_argument("--limit", type=values.count, metavar="N", help="maximum prompts to test on; default: all")
+    parser.add_argument("--prices", type=Path, metavar="FILE", help="prices in YAML, which override the package's")
     parser.add_argument(
         "--answer-pattern",
         metavar="PATTERN",
-        help=f"the comparable answer: {PATTERN_HELP}; default: as the right answers look",
+        help=f"the comparable answer: {PATTERN_HELP}; default: inferred from the right answers",
     )
     parser.add_argument(
         "--boot-tokens",
@@ -49,11 +49,11 @@ def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
         metavar="N",
         help="tokens that each candidate writes before the ranking; default: set from the training prompts' lengths",
     )
-    parser.add_argument("--resume", action="store_true", help="go on with a run that was broken off")
+    parser.add_argument("--resume", action="store_true", help="resume an interrupted run")
 
 
 def run_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Returns what `lab.settings.RunSettings` takes from the arguments.
+    """Returns the arguments for `lab.settings.RunSettings`.
 
     Raises:
         CommandError: The answer's pattern cannot be used.
@@ -66,7 +66,7 @@ def run_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def checked_pattern(text: str | None) -> AnswerPattern | None:
-    """Returns the pattern of the comparable answer; None where none is given.
+    """Returns the pattern of the comparable answer; None if none is given.
 
     Raises:
         CommandError: It is empty or cannot be used.
@@ -77,7 +77,7 @@ def checked_pattern(text: str | None) -> AnswerPattern | None:
     if text is None:
         return None
     if not text:
-        raise CommandError("--answer-pattern is empty; leave it out to have it inferred", ExitCode.USAGE)
+        raise CommandError("--answer-pattern is empty; leave it out to infer it", ExitCode.USAGE)
     pattern = answer_pattern(text)
     try:
         check(pattern, "--answer-pattern")
@@ -87,28 +87,28 @@ def checked_pattern(text: str | None) -> AnswerPattern | None:
 
 
 def warn(sentences: Iterable[str]) -> None:
-    """Says on standard error what the reader must not miss."""
+    """Writes warnings to standard error."""
     for sentence in sentences:
         sys.stderr.write(f"lightrouter lab: {one_line(sentence)}\n")
 
 
 class Steps:
-    """Shows how many steps of a run are done, and which one runs."""
+    """Shows the number of finished steps of a run, and the current one."""
 
     def __init__(self, progress: Progress) -> None:
-        """Shows it in `progress`."""
+        """Adds a task to `progress`."""
         self._progress = progress
         self._task = progress.add_task("reading", total=None)
         self._total = 0
 
     def expect(self, steps: int) -> None:
-        """So many more steps are to be done."""
+        """Adds `steps` to the total."""
         self._total += steps
         self._progress.update(self._task, total=self._total)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """A step of that name, done at the end."""
+        """Runs a step of that name; counts it as finished at the end."""
         self._progress.update(self._task, description=name)
         yield
         self._progress.advance(self._task)
@@ -116,7 +116,7 @@ class Steps:
 
 @contextmanager
 def reported(out: Path) -> Iterator[Steps]:
-    """Shows progress on standard error, and turns the lab's failures into ones of the command.
+    """Shows progress on standard error, and turns the lab's failures into CommandError.
 
     Raises:
         CommandError: A file, a setting or the data cannot be used.
@@ -149,5 +149,5 @@ def reported(out: Path) -> Iterator[Steps]:
             raise
         raise CommandError(f"{error.filename}: {error.strerror}", ExitCode.USAGE) from None
     except KeyboardInterrupt:
-        console.print(f"Interrupted; what is done is kept in {out}. The same command with --resume goes on.")
+        console.print(f"Interrupted; finished parts are kept in {out}. The same command with --resume continues.")
         raise

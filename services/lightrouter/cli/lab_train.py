@@ -11,12 +11,12 @@ from lightrouter.cli.answers import PATTERN_HELP
 from lightrouter.cli.errors import CommandError, ExitCode
 
 _EPILOG = """\
-The artifact is a folder of data that the selector's setting `artifact` names. It holds the prompts as hashed words and
+The artifact is a folder of data; the selector's setting `artifact` names it. It holds the prompts as hashed words and
 the quality of each answer, no text. Figures are cross-validated, with 95 % intervals; equal prompts are in one fold.
-They are of the best of three partials; `brier` is the mean squared error of what is expected of an answer (0: perfect),
-and `second_draft_gain` what a second draft adds. calibration.png shows what came over what was expected.
---answer-pattern says where the comparable answer stands; the artifact keeps it for requests that bring none. By default
-it is what the right answers of the recordings look like: choices by letter, or numbers.
+They describe the best of three partials; `brier` is the mean squared error of an answer's expected quality (0:
+perfect), and `second_draft_gain` the gain of a second draft. calibration.png shows observed over expected quality.
+--answer-pattern says where the comparable answer is; the artifact keeps it for requests without one. By default it is
+inferred from the recordings' right answers: choices by letter, or numbers.
 
 examples:
   lightrouter lab train recording.jsonl.gz --out artifact
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `train`."""
     parser.description = "Trains the selector `learned` on recordings whose responses have a `quality`."
     parser.epilog = _EPILOG
-    parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help="the recordings that are learned from")
+    parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help="the recordings to learn from")
     parser.add_argument("--out", type=Path, required=True, metavar="ARTIFACT", help="folder of the artifact")
     parser.add_argument(
         "--boot-tokens", type=_lengths, metavar="N[,N]", help="boot lengths to train for; default: from 5 to 200"
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--answer-pattern",
         metavar="PATTERN",
-        help=f"the comparable answer: {PATTERN_HELP}; default: as the right answers look",
+        help=f"the comparable answer: {PATTERN_HELP}; default: inferred from the right answers",
     )
     parser.add_argument(
         "--seed", type=values.seed, default=0, metavar="N", help="seed of every random choice; default: 0"
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     pattern = lab_support.checked_pattern(arguments.answer_pattern)
     options = TrainingOptions(boot_tokens=arguments.boot_tokens) if arguments.boot_tokens else TrainingOptions()
     with lab_support.reported(arguments.out) as progress:
-        # Before minutes of training, lest there be nowhere to put it.
+        # Checked before minutes of training.
         prepare(arguments.out)
         try:
             recordings = [load_labelled(path) for path in arguments.data]
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         if plot:
             (arguments.out / "calibration.png").write_bytes(plot)
     if not artifact.metrics:
-        sys.stdout.write("No figures: they take two folds or more, and 50 prompts or more.\n")
+        sys.stdout.write("No figures: they need two folds or more, and 50 prompts or more.\n")
     for name, value in artifact.metrics.items():
         sys.stdout.write(f"{name:<26} {_figure(value)}\n")
     sys.stdout.write(f"\nThe artifact is {arguments.out}.\n")

@@ -1,12 +1,12 @@
-"""The pool that `lightrouter up` uses without a pool file: one small local model as three candidates that differ."""
+"""The default pool of `lightrouter up`: one small local model as three different candidates."""
 
 from __future__ import annotations
 
 from typing import Final
 
 _TEMPLATE: Final = """\
-# One small model as three candidates: what differs is the instructions and the sampling.
-# The prices are made up, so that ledgers have something to show; a model on your own machine costs nothing.
+# One small model as three candidates, which differ in instructions and sampling.
+# The prices are invented, so that ledgers have something to show; a model on your own machine costs nothing.
 candidates:
   - name: concise
     base_url: {base_url}

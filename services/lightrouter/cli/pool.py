@@ -29,8 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
         )
 
-    pool_evaluate.configure(add("evaluate", "run a validation set through the candidates, and decide who may answer"))
-    pool_states.configure_status(add("status", "show what is held of each candidate, and why"))
+    pool_evaluate.configure(add("evaluate", "ask the candidates a validation set, and decide which may answer"))
+    pool_states.configure_status(add("status", "show each candidate's state and score, and why"))
     pool_states.configure_evict(add("evict", "evict a candidate until a person readmits it"))
     pool_states.configure_readmit(add("readmit", "let a candidate answer again"))
     pool_discover.configure(add("discover", "propose entries for models that an endpoint newly serves"))

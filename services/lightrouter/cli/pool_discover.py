@@ -1,4 +1,4 @@
-"""`lightrouter pool discover`: entries for models that an endpoint serves and the pool does not have."""
+"""`lightrouter pool discover`: entries for an endpoint's models that are not in the pool."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from lightrouter.pool.schema import Pool
 from lightrouter.runtime import files
 
 _DESCRIPTION: Final = """\
-Asks an OpenAI-compatible endpoint which models it serves, and proposes an entry for each that the pool does not have.
-With --probation they get a small share of the traffic until an evaluation has judged them; with --write they join the
-pool file, which the router takes up without a restart.
+Asks an OpenAI-compatible endpoint which models it serves, and proposes an entry for each that is not in the pool. With
+--probation they get a small share of the traffic until they are evaluated; with --write they are added to the pool
+file, and the router uses them without a restart.
 """
 _EPILOG: Final = """\
 examples:
@@ -38,8 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", help="the endpoint, with or without /v1")
     parser.add_argument("--pool", type=Path, required=True, metavar="FILE", help="the pool file")
     parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
-    parser.add_argument("--model", action="append", default=[], metavar="ID", help="a model to take, may be repeated")
-    parser.add_argument("--probation", action="store_true", help="join on probation, until they are judged")
+    parser.add_argument(
+        "--model", action="append", default=[], metavar="ID", help="a model to include, may be repeated"
+    )
+    parser.add_argument("--probation", action="store_true", help="add them on probation, until they are evaluated")
     parser.add_argument("--write", action="store_true", help="write them into the pool file")
     parser.set_defaults(act=_run)
 
@@ -58,13 +60,13 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
         raise CommandError(str(error)) from None
     new = _new(pool, base_url, served, arguments.model)
     if not new:
-        sys.stderr.write(f"{base_url} serves nothing that the pool does not have\n")
+        sys.stderr.write(f"{base_url} serves no new model\n")
         return ExitCode.OK
     state = "probation" if arguments.probation else None
     entries = endpoint.entries_text(base_url, new, arguments.api_key_env, set(pool.entries), state)
     if not arguments.write:
         sys.stdout.write(entries)
-        sys.stderr.write(f"{len(new)} new; with --write they join {path}\n")
+        sys.stderr.write(f"{len(new)} new; --write adds them to {path}\n")
         return ExitCode.OK
     joined = _joined(path, data.decode(), entries, pool)
     try:
@@ -88,10 +90,10 @@ def _new(pool: Pool, base_url: str, served: list[ServedModel], wanted: list[str]
 
 
 def _joined(path: Path, text: str, entries: str, pool: Pool) -> str:
-    """Returns the pool file's text with the entries at the end of its candidates, everything else as it was.
+    """Returns the pool file's text with the entries added to its candidates and everything else unchanged.
 
     Raises:
-        CommandError: The candidates are not the last of the file, or there would be too many.
+        CommandError: The candidates are not the last key of the file, or there would be too many.
     """
     found = re.search(r"(?m)^candidates:[^\n]*\n(?:\s*(?:#[^\n]*)?\n)*( *)- ", text)
     indent = found.group(1) if found else "  "
@@ -99,12 +101,12 @@ def _joined(path: Path, text: str, entries: str, pool: Pool) -> str:
     try:
         made = file.parse(joined.encode(), path)
     except PoolFileError as error:
-        advice = f"the entries do not fit at the end of {path}; put them among its candidates by hand:"
+        advice = f"the entries do not fit at the end of {path}; add them to its candidates by hand:"
         raise CommandError(f"{advice}\n{entries}\n{error}", ExitCode.USAGE) from None
     kept = {name: made.entries.get(name) for name in pool.entries}
     if kept != dict(pool.entries) or (made.judge, made.synthesizer) != (pool.judge, pool.synthesizer):
         raise CommandError(
-            f"the entries do not fit at the end of {path}; put them among its candidates by hand:\n{entries}",
+            f"the entries do not fit at the end of {path}; add them to its candidates by hand:\n{entries}",
             ExitCode.USAGE,
         )
     return joined

@@ -1,4 +1,4 @@
-"""`lightrouter pool evaluate`: runs a validation set through the candidates, and decides who may answer."""
+"""`lightrouter pool evaluate`: asks the candidates a validation set, and decides which may answer."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Final
 
 from lightrouter.answers.scoring import SCORERS
-from lightrouter.cli import access, client, pool_states, poolhome, values
+from lightrouter.cli import access, client, pool_states, poolstore, values
 from lightrouter.cli.access import Access
 from lightrouter.cli.adapters import adapters
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import printable
-from lightrouter.pool.evaluator import validation
-from lightrouter.pool.evaluator.announce import Announcer
-from lightrouter.pool.evaluator.budget import Limits
-from lightrouter.pool.evaluator.diversity import LEAST_GAIN
-from lightrouter.pool.evaluator.evaluation import End, Outcome
-from lightrouter.pool.evaluator.journal import JournalError
-from lightrouter.pool.evaluator.run import NothingToEvaluateError, Report, Settings, ended, evaluate
-from lightrouter.pool.evaluator.states import Rules
-from lightrouter.pool.evaluator.validation import ValidationSet, ValidationSetError
+from lightrouter.evaluator import validation
+from lightrouter.evaluator.announce import Announcer
+from lightrouter.evaluator.budget import Limits
+from lightrouter.evaluator.decision import Rules
+from lightrouter.evaluator.diversity import LEAST_GAIN
+from lightrouter.evaluator.evaluation import End, Outcome
+from lightrouter.evaluator.journal import JournalError
+from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, ended, evaluate
+from lightrouter.evaluator.validation import ValidationSet, ValidationSetError
 from lightrouter.pool.statefile import LockedError, StateFileError
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
@@ -38,18 +38,19 @@ from lightrouter.runtime.telemetry.setup import Telemetry, otlp_spans
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 
 _DESCRIPTION: Final = """\
-Asks the candidates the prompts of a validation set, in random order, until it is sure of each whether it is worth its
-place: one that is credibly worse than what the pool needs is evicted, one that is credibly good is admitted, and who
-was evicted earns its way back. Easy decisions take few prompts. The router obeys within seconds, without a restart.
+Asks the candidates the prompts of a validation set, in random order, until it is certain about each: a candidate that
+is credibly worse than the pool needs is evicted, one that is credibly good is admitted, an evicted one can return. Easy
+decisions take few prompts. The router obeys within seconds, without a restart.
 
-The pool needs the quality of its MINIMUM-th best candidate less MARGIN, or FLOOR where that is given. Over the whole
-evaluation the probability is at most ERROR-RATE that anybody is evicted or admitted back wrongly.
+The pool needs the quality of its MINIMUM-th best candidate minus MARGIN, or FLOOR if that is given. Over the whole
+evaluation, the probability of any wrong eviction or readmission is at most ERROR-RATE.
 
-A prompt that a candidate fails to answer scores 0. One whose provider is plainly down keeps its state, and is named.
+A prompt that a candidate fails to answer scores 0. A candidate whose provider is clearly down keeps its state, and is
+named.
 
-What it spends is bounded, and each call is paid for at its worst, retries of its adapter included, before it is made.
-One that is killed, or whose budget is spent, goes on where it was when the same command is given again; an answer is
-bought once. Two at once are kept apart: the second one says so and ends.
+Its cost is bounded: each call is reserved at its maximum, with its adapter's retries, before it is made. If it is
+killed or its budget is spent, the same command resumes it; no answer is bought twice. A second evaluation at the same
+time says so and ends.
 """
 
 _EPILOG: Final = """\
@@ -71,43 +72,45 @@ _log = logging.getLogger(__name__)
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `evaluate`."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    poolhome.add_arguments(parser)
+    poolstore.add_arguments(parser)
     parser.add_argument("--set", type=Path, required=True, metavar="FILE", help="the validation set, JSON lines")
     parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer and name none")
-    parser.add_argument("--judge", metavar="NAME", help="who judges, with --namespace; a pool file says it itself")
-    parser.add_argument("--json", action="store_true", help="print what holds now as JSON")
-    budget = parser.add_argument_group("what it may spend")
+    parser.add_argument("--judge", metavar="NAME", help="the judge, with --namespace; a pool file names its own")
+    parser.add_argument("--json", action="store_true", help="print the current states as JSON")
+    budget = parser.add_argument_group("budget")
     budget.add_argument("--max-cost", type=values.budget, default=_NANO, metavar="USD", help="US dollars; default: 1")
-    budget.add_argument("--max-tokens", type=values.count, metavar="N", help="read and written; default: no bound")
+    budget.add_argument("--max-tokens", type=values.count, metavar="N", help="input and output; default: no bound")
     budget.add_argument("--max-seconds", type=values.seconds, default=3600.0, metavar="S", help="default: 3600")
     budget.add_argument("--concurrency", type=values.count, default=8, metavar="N", help="calls at once; default: 8")
     budget.add_argument(
         "--call-seconds", type=values.seconds, default=120.0, metavar="S", help="of a call; default: 120"
     )
     budget.add_argument("--max-output-tokens", type=values.count, default=1024, metavar="N", help="default: 1024")
-    rules = parser.add_argument_group("what the pool needs")
+    rules = parser.add_argument_group("rules")
     rules.add_argument("--margin", type=values.share, default=0.2, metavar="X", help="default: 0.2")
-    rules.add_argument("--floor", type=values.share, metavar="X", help="quality that is needed, in place of the margin")
-    rules.add_argument("--minimum", type=values.count, default=2, metavar="N", help="candidates that stay; default: 2")
+    rules.add_argument("--floor", type=values.share, metavar="X", help="required quality, instead of the margin")
+    rules.add_argument(
+        "--minimum", type=values.count, default=2, metavar="N", help="admitted candidates to keep; default: 2"
+    )
     rules.add_argument("--error-rate", type=values.share, default=0.05, metavar="X", help="default: 0.05")
     rules.add_argument(
         "--least-gain",
         type=values.share,
         default=LEAST_GAIN,
         metavar="X",
-        help=f"gain in quality from which a second draft is worth while; default: {LEAST_GAIN}",
+        help=f"gain in quality at which a second draft is worth its cost; default: {LEAST_GAIN}",
     )
     rules.add_argument(
         "--until-diverse",
         action="store_true",
-        help="ask on, within the budget, until it is sure whether a second draft is worth while; the router lets one "
-        "candidate go on where none is",
+        help="keep asking, within the budget, until a second draft is certain to be worth its cost or not; if not, the "
+        "router lets one candidate go on",
     )
-    how = parser.add_argument_group("how it runs")
+    how = parser.add_argument_group("run")
     how.add_argument(
         "--router",
         metavar="HOST:PORT",
-        help="a router whose drifted candidates are asked first; in a cluster their status says so already",
+        help="router whose drifted candidates are evaluated first; in a cluster their status names them",
     )
     how.add_argument(
         "--seed", type=values.seed, metavar="N", help="of the prompts' order and the sampling; default: a new one"
@@ -118,7 +121,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--adapter-address",
         metavar="TARGET",
-        help="gRPC target of the adapters, with {name}; default: with --pool they are started for the while",
+        help="gRPC target of the adapters, with {name}; default with --pool: they are started for the run",
     )
     access.add_tls_arguments(how)
     how.add_argument("--otlp", metavar="URL", help="OTLP gRPC endpoint for traces and metrics; default: none")
@@ -142,18 +145,18 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
 
 
 async def _evaluate(arguments: argparse.Namespace, prompts: ValidationSet) -> ExitCode:
-    # SIGTERM, which a cluster sends, unwinds what runs as Ctrl-C does: adapters end, the journal keeps what was bought.
+    # SIGTERM, which a cluster sends, acts like Ctrl-C: adapters end, and the journal keeps the bought answers.
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         report = await _reported(arguments, prompts)
     except asyncio.CancelledError:
-        raise CommandError("ended before it was done; the same command goes on from here") from None
+        raise CommandError("ended before it was finished; the same command resumes it") from None
     if arguments.json:
         pool_states.print_json(report.held)
     else:
-        pool_states.print_held(report.held)
+        pool_states.print_status(report.held)
     sys.stderr.write(f"{_summary(report)}\n")
     return _exit_code(report.outcome)
 
@@ -163,17 +166,17 @@ async def _reported(arguments: argparse.Namespace, prompts: ValidationSet) -> Re
     channels = Channels(tls=access.tls_from(arguments))
     try:
         async with AsyncExitStack() as stack:
-            home = await stack.enter_async_context(poolhome.home_of(arguments, arguments.judge))
+            store = await stack.enter_async_context(poolstore.store_of(arguments, arguments.judge))
             address = await stack.enter_async_context(_adapters(arguments))
             settings = replace(_settings(arguments, prompts, address), first=await _drifted(arguments))
-            return await evaluate(home, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)
+            return await evaluate(store, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)
     finally:
         await channels.close()
         telemetry.shutdown()
 
 
 async def _drifted(arguments: argparse.Namespace) -> frozenset[str]:
-    """Returns the candidates that the router holds on probation; none where it is not there to ask."""
+    """Returns the candidates that the router has on probation for drift; none if it cannot be reached."""
     if arguments.router is None:
         return frozenset()
     reached = Access(arguments.router, access.tls_from(arguments))
@@ -181,7 +184,7 @@ async def _drifted(arguments: argparse.Namespace) -> frozenset[str]:
         async with client.router(reached) as stub:
             listed = await stub.ListCandidates(ListCandidatesRequest(), timeout=_ROUTER_SECONDS)
     except CommandError as error:
-        _log.warning("whom the router has seen drift is not known: %s", error)
+        _log.warning("the router's drifted candidates are unknown: %s", error)
         return frozenset()
     return frozenset(status.candidate.name for status in listed.candidates if status.traffic.drift)
 
@@ -232,7 +235,7 @@ def _summary(report: Report) -> str:
     went = "went on and is over" if report.resumed else "is over"
     spent = f"{report.spent.tokens:,} tokens and ${money:f}"
     parts = [f"evaluation {report.run} (seed {report.seed}) {went}: {ended(outcome.end)}; it took {spent}"]
-    parts += [f"{outcome.judge_fault}; name another judge, and the same command goes on"] if outcome.judge_fault else []
+    parts += [f"{outcome.judge_fault}; name another judge, and the same command resumes"] if outcome.judge_fault else []
     parts += [f"{change.candidate}: {change.before} -> {change.after.state}" for change in report.changes]
     for name in sorted(outcome.unreached):
         scores = outcome.scores[name]
@@ -244,6 +247,6 @@ def _summary(report: Report) -> str:
 
 
 def _exit_code(outcome: Outcome) -> ExitCode:
-    """Returns FAILED where nobody was judged, or the judge cannot be used."""
+    """Returns FAILED if no candidate was scored, or the judge cannot be used."""
     judged = any(scores.tally.seen for scores in outcome.scores.values())
     return ExitCode.OK if judged and outcome.end is not End.UNREADABLE else ExitCode.FAILED

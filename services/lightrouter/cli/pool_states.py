@@ -1,4 +1,4 @@
-"""`lightrouter pool status|evict|readmit`: what is held of the candidates, and a person's word on it."""
+"""`lightrouter pool status|evict|readmit`: shows and overrides the candidates' states."""
 
 from __future__ import annotations
 
@@ -14,52 +14,51 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lightrouter.cli import poolhome
+from lightrouter.cli import poolstore
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import one_line, printable, printable_json
-from lightrouter.pool.evaluator.homes import Held
-from lightrouter.pool.schema import State
-from lightrouter.pool.standing import BY_HAND, Standing, status_of
+from lightrouter.pool.choices import State
+from lightrouter.pool.status import BY_HAND, CandidateStatus, PoolStatus, to_json
 
 PIPED_WIDTH: Final = 400
-"""Characters of a line where there is no terminal."""
+"""Characters of a line without a terminal."""
 
 
 def configure_status(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `status`."""
     parser.description = "Shows state, score with its interval, and the reason of each candidate's state."
-    poolhome.add_arguments(parser)
+    poolstore.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.set_defaults(act=_status)
 
 
 def configure_evict(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `evict`."""
-    parser.description = "Evicts a candidate. The evaluator leaves it alone until `lightrouter pool readmit`."
+    parser.description = "Evicts a candidate. The evaluator ignores it until `lightrouter pool readmit`."
     parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
-    poolhome.add_arguments(parser)
+    poolstore.add_arguments(parser)
     parser.set_defaults(act=_evict)
 
 
 def configure_readmit(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `readmit`."""
-    parser.description = "Lets a candidate answer again. The evaluator judges it from now on."
+    parser.description = "Lets a candidate answer again. From now on the evaluator decides on it."
     parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
-    parser.add_argument("--probation", action="store_true", help="with a small share of the traffic until it is judged")
-    poolhome.add_arguments(parser)
+    parser.add_argument("--probation", action="store_true", help="with little traffic until it is evaluated")
+    poolstore.add_arguments(parser)
     parser.set_defaults(act=_readmit)
 
 
-def table(held: Held) -> Table:
-    """Returns what is held of the candidates of a pool."""
+def table(held: PoolStatus) -> Table:
+    """Returns a table of the states and scores of a pool's candidates."""
     shown = Table(box=None, pad_edge=False)
     for heading in ("name", "state", "since", "score", "interval", "prompts", "failed", "evaluated", "why"):
         shown.add_column(heading, overflow="fold")
     for name, entry in held.pool.entries.items():
-        standing = held.standings.get(name, Standing())
-        found = standing.evaluation
+        status = held.statuses.get(name, CandidateStatus())
+        found = status.evaluation
         figures = (
             (
                 f"{found.score:.2f}",
@@ -71,25 +70,25 @@ def table(held: Held) -> Table:
             if found
             else ("", "", "0", "0", "never")
         )
-        why = f"{standing.reason}: {standing.message}" if standing.reason else "as its entry says"
-        shown.add_row(name, entry.state.value, Text(one_line(standing.since)), *figures, Text(one_line(why)))
+        why = f"{status.reason}: {status.message}" if status.reason else "as its entry says"
+        shown.add_row(name, entry.state.value, Text(one_line(status.since)), *figures, Text(one_line(why)))
     return shown
 
 
-def print_held(held: Held) -> None:
-    """Prints the table, and below it who has drifted and how far the candidates err apart."""
+def print_status(held: PoolStatus) -> None:
+    """Prints the table, then the drifted candidates and whether the candidates make different errors."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(table(held))
-    for name, standing in held.standings.items():
-        if standing.drifted and standing.drifted.holds:
-            console.print(f"{name} has drifted: {printable(standing.drifted.message)}.", markup=False, highlight=False)
-        if standing.diverse:
-            console.print(printable(standing.diverse.message), markup=False, highlight=False)
+    for name, status in held.statuses.items():
+        if status.drifted and status.drifted.holds:
+            console.print(f"{name} has drifted: {printable(status.drifted.message)}.", markup=False, highlight=False)
+        if status.diverse:
+            console.print(printable(status.diverse.message), markup=False, highlight=False)
 
 
-def print_json(held: Held) -> None:
-    """Prints what is held of the candidates of a pool, by name, in the shape of their status."""
-    said = {name: status_of(held.standing(name)) for name in held.pool.entries}
+def print_json(held: PoolStatus) -> None:
+    """Prints the candidates' states and scores by name, in the form of their status."""
+    said = {name: to_json(held.status(name)) for name in held.pool.entries}
     sys.stdout.write(printable_json(json.dumps(said, indent=2, ensure_ascii=False)) + "\n")
 
 
@@ -98,13 +97,13 @@ def _status(arguments: argparse.Namespace) -> ExitCode:
     if arguments.json:
         print_json(held)
     else:
-        print_held(held)
+        print_status(held)
     return ExitCode.OK
 
 
-async def _read(arguments: argparse.Namespace) -> Held:
-    async with poolhome.home_of(arguments) as home:
-        return await home.read()
+async def _read(arguments: argparse.Namespace) -> PoolStatus:
+    async with poolstore.store_of(arguments) as store:
+        return await store.read()
 
 
 def _evict(arguments: argparse.Namespace) -> ExitCode:
@@ -117,17 +116,17 @@ def _readmit(arguments: argparse.Namespace) -> ExitCode:
 
 async def _set(arguments: argparse.Namespace, state: State) -> ExitCode:
     name, now = arguments.candidate, datetime.now(UTC)
-    reason = arguments.reason or "A person said so."
+    reason = arguments.reason or "Set by hand."
 
-    def change(held: Held) -> Mapping[str, Standing]:
+    def change(held: PoolStatus) -> Mapping[str, CandidateStatus]:
         if name not in held.pool.entries:
             raise CommandError(f"{name} is not in the pool; it has {', '.join(held.pool.entries)}", ExitCode.USAGE)
-        return {name: held.standing(name).moved(state, BY_HAND, reason, now)}
+        return {name: held.status(name).moved(state, BY_HAND, reason, now)}
 
-    async with poolhome.home_of(arguments) as home:
-        await home.update(change)
-        held = await home.read()
+    async with poolstore.store_of(arguments) as store:
+        await store.update(change)
+        held = await store.read()
     sys.stdout.write(f"{name} is {state.value}\n")
     if not any(entry.state is State.ADMITTED for entry in held.pool.entries.values()):
-        sys.stderr.write("the pool has no admitted candidate any more\n")
+        sys.stderr.write("the pool has no admitted candidate left\n")
     return ExitCode.OK

@@ -1,4 +1,4 @@
-"""One service as a supervised process: started, started again when it dies, and ended."""
+"""One service as a supervised process: started, restarted when it dies, and ended."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final
 
 _POLL_S: Final = 0.02
-# The path of a unix socket has at most 104 bytes on some systems; a candidate's name may take 63 of them.
+# A unix socket's path has at most 104 bytes on macOS; a candidate's name may take 63 of them.
 _LONGEST_FOLDER: Final = 30
 
 
 def socket_folder() -> Path:
-    """Makes a folder for the sockets of services, whose path is short enough for that."""
+    """Creates a folder for sockets of services, with a path that is short enough."""
     usual = tempfile.gettempdir()
     short = usual if len(usual) <= _LONGEST_FOLDER else "/tmp"  # noqa: S108 - the folder in it is made safely
     return Path(tempfile.mkdtemp(prefix="lr-", dir=short))
@@ -28,12 +28,12 @@ def socket_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long a service that died waits before it starts again.
+    """How long a dead service waits before it restarts.
 
     Attributes:
         first_s: Seconds after the first death.
-        most_s: The most seconds; each death in a row doubles the wait up to it.
-        reset_s: Seconds that a service must have lived for its next death to count as the first.
+        most_s: Maximum seconds; each consecutive death doubles the wait up to it.
+        reset_s: Seconds of life after which the next death counts as the first.
     """
 
     first_s: float = 0.2
@@ -41,14 +41,14 @@ class Backoff:
     reset_s: float = 30.0
 
     def next(self, previous_s: float, lived_s: float) -> float:
-        """Returns the seconds to wait, given those of the wait before (0 for none) and those that the service lived."""
+        """Returns the seconds to wait, from the previous wait (0: none) and the service's lifetime in seconds."""
         if previous_s == 0 or lived_s >= self.reset_s:
             return self.first_s
         return min(previous_s * 2, self.most_s)
 
 
 class ServiceDiedError(Exception):
-    """A service ended before it was ready for the first time; its text is one sentence with its last words."""
+    """A service ended before it was first ready; the text is one sentence with its last line of output."""
 
 
 class Service:
@@ -66,12 +66,12 @@ class Service:
         """Describes the service; nothing runs before `start`.
 
         Args:
-            name: What logs call it.
-            module: The Python module that is the service.
-            arguments: Gives its arguments, from the address at which it was ready before; None the first time.
-            ready_file: The file into which the service writes its address once it is ready.
-            log: Gets each line that the service writes, and what becomes of it.
-            backoff: How long it waits when it dies.
+            name: Its name in logs.
+            module: The service's Python module.
+            arguments: Returns its arguments, given its previous address; None the first time.
+            ready_file: The file to which the service writes its address once it is ready.
+            log: Receives each line that the service writes, and each restart.
+            backoff: The wait after each death.
         """
         self.name = name
         self._module = module
@@ -95,7 +95,7 @@ class Service:
         return self._address.done() and not self._address.cancelled() and self._address.exception() is None
 
     async def ready(self) -> str:
-        """Returns the address at which the service was ready for the first time, once it was.
+        """Waits until the service is first ready, and returns its address.
 
         Raises:
             ServiceDiedError: It ended before.
@@ -110,7 +110,7 @@ class Service:
         self._signal(signal.SIGTERM)
         done, _ = await asyncio.wait((self._task,), timeout=grace_s)
         if not done:
-            self._log(f"{self.name} | did not end within {grace_s:g} s and is killed")
+            self._log(f"{self.name} | did not end within {grace_s:g} s; killed")
             self.kill()
         await self._task
         self._address.cancel()
@@ -137,18 +137,18 @@ class Service:
                 self._address.set_exception(
                     ServiceDiedError(f"{self.name} {_ended(status)} before it was ready{words}")
                 )
-                # It may be that nobody waits for this service to be ready.
+                # Marks the exception as retrieved: possibly nobody awaits it.
                 self._address.exception()
             wait_s = self._backoff.next(wait_s, time.monotonic() - started)
-            self._log(f"{self.name} | {_ended(status)} and starts again in {wait_s:g} s")
+            self._log(f"{self.name} | {_ended(status)}; restarts in {wait_s:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait_s)
 
     async def _run_once(self) -> int:
         arguments = self._arguments(self._address.result() if self.is_ready else None)
         self._ready_file.unlink(missing_ok=True)
-        # -P: a file in the working folder must not take the place of a library. A session of its own: Ctrl-C in a
-        # terminal goes to every process of the group, and the order in which services end is ours to choose.
+        # -P: a file in the working folder must not replace a library. A new session: Ctrl-C in a terminal goes to every
+        # process of the group, and we choose the order in which services end.
         command = (sys.executable, "-P", "-m", "lightrouter.cli.child", self._module, *arguments)
         process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, start_new_session=True
@@ -160,7 +160,7 @@ class Service:
         waiting = asyncio.create_task(self._await_ready())
         try:
             status = await process.wait()
-            # What a dead process wrote is read to its end; a grandchild that holds the pipe must not hold us.
+            # Read a dead process's output to its end, but do not wait for a grandchild that holds the pipe.
             await asyncio.wait((reading,), timeout=1.0)
             return status
         finally:

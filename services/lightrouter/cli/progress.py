@@ -1,4 +1,4 @@
-"""What is known of a route while it runs: a state that the router's events move on."""
+"""The state of a running route, updated by the router's events."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lightrouter.v1.router_pb2 import Answer, CandidateBooted, DraftFinished, Se
 
 
 class Phase(StrEnum):
-    """What a candidate is doing."""
+    """The phase of a candidate."""
 
     BOOTING = "booting"
     """It writes its boot tokens."""
     BOOTED = "booted"
-    """It has written them and has more to say."""
+    """It has written them and has more to write."""
     DRAFTED = "draft"
-    """It owns a whole draft."""
+    """It has a whole draft."""
     COMPLETING = "completing"
-    """It was chosen and goes on."""
+    """It was chosen and completes its draft."""
     FAILED = "failed"
     """It failed."""
     DROPPED = "dropped"
@@ -33,11 +33,11 @@ class CandidateProgress:
 
     Attributes:
         name: Its name.
-        phase: What it is doing.
+        phase: Its phase.
         text: Its boot text so far.
-        score: The selector's score, 0 to 1; None before the ranking and where it was not ranked.
-        rank: Its place in the ranking, from 1; 0 where it has none.
-        note: What went wrong, or why it is where it is; one sentence, or empty.
+        score: The selector's score, 0 to 1; None before the ranking, or if it was not ranked.
+        rank: Its place in the ranking, from 1; 0 if it has none.
+        note: What went wrong, or the reason for its rank; one sentence, or empty.
         entries: Its model calls so far.
     """
 
@@ -57,9 +57,9 @@ class RouteProgress:
     Attributes:
         route_id: The route's id; empty before it was admitted.
         candidates: The candidates by name, in the order in which they boot.
-        selection: The ranking and who goes on; None before.
+        selection: The ranking and the candidates that go on; None before.
         text: The answer so far.
-        answer: How it came about; None before the end.
+        answer: The answer's ledger and details; None before the end.
     """
 
     route_id: str = ""
@@ -69,7 +69,7 @@ class RouteProgress:
     answer: Answer | None = None
 
     def apply(self, event: StreamCompleteResponse) -> None:
-        """Moves the state on by one event; kinds that this version does not know change nothing."""
+        """Applies one event to the state; unknown kinds of events change nothing."""
         match event.WhichOneof("event"):
             case "started":
                 self.route_id = event.started.route_id
@@ -90,7 +90,7 @@ class RouteProgress:
                 pass
 
     def whole_answer(self) -> Answer:
-        """Returns the answer with its text in it.
+        """Returns the answer including its text.
 
         Raises:
             ValueError: The route has not ended.
@@ -124,7 +124,7 @@ class RouteProgress:
             if name in selection.chosen:
                 candidate.phase = Phase.COMPLETING if candidate.phase is Phase.BOOTED else candidate.phase
             elif candidate.phase is not Phase.FAILED:
-                # One that still boots after the ranking was too slow for it.
+                # A candidate that still boots after the ranking was too slow.
                 candidate.note = candidate.note or ("too slow" if candidate.phase is Phase.BOOTING else "")
                 candidate.phase = Phase.DROPPED
 

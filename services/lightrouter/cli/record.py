@@ -1,4 +1,4 @@
-"""`lightrouter record`: what every candidate of a pool writes to prompts, as a recording."""
+"""`lightrouter record`: records the answers of every candidate of a pool."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
 _DESCRIPTION: Final = """\
-Asks every candidate of a router for its whole answer to each prompt, and writes what they say, with tokens, money and
-time, as a recording: for `lightrouter up --replay`, for training a selector, for comparing ways to route.
+Asks every candidate of a router for its whole answer to each prompt, and records the answers with tokens, money and
+time: for `lightrouter up --replay`, to train a selector, to compare ways to route.
 
-PROMPTS is JSON lines: `prompt` or `messages`, and if you like `id`, `category`, `task` (exact, choice, numeric,
-pattern, schema) and `answer`; a validation set or a recording will do. Answers to a prompt with a task are scored, 0 to
-1, as `quality`.
+PROMPTS is JSON lines: `prompt` or `messages`, and optionally `id`, `category`, `task` (exact, choice, numeric, pattern,
+schema) and `answer`; a validation set or a recording works too. Answers to a prompt with a task get a score, 0 to 1, as
+`quality`.
 
-A run that ends early loses nothing. The same command goes on and asks only for what is missing, also of candidates that
-are new, and scores all that is there anew: answers and tasks may be corrected. With --score-only it asks nobody.
+A run that ends early loses nothing. The same command resumes it, asks only for missing answers, those of new candidates
+included, and rescores all answers: you may correct answers and tasks. With --score-only it makes no calls.
 """
 
 _EPILOG: Final = """\
@@ -63,20 +63,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="the prompts, JSON lines, gzip too")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the recording; .gz compresses it")
-    parser.add_argument("--pool", type=Path, metavar="FILE", help="start a suite over this pool file for the while")
+    parser.add_argument("--pool", type=Path, metavar="FILE", help="start a suite with this pool file for the run")
     access.add_arguments(parser)
     parser.add_argument("--candidates", metavar="A,B", help="names of the candidates; default: all that may answer")
     parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer and name none")
-    parser.add_argument("--score-only", action="store_true", help="score what --out has anew, and ask nobody")
+    parser.add_argument("--score-only", action="store_true", help="rescore the answers in --out, without calls")
     parser.add_argument("--max-output-tokens", type=values.count, default=2048, metavar="N", help="default: 2048")
     parser.add_argument("--concurrency", type=values.count, default=8, metavar="N", help="calls at once; default: 8")
     parser.add_argument("--timeout", type=values.seconds, default=120.0, metavar="S", help="of a call; default: 120")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Records what is missing."""
+    """Records the missing answers."""
     if arguments.pool and arguments.address:
-        raise CommandError("--pool starts a suite of its own; --address is for one that runs", ExitCode.USAGE)
+        raise CommandError("--pool starts its own suite; --address is for a running one", ExitCode.USAGE)
     try:
         asked = prompts.read(arguments.prompts, arguments.task)
         if arguments.score_only:
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         with Recorded(arguments.out, asked) as recorded:
             return asyncio.run(_record(arguments, asked, recorded))
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; the same command goes on from here\n")
+        sys.stderr.write("stopped; the same command resumes it\n")
         return ExitCode.INTERRUPTED
     except (PromptsError, RecordingError, OtherRecordingError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
@@ -94,9 +94,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def _score(out: Path, asked: Sequence[Asked]) -> ExitCode:
     if not out.exists():
-        raise CommandError(f"{out} is not there to be scored; without --score-only it is recorded", ExitCode.USAGE)
+        raise CommandError(f"{out} does not exist; run without --score-only first", ExitCode.USAGE)
     if not any(each.scorer for each in asked):
-        raise CommandError("no prompt says how its answers are scored: give `task`, or --task", ExitCode.USAGE)
+        raise CommandError("no prompt says how to score its answers: give `task`, or --task", ExitCode.USAGE)
     with Recorded(out, asked) as recorded:
         recorded.save()
     return _report(out, recorded, [])
@@ -129,7 +129,7 @@ async def _record(arguments: argparse.Namespace, asked: Sequence[Asked], recorde
 
 
 async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Access:
-    """Returns the router that is there, or that of a suite started for the while."""
+    """Returns the running router, or that of a suite started for the run."""
     if not arguments.pool:
         return access.access_from(arguments)
     try:
@@ -142,7 +142,7 @@ async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Acce
 
 
 def _entries(path: Path | None) -> dict[str, str]:
-    """Returns what tells each entry of a pool file from any other; nothing where there is none."""
+    """Returns the version of each entry of a pool file; empty without a pool file."""
     return {name: entry.version for name, entry in file.load(path).entries.items()} if path else {}
 
 
@@ -153,9 +153,7 @@ async def _candidates(stub: RouterServiceAsyncStub, reached: Access, wanted: str
     candidates = able(there, names)
     if missing := sorted(set(names) - {candidate.name for candidate in candidates}):
         known = ", ".join(candidate.name for candidate in able(there, ()))
-        raise CommandError(
-            f"--candidates: {', '.join(missing)} may not answer; those that may: {known}", ExitCode.USAGE
-        )
+        raise CommandError(f"--candidates: {', '.join(missing)} may not answer; these may: {known}", ExitCode.USAGE)
     if not candidates:
         raise CommandError("the pool has no candidate that may answer")
     return candidates

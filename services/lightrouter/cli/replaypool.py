@@ -12,8 +12,8 @@ from lightrouter.recording.recording import pool_names
 from lightrouter.runtime.document import dump
 
 _HEAD: Final = """\
-# The models of a recording. Prices are those of the lab's list where it has the model, else assumed. The priors say
-# that nothing is known: how good the recorded responses are, nothing that serves a request may know.
+# The models of a recording. Prices come from the lab's list if it has the model, else they are assumed. All priors are
+# equal: a request must not know the quality of the recorded responses.
 """
 
 

@@ -1,4 +1,4 @@
-"""`lightrouter serve`: one service of the suite, as a container or a unit file starts it."""
+"""`lightrouter serve`: one service of the suite, for a container or a unit file."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Runs the service; a setting that is wrong ends the process with status 2."""
+    """Runs the service; an invalid setting ends the process with status 2."""
     importlib.import_module(f"lightrouter.{arguments.service}.__main__").main(arguments.settings)
     return ExitCode.OK

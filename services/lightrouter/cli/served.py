@@ -1,4 +1,4 @@
-"""The models that an OpenAI-compatible endpoint lists, in the dialects in which providers list them."""
+"""The models that an OpenAI-compatible endpoint lists, in the formats of different providers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PRICE_NAMES: Final = (
     ("cached_input", ("input_cache_read", "cached_input")),
     ("output", ("completion", "output")),
 )
-# Kinds of models that write no text: Together's and Fireworks' `type`, Mistral's and others' capabilities.
+# Kinds of models that write text, as Together, Fireworks and others name them in `type`.
 _TEXT_KINDS: Final = frozenset({"chat", "language", "code", "text", "llm", "model", "vlm", "text-generation"})
 _NO_CHAT: Final = re.compile(
     r"(?i)embed|whisper|\btts\b|-tts|tts-|dall-?e|(?:gpt|chatgpt)-image|stable-?diffusion|\bsdxl\b|\bflux\b|imagen|\bveo\b"
@@ -27,7 +27,7 @@ _NO_CHAT: Final = re.compile(
     r"|\bwanx?-?\d|\bkling\b|hailuo|\bvoyage-|paraformer|cosyvoice|sensevoice|melotts|deepgram|\blyria\b|seedream"
     r"|seedance|cogview|cogvideo|\binstructor-|\bada-002|roberta|\bstt\b|text2vec|\bm3e\b|\buae-"
 )
-# They take max_completion_tokens and refuse max_tokens.
+# These accept max_completion_tokens and refuse max_tokens.
 _REASONS: Final = re.compile(r"(?i)(?:^|/)(?:o\d(?:$|[-.])|gpt-[5-9](?:$|[-.]))")
 
 
@@ -37,9 +37,9 @@ class ServedModel:
 
     Attributes:
         id: Its name there.
-        owned_by: Who serves it, as the endpoint says; may be empty.
-        context_window: Tokens that it can hold; 0 where the endpoint does not say.
-        prices: US dollars per million tokens by kind (input, cached_input, output), where the endpoint says.
+        owned_by: Its server, as the endpoint says; may be empty.
+        context_window: Tokens that it can hold; 0 if the endpoint does not say.
+        prices: US dollars per million tokens by kind (input, cached_input, output); None if the endpoint does not say.
         chats: Whether it writes text; false for models that embed, draw, speak or listen.
     """
 
@@ -51,12 +51,12 @@ class ServedModel:
 
     @property
     def takes_completion_tokens(self) -> bool:
-        """Whether it is known to call its token limit max_completion_tokens."""
+        """Whether it is known to need the field max_completion_tokens for its token limit."""
         return bool(_REASONS.search(self.id))
 
 
 def models(document: object) -> Iterator[ServedModel]:
-    """Yields the models in one page of a list, but for those whose names no pool file can hold or terminal show."""
+    """Yields the models of one page of a list, except those with names that a pool file or a terminal cannot hold."""
     for item in _items(document):
         name = item.get("id") or item.get("name")
         if isinstance(name, str) and name.isprintable() and 0 < len(name) <= MOST_MODEL_CHARACTERS:
@@ -71,7 +71,7 @@ def models(document: object) -> Iterator[ServedModel]:
 
 
 def next_page(document: object) -> str:
-    """Returns the query or the address of the page that follows; empty where this one is the last."""
+    """Returns the query or the address of the next page; empty if this one is the last."""
     if not isinstance(document, dict):
         return ""
     for name, parameter in (("next_page_token", "page_token"), ("nextPageToken", "pageToken"), ("after", "after")):
@@ -96,7 +96,7 @@ def _items(document: object) -> Iterator[Mapping[str, object]]:
 
 
 def _chats(name: str, item: Mapping[str, object]) -> bool:
-    """Returns whether a model writes text, as the list says, else as its name does."""
+    """Returns whether a model writes text, from the list, else from its name."""
     capabilities = item.get("capabilities")
     if isinstance(capabilities, dict):
         said = capabilities.get("completion_chat", capabilities.get("chat_completion"))
@@ -144,6 +144,6 @@ def _prices(pricing: object) -> Mapping[str, str] | None:
         if amount.is_finite() and 0 <= amount < _MILLION:
             prices[kind] = f"{amount:.9f}".rstrip("0").rstrip(".")
     if not per_token and not any(Decimal(price) for price in prices.values()):
-        # Together lists what it has no price for at 0.
+        # Together lists models without a price at 0.
         return None
     return prices if {"input", "output"} <= prices.keys() else None

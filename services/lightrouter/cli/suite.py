@@ -1,4 +1,4 @@
-"""The whole suite on one machine: one process a service, adapters that follow the pool file, no leftovers."""
+"""The whole suite on one machine: one process per service, adapters that follow the pool file, nothing left behind."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import grpc
 from lightrouter.cli import localpool
 from lightrouter.cli.process import Service, ServiceDiedError, socket_folder
 from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import Pool
-from lightrouter.pool.watch import PoolFile
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.candidate_pb2 import CandidateHealth
@@ -27,23 +27,23 @@ from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 
 _START_S: Final = 60.0
 _POLL_S: Final = 0.05
-# A service that has stopped still sends its last traces.
+# A stopped service still sends its last traces.
 _FLUSH_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteOptions:
-    """How the suite runs.
+    """Options of the suite.
 
     Attributes:
-        listen: HOST:PORT of the router; port 0 takes a free one.
+        listen: HOST:PORT of the router; port 0 picks a free one.
         pool: The pool file.
-        pool_text: The content of a pool file that the suite is to write for itself, where there is no pool file.
-        model: The local model's GGUF file, which serves as three candidates where there is neither.
-        log_level: Least level that services log.
-        otlp_endpoint: Where traces go, http://HOST:PORT; None keeps none.
-        sampling_ratio: Share of the requests that are traced, 0 to 1, where the caller has not decided.
-        artifact: Folder of what the selector ranks with by `learned`; None: the package's.
+        pool_text: Content of a pool file that the suite writes itself, if there is no pool file.
+        model: The local model's GGUF file, which serves as three candidates if there is neither.
+        log_level: Minimum level that services log.
+        otlp_endpoint: Target of the traces, http://HOST:PORT; None: no traces are kept.
+        sampling_ratio: Share of the requests that are traced, 0 to 1, if the caller has not decided.
+        artifact: Folder of the artifact for the selector `learned`; None: the package's.
         grace_s: Seconds that running calls get to finish when a service is stopped.
     """
 
@@ -60,7 +60,7 @@ class SuiteOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """What the local model's server says once it is ready."""
+    """The ready message of the local model's server."""
 
     base_url: str
     model: str
@@ -79,14 +79,14 @@ class Suite:
     """All services of one machine, from `start` to `stop`; also an async context manager of both."""
 
     def __init__(self, options: SuiteOptions, log: Callable[[str], None]) -> None:
-        """Nothing runs before `start`; `log` gets each line that a service writes and what becomes of it."""
+        """Starts nothing yet; `log` receives each line that a service writes, and each restart."""
         self._options = options
         self._log = log
         self._folder = socket_folder()
         self._services: list[Service] = []
         self._adapters: dict[str, Service] = {}
         self._changed = asyncio.Event()
-        self._pool_file: PoolFile | None = None
+        self._pool_file: FileStore | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> str:
@@ -106,7 +106,7 @@ class Suite:
             raise SuiteError(str(error)) from None
 
     async def _start(self) -> str:
-        # Whoever has no pool file to wait for starts while a local model still loads.
+        # Services that need no pool file start while a local model still loads.
         path = self._options.pool.absolute() if self._options.pool else None
         if self._options.pool_text is not None:
             path = self._write_pool(self._options.pool_text)
@@ -114,7 +114,7 @@ class Suite:
             self._pool_file = self._watched(path)
         artifact = ["--artifact", str(self._options.artifact.absolute())] if self._options.artifact else []
         for name, more in (("selector", artifact), ("aggregator", [])):
-            # Only this suite's router reaches them, and a pool file that changes may name adapters anywhere.
+            # Only this suite's router can reach them, and a changed pool file may name adapters anywhere.
             arguments = ["--listen", f"unix:{self._folder}/{name}.sock", "--adapter-address", "*", *more]
             self._launch(name, f"lightrouter.{name}", arguments)
         if path is None:
@@ -134,11 +134,11 @@ class Suite:
         return address
 
     async def wait(self) -> None:
-        """Waits for as long as the suite runs by itself, which is until something in it fails for good."""
+        """Waits until something in the suite fails for good."""
         await asyncio.gather(*self._tasks)
 
     async def stop(self) -> None:
-        """Stops the router first, so that running calls finish, then the others, and removes what the suite wrote."""
+        """Stops the router first, so that running calls finish, then the others, and removes the suite's files."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -148,7 +148,7 @@ class Suite:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def kill(self) -> None:
-        """Ends every process at once; `stop` still has to follow."""
+        """Ends every process at once; call `stop` afterwards."""
         for service in self._running():
             service.kill()
 
@@ -184,7 +184,7 @@ class Suite:
 
     def _launch_router(self, pool: Path) -> Service:
         def arguments(address: str | None) -> list[str]:
-            # Callers know the address by now: a router that starts again takes the same port.
+            # Callers know the address by now: a restarted router takes the same port.
             return [
                 *("--listen", address or self._options.listen),
                 *("--pool", str(pool)),
@@ -201,7 +201,7 @@ class Suite:
         ready_file = self._folder / "model.ready"
 
         def arguments(ready: str | None) -> list[str]:
-            # The pool file names the port: a model server that starts again takes the same.
+            # The pool file names the port: a restarted model server takes the same one.
             port = "0" if ready is None else str(urlsplit(_Served.parse(ready).base_url).port)
             return ["--port", port, "--model", str(self._options.model), "--ready-file", str(ready_file)]
 
@@ -212,27 +212,27 @@ class Suite:
         return self._write_pool(localpool.text(served.base_url, served.model))
 
     def _write_pool(self, text: str) -> Path:
-        # In a folder of its own: services watch it, and are not to wake for each file that another one writes.
+        # In a separate folder: services watch it, and must not wake for other files.
         path = self._folder / "pool" / "pool.yaml"
         path.parent.mkdir()
         path.write_text(text, encoding="utf-8")
         self._log(f"pool | {path}")
         return path
 
-    def _watched(self, path: Path) -> PoolFile:
-        return PoolFile(path, lambda _: self._changed.set(), self._refuse)
+    def _watched(self, path: Path) -> FileStore:
+        return FileStore(path, lambda _: self._changed.set(), self._refuse)
 
     def _refuse(self, error: PoolFileError) -> None:
-        self._log(f"pool | the changed file is refused, the last good pool stays:\n{error}")
+        self._log(f"pool | the changed file is refused, the last valid pool stays:\n{error}")
 
-    async def _follow_pool(self, pool_file: PoolFile, path: Path) -> None:
+    async def _follow_pool(self, pool_file: FileStore, path: Path) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
             wanted = _local_names(pool_file.pool)
             gone = [name for name in self._adapters if name not in wanted]
             self._add([name for name in wanted if name not in self._adapters], path)
-            # They end before the next change is looked at: a name that comes back must find its socket free.
+            # They end before the next change is read: a name that returns needs its socket free.
             await self._stop_all([self._adapters.pop(name) for name in gone])
 
     def _add(self, names: Sequence[str], pool: Path) -> None:

@@ -1,4 +1,4 @@
-"""How money, time and model text look on a terminal."""
+"""Formats money, time and model text for a terminal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def nanousd(text: str) -> int:
     except InvalidOperation:
         raise ValueError("must be an amount of US dollars like 0.002") from None
     if not amount.is_finite() or not 0 < amount < 1_000_000:
-        raise ValueError("must be an amount of US dollars over 0 and under 1000000")
+        raise ValueError("must be an amount of US dollars above 0 and below 1000000")
     nano = amount.scaleb(9)
     if nano != nano.to_integral_value():
         raise ValueError("must be in whole nano-dollars, at most 9 decimal places")

@@ -19,7 +19,7 @@ _PIPED_WIDTH = 160
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A trace that the command begins: always recorded, whatever share of the others is.
+    """A trace that the command starts: always recorded, whatever the sampling ratio.
 
     Attributes:
         id: Its id, 32 hexadecimal digits.
@@ -31,19 +31,19 @@ class Trace:
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What a call sends to be part of it (W3C traceparent)."""
+        """The metadata that joins a call to the trace (W3C traceparent)."""
         return (("traceparent", f"00-{self.id}-{self.caller}-01"),)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
-    group = parser.add_argument_group("where the time went (a router with --otlp-endpoint)")
-    group.add_argument("--trace", action="store_true", help="have the request traced, and print the trace id")
+    group = parser.add_argument_group("tracing (needs a router with --otlp-endpoint)")
+    group.add_argument("--trace", action="store_true", help="trace the request, and print the trace id")
     group.add_argument("--jaeger", metavar="URL", help="print the stages' waterfall from this Jaeger; implies --trace")
 
 
 def trace_from(arguments: argparse.Namespace) -> Trace | None:
-    """Returns the trace that these arguments ask for."""
+    """Returns the trace for these arguments."""
     return Trace() if arguments.trace or arguments.jaeger else None
 
 
@@ -61,8 +61,8 @@ def show(trace: Trace, jaeger_url: str | None) -> None:
     if not spans:
         sys.stderr.write(f"{jaeger_url} does not have the trace: does the router send its traces there?\n")
         return
-    # A width of its own where there is no terminal: logs of CI and files have none.
+    # A fixed width if there is no terminal, as in CI logs and files.
     console = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPED_WIDTH)
     console.print(waterfall(spans))
     if not whole:
-        sys.stderr.write("some spans have not come yet; ask Jaeger again for the whole trace\n")
+        sys.stderr.write("some spans are still missing; ask Jaeger again for the whole trace\n")

@@ -13,16 +13,17 @@ from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
 from lightrouter.cli.text import printable
 from lightrouter.pool.file import PoolFileError
+from lightrouter.runtime import files
 
 _DESCRIPTION: Final = """\
 Runs router, selector, aggregator and an adapter for each candidate, one process each, on this machine. A service that
-dies is started again. Without --pool a small model (SmolLM2-135M, downloaded once) serves as three candidates.
+dies is restarted. Without --pool a small model (SmolLM2-135M, downloaded once) serves as three candidates.
 
 With --replay the candidates are the models of a recording (JSON lines, each with `id`, `prompt` and `responses`), which
-answer the recorded prompts with what they said then. Everything but the models is real; prices and priors are assumed.
+answer the recorded prompts with the recorded texts. Everything but the models is real; prices and priors are assumed.
 
-Candidates that you add to the pool file, change or remove while it runs are taken up without a restart.
-Ctrl-C lets running calls finish and stops everything; a second one stops at once.
+Candidates that you add to the pool file, change or remove take effect without a restart. Ctrl-C lets running calls
+finish and stops everything; a second one stops at once.
 """
 
 _EPILOG: Final = """\
@@ -41,12 +42,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pool = parser.add_mutually_exclusive_group()
     pool.add_argument("--pool", type=Path, metavar="FILE", help="pool file; default: a small local model")
     pool.add_argument("--replay", type=Path, metavar="FILE", help="recording whose models are the candidates")
-    parser.add_argument("--pace", action="store_true", help="with --replay: take the time that was recorded")
+    parser.add_argument("--pace", action="store_true", help="with --replay: take the recorded time")
     parser.add_argument(
-        "--listen", default="127.0.0.1:50051", metavar="HOST:PORT", help="router's address; port 0 takes a free one"
+        "--listen", default="127.0.0.1:50051", metavar="HOST:PORT", help="router's address; port 0 picks a free one"
     )
     parser.add_argument(
-        "--artifact", type=Path, metavar="DIR", help="what the selector ranks with by `learned`; default: the package's"
+        "--artifact", type=Path, metavar="DIR", help="artifact of the selector `learned`; default: the package's"
     )
     parser.add_argument("--ready-file", type=Path, metavar="FILE", help="file that gets the router's address")
     parser.add_argument(
@@ -93,7 +94,7 @@ def replayed(recording: Path, *, pace: bool) -> str:
 
 
 def check_artifact(folder: Path) -> None:
-    """Sees to it that the selector can use an artifact; it would go on without one.
+    """Checks that the selector can use an artifact; without this check it would run without one.
 
     Raises:
         CommandError: It cannot.
@@ -107,10 +108,10 @@ def check_artifact(folder: Path) -> None:
 
 
 def local_model() -> Path:
-    """Returns the GGUF file of the small local model, downloaded where it is not there yet.
+    """Returns the GGUF file of the small local model, downloaded if it is missing.
 
     Raises:
-        CommandError: It cannot be had.
+        CommandError: It cannot be downloaded.
     """
     from lightrouter.localmodel.download import ModelUnavailableError, fetch_model
 
@@ -121,7 +122,7 @@ def local_model() -> Path:
 
 
 def log(line: str) -> None:
-    """Writes a line for the person who watches."""
+    """Writes a line to standard error."""
     sys.stderr.write(f"{printable(line)}\n")
     sys.stderr.flush()
 
@@ -160,7 +161,5 @@ async def _serve(suite: Suite, ready_file: Path | None) -> None:
     sys.stdout.write(f"ready: {address}\n")
     sys.stdout.flush()
     if ready_file:
-        partial = ready_file.with_name(f".{ready_file.name}.partial")
-        partial.write_text(f"{address}\n", encoding="utf-8")
-        partial.replace(ready_file)
+        files.replace(ready_file, f"{address}\n".encode())
     await suite.wait()

@@ -1,4 +1,4 @@
-"""Values that arguments take: each is read, or refused with a sentence that says what it must be."""
+"""Parsers of argument values; each refuses an invalid value with a sentence that says what it must be."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def count(value: str) -> int:
 
 
 def count_to(most: int) -> Callable[[str], int]:
-    """Returns what reads a whole number of 1 to `most`."""
+    """Returns a parser for a whole number of 1 to `most`."""
 
     def read(value: str) -> int:
         number = count(value)
@@ -34,7 +34,7 @@ def count_to(most: int) -> Callable[[str], int]:
 
 
 boot_tokens = count_to(4096)
-"""Reads B, in the bounds of a policy."""
+"""Reads B, within a policy's bounds."""
 
 
 def seed(value: str) -> int:
@@ -46,10 +46,10 @@ def seed(value: str) -> int:
 
 
 def seconds(value: str) -> float:
-    """Returns a time in seconds, over 0."""
+    """Returns a time in seconds, above 0."""
     number = _number(value)
     if not 0 < number < _MOST_SECONDS:
-        raise ArgumentTypeError(f"{value!r} is no number of seconds over 0")
+        raise ArgumentTypeError(f"{value!r} is not a number of seconds above 0")
     return number
 
 
@@ -62,7 +62,7 @@ def share(value: str) -> float:
 
 
 def money(value: str) -> int:
-    """Returns an amount of US dollars, over 0, in nano-dollars."""
+    """Returns an amount of US dollars, above 0, in nano-dollars."""
     try:
         return text.nanousd(value)
     except ValueError as error:
@@ -70,7 +70,7 @@ def money(value: str) -> int:
 
 
 def budget(value: str) -> int:
-    """Returns an amount of US dollars, 0 too, in nano-dollars."""
+    """Returns an amount of US dollars, 0 or more, in nano-dollars."""
     try:
         if Decimal(value) == 0:
             return 0

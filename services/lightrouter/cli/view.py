@@ -1,4 +1,4 @@
-"""How a route looks on a terminal: pure functions from what is known to what rich draws."""
+"""Draws a route on a terminal: pure functions from its state to rich renderables."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _STYLES = {
 _REASONS = {
     SelectionReason.SELECTION_REASON_POLICY: "as the policy says",
     SelectionReason.SELECTION_REASON_MARGIN: "the first leads by the margin",
-    SelectionReason.SELECTION_REASON_AGREEMENT: "the partials say the same",
+    SelectionReason.SELECTION_REASON_AGREEMENT: "the partials agree",
     SelectionReason.SELECTION_REASON_ONLY_ONE: "only one delivered",
-    SelectionReason.SELECTION_REASON_COST_CEILING: "the cost ceiling pays for no more",
-    SelectionReason.SELECTION_REASON_GAIN: "a further draft is not worth its price",
+    SelectionReason.SELECTION_REASON_COST_CEILING: "the cost ceiling covers no more",
+    SelectionReason.SELECTION_REASON_GAIN: "one more draft is not worth its price",
     SelectionReason.SELECTION_REASON_HOMOGENEOUS_POOL: "the pool's candidates are right and wrong together",
 }
 _BOOT_CHARACTERS = 240
@@ -39,7 +39,7 @@ _ANSWER_LINES = 8
 
 
 def live(progress: RouteProgress) -> RenderableType:
-    """Returns the route while it runs: it stays small, so only the ends of texts are in it."""
+    """Returns the running route, with only the ends of texts, so that it stays small."""
     parts: list[RenderableType] = [candidates(progress)]
     if progress.selection:
         parts.append(selection_line(progress.selection))
@@ -61,7 +61,7 @@ def final(progress: RouteProgress) -> RenderableType:
 
 
 def candidates(progress: RouteProgress) -> Table:
-    """Returns a row for each candidate with its boot text, its score and what it is doing."""
+    """Returns a row for each candidate with its boot text, score and phase."""
     table = Table(expand=True, border_style="dim")
     table.add_column("candidate", no_wrap=True)
     table.add_column("stage", no_wrap=True)
@@ -77,7 +77,7 @@ def candidates(progress: RouteProgress) -> Table:
 
 
 def selection_line(selection: Selection) -> Text:
-    """Returns one line on who goes on, and why this many."""
+    """Returns one line with the candidates that go on, and why this many."""
     strategy = enum_word(SelectorStrategy, selection.strategy)
     reason = _REASONS.get(selection.reason, "")
     chosen = " and ".join(selection.chosen) or "nobody"
@@ -160,7 +160,7 @@ def pool(listed: ListCandidatesResponse) -> Table:
 
 
 def remarks(listed: ListCandidatesResponse) -> list[str]:
-    """Returns what there is to say of the pool beside the table, in sentences."""
+    """Returns remarks on the pool for below the table, in sentences."""
     drifts = [
         one_line(f"{status.candidate.name} is on probation in this router: {status.traffic.drift}.")
         for status in listed.candidates
@@ -189,7 +189,7 @@ def _by_rank(progress: RouteProgress) -> list[CandidateProgress]:
 def _boot_text(candidate: CandidateProgress) -> Text:
     if candidate.phase is Phase.FAILED:
         return Text(printable(candidate.note), "red")
-    # Line ends would let one row grow over the others.
+    # Without line ends, every row has one line.
     flat = " ".join(printable(candidate.text).split())
     shown = flat if len(flat) <= _BOOT_CHARACTERS else "…" + flat[-_BOOT_CHARACTERS:]
     return Text(shown, "dim" if candidate.phase is Phase.DROPPED else "")

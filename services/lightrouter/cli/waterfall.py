@@ -1,4 +1,4 @@
-"""How a trace looks on a terminal: the stages and model calls of a route, each where and as long as it ran."""
+"""Draws a trace on a terminal: the stages and model calls of a route, each with its start and duration."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class _Row:
 
 
 def waterfall(spans: Sequence[Span]) -> Table:
-    """Returns a line for each stage and each model call, with its bar, its time and what it says of itself."""
+    """Returns a line for each stage and each model call, with its bar, times and attributes."""
     rows = list(_rows(spans))
     begin = min((row.span.begin for row in rows), default=0)
     length = max((row.span.end for row in rows), default=0) - begin
     table = Table(box=None, padding=(0, 1), header_style="dim")
     table.add_column("span", no_wrap=True)
     table.add_column("", no_wrap=True, width=_BAR_CHARACTERS)
-    table.add_column("begin", justify="right", no_wrap=True)
+    table.add_column("start", justify="right", no_wrap=True)
     table.add_column("took", justify="right", no_wrap=True)
     table.add_column("")
     for row in rows:
@@ -49,7 +49,7 @@ def waterfall(spans: Sequence[Span]) -> Table:
 
 
 def _rows(spans: Sequence[Span]) -> Iterator[_Row]:
-    """Yields the spans that are no calls between services, each below the one that it belongs to."""
+    """Yields the spans that are not calls between services, each below its parent."""
     by_id = {span.id: span for span in spans}
     below: dict[str, list[Span]] = {}
     for span in spans:
@@ -136,7 +136,7 @@ def _line(event: Event) -> str:
         case names.ANSWER_DEGRADED:
             return f"degraded ({_text(said, names.REASON)}): {why}"
         case names.RETRY:
-            return f"attempt {said.get(names.ATTEMPT)} failed, tried again: {why}"
+            return f"attempt {said.get(names.ATTEMPT)} failed, retried: {why}"
         case _:
             return ""
 
@@ -146,7 +146,7 @@ def _text(attributes: Mapping[str, Value], name: str) -> str:
 
 
 def _words(attributes: Mapping[str, Value], name: str) -> list[str]:
-    """Returns an attribute that is a list, which Jaeger has as JSON."""
+    """Returns an attribute that is a list; Jaeger stores it as JSON."""
     try:
         found = json.loads(str(attributes.get(name, "[]")))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The settings that a comparison and an experiment share."""
+"""Settings shared by comparisons and experiments."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from lightrouter.recording.prices import PriceList
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """The settings of a run on a recording.
+    """Settings of a run on a recording.
 
     Attributes:
-        data: The recording that policies are evaluated on.
+        data: The recording to evaluate on.
         out: Folder of the report.
         train: Another recording to learn from; None: folds of `data`.
-        boot_tokens: Tokens that each candidate writes before the ranking; None: a share of the median answer.
-        folds: Number of folds if there is no `train`.
-        seed: Decides every random choice.
-        limit: Most prompts that policies are evaluated on; None: all.
-        prices: A price list that overrides the one of the package.
+        boot_tokens: Tokens that each candidate writes before the ranking; None: a share of the training answers'
+        length.
+        folds: Number of folds, if there is no `train`.
+        seed: Seed of every random choice.
+        limit: Maximum prompts to evaluate on; None: all.
+        prices: A price list that overrides the package's.
         answer_pattern: The comparable answer, as `answers.extract.named` reads it; None: inferred.
-        resume: Whether an interrupted run is continued.
+        resume: Whether to resume an interrupted run.
         command: The command line of the run.
     """
 
@@ -45,7 +46,7 @@ class RunSettings:
     command: str = ""
 
     def read(self) -> Data:
-        """Returns the recording and its splits.
+        """Returns the recording and its split.
 
         Raises:
             DataError: The recordings cannot be used.
@@ -55,7 +56,7 @@ class RunSettings:
         return dataset.read(self.data, self.train, self.folds, self.seed, self.limit, pattern)
 
     def price_list(self) -> PriceList:
-        """Returns the prices of the models.
+        """Returns the models' prices.
 
         Raises:
             PriceListError: The price list cannot be used.
@@ -63,20 +64,20 @@ class RunSettings:
         return price_lists.load(self.prices)
 
     def warnings(self, data: Data, price_list: PriceList) -> list[str]:
-        """Returns what the reader must know about the prices, one sentence each."""
+        """Returns warnings about the recording's prices, one sentence each."""
         questions = data.test.questions
         return list(price_list.complaints(questions.models, questions.costed))
 
     def parts(self) -> Parts:
-        """Returns the parts that are done already.
+        """Returns the finished parts of the run.
 
         Raises:
-            ResumeError: The folder holds parts of another run.
+            ResumeError: The existing parts are of another run.
         """
         return Parts(self.out / "parts", fingerprint(asdict(self)), resume=self.resume)
 
     def config(self) -> dict[str, object]:
-        """Returns what is needed to repeat the run: the settings, files as SHA-256, and the version."""
+        """Returns everything to reproduce the run: the given settings, files by SHA-256, and the version."""
         given = {key: value for key, value in asdict(self).items() if value is not None}
         hashed = {key: f"{key}_sha256" if isinstance(value, Path) else key for key, value in given.items()}
         config = {hashed[key]: value for key, value in fingerprint(given).items()}

@@ -1,1 +1,1 @@
-"""What the learned selector knows and how it reckons: priors, features, trees and the artifact that holds them."""
+"""The learned selector's model: priors, features, trees and the artifact that stores them."""

@@ -1,4 +1,4 @@
-"""What was learned as a folder of data: a manifest, the trees, and the known outcomes. Nothing in it is code."""
+"""A trained model as a folder of data: a manifest, the trees, and the known outcomes. It contains no code."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ from lightrouter.v1.policy_pb2 import AnswerPattern
 VERSION: Final = 1
 """Version of the format."""
 MANIFEST: Final = "manifest.json"
-"""Name of the file that says what the folder holds; it is written last."""
+"""Name of the folder's manifest; it is written last."""
 GENERAL: Final = Path(__file__).parent / "general"
 """The artifact that comes with the package."""
 _TREES: Final = "trees.json"
 _OUTCOMES: Final = "outcomes.json.gz"
 FILES: Final = (MANIFEST, _TREES, _OUTCOMES)
 """Names of all its files."""
-# Bytes of a file, and of what is packed in it: what is larger would take the memory of everything else.
+# Maximum bytes of a file, packed and unpacked: a larger one would exhaust the memory.
 _LARGEST: Final = 256 * 1024 * 1024
 _MOST_COUNT: Final = 2**31 - 1
 
 
 class ArtifactError(Exception):
-    """An artifact that cannot be used; the text is one sentence that says why and what to do."""
+    """An artifact that cannot be used; the text is one sentence with the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A trained model and where it comes from.
+    """A trained model and its origin.
 
     Attributes:
         model: The model.
-        data_sha256: Hash of what it was trained on.
-        metrics: What it reaches in cross-validation, by name.
-        options: What the training was told, by name.
+        data_sha256: Hash of its training data.
+        metrics: Its figures in cross-validation, by name.
+        options: The options of its training, by name.
     """
 
     model: Model
@@ -62,7 +62,7 @@ class Artifact:
 
 
 def save(artifact: Artifact, folder: Path) -> None:
-    """Writes the artifact into a folder, which is made where it is not there.
+    """Writes the artifact into a folder, which is created if missing.
 
     Raises:
         ArtifactError: The folder is not free for one. See `prepare`.
@@ -95,10 +95,10 @@ def save(artifact: Artifact, folder: Path) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Makes the folder that an artifact is to be written into, before it takes minutes to train one.
+    """Creates the folder for an artifact, before minutes of training.
 
     Raises:
-        ArtifactError: The folder has a manifest of something else, which would be lost.
+        ArtifactError: The folder has another program's manifest, which would be lost.
         OSError: It cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,10 +113,10 @@ def prepare(folder: Path) -> None:
 
 
 def load(folder: Path) -> Artifact:
-    """Reads an artifact. One that was written before artifacts kept a pattern has none.
+    """Reads an artifact. Old artifacts have no pattern.
 
     Raises:
-        ArtifactError: It is not there, damaged, or of another version or schema of features.
+        ArtifactError: It is missing, damaged, or of another version or feature schema.
     """
     try:
         return _loaded(folder)
@@ -180,7 +180,7 @@ def _pattern(stored: Mapping[str, Any] | None) -> AnswerPattern | None:
 
 
 def _member(folder: Path, name: str, manifest: Mapping[str, Any]) -> list[Any]:
-    """Returns the list in a file that the manifest has the hash of: a folder that is half written is no artifact."""
+    """Returns the list in a file, checked by the manifest's hash: a half-written folder is not an artifact."""
     raw = _read(folder / name)
     if hashlib.sha256(raw).hexdigest() != manifest["files"][name]:
         raise ValueError(f"{name} is not the file that the manifest is about")
@@ -206,7 +206,7 @@ def _json(value: object) -> str:
 
 
 def _read(path: Path) -> bytes:
-    """Returns what a regular file holds: reading of a pipe would never end."""
+    """Returns the content of a regular file: reading from a pipe would never end."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -236,7 +236,7 @@ def _tree(stored: Mapping[str, Any]) -> Tree:
         raise ValueError("a tree's arrays differ in length")
     for node, feature in enumerate(tree.features):
         children = (tree.left[node], tree.right[node])
-        # Children stand behind their parent, so that every walk ends.
+        # Children come after their parent, so that every walk ends.
         if feature >= len(NAMES) or (feature >= 0 and not all(node < child < len(tree.features) for child in children)):
             raise ValueError("a tree leads nowhere")
     return tree
@@ -275,7 +275,7 @@ def _count(stored: Any) -> int:
 
 
 def _without_rare_words(examples: Sequence[Example]) -> list[Example]:
-    """Returns the examples without words that stand in only one of them, which find no neighbour."""
+    """Returns the examples without words that only one of them has, which find no neighbour."""
     found: dict[int, int] = {}
     for example in examples:
         for word in example.words:

@@ -1,4 +1,4 @@
-"""What is read of a prompt, so that a long conversation takes no longer than a short one."""
+"""The excerpt of a prompt that the model reads, so that a long conversation takes no longer than a short one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _DIGEST_BYTES: Final = 16
 
 
 def excerpt(prompt: str) -> str:
-    """Returns a prompt's first and last characters, at most 24,000 in all: options and questions stand at the end."""
+    """Returns a prompt's first and last characters, at most 24,000 in all: options and questions are at the end."""
     if len(prompt) <= _MOST:
         return prompt
     return prompt[:_HEAD] + _GAP + prompt[_HEAD + len(_GAP) - _MOST :]
 
 
 def digest(prompt: str) -> bytes:
-    """Returns a key under which prompts that are read alike are alike; 16 bytes, however long the prompt is."""
+    """Returns a key that is equal for prompts with equal excerpts; 16 bytes for any length of prompt."""
     told = f"{len(prompt)} {excerpt(prompt)}"
     return blake2b(told.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest()

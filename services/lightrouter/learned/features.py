@@ -1,4 +1,4 @@
-"""What is seen of a candidate's partial answer: descriptors without names, so that they hold for candidates unseen."""
+"""Features of a candidate's partial answer, without names, so that they apply to unseen candidates."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 _MATHS = re.compile(r"[\\=^$+*/<>{}]")
-# A small letter at the end is as often the begin of a word that is cut as it is an option.
+# A small letter at the end may be the start of a cut word as often as an option.
 _CUT = re.compile(r"(?<!\w)[a-z]$")
 _HEAD = 2_000
 _CONCLUSION = 400
 _NOT_DERIVED = -2.0
 _FEWEST_WORDS = 5
-# A candidate that has chosen none of the options has none to look at.
+# A candidate that has chosen no option has none to describe.
 _NO_CUES = (-1.0,) * len(CUES)
 
 NAMES: tuple[str, ...] = (
@@ -78,15 +78,15 @@ NAMES: tuple[str, ...] = (
 
 
 class Contender(NamedTuple):
-    """A candidate with what it has written so far.
+    """A candidate with its text so far.
 
     Attributes:
-        name: The name by which its outcomes may be known.
-        prior: What the pool knows of its quality, 0 to 1.
-        evaluated: Evaluated prompts that `prior` rests on.
-        text: What it wrote; may be empty.
-        complete: Whether that is its whole answer.
-        answer: The comparable answer in it; None where there is none yet.
+        name: The name by which its outcomes are found.
+        prior: Its expected quality from the pool, 0 to 1.
+        evaluated: Number of evaluated prompts behind `prior`.
+        text: Its text; may be empty.
+        complete: Whether the text is its whole answer.
+        answer: The comparable answer in it; None if there is none yet.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Contender(NamedTuple):
 
 
 class Surface(NamedTuple):
-    """What a text looks like by itself."""
+    """Features of a text by itself."""
 
     length: int
     lines: float
@@ -110,7 +110,7 @@ class Surface(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What a prompt looks like, and the known prompts around it."""
+    """Features of a prompt, and its known neighbours."""
 
     length: float
     digits: float
@@ -120,7 +120,7 @@ class Question(NamedTuple):
 
 
 def question(prompt: str, neighbours: Neighbours) -> Question:
-    """Returns what a prompt looks like."""
+    """Returns the features of a prompt."""
     told = excerpt(prompt)
     digits = sum(map(told.count, "0123456789")) / (len(told) + 1)
     words = frozenset(words_in(told[-_HEAD:].lower()))
@@ -128,10 +128,10 @@ def question(prompt: str, neighbours: Neighbours) -> Question:
 
 
 def tentative_answer(text: str, offered: Collection[str]) -> str | None:
-    """Returns the letter of the option that a text is for so far; None where it is for none.
+    """Returns the letter of the option that a text supports so far; None if it supports none.
 
     Args:
-        text: What was written so far.
+        text: The text so far.
         offered: The letters of the options that the prompt offers.
     """
     latin = [letter for letter in offered if letter in ascii_uppercase]
@@ -142,7 +142,7 @@ def tentative_answer(text: str, offered: Collection[str]) -> str | None:
 
 
 def surface(text: str) -> Surface:
-    """Returns what a text looks like."""
+    """Returns the features of a text."""
     length = len(text)
     if not length:
         return Surface(0, 0.0, 0.0, 0.0, 0.0, frozenset(), frozenset())
@@ -160,14 +160,14 @@ def surface(text: str) -> Surface:
 
 
 def _conclusion(text: str) -> frozenset[str]:
-    """Returns the words that stand before the answer is stated."""
+    """Returns the words before the stated answer."""
     stated = text.lower().rfind("answer")
     body = text[:stated] if stated >= 0 else text
     return frozenset(tokens(body[-_CONCLUSION:]))
 
 
 def log_odds(quality: float) -> float:
-    """Returns the log-odds of a quality, held within 2 % and 98 %."""
+    """Returns the log-odds of a quality, clipped to 2 % and 98 %."""
     held = min(max(quality, 0.02), 0.98)
     return math.log(held / (1 - held))
 
@@ -183,9 +183,9 @@ def features(
 
     Args:
         asked: The prompt.
-        contenders: The candidates that wrote something, or were about to.
-        surfaces: What their texts look like.
-        known: What is known of each of them for this prompt.
+        contenders: The candidates that wrote something, or were about to write.
+        surfaces: The features of their texts.
+        known: The prior knowledge of each of them for this prompt.
         priors: The known outcomes.
     """
     count = len(contenders)
@@ -264,7 +264,7 @@ def features(
 
 
 def _derived(offered: Mapping[str, Option], conclusion: frozenset[str]) -> dict[str, float]:
-    """Returns how much of each option's words a conclusion holds, 0 to 1; empty where there is no conclusion."""
+    """Returns the share of each option's words in a conclusion, 0 to 1; empty if there is no conclusion."""
     if len(conclusion) < _FEWEST_WORDS:
         return {}
     return {
@@ -280,7 +280,7 @@ def _derivation(
     derived: Sequence[Mapping[str, float]],
     weights: Sequence[float],
 ) -> tuple[float, float, float, float]:
-    """Returns the place of the option chosen, and how far it is derived: by its own text, beyond others, by others."""
+    """Returns the position of the chosen option, and its support: by its own text, beyond others, by others."""
     if answer is None or answer not in offered:
         return -1.0, _NOT_DERIVED, _NOT_DERIVED, _NOT_DERIVED
     own = derived[index]
@@ -297,7 +297,7 @@ def _derivation(
 
 
 def _cues(answer: str | None, offered: Mapping[str, Option]) -> Sequence[float]:
-    """Returns what the option that was chosen looks like among the others."""
+    """Returns the chosen option's features among the others."""
     option = offered.get(answer) if answer is not None else None
     return _NO_CUES if option is None else option.cues
 
@@ -311,7 +311,7 @@ def _votes(contenders: Sequence[Contender], weights: Sequence[float]) -> dict[st
 
 
 def _similarities(surfaces: Sequence[Surface]) -> list[list[float]]:
-    """Returns how many words each two texts share, of those that the one with fewer has, 0 to 1."""
+    """Returns the share of words that each two texts have in common, of the one with fewer words, 0 to 1."""
     matrix = [[1.0] * len(surfaces) for _ in surfaces]
     for left, one in enumerate(surfaces):
         for right in range(left):

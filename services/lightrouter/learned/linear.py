@@ -1,4 +1,4 @@
-"""A linear model of quality: what holds where data are too thin for trees."""
+"""A linear model of quality, for data too sparse for trees."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Linear(NamedTuple):
 
     Attributes:
         weights: The weight of each feature.
-        intercept: What is added.
-        share: How much its quality counts beside that of the trees, 0 to 1.
+        intercept: The added constant.
+        share: Its weight against the trees, 0 to 1.
     """
 
     weights: Sequence[float]

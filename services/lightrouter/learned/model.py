@@ -1,4 +1,4 @@
-"""The learned model: what is expected of each candidate before it writes, and of what it has written."""
+"""The learned model: predicts each candidate's quality before it writes and from its partial."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from lightrouter.learned.rows import Stranger, Written, prior_of, rows_of
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
-# Conversations whose neighbours are remembered: the shortlist and each ranking of a route ask for the same.
+# Conversations whose neighbours are cached: the shortlist and each ranking of a route need the same.
 _REMEMBERED = 256
 _CHARACTERS_PER_TOKEN = 4.0
 
 
 class Estimate(NamedTuple):
-    """What is expected of a candidate.
+    """The estimate for a candidate.
 
     Attributes:
-        quality: How good its answer is, 0 to 1: a calibrated probability where quality is right or wrong.
-        gain: How much better the answer is expected to be, 0 to 1, where it goes on besides those that are expected
-            to be better and those that have finished.
-        tokens: Tokens that finishing its answer is expected to take; None where its answers are not known.
+        quality: Quality of its answer, 0 to 1: a calibrated probability if quality is right or wrong.
+        gain: Expected gain in the answer's quality, 0 to 1, if it goes on in addition to the better candidates and
+            those that have finished.
+        tokens: Expected tokens to finish its answer; None if its answers are unknown.
     """
 
     quality: float
@@ -34,15 +34,14 @@ class Estimate(NamedTuple):
 
 
 class Model:
-    """What was learned.
+    """A trained model.
 
     Attributes:
         priors: The known outcomes.
-        trees: What tells a good partial answer.
-        linear: What tells it where data are thin, beside the trees; None where the trees do alone.
-        gain_share: Share of the cases in which a second draft is right and the first is not, that is found out.
-        pattern: Where the comparable answer stood in the texts that it was trained on; None where there was none, or
-            more than one.
+        trees: The trees that predict quality from a partial.
+        linear: The linear model beside the trees, for sparse data; None if the trees are used alone.
+        gain_share: Share of the cases with a right second draft and a wrong first one in which the right one is found.
+        pattern: Where the comparable answer is in its training texts; None if there was none, or more than one.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class Model:
         self._questions: dict[bytes, Question] = {}
 
     def _question(self, prompt: str) -> Question:
-        """Returns what a prompt looks like, remembered by its digest: the prompts themselves may be megabytes long."""
+        """Returns a prompt's features, cached by its digest: the prompts themselves may be megabytes long."""
         key = digest(prompt)
         found = self._questions.pop(key, None)
         if found is None:
@@ -72,33 +71,33 @@ class Model:
         return found
 
     def expected(self, prompt: str, candidates: Sequence[Stranger]) -> list[float]:
-        """Returns the quality that is expected of each candidate before it has written anything, 0 to 1."""
+        """Returns each candidate's expected quality before it has written anything, 0 to 1."""
         neighbours = self._question(prompt).neighbours
         return [prior_of(self.priors, each, neighbours).expected for each in candidates]
 
     def estimates(
         self, prompt: str, written: Sequence[Written], pattern: AnswerPattern | None = None
     ) -> list[Estimate]:
-        """Returns what is expected of each candidate that wrote, or was about to; there is at least one.
+        """Returns the estimate for each candidate that wrote, or was about to write; there is at least one.
 
         Args:
             prompt: The conversation.
             written: The candidates.
-            pattern: Where the comparable answer stands; None: where it stood in training.
+            pattern: Where the comparable answer is; None: as in training.
         """
         asked = self._question(prompt)
         rows = rows_of(asked, written, pattern or self.pattern, self.priors)
         return self._of_qualities(asked, written, [self.quality(row) for row in rows])
 
     def quality(self, row: Sequence[float]) -> float:
-        """Returns the quality that these features promise, 0 to 1."""
+        """Returns the quality predicted from these features, 0 to 1."""
         by_trees = probability(self.trees, row)
         if self.linear is None:
             return by_trees
         return by_trees + self.linear.share * (self.linear.quality(row) - by_trees)
 
     def _of_qualities(self, asked: Question, written: Sequence[Written], qualities: Sequence[float]) -> list[Estimate]:
-        """Returns the estimates that expected qualities amount to."""
+        """Returns the estimates for expected qualities."""
         found: dict[int, Estimate] = {}
         finished = max((quality for each, quality in zip(written, qualities, strict=True) if each.complete), default=0)
         before = 0.0
@@ -116,6 +115,6 @@ class Model:
         length = self.priors.expected_length(each.name, asked.neighbours)
         if length is None:
             return None
-        # An answer that is longer than expected already has as much before it as it is beyond, but a little.
+        # An answer near or beyond its expected length is assumed to need a quarter of that length more.
         left = max(length - len(each.text), length / 4, 1.0)
         return left / _CHARACTERS_PER_TOKEN

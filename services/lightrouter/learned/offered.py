@@ -1,4 +1,4 @@
-"""Where a prompt offers lettered options, in the forms in which people and data sets write them."""
+"""Finds the lettered options of a prompt, in the forms that people and data sets use."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-# The letters by which exams name options, in their order: Latin, Cyrillic, Greek, Arabic (both forms of the first
-# letter), Hebrew, Korean, Japanese, Chinese, Hindi.
+# The letters of exam options, in their order: Latin, Cyrillic, Greek, Arabic (both forms of the first letter), Hebrew,
+# Korean, Japanese, Chinese, Hindi.
 _ALPHABETS: Final = (
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "\u0410\u0411\u0412\u0413\u0414\u0415\u0416\u0417\u0418\u041a",
@@ -41,7 +41,7 @@ _IN_LINE: Final = re.compile(
 _CLOSED: Final = re.compile(rf"{_CLOSE}{_BOLD}?$")
 _SPACE: Final = " \t\r\u3000"
 _SEPARATORS: Final = " \t\r\u3000;,|\uff1b\uff0c"
-# In one line initials and names ("hepatitis A: ... B: ...") look like two options, but seldom like three.
+# In one line, initials and names ("hepatitis A: ... B: ...") look like two options, but rarely like three.
 _LEAST_OPEN: Final = 3
 
 
@@ -49,7 +49,7 @@ class Offered(NamedTuple):
     """The options of a prompt.
 
     Attributes:
-        stem: What stands before them.
+        stem: The text before them.
         texts: The text of each, by its letter; small and full-width letters count as capitals.
     """
 
@@ -64,7 +64,7 @@ class _Marker(NamedTuple):
 
 
 def offered(prompt: str) -> Offered:
-    """Returns the last list of two options or more: a line each, or all in one line; no texts where there is none."""
+    """Returns the last list of two options or more: a line each, or all in one line; no texts if there is none."""
     lines = _last_list(_markers(_AT_LINE, prompt), prompt)
     found = lines or _last_list(_markers(_IN_LINE, prompt), prompt, one_line=True)
     ends = [*(marker.start for marker in found[1:]), len(prompt)]
@@ -84,7 +84,7 @@ def _markers(pattern: re.Pattern[str], prompt: str) -> Iterable[_Marker]:
 
 
 def _last_list(markers: Iterable[_Marker], prompt: str, *, one_line: bool = False) -> list[_Marker]:
-    """Returns the last markers that follow each other as in an alphabet, two at least, else none."""
+    """Returns the last markers in alphabetical sequence, at least two, else none."""
     last: list[_Marker] = []
     current: list[_Marker] = []
     for marker in markers:

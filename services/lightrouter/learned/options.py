@@ -1,8 +1,8 @@
-"""The lettered options that a prompt offers, and what each looks like among the others.
+"""The lettered options of a prompt, and each option's features among the others.
 
-How an option looks says something of whether it is right, whoever chose it: wrong numbers are invented around the right
-one, a right sentence is seldom the shortest, and options that were added later are phrased alike. Test-wise examinees
-live on it (Millman, Bishop and Ebel, "An Analysis of Test-Wiseness", 1965).
+An option's form tells something about whether it is right: wrong numbers are invented around the right one, a right
+sentence is rarely the shortest, and options that were added later have similar wording. Test-wise examinees use this
+(Millman, Bishop and Ebel, "An Analysis of Test-Wiseness", 1965).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _DIGITS = re.compile(r"\d+")
 _FIGURE = re.compile(r"[\d.,\s-]+")
-# What an option is about is said within so many characters of it.
+# Maximum characters to read of an option: its topic is within them.
 _MOST_CHARACTERS = 1_000
 _NO_NUMBER = -1.0
 
@@ -49,15 +49,15 @@ CUES: Final[tuple[str, ...]] = (
     "option_number_nearest",
     "option_digits_lead",
 )
-"""What is seen of an option among the others, in order."""
+"""The features of an option among the others, in order."""
 
 
 class Option(NamedTuple):
     """An option of a prompt.
 
     Attributes:
-        words: The weights of its words, which sum up to 1; words that stand in other options too weigh less.
-        cues: What it looks like among the others, in the order of `CUES`.
+        words: The weights of its words, with a sum of 1; words that other options have too weigh less.
+        cues: Its features among the others, in the order of `CUES`.
     """
 
     words: Mapping[str, float]
@@ -65,7 +65,7 @@ class Option(NamedTuple):
 
 
 def options(prompt: str) -> dict[str, Option]:
-    """Returns the options that a prompt offers by their letters; empty where it is no multiple choice."""
+    """Returns the options of a prompt by their letters; empty if it is not multiple choice."""
     stem, found = offered(prompt)
     texts = {letter: text[:_MOST_CHARACTERS] for letter, text in found.items()}
     if not texts:
@@ -77,7 +77,7 @@ def options(prompt: str) -> dict[str, Option]:
 
 
 def tokens(text: str) -> list[str]:
-    """Returns the words and numbers of a text in small letters; equal numbers are equal, however they are written."""
+    """Returns the words and numbers of a text in lower case; equal numbers are equal in any notation."""
     spelt = _spelt(text).lower()
     found: list[str] = []
     at = 0
@@ -99,7 +99,7 @@ def _words(text: str) -> list[str]:
 
 
 def _weighed(words: frozenset[str], spread: Mapping[str, int]) -> dict[str, float]:
-    # In one order, whatever the hashes: sums of floats hang on it, and trained trees on their last digits.
+    # In a fixed order, whatever the hashes: sums of floats depend on it, and trained trees on their last digits.
     ordered = sorted(words)
     total = sum(1 / spread[word] for word in ordered)
     return {word: 1 / spread[word] / total for word in ordered}
@@ -129,7 +129,7 @@ def _cues(
 
 
 def _number_columns(found: Sequence[Number | None]) -> list[list[float]]:
-    """Returns what the first numbers of the options look like: the last six cues."""
+    """Returns the features of the options' first numbers: the last six cues."""
     figures = ["" if each is None else written(each) for each in found]
     values = [None if each is None else _float(each) for each in found]
     known = [value for value in values if value is not None]
@@ -167,7 +167,7 @@ def _likeness(left: frozenset[str], right: frozenset[str]) -> float:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """Returns the share of values that each is above, 0 to 1; equal ones count half."""
+    """Returns the share of values below each value, 0 to 1; equal ones count half."""
     return [sum((other < each) + (other == each) / 2 for other in values) / len(values) for each in values]
 
 

@@ -1,4 +1,4 @@
-"""What is known of the candidates before they write: their quality over all prompts, and over prompts like this one."""
+"""The candidates' known quality before they write: over all prompts, and over prompts like this one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from lightrouter.learned.excerpt import excerpt
 from lightrouter.learned.search import Index
 from lightrouter.learned.words import hashed_words
 
-# Neighbours that make up the near and the wide neighbourhood. The wide one takes the place of clusters: it is as
-# broad as a subject, and needs none to be named.
+# Sizes of the near and the wide neighbourhood. The wide one replaces clusters: it is as broad as a subject, without
+# named subjects.
 _NEAR = 50
 _WIDE = 400
-# Quality is shrunk towards the mean as if so much similarity spoke for the mean.
+# Quality is shrunk towards the mean as if the mean had this much similarity.
 _SHRINK_NEAR = 2.0
 _SHRINK_WIDE = 4.0
 _SHRINK_LENGTH = 20.0
-# Evaluated prompts from which a prior that the pool brings counts as much as the mean of all candidates.
+# Evaluated prompts at which the pool's prior weighs as much as the mean of all candidates.
 _SHRINK_POOL = 10.0
 
 
@@ -31,8 +31,8 @@ class Example:
     """A prompt with known outcomes.
 
     Attributes:
-        words: Its hashed words and how often each stands there.
-        quality: Quality of each candidate's answer, 0 to 1; None where it gave none. In the order of the candidates.
+        words: Its hashed words and their counts.
+        quality: Quality of each candidate's answer, 0 to 1; None if it gave none. In the order of the candidates.
         length: Characters of each answer, in the same order.
     """
 
@@ -48,8 +48,8 @@ class Neighbours:
         examples: The prompts.
         similarities: The similarity of each, 0 to 1.
         pick: Returns of values, one for each known prompt, those of these prompts.
-        priors: What is known of candidates for the prompt that has these neighbours, by their places, as far as it has
-            been asked for: a shortlist and each ranking of a route ask for the same.
+        priors: Cache of the candidates' priors for the prompt with these neighbours, by their positions: a shortlist
+            and each ranking of a route need the same.
     """
 
     def __init__(self, examples: Sequence[int] = (), similarities: Sequence[float] = ()) -> None:
@@ -58,15 +58,15 @@ class Neighbours:
         self.priors: dict[int, Prior] = {}
         self._weights: dict[tuple[bytes, int], float] = {}
         self.pick: Callable[[Sequence[float]], Sequence[float]]
-        # With one place a getter returns no sequence.
+        # With one position a getter returns no sequence.
         self.pick = itemgetter(*examples) if len(examples) > 1 else lambda values: [values[each] for each in examples]
 
     def mean(self, known: bytes, picked: Sequence[float], most: int, shrink: float, towards: float) -> float:
-        """Returns the mean of values weighted by similarity, shrunk as if `towards` stood there with weight `shrink`.
+        """Returns the mean of values weighted by similarity, shrunk as if `towards` were a value with weight `shrink`.
 
         Args:
-            known: For each known prompt 1 where it has a value, else 0.
-            picked: The values of these prompts; 0 where there is none.
+            known: For each known prompt 1 if it has a value, else 0.
+            picked: The values of these prompts; 0 if there is none.
             most: How many of these prompts count.
             shrink: A weight.
             towards: A value.
@@ -82,18 +82,18 @@ class Neighbours:
 
     @property
     def nearest(self) -> float:
-        """The similarity of the most similar prompt, 0 to 1; 0 where there is none."""
+        """The similarity of the most similar prompt, 0 to 1; 0 if there is none."""
         return self.similarities[0] if self.similarities else 0.0
 
 
 class Prior(NamedTuple):
-    """What is known of one candidate before it writes, each 0 to 1 but `evidence`.
+    """The priors of one candidate before it writes, each 0 to 1 except `evidence`.
 
     Attributes:
         overall: Mean quality over all prompts.
         wide: Mean quality over prompts of this kind.
-        near: Mean quality over prompts much like this one.
-        evidence: Prompts that it rests on.
+        near: Mean quality over prompts very similar to this one.
+        evidence: Number of prompts behind it.
     """
 
     overall: float
@@ -103,17 +103,17 @@ class Prior(NamedTuple):
 
     @property
     def expected(self) -> float:
-        """The quality that is expected of the candidate for this prompt."""
+        """The candidate's expected quality for this prompt."""
         return (self.wide + self.near) / 2
 
 
 class _Outcomes:
-    """The outcomes of one candidate, one for each known prompt.
+    """The outcomes of one candidate, one per known prompt.
 
     Attributes:
-        known: 1 where there is one, else 0.
-        quality: The answer's quality, 0 to 1; 0 where there is none.
-        length: Its characters; 0 where there is none.
+        known: 1 if there is one, else 0.
+        quality: The answer's quality, 0 to 1; 0 if there is none.
+        length: Its characters; 0 if there is none.
     """
 
     def __init__(self, examples: Sequence[Example], place: int) -> None:
@@ -127,7 +127,7 @@ class Priors:
     """The known outcomes, searched by words.
 
     Attributes:
-        candidates: Names of the candidates that are known.
+        candidates: Names of the known candidates.
         examples: The prompts with known outcomes.
     """
 
@@ -147,7 +147,7 @@ class Priors:
         self._by_length = [_length_table(each) for each in self._outcomes]
 
     def known(self, name: str) -> bool:
-        """Tells whether there are outcomes of a candidate."""
+        """Returns whether there are outcomes of a candidate."""
         return name in self._places
 
     def neighbours(self, prompt: str) -> Neighbours:
@@ -155,11 +155,11 @@ class Priors:
         return self.neighbours_of(words_of(prompt))
 
     def neighbours_of(self, words: Mapping[int, int]) -> Neighbours:
-        """The same for a prompt's hashed words."""
+        """Returns the neighbours of a prompt's hashed words."""
         return Neighbours(*self._index.nearest(words, _WIDE))
 
     def prior(self, name: str, neighbours: Neighbours) -> Prior:
-        """Returns what is known of a candidate for the prompt that has these neighbours.
+        """Returns the priors of a candidate for the prompt with these neighbours.
 
         Raises:
             KeyError: The candidate is not known.
@@ -181,12 +181,12 @@ class Priors:
         )
 
     def prior_of_stranger(self, prior: float, evaluated: int) -> Prior:
-        """Returns what is known of a candidate without outcomes, from what the pool says; a guess is one prompt."""
+        """Returns the priors of a candidate without outcomes, from the pool; a guess counts as one prompt."""
         shrunk = (prior * (evaluated + 1) + self.mean * _SHRINK_POOL) / (evaluated + 1 + _SHRINK_POOL)
         return Prior(shrunk, shrunk, shrunk, 0)
 
     def expected_length(self, name: str, neighbours: Neighbours) -> float | None:
-        """Returns how many characters the candidate is expected to write; None where it is not known."""
+        """Returns the candidate's expected number of characters; None if unknown."""
         place = self._places.get(name)
         if place is None or not self._counts[place]:
             return None
@@ -194,13 +194,13 @@ class Priors:
         return neighbours.mean(known, length, _WIDE, _SHRINK_NEAR, self._lengths[place])
 
     def given_length(self, name: str, overall: float, length: int, *, complete: bool) -> float:
-        """Returns the candidate's mean quality where its answer has about this length, or at least it.
+        """Returns the candidate's mean quality for answers of about this length, or of at least this length.
 
         Args:
             name: The candidate.
-            overall: Its quality at any length; returned for a candidate that is not known.
-            length: Characters that it wrote.
-            complete: Whether that is the whole answer.
+            overall: Its quality at any length; returned for an unknown candidate.
+            length: Characters written.
+            complete: Whether this is the whole answer.
         """
         place = self._places.get(name)
         if place is None:
@@ -215,17 +215,17 @@ class Priors:
 
 
 def words_of(prompt: str) -> dict[int, int]:
-    """Returns how often each hashed word stands in what is read of a prompt."""
+    """Returns the counts of hashed words in a prompt's excerpt."""
     return hashed_words(excerpt(prompt))
 
 
 def length_step(length: float) -> int:
-    """Returns the step of a logarithmic scale, two steps an octave, on which a length in characters stands."""
+    """Returns the step of a length in characters on a logarithmic scale, two steps per octave."""
     return int(2 * math.log2(1 + length))
 
 
 def _length_table(outcomes: _Outcomes) -> dict[int, tuple[float, float]]:
-    """Returns for each step of length how many answers have it, and the sum of their quality."""
+    """Returns for each step of length the number of its answers and the sum of their quality."""
     table: dict[int, tuple[float, float]] = {}
     for quality, length in compress(zip(outcomes.quality, outcomes.length, strict=True), outcomes.known):
         step = length_step(length)

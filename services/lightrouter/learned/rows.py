@@ -1,4 +1,4 @@
-"""The rows that a model is trained on and the rows that it is served with: made by one function."""
+"""The feature rows for training and for serving, made by one function."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lightrouter.v1.policy_pb2 import AnswerPattern
 
 
 class Stranger(NamedTuple):
-    """What the pool says of a candidate.
+    """A candidate as the pool describes it.
 
     Attributes:
-        name: Its model's name, by which its outcomes may be known, or its own.
+        name: Its model's name, by which its outcomes are found, or its own.
         prior: Its quality, 0 to 1.
-        evaluated: Evaluated prompts that this rests on.
+        evaluated: Number of evaluated prompts behind it.
     """
 
     name: str
@@ -27,14 +27,14 @@ class Stranger(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A candidate with what it has written so far.
+    """A candidate with its text so far.
 
     Attributes:
-        name: The name by which its outcomes may be known.
-        prior: What the pool knows of its quality, 0 to 1.
-        evaluated: Evaluated prompts that `prior` rests on.
-        text: What it wrote; may be empty.
-        complete: Whether that is its whole answer.
+        name: The name by which its outcomes are found.
+        prior: Its expected quality from the pool, 0 to 1.
+        evaluated: Number of evaluated prompts behind `prior`.
+        text: Its text; may be empty.
+        complete: Whether the text is its whole answer.
     """
 
     name: str
@@ -52,7 +52,7 @@ def rows_of(
     Args:
         asked: The prompt.
         written: The candidates, at least one.
-        pattern: Where the comparable answer stands in a text; None where nobody says.
+        pattern: Where the comparable answer is in a text; None if unknown.
         priors: The known outcomes.
     """
     contenders = [
@@ -64,17 +64,17 @@ def rows_of(
 
 
 def prior_of(priors: Priors, candidate: Stranger, neighbours: Neighbours) -> Prior:
-    """Returns what is known of a candidate, from the pool where its outcomes are not known."""
+    """Returns the priors of a candidate, from the pool if its outcomes are unknown."""
     if priors.known(candidate.name):
         return priors.prior(candidate.name, neighbours)
     return priors.prior_of_stranger(candidate.prior, candidate.evaluated)
 
 
 def answer_in(text: str, pattern: AnswerPattern | None, asked: Question) -> str | None:
-    """Returns the comparable answer in a text; None where there is none.
+    """Returns the comparable answer in a text; None if there is none.
 
-    What `pattern` finds is the answer, whatever the prompt looks like. Without a pattern it is the option that the text
-    is for, where the prompt offers options. The letter of an option that is offered is returned as the prompt has it.
+    With `pattern`, its match is the answer, whatever the prompt. Without one, the answer is the option that the text
+    supports, if the prompt offers options. The letter of an offered option is returned in the prompt's form.
     """
     if pattern is None:
         return tentative_answer(text, asked.options)

@@ -1,4 +1,4 @@
-"""Finds the known prompts that are most like a prompt, by their words."""
+"""Finds the known prompts most similar to a prompt, by their words."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from functools import lru_cache
 from operator import mul
 from typing import NamedTuple
 
-# Words in more than this share of the prompts tell no prompt from another.
+# Words in more than this share of the prompts do not distinguish prompts.
 _COMMONEST = 0.2
-# One in so many similarities is looked at to find those worth sorting.
+# One in this many similarities is sampled to find those worth sorting.
 _SAMPLED = 10
 
 
@@ -19,7 +19,7 @@ class Found(NamedTuple):
     """Known prompts, most similar first.
 
     Attributes:
-        places: The prompts.
+        places: Positions of the prompts.
         similarities: The similarity of each, 0 to 1.
     """
 
@@ -28,11 +28,11 @@ class Found(NamedTuple):
 
 
 class _Posting(NamedTuple):
-    """The prompts in which a word stands equally often.
+    """The prompts with the same count of a word.
 
     Attributes:
-        weight: The word's weight in them, before they are scaled, times that of the word standing once elsewhere.
-        places: The prompts.
+        weight: The word's weight in them before scaling, times the weight of one occurrence in the query.
+        places: Positions of the prompts.
     """
 
     weight: float
@@ -40,10 +40,10 @@ class _Posting(NamedTuple):
 
 
 class Index:
-    """Prompts by their words: similar is what shares words that few others have, as the cosine of tf-idf vectors."""
+    """An index of prompts by words; similarity is the cosine of tf-idf vectors, so rare shared words count most."""
 
     def __init__(self, prompts: Sequence[Mapping[int, int]]) -> None:
-        """Indexes prompts, at least one, by how often each hashed word stands in them."""
+        """Indexes prompts, at least one, by the counts of their hashed words."""
         total = len(prompts)
         found: dict[int, int] = {}
         for words in prompts:
@@ -55,7 +55,7 @@ class Index:
         told = [self._known(words) for words in prompts]
         self._scales = array("d", map(self._scale, told))
         standing: dict[tuple[int, int], list[int]] = {}
-        # A search runs through these numbers: made at once, they lie side by side in memory.
+        # A search reads these numbers in sequence: created together, they are adjacent in memory.
         for place, known in zip(list(range(total)), told, strict=True):
             for counted in known.items():
                 if counted in standing:
@@ -67,7 +67,7 @@ class Index:
             self._postings.setdefault(word, []).append(posting)
 
     def nearest(self, words: Mapping[int, int], most: int) -> Found:
-        """Returns the prompts that share telling words with the one that has these hashed words, at most so many."""
+        """Returns the prompts that share distinguishing words with these hashed words, up to the maximum."""
         known = self._known(words)
         scale = self._scale(known)
         products = [0.0] * len(self._scales)
@@ -86,7 +86,7 @@ class Index:
         return {word: count for word, count in words.items() if word in weights}
 
     def _scale(self, known: Mapping[int, int]) -> float:
-        """Returns what makes a prompt's vector one of length 1; 0 for a prompt without known words."""
+        """Returns the factor that scales a prompt's vector to length 1; 0 for a prompt without known words."""
         weights = self._weights
         length = math.hypot(*[_term(count) * weights[word] for word, count in known.items()])
         return 1 / length if length else 0.0
@@ -94,13 +94,13 @@ class Index:
 
 @lru_cache(maxsize=256)
 def _term(count: int) -> float:
-    """Returns the weight of a word that stands so often in a prompt, 1 for once."""
+    """Returns the weight of a word's count in a prompt; 1 for a count of 1."""
     return 1 + math.log(count)
 
 
 def _highest(values: Sequence[float], most: int) -> list[int]:
-    """Returns the places of the highest values above 0, highest first."""
-    # Sorting them all is what this would cost: a sample tells a value that somewhat more than enough are above.
+    """Returns the positions of the highest values above 0, highest first."""
+    # Avoids sorting all values: a sample gives a threshold that slightly more than enough values exceed.
     sample = sorted(values[::_SAMPLED], reverse=True)
     least = sample[min(2 * most // _SAMPLED, len(sample) - 1)]
     places = [place for place, value in enumerate(values) if value > least]

@@ -11,10 +11,10 @@ class Tree(NamedTuple):
     """A binary tree in arrays; node 0 is its root.
 
     Attributes:
-        features: The feature that each node asks for; -1 at a leaf.
+        features: The feature that each node tests; -1 at a leaf.
         values: The threshold of each node, the value of each leaf.
-        left: Where it goes on where the feature is at most the threshold.
-        right: Where it goes on where it is greater.
+        left: The next node if the feature is at most the threshold.
+        right: The next node if it is greater.
     """
 
     features: Sequence[int]
@@ -24,7 +24,7 @@ class Tree(NamedTuple):
 
 
 def probability(trees: Sequence[Tree], row: Sequence[float]) -> float:
-    """Returns the probability that the trees' sum is the log-odds of, 0 to 1."""
+    """Returns the probability whose log-odds are the trees' sum, 0 to 1."""
     total = 0.0
     for features, values, left, right in trees:
         node = 0

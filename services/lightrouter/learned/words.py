@@ -1,4 +1,4 @@
-"""Prompts as hashed words, so that an artifact holds numbers of its training prompts and not their text."""
+"""Prompts as hashed words, so that an artifact stores numbers of its training prompts, not their text."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from zlib import crc32
 from lightrouter.answers.scripts import RUN, pairs, shadow
 
 BUCKETS = 1 << 18
-"""Values that a hashed word may have, 0 to this."""
+"""Number of values of a hashed word."""
 _WORD = re.compile(r"[a-z]{2,}|\d", re.ASCII)
 # In a shadow, where marks stand with their letters; a single letter that bears a mark is a syllable, and counts.
 _ANY_WORD = re.compile(rf"[a-z](?:[a-z]|\x02)+|{RUN}|\d", re.ASCII)
-# Longer prompts say what they are about within so many characters from their begin and their end.
+# Characters to read from the start and the end of longer prompts: their topic is within them.
 _MOST_CHARACTERS = 8_000
 
 
 def hashed_words(prompt: str) -> dict[int, int]:
-    """Returns how often each hashed word stands in a prompt; all digits are one word.
+    """Returns the counts of hashed words in a prompt; all digits are one word.
 
     In scripts without spaces each two neighbouring letters are a word, see `answers.scripts`.
     """

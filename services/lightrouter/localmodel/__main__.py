@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from lightrouter.localmodel.download import ModelUnavailableError, fetch_model
 from lightrouter.localmodel.server import ServerFailedError, ServerOptions, start
+from lightrouter.runtime import files
 
 _STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 _PR_SET_PDEATHSIG = 1
@@ -95,9 +96,7 @@ def _announce(address: str, options: ServerOptions, ready_file: Path | None) -> 
         sys.stdout.write(line)
         sys.stdout.flush()
         return
-    partial = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")
-    partial.write_text(line, encoding="utf-8")
-    partial.replace(ready_file)
+    files.replace(ready_file, line.encode())
 
 
 def _follow_parent(parent: int) -> None:

@@ -1,1 +1,1 @@
-"""What the pool of candidates is, and how it changes."""
+"""The pool of candidates: its schema, its homes and its changes."""

@@ -1,12 +1,13 @@
-"""The Kubernetes API, as far as Candidate resources need it.
+"""The Candidate resources of a namespace through the Kubernetes API.
 
-By kubernetes_asyncio: the blocking client's watch sits in a thread that a shutdown cannot wake and a hang keeps for
-good, while here a task is cancelled. Its configuration, authentication and TLS are used; its Watch is not: that goes
-on after a failure without a pause, and does not tell that the version to go on from has expired.
+Uses kubernetes_asyncio for configuration, authentication and TLS. Its Watch is not used: it continues after a failure
+without a pause and hides that the version to continue from has expired. The blocking client is not used either: a
+shutdown cannot wake its thread, while a task here is cancelled.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncGenerator, Sequence
@@ -19,18 +20,18 @@ import aiohttp
 from kubernetes_asyncio import client, config
 
 from lightrouter.pool.api import ClusterError, MalformedError, Object
-from lightrouter.pool.resource import GROUP, PLURAL, VERSION, name_of, version_of
+from lightrouter.pool.resource import GROUP, KIND, PLURAL, VERSION, name_of, version_of
 
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_MERGE_PATCH: Final = "application/merge-patch+json"
-# An object has at most 1.5 MiB (etcd's bound); with room for what the API adds to it.
+_APPLY_PATCH: Final = "application/apply-patch+yaml"
+# etcd stores at most 1.5 MiB for an object (its --max-request-bytes); the API adds fields to it.
 _MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 _MAX_LIST_BYTES: Final = 64 * 1024 * 1024
 _MAX_ERROR_BYTES: Final = 1024 * 1024
 
 
 def own_namespace(file: Path = _NAMESPACE_FILE) -> str | None:
-    """Returns the namespace of the pod that this is; None outside a cluster."""
+    """Returns the namespace of this pod; None outside a cluster."""
     try:
         return file.read_text(encoding="utf-8").strip() or None
     except OSError:
@@ -38,10 +39,10 @@ def own_namespace(file: Path = _NAMESPACE_FILE) -> str | None:
 
 
 async def connect() -> client.ApiClient:
-    """Returns a client of the cluster that this is a pod of, else of the one that KUBECONFIG names.
+    """Returns a client of the cluster that this pod runs in, or else of the one that KUBECONFIG names.
 
     Raises:
-        ClusterError: There is neither.
+        ClusterError: Neither gives access to a cluster.
     """
     configuration = client.Configuration()
     try:
@@ -70,9 +71,9 @@ class ClusterApi:
         Args:
             api: The client.
             namespace: The namespace.
-            selector: A label selector of those that are read; empty: all.
-            watch_seconds: Seconds after which a watch ends, so that one whose connection is dead is noticed at last.
-            request_seconds: Seconds that the API gets to answer.
+            selector: A label selector of the resources to read; empty: all.
+            watch_seconds: Seconds after which a watch ends, so that a dead connection is noticed.
+            request_seconds: Seconds that the API has to answer.
         """
         self._api = api
         self._path = f"/apis/{GROUP}/{VERSION}/namespaces/{quote(namespace, safe='')}/{PLURAL}"
@@ -83,13 +84,14 @@ class ClusterApi:
     async def list(self) -> Object:
         """Returns the list with its items and its resourceVersion. See `api.CandidateApi`."""
         async with self._request("GET", self._path, self._selection) as response:
-            found = _json(await _read(response, _MAX_LIST_BYTES))
+            # In a thread: a list may take longer than the 20 ms that an event loop may be blocked.
+            found = await asyncio.to_thread(_json, await _read(response, _MAX_LIST_BYTES))
         if not isinstance(found.get("items"), list) or not version_of(found):
             raise MalformedError("the API sent a list without items or without a version")
         return found
 
     async def watch(self, version: str) -> AsyncGenerator[tuple[str, Object], None]:
-        """Yields what has happened since `version`. See `api.CandidateApi`."""
+        """Yields the events since `version`. See `api.CandidateApi`."""
         query = [
             *self._selection,
             ("watch", "true"),
@@ -97,16 +99,20 @@ class ClusterApi:
             ("resourceVersion", version),
             ("timeoutSeconds", str(max(1, round(self._watch_seconds)))),
         ]
-        # The API is asked to end the watch first; one that does not is dead.
+        # The API ends the watch first, by timeoutSeconds; if it does not, the connection is dead.
         async with self._request("GET", self._path, query, more_seconds=self._watch_seconds) as response:
             yield "", {}
             async for line in _lines(response):
-                yield _event(line)
+                yield await asyncio.to_thread(_event, line)
 
-    async def patch_status(self, name: str, patch: Object) -> None:
-        """Merges `patch` into the status of a resource. See `api.CandidateApi`."""
-        async with self._request("PATCH", f"{self._path}/{quote(name, safe='')}/status", [], patch):
-            pass
+    async def apply_status(self, name: str, manager: str, status: Object, version: str = "") -> str:
+        """Applies `status` on the server. See `api.CandidateApi`."""
+        metadata = {"name": name} | ({"resourceVersion": version} if version else {})
+        body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": metadata, "status": status}
+        query = [("fieldManager", manager), ("force", "true")]
+        path = f"{self._path}/{quote(name, safe='')}/status"
+        async with self._request("PATCH", path, query, body) as response:
+            return version_of(_json(await _read(response, _MAX_EVENT_BYTES)))
 
     @asynccontextmanager
     async def _request(
@@ -124,7 +130,7 @@ class ClusterApi:
                 path,
                 method,
                 query_params=list(query),
-                header_params={"Accept": "application/json"} | ({"Content-Type": _MERGE_PATCH} if body else {}),
+                header_params={"Accept": "application/json"} | ({"Content-Type": _APPLY_PATCH} if body else {}),
                 body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,

@@ -1,81 +1,73 @@
-"""Writes what the router makes of each Candidate resource into its status, beside the watch and never in its way."""
+"""Writes the routers' part of each Candidate resource's status, beside the watch so that it never delays the watch."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from lightrouter.pool.api import ClusterError, Object
-from lightrouter.pool.resource import Verdict, generation_of, says_drift, status_patch
+from lightrouter.pool.api import CandidateApi, ClusterError, Object
+from lightrouter.pool.resource import Acceptance, generation_of, router_writes, says_drift
+from lightrouter.pool.status import rfc3339
 
 _log = logging.getLogger(__name__)
-_CONFLICT = 409
 _NOT_FOUND = 404
 
 
 class Conditions:
-    """The conditions that are still to be written."""
+    """The conditions still to write."""
 
-    def __init__(
-        self, patch: Callable[[str, Object], Awaitable[None]], least_pause_seconds: float, most_pause_seconds: float
-    ) -> None:
-        """Writes by `patch`, of a resource's name; after a failure it waits, longer with each one."""
-        self._patch = patch
-        self._pauses = (least_pause_seconds, most_pause_seconds)
-        self._waiting: dict[str, tuple[Object, Verdict]] = {}
-        self._written: dict[str, tuple[int, Verdict]] = {}
+    def __init__(self, api: CandidateApi, min_pause_seconds: float, max_pause_seconds: float) -> None:
+        """Writes through `api`; after each failure the pause before the next attempt doubles, up to the maximum."""
+        self._api = api
+        self._pauses = (min_pause_seconds, max_pause_seconds)
+        self._waiting: dict[str, tuple[Object, Acceptance]] = {}
+        self._written: dict[str, tuple[int, Acceptance]] = {}
         self._changed = asyncio.Event()
 
-    def say(self, resources: Mapping[str, Object], verdicts: Mapping[str, Verdict]) -> None:
-        """Takes the verdicts on these resources, each by the resource's name, for those to be written."""
+    def set(self, resources: Mapping[str, Object], acceptances: Mapping[str, Acceptance]) -> None:
+        """Replaces what is to be written: the acceptances of these resources, by the resource's name."""
         self._written = {name: said for name, said in self._written.items() if name in resources}
         self._waiting = {
-            name: (resource, verdicts[name])
+            name: (resource, acceptances[name])
             for name, resource in resources.items()
-            # Once for each verdict: routers of two releases that disagree would else write against each other for good.
-            # But a drift that another one took back when it started is said again.
-            if self._written.get(name) != (generation_of(resource), verdicts[name])
-            or not says_drift(resource, verdicts[name])
+            # Once for each acceptance: routers of two releases that disagree would otherwise overwrite each other
+            # forever. But a drift that another router took back at its start is written again.
+            if self._written.get(name) != (generation_of(resource), acceptances[name])
+            or not says_drift(resource, acceptances[name])
         }
         self._changed.set()
 
     async def keep_writing(self) -> None:
-        """Writes what is to be written until the task is cancelled."""
-        pause, most = self._pauses
+        """Writes until the task is cancelled."""
+        pause, longest = self._pauses
         while True:
             self._changed.clear()
             if not self._waiting:
                 await self._changed.wait()
                 continue
-            name, (resource, verdict) = next(iter(self._waiting.items()))
+            name, (resource, acceptance) = next(iter(self._waiting.items()))
             try:
-                await self._write(name, resource, verdict)
+                await self._write(name, resource, acceptance)
                 pause = self._pauses[0]
             except ClusterError as error:
                 if pause == self._pauses[0]:
                     _log.warning("the status of the candidate resource %s is not written: %s", name, error)
-                # The next may fare better than this one.
+                # The write of the next resource may succeed.
                 if name in self._waiting:
                     self._waiting[name] = self._waiting.pop(name)
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, most)
+                pause = min(2 * pause, longest)
 
-    async def _write(self, name: str, resource: Object, verdict: Verdict) -> None:
-        patch = status_patch(resource, verdict, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-        if patch is not None:
-            try:
-                await self._patch(name, patch)
-            except ClusterError as error:
-                if error.status not in {_CONFLICT, _NOT_FOUND}:
-                    raise
-                # It has changed or gone in the meantime; the watch tells of it, and what is to be said then.
-                self._done(name, resource)
-                return
-        self._written[name] = (generation_of(resource), verdict)
-        self._done(name, resource)
-
-    def _done(self, name: str, resource: Object) -> None:
+    async def _write(self, name: str, resource: Object, acceptance: Acceptance) -> None:
+        try:
+            for manager, status in router_writes(resource, acceptance, rfc3339(datetime.now(UTC))).items():
+                await self._api.apply_status(name, manager, status)
+        except ClusterError as error:
+            if error.status != _NOT_FOUND:
+                raise
+        else:
+            self._written[name] = (generation_of(resource), acceptance)
         if self._waiting.get(name, (None,))[0] is resource:
             del self._waiting[name]

@@ -1,4 +1,4 @@
-"""The pool file: read, checked, and each fault named by file, line and field."""
+"""Reads and checks the pool file; each fault has file, line and field."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from lightrouter.pool.schema import (
 from lightrouter.runtime import document, faults
 
 MAX_BYTES: Final = 2**20
-"""The most bytes that a pool file may have."""
+"""Maximum bytes of a pool file. A choice: 256 entries take far less."""
 
 MAX_CANDIDATES: Final = 256
-"""The most candidates that a pool may have."""
+"""Maximum candidates of a pool."""
 
 _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "candidates": CandidateEntry,
@@ -39,12 +39,12 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a pool file.
+    """One fault of a pool file.
 
     Attributes:
-        file: The file, as it was given.
-        line: The line, from 1; 0 where it is the file itself.
-        field: The value's path like `candidates[1].prices.input`; empty where it is the document.
+        file: The file's path, as given.
+        line: The line, from 1; 0 if the fault is of the whole file.
+        field: The value's path like `candidates[1].prices.input`; empty if the fault is of the whole document.
         message: What to do about it, without the value, which may be a secret.
     """
 
@@ -107,7 +107,8 @@ def parse(data: bytes, path: Path, providers: Collection[str] = PROVIDERS) -> Po
     except document.DocumentError as error:
         raise PoolFileError([Fault(str(path), error.line, faults.field(error.path), error.message)]) from None
     try:
-        content = PoolDocument.model_validate(parsed.value, context={"providers": providers, "folder": path.parent})
+        context = {"providers": providers, "folder": path.parent}
+        content = PoolDocument.model_validate(parsed.value, context=context, by_alias=False, by_name=True)
         found = list(_contradictions(content))
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)

@@ -1,78 +1,67 @@
-"""The Candidate resource (lightrouter.dev/v1alpha1): from its JSON to an entry of the pool, and what is wrong with it.
+"""The Candidate resource (lightrouter.dev/v1alpha1): its pool entry, its faults, and the writes to its status.
 
-The schema is the pool file's, of which a resource has the public part, in the camelCase of Kubernetes:
+The spec is the public part of a pool file's entry (`schema.PublicEntry`), with camelCase keys. Three of them differ:
+`name` defaults to metadata.name, `baseUrl` is only for people to read, because the adapter alone calls it, and `state`
+applies until status.state is set. All other keys of an entry, credentials above all, are for its adapter alone and
+refused here.
 
-| spec | pool file | |
-| --- | --- | --- |
-| name | name | default: metadata.name |
-| provider | provider | |
-| baseUrl | base_url | may be left out: only the adapter calls it |
-| model | model | |
-| continuation | continuation | |
-| prices.input, prices.cachedInput, prices.output | prices.* | text, so that money never passes through binary floats |
-| contextWindow | context_window | |
-| maxBootTokens | max_boot_tokens | |
-| fixedInputTokens | fixed_input_tokens | the adapter alone has the instructions themselves |
-| prior | prior | |
-| state | state | holds until the evaluator has written status.state |
-| address | address | |
+Each part of the status has one writer, and the writer's field manager owns it (server-side apply):
 
-Everything else of an entry, credentials above all, is its adapter's alone and refused here.
+| field manager | fields |
+| --- | --- |
+| lightrouter-evaluator | evaluator and CLI: state, figures, and the conditions Admitted and Diverse |
+| lightrouter-router | the condition Ready and observedGeneration |
+| lightrouter-drift | the condition Drifted |
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from lightrouter.pool import standing
+from lightrouter.pool import status as statuses
 from lightrouter.pool.api import Object
 from lightrouter.pool.file import MAX_CANDIDATES
-from lightrouter.pool.schema import PROVIDERS, PublicEntry, PublicPool
-from lightrouter.pool.standing import DRIFTED, Standing
+from lightrouter.pool.schema import PROVIDERS, PriceList, PublicEntry, PublicPool
+from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, PoolStatus
 from lightrouter.runtime import faults
 
 GROUP: Final = "lightrouter.dev"
 """The resource's API group."""
 VERSION: Final = "v1alpha1"
 """The version that is read."""
+KIND: Final = "Candidate"
+"""The resource's kind."""
 PLURAL: Final = "candidates"
 """The resource's name in URLs."""
 READY: Final = "Ready"
-"""Type of the condition that says whether the router takes the resource."""
+"""Type of the condition that says whether the router accepts the resource."""
 
-_FIELDS: Final[Mapping[str, str]] = {
-    "name": "name",
-    "provider": "provider",
-    "baseUrl": "base_url",
-    "model": "model",
-    "continuation": "continuation",
-    "prices": "prices",
-    "contextWindow": "context_window",
-    "maxBootTokens": "max_boot_tokens",
-    "fixedInputTokens": "fixed_input_tokens",
-    "prior": "prior",
-    "state": "state",
-    "address": "address",
-}
-_PRICES: Final[Mapping[str, str]] = {"input": "input", "cachedInput": "cached_input", "output": "output"}
-_CAMEL: Final = {snake: camel for table in (_FIELDS, _PRICES) for camel, snake in table.items()}
-# A condition's message may have 32,768 characters; nobody reads as many.
-_MOST_FAULTS: Final = 10
+EVALUATOR: Final = "lightrouter-evaluator"
+"""Field manager of a candidate's state and evaluation."""
+ROUTER: Final = "lightrouter-router"
+"""Field manager of the condition Ready; all routers share it."""
+DRIFT: Final = "lightrouter-drift"
+"""Field manager of the condition Drifted.
+
+It differs from `ROUTER`, because a router that has seen no drift must not remove what another one wrote."""
+
+# A choice: a message stays readable, far below the 32,768 characters that a condition's message may have.
+_MAX_FAULTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the router makes of a resource, as its condition says it.
+class Acceptance:
+    """Whether the router accepts a resource, as the condition Ready says it.
 
     Attributes:
         reason: Accepted, Invalid, NameTaken or PoolFull.
-        message: One sentence a fault, without the value.
-        drift: How the candidate has left its own history in this router's traffic, in a sentence; empty where it did
-            and is back; None where it never did.
+        message: One sentence for each fault, without the value.
+        drift: How the candidate left its own history in this router's traffic, in one sentence; empty: it did and is
+            back; None: it never did.
     """
 
     reason: str
@@ -85,111 +74,192 @@ class Verdict:
         return self.reason == "Accepted"
 
 
-ACCEPTED: Final = Verdict("Accepted", "the router has taken it into the pool")
+ACCEPTED: Final = Acceptance("Accepted", "the router uses it in the pool")
 
 
 class ResourceError(ValueError):
-    """A resource that is no candidate; its text has one sentence a fault, each with its field."""
+    """A resource that describes no candidate. The text has one sentence for each fault, with its field."""
 
 
 def parse(resource: Object, providers: Iterable[str] = PROVIDERS) -> PublicEntry:
-    """Returns the entry that a resource describes; what its status says of it is not in it.
+    """Returns the entry that a resource's spec describes; its status is not applied.
 
     Raises:
-        ResourceError: It describes none.
+        ResourceError: The spec is invalid.
     """
     spec = resource.get("spec")
     if not isinstance(spec, Mapping):
         raise ResourceError("spec: is required")
-    values, unknown = _renamed(spec, _FIELDS, "spec")
-    prices = values.get("prices")
-    if isinstance(prices, Mapping):
-        values["prices"], more = _renamed(prices, _PRICES, "spec.prices")
-        unknown += more
-    values.setdefault("name", _metadata(resource).get("name"))
-    said = unknown
+    values = {"name": _metadata(resource).get("name"), **spec}
+    context = {"providers": frozenset(providers)}
     try:
-        entry = PublicEntry.model_validate(values, context={"providers": frozenset(providers)})
+        return PublicEntry.model_validate(values, context=context, by_alias=True, by_name=False)
     except ValidationError as error:
-        for detail in error.errors(include_url=False, include_input=False):
-            path = ("spec", *(_CAMEL.get(str(part), part) for part in detail["loc"]))
-            said.append(f"{faults.field(path)}: {faults.sentence(detail, lambda _: ())}")
-    if said:
-        more_faults = f" (and {len(said) - _MOST_FAULTS} more)" if len(said) > _MOST_FAULTS else ""
-        raise ResourceError("; ".join(said[:_MOST_FAULTS]) + more_faults)
-    return entry
+        found = [
+            f"{faults.field(('spec', *detail['loc']))}: {faults.sentence(detail, _keys)}"
+            for detail in error.errors(include_url=False, include_input=False)
+        ]
+    more = f" (and {len(found) - _MAX_FAULTS} more)" if len(found) > _MAX_FAULTS else ""
+    raise ResourceError("; ".join(found[:_MAX_FAULTS]) + more)
+
+
+def _keys(section: tuple[str | int, ...]) -> Collection[str]:
+    model = PriceList if section else PublicEntry
+    return [known.alias or name for name, known in model.model_fields.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedResource:
+    """A resource and what its content means.
+
+    Attributes:
+        resource: The resource as the API sent it.
+        entry: The entry that its spec describes, or the reason why there is none.
+        status: The candidate's status.
+    """
+
+    resource: Object
+    entry: PublicEntry | ResourceError
+    status: CandidateStatus
+
+    @classmethod
+    def of(cls, resource: Object) -> ParsedResource:
+        """Parses a resource."""
+        entry: PublicEntry | ResourceError
+        try:
+            entry = parse(resource)
+        except ResourceError as error:
+            entry = error
+        return cls(resource, entry, status_of(resource))
 
 
 @dataclass(slots=True)
 class Resources:
-    """The resources of a namespace by name, as the API last told of them.
+    """The resources of a namespace by name, in their last known version, each parsed once.
 
     Attributes:
         judge: Name of the candidate that judges; ignored while the pool does not have it.
-        synthesizer: Name of the candidate that merges, likewise.
-        drifts: What is to be said of drift by candidate, see `Verdict.drift`.
+        synthesizer: Name of the candidate that merges; ignored while the pool does not have it.
+        drifts: The drift of candidates by name, see `Acceptance.drift`.
+        parsed: The resources by metadata.name.
     """
 
     judge: str | None = None
     synthesizer: str | None = None
-    objects: dict[str, Object] = field(default_factory=dict)
-    """The resources by metadata.name."""
     drifts: dict[str, str] = field(default_factory=dict)
+    parsed: dict[str, ParsedResource] = field(default_factory=dict)
 
-    def replace(self, resources: Iterable[Object]) -> None:
-        """Takes these for all that there are."""
-        self.objects = {name_of(resource): resource for resource in resources}
+    def listed(self, resources: Iterable[Object]) -> Resources:
+        """Returns a collection of these resources in place of the present ones, for the same candidates' drifts.
+
+        Changes nothing here, so it may run in another thread. A resource with a known resourceVersion is not parsed
+        again.
+        """
+        return replace(self, parsed={name_of(each): self._known(each) or ParsedResource.of(each) for each in resources})
+
+    def _known(self, resource: Object) -> ParsedResource | None:
+        known, version = self.parsed.get(name_of(resource)), version_of(resource)
+        return known if known and version and version == version_of(known.resource) else None
 
     def forget_drifts(self) -> None:
-        """Has what routers before this one said of drift taken back: their figures went with them.
+        """Takes back the drifts that earlier routers wrote: their observations ended with them.
 
-        A router that still runs and sees the drift says so again.
+        A router that still runs and sees the drift writes it again.
         """
-        for resource in self.objects.values():
-            remark = standing_of(resource).drifted
-            if remark and remark.holds:
-                self.drifts.setdefault(candidate_of(resource), "")
+        for each in self.parsed.values():
+            if each.status.drifted and each.status.drifted.holds:
+                self.drifts.setdefault(candidate_of(each.resource), "")
 
-    def pool(self) -> tuple[PublicPool, Mapping[str, Verdict]]:
-        """Returns the pool of those that can be used, by candidate name, and a verdict on each by resource name."""
+    def pool(self) -> tuple[PublicPool, Mapping[str, Acceptance]]:
+        """Returns the pool of the valid resources, and the acceptance of every resource by the resource's name."""
         entries: dict[str, PublicEntry] = {}
-        standings: dict[str, Standing] = {}
-        verdicts: dict[str, Verdict] = {}
-        # The oldest keeps a name that two have: a resource that is added later harms none that is there.
-        for name, resource in sorted(self.objects.items(), key=_age):
-            try:
-                entry = parse(resource)
-            except ResourceError as error:
-                verdicts[name] = Verdict("Invalid", str(error))
-                continue
-            if entry.name in entries:
-                verdicts[name] = Verdict("NameTaken", f"spec.name: an older resource has the name {entry.name} already")
+        held: dict[str, CandidateStatus] = {}
+        acceptances: dict[str, Acceptance] = {}
+        # The oldest resource keeps a name that two have, so that a new resource never replaces a candidate.
+        for name, each in sorted(self.parsed.items(), key=_age):
+            entry = each.entry
+            if isinstance(entry, ResourceError):
+                acceptances[name] = Acceptance("Invalid", str(entry))
+            elif entry.name in entries:
+                taken = f"spec.name: an older resource has the name {entry.name} already"
+                acceptances[name] = Acceptance("NameTaken", taken)
             elif len(entries) >= MAX_CANDIDATES:
-                verdicts[name] = Verdict("PoolFull", f"the pool has {MAX_CANDIDATES} candidates already")
+                acceptances[name] = Acceptance("PoolFull", f"the pool has {MAX_CANDIDATES} candidates already")
             else:
-                entries[entry.name] = entry
-                standings[entry.name] = standing_of(resource)
-                verdicts[name] = replace(ACCEPTED, drift=self.drifts.get(entry.name))
+                entries[entry.name], held[entry.name] = entry, each.status
+                acceptances[name] = replace(ACCEPTED, drift=self.drifts.get(entry.name))
         ordered = {name: entries[name] for name in sorted(entries)}
         judge, synthesizer = (name if name in entries else None for name in (self.judge, self.synthesizer))
-        return standing.overlaid(PublicPool(ordered, judge, synthesizer), standings), verdicts
+        return statuses.overlaid(PublicPool(ordered, judge, synthesizer), held), acceptances
+
+    def status(self) -> tuple[PoolStatus, Mapping[str, Object]]:
+        """Returns the pool with its statuses, and the resource of each of its candidates by candidate name."""
+        pool, acceptances = self.pool()
+        taken = {candidate_of(each.resource): each for name, each in self.parsed.items() if acceptances[name].ready}
+        status = PoolStatus.of(pool, {name: each.status for name, each in taken.items()})
+        return status, {name: each.resource for name, each in taken.items()}
 
 
-def standing_of(resource: Object) -> Standing:
-    """Returns what the status says of the candidate."""
-    return standing.parse(_status(resource))
+def status_of(resource: Object) -> CandidateStatus:
+    """Returns the candidate's status that a resource holds."""
+    return statuses.parse(_status(resource))
 
 
-def standing_patch(resource: Object, wanted: Standing) -> dict[str, Any] | None:
-    """Returns the merge patch of the status that says `wanted`, which has a state; None where it says so already.
+def evaluator_writes(resource: Object, wanted: CandidateStatus) -> Mapping[str, Object]:
+    """Returns the parts of the status to apply, by field manager, so that it says `wanted`, which has a state.
 
-    It fails with a conflict where the resource has changed in between, so that nothing that others write is lost.
+    Empty if the status says so already. The parts must be applied in this order, each to the version before it: only
+    after the last one does the status name `wanted.run`.
     """
-    current = _status(resource)
-    status = standing.status_of(wanted, current.get("conditions"))
-    if all(current.get(key) == value for key, value in status.items()):
-        return None
-    return {"metadata": {"resourceVersion": version_of(resource)}, "status": status}
+    said = statuses.to_json(wanted)
+    conditions = {condition["type"]: condition for condition in said["conditions"]}
+    known = _conditions(resource)
+    drifted = conditions.pop(DRIFTED, None)
+    if DIVERSE in known:
+        conditions.setdefault(DIVERSE, dict(known[DIVERSE]))
+    said["conditions"] = list(conditions.values())
+    parts: dict[str, Object] = {}
+    if drifted and not drifted.items() <= known.get(DRIFTED, {}).items():
+        parts[DRIFT] = {"conditions": [drifted]}
+    if not _says(resource, said):
+        parts[EVALUATOR] = said
+    return parts
+
+
+def router_writes(resource: Object, acceptance: Acceptance, now: str) -> Mapping[str, Object]:
+    """Returns the parts of the status to apply, by field manager, so that it says `acceptance`.
+
+    Empty if the status says so already.
+
+    Args:
+        resource: The resource in its last known version.
+        acceptance: The acceptance to write.
+        now: The time in RFC 3339.
+    """
+    known = _conditions(resource)
+    generation = generation_of(resource)
+    parts: dict[str, Object] = {}
+
+    def part(manager: str, kind: str, status: str, reason: str, message: str, **more: Any) -> None:
+        before = known.get(kind, {})
+        said = {"type": kind, "status": status, "reason": reason, "message": message, "observedGeneration": generation}
+        if not said.items() <= before.items():
+            since = (before.get("lastTransitionTime") if before.get("status") == status else None) or now
+            parts[manager] = {**more, "conditions": [said | {"lastTransitionTime": since}]}
+
+    ready = "True" if acceptance.ready else "False"
+    part(ROUTER, READY, ready, acceptance.reason, acceptance.message, observedGeneration=generation)
+    if acceptance.drift:
+        part(DRIFT, DRIFTED, "True", "OutOfItsHistory", acceptance.drift)
+    elif acceptance.drift is not None and known.get(DRIFTED, {}).get("status") == "True":
+        part(DRIFT, DRIFTED, "False", "Returned", "this router sees it within its own history again")
+    return parts
+
+
+def says_drift(resource: Object, acceptance: Acceptance) -> bool:
+    """Returns whether the status has the drift of `acceptance`; true if there is none."""
+    drifted = status_of(resource).drifted
+    return not acceptance.drift or bool(drifted and drifted.holds)
 
 
 def candidate_of(resource: Object) -> str:
@@ -212,47 +282,17 @@ def generation_of(resource: Object) -> int:
     return int(_metadata(resource).get("generation", 0))
 
 
-def status_patch(resource: Object, verdict: Verdict, now: str) -> dict[str, Any] | None:
-    """Returns the merge patch of the status that says `verdict`, None where it says so already.
-
-    It fails with a conflict where the resource has changed in between, so that no other writer's condition is lost.
-
-    Args:
-        resource: The resource as it is known.
-        verdict: What is to be said.
-        now: The time in RFC 3339.
-    """
-    conditions = {c.get("type"): c for c in _status(resource).get("conditions") or () if isinstance(c, Mapping)}
-    generation = generation_of(resource)
-    said = {READY: _condition(READY, "True" if verdict.ready else "False", verdict.reason, verdict.message)}
-    if verdict.drift:
-        said[DRIFTED] = _condition(DRIFTED, "True", "OutOfItsHistory", verdict.drift)
-    elif verdict.drift is not None and conditions.get(DRIFTED, {}).get("status") == "True":
-        said[DRIFTED] = _condition(
-            DRIFTED, "False", "Returned", "this router does not see it outside its history any more"
-        )
-    for condition in said.values():
-        condition["observedGeneration"] = generation
-    if all(condition.items() <= conditions.get(kind, {}).items() for kind, condition in said.items()):
-        return None
-    for kind, condition in said.items():
-        before = conditions.get(kind, {})
-        unchanged = before.get("status") == condition["status"]
-        condition["lastTransitionTime"] = (before.get("lastTransitionTime") or now) if unchanged else now
-    return {
-        "metadata": {"resourceVersion": version_of(resource)},
-        "status": {"observedGeneration": generation, "conditions": list((conditions | said).values())},
-    }
+def _says(resource: Object, said: Mapping[str, Any]) -> bool:
+    """Returns whether a status has these fields and conditions."""
+    current, known = _status(resource), _conditions(resource)
+    return all(current.get(key) == value for key, value in said.items() if key != "conditions") and all(
+        condition.items() <= known.get(condition["type"], {}).items() for condition in said["conditions"]
+    )
 
 
-def says_drift(resource: Object, verdict: Verdict) -> bool:
-    """Tells whether the status says the drift that the verdict has; true where it has none."""
-    remark = standing_of(resource).drifted
-    return not verdict.drift or bool(remark and remark.holds)
-
-
-def _condition(kind: str, status: str, reason: str, message: str) -> dict[str, Any]:
-    return {"type": kind, "status": status, "reason": reason, "message": message}
+def _conditions(resource: Object) -> Mapping[str, Mapping[str, Any]]:
+    found = _status(resource).get("conditions")
+    return {str(c.get("type")): c for c in found if isinstance(c, Mapping)} if isinstance(found, list) else {}
 
 
 def _metadata(resource: Object) -> Mapping[str, Any]:
@@ -268,12 +308,5 @@ def _mapping(resource: Object, key: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _age(item: tuple[str, Object]) -> tuple[str, str]:
-    return str(_metadata(item[1]).get("creationTimestamp", "")), item[0]
-
-
-def _renamed(section: Mapping[str, Any], table: Mapping[str, str], path: str) -> tuple[dict[str, Any], list[str]]:
-    # By the table alone: a key in the file's spelling is unknown here, as it is to the resource's own schema.
-    values = {table[key]: value for key, value in section.items() if key in table}
-    unknown = [key for key in section if key not in table]
-    return values, [f"{path}.{key[:64]}: is not a known key{faults.meant(key, table)}" for key in unknown]
+def _age(item: tuple[str, ParsedResource]) -> tuple[str, str]:
+    return str(_metadata(item[1].resource).get("creationTimestamp", "")), item[0]

@@ -1,6 +1,6 @@
-"""The state file beside a pool file: what is held of each candidate, where the pool is no cluster's.
+"""The state file beside a pool file: the statuses of the candidates of a pool that is not in a cluster.
 
-It is replaced as a whole, so that a reader, and a crash at any point, finds the old one or the new one.
+It is replaced as a whole, so that a reader always finds the old or the new file, also after a crash.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from lightrouter.pool.standing import Standing, parse, status_of
+from lightrouter.pool.status import CandidateStatus, parse, to_json
 from lightrouter.runtime import files
 
 VERSION: Final = 1
-"""The version of the format that is written; others are refused."""
+"""The format's version; others are refused."""
 MAX_BYTES: Final = 16 * 2**20
-"""The most bytes that a state file may have."""
+"""The most bytes that a state file may have. A choice: 256 candidates with 256 categories each take 8 MB."""
 
 
 class StateFileError(Exception):
-    """A state file that cannot be used; its text is one sentence that names it."""
+    """A state file that cannot be used. The text is one sentence that names it."""
 
 
 class LockedError(Exception):
-    """Another process holds the lock; its text is one sentence that says which."""
+    """Another process holds the lock. The text is one sentence that names that process."""
 
 
 def state_path(pool: Path) -> Path:
@@ -36,10 +36,10 @@ def state_path(pool: Path) -> Path:
 
 
 def read(path: Path) -> bytes:
-    """Returns the file's bytes, at most one more than `MAX_BYTES`; none where there is no file.
+    """Returns the file's bytes, at most one more than `MAX_BYTES`; empty if there is no file.
 
     Raises:
-        StateFileError: It cannot be read.
+        StateFileError: The file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -50,17 +50,17 @@ def read(path: Path) -> bytes:
         raise StateFileError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def loads(data: bytes, path: Path) -> dict[str, Standing]:
-    """Returns the standings by candidate that `data`, the content of the file `path`, says; no bytes say none.
+def loads(data: bytes, path: Path) -> dict[str, CandidateStatus]:
+    """Returns the statuses by candidate from `data`, the content of the file `path`; no bytes hold no status.
 
     Raises:
-        StateFileError: It is no state file.
+        StateFileError: The content is invalid.
     """
-    return {name: parse(said) for name, said in _said(data, path).items()}
+    return {name: parse(status) for name, status in _content(data, path).items()}
 
 
-def _said(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
-    """Returns what a state file says of each candidate, as it stands there."""
+def _content(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
+    """Returns the statuses by candidate as the file has them."""
     if not data:
         return {}
     try:
@@ -68,45 +68,45 @@ def _said(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("candidates"), dict):
-        raise StateFileError(f"{path} is no state file; remove it, and the candidates are evaluated anew")
+        raise StateFileError(f"{path} is not a state file; remove it, and evaluate the candidates again")
     if found.get("version") != VERSION:
         raise StateFileError(f"{path} has a version that is not {VERSION}: another release wrote it")
-    return {str(name): said for name, said in found["candidates"].items() if isinstance(said, dict)}
+    return {str(name): status for name, status in found["candidates"].items() if isinstance(status, dict)}
 
 
-def load(path: Path) -> dict[str, Standing]:
-    """Returns the standings by candidate; none where there is no file.
+def load(path: Path) -> dict[str, CandidateStatus]:
+    """Returns the statuses by candidate; none if there is no file.
 
     Raises:
-        StateFileError: It cannot be used.
+        StateFileError: The file cannot be used.
     """
     return loads(read(path), path)
 
 
-def save(path: Path, standings: Mapping[str, Standing]) -> None:
-    """Replaces the file by one that says these standings alone.
+def save(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
+    """Replaces the file by one with only these statuses.
 
     Raises:
-        StateFileError: It cannot be written.
+        StateFileError: The file cannot be written.
     """
-    _write(path, _statuses(standings))
+    _write(path, _json(statuses))
 
 
-def amend(path: Path, standings: Mapping[str, Standing]) -> None:
-    """Says these standings in the file; what it says of others, in the pool or not, stays to the letter.
+def amend(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
+    """Replaces these statuses in the file; those of all other candidates, in the pool or not, stay unchanged.
 
     Raises:
-        StateFileError: It cannot be read or written.
+        StateFileError: The file cannot be read or written.
     """
-    _write(path, _said(read(path), path) | _statuses(standings))
+    _write(path, _content(read(path), path) | _json(statuses))
 
 
-def _statuses(standings: Mapping[str, Standing]) -> dict[str, dict[str, Any]]:
-    return {name: status_of(standing) for name, standing in standings.items() if standing.state is not None}
+def _json(statuses: Mapping[str, CandidateStatus]) -> dict[str, dict[str, Any]]:
+    return {name: to_json(status) for name, status in statuses.items() if status.state is not None}
 
 
-def _write(path: Path, said: Mapping[str, object]) -> None:
-    text = json.dumps({"version": VERSION, "candidates": dict(sorted(said.items()))}, indent=2, ensure_ascii=False)
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    text = json.dumps({"version": VERSION, "candidates": dict(sorted(content.items()))}, indent=2, ensure_ascii=False)
     try:
         files.replace(path, f"{text}\n".encode())
     except OSError as error:
@@ -115,15 +115,15 @@ def _write(path: Path, said: Mapping[str, object]) -> None:
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Holds the lock beside a state file, for whoever changes it; the end of the process, however it ends, frees it.
+    """Holds the lock beside a file that is being changed. The lock ends with the process, also after a crash.
 
     Args:
-        path: The state file.
-        what: What holds the lock, for whom it keeps out.
+        path: The file, such as a state file.
+        what: The holder, for the error of other processes, like "an evaluation".
 
     Raises:
-        LockedError: Another process holds it.
-        StateFileError: There can be no lock.
+        LockedError: Another process holds the lock.
+        StateFileError: The lock cannot be created.
     """
     lock = path.with_name(f"{path.name}.lock")
     try:
@@ -136,7 +136,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
         except OSError:
             file.seek(0)
             holder = file.read(200).strip() or "another process"
-            raise LockedError(f"{holder} is at work on {path}; wait until it has ended") from None
+            raise LockedError(f"{holder} is using {path}; wait until it has ended") from None
         file.truncate(0)
         file.write(f"{what} (process {os.getpid()})")
         file.flush()

@@ -1,4 +1,4 @@
-"""Values of the pool file: how each is written, how it is read, and the sentence that refuses it."""
+"""Value types of the pool file: their written form, their parsers, and the sentences that refuse invalid values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints, WithJsonSchema
 
 AUTHORIZATION = "authorization"
 """The header that most providers read the API key from, as a bearer token."""
@@ -21,7 +21,7 @@ _GRPC_TARGET = re.compile(r"[^\s]+")
 _SECRET = re.compile(r"(?i)(?:^|&)[^=&]*(?:key|token|secret|password|sig(?:nature)?)=")
 _NANO = 10**9
 _MILLION = 10**6
-# What providers ask for a million tokens begins with half a cent, from a cache; for one token it ends with $0.0006.
+# Providers' prices for a million tokens start at half a cent (cached); prices for one token go up to $0.0006.
 _LEAST_DOLLARS = Decimal("0.001")
 _LEAST_BY_FAR = Decimal("1e-15")
 _LONGEST_PRICE = 40
@@ -36,10 +36,10 @@ def _name(value: str) -> str:
 
 
 def checked_url(value: str) -> str:
-    """Returns a provider's root without a slash at its end.
+    """Returns a provider's root URL without a slash at its end.
 
     Raises:
-        ValueError: It is none, or holds what belongs elsewhere.
+        ValueError: It is not a root URL, or contains credentials or a fragment.
     """
     try:
         parts = urlsplit(value)
@@ -59,7 +59,7 @@ def checked_url(value: str) -> str:
 
 
 def under(root: str, path: str) -> str:
-    """Returns the address of `path` under a provider's root, whose query stays at its end."""
+    """Returns the URL of `path` below a provider's root; the root's query stays at its end."""
     base, mark, query = root.partition("?")
     return f"{base}{path}{mark}{query}"
 
@@ -73,7 +73,7 @@ def _environment_variable(value: str) -> str:
 def _nanousd(value: object) -> object:
     text = value
     if isinstance(value, Decimal):
-        # Formatting an exponent of many digits in full would take as many bytes.
+        # Formatting a number with a huge exponent would take as many bytes.
         text = f"{value:f}" if value.is_finite() and -10 < value.adjusted() < 10 else ""
     elif isinstance(value, int) and not isinstance(value, bool):
         text = str(value) if value < _NANO else ""
@@ -91,7 +91,7 @@ def _nanousd(value: object) -> object:
 
 
 def _price_of_one_token(value: object) -> Decimal | None:
-    """Returns a price, as it is written, that is too little to be that of a million tokens; None for any other."""
+    """Returns a price, as written, if it is too low for a million tokens; else None."""
     try:
         price = Decimal(value) if isinstance(value, Decimal | str) and len(str(value)) <= _LONGEST_PRICE else None
     except ArithmeticError:
@@ -110,7 +110,7 @@ def _json(value: object) -> object:
         return [_json(item) for item in value]
     number = _number(value)
     if isinstance(number, float) and not math.isfinite(number):
-        raise ValueError("holds a number that JSON does not have")
+        raise ValueError("contains a number that JSON does not allow")
     return number
 
 
@@ -120,20 +120,27 @@ def _target(value: str) -> str:
     return value
 
 
-# The file's reader gives numbers with a decimal point as Decimal, so that money never passes through binary floats.
+# The file's reader returns numbers with a decimal point as Decimal, so that money is never a binary float.
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 """A finite number."""
-NanoUsdPerMillion = Annotated[int, BeforeValidator(_nanousd)]
-"""A price: US dollars per million tokens as they are written, nano-dollars as they are read."""
-CandidateName = Annotated[str, AfterValidator(_name)]
-"""A candidate's name: a label of DNS."""
-Url = Annotated[str, AfterValidator(checked_url)]
+_PRICE = {"type": ["number", "string"], "pattern": "^[0-9]{1,6}([.][0-9]{1,9})?$", "minimum": 0, "maximum": 999999}
+NanoUsdPerMillion = Annotated[int, BeforeValidator(_nanousd), WithJsonSchema(_PRICE)]
+"""A price: US dollars per million tokens in the file, nano-dollars when parsed."""
+CandidateName = Annotated[
+    str,
+    AfterValidator(_name),
+    WithJsonSchema({"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63}),
+]
+"""A candidate's name: a DNS label."""
+URL_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^https?://"})
+"""The JSON schema of a provider's root."""
+Url = Annotated[str, AfterValidator(checked_url), URL_SCHEMA]
 """A provider's root, without a slash at its end."""
 EnvironmentVariable = Annotated[str, AfterValidator(_environment_variable)]
 """The name of an environment variable."""
-GrpcTarget = Annotated[str, AfterValidator(_target)]
-"""Where an adapter is, as gRPC names it."""
+GrpcTarget = Annotated[str, AfterValidator(_target), WithJsonSchema({"type": "string", "pattern": "^[^\\s]+$"})]
+"""An adapter's gRPC target."""
 JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_json)]
 """Members of a JSON object."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
-"""A text that says something."""
+"""A text that is not empty."""

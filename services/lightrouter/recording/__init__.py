@@ -1,1 +1,1 @@
-"""Recorded candidate outputs: read, checked, and played back without their labels."""
+"""Recordings of candidate outputs: reading, recording, prices, and playback without labels."""

@@ -1,6 +1,6 @@
-"""The lines of a file of JSON lines: gzip-compressed or not, with a byte order mark or without, with any line ends.
+"""Reads files of JSON lines: gzip-compressed or not, with or without a byte order mark, with any line ends.
 
-Recordings, prompts and validation sets are all read here. What a file is, its first bytes say and not its name.
+Recordings, prompts and validation sets are all read here. A file's first bytes, not its name, tell its format.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import IO, Final
 from pydantic_core import from_json
 
 MAX_LINE_BYTES: Final = 64 * 2**20
-"""The most bytes that a line may have."""
+"""Maximum bytes of a line."""
 MAX_BYTES: Final = 4 * 2**30
-"""The most bytes that a file may hold, unpacked."""
+"""Maximum bytes of a file, unpacked."""
 
 _LONGEST_KEY: Final = 64
 _GZIP: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
-# What a file begins with that is read nowhere, and what to do about it.
+# First bytes of unsupported formats, and what to do about them.
 _OTHERS: Final = {
     b"\xff\xfe": "is UTF-16, save it as UTF-8",
     b"\xfe\xff": "is UTF-16, save it as UTF-8",
@@ -34,16 +34,16 @@ _OTHERS: Final = {
     b"\xfd7zXZ": "is compressed with xz, unpack it or use gzip",
     b"\x28\xb5\x2f\xfd": "is compressed with zstd, unpack it or use gzip",
 }
-# Deflate reaches 1:1032; what people write, even over and over, stays far below that.
+# Deflate reaches 1:1032; ordinary text, even repeated, stays far below that.
 _MOST_RATIO: Final = 200
 _UNSUSPICIOUS_BYTES: Final = 16 * 2**20
 
 
 class LinesError(Exception):
-    """A file that cannot be read, or a line that is no JSON.
+    """A file that cannot be read, or a line that is not JSON.
 
     Attributes:
-        line: The line at fault, from 1; 0 where it is the file.
+        line: The invalid line, from 1; 0 for the whole file.
         message: What is wrong, without the file's name.
     """
 
@@ -54,7 +54,7 @@ class LinesError(Exception):
 
 
 def read(path: Path, most_bytes: int = MAX_BYTES) -> Iterator[tuple[int, bytes]]:
-    """Yields number, from 1, and bytes of each line of a file that is not blank.
+    """Yields number, from 1, and bytes of each line of a file, except blank ones.
 
     Raises:
         LinesError: It cannot be read, is damaged, or is larger than `most_bytes`, unpacked.
@@ -72,7 +72,7 @@ def split(data: bytes, most_bytes: int = MAX_BYTES) -> Iterator[tuple[int, bytes
 
 
 def refuse_damaged(rest: Iterator[tuple[int, bytes]]) -> None:
-    """Reads to the end of a file in which a line is at fault, which may be so because the file is damaged.
+    """Reads to the end of a file with an invalid line, because damage to the file may be the cause.
 
     Raises:
         LinesError: It is damaged.
@@ -89,18 +89,18 @@ def parse(line: bytes, number: int = 0) -> object:
     """Returns the JSON value of a line.
 
     Raises:
-        LinesError: It is none, or an object in it has a key twice.
+        LinesError: It is not JSON, or an object in it has a key twice.
     """
     try:
         found: object = from_json(line, allow_inf_nan=False)
     except ValueError as error:
-        raise LinesError(f"is no JSON: {str(error).partition(' at line')[0]}", number) from None
+        raise LinesError(f"is not JSON: {str(error).partition(' at line')[0]}", number) from None
     once(line, number)
     return found
 
 
 def once(line: bytes, number: int = 0) -> None:
-    """Lets a line pass that is JSON where no object has a key twice: of two values, one would be lost without a word.
+    """Checks that no object of a JSON line has a key twice: one of the two values would be lost silently.
 
     Raises:
         LinesError: One has.
@@ -123,7 +123,7 @@ class _TwiceError(Exception):
 def _object(pairs: list[tuple[str, object]]) -> object:
     if len(dict(pairs)) < len(pairs):
         raise _TwiceError(next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1))
-    # What an object holds has been looked at already.
+    # The object's members have been checked already.
     return None
 
 
@@ -165,14 +165,14 @@ def _bounded(file: IO[bytes] | gzip.GzipFile, most_bytes: int) -> Iterator[tuple
 
 
 def _refuse_other(line: bytes) -> None:
-    """Refuses what is no text in UTF-8, by the first line of a file, unpacked."""
+    """Refuses text that is not UTF-8, by the first line of a file, unpacked."""
     for start, what in _OTHERS.items():
         if line.startswith(start):
             raise LinesError(what)
     if b"\0" in line:
-        raise LinesError("holds zero bytes: it is no text, or UTF-16; save it as UTF-8")
+        raise LinesError("holds zero bytes: it is not text, or it is UTF-16; save it as UTF-8")
 
 
 def _damaged(why: str, number: int) -> str:
     whole = f" after line {number}" if number else ""
-    return f"cannot be read: the gzip data is damaged{whole}: {why}; get the file anew"
+    return f"cannot be read: the gzip data is damaged{whole}: {why}; get the file again"

@@ -1,18 +1,18 @@
-"""Reads a recording; a fault is named by file, line and field.
+"""Reads a recording; each fault has file, line and field.
 
-JSON lines as `lightrouter.recording.lines` reads them, one object a line:
+The format is JSON lines, as `lightrouter.recording.lines` reads them, one object per line:
 
 | key | meaning |
 | --- | --- |
 | `id` | the prompt's name, unique |
-| `category` | its subject or source; may be left out |
-| `prompt` | what every model was asked, or |
+| `category` | its subject or source; optional |
+| `prompt` | the prompt of every model, or |
 | `messages` | the conversation: `role` (system, user or assistant) and `content` of each message |
-| `answer` | label, may be left out: the right answer, text or number, or a list of right ones |
-| `responses` | model name -> `text`, and what is known of `input_tokens`, `output_tokens`, `cost_usd`, `latency_s` |
-| | and of the labels `quality` (0 to 1) and `answer` (the answer read from the text) |
+| `answer` | label, optional: the right answer, text or number, or a list of right ones |
+| `responses` | model name -> `text`, and if known `input_tokens`, `output_tokens`, `cost_usd`, `latency_s` |
+| | and the labels `quality` (0 to 1) and `answer` (the answer read from the text) |
 
-Other keys are passed over.
+Other keys are ignored.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from lightrouter.runtime import enums
 from lightrouter.runtime.tokens import count
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
-# Role and delimiters of a message, as the common chat templates write them.
+# Tokens for a message's role and delimiters, as common chat templates write them.
 _TOKENS_PER_MESSAGE: Final = 4
 
 _Tokens = Annotated[int, Field(ge=0, lt=2**31)]
@@ -41,7 +41,7 @@ _Name = Annotated[str, Field(min_length=1)]
 
 
 def _text(value: object) -> object:
-    """Returns a label as text: a number as JSON writes it, of several right answers the first."""
+    """Returns a label as text: a number in JSON's form, the first of several right answers."""
     if isinstance(value, list) and value:
         value = value[0]
     return json.dumps(value) if isinstance(value, int | float) else value
@@ -91,11 +91,11 @@ class _Line(_Member, Generic[_AnyResponse]):
         if (self.prompt is None) == (self.messages is None):
             raise ValueError("must have either prompt or messages")
         if self.messages and self.messages[-1].role == "assistant":
-            raise ValueError("has messages that end with the assistant's, which is what the models wrote")
+            raise ValueError("has messages that end with the assistant's, which the models wrote")
         return self
 
     def recorded(self, models: frozenset[str] | None) -> RecordedPrompt:
-        """Returns the prompt with the responses of `models`, None for all."""
+        """Returns the prompt with the responses of `models`; None: of all."""
         turns = self.messages or [_Message(role="user", content=self.prompt or "")]
         return RecordedPrompt(
             id=self.id,
@@ -125,11 +125,11 @@ _AnyLine = TypeVar("_AnyLine", _Line[_Response], _LabelledLine)
 
 
 def load(path: Path, models: Iterable[str] | None = None) -> Recording:
-    """Reads a recording without its labels, which are passed over like any unknown key.
+    """Reads a recording without its labels, which are ignored like any unknown key.
 
     Args:
         path: The file.
-        models: Recorded names of the models whose responses are wanted; None: all.
+        models: Recorded names of the models whose responses to read; None: all.
 
     Raises:
         RecordingError: It cannot be read or used.

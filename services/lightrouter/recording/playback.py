@@ -1,4 +1,4 @@
-"""Plays a recording back: what a model said to a prompt, cut where a limit falls, and going on from there."""
+"""Plays a recording back: a model's response to a prompt, cut at a limit and continued from there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SYSTEM = Role.ROLE_SYSTEM
 
 
 class NotRecordedError(Exception):
-    """The recording does not have what is asked for; its text is one sentence, without the prompt's."""
+    """The recording lacks the requested response; the text is one sentence, without the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Played:
 
     Attributes:
         text: The text.
-        input_tokens: Tokens read for it: the prompt, and what it goes on from.
+        input_tokens: Tokens read for it: the prompt and the text that it continues.
         output_tokens: Tokens of the piece.
-        ended: Whether the response ends with it.
-        seconds: What writing it took in the recording; 0 where that was not recorded.
+        ended: Whether it is the end of the response.
+        seconds: Recorded time to write it; 0 if not recorded.
     """
 
     text: str
@@ -36,17 +36,17 @@ class Played:
 
 
 class Playback:
-    """One model's responses, found by what was asked.
+    """One model's responses, found by conversation.
 
-    A conversation is looked up by what its user and assistant say, whatever the white space between the words; system
-    messages are passed over. Of two equal prompts the first one's response counts.
+    A conversation is looked up by its user and assistant messages, whatever the white space between words; system
+    messages are ignored. Of two equal prompts, the first one's response is used.
     """
 
     def __init__(self, recording: Recording, model: str) -> None:
         """Plays the responses of `model`, a recorded name.
 
         Raises:
-            NotRecordedError: The recording has none.
+            NotRecordedError: The recording has no responses of it.
         """
         self._model = model
         self._by_prompt: dict[str, tuple[RecordedPrompt, Response]] = {}
@@ -63,20 +63,20 @@ class Playback:
             raise NotRecordedError(f"the recording has no responses of {model}")
 
     def play(self, messages: Sequence[ChatMessage], lead: str, max_tokens: int | None) -> Played:
-        """Returns what the model wrote next.
+        """Returns the next piece of the model's response.
 
         Args:
             messages: The conversation.
-            lead: What it has written already.
-            max_tokens: Most tokens of the piece, 1 upward; None for all the rest.
+            lead: The text that it has already written.
+            max_tokens: Maximum tokens of the piece, 1 or more; None: the whole rest.
 
         Raises:
-            NotRecordedError: It was not asked this, or did not begin its response so.
+            NotRecordedError: The conversation is not recorded, or the response does not start with `lead`.
         """
         prompt, response = self._find(messages)
         text = response.text
         if not text.startswith(lead):
-            raise NotRecordedError(f"the recorded response of {self._model} does not begin with the text to go on from")
+            raise NotRecordedError(f"the recorded response of {self._model} does not start with the text to continue")
         before = count(lead)
         rest = text[len(lead) :]
         piece = rest if max_tokens is None else cut(rest, _reach(response, before, max_tokens) - before)
@@ -100,7 +100,7 @@ class Playback:
 
 
 def _position(response: Response, counted: int) -> int:
-    """Returns how many of the recorded tokens the first `counted` of our own are; they spread evenly."""
+    """Returns how many recorded tokens the first `counted` of our own tokens are; they spread evenly."""
     if response.counted_tokens == response.output_tokens:
         return counted
     if counted and counted >= response.counted_tokens:
@@ -109,11 +109,11 @@ def _position(response: Response, counted: int) -> int:
 
 
 def _reach(response: Response, before: int, max_tokens: int) -> int:
-    """Returns up to which of our own tokens `max_tokens` recorded ones reach after the first `before`: one at least."""
+    """Returns our own token count once `max_tokens` recorded ones follow the first `before`: at least one more."""
     if response.counted_tokens == response.output_tokens:
         return before + max_tokens
     most = _position(response, before) + max_tokens
-    # The largest position that is not beyond `most`.
+    # The largest position that is at most `most`.
     reached = ((most + 1) * response.counted_tokens - 1) // max(1, response.output_tokens)
     return max(before + 1, reached)
 

@@ -1,4 +1,4 @@
-"""What recorded models would have cost: a list of prices, each with its source."""
+"""The list of prices at which recorded calls are booked, each price with its source."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lightrouter.runtime.document import DocumentError, parse
 from lightrouter.v1.candidate_pb2 import Prices
 
 _NANOUSD = 1_000_000_000
-# US dollars per million tokens. Listed prices are some cents to some hundred dollars: what is far outside is in another
-# unit.
+# A choice, in US dollars per million tokens: listed prices are between cents and hundreds of dollars. A price far
+# outside is in another unit.
 _LEAST: Final = 0.001
 _MOST: Final = 10_000.0
 
@@ -53,10 +53,10 @@ class Price(BaseModel):
 
     Attributes:
         input: Per million tokens read.
-        cached_input: Per million tokens read from the provider's cache; None where no price is named: `input`.
+        cached_input: Per million tokens read from the provider's cache; None: as `input`.
         output: Per million tokens written.
-        source: Where the price is from; `assumed` where it is on no list.
-        note: What the assumption is.
+        source: Source of the price; `assumed` if it is on no list.
+        note: The assumption.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,20 +69,20 @@ class Price(BaseModel):
 
     @property
     def listed(self) -> dict[str, str]:
-        """The prices as an entry of a pool file has them."""
+        """The prices in the notation of a pool file."""
         usd = {"input": self.input, "cached_input": self.cached_input, "output": self.output}
         return {kind: str(Decimal(str(price))) for kind, price in usd.items() if price is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """Prices by model, and the price of any other. Models' names count in any case.
+    """Prices by model, and the price of other models. The case of names does not matter.
 
     Attributes:
-        other: The price of a model that is not named.
+        other: The price of models that are not listed.
         models: The price of each model.
-        own: Names of models whose prices the reader gave; they count more than what a recording says.
-        complete: Whether the reader gave `other` too, so that nothing is assumed.
+        own: Names of models whose prices the user gave; these override recorded costs.
+        complete: Whether the user gave `other` too, so that no price is assumed.
     """
 
     other: Price
@@ -91,7 +91,7 @@ class PriceList:
     complete: bool = False
 
     def __post_init__(self) -> None:
-        """Lets names count in any case."""
+        """Makes names independent of case."""
         object.__setattr__(self, "models", {name.casefold(): price for name, price in self.models.items()})
 
     def of(self, model: str) -> Price:
@@ -99,19 +99,19 @@ class PriceList:
         return self.models.get(model.casefold(), self.other)
 
     def given(self, model: str) -> bool:
-        """Tells whether the reader gave the price of a model."""
+        """Tells whether the user gave the price of a model."""
         return model.casefold() in {name.casefold() for name in self.own}
 
     def message(self, model: str) -> Prices:
-        """Returns the price of a model as a candidate of the pool carries it."""
+        """Returns the price of a model in the form of a pool candidate."""
         return _message(self.of(model))
 
     def complaints(self, models: Sequence[str], recorded: Sequence[str]) -> Iterator[str]:
-        """Yields what the reader should know of these prices, a sentence each.
+        """Yields what the reader should know about these prices, one sentence each.
 
         Args:
-            models: The models that are to be priced.
-            recorded: Those of them whose every call has a recorded cost.
+            models: The models of the recording.
+            recorded: The models for which the cost of every call is recorded.
         """
         assumed = [model for model in models if model.casefold() not in self.models and model not in recorded]
         if assumed and not self.complete:
@@ -125,7 +125,7 @@ class PriceList:
 
 
 class _File(BaseModel):
-    """A price list as it is written in a file."""
+    """A price list in a file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -144,7 +144,7 @@ def _message(price: Price) -> Prices:
 
 
 def load(path: Path | None = None) -> PriceList:
-    """Returns the list that comes with the package, with the prices of the file at `path` over it.
+    """Returns the price list of the package, overridden by the file at `path`.
 
     Raises:
         PriceListError: The file cannot be read or is no price list.

@@ -1,11 +1,11 @@
-"""Prompts, and how their answers are scored: one format for what is recorded and what candidates are evaluated on.
+"""Prompts and the scoring of their answers: one format for recording and evaluation.
 
     {"id": "q1", "category": "law", "prompt": "Which ...? A) ... B) ...", "task": "choice", "answer": "B"}
     {"messages": [{"role": "user", "content": "..."}], "task": "judge", "reference": "...", "max_output_tokens": 300}
 
-JSON lines as `lightrouter.recording.lines` reads them. The tasks exact, choice, numeric, pattern and schema, with their
-fields, are `lightrouter.answers.scoring`'s; `judge` has an answer that is good, with which a model compares. A
-recording will do as well: its responses are passed over.
+The format is JSON lines, as `lightrouter.recording.lines` reads them. The tasks exact, choice, numeric, pattern and
+schema, with their fields, are `lightrouter.answers.scoring`'s; `judge` has a reference answer, with which a judge model
+compares. A recording works too: its responses are ignored.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Judged(Section):
 
     task: Literal["judge"] = "judge"
     reference: Text
-    """An answer that is good."""
+    """The reference answer."""
 
 
 TASKS: Final[Mapping[str, type[AnyScorer | Judged]]] = {**SCORERS, "judge": Judged}
-"""The tasks by the word that names them."""
+"""The tasks by name."""
 
 
 class _Message(Section):
@@ -53,7 +53,7 @@ class _Message(Section):
 
 
 class _Line(Section):
-    """What stands in every line; the rest is its task's."""
+    """The keys of every line; the others belong to its task."""
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     category: Annotated[str, StringConstraints(max_length=63)] = ""
@@ -66,7 +66,7 @@ class _Line(Section):
         if (self.prompt is None) == (self.messages is None):
             raise ValueError("must have either prompt or messages")
         if self.messages and self.messages[-1].role == "assistant":
-            raise ValueError("has messages that end with the assistant's, which is what the candidates are to write")
+            raise ValueError("has messages that end with the assistant's, which the candidates have to write")
         return self
 
 
@@ -75,12 +75,12 @@ class Asked:
     """One prompt.
 
     Attributes:
-        id: Its name, unique in the file; where it has none, `prompt-` and the number of its line.
+        id: Its name, unique in the file; default: `prompt-` and its line number.
         category: The kind of prompt, as a policy's `category` names it; may be empty.
         messages: The conversation.
-        task: How an answer is scored; None where nothing says how.
-        max_output_tokens: Most tokens of an answer; None leaves it to whoever asks.
-        members: All that its line says, as JSON has it, with the id and without responses.
+        task: How to score an answer; None if nothing says how.
+        max_output_tokens: Maximum tokens of an answer; None: the caller decides.
+        members: All keys of its line as JSON, with the id and without responses.
     """
 
     id: str
@@ -92,7 +92,7 @@ class Asked:
 
     @property
     def scorer(self) -> AnyScorer | None:
-        """What scores an answer without a model; None where nothing does."""
+        """The scorer of an answer without a model; None if there is none."""
         return None if isinstance(self.task, Judged) else self.task
 
 
@@ -103,9 +103,9 @@ def read(
 
     Args:
         path: The file.
-        task: The task of lines that have an answer and name none.
-        scored: Whether every line must say how its answers are scored.
-        most_bytes: Most bytes of the file, unpacked.
+        task: The task of lines that have an answer but no task.
+        scored: Whether every line must say how to score its answers.
+        most_bytes: Maximum bytes of the file, unpacked.
 
     Raises:
         PromptsError: They cannot be used.
@@ -114,7 +114,7 @@ def read(
 
 
 def parse(raw: Iterable[tuple[int, bytes]], name: str, task: str | None = None, *, scored: bool = False) -> list[Asked]:
-    """Returns the prompts of these lines, each with its number; `name` stands before each fault. See `read`.
+    """Returns the prompts of these numbered lines; each fault starts with `name`. See `read`.
 
     Raises:
         PromptsError: They cannot be used.
@@ -134,7 +134,7 @@ def parse(raw: Iterable[tuple[int, bytes]], name: str, task: str | None = None, 
         if error.line:
             said.append(f"{name}:{error.line}: {error.message}")
         else:
-            # Of a damaged file no line's fault is its own.
+            # In a damaged file the damage, not the line, is the fault.
             said = [f"{name}: {error.message}"]
     if not asked and not said:
         said = [f"{name}: holds no prompt"]
@@ -145,9 +145,9 @@ def parse(raw: Iterable[tuple[int, bytes]], name: str, task: str | None = None, 
 
 
 def completed(asked: Asked, recorded: Mapping[str, object]) -> Asked:
-    """Returns a prompt with what a recording says of it and its own line does not: the labels, and how it is scored.
+    """Returns a prompt with the labels and the scoring of a recording, if its own line lacks them.
 
-    A line that names a task says all of that itself.
+    A line with a task has all of them itself.
     """
     if asked.task is not None:
         return asked
@@ -156,14 +156,14 @@ def completed(asked: Asked, recorded: Mapping[str, object]) -> Asked:
     try:
         (found,) = parse([(1, json.dumps(members).encode())], "")
     except PromptsError:
-        # What a recording says besides is anybody's; its task may not fit a new answer.
+        # Other keys of a recording are free; its task may not fit a new answer.
         members.pop("task", None)
         return replace(asked, members=members)
     return found
 
 
 def digest(asked: Iterable[Asked]) -> str:
-    """Returns what tells these prompts, with their answers and tasks, from any others."""
+    """Returns a digest of these prompts with their answers and tasks."""
     found = hashlib.sha256()
     for each in asked:
         found.update(json.dumps(each.members, sort_keys=True, ensure_ascii=True).encode() + b"\n")
@@ -171,7 +171,7 @@ def digest(asked: Iterable[Asked]) -> str:
 
 
 def conversation_digest(messages: Iterable[ChatMessage]) -> str:
-    """Returns what tells a conversation from any other, in 16 letters and digits."""
+    """Returns a digest of a conversation, 16 letters and digits."""
     turns = [(message.role, message.content) for message in messages]
     return hashlib.sha256(json.dumps(turns).encode()).hexdigest()[:16]
 
@@ -190,7 +190,7 @@ def _asked(line: bytes, number: int, task: str | None, *, scored: bool) -> Asked
     except LinesError as error:
         raise _LineError([("", error.message)]) from None
     if not isinstance(values, dict):
-        raise _LineError([("", "must be an object, one a line")])
+        raise _LineError([("", "must be an object, one per line")])
     values.pop(_PASSED_OVER, None)
     values.setdefault("id", f"prompt-{number}")
     if "answer" in values and task:
@@ -213,7 +213,7 @@ def _asked(line: bytes, number: int, task: str | None, *, scored: bool) -> Asked
 
 
 def _kind(values: Mapping[str, Any], *, scored: bool) -> type[AnyScorer | Judged] | None:
-    """Returns the task's kind, from what a line says besides its prompt; None where it names no task."""
+    """Returns the task's kind from the keys of a line; None if it names no task."""
     task = values.get("task")
     if task is None and not scored:
         if unknown := sorted(values.keys() - {"answer", "task"}):
@@ -230,7 +230,7 @@ def _faults(error: ValidationError, known: list[str]) -> Iterator[tuple[str, str
     for detail in details:
         loc = detail["loc"]
         if any(loc == other["loc"][: len(loc)] and other["loc"] != loc for other in details):
-            # What holds a fault has none of its own: a list whose items cannot be used is no empty one.
+            # A value that contains a fault has no fault of its own: a list with invalid items is not an empty list.
             continue
         yield faults.field(detail["loc"]), faults.sentence(detail, lambda _: known)
 

@@ -1,4 +1,4 @@
-"""Records what the candidates of a live pool write to prompts, in the format of `lightrouter.recording.load`.
+"""Records the responses of a live pool's candidates to prompts, in the format of `lightrouter.recording.load`.
 
 Each response is written down as soon as it is there, beside the recording (FILE.partial); nothing that was paid for is
 lost when the run ends early, and the next run asks only for what is missing.
@@ -34,7 +34,7 @@ from lightrouter.v1.router_pb2 import Answer, Prompt
 Ask = Callable[[Prompt], Awaitable[Answer]]
 """Asks the router; raises ServiceError."""
 Origin = Mapping[str, object]
-"""What a response hangs on besides its prompt, as JSON, by the words that name it to people."""
+"""What a response depends on besides its prompt: JSON values by readable names."""
 _Response = dict[str, Any]
 
 _NANO: Final = 10**9
@@ -43,18 +43,18 @@ _RETRIES: Final = 8
 
 
 class OtherRecordingError(Exception):
-    """The file to write is there and is no recording of these prompts or candidates; its text is one sentence."""
+    """The output file exists and records other prompts or candidates; the text is one sentence."""
 
 
 class Recorded:
-    """The responses that are there, in the file and beside it; also a context manager that closes what it writes to."""
+    """The recorded responses, in the file and in the journal beside it; a context manager that closes the journal."""
 
     def __init__(self, path: Path, asked: Sequence[Asked]) -> None:
-        """Takes up what earlier runs recorded of these prompts to `path`, and scores it anew.
+        """Loads what earlier runs recorded of these prompts to `path`, and scores it again.
 
         Raises:
-            OtherRecordingError: `path`, or what is beside it, records other prompts.
-            RecordingError: It cannot be used.
+            OtherRecordingError: `path`, or its journal, records other prompts.
+            RecordingError: The file cannot be used.
         """
         self._path = path
         self._partial = path.with_name(path.name + ".partial")
@@ -79,21 +79,21 @@ class Recorded:
             self._journal.close()
 
     def has(self, asked: Asked, model: str) -> bool:
-        """Whether a model's response to a prompt is there."""
+        """Tells whether a model's response to a prompt is recorded."""
         return model in self._responses[asked.id]
 
     def check(self, model: str, origin: Origin) -> None:
-        """Sees to it that what is missing of a model would be of the same origin as what is there.
+        """Checks that missing responses of a model would have the same origin as the recorded ones.
 
         Raises:
-            OtherRecordingError: It would not; nothing is lost where everything of the model is there.
+            OtherRecordingError: They would not. A model without missing responses always passes.
         """
         there = [responses[model] for responses in self._responses.values() if model in responses]
         if len(there) == len(self._responses):
             return
         for response in there:
             known = response.get("origin")
-            # A recording that says nothing of it, such as one of an earlier release, is taken as it is.
+            # A recording without origins, such as one of an earlier release, is accepted.
             for what, value in known.items() if isinstance(known, dict) else ():
                 if what in origin and origin[what] != value:
                     raise OtherRecordingError(
@@ -102,7 +102,7 @@ class Recorded:
                     )
 
     def add(self, asked: Asked, model: str, response: _Response) -> None:
-        """Scores a response and writes it down, so that it outlives this process."""
+        """Scores a response and appends it to the journal, so that it outlives this process."""
         _score(self._asked[asked.id], response)
         self._responses[asked.id][model] = response
         if self._journal is None:
@@ -112,7 +112,7 @@ class Recorded:
         self._journal.flush()
 
     def save(self) -> None:
-        """Writes the recording, whole or not at all, and leaves nothing beside it."""
+        """Writes the recording, whole or not at all, and removes the journal."""
         found = (
             json.dumps({**each.members, "responses": responses}, ensure_ascii=False)
             for each in self._asked.values()
@@ -153,7 +153,7 @@ class Recorded:
         if not self._partial.exists():
             return
         found = self._partial.read_bytes().splitlines(keepends=True)
-        # The last line is half where the process was killed while it wrote.
+        # The last line is incomplete if the process was killed while writing.
         if found and not found[-1].endswith(b"\n"):
             found.pop()
             os.truncate(self._partial, sum(map(len, found)))
@@ -174,7 +174,7 @@ class Recorded:
 
 
 def origin_of(candidate: Candidate, max_output_tokens: int, entry: str = "") -> Origin:
-    """Returns what the responses of a candidate hang on; `entry` tells its entry in the pool file from any other."""
+    """Returns the origin of a candidate's responses; `entry` identifies its entry in the pool file."""
     prices = candidate.prices
     origin: dict[str, object] = {
         "provider": candidate.provider,
@@ -190,20 +190,20 @@ def origin_of(candidate: Candidate, max_output_tokens: int, entry: str = "") -> 
 
 
 def recorded_names(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """Returns the name under which each candidate is recorded: its model's, or its own where others have that model."""
+    """Returns the recorded name of each candidate: its model's name, or its own if others have the same model."""
     models = Counter(candidate.model for candidate in candidates)
     return {each.name: each.model if each.model and models[each.model] == 1 else each.name for each in candidates}
 
 
 def able(candidates: Iterable[Candidate], wanted: Sequence[str]) -> list[Candidate]:
-    """Returns the candidates that may answer, those of the names `wanted` where there are any."""
+    """Returns the candidates that are not evicted; if `wanted` has names, only these."""
     return [
         each for each in candidates if each.state != CANDIDATE_STATE_EVICTED and (not wanted or each.name in wanted)
     ]
 
 
 class Recorder:
-    """Asks every candidate for every response that is missing."""
+    """Asks every candidate for every missing response."""
 
     def __init__(
         self,
@@ -213,12 +213,12 @@ class Recorder:
         max_output_tokens: int,
         entries: Mapping[str, str] | None = None,
     ) -> None:
-        """Asks through `ask`, at most `concurrency` calls at the same time.
+        """Asks through `ask`, with at most `concurrency` calls at a time.
 
-        `entries` tells the entry of each candidate, by name, from any other; None where the pool file is not known.
+        `entries` identifies the pool file's entry of each candidate, by name; None if the pool file is not known.
         """
         self.failures: list[str] = []
-        """What went wrong with each response that is still missing, one sentence each."""
+        """Why each missing response failed, one sentence each."""
         self._ask = ask
         self._recorded = recorded
         self._turns = asyncio.Semaphore(concurrency)
@@ -226,11 +226,11 @@ class Recorder:
         self._entries = entries or {}
 
     async def record(self, wanted: Sequence[Asked], candidates: Sequence[Candidate], done: Callable[[], None]) -> None:
-        """Records what is missing; tells `done` of each response that is there or failed.
+        """Records what is missing; calls `done` after each response that is recorded or failed.
 
         Raises:
             ServiceError: The router cannot be reached.
-            OtherRecordingError: Responses that are there are of another origin; nothing was asked.
+            OtherRecordingError: Recorded responses have another origin; no call was made.
         """
         names = recorded_names(candidates)
         origins = {each.name: origin_of(each, self._most, self._entries.get(each.name, "")) for each in candidates}
@@ -253,7 +253,7 @@ class Recorder:
             answer = await self._patiently(self._prompt(asked, candidate))
         except ServiceError as error:
             if error.code is Code.UNAVAILABLE and not error.failures:
-                # The router itself is away: nothing else will get through either.
+                # The router itself is unavailable: all other calls would fail too.
                 raise
             why = error.failures[candidate].message if candidate in error.failures else error.message
             self.failures.append(f"{asked.id}, {candidate}: {why}")
@@ -264,7 +264,7 @@ class Recorder:
         done()
 
     async def _patiently(self, prompt: Prompt) -> Answer:
-        """Asks again where the router is busy and says when that may help."""
+        """Retries while the router is busy and says when to retry."""
         for _ in range(_RETRIES):
             try:
                 return await self._ask(prompt)
@@ -275,7 +275,7 @@ class Recorder:
         return await self._ask(prompt)
 
     def _prompt(self, asked: Asked, candidate: str) -> Prompt:
-        """Returns the prompt for one candidate, which writes its whole answer in the boot stage as far as that goes."""
+        """Returns the prompt for one candidate; its boot takes the whole answer, up to the longest boot allowed."""
         most = asked.max_output_tokens or self._most
         policy = Policy(
             candidates=[candidate],
@@ -303,7 +303,7 @@ def _response(answer: Answer, origin: Origin) -> _Response:
 
 
 def _score(asked: Asked, response: _Response) -> None:
-    """Scores a response; one to a prompt that does not say how keeps the score that it has."""
+    """Scores a response; without a scorer it keeps its score."""
     if asked.scorer is None:
         return
     response["quality"] = asked.scorer.score(response["text"])
@@ -313,5 +313,5 @@ def _score(asked: Asked, response: _Response) -> None:
 
 
 def _digest(asked: Asked) -> str:
-    """Returns what tells a prompt's conversation from any other."""
+    """Returns the digest of a prompt's conversation."""
     return prompts.conversation_digest(asked.messages)

@@ -1,4 +1,4 @@
-"""What a recording is, labels apart: whoever holds a `Recording` cannot read what the right answers are."""
+"""A recording, separate from its labels: code with a `Recording` cannot read the right answers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _LONGEST_NAME: Final = 63
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """All that a model wrote to a prompt.
+    """A model's whole response to a prompt.
 
     Attributes:
         text: The whole text.
-        counted_tokens: Its tokens as `tokens.count` has them.
-        output_tokens: Its tokens as they were recorded, hidden reasoning included; as counted where they were not.
-        input_tokens: Tokens of the prompt, as recorded; None where they were not.
-        cost_usd: What the call cost, in US dollars; None where it was not recorded.
-        latency_s: Seconds from the call to its end; None where they were not recorded.
+        counted_tokens: Its tokens as counted by `tokens.count`.
+        output_tokens: Its tokens as recorded, hidden reasoning included; as counted if not recorded.
+        input_tokens: Tokens of the prompt, as recorded; None if not recorded.
+        cost_usd: Cost of the call, in US dollars; None if not recorded.
+        latency_s: Seconds from the call to its end; None if not recorded.
     """
 
     text: str
@@ -35,12 +35,12 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class RecordedPrompt:
-    """A prompt and what each model wrote to it.
+    """A prompt and each model's response.
 
     Attributes:
         id: The prompt's name, unique in the recording.
-        category: Its subject or source; empty where there is none.
-        messages: The conversation that every model was asked.
+        category: Its subject or source; empty if there is none.
+        messages: The conversation that every model got.
         input_tokens: Tokens of the conversation, as counted here.
         responses: The responses by the models' recorded names.
     """
@@ -54,7 +54,7 @@ class RecordedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Prompts and what models wrote to them. No labels.
+    """Prompts and models' responses, without labels.
 
     Attributes:
         prompts: The prompts, in the order of the file.
@@ -74,12 +74,12 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What is known of how good the responses to one prompt are. Nothing that serves a request may read it.
+    """The labels of one prompt: the quality of its responses. Code that serves requests must not read them.
 
     Attributes:
-        answer: The right answer; None where there is none.
-        quality: Quality of the responses, 0 to 1, by the models' recorded names, as far as they were scored.
-        answers: The answer read from each response, by the same names, as far as one was.
+        answer: The right answer; None if there is none.
+        quality: Quality of the scored responses, 0 to 1, by the models' recorded names.
+        answers: The answers read from responses, by the same names, where there are any.
     """
 
     answer: str | None
@@ -89,10 +89,10 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class LabelledRecording:
-    """A recording with its labels, for training and judging.
+    """A recording with its labels, for training and evaluation.
 
     Attributes:
-        recording: What serves.
+        recording: The prompts and responses.
         labels: The labels of its prompts, in their order.
     """
 
@@ -106,7 +106,7 @@ class LabelledRecording:
 
 
 def pool_names(models: Iterable[str]) -> dict[str, str]:
-    """Returns for each recorded name one that the pool allows: lower case, hyphens for all else, each name once."""
+    """Returns a unique, valid candidate name for each recorded name: lower case, hyphens for other characters."""
     names: dict[str, str] = {}
     for model in dict.fromkeys(models):
         base = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[:_LONGEST_NAME].strip("-") or "model"

@@ -1,7 +1,7 @@
-"""What a route may spend. Costs are estimated before each call and held against the ceiling, in nano-dollars.
+"""The money of a route. Costs are estimated before each call and reserved under the ceiling, in nano-dollars.
 
-A call is planned with all that it reads uncached, at one token a byte where nobody has counted, and with all of its
-tokens written. So no prompt, whatever it is made of, takes a route beyond its ceiling.
+Each estimate is an upper bound: no input is cached, a text has one token per byte unless its provider has counted it,
+and all output tokens are written. So no prompt takes a route beyond its ceiling.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_COST_CEILING_TOO_LOW
 
 _MILLION = 1_000_000
-# What a conversation gains besides its text when it is sent again with an answer: delimiters of one more message.
-_MOST_PER_TURN = 16
-# Instructions around the texts that a judge or a synthesizer reads, in bytes, and the most that a judge writes.
+# Tokens around one more message of a conversation: the delimiters of chat templates are shorter; the bound is a choice.
+_MAX_TOKENS_PER_TURN = 16
+# Bounds, at one token per byte, of the instructions around the texts that a judge or a synthesizer reads. The tests of
+# the budget compare them with the prompts of selector and aggregator.
 _INSTRUCTION_TOKENS = 1500
 _INSTRUCTION_TOKENS_PER_TEXT = 90
+# The default of the selector's setting judge_output_tokens.
 _VERDICT_TOKENS = 1024
-# The judge is asked in two orders, and once more each where its verdict cannot be read, which it is shown then.
+# The judge is asked in two orders. If its verdict cannot be read, it is shown that verdict and asked once more.
 _JUDGE_ORDERS = 2
 _AGAIN_TOKENS = 300
-# A synthesizer is shown where drafts contradict each other: at most so many places, two quotes of so many bytes each.
+# A synthesizer is shown up to 8 contradictions of the drafts (answers/contradictions.py), each in a sentence with two
+# quotes of up to 160 characters, three bytes each.
 _CONTRADICTIONS = 8
 _QUOTED_TOKENS = 480
 _SENTENCE_TOKENS = 60
@@ -34,27 +37,31 @@ _AGAIN_TOKENS_PER_TEXT = 10
 
 
 class Grant(NamedTuple):
-    """Leave to make a call: the tokens that it may write, and the nano-dollars kept for it."""
+    """Permission to make a call: the tokens that it may write, and the nano-dollars reserved for it."""
 
     tokens: int
     reserved: int
 
 
 def price(candidate: Candidate, input_tokens: int, output_tokens: int) -> int:
-    """Returns the most that a call of so many tokens costs, in nano-dollars, rounded up."""
+    """Returns the highest cost of a call with these tokens, in nano-dollars, rounded up."""
     prices = candidate.prices
-    # A provider may ask more for cached tokens than for fresh ones; nothing forbids it.
+    # A provider may charge more for cached tokens than for fresh ones.
     per_input = max(prices.input_nanousd_per_million, prices.cached_input_nanousd_per_million)
     return -(-(input_tokens * per_input + output_tokens * prices.output_nanousd_per_million) // _MILLION)
 
 
 class Budget:
-    """The money of one route. Without a ceiling everything is granted and nothing is estimated."""
+    """The money of one route. Without a ceiling every call is granted and nothing is estimated."""
 
     def __init__(self, ceiling: int | None, prompt_tokens: int, least_tokens: dict[str, int] | None = None) -> None:
-        """Starts with `ceiling` nano-dollars, None for no limit, and a prompt of at most so many tokens.
+        """Starts with the whole ceiling.
 
-        `least_tokens` are the smallest token limits that providers were found to take, by candidate; routes share it.
+        Args:
+            ceiling: Nano-dollars of the route; None for no limit.
+            prompt_tokens: Upper bound of the prompt's tokens.
+            least_tokens: The smallest token limits that providers accept, by candidate, as far as they are known.
+                Routes share it, and `learn` adds to it.
         """
         self._least_tokens = {} if least_tokens is None else least_tokens
         self._ceiling = ceiling
@@ -68,15 +75,15 @@ class Budget:
 
     @property
     def left(self) -> int:
-        """Nano-dollars that are neither spent nor kept for a call; below 0 where calls cost more than estimated."""
+        """Nano-dollars that are neither spent nor reserved; below 0 if calls cost more than estimated."""
         return self._left
 
     def learn(self, candidate: str, least_tokens: int) -> None:
-        """Takes the smallest token limit that a candidate's provider takes; what is asked below it is asked as this."""
+        """Takes the smallest token limit that a candidate's provider accepts; its adapter raises lower limits to it."""
         self._least_tokens[candidate] = least_tokens
 
     def reserve(self, amount: int) -> bool:
-        """Keeps `amount` for a call; False, and nothing kept, where that is more than what is left."""
+        """Reserves `amount` for a call; returns False, and reserves nothing, if less is left."""
         if self.limited:
             if amount > self._left:
                 return False
@@ -84,16 +91,16 @@ class Budget:
         return True
 
     def settle(self, reserved: int, spent: int) -> None:
-        """Gives back what was kept for a call that is over, less what it cost."""
+        """Returns the money that was reserved for a call to the budget, less the cost of the call."""
         if self.limited:
             self._left += reserved - spent
 
     def boot_cost(self, candidate: RouteCandidate) -> int:
-        """Returns the most that booting costs."""
-        return self._price(candidate, self._most_read(candidate), candidate.boot_tokens) if self.limited else 0
+        """Returns the highest cost of a boot."""
+        return self._price(candidate, self._max_read(candidate), candidate.boot_tokens) if self.limited else 0
 
-    def _most_read(self, candidate: RouteCandidate) -> int:
-        """Returns the most tokens that the prompt has for a candidate, with its own instructions."""
+    def _max_read(self, candidate: RouteCandidate) -> int:
+        """Returns an upper bound of the prompt's tokens for a candidate, its own instructions included."""
         return self._prompt_tokens + most_of_estimated(candidate.spec.fixed_input_tokens)
 
     def admit(self, candidates: Sequence[RouteCandidate], field: str) -> tuple[RouteCandidate, ...]:
@@ -103,7 +110,7 @@ class Budget:
         that candidate's completion stays.
 
         Raises:
-            ServiceError: The ceiling does not pay for the cheapest boot; `field` is named, and the least that would.
+            ServiceError: The ceiling does not cover the cheapest boot. The error names `field` and the lowest ceiling.
         """
         if self._ceiling is None:
             return tuple(candidates)
@@ -113,14 +120,14 @@ class Budget:
             raise invalid(field, message, ERROR_REASON_COST_CEILING_TOO_LOW)
         anchor = min(candidates, key=self._whole_cost)
         if self._whole_cost(anchor) > self._ceiling:
-            # Nobody can finish: the one whose boot leaves most money goes as far as it reaches.
+            # No candidate can finish. The one with the cheapest boot leaves the most money for a part of its draft.
             anchor = min(candidates, key=self.boot_cost)
             self.reserve(self.boot_cost(anchor))
             return (anchor,)
         kept = self._whole_cost(anchor) - self.boot_cost(anchor)
         self.reserve(self._whole_cost(anchor))
         admitted = {anchor.name}
-        for candidate in sorted(candidates, key=lambda r: (-r.quality.prior, self.boot_cost(r))):
+        for candidate in sorted(candidates, key=lambda c: (-c.quality.prior, self.boot_cost(c))):
             if candidate is not anchor and self.reserve(self.boot_cost(candidate)):
                 admitted.add(candidate.name)
         self.settle(kept, 0)
@@ -131,31 +138,31 @@ class Budget:
         if candidate.output_tokens <= candidate.boot_tokens:
             return boot
         return boot + self._finish_cost(
-            candidate, self._most_read(candidate), candidate.boot_tokens, candidate.output_tokens
+            candidate, self._max_read(candidate), candidate.boot_tokens, candidate.output_tokens
         )
 
-    def completion_cost(self, booted: BootResult) -> int:
-        """Returns the most that finishing the draft costs; 0 where it is finished."""
-        if not self.limited or booted.ended:
+    def completion_cost(self, boot: BootResult) -> int:
+        """Returns the highest cost of finishing the draft; 0 if it is finished."""
+        if not self.limited or boot.ended:
             return 0
-        return self._completion_cost(booted, booted.candidate.output_tokens)
+        return self._completion_cost(boot, boot.candidate.output_tokens)
 
-    def _completion_cost(self, booted: BootResult, whole: int) -> int:
-        """Returns the most that it costs to bring a draft to so many tokens in all."""
-        # What the provider has counted once is what it reads again.
-        read = booted.input_tokens or self._most_read(booted.candidate)
-        return self._finish_cost(booted.candidate, read, booted.used_tokens, whole)
+    def _completion_cost(self, boot: BootResult, whole: int) -> int:
+        """Returns the highest cost of bringing a draft to `whole` tokens."""
+        # The provider reads again the tokens that it has counted at the boot.
+        read = boot.input_tokens or self._max_read(boot.candidate)
+        return self._finish_cost(boot.candidate, read, boot.used_tokens, whole)
 
     def choose(
         self, ranked: Sequence[BootResult], k: int, synthesizer: RouteCandidate | None, *, merging: bool
     ) -> Sequence[BootResult]:
-        """Returns who may go on: the first `k` of the ranking, or fewer where the ceiling does not pay for them.
+        """Returns the first `k` candidates of the ranking, or those that the budget covers; never empty.
 
         Args:
             ranked: What the candidates wrote, best first.
-            k: How many are wanted.
-            synthesizer: Who merges; None for the best-ranked one.
-            merging: Whether a model merges the drafts, which has to be paid for too.
+            k: Number of candidates that shall go on.
+            synthesizer: The model that merges; None for the best-ranked one.
+            merging: Whether a model merges the drafts, so that its cost counts too.
         """
         if not self.limited:
             return ranked[:k]
@@ -166,89 +173,89 @@ class Budget:
                 cost += self.merge_cost(synthesizer or wanted[0].candidate, wanted)
             if cost <= self._left:
                 return wanted
-        visible = [booted for booted in ranked if booted.partial.text] or ranked
-        affordable = (booted for booted in ranked if self.completion_cost(booted) <= self._left)
+        visible = [boot for boot in ranked if boot.partial.text] or ranked
+        affordable = (boot for boot in ranked if self.completion_cost(boot) <= self._left)
         return [next(affordable, visible[0])]
 
-    def reserve_beside_completion(self, amount: int, booted: Sequence[BootResult]) -> bool:
-        """Keeps `amount` where what is left after it still pays for the cheapest of these completions."""
-        if self.limited and amount + min(map(self.completion_cost, booted)) > self._left:
+    def reserve_beside_completion(self, amount: int, boots: Sequence[BootResult]) -> bool:
+        """Reserves `amount` if the rest still covers the cheapest of these completions; returns whether it did."""
+        if self.limited and amount + min(map(self.completion_cost, boots)) > self._left:
             return False
         return self.reserve(amount)
 
-    def grant(self, booted: BootResult) -> Grant | None:
-        """Returns leave to finish a draft, None where the money does not reach for all of it."""
-        cost = self.completion_cost(booted)
-        return Grant(booted.tokens_left, cost) if self.reserve(cost) else None
+    def grant(self, boot: BootResult) -> Grant | None:
+        """Returns a grant for the whole rest of a draft; None if the budget does not cover it."""
+        cost = self.completion_cost(boot)
+        return Grant(boot.tokens_left, cost) if self.reserve(cost) else None
 
     def grant_takeover(self, candidate: RouteCandidate, text: str, tokens: int) -> Grant | None:
-        """Returns leave to go on from another's text, None where the money does not reach.
+        """Returns a grant for continuing a text of other candidates; None if the budget does not cover it.
 
         Args:
-            candidate: Who goes on.
-            text: What it goes on from; it may have more tokens for this provider than for those that wrote it.
-            tokens: The tokens that it had for those.
+            candidate: The candidate that continues the text.
+            text: The text. It may have more tokens for this candidate than for those that wrote it.
+            tokens: The tokens of the text for the candidates that wrote it.
         """
         new = max(1, candidate.output_tokens - tokens)
         if not self.limited:
             return Grant(new, 0)
-        read = self._most_read(candidate)
-        # An adapter whose provider turns out to write anew adds what it estimates of the text.
+        read = self._max_read(candidate)
+        # If the provider writes the text anew, the adapter adds the text's estimated tokens to the limit.
         anew = self._price(candidate, read, new + estimate_tokens(text))
         cost = max(self._price(candidate, read + most_tokens(text), new), anew)
         return Grant(new, cost) if self.reserve(cost) else None
 
-    def grant_rest(self, booted: BootResult) -> Grant:
-        """Returns leave to go on with a draft for as many tokens as the money reaches; perhaps none."""
-        used = booted.used_tokens
-        lengths = range(used, booted.candidate.output_tokens + 1)
-        reached = bisect_right(lengths, self._left, key=lambda whole: self._completion_cost(booted, whole))
-        # A draft written anew is worth nothing where it ends before the boot text did.
+    def grant_rest(self, boot: BootResult) -> Grant:
+        """Returns a grant for as many tokens of a draft as the budget covers, possibly 0."""
+        used = boot.used_tokens
+        lengths = range(used, boot.candidate.output_tokens + 1)
+        reached = bisect_right(lengths, self._left, key=lambda whole: self._completion_cost(boot, whole))
+        # A draft that is written anew is useless if it ends before the boot text does.
         if reached <= 1:
             return Grant(0, 0)
         whole = lengths[reached - 1]
-        cost = self._completion_cost(booted, whole)
+        cost = self._completion_cost(boot, whole)
         self.reserve(cost)
-        return Grant(whole - used if booted.goes_on else whole, cost)
+        return Grant(whole - used if boot.can_continue else whole, cost)
 
     def merge_cost(self, synthesizer: RouteCandidate, drafts: Sequence[BootResult]) -> int:
-        """Returns the most that one model's merging of these drafts costs."""
-        return self.merge_cost_of(synthesizer, [booted.candidate.output_tokens for booted in drafts])
+        """Returns the highest cost of merging these drafts by one model."""
+        return self.merge_cost_of(synthesizer, [boot.candidate.output_tokens for boot in drafts])
 
     def merge_cost_of(self, synthesizer: RouteCandidate, draft_tokens: Sequence[int]) -> int:
-        """Returns the most that one model's merging of drafts of so many tokens costs."""
+        """Returns the highest cost of merging drafts with these numbers of tokens by one model."""
         if not self.limited:
             return 0
-        read = self._most_read(synthesizer) + _INSTRUCTION_TOKENS + sum(draft_tokens)
+        read = self._max_read(synthesizer) + _INSTRUCTION_TOKENS + sum(draft_tokens)
         read += _INSTRUCTION_TOKENS_PER_TEXT * len(draft_tokens)
         quoted = sum(min(tokens, _QUOTED_TOKENS) for tokens in draft_tokens)
         read += quoted + _CONTRADICTIONS * (min(quoted, 2 * _QUOTED_TOKENS) + _SENTENCE_TOKENS)
-        # One that breaks off is asked to go on: it reads all of that again, and what it has written.
+        # A model that breaks off is asked to go on: it reads all of that and its own text again.
         written = synthesizer.output_tokens
         return self._price(synthesizer, read, written) + self._price(synthesizer, read + written, 0)
 
     def judge_cost(self, judge: RouteCandidate, partials: Sequence[BootResult]) -> int:
-        """Returns the most that the judge's calls cost."""
+        """Returns the highest cost of the judge's calls."""
         if not self.limited:
             return 0
-        read = self._most_read(judge) + _INSTRUCTION_TOKENS
-        read += sum(most_tokens(booted.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for booted in partials)
+        read = self._max_read(judge) + _INSTRUCTION_TOKENS
+        read += sum(most_tokens(boot.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for boot in partials)
         more = _VERDICT_TOKENS + _AGAIN_TOKENS + _AGAIN_TOKENS_PER_TEXT * len(partials)
         again = self._price(judge, read + more, _VERDICT_TOKENS)
         return _JUDGE_ORDERS * (self._price(judge, read, _VERDICT_TOKENS) + again)
 
     def _finish_cost(self, candidate: RouteCandidate, read: int, used: int, whole: int) -> int:
-        """Returns the most that it costs to bring a draft from `used` tokens to `whole`, after a prompt of `read`.
+        """Returns the highest cost of bringing a draft from `used` tokens to `whole`, after a prompt of `read` tokens.
 
-        A candidate that goes on reads again what it wrote. Whether its provider lets it shows only then: where it does
-        not, all is written once more.
+        A candidate that continues its text reads the text again. If its provider turns out not to allow that, the
+        candidate writes the whole draft anew.
         """
         anew = self._price(candidate, read, whole)
-        if not used or not candidate.goes_on:
+        if not used or not candidate.can_continue:
             return anew
-        return max(anew, self._price(candidate, read + used + _MOST_PER_TURN, whole - used))
+        return max(anew, self._price(candidate, read + used + _MAX_TOKENS_PER_TURN, whole - used))
 
     def _price(self, candidate: RouteCandidate, read: int, written: int) -> int:
-        """Returns the most that a call costs, which writes at least what its provider takes as a limit."""
+        """Returns the highest cost of a call; its limit is at least the smallest that the provider accepts."""
         least = self._least_tokens.get(candidate.name, 0)
         return price(candidate.spec, read, max(written, least) if written else 0)

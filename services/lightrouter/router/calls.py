@@ -1,73 +1,255 @@
-"""What the stages send to candidates, and how they write down what came back."""
+"""Calls to candidates: request, reply, ledger line, settlement of the money, failure and events, in one place."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import Self
 
+from lightrouter.router.budget import Grant
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
+from lightrouter.router.finish import is_interrupted
 from lightrouter.router.ledger import SLOW
+from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import cost_nanousd, entry, failed_entry
+from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.tokens import estimate_tokens
-from lightrouter.v1.adapter_pb2 import Generation, GenerationResult
-from lightrouter.v1.chat_pb2 import Sampling, Usage
+from lightrouter.v1.adapter_pb2 import Generation, GenerationChunk, GenerationResult
+from lightrouter.v1.candidate_pb2 import Partial
+from lightrouter.v1.chat_pb2 import FinishReason, Sampling, Usage
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CANCELLED,
     ERROR_REASON_EMPTY_OUTPUT,
     ERROR_REASON_UPSTREAM_MALFORMED,
-    ERROR_REASON_UPSTREAM_TOO_LARGE,
 )
-from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COMPLETION_FAILED, STAGE_BOOT, STAGE_COMPLETE, LedgerEntry, Stage
+from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_CANDIDATE_FAILED,
+    DEGRADED_REASON_CANDIDATE_SLOW,
+    DEGRADED_REASON_COMPLETION_FAILED,
+    STAGE_BOOT,
+    STAGE_COMPLETE,
+    Degradation,
+    LedgerEntry,
+    Stage,
+)
 
 _CUT_OFF = SLOW | {ERROR_REASON_CANCELLED}
 
 
-def sampling_of(route: RouteContext, tokens: int) -> Sampling:
-    """Returns the request's sampling with another limit of output tokens."""
-    sampling = Sampling()
-    sampling.CopyFrom(route.admission.sampling)
-    sampling.max_output_tokens = tokens
-    return sampling
+class CandidateCall:
+    """One call to one candidate.
 
+    Make it with `boot`, `completion` or `takeover`, whose money is already reserved. Run it once, with `generate` or
+    `chunks`. Record it once, with `fail`, `end_boot` or `end_draft`: each writes the ledger line, settles the money,
+    notes why a candidate drops out, and sends the event.
 
-def boot_generation(route: RouteContext, candidate: RouteCandidate) -> Generation:
-    """Returns what a candidate is asked for in the boot stage."""
-    return Generation(
-        messages=route.admission.messages,
-        sampling=sampling_of(route, candidate.boot_tokens),
-        candidate=candidate.name,
-        stage=STAGE_BOOT,
-        last_resort=candidate.name in route.ledger.resorts,
-    )
+    Attributes:
+        candidate: The candidate.
+        prefix: The text that the candidate is asked to continue; empty for a new text.
+        chunks_received: Chunks with text that `chunks` has yielded so far.
+        is_recorded: Whether `fail`, `end_boot` or `end_draft` was called.
+    """
 
+    def __init__(
+        self,
+        route: RouteContext,
+        models: Models,
+        stage: Stage.ValueType,
+        candidate: RouteCandidate,
+        grant: Grant,
+        prefix: str = "",
+        continuation: bytes = b"",
+    ) -> None:
+        """Prepares the call; its time is counted from here.
 
-def completion_generation(route: RouteContext, booted: BootResult, tokens: int) -> Generation:
-    """Returns what a candidate is asked for to finish its draft, which may cost so many tokens."""
-    # An adapter that writes a draft anew adds the tokens of what was there to those that are asked for.
-    new_tokens = tokens if booted.goes_on else max(1, tokens - booted.used_tokens)
-    return Generation(
-        messages=route.admission.messages,
-        prefix=booted.partial.text,
-        continuation=booted.continuation,
-        sampling=sampling_of(route, new_tokens),
-        candidate=booted.candidate.name,
-        stage=STAGE_COMPLETE,
-        last_resort=booted.candidate.name in route.ledger.resorts,
-    )
+        Args:
+            route: The route.
+            models: The candidates' models.
+            stage: The stage that makes the call.
+            candidate: The candidate.
+            grant: Most output tokens of this call, and the money that is reserved for it.
+            prefix: The text to continue.
+            continuation: What the candidate's adapter returned with that text.
+        """
+        self.candidate = candidate
+        self.prefix = prefix
+        self.chunks_received = 0
+        self.is_recorded = False
+        self._route = route
+        self._models = models
+        self._stage = stage
+        self._grant = grant
+        self._continuation = continuation
+        self._started_at = time.monotonic()
+        self._received: list[str] = []
+        self._restarted = bool(prefix) and not candidate.can_continue
+        self._result = GenerationResult()
 
+    @classmethod
+    def boot(cls, route: RouteContext, models: Models, candidate: RouteCandidate) -> Self:
+        """Returns the call for a candidate's boot tokens."""
+        grant = Grant(candidate.boot_tokens, route.budget.boot_cost(candidate))
+        return cls(route, models, STAGE_BOOT, candidate, grant)
 
-def takeover_generation(route: RouteContext, candidate: RouteCandidate, prefix: str, tokens: int) -> Generation:
-    """Returns what a candidate is asked for to go on from what another one wrote, for so many tokens."""
-    return Generation(
-        messages=route.admission.messages,
-        prefix=prefix,
-        sampling=sampling_of(route, tokens),
-        candidate=candidate.name,
-        stage=STAGE_COMPLETE,
-        last_resort=candidate.name in route.ledger.resorts,
-    )
+    @classmethod
+    def completion(cls, route: RouteContext, models: Models, boot: BootResult, grant: Grant) -> Self:
+        """Returns the call with which a candidate finishes its draft, within the grant."""
+        if not boot.can_continue:
+            # An adapter that writes a draft anew adds the tokens of its boot text to the limit that it is given.
+            grant = grant._replace(tokens=max(1, grant.tokens - boot.used_tokens))
+        return cls(route, models, STAGE_COMPLETE, boot.candidate, grant, boot.partial.text, boot.continuation)
+
+    @classmethod
+    def takeover(
+        cls, route: RouteContext, models: Models, candidate: RouteCandidate, prefix: str, grant: Grant
+    ) -> Self:
+        """Returns the call with which a candidate continues a text of other candidates, within the grant."""
+        return cls(route, models, STAGE_COMPLETE, candidate, grant, prefix)
+
+    @property
+    def continues(self) -> bool:
+        """Whether the received text follows the prefix; False if the candidate writes a new text."""
+        return bool(self.prefix) and not self._restarted
+
+    @property
+    def text(self) -> str:
+        """The candidate's text so far, with the prefix if the candidate continues it."""
+        received = "".join(self._received)
+        return self.prefix + received if self.continues else received
+
+    @property
+    def finish_reason(self) -> FinishReason.ValueType:
+        """Why the text ended; set once the call has delivered."""
+        return self._result.finish_reason
+
+    async def generate(self, deadline: Deadline) -> None:
+        """Receives the whole text in one message.
+
+        Raises:
+            ServiceError: The call failed; record it with `fail`.
+        """
+        # The request holds a copy of the conversation, so no variable keeps it while the model writes.
+        response = await self._models.generate(self.candidate.target, self._generation(), deadline)
+        self._received.append(response.text)
+        self._restarted = response.restarted
+        self._result = response.result
+
+    async def chunks(self) -> AsyncGenerator[GenerationChunk, None]:
+        """Yields the text as it arrives, until the call has delivered. Closing the generator cancels the call.
+
+        Raises:
+            ServiceError: The call failed; record it with `fail`.
+        """
+        responses = self._models.stream(self.candidate.target, self._generation(), self._route.deadline)
+        async with aclosing(responses):
+            async for response in responses:
+                if response.HasField("result"):
+                    self._result = response.result
+                    return
+                chunk = response.chunk
+                self._restarted |= chunk.restarted
+                if chunk.text:
+                    self._received.append(chunk.text)
+                    self.chunks_received += 1
+                yield chunk
+        message = f"the stream of {self.candidate.name} ended without a result"
+        raise ServiceError(Code.INTERNAL, ERROR_REASON_UPSTREAM_MALFORMED, message)
+
+    def fail(self, error: ServiceError) -> None:
+        """Records that the call failed, with the tokens and the money of what it had received."""
+        self.is_recorded = True
+        route, reserved = self._route, self._grant.reserved
+        line = record_failure(
+            route,
+            self._stage,
+            self.candidate,
+            error,
+            self._started_at,
+            read=self.prefix,
+            received="".join(self._received),
+        )
+        # The cost of a call that was cut off before any text is unknown, so its money stays reserved.
+        if error.reason not in SLOW or line.cost_nanousd:
+            route.budget.settle(reserved, line.cost_nanousd)
+        self._drop(error)
+        if self._stage == STAGE_BOOT:
+            route.events.booted(Partial(candidate=self.candidate.name), line)
+        else:
+            route.events.drafted(self.candidate.name, 0, line)
+
+    def end_boot(self) -> BootResult | None:
+        """Records a boot that was delivered and returns it; None if it ended without visible text."""
+        boot = BootResult.of(self.candidate, self.text, self._result)
+        line = self._record_success()
+        empty = boot.ended and not self.text.strip()
+        if empty:
+            self._fail_empty(line)
+        elif is_interrupted(self.finish_reason):
+            message = f"the boot of {self.candidate.name} may not be whole: its provider ended it early"
+            self._route.ledger.degrade(DEGRADED_REASON_CANDIDATE_FAILED, message, self.candidate.name)
+        self._route.events.booted(boot.partial, line)
+        return None if empty else boot
+
+    def end_draft(self) -> str | None:
+        """Records a draft that was delivered and returns its whole text; None if that has nothing visible."""
+        line, text = self._record_success(), self.text
+        if not text.strip():
+            self._fail_empty(line)
+            self._route.events.drafted(self.candidate.name, 0, line)
+            return None
+        self._route.events.drafted(self.candidate.name, len(text), line)
+        if is_interrupted(self.finish_reason):
+            name = self.candidate.name
+            message = (
+                f"the draft of {name} may not be whole: its provider ended it, and neither the model nor a limit did"
+            )
+            self._route.ledger.drop(DEGRADED_REASON_COMPLETION_FAILED, message, name)
+        return text
+
+    def _generation(self) -> Generation:
+        """Returns the request: the conversation, the text to continue, and the request's sampling with this limit."""
+        route = self._route
+        sampling = Sampling()
+        sampling.CopyFrom(route.admission.sampling)
+        sampling.max_output_tokens = self._grant.tokens
+        return Generation(
+            messages=route.admission.messages,
+            prefix=self.prefix,
+            continuation=self._continuation,
+            sampling=sampling,
+            candidate=self.candidate.name,
+            stage=self._stage,
+            last_resort=self.candidate.name in route.ledger.last_resorts,
+        )
+
+    def _record_success(self) -> LedgerEntry:
+        self.is_recorded = True
+        line = entry(self._stage, self.candidate.name, self._result, restarted=self._restarted)
+        self._route.ledger.add(line)
+        self._route.budget.learn(self.candidate.name, self._result.least_tokens)
+        self._route.budget.settle(self._grant.reserved, line.cost_nanousd)
+        return line
+
+    def _fail_empty(self, line: LedgerEntry) -> None:
+        """Turns the line of a delivered call into a failure, because the text has nothing visible."""
+        message = f"{self.candidate.name} ended without any visible text"
+        error = ServiceError(Code.UNAVAILABLE, ERROR_REASON_EMPTY_OUTPUT, message)
+        line.failure.CopyFrom(error.failure())
+        self._drop(error)
+
+    def _drop(self, error: ServiceError) -> None:
+        name = self.candidate.name
+        if self._stage == STAGE_BOOT:
+            slow = error.reason in SLOW
+            reason = DEGRADED_REASON_CANDIDATE_SLOW if slow else DEGRADED_REASON_CANDIDATE_FAILED
+            message = f"{name} did not boot: {error.message}"
+        else:
+            reason = DEGRADED_REASON_COMPLETION_FAILED
+            message = f"{name} failed while it completed its draft: {error.message}"
+        self._route.ledger.drop(reason, message, name, error)
 
 
 def record_failure(
@@ -75,89 +257,48 @@ def record_failure(
     stage: Stage.ValueType,
     candidate: RouteCandidate,
     error: ServiceError,
-    begun: float,
+    started_at: float,
     *,
     read: str = "",
     received: str = "",
 ) -> LedgerEntry:
-    """Writes down a call that failed, begun at `begun` on the monotonic clock, and returns its line.
+    """Records a failed call in the ledger and returns its line.
 
-    Where text was received, the tokens are estimated: the conversation, what stood before it (`read`), and the text, of
-    which there are no more than the stage lets it write.
+    If text was received, the tokens are estimated: as input the conversation and `read`, as output the text, at most
+    the limit of the stage.
+
+    Args:
+        route: The route.
+        stage: The stage that made the call.
+        candidate: The candidate that was called.
+        error: How the call failed.
+        started_at: When the call began, on the monotonic clock.
+        read: Text that the candidate read besides the conversation.
+        received: Text that the candidate wrote before the failure.
     """
     usage, cost = None, 0
     if received:
-        tokens = route.admission.prompt_tokens + estimate_tokens(read)
-        most = candidate.boot_tokens if stage == STAGE_BOOT else candidate.output_tokens
-        written = min(most, estimate_tokens(received))
-        usage = Usage(input_tokens=tokens, output_tokens=written, estimated=True)
+        limit = candidate.boot_tokens if stage == STAGE_BOOT else candidate.output_tokens
+        usage = Usage(
+            input_tokens=route.admission.prompt_tokens + estimate_tokens(read),
+            output_tokens=min(limit, estimate_tokens(received)),
+            estimated=True,
+        )
         cost = cost_nanousd(candidate.spec.prices, usage)
-    line = failed_entry(stage, candidate.name, error, time.monotonic() - begun, usage=usage, cost=cost)
+    line = failed_entry(stage, candidate.name, error, time.monotonic() - started_at, usage=usage, cost=cost)
     route.ledger.add(line)
-    route.ledger.failed(candidate.name, error)
+    route.ledger.add_failure(candidate.name, error)
     return line
 
 
-def settle_failed(route: RouteContext, error: ServiceError, reserved: int, line: LedgerEntry) -> None:
-    """Gives back what was kept for a call that failed, less what its line says that it cost.
+def record_service(
+    route: RouteContext, reserved: int, lines: Iterable[LedgerEntry], degraded: Iterable[Degradation]
+) -> None:
+    """Records the model calls and degradations that another service reports, and settles the money of the calls.
 
-    What one that was cut off without a word has cost is not known, so the money for it stays set aside.
-    """
-    if error.reason not in SLOW or line.cost_nanousd:
-        route.budget.settle(reserved, line.cost_nanousd)
-
-
-def settle_service(route: RouteContext, reserved: int, lines: Iterable[LedgerEntry]) -> None:
-    """Gives back what was kept for the model calls of another service, less what their lines say that they cost.
-
-    Where one was cut off without a word, nobody knows what that has cost: the money for all of them stays set aside.
+    If one of the calls was cut off and has no cost, the cost of all is unknown, and the money stays reserved.
     """
     lines = list(lines)
+    route.ledger.extend(lines, degraded)
     if not any(line.failure.reason in _CUT_OFF and not line.cost_nanousd for line in lines):
         route.budget.settle(reserved, sum(line.cost_nanousd for line in lines))
-
-
-def record_success(
-    route: RouteContext,
-    stage: Stage.ValueType,
-    candidate: RouteCandidate,
-    result: GenerationResult,
-    *,
-    restarted: bool = False,
-) -> LedgerEntry:
-    """Writes down a call that delivered and returns its line."""
-    line = entry(stage, candidate.name, result, restarted=restarted)
-    route.ledger.add(line)
-    route.budget.learn(candidate.name, result.least_tokens)
-    return line
-
-
-def completion_failed(route: RouteContext, candidate: RouteCandidate, error: ServiceError) -> None:
-    """Writes down that a chosen candidate did not finish its draft."""
-    message = f"{candidate.name} failed while it completed its draft: {error.message}"
-    route.ledger.drop(DEGRADED_REASON_COMPLETION_FAILED, message, candidate.name, error)
-
-
-def broken_off(route: RouteContext, candidate: RouteCandidate) -> None:
-    """Writes down that a chosen candidate's draft was withheld in part, or ended for a reason that nobody knows."""
-    message = (
-        f"the draft of {candidate.name} may not be whole: its provider ended it, and neither the model nor a limit did"
-    )
-    route.ledger.drop(DEGRADED_REASON_COMPLETION_FAILED, message, candidate.name)
-
-
-def empty_output(candidate: RouteCandidate) -> ServiceError:
-    """Returns the error of a candidate that ended without a word."""
-    return ServiceError(Code.UNAVAILABLE, ERROR_REASON_EMPTY_OUTPUT, f"{candidate.name} ended without any visible text")
-
-
-def too_much(candidate: RouteCandidate) -> ServiceError:
-    """Returns the error of a boot that is longer than its tokens can be."""
-    message = f"{candidate.name} sent more text than {candidate.boot_tokens} boot tokens can have"
-    return ServiceError(Code.UNAVAILABLE, ERROR_REASON_UPSTREAM_TOO_LARGE, message)
-
-
-def no_result(candidate: RouteCandidate) -> ServiceError:
-    """Returns the error of a stream that ended without saying how."""
-    message = f"the stream of {candidate.name} ended without a result"
-    return ServiceError(Code.INTERNAL, ERROR_REASON_UPSTREAM_MALFORMED, message)

@@ -1,4 +1,4 @@
-"""The other services over gRPC: selector, aggregator, and the health of adapters."""
+"""gRPC clients of the router: selector, aggregator, and the health of adapters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RemoteSelector:
     """The selector service at an address."""
 
     def __init__(self, channels: Channels, address: str, tracer: Tracer) -> None:
-        """Calls `address` over `channels`; `tracer` makes the spans of the calls."""
+        """Calls `address` over `channels`; `tracer` makes the spans."""
         self._channels = channels
         self._address = address
         self._tracer = tracer
@@ -38,7 +38,7 @@ class RemoteSelector:
         return await answer(self._channels.get(self._address), traced, request, SelectResponse, timeout)
 
     async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
-        """Returns the candidates by what is expected of them. See `select.Selector`."""
+        """Returns the candidates by expected quality. See `select.Selector`."""
         timeout = seconds_left(deadline, "make the shortlist")
         traced = ClientCall(self._tracer, f"{names.SELECTOR_SERVICE}/Shortlist")
         return await answer(self._channels.get(self._address), traced, request, ShortlistResponse, timeout)
@@ -48,13 +48,13 @@ class RemoteAggregator:
     """The aggregator service at an address."""
 
     def __init__(self, channels: Channels, address: str, tracer: Tracer) -> None:
-        """Calls `address` over `channels`; `tracer` makes the spans of the calls."""
+        """Calls `address` over `channels`; `tracer` makes the spans."""
         self._channels = channels
         self._address = address
         self._tracer = tracer
 
     async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
-        """Yields the answer in pieces, then how it came about. See `aggregate.Aggregator`."""
+        """Yields the answer in pieces, then the result. See `aggregate.Aggregator`."""
         timeout = seconds_left(deadline, "merge the drafts")
         traced = ClientCall(self._tracer, f"{names.AGGREGATOR_SERVICE}/Aggregate")
         channel = self._channels.get(self._address)
@@ -65,7 +65,7 @@ class RemoteAggregator:
 
 
 class AdapterHealth:
-    """What adapters say of their health (grpc.health.v1)."""
+    """The health of adapters, over grpc.health.v1."""
 
     def __init__(self, channels: Channels) -> None:
         """Watches over `channels`."""
@@ -85,7 +85,7 @@ class AdapterHealth:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
         except asyncio.CancelledError:
-            # A channel that was replaced ends its calls so at last; that must not look like the end of this task.
+            # A channel that is replaced cancels its calls. That must not look like the cancellation of this task.
             if (task := asyncio.current_task()) and task.cancelling():
                 raise
             reason = ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE

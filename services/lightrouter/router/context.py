@@ -1,4 +1,4 @@
-"""What the stages of a route hand on to each other."""
+"""The values that the stages of a route pass to each other."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrate
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A request that may be served, with everything filled in that it left out.
+    """A request that may be served, with a value for everything that it left out.
 
     Attributes:
         messages: The conversation.
         sampling: Limits and sampling; `max_output_tokens` is set.
         policy: The policy in force.
         candidates: The candidates that boot, in the order of the pool; at least one.
-        seed: Seed of what is generated and ranked, 0 to 2^31 - 1.
+        seed: Seed of the generation and the ranking, 0 to 2^31 - 1.
         judge: The model that judges, for the selector `llm`.
-        synthesizer: The model that the pool wants to merge; None leaves it to the ranking.
-        draw: Seed of which candidates take part in a sample of the traffic: never the caller's, whose seed may stand
-            still.
-        standby: The candidates that are left out and may be asked before the caller gets nothing, best first.
-        homogeneous: Whether the pool's candidates are right and wrong together.
-        prompt_tokens: Tokens that the conversation probably has.
+        synthesizer: The model that the pool names for merging; None takes the best-ranked one.
+        draw: Seed that decides which candidates take part in a sample of the traffic. Never the caller's seed, which
+            may be the same in all requests.
+        standby: The candidates that are left out and may be asked as last resorts, best first.
+        homogeneous: Whether the pool's candidates are right and wrong on the same prompts.
+        prompt_tokens: Estimated tokens of the conversation.
     """
 
     messages: Sequence[ChatMessage]
@@ -50,15 +50,15 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class RouteContext:
-    """One route under way: what was admitted, and the collaborators that live as long as the route.
+    """One running route: the admitted request, and the collaborators that live as long as the route.
 
     Attributes:
-        admission: What was admitted.
-        deadline: When the caller's time is over.
-        shares: The stages' shares of it.
-        ledger: Where calls and degradations are written.
-        budget: What may still be spent.
-        events: Who hears what happens.
+        admission: The admitted request.
+        deadline: The caller's deadline.
+        shares: The stages' shares of the time.
+        ledger: Records calls and degradations.
+        budget: The money that may still be spent.
+        events: Receives the events of the route.
     """
 
     admission: Admission
@@ -70,30 +70,30 @@ class RouteContext:
 
 
 @dataclass(frozen=True, slots=True)
-class RankedBoots:
-    """How the partials rank.
+class BootRanking:
+    """The ranking of the boots.
 
     Attributes:
-        ranking: The ranking with its scores.
-        strategy: The strategy that ranked in the end.
-        ranked: What the candidates wrote, best first.
+        proto: The names with their scores, as the caller gets them.
+        strategy: The strategy that made the ranking.
+        boots: What the candidates wrote, best first.
     """
 
-    ranking: Ranking
+    proto: Ranking
     strategy: SelectorStrategy.ValueType
-    ranked: tuple[BootResult, ...]
+    boots: tuple[BootResult, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The answer of the drafts.
+    """The answer that was made of the drafts.
 
     Attributes:
         text: The text.
-        finish_reason: Why it ends.
-        candidates: Names of the candidates whose drafts went into it.
-        strategy: How it was made of them.
-        contradictions: Where the drafts contradict each other, one sentence each.
+        finish_reason: Why the text ended.
+        candidates: Names of the candidates whose drafts are in it.
+        strategy: The strategy that merged them.
+        contradictions: One sentence for each contradiction between the drafts.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""What a caller can watch of a route while it runs."""
+"""The events of a running route, for a caller that watches it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from lightrouter.v1.router_pb2 import (
     StreamCompleteResponse,
 )
 
-# Joining copies what is there, so that pieces stay small.
+# A choice: joining copies the text, so that messages stay small.
 _JOINED_CHARACTERS: Final = 16 * 1024
 
 
 class Events:
-    """Hears what happens on a route and drops it.
+    """Receives the events of a route and ignores them, for a caller that does not watch.
 
     Attributes:
-        wants_text: Whether the answer is wanted in pieces as it is written.
-        wants_partials: Whether boot text is wanted as it is written.
-        first_text_at: When the first text of the answer went out, on the monotonic clock; None where none did so far.
+        wants_text: Whether the caller wants the answer in pieces as it is written.
+        wants_partials: Whether the caller wants boot text as it is written.
+        first_text_at: When the first text of the answer went out, on the monotonic clock; None before that.
     """
 
     wants_text = False
@@ -49,45 +49,45 @@ class Events:
         """A candidate's boot ended, or failed."""
 
     def selected(self, selection: Selection) -> None:
-        """It was decided who goes on."""
+        """The candidates that go on were chosen."""
 
     def drafted(self, candidate: str, characters: int, entry: LedgerEntry | None) -> None:
-        """A draft of so many characters ended, 0 where it failed; no entry where the boot was the whole draft."""
+        """A draft ended; 0 characters if it failed, no entry if the boot text was the whole draft."""
 
     def chunk(self, text: str, *, restart: bool = False) -> None:
         """The next piece of the answer; `restart` voids the pieces before it."""
 
-    async def room(self) -> None:
-        """Returns once more can be said: at once, or when a reader who is behind has read enough."""
+    async def wait_for_room(self) -> None:
+        """Returns when there is room for more text: at once, or when a slow reader has read enough."""
 
 
 class EventQueue(Events):
-    """Turns what happens into the messages of a stream.
+    """Queues the events of a route as the messages of a stream.
 
-    What waits for its reader is bounded: pieces of one text that follow each other are joined, and who writes the
-    answer waits for room. The other messages are few, and bounded by the boot tokens.
+    The queue is bounded: consecutive pieces of one text are joined, and the writer of the answer waits for room. The
+    other messages are few, and bounded by the boot tokens.
     """
 
     wants_text = True
 
-    def __init__(self, *, wants_partials: bool, most_bytes: int = 256 * 1024) -> None:
-        """Asks for boot text as it is written where `wants_partials`; has room up to about `most_bytes`."""
+    def __init__(self, *, wants_partials: bool, max_bytes: int = 256 * 1024) -> None:
+        """Holds about `max_bytes` of text; wants boot text as it is written if `wants_partials`."""
         self.wants_partials = wants_partials
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._waiting: deque[StreamCompleteResponse] = deque()
         self._partials: dict[str, PartialChunk] = {}
         self._bytes = 0
         self._closed = False
-        self._said = asyncio.Event()
+        self._added = asyncio.Event()
         self._read = asyncio.Event()
 
     async def next(self) -> StreamCompleteResponse | None:
-        """Returns the next message; None once the route is over."""
+        """Returns the next message; None after the last one."""
         while not self._waiting:
             if self._closed:
                 return None
-            self._said.clear()
-            await self._said.wait()
+            self._added.clear()
+            await self._added.wait()
         message = self._waiting.popleft()
         self._bytes = self._bytes - message.ByteSize() if self._waiting else 0
         if message.HasField("partial_chunk"):
@@ -95,21 +95,21 @@ class EventQueue(Events):
         self._read.set()
         return message
 
-    async def room(self) -> None:
-        """See `Events.room`."""
-        while self._bytes > self._most_bytes:
+    async def wait_for_room(self) -> None:
+        """See `Events.wait_for_room`."""
+        while self._bytes > self._max_bytes:
             self._read.clear()
             await self._read.wait()
 
     def close(self) -> None:
         """Ends the messages."""
         self._closed = True
-        self._said.set()
+        self._added.set()
 
     def started(self, route_id: str, policy: Policy, candidates: Sequence[str]) -> None:
         """See `Events.started`."""
         event = RouteStarted(route_id=route_id, policy=policy, candidates=candidates)
-        self._say(StreamCompleteResponse(started=event))
+        self._add(StreamCompleteResponse(started=event))
 
     def partial_chunk(self, candidate: str, text: str) -> None:
         """See `Events.partial_chunk`."""
@@ -119,21 +119,21 @@ class EventQueue(Events):
             return
         message = StreamCompleteResponse(partial_chunk=PartialChunk(candidate=candidate, text=text))
         self._partials[candidate] = message.partial_chunk
-        self._say(message)
+        self._add(message)
 
     def booted(self, partial: Partial, entry: LedgerEntry) -> None:
         """See `Events.booted`."""
         event = CandidateBooted(partial=partial, entry=entry)
-        self._say(StreamCompleteResponse(booted=event))
+        self._add(StreamCompleteResponse(booted=event))
 
     def selected(self, selection: Selection) -> None:
         """See `Events.selected`."""
-        self._say(StreamCompleteResponse(selection=selection))
+        self._add(StreamCompleteResponse(selection=selection))
 
     def drafted(self, candidate: str, characters: int, entry: LedgerEntry | None) -> None:
         """See `Events.drafted`."""
         event = DraftFinished(candidate=candidate, characters=characters, entry=entry)
-        self._say(StreamCompleteResponse(draft=event))
+        self._add(StreamCompleteResponse(draft=event))
 
     def chunk(self, text: str, *, restart: bool = False) -> None:
         """See `Events.chunk`."""
@@ -143,12 +143,12 @@ class EventQueue(Events):
         if last is not None and last.HasField("chunk") and not restart and len(last.chunk.text) < _JOINED_CHARACTERS:
             self._join(last.chunk, text)
             return
-        self._say(StreamCompleteResponse(chunk=AnswerChunk(text=text, restart=restart)))
+        self._add(StreamCompleteResponse(chunk=AnswerChunk(text=text, restart=restart)))
 
-    def _say(self, message: StreamCompleteResponse) -> None:
+    def _add(self, message: StreamCompleteResponse) -> None:
         self._waiting.append(message)
         self._bytes += message.ByteSize()
-        self._said.set()
+        self._added.set()
 
     def _join(self, piece: PartialChunk | AnswerChunk, text: str) -> None:
         piece.text += text

@@ -1,4 +1,4 @@
-"""What a route writes down: every model call, the time of each stage, and what was less than it should have been."""
+"""Records one route: its model calls, stage durations and degradations."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ from lightrouter.v1.ledger_pb2 import (
 )
 
 SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT})
-"""Reasons of a failure that is only slowness."""
+"""Reasons of failures by slowness."""
 
-THE_REQUESTS_OWN = frozenset(
+REQUEST_FAULTS = frozenset(
     {
         ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
         ERROR_REASON_INVALID_REQUEST,
@@ -54,10 +54,10 @@ THE_REQUESTS_OWN = frozenset(
         ERROR_REASON_UPSTREAM_REJECTED,
     }
 )
-"""Reasons of a failure that lies in the request, and says nothing of the candidate's health."""
+"""Reasons of failures that the request causes; they say nothing about the candidate's health."""
 
-# Failures that the same request meets again, until somebody changes it or the candidate's entry.
-_REFUSALS = THE_REQUESTS_OWN | {
+# Reasons of failures that repeat until the caller changes the request or the operator the candidate's entry.
+_REFUSALS = REQUEST_FAULTS | {
     ERROR_REASON_PERMISSION_DENIED,
     ERROR_REASON_UNAUTHENTICATED,
     ERROR_REASON_UPSTREAM_UNAUTHENTICATED,
@@ -75,12 +75,12 @@ class RouteLedger:
 
     Attributes:
         entries: The model calls, in the order in which they ended.
-        degraded: In which ways the answer is less than it should have been.
+        degraded: The degradations, in their order.
         stages: The stages that took place, in the order in which they ended.
-        staged_s: What they took together, in seconds.
+        staged_s: Duration of all stages together, in seconds.
         resorts: Names of the candidates that were asked as a last resort, in their order.
-        doubtful_resorts: How many of these were asked although they probably could not deliver.
-        waits: Seconds after which a candidate may be asked again, by name, for those whose last failure said so.
+        doubtful_last_resorts: Number of these that were asked although they probably could not deliver.
+        waits: Seconds after which a candidate may be asked again, by name, if its last failure said so.
     """
 
     def __init__(
@@ -92,39 +92,39 @@ class RouteLedger:
         """Starts an empty ledger.
 
         Args:
-            on_failure: Is told of each candidate whose call failed, and how.
-            on_degraded: Is told of each degradation of the answer.
-            on_dropped: Is told of each candidate that takes no further part, and how its call failed.
+            on_failure: Called for each failed call, with the candidate and the error.
+            on_degraded: Called for each degradation of the answer.
+            on_dropped: Called for each candidate that drops out, with the error of its call.
         """
         self.entries: list[LedgerEntry] = []
         self.degraded: list[Degradation] = []
         self.stages: list[StageTime] = []
         self.staged_s = 0.0
         self._unpaid: dict[str, Failure] = {}
-        self.resorts: list[str] = []
-        self.doubtful_resorts = 0
+        self.last_resorts: list[str] = []
+        self.doubtful_last_resorts = 0
         self.waits: dict[str, float] = {}
         self._not_asked: dict[str, NotAsked] = {}
         self._on_failure = on_failure
         self._on_degraded = on_degraded
         self._on_dropped = on_dropped
-        self._begun = time.monotonic()
+        self._started_at = time.monotonic()
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the route began."""
-        return time.monotonic() - self._begun
+        """Seconds since the route started."""
+        return time.monotonic() - self._started_at
 
     def seconds_to(self, moment: float) -> float:
-        """Returns the seconds from the route's begin to a moment of the monotonic clock."""
-        return moment - self._begun
+        """Returns the seconds from the start of the route to a moment of the monotonic clock."""
+        return moment - self._started_at
 
     def add(self, entry: LedgerEntry) -> None:
-        """Writes down a model call."""
+        """Records a model call."""
         self.entries.append(entry)
 
     def extend(self, entries: Iterable[LedgerEntry], degraded: Iterable[Degradation]) -> None:
-        """Writes down what another service did for this route, and when those that failed may be asked again."""
+        """Records the model calls of another service on this route, with their failures, and its degradations."""
         for entry in entries:
             self.add(entry)
             failure = entry.failure
@@ -132,11 +132,11 @@ class RouteLedger:
                 seconds = failure.retry_after.ToNanoseconds() / 1e9
                 error = ServiceError(Code.UNAVAILABLE, failure.reason, failure.message, retry_after=seconds)
                 self._on_failure(entry.candidate, error)
-        for each in degraded:
-            self.degrade(each.reason, each.message, each.candidate)
+        for degradation in degraded:
+            self.degrade(degradation.reason, degradation.message, degradation.candidate)
 
     def degrade(self, reason: DegradedReason.ValueType, message: str, candidate: str = "") -> None:
-        """Writes down why the answer is less than it should have been, in a sentence."""
+        """Records a degradation of the answer, with a sentence that explains it."""
         degradation = Degradation(reason=reason, message=message, candidate=candidate)
         self.degraded.append(degradation)
         self._on_degraded(degradation)
@@ -144,62 +144,62 @@ class RouteLedger:
     def drop(
         self, reason: DegradedReason.ValueType, message: str, candidate: str, error: ServiceError | None = None
     ) -> None:
-        """Writes down why a candidate takes no further part, in a sentence; `error` is how its call failed."""
+        """Records in a sentence why a candidate drops out; `error` is the failure of its call."""
         degradation = Degradation(reason=reason, message=message, candidate=candidate)
         self.degraded.append(degradation)
         self._on_dropped(degradation, error)
 
-    def not_asked(self, candidate: str, reason: NotAskedReason.ValueType, message: str) -> None:
-        """Writes down why a candidate of the pool was not asked, in a sentence."""
+    def add_not_asked(self, candidate: str, reason: NotAskedReason.ValueType, message: str) -> None:
+        """Records in a sentence why a candidate of the pool was not asked."""
         self._not_asked[candidate] = NotAsked(candidate=candidate, reason=reason, message=message)
 
     def is_unavailable(self, candidate: str) -> bool:
-        """Tells whether a candidate was not asked because it probably cannot deliver now."""
+        """Returns whether a candidate was not asked because it probably cannot deliver now."""
         return candidate in self._not_asked and self._not_asked[candidate].reason in _AS_FAILURES
 
-    def resort(self, candidate: str, *, doubtful: bool) -> None:
-        """Writes down that a candidate is asked after all, as a last resort, and whether it probably cannot deliver."""
-        self.resorts.append(candidate)
-        self.doubtful_resorts += doubtful
+    def add_last_resort(self, candidate: str, *, doubtful: bool) -> None:
+        """Records that a candidate is asked as a last resort; `doubtful` if it probably cannot deliver."""
+        self.last_resorts.append(candidate)
+        self.doubtful_last_resorts += doubtful
         self._not_asked.pop(candidate, None)
 
-    def failed(self, candidate: str, error: ServiceError) -> None:
-        """Remembers how a candidate's call failed, and when it may be asked again."""
+    def add_failure(self, candidate: str, error: ServiceError) -> None:
+        """Records when a candidate may be asked again after a failed call."""
         self.waits.pop(candidate, None)
         if error.retry_after is not None:
             self.waits[candidate] = error.retry_after
         self._on_failure(candidate, error)
 
-    def unpaid(self, candidate: str) -> None:
-        """Remembers a candidate that showed no text before the cost ceiling ended it."""
+    def add_unpaid(self, candidate: str) -> None:
+        """Records a candidate that has no text, and for which the cost ceiling pays no more tokens."""
         message = f"the cost ceiling pays for no text of {candidate}"
         self._unpaid[candidate] = Failure(reason=ERROR_REASON_EMPTY_OUTPUT, message=message)
 
-    def stage(self, stage: Stage.ValueType, seconds: float) -> None:
-        """Writes down that a stage took place."""
+    def add_stage(self, stage: Stage.ValueType, seconds: float) -> None:
+        """Records the duration of a stage."""
         self.staged_s += seconds
         self.stages.append(StageTime(stage=stage, elapsed=duration(seconds)))
 
     def failures(self) -> dict[str, Failure]:
-        """Returns the failure of each candidate whose last call, to boot or to complete, failed."""
+        """Returns the failure of each candidate whose last boot or completion failed."""
         stages = (STAGE_BOOT, STAGE_COMPLETE)
-        last = {each.candidate: each for each in self.entries if each.stage in stages}
-        failed = {name: each.failure for name, each in last.items() if each.HasField("failure")}
+        last = {entry.candidate: entry for entry in self.entries if entry.stage in stages}
+        failed = {name: entry.failure for name, entry in last.items() if entry.HasField("failure")}
         return failed | self._unpaid
 
     def _unavailable(self) -> dict[str, Failure]:
-        """Returns why those cannot deliver now that were not even asked for it."""
+        """Returns why candidates that were not asked could not have delivered."""
         return {
-            name: Failure(reason=_AS_FAILURES[each.reason], message=each.message)
-            for name, each in self._not_asked.items()
-            if each.reason in _AS_FAILURES
+            name: Failure(reason=_AS_FAILURES[why.reason], message=why.message)
+            for name, why in self._not_asked.items()
+            if why.reason in _AS_FAILURES
         }
 
     def nobody_left(self, deadline: Deadline) -> ServiceError:
-        """Returns the error of a route on which no candidate delivered before `deadline`, the caller's."""
+        """Returns the error of a route on which no candidate delivered; `deadline` is the caller's."""
         failures = self._unavailable() | self.failures()
         reasons = {failure.reason for failure in failures.values()}
-        # The adapters give up a moment before the deadline, so that what they say of it still arrives.
+        # The adapters end their calls a moment before the deadline, so that their error still arrives.
         out_of_time = SLOW if deadline.at_hand else {ERROR_REASON_DEADLINE_EXCEEDED}
         if reasons and reasons <= out_of_time:
             return ServiceError(
@@ -223,8 +223,8 @@ class RouteLedger:
             failures=failures,
         )
 
-    def ledger(self) -> Ledger:
-        """Returns the ledger up to now."""
+    def to_proto(self) -> Ledger:
+        """Returns the ledger so far."""
         usage, cost = total(self.entries)
         return Ledger(
             entries=self.entries,

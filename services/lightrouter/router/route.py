@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from opentelemetry.trace import Span, Tracer
+from opentelemetry.trace import NoOpTracer, Span, Tracer
 
 from lightrouter.router.candidates import BootResult, RouteCandidate
-from lightrouter.router.context import Merged, RankedBoots, RouteContext
+from lightrouter.router.context import BootRanking, Merged, RouteContext
 from lightrouter.router.events import Events
+from lightrouter.router.finish import complete_first, is_interrupted
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.availability import Availability
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.rules import Defaults, Shares
-from lightrouter.router.stages.adaptive import AdaptiveDrafts, drafts_by_gain
+from lightrouter.router.stages.adaptive import AdaptiveDrafts, complete_by_gain
 from lightrouter.router.stages.admit import admit
 from lightrouter.router.stages.aggregate import Aggregator, aggregate, best
 from lightrouter.router.stages.boot import boot
@@ -26,7 +27,6 @@ from lightrouter.router.stages.shortlist import is_needed, shortlist
 from lightrouter.router.stages.streaming import stream_completion
 from lightrouter.router.telemetry import spans
 from lightrouter.router.telemetry.observers import Observer, RouteRecord, notifying
-from lightrouter.router.whole import is_broken, whole_first
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.telemetry import names
@@ -54,14 +54,14 @@ class Router:
 
     def __init__(
         self,
-        traffic: Traffic,
+        traffic: TrafficMonitor,
         models: Models,
         selector: Selector,
         aggregator: Aggregator,
-        tracer: Tracer,
         defaults: Defaults,
-        shares: Shares,
         new_seed: Callable[[], int],
+        shares: Shares | None = None,
+        tracer: Tracer | None = None,
         observers: Sequence[Observer] = (),
         capture: TextCapture = NOTHING,
         availability: Availability | None = None,
@@ -69,25 +69,25 @@ class Router:
         """Takes its collaborators.
 
         Args:
-            traffic: The pool as it is now, and what its candidates are seen to do.
+            traffic: The current pool; observes every route.
             models: The candidates' models.
-            selector: Who ranks.
-            aggregator: Who merges.
-            tracer: Where the spans go.
-            defaults: What holds where a request says nothing.
-            shares: The stages' shares of the time.
-            new_seed: Returns a seed, 0 to 2^31 - 1, for a request that brings none.
-            observers: Who is told of every route, besides the traffic.
+            selector: Ranks the partials.
+            aggregator: Merges the drafts.
+            defaults: The values for what a request leaves out.
+            new_seed: Returns a seed, 0 to 2^31 - 1, for a request without one.
+            shares: The stages' shares of the time; None for the defaults.
+            tracer: Makes the spans; None for no spans.
+            observers: Further observers of every route.
             capture: Puts text on spans.
-            availability: Who is not worth asking now.
+            availability: Knows which candidates cannot deliver now; None if all can.
         """
         self._traffic = traffic
         self._models = models
         self._selector = selector
         self._aggregator = aggregator
-        self._tracer = tracer
+        self._tracer = tracer or NoOpTracer()
         self._defaults = defaults
-        self._shares = shares
+        self._shares = shares or Shares()
         self._new_seed = new_seed
         self._observers = (traffic, *observers)
         self._capture = capture
@@ -97,7 +97,7 @@ class Router:
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
         """Returns the answer to a prompt that is valid by the rules of the protos.
 
-        Cancelling it cancels every call that is under way; none is made afterwards.
+        If it is cancelled, it cancels every running call and makes no more.
 
         Raises:
             ServiceError: The request cannot be served, or no candidate delivered.
@@ -135,20 +135,19 @@ class Router:
         events.started(record.route_id, admission.policy, [candidate.name for candidate in admission.candidates])
 
         with self._stage(route, STAGE_BOOT, names.BOOT) as boot_span:
-            booted = await boot(route, self._models)
-            spans.booted(boot_span, admission.policy, booted)
-        record.booted = tuple(booted)
-        verdict, selection, chosen = await self._select(route, booted)
+            boots = await boot(route, self._models)
+            spans.booted(boot_span, admission.policy, boots)
+        record.boots = tuple(boots)
+        ranking, selection, chosen = await self._select(route, boots)
         record.selection = selection
         if selection.reason == SELECTION_REASON_GAIN:
-            drafted = await self._further(route, verdict, chosen[0])
-            verdict, selection = drafted.verdict, drafted.selection
-            record.selection = selection
-            merged = await self._merge(route, verdict, drafted.drafts)
+            adaptive = await self._complete_by_gain(route, ranking, chosen[0])
+            record.selection = selection = adaptive.selection
+            merged = await self._merge(route, adaptive.ranking, adaptive.drafts)
         else:
-            merged = await self._finish(route, verdict, chosen)
+            merged = await self._complete(route, ranking, chosen)
 
-        if is_broken(merged.finish_reason):
+        if is_interrupted(merged.finish_reason):
             message = "the answer may not be whole: its provider ended it, and nobody wrote a whole one"
             ledger.degrade(DEGRADED_REASON_ANSWER_NOT_WHOLE, message)
         record.answer = answer = Answer(
@@ -157,7 +156,7 @@ class Router:
             candidates=merged.candidates,
             selection=selection,
             aggregator=merged.strategy,
-            ledger=ledger.ledger(),
+            ledger=ledger.to_proto(),
             degraded=ledger.degraded,
             route_id=record.route_id,
             contradictions=merged.contradictions,
@@ -167,55 +166,55 @@ class Router:
         return answer
 
     async def _select(
-        self, route: RouteContext, booted: Sequence[BootResult]
-    ) -> tuple[RankedBoots, Selection, Sequence[BootResult]]:
-        """Ranks what the candidates have written and decides who goes on."""
+        self, route: RouteContext, boots: Sequence[BootResult]
+    ) -> tuple[BootRanking, Selection, Sequence[BootResult]]:
+        """Ranks the boots and decides which candidates go on."""
         with self._stage(route, STAGE_SELECT, names.SELECT) as span:
-            verdict = await select(route, booted, self._selector)
-            selection, chosen = _decide(route, verdict)
+            ranking = await select(route, boots, self._selector)
+            selection, chosen = _decide(route, ranking)
             spans.selected(span, selection)
         route.events.selected(selection)
-        return verdict, selection, chosen
+        return ranking, selection, chosen
 
-    async def _further(self, route: RouteContext, verdict: RankedBoots, first: BootResult) -> AdaptiveDrafts:
-        """Lets one candidate after the other finish its draft, while that is worth its price."""
+    async def _complete_by_gain(self, route: RouteContext, ranking: BootRanking, first: BootResult) -> AdaptiveDrafts:
+        """Completes one draft after the other, while one more is worth its price."""
 
-        async def rank(booted: Sequence[BootResult]) -> RankedBoots:
+        async def rank(boots: Sequence[BootResult]) -> BootRanking:
             with self._stage(route, STAGE_SELECT, names.SELECT) as span:
-                ranked = await select(route, booted, self._selector)
-                finished = [each for each in ranked.ranked if each.ended]
-                selection = selection_of(ranked, finished[: route.admission.policy.k], SELECTION_REASON_GAIN)
+                ranking = await select(route, boots, self._selector)
+                finished = [boot for boot in ranking.boots if boot.ended]
+                selection = selection_of(ranking, finished[: route.admission.policy.k], SELECTION_REASON_GAIN)
                 spans.selected(span, selection)
             route.events.selected(selection)
-            return ranked
+            return ranking
 
         with self._completion(route, [first]):
-            return await drafts_by_gain(route, self._models, verdict, first, rank)
+            return await complete_by_gain(route, self._models, ranking, first, rank)
 
-    async def _finish(self, route: RouteContext, verdict: RankedBoots, chosen: Sequence[BootResult]) -> Merged:
-        """Lets the chosen finish their drafts and makes the answer of these."""
+    async def _complete(self, route: RouteContext, ranking: BootRanking, chosen: Sequence[BootResult]) -> Merged:
+        """Completes the drafts of the chosen candidates and makes the answer of them."""
         if route.events.wants_text and len(chosen) == 1:
             with self._completion(route, chosen):
-                relayed = await stream_completion(route, self._models, chosen[0], verdict.ranked)
-            return Merged(relayed.text, relayed.finish_reason, relayed.candidates, AGGREGATOR_STRATEGY_BEST)
+                streamed = await stream_completion(route, self._models, chosen[0], ranking.boots)
+            return Merged(streamed.text, streamed.finish_reason, streamed.candidates, AGGREGATOR_STRATEGY_BEST)
         with self._completion(route, chosen):
-            drafts = await complete(route, self._models, verdict, chosen)
-        return await self._merge(route, verdict, drafts)
+            drafts = await complete(route, self._models, ranking, chosen)
+        return await self._merge(route, ranking, drafts)
 
-    async def _merge(self, route: RouteContext, verdict: RankedBoots, drafts: Sequence[Draft]) -> Merged:
-        """Makes the answer of the drafts; one that was withheld in part is none where there is another."""
-        drafts = whole_first(drafts)
+    async def _merge(self, route: RouteContext, ranking: BootRanking, drafts: Sequence[Draft]) -> Merged:
+        """Makes the answer of the drafts; an interrupted draft counts only if there is no other."""
+        drafts = complete_first(drafts)
         if len(drafts) == 1 or route.admission.policy.aggregator == AGGREGATOR_STRATEGY_BEST:
             return best(route, drafts)
         with self._stage(route, STAGE_AGGREGATE, names.AGGREGATE) as span:
-            merged = await aggregate(route, drafts, _runners(verdict, drafts), self._aggregator)
+            merged = await aggregate(route, drafts, _candidates_of(ranking, drafts), self._aggregator)
             spans.merged(span, merged)
         return merged
 
     @contextmanager
     def _completion(self, route: RouteContext, chosen: Sequence[BootResult]) -> Iterator[None]:
-        """The completion stage, which takes place where a draft is not finished."""
-        if all(booted.ended for booted in chosen):
+        """Traces the completion stage, unless all drafts are finished."""
+        if all(boot.ended for boot in chosen):
             yield
             return
         with self._stage(route, STAGE_COMPLETE, names.COMPLETE) as span:
@@ -224,28 +223,28 @@ class Router:
 
     @contextmanager
     def _stage(self, route: RouteContext, stage: Stage.ValueType, name: str) -> Iterator[Span]:
-        """Traces a stage and writes down what it took, without what the stages within it did."""
-        begun, before = time.monotonic(), route.ledger.staged_s
+        """Traces a stage and records its duration, without that of the stages within it."""
+        started_at, before_s = time.monotonic(), route.ledger.staged_s
         with spans.traced(self._tracer, name, route.deadline, name) as span:
             yield span
-        within = route.ledger.staged_s - before
-        route.ledger.stage(stage, max(0.0, time.monotonic() - begun - within))
+        within_s = route.ledger.staged_s - before_s
+        route.ledger.add_stage(stage, max(0.0, time.monotonic() - started_at - within_s))
 
 
-def _decide(route: RouteContext, verdict: RankedBoots) -> tuple[Selection, Sequence[BootResult]]:
+def _decide(route: RouteContext, ranking: BootRanking) -> tuple[Selection, Sequence[BootResult]]:
     admission = route.admission
     merging = admission.policy.aggregator == AGGREGATOR_STRATEGY_SYNTHESIZE
 
     def afford(ranked: Sequence[BootResult], k: int) -> Sequence[BootResult]:
         return route.budget.choose(ranked, k, admission.synthesizer, merging=merging)
 
-    selection, chosen = decide(verdict, admission.policy, afford, homogeneous=admission.homogeneous)
+    selection, chosen = decide(ranking, admission.policy, afford, homogeneous=admission.homogeneous)
     if selection.reason == SELECTION_REASON_COST_CEILING:
         message = f"the cost ceiling lets only {', '.join(selection.chosen)} go on"
         route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)
     return selection, chosen
 
 
-def _runners(verdict: RankedBoots, drafts: Sequence[Draft]) -> list[RouteCandidate]:
-    by_name = {booted.candidate.name: booted.candidate for booted in verdict.ranked}
+def _candidates_of(ranking: BootRanking, drafts: Sequence[Draft]) -> list[RouteCandidate]:
+    by_name = {boot.candidate.name: boot.candidate for boot in ranking.boots}
     return [by_name[draft.candidate] for draft in drafts]

@@ -1,4 +1,4 @@
-"""What the operator sets for all routes: defaults, maxima, shares of the time, and when a candidate has drifted."""
+"""The operator's rules for all routes: defaults, maxima, shares of the time, and drift detection."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lightrouter.v1.policy_pb2 import Policy
 
 @dataclass(frozen=True, slots=True)
 class Maxima:
-    """What the operator allows a request at most; None allows what the protos do.
+    """The operator's limits for requests; None leaves the limit of the protos.
 
     Attributes:
-        cost_nanousd: Money of the whole route, in nano-dollars.
-        boot_tokens: Boot tokens of a candidate.
-        k: Candidates that go on.
-        output_tokens: Tokens of an answer.
+        cost_nanousd: Most nano-dollars of a route.
+        boot_tokens: Most boot tokens of a candidate.
+        k: Most candidates that go on.
+        output_tokens: Most tokens of an answer.
     """
 
     cost_nanousd: int | None = None
@@ -24,8 +24,8 @@ class Maxima:
     k: int | None = None
     output_tokens: int | None = None
 
-    def hold(self, policy: Policy, sampling: Sampling) -> None:
-        """Lowers what a policy and its sampling ask for, all of it set but perhaps the ceiling, to what is allowed."""
+    def apply(self, policy: Policy, sampling: Sampling) -> None:
+        """Lowers a policy and its sampling to the limits. All fields but the cost ceiling have to be set."""
         if self.cost_nanousd is not None:
             asked = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else self.cost_nanousd
             policy.max_cost_nanousd = min(asked, self.cost_nanousd)
@@ -36,14 +36,14 @@ class Maxima:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds where a request says nothing.
+    """The values for what a request leaves out.
 
     Attributes:
         policy: The policy, with every field set that has a default.
         max_output_tokens: Most tokens of an answer.
         probation_share: Share of the requests, 0 to 1, in which a candidate on probation takes part.
         exploring_share: Share of the requests, 0 to 1, in which one candidate boots that is not on the shortlist.
-        maxima: What no request gets more of.
+        maxima: The limits of every request.
     """
 
     policy: Policy
@@ -55,7 +55,7 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How much of the time that is left a stage may take, each over 0 to 1, and the boot stage's grace in seconds."""
+    """The share of the time that is left for each stage, above 0 and up to 1, and the boot stage's grace in seconds."""
 
     boot: float = 0.5
     select: float = 0.3
@@ -66,12 +66,12 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class DriftRules:
-    """When a candidate has drifted.
+    """The rules of drift detection.
 
     Attributes:
         tolerance: How much worse than its history a figure may be, 0 to 1.
-        run_length: Requests between two candidates held by a false alarm, at least so many on average for each one.
-        minimum: Candidates that stay admitted whatever they do, at least so many.
+        run_length: Least average number of requests of a candidate between two false alarms.
+        minimum: Least number of candidates that stay admitted.
     """
 
     tolerance: float = 0.05

@@ -1,4 +1,4 @@
-"""RouterService: gRPC in, gRPC out."""
+"""RouterService: translates between gRPC and the router."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 
 from lightrouter.router.events import EventQueue, Events
-from lightrouter.router.pool.health import Health
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.health import HealthMonitor
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.route import Router
 from lightrouter.runtime.deadline import current_deadline
 from lightrouter.v1.router_pb2 import (
@@ -30,7 +30,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class RouterServicer(RouterServiceServicer):
     """Answers prompts and lists the pool."""
 
-    def __init__(self, router: Router, traffic: Traffic, health: Health) -> None:
+    def __init__(self, router: Router, traffic: TrafficMonitor, health: HealthMonitor) -> None:
         """Serves `router` and its pool."""
         self._router = router
         self._traffic = traffic
@@ -45,7 +45,7 @@ class RouterServicer(RouterServiceServicer):
     async def StreamComplete(
         self, request: StreamCompleteRequest, context: _Context
     ) -> AsyncIterator[StreamCompleteResponse]:
-        """Sends what happens as it happens, the answer in pieces, and the ledger at the end."""
+        """Sends the events of the route, the answer in pieces, and the ledger at the end."""
         del context
         events = EventQueue(wants_partials=request.stream_partials)
         route = asyncio.ensure_future(self._router.route(request.prompt, current_deadline(), events))
@@ -57,7 +57,7 @@ class RouterServicer(RouterServiceServicer):
             yield EventQueue.answered(await route)
         finally:
             route.cancel()
-            # Its failure, which nobody is there to be told of, is not one of the event loop's.
+            # Takes the error of the route, which the event loop would log as never retrieved.
             await asyncio.gather(route, return_exceptions=True)
 
     async def ListCandidates(self, request: ListCandidatesRequest, context: _Context) -> ListCandidatesResponse:

@@ -24,110 +24,111 @@ def _template(address: str) -> str:
 
 
 class RouterSettings(ServiceSettings):
-    """What the router can be told."""
+    """Settings of the router; each is a flag, an environment variable and a key of the YAML file."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_ROUTER_")
 
     pool_source: Literal["file", "kubernetes"] = "file"
-    """Where the pool is: in the file `pool`, or in the Candidate resources of a namespace."""
+    """Source of the pool: the file `pool`, or the Candidate resources of a namespace."""
     pool: Path | None = None
-    """The pool file; a change of it takes effect at once."""
+    """The pool file; a change takes effect at once."""
     namespace: str | None = Field(default=None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
-    """Namespace of the Candidate resources; none: the pod's own."""
+    """Namespace of the Candidate resources; default: the pod's own."""
     candidate_selector: str = ""
-    """Label selector of the Candidate resources; empty: all of the namespace."""
+    """Label selector of the Candidate resources; empty for all in the namespace."""
     judge: str | None = None
-    """Candidate that judges for the selector `llm`, where the pool is not a file, which names it itself."""
+    """Candidate that judges for the selector `llm`; a pool file has its own key for it."""
     synthesizer: str | None = None
-    """Candidate that merges for the aggregator `synthesize`, where the pool is not a file, which names it itself."""
+    """Candidate that merges for the aggregator `synthesize`; a pool file has its own key for it."""
     selector_address: str = Field(min_length=1)
     """gRPC target of the selector, HOST:PORT or unix:PATH."""
     aggregator_address: str = Field(min_length=1)
     """gRPC target of the aggregator, HOST:PORT or unix:PATH."""
     adapter_address: Annotated[str, AfterValidator(_template)] = ADAPTER_ADDRESS
-    """gRPC target of the adapter of a candidate that has no address of its own; {name} stands for its name."""
+    """gRPC target of the adapter of a candidate without an address; {name} stands for its name."""
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
-    """Largest message received of a caller, in bytes."""
+    """Maximum bytes of a caller's message."""
     max_bytes_in_flight: int = Field(default=24 * 1024 * 1024, ge=1024)
-    """Bytes of the requests served at the same time, of those up to 64 KiB and of those over it each; more are refused
-    with RESOURCE_EXHAUSTED. With eight candidates the memory grows by up to 12 times as much."""
+    """Maximum bytes of concurrent requests, counted separately for requests up to 64 KiB and larger ones; more are
+    refused with RESOURCE_EXHAUSTED. With eight candidates, memory grows by up to 12 times these bytes."""
 
     tokens_file: Path | None = None
-    """Tokens that callers may have, a line each: a name, a colon, the SHA-256 of the token in hex; it is watched. With
-    neither this nor jwt_jwks_url nor jwt_jwks_file everybody may call."""
+    """File of the callers' tokens, one per line: a name, a colon, the token's SHA-256 in hex; a change takes effect at
+    once. Without this, jwt_jwks_url and jwt_jwks_file everybody may call."""
     jwt_jwks_url: str | None = Field(default=None, pattern=r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])")
-    """Where the issuer of the callers' JWTs publishes its keys, https://..."""
+    """URL of the keys (JWKS) of the issuer of callers' JWTs, https://..."""
     jwt_jwks_file: Path | None = None
-    """The issuer's keys in a file, in place of jwt_jwks_url."""
+    """File of the issuer's keys, instead of jwt_jwks_url."""
     jwt_jwks_ca_file: Path | None = None
-    """Authorities (PEM) by which the server of jwt_jwks_url is known; none: the system's."""
+    """Authorities (PEM) that certify the server of jwt_jwks_url; default: the system's."""
     jwt_jwks_token_file: Path | None = None
-    """Bearer token that the server of jwt_jwks_url asks for, as the Kubernetes API does."""
+    """File of the bearer token for jwt_jwks_url, if its server needs one, as the Kubernetes API does."""
     jwt_issuer: str | None = None
-    """What a JWT must have as `iss`."""
+    """Required `iss` of a JWT."""
     jwt_audience: str | None = None
-    """What a JWT must have as `aud`."""
+    """Required `aud` of a JWT."""
     allowed_callers: str = ""
-    """Callers who may call, with commas between them: names of tokens_file and subjects of JWTs, in which * stands for
-    any text; empty: all who have a good token."""
+    """Callers that are allowed, separated by commas: names of tokens_file and subjects of JWTs, with * for any text;
+    empty: everybody with a valid token."""
 
     boot_tokens: int = Field(default=200, ge=1, le=4096)
-    """Tokens that each candidate writes before the ranking, where a request does not say."""
+    """Tokens that each candidate writes before the ranking, if a request does not set it."""
     k: int = Field(default=2, ge=1, le=64)
-    """Candidates that go on after the ranking, where a request does not say."""
+    """Candidates that go on after the ranking, if a request does not set it."""
     selector: Annotated[str, one_of(SelectorStrategy)] = "consensus"
-    """How partials are ranked where a request does not say: llm, consensus, prior, random or learned."""
+    """How to rank partials if a request does not set it: llm, consensus, prior, random or learned."""
     aggregator: Annotated[str, one_of(AggregatorStrategy)] = "synthesize"
-    """How drafts become the answer where a request does not say: synthesize, vote or best."""
+    """How drafts become the answer, if a request does not set it: synthesize, vote or best."""
     margin: float = Field(default=0.3, ge=0, le=1)
-    """Lead of the first score over the second from which one candidate suffices, where a request does not say."""
+    """Lead of the first score over the second at which one candidate is enough, if a request does not set it."""
     agreement: float = Field(default=0.95, ge=0, le=1)
-    """Agreement among partials from which one candidate suffices, where a request does not say."""
+    """Agreement among partials at which one candidate is enough, if a request does not set it."""
     quorum: float = Field(default=0.75, gt=0, le=1)
-    """Share of the candidates whose partials suffice once the grace is over, where a request does not say; of several
-    all but one suffice at most."""
+    """Share of the candidates whose partials are enough once the grace period is over, if a request does not set it;
+    with several candidates, all but one are always enough."""
     max_cost_nanousd: int | None = Field(default=None, ge=1)
-    """Most that a route may cost, in nano-dollars, where a request does not say; none: no ceiling."""
+    """Maximum cost of a route, in nano-dollars, if a request does not set it; default: no ceiling."""
     max_output_tokens: int = Field(default=1024, ge=1, le=131_072)
-    """Most tokens of an answer, where a request does not say."""
+    """Maximum tokens of an answer, if a request does not set it."""
     maximum_cost_nanousd: int | None = Field(default=None, ge=1)
-    """Most that any route may cost, in nano-dollars; a request that asks for more, or for no ceiling, is held to it."""
+    """Upper limit of a route's cost, in nano-dollars; a larger or missing ceiling is lowered to it."""
     maximum_boot_tokens: int | None = Field(default=None, ge=1, le=4096)
-    """Most boot tokens of a candidate; a request that asks for more is held to it."""
+    """Upper limit of a candidate's boot tokens; a larger request is lowered to it."""
     maximum_k: int | None = Field(default=None, ge=1, le=64)
-    """Most candidates that go on; a request that asks for more is held to it."""
+    """Upper limit of the candidates that go on; a larger request is lowered to it."""
     maximum_output_tokens: int | None = Field(default=None, ge=1, le=131_072)
-    """Most tokens of any answer; a request that asks for more is held to it."""
+    """Upper limit of an answer's tokens; a larger request is lowered to it."""
     probation_share: float = Field(default=0.05, ge=0, le=1)
-    """Share of the requests in which a candidate on probation takes part."""
+    """Share of requests that include a candidate on probation."""
 
     shortlist: int = Field(default=0, ge=0, le=256)
-    """Candidates that boot at most, the best for the prompt, where a request does not say; 0 boots all."""
+    """Maximum candidates that boot, the best for the prompt, if a request does not set it; 0 boots all."""
     exploring_share: float = Field(default=0.02, ge=0, le=1)
-    """Share of the requests in which one candidate boots besides the shortlist, so that priors stay honest."""
+    """Share of requests that boot one candidate beyond the shortlist, so that priors stay correct."""
     min_gain: float = Field(default=0, ge=0, le=1000)
-    """Gain in expected quality for each 1,000 output tokens from which one more draft is asked for, up to k, where a
-    request does not say; 0 always asks for k. For the selector `learned`, which knows gains."""
+    """Minimum gain in expected quality per 1,000 output tokens of one more draft, up to k, if a request does not set
+    it; 0 always asks for k. Only the selector `learned`, which knows gains, uses it."""
 
     drift_tolerance: float = Field(default=0.05, ge=0, le=1)
     """How much worse than its own history a candidate's failure rate, slowness, scores or agreement may be
-    before it goes on probation; 1 never lets it."""
+    before it goes on probation; 1: never."""
     drift_run_length: int = Field(default=10_000, ge=10, le=10**12)
-    """Requests that a candidate takes part in between two such cases without a cause, at least so many on average."""
+    """Average number of a candidate's requests between two false alarms of drift, at least."""
     minimum_candidates: int = Field(default=2, ge=1, le=256)
-    """Candidates that stay admitted whatever their figures are, at least so many."""
+    """Minimum number of candidates that stay admitted, whatever their figures."""
 
     boot_grace_seconds: float = Field(default=1.0, ge=0, le=600)
-    """Seconds that the other candidates get once a quorum has booted; as many as those needed where that is more."""
+    """Grace period in seconds for the other candidates once a quorum has booted; longer if the quorum itself took
+    longer."""
     boot_share: float = Field(default=0.5, gt=0, le=1)
-    """Share of a request's time after which the boot stage ends with what there is."""
+    """Share of a request's time after which the boot stage ends with the partials so far."""
     select_share: float = Field(default=0.3, gt=0, le=1)
-    """Share of the time then left that the selector may take."""
+    """The selector's share of the time that is then left."""
     complete_share: float = Field(default=0.7, gt=0, le=1)
-    """Share of the time then left after which a completion that has not ended is replaced or done without."""
+    """Share of the time then left after which an unfinished completion is replaced or left out."""
     aggregate_share: float = Field(default=0.9, gt=0, le=1)
-    """Share of the time then left that the aggregator may take."""
+    """The aggregator's share of the time that is then left."""
 
     @model_validator(mode="after")
     def _one_pool(self) -> Self:
@@ -152,12 +153,12 @@ class RouterSettings(ServiceSettings):
         if not self.jwt_jwks_url and (self.jwt_jwks_ca_file or self.jwt_jwks_token_file):
             raise ValueError("--jwt-jwks-ca-file and --jwt-jwks-token-file are for --jwt-jwks-url")
         if self.allowed_callers and not (self.tokens_file or self.jwt_issuer):
-            raise ValueError("--allowed-callers needs --tokens-file, or a JWT issuer: else nobody is known")
+            raise ValueError("--allowed-callers needs --tokens-file, or a JWT issuer: else no caller is known")
         return self
 
     @property
     def defaults(self) -> Defaults:
-        """What holds where a request says nothing."""
+        """The defaults of requests, and their bounds."""
         policy = Policy(
             boot_tokens=self.boot_tokens,
             k=self.k,
@@ -175,7 +176,7 @@ class RouterSettings(ServiceSettings):
 
     @property
     def drift_rules(self) -> DriftRules:
-        """When a candidate has drifted."""
+        """The rules that decide whether a candidate has drifted."""
         return DriftRules(self.drift_tolerance, self.drift_run_length, self.minimum_candidates)
 
     @property

@@ -1,4 +1,4 @@
-"""A circuit: after repeated failures whoever failed is left alone for a while, then tried with one call."""
+"""A circuit breaker: opens after repeated failures, and tries one call after a wait."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Final, Protocol
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
-# How long callers are told to wait while one of them tries the provider.
+# A choice: seconds that other callers wait while one call tries the provider.
 _PROBE_RETRY_AFTER: Final = 1.0
-# The first wait is this part of the longest, so that a blip of seconds costs seconds; each failed try doubles it.
+# A choice: the first wait is this share of the longest, so that a short failure costs a short wait; each failed try
+# doubles the wait.
 _FIRST_SHARE: Final = 1 / 20
-# Candidates that failed together are not tried together: a wait is this much shorter at most.
+# A choice: each wait is shorter by a random share, at most this one, so that candidates that failed together are not
+# tried together.
 _JITTER: Final = 0.25
 
 
 class State(Enum):
-    """Whether calls pass."""
+    """The state of a circuit: calls pass (closed), are refused (open), or one call tries (half-open)."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -27,18 +29,18 @@ class State(Enum):
 
 
 class Timer(Protocol):
-    """A call that is due later."""
+    """A scheduled call."""
 
     def cancel(self) -> None:
-        """Takes the call back."""
+        """Cancels the scheduled call."""
 
 
 Later = Callable[[float, Callable[[], None]], Timer]
-"""Makes a call after so many seconds; `loop.call_later` is one."""
+"""Schedules a call in a number of seconds, as `loop.call_later` does."""
 
 
 class Circuit:
-    """Opens after so many failures in a row, lets one call try after a wait that grows, and closes on its success."""
+    """Opens after `failures` failures in a row, tries one call after each growing wait, closes on its success."""
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class Circuit:
         on_change: Callable[[State], None] = lambda _: None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """`cooldown` is the longest wait and `clock` gives seconds; `on_change` is told every new state."""
+        """`cooldown` is the longest wait in seconds, `clock` returns seconds, `on_change` receives each new state."""
         self._failures = failures
         self._cooldown = cooldown
         self._clock = clock
@@ -66,14 +68,14 @@ class Circuit:
         self.state = State.CLOSED
 
     def admit(self, *, last_resort: bool = False) -> int:
-        """Returns the permit of one call, to be given to `record` when the call has ended.
+        """Returns the permit of one call, for `record` after the call.
 
         Args:
-            last_resort: Whether nobody else is left to ask: the call passes whatever the state, and closes the circuit
-                where it succeeds.
+            last_resort: Whether no other candidate is left: the call passes in every state, and its success closes the
+                circuit.
 
         Raises:
-            ServiceError: The circuit is open, or half-open and a call is trying the provider already.
+            ServiceError: The circuit is open, or half-open while another call tries the provider (CIRCUIT_OPEN).
         """
         if self.state is State.CLOSED or last_resort:
             return self._epoch
@@ -82,16 +84,16 @@ class Circuit:
             raise ServiceError(
                 Code.UNAVAILABLE,
                 ErrorReason.ERROR_REASON_CIRCUIT_OPEN,
-                f"the provider failed {self._failures} times in a row and is left alone for a while",
+                f"circuit open after {self._failures} failures in a row; retry in {wait:.1f} s",
                 retry_after=wait,
             )
         self._probing = True
         return self._epoch
 
     def record(self, permit: int, succeeded: bool | None) -> None:
-        """Takes how the call of `permit` ended; None where that says nothing about the provider.
+        """Records the outcome of the call of `permit`; None if it says nothing about the provider.
 
-        A call that was admitted in an earlier state says nothing about this one.
+        The outcome of a call that was admitted in an earlier state is ignored.
         """
         if permit != self._epoch:
             return
@@ -106,12 +108,12 @@ class Circuit:
                 self._change(State.CLOSED)
         elif self.state is not State.OPEN:
             self._in_a_row += 1
-            # Half-open it has failed as often already.
+            # If half-open, the count is at the threshold already.
             if self._in_a_row >= self._failures:
                 self._open()
 
     def close(self) -> None:
-        """Takes back what is due later."""
+        """Cancels the scheduled change of state."""
         if self._timer:
             self._timer.cancel()
             self._timer = None

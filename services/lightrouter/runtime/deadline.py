@@ -1,4 +1,4 @@
-"""Deadlines, passed on by hand so that every stage of a route gets its share of the caller's time."""
+"""Deadlines, passed on explicitly so that each stage of a route gets its share of the caller's time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Deadline:
         return self.remaining() < _MOMENT_SECONDS
 
     def share(self, fraction: float, at_most: float | None = None) -> Deadline:
-        """Returns the deadline of a stage that may use `fraction` of what is left, and `at_most` so many seconds."""
+        """Returns the deadline of a stage that may use `fraction` of the remaining time, at most `at_most` seconds."""
         now = time.monotonic()
         seconds = max(0.0, self.at - now) * fraction
         return Deadline(now + (seconds if at_most is None else min(seconds, at_most)))

@@ -1,7 +1,7 @@
-"""YAML into plain values that remember their lines, within bounds that no document can break.
+"""Parses YAML into plain values with their lines, within fixed limits.
 
-Plain values mean what YAML 1.2's core schema says: `true` and `false` alone are booleans, `1:30` is text, `010` is ten.
-libyaml reads the text; what it reads is put together here, since its own loader recurses on the C stack.
+Plain values follow YAML 1.2's core schema: only `true` and `false` are booleans, `1:30` is text, `010` is ten. libyaml
+parses the text into events; this module builds the values, because libyaml's own loader recurses on the C stack.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any, Final
 import yaml
 
 Path = tuple[str | int, ...]
-"""Where a value stands: keys and list positions from the root on."""
+"""The place of a value: keys and list indices from the root."""
 
 _MAX_VALUES: Final = 100_000
 _MAX_DEPTH: Final = 32
 _MAX_NESTED: Final = 64
 _LONGEST_NUMBER: Final = 400
 _TAG: Final = "tag:yaml.org,2002:"
-# What a plain scalar is, by the core schema of YAML 1.2; `<<` is what is left of 1.1.
+# Plain scalars by the core schema of YAML 1.2; only `<<` is from 1.1.
 _PLAIN: Final = {
     "null": re.compile(r"~|null|Null|NULL|"),
     "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
@@ -37,7 +37,7 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts every text in quotes: PyYAML leaves them away where YAML 1.1 needs none, and `1e5` is a number in 1.2."""
+    """Quotes every text: PyYAML omits quotes by the rules of YAML 1.1, and `1e5` is a number in 1.2."""
 
     def represent_text(self, value: str) -> yaml.ScalarNode:
         """Returns the node of a text."""
@@ -48,12 +48,12 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 
 
 class DocumentError(Exception):
-    """A document that is no YAML, or more than plain values.
+    """A document that is not valid YAML or has more than plain values.
 
     Attributes:
-        line: The line at fault, from 1.
-        path: Where the value at fault stands; empty where it is the document.
-        message: One sentence, without the document's text.
+        line: The line of the error, from 1.
+        path: The path of the wrong value; empty for the whole document.
+        message: One sentence, without text of the document.
     """
 
     def __init__(self, line: int, message: str, path: Path = ()) -> None:
@@ -76,7 +76,7 @@ class Document:
     lines: Mapping[Path, int]
 
     def line(self, path: Path) -> int:
-        """Returns the line of the value at `path`, or of the nearest one around it."""
+        """Returns the line of the value at `path`, or of the innermost known value around it."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
@@ -86,7 +86,7 @@ def parse(data: bytes) -> Document:
     """Parses one YAML document in UTF-8.
 
     Raises:
-        DocumentError: It is not UTF-8, no YAML, several documents, has a key twice, or grows out of bounds.
+        DocumentError: It is not UTF-8 or not YAML, holds several documents or a repeated key, or exceeds a limit.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -100,18 +100,18 @@ def parse(data: bytes) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "no YAML"
-        # A mark at the very end stands behind the last line.
+        # A mark at the very end is after the last line.
         line = min(mark.line, text.rstrip("\n").count("\n")) + 1 if mark else 1
         raise DocumentError(line, f"not valid YAML: {problem}") from None
 
 
 def dump(value: object) -> str:
-    """Returns a document that `parse` reads as this value of plain values, its keys in their order."""
+    """Returns a document that `parse` reads as this value; keys keep their order."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**9))
 
 
 class _Composer:
-    """Puts nodes together from what the parser reads, a bounded depth down."""
+    """Builds nodes from the parser's events, to a limited depth."""
 
     def __init__(self, events: Iterator[Any]) -> None:
         self._events = events
@@ -119,7 +119,7 @@ class _Composer:
         self._nodes = 0
 
     def root(self) -> yaml.Node | None:
-        """Returns the node of the only document; None where there is none."""
+        """Returns the node of the only document; None for an empty input."""
         found: yaml.Node | None = None
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -181,7 +181,7 @@ def _collection(event: Any, kind: str) -> str:
 
 @dataclass(slots=True)
 class _Builder:
-    """Builds values from YAML nodes by hand: aliases count as often as they are used, and no key is lost to another."""
+    """Builds values from YAML nodes: each use of an alias counts, and a repeated key is an error."""
 
     lines: dict[Path, int] = field(default_factory=dict)
     values: int = 0
@@ -214,7 +214,7 @@ class _Builder:
             raise DocumentError(_line(node), f"nested more than {_MAX_DEPTH} deep, or an alias that holds itself", path)
 
     def _items(self, node: yaml.MappingNode, path: Path, depth: int = 0) -> dict[str, yaml.Node]:
-        """Returns the values by key; merged ones (`<<`) come after the mapping's own, which win."""
+        """Returns the values by key; the mapping's own keys come before merged ones (`<<`) and win."""
         if depth > _MAX_DEPTH:
             raise DocumentError(_line(node), "merges itself", path)
         own: dict[str, yaml.Node] = {}
@@ -249,7 +249,7 @@ class _Builder:
             return node.value
         if kind not in {"null", "bool", "int", "float"}:
             raise DocumentError(_line(node), f"the tag {node.tag} is not allowed", path)
-        # A number that an explicit tag makes a float may be written as a whole one.
+        # An integer with an explicit float tag.
         patterns = [_PLAIN[each] for each in ((kind, "int") if kind == "float" else (kind,))]
         if len(node.value) > _LONGEST_NUMBER or not any(pattern.fullmatch(node.value) for pattern in patterns):
             raise DocumentError(_line(node), f"is no valid {kind}", path)

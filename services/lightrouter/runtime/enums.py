@@ -1,4 +1,4 @@
-"""Values of enumerations as spans, metrics, logs and people read them; every number has a label."""
+"""The words for the values of the protos' enumerations, for spans, metrics, logs, settings and people."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value", bound=int)
 OTHER: Final = "other"
-"""Stands in metrics for what is not known here: a newer service's value, a candidate that is not in the pool."""
+"""The label in metrics for unknown things: a value of a newer service, a candidate that is not in the pool."""
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def label(enum: Enumeration, number: int) -> str:
-    """Returns a value's name in small letters without the enumeration's own: `SELECTOR_STRATEGY_LLM` is `llm`.
+    """Returns the name of a value in lower case without its prefix: `SELECTOR_STRATEGY_LLM` is `llm`.
 
-    A number that this version does not know, as a newer service sends it, is `unknown_17`.
+    A number that only a newer version knows has a label too, for example `unknown_17`.
     """
     return _names(enum).get(number) or f"unknown_{number}"
 
 
 def series(enum: Enumeration, number: int) -> str:
-    """Returns the label of a value for a metric: `other` for every unknown number, so that nobody can add series."""
+    """Returns the label of a value for a metric; `other` for an unknown number, so that no caller can add series."""
     return _names(enum).get(number, OTHER)
 
 
 def value(enum: _EnumTypeWrapper[_Value], word: str) -> _Value:
-    """Returns the value that `label` names so: of the roles `user` is `ROLE_USER`.
+    """Returns the value of a label, the inverse of `label`: of the roles, `user` is `ROLE_USER`.
 
     Raises:
         KeyError: The enumeration has no such value.

@@ -1,4 +1,4 @@
-"""The errors of the domain. Logic raises them; `status` translates them to and from google.rpc.Status."""
+"""The domain's errors. Logic raises them; `rpc.status` translates them to and from google.rpc.Status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
 
 class Code(IntEnum):
-    """The canonical status codes with their numbers (google/rpc/code.proto), for logic that knows no gRPC."""
+    """The canonical status codes with their numbers (google/rpc/code.proto), for logic without gRPC."""
 
     CANCELLED = 1
     UNKNOWN = 2
@@ -33,25 +33,25 @@ class Code(IntEnum):
 
 
 def reason_name(reason: ErrorReason.ValueType) -> str:
-    """Returns the reason's name without its prefix, as ErrorInfo, spans and metrics have it."""
+    """Returns the reason's name without its prefix, for ErrorInfo, spans and logs."""
     return label(ErrorReason, reason).upper()
 
 
 def reason_series(reason: ErrorReason.ValueType) -> str:
-    """Returns the reason's name as metrics have it, `other` where this version does not know it."""
+    """Returns the reason's name for a metric; `other` if this version does not know it."""
     known = series(ErrorReason, reason)
     return known if known == OTHER else known.upper()
 
 
 class Violation(NamedTuple):
-    """A field that breaks a rule, as a path like `prompt.messages[0].content`, and what to do about it."""
+    """A field that breaks a rule: its path, like `prompt.messages[0].content`, and how to correct it."""
 
     field: str
     message: str
 
 
 class Spent(NamedTuple):
-    """What a model call cost although it failed."""
+    """The usage and the cost of a failed model call."""
 
     usage: Usage
     cost_nanousd: int
@@ -65,10 +65,10 @@ class ServiceError(Exception):
         reason: The reason from error_reason.proto.
         message: One sentence for people, without keys and without the text of a prompt.
         violations: The fields at fault, for bad input.
-        retry_after: Seconds after which a retry may help; None where waiting does not help.
-        failures: What went wrong with each candidate, by name.
-        attempts: HTTP attempts that a model call took before it failed; 0 where it was none, or nobody said.
-        spent: What a model call cost before it failed; None where that is nothing, or nobody said.
+        retry_after: Seconds after which a retry may help; None if waiting does not help.
+        failures: The failure of each candidate, by name.
+        attempts: HTTP attempts of a failed model call; 0 if it made none or they are unknown.
+        spent: Usage and cost of a failed model call; None if there are none or they are unknown.
         finish_reason: Why the model stopped, where it did so without any text; unspecified where nobody said.
     """
 
@@ -98,7 +98,7 @@ class ServiceError(Exception):
         self.finish_reason = finish_reason
 
     def failure(self) -> Failure:
-        """Returns the failure as it stands in a ledger."""
+        """Returns the failure for a ledger entry."""
         failure = Failure(reason=self.reason, message=self.message)
         if self.retry_after is not None:
             failure.retry_after.FromNanoseconds(round(self.retry_after * 1e9))
@@ -108,10 +108,10 @@ class ServiceError(Exception):
 def invalid(
     field: str, message: str, reason: ErrorReason.ValueType = ErrorReason.ERROR_REASON_INVALID_REQUEST
 ) -> ServiceError:
-    """Returns the error for a field, given as its path from the request, that cannot be served."""
+    """Returns the error for a bad value of `field`, a path from the request."""
     return ServiceError(Code.INVALID_ARGUMENT, reason, message, field=field)
 
 
 def deadline_exceeded(message: str) -> ServiceError:
-    """Returns the error for a call whose time is over."""
+    """Returns the error for a call whose deadline has passed."""
     return ServiceError(Code.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED, message)

@@ -1,4 +1,4 @@
-"""What is wrong with a value that a person wrote, as a sentence that says what to do, and its place as a path."""
+"""Sentences for validation errors of a file: how to correct the value, and its place as a path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 
 
 def sentence(error: ErrorDetails, keys: Callable[[Path], Collection[str]]) -> str:
-    """Returns what to do about an error; `keys` gives the keys that are known in the section at a path."""
+    """Returns how to correct an error; `keys` returns the known keys of the section at a path."""
     kind, loc, message = error["type"], error["loc"], error["msg"]
     if kind == "missing":
         return "is required"
@@ -32,7 +32,7 @@ def sentence(error: ErrorDetails, keys: Callable[[Path], Collection[str]]) -> st
 
 
 def meant(word: str, known: Collection[str]) -> str:
-    """Returns a question for the known word that is close to `word`, in any case; empty where none is."""
+    """Returns "; did you mean WORD?" for the known word closest to `word`, in any case; empty if none is close."""
     by_letters = {each.casefold(): each for each in known}
     close = difflib.get_close_matches(word[:100].casefold(), by_letters, n=1)
     return f"; did you mean {by_letters[close[0]]}?" if close else ""
@@ -45,7 +45,7 @@ def field(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            # A key may be anything; a fault stays one readable line.
+            # A key can be any text; the sentence must stay one readable line.
             name = part if part.isidentifier() and len(part) <= 64 else repr(part[:64])
             text += f".{name}" if text else name
     return text

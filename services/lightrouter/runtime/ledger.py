@@ -33,7 +33,7 @@ def cost_nanousd(prices: Prices, usage: Usage) -> int:
 
 
 def entry(stage: Stage.ValueType, candidate: str, result: GenerationResult, *, restarted: bool = False) -> LedgerEntry:
-    """Returns the ledger's line for a model call that delivered."""
+    """Returns the ledger entry of a successful model call."""
     line = LedgerEntry(
         stage=stage,
         candidate=candidate,
@@ -59,9 +59,9 @@ def failed_entry(
     usage: Usage | None = None,
     cost: int = 0,
 ) -> LedgerEntry:
-    """Returns the ledger's line for a model call that failed after `elapsed_s` seconds, with what that had cost.
+    """Returns the ledger entry of a model call that failed after `elapsed_s` seconds, with its usage and cost.
 
-    `usage` and `cost` are the caller's own estimate; what the adapter said of it counts instead.
+    `usage` and `cost` are the caller's estimate; values from the adapter take precedence.
     """
     if error.spent:
         usage, cost = error.spent

@@ -25,7 +25,7 @@ from lightrouter.runtime.document import DocumentError, parse
 
 
 class InvalidSettingError(Exception):
-    """A setting that stops the start; its text is one sentence that names the setting."""
+    """An invalid setting, which stops the start; its text is one sentence that names the setting."""
 
 
 def _address(value: str) -> str:
@@ -43,7 +43,7 @@ def _address(value: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
-"""Where a server listens: HOST:PORT, port 0 for any free one, or unix:PATH."""
+"""A server's listen address: HOST:PORT, with port 0 for any free one, or unix:PATH."""
 
 
 def one_of(enum: enums.Enumeration) -> AfterValidator:
@@ -60,13 +60,14 @@ def one_of(enum: enums.Enumeration) -> AfterValidator:
 
 
 ADAPTER_ADDRESS: Final = "dns:///adapter-{name}:50051"
-"""Where adapters are, unless a setting says otherwise; {name} stands for the candidate's name."""
+"""Default gRPC target of adapters; {name} stands for the candidate's name."""
 SUITE_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-"""Largest message between services, in bytes: a caller's request with all that candidates wrote to it."""
+"""Maximum bytes of a message between services: a caller's request with everything that candidates wrote for it. A
+choice: four times the router's limit for callers."""
 
 
 class ServiceSettings(BaseSettings):
-    """What every service can be told. Each setting is a flag, an environment variable and a key of the YAML file."""
+    """Settings of every service. Each is a flag, an environment variable and a key of the YAML file."""
 
     model_config = SettingsConfigDict(
         extra="forbid",
@@ -79,63 +80,64 @@ class ServiceSettings(BaseSettings):
     )
 
     listen: Address = "127.0.0.1:0"
-    """HOST:PORT or unix:PATH to listen on; port 0 takes a free one."""
+    """HOST:PORT or unix:PATH to listen on; port 0 picks a free one."""
     ready_file: Path | None = None
-    """File that gets the bound address once the service is up."""
+    """File to which the service writes its bound address once it serves."""
     reflection: bool = True
     """Whether clients may ask the server for its protos (gRPC reflection)."""
     health_listen: Address | None = None
-    """HOST:PORT or unix:PATH that serves the health alone, without TLS, for probes that cannot speak it."""
+    """HOST:PORT or unix:PATH that serves only health, without TLS, for probes that do not support TLS."""
     tls_cert_file: Path | None = None
-    """Certificate chain (PEM) that is shown to callers and, where they ask for one, to other services; needs
-    tls_key_file. Read again when it changes, as all files of TLS."""
+    """Certificate chain (PEM) for callers and, if they require one, for other services; needs tls_key_file. Reloaded
+    when it changes, like all TLS files."""
     tls_key_file: Path | None = None
     """Private key (PEM) of tls_cert_file."""
     tls_client_ca_file: Path | None = None
-    """Authorities (PEM) of which callers must have a certificate; none: callers need none."""
+    """Authorities (PEM) that must have signed callers' certificates; default: callers need none."""
     tls_allowed_identities: str = ""
-    """DNS names and URIs (SPIFFE), separated by commas, of which a caller's certificate must have one; * stands for any
-    text. Empty: every certificate of tls_client_ca_file's authorities is served."""
+    """DNS names and URIs (SPIFFE), separated by commas; a caller's certificate must have one of them. * stands for any
+    text. Empty: every certificate of tls_client_ca_file's authorities is accepted."""
     tls_ca_file: Path | None = None
-    """Authorities (PEM) by which other services are known; none: they are called without TLS, as unix:PATH always."""
+    """Authorities (PEM) that certify other services; default: they are called without TLS, as unix:PATH always is."""
     drain_delay_seconds: float = Field(default=0, ge=0, le=600)
-    """Seconds that calls are still taken after SIGTERM, with a health of NOT_SERVING, until all callers know."""
+    """Seconds after SIGTERM during which calls are accepted while health is NOT_SERVING, so that clients can move
+    away."""
     grace_seconds: float = Field(default=30.0, ge=0, le=3600)
     """Seconds that running calls get to finish after SIGTERM."""
     max_concurrent_calls: int = Field(default=1000, ge=1)
-    """Calls served at the same time; more are refused with RESOURCE_EXHAUSTED."""
+    """Maximum concurrent calls; more are refused with RESOURCE_EXHAUSTED."""
     max_message_bytes: int = Field(default=SUITE_MESSAGE_BYTES, ge=1024)
-    """Largest message received, in bytes."""
+    """Maximum bytes of a received message."""
     max_bytes_in_flight: int = Field(default=32 * 1024 * 1024, ge=1024)
-    """Bytes of the requests served at the same time, of those up to 64 KiB and of those over it each; more are refused
-    with RESOURCE_EXHAUSTED."""
+    """Maximum bytes of concurrent requests, counted separately for requests up to 64 KiB and larger ones; more are
+    refused with RESOURCE_EXHAUSTED."""
     max_metadata_bytes: int = Field(default=16 * 1024, ge=1024)
-    """Largest metadata received, in bytes."""
+    """Maximum bytes of received metadata."""
     max_connection_age_seconds: float = Field(default=0, ge=0)
-    """Seconds after which clients are told to connect anew, so that new replicas get traffic; 0 for never."""
+    """Seconds after which clients must reconnect, so that new replicas get traffic; 0: never."""
     default_deadline_seconds: float = Field(default=120.0, gt=0, le=86400)
-    """Deadline of a call that comes without one, in seconds."""
+    """Deadline of a call without one, in seconds."""
     otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
-    """OTLP gRPC endpoint that gets traces and metrics, http://HOST:PORT or https://HOST:PORT; none: none are kept."""
+    """OTLP gRPC endpoint for traces and metrics, http://HOST:PORT or https://HOST:PORT; default: no telemetry."""
     otlp_metrics_endpoint: str | None = Field(default=None, pattern=r"^(https?://[^/]+|off)$")
-    """OTLP gRPC endpoint that gets the metrics, where it is another one than otlp_endpoint; off: no metrics are kept,
-    as a Jaeger takes none."""
+    """OTLP gRPC endpoint for metrics, if different from otlp_endpoint; off: no metrics, for Jaeger, which accepts
+    none."""
     metrics_interval_seconds: float = Field(default=15, gt=0, le=3600)
     """Seconds between two exports of the metrics."""
     sampling_ratio: float = Field(default=1.0, ge=0, le=1)
-    """Share of the requests that are traced, 0 to 1, where the caller has not decided."""
+    """Share of requests that are traced, 0 to 1, if the caller has not decided."""
     capture_text: bool = False
-    """Whether traces get the text of prompts and answers. Whoever reads the traces then reads what callers wrote."""
+    """Whether traces contain the text of prompts and answers. Readers of the traces can then read them."""
     capture_text_characters: int = Field(default=2000, ge=1, le=100_000)
-    """Most characters of a prompt, and of an answer, that a span gets with capture_text."""
+    """Maximum characters of a prompt, and of an answer, in a span with capture_text."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level that is logged."""
+    """Minimum level of logged lines."""
     log_format: Literal["json", "console"] = "json"
     """Format of the log: json for machines, console for people."""
 
     @property
     def metrics_endpoint(self) -> str | None:
-        """The OTLP gRPC endpoint that gets the metrics; None: none are kept."""
+        """The OTLP gRPC endpoint for metrics; None: no metrics."""
         endpoint = self.otlp_metrics_endpoint or self.otlp_endpoint
         return None if endpoint == "off" else endpoint
 
@@ -160,17 +162,17 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Puts the environment over what `load` read from the file."""
+        """Gives the environment precedence over the file's values, which `load` has read."""
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
 
 
 class AskingSettings(ServiceSettings):
-    """What a service can be told besides that asks models which a request names."""
+    """More settings of a service that calls models which a request names."""
 
     adapter_address: str = ADAPTER_ADDRESS
-    """gRPC targets of the adapters that a request may name, separated by spaces: {name} stands for the candidate's
-    name, * for any text. Others are refused with INVALID_ARGUMENT."""
+    """gRPC targets of adapters that a request may name, separated by spaces: {name} stands for the candidate's name, *
+    for any text. Others are refused with INVALID_ARGUMENT."""
 
 
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
@@ -179,7 +181,7 @@ SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 def load(settings_class: type[SettingsType], argv: Sequence[str] | None = None) -> SettingsType:
     """Returns the settings from `argv`, the environment and the file that `--config` names.
 
-    Stops the process with status 2 and one sentence on standard error where one of them is wrong.
+    Exits with status 2 and one sentence on standard error if one of them is wrong.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -193,7 +195,7 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
     """Returns the settings from these arguments, this environment and the file that `--config` names.
 
     Raises:
-        InvalidSettingError: A key is unknown, or a value is not what the setting takes.
+        InvalidSettingError: A key is unknown, or a value is invalid.
     """
     flags, config = _split_config(arguments)
     _refuse_unknown(settings_class, environment)
@@ -210,7 +212,7 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
-            # Settings that do not go together; the sentence names them.
+            # Settings that conflict; the sentence names them.
             raise InvalidSettingError(first["msg"].removeprefix("Value error, ")) from None
         key = ".".join(str(part) for part in first["loc"])
         flag = "--" + key.replace("_", "-")
@@ -285,7 +287,7 @@ def _file_values(settings_class: type[ServiceSettings], path: Path) -> dict[str,
 
 
 def _native(value: object) -> object:
-    """Returns a value with the kinds of numbers that settings have."""
+    """Returns a value with the number types of settings: decimals become floats."""
     if isinstance(value, dict):
         return {key: _native(item) for key, item in value.items()}
     if isinstance(value, list):

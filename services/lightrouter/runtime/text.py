@@ -1,4 +1,4 @@
-"""Text of unknown origin on its way to a terminal or a log."""
+"""Makes untrusted text safe for a terminal or a log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLAIN: Final = re.compile(r"[\n\t\x20-\x7e]*+")
 def printable(text: str) -> str:
     """Returns `text` without control characters, except line ends and tabs.
 
-    What a model or a provider writes must not move the cursor, change colours or ring the bell of whoever reads it.
+    Otherwise the text of a model or a provider could move the cursor or change the colours of the reader's terminal.
     """
     if _PLAIN.fullmatch(text):
         return text
@@ -22,12 +22,12 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Returns `text` as `printable` does, in one line: nothing in it passes for a line of its own."""
+    """Returns `printable(text)` as one line, so that no part of it looks like a line of the log."""
     return " ".join(printable(text.replace("\r", " ")).split())
 
 
 def printable_json(text: str) -> str:
-    """Returns JSON that says the same without control characters, which stand in it as escapes."""
+    """Returns the same JSON with its control characters as escapes."""
     if _PLAIN.fullmatch(text):
         return text
     unseen = (char not in "\n\t" and unicodedata.category(char) in _UNSEEN for char in text)

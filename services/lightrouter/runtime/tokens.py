@@ -31,9 +31,9 @@ _PIECE: Final = (
 _find_all: Final = re.compile(_PIECE).findall
 # Role and delimiters of a message, as the common chat templates write them.
 _PER_MESSAGE: Final = 4
-# The same at most: the longest headers of the known templates (Llama 3, ChatML, DeepSeek) stay below it.
+# The maximum of the same: the longest headers of the known templates (Llama 3, ChatML, DeepSeek) are shorter.
 _MOST_PER_MESSAGE: Final = 16
-# Characters that are counted one by one, some 10 ms of work; of a longer text evenly spaced pieces stand for it.
+# Maximum characters that are all counted, about 10 ms of work; a longer text is sampled.
 _COUNTED: Final = 32_768
 _SAMPLE: Final = 512
 
@@ -44,7 +44,7 @@ def count(text: str) -> int:
 
 
 def cut(text: str, tokens: int) -> str:
-    """Returns the first `tokens` tokens of `text`, 0 upward; all of it where it has no more."""
+    """Returns the first `tokens` tokens of `text`, 0 or more; the whole text if it has no more."""
     if tokens >= len(text):
         return text
     found = _first(tokens).match(text)
@@ -52,9 +52,9 @@ def cut(text: str, tokens: int) -> str:
 
 
 def estimate_tokens(text: str) -> int:
-    """Returns the number of tokens that `text` probably has, in bounded time.
+    """Returns the estimated number of tokens of `text`, in bounded time.
 
-    Of a text with more than 32,768 characters, evenly spaced pieces are counted and stand for the rest.
+    A text of more than 32,768 characters is estimated from evenly spaced samples.
     """
     if len(text) <= _COUNTED:
         return count(text)
@@ -65,32 +65,32 @@ def estimate_tokens(text: str) -> int:
 
 
 def most_tokens(text: str) -> int:
-    """Returns the most tokens that `text` can have: one for each byte of its UTF-8, as no token has less than one."""
+    """Returns the maximum number of tokens of `text`: its bytes in UTF-8, since a token has at least one byte."""
     return len(text.encode())
 
 
 def most_of_estimated(tokens: int) -> int:
-    """Returns the most tokens of an operator's text of which only the probable number is known: four times as many.
+    """Returns the maximum number of tokens of an operator's text by its estimate: four times as many.
 
-    Prose in the Latin script has some four bytes a token, other scripts have up to three tokens for one counted.
+    Prose in the Latin script has about four bytes a token; other scripts have up to three tokens for one counted.
     """
     return 4 * tokens
 
 
 def messages_tokens(messages: Iterable[ChatMessage]) -> int:
-    """Returns the number of tokens that a conversation probably has, in bounded time."""
+    """Returns the estimated number of tokens of a conversation, in bounded time."""
     texts = [message.content for message in messages]
     whole = sum(map(len, texts)) <= _COUNTED
-    # However many messages there are, all together are sampled as one text.
+    # Sample all messages together as one text, so that their number does not matter.
     return _PER_MESSAGE * len(texts) + (sum(map(count, texts)) if whole else estimate_tokens("".join(texts)))
 
 
 def most_messages_tokens(messages: Iterable[ChatMessage]) -> int:
-    """Returns the most tokens that a conversation can have."""
+    """Returns the maximum number of tokens of a conversation."""
     return sum(most_tokens(message.content) + _MOST_PER_MESSAGE for message in messages)
 
 
 @lru_cache(maxsize=4096)
 def _first(tokens: int) -> re.Pattern[str]:
-    # Possessive: a token that is matched is never tried again in another way.
+    # Possessive: the search never backtracks into a matched token.
     return re.compile(rf"(?>{_PIECE}){{0,{tokens}}}+")

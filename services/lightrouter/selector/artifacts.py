@@ -1,4 +1,4 @@
-"""The artifact in a folder: a good change takes effect at once, with a broken one the last good artifact stays."""
+"""Keeps the model of the artifact in a folder: reloads it on a change; a broken change leaves the last good one."""
 
 from __future__ import annotations
 
@@ -8,54 +8,47 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from watchfiles import awatch
-
 from lightrouter.learned.artifact import FILES, ArtifactError, load
 from lightrouter.learned.model import Model
 from lightrouter.runtime import files
+from lightrouter.runtime.watch import RECHECK_SECONDS, folder_changes
 
 _logger = logging.getLogger(__name__)
-# Besides notifications the folder is looked at this often: some file systems send none.
-_RECHECK_MS = 2_000
-_DEBOUNCE_MS = 200
 
 
 class ArtifactFolder:
-    """A folder and the last good artifact that it held."""
+    """The last good artifact of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads the artifact in `folder`; one that cannot be used is logged, and there is no model until one can."""
+        """Reads the artifact in `folder`; logs why if it cannot be used, and has no model until a good one arrives."""
         self._folder = folder
         self._versions = _versions(folder)
         self._model: Model | None = None
         self._reload()
 
     def model(self) -> Model | None:
-        """Returns the model of the last good artifact; None where there was none yet."""
+        """Returns the model of the last good artifact; None before the first."""
         return self._model
 
     async def watch(self) -> None:
-        """Takes on changed artifacts until the task is cancelled."""
+        """Reloads changed artifacts until the task is cancelled."""
         while True:
             folders = [path for path in (self._folder, self._folder.parent) if path.is_dir()]
             try:
                 await self._follow(folders)
             except (OSError, RuntimeError) as error:
-                # A folder went while it was being watched, or the system has no watch left: it is looked at by time.
+                # A watched folder is gone, or the system has no watch left: poll instead.
                 _logger.debug("The artifact's folder cannot be watched: %s", error)
                 folders = []
             if not folders:
-                await asyncio.sleep(_RECHECK_MS / 1000)
+                await asyncio.sleep(RECHECK_SECONDS)
             await self._reload_if_changed()
 
     async def _follow(self, folders: Sequence[Path]) -> None:
-        """Takes on changes while these folders are the ones that there are."""
+        """Reloads on changes until one of the folders appears or disappears."""
         if not folders:
             return
-        changes = awatch(
-            *folders, recursive=False, debounce=_DEBOUNCE_MS, rust_timeout=_RECHECK_MS, yield_on_timeout=True
-        )
-        async for _ in changes:
+        async for _ in folder_changes(folders):
             await self._reload_if_changed()
             if self._folder.is_dir() != (self._folder in folders):
                 return

@@ -1,4 +1,4 @@
-"""Ranks by chance, from the request's seed. For ablation: what a ranking is worth shows against none."""
+"""Ranks at random by the request's seed: the baseline that shows what the other strategies are worth."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.selector.strategy import RankingInput, Scores
 
 _MIDDLE = 0.5
-# Chance knows nothing, so no lead may look clear enough for one candidate to suffice.
+# A choice: so small that no lead ever looks clear enough to continue one candidate alone.
 _SPREAD = 0.01
 
 
 class Chance:
-    """The order is drawn; the scores only express it. The same seed draws the same order for the same names."""
+    """Draws an order; the scores only express it. The same seed and names give the same order."""
 
-    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
-        """Returns scores near 0.5 in an order drawn from the seed, for all partials."""
+    async def judge(self, ranking_input: RankingInput, deadline: Deadline) -> Scores:
+        """Returns a score for each partial, 0.5 to 0.51, in an order drawn from the seed."""
         del deadline
-        names = sorted(partial.candidate for partial in task.request.partials)
-        random.Random(task.request.seed).shuffle(names)  # noqa: S311 - reproducible by intent, and no secret
+        names = sorted(partial.candidate for partial in ranking_input.request.partials)
+        random.Random(ranking_input.request.seed).shuffle(names)  # noqa: S311 - reproducible by intent, and no secret
         return Scores({name: _MIDDLE + _SPREAD * (1 - i / len(names)) for i, name in enumerate(names)})

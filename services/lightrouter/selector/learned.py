@@ -1,4 +1,4 @@
-"""Ranks by a model that was trained on recorded outcomes. Costs no tokens."""
+"""Ranks by a model trained on recorded outcomes. Costs no tokens."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 CurrentModel: TypeAlias = Callable[[], Model | None]
-"""Returns the model as it is now; None where there is none that can be used."""
+"""Returns the current model; None if there is no usable one."""
 
 
 def no_model() -> None:
-    """Returns that there is no model."""
+    """Returns None: there is no model."""
 
 
 class Learned:
-    """The score is how good a candidate's answer is expected to be."""
+    """The score is the expected quality of the candidate's answer, 0 to 1."""
 
     def __init__(self, current: CurrentModel, fallback: Strategy) -> None:
-        """Ranks by the model that `current` returns, and by `fallback`, consensus, where there is none."""
+        """Ranks by the model that `current` returns, or by `fallback`, the consensus, if it returns None."""
         self._current = current
         self._fallback = fallback
 
-    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
-        """Returns the scores and gains of all partials, by consensus where there is no model to score with."""
+    async def judge(self, ranking_input: RankingInput, deadline: Deadline) -> Scores:
+        """Returns the scores and gains of all partials; the consensus scores if there is no model."""
         model = self._current()
         if model is None:
-            return await self._without_model(task, deadline)
-        request = task.request
+            return await self._without_model(ranking_input, deadline)
+        request = ranking_input.request
         pattern = request.answer_pattern if request.HasField("answer_pattern") else None
         prompt = prompt_text(request.messages)
         written = [_written(partial) for partial in request.partials]
@@ -49,15 +49,15 @@ class Learned:
             tokens={name: each.tokens for name, each in estimates.items() if each.tokens is not None},
         )
 
-    async def _without_model(self, task: RankingInput, deadline: Deadline) -> Scores:
+    async def _without_model(self, ranking_input: RankingInput, deadline: Deadline) -> Scores:
         message = "There is no artifact to rank with; the candidates were ranked by consensus."
         missing = Degradation(reason=DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING, message=message)
-        verdict = await self._fallback.judge(task, deadline)
-        return replace(verdict, strategy=SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS, degraded=[missing])
+        scored = await self._fallback.judge(ranking_input, deadline)
+        return replace(scored, strategy=SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS, degraded=[missing])
 
 
 def prompt_text(messages: Iterable[ChatMessage]) -> str:
-    """Returns a conversation as the model reads it."""
+    """Returns a conversation as one text, as the features are computed from it."""
     return "\n\n".join(message.content for message in messages)
 
 

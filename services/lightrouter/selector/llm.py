@@ -1,4 +1,4 @@
-"""Ranks by a judge model that reads the partials in more than one order. The paper's way."""
+"""Ranks by a judge model that reads the partials in several orders, as in the paper."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _LONGEST_REASON = 300
 
 @dataclass(frozen=True, slots=True)
 class JudgeLimits:
-    """What judging may take.
+    """Limits of one judgment.
 
     Attributes:
-        orders: Orders in which the partials are read, 1 upward; each is one call.
-        most_partials: Most partials that are judged; beyond that the best by prior are.
-        most_characters: Most characters of the conversation, and of each partial, that the judge reads.
-        max_output_tokens: Most tokens of one verdict.
-        deadline_share: Share of the time left that judging may take, 0 to 1.
-        most_seconds: Most seconds that judging may take.
+        orders: Number of orders in which the partials are read, 1 or more; each is one call.
+        most_partials: Maximum of judged partials; of more, those with the highest priors are judged.
+        most_characters: Maximum characters of the conversation, and of each partial, that the judge reads.
+        max_output_tokens: Maximum tokens of one reply.
+        deadline_share: Share of the remaining time for judging, 0 to 1.
+        most_seconds: Maximum seconds for judging.
     """
 
     orders: int
@@ -52,12 +52,12 @@ class JudgeLimits:
 
 
 class Readings(NamedTuple):
-    """What a judge made of the partials.
+    """The judge's points for the partials.
 
     Attributes:
-        points: The points by candidate, a mapping for each order that could be read; at least one.
-        entries: The calls that it took.
-        degraded: What was lost: an order that could not be read, or whose call failed.
+        points: The points by candidate, one mapping for each order with a readable reply; at least one.
+        entries: The ledger entries of the calls.
+        degraded: One entry if an order was lost: its call failed or its reply was not readable.
     """
 
     points: Sequence[Mapping[str, Points]]
@@ -69,40 +69,41 @@ class Judge:
     """The score is the mean of consistency and correctness over all orders."""
 
     def __init__(self, models: Models, limits: JudgeLimits, nonce: Callable[[], str] = random_nonce) -> None:
-        """Asks the request's judge through `models`; `nonce` yields unforeseeable texts."""
+        """Calls the request's judge through `models`; `nonce` returns unpredictable texts."""
         self._models = models
         self._limits = limits
         self._nonce = nonce
 
-    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
-        """Returns the judge's scores of the visible partials; asks nothing where there are fewer than two.
+    async def judge(self, ranking_input: RankingInput, deadline: Deadline) -> Scores:
+        """Returns the judge's scores of the visible partials; makes no call for fewer than two.
 
         Raises:
-            StrategyFailedError: There is no judge, it failed, was too slow, or could not be read.
+            StrategyFailedError: The request names no judge, or the judge failed, was too slow, or sent no verdict.
         """
-        if len(task.visible) < 2:
+        if len(ranking_input.visible) < 2:
             return Scores({})
-        return average(await self.readings(task, deadline))
+        return average(await self.readings(ranking_input, deadline))
 
-    async def readings(self, task: RankingInput, deadline: Deadline) -> Readings:
-        """Returns the points that the judge gave in each order that could be read.
+    async def readings(self, ranking_input: RankingInput, deadline: Deadline) -> Readings:
+        """Returns the judge's points for each order with a readable reply.
 
         Raises:
-            StrategyFailedError: There is no judge, it failed, was too slow, or could not be read.
+            StrategyFailedError: The request names no judge, or the judge failed, was too slow, or sent no verdict.
         """
-        if not task.request.HasField("judge"):
+        if not ranking_input.request.HasField("judge"):
             message = "There is no judge model to rank with; candidates were ranked by prior."
             raise StrategyFailedError(DegradedReason.DEGRADED_REASON_SELECTOR_FAILED, message)
-        judged = sorted(task.visible, key=lambda partial: -partial.prior)[: self._limits.most_partials]
+        judged = sorted(ranking_input.visible, key=lambda partial: -partial.prior)[: self._limits.most_partials]
         within = deadline.share(self._limits.deadline_share, self._limits.most_seconds)
-        sitting = _JudgeSession(self._models, self._limits, self._nonce, task, within)
-        return await sitting.read_all(orders(judged, self._limits.orders, task.request.seed))
+        session = _JudgeSession(self._models, self._limits, self._nonce, ranking_input, within)
+        return await session.read_all(orders(judged, self._limits.orders, ranking_input.request.seed))
 
 
 def orders(partials: Sequence[Partial], count: int, seed: int) -> list[tuple[Partial, ...]]:
-    """Returns at most `count` different orders in which every partial stands as early as it stands late.
+    """Returns at most `count` different orders in which each partial is as often early as late.
 
-    They come in pairs of an order and its reverse, each pair rotated further; the first is drawn from the seed.
+    Each pair is an order and its reverse, so that a judge's preference for a position cancels out; the seed draws the
+    first order, and each further pair is rotated. For example, two orders of a, b, c: (b, a, c) and (c, a, b).
     """
     first = sorted(partials, key=lambda partial: partial.candidate)
     random.Random(seed).shuffle(first)  # noqa: S311 - reproducible by intent, and no secret
@@ -118,7 +119,7 @@ def orders(partials: Sequence[Partial], count: int, seed: int) -> list[tuple[Par
 
 
 def average(read: Readings) -> Scores:
-    """Returns the verdict that readings of the same partials amount to."""
+    """Returns the scores: for each partial the mean of both scales over all readings."""
     readings = read.points
     scores: dict[str, float] = {}
     rationales: dict[str, str] = {}
@@ -134,18 +135,23 @@ class _JudgeSession:
     """All calls to the judge for one request."""
 
     def __init__(
-        self, models: Models, limits: JudgeLimits, nonce: Callable[[], str], task: RankingInput, deadline: Deadline
+        self,
+        models: Models,
+        limits: JudgeLimits,
+        nonce: Callable[[], str],
+        ranking_input: RankingInput,
+        deadline: Deadline,
     ) -> None:
         self.entries: list[LedgerEntry] = []
         self._models = models
         self._limits = limits
-        self._target: ModelTarget = task.request.judge
+        self._target: ModelTarget = ranking_input.request.judge
         self._deadline = deadline
-        self._conversation = conversation_text(task.request.messages)
-        self._nonce = nonce_for([self._conversation, *(partial.text for partial in task.visible)], nonce)
+        self._conversation = conversation_text(ranking_input.request.messages)
+        self._nonce = nonce_for([self._conversation, *(partial.text for partial in ranking_input.visible)], nonce)
 
     async def read_all(self, wanted: Sequence[Sequence[Partial]]) -> Readings:
-        """Returns the readings of the orders; one that fails leaves the others."""
+        """Returns the readings of all orders; the reading of one may fail as long as another succeeds."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._try(order)) for order in wanted]
         results = [task.result() for task in tasks]
@@ -221,7 +227,7 @@ class _JudgeSession:
 
 
 def _lost(failures: Sequence[StrategyFailedError], read: int) -> list[Degradation]:
-    """Returns what failures mean for a verdict that rests on the other orders alone."""
+    """Returns the degradation of scores that come from the other orders alone; none without failures."""
     if not failures:
         return []
     total = len(failures) + read

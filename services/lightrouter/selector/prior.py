@@ -1,4 +1,4 @@
-"""Ranks by what the pool knows of each candidate. Costs no tokens and cannot fail."""
+"""Ranks by the candidates' priors from the pool. Costs no tokens and cannot fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lightrouter.selector.strategy import RankingInput, Scores
 class Prior:
     """The score is the prior."""
 
-    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
-        """Returns the priors of all partials: nothing is read, so those without visible text count as the others do."""
+    async def judge(self, ranking_input: RankingInput, deadline: Deadline) -> Scores:
+        """Returns the priors of all partials, also of those without visible text."""
         del deadline
-        return Scores({partial.candidate: partial.prior for partial in task.request.partials})
+        return Scores({partial.candidate: partial.prior for partial in ranking_input.request.partials})

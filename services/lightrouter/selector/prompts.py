@@ -1,4 +1,4 @@
-"""What the judge is told."""
+"""The prompts of the judge."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ these: {labels}. Each value is {{"consistency": N, "correctness": N}}."""
 def judge_messages(
     conversation: str, partials: Sequence[tuple[str, str]], nonce: str, *, most_characters: int
 ) -> list[ChatMessage]:
-    """Returns the conversation with the judge: one message of the user, which every model takes.
+    """Returns the judge's prompt: one user message, which every model accepts.
 
     Args:
-        conversation: What the partials answer, from `conversation_text`.
+        conversation: The conversation that the partials answer, from `conversation_text`.
         partials: Label and text of each partial, in the order in which the judge reads them.
         nonce: The nonce of the marks; none of the texts holds it.
-        most_characters: Most characters of one text; the middle of a longer one is left out.
+        most_characters: Maximum characters of one text; a longer text loses its middle.
     """
     labels = ", ".join(label for label, _ in partials)
     parts = [
@@ -53,7 +53,7 @@ def judge_messages(
 
 
 def again_messages(messages: Sequence[ChatMessage], reply: str, fault: str, labels: Sequence[str]) -> list[ChatMessage]:
-    """Returns `messages` with the reply that could not be read and the request for another; the roles alternate."""
+    """Returns `messages` with the unreadable reply and a request for a new one; the roles alternate."""
     wanted = ", ".join(labels)
     request = (
         f"That cannot be read: {fault}. Reply again with the JSON object only, with exactly the keys {wanted}, each "
@@ -67,5 +67,5 @@ def again_messages(messages: Sequence[ChatMessage], reply: str, fault: str, labe
 
 
 def conversation_text(messages: Sequence[ChatMessage]) -> str:
-    """Returns a conversation as one text, a line with the speaker before each turn."""
+    """Returns a conversation as one text; each message follows a line with its role."""
     return "\n\n".join(f"{enums.label(Role, message.role)}:\n{message.content}" for message in messages)

@@ -1,4 +1,4 @@
-"""The ranking that a verdict amounts to: every partial once, best first."""
+"""Turns scores into a ranking: every partial once, best first."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lightrouter.v1.candidate_pb2 import Partial, RankedCandidate, Ranking
 _UNSEEN = "Ranked by its prior: it was not judged."
 
 
-def ranking(partials: Sequence[Partial], verdict: Scores) -> Ranking:
+def ranking(partials: Sequence[Partial], scored: Scores) -> Ranking:
     """Returns all partials, best first; equal scores are ordered by prior, then by name.
 
-    A partial that the verdict leaves out gets the score that its prior predicts, given what the judged ones scored
-    for theirs.
+    A partial without a score gets its prior times the ratio of mean score to mean prior of the scored partials. For
+    example, if the scored ones have a mean score of 0.4 and a mean prior of 0.8, a prior of 0.6 counts as 0.3.
     """
-    scale = _scale(partials, verdict)
+    scale = _scale(partials, scored)
     ranked: list[tuple[float, float, str]] = []
     for partial in partials:
-        score = verdict.scores.get(partial.candidate)
+        score = scored.scores.get(partial.candidate)
         if score is None:
             score = partial.prior * scale
         ranked.append((-min(max(score, 0.0), 1.0), -partial.prior, partial.candidate))
@@ -29,23 +29,23 @@ def ranking(partials: Sequence[Partial], verdict: Scores) -> Ranking:
             RankedCandidate(
                 candidate=name,
                 score=-score or 0.0,
-                rationale=_rationale(name, verdict),
-                gain=verdict.gains.get(name),
-                expected_tokens=verdict.tokens.get(name),
+                rationale=_rationale(name, scored),
+                gain=scored.gains.get(name),
+                expected_tokens=scored.tokens.get(name),
             )
             for score, _, name in sorted(ranked)
         ]
     )
 
 
-def _scale(partials: Sequence[Partial], verdict: Scores) -> float:
-    """Returns what a prior is to be multiplied with to be comparable with the verdict's scores."""
-    judged = [partial for partial in partials if partial.candidate in verdict.scores]
+def _scale(partials: Sequence[Partial], scored: Scores) -> float:
+    """Returns the factor that makes a prior comparable with the scores; 1 if nothing was scored."""
+    judged = [partial for partial in partials if partial.candidate in scored.scores]
     priors = fmean(partial.prior for partial in judged) if judged else 0.0
-    return fmean(verdict.scores[partial.candidate] for partial in judged) / priors if priors else 1.0
+    return fmean(scored.scores[partial.candidate] for partial in judged) / priors if priors else 1.0
 
 
-def _rationale(name: str, verdict: Scores) -> str:
-    if verdict.scores and name not in verdict.scores:
+def _rationale(name: str, scored: Scores) -> str:
+    if scored.scores and name not in scored.scores:
         return _UNSEEN
-    return verdict.rationales.get(name, "")
+    return scored.rationales.get(name, "")

@@ -1,4 +1,4 @@
-"""The strategies by the enum. A new one is a module and a line here."""
+"""Maps the enum to the strategies. Add a strategy as a module and a line here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lightrouter.v1.policy_pb2 import SelectorStrategy
 def strategies(
     models: Models, limits: JudgeLimits, prior_weight: float, model: CurrentModel = no_model
 ) -> Mapping[SelectorStrategy.ValueType, Strategy]:
-    """Returns every strategy, built from what it needs; without a model LEARNED ranks by consensus."""
+    """Returns all strategies by enum value; without a model LEARNED ranks by consensus."""
     consensus = Consensus(prior_weight)
     return {
         SelectorStrategy.SELECTOR_STRATEGY_LLM: Judge(models, limits),

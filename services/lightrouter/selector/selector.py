@@ -1,4 +1,4 @@
-"""Selects: one strategy judges, the priors stand in where it cannot."""
+"""Ranks partials by one strategy; if it fails or scores nothing, by their priors."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Selector:
         default: SelectorStrategy.ValueType,
         model: CurrentModel = no_model,
     ) -> None:
-        """Ranks by `default` where a request does not say; makes shortlists by `model`, or by prior."""
+        """Ranks by `default` if a request names no strategy; makes shortlists by `model`, or by prior without one."""
         self._strategies = strategies
         self._default = default
         self._model = model
         self._prior = Prior()
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
-        """Returns the ranking of all partials, by prior where the strategy fails or has nothing to judge.
+        """Returns the ranking of all partials; by prior if the strategy fails or scores nothing.
 
         Raises:
             ServiceError: INVALID_ARGUMENT for two partials of one candidate, a pattern that RE2 refuses, or a
@@ -55,21 +55,21 @@ class Selector:
         if strategy is None:
             raise invalid("strategy", f"{label(SelectorStrategy, asked)} is not a strategy of this selector")
         _refuse_repeated([each.candidate for each in request.partials], "partials")
-        task = await _task(request)
+        ranking_input = await _ranking_input(request)
         degraded: list[Degradation] = []
         try:
-            verdict = await strategy.judge(task, deadline)
+            scored = await strategy.judge(ranking_input, deadline)
         except StrategyFailedError as failure:
-            verdict = Scores({}, entries=failure.entries)
+            scored = Scores({}, entries=failure.entries)
             degraded.append(Degradation(reason=failure.reason, message=failure.message))
-        entries = verdict.entries
-        degraded.extend(verdict.degraded)
-        asked = verdict.strategy or asked
-        if not verdict.scores:
+        entries = scored.entries
+        degraded.extend(scored.degraded)
+        asked = scored.strategy or asked
+        if not scored.scores:
             asked = SelectorStrategy.SELECTOR_STRATEGY_PRIOR
-            verdict = await self._prior.judge(task, deadline)
-        ranked = ranking(request.partials, verdict)
-        ranked.agreement = _agreement(task, ranked.candidates[0].candidate)
+            scored = await self._prior.judge(ranking_input, deadline)
+        ranked = ranking(request.partials, scored)
+        ranked.agreement = _agreement(ranking_input, ranked.candidates[0].candidate)
         return SelectResponse(
             ranking=ranked,
             strategy=asked,
@@ -78,12 +78,12 @@ class Selector:
         )
 
     def shortlist(self, request: ShortlistRequest) -> ShortlistResponse:
-        """Returns the candidates by what the model expects of them for this prompt, by prior where there is no model.
+        """Returns the candidates by their expected quality for this prompt, best first; by prior without a model.
 
-        Those that are equal stay in their order.
+        Equal candidates keep their order.
 
         Raises:
-            ServiceError: INVALID_ARGUMENT where a candidate is named twice.
+            ServiceError: INVALID_ARGUMENT if a candidate is named twice.
         """
         _refuse_repeated([each.candidate for each in request.candidates], "candidates")
         model = self._model()
@@ -109,25 +109,25 @@ def _stranger(candidate: ShortlistCandidate) -> Stranger:
     return Stranger(candidate.model or candidate.candidate, candidate.prior, candidate.evaluated_prompts)
 
 
-def _agreement(task: RankingInput, best: str) -> float:
-    """Returns the agreement of the visible partials, 0 where the best-ranked candidate answers nothing.
+def _agreement(ranking_input: RankingInput, best: str) -> float:
+    """Returns the agreement of the visible partials, 0 to 1; 0 if the best-ranked partial gives no answer.
 
-    One alone among others that show nothing agrees with none. Where others agree and the best-ranked one refuses, it
-    is not its answer that they agree on.
+    A single visible partial has agreement 1 if it is the only partial, and 0 if others are empty. If the best-ranked
+    partial refuses, the agreement of the others is not about its answer.
     """
-    if len(task.visible) < 2:
-        return float(len(task.request.partials) == 1)
-    voters = {task.visible[place].candidate for place in task.compared.voters}
-    return min(task.compared.agreed, 1.0) if best in voters else 0.0
+    if len(ranking_input.visible) < 2:
+        return float(len(ranking_input.request.partials) == 1)
+    voters = {ranking_input.visible[place].candidate for place in ranking_input.compared.voters}
+    return min(ranking_input.compared.agreed, 1.0) if best in voters else 0.0
 
 
-async def _task(request: SelectRequest) -> RankingInput:
+async def _ranking_input(request: SelectRequest) -> RankingInput:
     pattern: AnswerPattern | None = request.answer_pattern if request.HasField("answer_pattern") else None
     if pattern is not None:
         check(pattern)
     visible = [partial for partial in request.partials if partial.text.strip()]
     texts = [partial.text for partial in visible]
-    # Whatever else may have ended a text, it is not known to be whole.
+    # Only STOP says that a text is whole.
     complete = [partial.finish_reason == FinishReason.FINISH_REASON_STOP for partial in visible]
     messages = [message.content for message in request.messages]
     return RankingInput(request, visible, await in_turn(compare(texts, complete, pattern, messages)))

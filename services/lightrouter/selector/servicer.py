@@ -1,4 +1,4 @@
-"""SelectorService: gRPC in, gRPC out."""
+"""Serves SelectorService: translates between gRPC and `Selector`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lightrouter.v1.selector_pb2_grpc import SelectorServiceServicer
 
 
 class SelectorServicer(SelectorServiceServicer):
-    """Ranks partials."""
+    """The gRPC methods of the selector."""
 
     def __init__(self, selector: Selector, targets: AllowedTargets) -> None:
-        """Serves `selector`; judges are among `targets`."""
+        """Serves `selector`; a request's judge must be among `targets`."""
         self._selector = selector
         self._targets = targets
 
@@ -31,6 +31,6 @@ class SelectorServicer(SelectorServiceServicer):
     async def Shortlist(
         self, request: ShortlistRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> ShortlistResponse:
-        """Ranks candidates that have written nothing yet, best first."""
+        """Ranks candidates before they write, best first."""
         del context
         return self._selector.shortlist(request)

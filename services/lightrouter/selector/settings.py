@@ -16,33 +16,33 @@ from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 
 class SelectorSettings(AskingSettings):
-    """What the selector can be told."""
+    """Settings of the selector; each is a flag, an environment variable and a key of the YAML file."""
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_SELECTOR_")
 
     strategy: Annotated[str, one_of(SelectorStrategy)] = "consensus"
-    """How partials are ranked where a request does not say: llm, consensus, prior, random or learned."""
+    """How to rank partials if a request does not set it: llm, consensus, prior, random or learned."""
     consensus_prior_weight: float = Field(default=0.05, ge=0, le=1)
-    """Share of the prior in a consensus score, 0 to 1."""
+    """Weight of the prior in a consensus score, 0 to 1."""
     artifact: Path = GENERAL
-    """Folder of the artifact that `learned` ranks with and shortlists are made by; a change of it takes effect at
-    once. `lightrouter lab train` writes one; default: the general-purpose one of the package."""
+    """Folder of the artifact for `learned` and for shortlists; a change takes effect at once. `lightrouter lab train`
+    writes one; default: the package's general-purpose artifact."""
     judge_orders: int = Field(default=2, ge=2, le=16)
-    """Orders in which the judge reads the partials; each is one call, all at once."""
+    """Orders in which the judge reads the partials; each is one call, and the calls are concurrent."""
     judge_partials: int = Field(default=16, ge=2, le=256)
-    """Most partials that are judged; beyond that the best by prior are, and the others are ranked by prior."""
+    """Maximum partials to judge; of more, the best by prior are judged and the others ranked by prior."""
     judge_characters: int = Field(default=16_000, ge=200)
-    """Most characters of the conversation, and of each partial, that the judge reads."""
+    """Maximum characters of the conversation, and of each partial, that the judge reads."""
     judge_output_tokens: int = Field(default=1024, ge=16, le=131_072)
-    """Most tokens of one verdict, hidden reasoning included."""
+    """Maximum tokens of one verdict, hidden reasoning included."""
     judge_deadline_share: float = Field(default=0.8, gt=0, lt=1)
-    """Share of the call's time that judging may take; the rest is for falling back to the priors."""
+    """Share of the call's time for judging; the rest is for the fallback to priors."""
     judge_seconds: float = Field(default=30.0, gt=0)
-    """Most seconds that judging may take, retries included."""
+    """Maximum seconds for judging, retries included."""
 
     @property
     def judge_limits(self) -> JudgeLimits:
-        """What judging may take."""
+        """The bounds of judging."""
         return JudgeLimits(
             orders=self.judge_orders,
             most_partials=self.judge_partials,

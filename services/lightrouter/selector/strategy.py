@@ -1,4 +1,4 @@
-"""What every way of ranking has in common."""
+"""The interface of the ranking strategies, their input and their scores."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lightrouter.v1.selector_pb2 import SelectRequest
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a strategy thinks of the partials.
+    """The scores that a strategy gives the partials.
 
     Attributes:
-        scores: Score of each partial that was judged, 0 to 1, by candidate. The others are ranked by their priors.
-        rationales: One sentence on why, by candidate, where the strategy has one.
-        entries: The model calls that it took.
-        gains: How much better the answer is expected to be, 0 to 1, where a candidate goes on besides those with
-            higher scores and those that have finished, by candidate; empty where the strategy does not know.
-        tokens: Tokens that finishing an answer is expected to take, by candidate; without those that are not known.
-        strategy: The strategy that judged in the end, where it is not the one that was asked for.
-        degraded: In which ways the verdict is less than it should have been.
+        scores: The score of each judged partial, 0 to 1, by candidate. The others are ranked by their priors.
+        rationales: One sentence on why, by candidate, if the strategy has one.
+        entries: The ledger entries of the strategy's model calls.
+        gains: The expected improvement of the answer, 0 to 1, if a candidate continues in addition to those with
+            higher scores and those that have finished, by candidate; empty if the strategy does not know.
+        tokens: The expected tokens until the answer is finished, by candidate; only those that are known.
+        strategy: The strategy that made the scores, if it is not the requested one.
+        degraded: The degradations, for example a lost order of the judge.
     """
 
     scores: Mapping[str, float]
@@ -39,12 +39,12 @@ class Scores:
 
 
 class StrategyFailedError(Exception):
-    """A strategy cannot rank. The partials are then ranked by their priors.
+    """A strategy cannot rank; the partials are ranked by their priors instead.
 
     Attributes:
         reason: Why, for programs.
         message: Why, as one sentence for people.
-        entries: The model calls that were made all the same.
+        entries: The ledger entries of the calls that were made before it failed.
     """
 
     def __init__(self, reason: DegradedReason.ValueType, message: str, entries: Sequence[LedgerEntry] = ()) -> None:
@@ -56,12 +56,12 @@ class StrategyFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RankingInput:
-    """What is to be ranked.
+    """A request to rank, with the comparison of its partials.
 
     Attributes:
         request: The request.
-        visible: Those of its partials that have visible text, in their order; nothing else can be judged.
-        compared: How far each visible partial agrees with each other, and which say nothing, in that order.
+        visible: Its partials with visible text, in their order; only these can be judged.
+        compared: The pairwise agreement of the visible partials and the indices of those that give an answer.
     """
 
     request: SelectRequest
@@ -70,12 +70,12 @@ class RankingInput:
 
 
 class Strategy(Protocol):
-    """A way of ranking."""
+    """One way to rank partials."""
 
-    async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
-        """Returns what it thinks of the visible partials.
+    async def judge(self, ranking_input: RankingInput, deadline: Deadline) -> Scores:
+        """Returns the scores of the partials.
 
         Raises:
-            StrategyFailedError: It cannot say, or not in time.
+            StrategyFailedError: The strategy cannot score, or not in time.
         """
         ...

@@ -1,4 +1,4 @@
-"""Reads what a judge replied, and says what is wrong with it where it cannot be read."""
+"""Reads the points from a judge's reply, or says why they cannot be read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lightrouter.answers.lenient import Json, RepeatedKeyError, objects, plain
 from lightrouter.selector.prompts import MOST_POINTS
 
 _SCALES: Final = ("consistency", "correctness")
-# What a list of verdicts calls the letter of the answer that an item is about.
+# Keys under which an item of a list names the letter of its answer.
 _LETTER_KEYS: Final = ("answer", "letter", "label", "id", "name", "candidate")
 _LABEL: Final = re.compile(
     r"(?:(?:partial\s+)?(?:answer|candidate|response|option|assistant|draft|partial|model)[\s_:#-]*)?"
@@ -24,7 +24,7 @@ _LABEL: Final = re.compile(
 _SCALE: Final = re.compile(
     r"(consisten|correct)(?:cy|t|ness)?(?:[\s_-]*(?:score|points|rating))?(?:\s*\(.*|\s*/\s*10)?"
 )
-# What an object in a score's place calls it.
+# Keys under which an object in place of a number holds the score.
 _POINT_KEYS: Final = ("score", "points", "value", "rating")
 # "8", "+8", "08", "8.5", "8,5", ".5", "8/10", "8 out of 10", "80 %", "8 points", "8 (good)".
 _SCORE: Final = re.compile(
@@ -34,22 +34,22 @@ _SCORE: Final = re.compile(
 
 
 class Points(NamedTuple):
-    """A judge's opinion of one partial, 0 to 1 each."""
+    """The judge's points for one partial, each 0 to 1."""
 
     consistency: float
     correctness: float
 
 
 class UnreadableError(Exception):
-    """A reply is no verdict; its text says why in a few words, none of them the judge's."""
+    """A reply is no verdict; the text says why in a few words and quotes nothing of the reply."""
 
 
 def parse(reply: str, labels: Sequence[str]) -> dict[str, Points]:
-    """Returns the points by label from the last JSON document of a reply that is a whole verdict.
+    """Returns the points by label from the last JSON document of a reply that is a complete verdict.
 
-    Form does no harm where the meaning is plain: prose and code fences around the document, further keys in it, the
-    case of its keys, numbers as text, trailing commas and other loose JSON, a list in place of an object. In the
-    document itself nothing may be missing, repeated, beyond the scale, or about a label that does not exist.
+    The form may vary: prose and code fences around the document, additional keys, keys in any case, numbers as text,
+    trailing commas and other loose JSON, a list in place of an object. The content may not: no label is missing,
+    repeated or unknown, and no score is outside the scale.
 
     Raises:
         UnreadableError: There is no such document.
@@ -64,17 +64,17 @@ def parse(reply: str, labels: Sequence[str]) -> dict[str, Points]:
         if not isinstance(document, ValueError):
             read.append(document)
     if len(read) == len(faults):
-        # A judge that writes an object for each answer has them say together what one would.
+        # One object for each answer: together they are one verdict.
         with suppress(UnreadableError):
             return _verdict(read, labels)
     if faults:
-        # The outermost document that ends last is what the judge meant as its verdict.
+        # The last outermost document is the one that the judge meant as its verdict.
         raise faults[0]
     raise UnreadableError("it holds no JSON object")
 
 
 def _unwrapped(reply: str) -> str:
-    """Returns the text that a reply is where it is one JSON string."""
+    """Returns the content of a reply that is one JSON string; any other reply as it is."""
     if reply.strip().startswith('"'):
         with suppress(ValueError):
             text = json.loads(reply)
@@ -96,7 +96,7 @@ def _verdict(document: Json | ValueError, labels: Sequence[str]) -> dict[str, Po
                 raise UnreadableError("a key is repeated")
             found[label] = value
         elif len(label) == 1 and isinstance(value, dict):
-            # A judge that scores an answer which is not there has lettered the others in its own way too.
+            # A judge that scores an answer that does not exist may have changed the letters of the others too.
             raise UnreadableError("it has keys that are no answer's letter")
     if missing := [label for label in labels if label not in found]:
         raise UnreadableError(f"it lacks {', '.join(missing)}")
@@ -104,7 +104,7 @@ def _verdict(document: Json | ValueError, labels: Sequence[str]) -> dict[str, Po
 
 
 def _opinions(document: Json) -> Iterator[tuple[str, Json]]:
-    """Yields letter and opinion: from an object by letter or by scale, or from a list."""
+    """Yields letter and points: from an object by letter or by scale, or from a list."""
     if isinstance(document, dict):
         yield from _by_letter(document).items()
     for item in document if isinstance(document, list) else ():
@@ -118,7 +118,7 @@ def _opinions(document: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _by_letter(document: dict[str, Json]) -> dict[str, Json]:
-    """Returns what is said by letter, also where the scales are the outer keys."""
+    """Returns the points by letter, also if the scales are the outer keys."""
     scales = [value for key, value in document.items() if _SCALE.fullmatch(plain(key))]
     if len(scales) != len(_SCALES) or not all(isinstance(value, dict) for value in scales):
         return document
@@ -132,7 +132,7 @@ def _by_letter(document: dict[str, Json]) -> dict[str, Json]:
 
 
 def _label(key: str) -> str | None:
-    """Returns the letter that a key like `A`, `a`, `(A)` or `Answer A` names; None where it names none."""
+    """Returns the letter of a key like `A`, `a`, `(A)` or `Answer A`; None if it has none."""
     match = _LABEL.fullmatch(plain(key))
     return match[1].upper() if match else None
 
@@ -146,7 +146,7 @@ def _points(label: str, value: Json) -> Points:
 
 
 def _said(opinion: dict[str, Json], scale: str) -> Json:
-    """Returns what an opinion says on a scale, its own name before others that mean it; None for nothing."""
+    """Returns the value for a scale, by its exact key or else by a similar one; None without one."""
     names = [(key, plain(key)) for key in opinion]
     said = [opinion[key] for key, name in names if name == scale]
     if not said:
@@ -169,7 +169,7 @@ def _share(label: str, value: Json, scale: str) -> float:
 
 
 def _number(text: str) -> float | None:
-    """Returns the points, 0 to `MOST_POINTS`, that a text like `8`, `8/10` or `80 %` says; None where it says none."""
+    """Returns the points of a text like `8`, `8/10` or `80 %`, scaled to `MOST_POINTS`; None without points."""
     match = _SCORE.fullmatch(unicodedata.normalize("NFKC", text).strip().casefold())
     if match is None:
         return None
@@ -182,5 +182,5 @@ def _finite(number: float) -> bool:
     try:
         return math.isfinite(number)
     except OverflowError:
-        # A whole number with hundreds of digits is none that a judge means.
+        # An integer with hundreds of digits is no score.
         return False

@@ -65,7 +65,7 @@ Global___DescribeResponse: _TypeAlias = DescribeResponse  # noqa: Y015
 
 @_typing.final
 class Generation(_message.Message):
-    """What is to be generated."""
+    """What to generate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -77,25 +77,25 @@ class Generation(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     LAST_RESORT_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
-    """Visible text that the model has already written and now goes on from. Default: empty, a new answer."""
+    """Visible text that the model has already written and continues. Default: empty, a new answer."""
     continuation: _builtins.bytes
-    """What this candidate's adapter handed out with the prefix, so that going on costs no second prefill. Opaque; any
-    replica reads it. At most 4 MiB. Default: empty, the prefix alone is used.
+    """What this candidate's adapter returned with the prefix, so that continuing costs no second prefill. Opaque; any
+    replica can read it. At most 4 MiB. Default: empty, the prefix alone is used.
     """
     candidate: _builtins.str
-    """The candidate that is meant; another one refuses. Default: empty, whichever this adapter serves."""
+    """The candidate to ask; the adapter of another one refuses. Default: empty, the one that this adapter serves."""
     stage: _ledger_pb2.Stage.ValueType
-    """The stage that asks, for traces and metrics. Default: unspecified."""
+    """The stage that makes the call, for traces and metrics. Default: unspecified."""
     last_resort: _builtins.bool
-    """True where nobody else is left to ask: the call is made although the candidate's circuit is open. Default: false."""
+    """True if no other candidate is left: the call is made even if the candidate's circuit is open. Default: false."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """The conversation, oldest message first; 1 to 1,000 messages. Required."""
 
     @_builtins.property
     def sampling(self) -> _chat_pb2.Sampling:
-        """Limits and sampling; max_output_tokens counts new tokens only, without the prefix. Where the text is written anew
-        the tokens that are written again are added to it.
+        """Limits and sampling; max_output_tokens counts new tokens only, without the prefix. If the text is written anew, the
+        tokens of the prefix are added to it.
         """
 
     def __init__(
@@ -135,16 +135,16 @@ class GenerationResult(_message.Message):
     finish_reason: _chat_pb2.FinishReason.ValueType
     """Why the model stopped."""
     cost_nanousd: _builtins.int
-    """Money of this call, in nano-dollars (10^-9 US dollars), from the candidate's prices."""
+    """Cost of this call, in nano-dollars (10^-9 US dollars), from the candidate's prices."""
     continuation: _builtins.bytes
-    """What to hand back to go on from here, where finish_reason is LENGTH; else empty."""
+    """What to send back to continue from here, if finish_reason is LENGTH; else empty."""
     model: _builtins.str
     """The model's name as the provider gave it."""
     attempts: _builtins.int
-    """HTTP attempts that the call took, retries included."""
+    """HTTP attempts of the call, retries included."""
     least_tokens: _builtins.int
-    """The smallest token limit that the provider takes, as far as it was found: a smaller one is asked for as this, and the
-    text is cut. 0 where none was found.
+    """The smallest token limit that the provider accepts, as far as the adapter has found: a smaller one is raised to it,
+    and the text is cut. 0 if none was found.
     """
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
@@ -152,11 +152,11 @@ class GenerationResult(_message.Message):
 
     @_builtins.property
     def elapsed(self) -> _duration_pb2.Duration:
-        """From the call to its end."""
+        """Time from the call to its end."""
 
     @_builtins.property
     def time_to_first_token(self) -> _duration_pb2.Duration:
-        """From the call to the first piece of text or reasoning; not set where the provider sent all at once."""
+        """Time from the call to the first piece of text or reasoning; not set if the provider sent all at once."""
 
     def __init__(
         self,
@@ -181,14 +181,14 @@ Global___GenerationResult: _TypeAlias = GenerationResult  # noqa: Y015
 
 @_typing.final
 class GenerateRequest(_message.Message):
-    """A generation, all at once."""
+    """Asks for a generation in one message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GENERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def generation(self) -> Global___Generation:
-        """What is to be generated. Required."""
+        """The generation to run. Required."""
 
     def __init__(
         self,
@@ -214,11 +214,11 @@ class GenerateResponse(_message.Message):
     RESTARTED_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Visible text written by this call: the rest after the prefix, or the whole where `restarted`."""
+    """Visible text written by this call: the part after the prefix, or the whole text if `restarted`."""
     reasoning: _builtins.str
-    """Hidden reasoning written by this call, where the provider shows it. Never part of `text`."""
+    """Hidden reasoning written by this call, if the provider shows it. Never part of `text`."""
     restarted: _builtins.bool
-    """True where the provider cannot go on from a prefix, or did not, and `text` was written anew. Default: false."""
+    """True if the provider cannot continue a prefix, or did not, and `text` was written anew. Default: false."""
     @_builtins.property
     def result(self) -> Global___GenerationResult:
         """How it ended."""
@@ -241,14 +241,14 @@ Global___GenerateResponse: _TypeAlias = GenerateResponse  # noqa: Y015
 
 @_typing.final
 class StreamGenerateRequest(_message.Message):
-    """A generation, as it comes."""
+    """Asks for a streamed generation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GENERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def generation(self) -> Global___Generation:
-        """What is to be generated. Required."""
+        """The generation to run. Required."""
 
     def __init__(
         self,
@@ -277,7 +277,7 @@ class StreamGenerateResponse(_message.Message):
 
     @_builtins.property
     def result(self) -> Global___GenerationResult:
-        """How it ended; the last message of a stream that did not fail."""
+        """How it ended; the last message of a successful stream."""
 
     def __init__(
         self,
@@ -309,8 +309,8 @@ class GenerationChunk(_message.Message):
     reasoning: _builtins.str
     """Hidden reasoning."""
     restarted: _builtins.bool
-    """True in one piece, the first that has text or one before it, where the provider cannot go on from a prefix, or does
-    not, and the text is written anew.
+    """True if the provider cannot continue a prefix, or does not, and the text is written anew. Set in one piece: the
+    first with text, or one before it.
     """
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdapterServiceStub:
-    """One candidate's model, whatever its provider. Credentials, retries, limits and token counting live here.
+    """Calls one candidate's model at its provider. Credentials, retries, limits and token counting live here.
     """
 
     def __init__(self, channel):
@@ -53,25 +53,25 @@ class AdapterServiceStub:
 
 
 class AdapterServiceServicer:
-    """One candidate's model, whatever its provider. Credentials, retries, limits and token counting live here.
+    """Calls one candidate's model at its provider. Credentials, retries, limits and token counting live here.
     """
 
     def Describe(self, request, context):
-        """Says which candidate this adapter serves, with what, and what its provider was found to refuse.
+        """Describes the candidate that this adapter serves, and what its provider was found to refuse.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Generate(self, request, context):
-        """Generates and returns all of it in one message. For boot tokens, judge calls and drafts that nobody watches.
+        """Generates a text and returns it in one message. For boot tokens, judge calls and drafts that are not streamed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamGenerate(self, request, context):
-        """Generates and sends the text as it comes, in pieces collected over a short time: never a message a token.
+        """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,7 +104,7 @@ def add_AdapterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdapterService:
-    """One candidate's model, whatever its provider. Credentials, retries, limits and token counting live here.
+    """Calls one candidate's model at its provider. Credentials, retries, limits and token counting live here.
     """
 
     @staticmethod

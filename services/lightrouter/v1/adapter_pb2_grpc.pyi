@@ -27,33 +27,33 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdapterServiceStub:
-    """One candidate's model, whatever its provider. Credentials, retries, limits and token counting live here."""
+    """Calls one candidate's model at its provider. Credentials, retries, limits and token counting live here."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdapterServiceAsyncStub: ...
     Describe: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.DescribeRequest, _adapter_pb2.DescribeResponse]
-    """Says which candidate this adapter serves, with what, and what its provider was found to refuse."""
+    """Describes the candidate that this adapter serves, and what its provider was found to refuse."""
     Generate: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.GenerateRequest, _adapter_pb2.GenerateResponse]
-    """Generates and returns all of it in one message. For boot tokens, judge calls and drafts that nobody watches."""
+    """Generates a text and returns it in one message. For boot tokens, judge calls and drafts that are not streamed."""
     StreamGenerate: _grpc.UnaryStreamMultiCallable[_adapter_pb2.StreamGenerateRequest, _adapter_pb2.StreamGenerateResponse]
-    """Generates and sends the text as it comes, in pieces collected over a short time: never a message a token."""
+    """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token."""
 
 @_typing.type_check_only
 class AdapterServiceAsyncStub(AdapterServiceStub):
-    """One candidate's model, whatever its provider. Credentials, retries, limits and token counting live here."""
+    """Calls one candidate's model at its provider. Credentials, retries, limits and token counting live here."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Describe: _aio.UnaryUnaryMultiCallable[_adapter_pb2.DescribeRequest, _adapter_pb2.DescribeResponse]  # type: ignore[assignment]
-    """Says which candidate this adapter serves, with what, and what its provider was found to refuse."""
+    """Describes the candidate that this adapter serves, and what its provider was found to refuse."""
     Generate: _aio.UnaryUnaryMultiCallable[_adapter_pb2.GenerateRequest, _adapter_pb2.GenerateResponse]  # type: ignore[assignment]
-    """Generates and returns all of it in one message. For boot tokens, judge calls and drafts that nobody watches."""
+    """Generates a text and returns it in one message. For boot tokens, judge calls and drafts that are not streamed."""
     StreamGenerate: _aio.UnaryStreamMultiCallable[_adapter_pb2.StreamGenerateRequest, _adapter_pb2.StreamGenerateResponse]  # type: ignore[assignment]
-    """Generates and sends the text as it comes, in pieces collected over a short time: never a message a token."""
+    """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token."""
 
 class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
-    """One candidate's model, whatever its provider. Credentials, retries, limits and token counting live here."""
+    """Calls one candidate's model at its provider. Credentials, retries, limits and token counting live here."""
 
     @_abc_1.abstractmethod
     def Describe(
@@ -61,7 +61,7 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _adapter_pb2.DescribeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_adapter_pb2.DescribeResponse, _abc.Awaitable[_adapter_pb2.DescribeResponse]]:
-        """Says which candidate this adapter serves, with what, and what its provider was found to refuse."""
+        """Describes the candidate that this adapter serves, and what its provider was found to refuse."""
 
     @_abc_1.abstractmethod
     def Generate(
@@ -69,7 +69,7 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _adapter_pb2.GenerateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_adapter_pb2.GenerateResponse, _abc.Awaitable[_adapter_pb2.GenerateResponse]]:
-        """Generates and returns all of it in one message. For boot tokens, judge calls and drafts that nobody watches."""
+        """Generates a text and returns it in one message. For boot tokens, judge calls and drafts that are not streamed."""
 
     @_abc_1.abstractmethod
     def StreamGenerate(
@@ -77,6 +77,6 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _adapter_pb2.StreamGenerateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_adapter_pb2.StreamGenerateResponse], _abc.AsyncIterator[_adapter_pb2.StreamGenerateResponse]]:
-        """Generates and sends the text as it comes, in pieces collected over a short time: never a message a token."""
+        """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token."""
 
 def add_AdapterServiceServicer_to_server(servicer: AdapterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,7 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class AggregateRequest(_message.Message):
-    """What is to be merged, and how."""
+    """The drafts to merge, and how."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -35,7 +35,7 @@ class AggregateRequest(_message.Message):
     SYNTHESIZERS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.AggregatorStrategy.ValueType
-    """How they are merged. Default: the aggregator's configuration, `synthesize` unless changed."""
+    """How to merge them. Default: the aggregator's configuration, `synthesize` unless changed."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """The conversation that the drafts answer, 1 to 1,000 messages. Required."""
@@ -46,11 +46,11 @@ class AggregateRequest(_message.Message):
 
     @_builtins.property
     def answer_pattern(self) -> _policy_pb2.AnswerPattern:
-        """Where the comparable answer stands, for VOTE and for telling whether drafts agree. Default: whole texts."""
+        """Where the comparable answer is in a draft, for VOTE and to decide whether drafts agree. Default: whole texts."""
 
     @_builtins.property
     def synthesizers(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.ModelTarget]:
-        """The models that may synthesize, the one to try first first, for SYNTHESIZE; at most 16. Default: none."""
+        """The models that may synthesize, in the order to try them, for SYNTHESIZE; at most 16. Default: none."""
 
     @_builtins.property
     def sampling(self) -> _chat_pb2.Sampling:
@@ -88,7 +88,7 @@ class AggregateResponse(_message.Message):
 
     @_builtins.property
     def result(self) -> Global___AggregateResult:
-        """How the answer came about; the last message of a stream that did not fail."""
+        """How the answer was made; the last message of a successful stream."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ Global___AggregateResponse: _TypeAlias = AggregateResponse  # noqa: Y015
 
 @_typing.final
 class AnswerChunk(_message.Message):
-    """The next piece of an answer. The pieces joined, from the last one that says `restart` on, are the answer."""
+    """The next piece of an answer. The answer is all pieces joined, from the last one with `restart` on."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -117,7 +117,7 @@ class AnswerChunk(_message.Message):
     text: _builtins.str
     """The text."""
     restart: _builtins.bool
-    """True where what was sent before is void because its model failed and none could go on from it. Default: false."""
+    """True if the pieces before are void, because their model failed and no model could continue. Default: false."""
     def __init__(
         self,
         *,
@@ -134,7 +134,7 @@ Global___AnswerChunk: _TypeAlias = AnswerChunk  # noqa: Y015
 
 @_typing.final
 class AggregateResult(_message.Message):
-    """How an answer came about."""
+    """How an answer was made."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -145,20 +145,20 @@ class AggregateResult(_message.Message):
     DEGRADED_FIELD_NUMBER: _builtins.int
     CONTRADICTIONS_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.AggregatorStrategy.ValueType
-    """The strategy that decided in the end: BEST where the drafts agree or the one asked for failed."""
+    """The strategy that made the answer: BEST if the drafts agree or the requested strategy failed."""
     finish_reason: _chat_pb2.FinishReason.ValueType
     """Why the answer's text ends."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the candidates whose drafts went into the answer."""
+        """Names of the candidates whose drafts are in the answer."""
 
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.LedgerEntry]:
-        """The model calls that the merging took."""
+        """The model calls of the merge."""
 
     @_builtins.property
     def degraded(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Degradation]:
-        """What went wrong on the way."""
+        """What went wrong during the merge."""
 
     @_builtins.property
     def contradictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AggregatorServiceStub:
-    """Merges what the chosen candidates wrote.
+    """Merges the drafts of the chosen candidates.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,11 @@ class AggregatorServiceStub:
 
 
 class AggregatorServiceServicer:
-    """Merges what the chosen candidates wrote.
+    """Merges the drafts of the chosen candidates.
     """
 
     def Aggregate(self, request, context):
-        """Sends the answer as it comes, then how it came about. One piece where there is nothing to synthesize.
+        """Streams the answer, then how it was made. Sends one piece if there is nothing to synthesize.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,7 +70,7 @@ def add_AggregatorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AggregatorService:
-    """Merges what the chosen candidates wrote.
+    """Merges the drafts of the chosen candidates.
     """
 
     @staticmethod

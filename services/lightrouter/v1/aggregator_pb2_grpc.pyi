@@ -27,25 +27,25 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AggregatorServiceStub:
-    """Merges what the chosen candidates wrote."""
+    """Merges the drafts of the chosen candidates."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AggregatorServiceAsyncStub: ...
     Aggregate: _grpc.UnaryStreamMultiCallable[_aggregator_pb2.AggregateRequest, _aggregator_pb2.AggregateResponse]
-    """Sends the answer as it comes, then how it came about. One piece where there is nothing to synthesize."""
+    """Streams the answer, then how it was made. Sends one piece if there is nothing to synthesize."""
 
 @_typing.type_check_only
 class AggregatorServiceAsyncStub(AggregatorServiceStub):
-    """Merges what the chosen candidates wrote."""
+    """Merges the drafts of the chosen candidates."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Aggregate: _aio.UnaryStreamMultiCallable[_aggregator_pb2.AggregateRequest, _aggregator_pb2.AggregateResponse]  # type: ignore[assignment]
-    """Sends the answer as it comes, then how it came about. One piece where there is nothing to synthesize."""
+    """Streams the answer, then how it was made. Sends one piece if there is nothing to synthesize."""
 
 class AggregatorServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Merges what the chosen candidates wrote."""
+    """Merges the drafts of the chosen candidates."""
 
     @_abc_1.abstractmethod
     def Aggregate(
@@ -53,6 +53,6 @@ class AggregatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _aggregator_pb2.AggregateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_aggregator_pb2.AggregateResponse], _abc.AsyncIterator[_aggregator_pb2.AggregateResponse]]:
-        """Sends the answer as it comes, then how it came about. One piece where there is nothing to synthesize."""
+        """Streams the answer, then how it was made. Sends one piece if there is nothing to synthesize."""
 
 def add_AggregatorServiceServicer_to_server(servicer: AggregatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,37 +25,37 @@ class _ErrorReason:
 class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
-    """Not set: there was no failure, or a newer server names a reason that this client does not know."""
+    """Not set: there was no failure, or the server is newer and its reason is unknown to this client."""
     ERROR_REASON_INVALID_REQUEST: _ErrorReason.ValueType  # 1
     """The request breaks a rule of these protos. The BadRequest detail names each field. Nothing was spent."""
     ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 2
     """The request or its metadata is larger than the server accepts. Nothing was spent."""
     ERROR_REASON_UNKNOWN_CANDIDATE: _ErrorReason.ValueType  # 3
-    """The policy names a candidate that the pool does not have, or has not admitted. Nothing was spent."""
+    """The policy names a candidate that is not in the pool, or not admitted. Nothing was spent."""
     ERROR_REASON_POOL_EMPTY: _ErrorReason.ValueType  # 4
     """The pool has no candidate that may answer now."""
     ERROR_REASON_COST_CEILING_TOO_LOW: _ErrorReason.ValueType  # 5
-    """The cost ceiling does not pay for the cheapest possible route. Nothing was spent."""
+    """The cost ceiling is below the cost of the cheapest possible route. Nothing was spent."""
     ERROR_REASON_CONTEXT_WINDOW_EXCEEDED: _ErrorReason.ValueType  # 6
     """The prompt does not fit the context window of any allowed candidate. Nothing was spent."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 7
     """The service is at its concurrency limit. RetryInfo says when to try again. Nothing was spent."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 8
-    """The deadline passed before an answer was there."""
+    """The deadline passed before there was an answer."""
     ERROR_REASON_CANCELLED: _ErrorReason.ValueType  # 9
     """The caller went away or cancelled."""
     ERROR_REASON_ALL_CANDIDATES_FAILED: _ErrorReason.ValueType  # 10
     """No candidate delivered. There is one ErrorInfo detail per candidate."""
     ERROR_REASON_WRONG_CANDIDATE: _ErrorReason.ValueType  # 11
-    """The call reached an adapter that serves another candidate than the one meant."""
+    """The call reached an adapter that serves another candidate."""
     ERROR_REASON_BAD_CONTINUATION: _ErrorReason.ValueType  # 12
-    """The opaque continuation was not made by this candidate, or not by a version that this adapter reads."""
+    """The opaque continuation is from another candidate, or from a version that this adapter cannot read."""
     ERROR_REASON_CIRCUIT_OPEN: _ErrorReason.ValueType  # 13
     """The candidate's circuit is open after repeated failures. RetryInfo says when it is tried again."""
     ERROR_REASON_UPSTREAM_UNAVAILABLE: _ErrorReason.ValueType  # 14
     """The provider could not be reached, or closed the connection before it had finished."""
     ERROR_REASON_UPSTREAM_RATE_LIMITED: _ErrorReason.ValueType  # 15
-    """The provider refused for its rate limit (HTTP 429), and waiting no longer fits the deadline."""
+    """The provider's rate limit was reached (HTTP 429), and the deadline leaves no time to wait."""
     ERROR_REASON_UPSTREAM_UNAUTHENTICATED: _ErrorReason.ValueType  # 16
     """The provider refused the credentials (HTTP 401 or 403). The API key of the candidate is wrong or missing."""
     ERROR_REASON_UPSTREAM_REJECTED: _ErrorReason.ValueType  # 17
@@ -63,11 +63,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UPSTREAM_ERROR: _ErrorReason.ValueType  # 18
     """The provider failed (HTTP 5xx)."""
     ERROR_REASON_UPSTREAM_MALFORMED: _ErrorReason.ValueType  # 19
-    """The provider sent something that its API does not allow: no JSON, broken UTF-8, a missing field."""
+    """The provider's response breaks its API: no JSON, broken UTF-8, a missing field."""
     ERROR_REASON_UPSTREAM_TOO_LARGE: _ErrorReason.ValueType  # 20
     """The provider sent more than the adapter accepts."""
     ERROR_REASON_UPSTREAM_TIMEOUT: _ErrorReason.ValueType  # 21
-    """The provider sent nothing within the time that this call had."""
+    """The provider sent nothing before the call's time was over."""
     ERROR_REASON_EMPTY_OUTPUT: _ErrorReason.ValueType  # 22
     """The candidate ended without any text and without any reasoning."""
     ERROR_REASON_STRAGGLER: _ErrorReason.ValueType  # 23
@@ -77,51 +77,51 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 25
     """A defect of the service. The log line with the same trace id says more."""
     ERROR_REASON_MODEL_MISSING: _ErrorReason.ValueType  # 26
-    """The judge or synthesizer that the strategy needs is not there."""
+    """The judge or synthesizer that the strategy needs is missing."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 27
-    """The caller did not say who it is, or could not prove it."""
+    """The caller sent no credentials, or invalid ones."""
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 28
-    """The caller is known and may not do this."""
+    """The caller is known but not allowed to do this."""
     ERROR_REASON_NOT_RECORDED: _ErrorReason.ValueType  # 29
-    """The recording that the candidate answers from does not have this prompt."""
+    """The recording that the candidate answers from lacks this prompt."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of a failure. In a google.rpc.ErrorInfo it appears as `reason` without the prefix `ERROR_REASON_`, under
-    the domain "lightrouter.dev"; in a ledger it stands beside the candidate that failed.
+    the domain "lightrouter.dev"; in a ledger it is in the entry of the candidate that failed.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
-"""Not set: there was no failure, or a newer server names a reason that this client does not know."""
+"""Not set: there was no failure, or the server is newer and its reason is unknown to this client."""
 ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 1
 """The request breaks a rule of these protos. The BadRequest detail names each field. Nothing was spent."""
 ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 2
 """The request or its metadata is larger than the server accepts. Nothing was spent."""
 ERROR_REASON_UNKNOWN_CANDIDATE: ErrorReason.ValueType  # 3
-"""The policy names a candidate that the pool does not have, or has not admitted. Nothing was spent."""
+"""The policy names a candidate that is not in the pool, or not admitted. Nothing was spent."""
 ERROR_REASON_POOL_EMPTY: ErrorReason.ValueType  # 4
 """The pool has no candidate that may answer now."""
 ERROR_REASON_COST_CEILING_TOO_LOW: ErrorReason.ValueType  # 5
-"""The cost ceiling does not pay for the cheapest possible route. Nothing was spent."""
+"""The cost ceiling is below the cost of the cheapest possible route. Nothing was spent."""
 ERROR_REASON_CONTEXT_WINDOW_EXCEEDED: ErrorReason.ValueType  # 6
 """The prompt does not fit the context window of any allowed candidate. Nothing was spent."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 7
 """The service is at its concurrency limit. RetryInfo says when to try again. Nothing was spent."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 8
-"""The deadline passed before an answer was there."""
+"""The deadline passed before there was an answer."""
 ERROR_REASON_CANCELLED: ErrorReason.ValueType  # 9
 """The caller went away or cancelled."""
 ERROR_REASON_ALL_CANDIDATES_FAILED: ErrorReason.ValueType  # 10
 """No candidate delivered. There is one ErrorInfo detail per candidate."""
 ERROR_REASON_WRONG_CANDIDATE: ErrorReason.ValueType  # 11
-"""The call reached an adapter that serves another candidate than the one meant."""
+"""The call reached an adapter that serves another candidate."""
 ERROR_REASON_BAD_CONTINUATION: ErrorReason.ValueType  # 12
-"""The opaque continuation was not made by this candidate, or not by a version that this adapter reads."""
+"""The opaque continuation is from another candidate, or from a version that this adapter cannot read."""
 ERROR_REASON_CIRCUIT_OPEN: ErrorReason.ValueType  # 13
 """The candidate's circuit is open after repeated failures. RetryInfo says when it is tried again."""
 ERROR_REASON_UPSTREAM_UNAVAILABLE: ErrorReason.ValueType  # 14
 """The provider could not be reached, or closed the connection before it had finished."""
 ERROR_REASON_UPSTREAM_RATE_LIMITED: ErrorReason.ValueType  # 15
-"""The provider refused for its rate limit (HTTP 429), and waiting no longer fits the deadline."""
+"""The provider's rate limit was reached (HTTP 429), and the deadline leaves no time to wait."""
 ERROR_REASON_UPSTREAM_UNAUTHENTICATED: ErrorReason.ValueType  # 16
 """The provider refused the credentials (HTTP 401 or 403). The API key of the candidate is wrong or missing."""
 ERROR_REASON_UPSTREAM_REJECTED: ErrorReason.ValueType  # 17
@@ -129,11 +129,11 @@ ERROR_REASON_UPSTREAM_REJECTED: ErrorReason.ValueType  # 17
 ERROR_REASON_UPSTREAM_ERROR: ErrorReason.ValueType  # 18
 """The provider failed (HTTP 5xx)."""
 ERROR_REASON_UPSTREAM_MALFORMED: ErrorReason.ValueType  # 19
-"""The provider sent something that its API does not allow: no JSON, broken UTF-8, a missing field."""
+"""The provider's response breaks its API: no JSON, broken UTF-8, a missing field."""
 ERROR_REASON_UPSTREAM_TOO_LARGE: ErrorReason.ValueType  # 20
 """The provider sent more than the adapter accepts."""
 ERROR_REASON_UPSTREAM_TIMEOUT: ErrorReason.ValueType  # 21
-"""The provider sent nothing within the time that this call had."""
+"""The provider sent nothing before the call's time was over."""
 ERROR_REASON_EMPTY_OUTPUT: ErrorReason.ValueType  # 22
 """The candidate ended without any text and without any reasoning."""
 ERROR_REASON_STRAGGLER: ErrorReason.ValueType  # 23
@@ -143,13 +143,13 @@ ERROR_REASON_VERDICT_UNREADABLE: ErrorReason.ValueType  # 24
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 25
 """A defect of the service. The log line with the same trace id says more."""
 ERROR_REASON_MODEL_MISSING: ErrorReason.ValueType  # 26
-"""The judge or synthesizer that the strategy needs is not there."""
+"""The judge or synthesizer that the strategy needs is missing."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 27
-"""The caller did not say who it is, or could not prove it."""
+"""The caller sent no credentials, or invalid ones."""
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 28
-"""The caller is known and may not do this."""
+"""The caller is known but not allowed to do this."""
 ERROR_REASON_NOT_RECORDED: ErrorReason.ValueType  # 29
-"""The recording that the candidate answers from does not have this prompt."""
+"""The recording that the candidate answers from lacks this prompt."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -167,7 +167,7 @@ class Failure(_message.Message):
     """One sentence for people. It never holds a key or the text of a prompt."""
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
-        """When the candidate may be asked again, from the end of the call on, as its provider said; not set where it did not."""
+        """Time from the end of the call until the candidate may be asked again, as its provider said; not set if it did not."""
 
     def __init__(
         self,

@@ -26,9 +26,8 @@ if _version_not_supported:
 
 
 class RouterServiceStub:
-    """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
-    time budget;
-    a call without one gets the router's default, 120 seconds unless changed.
+    """Answers a prompt with several models; only the promising ones write a whole draft. The gRPC deadline is the time
+    budget; a call without one gets the router's default, 120 seconds unless changed.
     """
 
     def __init__(self, channel):
@@ -55,20 +54,19 @@ class RouterServiceStub:
 
 
 class RouterServiceServicer:
-    """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
-    time budget;
-    a call without one gets the router's default, 120 seconds unless changed.
+    """Answers a prompt with several models; only the promising ones write a whole draft. The gRPC deadline is the time
+    budget; a call without one gets the router's default, 120 seconds unless changed.
     """
 
     def Complete(self, request, context):
-        """Answers in one message.
+        """Returns the answer in one message.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamComplete(self, request, context):
-        """Sends what happens as it happens, the answer in pieces, and the ledger at the end.
+        """Streams the route's events, the answer in pieces, and the ledger at the end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,9 +106,8 @@ def add_RouterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RouterService:
-    """Answers a prompt with several models, of which only the promising ones write a whole draft. The gRPC deadline is the
-    time budget;
-    a call without one gets the router's default, 120 seconds unless changed.
+    """Answers a prompt with several models; only the promising ones write a whole draft. The gRPC deadline is the time
+    budget; a call without one gets the router's default, 120 seconds unless changed.
     """
 
     @staticmethod

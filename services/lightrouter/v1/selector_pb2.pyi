@@ -65,9 +65,9 @@ class ShortlistCandidate(_message.Message):
     candidate: _builtins.str
     """The candidate's name. Required."""
     prior: _builtins.float
-    """What the pool knows of the candidate's quality, 0 to 1. Default 0."""
+    """The candidate's expected quality before any prompt is seen, 0 to 1. Default 0."""
     evaluated_prompts: _builtins.int
-    """Evaluated prompts that the prior rests on, 0 upward. Default 0, it is somebody's guess."""
+    """Number of evaluated prompts behind the prior, 0 or more. Default 0: the prior is a guess."""
     model: _builtins.str
     """The model's name at its provider; at most 512 characters. Default: empty."""
     def __init__(
@@ -88,7 +88,7 @@ Global___ShortlistCandidate: _TypeAlias = ShortlistCandidate  # noqa: Y015
 
 @_typing.final
 class ShortlistResponse(_message.Message):
-    """The candidates by their expected worth."""
+    """The candidates by expected quality."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -112,7 +112,7 @@ Global___ShortlistResponse: _TypeAlias = ShortlistResponse  # noqa: Y015
 
 @_typing.final
 class SelectRequest(_message.Message):
-    """What is to be ranked, and how."""
+    """The partials to rank, and how."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -123,7 +123,7 @@ class SelectRequest(_message.Message):
     ANSWER_PATTERN_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.SelectorStrategy.ValueType
-    """How they are ranked. Default: the selector's configuration, `consensus` unless changed."""
+    """How to rank them. Default: the selector's configuration, `consensus` unless changed."""
     seed: _builtins.int
     """Seed of every random choice. Default 0."""
     @_builtins.property
@@ -132,7 +132,7 @@ class SelectRequest(_message.Message):
 
     @_builtins.property
     def partials(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.Partial]:
-        """One partial a candidate, 1 to 256. Required."""
+        """One partial per candidate, 1 to 256. Required."""
 
     @_builtins.property
     def judge(self) -> _candidate_pb2.ModelTarget:
@@ -140,7 +140,7 @@ class SelectRequest(_message.Message):
 
     @_builtins.property
     def answer_pattern(self) -> _policy_pb2.AnswerPattern:
-        """Where the comparable answer stands, for CONSENSUS and for the agreement. Default: whole texts are compared."""
+        """Where the comparable answer is in a text, for CONSENSUS and for the agreement. Default: whole texts are compared."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ Global___SelectRequest: _TypeAlias = SelectRequest  # noqa: Y015
 
 @_typing.final
 class SelectResponse(_message.Message):
-    """The verdict."""
+    """The ranking and its cost."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -171,18 +171,18 @@ class SelectResponse(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.SelectorStrategy.ValueType
-    """The strategy that ranked in the end: PRIOR where the one asked for failed."""
+    """The strategy that made the ranking: PRIOR if the requested one failed."""
     @_builtins.property
     def ranking(self) -> _candidate_pb2.Ranking:
         """The ranking, with a score for every partial."""
 
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.LedgerEntry]:
-        """The model calls that the ranking took."""
+        """The model calls of the ranking."""
 
     @_builtins.property
     def degraded(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Degradation]:
-        """What went wrong on the way."""
+        """What went wrong during the ranking."""
 
     def __init__(
         self,

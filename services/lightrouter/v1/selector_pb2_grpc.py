@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SelectorServiceStub:
-    """Ranks what the candidates wrote in the boot stage.
+    """Ranks the candidates' partials of the boot stage.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class SelectorServiceStub:
 
 
 class SelectorServiceServicer:
-    """Ranks what the candidates wrote in the boot stage.
+    """Ranks the candidates' partials of the boot stage.
     """
 
     def Select(self, request, context):
@@ -59,7 +59,7 @@ class SelectorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Shortlist(self, request, context):
-        """Ranks candidates before they have written anything, by what is known of them for prompts like this one.
+        """Ranks candidates before they have written anything, by their expected quality for prompts like this one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +87,7 @@ def add_SelectorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SelectorService:
-    """Ranks what the candidates wrote in the boot stage.
+    """Ranks the candidates' partials of the boot stage.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SelectorServiceStub:
-    """Ranks what the candidates wrote in the boot stage."""
+    """Ranks the candidates' partials of the boot stage."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,20 +36,20 @@ class SelectorServiceStub:
     Select: _grpc.UnaryUnaryMultiCallable[_selector_pb2.SelectRequest, _selector_pb2.SelectResponse]
     """Ranks the partials, best first."""
     Shortlist: _grpc.UnaryUnaryMultiCallable[_selector_pb2.ShortlistRequest, _selector_pb2.ShortlistResponse]
-    """Ranks candidates before they have written anything, by what is known of them for prompts like this one."""
+    """Ranks candidates before they have written anything, by their expected quality for prompts like this one."""
 
 @_typing.type_check_only
 class SelectorServiceAsyncStub(SelectorServiceStub):
-    """Ranks what the candidates wrote in the boot stage."""
+    """Ranks the candidates' partials of the boot stage."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Select: _aio.UnaryUnaryMultiCallable[_selector_pb2.SelectRequest, _selector_pb2.SelectResponse]  # type: ignore[assignment]
     """Ranks the partials, best first."""
     Shortlist: _aio.UnaryUnaryMultiCallable[_selector_pb2.ShortlistRequest, _selector_pb2.ShortlistResponse]  # type: ignore[assignment]
-    """Ranks candidates before they have written anything, by what is known of them for prompts like this one."""
+    """Ranks candidates before they have written anything, by their expected quality for prompts like this one."""
 
 class SelectorServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Ranks what the candidates wrote in the boot stage."""
+    """Ranks the candidates' partials of the boot stage."""
 
     @_abc_1.abstractmethod
     def Select(
@@ -65,6 +65,6 @@ class SelectorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _selector_pb2.ShortlistRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_selector_pb2.ShortlistResponse, _abc.Awaitable[_selector_pb2.ShortlistResponse]]:
-        """Ranks candidates before they have written anything, by what is known of them for prompts like this one."""
+        """Ranks candidates before they have written anything, by their expected quality for prompts like this one."""
 
 def add_SelectorServiceServicer_to_server(servicer: SelectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

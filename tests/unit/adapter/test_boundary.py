@@ -1,4 +1,4 @@
-"""The joint between what was written and what follows."""
+"""The boundary between a text and its continuation."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_blank_is_what_python_takes_for_white_space_and_the_replacement() -> Non
 
 
 def test_white_space_without_end_is_kept_in_pieces() -> None:
-    """Looked through with each piece anew, 100,000 pieces would take minutes."""
+    """A search of the whole text at each delta would take minutes for 100,000 deltas."""
     hold_back = TailBuffer(["\n\nEND"])
     assert hold_back.feed("a") == "a"
     for _ in range(100_000):

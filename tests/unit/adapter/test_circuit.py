@@ -1,4 +1,4 @@
-"""When a provider that fails is left alone, and when it is tried again."""
+"""When the circuit of a failing provider opens, and when it lets a call try again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces joined by time and size."""
+"""Deltas are joined by time and size."""
 
 from __future__ import annotations
 

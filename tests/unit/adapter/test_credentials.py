@@ -1,4 +1,4 @@
-"""API keys: where they come from, and that they go nowhere else."""
+"""API keys: their sources, and that they appear nowhere else."""
 
 from __future__ import annotations
 

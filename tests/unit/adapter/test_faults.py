@@ -1,4 +1,4 @@
-"""What callers see of a provider's own words."""
+"""A provider's own words are scrubbed before callers see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boot and rest are one text, whatever the provider cuts where: properties over engine, provider and parser."""
+"""Boot and completion make one text wherever the provider cuts: properties over engine, provider and parser."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httpx
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
+from lightrouter.adapter.backoff import Backoff
 from lightrouter.adapter.credentials import NoKey
 from lightrouter.adapter.engine import Engine
-from lightrouter.adapter.metrics import CallMetrics
+from lightrouter.adapter.http import Endpoint, Reply
+from lightrouter.adapter.provider_state import ProviderState
 from lightrouter.adapter.providers.openai import OpenAI
-from lightrouter.adapter.quirks import Learnt
-from lightrouter.adapter.rest import Rest
-from lightrouter.adapter.standing import Standing
+from lightrouter.adapter.providers.openai_request import RequestWriter
+from lightrouter.adapter.quirks import LearnedQuirks
+from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.circuit import Circuit
 from lightrouter.runtime.deadline import Deadline
@@ -35,21 +37,17 @@ WRITTEN = st.builds(
     lambda thought, text: f"<think>{thought}</think>{text}" if thought else text,
     st.just("") | TEXT,
     TEXT.filter(lambda text: bool(text.strip())),
-    # Cut before its capital, such a name looks like a new answer of one word.
+    # After a cut before its inner capital, the rest of such a name looks like a new answer of one word.
 ).filter(lambda text: not re.search(r"[a-z][A-Z][a-z]", text))
 
 
-class Body(httpx.AsyncByteStream):
-    def __init__(self, chunks: list[bytes]) -> None:
-        self._chunks = chunks
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._chunks:
-            yield chunk
+async def chunks(body: list[bytes]) -> AsyncIterator[bytes]:
+    for chunk in body:
+        yield chunk
 
 
-class FakeModel(httpx.AsyncBaseTransport):
-    """Writes one text, a byte a token, and goes on from what it is given of it; cuts its stream as it is told.
+class FakeModel(Endpoint):
+    """Writes one text, a byte a token, or its rest after a prefill; cuts its bytes into chunks by `cuts`.
 
     As real servers do, it leaves out the bytes of a character that a limit cuts, or sends U+FFFD for them.
     """
@@ -59,11 +57,14 @@ class FakeModel(httpx.AsyncBaseTransport):
         self._cuts = cuts
         self._replacing = replacing
         self.echoes = False
-        self.bodies: list[dict[str, Any]] = []
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        body = json.loads(await request.aread())
-        self.bodies.append(body)
+    async def post(self, body: bytes, key: str, *, streamed: bool = False) -> Reply:
+        content, kind = self._answer(json.loads(body))
+        headers = CIMultiDict({"content-type": kind})
+        return Reply(200, headers, chunks(list(self._cut(content))), lambda: None, len(content))
+
+    def _answer(self, body: dict[str, Any]) -> tuple[bytes, str]:
+        """Returns the reply's body and its type."""
         begun = self._begun(body)
         rest = self._whole[len(begun) :]
         most = body.get("max_tokens", len(rest))
@@ -74,7 +75,7 @@ class FakeModel(httpx.AsyncBaseTransport):
             return self._stream((begun.decode() if self.echoes else "") + text, finish, usage)
         part = {"text": text} if "prompt" in body else {"message": {"content": text}}
         content = json.dumps({"choices": [{**part, "finish_reason": finish}], "usage": usage}).encode()
-        return httpx.Response(200, stream=Body(list(self._cut(content))))
+        return content, "application/json"
 
     def _begun(self, body: dict[str, Any]) -> bytes:
         if "prompt" in body:
@@ -84,7 +85,7 @@ class FakeModel(httpx.AsyncBaseTransport):
         assert self._whole.startswith(begun)
         return begun
 
-    def _stream(self, text: str, finish: str, usage: dict[str, int]) -> httpx.Response:
+    def _stream(self, text: str, finish: str, usage: dict[str, int]) -> tuple[bytes, str]:
         data = b""
         while text:
             size = 1 + next(self._cuts) % 5
@@ -92,8 +93,7 @@ class FakeModel(httpx.AsyncBaseTransport):
             text = text[size:]
         last = {"choices": [{"delta": {}, "finish_reason": finish}], "usage": usage}
         data += b"data: " + json.dumps(last).encode() + b"\n\n"
-        chunks = list(self._cut(data + b"data: [DONE]\n\n"))
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body(chunks))
+        return data + b"data: [DONE]\n\n", "text/event-stream"
 
     def _cut(self, data: bytes) -> Iterator[bytes]:
         while data:
@@ -102,14 +102,15 @@ class FakeModel(httpx.AsyncBaseTransport):
             data = data[size:]
 
 
-def engine(transport: FakeModel, **members: object) -> Engine:
+def engine(model: FakeModel, **members: object) -> Engine:
     entry = CandidateEntry.model_validate(
         {"name": "fast", "base_url": "http://h/v1", "model": "tiny", "chat_template": "plain", **members}
     )
     loop = asyncio.get_running_loop()
     circuit = Circuit(5, 10, clock=loop.time, later=loop.call_later)
-    standing = Standing(circuit, Rest(loop.time), Learnt(entry.name))
-    return Engine(entry, OpenAI(entry, transport, NoKey()), standing, NoOpTracer(), CallMetrics(NoOpMeter("test")))
+    provider_state = ProviderState(circuit, Backoff(loop.time), LearnedQuirks(entry.name))
+    provider = OpenAI(RequestWriter(entry), model, NoKey(), max_document_bytes=entry.limits.max_document_bytes)
+    return Engine(entry, provider, provider_state, NoOpTracer(), CallMetrics(NoOpMeter("test")))
 
 
 def asked(most: int | None, text: str = "", continuation: bytes = b"") -> Generation:
@@ -122,7 +123,7 @@ def asked(most: int | None, text: str = "", continuation: bytes = b"") -> Genera
 
 
 async def ask(made: Engine, generation: Generation, *, watched: bool) -> GenerateResponse:
-    """Generates at once or watched; both give the same."""
+    """Generates by a unary or a streamed call; both give the same."""
     if not watched:
         return await made.generate(generation, DEADLINE)
     text = reasoning = ""
@@ -161,9 +162,9 @@ def test_boot_and_rest_are_one_text(
     echoes: bool,
 ) -> None:
     async def written(steps: list[tuple[int | None, bool]]) -> tuple[str, str]:
-        transport = FakeModel(whole, repeated(cuts), replacing=replacing)
-        transport.echoes = echoes and mode != "raw"
-        made = engine(transport, continuation=mode, echoes_prefix=transport.echoes, limits={"retries": 0})
+        model = FakeModel(whole, repeated(cuts), replacing=replacing)
+        model.echoes = echoes and mode != "raw"
+        made = engine(model, continuation=mode, echoes_prefix=model.echoes, limits={"retries": 0})
         text = reasoning = ""
         continuation = b""
         for most, watched in steps:

@@ -1,4 +1,4 @@
-"""How many calls a provider gets at the same time."""
+"""The limit of concurrent calls and its queue."""
 
 from __future__ import annotations
 

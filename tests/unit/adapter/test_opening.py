@@ -1,4 +1,4 @@
-"""How a reply begins that was to go on from a text."""
+"""The opening of a reply to a prefill."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.text.opening import Joint, Opening, gives_twice
+from lightrouter.adapter.text.opening import Opening, PrefillUse, repeats_prefill
 
-LEAD = "The capital of France is Paris. It lies on the river"
+PREFILL = "The capital of France is Paris. It lies on the river"
 CODE = "Here it is:\n```python\ndef get"
 
 
-def replied(opening: Opening, reply: str, size: int = 1, *, cut: bool = False) -> tuple[str, Joint | None]:
+def replied(opening: Opening, reply: str, size: int = 1, *, cut: bool = False) -> tuple[str, PrefillUse | None]:
     out = "".join(opening.feed(reply[at : at + size]) for at in range(0, len(reply), size)) + opening.end(cut=cut)
-    return out, opening.joint
+    return out, opening.prefill_use
 
 
 GOES_ON = [
-    (LEAD, " Seine."),
-    (LEAD, "s Seine and Marne."),
-    (LEAD, " The Seine is long."),
-    (LEAD, "\n\nThe Seine is long."),
-    (LEAD, ", the Seine"),
-    (LEAD, "THE END"),
-    (LEAD, ""),
+    (PREFILL, " Seine."),
+    (PREFILL, "s Seine and Marne."),
+    (PREFILL, " The Seine is long."),
+    (PREFILL, "\n\nThe Seine is long."),
+    (PREFILL, ", the Seine"),
+    (PREFILL, "THE END"),
+    (PREFILL, ""),
     ("It is written in Java", "Script"),
     ("It is written in Java", "Script and runs in"),
     ("It was bought on e", "Bay for little"),
@@ -61,66 +61,68 @@ GOES_ON = [
     ("法国的首都是", "巴黎。"),
 ]
 ECHOED = [
-    (LEAD, LEAD + " Seine.", " Seine."),
-    (LEAD, LEAD, ""),
-    (LEAD, " " + LEAD + " Seine.", " Seine."),
-    (LEAD, LEAD.replace(" It", "\n\nIt") + " Seine.", " Seine."),
-    (LEAD, LEAD.replace(" ", "") + " Seine.", " Seine."),
+    (PREFILL, PREFILL + " Seine.", " Seine."),
+    (PREFILL, PREFILL, ""),
+    (PREFILL, " " + PREFILL + " Seine.", " Seine."),
+    (PREFILL, PREFILL.replace(" It", "\n\nIt") + " Seine.", " Seine."),
+    (PREFILL, PREFILL.replace(" ", "") + " Seine.", " Seine."),
     ("Hello wor", "Hello world", "ld"),
     ("Hello", "Hello world", " world"),
     ("Yes", "Yes, because", ", because"),
     ("法国的首都是", "法国的首都是巴黎。", "巴黎。"),
 ]
-ANEW = [
-    (LEAD, "The capital of France is Lyon."),
-    (LEAD, "The capital of France is Paris."),
-    (LEAD, "Paris is the capital of France."),
-    (LEAD, "I think that it is Paris"),
+RESTARTED = [
+    (PREFILL, "The capital of France is Lyon."),
+    (PREFILL, "The capital of France is Paris."),
+    (PREFILL, "Paris is the capital of France."),
+    (PREFILL, "I think that it is Paris"),
     ("La première idé", "The answer is"),
     ("La première ide\u0301e", "The answer is"),
     ("Die größt", "The largest is"),
     ("Это правильный отве", "The answer is"),
-    (LEAD, "Sure, here it is: Paris"),
-    (LEAD, "Paris."),
-    (LEAD, "**Paris** is it"),
-    (LEAD, "## Answer\nParis"),
-    (LEAD, "<think>hm</think>Paris"),
+    (PREFILL, "Sure, here it is: Paris"),
+    (PREFILL, "Paris."),
+    (PREFILL, "**Paris** is it"),
+    (PREFILL, "## Answer\nParis"),
+    (PREFILL, "<think>hm</think>Paris"),
     ("Hello wor", "Hello there, friend"),
 ]
 REPLIES = [
-    *((lead, reply, reply, Joint.GOES_ON) for lead, reply in GOES_ON),
-    *((lead, reply, new, Joint.ECHOED) for lead, reply, new in ECHOED),
-    *((lead, reply, reply, Joint.ANEW) for lead, reply in ANEW),
+    *((prefill, reply, reply, PrefillUse.CONTINUED) for prefill, reply in GOES_ON),
+    *((prefill, reply, new, PrefillUse.ECHOED) for prefill, reply, new in ECHOED),
+    *((prefill, reply, reply, PrefillUse.RESTARTED) for prefill, reply in RESTARTED),
 ]
 
 
 @pytest.mark.parametrize("size", [1, 5, 1000])
-@pytest.mark.parametrize(("lead", "reply", "new", "joint"), REPLIES)
-def test_replies(lead: str, reply: str, new: str, joint: Joint, size: int) -> None:
-    assert replied(Opening(lead, think="<think>"), reply, size) == (new, joint)
+@pytest.mark.parametrize(("prefill", "reply", "new", "prefill_use"), REPLIES)
+def test_replies(prefill: str, reply: str, new: str, prefill_use: PrefillUse, size: int) -> None:
+    assert replied(Opening(prefill, think="<think>"), reply, size) == (new, prefill_use)
 
 
-@pytest.mark.parametrize(("lead", "reply"), [("1", "10"), ("ha", "ha ha"), ("aaaa", "aaaab"), (LEAD, LEAD + " S")])
-def test_a_provider_that_is_known_to_repeat_is_believed(lead: str, reply: str) -> None:
-    assert replied(Opening(lead, echoes=True), reply) == (reply.removeprefix(lead), Joint.ECHOED)
+@pytest.mark.parametrize(
+    ("prefill", "reply"), [("1", "10"), ("ha", "ha ha"), ("aaaa", "aaaab"), (PREFILL, PREFILL + " S")]
+)
+def test_a_provider_that_is_known_to_repeat_is_believed(prefill: str, reply: str) -> None:
+    assert replied(Opening(prefill, echoes=True), reply) == (reply.removeprefix(prefill), PrefillUse.ECHOED)
 
 
 def test_an_echo_that_the_limit_cut_brings_nothing() -> None:
-    assert replied(Opening(LEAD), LEAD[:30], cut=True) == ("", Joint.ECHOED)
+    assert replied(Opening(PREFILL), PREFILL[:30], cut=True) == ("", PrefillUse.ECHOED)
 
 
 def test_what_cannot_start_anew_does_not() -> None:
-    assert replied(Opening(LEAD, may_start_anew=False), "Paris is it") == ("Paris is it", Joint.GOES_ON)
+    assert replied(Opening(PREFILL, may_restart=False), "Paris is it") == ("Paris is it", PrefillUse.CONTINUED)
 
 
 def test_nothing_to_go_on_from() -> None:
-    assert replied(Opening(""), "Paris is it") == ("Paris is it", Joint.GOES_ON)
+    assert replied(Opening(""), "Paris is it") == ("Paris is it", PrefillUse.CONTINUED)
 
 
 def test_no_more_is_held_back_than_tells() -> None:
-    opening = Opening(LEAD)
+    opening = Opening(PREFILL)
     assert opening.feed(" Sei") == " Sei"
-    opening = Opening(LEAD)
+    opening = Opening(PREFILL)
     assert opening.feed("The ca") == ""
     assert opening.feed("t sleeps") == "The cat sleeps"
 
@@ -130,33 +132,33 @@ TEXT = st.text(st.sampled_from("abc \n<") | st.characters(exclude_categories=["C
 
 @given(TEXT, TEXT, st.integers(1, 9), st.booleans(), st.booleans())
 def test_pieces_do_not_matter_and_nothing_is_invented(
-    lead: str, reply: str, size: int, echoes: bool, cut: bool
+    prefill: str, reply: str, size: int, echoes: bool, cut: bool
 ) -> None:
-    out, joint = replied(Opening(lead, echoes=echoes), reply, size, cut=cut)
-    assert (out, joint) == replied(Opening(lead, echoes=echoes), reply, len(reply) or 1, cut=cut)
+    out, prefill_use = replied(Opening(prefill, echoes=echoes), reply, size, cut=cut)
+    assert (out, prefill_use) == replied(Opening(prefill, echoes=echoes), reply, len(reply) or 1, cut=cut)
     assert reply.endswith(out)
-    if joint is not Joint.ECHOED:
+    if prefill_use is not PrefillUse.ECHOED:
         assert out == reply
 
 
 @given(TEXT, TEXT, st.integers(1, 9))
 def test_no_text_is_given_twice(begun: str, rest: str, size: int) -> None:
-    lead = begun + "Of 16 words."
-    assert replied(Opening(lead), lead + rest, size)[0] == rest
+    prefill = begun + "Of 16 words."
+    assert replied(Opening(prefill), prefill + rest, size)[0] == rest
 
 
 @pytest.mark.parametrize(
     ("text", "twice"),
     [
         (" Seine.", False),
-        ("Sure, here it is:\n\n" + LEAD + " Seine.", True),
-        ("Sure: " + LEAD.replace(" ", "\n"), True),
+        ("Sure, here it is:\n\n" + PREFILL + " Seine.", True),
+        ("Sure: " + PREFILL.replace(" ", "\n"), True),
         ("The capital of France is Lyon.", False),
     ],
 )
 def test_a_text_that_comes_later_is_seen_too(text: str, twice: bool) -> None:
-    assert gives_twice(LEAD, text) == twice
+    assert repeats_prefill(PREFILL, text) == twice
 
 
 def test_a_short_text_says_nothing_later() -> None:
-    assert not gives_twice("Yes", "Yes. Yes. Yes.")
+    assert not repeats_prefill("Yes", "Yes. Yes. Yes.")

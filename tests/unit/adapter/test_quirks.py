@@ -1,21 +1,21 @@
-"""What teaches an adapter how its provider takes requests."""
+"""How an adapter learns the quirks of its provider."""
 
 from __future__ import annotations
 
 import pytest
 
-from lightrouter.adapter.quirks import PREFILL, Learnt, Quirks, Remedy, Tries
+from lightrouter.adapter.quirks import PREFILL, LearnedQuirks, Quirks, QuirkTrials, Remedy
 
 
 @pytest.mark.parametrize(
-    ("replies", "learnt"),
+    ("replies", "learned"),
     [([True], False), ([True, True], True), ([True, False, True], False), ([True, False, True, True], True)],
 )
-def test_only_prefills_ignored_in_a_row_say_that_the_model_cannot_go_on(replies: list[bool], learnt: bool) -> None:
-    known = Learnt("a")
+def test_only_prefills_ignored_in_a_row_say_that_the_model_cannot_go_on(replies: list[bool], learned: bool) -> None:
+    known = LearnedQuirks("a")
     for ignored in replies:
         known.prefill_ignored(ignored)
-    assert known.quirks.writes_anew is learnt
+    assert known.quirks.refuses_prefill is learned
 
 
 def test_of_two_limits_the_smaller_is_kept_to() -> None:
@@ -24,37 +24,37 @@ def test_of_two_limits_the_smaller_is_kept_to() -> None:
 
 
 def test_tries_have_an_end_however_many_refusals_are_named() -> None:
-    tries = Tries(Learnt("a"), lambda _: None)
+    trials = QuirkTrials(LearnedQuirks("a"), lambda _: None)
     named = (Remedy("seed", Quirks(refused=frozenset({"seed"})), named=True),)
-    assert [tries.again(named) for _ in range(8)] == [True] * 7 + [False]
+    assert [trials.try_next(named) for _ in range(8)] == [True] * 7 + [False]
 
 
 def test_a_guess_before_another_refusal_was_right() -> None:
     put: list[Quirks] = []
-    tries = Tries(Learnt("a"), put.append)
-    tries.again((Remedy("seed", Quirks(refused=frozenset({"seed"}))),))
-    tries.again((Remedy("top_p", Quirks(refused=frozenset({"top_p"})), named=True),))
+    trials = QuirkTrials(LearnedQuirks("a"), put.append)
+    trials.try_next((Remedy("seed", Quirks(refused=frozenset({"seed"}))),))
+    trials.try_next((Remedy("top_p", Quirks(refused=frozenset({"top_p"})), named=True),))
     assert put[-1].refused == {"seed", "top_p"}
 
 
 def test_guesses_are_tried_one_by_one_and_then_all_at_once() -> None:
     put: list[Quirks] = []
-    tries = Tries(Learnt("a"), put.append)
+    trials = QuirkTrials(LearnedQuirks("a"), put.append)
     guesses = tuple(Remedy(name, Quirks(refused=frozenset({name}))) for name in ("seed", "top_p"))
-    assert [tries.again(guesses) for _ in range(4)] == [True, True, True, False]
+    assert [trials.try_next(guesses) for _ in range(4)] == [True, True, True, False]
     assert [each.refused for each in put] == [{"seed"}, {"top_p"}, {"seed", "top_p"}]
 
 
 def test_what_was_taken_before_is_suspected_no_more_but_for_a_prefill() -> None:
-    known = Learnt("a")
-    known.taken(frozenset({"seed", PREFILL}), [])
+    known = LearnedQuirks("a")
+    known.accepted(frozenset({"seed", PREFILL}), [])
     for feature, suspected in (("seed", False), ("top_p", True), (PREFILL, True)):
-        assert Tries(known, lambda _: None).again((Remedy(feature, Quirks()),)) is suspected
+        assert QuirkTrials(known, lambda _: None).try_next((Remedy(feature, Quirks()),)) is suspected
 
 
 def test_of_many_refused_values_the_oldest_are_forgotten() -> None:
-    known = Learnt("a")
+    known = LearnedQuirks("a")
     for number in range(20):
         name = f"temperature={number}"
-        known.taken(frozenset(), [Remedy(name, Quirks(refused=frozenset({name})), named=True)])
+        known.accepted(frozenset(), [Remedy(name, Quirks(refused=frozenset({name})), named=True)])
     assert known.quirks.refused == {f"temperature={number}" for number in range(4, 20)}

@@ -1,4 +1,4 @@
-"""Hidden reasoning kept apart from visible text."""
+"""Hidden reasoning is split from visible text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.adapter.text.reasoning import ThinkSplitter
-from lightrouter.pool.schema import Thinking
+from lightrouter.pool.choices import Thinking
 
 FRAGMENTS = st.lists(
     st.sampled_from(["<think>", "</think>", "<thi", "nk>", "</", "<", "a", " b", "\n", "é😀", "think"]), max_size=12
@@ -66,7 +66,7 @@ def test_other_tags(tags: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("begin", ["", "<think>a</think>", "<think>a</think> \n"])
 def test_white_space_without_end_is_kept_in_pieces(begin: str) -> None:
-    """Looked through with each piece anew, 100,000 pieces would take minutes."""
+    """A search of the whole text at each delta would take minutes for 100,000 deltas."""
     splitter = ThinkSplitter(Thinking.AUTO)
     splitter.feed(begin)
     for _ in range(100_000):
@@ -89,7 +89,7 @@ def test_pieces_do_not_matter(written: str, cuts: list[int], thinking: Thinking)
 
 @given(FRAGMENTS, FRAGMENTS, st.sampled_from(Thinking))
 def test_a_cut_output_goes_on_as_if_it_had_not_been_cut(first: str, rest: str, thinking: Thinking) -> None:
-    """The model writes `first`, is cut, is given back what is kept of it, and writes the remainder of the whole."""
+    """A limit cuts the model after `first`; it goes on from the kept part and writes the rest."""
     whole_text, whole_reasoning, _ = split(first + rest, thinking=thinking)
     text, reasoning, splitter = split(first, thinking=thinking, cut=True)
     given_back = splitter.head + text

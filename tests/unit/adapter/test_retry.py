@@ -1,4 +1,4 @@
-"""Whether and when a provider is asked again."""
+"""Retries: whether and when a call gets another attempt."""
 
 from __future__ import annotations
 

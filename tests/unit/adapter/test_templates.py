@@ -1,4 +1,4 @@
-"""Chat templates for raw continuation."""
+"""Chat templates for raw prompts."""
 
 from __future__ import annotations
 

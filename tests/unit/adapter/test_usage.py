@@ -1,4 +1,4 @@
-"""Token counts: the provider's where they can be true."""
+"""Token counts: the provider's if they are plausible."""
 
 from __future__ import annotations
 
@@ -196,5 +196,5 @@ def test_whatever_is_said_the_counts_hold_together(said: dict[str, Any], written
 
 def test_the_adapters_own_count() -> None:
     messages = [ChatMessage(role=Role.ROLE_USER, content="12345678")]  # 3 tokens and 4 for the message
-    usage = estimated(messages, lead="1234, ", text="é" * 4, reasoning="1")
+    usage = estimated(messages, prefill="1234, ", text="é" * 4, reasoning="1")
     assert usage == Usage(input_tokens=3 + 4 + 4, output_tokens=3, reasoning_tokens=1, estimated=True)

@@ -138,7 +138,7 @@ def test_no_router_is_one_sentence(
     assert run([*command, "--address", f"127.0.0.1:{unused_tcp_port}"]) == 1
     assert capsys.readouterr().err == (
         f"lightrouter {command[0]}: no router answers at 127.0.0.1:{unused_tcp_port}; start one with `lightrouter up`, "
-        "or say where it is with --address or LIGHTROUTER_ADDRESS\n"
+        "or give its address with --address or LIGHTROUTER_ADDRESS\n"
     )
 
 
@@ -146,7 +146,7 @@ def test_no_router_is_one_sentence(
     ("arguments", "sentence"),
     [
         (["  "], "the prompt is empty"),
-        (["Why?", "--timeout", "0"], "--timeout must be over 0"),
+        (["Why?", "--timeout", "0"], "--timeout must be more than 0"),
         (["Why?", "--address", ""], "no router answers"),
     ],
 )

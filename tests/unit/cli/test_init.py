@@ -1,7 +1,4 @@
-import json
-import threading
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,53 +10,13 @@ from lightrouter.cli import endpoint
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.served import ServedModel, models
 from lightrouter.pool import file
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: "Upstream"
-
-    def do_GET(self) -> None:
-        self.server.asked.append((self.path, self.headers.get("Authorization")))
-        self.server.keys.append(self.headers.get("api-key"))
-        status, body = self.server.pages.get(self.path, (404, b"nothing here"))
-        self.send_response(status)
-        if 300 <= status < 400:
-            self.send_header("Location", body.decode())
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
-        pass
-
-
-class Upstream(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.pages: dict[str, tuple[int, bytes]] = {}
-        self.asked: list[tuple[str, str | None]] = []
-        self.keys: list[str | None] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def lists(self, *models: Mapping[str, object], path: str = "/v1/models") -> None:
-        self.pages[path] = (200, json.dumps({"object": "list", "data": list(models)}).encode())
+from tests.unit.cli.init_support import Upstream, ids, serving
 
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
-    with Upstream() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving() as server:
+        yield server
 
 
 def test_the_written_file_loads(upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,7 +101,7 @@ def test_a_file_that_is_there_stays(upstream: Upstream, tmp_path: Path, capsys: 
         (200, b"[" * 100_000, "lists no models"),
         (200, b'{"data": [1, {"id": 2}, {"id": ""}]}', "lists no models"),
         (200, b"\xff", "lists no models"),
-        (401, b"", "wants an API key: name the variable that holds it with --api-key-env"),
+        (401, b"", "needs an API key: name its environment variable with --api-key-env"),
         (500, b"", "answered HTTP 500"),
     ],
 )
@@ -213,10 +170,6 @@ def test_a_quoted_value_is_one_line() -> None:
     assert "\n" not in endpoint._quoted("a " * 500)
 
 
-def ids(out: Path) -> list[str]:
-    return [entry.model for entry in file.load(out).entries.values()]
-
-
 @pytest.mark.parametrize(
     "other",
     [
@@ -265,120 +218,6 @@ def test_a_model_that_writes_no_text_is_no_candidate(
 def test_a_model_that_writes_text_is_one(upstream: Upstream, tmp_path: Path, model: Mapping[str, object]) -> None:
     upstream.lists(model)
     assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
-
-
-@pytest.mark.parametrize(
-    ("more", "second"),
-    [
-        ({"has_more": True}, "/v1/models?after=a&after_id=a"),
-        ({"has_more": True, "last_id": "z"}, "/v1/models?after=z&after_id=z"),
-        ({"next_page_token": "t k"}, "/v1/models?page_token=t+k"),
-        ({"after": "c"}, "/v1/models?after=c"),
-        ({"next": "/v1/models?page=2"}, "/v1/models?page=2"),
-        ({"next": "?page=2"}, "/v1/models?page=2"),
-    ],
-)
-def test_further_pages_are_read(upstream: Upstream, tmp_path: Path, more: Mapping[str, object], second: str) -> None:
-    upstream.pages["/v1/models"] = (200, json.dumps({"data": [{"id": "a"}], **more}).encode())
-    upstream.pages[second] = (200, json.dumps({"data": [{"id": "b"}, {"id": "a"}]}).encode())
-    out = tmp_path / "p.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
-    assert ids(out) == ["a", "b"]
-
-
-def test_pages_without_an_end_end(upstream: Upstream, tmp_path: Path) -> None:
-    upstream.pages["/v1/models"] = (200, b'{"data": [{"id": "a"}], "next": "/v1/models"}')
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
-    assert len(upstream.asked) == 1
-
-
-def test_a_next_page_elsewhere_gets_no_key(upstream: Upstream, tmp_path: Path) -> None:
-    upstream.pages["/v1/models"] = (200, b'{"data": [{"id": "a"}], "next": "http://localhost:1/v1/models"}')
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
-
-
-@pytest.mark.parametrize("path", ["/v1/models", "/models"])
-def test_the_real_fault_is_said_rather_than_that_of_a_guessed_address(
-    upstream: Upstream, tmp_path: Path, path: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    upstream.pages[path] = (401, b"")
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 1
-    assert f"{upstream.url}{path} wants an API key" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_the_root_where_it_arrived_is_written(upstream: Upstream, tmp_path: Path, status: int) -> None:
-    upstream.pages["/v1/models"] = (status, b"/api/v2/models")
-    upstream.lists({"id": "m"}, path="/api/v2/models")
-    out = tmp_path / "p.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
-    assert file.load(out).entries["m"].base_url == f"{upstream.url}/api/v2"
-
-
-def test_the_key_follows_no_redirect_to_another_origin(
-    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("SOME_KEY", "s3cret")
-    elsewhere = upstream.url.replace("127.0.0.1", "localhost")
-    upstream.pages["/v1/models"] = (308, f"{elsewhere}/other/models".encode())
-    assert run(["init", upstream.url, "--api-key-env", "SOME_KEY", "--out", str(tmp_path / "p.yaml")]) == 1
-    assert f"redirects to {elsewhere}/other: " in capsys.readouterr().err
-    assert [path for path, _ in upstream.asked] == ["/v1/models", "/models"]
-
-
-def test_azures_version_and_key_header_are_kept(
-    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOME_KEY", "s3cret")
-    upstream.lists({"id": "m"}, path="/openai/models?api-version=2024-10-21")
-    out = tmp_path / "p.yaml"
-    url = f"{upstream.url}/openai?api-version=2024-10-21"
-    assert run(["init", url, "--api-key-env", "SOME_KEY", "--out", str(out)]) == 0
-    assert (upstream.asked[0][1], upstream.keys[0]) == (None, "s3cret")
-    entry = file.load(out).entries["m"]
-    assert (entry.base_url, entry.api_key_header) == (url, "api-key")
-
-
-@pytest.mark.parametrize(
-    ("item", "window"),
-    [({"context_window": 131072}, 131072), ({"max_context_length": 32768}, 32768), ({"context_length": True}, 0)],
-)
-def test_the_context_window_by_any_name(
-    upstream: Upstream, tmp_path: Path, item: Mapping[str, object], window: int
-) -> None:
-    upstream.lists({"id": "m", **item})
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
-    assert file.load(tmp_path / "p.yaml").entries["m"].context_window == window
-
-
-def test_togethers_prices_are_per_million_and_its_list_has_no_head(upstream: Upstream, tmp_path: Path) -> None:
-    pricing = {"hourly": 0, "input": 0.88, "output": 0.9, "base": 0, "finetune": 0}
-    free = {"id": "n", "type": "chat", "pricing": {"hourly": 0, "input": 0, "output": 0}}
-    upstream.pages["/v1/models"] = (200, json.dumps([{"id": "m", "type": "chat", "pricing": pricing}, free]).encode())
-    out = tmp_path / "p.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
-    prices = file.load(out).entries["m"].to_proto("x").prices
-    assert (prices.input_nanousd_per_million, prices.output_nanousd_per_million) == (880_000_000, 900_000_000)
-    assert "# fill in: US dollars" in out.read_text()
-
-
-@pytest.mark.parametrize(
-    ("model", "field"),
-    [
-        ("o3-mini", "max_completion_tokens"),
-        ("gpt-5.1", "max_completion_tokens"),
-        ("openai/gpt-5", "max_completion_tokens"),
-        ("o1", "max_completion_tokens"),
-        ("gpt-4o", "max_tokens"),
-        ("phi-o1-like", "max_tokens"),
-    ],
-)
-def test_the_token_limit_of_models_that_reason(upstream: Upstream, tmp_path: Path, model: str, field: str) -> None:
-    upstream.lists({"id": model})
-    out = tmp_path / "p.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
-    (entry,) = file.load(out).entries.values()
-    assert entry.max_tokens_field.value == field
 
 
 @pytest.mark.parametrize("listed", ["https://api.deepseek.com", "https://api.deepseek.com/v1"])

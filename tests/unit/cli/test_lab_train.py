@@ -52,7 +52,7 @@ def test_one_fold_trains_without_figures(data: Path, tmp_path: Path, capsys: pyt
     out = tmp_path / "artifact"
     assert _train(data, out, "--folds", "1") == ExitCode.OK
     assert capsys.readouterr().out == (
-        f"No figures: they take two folds or more, and 50 prompts or more.\n\nThe artifact is {out}.\n"
+        f"No figures: they need two folds or more, and 50 prompts or more.\n\nThe artifact is {out}.\n"
     )
     assert not (out / "calibration.png").exists()
 

@@ -14,16 +14,16 @@ from lightrouter.cli import pool_evaluate
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.text import printable
 from lightrouter.pool import file, statefile
-from lightrouter.pool.schema import State
-from lightrouter.pool.standing import Remark
-from lightrouter.pool.watch import PoolFile
+from lightrouter.pool.choices import State
+from lightrouter.pool.filestore import FileStore
+from lightrouter.pool.status import Condition
 from lightrouter.v1.candidate_pb2 import Candidate, Evaluation
 from lightrouter.v1.router_pb2 import CandidateStatus, ListCandidatesResponse, Traffic
 from tests.unit.cli.conftest import Serve
 from tests.unit.cli.fake_router import FakeRouter
-from tests.unit.cli.test_init import Upstream
+from tests.unit.cli.init_support import Upstream
 from tests.unit.cli.test_init import upstream as upstream_of_init
-from tests.unit.pool.test_standing import EVICTED
+from tests.unit.pool.test_status import EVICTED
 from tests.upstreams.cluster import Cluster
 
 upstream = upstream_of_init
@@ -44,7 +44,7 @@ def pool(*arguments: str) -> int:
 
 
 def test_a_person_evicts_and_readmits_and_the_router_sees_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    watched = PoolFile(path, lambda _: None)
+    watched = FileStore(path, lambda _: None)
 
     def seen() -> State:
         watched.check()
@@ -67,7 +67,7 @@ def test_a_person_evicts_and_readmits_and_the_router_sees_it(path: Path, capsys:
 def test_a_pool_without_anybody_is_said_to_be_one(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in "ab":
         assert pool("evict", name, "--pool", str(path)) == 0
-    assert "the pool has no admitted candidate any more" in capsys.readouterr().err
+    assert "the pool has no admitted candidate left" in capsys.readouterr().err
 
 
 def test_the_status_as_json_has_the_shape_of_a_resource_s(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +128,7 @@ def test_what_makes_no_sense_is_refused(
         (["--max-cost", "much"], "--max-cost: must be an amount of US dollars"),
         (["--margin", "1"], "--margin: '1' is not between 0 and 1"),
         (["--concurrency", "0"], "--concurrency: '0' is not a whole number of 1 or more"),
-        (["--max-seconds", "nan"], "--max-seconds: 'nan' is no number of seconds over 0"),
+        (["--max-seconds", "nan"], "--max-seconds: 'nan' is not a number of seconds above 0"),
         (["--seed", "x"], "--seed: 'x' is not a whole number of 0 to 2147483647"),
     ],
 )
@@ -142,7 +142,7 @@ def test_bounds_are_checked(path: Path, bad: list[str], said: str, capsys: pytes
 def test_a_broken_state_file_is_named(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     statefile.state_path(path).write_text("{")
     assert pool("status", "--pool", str(path)) == 1
-    assert "pool.state.json is no state file" in capsys.readouterr().err
+    assert "pool.state.json is not a state file" in capsys.readouterr().err
 
 
 def test_new_models_of_an_endpoint_are_proposed(
@@ -173,7 +173,7 @@ def test_they_join_the_pool_on_probation_and_nothing_else_changes(
     assert made.entries["new"].state is State.PROBATION
     capsys.readouterr()
     assert pool("discover", upstream.url, "--pool", str(path), "--probation", "--write") == 0
-    assert "serves nothing that the pool does not have" in capsys.readouterr().err
+    assert "serves no new model" in capsys.readouterr().err
 
 
 def test_a_file_that_has_more_behind_its_candidates_is_left_alone(
@@ -183,7 +183,7 @@ def test_a_file_that_has_more_behind_its_candidates_is_left_alone(
     path.write_text(text)
     upstream.lists({"id": "new"})
     assert pool("discover", upstream.url, "--pool", str(path), "--write") == 2
-    assert "put them among its candidates by hand" in capsys.readouterr().err
+    assert "add them to its candidates by hand" in capsys.readouterr().err
     assert path.read_text() == text
 
 
@@ -200,8 +200,8 @@ def test_status_says_who_has_drifted_and_how_far_candidates_err_apart(
 ) -> None:
     held = replace(
         EVICTED,
-        drifted=Remark(True, "OutOfItsHistory", "25% of its last 40 calls failed", ""),
-        diverse=Remark(False, "Homogeneous", "The candidates are right and wrong together.", ""),
+        drifted=Condition(True, "OutOfItsHistory", "25% of its last 40 calls failed", ""),
+        diverse=Condition(False, "Homogeneous", "The candidates are right and wrong together.", ""),
     )
     statefile.save(statefile.state_path(path), {"b": held})
     assert pool("status", "--pool", str(path)) == 0
@@ -227,13 +227,13 @@ def test_an_evaluation_asks_a_router_whom_it_has_seen_drift(serve: Serve, caplog
     assert drifted(None) == frozenset()
     # It is no reason not to evaluate that the router is away.
     assert drifted("unix:/does/not/exist") == frozenset()
-    assert "whom the router has seen drift is not known: no router answers at" in caplog.text
+    assert "the router's drifted candidates are unknown: no router answers at" in caplog.text
 
 
 def test_nothing_that_is_held_reaches_the_terminal_raw(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nasty = "\x1b[31mred\x07\x9b2J\u202e\r\nfake"
-    remark = Remark(holds=True, reason=nasty, message=nasty, since=nasty)
-    held = replace(EVICTED, message=nasty, since=nasty, drifted=remark, diverse=remark)
+    condition = Condition(holds=True, reason=nasty, message=nasty, since=nasty)
+    held = replace(EVICTED, message=nasty, since=nasty, drifted=condition, diverse=condition)
     statefile.save(statefile.state_path(path), {"b": held})
     assert pool("status", "--pool", str(path)) == 0
     shown = capsys.readouterr().out

@@ -86,7 +86,7 @@ async def test_a_service_that_dies_is_started_again_at_its_address(supervised: S
     service = supervised.start_with(arguments)
     first, pid = await ready(service)
     os.kill(pid, signal.SIGKILL)
-    assert "was ended by SIGKILL and starts again in 0.01 s" in await supervised.line("ended")
+    assert "was ended by SIGKILL; restarts in 0.01 s" in await supervised.line("ended")
     await supervised.line("start 2")
     assert given == [None, f"{first} {pid}"]
 
@@ -102,13 +102,13 @@ async def test_a_service_that_does_not_end_is_killed(supervised: Supervised) -> 
     _, pid = await ready(service)
     await service.stop(0.01)
     assert not psutil.pid_exists(pid)
-    await supervised.line("did not end within 0.01 s and is killed")
+    await supervised.line("did not end within 0.01 s; killed")
 
 
 async def test_a_service_that_was_stopped_stays_stopped(supervised: Supervised) -> None:
     before = set(psutil.Process().children())
     service = supervised.start("--exit", "1")
-    await supervised.line("starts again")
+    await supervised.line("restarts in")
     await service.stop(TIMEOUT_S)
     assert set(psutil.Process().children()) <= before
 

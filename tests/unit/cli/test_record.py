@@ -46,8 +46,8 @@ def test_corrected_prompts_score_a_recording(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("prompt", "out", "fault"),
     [
-        ({"id": "q", "prompt": "p", "task": "exact", "answer": "a"}, "none.jsonl", "is not there to be scored"),
-        ({"id": "q", "prompt": "p"}, "recorded.jsonl", "no prompt says how its answers are scored"),
+        ({"id": "q", "prompt": "p", "task": "exact", "answer": "a"}, "none.jsonl", "does not exist; run without"),
+        ({"id": "q", "prompt": "p"}, "recorded.jsonl", "no prompt says how to score its answers"),
         ({"id": "q", "prompt": "other", "task": "exact", "answer": "a"}, "recorded.jsonl", "records another prompt, q"),
     ],
 )

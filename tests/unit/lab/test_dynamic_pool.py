@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
+from lightrouter.evaluator.decision import Rules
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.experiments.changing import Deal, Plan, Worth, adaptive, scratch, shuffled, unchanging
-from lightrouter.pool.evaluator.states import Rules
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.recording import prices
 from lightrouter.recording.load import load_labelled
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_PRIOR, AnswerPattern, Policy

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from lightrouter.pool import resource as resources_module
+from lightrouter.pool.choices import ContinuationStyle, State
 from lightrouter.pool.file import MAX_CANDIDATES
-from lightrouter.pool.resource import ACCEPTED, ResourceError, Resources, Verdict, parse, standing_of, status_patch
-from lightrouter.pool.schema import ContinuationStyle, PriceList, PublicEntry, State
+from lightrouter.pool.resource import (
+    ACCEPTED,
+    DRIFT,
+    EVALUATOR,
+    ROUTER,
+    Acceptance,
+    ResourceError,
+    Resources,
+    evaluator_writes,
+    parse,
+    router_writes,
+    status_of,
+)
+from lightrouter.pool.schema import PriceList, PublicEntry
+from lightrouter.pool.status import Condition
+from tests.unit.pool.test_status import EVICTED
 
 
 def resource(spec: Any, name: str = "one", **status: Any) -> dict[str, Any]:
@@ -94,18 +111,22 @@ def test_a_state_that_nobody_knows_is_not_obeyed(state: Any) -> None:
 
 
 def test_a_pool_has_its_bound() -> None:
-    resources = Resources()
-    resources.replace(resource({"model": "m"}, f"c{number:04}") for number in range(MAX_CANDIDATES + 1))
-    pool, verdicts = resources.pool()
+    resources = Resources().listed(resource({"model": "m"}, f"c{number:04}") for number in range(MAX_CANDIDATES + 1))
+    pool, acceptances = resources.pool()
     assert len(pool.entries) == MAX_CANDIDATES
-    assert [name for name, verdict in verdicts.items() if verdict.reason == "PoolFull"] == [f"c{MAX_CANDIDATES:04}"]
+    assert [name for name, verdict in acceptances.items() if verdict.reason == "PoolFull"] == [f"c{MAX_CANDIDATES:04}"]
+
+
+def router_says(found: Mapping[str, Any], manager: str) -> dict[str, Any]:
+    (condition,) = found[manager]["conditions"]
+    return dict(condition)
 
 
 def test_a_condition_keeps_the_time_of_its_last_change() -> None:
-    patch = status_patch(resource({}), Verdict("Invalid", "one"), "T1")
-    assert patch is not None
-    assert patch["metadata"] == {"resourceVersion": "7"}
-    (condition,) = patch["status"]["conditions"]
+    parts = router_writes(resource({}), Acceptance("Invalid", "one"), "T1")
+    assert list(parts) == [ROUTER]
+    assert parts[ROUTER]["observedGeneration"] == 3
+    condition = router_says(parts, ROUTER)
     assert condition == {
         "type": "Ready",
         "status": "False",
@@ -115,30 +136,25 @@ def test_a_condition_keeps_the_time_of_its_last_change() -> None:
         "lastTransitionTime": "T1",
     }
     said = resource({}, conditions=[condition])
-    assert status_patch(said, Verdict("Invalid", "one"), "T2") is None
-    other = status_patch(said, Verdict("Invalid", "two"), "T2")
-    assert other is not None
-    assert other["status"]["conditions"][0]["lastTransitionTime"] == "T1"
-    accepted = status_patch(said, ACCEPTED, "T2")
-    assert accepted is not None
-    assert accepted["status"]["conditions"][0]["lastTransitionTime"] == "T2"
+    assert not router_writes(said, Acceptance("Invalid", "one"), "T2")
+    other = router_writes(said, Acceptance("Invalid", "two"), "T2")
+    assert router_says(other, ROUTER)["lastTransitionTime"] == "T1"
+    accepted = router_writes(said, ACCEPTED, "T2")
+    assert router_says(accepted, ROUTER)["lastTransitionTime"] == "T2"
 
 
 def test_drift_stands_beside_what_others_say() -> None:
     """True while it drifts, False once it is back, and never a word on a candidate that has not drifted."""
-    ready = status_patch(resource({}), ACCEPTED, "T1")
-    assert ready is not None
+    ready = router_says(router_writes(resource({}), ACCEPTED, "T1"), ROUTER)
     admitted = {"type": "Admitted", "status": "True", "reason": "r", "message": "m", "lastTransitionTime": "T0"}
-    known = resource({}, conditions=[admitted, *ready["status"]["conditions"]])
-    assert status_patch(known, replace(ACCEPTED, drift=""), "T2") is None
+    known = resource({}, conditions=[admitted, ready])
+    assert not router_writes(known, replace(ACCEPTED, drift=""), "T2")
 
-    patch = status_patch(known, replace(ACCEPTED, drift="it fails"), "T2")
-    assert patch is not None
-    conditions = {each["type"]: each for each in patch["status"]["conditions"]}
-    assert list(conditions) == ["Admitted", "Ready", "Drifted"]
-    assert conditions["Admitted"] == admitted
-    assert conditions["Ready"]["lastTransitionTime"] == "T1"
-    assert conditions["Drifted"] == {
+    parts = router_writes(known, replace(ACCEPTED, drift="it fails"), "T2")
+    # Nothing is written of what others say, nor again of what the routers have said.
+    assert list(parts) == [DRIFT]
+    drift = router_says(parts, DRIFT)
+    assert drift == {
         "type": "Drifted",
         "status": "True",
         "reason": "OutOfItsHistory",
@@ -146,12 +162,50 @@ def test_drift_stands_beside_what_others_say() -> None:
         "observedGeneration": 3,
         "lastTransitionTime": "T2",
     }
-    drifted = resource({}, conditions=list(conditions.values()))
-    found = standing_of(drifted).drifted
+    drifted = resource({}, conditions=[admitted, ready, drift])
+    found = status_of(drifted).drifted
     assert found is not None
     assert (found.holds, found.message) == (True, "it fails")
-    assert status_patch(drifted, ACCEPTED, "T3") is None
-    back = status_patch(drifted, replace(ACCEPTED, drift=""), "T3")
-    assert back is not None
-    last = back["status"]["conditions"][-1]
-    assert (last["type"], last["status"], last["lastTransitionTime"]) == ("Drifted", "False", "T3")
+    # A router that has not seen the drift writes nothing.
+    assert not router_writes(drifted, ACCEPTED, "T3")
+    back = router_says(router_writes(drifted, replace(ACCEPTED, drift=""), "T3"), DRIFT)
+    assert (back["type"], back["status"], back["lastTransitionTime"]) == ("Drifted", "False", "T3")
+
+
+def test_the_evaluator_writes_its_own_fields_alone() -> None:
+    ready = {"type": "Ready", "status": "True", "reason": "Accepted", "message": ""}
+    old = {"type": "Admitted", "status": "True", "reason": "old", "message": ""}
+    diverse = {"type": "Diverse", "status": "True", "reason": "d", "message": "", "lastTransitionTime": "T0"}
+    known = resource({}, state="admitted", conditions=[ready, old, diverse])
+    parts = evaluator_writes(known, EVICTED)
+    assert list(parts) == [EVALUATOR]
+    # The condition Diverse stays, although this status does not know it.
+    assert [(each["type"], each["reason"]) for each in parts[EVALUATOR]["conditions"]] == [
+        ("Admitted", "CrediblyWorse"),
+        ("Diverse", "d"),
+    ]
+    said = resource({}, **{**known["status"], **parts[EVALUATOR]})
+    assert not evaluator_writes(said, EVICTED)
+    # A drift that is taken back is written first: the run's name, written last, says that all is there.
+    back = Condition(False, "Evaluated", "it was evaluated anew", "T2")
+    assert list(evaluator_writes(known, replace(EVICTED, drifted=back))) == [DRIFT, EVALUATOR]
+    assert list(evaluator_writes(said, replace(EVICTED, drifted=back))) == [DRIFT]
+
+
+def test_a_resource_is_parsed_once_in_each_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+
+    def counted(found: Mapping[str, Any]) -> PublicEntry:
+        parsed.append(found["metadata"]["resourceVersion"])
+        return parse(found)
+
+    monkeypatch.setattr(resources_module, "parse", counted)
+    first = resource({"model": "m"})
+    resources = Resources().listed([first])
+    resources.pool()
+    resources.pool()
+    resources = resources.listed([resource({"model": "m"}), resource({"model": "m"}, "two")])
+    assert parsed == ["7", "7"]
+    newer = first | {"metadata": first["metadata"] | {"resourceVersion": "8"}}
+    assert resources.listed([newer]).pool()[0].entries.keys() == {"one"}
+    assert parsed == ["7", "7", "8"]

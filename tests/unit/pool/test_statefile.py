@@ -10,7 +10,7 @@ import pytest
 
 from lightrouter.pool import statefile
 from lightrouter.pool.statefile import LockedError, StateFileError
-from tests.unit.pool.test_standing import EVICTED
+from tests.unit.pool.test_status import EVICTED
 
 # Ends at the given step of replacing a file, as a crash there would.
 CRASH = """
@@ -68,7 +68,7 @@ def test_a_second_process_is_kept_out_until_the_first_ends(path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=-1, stdout=-1, text=True) as first:
         assert first.stdout
         assert first.stdout.readline() == "held\n"
-        with pytest.raises(LockedError, match=f"the first evaluation .process {first.pid}. is at work"):
+        with pytest.raises(LockedError, match=f"the first evaluation .process {first.pid}. is using"):
             statefile.locked(path, "the second").__enter__()
         first.kill()
         first.wait()

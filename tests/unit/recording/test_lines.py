@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.pool.evaluator import validation
+from lightrouter.evaluator import validation
 from lightrouter.recording import lines, load, prompts
 from lightrouter.recording.lines import LinesError
 from lightrouter.recording.recorder import OtherRecordingError, Recorded
@@ -96,7 +96,7 @@ DAMAGED = {
     "bzip2": (bz2.compress(TEXT.encode()), "is compressed with bzip2"),
     "xz": (lzma.compress(TEXT.encode()), "is compressed with xz"),
     "UTF-16": (TEXT.encode("utf-16"), "is UTF-16, save it as UTF-8"),
-    "UTF-16 without a mark": (TEXT.encode("utf-16-le"), "or UTF-16; save it as UTF-8"),
+    "UTF-16 without a mark": (TEXT.encode("utf-16-le"), "or it is UTF-16; save it as UTF-8"),
     "UTF-16, packed": (gzip.compress(TEXT.encode("utf-16")), "is UTF-16, save it as UTF-8"),
     "packed twice": (gzip.compress(PACKED), "is compressed twice, unpack it once"),
     "a bomb": (gzip.compress(b" " * (65 * 2**20)), "is larger than 16,777,216 bytes, unpacked"),
@@ -143,7 +143,9 @@ def test_a_line_has_a_bound_and_a_file_has_one(tmp_path: Path, monkeypatch: pyte
         list(lines.read(path))
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \r\n\t\n", BOM, gzip.compress(b""), gzip.compress(b"\n")])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n \r\n\t\n", BOM, gzip.compress(b"", mtime=0), gzip.compress(b"\n", mtime=0)]
+)
 @pytest.mark.parametrize("reader", READERS)
 def test_a_file_without_prompts_is_none(tmp_path: Path, reader: Callable[[Path], list[str]], content: bytes) -> None:
     path = tmp_path / "data.jsonl"
@@ -157,7 +159,7 @@ def test_a_file_without_prompts_is_none(tmp_path: Path, reader: Callable[[Path],
     [b"{", b"\xff", b'"\\ud800"', b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"1 2", b"'a'", b'{"a": 1,}'],
 )
 def test_what_is_no_json_says_why(line: bytes) -> None:
-    with pytest.raises(LinesError, match=r"is no JSON: \w"):
+    with pytest.raises(LinesError, match=r"is not JSON: \w"):
         lines.parse(line)
 
 

@@ -76,7 +76,7 @@ def test_a_prompt_is_found_by_its_words(tmp_path: Path, messages: list[tuple[str
             "the recording has no response of m to this conversation",
         ),
         ([*ASKED, *ASKED], "", "the recording has no response of m to this conversation"),
-        (ASKED, "No", "the recorded response of m does not begin with the text to go on from"),
+        (ASKED, "No", "the recorded response of m does not start with the text to continue"),
     ],
 )
 def test_what_was_not_recorded_is_refused(messages: list[ChatMessage], lead: str, fault: str) -> None:

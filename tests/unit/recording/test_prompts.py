@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lightrouter.answers.scoring import Choice, Exact
-from lightrouter.pool.evaluator.validation import load
+from lightrouter.evaluator.validation import load
 from lightrouter.recording.prompts import PromptsError, read
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from tests.recordings import line, write
@@ -44,7 +44,7 @@ def test_a_recording_is_asked_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("{", "1: is no JSON"),
+        ("{", "1: is not JSON"),
         ("[]", "1: must be an object"),
         ('{"prompt": "p", "prompt": "q"}', "1: has the key 'prompt' twice in one object; keep one"),
         (
@@ -59,7 +59,7 @@ def test_a_recording_is_asked_again(tmp_path: Path) -> None:
         ('{"messages": [{"role": "assistant", "content": "p"}]}', "1: has messages that end with the assistant's"),
         ('{"id": "a", "prompt": "p"}\n{"id": "a", "prompt": "p"}', "2: id: is taken"),
         ("", " holds no prompt"),
-        ("[]", "1: must be an object, one a line"),
+        ("[]", "1: must be an object, one per line"),
         ('{"messages": [{"role": "tool", "content": "x"}]}', "1: messages[0].role: must be 'system', 'user'"),
         ('{"prompt": "p", "task": "choice", "answer": 2}', "1: answer: must be one capital letter"),
         ('{"prompt": "p", "task": "choice", "answer": ["A", "B"]}', "1: answer: must be one capital letter"),
@@ -139,7 +139,7 @@ def test_all_faults_are_named_up_to_a_number(tmp_path: Path) -> None:
     with pytest.raises(PromptsError) as caught:
         read(path)
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith(f"{path}:1: is no JSON")
+    assert lines[0].startswith(f"{path}:1: is not JSON")
     assert lines[-1] == f"{path}: 10 more faults"
     assert len(lines) == 21
 

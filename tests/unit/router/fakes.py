@@ -1,26 +1,15 @@
-"""Collaborators of the router that do as they are told, and that remember what they were asked."""
+"""Scripted collaborators of the router, which record their requests."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
-from opentelemetry.metrics import Meter
-from opentelemetry.trace import NoOpTracer, Tracer
-
 from lightrouter.router.events import Events
-from lightrouter.router.pool.availability import Availability
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.pool.traffic import Traffic
-from lightrouter.router.pool.transitions import StateTransitions
-from lightrouter.router.route import Router
-from lightrouter.router.rules import Defaults, DriftRules, Shares
-from lightrouter.router.stages.aggregate import Aggregator
-from lightrouter.router.stages.select import Selector
-from lightrouter.router.telemetry.observers import Observer
 from lightrouter.runtime.deadline import Deadline
-from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.errors import ServiceError, deadline_exceeded
 from lightrouter.runtime.ledger import cost_nanousd, duration
 from lightrouter.runtime.tokens import most_messages_tokens
 from lightrouter.v1.adapter_pb2 import (
@@ -32,99 +21,31 @@ from lightrouter.v1.adapter_pb2 import (
 )
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult, AnswerChunk
 from lightrouter.v1.candidate_pb2 import (
-    CANDIDATE_STATE_ADMITTED,
     CONTINUATION_NONE,
-    CONTINUATION_TRAILING,
-    Candidate,
-    CandidateState,
-    Continuation,
     ModelTarget,
     Partial,
-    Prices,
     RankedCandidate,
     Ranking,
 )
 from lightrouter.v1.chat_pb2 import (
     FINISH_REASON_LENGTH,
     FINISH_REASON_STOP,
-    ROLE_USER,
-    ChatMessage,
     FinishReason,
     Usage,
 )
-from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_ERROR
 from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
 from lightrouter.v1.policy_pb2 import (
-    AGGREGATOR_STRATEGY_SYNTHESIZE,
-    SELECTOR_STRATEGY_CONSENSUS,
     Policy,
 )
-from lightrouter.v1.router_pb2 import Prompt, Selection
+from lightrouter.v1.router_pb2 import Selection
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 
 CONTINUATION = b"continuation of "
 
 
-def failure(message: str = "HTTP 500", retry_after: float | None = None) -> ServiceError:
-    return ServiceError(Code.UNAVAILABLE, ERROR_REASON_UPSTREAM_ERROR, message, retry_after=retry_after)
-
-
-def pool_candidate(
-    name: str,
-    *,
-    prior: float = 0.5,
-    price: int = 1_000_000,
-    written: int | None = None,
-    window: int = 0,
-    max_boot_tokens: int = 0,
-    state: CandidateState.ValueType = CANDIDATE_STATE_ADMITTED,
-    continuation: Continuation.ValueType = CONTINUATION_TRAILING,
-) -> Candidate:
-    """Returns a candidate whose tokens cost `price` nano-dollars per million, those that it writes `written`."""
-    return Candidate(
-        name=name,
-        address=f"unix:/{name}",
-        prices=Prices(
-            input_nanousd_per_million=price,
-            cached_input_nanousd_per_million=price,
-            output_nanousd_per_million=price if written is None else written,
-        ),
-        context_window=window,
-        max_boot_tokens=max_boot_tokens,
-        continuation=continuation,
-        prior=prior,
-        state=state,
-    )
-
-
-def snapshot(*candidates: Candidate, judge: str | None = None, synthesizer: str | None = None) -> PoolSnapshot:
-    return PoolSnapshot.from_candidates(candidates, judge, synthesizer)
-
-
-def prompt(text: str = "What is it?", **policy: object) -> Prompt:
-    return Prompt(
-        messages=[ChatMessage(role=ROLE_USER, content=text)],
-        policy=Policy(**policy),  # type: ignore[arg-type]  # passed on as they are
-    )
-
-
-def defaults(**changed: object) -> Defaults:
-    policy = Policy(
-        boot_tokens=2,
-        k=2,
-        selector=SELECTOR_STRATEGY_CONSENSUS,
-        aggregator=AGGREGATOR_STRATEGY_SYNTHESIZE,
-        margin=0.3,
-        agreement=0.95,
-        quorum=0.75,
-    )
-    policy.MergeFrom(Policy(**changed))  # type: ignore[arg-type]  # passed on as they are
-    return Defaults(policy, max_output_tokens=8, probation_share=0.0)
-
-
 @dataclass
 class Model:
-    """A model that writes `words`, one token each, and what goes wrong with it at each stage.
+    """A model that writes `words`, one token each, and its faults in each stage.
 
     Attributes:
         words: The whole answer; each word brings its white space.
@@ -161,13 +82,13 @@ class FakeModels:
         self._hanging: asyncio.Queue[str] = asyncio.Queue()
         self.quiet = asyncio.Event()
         self.gate: Callable[[Generation], None] = lambda _: None
-        """Sees each call before it is made, and may raise."""
+        """Gets each call before it is made, and may raise."""
 
     def asked(self, stage: Stage.ValueType) -> list[str]:
         return [call.candidate for call in self.calls if call.stage == stage]
 
     async def hung(self, calls: int) -> None:
-        """Returns once so many calls more hang."""
+        """Returns when this many further calls hang."""
         for _ in range(calls):
             await self._hanging.get()
 
@@ -223,14 +144,14 @@ class FakeModels:
         return words, result, restarted
 
     def _write(self, generation: Generation) -> tuple[Sequence[str], bool, GenerationResult]:
-        """Returns the words after the prefix within the limit, whether they are written anew, and the result."""
+        """Returns the words after the prefix up to the limit, whether they are a new text, and the result."""
         entry = self.snapshot.candidates[generation.candidate]
         model = self.models[generation.candidate]
         prefix = generation.prefix
         restarted = bool(prefix) and (model.forgets or entry.continuation == CONTINUATION_NONE)
         written = _words_in(model, prefix)
         done = 0 if restarted else written
-        # An adapter that writes anew what was to be gone on from adds what was there.
+        # An adapter that writes a text anew adds the tokens of the prefix to the limit.
         limit = generation.sampling.max_output_tokens + (written if restarted else 0)
         read = done if restarted or "".join(model.words).startswith(prefix) else len(prefix.encode())
         reasoning = min(limit, model.hidden) if not generation.continuation else 0
@@ -238,7 +159,7 @@ class FakeModels:
         thought = bool(generation.continuation) or reasoning == model.hidden
         ended = thought and done + len(words) >= len(model.words)
         usage = Usage(
-            # The dearest provider that there can be: each byte is a token.
+            # The most expensive provider possible: each byte is a token.
             input_tokens=most_messages_tokens(generation.messages) + read,
             output_tokens=len(words) + reasoning,
             reasoning_tokens=reasoning,
@@ -256,7 +177,7 @@ class FakeModels:
 
 
 def _words_in(model: Model, prefix: str) -> int:
-    """Returns how many of the model's words stand in a prefix: its own text, or as many as another one wrote."""
+    """Returns the number of words in a prefix, which is the model's own text or that of another model."""
     text = ""
     for count, word in enumerate(model.words, start=1):
         text += word
@@ -266,7 +187,7 @@ def _words_in(model: Model, prefix: str) -> int:
 
 
 class FakeSelector:
-    """Ranks by given scores, by name; else in the order asked."""
+    """Ranks by the given scores; candidates without one have 0.5 and keep their order."""
 
     def __init__(self, scores: dict[str, float] | None = None, agreement: float = 0.0) -> None:
         self.scores = scores or {}
@@ -343,8 +264,8 @@ class FakeAggregator:
             yield AggregateResponse(result=result)
 
 
-class Heard(Events):
-    """Remembers what happened, in its order."""
+class EventLog(Events):
+    """Records the events of a route in their order."""
 
     def __init__(self, *, text: bool = True, partials: bool = False) -> None:
         self.wants_text = text
@@ -386,38 +307,3 @@ class Heard(Events):
     def chunk(self, text: str, *, restart: bool = False) -> None:
         self.kinds.append("chunk")
         self.chunks.append((text, restart))
-
-
-def traffic(
-    pool: PoolSnapshot, rules: DriftRules | None = None, tracer: Tracer | None = None, meter: Meter | None = None
-) -> Traffic:
-    made = Traffic(rules or DriftRules(), StateTransitions(tracer or NoOpTracer(), meter))
-    made.follow(pool)
-    return made
-
-
-def router(
-    models: FakeModels,
-    selector: Selector | None = None,
-    aggregator: Aggregator | None = None,
-    *,
-    with_defaults: Defaults | None = None,
-    shares: Shares | None = None,
-    tracer: Tracer | None = None,
-    watch: Traffic | None = None,
-    observers: Sequence[Observer] = (),
-    availability: Availability | None = None,
-    draws: Iterator[int] | None = None,
-) -> Router:
-    return Router(
-        traffic=watch or traffic(models.snapshot),
-        models=models,
-        selector=selector or FakeSelector(),
-        aggregator=aggregator or FakeAggregator(),
-        tracer=tracer or NoOpTracer(),
-        defaults=with_defaults or defaults(),
-        shares=shares or Shares(grace_s=0.0),
-        new_seed=lambda: next(draws) if draws else 7,
-        observers=observers,
-        availability=availability,
-    )

@@ -1,4 +1,4 @@
-"""Adaptive k: one draft after the other, while one more is worth its price."""
+"""Adaptive k: candidates finish their drafts one after the other, while one more is worth its price."""
 
 from __future__ import annotations
 
@@ -20,18 +20,9 @@ from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_LEARNED, Policy
 from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN, Answer
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
-from tests.unit.router.fakes import (
-    FakeModels,
-    FakeSelector,
-    Heard,
-    Model,
-    failure,
-    pool_candidate,
-    prompt,
-    router,
-    snapshot,
-)
-from tests.unit.router.test_decide import verdict
+from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
+from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector, Model
+from tests.unit.router.test_decide import ranking
 
 POOL = snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c"))
 SCORES = {"a": 0.9, "b": 0.8, "c": 0.7}
@@ -49,18 +40,18 @@ def knowing(**gains: float) -> FakeSelector:
     return selector
 
 
-async def route(models: FakeModels, selector: FakeSelector, heard: Heard | None = None, k: int = 3) -> Answer:
+async def route(models: FakeModels, selector: FakeSelector, log: EventLog | None = None, k: int = 3) -> Answer:
     asked = prompt(min_gain=50.0, aggregator=AGGREGATOR_STRATEGY_BEST, k=k)
-    return await router(models, selector).route(asked, Deadline.after(60), heard or Heard())
+    return await router(models, selector).route(asked, Deadline.after(60), log or EventLog())
 
 
 async def test_one_more_goes_on_while_it_is_worth_it() -> None:
-    models, selector, heard = fake(), knowing(b=0.2, c=0.05), Heard()
-    answer = await route(models, selector, heard)
+    models, selector, log = fake(), knowing(b=0.2, c=0.05), EventLog()
+    answer = await route(models, selector, log)
     assert models.asked(STAGE_COMPLETE) == ["a", "b"]
     assert list(answer.selection.chosen) == ["a", "b"]
     assert answer.selection.reason == SELECTION_REASON_GAIN
-    assert answer.text == heard.text == "one two three four "
+    assert answer.text == log.text == "one two three four "
     assert [each.stage for each in answer.ledger.stages].count(STAGE_SELECT) == 3
     seen = [{each.candidate: each.finish_reason for each in asked.partials} for asked in selector.requests]
     assert [each["a"] for each in seen] == [FINISH_REASON_LENGTH, FINISH_REASON_STOP, FINISH_REASON_STOP]
@@ -96,7 +87,7 @@ async def test_no_further_one_goes_on_once_the_stage_s_time_is_over(share: float
     models = fake()
     request = prompt(min_gain=50.0, aggregator=AGGREGATOR_STRATEGY_BEST, k=3)
     shares = Shares(grace_s=0.0, complete=share)
-    await router(models, knowing(b=1, c=1), shares=shares).route(request, Deadline.after(60), Heard())
+    await router(models, knowing(b=1, c=1), shares=shares).route(request, Deadline.after(60), EventLog())
     assert models.asked(STAGE_COMPLETE) == asked
 
 
@@ -105,7 +96,7 @@ async def test_no_further_one_goes_on_that_the_money_does_not_pay_for(ceiling: i
     # A token costs a nano-dollar: three boots take 87, a completion 51 at most and 35 in the end.
     models = fake()
     request = prompt(min_gain=50.0, aggregator=AGGREGATOR_STRATEGY_BEST, k=3, max_cost_nanousd=ceiling)
-    answer = await router(models, knowing(b=1, c=1)).route(request, Deadline.after(60), Heard())
+    answer = await router(models, knowing(b=1, c=1)).route(request, Deadline.after(60), EventLog())
     assert models.asked(STAGE_COMPLETE) == asked
     assert answer.ledger.cost_nanousd <= ceiling
 
@@ -115,7 +106,7 @@ async def test_no_further_one_goes_on_that_the_money_would_cut_short() -> None:
     cheap = {name: pool_candidate(name, price=0, written=1_000_000) for name in "ab"}
     models = FakeModels(snapshot(*cheap.values()), a=Model(), b=Model())
     request = prompt(min_gain=50.0, aggregator=AGGREGATOR_STRATEGY_BEST, k=2, max_cost_nanousd=12)
-    await router(models, knowing(b=1)).route(request, Deadline.after(60), Heard())
+    await router(models, knowing(b=1)).route(request, Deadline.after(60), EventLog())
     assert models.asked(STAGE_COMPLETE) == ["a"]
 
 
@@ -147,7 +138,7 @@ async def test_a_draft_that_ended_in_the_boot_costs_nothing_and_may_be_the_answe
     assert list(answer.selection.chosen) == ["a"]
 
 
-async def test_the_better_ranked_draft_is_the_answer_whoever_was_first() -> None:
+async def test_the_better_ranked_draft_is_the_answer_in_any_order() -> None:
     class Changing(FakeSelector):
         async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
             if len(self.requests) == 2:
@@ -186,8 +177,8 @@ SHOWN = st.tuples(st.floats(0, 1), st.floats(0, 1), st.none() | st.floats(0, 1e6
 def test_the_first_always_goes_on_and_a_dearer_price_never_asks_for_more(
     shown: list[tuple[float, float, float | None]], price: float
 ) -> None:
-    of = verdict([0.5] * len(shown), strategy=SELECTOR_STRATEGY_LEARNED)
-    of.ranking.CopyFrom(
+    of = ranking([0.5] * len(shown), strategy=SELECTOR_STRATEGY_LEARNED)
+    of.proto.CopyFrom(
         Ranking(
             candidates=[
                 RankedCandidate(candidate=f"c{index}", score=score, gain=gain, expected_tokens=tokens)
@@ -196,6 +187,6 @@ def test_the_first_always_goes_on_and_a_dearer_price_never_asks_for_more(
         )
     )
     assert next_by_gain(of, Policy(min_gain=price)) is not None
-    of.ranked[0].partial.finish_reason = FINISH_REASON_STOP
+    of.boots[0].partial.finish_reason = FINISH_REASON_STOP
     if next_by_gain(of, Policy(min_gain=price)) is None:
         assert next_by_gain(of, Policy(min_gain=price * 2)) is None

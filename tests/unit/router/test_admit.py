@@ -1,4 +1,4 @@
-"""Admission fills in what was left out, and refuses what cannot be served before anything is spent."""
+"""Admission fills in what a request leaves out, and refuses bad requests before anything is spent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lightrouter.v1.policy_pb2 import (
     Policy,
 )
 from lightrouter.v1.router_pb2 import Prompt
-from tests.unit.router.fakes import defaults, pool_candidate, prompt, snapshot
+from tests.unit.router.builders import defaults, pool_candidate, prompt, snapshot
 
 
 def admitted(
@@ -142,7 +142,7 @@ def test_a_candidate_on_probation_takes_part_in_its_share_of_requests() -> None:
     ("helper", "named"),
     [
         (pool_candidate("helper"), True),
-        # Probation is about answers of its own; the pool names it all the same.
+        # Probation concerns only its own answers, so that the pool may name it.
         (pool_candidate("helper", state=CANDIDATE_STATE_PROBATION), True),
         (pool_candidate("helper", state=CANDIDATE_STATE_EVICTED), False),
         (None, False),
@@ -164,7 +164,7 @@ def test_a_caller_s_fixed_seed_leaves_probation_its_share(seed: int | None) -> N
         request.sampling.seed = seed
     admissions = [admit(request, pool, half, draw, RouteLedger())[0] for draw in range(200)]
     assert 70 < sum("new" in names(admission) for admission in admissions) < 130
-    # What is generated and ranked still hangs on the caller's seed alone.
+    # The seed of generation and ranking is still the caller's.
     assert {admission.seed for admission in admissions} == (set(range(200)) if seed is None else {seed})
 
 

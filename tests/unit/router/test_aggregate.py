@@ -1,4 +1,4 @@
-"""The answer of several drafts, and what happens without an aggregator."""
+"""The aggregate stage: the answer of several drafts, with and without an aggregator."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from lightrouter.v1.policy_pb2 import (
     AnswerPattern,
 )
 from lightrouter.v1.router_pb2 import Prompt
-from tests.unit.router.fakes import FakeAggregator, FakeModels, Heard, failure, pool_candidate, prompt, snapshot
-from tests.unit.router.test_boot import begin
+from tests.unit.router.builders import failure, pool_candidate, prompt, snapshot
+from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels
+from tests.unit.router.test_boot import new_route
 
 DRAFTS = [
     Draft(candidate="a", text="first", score=0.9, finish_reason=FINISH_REASON_LENGTH),
@@ -40,16 +41,16 @@ BEST = Merged("first", FINISH_REASON_LENGTH, ["a"], AGGREGATOR_STRATEGY_BEST)
 
 async def merged(
     aggregator: FakeAggregator, request: Prompt | None = None, pool: PoolSnapshot | None = None
-) -> tuple[RouteContext, Heard, Merged]:
-    heard = Heard()
-    route = begin(
+) -> tuple[RouteContext, EventLog, Merged]:
+    log = EventLog()
+    route = new_route(
         FakeModels(pool or snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c"))),
         request,
-        events=heard,
+        events=log,
     )
     answer = await aggregate(route, DRAFTS, route.admission.candidates[:2], aggregator)
-    assert heard.text == answer.text
-    return route, heard, answer
+    assert log.text == answer.text
+    return route, log, answer
 
 
 def targets(aggregator: FakeAggregator) -> Sequence[str]:
@@ -59,8 +60,8 @@ def targets(aggregator: FakeAggregator) -> Sequence[str]:
 async def test_the_aggregator_merges_piece_by_piece() -> None:
     aggregator = FakeAggregator()
     aggregator.entries = [LedgerEntry(stage=STAGE_AGGREGATE, candidate="a", cost_nanousd=3)]
-    route, heard, answer = await merged(aggregator)
-    assert heard.chunks == [("[first]", False), ("[second]", False)]
+    route, log, answer = await merged(aggregator)
+    assert log.chunks == [("[first]", False), ("[second]", False)]
     assert answer == Merged(
         "[first][second]", FINISH_REASON_STOP, ["a", "b"], AGGREGATOR_STRATEGY_SYNTHESIZE, ["They differ."]
     )
@@ -103,9 +104,9 @@ async def test_without_an_aggregator_the_best_draft_is_the_answer(
 ) -> None:
     aggregator = FakeAggregator()
     aggregator.error, aggregator.error_after = error, after
-    route, heard, answer = await merged(aggregator)
+    route, log, answer = await merged(aggregator)
     assert answer == BEST
-    assert heard.chunks[-1] == ("first", after > 0)
+    assert log.chunks[-1] == ("first", after > 0)
     assert [each.reason for each in route.ledger.degraded] == [reason]
 
 
@@ -130,9 +131,9 @@ async def test_a_stream_without_a_result_is_a_failure() -> None:
 async def test_a_restart_voids_what_came_before() -> None:
     aggregator = FakeAggregator()
     aggregator.pieces = [AnswerChunk(text="void"), AnswerChunk(text="new ", restart=True), AnswerChunk(text="text")]
-    _, heard, answer = await merged(aggregator)
+    _, log, answer = await merged(aggregator)
     assert answer.text == "new text"
-    assert heard.chunks == [("void", False), ("new ", True), ("text", False)]
+    assert log.chunks == [("void", False), ("new ", True), ("text", False)]
 
 
 async def test_merging_that_the_ceiling_does_not_pay_for_is_left_out() -> None:

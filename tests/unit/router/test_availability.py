@@ -1,4 +1,4 @@
-"""Who is not worth asking now: rest that a provider asked for, and adapters that do not serve."""
+"""Candidates that cannot deliver now: pauses that a provider asked for, and adapters that do not serve."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_COMPLETE,
     Stage,
 )
-from tests.unit.router.fakes import FakeModels, Model, pool_candidate, prompt, router, snapshot
+from tests.unit.router.builders import pool_candidate, prompt, router, snapshot
+from tests.unit.router.fakes import FakeModels, Model
 
 A = pool_candidate("a")
 
@@ -49,11 +50,11 @@ def limited(seconds: float = 5.0) -> ServiceError:
     [
         (limited(5.0), 5.0),
         (later(ERROR_REASON_UPSTREAM_ERROR, 3.0), 3.0),
-        # However long a provider asks for, it is tried again in a while.
+        # A long pause is cut, so that the provider is asked again.
         (limited(1e9), 60.0),
         (limited(0.0), 0.0),
         (later(ERROR_REASON_UPSTREAM_ERROR, None), 0.0),
-        # These speak for one replica of the adapter, not for the provider.
+        # These come from one replica of the adapter, not from the provider.
         (later(ERROR_REASON_CIRCUIT_OPEN, 10.0), 0.0),
         (later(ERROR_REASON_OVERLOADED, 1.0), 0.0),
     ],

@@ -1,4 +1,4 @@
-"""The budget never plans beyond the ceiling."""
+"""The budget never grants more than the ceiling."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_as_many_tokens_as_the_money_reaches() -> None:
     assert budget.grant_rest(booted) == (0, 0)
 
 
-def test_a_draft_written_anew_is_not_begun_where_it_would_end_before_the_boot_text() -> None:
+def test_a_draft_written_anew_is_not_granted_if_it_would_end_before_the_boot_text() -> None:
     entry = Candidate(name="a", continuation=CONTINUATION_NONE, prices=Prices(output_nanousd_per_million=10**6))
     booted = BootResult(candidate("a", entry), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 2)
     assert Budget(2, 10).grant_rest(booted) == (0, 0)
@@ -238,7 +238,7 @@ def _bytes_of(messages: Sequence[ChatMessage]) -> int:
 
 
 def test_a_candidate_that_turns_out_to_write_anew_is_paid_for_its_whole_draft() -> None:
-    # What it has written is cheap to read and dear to write once more.
+    # Its text is cheap to read and expensive to write again.
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**7))
     booted = BootResult(
         candidate("a", entry, boot=200, output=300), Partial(text="x", finish_reason=FINISH_REASON_LENGTH), b"", 200
@@ -259,7 +259,7 @@ def test_a_text_that_is_taken_over_may_have_a_token_for_each_byte() -> None:
 
 def test_a_synthesizer_that_breaks_off_is_paid_for_going_on() -> None:
     entry = Candidate(name="a", prices=Prices(input_nanousd_per_million=10**6, output_nanousd_per_million=10**6))
-    # Asked once more it reads all again, and what it has written already.
+    # When it is asked again, it reads everything and its own text again.
     cost = Budget(10**9, 10).merge_cost_of(candidate("a", entry, output=500), [5000, 5000])
     assert cost >= 2 * (10 + 10_000) + 500 + 500
 

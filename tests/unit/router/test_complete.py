@@ -1,4 +1,4 @@
-"""The completion stage: drafts in the order of the ranking, replacements for those that fail."""
+"""The complete stage: drafts in the order of the ranking, and replacements of failed candidates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
 from lightrouter.router.rules import Shares
 from lightrouter.router.stages.boot import boot
-from lightrouter.router.stages.complete import complete, patience_s
+from lightrouter.router.stages.complete import complete, completion_limit_s
 from lightrouter.router.stages.select import select
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Draft, ModelTarget, Partial
@@ -27,8 +27,9 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_COMPLETE,
 )
 from lightrouter.v1.router_pb2 import Prompt
-from tests.unit.router.fakes import FakeModels, FakeSelector, Heard, Model, failure, pool_candidate, prompt, snapshot
-from tests.unit.router.test_boot import begin
+from tests.unit.router.builders import failure, pool_candidate, prompt, snapshot
+from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector, Model
+from tests.unit.router.test_boot import new_route
 
 NAMES = ("a", "b", "c", "d")
 POOL = snapshot(*(pool_candidate(name) for name in NAMES))
@@ -44,12 +45,12 @@ async def drafted(
     models: FakeModels,
     k: int = 2,
     request: Prompt | None = None,
-    heard: Heard | None = None,
+    log: EventLog | None = None,
     shares: Shares | None = None,
 ) -> tuple[RouteContext, list[Draft]]:
-    route = begin(models, request, events=heard, shares=shares)
-    verdict = await select(route, await boot(route, models), FakeSelector(SCORES))
-    return route, await complete(route, models, verdict, verdict.ranked[:k])
+    route = new_route(models, request, events=log, shares=shares)
+    ranking = await select(route, await boot(route, models), FakeSelector(SCORES))
+    return route, await complete(route, models, ranking, ranking.boots[:k])
 
 
 async def test_the_chosen_go_on_from_their_boot_tokens() -> None:
@@ -70,24 +71,24 @@ async def test_the_chosen_go_on_from_their_boot_tokens() -> None:
 
 async def test_who_ended_in_the_boot_stage_is_never_asked_again() -> None:
     models = fake(a=Model(words=["short"]), b=Model(words=["brief"]))
-    heard = Heard()
-    _, drafts = await drafted(models, heard=heard)
+    log = EventLog()
+    _, drafts = await drafted(models, log=log)
     assert [draft.text for draft in drafts] == ["short", "brief"]
     assert models.asked(STAGE_COMPLETE) == []
-    assert heard.drafts == [("a", 5, None), ("b", 5, None)]
+    assert log.drafts == [("a", 5, None), ("b", 5, None)]
 
 
 async def test_a_failure_is_replaced_by_the_next_in_the_ranking() -> None:
     models = fake(a=FAILS)
-    heard = Heard()
-    route, drafts = await drafted(models, heard=heard)
+    log = EventLog()
+    route, drafts = await drafted(models, log=log)
     assert [draft.candidate for draft in drafts] == ["b", "c"]
     assert models.asked(STAGE_COMPLETE) == ["a", "b", "c"]
     assert [(each.reason, each.candidate) for each in route.ledger.degraded] == [
         (DEGRADED_REASON_COMPLETION_FAILED, "a")
     ]
     assert [entry.candidate for entry in route.ledger.entries if entry.HasField("failure")] == ["a"]
-    assert [(name, characters) for name, characters, _ in heard.drafts if not characters] == [("a", 0)]
+    assert [(name, characters) for name, characters, _ in log.drafts if not characters] == [("a", 0)]
 
 
 async def test_a_draft_in_reserve_is_taken_as_it_is() -> None:
@@ -147,7 +148,7 @@ async def test_hidden_reasoning_becomes_visible() -> None:
     assert (drafts[0].text, drafts[0].finish_reason) == ("one two three four ", FINISH_REASON_STOP)
 
 
-async def test_one_that_hangs_is_done_without_where_another_delivered() -> None:
+async def test_one_that_hangs_is_left_out_if_another_delivered() -> None:
     models = fake(a=Model(hangs={STAGE_COMPLETE}))
     route, drafts = await drafted(models, shares=Shares(grace_s=0.0, complete=0.001))
     assert [draft.candidate for draft in drafts] == ["b"]
@@ -224,9 +225,9 @@ async def test_a_boot_text_stands_in_where_the_money_reaches_for_no_replacement(
 async def test_a_completion_that_hangs_is_not_waited_for_by_the_deadline() -> None:
     """The boot of two tokens took a millisecond: another six may take four, and eight at most."""
     models = fake(b=Model(hangs={STAGE_COMPLETE}, seconds=0.001))
-    route = begin(models, seconds=3600.0)
-    verdict = await select(route, await boot(route, models), FakeSelector(SCORES))
-    drafts = await complete(route, models, verdict, verdict.ranked[:2])
+    route = new_route(models, seconds=3600.0)
+    ranking = await select(route, await boot(route, models), FakeSelector(SCORES))
+    drafts = await complete(route, models, ranking, ranking.boots[:2])
     assert [draft.candidate for draft in drafts] == ["a"]
     assert models.cancelled == ["b"]
     assert models.asked(STAGE_COMPLETE) == ["a", "b"]
@@ -247,11 +248,11 @@ async def test_without_another_draft_a_slow_completion_is_waited_for() -> None:
 async def test_a_completion_gets_twice_what_its_boot_lets_expect(
     seconds: float, grace_s: float, expected: float
 ) -> None:
-    route = begin(fake(), shares=Shares(grace_s=grace_s))
+    route = new_route(fake(), shares=Shares(grace_s=grace_s))
     candidate = route.admission.candidates[0]
     partial = Partial(candidate=candidate.name, text="one two ", finish_reason=FINISH_REASON_LENGTH)
     assert candidate.output_tokens == 8
-    assert patience_s(route, BootResult(candidate, partial, b"", 2, 2, seconds)) == expected
+    assert completion_limit_s(route, BootResult(candidate, partial, b"", 2, 2, seconds)) == expected
 
 
 def test_what_going_on_may_take_is_known_by_the_pace_of_the_boot() -> None:
@@ -259,4 +260,4 @@ def test_what_going_on_may_take_is_known_by_the_pace_of_the_boot() -> None:
     partial = Partial(candidate="a", text="one two ", finish_reason=FINISH_REASON_LENGTH)
     assert BootResult(candidate, partial, b"", 2, 2, 0.5).seconds_left == 2.0
     assert BootResult(candidate, partial, b"", 2, 2).seconds_left == math.inf
-    assert BootResult.nothing_yet(candidate).seconds_left == math.inf
+    assert BootResult.empty(candidate).seconds_left == math.inf

@@ -1,4 +1,4 @@
-"""Who goes on: never more than k, never more than delivered, one where one suffices."""
+"""The decision how many go on: at most k, at most all that delivered, one if one suffices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lightrouter.router.budget import Budget
 from lightrouter.router.candidates import BootResult, RouteCandidate
-from lightrouter.router.context import RankedBoots
+from lightrouter.router.context import BootRanking
 from lightrouter.router.stages.decide import decide
 from lightrouter.v1.candidate_pb2 import ModelTarget, Partial, RankedCandidate, Ranking
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
@@ -28,7 +28,7 @@ from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_POLICY,
     Selection,
 )
-from tests.unit.router.fakes import pool_candidate
+from tests.unit.router.builders import pool_candidate
 
 
 def booted(name: str, price: int = 1_000_000) -> BootResult:
@@ -39,14 +39,14 @@ def booted(name: str, price: int = 1_000_000) -> BootResult:
     return BootResult(candidate, Partial(candidate=name, text="text", finish_reason=FINISH_REASON_LENGTH), b"", 2)
 
 
-def verdict(
+def ranking(
     scores: Sequence[float],
     agreement: float = 0.0,
     strategy: SelectorStrategy.ValueType = SELECTOR_STRATEGY_CONSENSUS,
-) -> RankedBoots:
+) -> BootRanking:
     ranked = tuple(booted(f"c{index}") for index in range(len(scores)))
     candidates = [RankedCandidate(candidate=f"c{index}", score=score) for index, score in enumerate(scores)]
-    return RankedBoots(Ranking(candidates=candidates, agreement=agreement), strategy, ranked)
+    return BootRanking(Ranking(candidates=candidates, agreement=agreement), strategy, ranked)
 
 
 def all_paid(ranked: Sequence[BootResult], k: int) -> Sequence[BootResult]:
@@ -54,17 +54,17 @@ def all_paid(ranked: Sequence[BootResult], k: int) -> Sequence[BootResult]:
 
 
 def decided(scores: Sequence[float], k: int = 2, **changed: object) -> Selection:
-    of = verdict(scores, **changed)  # type: ignore[arg-type]  # passed on as they are
+    of = ranking(scores, **changed)  # type: ignore[arg-type]  # passed on as they are
     return decide(of, Policy(k=k, margin=0.3, agreement=0.95), all_paid)[0]
 
 
 def test_one_goes_on_where_merging_would_buy_nothing() -> None:
     policy = Policy(k=3, margin=0.3, agreement=0.95)
-    selection, chosen = decide(verdict([0.9, 0.8, 0.7]), policy, all_paid, homogeneous=True)
+    selection, chosen = decide(ranking([0.9, 0.8, 0.7]), policy, all_paid, homogeneous=True)
     assert selection.reason == SELECTION_REASON_HOMOGENEOUS_POOL
     assert [each.candidate.name for each in chosen] == ["c0"]
-    # Where one suffices for another reason, that is the reason.
-    selection, _ = decide(verdict([0.9, 0.8], agreement=1.0), policy, all_paid, homogeneous=True)
+    # If one candidate suffices for another reason, that is the reason.
+    selection, _ = decide(ranking([0.9, 0.8], agreement=1.0), policy, all_paid, homogeneous=True)
     assert selection.reason == SELECTION_REASON_AGREEMENT
 
 
@@ -105,10 +105,10 @@ def test_only_one_delivered() -> None:
 
 
 def test_the_ceiling_pays_for_fewer() -> None:
-    # A completion takes 10 + 2 tokens in and 6 out; merging is dearer than both.
+    # A completion takes 10 + 2 tokens in and 6 out; merging costs more than both.
     budget = Budget(40, prompt_tokens=10)
     selection, chosen = decide(
-        verdict([0.9, 0.8]),
+        ranking([0.9, 0.8]),
         Policy(k=2, margin=0.3, agreement=0.95),
         lambda ranked, k: budget.choose(ranked, k, None, merging=True),
     )
@@ -136,8 +136,8 @@ def test_never_more_than_k_nor_than_delivered(
     prices: list[int],
     merging: bool,
 ) -> None:
-    of = verdict(scores, agreed)
-    for each, price in zip(of.ranked, prices, strict=False):
+    of = ranking(scores, agreed)
+    for each, price in zip(of.boots, prices, strict=False):
         each.candidate.spec.prices.output_nanousd_per_million = price
     budget = Budget(ceiling, prompt_tokens=10)
     selection, chosen = decide(

@@ -1,4 +1,4 @@
-"""The change detector: rare false alarms, as rare as stated, and changes found in the time that its bets need."""
+"""The change detector: false alarms are as rare as stated, and changes are found as soon as its bets allow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOLERANCE = 0.05
 
 
 def runs_until(figure: Figure, mean: float, random: Random, most: int, change: Change) -> int | None:
-    """Returns how many observations of a share the change took; None where so many were not enough."""
+    """Returns the number of observations until the change; None if there was no change."""
     for count in range(1, most + 1):
         seen = figure.observe(float(random.random() < mean))
         if seen is not None:
@@ -38,7 +38,7 @@ def test_false_alarms_at_the_border_itself_are_as_rare_as_stated(border: float) 
     for seed in range(40):
         random, detector = Random(seed), Detector(RUN_LENGTH)
         length = 1
-        # A run that is longer than four times what is promised counts as no more.
+        # A longer run counts as four times the stated length.
         while not detector.alarms(float(random.random() < border), border) and length < 4 * RUN_LENGTH:
             length += 1
         lengths.append(length)
@@ -57,13 +57,13 @@ def test_a_change_is_found_and_so_is_its_end(usual: float, worse: float) -> None
         random = Random(seed)
         figure = learned(usual, random, 3_000)
         border = figure.history.upper(3.1) + TOLERANCE
-        # What the best of the stakes wins of each observation says how long the others can take, that all count alike.
+        # All stakes weigh the same, so that the gain of the best one bounds the time of detection.
         growth = max(_growth(worse, border, stake) for stake in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 7 / 8))
         needed = math.log(5 * RUN_LENGTH) / growth
         found = runs_until(figure, worse, random, 20_000, Change.DRIFTED)
         assert found is not None
         assert found <= 4 * needed
-        late, rests_on = figure.since()
+        late, rests_on = figure.since_change()
         assert late > border
         assert rests_on > 0
         assert figure.history.value == pytest.approx(usual, abs=0.05)
@@ -91,7 +91,7 @@ def test_a_change_does_not_become_history_while_it_is_suspected() -> None:
     for _ in range(3):
         assert figure.observe(1.0) is None
     assert figure.history.value == before
-    assert figure.since() == (1.0, 3)
+    assert figure.since_change() == (1.0, 3)
 
 
 def test_nothing_is_out_of_a_history_that_is_not_there() -> None:
@@ -118,45 +118,45 @@ def test_any_observations_make_figures_between_0_and_1(
         assert 0 <= figure.history.value <= 1 + 1e-9
         assert 0 <= figure.recent.value <= 1 + 1e-9
         assert 0 <= figure.history.upper(3.0) <= 1
-        assert 0 <= figure.since()[0] <= 1 + 1e-9
+        assert 0 <= figure.since_change()[0] <= 1 + 1e-9
 
 
 def compared() -> Comparison:
-    """Returns a figure that is 0.8 in the company of rivals, and 0.2 without them."""
+    """Returns a figure that is 0.8 beside rivals, and 0.2 without them."""
     figure = Comparison(lambda: Figure(TOLERANCE, RUN_LENGTH))
     random = Random(1)
     for _ in range(3_000):
-        for company, mean in (("rivals", 0.8), ("few", 0.2)):
-            assert figure.observe(company, float(random.random() < mean)) is None
+        for cohort, mean in (("rivals", 0.8), ("few", 0.2)):
+            assert figure.observe(cohort, float(random.random() < mean)) is None
     return figure
 
 
-def changes(figure: Comparison, company: str, mean: float, observations: int = 3_000) -> list[Change]:
+def changes(figure: Comparison, cohort: str, mean: float, observations: int = 3_000) -> list[Change]:
     random = Random(2)
-    seen = (figure.observe(company, float(random.random() < mean)) for _ in range(observations))
+    seen = (figure.observe(cohort, float(random.random() < mean)) for _ in range(observations))
     return [change for change in seen if change]
 
 
-def test_company_that_comes_and_goes_changes_nobody() -> None:
+def test_a_cohort_that_comes_and_goes_changes_nobody() -> None:
     figure = compared()
-    for company, mean in (("few", 0.2), ("rivals", 0.8), ("new", 1.0), ("few", 0.2), ("new", 0.9)):
-        assert not changes(figure, company, mean)
-    assert figure.left is None
+    for cohort, mean in (("few", 0.2), ("rivals", 0.8), ("new", 1.0), ("few", 0.2), ("new", 0.9)):
+        assert not changes(figure, cohort, mean)
+    assert figure.departed is None
     assert figure.recent.value == pytest.approx(0.9, abs=0.1)
 
 
 @pytest.mark.parametrize("returns_in", ["few", "rivals"])
 def test_a_change_in_one_company_ends_in_any(returns_in: str) -> None:
-    """The company in which it left its history may never meet again."""
+    """The cohort in which it left its history may never boot together again."""
     figure = compared()
     assert changes(figure, "few", 0.6, 500) == [Change.DRIFTED]
-    assert figure.left
-    assert figure.left.history.value == pytest.approx(0.2, abs=0.05)
-    # It is no better elsewhere.
+    assert figure.departed
+    assert figure.departed.history.value == pytest.approx(0.2, abs=0.05)
+    # It is no better in another cohort.
     assert not changes(figure, "rivals", 0.99)
     assert changes(figure, returns_in, {"few": 0.2, "rivals": 0.8}[returns_in]) == [Change.RETURNED]
-    for company, mean in (("few", 0.2), ("rivals", 0.8)):
-        assert not changes(figure, company, mean)
+    for cohort, mean in (("few", 0.2), ("rivals", 0.8)):
+        assert not changes(figure, cohort, mean)
     assert changes(figure, "few", 0.6, 500) == [Change.DRIFTED]
 
 

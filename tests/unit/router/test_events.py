@@ -14,7 +14,8 @@ from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.ledger_pb2 import LedgerEntry
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import StreamCompleteResponse
-from tests.unit.router.fakes import FakeAggregator, FakeModels, Model, pool_candidate, prompt, router, snapshot
+from tests.unit.router.builders import pool_candidate, prompt, router, snapshot
+from tests.unit.router.fakes import FakeAggregator, FakeModels, Model
 
 LONG = [f"{number:05d} " for number in range(20_000)]
 
@@ -70,7 +71,7 @@ async def test_a_message_that_was_read_is_not_added_to() -> None:
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.booleans(), st.booleans()), max_size=30))
 async def test_no_piece_is_lost_however_they_are_read(pieces: list[tuple[str, bool, bool]]) -> None:
-    events, found, expected = EventQueue(wants_partials=False, most_bytes=10), [], ""
+    events, found, expected = EventQueue(wants_partials=False, max_bytes=10), [], ""
     for text, restart, reads in pieces:
         events.chunk(text, restart=restart)
         expected = text if restart else expected + text
@@ -82,10 +83,10 @@ async def test_no_piece_is_lost_however_they_are_read(pieces: list[tuple[str, bo
 
 
 async def test_there_is_room_once_enough_was_read() -> None:
-    events = EventQueue(wants_partials=False, most_bytes=10)
-    await events.room()
+    events = EventQueue(wants_partials=False, max_bytes=10)
+    await events.wait_for_room()
     events.chunk("more than ten bytes")
-    waiting = asyncio.create_task(events.room())
+    waiting = asyncio.create_task(events.wait_for_room())
     await asyncio.sleep(0)
     assert not waiting.done()
     await events.next()
@@ -94,11 +95,11 @@ async def test_there_is_room_once_enough_was_read() -> None:
 
 @pytest.mark.parametrize("k", [1, 2])
 async def test_what_nobody_reads_is_not_asked_for(k: int) -> None:
-    """One candidate is relayed, or an aggregator writes: either stops until somebody reads."""
+    """A streamed completion or an aggregator waits until the caller reads."""
     models = FakeModels(
         snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(words=LONG), b=Model(words=["x "] * 20_000)
     )
-    events = EventQueue(wants_partials=False, most_bytes=1_000)
+    events = EventQueue(wants_partials=False, max_bytes=1_000)
     request = prompt(k=k, margin=1.0)
     request.sampling.max_output_tokens = 20_000
     route = asyncio.create_task(

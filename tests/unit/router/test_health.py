@@ -7,20 +7,20 @@ from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
-from lightrouter.router.pool.health import Health
+from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_NOT_SERVING,
     CANDIDATE_HEALTH_SERVING,
     CANDIDATE_HEALTH_UNSPECIFIED,
     CANDIDATE_STATE_EVICTED,
 )
-from tests.unit.router.fakes import failure, pool_candidate, snapshot
+from tests.unit.router.builders import failure, pool_candidate, snapshot
 
 A, B = pool_candidate("a"), pool_candidate("b")
 
 
 class Adapters:
-    """Adapters whose health is what the test says; None is a connection that is lost."""
+    """Adapters whose health the test sets; None is a lost connection."""
 
     def __init__(self) -> None:
         self.said: dict[str, asyncio.Queue[bool | None]] = {}
@@ -43,7 +43,7 @@ class Adapters:
 
 
 class Report:
-    """What the router said of itself."""
+    """The reports about the router."""
 
     def __init__(self) -> None:
         self.said: list[bool] = []
@@ -58,7 +58,7 @@ class Report:
 
 async def test_the_router_serves_where_an_adapter_does() -> None:
     adapters, report = Adapters(), Report()
-    health = Health(adapters.watch, pause_seconds=0.0)
+    health = HealthMonitor(adapters.watch, pause_seconds=0.0)
     health.follow(snapshot(A, B))
     reporting = asyncio.create_task(health.report(report.set_serving))
     assert health.of(A.address) == CANDIDATE_HEALTH_UNSPECIFIED
@@ -79,7 +79,7 @@ async def test_the_router_serves_where_an_adapter_does() -> None:
     adapters.say(A.address, True)
     await report.until(lambda: report.said[-1])
     assert not health.declines(A.address)
-    # The first attempt says at once who is not there; the next ones wait for the channel to come back.
+    # The first attempt fails at once if there is no adapter; the next ones wait for the channel to reconnect.
     await report.until(lambda: adapters.waits.count(True) >= 1)
     assert adapters.waits[:2] == [False, False]
 
@@ -91,7 +91,7 @@ async def test_the_router_serves_where_an_adapter_does() -> None:
 
 async def test_a_change_of_the_pool_changes_who_is_watched() -> None:
     adapters, report = Adapters(), Report()
-    health = Health(adapters.watch, pause_seconds=0.0)
+    health = HealthMonitor(adapters.watch, pause_seconds=0.0)
     adapters.say(A.address, True)
     health.follow(snapshot(A))
     reporting = asyncio.create_task(health.report(report.set_serving))
@@ -109,18 +109,18 @@ async def test_a_change_of_the_pool_changes_who_is_watched() -> None:
     await health.close()
 
 
-async def test_every_adapter_is_heard_of_before_the_router_begins() -> None:
+async def test_the_health_of_every_adapter_is_known_before_the_router_starts() -> None:
     adapters = Adapters()
-    health = Health(adapters.watch, pause_seconds=0.0)
+    health = HealthMonitor(adapters.watch, pause_seconds=0.0)
     health.follow(snapshot())
-    await health.heard()
+    await health.known()
     health.follow(snapshot(A, B))
-    hearing = asyncio.create_task(health.heard())
+    hearing = asyncio.create_task(health.known())
     adapters.say(A.address, True)
     while health.of(A.address) == CANDIDATE_HEALTH_UNSPECIFIED:  # noqa: ASYNC110 - lets the watchers run
         await asyncio.sleep(0)
     assert not hearing.done()
-    # One that cannot be reached has been heard of too.
+    # The health of an adapter that cannot be reached is known too.
     adapters.say(B.address, None)
     await hearing
     assert health.of(B.address) == CANDIDATE_HEALTH_NOT_SERVING
@@ -134,14 +134,14 @@ async def test_an_adapter_that_does_not_serve_is_asked_less_and_less_often() -> 
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
-        # In the end it serves for a while.
+        # At the end it serves for a while.
         adapters.say(A.address, len(pauses) == 8)
         if len(pauses) == 8:
             adapters.say(A.address, False)
         if len(pauses) == 10:
             await asyncio.Event().wait()
 
-    health = Health(adapters.watch, sleep=sleep)
+    health = HealthMonitor(adapters.watch, sleep=sleep)
     adapters.say(A.address, False)
     health.follow(snapshot(A))
     while len(pauses) < 10:  # noqa: ASYNC110 - lets the watcher run
@@ -155,7 +155,7 @@ async def test_a_watch_that_fails_by_a_defect_is_not_silent() -> None:
         yield True
         raise ZeroDivisionError
 
-    health = Health(defective)
+    health = HealthMonitor(defective)
     health.follow(snapshot(A))
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(20):
@@ -165,7 +165,7 @@ async def test_a_watch_that_fails_by_a_defect_is_not_silent() -> None:
 
 async def test_an_adapter_that_serves_again_declines_no_more() -> None:
     adapters, report = Adapters(), Report()
-    health = Health(adapters.watch, sleep=lambda _: asyncio.sleep(0))
+    health = HealthMonitor(adapters.watch, sleep=lambda _: asyncio.sleep(0))
     health.follow(snapshot(A))
     adapters.say(A.address, serving=False)
     await report.until(lambda: health.declines(A.address))

@@ -1,4 +1,4 @@
-"""What a router measures of its routes and of its pool."""
+"""The metrics of routes and of the pool."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ from lightrouter.v1.ledger_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Selection
 from tests.measured import values
-from tests.unit.router.fakes import FakeModels, FakeSelector, Model, failure, pool_candidate, prompt, router, snapshot
+from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model
 
 NAMES = ("a", "b", "c")
 READ = ("complete", "input")
@@ -52,7 +53,7 @@ ROSTER = snapshot(*(pool_candidate(name) for name in NAMES))
 
 
 class Measured:
-    """A meter and what it has."""
+    """A meter and its reader."""
 
     def __init__(self) -> None:
         self.reader = InMemoryMetricReader()
@@ -109,7 +110,7 @@ async def test_what_all_would_have_cost_is_counted_for_every_route_that_costs(me
         await routing(measured, models=failing).route(prompt(), soon(), Events())
     cost = sum(measured.values(i.COST).values())
     (full,) = measured.values(i.FULL_COST).values()
-    # Two went on and read the prompt again, the third would have written two words more; who failed only booted.
+    # Two went on and read the prompt again, the third would have written two more words; the failed one only booted.
     read_twice = sum(count for (_, stage, kind), count in measured.values(i.TOKENS).items() if (stage, kind) == READ)
     assert full == cost - read_twice + 2
 
@@ -170,7 +171,7 @@ def test_the_pool_s_states_and_health_are_those_of_now() -> None:
 
 
 def booted(name: str, *, ended: bool = False) -> BootResult:
-    """Returns what a candidate booted that may write 100 tokens at a nano-dollar each, and has written 10."""
+    """Returns a boot of 10 tokens of a candidate that may write 100 tokens at a nano-dollar each."""
     known = pool_candidate(name, price=1_000_000)
     candidate = RouteCandidate(name, known, ROSTER.targets[name], boot_tokens=10, output_tokens=100)
     finish = FINISH_REASON_STOP if ended else FINISH_REASON_LENGTH
@@ -190,7 +191,7 @@ def test_the_full_cost_is_that_of_every_candidate_s_whole_answer() -> None:
     record = RouteRecord(ledger, tuple(map(booted, NAMES)), Selection(chosen=["a"]))
     # Three boots; a's 30 more tokens without the 40 that it read twice; 30 more of b and of c; nobody ranks.
     assert full_cost_nanousd(record) == 300 + 30 + 2 * 30
-    record.booted = (booted("a"), booted("b", ended=True), booted("c"))
+    record.boots = (booted("a"), booted("b", ended=True), booted("c"))
     assert full_cost_nanousd(record) == 300 + 30 + 30
 
 
@@ -224,7 +225,7 @@ def test_only_the_pool_and_the_protos_make_labels(
     measured = Measured()
     record = RouteRecord(RouteLedger(), error=number)  # type: ignore[arg-type]  # a reason of a newer service
     record.ledger.extend(entries, degraded)
-    measured.routes.begun()
+    measured.routes.started()
     measured.routes.ended(record)
     for name, _stage in measured.values(i.CALLS):
         assert name in {*NAMES, "other"}

@@ -1,4 +1,4 @@
-"""When the boot stage stops waiting: the quorum's rounding, the grace, the deadline."""
+"""The end of the wait for several calls: the quorum and its rounding, the grace period, the deadline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lightrouter.runtime.deadline import Deadline
 
 
 class Clock:
-    """The running loop's clock, which stands still until it is told, and keeps what is due."""
+    """The clock of the running loop, which a test moves, and the timers on it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
@@ -33,23 +33,23 @@ def long() -> Deadline:
 
 
 def needed(calls: int, quorum: float, failed: int, clock: Clock) -> int:
-    """Returns after how many deliveries the grace begins."""
-    patience = QuorumWait(calls, quorum, 1.0, long())
+    """Returns the number of deliveries after which the grace period starts."""
+    wait = QuorumWait(calls, quorum, 1.0, long())
     for _ in range(failed):
-        patience.failed()
+        wait.failed()
     for count in range(1, calls - failed):
-        patience.delivered()
+        wait.delivered()
         if len(clock.due) > 1:
-            patience.close()
+            wait.close()
             return count
-    patience.close()
+    wait.close()
     return calls - failed
 
 
 @pytest.mark.parametrize(
     ("calls", "quorum", "failed", "expected"),
     [
-        # Of several the last one is never needed, whatever share is asked for.
+        # A quorum of several calls never includes the last one.
         (2, 0.75, 0, 1),
         (3, 0.75, 0, 2),
         (2, 1.0, 0, 1),
@@ -68,7 +68,7 @@ def needed(calls: int, quorum: float, failed: int, clock: Clock) -> int:
         (8, 0.01, 0, 1),
         # 0.07 * 100 is a little over 7 in binary.
         (100, 0.07, 0, 7),
-        # Failures are out of the count.
+        # Failures do not count.
         (3, 0.75, 1, 1),
         (4, 0.75, 2, 1),
         (8, 0.5, 4, 2),
@@ -96,86 +96,86 @@ async def test_the_grace_is_judged_by_what_the_others_needed_not_by_the_deadline
 ) -> None:
     with monkeypatch.context() as patched:
         clock = Clock(patched)
-        patience = QuorumWait(len(took) + 1, 1.0, grace_s, Deadline.after(seconds))
+        wait = QuorumWait(len(took) + 1, 1.0, grace_s, Deadline.after(seconds))
         for moment in took:
             clock.now = moment
-            patience.delivered()
+            wait.delivered()
         assert clock.due[1:] == [pytest.approx(ends)]
-        patience.close()
+        wait.close()
 
 
 async def test_all_answers_end_the_wait() -> None:
-    patience = QuorumWait(3, 0.75, 3600.0, long())
-    patience.delivered()
-    patience.failed()
-    patience.delivered()
-    await patience.wait()
-    assert not patience.deadline_passed
-    patience.close()
+    wait = QuorumWait(3, 0.75, 3600.0, long())
+    wait.delivered()
+    wait.failed()
+    wait.delivered()
+    await wait.wait()
+    assert not wait.deadline_passed
+    wait.close()
 
 
 @pytest.mark.parametrize("standing_by", [False, True])
 async def test_a_deadline_without_anybody_ends_the_wait_where_others_stand_by(standing_by: bool) -> None:
-    patience = QuorumWait(2, 0.5, 3600.0, Deadline.after(0.0), standing_by=standing_by)
-    waiting = asyncio.create_task(patience.wait())
-    while not patience.deadline_passed:  # noqa: ASYNC110 - lets the timer run
+    wait = QuorumWait(2, 0.5, 3600.0, Deadline.after(0.0), standing_by=standing_by)
+    waiting = asyncio.create_task(wait.wait())
+    while not wait.deadline_passed:  # noqa: ASYNC110 - lets the timer run
         await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert waiting.done() == standing_by
     if standing_by:
-        patience.join(1)
-        waiting = asyncio.create_task(patience.wait())
+        wait.join(1)
+        waiting = asyncio.create_task(wait.wait())
         await asyncio.sleep(0)
         assert not waiting.done()
-    patience.delivered()
+    wait.delivered()
     await waiting
-    patience.close()
+    wait.close()
 
 
 async def test_those_who_join_and_hang_leave_time_for_the_next() -> None:
-    patience = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
-    patience.failed()
-    await patience.wait()
-    patience.join(1, Deadline.after(0.0))
-    await patience.wait()
-    assert patience.deadline_passed
-    patience.join(1)
-    waiting = asyncio.create_task(patience.wait())
+    wait = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
+    wait.failed()
+    await wait.wait()
+    wait.join(1, Deadline.after(0.0))
+    await wait.wait()
+    assert wait.deadline_passed
+    wait.join(1)
+    waiting = asyncio.create_task(wait.wait())
     await asyncio.sleep(0)
     assert not waiting.done()
-    patience.delivered()
+    wait.delivered()
     await waiting
-    patience.close()
+    wait.close()
 
 
 @pytest.mark.parametrize("joining", [0, 2])
 async def test_those_who_join_are_waited_for(joining: int) -> None:
-    patience = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
-    patience.failed()
-    await patience.wait()
-    patience.join(joining)
-    waiting = asyncio.create_task(patience.wait())
+    wait = QuorumWait(1, 0.75, 3600.0, long(), standing_by=True)
+    wait.failed()
+    await wait.wait()
+    wait.join(joining)
+    waiting = asyncio.create_task(wait.wait())
     for _ in range(joining):
         await asyncio.sleep(0)
         assert not waiting.done()
-        patience.failed()
+        wait.failed()
     await waiting
-    patience.close()
+    wait.close()
 
 
 async def test_the_quorum_counts_those_who_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         clock = Clock(patched)
-        patience = QuorumWait(2, 0.75, 1.0, long(), standing_by=True)
-        patience.failed()
-        patience.failed()
-        patience.join(4)
-        patience.delivered()
-        patience.delivered()
+        wait = QuorumWait(2, 0.75, 1.0, long(), standing_by=True)
+        wait.failed()
+        wait.failed()
+        wait.join(4)
+        wait.delivered()
+        wait.delivered()
         assert clock.due[1:] == []
-        patience.delivered()
+        wait.delivered()
         assert len(clock.due) == 2
-        patience.close()
+        wait.close()
 
 
 async def test_the_grace_of_those_who_joined_is_not_longer_for_those_who_failed_late(
@@ -183,43 +183,43 @@ async def test_the_grace_of_those_who_joined_is_not_longer_for_those_who_failed_
 ) -> None:
     with monkeypatch.context() as patched:
         clock = Clock(patched)
-        patience = QuorumWait(2, 0.75, 1.0, long(), standing_by=True)
+        wait = QuorumWait(2, 0.75, 1.0, long(), standing_by=True)
         clock.now = 20.0
-        patience.failed()
-        patience.failed()
-        patience.join(2)
+        wait.failed()
+        wait.failed()
+        wait.join(2)
         clock.now = 22.0
-        patience.delivered()
+        wait.delivered()
         assert clock.due[1:] == [24.0]
-        patience.close()
+        wait.close()
 
 
 async def test_a_deadline_that_strikes_after_they_joined_is_waited_out() -> None:
-    patience = QuorumWait(1, 0.75, 3600.0, Deadline.after(0.0), standing_by=True)
-    patience.failed()
-    patience.join(2)
-    waiting = asyncio.create_task(patience.wait())
-    while not patience.deadline_passed:  # noqa: ASYNC110 - lets the timer run
+    wait = QuorumWait(1, 0.75, 3600.0, Deadline.after(0.0), standing_by=True)
+    wait.failed()
+    wait.join(2)
+    waiting = asyncio.create_task(wait.wait())
+    while not wait.deadline_passed:  # noqa: ASYNC110 - lets the timer run
         await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert not waiting.done()
-    patience.delivered()
+    wait.delivered()
     await waiting
-    patience.close()
+    wait.close()
 
 
 async def test_after_the_deadline_a_failure_does_not_end_the_wait_for_the_first_that_delivers() -> None:
-    patience = QuorumWait(3, 1.0, 0.0, Deadline.after(0.0))
-    waiting = asyncio.ensure_future(patience.wait())
+    wait = QuorumWait(3, 1.0, 0.0, Deadline.after(0.0))
+    waiting = asyncio.ensure_future(wait.wait())
     later = asyncio.Event()
     asyncio.get_running_loop().call_later(0.001, later.set)
     await later.wait()
-    assert patience.deadline_passed
-    patience.failed()
+    assert wait.deadline_passed
+    wait.failed()
     for _ in range(3):
         await asyncio.sleep(0)
     ended = [waiting.done()]
-    patience.delivered()
+    wait.delivered()
     await waiting
-    patience.close()
+    wait.close()
     assert ended == [False]

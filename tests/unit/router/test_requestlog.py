@@ -1,4 +1,4 @@
-"""Every route leaves one line in the log."""
+"""Every route writes one line to the log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.telemetry.logs import configure_logging
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT
-from tests.unit.router.fakes import FakeModels, Model, failure, pool_candidate, prompt, router, snapshot
+from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
+from tests.unit.router.fakes import FakeModels, Model
 
 NAMES = ("a", "b", "c")
 SECRET = "a word of the prompt"
@@ -82,7 +83,7 @@ async def test_people_read_a_sentence(capsys: pytest.CaptureFixture[str]) -> Non
     answer = await routing({"b": Model(fails={STAGE_BOOT: failure()})}).route(prompt(), soon(), Events())
     (line,) = capsys.readouterr().err.splitlines()
     assert "route degraded in " in line
-    assert f"{answer.ledger.cost_nanousd} nano-dollars, less than it should be: candidate_failed" in line
+    assert f"{answer.ledger.cost_nanousd} nano-dollars, degraded: candidate_failed" in line
     assert "[trace " in line
 
 

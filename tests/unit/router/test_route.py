@@ -1,4 +1,4 @@
-"""The whole route with scripted collaborators: order of events, ledger, spans, cancellation."""
+"""The whole route with scripted collaborators: the order of events, the ledger, spans, cancellation."""
 
 from __future__ import annotations
 
@@ -27,19 +27,8 @@ from lightrouter.v1.ledger_pb2 import (
 )
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE
 from lightrouter.v1.router_pb2 import SELECTION_REASON_AGREEMENT, SELECTION_REASON_ONLY_ONE, Answer
-from tests.unit.router.fakes import (
-    FakeAggregator,
-    FakeModels,
-    FakeSelector,
-    Heard,
-    Model,
-    failure,
-    pool_candidate,
-    prompt,
-    router,
-    snapshot,
-    traffic,
-)
+from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot, traffic
+from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSelector, Model
 
 POOL = snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c"))
 SCORES = {"a": 0.9, "b": 0.8, "c": 0.7}
@@ -54,15 +43,15 @@ def soon() -> Deadline:
 
 
 async def test_a_route_from_boot_to_answer() -> None:
-    heard = Heard()
-    answer = await router(fake(), FakeSelector(SCORES)).route(prompt(), soon(), heard)
-    assert answer.text == heard.text == "[one two three four ][one two three four ]"
+    log = EventLog()
+    answer = await router(fake(), FakeSelector(SCORES)).route(prompt(), soon(), log)
+    assert answer.text == log.text == "[one two three four ][one two three four ]"
     assert list(answer.candidates) == ["a", "b"]
     assert answer.aggregator == AGGREGATOR_STRATEGY_SYNTHESIZE
     assert [each.stage for each in answer.ledger.stages] == [STAGE_BOOT, STAGE_SELECT, STAGE_COMPLETE, STAGE_AGGREGATE]
     assert [entry.stage for entry in answer.ledger.entries] == [STAGE_BOOT] * 3 + [STAGE_COMPLETE] * 2
-    assert heard.kinds == ["started", *["booted"] * 3, "selection", "draft", "draft", "chunk", "chunk"]
-    assert heard.selection == answer.selection
+    assert log.kinds == ["started", *["booted"] * 3, "selection", "draft", "draft", "chunk", "chunk"]
+    assert log.selection == answer.selection
     assert len(answer.route_id) == 32
     assert int(answer.route_id, 16)
     assert not answer.degraded
@@ -70,9 +59,9 @@ async def test_a_route_from_boot_to_answer() -> None:
 
 async def test_a_simple_prompt_is_cheap() -> None:
     models, aggregator = fake(), FakeAggregator()
-    heard = Heard(text=False)
+    log = EventLog(text=False)
     selector = FakeSelector(SCORES, agreement=1.0)
-    answer = await router(models, selector, aggregator).route(prompt(), soon(), heard)
+    answer = await router(models, selector, aggregator).route(prompt(), soon(), log)
     assert answer.text == "one two three four "
     assert answer.selection.reason == SELECTION_REASON_AGREEMENT
     assert answer.aggregator == AGGREGATOR_STRATEGY_BEST
@@ -83,7 +72,7 @@ async def test_a_simple_prompt_is_cheap() -> None:
 
 async def test_a_finished_draft_needs_no_completion() -> None:
     models = FakeModels(snapshot(pool_candidate("a")), a=Model(words=["short"]))
-    for events in (Events(), Heard()):
+    for events in (Events(), EventLog()):
         answer = await router(models).route(prompt(), soon(), events)
         assert answer.text == "short"
         assert answer.selection.reason == SELECTION_REASON_ONLY_ONE
@@ -100,10 +89,10 @@ async def test_the_best_draft_needs_no_aggregator() -> None:
 
 async def test_one_draft_left_is_the_answer() -> None:
     fails = Model(fails={STAGE_COMPLETE: failure()})
-    heard = Heard()
-    answer = await router(fake(a=fails, c=fails), FakeSelector(SCORES)).route(prompt(), soon(), heard)
+    log = EventLog()
+    answer = await router(fake(a=fails, c=fails), FakeSelector(SCORES)).route(prompt(), soon(), log)
     assert (answer.text, list(answer.candidates)) == ("one two three four ", ["b"])
-    assert heard.text == answer.text
+    assert log.text == answer.text
 
 
 async def test_a_ceiling_that_pays_for_one() -> None:
@@ -168,7 +157,7 @@ async def test_the_stages_are_spans_of_one_trace() -> None:
 async def test_cancelling_leaves_no_call_and_no_task(stage: int, streaming: bool) -> None:
     hangs = Model(hangs={STAGE_BOOT if stage == STAGE_BOOT else STAGE_COMPLETE})
     models = FakeModels(POOL, a=hangs, b=hangs, c=hangs)
-    events = Heard(partials=True) if streaming else Events()
+    events = EventLog(partials=True) if streaming else Events()
     task = asyncio.create_task(router(models, FakeSelector(SCORES)).route(prompt(), soon(), events))
     await models.hung(3 if stage == STAGE_BOOT else 2)
     calls = len(models.calls)
@@ -238,23 +227,23 @@ def test_what_holds_on_every_route(
     aggregator = FakeAggregator()
     if breaks is not None:
         aggregator.error, aggregator.error_after = failure(), breaks
-    heard = Heard(text=streaming, partials=partials)
+    log = EventLog(text=streaming, partials=partials)
     request = prompt(k=k, quorum=quorum, max_cost_nanousd=ceiling)
     # The grace is long: here the quorum ends no stage, and each call has an end that the seed decides.
     under_test = router(models, selector, aggregator, shares=Shares(grace_s=30.0))
     try:
-        answer = asyncio.run(under_test.route(request, soon(), heard))
+        answer = asyncio.run(under_test.route(request, soon(), log))
     except ServiceError as raised:
         error = raised
     else:
-        _check(answer, models, heard, k, ceiling)
+        _check(answer, models, log, k, ceiling)
         return
     assert error.reason in {ERROR_REASON_ALL_CANDIDATES_FAILED, ERROR_REASON_COST_CEILING_TOO_LOW}
     assert set(error.failures) <= set(models.models)
     assert bool(error.failures) == (error.reason == ERROR_REASON_ALL_CANDIDATES_FAILED)
 
 
-def _check(answer: Answer, models: FakeModels, heard: Heard, k: int, ceiling: int | None) -> None:
+def _check(answer: Answer, models: FakeModels, log: EventLog, k: int, ceiling: int | None) -> None:
     usage, cost = total(answer.ledger.entries)
     assert answer.ledger.cost_nanousd == cost == sum(entry.cost_nanousd for entry in answer.ledger.entries)
     assert answer.ledger.usage == usage
@@ -275,8 +264,8 @@ def _check(answer: Answer, models: FakeModels, heard: Heard, k: int, ceiling: in
     assert not ended & set(asked)
 
     assert answer.text.strip()
-    assert heard.text == answer.text
-    assert heard.kinds[0] == "started"
+    assert log.text == answer.text
+    assert log.kinds[0] == "started"
     assert set(answer.candidates) <= set(booted)
     if len(answer.candidates) == 1 and answer.aggregator == AGGREGATOR_STRATEGY_BEST:
         whole = "".join(models.models[answer.candidates[0]].words)
@@ -297,7 +286,7 @@ async def test_a_route_shows_the_traffic_what_its_candidates_did() -> None:
     assert (first.failure_rate, third.failure_rate) == (0, 1)
     assert first.selected_share == second.selected_share == 1
     assert third.selected_share == 0
-    # Both drafts went into the answer, which therefore tells something of each.
+    # The answer is made of both drafts, so that agreement with it says something about each.
     assert first.agreement > 0.5
 
 
@@ -314,6 +303,6 @@ async def test_a_candidate_that_drifts_takes_no_part_until_it_is_explored() -> N
     answer = await routes.route(prompt(), soon(), Events())
     assert models.asked(STAGE_BOOT) == ["a", "b"]
     assert not answer.degraded
-    # A caller who asks for it by name gets it.
+    # A caller that names it gets it.
     await routes.route(prompt(candidates=["a", "c"]), soon(), Events())
     assert models.asked(STAGE_BOOT) == ["a", "b", "a", "c"]

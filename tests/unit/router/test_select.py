@@ -1,10 +1,10 @@
-"""The ranking, and what happens without a selector."""
+"""The select stage, with and without a selector."""
 
 from __future__ import annotations
 
 import pytest
 
-from lightrouter.router.context import RankedBoots, RouteContext
+from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.stages.boot import boot
 from lightrouter.router.stages.select import select
 from lightrouter.runtime.errors import ServiceError, deadline_exceeded
@@ -32,19 +32,20 @@ from lightrouter.v1.policy_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Prompt
 from lightrouter.v1.selector_pb2 import SelectResponse
-from tests.unit.router.fakes import FakeModels, FakeSelector, Model, failure, pool_candidate, prompt, snapshot
-from tests.unit.router.test_boot import begin
+from tests.unit.router.builders import failure, pool_candidate, prompt, snapshot
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model
+from tests.unit.router.test_boot import new_route
 
 POOL = snapshot(pool_candidate("a", prior=0.2), pool_candidate("b", prior=0.9), pool_candidate("c", prior=0.4))
 
 
 async def ranked(
     selector: FakeSelector, request: Prompt | None = None, *, hidden: int = 0
-) -> tuple[RouteContext, RankedBoots, list[str]]:
+) -> tuple[RouteContext, BootRanking, list[str]]:
     fake = FakeModels(POOL, **{name: Model(hidden=hidden) for name in POOL.candidates})
-    route = begin(fake, request)
-    verdict = await select(route, await boot(route, fake), selector)
-    return route, verdict, [each.candidate.name for each in verdict.ranked]
+    route = new_route(fake, request)
+    ranking = await select(route, await boot(route, fake), selector)
+    return route, ranking, [each.candidate.name for each in ranking.boots]
 
 
 async def test_the_selector_ranks() -> None:
@@ -52,10 +53,10 @@ async def test_the_selector_ranks() -> None:
     selector.entries = [LedgerEntry(stage=STAGE_SELECT, candidate="b", cost_nanousd=5)]
     request = prompt(answer_pattern=AnswerPattern(re2="x"))
     request.sampling.seed = 11
-    route, verdict, names = await ranked(selector, request)
+    route, ranking, names = await ranked(selector, request)
     assert names == ["a", "c", "b"]
-    assert verdict.strategy == SELECTOR_STRATEGY_CONSENSUS
-    assert abs(verdict.ranking.agreement - 0.4) < 1e-9
+    assert ranking.strategy == SELECTOR_STRATEGY_CONSENSUS
+    assert abs(ranking.proto.agreement - 0.4) < 1e-9
     asked = selector.requests[0]
     assert [(partial.candidate, partial.text) for partial in asked.partials] == [
         ("a", "one two "),
@@ -85,11 +86,11 @@ async def test_without_a_selector_priors_rank_and_the_answer_says_so(
 ) -> None:
     selector = FakeSelector()
     selector.error = error
-    route, verdict, names = await ranked(selector)
+    route, ranking, names = await ranked(selector)
     assert names == ["b", "c", "a"]
-    assert [each.score for each in verdict.ranking.candidates] == [0.9, 0.4, 0.2]
-    assert verdict.strategy == SELECTOR_STRATEGY_PRIOR
-    assert verdict.ranking.agreement == 0.0
+    assert [each.score for each in ranking.proto.candidates] == [0.9, 0.4, 0.2]
+    assert ranking.strategy == SELECTOR_STRATEGY_PRIOR
+    assert ranking.proto.agreement == 0.0
     assert [each.reason for each in route.ledger.degraded] == [reason]
     assert error.message in route.ledger.degraded[0].message
 
@@ -108,22 +109,22 @@ async def test_a_ranking_of_others_is_no_ranking(given: list[str]) -> None:
 
 async def test_hidden_reasoning_is_not_judged_on_nothing() -> None:
     selector = FakeSelector()
-    route, verdict, names = await ranked(selector, hidden=4)
+    route, ranking, names = await ranked(selector, hidden=4)
     assert names == ["b", "c", "a"]
-    assert verdict.strategy == SELECTOR_STRATEGY_PRIOR
+    assert ranking.strategy == SELECTOR_STRATEGY_PRIOR
     assert not selector.requests
     assert not route.ledger.degraded
 
 
 async def test_one_alone_needs_no_ranking() -> None:
     selector = FakeSelector()
-    _, verdict, names = await ranked(selector, prompt(candidates=["c"]))
+    _, ranking, names = await ranked(selector, prompt(candidates=["c"]))
     assert names == ["c"]
-    assert verdict.ranking.agreement == 1.0
+    assert ranking.proto.agreement == 1.0
     assert not selector.requests
 
 
-async def test_a_judge_that_the_ceiling_does_not_pay_for_is_done_without() -> None:
+async def test_a_judge_that_the_ceiling_does_not_pay_for_is_left_out() -> None:
     selector = FakeSelector()
     route, _, _ = await ranked(selector, prompt(selector=SELECTOR_STRATEGY_LLM, max_cost_nanousd=300))
     assert selector.requests[0].strategy == SELECTOR_STRATEGY_CONSENSUS

@@ -24,18 +24,9 @@ from lightrouter.v1.ledger_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Answer
 from lightrouter.v1.selector_pb2 import ShortlistRequest, ShortlistResponse
-from tests.unit.router.fakes import (
-    FakeModels,
-    FakeSelector,
-    Heard,
-    Model,
-    defaults,
-    failure,
-    pool_candidate,
-    prompt,
-    router,
-)
-from tests.unit.router.fakes import snapshot as pool
+from tests.unit.router.builders import defaults, failure, pool_candidate, prompt, router
+from tests.unit.router.builders import snapshot as pool
+from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector, Model
 
 POOL = (
     pool_candidate("a", prior=0.1),
@@ -55,7 +46,7 @@ async def route(
     models: FakeModels,
     selector: FakeSelector,
     explores: float = 0.0,
-    heard: Heard | None = None,
+    log: EventLog | None = None,
     *,
     shortlist: int = 0,
     ceiling: int | None = None,
@@ -63,7 +54,7 @@ async def route(
     with_defaults = replace(defaults(), exploring_share=explores)
     asked = router(models, selector, with_defaults=with_defaults)
     return await asked.route(
-        prompt(shortlist=shortlist, max_cost_nanousd=ceiling), Deadline.after(60), heard or Heard()
+        prompt(shortlist=shortlist, max_cost_nanousd=ceiling), Deadline.after(60), log or EventLog()
     )
 
 
@@ -73,12 +64,12 @@ def not_asked(answer: Answer) -> Mapping[str, NotAskedReason.ValueType]:
 
 
 async def test_the_best_for_the_prompt_boot() -> None:
-    models, selector, heard = fake(), FakeSelector(SCORES), Heard()
-    answer = await route(models, selector, heard=heard, shortlist=2)
+    models, selector, log = fake(), FakeSelector(SCORES), EventLog()
+    answer = await route(models, selector, log=log, shortlist=2)
     assert models.asked(STAGE_BOOT) == ["a", "c"]
     assert not_asked(answer) == {"b": NOT_ASKED_REASON_SHORTLIST, "d": NOT_ASKED_REASON_SHORTLIST}
     assert [each.stage for each in answer.ledger.stages][:2] == [STAGE_SHORTLIST, STAGE_BOOT]
-    assert heard.kinds[0] == "started"
+    assert log.kinds[0] == "started"
     (asked,) = selector.shortlists
     assert [each.candidate for each in asked.candidates] == ["a", "b", "c", "d"]
     assert [each.prior for each in asked.candidates] == [0.1, 0.9, 0.5, 0.4]
@@ -138,6 +129,6 @@ async def test_the_shortlist_has_a_span() -> None:
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     traced = router(fake(), FakeSelector(SCORES), tracer=provider.get_tracer("test"))
-    await traced.route(prompt(shortlist=1), Deadline.after(60), Heard())
+    await traced.route(prompt(shortlist=1), Deadline.after(60), EventLog())
     provider.shutdown()
     assert "shortlist" in [span.name for span in spans.get_finished_spans()]

@@ -50,7 +50,7 @@ from lightrouter.v1.policy_pb2 import (
     SelectorStrategy,
 )
 from lightrouter.v1.router_pb2 import Answer, Selection
-from tests.unit.router.fakes import pool_candidate
+from tests.unit.router.builders import pool_candidate
 
 
 def booted(name: str, text: str = "", finish: FinishReason.ValueType = FINISH_REASON_LENGTH) -> BootResult:
@@ -82,7 +82,7 @@ def beside(names: str, strategy: SelectorStrategy.ValueType = CONSENSUS, boot_to
 def test_who_is_compared_under_other_terms_is_in_other_company() -> None:
     entries = [call("a"), call("b")]
     seen = signals_of(entries, [booted("a")], chose("a", strategy=SELECTOR_STRATEGY_LLM), {}, boot_tokens=7)
-    assert {name: each.company for name, each in seen.items()} == {
+    assert {name: each.cohort for name, each in seen.items()} == {
         "a": beside("a", SELECTOR_STRATEGY_LLM, 7),
         "b": beside("ab", SELECTOR_STRATEGY_LLM, 7),
     }
@@ -100,10 +100,10 @@ def test_a_route_shows_how_each_candidate_did() -> None:
     ]
     seen = signals_of(entries, [booted(name) for name in "abcd"], chose("a", "b"), {"c": 0.25})
     assert seen == {
-        "a": Signals((False, False), 1.0, 0.5, True, complete_s=1.0, company=beside("abcd")),
-        "b": Signals((False, True), 3.0, 0.75, True, company=beside("abcd")),
-        "c": Signals((False,), 1.0, 0.5, False, 0.25, company=beside("abcd")),
-        "d": Signals((False,), 1.0, 0.5, False, company=beside("abcd")),
+        "a": Signals((False, False), 1.0, 0.5, True, complete_s=1.0, cohort=beside("abcd")),
+        "b": Signals((False, True), 3.0, 0.75, True, cohort=beside("abcd")),
+        "c": Signals((False,), 1.0, 0.5, False, 0.25, cohort=beside("abcd")),
+        "d": Signals((False,), 1.0, 0.5, False, cohort=beside("abcd")),
     }
 
 
@@ -115,14 +115,14 @@ def test_who_is_late_is_slow_and_who_times_out_may_have_failed_too() -> None:
         call("d", 9.0, failure=ERROR_REASON_UPSTREAM_TIMEOUT),
     ]
     seen = signals_of(entries, [booted("a"), booted("b")], chose("a"), {})
-    assert seen["c"] == Signals((False,), slowness=0.75, company=beside("abc"))
-    assert seen["d"] == Signals(slowness=0.9, timed_out=((STAGE_BOOT, 9.0),), company=beside("abd"))
+    assert seen["c"] == Signals((False,), slowness=0.75, cohort=beside("abc"))
+    assert seen["d"] == Signals(slowness=0.9, timed_out=((STAGE_BOOT, 9.0),), cohort=beside("abd"))
 
 
 @pytest.mark.parametrize(
     ("scores", "expected"),
     [
-        # Equals are equals, whoever of them is chosen and however many are there.
+        # Equal scores are equal, whichever candidate is chosen.
         ({"a": 0.9, "b": 0.9, "c": 0.9}, 0.5),
         ({"a": 0.9, "c": 0.9}, 0.5),
         ({"a": 0.9, "b": 0.6, "c": 0.8}, 0.45),
@@ -169,7 +169,7 @@ def test_a_score_without_a_judgement_says_nothing(
         (ERROR_REASON_UPSTREAM_ERROR, True),
         (ERROR_REASON_UPSTREAM_UNAUTHENTICATED, True),
         (ERROR_REASON_EMPTY_OUTPUT, True),
-        # Another request would not have met these.
+        # Another request would not have had these failures.
         (ERROR_REASON_UPSTREAM_REJECTED, False),
         (ERROR_REASON_CONTEXT_WINDOW_EXCEEDED, False),
         (ERROR_REASON_INVALID_REQUEST, False),
@@ -222,9 +222,9 @@ def test_where_most_fail_no_candidate_is_to_blame() -> None:
     entries = [call("a"), *(call(name, failure=ERROR_REASON_UPSTREAM_ERROR) for name in "bc")]
     seen = signals_of(entries, [booted("a")], chose("a"), {})
     assert seen == {
-        "a": Signals(boot_s=1.0, company=beside("a")),
-        "b": Signals(company=beside("ab")),
-        "c": Signals(company=beside("ac")),
+        "a": Signals(boot_s=1.0, cohort=beside("a")),
+        "b": Signals(cohort=beside("ab")),
+        "c": Signals(cohort=beside("ac")),
     }
     seen = signals_of(entries[:2], [booted("a")], chose("a"), {})
     assert seen["b"].failed == (True,)

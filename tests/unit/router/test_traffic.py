@@ -1,4 +1,4 @@
-"""Who is held for what the router's own traffic shows, who is not, and who is told."""
+"""The traffic monitor: which candidates are held, which are released, and the announcements of both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.signals import Signals, signals_of
-from lightrouter.router.pool.traffic import Traffic
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.rules import DriftRules
 from lightrouter.router.telemetry.observers import RouteRecord
 from lightrouter.runtime.ledger import duration
@@ -50,7 +50,7 @@ from lightrouter.v1.policy_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Answer, Selection
 from tests.measured import values
-from tests.unit.router.fakes import pool_candidate, snapshot, traffic
+from tests.unit.router.builders import pool_candidate, snapshot, traffic
 
 NAMES = "abcd"
 POOL = snapshot(*(pool_candidate(name) for name in NAMES))
@@ -79,17 +79,17 @@ BAD: Mapping[str, Signals] = {
 }
 
 
-def drive(watched: Traffic, requests: int, random: Random, bad: Mapping[str, Signals] | None = None) -> None:
-    """Sends so many requests, in which some candidates show what `bad` says."""
+def drive(watched: TrafficMonitor, requests: int, random: Random, bad: Mapping[str, Signals] | None = None) -> None:
+    """Sends this many requests; the candidates in `bad` show those signals."""
     for _ in range(requests):
         watched.note({name: (bad or {}).get(name) or good(random) for name in NAMES})
 
 
-def held(watched: Traffic) -> list[str]:
+def held(watched: TrafficMonitor) -> list[str]:
     return [c.name for c in watched.snapshot().candidates.values() if c.state == CANDIDATE_STATE_PROBATION]
 
 
-def settled(random: Random, rules: DriftRules = RULES) -> Traffic:
+def settled(random: Random, rules: DriftRules = RULES) -> TrafficMonitor:
     watched = traffic(POOL, rules)
     drive(watched, 1_000, random)
     assert not held(watched)
@@ -97,7 +97,7 @@ def settled(random: Random, rules: DriftRules = RULES) -> Traffic:
 
 
 @pytest.mark.parametrize("sentence", BAD)
-def test_whoever_leaves_its_history_is_held_and_comes_back(sentence: str) -> None:
+def test_a_candidate_that_leaves_its_history_is_held_and_released(sentence: str) -> None:
     random = Random(1)
     watched = settled(random)
     drive(watched, 500, random, {"b": BAD[sentence]})
@@ -159,7 +159,7 @@ def test_an_outage_of_all_never_undercuts_the_minimum(minimum: int) -> None:
     st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(list(BAD)), st.integers(1, 400)), max_size=6),
     st.integers(1, 5),
 )
-def test_the_minimum_holds_whatever_happens(steps: list[tuple[str, str, int]], minimum: int) -> None:
+def test_the_minimum_always_holds(steps: list[tuple[str, str, int]], minimum: int) -> None:
     random = Random(7)
     watched = traffic(POOL, DriftRules(run_length=10, minimum=minimum))
     for name, what, requests in steps:
@@ -222,7 +222,7 @@ def test_another_model_of_the_same_name_has_no_history() -> None:
 
 
 def booted(names: str) -> list[BootResult]:
-    """Returns what these wrote: all the same."""
+    """Returns equal boots of these candidates."""
     return [
         BootResult(
             RouteCandidate(name, pool_candidate(name), ModelTarget(candidate=name), 2, 8),
@@ -234,8 +234,10 @@ def booted(names: str) -> list[BootResult]:
     ]
 
 
-def equals(watched: Traffic, routes: int, names: str, k: int, strategy: SelectorStrategy.ValueType = CONSENSUS) -> None:
-    """Sends so many routes, in which each of these boots at once, writes the same and scores by its prior alone."""
+def equals(
+    watched: TrafficMonitor, routes: int, names: str, k: int, strategy: SelectorStrategy.ValueType = CONSENSUS
+) -> None:
+    """Sends this many routes, in which these candidates boot equally fast, write the same and score by their priors."""
     scores = {name: 0.95 - place / 100 for place, name in enumerate(NAMES) if name in names}
     if strategy != CONSENSUS:
         scores = {name: place / 3 for place, name in enumerate(NAMES) if name in names}
@@ -248,7 +250,7 @@ def equals(watched: Traffic, routes: int, names: str, k: int, strategy: Selector
 
 
 def test_who_is_chosen_among_equals_is_no_drift() -> None:
-    """Rivals leave and come back, callers ask for more or fewer or name some, the selector is away: nobody is worse."""
+    """Rivals that leave and return, other policies and a selector that fails make no candidate look worse."""
     watched = traffic(POOL, RULES)
     for asked, k, strategy in (
         ("acd", 2, CONSENSUS),
@@ -277,25 +279,25 @@ def test_who_is_chosen_among_equals_is_no_drift() -> None:
     ids=["slowness", "score", "agreement"],
 )
 def test_a_rival_that_was_away_makes_nobody_drift(without: Signals, beside: Signals) -> None:
-    """Its adapter did not serve. It is faster and better than the others, and they write as it does not."""
+    """Its adapter did not serve. It is faster and better than the others, whose texts differ from its own."""
     watched = traffic(POOL, RULES)
     few, every = frozenset("bcd"), frozenset(NAMES)
     for _ in range(3):
         for _ in range(1_000):
-            watched.note(dict.fromkeys(few, replace(without, company=few)))
+            watched.note(dict.fromkeys(few, replace(without, cohort=few)))
         assert not held(watched)
         for _ in range(1_000):
-            watched.note(dict.fromkeys(few, replace(beside, company=every)))
+            watched.note(dict.fromkeys(few, replace(beside, cohort=every)))
         assert not held(watched)
-    # A change is found in either company.
+    # A change is found in both cohorts.
     for _ in range(300):
-        watched.note({"c": replace(beside, company=few)})
+        watched.note({"c": replace(beside, cohort=few)})
     assert held(watched) == ["c"]
 
 
 @pytest.mark.parametrize("terms", ["boot tokens", "strategy"])
 def test_another_callers_terms_make_nobody_drift(terms: str) -> None:
-    """By the usual policy `c` is as quick and as good as the others; by another caller's it is neither."""
+    """With the usual policy `c` is as fast and as good as the others; with another caller's policy it is neither."""
     watched = traffic(POOL, RULES)
     own = Policy(boot_tokens=64 if terms == "boot tokens" else 8)
     strategy = SELECTOR_STRATEGY_LLM if terms == "strategy" else CONSENSUS
@@ -304,7 +306,7 @@ def test_another_callers_terms_make_nobody_drift(terms: str) -> None:
         record = RouteRecord(
             RouteLedger(), policy=policy, answer=Answer(text="The capital of France", candidates=["a", "b"])
         )
-        record.booted = tuple(booted(NAMES))
+        record.boots = tuple(booted(NAMES))
         for name in NAMES:
             took = duration(seconds if name == "c" else 0.2)
             record.ledger.add(LedgerEntry(stage=STAGE_BOOT, candidate=name, elapsed=took))
@@ -324,7 +326,7 @@ def test_another_callers_terms_make_nobody_drift(terms: str) -> None:
 
 
 def test_company_that_changes_makes_no_drift() -> None:
-    """A better candidate joins: the others score less beside it from then on, and are none the worse for it."""
+    """A better candidate joins: the others score lower beside it from then on, which is no drift."""
     random = Random(1)
     watched = settled(random)
     watched.follow(snapshot(*(pool_candidate(name) for name in "abcde")))
@@ -342,7 +344,7 @@ def test_an_evaluation_that_changes_who_is_chosen_makes_no_drift() -> None:
     assert not held(watched)
 
 
-def test_every_change_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_change_is_announced_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     caplog.set_level(logging.INFO)

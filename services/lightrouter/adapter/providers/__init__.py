@@ -1,4 +1,4 @@
-"""Provider APIs, one module each, by the name that a pool entry gives."""
+"""Provider APIs, one module each, by their names in pool entries."""
 
 from __future__ import annotations
 
@@ -6,18 +6,27 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from lightrouter.adapter.credentials import Credentials
-from lightrouter.adapter.http import open_transport
+from lightrouter.adapter.http import Endpoint, open_session
 from lightrouter.adapter.providers.openai import OpenAI
+from lightrouter.adapter.providers.openai_request import RequestWriter
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
 from lightrouter.pool.schema import REPLAY, CandidateEntry
+from lightrouter.pool.values import under
 
 MakeProvider = Callable[[CandidateEntry, Credentials], Provider]
-"""Makes the provider of an entry; raises EntryError where the entry cannot be used."""
+"""Makes the provider of an entry; raises EntryError if the entry cannot be used."""
 
 
 def _openai(entry: CandidateEntry, credentials: Credentials) -> Provider:
-    return OpenAI(entry, open_transport(entry.base_url), credentials)
+    writer, limits = RequestWriter(entry), entry.limits
+    endpoint = Endpoint(
+        open_session(entry.base_url, limits.connect_timeout_s),
+        under(entry.base_url, writer.path),
+        limit=limits.max_response_bytes,
+        key_header=entry.api_key_header,
+    )
+    return OpenAI(writer, endpoint, credentials, max_document_bytes=limits.max_document_bytes)
 
 
 def _replay(entry: CandidateEntry, credentials: Credentials) -> Provider:
@@ -26,4 +35,4 @@ def _replay(entry: CandidateEntry, credentials: Credentials) -> Provider:
 
 
 PROVIDERS: Final[Mapping[str, MakeProvider]] = {"openai": _openai, REPLAY: _replay}
-"""How each provider API is made. A new one is one module and one line here."""
+"""The provider APIs by name. A new one is one module and one line here."""

@@ -1,4 +1,4 @@
-"""A stream of events as one provider's reply: its text, its end, and how long to wait for what follows the end."""
+"""A stream of events as one reply: its text, its end, and the wait for token counts after the end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 
 from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ReplyInfo
-from lightrouter.adapter.providers import endings
-from lightrouter.adapter.providers.complaints import of_refusal
+from lightrouter.adapter.providers import finish_reasons
+from lightrouter.adapter.providers.cumulative import CumulativeText
 from lightrouter.adapter.providers.documents import is_json
-from lightrouter.adapter.providers.growing import Growing
+from lightrouter.adapter.providers.error_body import read_error
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read, read_others
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 from lightrouter.adapter.text.coalesce import TextDelta, joined
@@ -19,22 +19,22 @@ from lightrouter.adapter.text.coalesce import TextDelta, joined
 _DONE: Final = "[done]"
 _LONGEST_MARK: Final = 16
 _NO_PIECE: Final = TextDelta("", "")
-# What keeps a connection, as the kind of an event or as its data.
+# Keep-alive events, by their kind and by their data.
 _NO_TEXT: Final = frozenset({"ping", "pong", "heartbeat", "keepalive", "keep-alive"})
 _NOTHING: Final = frozenset({"", "null", "{}", "[]", '""', "false", "0"})
-# The text has ended: what may follow, counts above all, is worth this wait,
+# Choices: the waits after the end of the text. Counts decide the price, so they are worth the longest one,
 _COUNTS_SECONDS: Final = 5.0
 _LEAST_COUNTS_SECONDS: Final = 0.25
-# this one where the counts have come,
+# if the counts have come, only the end of the stream is missing,
 _END_SECONDS: Final = 0.5
-# and that the connection can be used again is worth this one.
+# and after the end mark only the connection can be won, which saves a handshake.
 _REUSE_SECONDS: Final = 0.05
-# So many bytes are read before others have their turn.
+# A choice: the bytes that are parsed before other tasks run.
 _BYTES_AT_ONCE: Final = 16 * 1024
 
 
-class SilenceLimits:
-    """How long one provider's counts are waited for: less each time that they do not come, long again once they do.
+class UsageWait:
+    """The wait for one provider's token counts: halved each time that they do not come, reset when they come.
 
     Attributes:
         seconds: The wait after the end of the text.
@@ -43,45 +43,45 @@ class SilenceLimits:
     def __init__(self) -> None:
         self.seconds = _COUNTS_SECONDS
 
-    def in_vain(self) -> None:
-        """The wait was over and no counts had come."""
+    def missed(self) -> None:
+        """Records that no counts came during the wait."""
         self.seconds = max(self.seconds / 2, _LEAST_COUNTS_SECONDS)
 
-    def rewarded(self) -> None:
-        """Counts came."""
+    def came(self) -> None:
+        """Records that counts came."""
         self.seconds = _COUNTS_SECONDS
 
 
 class EventReader:
-    """Reads one stream. Nothing but its own end, or that no more came after a finish reason, ends it."""
+    """Reads one stream, up to its end mark or to the wait after its finish reason."""
 
     def __init__(
         self,
-        said: ReplyInfo,
-        patience: SilenceLimits,
+        info: ReplyInfo,
+        usage_wait: UsageWait,
         kind: str = "text/event-stream",
         *,
         max_event_bytes: int = 1024 * 1024,
     ) -> None:
-        """Notes in `said` what the events say; `kind` is the media type under which the stream came."""
-        self._said = said
-        self._patience = patience
+        """Fills in `info` from the events; `kind` is the media type of the stream, empty if it has none."""
+        self._info = info
+        self._usage_wait = usage_wait
         self._kind = kind
         self._parser = EventParser(max_event_bytes)
-        self._text = Growing()
-        self._reasoning = Growing()
-        self._any = False
+        self._text = CumulativeText()
+        self._reasoning = CumulativeText()
+        self._has_events = False
         self._done = False
         self._broken = False
         self._until: float | None = None
         self._counted_last = False
 
     async def read(self, begin: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[TextDelta, None]:
-        """Yields the text of `begin` and `chunks`, all that came together in one piece.
+        """Yields the text of `begin` and `chunks`, joined if several events came together.
 
         Raises:
             ReportedError: An event is an error.
-            UpstreamError: The stream broke off, or is not what the API allows.
+            UpstreamError: The stream broke off, or the API does not allow it.
         """
         chunk: bytes | None = begin
         while chunk is not None:
@@ -90,62 +90,62 @@ class EventReader:
                 chunk = chunk[_BYTES_AT_ONCE:]
                 await asyncio.sleep(0)
             yield self._take(self._parser.feed(chunk))
-            until = self._patient_until()
+            until = self._wait_until()
             chunk = await (anext(chunks, None) if until is None else self._next(chunks, until))
         yield self._rest()
         self._close()
 
     async def _next(self, chunks: AsyncGenerator[bytes, None], until: float) -> bytes | None:
-        """Returns the next chunk; None at the end, and where none has come by `until`, in the loop's time."""
+        """Returns the next chunk; None at the end, or if none comes by `until`, in the loop's time."""
         try:
             async with asyncio.timeout_at(until):
                 return await anext(chunks, None)
         except TimeoutError:
-            if not self._said.usage:
-                self._patience.in_vain()
+            if not self._info.usage:
+                self._usage_wait.missed()
         except faults.UpstreamError:
             self._broken = True
         return None
 
-    def _patient_until(self) -> float | None:
-        """Returns until when more is waited for, in the loop's time; None while the text has not ended."""
-        said = self._said
+    def _wait_until(self) -> float | None:
+        """Returns the time up to which to wait for more, in the loop's time; None before the text has ended."""
+        info = self._info
         if self._until is not None:
             return self._until
         if self._done:
             seconds = _REUSE_SECONDS
-        elif said.finish_reason == endings.NOT_SAID:
+        elif info.finish_reason == finish_reasons.NOT_GIVEN:
             return None
         else:
-            counted = said.usage and (self._counted_last or not said.ended_with_text)
-            seconds = _END_SECONDS if counted else self._patience.seconds
+            counted = info.usage and (self._counted_last or not info.ended_with_text)
+            seconds = _END_SECONDS if counted else self._usage_wait.seconds
         self._until = asyncio.get_running_loop().time() + seconds
         return self._until
 
     def _take(self, events: Iterable[Event]) -> TextDelta:
         done = self._done
-        before, finished = self._said.usage, self._said.finish_reason != endings.NOT_SAID
-        piece = self._new_of([self._event(event) for event in events])
-        counted = self._said.usage is not before
+        before, finished = self._info.usage, self._info.finish_reason != finish_reasons.NOT_GIVEN
+        delta = self._new_of([self._event(event) for event in events])
+        counted = self._info.usage is not before
         if counted and finished:
-            self._patience.rewarded()
-        if piece.text or piece.reasoning or counted or self._done != done:
-            # What comes after the end is waited for anew.
+            self._usage_wait.came()
+        if delta.text or delta.reasoning or counted or self._done != done:
+            # After each useful event the wait begins anew.
             self._until = None
             self._counted_last = counted and finished
-        return piece
+        return delta
 
-    def _new_of(self, pieces: Iterable[TextDelta]) -> TextDelta:
-        """Returns what is new of the text of several events, for providers whose events have all of it each time."""
+    def _new_of(self, deltas: Iterable[TextDelta]) -> TextDelta:
+        """Returns the new text of several events, also of a provider with cumulative events."""
         return joined(
-            [TextDelta(self._text.feed(piece.text), self._reasoning.feed(piece.reasoning)) for piece in pieces]
+            [TextDelta(self._text.feed(delta.text), self._reasoning.feed(delta.reasoning)) for delta in deltas]
         )
 
     def _event(self, event: Event) -> TextDelta:
-        self._any = True
+        self._has_events = True
         kind = event.kind.lower()
         if kind and (ERROR in kind or "exception" in kind):
-            raise ReportedError(of_refusal(event.data))
+            raise ReportedError(read_error(event.data))
         if kind in _NO_TEXT:
             return _NO_PIECE
         if "\n" in event.data and not is_json(event.data):
@@ -160,43 +160,43 @@ class EventReader:
             if mark == _DONE or mark in _NOTHING or mark in _NO_TEXT:
                 return _NO_PIECE
         try:
-            return read(parse(data), "delta", self._said)
+            return read(parse(data), "delta", self._info)
         except faults.UpstreamError:
-            # Behind the end mark there is nothing that has to be understood.
+            # After the end mark, nothing needs to be understood.
             if not self._done:
                 raise
         return _NO_PIECE
 
     def _rest(self) -> TextDelta:
-        """Returns the text that the end of the stream ended: of a last event, or of a choice that is not the first."""
-        said = self._said
+        """Returns the text that only the end of the stream settles."""
+        info = self._info
         try:
-            piece = self._take(self._parser.close())
-            if said.others and not said.texts and said.finish_reason == endings.NOT_SAID:
-                return read_others(said)
-            return joined([piece, TextDelta(self._text.end(), self._reasoning.end())])
+            delta = self._take(self._parser.close())
+            if info.others and not info.texts and info.finish_reason == finish_reasons.NOT_GIVEN:
+                return read_others(info)
+            return joined([delta, TextDelta(self._text.end(), self._reasoning.end())])
         except faults.UpstreamError as error:
             if error.reason != faults.MALFORMED:
                 raise
-            # The half of an event is what a broken connection leaves.
+            # A broken connection leaves a part of an event.
             self._broken = True
             return TextDelta(self._text.end(), self._reasoning.end())
 
     def _close(self) -> None:
-        """Ends the stream, where it may end here."""
-        said = self._said
-        if not self._any and self._kind not in {"text/event-stream", ""}:
+        """Checks that the stream may end here."""
+        info = self._info
+        if not self._has_events and self._kind not in {"text/event-stream", ""}:
             kind = "something else" if "json" in self._kind else self._kind[:40]
             raise faults.malformed(f"{kind} instead of JSON or events")
-        ended = self._done or said.finish_reason != endings.NOT_SAID or (said.went_on and not self._broken)
+        ended = self._done or info.finish_reason != finish_reasons.NOT_GIVEN or (info.went_on and not self._broken)
         if not ended:
             raise faults.unavailable("ended the stream before the model had finished")
-        if self._broken and not self._done and said.ended_with_text:
+        if self._broken and not self._done and info.ended_with_text:
             # More may have been on its way.
-            said.at_best = endings.less_whole(said.at_best, endings.UNKNOWN)
+            info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
 
 
 def has_lines(text: str) -> bool:
-    """Returns whether a body that begins as JSON is an object a line, such as an error before a stream goes on."""
+    """Returns whether a body that begins as JSON has one object a line, such as an error before a stream."""
     first, _, rest = text.strip().partition("\n")
     return first.startswith("{") and bool(rest.strip()) and is_json(first)

@@ -9,25 +9,21 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
-import httpx
-
 from lightrouter.adapter import faults
 from lightrouter.adapter.credentials import Credentials
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.http import Endpoint, Reply
-from lightrouter.adapter.providers import endings
-from lightrouter.adapter.providers.complaints import Complaint, of_refusal
-from lightrouter.adapter.providers.events import EventReader, SilenceLimits, has_lines
+from lightrouter.adapter.providers import finish_reasons
+from lightrouter.adapter.providers.error_body import ErrorBody, read_error
+from lightrouter.adapter.providers.events import EventReader, UsageWait, has_lines
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
 from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
 from lightrouter.adapter.providers.refusals import Refusal, features, refusal
+from lightrouter.adapter.retry_after import wait_from_headers
 from lightrouter.adapter.templates import ChatTemplateError
-from lightrouter.adapter.text.coalesce import TextDelta
-from lightrouter.adapter.waits import asked_by_headers
-from lightrouter.pool.schema import CandidateEntry
-from lightrouter.pool.values import under
+from lightrouter.adapter.text.coalesce import TextDelta, joined
 
-# An error's own words come with its head or are not worth waiting for.
+# A choice: the words of an error come with its head, or the caller had better not wait for them.
 _DETAIL_SECONDS: Final = 1.0
 _DETAIL_BYTES: Final = 16 * 1024
 # Fewer are read and cut into text in a few milliseconds.
@@ -36,70 +32,65 @@ _PAYMENT_REQUIRED: Final = 402
 
 
 class OpenAI:
-    """One candidate behind an OpenAI-compatible API. See `Provider`."""
+    """A candidate behind an OpenAI-compatible API. See `Provider`."""
 
-    def __init__(self, entry: CandidateEntry, transport: httpx.AsyncBaseTransport, credentials: Credentials) -> None:
-        """Speaks to the provider of `entry` over `transport`, which it closes in the end.
+    def __init__(
+        self, writer: RequestWriter, endpoint: Endpoint, credentials: Credentials, *, max_document_bytes: int
+    ) -> None:
+        """Sends the requests of `writer` to `endpoint`, and closes it in the end.
 
-        Raises:
-            ChatTemplateError: The entry goes on from raw prompts and its chat template cannot be used.
+        A reply that comes as one document, and each event of a stream, has at most `max_document_bytes` bytes.
         """
-        self._writer = RequestWriter(entry)
-        self._transport = transport
-        self._endpoint = Endpoint(
-            transport,
-            under(entry.base_url, self._writer.path),
-            connect_timeout=entry.limits.connect_timeout_s,
-            limit=entry.limits.max_response_bytes,
-            key_header=entry.api_key_header,
-        )
-        self._max_document_bytes = entry.limits.max_document_bytes
+        self._writer = writer
+        self._endpoint = endpoint
+        self._max_document_bytes = max_document_bytes
         self._credentials = credentials
-        self._patience = SilenceLimits()
+        self._usage_wait = UsageWait()
 
-    async def generate(self, ask: ProviderRequest, said: ReplyInfo) -> TextDelta:
-        """Returns all that the model writes. See `Provider.generate`."""
-        async with aclosing(self._ask(ask, said, streamed=False)) as pieces:
-            taken = [piece async for piece in pieces]
-        return TextDelta("".join(piece.text for piece in taken), "".join(piece.reasoning for piece in taken))
+    async def generate(self, request: ProviderRequest, info: ReplyInfo) -> TextDelta:
+        """Returns the whole output of the model. See `Provider.generate`."""
+        async with aclosing(self._call(request, info, streamed=False)) as deltas:
+            return joined([delta async for delta in deltas])
 
-    def stream(self, ask: ProviderRequest, said: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
-        """Yields what the model writes, all that came together in one piece. See `Provider.stream`.
+    def stream(self, request: ProviderRequest, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
+        """Yields the output of the model, joined if several events came together. See `Provider.stream`.
 
-        A piece without text says that something came.
+        A delta without text shows that bytes came.
         """
-        return self._ask(ask, said, streamed=True)
+        return self._call(request, info, streamed=True)
 
     async def aclose(self) -> None:
         """Closes the provider's connections."""
-        await self._transport.aclose()
+        await self._endpoint.aclose()
 
-    async def _ask(self, ask: ProviderRequest, said: ReplyInfo, *, streamed: bool) -> AsyncGenerator[TextDelta, None]:
+    async def _call(
+        self, request: ProviderRequest, info: ReplyInfo, *, streamed: bool
+    ) -> AsyncGenerator[TextDelta, None]:
         key = self._credentials.key().get_secret_value()
-        request = self._request(ask, streamed=streamed)
-        async with await self._endpoint.post(encoded(request), key, streamed=streamed) as reply:
+        sent = self._written(request, streamed=streamed)
+        async with await self._endpoint.post(encoded(sent), key, streamed=streamed) as reply:
             if not 200 <= reply.status < 300:
-                complaint = await self._complaint(reply)
-                if complaint.cut and reply.status == 400 and ask.max_tokens:
-                    # The limit was spent on hidden reasoning, which some providers call an error.
-                    said.finish_reason, said.unseen = endings.LENGTH, ask.max_tokens
+                body = await self._error_body(reply)
+                if body.cut and reply.status == 400 and request.max_tokens:
+                    # Hidden reasoning used up the limit; some providers report that as an error.
+                    info.finish_reason, info.unseen = finish_reasons.LENGTH, request.max_tokens
                     return
-                raise await self._refusal(reply.status, complaint, ask, request, key)
-            said.taken = features(request)
+                raise await self._refusal(reply.status, body, request, sent, key)
+            info.accepted = features(sent)
             try:
-                async with aclosing(self._pieces(reply, said)) as pieces:
-                    async for piece in pieces:
-                        yield piece
+                async with aclosing(self._deltas(reply, info)) as deltas:
+                    async for delta in deltas:
+                        yield delta
             except ReportedError as error:
-                raise await self._refusal(error.complaint.status, error.complaint, ask, request, key) from None
+                raise await self._refusal(error.body.status, error.body, request, sent, key) from None
 
-    async def _pieces(self, reply: Reply, said: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
-        """Yields the text of a body, which is what its first characters are, whatever was asked for."""
+    async def _deltas(self, reply: Reply, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
+        """Yields the text of a body. Its first characters tell whether it is a JSON document or a stream."""
         async with aclosing(reply.chunks()) as chunks:
             begin = b""
             async for begin in chunks:
                 yield TextDelta("", "")
-                # White space before the reply keeps its connection.
+                # Some providers send white space to keep the connection alive.
                 if begin.strip():
                     break
             if begin.strip().removeprefix(codecs.BOM_UTF8)[:1] in {b"{", b"[", b"<"}:
@@ -115,53 +106,53 @@ class OpenAI:
                 if not has_lines(text):
                     document = parse(text)
                     if len(text) > _LONG_CHARACTERS:
-                        # Others have their turn between two long pieces of work.
+                        # Lets other tasks run between two long steps.
                         await asyncio.sleep(0)
-                    yield read(document, "message", said)
+                    yield read(document, "message", info)
                     return
                 begin = bytes(body)
             kind = reply.header("content-type").partition(";")[0].strip().lower()
-            reader = EventReader(said, self._patience, kind, max_event_bytes=self._max_document_bytes)
-            async with aclosing(reader.read(begin, chunks)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            reader = EventReader(info, self._usage_wait, kind, max_event_bytes=self._max_document_bytes)
+            async with aclosing(reader.read(begin, chunks)) as deltas:
+                async for delta in deltas:
+                    yield delta
 
-    def _request(self, ask: ProviderRequest, *, streamed: bool) -> dict[str, object]:
+    def _written(self, request: ProviderRequest, *, streamed: bool) -> dict[str, object]:
         try:
-            return self._writer.write(ask, streamed=streamed)
+            return self._writer.write(request, streamed=streamed)
         except ChatTemplateError as fault:
             raise faults.rejected(None, str(fault)) from None
 
     @staticmethod
-    async def _complaint(reply: Reply) -> Complaint:
-        """Returns what a reply of failure says, its headers included."""
-        body = bytearray()
+    async def _error_body(reply: Reply) -> ErrorBody:
+        """Returns the error that a failed reply reports in its body and headers."""
+        content = bytearray()
         try:
             async with asyncio.timeout(_DETAIL_SECONDS), aclosing(reply.chunks()) as chunks:
                 async for chunk in chunks:
-                    body += chunk
-                    if len(body) > _DETAIL_BYTES:
+                    content += chunk
+                    if len(content) > _DETAIL_BYTES:
                         break
         except (TimeoutError, faults.UpstreamError):
             pass
-        said = of_refusal(body.decode("utf-8", "replace"))
-        by_headers = asked_by_headers(reply.header, limited=reply.status == 429)
-        return said if by_headers is None else replace(said, wait=max(by_headers, said.wait or 0.0))
+        body = read_error(content.decode("utf-8", "replace"))
+        by_headers = wait_from_headers(reply.header, limited=reply.status == 429)
+        return body if by_headers is None else replace(body, wait=max(by_headers, body.wait or 0.0))
 
     @staticmethod
     async def _refusal(
-        status: int | None, said: Complaint, ask: ProviderRequest, request: Mapping[str, object], key: str
+        status: int | None, body: ErrorBody, request: ProviderRequest, sent: Mapping[str, object], key: str
     ) -> faults.UpstreamError:
-        """Returns the error that callers see of a provider's own, with its words scrubbed."""
-        words = said.words
+        """Returns the error for callers, with the provider's words scrubbed."""
+        words = body.words
         if words:
-            prompt = [*(message.content for message in ask.messages), ask.lead]
-            # A long prompt takes its time to search.
+            prompt = [*(message.content for message in request.messages), request.prefill]
+            # The search of a long prompt takes milliseconds.
             words = await asyncio.to_thread(faults.scrubbed, words, key, prompt)
-        if said.unpaid or status == _PAYMENT_REQUIRED:
+        if body.unpaid or status == _PAYMENT_REQUIRED:
             return faults.unpaid(status, words)
-        meant = refusal(status, said, request)
-        error = _error(status, meant, words, said.wait)
+        meant = refusal(status, body, sent)
+        error = _error(status, meant, words, body.wait)
         error.remedies = meant.remedies
         return error
 

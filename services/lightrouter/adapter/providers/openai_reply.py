@@ -1,4 +1,4 @@
-"""Replies of the OpenAI API and its many dialects: whole ones, the events of a stream, and errors."""
+"""Replies of the OpenAI API and its many dialects: documents, the events of a stream, and errors."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from typing import Final
 
 from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ReplyInfo
-from lightrouter.adapter.providers import endings
-from lightrouter.adapter.providers.complaints import Complaint, complaint
+from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.documents import load
+from lightrouter.adapter.providers.error_body import ErrorBody, error_body
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
 from lightrouter.v1.chat_pb2 import FinishReason
 
+# A choice: longer than any model name.
 _MAX_MODEL_CHARACTERS: Final = 512
 
 
 class ReportedError(Exception):
-    """An error in a reply whose HTTP status was one of success.
+    """A reply with an HTTP status of success reports an error.
 
     Attributes:
-        complaint: What the provider says of it.
+        body: The error that the provider reports.
     """
 
-    def __init__(self, said: Complaint) -> None:
-        super().__init__("the provider complained")
-        self.complaint = said
+    def __init__(self, body: ErrorBody) -> None:
+        super().__init__("the provider reported an error")
+        self.body = body
 
 
 def parse(text: str) -> Mapping[str, object]:
     """Returns the JSON object in `text`.
 
     Raises:
-        ReportedError: It is a list, and an error.
-        UpstreamError: There is none (UPSTREAM_MALFORMED).
+        ReportedError: `text` is a list that reports an error.
+        UpstreamError: `text` is no JSON object (UPSTREAM_MALFORMED).
     """
     try:
         document = load(text)
@@ -42,26 +43,26 @@ def parse(text: str) -> Mapping[str, object]:
         begun = text[:200].lstrip().lower()
         what = "HTML" if begun.startswith(("<!doctype", "<html")) else "something else"
         raise faults.malformed(f"{what} instead of JSON") from None
-    if isinstance(document, list) and (said := complaint(document)):
-        raise ReportedError(said)
+    if isinstance(document, list) and (body := error_body(document)):
+        raise ReportedError(body)
     if not isinstance(document, dict):
         raise faults.malformed("JSON that is no object")
     return document
 
 
-def read(document: Mapping[str, object], part: str, said: ReplyInfo) -> TextDelta:
-    """Returns the text of a whole reply (`part` "message") or of an event (`part` "delta"), and notes what it says.
+def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
+    """Returns the text of a document (`part` "message") or an event (`part` "delta"); fills in `info`.
 
     Raises:
-        ReportedError: It is an error.
-        UpstreamError: It is not what the API allows.
+        ReportedError: It reports an error.
+        UpstreamError: The API does not allow it.
     """
     choices = document.get("choices")
     if not choices or "error" in document or "base_resp" in document:
         _complain(document)
-    _note(document, said)
+    _note(document, info)
     if not choices and part == "delta":
-        # Events may be neither text nor the end, such as the counts alone.
+        # An event may have neither text nor the end, for example only the counts.
         return TextDelta("", "")
     if not isinstance(choices, list) or not choices:
         raise faults.malformed("a reply without choices")
@@ -72,36 +73,36 @@ def read(document: Mapping[str, object], part: str, said: ReplyInfo) -> TextDelt
             _complain(document)
     choice = choices[0] if len(choices) == 1 else min(choices, key=_index)
     if part == "delta" and _index(choice) > 0:
-        if not said.texts:
-            said.others.append(choice)
+        if not info.texts:
+            info.others.append(choice)
         return TextDelta("", "")
-    return _choice(choice, part, said)
+    return _choice(choice, part, info)
 
 
-def read_others(said: ReplyInfo) -> TextDelta:
-    """Returns the text of a stream that has ended without a choice of index 0: that of its lowest index.
+def read_others(info: ReplyInfo) -> TextDelta:
+    """Returns the text of a stream without a choice of index 0: the text of its lowest index.
 
     Raises:
-        ReportedError: It is an error.
-        UpstreamError: It is not what the API allows.
+        ReportedError: It reports an error.
+        UpstreamError: The API does not allow it.
     """
-    lowest = min(map(_index, said.others))
-    return joined([_choice(choice, "delta", said) for choice in said.others if _index(choice) == lowest])
+    lowest = min(map(_index, info.others))
+    return joined([_choice(choice, "delta", info) for choice in info.others if _index(choice) == lowest])
 
 
 def _complain(document: Mapping[str, object]) -> None:
-    if wrong := complaint(document):
-        raise ReportedError(wrong)
+    if body := error_body(document):
+        raise ReportedError(body)
 
 
-def _note(document: Mapping[str, object], said: ReplyInfo) -> None:
-    """Takes what stands beside the choices."""
+def _note(document: Mapping[str, object], info: ReplyInfo) -> None:
+    """Fills in `info` from the members besides the choices."""
     model = document.get("model")
-    if not said.model and isinstance(model, str):
-        said.model = model[:_MAX_MODEL_CHARACTERS].encode("utf-8", "replace").decode()
-    _count(document, said)
+    if not info.model and isinstance(model, str):
+        info.model = model[:_MAX_MODEL_CHARACTERS].encode("utf-8", "replace").decode()
+    _count(document, info)
     if document.get("incomplete_details"):
-        said.at_best = endings.less_whole(said.at_best, endings.UNKNOWN)
+        info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
 
 
 def _index(choice: Mapping[str, object]) -> int:
@@ -109,66 +110,66 @@ def _index(choice: Mapping[str, object]) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _choice(choice: Mapping[str, object], part: str, said: ReplyInfo) -> TextDelta:
-    _count(choice, said)
+def _choice(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
+    _count(choice, info)
     reason = _reason(choice)
-    piece = _text_of(choice, part, said)
-    _finish(choice, reason, piece, said)
-    return piece
+    delta = _text_of(choice, part, info)
+    _finish(choice, reason, delta, info)
+    return delta
 
 
-def _count(holder: Mapping[str, object], said: ReplyInfo) -> None:
-    """Takes the counts that stand in a reply, in its choice (Moonshot) or in a member of Groq's own."""
+def _count(holder: Mapping[str, object], info: ReplyInfo) -> None:
+    """Takes the token counts of a reply, of its choice (Moonshot), or of Groq's own member."""
     if "usage" not in holder and "x_groq" not in holder:
         return
     groq = holder.get("x_groq")
     for counts in (holder.get("usage"), groq.get("usage") if isinstance(groq, dict) else None):
         if isinstance(counts, dict):
-            said.usage = merged(said.usage, counts)
+            info.usage = merged(info.usage, counts)
 
 
 def _reason(choice: Mapping[str, object]) -> FinishReason.ValueType:
     reason = choice.get("finish_reason")
-    meant = endings.meaning(reason)
+    meant = finish_reasons.meaning(reason)
     if meant is None:
         word = str(reason).strip()
-        raise ReportedError(Complaint(words="" if word.lower() == "error" else f"it ended the text with {word!r}"))
+        raise ReportedError(ErrorBody(words="" if word.lower() == "error" else f"it ended the text with {word!r}"))
     return meant
 
 
-def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, piece: TextDelta, said: ReplyInfo) -> None:
-    """Notes why the text ended, by the reason that is given and by all that speaks against it."""
-    has_text = bool(piece.text.strip() or piece.reasoning.strip())
-    said.texts += bool(piece.text or piece.reasoning)
+def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, delta: TextDelta, info: ReplyInfo) -> None:
+    """Fills in why the text ended, by the given reason and by all that contradicts it."""
+    has_text = bool(delta.text.strip() or delta.reasoning.strip())
+    info.texts += bool(delta.text or delta.reasoning)
     if has_text:
-        said.ends_hidden = not piece.text.strip()
-    if meant == endings.NOT_SAID:
-        if has_text and said.finish_reason == endings.STOP:
-            # What goes on had not stopped.
-            said.finish_reason = endings.NOT_SAID
-            said.went_on = True
+        info.ends_hidden = not delta.text.strip()
+    if meant == finish_reasons.NOT_GIVEN:
+        if has_text and info.finish_reason == finish_reasons.STOP:
+            # The text goes on, so it had not stopped.
+            info.finish_reason = finish_reasons.NOT_GIVEN
+            info.went_on = True
     else:
-        said.ended_with_text = has_text
-        said.finish_reason = endings.less_whole(said.finish_reason, meant)
+        info.ended_with_text = has_text
+        info.finish_reason = finish_reasons.less_whole(info.finish_reason, meant)
     if "native_finish_reason" not in choice and "content_filter_results" not in choice:
         return
-    behind = endings.meaning(choice.get("native_finish_reason"))
+    behind = finish_reasons.meaning(choice.get("native_finish_reason"))
     if behind is None:
-        said.at_best = endings.less_whole(said.at_best, endings.UNKNOWN)
-    elif behind in {endings.LENGTH, endings.FILTER}:
-        # OpenRouter calls some of its providers' cuts a stop.
-        said.at_best = endings.less_whole(said.at_best, behind)
+        info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+    elif behind in {finish_reasons.LENGTH, finish_reasons.FILTER}:
+        # OpenRouter reports some cuts of its providers as a stop.
+        info.at_best = finish_reasons.less_whole(info.at_best, behind)
     results = choice.get("content_filter_results")
     if isinstance(results, dict) and any(
         isinstance(result, dict) and result.get("filtered") is True for result in results.values()
     ):
-        said.at_best = endings.FILTER
+        info.at_best = finish_reasons.FILTER
 
 
-def _text_of(choice: Mapping[str, object], part: str, said: ReplyInfo) -> TextDelta:
+def _text_of(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
     message = choice.get(part)
-    if message is None and not said.texts:
-        # Some servers send the whole message as the one event of a stream, or the other way round.
+    if message is None and not info.texts:
+        # Some servers send a whole message as the only event of a stream, others a delta in a document.
         message = choice.get("delta" if part == "message" else "message")
     if message is None:
         text = choice.get("text")
@@ -180,10 +181,10 @@ def _text_of(choice: Mapping[str, object], part: str, said: ReplyInfo) -> TextDe
     if not isinstance(message, dict):
         raise faults.malformed("a message that is no object")
     if message.get("tool_calls") or message.get("function_call"):
-        said.called_tools = True
-        said.at_best = endings.less_whole(said.at_best, endings.UNKNOWN)
-    hidden = _reasoning(message, said)
-    content = message.get("content") or _refusal(message, said)
+        info.called_tools = True
+        info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+    hidden = _reasoning(message, info)
+    content = message.get("content") or _refusal(message, info)
     if isinstance(content, str):
         return TextDelta(content, hidden)
     if isinstance(content, list):
@@ -191,25 +192,25 @@ def _text_of(choice: Mapping[str, object], part: str, said: ReplyInfo) -> TextDe
     raise faults.malformed("a message whose content is no text")
 
 
-def _refusal(message: Mapping[str, object], said: ReplyInfo) -> str:
+def _refusal(message: Mapping[str, object], info: ReplyInfo) -> str:
     refusal = message.get("refusal")
     if not isinstance(refusal, str) or not refusal:
         return ""
-    said.at_best = endings.FILTER
+    info.at_best = finish_reasons.FILTER
     return refusal
 
 
-def _reasoning(message: Mapping[str, object], said: ReplyInfo) -> str:
+def _reasoning(message: Mapping[str, object], info: ReplyInfo) -> str:
     reasoning = message.get("reasoning_content")
     if reasoning:
-        said.takes_reasoning_back = True
+        info.takes_reasoning_back = True
     else:
         reasoning = message.get("reasoning")
     return reasoning if isinstance(reasoning, str) else ""
 
 
 def _parts(parts: list[object], hidden: str) -> TextDelta:
-    """Returns the text of content that comes in typed parts, as Mistral's reasoning models send it."""
+    """Returns the text of content in typed parts, as Mistral's reasoning models send it."""
     text = ""
     for part in parts:
         if isinstance(part, str):
@@ -220,7 +221,7 @@ def _parts(parts: list[object], hidden: str) -> TextDelta:
         if part.get("type") == "thinking":
             thinking = part.get("thinking")
             inner = thinking if isinstance(thinking, list) else [{"type": "text", "text": thinking}]
-            hidden += _parts([piece for piece in inner if _is_text(piece)], "").text
+            hidden += _parts([item for item in inner if _is_text(item)], "").text
         elif _is_text(part):
             text += str(part["text"])
     return TextDelta(text, hidden)

@@ -1,4 +1,4 @@
-"""Requests of the OpenAI API: chat completions, and completions for raw continuation."""
+"""Requests of the OpenAI API: chat completions, and completions for raw prompts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from lightrouter.adapter.providers.refusals import MAX_TOKENS, OPTIONAL
 from lightrouter.adapter.providers.turns import Turn, alternating, without_system
 from lightrouter.adapter.quirks import BOTH
 from lightrouter.adapter.templates import ChatTemplate, chat_template
-from lightrouter.pool.schema import CandidateEntry, ContinuationStyle, MaxTokensField
+from lightrouter.pool.choices import ContinuationStyle, MaxTokensField
+from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.enums import label
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
@@ -23,21 +24,21 @@ class RequestWriter:
     """Writes the JSON of requests for one candidate.
 
     Attributes:
-        path: Where they go, under the provider's root.
+        path: The path of the requests, under the provider's root.
     """
 
     def __init__(self, entry: CandidateEntry) -> None:
-        """Prepares what is the same in all of the candidate's requests.
+        """Prepares the members that all requests of the candidate share.
 
         Raises:
-            ChatTemplateError: The entry goes on from raw prompts and its chat template cannot be used.
+            ChatTemplateError: The entry uses raw prompts and its chat template cannot be used.
         """
         self._style = entry.continuation
         self._system_prompt = entry.system_prompt
         raw = entry.continuation is ContinuationStyle.RAW
         self._template: ChatTemplate | None = chat_template(entry.chat_template) if raw else None
         self.path = "/completions" if raw else "/chat/completions"
-        # The completions endpoint never took another name.
+        # The completions endpoint has only this name.
         self._max_tokens = MaxTokensField.MAX_TOKENS.value if raw else entry.max_tokens_field.value
         defaults = entry.sampling
         self._stops = list(defaults.stop)
@@ -48,61 +49,61 @@ class RequestWriter:
                 self._base[name] = value
         self._base |= entry.extra_body
 
-    def write(self, ask: ProviderRequest, *, streamed: bool) -> dict[str, object]:
-        """Returns the request for `ask`, put as its quirks say.
+    def write(self, request: ProviderRequest, *, streamed: bool) -> dict[str, object]:
+        """Returns the members of the body for `request`, by its quirks.
 
         Raises:
             ChatTemplateError: The chat template refuses the conversation.
         """
         body = self._base.copy()
-        turns: list[Turn] = self._turns(ask.messages)
+        turns: list[Turn] = self._turns(request.messages)
         if self._template:
-            body["prompt"] = self._template.render(turns) + ask.lead
+            body["prompt"] = self._template.render(turns) + request.prefill
         else:
-            if ask.quirks.merges_system:
+            if request.quirks.merges_system:
                 turns = without_system(turns)
-            if ask.goes_on:
-                turns.append(self._lead(ask, body))
-            body["messages"] = alternating(turns) if ask.quirks.merges_turns else turns
-        self._sample(ask, body)
-        # Some providers stream unless they are told not to.
+            if request.has_prefill:
+                turns.append(self._prefill(request, body))
+            body["messages"] = alternating(turns) if request.quirks.merges_turns else turns
+        self._sample(request, body)
+        # Some providers stream by default.
         body["stream"] = streamed
         if streamed:
             body["stream_options"] = {"include_usage": True}
-        self._leave_out(ask, body)
+        self._leave_out(request, body)
         return body
 
-    def _leave_out(self, ask: ProviderRequest, body: dict[str, object]) -> None:
+    def _leave_out(self, request: ProviderRequest, body: dict[str, object]) -> None:
         for name in OPTIONAL:
-            if name in body and ask.quirks.leaves_out(name, body[name]):
+            if name in body and request.quirks.leaves_out(name, body[name]):
                 del body[name]
-        if BOTH in ask.quirks.refused and "temperature" in body:
+        if BOTH in request.quirks.refused and "temperature" in body:
             body.pop("top_p", None)
 
     def _turns(self, messages: Sequence[ChatMessage]) -> list[Turn]:
         turns: list[Turn] = [{"role": label(Role, message.role), "content": message.content} for message in messages]
         if self._system_prompt:
-            # One system message for both: many chat templates refuse a second one.
+            # Both go into one system message: many chat templates refuse a second one.
             if turns and turns[0]["role"] == "system":
                 turns[0] = {**turns[0], "content": f"{self._system_prompt}\n\n{turns[0]['content']}"}
             else:
                 turns.insert(0, {"role": "system", "content": self._system_prompt})
         return turns
 
-    def _lead(self, ask: ProviderRequest, body: dict[str, object]) -> dict[str, object]:
-        """Returns the message that the model goes on from; adds to `body` what the provider needs to see it as such."""
-        lead: dict[str, object] = {"role": _ASSISTANT, "content": ask.lead}
+    def _prefill(self, request: ProviderRequest, body: dict[str, object]) -> dict[str, object]:
+        """Returns the message with the prefill; adds the members to `body` that mark it as one."""
+        prefill: dict[str, object] = {"role": _ASSISTANT, "content": request.prefill}
         if self._style is ContinuationStyle.PREFIX:
-            lead["prefix"] = True
-            if ask.lead_reasoning:
-                lead["reasoning_content"] = ask.lead_reasoning
+            prefill["prefix"] = True
+            if request.prefill_reasoning:
+                prefill["reasoning_content"] = request.prefill_reasoning
         elif self._style is ContinuationStyle.CONTINUE_FINAL_MESSAGE:
             body["continue_final_message"] = True
             body["add_generation_prompt"] = False
-        return lead
+        return prefill
 
-    def _sample(self, ask: ProviderRequest, body: dict[str, object]) -> None:
-        sampling = ask.sampling
+    def _sample(self, request: ProviderRequest, body: dict[str, object]) -> None:
+        sampling = request.sampling
         if sampling.HasField("temperature"):
             body["temperature"] = sampling.temperature
         if sampling.HasField("top_p"):
@@ -114,13 +115,13 @@ class RequestWriter:
             stops = [*stops, *self._template.stops]
         if stops:
             body["stop"] = stops
-        if ask.most_asked is not None:
+        if request.sent_max_tokens is not None:
             name = self._max_tokens
-            if ask.quirks.other_max_tokens and not self._template:
+            if request.quirks.other_max_tokens and not self._template:
                 name = next(other for other in MAX_TOKENS if other != name)
-            body[name] = ask.most_asked
+            body[name] = request.sent_max_tokens
 
 
 def encoded(request: Mapping[str, object]) -> bytes:
-    """Returns the body of a request."""
+    """Returns the bytes of a body."""
     return _encode(request).encode()

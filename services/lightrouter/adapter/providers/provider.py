@@ -1,4 +1,4 @@
-"""What a provider can do, whatever its API."""
+"""The interface of a provider, whatever its API."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from lightrouter.adapter.text.coalesce import TextDelta
 
 
 class Provider(Protocol):
-    """One provider API, spoken with one candidate's model, address and credentials. Each call is one HTTP attempt."""
+    """One provider API with the model, address and credentials of one candidate. Each call is one HTTP attempt."""
 
-    async def generate(self, ask: ProviderRequest, said: ReplyInfo) -> TextDelta:
-        """Returns all that the model writes for an `ask` that goes on from nothing and is not cut.
+    async def generate(self, request: ProviderRequest, info: ReplyInfo) -> TextDelta:
+        """Returns the whole output for a `request` without a prefill that the adapter does not cut; fills in `info`.
 
         Raises:
             UpstreamError: The provider did not deliver.
         """
         ...
 
-    def stream(self, ask: ProviderRequest, said: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
-        """Yields what the model writes, the rest only where it goes on. To be closed (`aclosing`) by the caller.
+    def stream(self, request: ProviderRequest, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
+        """Yields the output, without the prefill; fills in `info`. The caller closes the generator (`aclosing`).
 
         Raises:
             UpstreamError: The provider did not deliver.
@@ -29,5 +29,5 @@ class Provider(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Closes the provider's connections."""
+        """Closes the connections to the provider."""
         ...

@@ -1,4 +1,4 @@
-"""What in a request a provider refuses, as far as its words tell, and how else the request can be put."""
+"""Refusals: what a provider refuses in a request, as far as its words tell, and the remedies."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from lightrouter.adapter.providers.complaints import Complaint
+from lightrouter.adapter.providers.error_body import ErrorBody
 from lightrouter.adapter.providers.turns import alternating
 from lightrouter.adapter.quirks import BOTH, PREFILL, SYSTEM, Quirks, Remedy, one_value
 
 OPTIONAL: Final = ("stream_options", "seed", "temperature", "top_p", "stop")
-"""Members that a request does without, the likeliest to be refused first."""
+"""The members that a request can leave out, the most often refused first."""
 TURNS: Final = "turns"
 """The feature of a request whose turns do not strictly alternate."""
 MAX_TOKENS: Final = ("max_tokens", "max_completion_tokens")
 """The two names of the token limit."""
 
-# A refusal with another status is of the candidate, its key or its provider, but for what words say of roles.
+# A refusal with another status concerns the candidate, its key or its provider, unless its words name roles.
 _OF_THE_REQUEST: Final = frozenset({400, 404, 422})
 _TEMPLATE_FAILED: Final = frozenset({500, 501})
 _UNKNOWN_CAUSE: Final = frozenset({400, 422})
-# What providers are known to ask for where they give no number: OpenAI's Responses API, and Anthropic's with thinking.
+# The least limits of OpenAI's Responses API and, with thinking, of Anthropic's API, for errors without a number.
 _USUAL_LEAST: Final = (16, 1025)
 _LARGEST_LEAST: Final = 32_768
 
@@ -49,7 +49,7 @@ _NAMES: Final = {
     "seed": re.compile(r"(?i)\bseed\b"),
     "temperature": re.compile(r"(?i)\btemperature\b"),
     "top_p": re.compile(r"(?i)\btop[_ -]?p\b"),
-    # The bare word is no name: "stop" may stand in any sentence.
+    # "stop" without a mark is no name: any sentence may have the word.
     "stop": re.compile(
         r"(?i)[\"'`.]stop\b|\bstop[\"'`:]|\bstop[_ ]?(?:sequences?|words?|tokens?)\b"
         r"|(?:parameters?|arguments?|fields?|supplied|keys?|property|support):? stop\b|: ?stop\b"
@@ -92,23 +92,23 @@ _SYSTEM: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a provider's refusal means."""
+    """The meaning of a provider's refusal."""
 
     remedies: tuple[Remedy, ...] = ()
-    """How else the request can be put, the best first; none where nothing is known to help."""
+    """Changes of the request that may help, the best first; empty if none is known."""
     own_fault: bool = False
-    """Whether the request itself is at fault, such as one that is too long: it says nothing of the candidate."""
+    """Whether the request is at fault, for example too long, so that the refusal shows nothing of the candidate."""
     no_model: bool = False
-    """Whether the provider does not have the candidate's model, so that it refuses every request."""
+    """Whether the provider does not have the candidate's model, so it refuses every request."""
     no_key: bool = False
-    """Whether it refuses the candidate's API key."""
+    """Whether the provider refuses the candidate's API key."""
 
 
-def refusal(status: int | None, said: Complaint, sent: Mapping[str, object]) -> Refusal:
-    """Returns what a refusal of the request `sent` with an HTTP `status` means; None is an error without a status."""
-    words = f"{said.param}: {said.words}" if said.param else said.words
+def refusal(status: int | None, body: ErrorBody, sent: Mapping[str, object]) -> Refusal:
+    """Returns the meaning of a refusal of the body `sent`; `status` is None for an error inside a reply."""
+    words = f"{body.param}: {body.words}" if body.param else body.words
     if status in _TEMPLATE_FAILED:
-        # Servers that put the conversation into the model's template fail where it refuses.
+        # Servers fail so if the model's chat template refuses the conversation.
         return Refusal(tuple(_of_turns(words, sent))[:1])
     if status is not None and status not in _OF_THE_REQUEST:
         return Refusal(own_fault=_is_of_the_request(status, words))
@@ -129,19 +129,19 @@ def refusal(status: int | None, said: Complaint, sent: Mapping[str, object]) -> 
 
 
 def _is_of_the_request(status: int, words: str) -> bool:
-    """Returns whether a refusal that as a rule is of the candidate is of this one request nevertheless."""
+    """Returns whether a status that as a rule concerns the candidate concerns only this request."""
     if status == 429:
-        # No wait makes a request fit that is larger than all that a minute allows.
+        # No wait helps a request that is larger than the limit of a whole minute.
         numbers = _LIMIT_AND_REQUEST.search(words)
         return bool(_TOO_MUCH.search(words)) or (numbers is not None and int(numbers[2]) > int(numbers[1]))
     return status == 413 or (status == 403 and bool(_WITHHELD.search(words)))
 
 
 def features(sent: Mapping[str, object]) -> frozenset[str]:
-    """Returns what in a request a provider may refuse."""
+    """Returns the features of a body that a provider may refuse."""
     found = {name for name in OPTIONAL if name in sent}
     turns = _turns(sent)
-    if _goes_on(turns):
+    if _has_prefill(turns):
         found.add(PREFILL)
     if any(turn["role"] == "system" for turn in turns):
         found.add(SYSTEM)
@@ -151,7 +151,7 @@ def features(sent: Mapping[str, object]) -> frozenset[str]:
 
 
 def _of_limit(words: str, sent: Mapping[str, object]) -> Remedy | None:
-    """Returns the remedy for a token limit that is called by the wrong name, too small or too large."""
+    """Returns the remedy for a token limit that has the wrong name, or is too small or too large."""
     name = next((name for name in MAX_TOKENS if name in sent), None)
     limit = sent.get(name or "")
     if name is None or not isinstance(limit, int) or not _LIMIT.search(words):
@@ -185,7 +185,7 @@ def _bounds(words: str, limit: int, sent: Mapping[str, object]) -> tuple[int | N
 
 
 def _budget(sent: Mapping[str, object]) -> int | None:
-    """Returns the tokens of hidden reasoning that the entry asks for."""
+    """Returns the budget of hidden reasoning, in tokens, that the entry sets."""
     thinking = sent.get("thinking")
     budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
     return budget if isinstance(budget, int) else None
@@ -203,12 +203,12 @@ def _of_members(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
 
 
 def _of_turns(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
-    """Yields remedies for what the words say of roles and of the order of turns."""
+    """Yields remedies for roles and the order of turns, if the words name them."""
     turns = _turns(sent)
     if not turns:
         return
-    if _goes_on(turns) and _PREFILL.search(words):
-        yield Remedy(PREFILL, Quirks(writes_anew=True), named=True)
+    if _has_prefill(turns) and _PREFILL.search(words):
+        yield Remedy(PREFILL, Quirks(refuses_prefill=True), named=True)
     if _TURNS.search(words) and alternating(turns) != turns:
         yield Remedy(TURNS, Quirks(merges_turns=True), named=True)
     has_system = any(turn["role"] == "system" for turn in turns)
@@ -217,11 +217,11 @@ def _of_turns(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
 
 
 def _guesses(sent: Mapping[str, object]) -> list[Remedy]:
-    """Returns what may be refused, where the provider does not say it, the likeliest first."""
+    """Returns remedies for a refusal that names no cause, the likeliest first."""
     found = features(sent)
     singles: list[Remedy] = []
     if PREFILL in found:
-        singles.append(Remedy(PREFILL, Quirks(writes_anew=True)))
+        singles.append(Remedy(PREFILL, Quirks(refuses_prefill=True)))
     if TURNS in found:
         singles.append(Remedy(TURNS, Quirks(merges_turns=True)))
     singles += [Remedy(name, Quirks(refused=frozenset({name}))) for name in OPTIONAL if name in found]
@@ -235,5 +235,5 @@ def _turns(sent: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
     return turns if isinstance(turns, list) else []
 
 
-def _goes_on(turns: Sequence[Mapping[str, object]]) -> bool:
+def _has_prefill(turns: Sequence[Mapping[str, object]]) -> bool:
     return bool(turns) and turns[-1]["role"] == "assistant"

@@ -1,4 +1,4 @@
-"""Provider `replay`: a candidate that answers from a recording. Everything else about it is real."""
+"""Provider `replay`: answers from a recording. The rest of the adapter is the real one."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from lightrouter.v1.chat_pb2 import FinishReason
 
 _STOP: Final = FinishReason.FINISH_REASON_STOP
 _LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
-# A stream comes in pieces of so many seconds.
-_BEAT_SECONDS: Final = 0.05
+# A choice: the seconds between two deltas of a paced stream.
+_PACE_SECONDS: Final = 0.05
 
 
 class Replay:
-    """One candidate's recorded responses. See `Provider`.
+    """The recorded responses of one candidate. See `Provider`.
 
-    Tokens are the recording's. All that is read is read anew, nothing from a cache: hosted models, as a rule, cache no
-    prompt as short as most are.
+    Token counts are the recording's. No input token counts as cached: most prompts are shorter than the 1,024 tokens
+    from which hosted models cache (OpenAI's guide to prompt caching).
     """
 
     def __init__(self, entry: CandidateEntry, playback: Playback) -> None:
@@ -37,10 +37,10 @@ class Replay:
 
     @classmethod
     def from_file(cls, entry: CandidateEntry) -> Self:
-        """Reads the recording of `entry`, labels apart.
+        """Reads the recording of `entry`, without its labels.
 
         Raises:
-            EntryError: It cannot be used, or does not have the entry's model.
+            EntryError: The recording cannot be used, or does not have the entry's model.
         """
         path = entry.recording
         if path is None:
@@ -54,43 +54,43 @@ class Replay:
             raise EntryError(str(error)) from None
         return cls(entry, Playback(recording, entry.model))
 
-    async def generate(self, ask: ProviderRequest, said: ReplyInfo) -> TextDelta:
-        """Returns all that the model wrote. See `Provider.generate`."""
-        played = self._play(ask, said)
+    async def generate(self, request: ProviderRequest, info: ReplyInfo) -> TextDelta:
+        """Returns the recorded output. See `Provider.generate`."""
+        played = self._play(request, info)
         if self._pace and played.seconds:
             await asyncio.sleep(played.seconds)
         return TextDelta(played.text, "")
 
-    async def stream(self, ask: ProviderRequest, said: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
-        """Yields what the model wrote next. See `Provider.stream`."""
-        played = self._play(ask, said)
+    async def stream(self, request: ProviderRequest, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
+        """Yields the recorded output after the prefill. See `Provider.stream`."""
+        played = self._play(request, info)
         if not (self._pace and played.seconds):
             yield TextDelta(played.text, "")
             return
         loop = asyncio.get_running_loop()
         due = loop.time()
-        pieces = list(_beats(played))
-        for text in pieces:
-            due += played.seconds / len(pieces)
+        deltas = list(_paced(played))
+        for text in deltas:
+            due += played.seconds / len(deltas)
             await asyncio.sleep(due - loop.time())
             yield TextDelta(text, "")
 
     async def aclose(self) -> None:
-        """There is nothing to close."""
+        """Does nothing: a recording has no connections."""
 
-    def _play(self, ask: ProviderRequest, said: ReplyInfo) -> Played:
+    def _play(self, request: ProviderRequest, info: ReplyInfo) -> Played:
         try:
-            played = self._playback.play(ask.messages, ask.lead, ask.max_tokens)
+            played = self._playback.play(request.messages, request.prefill, request.max_tokens)
         except NotRecordedError as error:
             raise faults.not_recorded(str(error)) from None
-        said.model = self._model
-        said.finish_reason = _STOP if played.ended else _LENGTH
-        said.usage = {"prompt_tokens": played.input_tokens, "completion_tokens": played.output_tokens}
+        info.model = self._model
+        info.finish_reason = _STOP if played.ended else _LENGTH
+        info.usage = {"prompt_tokens": played.input_tokens, "completion_tokens": played.output_tokens}
         return played
 
 
-def _beats(played: Played) -> Iterator[str]:
-    """Yields the text in pieces, as many as come in its time at a steady pace."""
-    beats = max(1, min(len(played.text), round(played.seconds / _BEAT_SECONDS)))
-    for begin, end in pairwise(round(len(played.text) * beat / beats) for beat in range(beats + 1)):
+def _paced(played: Played) -> Iterator[str]:
+    """Yields the text in equal parts, one for each 0.05 s of the recorded time."""
+    count = max(1, min(len(played.text), round(played.seconds / _PACE_SECONDS)))
+    for begin, end in pairwise(round(len(played.text) * number / count) for number in range(count + 1)):
         yield played.text[begin:end]

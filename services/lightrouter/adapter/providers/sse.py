@@ -1,4 +1,4 @@
-"""Server-sent events out of a body that comes in arbitrary pieces."""
+"""Server-sent events, parsed from a body that comes in arbitrary chunks."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class Event(NamedTuple):
     """One event."""
 
     kind: str
-    """What its `event` field says; empty where there is none."""
+    """The value of its `event` field; empty if there is none."""
     data: str
-    """Its data, lines joined with LF."""
+    """Its data; LF joins the lines."""
 
 
 class EventParser:
-    """Gives each event. Pieces may be cut anywhere, also within a character.
+    """Parses events. Chunks may end anywhere, also inside a character.
 
-    Lines end with LF, CRLF or CR. Of the fields `data` and `event` are read, and `error`, in which llama.cpp's server
-    sends errors. A line that begins as a JSON object is an event of its own, as providers write errors into a stream.
-    An event without a blank line after it is given by `close`: some providers leave that line out at the end.
+    Lines end with LF, CRLF or CR. It reads the fields `data`, `event` and `error`; llama.cpp's server sends errors in
+    the last. A line that begins like a JSON object is an event, because providers write errors so into a stream.
+    `close` returns a last event without a blank line after it, which some providers leave out.
     """
 
     def __init__(self, max_line_bytes: int = _MAX_LINE_BYTES) -> None:
-        """Refuses lines, and events, of more than `max_line_bytes`."""
+        """Refuses lines and events of more than `max_line_bytes`."""
         self._max_line_bytes = max_line_bytes
         self._rest = bytearray()
         self._kind = ""
@@ -43,16 +43,16 @@ class EventParser:
         self._ended_with_cr = False
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
-        """Yields each event that `chunk` ends.
+        """Yields each event that ends in `chunk`.
 
         Raises:
-            UpstreamError: A line is too long, or no UTF-8.
+            UpstreamError: A line is too long, or is not UTF-8.
         """
         if self._ended_with_cr or b"\r" in chunk:
             chunk = self._with_line_feeds(chunk)
         lines = chunk.split(b"\n")
         if self._rest or len(lines) == 1:
-            # A line is looked at once, when its end has come, however many pieces it comes in.
+            # A line is parsed once, when its end has come, not at each chunk.
             self._keep(lines[0])
             if len(lines) == 1:
                 return
@@ -70,10 +70,10 @@ class EventParser:
                 yield event
 
     def close(self) -> Iterator[Event]:
-        """Yields what has no blank line after it, if there is such an event.
+        """Yields the last event if no blank line ended it.
 
         Raises:
-            UpstreamError: Its last line is no UTF-8.
+            UpstreamError: The last line is not UTF-8.
         """
         line = bytes(self._rest)
         self._rest.clear()
@@ -95,7 +95,7 @@ class EventParser:
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _line(self, line: bytes) -> Event | None:
-        """Takes a line; returns the event that it is, where it is one by itself."""
+        """Takes a line; returns an event if the line alone is one."""
         if not self._begun:
             self._begun = True
             line = line.removeprefix(b"\xef\xbb\xbf")
@@ -119,7 +119,7 @@ class EventParser:
         return None
 
     def _ended(self) -> Event | None:
-        """Returns the event that a blank line ends; None where it has no data, and is no error."""
+        """Returns the event that a blank line ends; None if it has no data and is no error."""
         event = Event(self._kind, "\n".join(self._data)) if self._data or self._kind == ERROR else None
         self._kind = ""
         self._data.clear()
@@ -129,7 +129,7 @@ class EventParser:
 
 def _text(line: bytes) -> str:
     try:
-        # A line ends at an ASCII byte, so it never ends within a character.
+        # A line ends at an ASCII byte, so it never ends inside a character.
         return str(line, "utf-8")
     except UnicodeDecodeError:
         raise faults.malformed("text that is not UTF-8") from None

@@ -1,4 +1,4 @@
-"""Conversations put so that strict chat templates take them."""
+"""Conversations in the form that strict chat templates accept."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Final
 Turn = Mapping[str, Any]
 
 _APART: Final = "\n\n"
-# Strict templates begin with the user's turn. What LiteLLM puts there says as little.
+# Strict templates need a user's turn first. LiteLLM inserts the same text.
 _BEGIN: Final = {"role": "user", "content": "."}
 
 
 def alternating(turns: Sequence[Turn]) -> list[Turn]:
-    """Returns `turns` with one system message at most, first, then user and assistant by turns, none of them empty.
+    """Returns `turns` with at most one system message, first, then user and assistant in alternation, none empty.
 
-    An assistant's turn at the end stays as it is: the model goes on from it.
+    A last turn of the assistant stays as it is, because it is the prefill.
     """
     system = [turn for turn in turns if turn["role"] == "system" and turn["content"].strip()]
     out: list[Turn] = []
@@ -35,16 +35,16 @@ def alternating(turns: Sequence[Turn]) -> list[Turn]:
 
 
 def without_system(turns: Sequence[Turn]) -> list[Turn]:
-    """Returns `turns` with what the system messages say at the begin of the first user's turn."""
-    said = _APART.join(turn["content"] for turn in turns if turn["role"] == "system")
+    """Returns `turns` with the text of the system messages at the start of the first user's turn."""
+    instructions = _APART.join(turn["content"] for turn in turns if turn["role"] == "system")
     rest = [turn for turn in turns if turn["role"] != "system"]
-    if not said:
+    if not instructions:
         return rest
     for at, turn in enumerate(rest):
         if turn["role"] == "user":
-            rest[at] = {**turn, "content": f"{said}{_APART}{turn['content']}"}
+            rest[at] = {**turn, "content": f"{instructions}{_APART}{turn['content']}"}
             return rest
-    return [{"role": "user", "content": said}, *rest]
+    return [{"role": "user", "content": instructions}, *rest]
 
 
 def _joined(turns: Sequence[Turn]) -> Turn:

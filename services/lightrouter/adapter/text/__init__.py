@@ -1,1 +1,1 @@
-"""The text of a generation: where it may be cut, how it goes on, what of it is reasoning."""
+"""The text of a generation: plan, prefill, boundaries, hidden reasoning and coalescing."""

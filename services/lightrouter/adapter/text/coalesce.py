@@ -1,4 +1,4 @@
-"""Pieces of text collected over a short time, so that a stream is not a message a token."""
+"""Coalescing: collects text over a short time, so that a stream does not send a message for each token."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import NamedTuple, Self
 
 
 class TextDelta(NamedTuple):
-    """Text that came, visible and hidden."""
+    """A piece of output: visible text and hidden reasoning."""
 
     text: str
     reasoning: str
 
 
-def joined(pieces: Iterable[TextDelta]) -> TextDelta:
-    """Returns pieces as one."""
-    pieces = list(pieces)
-    if len(pieces) == 1:
-        return pieces[0]
-    return TextDelta("".join([piece.text for piece in pieces]), "".join([piece.reasoning for piece in pieces]))
+def joined(deltas: Iterable[TextDelta]) -> TextDelta:
+    """Returns one delta with the text of all."""
+    deltas = list(deltas)
+    if len(deltas) == 1:
+        return deltas[0]
+    return TextDelta("".join([delta.text for delta in deltas]), "".join([delta.reasoning for delta in deltas]))
 
 
 class Coalescer:
-    """Takes pieces as they come, gives them out joined: the first at once, later ones after `interval` or at `size`."""
+    """Joins deltas: yields the first at once, later ones after `interval` or at `size`."""
 
     def __init__(self, interval: float, size: int) -> None:
-        """`interval` is in seconds from the last piece that was given out, `size` in characters."""
+        """Counts `interval`, in seconds, from the last delta that was read; `size` is in characters."""
         self._interval = interval
         self._size = size
         self._loop = asyncio.get_running_loop()
@@ -39,13 +39,13 @@ class Coalescer:
         self._closed = False
         self._error: BaseException | None = None
 
-    def put(self, piece: TextDelta) -> None:
-        """Adds a piece."""
-        if piece.text:
-            self._text.append(piece.text)
-        if piece.reasoning:
-            self._reasoning.append(piece.reasoning)
-        self._held += len(piece.text) + len(piece.reasoning)
+    def put(self, delta: TextDelta) -> None:
+        """Adds a delta."""
+        if delta.text:
+            self._text.append(delta.text)
+        if delta.reasoning:
+            self._reasoning.append(delta.reasoning)
+        self._held += len(delta.text) + len(delta.reasoning)
         if not self._held or self._timer or self._ready.is_set():
             if self._held >= self._size:
                 self._ready.set()
@@ -56,7 +56,7 @@ class Coalescer:
             self._timer = self._loop.call_at(self._due, self._ready.set)
 
     def close(self, error: BaseException | None = None) -> None:
-        """Ends the pieces; `error` is raised to the reader after the last one."""
+        """Ends the deltas; the reader gets `error` after the last one."""
         self._closed = True
         self._error = error
         self._ready.set()
@@ -65,18 +65,18 @@ class Coalescer:
         return self
 
     async def __anext__(self) -> TextDelta:
-        """Returns the next joined piece; raises what `close` was given once all is read."""
+        """Returns the next joined delta; raises the error of `close` after the last one."""
         await self._ready.wait()
         if self._timer:
             self._timer.cancel()
             self._timer = None
         if not self._held:
             raise self._error or StopAsyncIteration
-        piece = TextDelta("".join(self._text), "".join(self._reasoning))
+        delta = TextDelta("".join(self._text), "".join(self._reasoning))
         self._text.clear()
         self._reasoning.clear()
         self._held = 0
         self._due = self._loop.time() + self._interval
         if not self._closed:
             self._ready.clear()
-        return piece
+        return delta

@@ -1,4 +1,4 @@
-"""The opaque continuation: what an adapter hands out with a cut output, so that any replica can go on from it."""
+"""The opaque continuation: an adapter returns it with an output that a limit cut, and any replica can go on from it."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from lightrouter.runtime.errors import ServiceError, invalid
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 _VERSION: Final = b"\x01"
-# The contract's limit on the field, less what is not reasoning.
+# The limit of the field in adapter.proto, less room for the members besides the reasoning.
 _MAX_REASONING_BYTES: Final = 4 * 1024 * 1024 - 4096
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeState:
-    """What, besides the visible text, the model is given back to go on."""
+    """The state from which a model goes on, besides the visible text."""
 
     head: str = ""
-    """All that was written before the visible text, hidden reasoning in its tags."""
+    """The text before the visible text: hidden reasoning in its tags."""
     inside: bool = False
-    """Whether `head` ends within hidden reasoning."""
+    """Whether `head` ends inside hidden reasoning."""
     reasoning: str = ""
-    """Hidden reasoning that came in a field of its own and is given back there."""
+    """Hidden reasoning that came in a field of its own and goes back there."""
     tokens: int = 0
-    """Tokens written so far; what a restart has to write again."""
+    """The tokens written so far, which a restart must write again."""
     span: str = ""
-    """The span that wrote it, as `runtime.telemetry.span_reference` has it; empty where it was not recorded."""
+    """The span that wrote it, as `runtime.telemetry.span_reference` has it; empty if it was not recorded."""
 
 
 NOTHING: Final = ResumeState()
-"""What there is to give back at the begin."""
+"""The state before anything is written."""
 
 
-def encode(candidate: str, model: str, resume: ResumeState) -> bytes:
-    """Returns the continuation of `candidate`'s `model`; without reasoning too large for the contract."""
-    members: dict[str, object] = {"c": candidate, "m": model, "t": resume.tokens}
-    if resume.head:
-        members |= {"h": resume.head, "i": resume.inside}
-    if resume.reasoning:
-        members["r"] = resume.reasoning
-    if resume.span:
-        members["s"] = resume.span
+def encode(candidate: str, model: str, resume_state: ResumeState) -> bytes:
+    """Returns the continuation of `candidate`'s `model`. Leaves out the text if it is too large for the contract."""
+    members: dict[str, object] = {"c": candidate, "m": model, "t": resume_state.tokens}
+    if resume_state.head:
+        members |= {"h": resume_state.head, "i": resume_state.inside}
+    if resume_state.reasoning:
+        members["r"] = resume_state.reasoning
+    if resume_state.span:
+        members["s"] = resume_state.span
     data = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
     if len(data) > _MAX_REASONING_BYTES:
-        return encode(candidate, model, ResumeState(tokens=resume.tokens, span=resume.span))
+        return encode(candidate, model, ResumeState(tokens=resume_state.tokens, span=resume_state.span))
     return _VERSION + data
 
 
 def decode(data: bytes, candidate: str, model: str) -> ResumeState:
-    """Returns what `data` gives back to `candidate`'s `model`; nothing for empty `data`.
+    """Returns the state in `data`, which `candidate` wrote with `model`; the empty one for empty `data`.
 
     Raises:
-        ServiceError: BAD_CONTINUATION; it was not made by this candidate with this model, or is of a later version.
+        ServiceError: Another candidate or model wrote `data`, or a later version of the adapter (BAD_CONTINUATION).
     """
     if not data:
         return NOTHING

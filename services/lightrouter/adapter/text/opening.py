@@ -1,6 +1,6 @@
-"""How a reply begins that was to go on from a text: goes it on, does it repeat the text first, or does it start anew?
+"""The opening of a reply to a prefill: does it continue the prefill, repeat it first, or start anew?
 
-No provider says. One that ignores what it is to go on from, or sends it back first, would give the text twice.
+No provider says which. A provider that ignores the prefill, or sends it back first, would give the text twice.
 """
 
 from __future__ import annotations
@@ -11,198 +11,199 @@ from enum import Enum, auto
 from itertools import takewhile
 from typing import Final
 
-# A reply that agrees with the begin of the text by so many characters, white space apart, repeats it or starts anew.
-# Text that goes on begins with white space, or within a word: there so much agreement is no chance. Behind white space
-# it may be a refrain, and has to be longer.
+# The lengths in this module are choices, tried on the replies in the unit test.
+# A reply whose first characters, without white space, agree with those of the prefill repeats it or starts anew. A text
+# that continues begins with white space or inside a word: there, agreement of 8 is no chance. After white space it may
+# be a refrain, so 24 are needed.
 _AGREES: Final = 8
 _AGREES_AFTER_BLANK: Final = 24
-# A whole text that is shorter is repeated where it has so many characters, or is a short word on its own.
+# A prefill that the reply repeats as a whole may be shorter: 4 different characters, or a short word on its own.
 _LEAST: Final = 4
 _LEAST_AFTER_BLANK: Final = 12
 _VARIED: Final = 4
 _SHORT_WORD: Final = re.compile(r"[A-Z][a-z]{1,2}[.!]?")
-# The last word, its accents that stand apart, and what stands before it in an identifier or a path.
+# The last word with its combining accents, and the mark before it in an identifier or a path.
 _LAST_WORD: Final = re.compile(r"([./\\$@#]?)([\w\u0300-\u036f]+)$")
 _LONGEST_WORD: Final = 64
-# No text goes on like this behind a letter without any space: a sentence, a heading, or bold print begins.
+# A new sentence, heading or bold print: no text continues so directly after a letter, without a space.
 _NEW_SENTENCE: Final = re.compile(
     r"(?:[A-Z][a-z]+|I|A)(?:['\u2019][a-z]+)?[,:;!]?\s+[\"\u201c(*_]*[A-Za-zÀ-ÿ]"
     r"|[A-Z][a-z]+[.!]?\s*\Z|#{1,6} \S|\*\*[A-Z]"
 )
-_ENOUGH_TO_TELL: Final = 40
-_LONGEST_LOOK: Final = 48
-_MOST_TELLING: Final = 400
+_ENOUGH_CHARACTERS: Final = 40
+_LONGEST_START: Final = 48
+_MOST_COMPARED: Final = 400
 
 
-class Joint(Enum):
-    """What a reply does with the text that it was to go on from."""
+class PrefillUse(Enum):
+    """The use that a reply makes of its prefill."""
 
-    GOES_ON = auto()
-    """It goes on."""
+    CONTINUED = auto()
+    """It continues the prefill."""
     ECHOED = auto()
-    """It repeats the text first."""
-    ANEW = auto()
+    """It repeats the prefill, then continues it."""
+    RESTARTED = auto()
     """It starts anew."""
 
 
 class Opening:
-    """Holds back the begin of a reply until it is known what it does, and takes a repeated text away.
+    """Holds back the start of a reply until its use of the prefill is known, and removes a repeated prefill.
 
     Attributes:
-        joint: What the reply does; None while that is not known.
+        prefill_use: The use that the reply makes of the prefill; None until it is known.
     """
 
-    def __init__(self, lead: str, *, echoes: bool = False, may_start_anew: bool = True, think: str = "") -> None:
-        """Expects a reply to `lead`.
+    def __init__(self, prefill: str, *, echoes: bool = False, may_restart: bool = True, think: str = "") -> None:
+        """Expects a reply to `prefill`.
 
         Args:
-            lead: What the model was given to go on from.
+            prefill: The text from which the model goes on.
             echoes: Whether the provider is known to repeat it.
-            may_start_anew: Whether the provider can take it for something else than the begin of its reply.
-            think: The tag that opens hidden reasoning, where `lead` does not end within such; a reply that opens with
-                it is a new one.
+            may_restart: Whether the provider may ignore it; a raw prompt cannot be ignored.
+            think: The tag that opens hidden reasoning; a reply that begins with it starts anew. Empty if `prefill` ends
+                inside hidden reasoning.
         """
-        self.joint: Joint | None = None if lead.strip() else Joint.GOES_ON
-        self._lead = lead
+        self.prefill_use: PrefillUse | None = None if prefill.strip() else PrefillUse.CONTINUED
+        self._prefill = prefill
         self._echoes = echoes
-        self._may_start_anew = may_start_anew
-        self._think = think if lead else ""
+        self._may_restart = may_restart
+        self._think = think if prefill else ""
         self._held: list[str] = []
         self._exact = True
-        # How much of the lead the reply has repeated so far: to the letter, then white space apart.
-        self._met = 0
-        self._solid = ""
-        self._solid_met = 0
+        # The characters of the prefill that the reply has repeated so far: exactly, then without white space.
+        self._matched = 0
+        self._compact = ""
+        self._compact_matched = 0
 
     def feed(self, text: str) -> str:
-        """Returns what of `text`, and of what was held back, is new; all of it where the reply starts anew."""
-        if self.joint is not None or not text:
+        """Takes `text`; returns the new text that is settled now, without a repeated prefill."""
+        if self.prefill_use is not None or not text:
             return text
         self._held.append(text)
         if self._exact:
-            expected = self._lead[self._met : self._met + len(text)]
+            expected = self._prefill[self._matched : self._matched + len(text)]
             if text.startswith(expected):
-                self._met += len(expected)
-                return self._echoed(text[len(expected) :]) if self._met == len(self._lead) else ""
+                self._matched += len(expected)
+                return self._echoed(text[len(expected) :]) if self._matched == len(self._prefill) else ""
             self._exact = False
-        if not self._solid_met:
+        if not self._compact_matched:
             text = "".join(self._held)
         return self._compare(text, ended=False)
 
     def end(self, *, cut: bool) -> str:
-        """Returns what was held back, as the reply has ended; `cut` where a limit ended it."""
-        if self.joint is not None:
+        """Returns the text that was held back; `cut` says that a limit ended the reply."""
+        if self.prefill_use is not None:
             return ""
         held = "".join(self._held)
-        solid = "".join(held.split())
-        self._solid = self._solid or "".join(self._lead.split())
-        if solid and self._solid.startswith(solid) and self._agrees(len(solid)):
-            # The whole reply is a begin of the text: the limit cut the echo, or a shorter answer was written anew.
-            self.joint = Joint.ECHOED if cut or not self._may_start_anew else Joint.ANEW
-            return held if self.joint is Joint.ANEW else ""
-        self._solid_met = 0
+        compact = "".join(held.split())
+        self._compact = self._compact or "".join(self._prefill.split())
+        if compact and self._compact.startswith(compact) and self._agrees(len(compact)):
+            # The whole reply is the start of the prefill: a limit cut the echo, or a shorter answer was written anew.
+            self.prefill_use = PrefillUse.ECHOED if cut or not self._may_restart else PrefillUse.RESTARTED
+            return held if self.prefill_use is PrefillUse.RESTARTED else ""
+        self._compact_matched = 0
         return self._compare(held, ended=True)
 
     def _compare(self, text: str, *, ended: bool) -> str:
-        """Compares `text` with the rest of the lead, white space apart."""
-        solid = "".join(text.split())
-        if not self._solid and solid[:1] in {"", self._lead.lstrip()[:1]}:
-            self._solid = "".join(self._lead.split())
-        expected = self._solid[self._solid_met : self._solid_met + len(solid)]
-        if self._solid and solid.startswith(expected):
-            self._solid_met += len(expected)
-            if self._solid_met == len(self._solid):
-                return self._echoed(text[_place_after(text, len(expected)) :])
+        """Compares `text` with the rest of the prefill, both without white space."""
+        compact = "".join(text.split())
+        if not self._compact and compact[:1] in {"", self._prefill.lstrip()[:1]}:
+            self._compact = "".join(self._prefill.split())
+        expected = self._compact[self._compact_matched : self._compact_matched + len(compact)]
+        if self._compact and compact.startswith(expected):
+            self._compact_matched += len(expected)
+            if self._compact_matched == len(self._compact):
+                return self._echoed(text[_index_after(text, len(expected)) :])
             if not ended:
                 return ""
-        agree = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(expected, solid, strict=False)))
+        agree = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(expected, compact, strict=False)))
         held = "".join(self._held)
-        if self._may_start_anew:
-            new = self._agrees(self._solid_met + agree) or self._begins_anew(held, ended=ended)
+        if self._may_restart:
+            new = self._agrees(self._compact_matched + agree) or self._restarts(held, ended=ended)
             if new is None:
-                # It is short, and compared again as a whole when more has come.
-                self._solid_met = 0
+                # It is too short to tell; the whole is compared again when more has come.
+                self._compact_matched = 0
                 return ""
             if new:
-                self.joint = Joint.ANEW
+                self.prefill_use = PrefillUse.RESTARTED
                 return held
-        self.joint = Joint.GOES_ON
+        self.prefill_use = PrefillUse.CONTINUED
         return held
 
     def _echoed(self, rest: str) -> str:
-        """Returns what follows a text that was repeated as a whole, or all of it where that may be chance."""
+        """Returns `rest`, which follows a repeated prefill; returns all if the repetition may be chance."""
         held = "".join(self._held)
-        if self._echoes or self._is_telling(held, rest):
-            self.joint = Joint.ECHOED
+        if self._echoes or self._is_distinctive(held, rest):
+            self.prefill_use = PrefillUse.ECHOED
             return rest
-        self.joint = Joint.GOES_ON
+        self.prefill_use = PrefillUse.CONTINUED
         return held
 
-    def _is_telling(self, held: str, rest: str) -> bool:
-        solid = "".join(self._lead[:_MOST_TELLING].split())
+    def _is_distinctive(self, held: str, rest: str) -> bool:
+        compact = "".join(self._prefill[:_MOST_COMPARED].split())
         if self._after_blank(held):
             least = _LEAST_AFTER_BLANK
-        elif _SHORT_WORD.fullmatch(solid):
+        elif _SHORT_WORD.fullmatch(compact):
             return not rest[:1].isalnum()
         else:
             least = _LEAST
-        # A text that repeats itself goes on as it began.
-        repeats = (solid + solid).find(solid, 1) < len(solid)
-        return len(solid) >= least and len(set(solid)) >= _VARIED and not repeats
+        # A text that repeats itself continues as it began.
+        repeats = (compact + compact).find(compact, 1) < len(compact)
+        return len(compact) >= least and len(set(compact)) >= _VARIED and not repeats
 
     def _agrees(self, size: int) -> bool:
         held = "".join(self._held)
         least = _AGREES_AFTER_BLANK if self._after_blank(held) else _AGREES
-        return size >= least and len(set(self._solid[:size])) >= _VARIED
+        return size >= least and len(set(self._compact[:size])) >= _VARIED
 
     def _after_blank(self, held: str) -> bool:
-        return held[:1].isspace() and not self._lead[:1].isspace()
+        return held[:1].isspace() and not self._prefill[:1].isspace()
 
-    def _begins_anew(self, held: str, *, ended: bool) -> bool | None:
-        """Returns whether a reply with other words is a new one; None where more of it has to come first."""
+    def _restarts(self, held: str, *, ended: bool) -> bool | None:
+        """Returns whether a reply with other words starts anew; None if more of it is needed to tell."""
         begun = held.lstrip()
         if self._think and begun.startswith(self._think):
             return True
         if self._think and self._think.startswith(begun) and not ended:
             return None
-        if begun != held or not self._lead[-1:].isalpha() or self._lead.count("```") % 2:
+        if begun != held or not self._prefill[-1:].isalpha() or self._prefill.count("```") % 2:
             return False
-        if _may_be_name(self._lead):
+        if _may_be_name(self._prefill):
             return False
-        if begun[:2] == "**" and self._lead.count("**") % 2:
+        if begun[:2] == "**" and self._prefill.count("**") % 2:
             return False
         if not ended and begun.rstrip() == begun and re.fullmatch(r"[A-Z#*]\S*", begun):
-            return None if len(begun) < _ENOUGH_TO_TELL else False
+            return None if len(begun) < _ENOUGH_CHARACTERS else False
         if not ended and re.fullmatch(r"\S+\s+", begun):
             return None
         return bool(_NEW_SENTENCE.match(begun))
 
 
-def _may_be_name(lead: str) -> bool:
-    """Returns whether `lead` ends where a capital may follow without a space, so that a capital tells nothing.
+def _may_be_name(prefill: str) -> bool:
+    """Returns whether a capital may follow `prefill` without a space, so that a capital proves nothing.
 
-    That is within a name with capitals inside (Java|Script, e|Bay, iPhone|Pro, Électro|Bank, x86_64|Linux), and in
+    It may inside a name with inner capitals (Java|Script, e|Bay, iPhone|Pro, Électro|Bank, x86_64|Linux), and in
     scripts without capitals, which need no space before a foreign name: 使用|Google Chrome.
     """
-    last = _LAST_WORD.search(lead[-_LONGEST_WORD:])
+    last = _LAST_WORD.search(prefill[-_LONGEST_WORD:])
     if last is None:
         return False
     word = unicodedata.normalize("NFC", last[2])
     return bool(last[1]) or len(word) < 2 or not all(letter.islower() for letter in word)
 
 
-def gives_twice(lead: str, text: str) -> bool:
-    """Returns whether `text`, which went on from `lead`, has the begin of it again somewhere."""
-    begin = "".join(lead[:_MOST_TELLING].split())[:_LONGEST_LOOK]
+def repeats_prefill(prefill: str, text: str) -> bool:
+    """Returns whether `text`, which continued `prefill`, has the start of the prefill again somewhere."""
+    begin = "".join(prefill[:_MOST_COMPARED].split())[:_LONGEST_START]
     if len(begin) < _AGREES_AFTER_BLANK or len(set(begin)) < _VARIED:
         return False
     return begin in "".join(text.split())
 
 
-def _place_after(text: str, count: int) -> int:
-    """Returns the place in `text` behind so many characters that are no white space."""
-    place = 0
+def _index_after(text: str, count: int) -> int:
+    """Returns the index in `text` after its first `count` characters that are not white space."""
+    index = 0
     while count:
-        count -= not text[place].isspace()
-        place += 1
-    return place
+        count -= not text[index].isspace()
+        index += 1
+    return index

@@ -1,4 +1,4 @@
-"""What one generation means for a provider: where it goes on from, and what it is asked."""
+"""The plan of one generation: the request to the provider, and how its reply is read."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from lightrouter.adapter.quirks import Quirks
 from lightrouter.adapter.text.boundary import REPLACEMENT
 from lightrouter.adapter.text.continuation import ResumeState
 from lightrouter.adapter.text.cut import Cut
-from lightrouter.adapter.text.opening import Joint, Opening
+from lightrouter.adapter.text.opening import Opening, PrefillUse
 from lightrouter.adapter.text.reasoning import ThinkSplitter
 from lightrouter.adapter.text.transcript import Transcript
-from lightrouter.pool.schema import CandidateEntry, ContinuationStyle, Thinking
+from lightrouter.pool.choices import ContinuationStyle, Thinking
+from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import Role
@@ -23,80 +24,83 @@ _ASSISTANT: Final = Role.ROLE_ASSISTANT
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One generation, ready to be asked for as often as need be."""
+    """One generation, planned for any number of attempts."""
 
-    ask: ProviderRequest
-    """What the provider is asked."""
-    resume: ResumeState
-    """What the model is given back; nothing where it begins anew."""
+    request: ProviderRequest
+    """The request to the provider."""
+    resume_state: ResumeState
+    """The state from which the model goes on; empty if it starts anew."""
     visible: bool
-    """Whether the caller has visible text of it already."""
+    """Whether the prefill has visible text."""
     restarted: bool
-    """Whether there was something to go on from and it is written anew nevertheless."""
+    """Whether the caller has a first part of the text and the model writes it anew nevertheless."""
     stops: tuple[str, ...]
-    """Texts that end the output."""
+    """The texts that end the output."""
 
     def cut(self) -> Cut:
-        """Returns what ends the text of one attempt where the provider was not asked to."""
-        ask = self.ask
-        return Cut(ask.max_tokens if ask.is_cut else None, self.stops if "stop" in ask.quirks.refused else ())
+        """Returns the cut of one attempt, for limits and stop texts that the provider does not get."""
+        request = self.request
+        stops = self.stops if "stop" in request.quirks.refused else ()
+        return Cut(request.max_tokens if request.is_cut else None, stops)
 
     def transcript(self, entry: CandidateEntry) -> Transcript:
         """Returns the empty transcript of one attempt."""
-        resume, tags = self.resume, entry.thinking_tags
+        resume_state, tags = self.resume_state, entry.thinking_tags
         raw = entry.continuation is ContinuationStyle.RAW
         opening = Opening(
-            self.ask.lead if entry.echoes_prefix or not raw else "",
+            self.request.prefill if entry.echoes_prefix or not raw else "",
             echoes=entry.echoes_prefix,
-            may_start_anew=not raw,
-            think="" if resume.inside or entry.thinking is Thinking.OFF else tags[0],
+            may_restart=not raw,
+            think="" if resume_state.inside or entry.thinking is Thinking.OFF else tags[0],
         )
         return Transcript(
-            ThinkSplitter(entry.thinking, resume.head, tags, inside=resume.inside, visible=self.visible),
+            ThinkSplitter(entry.thinking, resume_state.head, tags, inside=resume_state.inside, visible=self.visible),
             opening,
             anew=ThinkSplitter(entry.thinking, tags=tags),
             stops=self.stops,
         )
 
 
-def plan(entry: CandidateEntry, generation: Generation, resume: ResumeState, quirks: Quirks) -> Plan:
+def make_plan(entry: CandidateEntry, generation: Generation, resume_state: ResumeState, quirks: Quirks) -> Plan:
     """Returns the plan for `generation` by the candidate of `entry`, whose provider has `quirks`.
 
-    The candidate gave out `resume` with the prefix.
+    `resume_state` is the decoded continuation of the generation.
     """
     sampling = generation.sampling
     messages = generation.messages[:]
-    can_go_on = entry.continuation is not ContinuationStyle.NONE and not quirks.writes_anew
-    lead = reasoning = ""
-    left_off = False
-    if quirks.writes_anew:
+    can_go_on = entry.continuation is not ContinuationStyle.NONE and not quirks.refuses_prefill
+    prefill = reasoning = ""
+    dropped_turn = False
+    if quirks.refuses_prefill:
         while len(messages) > 1 and messages[-1].role == _ASSISTANT:
             messages.pop()
-            left_off = True
+            dropped_turn = True
     if can_go_on:
-        lead = resume.head + generation.prefix
+        prefill = resume_state.head + generation.prefix
         if entry.continuation is ContinuationStyle.PREFIX:
-            reasoning = resume.reasoning
+            reasoning = resume_state.reasoning
         if len(messages) > 1 and messages[-1].role == _ASSISTANT:
-            # Two messages of the assistant in a row are refused, or taken for one, depending on the provider.
-            lead = messages.pop().content + lead
-    goes_on = bool(lead or reasoning)
-    restarted = not goes_on and (left_off or bool(generation.prefix or generation.continuation))
+            # Some providers refuse two messages of the assistant in a row, others join them.
+            prefill = messages.pop().content + prefill
+    has_prefill = bool(prefill or reasoning)
+    restarted = not has_prefill and (dropped_turn or bool(generation.prefix or generation.continuation))
     most = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else entry.sampling.max_output_tokens
     if restarted and most is not None:
-        most += resume.tokens or estimate_tokens(generation.prefix)
+        most += resume_state.tokens or estimate_tokens(generation.prefix)
     return Plan(
-        ask=ProviderRequest(messages, sampling, most, lead, reasoning, quirks),
-        resume=resume if goes_on else ResumeState(),
-        visible=goes_on and bool(generation.prefix),
+        request=ProviderRequest(messages, sampling, most, prefill, reasoning, quirks),
+        resume_state=resume_state if has_prefill else ResumeState(),
+        visible=has_prefill and bool(generation.prefix),
         restarted=restarted,
         stops=tuple(sampling.stop) or entry.sampling.stop,
     )
 
 
-def resumed(transcript: Transcript, before: ResumeState, tokens: int, *, takes_reasoning_back: bool) -> ResumeState:
-    """Returns what the model is to be given back after a cut output of `tokens`, itself gone on from `before`."""
-    if transcript.joint is Joint.ANEW:
+def next_resume_state(
+    transcript: Transcript, before: ResumeState, tokens: int, *, takes_reasoning_back: bool
+) -> ResumeState:
+    """Returns the state after an output of `tokens` that went on from `before` and that a limit cut."""
+    if transcript.prefill_use is PrefillUse.RESTARTED:
         before = ResumeState()
     takes_back = takes_reasoning_back or before.reasoning
     return ResumeState(

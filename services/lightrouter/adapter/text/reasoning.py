@@ -1,4 +1,4 @@
-"""Hidden reasoning in tags, <think> as a rule, kept apart from visible text while both come in arbitrary pieces."""
+"""Hidden reasoning in tags, as a rule <think>: splits it from the visible text while both stream in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from lightrouter.adapter.text.boundary import REPLACEMENT, partial_suffix
 from lightrouter.adapter.text.coalesce import TextDelta
-from lightrouter.pool.schema import THINK_TAGS, Thinking
+from lightrouter.pool.choices import THINK_TAGS, Thinking
 
 
 class _At(Enum):
@@ -17,14 +17,13 @@ class _At(Enum):
 
 
 class ThinkSplitter:
-    """Splits what a model writes into visible text and hidden reasoning.
+    """Splits the output of a model into visible text and hidden reasoning.
 
-    Only a block at the begin of the output, and blocks right behind it, are hidden: further on, a tag is text that may
-    well speak of tags. White space between a block and the text is neither.
+    Only a block at the start of the output, and blocks directly after it, are hidden. Further on, a tag is visible
+    text, because an answer may be about tags. White space between a block and the text is neither.
 
     Attributes:
-        head: All that was written before the visible text, tags included; what the model is to be given back, before
-            the text, to go on. Empty where nothing was hidden.
+        head: The text before the visible text, tags included; a prefill begins with it. Empty if nothing was hidden.
     """
 
     def __init__(
@@ -36,7 +35,15 @@ class ThinkSplitter:
         inside: bool = False,
         visible: bool = False,
     ) -> None:
-        """Goes on after `head`, `inside` of a block between `tags` or not, and after `visible` text or not."""
+        """Begins after `head`.
+
+        Args:
+            thinking: The way in which the model marks hidden reasoning.
+            head: The text before the visible text so far, from an earlier output.
+            tags: The opening and the closing tag.
+            inside: Whether `head` ends inside a block.
+            visible: Whether visible text has come already.
+        """
         self._open, self._close = tags
         self._head = [head] if head else []
         self._blanks: list[str] = []
@@ -46,7 +53,7 @@ class ThinkSplitter:
         elif head:
             self._at = _At.INSIDE if inside else _At.AFTER
         elif thinking is Thinking.OPEN:
-            # The chat template writes this only where the model begins, not where it goes on.
+            # The chat template writes the opening tag only if the model begins, not if it goes on.
             self._head.append(self._open + "\n")
             self._at = _At.INSIDE
         else:
@@ -54,7 +61,7 @@ class ThinkSplitter:
 
     @property
     def head(self) -> str:
-        """All that was written before the visible text."""
+        """The text before the visible text."""
         return "".join(self._head)
 
     @property
@@ -63,7 +70,7 @@ class ThinkSplitter:
         return self._at is _At.INSIDE
 
     def feed(self, written: str) -> TextDelta:
-        """Returns what of `written`, and of what was held back, is decided now."""
+        """Takes `written`; returns the output that is settled now."""
         if self._at is _At.TEXT:
             return TextDelta(written, "")
         reasoning: list[str] = []
@@ -94,7 +101,7 @@ class ThinkSplitter:
         return TextDelta("", "".join(reasoning))
 
     def end(self, *, cut: bool) -> TextDelta:
-        """Returns what was held back. Where the output was cut, halves are dropped: they are written again."""
+        """Returns the output that was held back. After a cut it returns nothing: the model writes the end again."""
         pending, self._pending = "".join((*self._blanks, self._pending)), ""
         self._blanks.clear()
         if cut or not pending or self._at is _At.TEXT:
@@ -105,7 +112,7 @@ class ThinkSplitter:
         return TextDelta(pending if self._at is _At.START else pending.lstrip(), "")
 
     def _hide(self, reasoning: list[str]) -> bool:
-        """Moves the block's inside from `_pending` to `reasoning`; returns whether the block has ended."""
+        """Moves the content of the block from `_pending` to `reasoning`; returns whether the block has ended."""
         found = self._pending.find(self._close)
         ended = found >= 0
         size = found if ended else _decided(self._pending, self._close)
@@ -127,6 +134,6 @@ class ThinkSplitter:
 
 
 def _decided(text: str, close: str) -> int:
-    """Returns how much of the inside of a block is neither the half of its end nor that of a character."""
+    """Returns the length of a block's content without a partial closing tag or a partial character at its end."""
     half = partial_suffix(text, (close,))
     return len(text) - half if half else len(text.rstrip(REPLACEMENT))

@@ -1,4 +1,4 @@
-"""The text of one generation on its way from the provider to the caller."""
+"""The output of one generation on its way from the provider to the caller."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Sequence
 
 from lightrouter.adapter.text.boundary import SurrogateJoiner, TailBuffer
 from lightrouter.adapter.text.coalesce import TextDelta
-from lightrouter.adapter.text.opening import Joint, Opening
+from lightrouter.adapter.text.opening import Opening, PrefillUse
 from lightrouter.adapter.text.reasoning import ThinkSplitter
 
 
 class Transcript:
-    """Takes what a provider sends and gives out what the caller gets, hidden reasoning apart.
+    """Turns the deltas of a provider into the output for the caller, with hidden reasoning apart.
 
     Attributes:
-        characters: How many characters of visible text were given out.
-        reasoning_characters: How many of hidden reasoning.
-        blank: Whether nothing but white space has come.
-        ends_hidden: Whether hidden reasoning came last.
+        characters: The characters of visible text that were given out.
+        reasoning_characters: Those of hidden reasoning.
+        blank: Whether only white space has come.
+        ends_hidden: Whether the output ends with hidden reasoning.
     """
 
     def __init__(
         self, splitter: ThinkSplitter, opening: Opening, *, anew: ThinkSplitter, stops: Sequence[str] = ()
     ) -> None:
-        """Takes a provider's output.
+        """Begins an empty transcript.
 
         Args:
-            splitter: Splits text that goes on.
-            opening: Finds out whether the output goes on.
-            anew: Splits text that starts anew.
+            splitter: Splits a text that continues the prefill.
+            opening: Finds out what the reply does with the prefill.
+            anew: Splits a text that starts anew.
             stops: The texts that end the output.
         """
         self._splitter = splitter
@@ -44,18 +44,18 @@ class Transcript:
         self.ends_hidden = False
 
     @property
-    def joint(self) -> Joint | None:
-        """What the output does with the text that it was to go on from; None while that is not known."""
-        return self._opening.joint
+    def prefill_use(self) -> PrefillUse | None:
+        """What the reply does with the prefill; None until that is known."""
+        return self._opening.prefill_use
 
     @property
     def field_reasoning(self) -> str:
-        """Hidden reasoning that came in a field of its own."""
+        """The hidden reasoning that came in a field of its own."""
         return "".join(self._field_reasoning)
 
     @property
     def head(self) -> str:
-        """All that was written before the visible text, hidden reasoning in its tags."""
+        """The text before the visible text: hidden reasoning in its tags."""
         return self._splitter.head
 
     @property
@@ -63,23 +63,23 @@ class Transcript:
         """Whether `head` ends within hidden reasoning."""
         return self._splitter.inside
 
-    def feed(self, piece: TextDelta) -> TextDelta:
-        """Returns what can be given out after `piece` has come; either part may be empty."""
-        reasoning = piece.reasoning
+    def feed(self, delta: TextDelta) -> TextDelta:
+        """Takes a delta; returns the output that is settled now. Either part may be empty."""
+        reasoning = delta.reasoning
         if reasoning:
             reasoning = self._reasoning_joiner.feed(reasoning)
             self._field_reasoning.append(reasoning)
             self.blank = False
-        if not piece.text:
+        if not delta.text:
             return self._out("", reasoning)
-        text = self._joiner.feed(piece.text)
+        text = self._joiner.feed(delta.text)
         if self.blank and text and not text.isspace():
             self.blank = False
         split = self._split(self._opening.feed(text))
         return self._out(self._hold_back.feed(split.text), reasoning + split.reasoning)
 
     def end(self, *, cut: bool) -> TextDelta:
-        """Returns what was held back; `cut` where the output was cut by a limit rather than ended by the model."""
+        """Returns the output that was held back; `cut` says that a limit, not the model, ended it."""
         reasoning = self._reasoning_joiner.end(cut=cut)
         split = self._split(self._opening.feed(self._joiner.end(cut=cut)) + self._opening.end(cut=cut))
         last = self._splitter.end(cut=cut)
@@ -87,7 +87,7 @@ class Transcript:
         return self._out(text, reasoning + split.reasoning + last.reasoning)
 
     def _split(self, text: str) -> TextDelta:
-        if self._opening.joint is Joint.ANEW and self._splitter is not self._anew:
+        if self._opening.prefill_use is PrefillUse.RESTARTED and self._splitter is not self._anew:
             self._splitter = self._anew
         return self._splitter.feed(text)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from lightrouter.aggregator import registry
 from lightrouter.aggregator.aggregator import Aggregator
+from lightrouter.aggregator.assemble import build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.answers.agreement import similarity
 from lightrouter.answers.equality import canonical
@@ -246,10 +246,9 @@ def _prompt(questions: Questions, conflict: Conflict) -> Prompt:
 
 
 def _patient_aggregator(models: Models) -> Aggregator:
-    """Returns the service's aggregator without time limits for synthesizers."""
-    settings = AggregatorSettings.model_construct()
-    limits = replace(settings.synthesis_limits, first_piece_seconds=_SECONDS, stall_seconds=_SECONDS)
-    return Aggregator(registry.strategies(models, limits), settings.default_strategy, settings.agreement)
+    """Returns the service's aggregator, without time limits for synthesizers."""
+    settings = AggregatorSettings.model_construct(first_piece_seconds=_SECONDS, stall_seconds=_SECONDS)
+    return build_aggregator(settings, models)
 
 
 def _side(questions: Questions, conflict: Conflict, text: str) -> str:

@@ -18,16 +18,17 @@ from opentelemetry.trace import NoOpTracer
 
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import extract
+from lightrouter.evaluator.announce import Announcer
+from lightrouter.evaluator.budget import Limits
+from lightrouter.evaluator.decision import Rules
+from lightrouter.evaluator.run import Report, Settings, evaluate
+from lightrouter.evaluator.validation import Item, ValidationSet
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.engine import Engine, opened
 from lightrouter.pool import file
-from lightrouter.pool.evaluator.announce import Announcer
-from lightrouter.pool.evaluator.budget import Limits
-from lightrouter.pool.evaluator.homes import FileHome
-from lightrouter.pool.evaluator.run import Report, Settings, evaluate
-from lightrouter.pool.evaluator.states import Rules
-from lightrouter.pool.evaluator.validation import Item, ValidationSet
-from lightrouter.pool.schema import REPLAY, State
+from lightrouter.pool.choices import State
+from lightrouter.pool.filestore import FileStore
+from lightrouter.pool.schema import REPLAY
 from lightrouter.recording.prices import PriceList
 from lightrouter.recording.recording import RecordedPrompt, Recording, pool_names
 from lightrouter.router.rules import Defaults, DriftRules
@@ -233,7 +234,7 @@ async def adaptive(plan: Plan, deal: Deal, folder: Path, policy: Policy | None) 
     path = folder / "pool.yaml"
     path.write_text(plan.pool_text(), encoding="utf-8")
     engine = _engine(deal.whole, path, policy, DriftRules())
-    home, announcer, found = FileHome(path), Announcer(NoOpMeter("lab")), Pool()
+    home, announcer, found = FileStore(path), Announcer(NoOpMeter("lab")), Pool()
     worth, models = Worth(plan.judged), Recalled(engine.models, plan.name, plan.said)
     items = _validation(plan, deal, worth)
     async with opened(engine):

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from statistics import fmean, median, stdev
 from typing import Final
 
+from lightrouter.evaluator.confidence import Tally
+from lightrouter.evaluator.decision import Finding, Rules, weigh
 from lightrouter.lab.experiments.changing import Deal, Plan, Pool, Worth, adaptive, scratch, unchanging
 from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.rankers import one_goes_on
 from lightrouter.lab.report import plots
 from lightrouter.lab.report.page import Figure, Table
 from lightrouter.lab.results.bootstrap import Estimate
-from lightrouter.pool.evaluator.bounds import Tally
-from lightrouter.pool.evaluator.states import Finding, Rules, weigh
-from lightrouter.pool.schema import State
+from lightrouter.pool.choices import State
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_PRIOR
 
 ABOUT = "A candidate goes bad half-way and recovers: when it is evicted and back, and what an adaptive pool is worth."

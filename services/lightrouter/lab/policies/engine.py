@@ -20,13 +20,13 @@ from opentelemetry.trace import NoOpTracer
 
 from lightrouter.adapter.credentials import credentials
 from lightrouter.adapter.engine import Engine as Adapter
-from lightrouter.adapter.metrics import CallMetrics
+from lightrouter.adapter.provider_state import ProviderState
 from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
-from lightrouter.adapter.standing import Standing
-from lightrouter.aggregator import registry as aggregator_registry
+from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.aggregator.aggregator import Aggregator
+from lightrouter.aggregator.assemble import build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.learned import artifact
 from lightrouter.pool.schema import REPLAY, CandidateEntry, PublicPool
@@ -34,14 +34,13 @@ from lightrouter.recording.playback import Playback
 from lightrouter.recording.recording import RecordedPrompt, Recording
 from lightrouter.router.events import Events
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.pool.traffic import Traffic
-from lightrouter.router.pool.transitions import StateTransitions
+from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.route import Router
-from lightrouter.router.rules import Defaults, DriftRules, Shares
+from lightrouter.router.rules import Defaults, DriftRules
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.rpc.models import Models
-from lightrouter.selector import registry as selector_registry
+from lightrouter.selector.assemble import build_selector
 from lightrouter.selector.learned import CurrentModel
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
@@ -72,18 +71,14 @@ def selector_with(model: CurrentModel) -> MakeSelector:
     """Returns a factory of the service's selector with a trained model."""
 
     def make(models: Models) -> Selector:
-        settings = SelectorSettings.model_construct()
-        built = selector_registry.strategies(models, settings.judge_limits, settings.consensus_prior_weight, model)
-        return Selector(built, settings.default_strategy, model)
+        return build_selector(SelectorSettings.model_construct(), models, model)
 
     return make
 
 
 def default_aggregator(models: Models) -> Aggregator:
     """Returns the service's aggregator with default settings."""
-    settings = AggregatorSettings.model_construct()
-    built = aggregator_registry.strategies(models, settings.synthesis_limits)
-    return Aggregator(built, settings.default_strategy, settings.agreement)
+    return build_aggregator(AggregatorSettings.model_construct(), models)
 
 
 def default_defaults() -> Defaults:
@@ -149,8 +144,8 @@ class Engine:
         for candidate in candidates:
             if candidate.name in evaluations:
                 candidate.evaluation.CopyFrom(evaluations[candidate.name])
-        roster = PoolSnapshot.from_candidates(candidates, judge, synthesizer)
-        self.traffic = _traffic(roster, drift or DriftRules(minimum=len(entries)))
+        self.traffic = TrafficMonitor(drift or DriftRules(minimum=len(entries)))
+        self.traffic.follow(PoolSnapshot.from_candidates(candidates, judge, synthesizer))
         """The router's view of its candidates."""
         # The seed is fixed, so that exploration and with it the experiment are repeatable.
         chance = random.Random(0)  # noqa: S311 - chance, no secret
@@ -159,9 +154,7 @@ class Engine:
             models=models,
             selector=_InProcessSelector(selector(models)),
             aggregator=_InProcessAggregator(aggregator(models)),
-            tracer=NoOpTracer(),
             defaults=defaults or default_defaults(),
-            shares=Shares(),
             new_seed=lambda: chance.randrange(_SEEDS),
         )
 
@@ -208,15 +201,9 @@ async def answers(engine: Engine, prompts: Iterable[RecordedPrompt], policy: Pol
     return [await engine.route(prompt, policy) for prompt in prompts]
 
 
-def _traffic(roster: PoolSnapshot, rules: DriftRules) -> Traffic:
-    traffic = Traffic(rules, StateTransitions(NoOpTracer()))
-    traffic.follow(roster)
-    return traffic
-
-
 def _adapter(entry: CandidateEntry, recording: Recording) -> Adapter:
-    standing = Standing.new(entry)
-    return Adapter(entry, _provider(entry, recording), standing, NoOpTracer(), CallMetrics(NoOpMeter("lab")))
+    provider_state = ProviderState.new(entry)
+    return Adapter(entry, _provider(entry, recording), provider_state, NoOpTracer(), CallMetrics(NoOpMeter("lab")))
 
 
 def _provider(entry: CandidateEntry, recording: Recording) -> Provider:

@@ -1,1 +1,1 @@
-"""The pool as the router sees it: where it comes from, which candidates are well, which have drifted."""
+"""The router's pool: its source, the health of its candidates, and drift detection."""

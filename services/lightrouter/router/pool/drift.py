@@ -16,41 +16,41 @@ from statistics import NormalDist
 from typing import Final
 
 _STAKES: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 7 / 8)
-"""Shares of what it has that a bet may lose at once. None is best for every change; their mean is as sure as each."""
+"""Shares of its gain that a bet may lose at once, a choice. No stake is best for every change, and the bound on false
+alarms holds for their mean as for each."""
 
-# Companies that a candidate has a history in, at most.
-_MOST_COMPANIES: Final = 8
-# Observations from which a history says what to come back to.
-_TELLING: Final = 100
+# Choices: the histories that a comparison keeps, and the observations from which a history shows what to return to.
+_MAX_COHORTS: Final = 8
+_TELLING_OBSERVATIONS: Final = 100
 
 
 class Mean:
-    """A mean of observations, 0 to 1, in which the weight of each fades as others come."""
+    """A mean of observations, 0 to 1, in which the weight of each fades with every later one."""
 
     __slots__ = ("_keep", "_total", "weight")
 
     def __init__(self, memory: float) -> None:
-        """Rests on the last `memory` observations, more or less."""
+        """Covers about the last `memory` observations."""
         self._keep = 1 - 1 / memory
         self._total = 0.0
         self.weight = 0.0
-        """Observations that it rests on."""
+        """Number of observations that the mean covers."""
 
     @property
     def value(self) -> float:
-        """The mean; 0 where there was no observation."""
+        """The mean; 0 without an observation."""
         return self._total / self.weight if self.weight else 0.0
 
     def add(self, mean: float, observations: int = 1) -> None:
-        """Takes so many observations with this mean, 0 to 1."""
+        """Adds observations with this mean, 0 to 1."""
         keep = self._keep**observations
         self.weight = self.weight * keep + observations
         self._total = self._total * keep + mean * observations
 
     def upper(self, deviations: float) -> float:
-        """Returns the upper end of Wilson's interval, so many standard deviations wide; 1 without an observation.
+        """Returns the upper end of Wilson's interval of that many standard deviations; 1 without an observation.
 
-        It is the interval of a share; of no mean of observations between 0 and 1 is the variance larger.
+        The interval is that of a share. No other mean of observations between 0 and 1 has a larger variance.
         """
         n, square = self.weight, deviations**2
         if not n:
@@ -61,18 +61,18 @@ class Mean:
 
 
 class Detector:
-    """Alarms once observations, 0 to 1, lie above a border on the mean."""
+    """Alarms when the mean of observations, 0 to 1, is above a border."""
 
     __slots__ = ("_gains", "_run_length")
 
     def __init__(self, run_length: float) -> None:
-        """Lets at least `run_length` observations go by between alarms, on average, while there is no cause."""
+        """Lets at least `run_length` observations pass on average before a false alarm."""
         self._run_length = run_length
         self._gains = [1.0] * len(_STAKES)
 
     @property
     def calm(self) -> bool:
-        """Whether no bet has won anything: nothing speaks for a change."""
+        """Whether no bet has a gain, so that nothing indicates a change."""
         return all(gain == 1.0 for gain in self._gains)
 
     def alarms(self, observation: float, border: float) -> bool:
@@ -84,7 +84,7 @@ class Detector:
 
 
 class Change(Enum):
-    """What an observation showed."""
+    """A change that an observation showed."""
 
     DRIFTED = "drifted"
     RETURNED = "returned"
@@ -93,12 +93,12 @@ class Change(Enum):
 class Figure:
     """One figure of a candidate: 0 is best, 1 is worst.
 
-    What counts as worse than its history is a border: the upper end of what its history lets expect, and a tolerance on
-    top of it. Only what lies credibly above it has drifted, and only what lies credibly below it has returned.
+    The border between history and drift is the upper end of what the history lets expect, plus a tolerance. A figure
+    has drifted when it is credibly above the border, and has returned when it is credibly below.
 
     Attributes:
-        recent: The figure of late.
-        history: The figure by its history.
+        recent: The recent figure.
+        history: The figure in its history.
         drifted: Whether it has left its history and not returned.
     """
 
@@ -116,35 +116,35 @@ class Figure:
     )
 
     def __init__(self, tolerance: float, run_length: float, memory: float = 10_000, recent: float = 200) -> None:
-        """Starts without a history: nothing is out of it before enough is in it.
+        """Starts without a history; there is no drift before the history has enough observations.
 
         Args:
             tolerance: How much worse than its history it may be, 0 to 1.
-            run_length: Observations between false alarms, at least so many on average; over 1.
-            memory: Observations that its history rests on.
-            recent: Observations that the figure of late rests on.
+            run_length: Least average number of observations between false alarms, above 1.
+            memory: Number of observations that the history covers.
+            recent: Number of observations that the recent figure covers.
         """
         self._tolerance = tolerance
         self._run_length = run_length
-        # The history's interval misses once in as many cases as the detector may alarm falsely.
+        # The interval of the history is wrong as rarely as the detector alarms falsely.
         self._deviations = NormalDist().inv_cdf(1 - 1 / run_length)
         self._detector = Detector(run_length)
         self._border = 1.0
-        # What a bet that is under way has seen is not history before it is lost: a change must not excuse itself.
+        # Observations of a running bet become history only after the bet is lost: a change must not raise the border.
         self._pending, self._pending_total = 0, 0.0
         self.history = Mean(memory)
         self.recent = Mean(recent)
         self.drifted = False
 
-    def since(self) -> tuple[float, int]:
-        """Returns the figure since it began to leave its history, and the observations that this rests on."""
+    def since_change(self) -> tuple[float, int]:
+        """Returns the figure since it began to leave its history, and the number of observations since then."""
         return (self._pending_total / self._pending if self._pending else 0.0), self._pending
 
     def observe(self, observation: float) -> Change | None:
-        """Takes an observation, 0 to 1; returns what it showed."""
+        """Takes an observation, 0 to 1; returns the change that it showed."""
         self.recent.add(observation)
         if self.drifted:
-            # The border stays where it was: the way back is judged by what was left.
+            # The border stays where it was at the alarm.
             if not self._detector.alarms(1 - observation, 1 - self._border):
                 return None
             self._turn(drifted=False)
@@ -161,13 +161,13 @@ class Figure:
             self._pending, self._pending_total = 0, 0.0
         return None
 
-    def leave(self) -> None:
-        """Counts as having left its history, until it is seen to be back."""
+    def mark_drifted(self) -> None:
+        """Counts as drifted until observations show that it has returned."""
         if not self.drifted:
             self._turn(drifted=True)
 
-    def come_back(self) -> None:
-        """Counts as being back."""
+    def mark_returned(self) -> None:
+        """Counts as returned."""
         if self.drifted:
             self._turn(drifted=False)
 
@@ -179,43 +179,43 @@ class Figure:
 
 
 class Comparison:
-    """A figure that compares a candidate with others, with a history for each company of others.
+    """A figure that compares a candidate with others, with one history per cohort of compared candidates.
 
-    Beside whom it stands decides how it looks: where a rival is away and comes back, nobody else is the worse for it.
-    Each observation counts in one history only, so that false alarms are no more frequent than in one figure.
+    The value depends on the cohort: a rival that leaves and returns must not make the others look worse. Each
+    observation counts in one history only, so that false alarms are as rare as in one figure.
 
     Attributes:
-        recent: The figure of late, in whatever company.
-        left: The figure of the company in which it left its history; None while it has not.
+        recent: The recent figure, over all cohorts.
+        departed: The figure of the cohort in which it left its history; None if it has not.
     """
 
-    __slots__ = ("_figures", "_new", "left", "recent")
+    __slots__ = ("_figures", "_new", "departed", "recent")
 
     def __init__(self, new: Callable[[], Figure], recent: float = 200) -> None:
-        """Makes a figure for each company by `new`; `recent` are the observations that the figure of late rests on."""
+        """Makes a figure per cohort with `new`; the recent figure covers `recent` observations."""
         self._new = new
-        # The company that was met last is the last one.
+        # In the order of their last observations.
         self._figures: dict[Hashable, Figure] = {}
         self.recent = Mean(recent)
-        self.left: Figure | None = None
+        self.departed: Figure | None = None
 
-    def observe(self, company: Hashable, observation: float) -> Change | None:
-        """Takes an observation, 0 to 1, that was made in a company; returns what it showed."""
+    def observe(self, cohort: Hashable, observation: float) -> Change | None:
+        """Takes an observation, 0 to 1, of a cohort; returns the change that it showed."""
         self.recent.add(observation)
-        figure = self._figures.pop(company, None) or self._new()
-        self._figures[company] = figure
-        if len(self._figures) > _MOST_COMPANIES:
+        figure = self._figures.pop(cohort, None) or self._new()
+        self._figures[cohort] = figure
+        if len(self._figures) > _MAX_COHORTS:
             del self._figures[next(iter(self._figures))]
-        if self.left is None:
+        if self.departed is None:
             change = figure.observe(observation)
-            self.left = figure if change is Change.DRIFTED else None
+            self.departed = figure if change is Change.DRIFTED else None
             return change
-        # The company in which it left its history may never meet again.
-        judging = figure if figure.history.weight >= _TELLING else self.left
-        judging.leave()
+        # Another cohort with a history can show the return too, because the departed one may never boot together again.
+        judging = figure if figure.history.weight >= _TELLING_OBSERVATIONS else self.departed
+        judging.mark_drifted()
         change = judging.observe(observation)
         if change is Change.RETURNED:
-            for each in (self.left, *self._figures.values()):
-                each.come_back()
-            self.left = None
+            for of_cohort in (self.departed, *self._figures.values()):
+                of_cohort.mark_returned()
+            self.departed = None
         return change

@@ -37,40 +37,40 @@ class Watch(Protocol):
         ...
 
 
-class Health:
-    """Watches every adapter of the pool; one that was lost is watched again once it is back."""
+class HealthMonitor:
+    """Watches every adapter of the pool; watches a lost one again when it is back."""
 
     def __init__(
         self,
         watch: Watch,
         pause_seconds: float = 0.2,
-        most_pause_seconds: float = 5.0,
+        max_pause_seconds: float = 5.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Watches by `watch`; before it watches a lost adapter again it waits by `sleep`.
+        """Watches with `watch`; before it watches a lost adapter again, it waits with `sleep`.
 
-        The first pause is `pause_seconds`; each further one is twice as long, up to `most_pause_seconds`, until the
+        The first pause is `pause_seconds`. Each further one is twice as long, up to `max_pause_seconds`, until the
         adapter serves.
         """
         self._watch = watch
-        self._pauses = (pause_seconds, most_pause_seconds)
+        self._pauses = (pause_seconds, max_pause_seconds)
         self._sleep = sleep
         self._serving: dict[str, bool] = {}
         self._declining: set[str] = set()
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._snapshot: PoolSnapshot | None = None
         self._changed = asyncio.Event()
-        self._heard = asyncio.Event()
+        self._known = asyncio.Event()
 
     def of(self, address: str) -> CandidateHealth.ValueType:
-        """Returns the health of the adapter at `address`; unspecified where it is not known yet."""
+        """Returns the health of the adapter at `address`; unspecified if it is not known yet."""
         serving = self._serving.get(address)
         if serving is None:
             return CANDIDATE_HEALTH_UNSPECIFIED
         return CANDIDATE_HEALTH_SERVING if serving else CANDIDATE_HEALTH_NOT_SERVING
 
     def declines(self, address: str) -> bool:
-        """Tells whether the adapter at `address` can be reached and says that it does not serve."""
+        """Returns whether the adapter at `address` can be reached and says that it does not serve."""
         return address in self._declining
 
     @property
@@ -83,7 +83,7 @@ class Health:
         )
 
     def follow(self, snapshot: PoolSnapshot) -> None:
-        """Watches the adapters of this pool from now on, and no others. Needs a running loop."""
+        """Watches the adapters of this pool from now on, and no others. Needs a running event loop."""
         self._snapshot = snapshot
         addresses = {candidate.address for candidate in snapshot.candidates.values()}
         for address in self._watchers.keys() - addresses:
@@ -96,29 +96,29 @@ class Health:
             self._watchers[address] = watcher
         self._notice()
 
-    async def heard(self) -> None:
-        """Returns once every adapter of the pool has said whether it serves, or could not be reached."""
-        await self._heard.wait()
+    async def known(self) -> None:
+        """Returns when every adapter of the pool has said whether it serves, or could not be reached."""
+        await self._known.wait()
 
     async def report(self, set_serving: Callable[[bool], Awaitable[None]]) -> None:
-        """Tells `set_serving` whether the router serves, now and whenever that changes, until cancelled.
+        """Calls `set_serving` with whether the router serves, now and after each change, until it is cancelled.
 
-        Raises what a watch has failed with by a defect, for health that stands still would be wrong in silence.
+        Raises the error of a watch that failed by a defect, because without that watch the health would be wrong.
         """
-        said: bool | None = None
+        reported: bool | None = None
         while True:
             self._changed.clear()
             for watcher in self._watchers.values():
                 if watcher.done():
                     watcher.result()
             serves = self.router_serves
-            if serves != said:
-                said = serves
+            if serves != reported:
+                reported = serves
                 await set_serving(serves)
             await self._changed.wait()
 
     async def close(self) -> None:
-        """Ends every watch."""
+        """Ends all watches."""
         watchers = list(self._watchers.values())
         self._watchers.clear()
         for watcher in watchers:
@@ -127,7 +127,7 @@ class Health:
 
     async def _keep_watching(self, address: str) -> None:
         wait = False
-        pause, most = self._pauses
+        pause, max_pause = self._pauses
         while True:
             try:
                 async with aclosing(self._watch(address, wait=wait)) as changes:
@@ -138,16 +138,16 @@ class Health:
                             pause = self._pauses[0]
                         else:
                             self._declining.add(address)
-                            # Ends the watch: an adapter that drains would wait for it as for any running call.
+                            # Ends the watch, because an adapter that drains waits for it as for any running call.
                             break
             except ServiceError as error:
                 self._declining.discard(address)
                 _log.debug("the adapter at %s is not watched: %s", address, error.message)
             self._set(address, serving=False)
-            # The channel connects again by its own backoff; the pause is for an adapter that answers without serving.
+            # The channel reconnects with its own backoff. The pause is for an adapter that answers but does not serve.
             wait = True
             await self._sleep(pause)
-            pause = min(2 * pause, most)
+            pause = min(2 * pause, max_pause)
 
     def _set(self, address: str, *, serving: bool) -> None:
         if self._serving.get(address) is not serving:
@@ -158,6 +158,6 @@ class Health:
     def _notice(self) -> None:
         self._changed.set()
         if self._watchers.keys() <= self._serving.keys():
-            self._heard.set()
+            self._known.set()
         else:
-            self._heard.clear()
+            self._known.clear()

@@ -1,4 +1,4 @@
-"""The pool as one request sees it: an immutable snapshot, so that a change of the pool never splits a route."""
+"""The pool as one route sees it: an immutable snapshot, so that a route never sees a change of the pool."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, CANDIDATE_STAT
 
 @dataclass(frozen=True, slots=True)
 class PoolSnapshot:
-    """The candidates that this router knows.
+    """The candidates that the router may use.
 
     Attributes:
         candidates: The candidates by name, in the order of the pool.
-        targets: The same names with what a call to their adapters needs.
+        targets: What a call to their adapters needs, by name.
         judge: Name of the candidate that judges; None takes the one with the best prior.
         synthesizer: Name of the candidate that merges; None takes the best-ranked one.
-        homogeneous: Why merging would buy nothing, in sentences; empty where it may buy something.
+        homogeneous: Sentences that explain why merging gains nothing in this pool; empty if it may gain something.
     """
 
     candidates: Mapping[str, Candidate]
@@ -48,7 +48,7 @@ class PoolSnapshot:
         return cls(MappingProxyType(by_name), MappingProxyType(targets), judge, synthesizer)
 
     def on_probation(self, names: Iterable[str]) -> Self:
-        """Returns the same pool, in which those of these names that are admitted are on probation."""
+        """Returns the same pool with the candidates of these names on probation, unless they are evicted."""
         held = dict(self.candidates)
         for name in names:
             if held[name].state != CANDIDATE_STATE_EVICTED:

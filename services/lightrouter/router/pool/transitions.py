@@ -1,4 +1,4 @@
-"""Says of each candidate whose state changes that it does, and why: in a span, a metric and a log line."""
+"""Announces changes of candidates' states, with the cause, in a span, a metric and a log line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from enum import Enum
 
 from opentelemetry.metrics import Meter
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from lightrouter.runtime.enums import label
 from lightrouter.runtime.telemetry import names
@@ -21,11 +21,11 @@ class Cause(Enum):
     """What changed a candidate's state."""
 
     POOL = "pool"
-    """The pool says so: its file, its resource, or the evaluator's verdict there."""
+    """The pool file, the Candidate resource or the evaluator's verdict in it says so."""
     DRIFTED = "drifted"
-    """Its figures left their history."""
+    """Its figures left their history for the worse."""
     RETURNED = "returned"
-    """Its figures are what they were."""
+    """Its figures are back to their history."""
     EVALUATED = "evaluated"
     """It was evaluated after it had drifted."""
     MINIMUM = "minimum"
@@ -33,16 +33,16 @@ class Cause(Enum):
 
 
 class StateTransitions:
-    """Tells of changes of candidates' states."""
+    """Announces changes of candidates' states."""
 
-    def __init__(self, tracer: Tracer, meter: Meter | None = None) -> None:
-        """Traces by `tracer`, and counts by `meter`."""
-        self._tracer = tracer
+    def __init__(self, tracer: Tracer | None = None, meter: Meter | None = None) -> None:
+        """Writes spans with `tracer`, and counts with `meter`."""
+        self._tracer = tracer or NoOpTracer()
         self._changes = Tally(STATE_CHANGES)
         if meter:
             self._changes.report(meter)
 
-    def say(
+    def announce(
         self,
         candidate: str,
         before: CandidateState.ValueType,
@@ -50,18 +50,18 @@ class StateTransitions:
         cause: Cause,
         message: str,
     ) -> None:
-        """Tells that a candidate is in the state `after` from now on, why, and in a sentence what speaks for it."""
-        was, said = label(CandidateState, before), label(CandidateState, after)
+        """Announces that a candidate is in the state `after` from now on; `message` is a sentence about the cause."""
+        was, now = label(CandidateState, before), label(CandidateState, after)
         level = logging.INFO if after == CANDIDATE_STATE_ADMITTED else logging.WARNING
-        _log.log(level, "the candidate %s is %s, and was %s (%s): %s", candidate, said, was, cause.value, message)
-        self._changes.add(1, candidate, was, said, cause.value)
-        # A span of its own: no request's span lives as long as the pool.
+        _log.log(level, "the candidate %s is %s, and was %s (%s): %s", candidate, now, was, cause.value, message)
+        self._changes.add(1, candidate, was, now, cause.value)
+        # A span of its own, because no request caused the change.
         with self._tracer.start_as_current_span(names.POOL_CHANGE) as span:
-            told = {
+            attributes = {
                 names.CANDIDATE: candidate,
                 names.STATE_BEFORE: was,
-                names.STATE: said,
+                names.STATE: now,
                 names.REASON: cause.value,
                 names.MESSAGE: message,
             }
-            span.add_event(names.CANDIDATE_STATE, told)
+            span.add_event(names.CANDIDATE_STATE, attributes)

@@ -1,4 +1,4 @@
-"""Admission: what the request left out is filled in, who boots is decided, and what cannot be served is refused."""
+"""Admission: fills in what the request leaves out, decides which candidates boot, and refuses bad requests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from lightrouter.v1.router_pb2 import Prompt
 _POLICY = "prompt.policy"
 
 WhyNot = Callable[[Candidate], NotAsked | None]
-"""Returns why a candidate is not worth asking now; None where it is."""
+"""Returns why a candidate cannot deliver now; None if it can."""
 
 
 def admit(
@@ -53,20 +53,20 @@ def admit(
     why_not: WhyNot = lambda _: None,
     least_tokens: dict[str, int] | None = None,
 ) -> tuple[Admission, Budget]:
-    """Returns the admitted request and its budget, in which the money for the boots is kept.
+    """Returns the admitted request and its budget, in which the money for the boots is reserved.
 
     Args:
         prompt: The request, valid by the rules of the protos.
-        snapshot: The pool as it is now.
-        defaults: What holds where the request says nothing.
-        draw: Seed of what is drawn for this route, 0 to 2^31 - 1; the seed of a request that brings none, too.
-        ledger: Gets a degradation for each candidate that is left out.
-        why_not: Who is not worth asking now.
-        least_tokens: The smallest token limits that providers were found to take, by candidate; the budget learns more.
+        snapshot: The current pool.
+        defaults: The values for what the request leaves out.
+        draw: Seed of the random decisions of this route, 0 to 2^31 - 1; also the seed of a request without one.
+        ledger: Records each candidate that is left out.
+        why_not: Returns why a candidate cannot deliver now.
+        least_tokens: The smallest token limits that providers accept, by candidate; see `Budget`.
 
     Raises:
-        ServiceError: INVALID_ARGUMENT where the request names what is not there or cannot be paid for or fitted;
-            FAILED_PRECONDITION where the pool has no candidate that may answer.
+        ServiceError: INVALID_ARGUMENT if the request names an unknown candidate, or does not fit into its cost ceiling
+            or into any context window; FAILED_PRECONDITION if the pool has no candidate that may answer.
     """
     policy = Policy()
     policy.CopyFrom(defaults.policy)
@@ -76,11 +76,11 @@ def admit(
     sampling.CopyFrom(prompt.sampling)
     if not sampling.HasField("max_output_tokens"):
         sampling.max_output_tokens = defaults.max_output_tokens
-    defaults.maxima.hold(policy, sampling)
+    defaults.maxima.apply(policy, sampling)
     specs = _named(policy.candidates, snapshot) if policy.candidates else _allowed(snapshot)
-    # One that the request names is taken at its word, on probation or not.
+    # A candidate that the request names takes part even if it is on probation.
     share = 1.0 if policy.candidates else defaults.probation_share
-    left_out = {each.candidate: each for c in specs if (each := why_not(c) or _on_probation(c, draw, share))}
+    left_out = {why.candidate: why for spec in specs if (why := why_not(spec) or _on_probation(spec, draw, share))}
     prompt_tokens = messages_tokens(prompt.messages)
     fitting = _fitting(specs, left_out, snapshot, policy, sampling.max_output_tokens, prompt_tokens, ledger)
     asked, standby = _asked(fitting, left_out, policy.k, ledger)
@@ -91,7 +91,7 @@ def admit(
     for candidate in unpaid:
         message = f"the cost ceiling does not pay for {candidate.name} to boot"
         ledger.drop(DEGRADED_REASON_COST_CEILING, message, candidate.name)
-        ledger.not_asked(candidate.name, NOT_ASKED_REASON_COST_CEILING, message)
+        ledger.add_not_asked(candidate.name, NOT_ASKED_REASON_COST_CEILING, message)
     admission = Admission(
         messages=prompt.messages,
         sampling=sampling,
@@ -110,20 +110,24 @@ def admit(
 
 
 def _named(names: Iterable[str], snapshot: PoolSnapshot) -> list[Candidate]:
-    """Returns the candidates that the request asks for by name; one on probation is taken at its word."""
+    """Returns the entries of the candidates that the request names."""
     wanted = set(names)
     for name in wanted:
         spec = snapshot.candidates.get(name)
         if spec is None or spec.state == CANDIDATE_STATE_EVICTED:
-            known = ", ".join(c.name for c in snapshot.candidates.values() if c.state != CANDIDATE_STATE_EVICTED)
+            known = ", ".join(other.name for other in _not_evicted(snapshot))
             what = "is not in the pool" if spec is None else "is evicted from the pool"
             message = f"{name} {what}; those that may answer are: {known or 'none'}"
             raise invalid(f"{_POLICY}.candidates", message, ERROR_REASON_UNKNOWN_CANDIDATE)
     return [spec for spec in snapshot.candidates.values() if spec.name in wanted]
 
 
+def _not_evicted(snapshot: PoolSnapshot) -> list[Candidate]:
+    return [spec for spec in snapshot.candidates.values() if spec.state != CANDIDATE_STATE_EVICTED]
+
+
 def _allowed(snapshot: PoolSnapshot) -> list[Candidate]:
-    allowed = [spec for spec in snapshot.candidates.values() if spec.state != CANDIDATE_STATE_EVICTED]
+    allowed = _not_evicted(snapshot)
     if not allowed:
         message = "the pool has no candidate that may answer"
         raise ServiceError(Code.FAILED_PRECONDITION, ERROR_REASON_POOL_EMPTY, message)
@@ -144,10 +148,10 @@ def _explores(name: str, draw: int, share: float) -> bool:
 def _asked(
     fitting: Sequence[RouteCandidate], left_out: Mapping[str, NotAsked], k: int, ledger: RouteLedger
 ) -> tuple[list[RouteCandidate], list[RouteCandidate]]:
-    """Returns who boots and who stands by, each best first where it matters; the book says why the latter do not boot.
+    """Returns the candidates that boot and those that stand by, and records why the latter do not boot.
 
-    Where everybody is left out, those on probation boot: hardly ever answering would be worse. Where nobody is on
-    probation either, the best k are asked in spite of what is known of them.
+    If all candidates are left out, those on probation boot. If none is on probation either, the k with the best priors
+    boot although they probably cannot deliver. Those that stand by are in the order in which to ask them.
     """
     standby = sorted(
         (candidate for candidate in fitting if candidate.name in left_out),
@@ -164,7 +168,7 @@ def _asked(
     standby = [candidate for candidate in standby if candidate not in asked]
     for candidate in standby:
         why = left_out[candidate.name]
-        ledger.not_asked(why.candidate, why.reason, why.message)
+        ledger.add_not_asked(why.candidate, why.reason, why.message)
         if why.reason != NOT_ASKED_REASON_PROBATION:
             ledger.drop(DEGRADED_REASON_CANDIDATE_FAILED, why.message, why.candidate)
     return asked, standby
@@ -179,7 +183,7 @@ def _fitting(
     prompt_tokens: int,
     ledger: RouteLedger,
 ) -> list[RouteCandidate]:
-    """Returns the candidates whose context window holds the prompt and the boot tokens."""
+    """Returns the candidates whose context window has room for the prompt and the boot tokens."""
     candidates: list[RouteCandidate] = []
     for spec in specs:
         boot = min(spec.max_boot_tokens or policy.boot_tokens, max_output_tokens)
@@ -192,7 +196,7 @@ def _fitting(
             )
             if spec.name not in left_out:
                 ledger.drop(DEGRADED_REASON_CONTEXT_WINDOW, message, spec.name)
-            ledger.not_asked(spec.name, NOT_ASKED_REASON_CONTEXT_WINDOW, message)
+            ledger.add_not_asked(spec.name, NOT_ASKED_REASON_CONTEXT_WINDOW, message)
             continue
         target = snapshot.targets[spec.name]
         output = min(max_output_tokens, room)
@@ -205,9 +209,9 @@ def _fitting(
 
 
 def _helper(snapshot: PoolSnapshot, name: str | None, sampling: Sampling) -> RouteCandidate | None:
-    """Returns the candidate that the pool names for judging or merging, which need not take part itself.
+    """Returns the candidate that the pool names for judging or merging; it need not take part itself.
 
-    None where it names nobody, or one that it does not have or has evicted.
+    Returns None if the pool names none, or one that it does not have or has evicted.
     """
     spec = snapshot.candidates.get(name) if name else None
     if name is None or spec is None or spec.state == CANDIDATE_STATE_EVICTED:

@@ -1,4 +1,4 @@
-"""The answer of several drafts: by the aggregator service, or the best draft where that cannot."""
+"""The aggregate stage: merges several drafts with the aggregator service, or takes the best draft if that fails."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
-from lightrouter.router.calls import record_failure, settle_service
+from lightrouter.router.calls import record_failure, record_service
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import Merged, RouteContext
+from lightrouter.router.finish import complete_first, is_interrupted
 from lightrouter.router.ledger import SLOW
-from lightrouter.router.whole import is_broken, whole_first
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import cost_nanousd
@@ -28,14 +28,15 @@ from lightrouter.v1.ledger_pb2 import (
 )
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE
 
-_MOST_SYNTHESIZERS = 16
+# The limit of `AggregateRequest.synthesizers` in aggregator.proto.
+_MAX_SYNTHESIZERS = 16
 
 
 class Aggregator(Protocol):
     """The aggregator service."""
 
     def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
-        """Yields the answer in pieces, then how it came about. Closing the iterator cancels the call.
+        """Yields the answer in pieces, then the result. Closing the iterator cancels the call.
 
         Raises:
             ServiceError: It failed, or the deadline passed.
@@ -44,11 +45,11 @@ class Aggregator(Protocol):
 
 
 def best(route: RouteContext, drafts: Sequence[Draft], *, restart: bool = False) -> Merged:
-    """Returns the best draft as the answer and sends it; `restart` voids what was sent before.
+    """Sends the best draft and returns it as the answer; `restart` voids the text that was sent before.
 
-    The best is the best-ranked one of those that are whole.
+    The best draft is the best-ranked complete one.
     """
-    draft = whole_first(drafts)[0]
+    draft = complete_first(drafts)[0]
     route.events.chunk(draft.text, restart=restart)
     return Merged(draft.text, draft.finish_reason, [draft.candidate], AGGREGATOR_STRATEGY_BEST)
 
@@ -56,18 +57,18 @@ def best(route: RouteContext, drafts: Sequence[Draft], *, restart: bool = False)
 async def aggregate(
     route: RouteContext, drafts: Sequence[Draft], candidates: Sequence[RouteCandidate], aggregator: Aggregator
 ) -> Merged:
-    """Returns the answer of several drafts, and sends it in pieces as it is written.
+    """Merges several drafts, sends the answer in pieces as it is written, and returns it.
 
-    An aggregator that fails or takes longer than its share of the time is done without, and the book says so.
+    If the aggregator fails or exceeds its time share, the answer is the best draft and the degradation is recorded.
 
     Args:
         route: The route.
         drafts: The drafts, best-ranked first; at least two.
         candidates: Their candidates, in the same order.
-        aggregator: Who merges.
+        aggregator: The aggregator service.
     """
     synthesizers, reserved = _synthesizers(route, drafts, candidates)
-    begun = time.monotonic()
+    started_at = time.monotonic()
     if not synthesizers and route.admission.policy.aggregator == AGGREGATOR_STRATEGY_SYNTHESIZE:
         message = "the cost ceiling does not pay for merging; the answer is the best draft"
         route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)
@@ -80,8 +81,7 @@ async def aggregate(
             route, aggregator.aggregate(request, route.deadline.share(route.shares.aggregate)), pieces
         )
         _price_failures(result, synthesizers)
-        route.ledger.extend(result.entries, result.degraded)
-        settle_service(route, reserved, result.entries)
+        record_service(route, reserved, result.entries, result.degraded)
         text = "".join(pieces)
         if not text.strip():
             raise _no_answer("the aggregator ended without a text")
@@ -92,9 +92,9 @@ async def aggregate(
         reason = DEGRADED_REASON_AGGREGATOR_SLOW if slow else DEGRADED_REASON_AGGREGATOR_FAILED
         route.ledger.degrade(reason, f"the answer is the best draft: {error.message}")
         if synthesizers and pieces and result is None:
-            # Who wrote them it can no longer say; the first was asked first.
+            # The aggregator can no longer say which model wrote the text; it asks the first one first.
             read, received = "".join(draft.text for draft in drafts), "".join(pieces)
-            record_failure(route, STAGE_AGGREGATE, synthesizers[0], error, begun, read=read, received=received)
+            record_failure(route, STAGE_AGGREGATE, synthesizers[0], error, started_at, read=read, received=received)
         return best(route, drafts, restart=bool(pieces))
     return Merged(text, result.finish_reason, result.candidates, result.strategy, result.contradictions)
 
@@ -111,20 +111,20 @@ async def _merge(
                 pieces.clear()
             pieces.append(chunk.text)
             route.events.chunk(chunk.text, restart=chunk.restart)
-            await route.events.room()
+            await route.events.wait_for_room()
     raise _no_answer("the aggregator's stream ended without a result")
 
 
 def _is_worse(result: AggregateResult, drafts: Sequence[Draft]) -> bool:
-    """Tells whether the merged text is not whole although a draft is."""
+    """Returns whether the merged text is incomplete although a draft is complete."""
     cut = result.strategy == AGGREGATOR_STRATEGY_SYNTHESIZE and result.finish_reason == FINISH_REASON_LENGTH
-    return (cut or is_broken(result.finish_reason)) and any(
+    return (cut or is_interrupted(result.finish_reason)) and any(
         draft.finish_reason == FINISH_REASON_STOP for draft in drafts
     )
 
 
 def _price_failures(result: AggregateResult, synthesizers: Sequence[RouteCandidate]) -> None:
-    """Fills in what calls cost that failed on the way: the aggregator knows their tokens and no prices."""
+    """Adds the cost of failed calls: the aggregator knows their tokens, but not the prices."""
     prices = {candidate.name: candidate.spec.prices for candidate in synthesizers}
     for line in result.entries:
         if line.HasField("failure") and not line.cost_nanousd and line.candidate in prices:
@@ -138,14 +138,14 @@ def _no_answer(message: str) -> ServiceError:
 def _synthesizers(
     route: RouteContext, drafts: Sequence[Draft], candidates: Sequence[RouteCandidate]
 ) -> tuple[list[RouteCandidate], int]:
-    """Returns the models that may merge, the first to be asked first, and the money kept for them."""
+    """Returns the models that may merge, in the order in which to ask them, and the money reserved for them."""
     if route.admission.policy.aggregator != AGGREGATOR_STRATEGY_SYNTHESIZE:
         return [], 0
     preferred = route.admission.synthesizer
     others = [candidate for candidate in candidates if preferred is None or candidate.name != preferred.name]
     able = [preferred, *others] if preferred else others
     if not route.budget.limited:
-        return able[:_MOST_SYNTHESIZERS], 0
+        return able[:_MAX_SYNTHESIZERS], 0
     tokens = [most_tokens(draft.text) for draft in drafts]
     for candidate in able:
         cost = route.budget.merge_cost_of(candidate, tokens)

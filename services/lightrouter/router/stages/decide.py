@@ -1,11 +1,11 @@
-"""How many go on: the policy's k, or one where one suffices, or fewer where the money does not reach."""
+"""The decision how many candidates go on: the policy's k, one if one suffices, fewer if the money requires it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from lightrouter.router.candidates import BootResult
-from lightrouter.router.context import RankedBoots
+from lightrouter.router.context import BootRanking
 from lightrouter.v1.candidate_pb2 import RankedCandidate
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_RANDOM, Policy
 from lightrouter.v1.router_pb2 import (
@@ -21,91 +21,92 @@ from lightrouter.v1.router_pb2 import (
 )
 
 Afford = Callable[[Sequence[BootResult], int], Sequence[BootResult]]
-"""Returns whom of the ranking, best first, the money lets go on where so many are wanted: at least one of them."""
+"""Takes the ranked boots and k. Returns the candidates that the budget covers, best first; never empty."""
 
 
 def decide(
-    verdict: RankedBoots, policy: Policy, afford: Afford, *, homogeneous: bool = False
+    ranking: BootRanking, policy: Policy, afford: Afford, *, homogeneous: bool = False
 ) -> tuple[Selection, Sequence[BootResult]]:
     """Returns the selection, and the chosen candidates best first: at least one, at most k.
 
     Args:
-        verdict: The ranking.
+        ranking: The ranking.
         policy: The policy in force.
-        afford: Who of the ranking can be paid for.
-        homogeneous: Whether the pool's candidates are right and wrong together, so that merging would buy nothing.
+        afford: Returns the candidates that the budget covers.
+        homogeneous: Whether the pool's candidates are right and wrong on the same prompts, so that merging gains
+            nothing.
     """
-    if weighs_gains(verdict, policy) and not homogeneous:
-        going = next_by_gain(verdict, policy)
-        by_gain = [going] if going else finished_of(verdict.ranked, policy.k)
-        return selection_of(verdict, by_gain, SELECTION_REASON_GAIN), by_gain
-    wanted, reason = _wanted(verdict, policy, _margin(verdict))
+    if weighs_gains(ranking, policy) and not homogeneous:
+        going = next_by_gain(ranking, policy)
+        by_gain = [going] if going else finished_of(ranking.boots, policy.k)
+        return selection_of(ranking, by_gain, SELECTION_REASON_GAIN), by_gain
+    wanted, reason = _wanted(ranking, policy, _margin(ranking))
     if homogeneous and wanted > 1:
         wanted, reason = 1, SELECTION_REASON_HOMOGENEOUS_POOL
-    chosen = afford(verdict.ranked, wanted)
-    if list(chosen) != list(verdict.ranked[:wanted]):
+    chosen = afford(ranking.boots, wanted)
+    if list(chosen) != list(ranking.boots[:wanted]):
         reason = SELECTION_REASON_COST_CEILING
-    return selection_of(verdict, chosen, reason), chosen
+    return selection_of(ranking, chosen, reason), chosen
 
 
 def finished_of(ranked: Sequence[BootResult], k: int) -> Sequence[BootResult]:
-    """Returns the first k of a ranking that have finished their drafts; one that was withheld in part only alone."""
-    return [booted for booted in ranked if booted.finished][:k] or [booted for booted in ranked if booted.ended][:1]
+    """Returns the first k of a ranking that have finished; if none has, the first that its provider interrupted."""
+    return [boot for boot in ranked if boot.finished][:k] or [boot for boot in ranked if boot.ended][:1]
 
 
-def selection_of(verdict: RankedBoots, chosen: Sequence[BootResult], reason: SelectionReason.ValueType) -> Selection:
-    """Returns the ranking with who goes on, and why so many."""
+def selection_of(ranking: BootRanking, chosen: Sequence[BootResult], reason: SelectionReason.ValueType) -> Selection:
+    """Returns the selection for the caller: the ranking, who goes on, and the reason for the number."""
     return Selection(
-        ranking=verdict.ranking,
-        strategy=verdict.strategy,
-        chosen=[booted.candidate.name for booted in chosen],
+        ranking=ranking.proto,
+        strategy=ranking.strategy,
+        chosen=[boot.candidate.name for boot in chosen],
         reason=reason,
-        margin=_margin(verdict),
+        margin=_margin(ranking),
     )
 
 
-def weighs_gains(verdict: RankedBoots, policy: Policy) -> bool:
-    """Tells whether gains decide how many go on: the policy asks for it, and whoever ranked knows them."""
-    ranked = verdict.ranking.candidates
-    return policy.min_gain > 0 and len(ranked) > 1 and all(each.HasField("gain") for each in ranked)
+def weighs_gains(ranking: BootRanking, policy: Policy) -> bool:
+    """Returns whether gains decide how many go on: the policy asks for it, and the selector returned them."""
+    ranked = ranking.proto.candidates
+    return policy.min_gain > 0 and len(ranked) > 1 and all(candidate.HasField("gain") for candidate in ranked)
 
 
-def next_by_gain(verdict: RankedBoots, policy: Policy) -> BootResult | None:
-    """Returns the candidate whose draft is worth most beyond its price; None where no further one is worth its price.
+def next_by_gain(ranking: BootRanking, policy: Policy) -> BootResult | None:
+    """Returns the candidate whose draft has the highest gain after its price; None if no gain covers its price.
 
-    The price is the policy's `min_gain` for each 1,000 tokens that the draft takes. While no draft is finished the
-    expected quality counts, so that there is one in any case.
+    The price is the policy's `min_gain` for each 1,000 tokens of the draft. While no draft is finished, the expected
+    quality counts in place of the gain, and a candidate is always returned.
     """
     price = policy.min_gain / 1000
-    ranked = list(zip(verdict.ranking.candidates, verdict.ranked, strict=True))
-    none_yet = not any(booted.finished for _, booted in ranked)
+    pairs = list(zip(ranking.proto.candidates, ranking.boots, strict=True))
+    none_yet = not any(boot.finished for _, boot in pairs)
     worth = [
-        ((each.score if none_yet else each.gain) - price * _tokens(each, booted), booted)
-        for each, booted in ranked
-        if not booted.ended
+        ((ranked.score if none_yet else ranked.gain) - price * _expected_tokens(ranked, boot), boot)
+        for ranked, boot in pairs
+        if not boot.ended
     ]
     best = max(worth, key=lambda pair: pair[0], default=None)
     return best[1] if best and (none_yet or best[0] >= 0) else None
 
 
-def _tokens(ranked: RankedCandidate, booted: BootResult) -> float:
-    """Returns how many tokens a draft still takes: as expected, else the most that it may."""
-    most = float(booted.tokens_left)
-    return min(ranked.expected_tokens, most) if ranked.HasField("expected_tokens") else most
+def _expected_tokens(ranked: RankedCandidate, boot: BootResult) -> float:
+    """Returns the tokens that a draft still needs: the expected number, else its limit."""
+    limit = float(boot.tokens_left)
+    return min(ranked.expected_tokens, limit) if ranked.HasField("expected_tokens") else limit
 
 
-def _margin(verdict: RankedBoots) -> float:
-    scores = [ranked.score for ranked in verdict.ranking.candidates[:2]]
+def _margin(ranking: BootRanking) -> float:
+    scores = [ranked.score for ranked in ranking.proto.candidates[:2]]
     return scores[0] - scores[1] if len(scores) > 1 else scores[0]
 
 
-def _wanted(verdict: RankedBoots, policy: Policy, margin: float) -> tuple[int, SelectionReason.ValueType]:
-    delivered = len(verdict.ranked)
+def _wanted(ranking: BootRanking, policy: Policy, margin: float) -> tuple[int, SelectionReason.ValueType]:
+    delivered = len(ranking.boots)
     if delivered == 1:
         return 1, SELECTION_REASON_ONLY_ONE
-    if verdict.ranking.agreement >= policy.agreement:
+    if ranking.proto.agreement >= policy.agreement:
         return 1, SELECTION_REASON_AGREEMENT
-    # A lead by chance says nothing of the answers.
-    if margin >= policy.margin and verdict.strategy != SELECTOR_STRATEGY_RANDOM:
+    # Random scores say nothing about the answers.
+    if margin >= policy.margin and ranking.strategy != SELECTOR_STRATEGY_RANDOM:
         return 1, SELECTION_REASON_MARGIN
     return min(policy.k, delivered), SELECTION_REASON_POLICY

@@ -1,4 +1,4 @@
-"""The ranking: by the selector service, or by prior where that cannot."""
+"""The select stage: ranks the partials with the selector service, or by prior if that fails."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from lightrouter.router.calls import settle_service
+from lightrouter.router.calls import record_service
 from lightrouter.router.candidates import BootResult
-from lightrouter.router.context import RankedBoots, RouteContext
+from lightrouter.router.context import BootRanking, RouteContext
+from lightrouter.router.finish import is_interrupted
 from lightrouter.router.ledger import SLOW
-from lightrouter.router.whole import is_broken
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
@@ -36,7 +36,7 @@ class Selector(Protocol):
         ...
 
     async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
-        """Returns the candidates by what is expected of them.
+        """Returns the candidates by the quality that is expected of them, best first.
 
         Raises:
             ServiceError: It failed, or the deadline passed.
@@ -44,64 +44,63 @@ class Selector(Protocol):
         ...
 
 
-async def select(route: RouteContext, booted: Sequence[BootResult], selector: Selector) -> RankedBoots:
+async def select(route: RouteContext, boots: Sequence[BootResult], selector: Selector) -> BootRanking:
     """Returns the ranking of what the candidates wrote.
 
-    Nobody is asked where there is only one candidate, or none with visible text: hidden reasoning is not judged on
-    nothing. A selector that fails or takes longer than its share of the time is done without, and the book says so.
-    Partials that were withheld in part come last, whatever their scores are.
+    The selector is not called if there is only one candidate, or if no candidate has visible text. If the selector
+    fails or exceeds its time share, candidates are ranked by prior and the degradation is recorded. Partials that a
+    provider interrupted come last, whatever their scores are.
     """
-    return _broken_last(await _ranked(route, booted, selector))
+    return _interrupted_last(await _ranked(route, boots, selector))
 
 
-async def _ranked(route: RouteContext, booted: Sequence[BootResult], selector: Selector) -> RankedBoots:
-    if len(booted) == 1 or not any(each.partial.text for each in booted):
-        return prior(booted)
+async def _ranked(route: RouteContext, boots: Sequence[BootResult], selector: Selector) -> BootRanking:
+    if len(boots) == 1 or not any(boot.partial.text for boot in boots):
+        return prior(boots)
     deadline = route.deadline.share(route.shares.select)
-    request, reserved = _request(route, booted)
+    request, reserved = _request(route, boots)
     try:
         response = await selector.select(request, deadline)
-        route.ledger.extend(response.entries, response.degraded)
-        settle_service(route, reserved, response.entries)
-        return _verdict(response, booted)
+        record_service(route, reserved, response.entries, response.degraded)
+        return _to_ranking(response, boots)
     except ServiceError as error:
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_SELECTOR_SLOW if slow else DEGRADED_REASON_SELECTOR_FAILED
         route.ledger.degrade(reason, f"the candidates were ranked by prior: {error.message}")
-        return prior(booted)
+        return prior(boots)
 
 
-def prior(booted: Sequence[BootResult]) -> RankedBoots:
-    """Returns the ranking by what the pool knows of the candidates; those that are equal stay in their order."""
-    ranked = tuple(sorted(booted, key=lambda each: -each.partial.prior))
-    candidates = [RankedCandidate(candidate=each.candidate.name, score=each.partial.prior) for each in ranked]
+def prior(boots: Sequence[BootResult]) -> BootRanking:
+    """Returns the ranking by the candidates' priors; candidates with equal priors keep their order."""
+    ranked = tuple(sorted(boots, key=lambda boot: -boot.partial.prior))
+    candidates = [RankedCandidate(candidate=boot.candidate.name, score=boot.partial.prior) for boot in ranked]
     ranking = Ranking(candidates=candidates, agreement=1.0 if len(ranked) == 1 else 0.0)
-    return RankedBoots(ranking, SELECTOR_STRATEGY_PRIOR, ranked)
+    return BootRanking(ranking, SELECTOR_STRATEGY_PRIOR, ranked)
 
 
-def _broken_last(verdict: RankedBoots) -> RankedBoots:
-    pairs = list(zip(verdict.ranking.candidates, verdict.ranked, strict=True))
-    pairs.sort(key=lambda pair: is_broken(pair[1].partial.finish_reason))
-    ranking = Ranking()
-    ranking.CopyFrom(verdict.ranking)
-    del ranking.candidates[:]
-    ranking.candidates.extend(score for score, _ in pairs)
-    return replace(verdict, ranking=ranking, ranked=tuple(each for _, each in pairs))
+def _interrupted_last(ranking: BootRanking) -> BootRanking:
+    pairs = list(zip(ranking.proto.candidates, ranking.boots, strict=True))
+    pairs.sort(key=lambda pair: is_interrupted(pair[1].partial.finish_reason))
+    proto = Ranking()
+    proto.CopyFrom(ranking.proto)
+    del proto.candidates[:]
+    proto.candidates.extend(ranked for ranked, _ in pairs)
+    return replace(ranking, proto=proto, boots=tuple(boot for _, boot in pairs))
 
 
-def _request(route: RouteContext, booted: Sequence[BootResult]) -> tuple[SelectRequest, int]:
-    """Returns what the selector is asked, and the money kept for its judge."""
+def _request(route: RouteContext, boots: Sequence[BootResult]) -> tuple[SelectRequest, int]:
+    """Returns the request to the selector, and the money that is reserved for its judge."""
     admission = route.admission
     strategy, judge, reserved = admission.policy.selector, None, 0
     if strategy == SELECTOR_STRATEGY_LLM:
-        judge, reserved = admission.judge.target, route.budget.judge_cost(admission.judge, booted)
-        if not route.budget.reserve_beside_completion(reserved, booted):
+        judge, reserved = admission.judge.target, route.budget.judge_cost(admission.judge, boots)
+        if not route.budget.reserve_beside_completion(reserved, boots):
             strategy, judge, reserved = SELECTOR_STRATEGY_CONSENSUS, None, 0
             message = "the cost ceiling does not pay for a judge; the candidates were ranked by consensus"
             route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)
     request = SelectRequest(
         messages=admission.messages,
-        partials=[each.partial for each in booted],
+        partials=[boot.partial for boot in boots],
         strategy=strategy,
         judge=judge,
         answer_pattern=admission.policy.answer_pattern if admission.policy.HasField("answer_pattern") else None,
@@ -110,10 +109,10 @@ def _request(route: RouteContext, booted: Sequence[BootResult]) -> tuple[SelectR
     return request, reserved
 
 
-def _verdict(response: SelectResponse, booted: Sequence[BootResult]) -> RankedBoots:
-    by_name = {each.candidate.name: each for each in booted}
+def _to_ranking(response: SelectResponse, boots: Sequence[BootResult]) -> BootRanking:
+    by_name = {boot.candidate.name: boot for boot in boots}
     names = [ranked.candidate for ranked in response.ranking.candidates]
     if len(names) != len(by_name) or by_name.keys() != set(names):
         message = "the selector ranked other candidates than it was asked about"
         raise ServiceError(Code.INTERNAL, ERROR_REASON_INTERNAL, message)
-    return RankedBoots(response.ranking, response.strategy, tuple(by_name[name] for name in names))
+    return BootRanking(response.ranking, response.strategy, tuple(by_name[name] for name in names))

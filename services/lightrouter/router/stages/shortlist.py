@@ -1,4 +1,4 @@
-"""The shortlist: who is worth booting for this prompt, before anybody has written anything."""
+"""The shortlist: which candidates are worth booting for a prompt, decided before any of them has written text."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from lightrouter.v1.selector_pb2 import ShortlistCandidate, ShortlistRequest
 
 
 def is_needed(route: RouteContext) -> bool:
-    """Tells whether the policy lets fewer candidates boot than were admitted."""
+    """Returns whether the policy lets fewer candidates boot than were admitted."""
     return 0 < route.admission.policy.shortlist < len(route.admission.candidates)
 
 
 async def shortlist(route: RouteContext, selector: Selector, exploring_share: float) -> RouteContext:
-    """Returns the route with only those candidates that boot; the book says who was not asked.
+    """Returns the route with the candidates that boot, and records in the ledger which candidates were not asked.
 
-    A selector that fails or takes longer than its share of the time is done without: the best by prior boot.
+    If the selector fails or exceeds its time share, the candidates with the best priors boot and the degradation is
+    recorded.
 
     Args:
         route: The route, for which a shortlist is needed.
-        selector: Who knows what to expect of the candidates.
+        selector: Ranks the candidates by the quality that is expected of them.
         exploring_share: Share of the requests, 0 to 1, in which one candidate boots that is not on the shortlist.
     """
     admission = route.admission
     ranked = await _ranked(route, selector)
-    most = admission.policy.shortlist
-    asked = {candidate.name for candidate in ranked[:most]}
+    limit = admission.policy.shortlist
+    asked = {candidate.name for candidate in ranked[:limit]}
     drawn = Random(f"{admission.draw}:shortlist")  # noqa: S311 - a sample of the traffic, no secret
     if drawn.random() < exploring_share:
-        asked.add(drawn.choice(ranked[most:]).name)
-    for candidate in ranked[most:]:
+        asked.add(drawn.choice(ranked[limit:]).name)
+    for candidate in ranked[limit:]:
         if candidate.name not in asked:
             route.budget.settle(route.budget.boot_cost(candidate), 0)
-            message = f"{most} others are worth more for this prompt than {candidate.name}"
-            route.ledger.not_asked(candidate.name, NOT_ASKED_REASON_SHORTLIST, message)
+            message = f"{limit} others are worth more for this prompt than {candidate.name}"
+            route.ledger.add_not_asked(candidate.name, NOT_ASKED_REASON_SHORTLIST, message)
     candidates = tuple(candidate for candidate in admission.candidates if candidate.name in asked)
     standby = (*(candidate for candidate in ranked if candidate.name not in asked), *admission.standby)
     return replace(route, admission=replace(admission, candidates=candidates, standby=standby))
@@ -52,11 +53,11 @@ async def _ranked(route: RouteContext, selector: Selector) -> Sequence[RouteCand
     candidates = route.admission.candidates
     by_name = {candidate.name: candidate for candidate in candidates}
     request = ShortlistRequest(
-        messages=route.admission.messages, candidates=[_candidate(candidate) for candidate in candidates]
+        messages=route.admission.messages, candidates=[_to_proto(candidate) for candidate in candidates]
     )
     try:
         response = await selector.shortlist(request, route.deadline.share(route.shares.select))
-        names = [each.candidate for each in response.candidates]
+        names = [ranked.candidate for ranked in response.candidates]
         if len(names) != len(by_name) or by_name.keys() != set(names):
             message = "the selector ranked other candidates than it was asked about"
             raise ServiceError(Code.INTERNAL, ERROR_REASON_INTERNAL, message)
@@ -68,7 +69,7 @@ async def _ranked(route: RouteContext, selector: Selector) -> Sequence[RouteCand
     return [by_name[name] for name in names]
 
 
-def _candidate(candidate: RouteCandidate) -> ShortlistCandidate:
+def _to_proto(candidate: RouteCandidate) -> ShortlistCandidate:
     quality = candidate.quality
     return ShortlistCandidate(
         candidate=candidate.name,

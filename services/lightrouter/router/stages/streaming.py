@@ -1,53 +1,39 @@
-"""The completion stage for a caller that watches one candidate finish: each piece goes out as it comes.
+"""The complete stage for a caller that watches one candidate finish: each chunk goes out as it arrives.
 
-A candidate that fails on the way is replaced by the next in the ranking that can go on from what went out already, so
-that the caller sees no piece twice. Where none can, the text starts anew, and the caller is told so. It starts anew as
-well where the provider withheld the rest: what another one writes whole is better than that.
+A candidate that fails is replaced by the next in the ranking that can continue the text that went out, so that the
+caller gets no text twice. If none can, the text starts anew, and the caller is told with `restart`. It also starts anew
+after a text that its provider interrupted, if another candidate can write a complete one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 
-from lightrouter.router.budget import Grant
-from lightrouter.router.calls import (
-    broken_off,
-    completion_failed,
-    completion_generation,
-    empty_output,
-    no_result,
-    record_failure,
-    record_success,
-    settle_failed,
-    takeover_generation,
-)
+from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
-from lightrouter.router.stages.complete import cut_short, patience_s
-from lightrouter.router.stages.density import Density
-from lightrouter.router.stages.lastresort import last_resort
-from lightrouter.router.whole import is_broken
+from lightrouter.router.finish import is_interrupted
+from lightrouter.router.stages.complete import completion_limit_s, note_short_grant
+from lightrouter.router.stages.last_resort import pick_last_resorts
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.models import Models
-from lightrouter.v1.adapter_pb2 import Generation, GenerationChunk, GenerationResult
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FinishReason
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_TIMEOUT
-from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING, STAGE_COMPLETE
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING
 
 
 @dataclass(frozen=True, slots=True)
 class StreamedAnswer:
-    """A text that went out.
+    """An answer whose text went out in chunks.
 
     Attributes:
-        text: The text: the pieces since the last restart, joined.
+        text: The text since the last restart.
         candidates: Names of the candidates that wrote it, in the order of its parts.
-        finish_reason: Why it ends.
+        finish_reason: Why the text ended.
     """
 
     text: str
@@ -58,220 +44,182 @@ class StreamedAnswer:
 async def stream_completion(
     route: RouteContext, models: Models, chosen: BootResult, ranked: Sequence[BootResult]
 ) -> StreamedAnswer:
-    """Lets `chosen` finish its draft and sends it in pieces; the others of the ranking stand by.
+    """Sends the draft of `chosen` in chunks and returns it; the others of the ranking can replace it.
 
     Raises:
-        ServiceError: UNAVAILABLE with one failure a candidate where all failed.
+        ServiceError: All candidates failed; UNAVAILABLE, DEADLINE_EXCEEDED or FAILED_PRECONDITION, with one failure a
+            candidate.
     """
-    under_way = _StreamedCompletion(
-        route, models, [booted for booted in ranked if booted is not chosen], Density(ranked)
-    )
-    booted: BootResult | None = chosen
-    while booted:
-        ended = await under_way.attempt(booted)
-        if ended is not None:
-            return StreamedAnswer(under_way.text, under_way.writers, ended)
-        booted = under_way.replacement()
-    if under_way.broken:
-        return under_way.give_broken()
-    if under_way.unpaid and under_way.text.strip():
-        message = "the cost ceiling pays for nobody who goes on with the text; it ends where the last one failed"
+    completion = _StreamedCompletion(route, models, chosen, ranked)
+    boot: BootResult | None = chosen
+    while boot:
+        finish_reason = await completion.attempt(boot)
+        if finish_reason is not None:
+            return completion.answer(finish_reason)
+        boot = completion.replacement()
+    if completion.interrupted:
+        return completion.send_interrupted()
+    if completion.unaffordable and completion.text.strip():
+        message = "the cost ceiling does not cover another candidate; the text ends at the failure of the last one"
         route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)
-        return StreamedAnswer(under_way.text, under_way.writers, FINISH_REASON_LENGTH)
+        return completion.answer(FINISH_REASON_LENGTH)
     raise route.ledger.nobody_left(route.deadline)
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """One call: what it was asked for, and what came of it."""
-
-    candidate: RouteCandidate
-    generation: Generation
-    grant: Grant
-    begun: float = field(default_factory=time.monotonic)
-    received: list[str] = field(default_factory=list)
-    restarted: bool = False
-    silence_s: float = inf
-
-    def __post_init__(self) -> None:
-        self.restarted = not self.candidate.goes_on
-
-
 class _StreamedCompletion:
-    def __init__(self, route: RouteContext, models: Models, untried: list[BootResult], density: Density) -> None:
-        self.writers: list[str] = []
-        self.unpaid = False
-        self.broken: StreamedAnswer | None = None
-        """The first text that was withheld in part; None where none was."""
-        self._pieces: list[str] = []
-        self._void = False
-        self._tokens = 0.0
+    """The text that went out, and the candidates that can still write it.
+
+    Attributes:
+        interrupted: The first text that its provider interrupted; None if there was none.
+        unaffordable: Whether the budget did not cover a candidate that could have gone on.
+    """
+
+    def __init__(self, route: RouteContext, models: Models, chosen: BootResult, ranked: Sequence[BootResult]) -> None:
+        self.interrupted: StreamedAnswer | None = None
+        self.unaffordable = False
         self._route = route
         self._models = models
-        self._untried = untried
-        self._density = density
+        self._untried = [boot for boot in ranked if boot is not chosen]
+        self._boots = {boot.candidate.name: boot for boot in ranked}
+        self._sent: list[str] = []
+        self._sent_tokens = 0.0
+        self._writers: list[str] = []
+        self._is_void = False
 
     @property
     def text(self) -> str:
-        """What the caller has, without what was voided."""
-        return "".join(self._pieces)
+        """The text that the caller has since the last restart."""
+        return "".join(self._sent)
+
+    def answer(self, finish_reason: FinishReason.ValueType) -> StreamedAnswer:
+        """Returns the text that the caller has as the answer."""
+        return StreamedAnswer(self.text, list(self._writers), finish_reason)
 
     def replacement(self) -> BootResult | None:
-        """Returns who comes next: the best-ranked that can go on from what went out, else the best-ranked draft.
+        """Returns the next candidate: the best-ranked that can continue the text, else the best-ranked draft.
 
-        Where there is neither, and nothing to give to the caller, one that is left out otherwise.
+        If no ranked candidate is left and there is no interrupted text to answer with, it is a last resort.
         """
-        if not self._untried and not self.broken:
-            self._untried += map(BootResult.nothing_yet, last_resort(self._route, lambda _: True, most=1))
+        if not self._untried and not self.interrupted:
+            self._untried += map(BootResult.empty, pick_last_resorts(self._route, lambda _: True, limit=1))
         if not self._untried:
             return None
-        place = 0
-        if self._pieces and not self._void:
-            places = range(len(self._untried))
-            place = min(places, key=lambda i: (self._rank_to_go_on(self._untried[i]), i))
-        return self._untried.pop(place)
+        index = 0
+        if self._sent and not self._is_void:
+            indices = range(len(self._untried))
+            index = min(indices, key=lambda i: (self._preference(self._untried[i]), i))
+        return self._untried.pop(index)
 
     @staticmethod
-    def _rank_to_go_on(booted: BootResult) -> int:
-        if booted.ended:
+    def _preference(boot: BootResult) -> int:
+        """Returns 0 for a candidate that can continue a text, 1 for a finished draft, 2 for a draft to write anew."""
+        if boot.ended:
             return 1
-        return 0 if booted.candidate.goes_on else 2
+        return 0 if boot.candidate.can_continue else 2
 
-    async def attempt(self, booted: BootResult) -> FinishReason.ValueType | None:
-        """Lets one candidate write the rest; returns why its text ended, None where it failed or cannot be paid."""
-        if booted.ended:
-            return self._whole(booted)
-        if self._pieces and not self._void and booted.candidate.goes_on:
-            return await self._take_over(booted.candidate)
-        candidate, budget = booted.candidate, self._route.budget
-        grant = budget.grant(booted) or (None if self._pieces else budget.grant_rest(booted))
+    async def attempt(self, boot: BootResult) -> FinishReason.ValueType | None:
+        """Lets a candidate write the rest of the text; returns why the text ended, None if another has to be asked."""
+        if boot.ended:
+            return self._send_draft(boot)
+        if self._sent and not self._is_void and boot.candidate.can_continue:
+            return await self._take_over(boot.candidate)
+        candidate, budget = boot.candidate, self._route.budget
+        grant = budget.grant(boot) or (None if self._sent else budget.grant_rest(boot))
         if grant is None:
-            self.unpaid = True
+            self.unaffordable = True
             return None
-        cut_short(self._route, booted, grant)
-        if not grant.tokens and booted.partial.text:
-            return self._whole(booted)
+        note_short_grant(self._route, boot, grant)
+        if not grant.tokens and boot.partial.text:
+            return self._send_draft(boot)
         if not grant.tokens:
-            self._route.ledger.unpaid(candidate.name)
+            self._route.ledger.add_unpaid(candidate.name)
             return None
-        if booted.goes_on:
-            self._send(candidate, booted.partial.text)
-        generation = completion_generation(self._route, booted, grant.tokens)
-        return await self._call(_Attempt(candidate, generation, grant, silence_s=patience_s(self._route, booted)))
+        if boot.can_continue:
+            self._send(candidate, boot.partial.text)
+        call = CandidateCall.completion(self._route, self._models, boot, grant)
+        return await self._run(call, completion_limit_s(self._route, boot))
 
     async def _take_over(self, candidate: RouteCandidate) -> FinishReason.ValueType | None:
-        """Lets a candidate go on from what another one wrote."""
-        written = self.text
-        grant = self._route.budget.grant_takeover(candidate, written, round(self._tokens))
+        """Lets a candidate continue a text of other candidates."""
+        text = self.text
+        grant = self._route.budget.grant_takeover(candidate, text, round(self._sent_tokens))
         if grant is None:
-            self.unpaid = True
+            self.unaffordable = True
             return None
-        return await self._call(
-            _Attempt(candidate, takeover_generation(self._route, candidate, written, grant.tokens), grant)
-        )
+        return await self._run(CandidateCall.takeover(self._route, self._models, candidate, text, grant), inf)
 
-    def _whole(self, booted: BootResult) -> FinishReason.ValueType | None:
-        """Sends a draft that needs no call."""
-        text, reason = booted.partial.text, booted.partial.finish_reason
-        if is_broken(reason) and (self.broken or self._untried):
-            self.broken = self.broken or StreamedAnswer(text, [booted.candidate.name], reason)
+    def _send_draft(self, boot: BootResult) -> FinishReason.ValueType | None:
+        """Sends a boot text as the draft; keeps it aside if its provider interrupted it and others can be asked."""
+        name, text, finish_reason = boot.candidate.name, boot.partial.text, boot.partial.finish_reason
+        if is_interrupted(finish_reason) and (self.interrupted or self._untried):
+            self.interrupted = self.interrupted or StreamedAnswer(text, [name], finish_reason)
             return None
-        self._send(booted.candidate, text, restart=bool(self._pieces))
-        self._route.events.drafted(booted.candidate.name, len(text), None)
-        return reason
+        self._send(boot.candidate, text, restart=bool(self._sent))
+        self._route.events.drafted(name, len(text), None)
+        return finish_reason
 
-    def give_broken(self) -> StreamedAnswer:
-        """Sends the text that was withheld in part, where the caller does not have it, and returns it."""
-        assert self.broken
-        if self.text != self.broken.text:
-            self._route.events.chunk(self.broken.text, restart=bool(self._pieces))
-        return self.broken
+    def send_interrupted(self) -> StreamedAnswer:
+        """Sends the interrupted text, unless the caller has it, and returns it as the answer."""
+        assert self.interrupted
+        if self.text != self.interrupted.text:
+            self._route.events.chunk(self.interrupted.text, restart=bool(self._sent))
+        return self.interrupted
 
     def _send(self, candidate: RouteCandidate, text: str, *, restart: bool = False) -> None:
-        restart = restart or (self._void and bool(text))
+        restart = restart or (self._is_void and bool(text))
         if restart:
-            self._void = False
-            self._tokens = 0.0
-            self._pieces.clear()
-            self.writers.clear()
+            self._is_void = False
+            self._sent_tokens = 0.0
+            self._sent.clear()
+            self._writers.clear()
         if not text and not restart:
             return
-        self._pieces.append(text)
-        self._tokens += self._density.of(candidate.name, text)
-        if candidate.name not in self.writers:
-            self.writers.append(candidate.name)
+        self._sent.append(text)
+        self._sent_tokens += (self._boots.get(candidate.name) or BootResult.empty(candidate)).tokens_of(text)
+        if candidate.name not in self._writers:
+            self._writers.append(candidate.name)
         self._route.events.chunk(text, restart=restart)
 
-    async def _call(self, attempt: _Attempt) -> FinishReason.ValueType | None:
+    async def _run(self, call: CandidateCall, silence_limit_s: float) -> FinishReason.ValueType | None:
+        """Runs a call and sends its text; returns why the text ended, None if it failed or may not be whole."""
         try:
-            result = await self._stream(attempt)
+            await self._stream(call, silence_limit_s)
         except ServiceError as error:
-            self._failed(attempt, error)
+            call.fail(error)
             return None
-        route, candidate = self._route, attempt.candidate
-        line = record_success(route, STAGE_COMPLETE, candidate, result, restarted=attempt.restarted)
-        route.budget.settle(attempt.grant.reserved, line.cost_nanousd)
-        text = self.text
-        if not text.strip():
-            nothing = empty_output(candidate)
-            line.failure.CopyFrom(nothing.failure())
-            completion_failed(route, candidate, nothing)
-            route.events.drafted(candidate.name, 0, line)
+        if call.end_draft() is None:
             return None
-        route.events.drafted(candidate.name, len(text), line)
-        if not is_broken(result.finish_reason):
-            return result.finish_reason
-        broken_off(route, candidate)
-        self.broken = self.broken or StreamedAnswer(text, list(self.writers), result.finish_reason)
-        self._void = True
+        if not is_interrupted(call.finish_reason):
+            return call.finish_reason
+        self.interrupted = self.interrupted or self.answer(call.finish_reason)
+        self._is_void = True
         return None
 
-    async def _stream(self, attempt: _Attempt) -> GenerationResult:
-        """Sends the pieces of one call as they come; a call that falls silent is given up while others stand by."""
+    async def _stream(self, call: CandidateCall, silence_limit_s: float) -> None:
+        """Sends the chunks of a call as they arrive; a call that falls silent is cancelled if others can be asked."""
         route = self._route
-        pieces = self._models.stream(attempt.candidate.target, attempt.generation, route.deadline)
         try:
-            async with aclosing(pieces), asyncio.timeout(self._patience(attempt)) as patience:
-                async for event in pieces:
-                    if event.HasField("result"):
-                        return event.result
-                    self._piece(attempt, event.chunk)
-                    # A reader who is behind is no silence of the candidate.
-                    patience.reschedule(None)
-                    await route.events.room()
-                    seconds = self._patience(attempt)
+            async with aclosing(call.chunks()) as chunks, asyncio.timeout(self._limit_s(silence_limit_s)) as timeout:
+                async for chunk in chunks:
+                    self._send_chunk(call, chunk.text)
+                    # The time for which a slow reader stops the stream is not the candidate's silence.
+                    timeout.reschedule(None)
+                    await route.events.wait_for_room()
+                    seconds = self._limit_s(silence_limit_s)
                     if seconds is not None:
-                        patience.reschedule(asyncio.get_running_loop().time() + seconds)
+                        timeout.reschedule(asyncio.get_running_loop().time() + seconds)
         except TimeoutError:
-            message = f"{attempt.candidate.name} fell silent before its draft was finished"
+            message = f"{call.candidate.name} fell silent before its draft was finished"
             raise ServiceError(Code.DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT, message) from None
-        raise no_result(attempt.candidate)
 
-    def _patience(self, attempt: _Attempt) -> float | None:
+    def _limit_s(self, silence_limit_s: float) -> float | None:
+        """Returns the seconds for which a call may be silent from now on; None if nobody else can be asked."""
         others = self._untried or self._route.admission.standby
         share_s = self._route.deadline.remaining() * self._route.shares.complete
-        return min(share_s, attempt.silence_s) if others else None
+        return min(share_s, silence_limit_s) if others else None
 
-    def _piece(self, attempt: _Attempt, chunk: GenerationChunk) -> None:
-        attempt.restarted |= chunk.restarted
-        if not chunk.text:
-            return
-        # What went out before a text that is written anew is void, whether another wrote it or this one's boot did.
-        restart = attempt.restarted and not attempt.received and bool(self._pieces)
-        attempt.received.append(chunk.text)
-        self._send(attempt.candidate, chunk.text, restart=restart)
-
-    def _failed(self, attempt: _Attempt, error: ServiceError) -> None:
-        route = self._route
-        line = record_failure(
-            route,
-            STAGE_COMPLETE,
-            attempt.candidate,
-            error,
-            attempt.begun,
-            read=attempt.generation.prefix,
-            received="".join(attempt.received),
-        )
-        settle_failed(route, error, attempt.grant.reserved, line)
-        completion_failed(route, attempt.candidate, error)
-        route.events.drafted(attempt.candidate.name, 0, line)
+    def _send_chunk(self, call: CandidateCall, text: str) -> None:
+        if text:
+            # A text that is written anew voids what went out before, another candidate's text or its own boot.
+            restart = not call.continues and call.chunks_received == 1 and bool(self._sent)
+            self._send(call.candidate, text, restart=restart)

@@ -1,1 +1,1 @@
-"""What a route leaves behind: spans, metrics and a log line."""
+"""Spans, metrics and the log line of a route."""

@@ -10,69 +10,68 @@ from lightrouter.runtime.telemetry.instruments import Instrument
 _SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
 _LONG: Final = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 300.0)
 _SECONDS: Final = _SHORT + _LONG
-"""From an instant stage to the longest answer."""
+"""Bucket bounds from the shortest stage to the longest answer, a choice."""
 _LINE: Final = (names.CANDIDATE, names.STAGE)
-"""What every metric of the ledgers' lines is split by."""
+"""The attributes of every metric of ledger lines."""
 
 REQUESTS: Final = Instrument(
     "lightrouter.route.requests",
     "{request}",
-    "Routes that ended, by outcome (ok, degraded, failed, refused, cancelled) and, where there is no answer, by the "
-    "error's reason. Refused are those that the caller has to change; requests that break a rule of the protos or find "
-    "no free place never become a route and are in lightrouter.rpc.errors.",
+    "Routes that ended, by outcome (ok, degraded, failed, refused, cancelled) and, without an answer, by the error's "
+    "reason. The caller of a refused route has to change the request. Requests that break a rule of the protos or find "
+    "no free place do not become a route; they count in lightrouter.rpc.errors.",
     (names.OUTCOME, names.ERROR_TYPE),
 )
 ROUTE_DURATION: Final = Instrument(
-    "lightrouter.route.duration", "s", "From admission to the answer or its failure.", (names.OUTCOME,), _SECONDS
+    "lightrouter.route.duration", "s", "Time from admission to the answer or the error.", (names.OUTCOME,), _SECONDS
 )
 TIME_TO_FIRST_TEXT: Final = Instrument(
     "lightrouter.route.time_to_first_text",
     "s",
-    "From admission to the first text of the answer, of requests that watch it being written.",
+    "Time from admission to the first text of the answer, for requests that stream it.",
     (),
     _SECONDS,
 )
-ROUTES_IN_FLIGHT: Final = Instrument("lightrouter.route.in_flight", "{request}", "Routes under way.")
+ROUTES_IN_FLIGHT: Final = Instrument("lightrouter.route.in_flight", "{request}", "Running routes.")
 STAGE_DURATION: Final = Instrument(
-    "lightrouter.stage.duration", "s", "What a stage took, of those that took place.", (names.STAGE,), _SECONDS
+    "lightrouter.stage.duration", "s", "Duration of a stage, for stages that took place.", (names.STAGE,), _SECONDS
 )
 CALLS: Final = Instrument(
     "lightrouter.calls",
     "{call}",
-    "Lines of the ledgers: model calls, whether they delivered or not.",
+    "Ledger lines: model calls that delivered or failed.",
     _LINE,
 )
 CALL_FAILURES: Final = Instrument(
     "lightrouter.call.failures",
     "{call}",
-    "Lines of the ledgers that failed, by reason, those among them that an open circuit refused or that were given up.",
+    "Ledger lines of failed calls, by reason; calls that an open circuit refused or the router cancelled are included.",
     (*_LINE, names.ERROR_TYPE),
 )
 TOKENS: Final = Instrument(
     "lightrouter.tokens",
     "{token}",
-    "Tokens of the ledgers. The four types add up to all tokens: cached are those of the input that came from the "
-    "provider's cache, input the others; reasoning are those of the output that were hidden, output the others.",
+    "Tokens in the ledgers. The four types add up to all tokens: cached is the input from the provider's cache, input "
+    "the rest of the input; reasoning is the hidden output, output the rest of the output.",
     (*_LINE, names.TOKEN_TYPE),
 )
 COST: Final = Instrument(
     "lightrouter.cost_nanousd",
     "{nanousd}",
-    "Money of the ledgers, in nano-dollars.",
+    "Cost in the ledgers, in nano-dollars.",
     _LINE,
 )
 FULL_COST: Final = Instrument(
     "lightrouter.full_cost_nanousd",
     "{nanousd}",
-    "An estimate of what the same routes would have cost, had every candidate that booted run to its end: what they "
-    "did cost, without the ranking and without the input that is read twice by going on, and for each candidate that "
-    "was not asked to go on the mean output of those that were, at its own price. 1 less the quotient of "
-    "lightrouter.cost_nanousd and this is the share that was saved.",
+    "Estimated cost of the same routes if every booted candidate had written its whole answer: the actual cost, less "
+    "the ranking and the input that completions read again, plus, for each candidate that did not go on, the mean "
+    "output of those that did, at its own price. The share that was saved is 1 - lightrouter.cost_nanousd / this.",
 )
 DEGRADED: Final = Instrument(
     "lightrouter.degraded",
     "{degradation}",
-    "Ways in which answers were less than they should have been; an answer may have several.",
+    "Degradations of answers, by reason; an answer may have several.",
     (names.REASON,),
 )
 BOOTED: Final = Instrument(
@@ -90,27 +89,27 @@ CHOSEN: Final = Instrument(
 SELECTIONS: Final = Instrument(
     "lightrouter.selections",
     "{request}",
-    "Rankings, by the strategy that ranked in the end and the reason for as many candidates as were chosen; all "
+    "Rankings, by the strategy that made them and the reason for the number of chosen candidates; all "
     "reasons but policy, cost_ceiling and only_one are early exits.",
     (names.STRATEGY, names.SELECTION_REASON),
 )
 AGGREGATIONS: Final = Instrument(
-    "lightrouter.aggregations", "{request}", "Answers, by how they were made of the drafts.", (names.STRATEGY,)
+    "lightrouter.aggregations", "{request}", "Answers, by the strategy that made them of the drafts.", (names.STRATEGY,)
 )
 CANDIDATE_STATE: Final = Instrument(
     "lightrouter.candidate.state",
     "{candidate}",
-    "1 for the state that a candidate of the pool is in (admitted, probation, evicted).",
+    "1 for the current state of a candidate of the pool (admitted, probation, evicted).",
     (names.CANDIDATE, names.STATE),
 )
 CANDIDATE_SERVING: Final = Instrument(
     "lightrouter.candidate.serving",
     "{candidate}",
-    "1 where a candidate's adapter can be called now, else 0; nothing while that is not known.",
+    "1 if a candidate's adapter serves, else 0; no value while that is unknown.",
     (names.CANDIDATE,),
 )
 POOL_WATCHED: Final = Instrument(
     "lightrouter.pool.watched",
     "{pool}",
-    "1 while the router sees the changes of its pool; 0 while it cannot, and the last good pool stays in force.",
+    "1 while the router sees changes of its pool, else 0; then the last good pool stays in force.",
 )

@@ -1,4 +1,4 @@
-"""What the router measures: every route once, from its ledger, when it has ended; and its pool."""
+"""Metrics of the router: of every route, from its ledger when it has ended, and of the pool."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lightrouter.v1.router_pb2 import SelectionReason
 
 
 class RouteMetrics:
-    """Measures every route; an `Observer`. A candidate that is not in the pool is `other`: only a pool adds series."""
+    """Measures every route; an `Observer`. Candidates outside the pool count as `other`, to bound the series."""
 
     def __init__(self, meter: Meter, known: Callable[[], Collection[str]]) -> None:
         """Reports to `meter`; `known` returns the names of the pool's candidates."""
@@ -49,8 +49,8 @@ class RouteMetrics:
         self._in_flight = 0
         observe(meter, i.ROUTES_IN_FLIGHT, lambda: {(): self._in_flight})
 
-    def begun(self) -> None:
-        """A route begins."""
+    def started(self) -> None:
+        """Counts a route that started."""
         self._in_flight += 1
 
     def ended(self, record: RouteRecord) -> None:
@@ -86,8 +86,8 @@ class RouteMetrics:
             self._cost.add(entry.cost_nanousd, candidate, stage)
 
     def _count_selection(self, record: RouteRecord) -> None:
-        for booted in record.booted:
-            self._booted.add(1, booted.candidate.name)
+        for boot in record.boots:
+            self._booted.add(1, boot.candidate.name)
         selection = record.selection
         if selection is not None:
             for name in selection.chosen:
@@ -99,31 +99,31 @@ class RouteMetrics:
 
 
 def full_cost_nanousd(record: RouteRecord) -> int:
-    """Returns about what a route would have cost, had every candidate that booted run to its end, in nano-dollars.
+    """Returns the estimated cost of the route if every booted candidate had written its whole answer, in nano-dollars.
 
-    Nobody would have had to rank, and nobody to read the prompt twice. Where no candidate went on there is no telling
-    how much the others would have written, and they are taken to have been done.
+    Such a route has no ranking and reads the prompt once per candidate. The answers are as long as those of the
+    candidates that went on; if none did, the boots count as whole answers.
     """
     entries = record.ledger.entries
     cost = sum(entry.cost_nanousd for entry in entries if entry.stage != STAGE_SELECT)
     completions = [entry for entry in entries if entry.stage == STAGE_COMPLETE and not entry.HasField("failure")]
     if not completions or record.selection is None:
         return cost
-    prices = {booted.candidate.name: booted.candidate.spec.prices for booted in record.booted}
+    prices = {boot.candidate.name: boot.candidate.spec.prices for boot in record.boots}
     for entry in completions:
         if entry.candidate in prices:
             read = Usage(input_tokens=entry.usage.input_tokens, cached_input_tokens=entry.usage.cached_input_tokens)
             cost -= cost_nanousd(prices[entry.candidate], read)
     written = round(sum(entry.usage.output_tokens for entry in completions) / len(completions))
-    for booted in record.booted:
-        if not booted.ended and booted.candidate.name not in record.selection.chosen:
-            rest = Usage(output_tokens=min(written, booted.tokens_left))
-            cost += cost_nanousd(booted.candidate.spec.prices, rest)
+    for boot in record.boots:
+        if not boot.ended and boot.candidate.name not in record.selection.chosen:
+            rest = Usage(output_tokens=min(written, boot.tokens_left))
+            cost += cost_nanousd(boot.candidate.spec.prices, rest)
     return cost
 
 
 class PoolMetrics:
-    """Reports the state of the pool's candidates and whether they can be called."""
+    """Reports the state of the pool's candidates and whether their adapters serve."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class PoolMetrics:
         candidates: Callable[[], Mapping[str, Candidate]],
         health_of: Callable[[str], CandidateHealth.ValueType],
     ) -> None:
-        """Reports to `meter` the pool's `candidates` as they are now, with the health of each adapter's address."""
+        """Reports to `meter`; `candidates` returns the current pool, `health_of` the health of an adapter's address."""
         self._candidates = candidates
         self._health_of = health_of
         observe(meter, i.CANDIDATE_STATE, self._states)
@@ -148,7 +148,7 @@ class PoolMetrics:
 
 
 def _kinds(usage: Usage) -> Iterable[tuple[str, int]]:
-    """Returns the tokens by type, each of them once."""
+    """Returns the tokens by type; each token counts for one type."""
     return (
         ("input", usage.input_tokens - usage.cached_input_tokens),
         ("cached", usage.cached_input_tokens),

@@ -1,4 +1,4 @@
-"""What a route was, and who is told of it when it has ended: metrics and logs."""
+"""The record of a route, and the observers that get it: metrics, logs and traffic."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class RouteRecord:
-    """One route, filled in as it goes on.
+    """The record of one route, filled in while it runs.
 
     Attributes:
         ledger: Its calls, stages and degradations.
-        booted: What the candidates wrote in the boot stage, in the order of the pool.
-        selection: The ranking and who went on; None where it did not come so far.
-        answer: The answer; None where there is none.
-        error: Why there is no answer; unspecified where there is one.
+        boots: What the candidates wrote in the boot stage, in the order of the pool.
+        selection: The ranking and the candidates that went on; None before that.
+        answer: The answer; None without one.
+        error: Why there is no answer; unspecified if there is one.
         refused: Whether the caller has to change the request.
-        first_text_s: Seconds to the first text of the answer; None where nobody watched it being written.
-        policy: The policy in force; None where the request was refused.
-        stops: Whether the request has texts that end the output.
-        route_id: Its id, 32 hexadecimal digits. Not the trace's, which may hold several routes.
+        first_text_s: Seconds to the first text of the answer; None if the caller did not watch.
+        policy: The policy in force; None if the request was refused.
+        stops: Whether the request has stop texts.
+        route_id: Its id, 32 hexadecimal digits. It is not the trace's id, because a trace may have several routes.
     """
 
     ledger: RouteLedger
-    booted: tuple[BootResult, ...] = ()
+    boots: tuple[BootResult, ...] = ()
     selection: Selection | None = None
     answer: Answer | None = None
     error: ErrorReason.ValueType = ErrorReason.ERROR_REASON_UNSPECIFIED
@@ -65,7 +65,7 @@ class RouteRecord:
 
     @property
     def outcome(self) -> Outcome:
-        """How it ended: refused is what the caller has to change, cancelled what it did not wait for."""
+        """How it ended: refused if the caller has to change the request, cancelled if it did not wait for the end."""
         if self.answer is not None:
             return Outcome.DEGRADED if self.answer.degraded else Outcome.OK
         if self.error == ERROR_REASON_CANCELLED:
@@ -74,27 +74,27 @@ class RouteRecord:
 
 
 class Observer(Protocol):
-    """Is told of routes, in the span of each; it neither waits nor fails."""
+    """Gets notified of routes, in the span of each; must neither wait nor fail."""
 
-    def begun(self) -> None:
-        """A route begins."""
+    def started(self) -> None:
+        """A route starts."""
 
     def ended(self, record: RouteRecord) -> None:
-        """A route has ended, whether there is an answer or not, or was cancelled."""
+        """A route has ended, with an answer, an error or a cancellation."""
 
 
 @contextmanager
 def notifying(observers: Sequence[Observer], record: RouteRecord, deadline: Deadline, events: Events) -> Iterator[None]:
-    """Tells the observers that a route begins, and how it ended.
+    """Notifies the observers of the start and the end of a route.
 
     Args:
-        observers: Who is told.
+        observers: The observers.
         record: The route's record; gets the error and the time to the first text.
-        deadline: When the route's time is over; a route that is cancelled then was not left by its caller.
-        events: What the caller watches.
+        deadline: The route's deadline. A route that is cancelled then was not left by its caller.
+        events: The events of the route.
     """
     for observer in observers:
-        observer.begun()
+        observer.started()
     try:
         yield
     except ServiceError as error:

@@ -1,4 +1,4 @@
-"""One line in the log for every route: how it ended, what it took and what it cost."""
+"""One log line for every route: how it ended, its duration and its cost."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from lightrouter.v1.policy_pb2 import SelectorStrategy
 from lightrouter.v1.router_pb2 import SelectionReason
 
 _log = logging.getLogger(__name__)
-# Whoever reads from `warning` on sees every answer that is less than it should be, from `error` on those that are none.
+# The level `warning` shows every degraded answer, `error` every route without an answer.
 _LEVELS = {Outcome.DEGRADED: logging.WARNING, Outcome.FAILED: logging.ERROR}
 
 
 class RequestLog:
-    """Writes the line; an `Observer`. It has no text of a prompt or an answer."""
+    """Writes the line; an `Observer`. The line has no text of a prompt or an answer."""
 
-    def begun(self) -> None:
-        """Writes nothing: the line comes at the end."""
+    def started(self) -> None:
+        """Writes nothing; the line is written at the end."""
 
     def ended(self, record: RouteRecord) -> None:
-        """Writes the line of a route that has ended, with its fields beside the sentence."""
+        """Writes the line of a route that has ended: a sentence, and the same facts as fields."""
         level = _LEVELS.get(record.outcome, logging.INFO)
         if _log.isEnabledFor(level):
             _log.log(level, "%s", _sentence(record), extra=_fields(record))
@@ -35,11 +35,11 @@ def _sentence(record: RouteRecord) -> str:
     answer = record.answer
     why = f" ({reason_name(record.error)})" if answer is None else ""
     whose = "" if answer is None else f" by {', '.join(answer.candidates)}"
-    less = f", less than it should be: {', '.join(_degraded(record))}" if record.ledger.degraded else ""
+    degraded = f", degraded: {', '.join(_degraded(record))}" if record.ledger.degraded else ""
     return (
         f"route {record.outcome.value}{why} in {record.ledger.elapsed_s:.3f} s{whose}: "
         f"{len(record.ledger.entries)} calls, {usage.input_tokens} tokens read, "
-        f"{usage.output_tokens} written, {cost} nano-dollars{less}"
+        f"{usage.output_tokens} written, {cost} nano-dollars{degraded}"
     )
 
 
@@ -57,7 +57,7 @@ def _fields(record: RouteRecord) -> dict[str, object]:
         "output_tokens": usage.output_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "cost_nanousd": cost,
-        "booted": [booted.candidate.name for booted in record.booted],
+        "booted": [boot.candidate.name for boot in record.boots],
     }
     if record.selection is not None:
         fields["chosen"] = list(record.selection.chosen)
@@ -73,4 +73,4 @@ def _fields(record: RouteRecord) -> dict[str, object]:
 
 
 def _degraded(record: RouteRecord) -> list[str]:
-    return sorted({label(DegradedReason, each.reason) for each in record.ledger.degraded})
+    return sorted({label(DegradedReason, degradation.reason) for degradation in record.ledger.degraded})

@@ -1,4 +1,4 @@
-"""What the spans of a route say."""
+"""The spans of a route: their attributes, events and status."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
 
 @contextmanager
 def traced(tracer: Tracer, name: str, deadline: Deadline, stage: str = "") -> Iterator[Span]:
-    """Makes a span the current one; where it ends by an error or is cancelled, it says why.
+    """Makes a span the current one; if its block fails or is cancelled, the status of the span says why.
 
     Args:
         tracer: Makes the span.
         name: Its name.
-        deadline: When the route's time is over; a route that is cancelled then was not left by its caller.
-        stage: The stage that it is; empty for the route.
+        deadline: The route's deadline. A route that is cancelled then was not left by its caller.
+        stage: The name of the stage; empty for the route.
     """
     attributes = {names.STAGE: stage} if stage else None
     with tracer.start_as_current_span(
@@ -61,7 +61,7 @@ def _failed(span: Span, reason: ErrorReason.ValueType, message: str) -> None:
 
 
 def dropped(degradation: Degradation, error: ServiceError | None) -> None:
-    """Says in the current span that a candidate takes no further part, and why."""
+    """Adds an event to the current span: a candidate dropped out, and why."""
     span = get_current_span()
     if span.is_recording():
         attributes = {
@@ -75,7 +75,7 @@ def dropped(degradation: Degradation, error: ServiceError | None) -> None:
 
 
 def degraded(degradation: Degradation) -> None:
-    """Says in the current span that the answer is less than it should have been, and why."""
+    """Adds an event to the current span: the answer is degraded, and why."""
     span = get_current_span()
     if span.is_recording():
         attributes = {
@@ -88,29 +88,29 @@ def degraded(degradation: Degradation) -> None:
 
 
 def shortlisted(span: Span, asked: Sequence[RouteCandidate]) -> None:
-    """Says who is on the shortlist."""
+    """Sets the candidates of the shortlist."""
     if span.is_recording():
         span.set_attribute(names.CANDIDATES, [candidate.name for candidate in asked])
 
 
 def booted(span: Span, policy: Policy, delivered: Sequence[BootResult]) -> None:
-    """Says who booted."""
+    """Sets the candidates that booted."""
     if span.is_recording():
         span.set_attribute(names.BOOT_TOKENS, policy.boot_tokens)
-        span.set_attribute(names.CANDIDATES, [each.candidate.name for each in delivered])
+        span.set_attribute(names.CANDIDATES, [boot.candidate.name for boot in delivered])
 
 
 def selected(span: Span, selection: Selection) -> None:
-    """Says how the partials rank, and who goes on."""
+    """Sets the ranking and the candidates that go on."""
     if span.is_recording():
         ranked = selection.ranking.candidates
         span.set_attribute(names.STRATEGY, label(SelectorStrategy, selection.strategy))
-        for rank, each in enumerate(ranked, 1):
+        for rank, candidate in enumerate(ranked, 1):
             attributes: dict[str, str | int | float | bool] = {
-                names.CANDIDATE: each.candidate,
+                names.CANDIDATE: candidate.candidate,
                 names.RANK: rank,
-                names.SCORE: each.score,
-                names.CHOSEN: each.candidate in selection.chosen,
+                names.SCORE: candidate.score,
+                names.CHOSEN: candidate.candidate in selection.chosen,
             }
             span.add_event(names.CANDIDATE_RANKED, attributes)
         span.set_attribute(names.CANDIDATES, list(selection.chosen))
@@ -121,22 +121,24 @@ def selected(span: Span, selection: Selection) -> None:
 
 
 def completing(span: Span, chosen: Sequence[BootResult]) -> None:
-    """Says who goes on."""
+    """Sets the candidates that complete their drafts."""
     if span.is_recording():
-        span.set_attribute(names.CANDIDATES, [each.candidate.name for each in chosen])
+        span.set_attribute(names.CANDIDATES, [boot.candidate.name for boot in chosen])
 
 
 def merged(span: Span, answer: Merged) -> None:
-    """Says how the drafts became the answer."""
+    """Sets the strategy that merged the drafts, and their candidates."""
     if span.is_recording():
         span.set_attribute(names.STRATEGY, label(AggregatorStrategy, answer.strategy))
         span.set_attribute(names.CANDIDATES, list(answer.candidates))
 
 
 def answered(span: Span, answer: Answer) -> None:
-    """Says whose answer it is, what it cost and what was degraded."""
+    """Sets the candidates of the answer, its cost and its degradations."""
     if span.is_recording():
         span.set_attribute(names.CANDIDATES, list(answer.candidates))
         span.set_attribute(names.COST, answer.ledger.cost_nanousd)
         if answer.degraded:
-            span.set_attribute(names.DEGRADED, [label(DegradedReason, each.reason) for each in answer.degraded])
+            span.set_attribute(
+                names.DEGRADED, [label(DegradedReason, degradation.reason) for degradation in answer.degraded]
+            )

@@ -1,7 +1,7 @@
-"""A gRPC server that outlives a call whose path is not UTF-8.
+"""A gRPC server that survives a call whose path is not UTF-8.
 
-It reaches into grpcio, which offers no other way; where a later grpcio no longer has what is overridden here, nothing
-breaks, and the service's check of itself (`selfcheck`) ends the process instead.
+It overrides private parts of grpcio, because there is no public way. If a later grpcio has no such parts, the override
+has no effect, and the service's self-check (`selfcheck`) ends the process instead.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from grpc.aio._server import Server
 def accepting_server(
     interceptors: Sequence[grpc.aio.ServerInterceptor], options: Sequence[tuple[str, int]]
 ) -> grpc.aio.Server:
-    """Returns grpc.aio's server, but for how it takes calls of methods that it does not have.
+    """Returns a server of grpc.aio that answers calls of unknown methods in tasks of their own.
 
     grpc.aio decodes the path of such a call in the loop that accepts all calls. A path that is not UTF-8 ends this loop
-    (grpcio 1.85.1): the process goes on and takes no call any more. Services have to be added by functions that
-    register their methods, as the generated ones do.
+    (grpcio 1.85.1): the process lives on but accepts no further call. Add services by functions that register their
+    methods, as the generated functions do.
     """
     return cast("grpc.aio.Server", _Server(interceptors, options))
 
@@ -45,7 +45,7 @@ class _Accepting(cygrpc.AioServer):  # type: ignore[misc] # grpcio's own classes
         loop = asyncio.get_running_loop()
         nothing = cygrpc._MethodResolver([], {})  # noqa: SLF001 - see the module
         running: set[asyncio.Task[None]] = set()
-        # It ends with the error by which gRPC says that the server is shutting down.
+        # The loop ends with the error of gRPC for a server that shuts down.
         while True:
             call = await self._request_call()
             refusal = cygrpc._handle_rpc("", nothing, (), call, loop, False)  # noqa: SLF001 - see the module

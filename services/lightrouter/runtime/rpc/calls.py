@@ -1,7 +1,7 @@
-"""Calls to other services: the time they get, their spans, their failures as domain errors.
+"""Calls to other services: their timeouts, their spans, and their failures as domain errors.
 
-Each is begun as a stream of one message, which is the same on the wire. gRPC then lets go of the message once it is
-sent, and not when the call ends: while eight models write, nobody holds the conversation eight times.
+Each call starts as a stream of one message, which is the same on the wire. gRPC then frees the message after sending it
+instead of at the end of the call: while eight models write, memory does not hold the conversation eight times.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Streamed: TypeAlias = "grpc.aio.StreamStreamMultiCallable[bytes, ResponseType]"
 
 
 def seconds_left(deadline: Deadline, what: str) -> float:
-    """Returns the seconds that a call may take.
+    """Returns the timeout of a call, in seconds.
 
     Raises:
-        ServiceError: There are none; `what` completes "no time is left to ...".
+        ServiceError: The deadline has passed; `what` completes "no time is left to ...".
     """
     remaining = deadline.remaining()
     if remaining <= 0:
@@ -39,12 +39,12 @@ def seconds_left(deadline: Deadline, what: str) -> float:
 def answer(
     channel: grpc.aio.Channel, traced: ClientCall, request: Message, response: type[ResponseType], timeout: float
 ) -> Coroutine[Any, Any, ResponseType]:
-    """Returns the call of the method that `traced` names; awaiting it gives what it is answered with.
+    """Calls the method that `traced` names; returns the awaitable response.
 
-    The request is read at once and not kept.
+    The request is serialized at once and not kept.
 
     Raises:
-        ServiceError: It failed.
+        ServiceError: The call failed.
     """
     return _answer(channel, traced, request.SerializeToString(), response, timeout)
 
@@ -69,12 +69,12 @@ async def _answer(
 def pieces_then_result(
     channel: grpc.aio.Channel, traced: ClientCall, request: Message, response: type[ResponseType], timeout: float
 ) -> AsyncGenerator[ResponseType, None]:
-    """Yields what a call streams, its `result` last, once the call has ended. Closing the iterator cancels the call.
+    """Yields the messages of a streaming call; its `result` comes last, after the call has ended.
 
-    The request is read at once and not kept.
+    Closing the iterator cancels the call. The request is serialized at once and not kept.
 
     Raises:
-        ServiceError: It failed.
+        ServiceError: The call failed.
     """
     return _pieces_then_result(channel, traced, request.SerializeToString(), response, timeout)
 
@@ -91,7 +91,7 @@ async def _pieces_then_result(
             del message
             async for piece in call:
                 if piece.HasField("result"):
-                    # Nobody reads on after the result, and a call that is left before its end counts as cancelled.
+                    # Callers stop reading at the result, and a call that is closed before its end counts as cancelled.
                     result = piece
                 else:
                     yield piece
@@ -104,7 +104,7 @@ async def _pieces_then_result(
 
 
 async def _send(call: Any, message: bytes) -> None:
-    # A call that ends before its message is sent says by itself how it ended.
+    # A call that ends before its message is sent reports its own status.
     with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
         await call.write(message)
         await call.done_writing()

@@ -1,4 +1,4 @@
-"""Client channels to other services, one a target."""
+"""Client channels to other services, one for each target."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from lightrouter.runtime.addresses import is_unix, target
 from lightrouter.runtime.security.tls import Material, TlsFiles, channel_credentials
 
 _ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
-# Calls over a channel that is closed may end by themselves; the longest may take as long as this.
+# A choice: seconds in which the calls of a closed channel may finish, as long as the longest call.
 _RETIRED_SECONDS: Final = 3600.0
-# An address that nobody has asked for in this time has left the pool, or has no calls.
+# A choice: a channel that is unused for this many seconds is closed; its address has probably left the pool.
 _IDLE_SECONDS: Final = 600.0
 
 
 class Channels:
-    """Open channels by address; created when first asked for, and anew when the files of TLS have changed."""
+    """Open channels by address; created on first use, and replaced when the TLS files change."""
 
     def __init__(
         self, max_message_bytes: int = 16 * 1024 * 1024, tls: TlsFiles | None = None, server_name: str = ""
     ) -> None:
-        """Bounds each message, sent or received, to `max_message_bytes`; `tls` is used for all but unix sockets.
+        """Limits each message to `max_message_bytes`; uses `tls` for all addresses but unix sockets.
 
-        `server_name` is the name that certificates must have, where it is not the address's.
+        `server_name` is the expected name in certificates, if it is not the host of the address.
         """
         self._server_name = server_name
         self._tls = tls
@@ -42,18 +42,18 @@ class Channels:
             ("grpc.service_config", _ROUND_ROBIN),
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
-            # Else gRPC takes in up to 9 MB of each stream whose reader is behind (measured).
+            # Otherwise gRPC buffers up to 9 MB of each stream with a slow reader (measured).
             ("grpc.http2.bdp_probe", 0),
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            # Despite its name the time that one attempt to connect may take; a busy machine needs more than a moment.
+            # Despite its name the timeout of one connection attempt; a busy machine needs seconds.
             ("grpc.min_reconnect_backoff_ms", 5_000),
-            # A service that is back after a kill is found within a second, however long it was away.
+            # A service that restarts is found within a second, however long it was down.
             ("grpc.max_reconnect_backoff_ms", 1_000),
-            # By default names are resolved every 30 s at most, in which a rolling update may end all addresses known.
+            # By default gRPC resolves names at most every 30 s, in which a rolling update can replace all addresses.
             ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-            # A unix socket's path is no host name, and servers refuse it as one.
+            # Servers refuse the path of a unix socket as a host name.
             ("grpc.default_authority", "localhost"),
         )
 
@@ -61,7 +61,7 @@ class Channels:
         """Returns the channel to `address`: HOST:PORT, unix:PATH or a gRPC target. For calls that begin now."""
         if self._tls and (material := self._tls.current()) is not self._material:
             self._material = material
-            # A certificate is shown when a connection is made: those that there are go on with the old one.
+            # Open connections keep the old certificate, so changed files need a new channel.
             self._retire([address for address in self._channels if not is_unix(address)])
         loop = asyncio.get_running_loop()
         self._asked[address] = loop.time()
@@ -73,21 +73,21 @@ class Channels:
         return channel
 
     def hold(self, address: str) -> grpc.aio.Channel:
-        """Returns the channel to `address` for a call without an end; it is not closed as idle until `release`."""
+        """Returns the channel to `address` for an endless call; it does not count as idle until `release`."""
         self._held[address] += 1
         return self.get(address)
 
     def release(self, address: str) -> None:
-        """Takes back a `hold`."""
+        """Ends a `hold`."""
         self._held[address] -= 1
         self._held += Counter()
 
     async def connected(self, address: str) -> None:
-        """Returns once there is a connection to `address`, so that the first call does not wait for that."""
+        """Waits for a connection to `address`, so that the first call need not wait for it."""
         await self.get(address).channel_ready()
 
     async def close(self) -> None:
-        """Closes every channel; running calls are cancelled."""
+        """Closes all channels and cancels their running calls."""
         channels = list(self._channels.values())
         self._channels.clear()
         self._asked.clear()
@@ -110,7 +110,7 @@ class Channels:
         return grpc.aio.secure_channel(target(address), credentials, options=(*options, *named))
 
     def _sweep(self) -> None:
-        """Closes the channels that nobody has asked for in a while, so that addresses which left are let go."""
+        """Closes idle channels, so that addresses that have left the pool are released."""
         loop = asyncio.get_running_loop()
         latest = loop.time() - _IDLE_SECONDS
         self._retire([each for each, at in self._asked.items() if at <= latest and not self._held[each]])

@@ -1,4 +1,4 @@
-"""The health service, whose watches end with the drain."""
+"""The gRPC health service; its watches end with the drain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 
 class _Teller:
-    """A watch's context that knows whether the last that it sent is that nobody serves."""
+    """The context of a watch; knows whether the last message that it sent is NOT_SERVING."""
 
     def __init__(self, context: Any) -> None:
         self._context = context
@@ -25,14 +25,14 @@ class _Teller:
 
 
 class Health(health.aio.HealthServicer):
-    """grpc.health.v1. A drain ends the watches once they have told, so that nobody who only watches holds it up."""
+    """Serves grpc.health.v1; a drain ends the watches after their last message, so that they do not delay it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._draining = asyncio.Event()
 
     async def drain(self) -> None:
-        """Says NOT_SERVING for good and ends every watch."""
+        """Sets all services to NOT_SERVING finally and ends every watch."""
         await self.enter_graceful_shutdown()
         self._draining.set()
 

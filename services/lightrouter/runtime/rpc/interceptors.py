@@ -1,4 +1,4 @@
-"""What happens around every served call: caller, limits, validation, deadline, trace, errors as google.rpc.Status."""
+"""Wraps each served call: authentication, limits, validation, deadline, trace, errors as google.rpc.Status."""
 
 from __future__ import annotations
 
@@ -35,21 +35,22 @@ Writing: TypeAlias = "Callable[[Any, Context], Awaitable[None]]"
 
 _log = logging.getLogger(__name__)
 _OWN_PACKAGE: Final = "/lightrouter."
-# Health and reflection, which a probe asks without a token, have places of their own: a busy service is not a dead one.
+# Calls of health and reflection, which a probe makes without a token, have a limit of their own: a busy service must
+# not look dead.
 _OPEN_PLACES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class CallRules:
-    """What holds for the calls of a server.
+    """The rules for the calls of a server.
 
     Attributes:
-        default_deadline_seconds: Deadline of a call that comes without one.
-        max_calls: Calls that are served at the same time.
-        max_bytes: Bytes of the requests that are served at the same time.
-        max_message_bytes: Bytes of the largest message.
-        authenticator: Says who may call this project's services; None: everybody.
-        identities: Says whose certificates are served, of all methods; None: all that TLS lets through.
+        default_deadline_seconds: Deadline of a call without one.
+        max_calls: Maximum of concurrent calls.
+        max_bytes: Maximum bytes of the requests that are served at the same time.
+        max_message_bytes: Maximum bytes of one message.
+        authenticator: Authenticates the callers of this project's services; None: all callers may call.
+        identities: Checks the client certificates of all methods; None: every certificate that TLS accepts.
     """
 
     default_deadline_seconds: float
@@ -62,7 +63,7 @@ class CallRules:
 
 @dataclass(frozen=True, slots=True)
 class _Method:
-    """One method: its name, SERVICE/METHOD, how its message is read, its limits, whether it is this project's own."""
+    """One method: its name (SERVICE/METHOD), its deserializer, its limits, and whether it is this project's own."""
 
     name: str
     parse: Callable[[bytes], Message]
@@ -72,14 +73,14 @@ class _Method:
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Serves every call by the rules.
+    """Serves each call by the rules.
 
-    The message of a call is read here rather than by gRPC, which would have it in memory before anybody has looked at
-    who calls, and how many do.
+    It reads the message of a call itself: gRPC would hold the message in memory before the checks of the caller and of
+    the number of calls.
     """
 
     def __init__(self, rules: CallRules, errors: Tally, tracer: Tracer | None = None) -> None:
-        """Serves by `rules`; `tracer` makes the spans, `errors` are counted."""
+        """Serves by `rules`; makes spans with `tracer` and counts errors in `errors`."""
         self._rules = rules
         self._errors = errors
         self._tracer = tracer or NoOpTracer()
@@ -92,7 +93,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Next, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler | None:
-        """Returns the wrapped handler of a method; each is wrapped once."""
+        """Returns the wrapped handler of a method; wraps each method once."""
         method = handler_call_details.method
         wrapped = self._wrapped.get(method)
         if wrapped is not None:
@@ -116,7 +117,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler.request_streaming:
             talk = self._talking(cast("Streaming", handler.stream_stream), method)
             return grpc.stream_stream_rpc_method_handler(talk, handler.request_deserializer, encode)
-        # As streams of requests: gRPC then leaves the reading to the method.
+        # As a stream of requests: gRPC then leaves the reading to the method.
         if handler.response_streaming:
             stream = self._streaming(cast("Streaming | Writing", handler.unary_stream), method)
             return grpc.stream_stream_rpc_method_handler(stream, None, encode)
@@ -135,7 +136,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if not isasyncgenfunction(behaviour):
             return self._writing(cast("Writing", behaviour), method)
 
-        # A generator would be left where it stands when the caller goes away; a coroutine that writes is cancelled.
+        # If the caller leaves, gRPC cancels a coroutine that writes, but only abandons a generator.
         async def call(_: object, context: Context) -> None:
             async with (
                 self._served(context, method),
@@ -164,8 +165,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _served(self, context: Context, method: _Method) -> AsyncIterator[None]:
-        """Lets a call in, and answers it with the error that comes of it."""
-        # Before the span, so that strangers make none.
+        """Serves a call after the checks, and answers it with the error of a failure."""
+        # Before the span, so that refused callers make none.
         await self._check(context, method)
         call = ServerCall(self._tracer if method.own else NoOpTracer(), method.name, context.invocation_metadata())
         try:
@@ -180,7 +181,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._count(call, passed)
             await _abort(context, passed)
         except (grpc.aio.AbortError, grpc.aio.BaseError):
-            # Nobody reads what is written any more.
+            # The caller has left.
             call.failed(_caller_left())
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
@@ -209,7 +210,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._errors.add(1, reason_name(error.reason))
 
     def _begin(self, context: Context, method: _Method) -> float | None:
-        """Prepares the task for the call; returns the seconds after which it is cut off, None where gRPC does that."""
+        """Sets the deadline of the task; returns the seconds until it is cut off, or None if gRPC does that."""
         remaining = context.time_remaining()
         default = self._rules.default_deadline_seconds
         set_current_deadline(Deadline.after(default if remaining is None else remaining))
@@ -219,7 +220,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _request(self, context: Context, method: _Method) -> AsyncIterator[Message]:
-        """Reads the message of a call, and counts its bytes for as long as the call is served."""
+        """Reads the message of a call, and counts its bytes until the call ends."""
         raw: Any = await method.bytes.read(context.read)
         if raw is grpc.aio.EOF:
             raise _invalid_message("the call has no message; send one")
@@ -232,7 +233,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             del raw
             if method.own and (violations := self._validator.collect_violations(request)):
                 raise _invalid_request(violations)
-            # Reading the largest message and beginning to serve it are each a piece of work for the event loop.
+            # Give other tasks a turn between parsing a large message and serving it.
             await asyncio.sleep(0)
             yield request
 
@@ -243,7 +244,7 @@ async def _abort(context: Context, error: ServiceError) -> NoReturn:
     except grpc.aio.AbortError:
         raise
     except grpc.aio.BaseError:
-        # The caller has left, and there is nobody to tell.
+        # The caller has left, so there is no status to send.
         raise asyncio.CancelledError from None
 
 

@@ -1,4 +1,4 @@
-"""How much a server takes on at the same time: calls, and bytes of their requests."""
+"""Limits of what a server handles at the same time: calls, and bytes of their requests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 ReadType = TypeVar("ReadType")
 
 _RETRY_AFTER_SECONDS: Final = 1.0
-# Requests up to this size have a budget of their own, so that large ones never keep them out.
+# A choice: requests up to this size have their own budget, so that large requests never block them.
 _SMALL_BYTES: Final = 64 * 1024
-# A request that is being read is in memory twice. One that a router serves is there some ten times while it is sent to
-# eight candidates, and twice while they write (measured).
+# A request is in memory twice while it is read. A router holds it about ten times while it sends it to eight
+# candidates, and twice while they write (measured).
 _READ_PER_SERVED: Final = 4
-# Nobody may hold one of the places for reading for longer with a message that does not come.
+# A choice: seconds after which a message that does not arrive frees its slot for reading.
 _READING_SECONDS: Final = 10.0
 
 
@@ -28,20 +28,20 @@ def _overloaded(message: str) -> ServiceError:
 
 
 class Places:
-    """Places for calls; a call beyond them is refused rather than queued without end."""
+    """A limit of concurrent calls; a call beyond it is refused instead of queued."""
 
     def __init__(self, most: int) -> None:
-        """Has `most` places."""
+        """Admits `most` calls at a time."""
         self._most = most
         self.taken = 0
-        """How many are taken."""
+        """The number of current calls."""
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Takes a place for as long as the context lasts.
+        """Counts one call while the context lasts.
 
         Raises:
-            ServiceError: RESOURCE_EXHAUSTED: there is none.
+            ServiceError: RESOURCE_EXHAUSTED: the limit is reached.
         """
         if self.taken >= self._most:
             raise _overloaded(f"{self._most} calls are being served already; try again later")
@@ -53,20 +53,20 @@ class Places:
 
 
 class Bytes:
-    """A budget for the requests that a server has in memory, one for the large and one for the small."""
+    """Two budgets for the bytes of requests in memory: one for large requests, one for small ones."""
 
     def __init__(self, most_served: int, most_message: int) -> None:
-        """Bounds each to `most_served` bytes that are served, where one message has at most `most_message`."""
+        """Limits each budget to `most_served` bytes; one message has at most `most_message` bytes."""
         self._most = most_served
         self.served = {"large": 0, "small": 0}
-        """Bytes that are served now."""
+        """The bytes of the requests that are served now."""
         self._reading = asyncio.Semaphore(max(1, _READ_PER_SERVED * most_served // most_message))
 
     async def read(self, read: Callable[[], Awaitable[ReadType]]) -> ReadType:
-        """Returns what `read` does, once the memory for the largest message is free.
+        """Returns the result of `read`, after waiting until the memory for the largest message is free.
 
         Raises:
-            ServiceError: RESOURCE_EXHAUSTED: it is not free in time; DEADLINE_EXCEEDED: the message does not come.
+            ServiceError: RESOURCE_EXHAUSTED: it is not free in time; DEADLINE_EXCEEDED: the message does not arrive.
         """
         try:
             async with asyncio.timeout(_READING_SECONDS):
@@ -85,10 +85,10 @@ class Bytes:
 
     @contextmanager
     def serving(self, size: int) -> Iterator[None]:
-        """Counts a request of `size` bytes for as long as the context lasts. One alone is always served.
+        """Counts a request of `size` bytes while the context lasts. A single request always fits.
 
         Raises:
-            ServiceError: RESOURCE_EXHAUSTED: the budget is spent.
+            ServiceError: RESOURCE_EXHAUSTED: the budget is used up.
         """
         kind = "large" if size > _SMALL_BYTES else "small"
         served = self.served[kind]

@@ -1,4 +1,4 @@
-"""How selector, aggregator and router reach models: AdapterService, with deadlines, trace context and domain errors."""
+"""Calls models through their adapters, with deadlines, trace context and domain errors."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ _STREAM_GENERATE: Final = f"{names.ADAPTER_SERVICE}/StreamGenerate"
 
 
 class Models(Protocol):
-    """Models that can be asked. Logic gets one of these through its constructor."""
+    """The models that logic can call; logic receives this through its constructor."""
 
     async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
-        """Returns all that the model writes.
+        """Returns the complete text of the model.
 
         Raises:
-            ServiceError: The model did not deliver; the reason says why.
+            ServiceError: The call failed; the reason says why.
         """
         ...
 
     def stream(
         self, target: ModelTarget, generation: Generation, deadline: Deadline
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
-        """Yields what the model writes as it comes, then the result. Closing the iterator cancels the call.
+        """Yields the text as the model writes it, then the result. Closing the iterator cancels the call.
 
         Raises:
-            ServiceError: The model did not deliver; the reason says why.
+            ServiceError: The call failed; the reason says why.
         """
         ...
 
@@ -52,30 +52,30 @@ class ModelClient:
     """Models behind adapters."""
 
     def __init__(self, channels: Channels, tracer: Tracer | None = None) -> None:
-        """Calls adapters over `channels`; `tracer` makes the spans of the calls."""
+        """Calls adapters over `channels`; makes the spans of the calls with `tracer`."""
         self._channels = channels
         self._tracer = tracer or NoOpTracer()
 
     async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
-        """Returns all that the model writes. See `Models.generate`."""
+        """Returns the complete text of the model. See `Models.generate`."""
         timeout = _timeout(target, deadline)
         traced = ClientCall(self._tracer, _GENERATE, target.candidate)
         channel = self._channels.get(target.address)
         call = answer(channel, traced, GenerateRequest(generation=generation), GenerateResponse, timeout)
-        # Not held while the model writes.
+        # Free the request while the model writes.
         del generation
         return await call
 
     async def stream(
         self, target: ModelTarget, generation: Generation, deadline: Deadline
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
-        """Yields what the model writes as it comes, then the result. See `Models.stream`."""
+        """Yields the text as the model writes it, then the result. See `Models.stream`."""
         timeout = _timeout(target, deadline)
         traced = ClientCall(self._tracer, _STREAM_GENERATE, target.candidate)
         channel = self._channels.get(target.address)
         request = StreamGenerateRequest(generation=generation)
         call = pieces_then_result(channel, traced, request, StreamGenerateResponse, timeout)
-        # Not held while the model writes.
+        # Free the request while the model writes.
         del generation, request
         async with aclosing(call) as responses:
             async for response in responses:

@@ -1,4 +1,4 @@
-"""A service calls itself, through its own listener, and so knows whether it still answers."""
+"""A service calls itself through its own listener to find out whether it still answers."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _CHECK: Final = "/grpc.health.v1.Health/Check"
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "[::]", "*"})  # noqa: S104 - nothing is bound here
 _PAUSE_SECONDS: Final = 3.0
 _FAILURES: Final = 3
-# A call has this many rounds of the event loop, each of which lasts at least so long. Time alone would not do: where
-# the loop is held up, the answer is as late as the call.
+# Choices: a call has this many rounds of the event loop, and each lasts at least this many seconds. A timeout alone is
+# not enough: if the loop is blocked, the answer is as late as the call.
 _ROUNDS: Final = 20
 _ROUND_SECONDS: Final = 0.25
 
 
 class SilentServiceError(Exception):
-    """The service does not answer its own calls."""
+    """The service no longer answers its own calls."""
 
 
 class SelfCheck:
-    """Calls the service at its own address, every few seconds over a new connection."""
+    """Calls the service at its own address every few seconds, each time over a new connection."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        """Knows what the service shows and asks for; the certificate is trusted as it is, whoever has signed it.
+        """Uses the TLS settings of the service; trusts its certificate without checking the issuer.
 
         Raises:
             TlsError: The files of TLS cannot be used.
@@ -44,13 +44,13 @@ class SelfCheck:
         self._files = TlsFiles(certificate, settings.tls_key_file, certificate) if certificate else None
 
     async def watch(self, address: str) -> None:
-        """Returns never while the service at `address`, as it is bound, answers.
+        """Watches the service that is bound at `address`; never returns while it answers.
 
-        A service that has never answered itself is left alone: then it is the way that does not work, for example
-        because its own certificate is not one that it asks of its callers.
+        If the first call fails, the check logs it and gives up: then the path to the service does not work, for example
+        because the service does not accept its own certificate as a client certificate.
 
         Raises:
-            SilentServiceError: It has answered, and does so no longer.
+            SilentServiceError: The service has answered before and no longer does.
         """
         answered, failures = False, 0
         while failures < _FAILURES:
@@ -59,10 +59,12 @@ class SelfCheck:
             elif answered:
                 failures += 1
             else:
-                _log.warning("the service cannot call itself at %s, so nobody notices if it falls silent", address)
+                _log.warning(
+                    "the service cannot call itself at %s, so it cannot detect that it no longer answers", address
+                )
                 return
             await asyncio.sleep(_PAUSE_SECONDS)
-        raise SilentServiceError(f"it does not answer its own calls at {address} any more")
+        raise SilentServiceError(f"it no longer answers its own calls at {address}")
 
     async def _answers(self, address: str) -> bool:
         call = asyncio.ensure_future(self._call(address))
@@ -80,7 +82,7 @@ class SelfCheck:
             try:
                 await _bare(channel)(HealthCheckRequest().SerializeToString())
             except grpc.aio.AioRpcError as error:
-                # Whatever else it says, somebody has said it.
+                # Any status is an answer.
                 return error.code() is not grpc.StatusCode.UNAVAILABLE
             return True
 
@@ -99,7 +101,7 @@ def _bare(channel: grpc.aio.Channel) -> Callable[[bytes], Awaitable[bytes]]:
 
 
 def _reachable(address: str) -> str:
-    """Returns where a service is called that listens at `address`, which may stand for every address of the machine."""
+    """Returns the address to call a service that listens at `address`; a wildcard address becomes the local host."""
     if address.startswith("unix:"):
         return address
     host, _, port = address.rpartition(":")
@@ -107,8 +109,8 @@ def _reachable(address: str) -> str:
 
 
 def _name(certificate: bytes) -> str:
-    """Returns a name that the certificate, in PEM, is good for."""
-    # It costs a quarter of a second and 19 MB, which only those with TLS pay.
+    """Returns a host name for which the certificate, in PEM, is valid."""
+    # Imported here because it costs 0.25 s and 19 MB, which services without TLS need not pay.
     from cryptography import x509
 
     try:

@@ -40,18 +40,18 @@ _PENDING_SECONDS = 600
 
 
 class WatchFailedError(Exception):
-    """A watch of a service has failed, and the service has ended; its text is one sentence."""
+    """A watch of the service failed and the service has ended; the text is one sentence."""
 
 
 class AddressUnavailableError(OSError):
-    """An address cannot be bound; its text is one sentence that names it."""
+    """An address cannot be bound; the text is one sentence that names it."""
 
 
 class Server:
-    """One service on one address, with health and, where set, reflection.
+    """Serves one service on one address, with health and optionally reflection.
 
-    The overall status ("") is SERVING from the start, where it is held from `release` on, until the drain. The status
-    of each service is what `set_serving` last said, until then what `add` said.
+    The overall status ("") is SERVING from the start, or from `release` after a `hold`, until the drain. The status of
+    each service is the last value from `set_serving`, or before that the value from `add`.
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class Server:
         """Builds the server; nothing is bound before `start`.
 
         Args:
-            settings: What it is told.
-            authenticator: Says who may call; None: everybody.
-            tracer: Makes the spans of the calls; None: they have none.
+            settings: The settings.
+            authenticator: Authenticates callers; None: all callers may call.
+            tracer: Makes the spans of the calls; None: no spans.
 
         Raises:
             TlsError: The files of TLS cannot be used.
         """
         self.errors = Tally(RPC_ERRORS)
-        """The calls that were answered with an error."""
+        """Counts the calls that were answered with an error."""
         self._settings = settings
         self._credentials = server_credentials(settings)
         self._health = Health()
@@ -77,7 +77,7 @@ class Server:
         self._hurry = asyncio.Event()
         self._self_check = SelfCheck(settings)
         self.calls = CallInterceptor(_rules(settings, authenticator), self.errors, tracer)
-        """What serves them, and counts them."""
+        """Serves the calls and counts them."""
         self._server = accepting_server([self.calls], _options(settings))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._probed: grpc.aio.Server | None = None
@@ -87,9 +87,9 @@ class Server:
             self._probed = accepting_server([CallInterceptor(rules, self.errors)], _options(settings))
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._probed)
         self.address = ""
-        """Where it is served, as clients use it, once that is known."""
+        """The address for clients, after `start`; empty before."""
         self.health_address = ""
-        """Where the health alone is served, once that is known; empty: nowhere."""
+        """The address that serves the health alone, after `start`; empty if there is none."""
 
     def add(
         self,
@@ -99,15 +99,15 @@ class Server:
         *,
         serving: bool = True,
     ) -> None:
-        """Adds a service under its full name, with the function that the generated code has for it.
+        """Adds a service under its full name, by the `register` function of its generated code.
 
-        One that is not `serving` starts as NOT_SERVING, for `set_serving` to change.
+        With `serving` False its health starts as NOT_SERVING, until `set_serving` changes it.
         """
         register(servicer, self._server)
         self._serving[name] = serving
 
     def hold(self) -> None:
-        """Has the overall status start as NOT_SERVING, and the ready file wait, until `release`.
+        """Delays the overall status SERVING and the ready file until `release`.
 
         For a service that cannot serve at once.
         """
@@ -141,14 +141,14 @@ class Server:
         return self.address
 
     async def set_serving(self, name: str, serving: bool) -> None:
-        """Sets the health of a service; the drain's NOT_SERVING is final."""
+        """Sets the health of a service; after the drain NOT_SERVING is final."""
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         await self._health.set(name, status)
 
     async def drain(self) -> None:
-        """Says NOT_SERVING, serves on for the delay, lets running calls finish within the grace, then stops.
+        """Sets NOT_SERVING, serves on for the delay, lets running calls finish within the grace, then stops.
 
-        Again: stops at once.
+        A second call stops at once.
         """
         if self._draining.is_set():
             self._hurry.set()
@@ -157,22 +157,21 @@ class Server:
         self._draining.set()
         await self._health.drain()
         if self._settings.drain_delay_seconds:
-            # Whoever has not heard of it yet, a load balancer most of all, sends new calls still; they are served.
+            # Clients that do not know yet, load balancers above all, still send calls; serve them.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), self._settings.drain_delay_seconds)
         await self._server.stop(0 if self._hurry.is_set() else self._settings.grace_seconds)
         if self._probed:
-            # Last: a probe that finds nobody would have the process killed before its calls are done.
+            # Last: a failed probe would kill the process before its calls are done.
             await self._probed.stop(0)
 
     async def serve_until_signal(self, *watches: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Serves until SIGTERM or SIGINT, then drains; a second signal stops at once.
 
-        `watches` run meanwhile, and so does the service's check of itself.
+        The `watches` and the self-check run meanwhile.
 
         Raises:
-            WatchFailedError: A watch has failed, and the service has been drained: one that no longer sees changes
-                would be wrong in silence.
+            WatchFailedError: A watch failed, so the service was drained: it would miss changes without notice.
         """
         signals = _signals()
         signalled = asyncio.ensure_future(signals.get())
@@ -235,11 +234,11 @@ def _bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredenti
 def run(service: Callable[[], Coroutine[None, None, None]], *faults: type[Exception]) -> None:
     """Runs a service's coroutine to its end on uvloop.
 
-    Stops with one sentence a fault: with status 2 at one of `faults`, where what the service is told is wrong, and with
-    status 1 where its address cannot be bound or a watch of it has failed.
+    On a failure it prints the error's text and exits: with status 2 for one of `faults`, the errors of settings and
+    files; with status 1 if the address cannot be bound or a watch failed.
     """
-    # What is loaded by now stays to the end. Looking through it for garbage takes tens of milliseconds each time, in
-    # which nothing else runs.
+    # All objects of the imports live to the end. Collecting them takes tens of milliseconds each time, while
+    # nothing else runs.
     gc.collect()
     gc.freeze()
     try:
@@ -265,7 +264,7 @@ def _signals() -> asyncio.Queue[signal.Signals]:
 async def _failure(
     watches: Iterable[asyncio.Future[None]], signalled: asyncio.Future[signal.Signals]
 ) -> BaseException | None:
-    """Returns what the first watch failed with; None once there is a signal. A watch may also come to its end."""
+    """Returns the error of the first watch that fails; None after a signal. A watch may also end without an error."""
     running: set[asyncio.Future[Any]] = {*watches, signalled}
     while not signalled.done():
         done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -276,7 +275,7 @@ async def _failure(
 
 
 def _sentence(failure: BaseException) -> str:
-    """Returns what a watch failed with, on one line; where there is more to know than its text, where it happened."""
+    """Returns the error of a watch as one line; for an unexpected error, with its type and place in the code."""
     text = " ".join(str(failure).split())
     if isinstance(failure, SilentServiceError | OSError | ServiceError):
         return text
@@ -301,16 +300,16 @@ def _rules(settings: ServiceSettings, authenticator: Authenticator | None) -> Ca
 def _options(settings: ServiceSettings) -> tuple[tuple[str, int], ...]:
     options = [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
-        # What was paid for is sent, whatever its size.
+        # Responses are never refused for their size: their tokens are paid for.
         ("grpc.max_send_message_length", max(settings.max_message_bytes, SUITE_MESSAGE_BYTES)),
         ("grpc.max_metadata_size", settings.max_metadata_bytes),
         ("grpc.absolute_max_metadata_size", settings.max_metadata_bytes),
-        # Calls that wait to be taken. By default gRPC cancels those beyond 1,000 without a word.
+        # Calls that wait to be accepted. By default gRPC cancels those beyond 1,000 without a message.
         ("grpc.server.max_pending_requests", _MOST_PENDING),
         ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
-        # Those that have waited for half a minute, too; callers have deadlines of their own.
+        # By default gRPC also cancels calls that have waited 30 s; callers have deadlines of their own.
         ("grpc.server_max_unrequested_time_in_server", _PENDING_SECONDS),
-        # Else gRPC takes in megabytes of a request before anybody reads it.
+        # Otherwise gRPC buffers megabytes of a request before it is read.
         ("grpc.http2.bdp_probe", 0),
         ("grpc.so_reuseport", 0),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

@@ -1,4 +1,4 @@
-"""What a service that calls others has besides its server: channels to them, and telemetry."""
+"""Opens the channels and the telemetry of a service that calls other services."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lightrouter.runtime.telemetry.setup import Telemetry, open_telemetry
 
 @asynccontextmanager
 async def connected(name: str, settings: ServiceSettings) -> AsyncIterator[tuple[Channels, Telemetry]]:
-    """Gives the channels and the telemetry of the service `name`, and closes both in the end.
+    """Yields the channels and the telemetry of the service `name`, and closes both at the end.
 
     Raises:
         TlsError: The files of TLS cannot be used.

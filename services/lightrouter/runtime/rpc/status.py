@@ -1,4 +1,4 @@
-"""Domain errors as google.rpc.Status, and back."""
+"""Translates domain errors to google.rpc.Status and back."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 
 DOMAIN = "lightrouter.dev"
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
-# gRPC refuses trailing metadata over 8 KiB by default; a status that is too large would be lost as a whole. It travels
-# twice: its message as percent-encoded text, and all of it in base64.
+# By default gRPC refuses trailing metadata over 8 KiB, so a larger status would be lost. It is sent twice: the message
+# as percent-encoded text, and the whole status in base64.
 _MAX_METADATA_BYTES = 7 * 1024
 _MAX_MESSAGE_CHARACTERS = (600, 300, 150, 75)
 _MOST_VIOLATIONS = 16
@@ -28,10 +28,10 @@ _COST = "cost_nanousd"
 _TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
 _FINISH_REASON = "finish_reason"
 _MOST_DIGITS = 10
-# Of a cost in nano-dollars, which has 64 bits.
+# The key of a cost in nano-dollars, an integer of 64 bits.
 _MOST_COST_DIGITS = 19
 
-# What a status without details means; it then comes from gRPC itself rather than from a service.
+# The reason of a status without details, which comes from gRPC itself and not from a service.
 _BARE_REASONS = {
     grpc.StatusCode.UNAVAILABLE: ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED: ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
@@ -61,10 +61,10 @@ def _count(text: str) -> int:
 
 
 def to_status(error: ServiceError) -> Status:
-    """Returns the status with its details: ErrorInfo, RetryInfo, BadRequest, then an ErrorInfo a candidate.
+    """Returns the status with its details: ErrorInfo, RetryInfo, BadRequest, then one ErrorInfo for each candidate.
 
-    What is too long for the metadata of a call is shortened; of more fields and candidates than fit the last are left
-    out.
+    Texts that are too long for the metadata of a call are shortened. If not all fields and candidates fit, the last
+    ones are left out.
     """
     for characters in _MAX_MESSAGE_CHARACTERS:
         status = _status(error, characters)
@@ -110,7 +110,7 @@ def _metadata_bytes(status: Status) -> int:
 
 
 def from_status(status: Status) -> ServiceError:
-    """Returns the error that a status with details stands for."""
+    """Returns the error of a status with details."""
     reason = ErrorReason.ERROR_REASON_UNSPECIFIED
     retry_after: float | None = None
     violations: list[Violation] = []
@@ -147,7 +147,7 @@ def from_status(status: Status) -> ServiceError:
 
 
 def _spent(counted: Mapping[str, str]) -> Spent | None:
-    """Returns what a failed call cost. Nobody bills such tokens in a known way, so they count as estimated."""
+    """Returns the usage and cost of a failed call, marked as estimated: it is not known how providers bill it."""
     if _COST not in counted:
         return None
     usage = Usage(**{name: _count(counted.get(name, "")) for name in _TOKENS}, estimated=True)
@@ -156,7 +156,7 @@ def _spent(counted: Mapping[str, str]) -> Spent | None:
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError:
-    """Returns what an RPC failed with, from its details where it has some, else from its status code."""
+    """Returns the error of a failed RPC, from its details or, without details, from its status code."""
     for key, value in error.trailing_metadata() or ():
         if key == STATUS_DETAILS_KEY and isinstance(value, bytes):
             try:

@@ -1,4 +1,4 @@
-"""Which adapters a service calls because a request names them."""
+"""Restricts the adapter addresses that a request may name."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Final
 from lightrouter.runtime.errors import invalid
 from lightrouter.v1.candidate_pb2 import ModelTarget
 
-# As in the pool. A name with a dot or a slash could make another host or path of a template.
+# As in the pool. A dot or a slash in a name could turn a template into another host or path.
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class AllowedTargets:
-    """The gRPC targets that requests may name; nobody makes a service connect to anything else."""
+    """The gRPC targets that requests may name; the service connects to no other."""
 
     def __init__(self, templates: str) -> None:
-        """Allows what fits one of `templates`, which spaces separate: {name} is the candidate's name, * any text."""
-        # Not commas, which a target of several IP addresses has.
+        """Allows targets that match a template; `templates` has spaces between them: {name} is the name, * any text."""
+        # Spaces, because a target of several IP addresses contains commas.
         self._templates = templates.split()
 
     def check(self, target: ModelTarget, field: str) -> None:
-        """Lets a target pass that is allowed; `field` is its path from the request.
+        """Checks that a target is allowed; `field` is its path from the request.
 
         Raises:
-            ServiceError: INVALID_ARGUMENT: it is not.
+            ServiceError: INVALID_ARGUMENT: it is not allowed.
         """
         if not any(_fits(template, target) for template in self._templates):
             address = target.address[:256]

@@ -1,4 +1,4 @@
-"""Who may call: bearer tokens, known by their hashes or signed by an issuer. No token leaves this module."""
+"""Authenticates callers by bearer tokens, from a file of hashes or signed by an issuer. No token leaves this module."""
 
 from __future__ import annotations
 
@@ -9,65 +9,66 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
-from lightrouter.runtime import files
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.files import FileContentError, WatchedFiles
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 _log = logging.getLogger(__name__)
 _LINE: Final = re.compile(r"(?P<name>[A-Za-z0-9][-A-Za-z0-9._:@/]{0,252})\s*:\s+(?P<hash>[0-9a-fA-F]{64})")
 _MAX_FILE_BYTES: Final = 1024 * 1024
 _MAX_TOKEN_CHARACTERS: Final = 16 * 1024
+_Tokens: TypeAlias = tuple[tuple[bytes, str], ...]
 
-# What fnmatch takes for more than itself, other than *.
+# The special characters of fnmatch other than *.
 _LITERAL: Final = str.maketrans({"[": "[[]", "?": "[?]"})
 
 
 def unauthenticated(message: str) -> ServiceError:
-    """Returns the error for a caller who did not prove who it is."""
+    """Returns the error for a caller without a valid token."""
     return ServiceError(Code.UNAUTHENTICATED, ErrorReason.ERROR_REASON_UNAUTHENTICATED, message)
 
 
-class TokensFileError(Exception):
-    """A file of tokens that cannot be used; its text is one sentence that names file and line, never a token."""
+class TokensFileError(FileContentError):
+    """A tokens file that cannot be used; the text is one sentence that names file and line, never a token."""
 
 
 class _TokensGoneError(TokensFileError):
-    """There is no such file."""
+    """The tokens file does not exist."""
 
 
 class Verifier(Protocol):
-    """One way to know a token."""
+    """One way to verify a token."""
 
     async def caller(self, token: str) -> str | None:
-        """Returns who has this token; None where it is none of this verifier's.
+        """Returns the caller of this token; None if the token is not of this verifier's kind.
 
         Raises:
-            ServiceError: It is one of this verifier's and not good, or that cannot be known now.
+            ServiceError: The token is of this kind and invalid, or cannot be verified now.
         """
         ...
 
 
 class Authenticator:
-    """Says who may call."""
+    """Decides which callers may call."""
 
     def __init__(self, verifiers: Sequence[Verifier], allowed: Sequence[str] = ()) -> None:
-        """Knows tokens by the first verifier that does.
+        """Verifies tokens by the first verifier that knows them.
 
         Args:
-            verifiers: The ways to know a token, in order.
-            allowed: Patterns of callers who may call, in which * stands for any text; none: all who have a good token.
+            verifiers: The verifiers, in order.
+            allowed: Patterns of the permitted callers, * for any text; empty: every caller with a valid token.
         """
         self._verifiers = verifiers
         self._allowed = tuple(pattern.translate(_LITERAL) for pattern in allowed)
 
     async def check(self, headers: Sequence[str]) -> str:
-        """Returns who calls, by the values of the header `authorization`.
+        """Returns the caller, from the values of the header `authorization`.
 
         Raises:
-            ServiceError: UNAUTHENTICATED: nobody known; PERMISSION_DENIED: somebody who may not call; UNAVAILABLE: that
-                cannot be known now.
+            ServiceError: UNAUTHENTICATED: no valid token; PERMISSION_DENIED: the caller may not call; UNAVAILABLE: the
+                token cannot be verified now.
         """
         token = _bearer(headers)
         for verifier in self._verifiers:
@@ -87,20 +88,20 @@ class Authenticator:
 
 
 class Identities:
-    """Whose certificates are served, of those that the authorities have signed."""
+    """Permits callers by the names in their client certificates."""
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        """Serves certificates with a name that fits one of these patterns, in which * stands for any text."""
+        """Permits certificates with a name that matches one of these patterns, * for any text."""
         self._allowed = tuple(pattern.translate(_LITERAL) for pattern in allowed)
 
     def check(self, shown: Mapping[str, Iterable[bytes]]) -> None:
-        """Lets a caller pass that has shown a certificate with such a DNS name or URI (SPIFFE).
+        """Checks the DNS names and URIs (SPIFFE) of the caller's certificate.
 
         Args:
             shown: gRPC's authentication context.
 
         Raises:
-            ServiceError: PERMISSION_DENIED: it has not.
+            ServiceError: PERMISSION_DENIED: none of them is permitted.
         """
         found = [name.decode("utf-8", "replace") for key in ("peer_dns", "peer_uri") for name in shown.get(key, ())]
         if not any(fnmatchcase(name, pattern) for name in found for pattern in self._allowed):
@@ -113,66 +114,47 @@ class Identities:
 
 
 class StaticTokens:
-    """Tokens that a file names by their SHA-256, one `name: hash` a line; read again when it changes.
+    """Verifies tokens by a file of their SHA-256 hashes, one `name: hash` a line, which is read again when it changes.
 
-    A change that cannot be used leaves the last good tokens; a file that is removed revokes all of them.
+    A change that cannot be used leaves the last good tokens; removing the file revokes all tokens.
     """
 
     def __init__(self, path: Path) -> None:
         """Reads the file.
 
         Raises:
-            TokensFileError: It cannot be used now.
+            TokensFileError: The file cannot be used.
         """
         self._path = path
-        self._refused = ""
-        self._version: tuple[int, int, int] | None = self._current_version()
-        self._tokens = self._read()
+        self._read()
+        self._watched = WatchedFiles("tokens", [path], self._read_or_revoke)
 
     async def caller(self, token: str) -> str | None:
         """Returns the name of the token. See `Verifier.caller`."""
-        self._reload()
         given = hashlib.sha256(token.encode()).digest()
         found = None
-        for known, name in self._tokens:
-            # All of them each time, in constant time: how long it takes tells nothing of a hash.
+        for known, name in self._watched.current():
+            # Compare all of them in constant time: the duration must say nothing about a hash.
             if hmac.compare_digest(known, given):
                 found = name
         return found
 
-    def _reload(self) -> None:
+    def _read_or_revoke(self) -> _Tokens:
         try:
-            version = self._current_version()
-            if version != self._version:
-                self._tokens = self._read()
-                self._version = version
-                self._refused = ""
-                _log.info("the tokens have changed: %s", self._path)
+            return self._read()
         except _TokensGoneError as error:
-            if self._tokens:
-                _log.error("all tokens are revoked: %s", error)
-            self._tokens, self._version = (), None
-        except TokensFileError as error:
-            if str(error) != self._refused:
-                self._refused = str(error)
-                _log.error("the changed tokens are refused, the last good ones stay: %s", error)
+            _log.error("all tokens are revoked: %s", error)
+            return ()
 
-    def _current_version(self) -> files.Version:
-        try:
-            version = files.version(self._path)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise _TokensGoneError(f"{self._path}: cannot be read: {error.strerror}") from None
-        except OSError as error:
-            raise TokensFileError(f"{self._path}: cannot be read: {error.strerror}") from None
-        if self._path.is_dir():
-            # What is mounted in place of a file that is gone.
-            raise _TokensGoneError(f"{self._path}: is a directory")
-        return version
-
-    def _read(self) -> tuple[tuple[bytes, str], ...]:
+    def _read(self) -> _Tokens:
         try:
             with self._path.open("rb") as file:
                 data = file.read(_MAX_FILE_BYTES + 1)
+        except IsADirectoryError:
+            # Mounted in place of a file that is gone.
+            raise _TokensGoneError(f"{self._path}: is a directory") from None
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _TokensGoneError(f"{self._path}: cannot be read: {error.strerror}") from None
         except OSError as error:
             raise TokensFileError(f"{self._path}: cannot be read: {error.strerror}") from None
         if len(data) > _MAX_FILE_BYTES:
@@ -184,7 +166,7 @@ class StaticTokens:
                 continue
             match = _LINE.fullmatch(text)
             if not match:
-                # Not the line: somebody may have put a token there.
+                # Do not quote the line: it may hold a token.
                 raise TokensFileError(f"{self._path}:{number}: must be `name: SHA-256 of the token, 64 hex digits`")
             found[bytes.fromhex(match["hash"])] = match["name"]
         return tuple(found.items())

@@ -1,4 +1,4 @@
-"""Bearer tokens that an issuer signed (JWT), by the keys that it publishes (JWKS)."""
+"""Verifies bearer tokens that an issuer signed (JWT) by the keys that it publishes (JWKS)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lightrouter.runtime.security.auth import unauthenticated
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 _log = logging.getLogger(__name__)
-# Only those with a public key: with any other, whoever can read the published keys could sign.
+# Asymmetric algorithms only: with a symmetric one, every reader of the published keys could sign.
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _MAX_KEYS_BYTES: Final = 1024 * 1024
 _FETCH_SECONDS: Final = 5.0
@@ -29,7 +29,7 @@ _LEEWAY_SECONDS: Final = 10.0
 
 
 class KeysError(Exception):
-    """The issuer's keys cannot be had; its text is one sentence."""
+    """The issuer's keys cannot be fetched; the text is one sentence."""
 
 
 FetchKeys = Callable[[], Awaitable[bytes]]
@@ -37,7 +37,7 @@ FetchKeys = Callable[[], Awaitable[bytes]]
 
 
 def keys_from_file(path: Path) -> FetchKeys:
-    """Returns what reads the keys from a file."""
+    """Returns a function that reads the keys from a file."""
 
     async def fetch() -> bytes:
         try:
@@ -50,12 +50,12 @@ def keys_from_file(path: Path) -> FetchKeys:
 
 
 def keys_from_url(url: str, authorities: Path | None = None, token: Path | None = None) -> FetchKeys:
-    """Returns what fetches the keys from a URL.
+    """Returns a function that fetches the keys from a URL.
 
     Args:
-        url: Where they are.
-        authorities: Authorities (PEM) by which the server is known; None: the system's.
-        token: File with a bearer token that the server asks for, as the Kubernetes API does.
+        url: The URL of the JWKS.
+        authorities: File of the trusted authorities (PEM); None: the system's.
+        token: File with a bearer token for the server, for example for the Kubernetes API.
     """
 
     async def fetch() -> bytes:
@@ -65,7 +65,7 @@ def keys_from_url(url: str, authorities: Path | None = None, token: Path | None 
             if token is not None:
                 headers["Authorization"] = f"Bearer {_text(token)}"
             timeout = aiohttp.ClientTimeout(total=_FETCH_SECONDS)
-            # A session each time: this happens every few minutes, and the authorities may have been rotated.
+            # A new session each time: this happens every few minutes, and the authorities may have changed.
             async with (
                 aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(ssl=context)) as session,
                 session.get(url, headers=headers, allow_redirects=False) as response,
@@ -81,14 +81,14 @@ def keys_from_url(url: str, authorities: Path | None = None, token: Path | None 
         except TimeoutError:
             raise KeysError(f"{url} did not answer in {_FETCH_SECONDS:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # The type alone: an error's text could hold the header.
+            # Only the type: the text of an error could hold the header.
             raise KeysError(f"{url} cannot be read: {type(error).__name__}") from None
 
     return fetch
 
 
 class Keys:
-    """An issuer's keys, kept, and fetched again when they are old or lack one."""
+    """The cached keys of an issuer, fetched again when they are old or a key is missing."""
 
     def __init__(
         self,
@@ -97,9 +97,10 @@ class Keys:
         pause_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Fetches by `fetch` after `fresh_seconds`, and for a key that is not known, but each `pause_seconds` at most.
+        """Fetches by `fetch` after `fresh_seconds`; for an unknown key at most every `pause_seconds`.
 
-        Old keys are good until there are new ones: an issuer that is away keeps nobody out.
+        Old keys stay valid until new ones arrive, so that callers get in while the issuer is down. The defaults are
+        choices.
         """
         self._fetch = fetch
         self._fresh_seconds = fresh_seconds
@@ -110,10 +111,10 @@ class Keys:
         self._fetching: asyncio.Task[None] | None = None
 
     async def get(self, key_id: str | None) -> PyJWK | None:
-        """Returns the key of this id, the only key where None is given; None where there is no such key.
+        """Returns the key of this id, or the only key for the id None; None if there is no such key.
 
         Raises:
-            KeysError: There have never been keys.
+            KeysError: No keys were ever fetched.
         """
         missing = self._keys_for(key_id) is None
         pause = self._pause_seconds if missing else self._fresh_seconds
@@ -122,10 +123,11 @@ class Keys:
         if self._asked is None or self._clock() - self._asked >= pause:
             self._begin()
         if missing and self._fetching is not None:
-            # One for all who wait, and a caller that goes away does not end it. Who misses no key does not wait.
+            # All waiting callers share one fetch, and the end of one call does not cancel it. A caller with a known key
+            # does not wait.
             await asyncio.shield(self._fetching)
         if self._keys is None:
-            raise KeysError("the issuer's keys cannot be had now")
+            raise KeysError("the issuer's keys cannot be fetched now")
         return self._keys_for(key_id)
 
     def _keys_for(self, key_id: str | None) -> PyJWK | None:
@@ -147,10 +149,10 @@ class Keys:
 
 
 class JwtVerifier:
-    """Tokens of one issuer for one audience."""
+    """Verifies tokens of one issuer for one audience."""
 
     def __init__(self, keys: Keys, issuer: str, audience: str) -> None:
-        """Knows tokens that `issuer` signed for `audience`, by `keys`."""
+        """Verifies by `keys` that `issuer` signed a token for `audience`."""
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
@@ -187,7 +189,7 @@ class JwtVerifier:
             raise ServiceError(
                 Code.UNAVAILABLE,
                 ErrorReason.ERROR_REASON_UNAUTHENTICATED,
-                "the token cannot be checked now: its issuer's keys cannot be had",
+                "the token cannot be checked now: its issuer's keys cannot be fetched",
                 retry_after=_RETRY_AFTER_SECONDS,
             ) from None
 

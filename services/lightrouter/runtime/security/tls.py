@@ -1,33 +1,29 @@
-"""TLS of a service: its certificate and whom it trusts, read again when the files change."""
+"""TLS of a service: its certificate and its trusted authorities, read again when the files change."""
 
 from __future__ import annotations
 
-import logging
 import ssl
-import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from lightrouter.runtime import files
+from lightrouter.runtime.files import FileContentError, WatchedFiles
 
 if TYPE_CHECKING:
     from lightrouter.runtime.settings import ServiceSettings
 
-_log = logging.getLogger(__name__)
 _RECHECK_SECONDS: Final = 1.0
 
 
-class TlsError(Exception):
-    """Files of TLS that cannot be used; its text is one sentence that names the file."""
+class TlsError(FileContentError):
+    """TLS files that cannot be used; the text is one sentence that names the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What the files hold, in PEM; None where there is no such file."""
+    """The content of the files, in PEM; None for a file that is not set."""
 
     certificate: bytes | None = None
     key: bytes | None = None
@@ -35,7 +31,7 @@ class Material:
 
 
 class TlsFiles:
-    """A certificate with its key, and authorities; a change that cannot be used is refused, the last good one stays."""
+    """A certificate with its key, and authorities; a change that cannot be used leaves the last good content."""
 
     def __init__(
         self,
@@ -44,59 +40,25 @@ class TlsFiles:
         authorities: Path | None = None,
         recheck_seconds: float = 0.0,
     ) -> None:
-        """Reads the files; `current` looks for changes when `recheck_seconds` have passed since it last did.
+        """Reads the files; `current` looks for changes at most every `recheck_seconds`.
 
         Raises:
-            TlsError: They cannot be used now.
+            TlsError: The files cannot be used.
         """
         self._certificate = certificate
         self._key = key
         self._authorities = authorities
-        self._recheck_seconds = recheck_seconds
-        self._checked = time.monotonic()
-        self._version = self._versions()
-        self._refused = ""
-        self._material = self._read()
+        paths = [path for path in (certificate, key, authorities) if path is not None]
+        self._watched = WatchedFiles("files of TLS", paths, self._read, recheck_seconds)
 
     def current(self) -> Material:
-        """Returns what the files hold; the same object as long as they do not change."""
-        now = time.monotonic()
-        if now - self._checked >= self._recheck_seconds:
-            self._checked = now
-            self._check()
-        return self._material
-
-    def _check(self) -> None:
-        try:
-            version = self._versions()
-            if version == self._version:
-                return
-            material = self._read()
-        except TlsError as error:
-            # Half a rotation looks like this too; the version stays the old one, so that it is looked at again.
-            if str(error) != self._refused:
-                self._refused = str(error)
-                _log.error("the changed files of TLS are refused, the last good ones stay: %s", error)
-            return
-        self._version, self._material, self._refused = version, material, ""
-        _log.info("the files of TLS have changed: %s", ", ".join(str(path) for path in self._paths()))
-
-    def _paths(self) -> Iterable[Path]:
-        return [path for path in (self._certificate, self._key, self._authorities) if path is not None]
-
-    def _versions(self) -> list[files.Version]:
-        found = []
-        for path in self._paths():
-            try:
-                found.append(files.version(path))
-            except OSError as error:
-                raise TlsError(f"{path}: cannot be read: {error.strerror}") from None
-        return found
+        """Returns the content of the files; the same object until they change."""
+        return self._watched.current()
 
     def _read(self) -> Material:
         material = Material(_bytes(self._certificate), _bytes(self._key), _bytes(self._authorities))
         if self._certificate is not None:
-            # gRPC says nothing of a pair that does not fit; every handshake would fail instead.
+            # gRPC accepts a key of another certificate without an error, and every handshake fails.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             try:
                 context.load_cert_chain(self._certificate, self._key, password="")
@@ -120,7 +82,7 @@ def _bytes(path: Path | None) -> bytes | None:
 
 
 def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | None:
-    """Returns what the server shows and asks for; None where the settings know no TLS.
+    """Returns the server's credentials; None if the settings have no TLS.
 
     Raises:
         TlsError: The files cannot be used.
@@ -135,7 +97,7 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | No
         return grpc.ssl_server_certificate_configuration([pair], material.authorities)
 
     def changed() -> Any:
-        # Asked at each handshake, in a thread of gRPC's; None keeps what is in force.
+        # gRPC calls this for each handshake, in a thread of its own; None keeps the current configuration.
         nonlocal told
         material = files.current()
         if material is told:
@@ -149,18 +111,18 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | No
 
 
 def client_files(settings: ServiceSettings) -> TlsFiles | None:
-    """Returns what calls to other services show and trust; None where they go without TLS.
+    """Returns the TLS files for calls to other services; None if they go without TLS.
 
     Raises:
         TlsError: The files cannot be used.
     """
     if settings.tls_ca_file is None:
         return None
-    # Asked for each call, so not at the price of a look at the files each time.
+    # Each call reads this, so the files are checked at most once a second (a choice).
     files = (settings.tls_cert_file, settings.tls_key_file, settings.tls_ca_file)
     return TlsFiles(*files, recheck_seconds=_RECHECK_SECONDS)
 
 
 def channel_credentials(material: Material) -> grpc.ChannelCredentials:
-    """Returns what a channel shows and trusts."""
+    """Returns the credentials of a channel."""
     return grpc.ssl_channel_credentials(material.authorities, material.key, material.certificate)

@@ -1,4 +1,4 @@
-"""Prompt and answer text on spans, for those who switch it on."""
+"""Puts the text of prompts and answers on spans, if it is switched on."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role
 
 @dataclass(frozen=True, slots=True)
 class TextCapture:
-    """Writes texts on spans, as OpenTelemetry's conventions for generative AI have them.
+    """Puts texts on spans by OpenTelemetry's conventions for generative AI.
 
     Attributes:
-        characters: Most characters of the texts of one attribute together; 0 captures nothing.
+        characters: Maximum characters of all texts of one attribute together; 0 captures nothing.
     """
 
     characters: int = 0
 
     def asked(self, span: Span, messages: Sequence[ChatMessage], lead: str = "") -> None:
-        """Writes the conversation, and what the model goes on from; where it is too long, its begin is left out."""
+        """Adds the conversation and the prefix that the model continues; a too long text loses its beginning."""
         if not self.characters or not span.is_recording():
             return
         turns = [(label(Role, message.role), message.content) for message in messages]
@@ -35,7 +35,7 @@ class TextCapture:
         span.set_attribute(names.GEN_AI_INPUT_MESSAGES, _json(kept))
 
     def answered(self, span: Span, text: str, finish_reason: FinishReason.ValueType) -> None:
-        """Writes what was answered; where it is too long, its end is left out."""
+        """Adds the answer; a too long text loses its end."""
         if not self.characters or not span.is_recording():
             return
         shown = text if len(text) <= self.characters else text[: self.characters] + "…"
@@ -48,7 +48,7 @@ NOTHING: Final = TextCapture()
 
 
 def _last(turns: Iterable[tuple[str, str]], characters: int) -> list[tuple[str, str]]:
-    """Returns the last turns of a conversation whose texts have so many characters, the first of them shortened."""
+    """Returns the last messages of a conversation within `characters` characters, the first of them shortened."""
     kept: list[tuple[str, str]] = []
     for role, text in reversed(list(turns)):
         if characters <= 0:

@@ -1,4 +1,4 @@
-"""What a metric is, and the metrics that several services have.
+"""The definition of a metric, and the metrics of all services.
 
 The `gen_ai` names are OpenTelemetry's semantic conventions for generative AI; the `lightrouter` names are this
 project's. Values of attributes come from the pool and from the enumerations of the protos, never from a caller.
@@ -19,9 +19,9 @@ class Instrument:
     Attributes:
         name: Its name.
         unit: Its unit, in UCUM.
-        description: What it says, in sentences.
-        attributes: Names of what it is split by.
-        buckets: Upper bounds of a histogram's buckets, in its unit; empty where it is none.
+        description: Its description, in sentences.
+        attributes: The names of its attributes.
+        buckets: Upper bounds of a histogram's buckets, in its unit; empty for other metrics.
     """
 
     name: str
@@ -34,18 +34,18 @@ class Instrument:
 STATE_CHANGES: Final = Instrument(
     "lightrouter.candidate.state_changes",
     "{change}",
-    "Changes of candidates' states, and what made them.",
+    "Changes of candidates' states, by reason.",
     (names.CANDIDATE, names.STATE_BEFORE, names.STATE, names.REASON),
 )
 RPC_ERRORS: Final = Instrument(
     "lightrouter.rpc.errors",
     "{call}",
-    "Calls of a service's RPCs that it answered with an error, by reason.",
+    "RPCs that the service answered with an error, by reason.",
     (names.ERROR_TYPE,),
 )
 TELEMETRY_DROPPED: Final = Instrument(
     "lightrouter.telemetry.dropped",
     "{item}",
-    "What could not be sent by OTLP: spans that are lost, and exports of metrics, whose counts the next one brings.",
+    "Failures to send by OTLP: lost spans, and exports of metrics, whose counts the next export sends.",
     (names.SIGNAL,),
 )

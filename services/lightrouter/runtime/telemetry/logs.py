@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line with the trace it belongs to, or plain lines for people."""
+"""Structured logs: one JSON object a line with its trace id, or plain lines for people."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ class _TraceContext(logging.Filter):
 
 
 class _ConsoleFormatter(logging.Formatter):
-    """One line for people, which ends in the id of the trace that it belongs to."""
+    """Formats one line for people, with the trace id at its end."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
         trace_id = getattr(record, "trace_id", None)
-        # A provider's or a caller's words may stand in it.
+        # It may contain text of a provider or a caller.
         line = printable(line)
         return f"{line} [trace {trace_id}]" if trace_id else line
 
 
 class _Seldom(logging.Filter):
-    """Lets a sentence about the same thing pass once in ten minutes.
+    """Passes each message once in ten minutes (a choice).
 
-    An exporter whose Collector is away says so with every batch.
+    An exporter whose Collector is down logs an error with every batch.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class _Seldom(logging.Filter):
 
 
 def configure_logging(service: str, settings: ServiceSettings) -> None:
-    """Sends all logs of this process to standard error in the format that the settings ask for."""
+    """Sends all logs of this process to standard error, in the format of the settings."""
     send_logs(service, settings.log_level, settings.log_format)
 
 
@@ -84,7 +84,7 @@ def send_logs(service: str, level: str, log_format: str) -> None:
         handler.setFormatter(_ConsoleFormatter(_CONSOLE_FORMAT))
     handler.addFilter(_TraceContext(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # One line a request of a library says nothing that the service's own line and the trace do not.
+    # The libraries' line for each request repeats the service's own line and the trace.
     for library in ("httpx", "watchfiles"):
         logging.getLogger(library).setLevel(logging.WARNING)
     exporter = logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter")

@@ -1,7 +1,7 @@
-"""OpenTelemetry metrics for a service: what counts, what measures, and the export over OTLP.
+"""OpenTelemetry metrics of a service: counters, gauges, histograms and the export over OTLP.
 
-The SDK's counter takes microseconds for each sum, and a route adds up a hundred of them: sums are kept here and read
-when the SDK collects.
+The SDK's counter takes microseconds for each addition, and a route makes a hundred of them. So this module keeps the
+sums, and the SDK reads them when it collects.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from opentelemetry.sdk.resources import Resource
 from lightrouter.runtime.telemetry.instruments import Instrument
 
 Values = tuple[str, ...]
-"""Values of an instrument's attributes, in their order; empty text for one that is not there."""
+"""The values of an instrument's attributes, in their order; empty text for an absent one."""
 
 Read = Callable[[], Mapping[Values, int]]
-"""Returns numbers by the values of an instrument's attributes; called in the thread in which the SDK collects."""
+"""Returns numbers by the values of an instrument's attributes; runs in the thread of the SDK."""
 
-# An export that fails has brought nothing; the next one brings the same sums.
+# A failed export loses nothing: the next one sends the same sums.
 _EXPORT_SECONDS: Final = 5.0
 _SHUTDOWN_SECONDS: Final = 3.0
-# A whole pool in every stage with every type of tokens; beyond it the SDK adds up what is left under one name.
+# A choice: enough for a whole pool in every stage with every type of tokens. The SDK adds up the series beyond it.
 _MOST_SERIES: Final = 10_000
 
 
 class Tally:
-    """A sum that only grows, by the values of its attributes."""
+    """A counter, by the values of its attributes."""
 
     def __init__(self, instrument: Instrument) -> None:
-        """Starts at nothing."""
+        """Starts at zero."""
         self._instrument = instrument
         self._sums: dict[Values, int] = {}
 
@@ -49,19 +49,19 @@ class Tally:
 
     def report(self, meter: Meter) -> Self:
         """Reports to `meter` whenever the SDK collects; returns itself."""
-        # Another thread collects; the copy is made in one step, so that no sum is added meanwhile.
+        # Another thread collects; a copy is one atomic step, during which no sum changes.
         observe_sums(meter, self._instrument, self._sums.copy)
         return self
 
 
 def observe(meter: Meter, instrument: Instrument, read: Read) -> None:
-    """Reports to `meter` what `read` returns whenever the SDK collects, as values that rise and fall."""
+    """Reports the values of `read` to `meter` whenever the SDK collects, as gauges."""
     callbacks = [_callback(instrument, read)]
     meter.create_observable_gauge(instrument.name, callbacks, unit=instrument.unit, description=instrument.description)
 
 
 def observe_sums(meter: Meter, instrument: Instrument, read: Read) -> None:
-    """Reports to `meter` what `read` returns whenever the SDK collects, as sums that only grow."""
+    """Reports the values of `read` to `meter` whenever the SDK collects, as counters."""
     callbacks = [_callback(instrument, read)]
     meter.create_observable_counter(
         instrument.name, callbacks, unit=instrument.unit, description=instrument.description
@@ -79,7 +79,7 @@ def histogram(meter: Meter, instrument: Instrument) -> Histogram:
 
 
 def attributes(instrument: Instrument, values: Sequence[str]) -> dict[str, str]:
-    """Returns the attributes of an instrument with these values, without those that are empty."""
+    """Returns the attributes of an instrument with these values, without the empty ones."""
     return {name: value for name, value in zip(instrument.attributes, values, strict=True) if value}
 
 
@@ -91,7 +91,7 @@ def _callback(instrument: Instrument, read: Read) -> Callable[[CallbackOptions],
 
 
 class Metrics:
-    """The metrics of one service, while something collects them."""
+    """The metrics of one service, if a reader collects them."""
 
     def __init__(self, resource: Resource, reader: MetricReader) -> None:
         """Lets `reader` collect the metrics of the service that `resource` describes."""
@@ -102,17 +102,17 @@ class Metrics:
         return self._provider.get_meter("lightrouter", version)
 
     def shutdown(self) -> None:
-        """Exports what there is once more and stops, within 3 seconds."""
+        """Exports the metrics once more and stops, within 3 seconds."""
         self._provider.shutdown(timeout_millis=_SHUTDOWN_SECONDS * 1000)
 
 
 def otlp_reader(endpoint: str, interval_seconds: float, failed: Callable[[], None]) -> MetricReader:
-    """Returns what exports the metrics every so many seconds to an OTLP gRPC endpoint.
+    """Returns the reader that exports the metrics periodically to an OTLP gRPC endpoint.
 
     Args:
         endpoint: "http://HOST:PORT" or "https://HOST:PORT".
         interval_seconds: Seconds between two exports.
-        failed: Is called for each export that fails.
+        failed: Called for each failed export.
     """
     return PeriodicExportingMetricReader(
         _Exporter(endpoint, failed),
@@ -123,14 +123,14 @@ def otlp_reader(endpoint: str, interval_seconds: float, failed: Callable[[], Non
 
 
 class _Exporter(OTLPMetricExporter):
-    """The SDK's exporter, which tells nobody else that it fails."""
+    """The SDK's exporter with a callback for failures."""
 
     def __init__(self, endpoint: str, failed: Callable[[], None]) -> None:
         super().__init__(endpoint=endpoint, insecure=not endpoint.startswith("https://"), timeout=_EXPORT_SECONDS)
         self._tell = failed
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **more: Any) -> MetricExportResult:
-        """Exports; tells of a failure."""
+        """Exports, and calls back on a failure."""
         result = super().export(metrics_data, timeout_millis, **more)
         if result is not MetricExportResult.SUCCESS:
             self._tell()

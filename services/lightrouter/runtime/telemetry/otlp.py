@@ -1,8 +1,7 @@
-"""Spans as OTLP messages, at a fraction of what the SDK's encoder costs.
+"""Encodes spans as OTLP messages at a fraction of the cost of the SDK's encoder.
 
-A span says the same few things as the one before it: who called what with which status. So an attribute whose value is
-a short text is encoded once and copied from then on, and the message is built in place, of spans that all have one
-resource and one scope.
+Most attributes of a span repeat those of the span before it: caller, method, status. So an attribute with a short text
+is encoded once and then copied. The message is built in place, since all spans have one resource and one scope.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def _add(message: Span, span: ReadableSpan, context: SpanContext) -> None:
     if context.trace_state:
         message.trace_state = context.trace_state.to_header()
     message.name = span.name
-    message.kind = span.kind.value + 1  # type: ignore[assignment]  # OTLP's kinds are the SDK's, one further on
+    message.kind = span.kind.value + 1  # type: ignore[assignment]  # OTLP's kinds are the SDK's plus one
     message.start_time_unix_nano = span.start_time or 0
     message.end_time_unix_nano = span.end_time or 0
     _say(message, span.attributes or {})
@@ -88,7 +87,7 @@ def _say(message: Span, attributes: Mapping[str, AttributeValue]) -> None:
 
 
 def _is_short(value: AttributeValue) -> TypeGuard[str | tuple[str, ...]]:
-    """Returns whether it is a text, or a few, that is likely to come again."""
+    """Tells whether the value is one short text or a few, which probably repeat."""
     if isinstance(value, str):
         return len(value) <= _LONGEST_KEPT
     return isinstance(value, tuple) and bool(value) and isinstance(value[0], str) and len(value) <= _MOST_TEXTS
@@ -96,7 +95,7 @@ def _is_short(value: AttributeValue) -> TypeGuard[str | tuple[str, ...]]:
 
 @lru_cache(_MOST_KEPT)
 def _field(key: str, value: str | tuple[str, ...]) -> bytes:
-    """Returns an attribute as it is in the message of a span; merging it there costs less than building it."""
+    """Returns an attribute in its encoded form; merging that into the span's message costs less than building it."""
     return Span(attributes=_attributes({key: value})).SerializeToString()
 
 
@@ -109,7 +108,7 @@ def _attributes(attributes: Mapping[str, AttributeValue]) -> list[KeyValue]:
 
 
 def _set(message: AnyValue, value: AttributeValue) -> None:
-    # A truth is a number to Python.
+    # bool is a subclass of int.
     if isinstance(value, bool):
         message.bool_value = value
     elif isinstance(value, int):

@@ -1,4 +1,4 @@
-"""The spans around a call between services: the caller's and the server's."""
+"""The client and server spans of a call between services."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from lightrouter.runtime.telemetry.setup import IncomingMetadata, Metadata, inco
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 _OK: Final = "OK"
-# What is the caller's own fault is none of the server's (OpenTelemetry's conventions for gRPC).
+# Codes that are the caller's fault are no errors of the server (OpenTelemetry's conventions for gRPC).
 _SERVER_FAULTS: Final = frozenset(
     {Code.UNKNOWN, Code.DEADLINE_EXCEEDED, Code.UNIMPLEMENTED, Code.INTERNAL, Code.UNAVAILABLE, Code.DATA_LOSS}
 )
 
 
 class ClientCall:
-    """A call to another service, traced where the current span is. Use it as a context around the whole call.
+    """The span of a call to another service, below the current span. Use it as a context around the whole call.
 
     Attributes:
-        method: What is called, SERVICE/METHOD.
-        metadata: What the call sends, so that the other side's spans are below this one.
+        method: The method, SERVICE/METHOD.
+        metadata: The trace context for the call, so that the server's spans are below this one.
     """
 
     def __init__(self, tracer: Tracer, method: str, candidate: str = "") -> None:
-        """Begins the call of `method`, SERVICE/METHOD; `candidate` is the one whose adapter is called."""
+        """Starts the span of `method`, SERVICE/METHOD; `candidate` is the candidate of the called adapter."""
         self.method = method
         self._span: Span | None = None
         around = None
@@ -62,31 +62,31 @@ class ClientCall:
 
 
 class ServerCall:
-    """A call that is served. Its span, below the caller's, is the current one of the task that serves it."""
+    """The span of a served call, below the caller's span; it is the current span of the serving task."""
 
     def __init__(self, tracer: Tracer, method: str, metadata: IncomingMetadata | None) -> None:
-        """Begins the call of `method`, SERVICE/METHOD, in the trace that came with it, else in a new one."""
+        """Starts the span of `method`, SERVICE/METHOD, in the caller's trace, or else in a new one."""
         self._span: Span | None = None
         self._ended = False
         around = incoming_context(metadata)
         caller = trace.get_current_span(around).get_span_context() if around else None
-        # A caller that has decided against its trace has decided for all that is below, which then costs nothing.
+        # If the caller does not sample its trace, the spans below it are not recorded either and cost nothing.
         if caller is None or not caller.is_valid or caller.trace_flags.sampled:
             self._span = tracer.start_span(method, around, SpanKind.SERVER, _attributes(method))
             around = trace.set_span_in_context(self._span, around)
         if around is not None:
-            # Each call is served by a task of its own, so the context ends with it.
+            # Each call has its own task, so the context ends with it.
             context.attach(around)
 
     def failed(self, error: ServiceError) -> None:
-        """Ends the span of a call that is answered with this error."""
+        """Ends the span of a call with this error."""
         self._ended = True
         if self._span:
             _fail(self._span, error.code, error.reason, error.message, is_fault=error.code in _SERVER_FAULTS)
             self._span.end()
 
     def end(self) -> None:
-        """Ends the span of a call that has not failed."""
+        """Ends the span of a successful call."""
         if self._span and not self._ended:
             self._span.set_attribute(names.RPC_STATUS, _OK)
             self._span.end()

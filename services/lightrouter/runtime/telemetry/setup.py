@@ -40,20 +40,20 @@ _PROPAGATED = frozenset({"traceparent", "tracestate", "baggage"})
 
 
 def incoming_context(metadata: IncomingMetadata | None) -> context.Context | None:
-    """Returns the trace context that a caller sent, or None where it sent none."""
+    """Returns the trace context that a caller sent, or None if it sent none."""
     carrier = {key: value for key, value in metadata or () if key in _PROPAGATED and isinstance(value, str)}
     return propagate.extract(carrier, getter=_GETTER) if carrier else None
 
 
 def outgoing_metadata(around: context.Context | None = None) -> Metadata:
-    """Returns a trace context, else the current one, as gRPC metadata (W3C traceparent, tracestate and baggage)."""
+    """Returns a trace context, by default the current one, as gRPC metadata (W3C traceparent, tracestate, baggage)."""
     carrier: dict[str, str] = {}
     propagate.inject(carrier, around)
     return tuple(carrier.items())
 
 
 def span_reference(span: trace.Span) -> str:
-    """Returns trace and span id for `link_to`, in hexadecimal digits; empty where the span is not recorded."""
+    """Returns trace and span id for `link_to`, in hexadecimal digits; empty if the span is not recorded."""
     if not span.is_recording():
         return ""
     known = span.get_span_context()
@@ -61,7 +61,7 @@ def span_reference(span: trace.Span) -> str:
 
 
 def link_to(reference: str) -> list[trace.Link]:
-    """Returns the link to the span of a reference, in a list; none where there is no such reference."""
+    """Returns a list with the link to the span of a reference; empty if the reference is not valid."""
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         return []
@@ -72,8 +72,8 @@ def link_to(reference: str) -> list[trace.Link]:
 class Telemetry:
     """The tracer and the meter of one service.
 
-    Without a processor no span is recorded, but every request still has a trace id that joins its log lines. Without a
-    reader nothing is measured.
+    Without a span processor no span is recorded, but each request still has a trace id that joins its log lines.
+    Without a reader no metric is collected.
     """
 
     def __init__(
@@ -88,10 +88,10 @@ class Telemetry:
 
         Args:
             service_name: The service, as traces and metrics name it.
-            spans: What gets each span; it is shut down in the end.
-            sampling_ratio: Share of the requests that are traced, 0 to 1, where the caller has not decided.
-            reader: What collects the metrics; it is shut down in the end.
-            capture: What puts text on spans.
+            spans: Receives each span; shut down at the end.
+            sampling_ratio: Share of the traced requests, 0 to 1, if the caller has not decided.
+            reader: Collects the metrics; shut down at the end.
+            capture: Puts texts on spans.
         """
         self.capture = capture
         release = version("lightrouter")
@@ -106,12 +106,12 @@ class Telemetry:
 
     @property
     def measures(self) -> bool:
-        """Whether anything collects the metrics."""
+        """Whether a reader collects the metrics."""
         return self._metrics is not None
 
     def shutdown(self) -> None:
-        """Exports what is left, for as long as processor and reader wait for that, and stops."""
-        # At the same time: a pod that ends has no time for one after the other.
+        """Exports the remaining spans and metrics, within the time limits of processor and reader, and stops."""
+        # Concurrently: a pod that ends has no time for one after the other.
         others = [threading.Thread(target=self._metrics.shutdown)] if self._metrics else []
         for other in others:
             other.start()
@@ -121,7 +121,7 @@ class Telemetry:
 
 
 def open_telemetry(service_name: str, settings: ServiceSettings) -> Telemetry:
-    """Returns the tracer and the meter of a service, which send to the endpoints of its settings."""
+    """Returns the tracer and the meter of a service; they export to the endpoints of its settings."""
     spans = otlp_spans(settings.otlp_endpoint)
     failed_exports = 0
 
@@ -141,10 +141,10 @@ def open_telemetry(service_name: str, settings: ServiceSettings) -> Telemetry:
 
 
 def otlp_spans(endpoint: str | None) -> SpanQueue | None:
-    """Returns the way to an OTLP gRPC endpoint, "http://HOST:PORT" or "https://HOST:PORT"; None without one."""
+    """Returns the span queue to an OTLP gRPC endpoint, "http://HOST:PORT" or "https://HOST:PORT"; None for None."""
     if endpoint is None:
         return None
-    # A service without an endpoint need not pay for it.
+    # Imported here, so that a service without an endpoint does not pay for it.
     from lightrouter.runtime.telemetry.otlp import SpanExporter
 
     return SpanQueue(SpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://")))

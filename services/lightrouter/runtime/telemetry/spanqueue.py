@@ -1,4 +1,4 @@
-"""The way of ended spans to their exporter: bounded in memory and in time, and what is lost is counted."""
+"""Queues ended spans for their exporter: bounded in memory and time, with a count of lost spans."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 _log = logging.getLogger(__name__)
 _MOST_SPANS: Final = 8192
-# Encoding a large batch would hold the interpreter, and with it every call, for tens of milliseconds.
+# A choice: encoding a large batch would block the interpreter, and so every call, for tens of milliseconds.
 _BATCH_SPANS: Final = 64
 _DELAY_SECONDS: Final = 1.0
 _FLUSH_SECONDS: Final = 3.0
 
 
 class SpanQueue(SpanProcessor):
-    """Exports spans in batches from a thread of its own; whoever ends a span never waits.
+    """Exports spans in batches from its own thread; ending a span never blocks.
 
-    The SDK's BatchSpanProcessor does the same, but may take 30 s to shut down, which is longer than a pod has, and
-    tells nobody how many spans it dropped.
+    The SDK's BatchSpanProcessor does the same, but may take 30 s to shut down, longer than a pod has, and does not
+    report how many spans it dropped.
     """
 
     def __init__(
         self, exporter: SpanExporter, most_spans: int = _MOST_SPANS, flush_seconds: float = _FLUSH_SECONDS
     ) -> None:
-        """Exports with `exporter`, which it shuts down in the end.
+        """Exports with `exporter`, and shuts it down at the end.
 
         Args:
-            exporter: Where the spans go.
-            most_spans: How many may wait; further ones are dropped.
-            flush_seconds: How long the shutdown waits until those that wait are exported.
+            exporter: Receives the spans.
+            most_spans: Maximum of waiting spans; further ones are dropped.
+            flush_seconds: Maximum seconds that the shutdown exports waiting spans.
         """
         self._exporter = exporter
         self._most = most_spans
@@ -49,14 +49,14 @@ class SpanQueue(SpanProcessor):
 
     @property
     def dropped(self) -> int:
-        """Spans that were lost so far: the queue was full, or their export failed."""
+        """The number of spans lost so far, because the queue was full or their export failed."""
         return self._refused + self._failed
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Does nothing; a span is exported when it has ended."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Takes a span that has ended, or drops it where too many wait."""
+        """Queues an ended span, or drops it if the queue is full."""
         if self._stopped or len(self._waiting) >= self._most:
             if not self._refused:
                 _log.warning("spans are dropped: %d wait to be exported already", len(self._waiting))
@@ -67,12 +67,12 @@ class SpanQueue(SpanProcessor):
             self._awake.set()
 
     def force_flush(self, timeout_millis: int = 0) -> bool:
-        """Returns whether nothing waits; what waits is exported within a second anyway."""
+        """Returns whether the queue is empty; waiting spans are exported within a second anyway."""
         del timeout_millis
         return not self._waiting
 
     def shutdown(self) -> None:
-        """Exports what waits, for as long as the flush may take; what then still waits is dropped."""
+        """Exports the waiting spans within the flush time; drops the rest."""
         if self._stopped:
             return
         self._stopped = True
@@ -81,7 +81,7 @@ class SpanQueue(SpanProcessor):
         self._given_up = True
         self._refused += len(self._waiting)
         self._exporter.shutdown()
-        # An export that was under way ends now, and counts.
+        # A running export ends now and counts.
         self._thread.join(self._flush_seconds)
         if self.dropped:
             _log.warning("%d spans were not exported", self.dropped)

@@ -1,4 +1,4 @@
-"""JSON of a provider: what is read is what Python reads, and what would take long is refused."""
+"""JSON of a provider: it is read as Python reads it, and slow documents are refused."""
 
 from __future__ import annotations
 

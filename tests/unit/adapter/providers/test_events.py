@@ -1,24 +1,24 @@
-"""The end of a stream: what is waited for behind it, and for how long."""
+"""The end of a stream: how long its token counts are waited for."""
 
 from __future__ import annotations
 
 import pytest
 
-from lightrouter.adapter.providers.events import SilenceLimits, has_lines
+from lightrouter.adapter.providers.events import UsageWait, has_lines
 
 
 def test_counts_that_do_not_come_are_waited_for_less_and_less_until_they_come() -> None:
-    patience = SilenceLimits()
-    whole = patience.seconds
+    wait = UsageWait()
+    whole = wait.seconds
     waits = []
     for _ in range(10):
-        waits.append(patience.seconds)
-        patience.in_vain()
+        waits.append(wait.seconds)
+        wait.missed()
     assert waits == sorted(waits, reverse=True)
     assert waits[1] == whole / 2
-    assert 0 < patience.seconds < whole / 10
-    patience.rewarded()
-    assert patience.seconds == whole
+    assert 0 < wait.seconds < whole / 10
+    wait.came()
+    assert wait.seconds == whole
 
 
 @pytest.mark.parametrize(

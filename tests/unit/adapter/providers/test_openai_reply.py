@@ -18,16 +18,16 @@ from tests.upstreams.behaviours import completion, delta
 
 
 def read_message(document: dict[str, Any], part: str = "message") -> tuple[TextDelta, ReplyInfo]:
-    said = ReplyInfo()
-    return read(document, part, said), said
+    info = ReplyInfo()
+    return read(document, part, info), info
 
 
 def test_a_whole_reply() -> None:
-    piece, said = read_message(completion("Hello", "length", {"prompt_tokens": 1}))
+    piece, info = read_message(completion("Hello", "length", {"prompt_tokens": 1}))
     assert piece == ("Hello", "")
-    assert said.finish_reason == FinishReason.FINISH_REASON_LENGTH
-    assert said.usage == {"prompt_tokens": 1}
-    assert said.model == "model-as-the-provider-names-it"
+    assert info.finish_reason == FinishReason.FINISH_REASON_LENGTH
+    assert info.usage == {"prompt_tokens": 1}
+    assert info.model == "model-as-the-provider-names-it"
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_a_whole_reply() -> None:
     ],
 )
 def test_dialects_of_reasoning(message: dict[str, object], piece: tuple[str, str], takes_back: bool) -> None:
-    read_piece, said = read_message(completion("x", message=message))
+    read_piece, info = read_message(completion("x", message=message))
     assert read_piece == piece
-    assert said.takes_reasoning_back == takes_back
+    assert info.takes_reasoning_back == takes_back
 
 
 def test_completions_have_text() -> None:
@@ -109,18 +109,18 @@ def test_what_is_no_json_object(text: str) -> None:
 def test_errors_in_replies(document: dict[str, Any], status: int | None, detail: str) -> None:
     with pytest.raises(ReportedError) as caught:
         read_message(document)
-    assert (caught.value.complaint.status, caught.value.complaint.words) == (status, detail)
+    assert (caught.value.body.status, caught.value.body.words) == (status, detail)
 
 
 def test_an_ending_that_is_a_failure_is_an_error_in_its_own_words() -> None:
     with pytest.raises(ReportedError) as caught:
         read_message(completion("Half of it", "insufficient_system_resource"))
-    assert "insufficient_system_resource" in caught.value.complaint.words
+    assert "insufficient_system_resource" in caught.value.body.words
 
 
 def events(*documents: dict[str, Any]) -> tuple[str, ReplyInfo]:
-    said = ReplyInfo()
-    return "".join(read(document, "delta", said).text for document in documents), said
+    info = ReplyInfo()
+    return "".join(read(document, "delta", info).text for document in documents), info
 
 
 def with_index(document: dict[str, Any], index: object) -> dict[str, Any]:
@@ -132,8 +132,8 @@ def test_the_first_choice_is_the_one_with_the_lowest_index() -> None:
     whole = completion("second")
     whole["choices"] = [with_index(completion("second"), 1)["choices"][0], completion("first")["choices"][0]]
     assert read_message(whole)[0] == ("first", "")
-    text, said = events(with_index(delta("B", "length"), 1), delta("a"), with_index(delta("B"), 1), delta("b", "stop"))
-    assert (text, said.finish_reason) == ("ab", FinishReason.FINISH_REASON_STOP)
+    text, info = events(with_index(delta("B", "length"), 1), delta("a"), with_index(delta("B"), 1), delta("b", "stop"))
+    assert (text, info.finish_reason) == ("ab", FinishReason.FINISH_REASON_STOP)
 
 
 @pytest.mark.parametrize("index", [None, 0, "0", False])
@@ -179,15 +179,15 @@ def test_what_speaks_against_a_good_end(members: dict[str, object], at_best: Fin
 
 @pytest.mark.parametrize("message", [{"tool_calls": [{"id": "1"}]}, {"function_call": {"name": "f"}}])
 def test_a_tool_call_is_no_whole_text(message: dict[str, object]) -> None:
-    _, said = read_message(completion("I look it up.", "stop", message=message))
-    assert said.called_tools
-    assert said.at_best == FinishReason.FINISH_REASON_UNKNOWN
+    _, info = read_message(completion("I look it up.", "stop", message=message))
+    assert info.called_tools
+    assert info.at_best == FinishReason.FINISH_REASON_UNKNOWN
 
 
 def test_a_refusal_is_withheld_text() -> None:
-    piece, said = read_message(completion(None, "stop", message={"refusal": "I will not"}))
+    piece, info = read_message(completion(None, "stop", message={"refusal": "I will not"}))
     assert piece.text == "I will not"
-    assert said.at_best == FinishReason.FINISH_REASON_CONTENT_FILTER
+    assert info.at_best == FinishReason.FINISH_REASON_CONTENT_FILTER
 
 
 COUNTS = {"prompt_tokens": 3, "completion_tokens": 2}
@@ -203,8 +203,8 @@ COUNTS = {"prompt_tokens": 3, "completion_tokens": 2}
     ],
 )
 def test_counts_wherever_they_stand(members: dict[str, Any]) -> None:
-    _, said = events({**delta(), **members}, {"choices": [], "usage": None}, {"choices": [], "usage": {}})
-    assert said.usage == COUNTS
+    _, info = events({**delta(), **members}, {"choices": [], "usage": None}, {"choices": [], "usage": {}})
+    assert info.usage == COUNTS
 
 
 JSON = st.recursive(
@@ -229,8 +229,8 @@ JSON = st.recursive(
 )
 def test_any_json_is_read_or_refused(document: dict[str, Any], part: str) -> None:
     try:
-        piece, said = read_message(document, part)
+        piece, info = read_message(document, part)
     except (ReportedError, UpstreamError):
         return
     assert isinstance(piece.text, str)
-    said.model.encode()
+    info.model.encode()

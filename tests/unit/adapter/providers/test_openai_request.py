@@ -1,4 +1,4 @@
-"""Requests of the OpenAI API, for each way of going on."""
+"""Requests of the OpenAI API, for each continuation style."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ def writer(**members: Any) -> RequestWriter:
 
 
 def ask(
-    *messages: ChatMessage, sampling: Sampling | None = None, most: int | None = None, lead: str = "", hidden: str = ""
+    *messages: ChatMessage,
+    sampling: Sampling | None = None,
+    most: int | None = None,
+    prefill: str = "",
+    hidden: str = "",
 ) -> ProviderRequest:
-    return ProviderRequest(messages or (USER,), sampling or Sampling(), most, lead, hidden)
+    return ProviderRequest(messages or (USER,), sampling or Sampling(), most, prefill, hidden)
 
 
 def written(made: RequestWriter, asked: ProviderRequest, *, streamed: bool = False) -> dict[str, Any]:
@@ -89,7 +93,7 @@ def test_the_entrys_system_prompt_comes_first(messages: tuple[ChatMessage, ...],
     ],
 )
 def test_going_on(continuation: str, last: dict[str, object], members: dict[str, object]) -> None:
-    body = written(writer(continuation=continuation), ask(lead="Hello wör", hidden="hm"))
+    body = written(writer(continuation=continuation), ask(prefill="Hello wör", hidden="hm"))
     assert body == {
         "model": "tiny",
         "messages": [
@@ -103,7 +107,7 @@ def test_going_on(continuation: str, last: dict[str, object], members: dict[str,
 def test_going_on_raw() -> None:
     made = writer(continuation="raw", chat_template="chatml", max_tokens_field="max_completion_tokens")
     assert made.path == "/completions"
-    body = written(made, ask(SYSTEM, USER, sampling=Sampling(stop=["x"]), most=5, lead="Hello"))
+    body = written(made, ask(SYSTEM, USER, sampling=Sampling(stop=["x"]), most=5, prefill="Hello"))
     assert body == {
         "model": "tiny",
         "prompt": (

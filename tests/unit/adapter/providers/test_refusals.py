@@ -1,4 +1,4 @@
-"""What providers refuse, in their own words, and how the request is put then."""
+"""Refusals in providers' own words, and their remedies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lightrouter.adapter.providers.complaints import of_refusal
+from lightrouter.adapter.providers.error_body import read_error
 from lightrouter.adapter.providers.refusals import Refusal, features, refusal
 from lightrouter.adapter.providers.turns import alternating, without_system
 from lightrouter.adapter.quirks import PREFILL, Quirks
@@ -26,7 +26,7 @@ def error(message: str, **members: Any) -> str:
 
 
 def meant(body: str, request: dict[str, Any], status: int | None = 400) -> Refusal:
-    return refusal(status, of_refusal(body), request)
+    return refusal(status, read_error(body), request)
 
 
 def named(body: str, request: dict[str, Any], status: int | None = 400) -> Quirks:
@@ -161,7 +161,7 @@ def test_the_other_name_of_the_limit_may_be_the_older_one() -> None:
     ],
 )
 def test_a_prefill_that_is_refused_is_written_anew(message: str, status: int) -> None:
-    assert named(error(message), sent(USER, ASSISTANT), status) == Quirks(writes_anew=True)
+    assert named(error(message), sent(USER, ASSISTANT), status) == Quirks(refuses_prefill=True)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_the_requests_own_fault_has_no_remedy(body: str) -> None:
 def test_what_names_nothing_is_found_out_by_trying(body: str) -> None:
     found = meant(body, sent(SYSTEM, USER, ASSISTANT, seed=1, stream_options={})).remedies
     assert [guess.quirks for guess in found] == [
-        Quirks(writes_anew=True),
+        Quirks(refuses_prefill=True),
         Quirks(refused=frozenset({"stream_options"})),
         Quirks(refused=frozenset({"seed"})),
         Quirks(merges_system=True),

@@ -1,4 +1,4 @@
-"""Events out of bytes that are cut anywhere."""
+"""Events are parsed from chunks that end anywhere."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_events_of_a_kind(body: bytes, events: list[tuple[str, str]]) -> None:
 
 
 def test_a_long_line_in_small_pieces_is_joined_once() -> None:
-    """The line has 1 MB in pieces of ten bytes: joined with each piece anew, it would take minutes."""
+    """The line has 1 MB in chunks of ten bytes: joining it at each chunk would take minutes."""
     parser = EventParser()
     line = b"data: " + b"a" * (1024 * 1024 - 100)
     events = [event for at in range(0, len(line), 10) for event in parser.feed(line[at : at + 10])]
@@ -75,7 +75,7 @@ def test_a_long_line_in_small_pieces_is_joined_once() -> None:
     assert len(event.data) == len(line) - 6
 
 
-# A line's data, which has no line ends of its own.
+# The data of one line, without line ends.
 LINE = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]))
 
 

@@ -1,0 +1,180 @@
+"""What an adapter shows of its model calls: one span each, and metrics over all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from opentelemetry.metrics import Meter
+from opentelemetry.trace import Span, Status, StatusCode, Tracer
+
+from lightrouter.adapter import instruments as i
+from lightrouter.adapter.exchange import ProviderRequest
+from lightrouter.pool.schema import CandidateEntry
+from lightrouter.runtime.circuit import State
+from lightrouter.runtime.enums import label, series
+from lightrouter.runtime.errors import ServiceError, reason_name, reason_series
+from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.capture import TextCapture
+from lightrouter.runtime.telemetry.metrics import Tally, Values, histogram
+from lightrouter.runtime.telemetry.setup import link_to, span_reference
+from lightrouter.v1.adapter_pb2 import GenerationResult
+from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.ledger_pb2 import Stage
+
+Attributes = Mapping[str, str]
+
+
+class CallMetrics:
+    """The instruments of model calls and of the circuit."""
+
+    def __init__(self, meter: Meter) -> None:
+        """Reports to `meter`."""
+        self.seconds = histogram(meter, i.CALL_DURATION)
+        self.tokens = histogram(meter, i.CALL_TOKENS)
+        self.first_chunk_seconds = histogram(meter, i.TIME_TO_FIRST_CHUNK)
+        self._openings = Tally(i.CIRCUIT_OPENINGS).report(meter)
+        self._known: dict[Values, Attributes] = {}
+
+    def circuit(self, candidate: str, state: State) -> None:
+        """Counts that a candidate's circuit opened, if that is its new state."""
+        if state is State.OPEN:
+            self._openings.add(1, candidate)
+
+    def attributes(self, entry: CandidateEntry, stage: Stage.ValueType, name: str = "", value: str = "") -> Attributes:
+        """Returns the attributes of a call of `stage`, and one more if `name` is given; made once for all calls."""
+        word = series(Stage, stage)
+        key = (entry.name, entry.provider, entry.model, word, name, value)
+        known = self._known.get(key)
+        if known is None:
+            more = {name: value} if name else {}
+            known = self._known[key] = {**_of_candidate(entry), names.STAGE: word, **more}
+        return known
+
+
+class CallObserver:
+    """Observes one generation over all its attempts: its span, a child of the current one, and its metrics."""
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        metrics: CallMetrics,
+        capture: TextCapture,
+        entry: CandidateEntry,
+        stage: Stage.ValueType,
+        follows: str,
+    ) -> None:
+        """Begins the span.
+
+        Args:
+            tracer: Makes the span.
+            metrics: Measures the call.
+            capture: Puts prompt and answer on the span, if the settings allow it.
+            entry: The candidate.
+            stage: The stage that asks.
+            follows: Reference of the span whose output the generation goes on from; this one links to it.
+        """
+        self._metrics = metrics
+        self._capture = capture
+        self._entry = entry
+        self._stage = stage
+        self._begun = time.monotonic()
+        self._ended = False
+        self._span: Span = tracer.start_span(names.CHAT.format(model=entry.model), links=link_to(follows))
+
+    @property
+    def reference(self) -> str:
+        """The reference of the span, for the span of a generation that goes on from this one."""
+        return span_reference(self._span)
+
+    def retried(self, attempt: int, error: ServiceError, wait: float) -> None:
+        """Records that an attempt failed and that another follows after `wait` seconds."""
+        if self._span.is_recording():
+            attributes: dict[str, str | int | float] = {
+                names.ATTEMPT: attempt,
+                names.ERROR_TYPE: reason_name(error.reason),
+                names.MESSAGE: error.message,
+                names.WAIT: wait,
+            }
+            self._span.add_event(names.RETRY, attributes)
+
+    def delivered(
+        self, request: ProviderRequest, result: GenerationResult, text: str, first_chunk_s: float | None
+    ) -> None:
+        """Records a generation that delivered; `first_chunk_s` is None if nobody watched it."""
+        self._ended = True
+        self._measure(result, first_chunk_s)
+        span, used = self._span, result.usage
+        if span.is_recording():
+            self._describe(request, result.attempts)
+            span.set_attributes(
+                {
+                    names.GEN_AI_RESPONSE_MODEL: result.model,
+                    names.GEN_AI_RESPONSE_FINISH_REASONS: (label(FinishReason, result.finish_reason),),
+                    names.GEN_AI_USAGE_INPUT_TOKENS: used.input_tokens,
+                    names.GEN_AI_USAGE_OUTPUT_TOKENS: used.output_tokens,
+                    names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: used.cached_input_tokens,
+                    names.COST: result.cost_nanousd,
+                }
+            )
+            if first_chunk_s is not None:
+                span.set_attribute(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, first_chunk_s)
+            self._capture.answered(span, text, result.finish_reason)
+        span.end()
+
+    def failed(self, request: ProviderRequest, error: BaseException, attempts: int) -> None:
+        """Records a generation that failed or was cancelled; does nothing if it has ended already.
+
+        Metrics count model calls: a generation without an attempt is in its span alone.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        reason, message = _failure(error)
+        if attempts:
+            attributes = self._metrics.attributes(self._entry, self._stage, names.ERROR_TYPE, reason_series(reason))
+            self._metrics.seconds.record(time.monotonic() - self._begun, attributes)
+        span = self._span
+        if span.is_recording():
+            self._describe(request, attempts)
+            span.set_attribute(names.ERROR_TYPE, reason_name(reason))
+            span.set_status(Status(StatusCode.ERROR, message))
+        span.end()
+
+    def _measure(self, result: GenerationResult, first_chunk_s: float | None) -> None:
+        metrics, entry, stage = self._metrics, self._entry, self._stage
+        of_call = metrics.attributes(entry, stage)
+        metrics.seconds.record(time.monotonic() - self._begun, of_call)
+        for kind, tokens in (("input", result.usage.input_tokens), ("output", result.usage.output_tokens)):
+            metrics.tokens.record(tokens, metrics.attributes(entry, stage, names.GEN_AI_TOKEN_TYPE, kind))
+        if first_chunk_s is not None:
+            metrics.first_chunk_seconds.record(first_chunk_s, of_call)
+
+    def _describe(self, request: ProviderRequest, attempts: int) -> None:
+        """Puts on the span what the provider was asked, as of the last attempt."""
+        self._span.set_attributes(
+            {**_of_candidate(self._entry), names.STAGE: label(Stage, self._stage), names.ATTEMPTS: attempts}
+        )
+        if request.max_tokens is not None:
+            self._span.set_attribute(names.GEN_AI_REQUEST_MAX_TOKENS, request.max_tokens)
+        self._capture.asked(self._span, request.messages, request.prefill)
+
+
+def _of_candidate(entry: CandidateEntry) -> Attributes:
+    return {
+        names.GEN_AI_OPERATION_NAME: "chat",
+        names.GEN_AI_PROVIDER_NAME: entry.provider,
+        names.GEN_AI_REQUEST_MODEL: entry.model,
+        names.CANDIDATE: entry.name,
+    }
+
+
+def _failure(error: BaseException) -> tuple[ErrorReason.ValueType, str]:
+    """Returns the reason of a generation that ended by `error`, and a sentence on it."""
+    if isinstance(error, ServiceError):
+        return error.reason, error.message
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return ErrorReason.ERROR_REASON_CANCELLED, "the caller did not wait for the end"
+    return ErrorReason.ERROR_REASON_INTERNAL, "the adapter has a defect; its log says more under this trace id"

@@ -1,0 +1,52 @@
+"""The store of the pool for `lightrouter pool`: a pool file, or the Candidate resources of a namespace."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.pool.api import ClusterError
+from lightrouter.pool.clusterstore import ClusterStore
+from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.filestore import FileStore
+from lightrouter.pool.store import Store, StoreError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that name the pool."""
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--pool", type=Path, metavar="FILE", help="the pool file; the states are beside it")
+    where.add_argument("--namespace", metavar="NAME", help="the namespace with the Candidate resources")
+    parser.add_argument(
+        "--candidate-selector", default="", metavar="LABELS", help="label selector of the resources; default: all"
+    )
+
+
+@asynccontextmanager
+async def store_of(arguments: argparse.Namespace, judge: str | None = None) -> AsyncIterator[Store]:
+    """Yields the store that the arguments name; its failures become CommandError."""
+    with failures():
+        if arguments.pool:
+            if arguments.candidate_selector:
+                raise CommandError("--candidate-selector is for --namespace; leave it out", ExitCode.USAGE)
+            yield FileStore(arguments.pool)
+            return
+        # Imported here because the client takes a second to load, which a pool file does not need.
+        from lightrouter.pool.cluster import ClusterApi, connect
+
+        async with await connect() as client:
+            yield ClusterStore(ClusterApi(client, arguments.namespace, arguments.candidate_selector), judge=judge)
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turns failures of a store into CommandError."""
+    try:
+        yield
+    except PoolFileError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    except (StoreError, ClusterError) as error:
+        raise CommandError(str(error)) from None

@@ -1,0 +1,166 @@
+"""The costs of failed replies, and the shapes of replies and errors that an adapter reads."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from lightrouter.adapter.exchange import ReplyInfo
+from lightrouter.adapter.providers import openai, openai_reply
+from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.runtime.ledger import failed_entry
+from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.error_reason_pb2 import ErrorReason
+from lightrouter.v1.ledger_pb2 import Stage
+from tests.rpc.adapter_support import (
+    COUNTS,
+    FILTER,
+    LENGTH,
+    STOP,
+    UNKNOWN,
+    adapter,
+    answered,
+    asked,
+    failed,
+    generation,
+)
+from tests.upstreams import behaviours
+from tests.upstreams.behaviours import delta
+from tests.upstreams.upstream import Behaviour, Exchange, Upstream
+
+COSTS: dict[str, Any] = {"prices": {"input": 1, "output": 2}, "always_stream": True, "limits": {"retries": 1}}
+BROKEN = behaviours.reset_mid_stream("one two three four five six")
+
+
+@pytest.mark.parametrize(
+    ("first", "spent"),
+    [
+        pytest.param(BROKEN, True, id="reset"),
+        pytest.param(
+            behaviours.stream([delta("one two three four five six"), {"error": {"code": 503}}]), True, id="503"
+        ),
+        pytest.param(behaviours.stream([delta(finish="error")], usage=COUNTS), False, id="no-text"),
+        pytest.param(behaviours.status(500), False, id="500"),
+        pytest.param(behaviours.reset, False, id="reset-at-once"),
+    ],
+)
+async def test_what_a_failed_attempt_wrote_is_paid_for(first: Behaviour, spent: bool) -> None:
+    good = behaviours.stream([delta("Hi"), delta(finish="stop")], usage=COUNTS)
+    async with Upstream(first, good) as upstream, adapter(upstream.base_url, **COSTS) as served:
+        result = (await served.generate(generation())).result
+        assert result.attempts == 2
+        used = result.usage
+        assert (used.input_tokens > 10, used.output_tokens > 5, used.estimated) == (spent, spent, spent)
+        assert result.cost_nanousd == (used.input_tokens + 2 * used.output_tokens) * 1000
+
+
+@pytest.mark.parametrize(("behaviour", "spent"), [(BROKEN, True), (behaviours.status(500), False)])
+async def test_a_call_that_fails_says_what_it_cost(behaviour: Behaviour, spent: bool) -> None:
+    async with Upstream(behaviour) as upstream, adapter(upstream.base_url, **COSTS) as served:
+        costs = []
+        for streamed in (True, False):
+            with pytest.raises(ServiceError) as caught:
+                await asked(served, generation(), streamed=streamed)
+            line = failed_entry(Stage.STAGE_BOOT, "fast", caught.value, 1.0)
+            costs.append(line.cost_nanousd)
+            assert line.cost_nanousd == (line.usage.input_tokens + 2 * line.usage.output_tokens) * 1000
+            assert line.usage.estimated == spent
+    # A stream whose text the caller has fails at once; other calls are retried.
+    assert costs == ([costs[0], 2 * costs[0]] if spent else [0, 0])
+    assert bool(costs[0]) == spent
+
+
+@pytest.mark.parametrize("member", ["content", "reasoning_content"])
+async def test_a_stream_whose_events_have_all_of_the_text_gives_it_once(member: str) -> None:
+    whole = ["Paris", "Paris is the", "Paris is the capital", "Paris is the capital."]
+    events: list[object] = [{"choices": [{"index": 0, "delta": {member: text}}]} for text in whole]
+    last = delta("So it is.") if member == "reasoning_content" else delta(whole[-1])
+    behaviour = behaviours.stream([*events, last, delta(finish="stop")])
+    async with Upstream(behaviour) as upstream, adapter(upstream.base_url) as served:
+        response = await asked(served, generation(), streamed=True)
+    given = response.text if member == "content" else response.reasoning
+    assert (given, response.result.finish_reason) == (whole[-1], STOP)
+
+
+HI: dict[str, Any] = {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}
+
+
+def hi(**choice: object) -> dict[str, Any]:
+    return {"choices": [{**HI["choices"][0], **choice}], "usage": COUNTS}
+
+
+@pytest.mark.parametrize(
+    ("document", "text", "finish"),
+    [
+        pytest.param(hi(native_finish_reason="error"), "Hi", UNKNOWN, id="native-error"),
+        pytest.param(hi(native_finish_reason="eos"), "Hi", STOP, id="native-stop"),
+        pytest.param({**HI, "incomplete_details": {"reason": "max_output_tokens"}}, "Hi", UNKNOWN, id="incomplete"),
+        pytest.param({**HI, "incomplete_details": None}, "Hi", STOP, id="complete"),
+        pytest.param({**HI, "error": {"message": "", "code": 0}}, "Hi", STOP, id="empty-error"),
+        pytest.param({**HI, "error": {}}, "Hi", STOP, id="no-error"),
+        pytest.param(hi(message={"content": [{"type": "output_text", "text": "Hi"}]}), "Hi", STOP, id="output-text"),
+        pytest.param(hi(message={"content": ["Hi", " you"]}), "Hi you", STOP, id="strings"),
+        pytest.param(hi(finish_reason="token_limit_reached"), "Hi", LENGTH, id="limit"),
+        pytest.param(hi(finish_reason="guardrail"), "Hi", FILTER, id="guardrail"),
+    ],
+)
+async def test_shapes_of_replies(document: dict[str, Any], text: str, finish: FinishReason.ValueType) -> None:
+    response = await answered(behaviours.raw(json.dumps(document).encode()))
+    assert (response.text, response.result.finish_reason) == (text, finish)
+
+
+@pytest.mark.parametrize("encoding", ["gzip, identity", "identity, gzip", "GZIP"])
+async def test_a_packed_body_is_read_however_its_packing_is_written(encoding: str) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.reply(gzip.compress(json.dumps(HI).encode()), headers={"Content-Encoding": encoding})
+
+    assert (await answered(behave)).text == "Hi"
+
+
+@pytest.mark.parametrize("encoding", ["none", "utf-8", "aws-chunked"])
+async def test_an_encoding_that_is_no_packing_changes_nothing(encoding: str) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.reply(json.dumps(HI).encode(), headers={"Content-Encoding": encoding})
+
+    assert (await answered(behave)).text == "Hi"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"code": 50001, "msg": "it is broken", "data": None},
+        {"status": "error", "message": "it is broken"},
+        {"ok": False, "message": "it is broken"},
+        {"success": False, "errors": [{"message": "it is broken", "code": 3030}]},
+    ],
+)
+async def test_errors_without_an_error_member_keep_their_words(document: dict[str, Any]) -> None:
+    error = await failed(behaviours.raw(json.dumps(document).encode()))
+    assert error.reason == ErrorReason.ERROR_REASON_UPSTREAM_ERROR
+    assert "it is broken" in error.message
+
+
+async def test_others_have_their_turn_between_the_reading_of_a_long_reply_and_its_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns: list[str] = []
+
+    def parsed(text: str) -> Mapping[str, object]:
+        asyncio.get_running_loop().call_soon(turns.append, "others")
+        return openai_reply.parse(text)
+
+    def noted(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
+        turns.append("text")
+        return openai_reply.read(document, part, info)
+
+    monkeypatch.setattr(openai, "parse", parsed)
+    monkeypatch.setattr(openai, "read", noted)
+    async with Upstream(behaviours.reply("word " * 100_000)) as upstream, adapter(upstream.base_url) as served:
+        assert len((await served.generate(generation())).text) == 500_000
+    assert turns == ["others", "text"]

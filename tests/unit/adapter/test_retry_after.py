@@ -1,0 +1,95 @@
+"""The pause that a provider asks for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.adapter.retry_after import seconds, wait_from_headers, wait_from_words
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+EPOCH = int(NOW.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [
+        ("", None),
+        ("3", 3),
+        (" 1.5 ", 1.5),
+        ("-3", 0),
+        ("1e300", 86_400),
+        ("99999999999999999999", 86_400),
+        ("nan", None),
+        ("inf", None),
+        ("soon", None),
+        ("120ms", 0.12),
+        ("6m0s", 360),
+        ("1h2m3.5s", 3723.5),
+        ("1d", 86_400),
+        ("34s", 34),
+        (str(EPOCH + 30), 30),
+        (str((EPOCH + 30) * 1000), 30),
+        (str(EPOCH - 30), 0),
+        ("Tue, 24 Nov 2026 12:00:30 GMT", 30),
+        ("Tue, 24 Nov 2026 11:00:00 GMT", 0),
+        ("Tue, 24 Nov 2026 12:00:30 -0000", 30),
+        ("2026-11-24T12:00:30Z", 30),
+        ("2026-11-24T13:00:30+01:00", 30),
+        # Hostile dates that overflow.
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 86_400),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 2026 23:59:59 +999999999999", None),
+        ("0001-01-01T00:00:00+23:59", 0),
+        ("1" * 5000, 86_400),
+    ],
+)
+def test_what_a_header_means(header: str, wait: float | None) -> None:
+    assert seconds(header, lambda: NOW) == wait
+
+
+@given(st.text() | st.floats().map(str) | st.datetimes().map(str) | st.from_regex(r"\A[0-9 smhd.:+TZ-]{1,30}\Z"))
+def test_any_header_is_read_or_ignored(header: str) -> None:
+    wait = seconds(header)
+    assert wait is None or 0 <= wait <= 86_400
+    wait = wait_from_words(header)
+    assert wait is None or 0 <= wait <= 86_400
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({}, None),
+        ({"retry-after": "3"}, 3),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after-ms": "1500", "retry-after": "1"}, 1.5),
+        ({"retry-after": "2", "x-ratelimit-reset-requests": "50s"}, 2),
+        ({"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "6m0s"}, 1),
+        (
+            {
+                "x-ratelimit-reset-requests": "1s",
+                "x-ratelimit-remaining-requests": "59",
+                "x-ratelimit-reset-tokens": "6m0s",
+                "x-ratelimit-remaining-tokens": "0",
+            },
+            360,
+        ),
+        ({"x-ratelimit-reset": str((EPOCH + 12) * 1000)}, 12),
+        ({"ratelimit-reset": "17"}, 17),
+        ({"ratelimit": "limit=100, remaining=0, reset=23"}, 23),
+        ({"ratelimit": '"default";r=0;t=30'}, 30),
+        ({"anthropic-ratelimit-tokens-reset": "2026-11-24T12:00:30Z"}, 30),
+        ({"x-ratelimit-reset-requests": "whenever"}, None),
+    ],
+)
+def test_where_a_wait_may_stand(headers: dict[str, str], wait: float | None) -> None:
+    assert wait_from_headers(lambda name: headers.get(name, ""), limited=True, now=lambda: NOW) == wait
+
+
+def test_when_a_limit_is_full_again_means_nothing_while_none_is_reached() -> None:
+    headers = {"x-ratelimit-reset-requests": "1s"}
+    assert wait_from_headers(lambda name: headers.get(name, ""), limited=False, now=lambda: NOW) is None

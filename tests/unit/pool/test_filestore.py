@@ -1,0 +1,193 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from lightrouter.pool import file, statefile
+from lightrouter.pool.choices import State
+from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.filestore import FileStore
+from lightrouter.pool.schema import Pool
+from tests.unit.pool.test_status import EVICTED
+
+TIMEOUT_S = 30.0
+
+
+def content(*names: str) -> str:
+    return "candidates:\n" + "".join(f"  - {{name: {name}, base_url: http://h, model: m}}\n" for name in names)
+
+
+class Watched:
+    """A watched file and what became of its changes."""
+
+    def __init__(self, path: Path) -> None:
+        self.accepted: asyncio.Queue[Pool] = asyncio.Queue()
+        self.refused: asyncio.Queue[PoolFileError] = asyncio.Queue()
+        self.file = FileStore(path, self.accepted.put_nowait, self.refused.put_nowait)
+
+    async def names(self) -> list[str]:
+        return list((await asyncio.wait_for(self.accepted.get(), TIMEOUT_S)).entries)
+
+    async def fault(self) -> str:
+        return str(await asyncio.wait_for(self.refused.get(), TIMEOUT_S))
+
+
+@asynccontextmanager
+async def watching(path: Path) -> AsyncIterator[Watched]:
+    watched = Watched(path)
+    task = asyncio.create_task(watched.file.watch())
+    yield watched
+    watched.file.stop()
+    await asyncio.wait_for(task, TIMEOUT_S)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "pool.yaml"
+    path.write_text(content("a"))
+    return path
+
+
+async def test_a_saved_change_is_passed_on(path: Path) -> None:
+    async with watching(path) as watched:
+        path.write_text(content("a", "b"))
+        assert await watched.names() == ["a", "b"]
+        assert list(watched.file.pool.entries) == ["a", "b"]
+
+
+async def test_another_order_is_a_change(path: Path) -> None:
+    path.write_text(content("a", "b"))
+    async with watching(path) as watched:
+        path.write_text(content("b", "a"))
+        assert await watched.names() == ["b", "a"]
+
+
+async def test_an_editors_rename_is_seen(path: Path) -> None:
+    async with watching(path) as watched:
+        for name in ("b", "c"):
+            other = path.with_suffix(".tmp")
+            other.write_text(content(name))
+            other.rename(path)
+            assert await watched.names() == [name]
+
+
+async def test_a_configmaps_symlink_swap_is_seen(tmp_path: Path) -> None:
+    for version, name in (("..1", "a"), ("..2", "b"), ("..3", "c")):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "pool.yaml").write_text(content(name))
+    (tmp_path / "..data").symlink_to("..1")
+    path = tmp_path / "pool.yaml"
+    path.symlink_to("..data/pool.yaml")
+    async with watching(path) as watched:
+        for version, name in (("..2", "b"), ("..3", "c")):
+            (tmp_path / "..data_tmp").symlink_to(version)
+            (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+            assert await watched.names() == [name]
+
+
+async def test_a_change_behind_a_link_to_another_folder_is_seen(tmp_path: Path) -> None:
+    for folder in ("home", "first", "second"):
+        (tmp_path / folder).mkdir()
+    for folder in ("first", "second"):
+        (tmp_path / folder / "pool.yaml").write_text(content(folder))
+    path = tmp_path / "home" / "pool.yaml"
+    path.symlink_to(tmp_path / "first" / "pool.yaml")
+    async with watching(path) as watched:
+        path.unlink()
+        path.symlink_to(tmp_path / "second" / "pool.yaml")
+        assert await watched.names() == ["second"]
+        (tmp_path / "second" / "pool.yaml").write_text(content("third"))
+        assert await watched.names() == ["third"]
+
+
+async def test_a_broken_file_is_refused_and_the_last_good_pool_stays(path: Path) -> None:
+    async with watching(path) as watched:
+        path.write_text(content("a").replace("http://h", "h"))
+        assert (await watched.fault()).startswith(f"{path}:2: candidates[0].base_url: must be an http or https URL")
+        assert list(watched.file.pool.entries) == ["a"]
+        path.write_text(content("b"))
+        assert await watched.names() == ["b"]
+
+
+async def test_a_file_that_is_gone_is_refused_and_may_come_back(path: Path) -> None:
+    async with watching(path) as watched:
+        path.unlink()
+        assert "No such file" in await watched.fault()
+        path.write_text(content("b"))
+        assert await watched.names() == ["b"]
+
+
+def test_a_change_that_changes_nothing_is_not_passed_on(path: Path) -> None:
+    watched = Watched(path)
+    path.write_text("# a comment\n" + content("a"))
+    watched.file.check()
+    assert watched.accepted.empty()
+    assert watched.refused.empty()
+
+
+def test_a_fault_is_told_once(path: Path) -> None:
+    watched = Watched(path)
+    for text in ("[", "[ ", content("a")):
+        path.write_text(text)
+        watched.file.check()
+        watched.file.check()
+    assert watched.refused.qsize() == 1
+
+
+def test_without_a_listener_a_refusal_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    watched = FileStore(path, lambda pool: None)
+    path.write_text("[")
+    watched.check()
+    assert f"{path}:1: not valid YAML" in caplog.text
+
+
+def test_a_file_that_is_broken_from_the_start_is_refused(path: Path) -> None:
+    path.write_text("[")
+    with pytest.raises(PoolFileError, match="not valid YAML"):
+        Watched(path)
+
+
+async def test_a_verdict_in_the_state_file_is_passed_on(path: Path) -> None:
+    states = statefile.state_path(path)
+    async with watching(path) as watched:
+        statefile.save(states, {"a": EVICTED})
+        pool = await asyncio.wait_for(watched.accepted.get(), TIMEOUT_S)
+        assert pool.entries["a"].state is State.EVICTED
+        assert pool.evaluations["a"].score == pytest.approx(0.6)
+        path.write_text(content("a", "b"))
+        pool = await asyncio.wait_for(watched.accepted.get(), TIMEOUT_S)
+        assert [entry.state for entry in pool.entries.values()] == [State.EVICTED, State.ADMITTED]
+        states.unlink()
+        pool = await asyncio.wait_for(watched.accepted.get(), TIMEOUT_S)
+        assert pool.entries["a"].state is State.ADMITTED
+
+
+async def test_with_a_broken_state_file_the_last_verdicts_hold(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    states = statefile.state_path(path)
+    statefile.save(states, {"a": EVICTED})
+    watched = Watched(path)
+    assert watched.file.pool.entries["a"].state is State.EVICTED
+    states.write_text("{")
+    watched.file.check()
+    assert watched.file.pool.entries["a"].state is State.EVICTED
+    assert "is not a state file" in caplog.text
+
+
+async def test_a_changed_file_is_read_beside_the_event_loop(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watching(path) as watched:
+        real, threads = file.parse, []
+
+        def parse(data: bytes, path: Path, providers: Collection[str]) -> Pool:
+            threads.append(threading.current_thread())
+            return real(data, path, providers)
+
+        monkeypatch.setattr(file, "parse", parse)
+        path.write_text(content("a", "b"))
+        assert await watched.names() == ["a", "b"]
+        assert threading.main_thread() not in threads
+        path.write_text("candidates: 3")
+        assert "must be a list" in await watched.fault()
+        assert threading.main_thread() not in threads

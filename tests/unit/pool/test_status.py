@@ -1,0 +1,126 @@
+"""What is held of a candidate, in the one shape that both homes have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightrouter.pool.choices import State
+from lightrouter.pool.resource import Resources
+from lightrouter.pool.schema import PublicEntry, PublicPool
+from lightrouter.pool.status import BY_HAND, CandidateStatus, Condition, overlaid, parse, to_json
+from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+FOUND = Evaluation(
+    score=0.6,
+    score_low=0.5,
+    score_high=0.7,
+    prompts=90,
+    categories=[CategoryScore(category="law", score=0.25, prompts=8)],
+    explanation="why",
+)
+FOUND.evaluated_at.FromDatetime(NOW)
+EVICTED = CandidateStatus(State.EVICTED, "CrediblyWorse", "why", "2026-03-01T00:00:00Z", "m", "run-1", FOUND)
+
+
+def test_a_standing_survives_its_status() -> None:
+    assert parse(to_json(EVICTED)) == EVICTED
+    bare = CandidateStatus(State.PROBATION, "Discovered", "new", "2026-03-01T00:00:00Z")
+    assert parse(to_json(bare)) == bare
+
+
+def test_what_is_said_of_diversity_and_drift_survives_the_status() -> None:
+    alike = Condition(False, "Homogeneous", "alike", "2026-03-01T00:00:00Z")
+    drifted = Condition(True, "OutOfItsHistory", "it fails", "2026-03-01T00:00:00Z")
+    status = replace(EVICTED, diverse=alike, drifted=drifted)
+    assert parse(to_json(status)) == status
+    # Evaluated anew it is no longer drifted, whatever was said before.
+    evaluated = replace(status, drifted=Condition.after(drifted, holds=False, reason="Evaluated", message="", now=NOW))
+    assert [(each["type"], each["status"]) for each in to_json(evaluated)["conditions"]] == [
+        ("Admitted", "False"),
+        ("Diverse", "False"),
+        ("Drifted", "False"),
+    ]
+
+
+def test_a_condition_begins_when_it_says_the_opposite() -> None:
+    first = Condition.after(None, holds=True, reason="r", message="m", now=NOW)
+    later = NOW + timedelta(hours=1)
+    assert Condition.after(first, holds=True, reason="r", message="n", now=later).since == first.since
+    assert Condition.after(first, holds=False, reason="r", message="m", now=later).since == "2026-03-01T01:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "homogeneous"),
+    [
+        (False, False, True),
+        (False, True, False),
+        (False, None, False),
+        (None, None, False),
+    ],
+)
+def test_a_pool_is_homogeneous_where_that_is_said_of_all_who_are_asked(
+    a: bool | None, b: bool | None, homogeneous: bool
+) -> None:
+    pool = PublicPool({name: PublicEntry(name=name, model="m") for name in ("a", "b", "gone")})
+    said = {
+        name: replace(
+            EVICTED, state=State.ADMITTED, diverse=None if holds is None else Condition(holds, "r", "alike", "")
+        )
+        for name, holds in (("a", a), ("b", b))
+    }
+    # One that is evicted does not count.
+    assert overlaid(pool, said | {"gone": EVICTED}).homogeneous == ("alike" if homogeneous else "")
+    # One that was added since was not compared.
+    assert not overlaid(pool, said).homogeneous
+
+
+def test_a_state_begins_when_it_becomes_another() -> None:
+    later = NOW + timedelta(hours=1)
+    assert EVICTED.moved(State.EVICTED, "Still", "", later).since == EVICTED.since
+    assert EVICTED.moved(State.ADMITTED, "Better", "", later).since == "2026-03-01T01:00:00Z"
+
+
+def test_an_eviction_by_hand_is_known() -> None:
+    assert EVICTED.moved(State.EVICTED, BY_HAND, "no", NOW).held_out
+    assert not EVICTED.held_out
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = ("state", "score", "scoreLow", "scoreHigh", "evaluatedPrompts", "categories", "lastEvaluated", "conditions")
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys((*KEYS, "evaluatedModel", "evaluationRun"), json)))
+def test_any_status_says_something_or_nothing(status: dict[str, object]) -> None:
+    parsed = parse(status)
+    assert parsed.evaluation is None or 0 <= parsed.evaluation.score <= 1
+
+
+def test_what_is_held_lies_over_the_pool() -> None:
+    pool = PublicPool({name: PublicEntry(name=name, model="m") for name in ("a", "b")}, judge="a")
+    changed = overlaid(pool, {"b": EVICTED, "gone": EVICTED})
+    assert [entry.state for entry in changed.entries.values()] == [State.ADMITTED, State.EVICTED]
+    assert dict(changed.evaluations) == {"b": FOUND}
+    assert changed.judge == "a"
+
+
+def test_an_entry_with_another_model_is_a_new_candidate() -> None:
+    pool = PublicPool({"b": PublicEntry(name="b", model="m2")})
+    assert overlaid(pool, {"b": EVICTED}) == pool
+
+
+@pytest.mark.parametrize(("model", "state"), [("m", State.EVICTED), ("m2", State.ADMITTED)])
+def test_a_resource_s_status_lies_over_its_spec(model: str, state: State) -> None:
+    resource = {"metadata": {"name": "b"}, "spec": {"model": model}, "status": to_json(EVICTED)}
+    pool, _ = Resources().listed([resource]).pool()
+    assert pool.entries["b"].state is state
+    assert dict(pool.evaluations) == ({"b": FOUND} if model == "m" else {})
