@@ -26,7 +26,7 @@ _TERMS: Final = (
     ),
     (
         "best-single: every prompt goes to the model that is best on the training prompts; differences to it are "
-        "paired by prompt. oracle: whoever knows the labels."
+        "paired by prompt. oracle: a policy that knows the labels."
     ),
 )
 

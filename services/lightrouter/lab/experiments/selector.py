@@ -36,7 +36,7 @@ def run(study: Study) -> Findings:
         (
             f"Best ranks {best.name}: {best.quality.mean:.4f}, {best.gain.mean:+.4f} to best-single "
             f"({best.gain.low:+.4f} to {best.gain.high:+.4f}); chance gives {rows['random'].quality.mean:.4f}, "
-            f"whoever knows the labels {rows['oracle'].quality.mean:.4f}."
+            f"with known labels it would be {rows['oracle'].quality.mean:.4f}."
         )
     ]
     tables = [
