@@ -62,7 +62,7 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         SystemExit: The arguments are wrong, or ask for help.
     """
-    # Only the module of the command that runs is imported: each has libraries of its own that take their time.
+    # Only the module of the command that runs is imported, because each imports its own slow libraries.
     name = next((argument for argument in argv if argument in COMMANDS), None)
     command: _Command | None = importlib.import_module(f"lightrouter.cli.{name}") if name else None
     arguments = _parser(name, command).parse_args(argv)
@@ -77,7 +77,7 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; what is buffered must not fail again at exit.
+        # The reader of our output has gone; buffered output must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
 

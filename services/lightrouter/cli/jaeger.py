@@ -72,7 +72,7 @@ class Jaeger:
         self._http = http
 
     def read(self, trace_id: str) -> list[Span]:
-        """Returns the spans of a trace, as far as Jaeger has them.
+        """Returns the spans of a trace that Jaeger has so far.
 
         Raises:
             JaegerError: It cannot be reached, or is no Jaeger.

@@ -147,8 +147,8 @@ class Service:
     async def _run_once(self) -> int:
         arguments = self._arguments(self._address.result() if self.is_ready else None)
         self._ready_file.unlink(missing_ok=True)
-        # -P: a file in the working folder must not take the place of a library. A session of its own: Ctrl-C in a
-        # terminal goes to every process of the group, and the order in which services end is ours to choose.
+        # -P: a file in the working folder must not replace a library. A new session: Ctrl-C in a terminal goes to every
+        # process of the group, and we choose the order in which services end.
         command = (sys.executable, "-P", "-m", "lightrouter.cli.child", self._module, *arguments)
         process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, start_new_session=True

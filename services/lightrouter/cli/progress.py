@@ -20,7 +20,7 @@ class Phase(StrEnum):
     DRAFTED = "draft"
     """It has a whole draft."""
     COMPLETING = "completing"
-    """It was chosen and goes on."""
+    """It was chosen and completes its draft."""
     FAILED = "failed"
     """It failed."""
     DROPPED = "dropped"
@@ -124,7 +124,7 @@ class RouteProgress:
             if name in selection.chosen:
                 candidate.phase = Phase.COMPLETING if candidate.phase is Phase.BOOTED else candidate.phase
             elif candidate.phase is not Phase.FAILED:
-                # A candidate that still boots after the ranking was too slow for it.
+                # A candidate that still boots after the ranking was too slow.
                 candidate.note = candidate.note or ("too slow" if candidate.phase is Phase.BOOTING else "")
                 candidate.phase = Phase.DROPPED
 

@@ -17,7 +17,7 @@ _PRICE_NAMES: Final = (
     ("cached_input", ("input_cache_read", "cached_input")),
     ("output", ("completion", "output")),
 )
-# Kinds of models that write no text: Together's and Fireworks' `type`, Mistral's and others' capabilities.
+# Kinds of models that write text, as Together, Fireworks and others name them in `type`.
 _TEXT_KINDS: Final = frozenset({"chat", "language", "code", "text", "llm", "model", "vlm", "text-generation"})
 _NO_CHAT: Final = re.compile(
     r"(?i)embed|whisper|\btts\b|-tts|tts-|dall-?e|(?:gpt|chatgpt)-image|stable-?diffusion|\bsdxl\b|\bflux\b|imagen|\bveo\b"
@@ -37,9 +37,9 @@ class ServedModel:
 
     Attributes:
         id: Its name there.
-        owned_by: Who serves it, as the endpoint says; may be empty.
-        context_window: Tokens that it can hold; 0 where the endpoint does not say.
-        prices: US dollars per million tokens by kind (input, cached_input, output), where the endpoint says.
+        owned_by: Its server, as the endpoint says; may be empty.
+        context_window: Tokens that it can hold; 0 if the endpoint does not say.
+        prices: US dollars per million tokens by kind (input, cached_input, output); None if the endpoint does not say.
         chats: Whether it writes text; false for models that embed, draw, speak or listen.
     """
 
@@ -51,7 +51,7 @@ class ServedModel:
 
     @property
     def takes_completion_tokens(self) -> bool:
-        """Whether it is known to call its token limit max_completion_tokens."""
+        """Whether it is known to need the field max_completion_tokens for its token limit."""
         return bool(_REASONS.search(self.id))
 
 

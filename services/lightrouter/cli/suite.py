@@ -36,14 +36,14 @@ class SuiteOptions:
     """Options of the suite.
 
     Attributes:
-        listen: HOST:PORT of the router; port 0 takes a free one.
+        listen: HOST:PORT of the router; port 0 picks a free one.
         pool: The pool file.
-        pool_text: The content of a pool file that the suite is to write for itself, where there is no pool file.
-        model: The local model's GGUF file, which serves as three candidates where there is neither.
-        log_level: Least level that services log.
-        otlp_endpoint: Where traces go, http://HOST:PORT; None keeps none.
-        sampling_ratio: Share of the requests that are traced, 0 to 1, where the caller has not decided.
-        artifact: Folder of what the selector ranks with by `learned`; None: the package's.
+        pool_text: Content of a pool file that the suite writes itself, if there is no pool file.
+        model: The local model's GGUF file, which serves as three candidates if there is neither.
+        log_level: Minimum level that services log.
+        otlp_endpoint: Target of the traces, http://HOST:PORT; None: no traces are kept.
+        sampling_ratio: Share of the requests that are traced, 0 to 1, if the caller has not decided.
+        artifact: Folder of the artifact for the selector `learned`; None: the package's.
         grace_s: Seconds that running calls get to finish when a service is stopped.
     """
 

@@ -32,7 +32,7 @@ def waterfall(spans: Sequence[Span]) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="dim")
     table.add_column("span", no_wrap=True)
     table.add_column("", no_wrap=True, width=_BAR_CHARACTERS)
-    table.add_column("begin", justify="right", no_wrap=True)
+    table.add_column("start", justify="right", no_wrap=True)
     table.add_column("took", justify="right", no_wrap=True)
     table.add_column("")
     for row in rows:

@@ -101,7 +101,7 @@ def test_a_file_that_is_there_stays(upstream: Upstream, tmp_path: Path, capsys: 
         (200, b"[" * 100_000, "lists no models"),
         (200, b'{"data": [1, {"id": 2}, {"id": ""}]}', "lists no models"),
         (200, b"\xff", "lists no models"),
-        (401, b"", "needs an API key: name the variable that holds it with --api-key-env"),
+        (401, b"", "needs an API key: name its environment variable with --api-key-env"),
         (500, b"", "answered HTTP 500"),
     ],
 )
