@@ -33,9 +33,9 @@ def unpacked(encoding: str, body: bytes, size: int = 7) -> bytes:
     [
         ("", TEXT),
         ("identity", TEXT),
-        ("gzip", gzip.compress(TEXT)),
-        ("X-GZIP ", gzip.compress(TEXT)),
-        ("gzip", gzip.compress(TEXT[:70]) + gzip.compress(TEXT[70:])),
+        ("gzip", gzip.compress(TEXT, mtime=0)),
+        ("X-GZIP ", gzip.compress(TEXT, mtime=0)),
+        ("gzip", gzip.compress(TEXT[:70], mtime=0) + gzip.compress(TEXT[70:], mtime=0)),
         ("deflate", zlib.compress(TEXT)),
         ("deflate", bare(TEXT)),
         ("gzip", b""),

@@ -143,7 +143,9 @@ def test_a_line_has_a_bound_and_a_file_has_one(tmp_path: Path, monkeypatch: pyte
         list(lines.read(path))
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \r\n\t\n", BOM, gzip.compress(b"", mtime=0), gzip.compress(b"\n", mtime=0)])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n \r\n\t\n", BOM, gzip.compress(b"", mtime=0), gzip.compress(b"\n", mtime=0)]
+)
 @pytest.mark.parametrize("reader", READERS)
 def test_a_file_without_prompts_is_none(tmp_path: Path, reader: Callable[[Path], list[str]], content: bytes) -> None:
     path = tmp_path / "data.jsonl"
