@@ -95,3 +95,22 @@ async def test_channels_that_are_asked_for_stay(tmp_path: Path) -> None:
     channels.get(f"unix:{tmp_path}/b")
     assert channels.get(f"unix:{tmp_path}/a") is first
     await channels.close()
+
+
+async def test_a_new_channel_takes_over_no_backoff(tmp_path: Path) -> None:
+    connected: asyncio.Queue[None] = asyncio.Queue()
+
+    def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.put_nowait(None)
+        writer.close()
+
+    before, after = Channels(), Channels()
+    long = {"grpc.initial_reconnect_backoff_ms": 600_000, "grpc.max_reconnect_backoff_ms": 600_000}
+    for channels in (before, after):
+        channels._options = tuple((dict(channels._options) | long).items())
+    async with await asyncio.start_unix_server(refuse, tmp_path / "s"):
+        for channels in (before, after):
+            channels.get(f"unix:{tmp_path}/s").get_state(try_to_connect=True)
+            await connected.get()
+    await before.close()
+    await after.close()

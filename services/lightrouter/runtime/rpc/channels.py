@@ -38,7 +38,7 @@ class Channels:
         self._asked: dict[str, float] = {}
         self._held: Counter[str] = Counter()
         self._sweeping: asyncio.TimerHandle | None = None
-        self._options = (
+        self._options: tuple[tuple[str, str | int], ...] = (
             ("grpc.service_config", _ROUND_ROBIN),
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
@@ -53,6 +53,8 @@ class Channels:
             ("grpc.max_reconnect_backoff_ms", 1_000),
             # By default gRPC resolves names at most every 30 s, in which a rolling update can replace all addresses.
             ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+            # Else a new channel takes over the backoff of a closed one, which knew another server at this address.
+            ("grpc.use_local_subchannel_pool", 1),
             # Servers refuse the path of a unix socket as a host name.
             ("grpc.default_authority", "localhost"),
         )
