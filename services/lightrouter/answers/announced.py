@@ -9,15 +9,15 @@ from typing import Final
 
 import re2
 
-# The end of a text is where its answer stands.
+# A text states its answer near its end.
 _MOST_CHARACTERS: Final = 8_192
 _MOST_SPAN: Final = 240
-# Places where an announcement may begin, and announcements, that are read: the last ones.
+# Only the last places and announcements of a text are read.
 _BLOCK: Final = 512
 _LONGEST_PLACE: Final = 16
 _MOST_PLACES: Final = 32
 _MOST_ANNOUNCEMENTS: Final = 16
-# Words for "answer", "solution" and the like where models announce one. A word may have endings of its own.
+# Words for "answer", "solution" and the like with which models announce one. A word may have its own endings.
 _WORDS: Final = (
     "answers?|ans|solution|result|choice|option|conclusion"
     "|antwort|l\u00f6sung|ergebnis|option|r\u00e9ponse|solution|r\u00e9sultat|respuesta|soluci\u00f3n|resultado"
@@ -41,7 +41,7 @@ _UNSPACED: Final = (
     "|\u7b54\u3048|\u6b63\u89e3|\u56de\u7b54|\u89e3\u7b54|\u89e3\u306f|\uc815\ub2f5"
     "|\ub2f5(?=[\uc740\ub294:\uff1a ])|\ub2f5\ubcc0|\u0e04\u0e33\u0e15\u0e2d\u0e1a"
 )
-# What leads from the word to the answer. Without it the word is one of a sentence: "to answer the question".
+# Words between the announcing word and the answer. Without them it is an ordinary word: "to answer the question".
 _LEADS: Final = (
     r"is|are|was|be|becomes|equals?|as|comes\s+to|ist|lautet|betr\u00e4gt|vaut|w\u00e4re|est|es|ser\u00eda|\u00e9|\u00e8|er|\u00e4r|on|jest|je"
     r"|este|adalah|l\u00e0"
@@ -52,7 +52,7 @@ _UNSPACED_LEADS: Final = (
     r"\u5e94\u8be5\u662f|\u61c9\u8a72\u662f|\u5e94\u4e3a|\u662f|\u4e3a|\u70ba|\u9009|\u9078|\u306f|\u304c|\uc740"
     r"|\ub294|\uc774|\u0e04\u0e37\u0e2d"
 )
-# Words that the answer itself may follow.
+# Words that the answer may follow directly.
 _FOLLOWED: Final = (
     "\u0909\u0924\u094d\u0924\u0930|\u091c\u0935\u093e\u092c|\u0989\u09a4\u09cd\u09a4\u09b0|\u0bb5\u0bbf\u0b9f\u0bc8|cevap|cevab\u0131"
     "|yan\u0131t|odpowied\u017a\\s+to|\u0e15\u0e2d\u0e1a"
@@ -73,7 +73,7 @@ _ANNOUNCED: Final = re.compile(
     r"|(?<!\#)\#{3,6}(?=\s)|(?<=\\)f?box(?:ed)?\b",
     re.IGNORECASE | re.MULTILINE,
 )
-# Where an announcement may begin, to be found quickly.
+# A quick search for the places where an announcement may begin.
 _PLACE: Final = re2.compile(
     f"(?i){_WORDS}|\u7b54|\u9009|\u9078|\u7ed3\u679c|\u7d50\u679c|\u6b63\u89e3|\u6b63\u786e|\u6b63\u78ba|\u89e3"
     f"|\u56de\u7b54"
@@ -93,18 +93,18 @@ _DENIES: Final = re.compile(
     r"|(?:\u4e0d|\u5e76\u975e|\u4e26\u975e|\u4e0d\u5e94\u8be5|\u4e0d\u61c9\u8a72)(?:\u662f|\u4e3a|\u70ba)?$",
     re.IGNORECASE,
 )
-# A denial behind what is denied, as "de\u011fil", "\u3067\u306f\u306a\u304f" and "\uc544\ub2c8\ub77c" are.
+# A denial after what it denies, like "de\u011fil", "\u3067\u306f\u306a\u304f" and "\uc544\ub2c8\ub77c".
 _DENIED: Final = re.compile(
     r"[^\n.]{1,24}?(?:\u3067\u306f\u306a[\u304f\u3044]|\u3058\u3083\u306a[\u304f\u3044]|\u3067\u306a[\u304f\u3044]"
     r"|\uc544\ub2c8(?:\ub77c|\uace0|\uba70|\ub2e4)|de\u011fil|\u0928\u0939\u0940\u0902)\s*,?"
 )
-# "42 is the answer", "I get 42 as my final answer", with the place of the last word behind it.
+# "42 is the answer", "I get 42 as my final answer", with the position after the last word.
 _SAID_BEFORE: Final = re.compile(
     r"(?:^|[\s(\"$])((?:[A-Z]|[^\s:=]*\d[^\s:=]*)[)\"]?(?:\s[a-z]+)?)\s+(?:is|was|as)\s+"
     r"(?:clearly\s+|definitely\s+)?(?:the|my|our)\s+(?:[a-z]+\s+){0,2}$"
 )
 _MOST_BEFORE: Final = 80
-# A line that is a heading and no more: the next line says the answer.
+# A line that is only a heading: the next line states the answer.
 _HEADING: Final = re.compile(rf"(?:{_WORDS})[ \t]*(?=\n)", re.IGNORECASE)
 _MOST_HEADING: Final = 16
 _INSTEAD: Final = re.compile(
@@ -114,7 +114,7 @@ _SENTENCE_END: Final = re.compile(r"\n|[\u3002\uff1b;]|[.!?](?=\s+[^\s\d]|\s*$)"
 
 
 def unmarked(text: str) -> str:
-    """Returns `text` without the marks of Markdown around words; a * or _ within a word or a product stays."""
+    """Returns `text` without Markdown marks around words; a * or _ within a word or a product stays."""
     return _MARKS.sub(_mark, text)
 
 
@@ -128,10 +128,10 @@ def _mark(found: re.Match[str]) -> str:
 
 
 def announcements(text: str) -> Iterator[str]:
-    r"""Yields what the announcements in `text` announce, the last one first: each to the end of its sentence.
+    r"""Yields what each announcement in `text` announces, up to the end of its sentence; the last one first.
 
-    Of `\boxed{...}` it is what the braces hold. What an announcement denies ("The answer is not 4 but 5") is ignored.
-    The text is plain and without the marks of Markdown; its last 8,192 characters are read.
+    For `\boxed{...}` that is the text in the braces. A denied answer is left out ("not 4 but 5" gives 5).
+    The text must be plain and without Markdown marks; only its last 8,192 characters are read.
     """
     yield from islice(_announcements(text[-_MOST_CHARACTERS:]), _MOST_ANNOUNCEMENTS)
 
@@ -144,7 +144,7 @@ def _announcements(text: str) -> Iterator[str]:
 
 
 def _places(text: str) -> Iterator[int]:
-    """Yields where an announcement may begin, the last place first: found block by block, as few are read."""
+    """Yields the places where an announcement may begin, the last one first; searches block by block."""
     for begin in range(len(text) - _BLOCK, -_BLOCK, -_BLOCK):
         start, end = max(0, begin), begin + _BLOCK
         found = (start + each.start() for each in _PLACE.finditer(text[start : end + _LONGEST_PLACE]))
@@ -152,8 +152,8 @@ def _places(text: str) -> Iterator[int]:
 
 
 def _said(text: str, place: int) -> str:
-    """Returns what the announcement at `place` announces; "" if there is none, or if it only denies."""
-    # The pattern ends in a space: it is not tried if none stands.
+    """Returns what the announcement at `place` announces; "" if there is none or it only denies."""
+    # The pattern ends in a space, so it is tried only after one.
     spaced = place and text[place - 1] == " "
     before = _SAID_BEFORE.search(text[max(0, place - _MOST_BEFORE) : place]) if spaced else None
     if before:
@@ -177,7 +177,7 @@ def _heading(text: str, place: int) -> re.Match[str] | None:
 
 
 def _sentence(text: str, begin: int) -> str:
-    """Returns what follows to the end of the sentence; the next line where this one says no more."""
+    """Returns the text up to the end of the sentence; the next line if this one is empty."""
     rest = text[begin : begin + _MOST_SPAN]
     lead = len(rest) - len(rest.lstrip(" \t\n\r:\uff1a"))
     end = _SENTENCE_END.search(rest, lead)
@@ -185,7 +185,7 @@ def _sentence(text: str, begin: int) -> str:
 
 
 def _boxed(text: str, begin: int) -> str:
-    """Returns what a pair of braces holds, braces within it included; to the end of the line if it has none."""
+    """Returns the text in a pair of braces, inner braces included; the rest of the line if there are no braces."""
     rest = text[begin : begin + _MOST_SPAN].lstrip()
     if not rest.startswith("{"):
         return rest.partition("\n")[0].split(" ")[0]

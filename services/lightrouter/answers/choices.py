@@ -13,12 +13,12 @@ from lightrouter.answers.documents import documents
 from lightrouter.answers.plain import plain, without_tex
 
 MOST_CHOICES: Final = 26
-"""Letters that there are."""
+"""The number of letters."""
 _MOST_CHARACTERS: Final = 8_192
 _MOST_FILLER: Final = 48
 _MOST_ALONE: Final = 8
 _SEVERAL: Final = "several"
-# Where letters that nothing announces are looked for, and how many of them.
+# The characters in which unannounced letters are searched, and the maximum number of letters.
 _MOST_UNANNOUNCED: Final = 4_096
 _MOST_LETTERS: Final = 128
 # Letters of other scripts that look like Latin ones: Cyrillic and Greek capitals.
@@ -30,23 +30,23 @@ _WHOLE: Final = re.compile(
     r"(?:(?:option|choice|answer|letter|\u9009\u9879|\u9078\u9805)\s*)?[\s\"'(\[{<]*([A-Za-z])[\s\"')\]}>.,:;!]*",
     re.IGNORECASE,
 )
-# A letter at the start of a text or line, as options are numbered: "B) because", "B. Paris", "(B) Paris", "B: Paris".
+# A letter at the start of a text or line, like an option's: "B) because", "B. Paris", "(B) Paris", "B: Paris".
 _LEADING: Final = re.compile(
     r"^[ \t>#-]*(?:[(\[]([A-Za-z])[)\]]|([A-Z])\s?[).:\u3001](?!\w)|([a-z])[).](?=\s))", re.MULTILINE
 )
 _NUMBERING: Final = re.compile(r"[(\[][a-z][)\]]")
-# A letter of a script that puts spaces between words: next to one, another letter stands in a word.
+# A letter of a script with spaces between words: a letter next to one is part of a word.
 _IN_WORD: Final = (
     r"[^\W\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 )
 _STANDING: Final = re.compile(
     rf"(?<!{_IN_WORD})(?<!['-])([(\[\"]?)([A-Za-z])([)\]\"]?)(?!{_IN_WORD}|'(?!(?:d|t)[i\u0131u\u00fc]r)|-{_IN_WORD}|\.{_IN_WORD})"
 )
-# Where a letter of an ASCII text may stand alone: found in a tenth of the time.
+# A letter that may stand alone in an ASCII text; this search takes a tenth of the time (measured).
 _SINGLE: Final = re.compile(r"\b[A-Za-z]\b", re.ASCII)
 # A letter in single quotes, which elsewhere are apostrophes.
 _QUOTED: Final = re.compile(r"'(?<!\w')([A-Za-z])'(?!\w)")
-# Two letters that are chosen together, or between which nothing is chosen: no single one. "A and B are wrong" is not.
+# Two letters chosen together, or an open choice between two: neither is chosen. "A and B are wrong" does not count.
 _JOINED: Final = re.compile(
     r"[)\]\"]?\s*(?:[,&/\u3001\u548c\u4e0e\u8207\u6216\u3068\uc640\uacfc]|(?:and/or|and|or|und|oder|et|ou|y|e|o|en|of|och|\u0438|\u0438\u043b\u0438|\u0648|\u0914\u0930|\ub610\ub294|\ud639\uc740|\u307e\u305f\u306f)\s)\s*"
     r"(?:(?:and|or)\s+)?(?:options?\s+)?[(\[\"']?([A-Z])[)\]\"']?(?=\s*(?:$|[.,;:!?)\]}\n\"'&/\u3001\u3002]|(?:are|both|and|or|together)\b|[^\x00-\x7f]))"
@@ -73,7 +73,7 @@ _CONFIRMED: Final = re.compile(
     r"|\s*(?:\u6b63\u786e|\u6b63\u78ba|\u662f\u5bf9|\u662f\u6b63)",
     re.IGNORECASE,
 )
-# What keys of documents have around the word that counts: "correctAnswer", "Final Answer", "answer_letter".
+# Additions to the word that counts in the keys of documents: "correctAnswer", "Final Answer", "answer_letter".
 _FILLING: Final = re.compile(r"[^a-z]|correct|right|final|best|letter$")
 _KEYS: Final = (
     "answer",
@@ -145,7 +145,7 @@ def _joined(text: str, begin: int, end: int, letters: frozenset[str]) -> tuple[i
 
 
 def _without_list(text: str) -> str:
-    """Returns `text` without its small letters in brackets, if there are several: these number what is said."""
+    """Returns `text` without its small letters in brackets, if there are several: those number a list."""
     several = len(set(_NUMBERING.findall(text))) > 1
     return _NUMBERING.sub("", text) if several else text
 
@@ -182,7 +182,7 @@ def _stated(text: str) -> str | None:
 
 
 def _first(said: str, letters: frozenset[str]) -> str | None:
-    """Returns the first letter of what an announcement says, where it stands soon and is not denied."""
+    """Returns the first letter in an announcement, if it comes soon and is not denied."""
     for found in _alone(said[:_MOST_FILLER]):
         letter = found[2].upper()
         enclosed = bool(found[1] and found[3])
@@ -203,7 +203,7 @@ def _first(said: str, letters: frozenset[str]) -> str | None:
 
 
 def _alone(text: str) -> Iterator[re.Match[str]]:
-    """Yields the letters that are no part of a word, with the brackets or quotes around them."""
+    """Yields the letters that are not part of a word, with the brackets or quotes around them."""
     if not text.isascii():
         yield from _STANDING.finditer(text)
         return
@@ -215,7 +215,7 @@ def _alone(text: str) -> Iterator[re.Match[str]]:
 
 
 def _standing(text: str, letters: frozenset[str]) -> Iterator[tuple[str, int, int]]:
-    """Yields the letters that stand alone, with where: capital ones, or small ones in brackets."""
+    """Yields the letters that stand alone, with their positions: capital letters, or small ones in brackets."""
     for found in _alone(text):
         enclosed = bool(found[1] and found[3])
         if found[2].upper() not in letters or (found[2].islower() and not (enclosed and found[1] != '"')):

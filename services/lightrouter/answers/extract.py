@@ -19,15 +19,15 @@ from lightrouter.v1.policy_pb2 import AnswerPattern
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
-# A search takes some five nanoseconds at most for each character and instruction of the pattern's program: ten
-# milliseconds in all. Of a longer text the end is searched, where answers stand.
+# A search takes at most five nanoseconds (measured) for each character and instruction of the pattern's program, and
+# ten milliseconds in all. Of a longer text only the end is searched, where answers stand.
 _MOST_WORK = 2_000_000
 _MOST_CHARACTERS = 65_536
 # A longer document takes too long to read.
 MOST_DOCUMENT = 262_144
 # A longer program would leave too little of a text to search.
 _MOST_INSTRUCTIONS = 2_000
-# A pattern that matches often and looks far ahead each time works for longer than its length tells: it is given up.
+# A pattern that matches often and looks far ahead each time takes longer than its length suggests; it is given up.
 _MOST_NANOSECONDS = 10_000_000
 _FEWEST_CHOICES = 2
 
@@ -69,14 +69,14 @@ def check(pattern: AnswerPattern, field: str = "answer_pattern") -> None:
 def extract(text: str, pattern: AnswerPattern | None) -> str | None:
     """Returns the answer in `text`, stripped of surrounding white space.
 
-    The last match of an RE2 pattern counts, of it the first group, or the whole if it has none. It is looked for in
-    the last 65,536 characters, fewer where the pattern is long. A JSON pointer goes into the document that the text is,
-    or that its last fenced block holds, within the last 262,144 characters; what is no string there is returned as
+    The last match of an RE2 pattern counts: its first group, or the whole match if it has no group. The search covers
+    the last 65,536 characters, fewer if the pattern is long. A JSON pointer points into the document that the text is,
+    or that its last fenced block holds, within the last 262,144 characters; a value that is not a string is returned as
     compact JSON. A number is returned in its shortest exact form, a choice as its capital letter.
 
     Returns:
-        The answer; None if there is no pattern, no match, where the answer is empty or null, or where an RE2 pattern
-        would take over 10 ms.
+        The answer; None if there is no pattern or no match, if the answer is empty or null, or if an RE2 pattern would
+        take more than 10 ms.
 
     Raises:
         re2.error: The pattern does not compile; `check` tells beforehand.
@@ -95,7 +95,7 @@ def extract(text: str, pattern: AnswerPattern | None) -> str | None:
 def matches(text: str, pattern: str) -> bool:
     """Tells whether an RE2 pattern that `check` passed is found in the last 65,536 characters of a text.
 
-    Of a long pattern in fewer, so that a search takes no more than some 10 ms.
+    A long pattern is searched for in fewer, so that a search takes about 10 ms at most.
     """
     compiled = _compiled(pattern)
     return compiled.search(text[-_searched(compiled) :]) is not None
@@ -105,7 +105,7 @@ def named(text: str) -> AnswerPattern:
     """Returns the pattern that a word stands for: `number`, `choices:N` with 2 to 26 for N, else an RE2 pattern.
 
     Raises:
-        ValueError: N is no number from 2 to 26.
+        ValueError: N is not a number from 2 to 26.
     """
     kind, colon, count = text.partition(":")
     if text == "number":

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 _MOST_CHARACTERS: Final = 20_000
-# Mending costs more than reading, and no short reply needs it often.
+# Repairing costs more than reading, and short replies seldom need it.
 _MOST_MENDED: Final = 20_000
 _MOST_DOCUMENTS: Final = 64
 _MOST_NESTED: Final = 32
@@ -20,9 +20,9 @@ _BRACKET: Final = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}\[\]]')
 _LOOSE: Final = re.compile(
     r"""(?P<kept>"(?:[^"\\]|\\.)*+")|'(?P<single>(?:[^'\\\n]|\\.)*+)'|[\u2018-\u201e\u00ab](?P<curly>[^\u2018-\u201e\u00ab\u00bb\n]*+)[\u2018-\u201e\u00bb]"""
     r"""|(?P<dropped>,(?=\s*+[}\]])|//[^\n]*+|\#[^\n]*+|/\*.*?\*/|[\u200b\ufeff]++)"""
-    # Between an end and a beginning with nothing but white space a comma was forgotten.
+    # Only white space between the end of one value and the start of the next: a comma is missing.
     r"""|(?P<gap>(?<=[}\]"\d])\s++(?=["{]))|(?P<space>\s++)"""
-    # What a number or a bare word goes on with is its own until the next mark: 8/10, 80 %, 8 out of 10.
+    # A number or a bare word extends to the next mark: 8/10, 80 %, 8 out of 10.
     r"""|(?P<bare>[^\s"'\u2018-\u201e\u00ab\u00bb{}\[\]:,=/#]"""
     r"""(?:[^\s"'\u2018-\u201e\u00ab\u00bb{}\[\]:,=/#]|/(?![/*])|[^\S\n]++(?=[\w%(/](?![/*])))*+)""",
     re.DOTALL,
@@ -34,18 +34,18 @@ _CLOSED_BY: Final = {"{": "}", "[": "]"}
 
 
 class RepeatedKeyError(ValueError):
-    """An object has a key twice: which value counts is not known."""
+    """An object has a key twice, so it is unknown which value counts."""
 
 
 class BrokenError(ValueError):
-    """Text between matching brackets that is no JSON even when it is mended."""
+    """Text between matching brackets that is not JSON, even after repair."""
 
 
 def objects(text: str) -> Iterator[Json | ValueError]:
     """Yields the JSON objects and lists in `text`, the one that ends last first; outer ones before their parts.
 
-    What cannot be read is yielded as its error, `RepeatedKeyError` or `BrokenError`; a text that ends within a document
-    begins with the latter. Of a long text the last 20,000 characters count, and of many documents the last 64.
+    For text that cannot be read, its error is yielded: `RepeatedKeyError` or `BrokenError`; if the text ends within a
+    document, `BrokenError` comes first. Only the last 20,000 characters and the last 64 documents are read.
     """
     text = text[-_MOST_CHARACTERS:]
     budget = _MOST_MENDED
@@ -73,11 +73,11 @@ def plain(word: str) -> str:
 
 
 def _spans(text: str) -> tuple[list[tuple[int, int]], bool]:
-    """Returns begin and end of what stands between matching brackets, by their ends, and whether all are closed."""
+    """Returns the start and end of each text between matching brackets, by their ends, and whether all are closed."""
     found: list[tuple[int, int]] = []
     opened: list[tuple[str, int]] = []
     position = 0
-    # Quotes count between brackets alone: prose has inches and apostrophes.
+    # Quotes count only between brackets: prose has inches and apostrophes.
     while match := (_BRACKET if opened else _OPENING).search(text, position):
         mark, position = match.group(), match.end()
         if mark in _CLOSED_BY:

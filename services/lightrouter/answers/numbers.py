@@ -13,19 +13,19 @@ from lightrouter.answers.announced import announcements, unmarked
 from lightrouter.answers.plain import plain, without_tex
 
 _MOST_CHARACTERS: Final = 8_192
-# A longer run of digits is a key or noise, and costs time to work with.
+# A longer run of digits is a key or noise, and slow to compute with.
 _MOST_DIGITS: Final = 64
 _MOST_EXPONENT: Final = 400
 
-# 1,234,567 and 12,34,567; 1 234 567 and 1'234'567 and 1_234; 1.234.567. A group that a digit follows is none.
+# 1,234,567 and 12,34,567; 1 234 567 and 1'234'567 and 1_234; 1.234.567. A group followed by a digit is not a group.
 _GROUPED: Final = (
     r"\d{1,3}(?:,\d{3})+(?!,?\d)(?P<point>\.\d+)?"
     r"|\d{1,2}(?:,\d{2})+,\d{3}(?!,?\d)(?:\.\d+)?"
     r"|\d{1,3}(?:(?P<sign>[ '_])\d{3})(?:(?P=sign)\d{3})*(?!\d)(?:[.,]\d+)?"
     r"|\d{1,3}(?:\.\d{3})+,\d+(?![\d.,]\d)|\d{1,3}(?:\.\d{3}){2,}(?![\d.,]\d)"
 )
-# A comma with one or two digits behind it, or with any number behind a zero, is a decimal one: 3,5 and 0,125. In
-# brackets, and behind another comma, it parts the members of a list.
+# A comma followed by one or two digits, or by any number of digits after a zero, is a decimal comma: 3,5 and 0,125. In
+# brackets, and after another comma, it separates the members of a list.
 _DECIMAL_COMMA: Final = r"(?<!\d,)(?<![(\[{])(?<![(\[{]-)(?:0,\d+|\d+,\d{1,2}|\d+,\d{4,})(?!,?\d)(?!\s?[)\]}])"
 _PLAIN: Final = rf"{_DECIMAL_COMMA}|\d+(?:\.\d+)?|\.\d+"
 _UNSIGNED: Final = rf"(?:{_GROUPED}|{_PLAIN})"
@@ -34,9 +34,9 @@ _CURRENCY: Final = (
     r"|(?<![A-Za-z])(?:USD?|EUR|GBP|JPY|CNY|RMB|INR|CHF|CAD?|AUD?|R|Rs\.?))"
 )
 _START: Final = re.compile(r"\d|(?<!\d)\.(?=\d)")
-# Versions, addresses and dates, unless the points part groups of three.
+# Versions, addresses and dates, unless the points separate groups of three digits.
 _CHAIN: Final = re.compile(r"\d+(?:\.\d+){2,}")
-# "minus" is a sign or an operator, as the dash is; "negative" is always a sign.
+# "minus" is a sign or an operator, like the dash; "negative" is always a sign.
 _SIGN: Final = (
     r"[-+]\s?|\b(?:minus|negative|moins|menos|meno|\u043c\u0438\u043d\u0443\u0441|\u043c\u0456\u043d\u0443\u0441)\s"
     r"|[\u8d1f\u8ca0]|\u30de\u30a4\u30ca\u30b9|\ub9c8\uc774\ub108\uc2a4\s?|\uc74c\uc218\s?|\u090b\u0923\s"
@@ -45,11 +45,11 @@ _BEFORE: Final = re.compile(
     rf"(?P<sign>{_SIGN})?(?P<share>(?<![\w)])%|\u767e\u5206\u4e4b\s?)?(?P<currency>{_CURRENCY}\s?)?(?P<inner>[-+])?$",
     re.IGNORECASE,
 )
-# Behind these a number has neither sign nor currency.
+# After these characters a number has neither sign nor currency.
 _NO_SIGN: Final = frozenset("0123456789/,;:=*_\n()[]{}")
 _NO_SIGN_SPACED: Final = frozenset("=*\u00d7/,:;")
 _MOST_BEFORE: Final = 16
-# Of words that mean several numbers in several languages, as Billion does, only the English meaning is read.
+# Words that mean different numbers in different languages, like Billion, have their English meaning.
 _MANY: Final = {
     "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
     "lakh": 10**5, "crore": 10**7, "tausend": 10**3, "mille": 10**3, "mila": 10**3, "mio": 10**6,
@@ -78,8 +78,8 @@ _NUMBER: Final = re.compile(
     rf"(?P<many>\s?(?:{'|'.join(_MANY)})(?:s|en|n|es)?\b|\s?[{''.join(_MANY_UNSPACED)}])?",
     re.IGNORECASE,
 )
-# A run of digits that is a number as it stands: nothing behind it, and no word before it, says more of it. Most numbers
-# are of this kind, and are read in a fifth of the time.
+# A run of digits that is a complete number: no text after it and no word before it changes its value. Most numbers are
+# of this kind, and reading them takes a fifth of the time (measured).
 _SIMPLE: Final = re.compile(
     r"(\d{1,18})(?:\.(\d{1,18}))?"
     r"(?!\s{0,2}(?:[XxPpHh]|[Tt][HhRrAa]|[Mm](?:[Ii][Ll]|[Ii][Oo]|[Rr][Dd])|[Bb][Ii][Ll]|[Ll][Aa][Kk]|[Cc][Rr][Oo]"
@@ -107,9 +107,9 @@ class Number(NamedTuple):
     """A number that stands in a text.
 
     Attributes:
-        value: Its value; of a percentage the share, so that 50 % is 1/2.
+        value: Its value; a percentage is a share: 50 % is 1/2.
         percent: Whether it is written as a percentage.
-        span: Where it stands in the text that was searched, from and to.
+        span: Its start and end in the searched text.
     """
 
     value: Fraction
@@ -118,7 +118,7 @@ class Number(NamedTuple):
 
 
 def numbers(text: str) -> list[Number]:
-    """Returns the numbers in `text`, which is plain and without TeX, in their order; some 20 us for each."""
+    """Returns the numbers in `text` in their order; `text` must be plain and without TeX. Takes 4 to 20 us a number."""
     found = []
     at = 0
     while start := _START.search(text, at):
@@ -129,7 +129,7 @@ def numbers(text: str) -> list[Number]:
 
 
 def number_of(text: str) -> Number | None:
-    """Returns the number that `text`, as anybody may have written it, is; None if it is more than one number."""
+    """Returns the number that `text` is, in any notation; None if it is anything more."""
     if len(text) > _MOST_DIGITS * 4:
         return None
     text = without_tex(plain(text)).strip()
@@ -139,15 +139,15 @@ def number_of(text: str) -> Number | None:
     number, _ = _at(text, start.start(), 0)
     if number is None or text[: number.span[0]].strip():
         return None
-    # What stands behind may say the currency or end a sentence.
+    # The rest may be the currency or the end of a sentence.
     return number if _BEHIND.fullmatch(text[number.span[1] :].strip()) else None
 
 
 def answer_number(text: str) -> Number | None:
     r"""Returns the number that `text` answers with; None if it has none.
 
-    An announced one ("#### 18", `\boxed{42}`, "The answer is 42") counts before the last in the text. Of an announced
-    equation what stands behind the last = counts. The last 8,192 characters are read.
+    An announced number ("#### 18", `\boxed{42}`, "The answer is 42") takes precedence over the last one in the text. In
+    an announced equation the part after the last = counts. Only the last 8,192 characters are read.
     """
     head, text = text[:_MOST_SPAN].lstrip(), unmarked(plain(text[-_MOST_CHARACTERS:]))
     for said in announcements(text):
@@ -159,7 +159,7 @@ def answer_number(text: str) -> Number | None:
 
 
 def _first_alone(head: str, text: str) -> Number | None:
-    """Returns the number that is the first paragraph of a text, where what follows explains it."""
+    """Returns the number that is the first paragraph of a text, if the rest explains it."""
     first, gap, _ = head.partition("\n\n")
     if not gap or number_of(text.rstrip().rpartition("\n")[2]):
         return None
@@ -167,7 +167,7 @@ def _first_alone(head: str, text: str) -> Number | None:
 
 
 def written(number: Number) -> str:
-    """Returns a number in its shortest exact form: 1234, -0.5, 1/3; a percentage as the share that it is."""
+    """Returns a number in its shortest exact form: 1234, -0.5, 1/3; a percentage as a share."""
     value = number.value
     if value.denominator == 1:
         return str(value.numerator)
@@ -186,7 +186,7 @@ def written(number: Number) -> str:
 
 
 def _last(text: str) -> Number | None:
-    """Returns the last number of a text: found from its last digit on, however long the text is."""
+    """Returns the last number of a text; searches backwards from its last digit, so the length does not matter."""
     end = len(text)
     for _ in range(_MOST_TRIES):
         digit = max(text.rfind(each, 0, end) for each in "0123456789")
@@ -197,13 +197,13 @@ def _last(text: str) -> Number | None:
         if found:
             number = found[-1]
             return number._replace(span=(begin + number.span[0], begin + number.span[1]))
-        # Digits that are a part of a name, such as H2O.
+        # These digits are part of a name, such as H2O.
         end = begin or digit
     return None
 
 
 def _at(text: str, begin: int, after: int) -> tuple[Number | None, int]:
-    """Returns the number whose digits begin at `begin`, and where to look on; what stands before `after` is not its."""
+    """Returns the number whose digits begin at `begin`, and where to continue; nothing before `after` belongs to it."""
     if (simple := _SIMPLE.match(text, begin)) and _stands_alone(text, begin, after):
         whole, part = simple[1], simple[2] or ""
         value = Fraction(int(whole + part), 10 ** len(part)) if part else Fraction(int(whole))
@@ -212,7 +212,7 @@ def _at(text: str, begin: int, after: int) -> tuple[Number | None, int]:
 
 
 def _stands_alone(text: str, begin: int, after: int) -> bool:
-    """Whether what stands before a number is known to say nothing of it; False if it may."""
+    """Whether the text before a number certainly does not change it."""
     if begin == after:
         return not begin
     before = text[begin - 1]
@@ -234,7 +234,7 @@ def _read_carefully(text: str, begin: int, after: int) -> tuple[Number | None, i
     before = None if lone else _BEFORE.search(text, max(after, begin - _MOST_BEFORE), begin)
     start = before.start() if before else begin
     ahead = text[start - 1 : start] if start else ""
-    # Digits behind a Latin letter are a part of a name, such as H2O or v2.
+    # Digits after a Latin letter are part of a name, such as H2O or v2.
     named = start == begin and _NAME.match(ahead)
     if named or _ORDINAL.match(text, found.end()) or len(found["number"]) > _MOST_DIGITS:
         return None, found.end()
@@ -248,7 +248,7 @@ def _read_carefully(text: str, begin: int, after: int) -> tuple[Number | None, i
         value *= _times(found["many"].strip().lower())
     if before and (before["inner"] or before["sign"]):
         if not _is_sign(text, before, ahead):
-            # It stays in the text, as what it is there.
+            # The dash is not a sign, so it stays in the text.
             start = max(before.end("sign"), before.end("inner"))
         elif before["inner"] == "-" or _is_minus(before["sign"]):
             value = -value
@@ -271,7 +271,7 @@ def _value(digits: str) -> Fraction:
     if (comma and "." in tail) or (re.fullmatch(r"\d{1,3}(,\d{2,3})*,\d{3}", digits) and not digits.startswith("0,")):
         digits = digits.replace(",", "")
     elif comma:
-        # The comma is the decimal one, and points are groups.
+        # The comma is the decimal mark, and points separate groups.
         digits = head.replace(".", "") + "." + tail
     elif digits.count(".") > 1:
         digits = digits.replace(".", "")
@@ -304,7 +304,7 @@ def _is_sign(text: str, before: re.Match[str], ahead: str) -> bool:
     word = sign.strip().lower()
     if word == "negative" or not sign.endswith((" ", "\t", "\n")):
         return True
-    # With a space behind it is a sign only where a value begins.
+    # A dash followed by a space is a sign only where a value begins.
     rest = text[max(0, before.start() - _MOST_BEFORE) : before.start()].rstrip()
     if word != "-":
         return not rest or not (rest[-1].isdigit() or rest[-1] in ")]%" or _VARIABLE.search(rest))

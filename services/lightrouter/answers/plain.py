@@ -1,4 +1,4 @@
-"""One spelling of what may be written in several: digits, dashes, quotes and spaces of any script, and TeX."""
+"""One spelling for characters with several: digits, dashes, quotes and spaces of any script, and TeX."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SUPERSCRIPTS: Final = re.compile("[\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074-\
 _RAISED: Final = str.maketrans(
     "\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "+-0123456789"
 )
-# Full-width forms, circled letters and letters of formulas are letters and signs in other clothes.
+# Full-width forms, circled letters and letters of formulas are other forms of ordinary letters and signs.
 _CLOTHED: Final = re.compile("[\u2460-\u24ff\uff01-\uff5e\uff61-\uff64\uffe0-\uffe6\U0001d400-\U0001d7ff]")
 _TEX_FRACTION: Final = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]{1,64})\}|(\w))\s*(?:\{([^{}]{1,64})\}|(\w))")
 _TEX_WRAPPER: Final = re.compile(
@@ -43,13 +43,13 @@ _TEX_SYMBOLS: Final = {
     "tau": "\u03c4", "phi": "\u03c6", "omega": "\u03c9",
 }  # fmt: skip
 _TEX_SYMBOL: Final = re.compile(rf"\\({'|'.join(_TEX_SYMBOLS)})(?![A-Za-z])\s?")
-# What needs brackets where it stands over or under a line.
+# An expression that needs brackets above or below a fraction line.
 _COMPOUND: Final = re.compile(r".[-+*/\u00d7\u00f7\u00b1]", re.DOTALL)
 _TEX_ESCAPED: Final = re.compile(r"\\([$%&#_{}])")
 
 
 class _Spelling(dict[int, str]):
-    """The one spelling of each character, worked out when it is first met."""
+    """The one spelling of each character, computed at its first use."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -81,7 +81,7 @@ _spelling: Final = _Spelling(_SPELLINGS)
 def plain(text: str) -> str:
     """Returns `text` with composed letters, ASCII digits, one kind of minus, quote and space, and nothing invisible.
 
-    Full-width, circled and bold letters become the plain ones; what is raised stands behind a ^; ½ becomes 1/2.
+    Full-width, circled and bold letters become plain letters; raised characters follow a ^; ½ becomes 1/2.
     """
     if text.isascii():
         return text
@@ -91,7 +91,7 @@ def plain(text: str) -> str:
 
 
 def without_tex(text: str) -> str:
-    r"""Returns `text` without TeX's marks around what it says: `\text{B}` is B, `\frac{1}{2}` is 1/2, `$x$` is x.
+    r"""Returns `text` without TeX markup: `\text{B}` is B, `\frac{1}{2}` is 1/2, `$x$` is x.
 
     A group of digits keeps its comma (`9{,}500`), and an escaped sign itself (`\$`, `\%`).
     """
@@ -101,7 +101,7 @@ def without_tex(text: str) -> str:
     text = _TEX_COMMA.sub(r"\1", text.replace("\\!", ""))
     text = _TEX_SPACE.sub(" ", text)
     text = _TEX_TIMES.sub("\u00d7 ", text)
-    # Wrappers stand in each other, seldom more than two deep.
+    # Wrappers are nested, seldom more than two deep.
     for _ in range(3):
         text = _TEX_WRAPPER.sub(r"\1", text)
     text = _TEX_DEGREE.sub("\u00b0", text)

@@ -1,4 +1,4 @@
-"""JSON Schema whose patterns are RE2's: their search takes a time that is linear in the text, whatever the pattern."""
+"""JSON Schema with RE2 patterns, whose search time is linear in the text for every pattern."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lightrouter.answers.extract import check, matches
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
-# Under these stand values, not schemas.
+# These keywords hold values, not schemas.
 _VALUES: Final = frozenset({"const", "default", "enum", "examples"})
 
 
 def validator(schema: dict[str, Any]) -> Any:
-    """Returns what tells by `is_valid` whether a value satisfies a schema; it fetches nothing.
+    """Returns a validator, whose `is_valid` tells whether a value satisfies the schema; it fetches nothing.
 
     Raises:
-        ValueError: It is no JSON Schema, or has a pattern that RE2 cannot search for.
+        ValueError: It is not a JSON Schema, or it has a pattern that RE2 cannot search for.
     """
     kind = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
     try:
@@ -34,7 +34,7 @@ def validator(schema: dict[str, Any]) -> Any:
         except ServiceError as error:
             raise ValueError(f"{place}: {error.message.partition(': ')[2]}") from None
     ours = {"pattern": _pattern, "patternProperties": _by_pattern, "additionalProperties": _additional}
-    # An empty registry: what is referred to is never fetched.
+    # An empty registry: references are never fetched.
     bounded = jsonschema.validators.extend(kind, ours)  # type: ignore[no-untyped-call]  # the library's
     return bounded(schema, registry=Registry())
 

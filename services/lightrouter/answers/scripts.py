@@ -1,4 +1,4 @@
-"""Words of every script: letters with the marks that belong to them, and pairs of letters where no space parts words.
+"""Words of every script: letters with their marks, and pairs of letters in scripts without spaces between words.
 
 Pairs of letters (bigrams) stand for words in scripts that are written without spaces, as in Lucene's CJKBigramFilter:
 for retrieval they do as well as words found by a dictionary (Nie et al., "On the Use of Words and N-grams for Chinese
@@ -12,8 +12,9 @@ import unicodedata
 from itertools import pairwise
 from typing import Final
 
-# Scripts that part no words: those of line breaking class SA (Unicode Standard Annex 14), Han and Kana. Hangul parts
-# them, but with their particles, which differ where the word is the same. Names of Unicode characters begin with these.
+# Scripts without spaces between words: those of line breaking class SA (Unicode Standard Annex 14), Han and Kana.
+# Hangul has spaces, but particles are attached to words, so that equal words differ.
+# Names of Unicode characters begin with these.
 _UNSPACED: Final = (
     *("CJK ", "IDEOGRAPHIC ", "HIRAGANA ", "KATAKANA", "HANGUL "),
     *("AHOM ", "KHMER ", "LAO ", "MYANMAR ", "NEW TAI LUE ", "TAI ", "THAI "),
@@ -51,7 +52,7 @@ _CLUSTER: Final = re.compile(rf"{LETTER}{_MARK}*")
 
 
 class _Classes(dict[int, str]):
-    """What stands for each character in a shadow, worked out when it first occurs."""
+    """The shadow of each character, computed at its first use."""
 
     def __missing__(self, code: int) -> str:
         if len(self) >= _MOST_REMEMBERED:
@@ -66,14 +67,14 @@ _CLASSES: Final = _Classes()
 def shadow(text: str) -> str:
     """Returns a text of the same length in ASCII, in which patterns for ASCII find the words of every script.
 
-    A letter or digit of any script becomes a letter or a digit, punctuation its ASCII form, a sign of order or money
-    "<", and what is nothing of these a space.
+    A letter or digit of any script becomes a letter or a digit, punctuation its ASCII form, a sign of comparison or
+    money "<", and everything else a space.
     """
     return _NOT_ASCII.sub(lambda match: match[0].translate(_CLASSES), text)
 
 
 def words(text: str) -> list[str]:
-    """Returns the words of a text in their order; of a run without spaces each two neighbouring letters."""
+    """Returns the words of a text in their order; for a run without spaces, each pair of neighbouring letters."""
     if text.isascii():
         return _ASCII_WORD.findall(text)
     seen = shadow(text)
@@ -85,7 +86,7 @@ def words(text: str) -> list[str]:
 
 
 def pairs(run: str) -> list[str]:
-    """Returns each two neighbouring letters of a run without spaces, with their marks; of one letter, that letter."""
+    """Returns each pair of neighbouring letters of a run, with their marks; for one letter, that letter."""
     seen = shadow(run)
     letters = [run[match.start() : match.end()] for match in _CLUSTER.finditer(seen)] if _MARK in seen else run
     return [one + other for one, other in pairwise(letters)] or list(letters)

@@ -1,4 +1,4 @@
-"""Texts as comparable words: what is said, and which of it cannot differ if two texts say the same."""
+"""Texts as comparable words, and which of the words cannot differ if two texts say the same."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lightrouter.answers.vocabulary import DATES, FILLERS, NEGATIONS, NUMBERS, O
 
 _AFTER_OPERAND = r"(?<=[\w)\]])"
 _NO_OPERAND_BEFORE = r"(?<![\w.)\]])"
-# Operators that change what a formula says, alone between spaces; a hyphen inside a word is none.
+# Operators that change the meaning of a formula, between spaces; a hyphen inside a word is not one.
 _OPERATOR = rf"(?<![^ ])[-+*/](?=\n?(?: |\Z))|{_AFTER_OPERAND}[+*/](?=[\w(\[])"
-# Numbers, with a sign where no operand stands before it.
+# Numbers, with a sign unless an operand precedes it.
 _NUMBER = rf"\d+(?:[.,]\d+)*|{_NO_OPERAND_BEFORE}-\d+(?:[.,]\d+)*"
 _TOKEN = re.compile(rf"{WORD}|{RUN}|[.!?:;,\n<>%]|{_NUMBER}|{_OPERATOR}", re.ASCII)
-# The same for texts that are all ASCII, which is most of them, in less time.
+# The same for ASCII texts, which are most texts, in less time.
 _ASCII_TOKEN = re.compile(rf"[A-Za-z]+(?:'[A-Za-z]+)?|[.!?:;,\n<>%]|{_NUMBER}|{_OPERATOR}", re.ASCII)
-# Longer tokens are rare and not worth being remembered.
+# Longer tokens are rare and not worth caching.
 _LONGEST_REMEMBERED = 32
 _MOST_REMEMBERED = 65_536
 _CLAUSE_ENDS = frozenset(",")
@@ -89,7 +89,7 @@ class _Token(NamedTuple):
 
 
 def read(text: str, most: int = MOST_CHARACTERS) -> Text:
-    """Returns the words of any text within its first `most` characters; if there are none, what its spaces part."""
+    """Returns the words within the first `most` characters of a text; if there are none, its parts between spaces."""
     plain, found = _tokens(text[:most])
     tokens = list(map(_REMEMBERED.__getitem__, found))
     words: list[str] = []
@@ -132,7 +132,7 @@ def _tokens(text: str) -> tuple[str, list[str]]:
 
 
 def contradict(left: Extent, right: Extent) -> bool:
-    """Tells whether each has a deciding word that the other lacks, or one negates what the other affirms."""
+    """Tells whether each has a deciding word that the other lacks, or one negates a word that the other affirms."""
     only_left, only_right = left.deciding - right.words, right.deciding - left.words
     if _any_affirmed(only_left) and _any_affirmed(only_right):
         return True
@@ -142,7 +142,7 @@ def contradict(left: Extent, right: Extent) -> bool:
 
 
 def subject(extent: Extent) -> frozenset[str]:
-    """Returns what it is about: its words without numbers, dates and names, whether negated or not."""
+    """Returns the subject: the words without numbers, dates and names, whether negated or not."""
     negated = {word[1:] for word in extent.deciding if word[0] == _NEGATED}
     return (extent.words - extent.deciding).union(negated)
 
@@ -184,7 +184,7 @@ def _classified(token: str) -> _Token:
 
 
 class _Remembered(dict[str, _Token]):
-    """Tokens by what stands in a text; a look-up costs less than a call."""
+    """Tokens by their text; a look-up costs less than a call."""
 
     def __missing__(self, token: str) -> _Token:
         found = _classified(token)

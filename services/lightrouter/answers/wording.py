@@ -1,8 +1,8 @@
-"""When two texts have the same wording: what is known to make no difference is taken away, and all the rest decides.
+"""Tells when two texts have the same wording: known irrelevant differences are removed, and every other one decides.
 
 A list of words that matter is never complete: every language has its own, and any name, number, unit or sign may
-be the answer. So the list is of what does not matter, and what is missing there makes texts different, which costs a
-further draft at most.
+be the answer. So this module lists what does not matter. A gap in that list makes texts different, which costs at
+most one more draft.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _INVISIBLE: Final = "\ufeff\u00ad\u200b\u2060\u200e\u200f\ufe0e\ufe0f"
 _QUOTES: Final = {"\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00ab": '"', "\u00bb": '"', "\u201e": '"'}
 _FOLDED: Final = str.maketrans({**PUNCTUATION, **_QUOTES, **dict.fromkeys(_INVISIBLE, "")})
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
-# Where these stand, white space may say something: code, and lines that are set in.
+# With these, white space may have a meaning: code, and indented lines.
 _LAYOUT: Final = re.compile(r"```|\n[ \t]+\S")
 _BOLD: Final = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]+)(?<=\S)\*\*(?![\w*])")
 _BULLET: Final = re.compile(r"^([ \t]*)[*\u2022-] ", re.MULTILINE)
@@ -34,7 +34,7 @@ _SENTENCE_BEGIN: Final = re.compile(r"(?:^[^\w\n]*+|[.!?:]['\")\]]?\s++['\"(\[]?
 _EXCLAMATION: Final = re.compile(r"(?<=[^\W\d_]{2})!(?=\s|\Z)")
 _GROUPED: Final = re.compile(r"(?<![\w.,(\[])\d{1,3}(?:,\d{3})+(?![\d,])")
 _WHOLE: Final = re.compile(r"(?<![\w.,])(\d+)\.0+(?![\d.,]*\d)")
-# The last word, or in scripts without spaces the last letter; of a very long word its end will do.
+# The last word, or in scripts without spaces the last letter; the end of a very long word is enough.
 _LAST_WORD: Final = re.compile(rf"(?:{LETTER}\x02*|[^\s{LETTER}]+)\Z")
 _LONGEST_WORD: Final = 64
 _SPELLINGS: Final = {
@@ -49,12 +49,12 @@ _SPELLED: Final = re.compile(rf"\b(?:{'|'.join(_SPELLINGS)})(?![\w'])|(?<=[a-z])
 
 
 class Wording:
-    """The wording of one text, worked out when it is first compared.
+    """The wording of one text, computed at its first comparison.
 
     Attributes:
         text: The text.
         complete: Whether it is whole rather than cut off.
-        work: What has been worked out so far, see `pieces.of_reading`.
+        work: The work done so far, see `pieces.of_reading`.
     """
 
     __slots__ = ("_certain", "_parted", "_whole", "complete", "text", "work")
@@ -69,13 +69,13 @@ class Wording:
 
     @property
     def whole(self) -> str:
-        """The wording of all that is there."""
+        """The wording of the whole text."""
         if self._whole is None:
             self._whole = self._worded(self.text)
         return self._whole
 
     def begins(self, other: Wording) -> bool:
-        """Tells whether the other text begins with what of this one stands whatever follows: all but its last word."""
+        """Tells whether the other text begins with the certain part of this one: all but its last word."""
         if self._certain is None:
             text = self.text.rstrip()
             last = _LAST_WORD.search(shadow(text[-_LONGEST_WORD:]))
@@ -92,11 +92,10 @@ class Wording:
 def same(left: Wording, right: Wording) -> bool:
     """Tells whether two texts have the same wording; symmetric.
 
-    No difference make: the case of a sentence's first letter, the full stop at the end and an exclamation mark in its
-    place, typographic forms of characters, digits of other scripts, white space outside of code, bold type, the
-    kind of bullets, 1,000 for 1000.0, four for 4, isn't for is not, impossible for not possible. A text that was cut
-    off has the wording of one that begins with it. Texts of more than 4,000 characters are the same only where
-    they are equal.
+    These differences do not count: the case of a sentence's first letter, the full stop at the end and an exclamation
+    mark in its place, typographic forms of characters, digits of other scripts, white space outside code, bold type,
+    the kind of bullets, 1,000 for 1000.0, four for 4, isn't for is not, impossible for not possible. A text that was
+    cut off has the wording of a text that begins with it. Longer texts than 4,000 characters have it only if equal.
     """
     if left.text == right.text:
         return True
