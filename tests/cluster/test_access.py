@@ -121,7 +121,7 @@ class Closed:
     def certify(self) -> str:
         """Issues a certificate for all services, as a Secret; returns it as PEM."""
         domain = f"{self.namespace.name}.svc.cluster.local"
-        certificate, key = self.authority.issue("all", f"*.{domain}", f"{NAME}-router")
+        certificate, key = self.authority.issue("all", f"{NAME}-router.{domain}", f"*.{domain}", f"{NAME}-router")
         files = {
             "tls.crt": certificate.read_bytes(),
             "tls.key": key.read_bytes(),

@@ -48,10 +48,10 @@ def bases(docker: Docker) -> Bases:
 
 @pytest.fixture(scope="session")
 def build(docker: Docker, bases: Bases) -> Callable[..., str]:
-    """Builds the image under a name and with an environment, all of it anew unless `cached`; returns the name."""
+    """Builds the image under a name and with an environment, without the cache; returns the name."""
 
-    def build(name: str, *, cached: bool = False, **environment: str) -> str:
-        options = ("--tag", name, "--base", bases.run, "--build", bases.build, *(() if cached else ("--no-cache",)))
+    def build(name: str, **environment: str) -> str:
+        options = ("--tag", name, "--base", bases.run, "--build", bases.build, "--no-cache")
         docker.tool("image", *options, **environment)
         return name
 

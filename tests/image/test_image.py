@@ -106,8 +106,8 @@ def test_a_second_build_is_the_same(docker: Docker, image: str, build: Callable[
 
 def test_a_later_commit_changes_the_last_layer_alone(docker: Docker, image: str, build: Callable[..., str]) -> None:
     before = _layers(docker, image)
-    # With the cache: that the other layers are the same without it is what the test above shows.
-    after = _layers(docker, build("lightrouter:later", cached=True, SOURCE_DATE_EPOCH="2000000000"))
+    # Without the cache, which takes a layer for the same if only the times of its files differ.
+    after = _layers(docker, build("lightrouter:later", SOURCE_DATE_EPOCH="2000000000"))
     assert after[:-1] == before[:-1]
     assert after[-1] != before[-1]
 
