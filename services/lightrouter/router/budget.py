@@ -97,7 +97,8 @@ class Budget:
 
     def boot_cost(self, candidate: RouteCandidate) -> int:
         """Returns the highest cost of a boot, with the tokens that its call may write while it is held."""
-        written = candidate.boot_tokens + candidate.held_tokens
+        # What arrives while the call is held is counted by an estimate.
+        written = min(candidate.output_tokens, candidate.boot_tokens + most_of_estimated(candidate.held_tokens))
         return self._price(candidate, self._max_read(candidate), written) if self.limited else 0
 
     def covers(self, candidates: Sequence[RouteCandidate]) -> bool:

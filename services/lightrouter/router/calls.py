@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from math import inf
 from typing import Self
 
 from lightrouter.router.budget import Grant
@@ -167,7 +168,10 @@ class CandidateCall:
             self._route.deadline,
             checkpoint_tokens=candidate.boot_tokens,
         )
-        self._held = HeldStream(responses, candidate.name, candidate.boot_tokens, candidate.held_tokens)
+        rest = candidate.output_tokens - candidate.boot_tokens
+        # A call that may be held to its end needs no other limit than the provider's.
+        most = inf if candidate.held_tokens >= rest else candidate.held_tokens
+        self._held = HeldStream(responses, candidate.name, candidate.boot_tokens, most)
         self._held.reserved = self._grant.reserved
 
         def receive(text: str) -> None:
@@ -208,11 +212,19 @@ class CandidateCall:
 
     def fail(self, error: ServiceError) -> None:
         """Records that the call failed, with the tokens and the money of what it had received."""
+        line = self.abandon(error)
+        self._drop(error)
+        if self._boots:
+            self._route.events.booted(Partial(candidate=self.candidate.name), line)
+        else:
+            self._route.events.drafted(self.candidate.name, 0, line)
+
+    def abandon(self, error: ServiceError) -> LedgerEntry:
+        """Records a call that failed, or that nobody waits for; returns its ledger line, and tells nobody of it."""
         self.is_recorded = True
-        route, reserved = self._route, self._grant.reserved
         received = "".join(self._received)
         line = record_failure(
-            route,
+            self._route,
             self._stage,
             self.candidate,
             error,
@@ -223,12 +235,8 @@ class CandidateCall:
         )
         # The cost of a call that was cut off before any text is unknown, so its money stays reserved.
         if error.reason not in SLOW or received or error.spent:
-            route.budget.settle(reserved, line.cost_nanousd)
-        self._drop(error)
-        if self._boots:
-            route.events.booted(Partial(candidate=self.candidate.name), line)
-        else:
-            route.events.drafted(self.candidate.name, 0, line)
+            self._route.budget.settle(self._grant.reserved, line.cost_nanousd)
+        return line
 
     def end_boot(self) -> BootResult | None:
         """Records a boot that was delivered and returns it; None if it ended without visible text.

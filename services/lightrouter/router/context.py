@@ -59,8 +59,8 @@ class RecordedCall(Protocol):
         """Whether it is in the ledger, or will be when the stream that it holds open ends."""
         ...
 
-    def fail(self, error: ServiceError) -> None:
-        """Records that it failed."""
+    def abandon(self, error: ServiceError) -> object:
+        """Records that nobody waits for it any longer."""
         ...
 
 

@@ -41,7 +41,7 @@ class HeldStream:
     """
 
     def __init__(
-        self, responses: AsyncGenerator[StreamGenerateResponse, None], name: str, boot_tokens: int, held_tokens: int
+        self, responses: AsyncGenerator[StreamGenerateResponse, None], name: str, boot_tokens: int, held_tokens: float
     ) -> None:
         """Prepares the stream.
 
@@ -49,7 +49,7 @@ class HeldStream:
             responses: The messages of the call. Closing the iterator cancels the call.
             name: The candidate, for errors.
             boot_tokens: The tokens before the checkpoint.
-            held_tokens: The tokens that may arrive after the checkpoint before `go_on`. Then the call is cancelled.
+            held_tokens: The tokens that may arrive after the checkpoint before `go_on`; more cancel the call.
         """
         self.started_at = time.monotonic()
         self.reserved = 0
@@ -80,8 +80,8 @@ class HeldStream:
 
     @property
     def is_open(self) -> bool:
-        """Whether the call can go on, or has ended well after its checkpoint."""
-        return self._task is not None and (not self._task.done() or self.result is not None)
+        """Whether the call can still go on to the end of the draft, or has come there, and nobody has taken it."""
+        return not self.is_recorded and self._task is not None and (not self._task.done() or self.result is not None)
 
     @property
     def error(self) -> ServiceError | None:

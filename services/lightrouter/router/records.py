@@ -88,7 +88,7 @@ async def recording_all(route: RouteContext) -> AsyncIterator[None]:
         error = ServiceError(Code.CANCELLED, ERROR_REASON_CANCELLED, "the route ended before the call did")
         for call in route.calls:
             if not call.is_recorded:
-                call.fail(error)
+                call.abandon(error)
         for boot in route.held:
             if boot.held:
                 await boot.held.wait_closed()

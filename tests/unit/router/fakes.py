@@ -84,6 +84,8 @@ class FakeModels:
         self.running = 0
         self._hanging: asyncio.Queue[str] = asyncio.Queue()
         self.quiet = asyncio.Event()
+        self.checkpoints: asyncio.Queue[str] = asyncio.Queue()
+        """The models whose held calls have passed their checkpoint, in that order."""
         self.rest = {name: _set_event() for name in models}
         """For each model, lets its held calls go on after the checkpoint; set unless a test clears it."""
         self.gate: Callable[[Generation], None] = lambda _: None
@@ -132,7 +134,7 @@ class FakeModels:
         boot.CopyFrom(generation)
         boot.sampling.max_output_tokens = min(checkpoint_tokens, generation.sampling.max_output_tokens)
         words, at_checkpoint, _ = await self._begin(target, boot, deadline)
-        self.calls[-1] = generation
+        self.calls = [generation if call is boot else call for call in self.calls]
         whole, _, result = self._write(generation)
         for word in words:
             yield StreamGenerateResponse(chunk=GenerationChunk(text=word))
@@ -143,6 +145,7 @@ class FakeModels:
         at_checkpoint.usage.estimated = True
         at_checkpoint.continuation = CONTINUATION + name.encode()
         yield StreamGenerateResponse(checkpoint=at_checkpoint)
+        self.checkpoints.put_nowait(name)
         self.running += 1
         self.quiet.clear()
         try:
@@ -151,7 +154,6 @@ class FakeModels:
                 raise model.dies
             for word in whole[len(words) :]:
                 yield StreamGenerateResponse(chunk=GenerationChunk(text=word))
-            yield StreamGenerateResponse(result=result)
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled.append(name)
             raise
@@ -159,6 +161,7 @@ class FakeModels:
             self.running -= 1
             if not self.running:
                 self.quiet.set()
+        yield StreamGenerateResponse(result=result)
 
     async def _begin(
         self, target: ModelTarget, generation: Generation, deadline: Deadline
