@@ -25,6 +25,8 @@ class ProviderRequest:
     """Hidden reasoning that the provider sent in a field of its own and accepts there again."""
     quirks: Quirks = NO_QUIRKS
     """How the request must be put so that the provider accepts it."""
+    checkpoint_tokens: int = 0
+    """The new tokens after which the caller wants to know how the text stands; less than `max_tokens`; 0 for never."""
 
     @property
     def sent_max_tokens(self) -> int | None:
@@ -38,6 +40,11 @@ class ProviderRequest:
     def is_cut(self) -> bool:
         """Whether the adapter must cut the text, because the provider gets a larger limit than `max_tokens`."""
         return self.max_tokens is not None and (self.sent_max_tokens or 0) > self.max_tokens
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the adapter counts the tokens as they come, for a limit or a checkpoint."""
+        return self.is_cut or self.checkpoint_tokens > 0
 
     @property
     def has_prefill(self) -> bool:
@@ -56,6 +63,8 @@ class ReplyInfo:
     withheld text. Unspecified if nothing contradicts a good end."""
     texts: int = 0
     """The number of events with text or reasoning; as a rule, each is one token."""
+    written: int | None = None
+    """The number of tokens so far, if the provider counts them as it writes; else None."""
     ended_with_text: bool = False
     """Whether text came in the same event as the finish reason, so that more may follow."""
     ends_hidden: bool = False

@@ -12,7 +12,7 @@ from lightrouter.adapter.text.coalesce import Coalescer, TextDelta
 
 
 async def test_the_first_piece_comes_at_once_and_the_next_are_joined() -> None:
-    pieces = Coalescer(interval=3600, size=4)
+    pieces = Coalescer(interval=3600, size=4, most_bytes=1000)
     pieces.put(TextDelta("a", ""))
     assert await anext(pieces) == ("a", "")
     for text in "bcd":
@@ -26,7 +26,7 @@ async def test_the_first_piece_comes_at_once_and_the_next_are_joined() -> None:
 
 
 async def test_what_is_held_comes_when_its_time_is_over() -> None:
-    pieces = Coalescer(interval=0.001, size=1000)
+    pieces = Coalescer(interval=0.001, size=1000, most_bytes=1000)
     pieces.put(TextDelta("a", ""))
     await anext(pieces)
     pieces.put(TextDelta("b", ""))
@@ -34,7 +34,7 @@ async def test_what_is_held_comes_when_its_time_is_over() -> None:
 
 
 async def test_an_error_comes_after_what_came_before_it() -> None:
-    pieces = Coalescer(interval=3600, size=1000)
+    pieces = Coalescer(interval=3600, size=1000, most_bytes=1000)
     pieces.put(TextDelta("a", ""))
     await anext(pieces)
     pieces.put(TextDelta("b", ""))
@@ -45,7 +45,7 @@ async def test_an_error_comes_after_what_came_before_it() -> None:
 
 
 async def test_empty_pieces_are_none() -> None:
-    pieces = Coalescer(interval=0, size=1)
+    pieces = Coalescer(interval=0, size=1, most_bytes=1000)
     pieces.put(TextDelta("", ""))
     pieces.close()
     with pytest.raises(StopAsyncIteration):
@@ -55,7 +55,7 @@ async def test_empty_pieces_are_none() -> None:
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5))), st.integers(1, 10), st.booleans())
 def test_joined_pieces_are_the_whole(given_pieces: list[tuple[str, str]], size: int, eager: bool) -> None:
     async def run() -> tuple[str, str]:
-        pieces = Coalescer(interval=0 if eager else 0.001, size=size)
+        pieces = Coalescer(interval=0 if eager else 0.001, size=size, most_bytes=1000)
 
         async def feed() -> None:
             for text, reasoning in given_pieces:

@@ -53,9 +53,10 @@ class OpenAI:
             return joined([delta async for delta in deltas])
 
     def stream(self, request: ProviderRequest, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
-        """Yields the output of the model, joined if several events came together. See `Provider.stream`.
+        """Yields the output of the model. See `Provider.stream`.
 
-        A delta without text shows that bytes came.
+        The text of several events that came together is joined, unless the tokens are counted. A delta without text
+        shows that bytes came.
         """
         return self._call(request, info, streamed=True)
 
@@ -78,13 +79,13 @@ class OpenAI:
                 raise await self._refusal(reply.status, body, request, sent, key)
             info.accepted = features(sent)
             try:
-                async with aclosing(self._deltas(reply, info)) as deltas:
+                async with aclosing(self._deltas(reply, info, joins=not request.is_counted)) as deltas:
                     async for delta in deltas:
                         yield delta
             except ReportedError as error:
                 raise await self._refusal(error.body.status, error.body, request, sent, key) from None
 
-    async def _deltas(self, reply: Reply, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
+    async def _deltas(self, reply: Reply, info: ReplyInfo, *, joins: bool) -> AsyncGenerator[TextDelta, None]:
         """Yields the text of a body. Its first characters tell whether it is a JSON document or a stream."""
         async with aclosing(reply.chunks()) as chunks:
             begin = b""
@@ -112,7 +113,7 @@ class OpenAI:
                     return
                 begin = bytes(body)
             kind = reply.header("content-type").partition(";")[0].strip().lower()
-            reader = EventReader(info, self._usage_wait, kind, max_event_bytes=self._max_document_bytes)
+            reader = EventReader(info, self._usage_wait, kind, max_event_bytes=self._max_document_bytes, joins=joins)
             async with aclosing(reader.read(begin, chunks)) as deltas:
                 async for delta in deltas:
                     yield delta
