@@ -49,7 +49,7 @@ class FakeModels:
         raise AssertionError("a synthesizer is always streamed")
 
     async def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self, target: ModelTarget, generation: Generation, deadline: Deadline, *, checkpoint_tokens: int = 0
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         self.asked.append((target.candidate, generation))
         self.open += 1

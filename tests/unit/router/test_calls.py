@@ -29,9 +29,11 @@ class WithoutResult(FakeModels):
     """Models whose streams end before the result."""
 
     async def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self, target: ModelTarget, generation: Generation, deadline: Deadline, *, checkpoint_tokens: int = 0
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
-        async with aclosing(super().stream(target, generation, deadline)) as responses:
+        async with aclosing(
+            super().stream(target, generation, deadline, checkpoint_tokens=checkpoint_tokens)
+        ) as responses:
             async for response in responses:
                 if response.HasField("chunk"):
                     yield response

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from math import inf
 
 import pytest
 
@@ -12,6 +14,7 @@ from lightrouter.router.rules import Shares
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import cost_nanousd, total
+from lightrouter.v1.adapter_pb2 import GenerationChunk, GenerationResult, StreamGenerateResponse
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
 from lightrouter.v1.error_reason_pb2 import (
@@ -29,8 +32,9 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_COMPLETE,
     LedgerEntry,
 )
-from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, HOLD_ALWAYS, HOLD_NEVER
+from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, HOLD_ALWAYS, HOLD_NEVER, Policy
 from lightrouter.v1.router_pb2 import Answer, Prompt
+from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
 from tests.unit.router.builders import defaults, failure, pool_candidate, prompt, router, snapshot
 from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector, Model
 from tests.unit.router.observing import Recorder
@@ -45,7 +49,9 @@ def fake(**models: Model) -> FakeModels:
 
 
 def held(k: int = 1, **policy: object) -> Prompt:
-    return prompt(hold=HOLD_ALWAYS, k=k, aggregator=AGGREGATOR_STRATEGY_BEST, **policy)
+    asked = prompt(**policy)  # type: ignore[arg-type]  # passed on as they are
+    asked.policy.MergeFrom(Policy(hold=HOLD_ALWAYS, k=k, aggregator=AGGREGATOR_STRATEGY_BEST))
+    return asked
 
 
 async def routed(
@@ -123,8 +129,8 @@ async def test_a_winner_that_dies_after_the_choice_is_replaced_by_a_second_call(
     models.rest["a"].clear()
 
     class Choosing(FakeSelector):
-        async def select(self, *asked: object) -> object:  # type: ignore[override]  # passed on as they are
-            response = await super().select(*asked)  # type: ignore[arg-type]  # the same
+        async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
+            response = await super().select(request, deadline)
             asyncio.get_running_loop().call_later(0, models.rest["a"].set)
             return response
 
@@ -212,8 +218,8 @@ async def test_one_draft_after_the_other_holds_the_first_and_resumes_the_next() 
     assert models.asked(STAGE_COMPLETE) == ["b"]
 
 
-def pay(ceiling: int, **policy: object) -> Prompt:
-    return held(max_cost_nanousd=ceiling, **policy)
+def pay(ceiling: int, k: int = 1) -> Prompt:
+    return held(k, max_cost_nanousd=ceiling)
 
 
 async def test_a_ceiling_that_pays_for_no_held_calls_cuts_them() -> None:
@@ -262,10 +268,8 @@ async def test_the_policy_of_the_configuration_holds() -> None:
 async def test_a_stream_without_an_end_is_not_read_without_end() -> None:
     sent = 0
 
-    async def endless() -> object:
+    async def endless() -> AsyncGenerator[StreamGenerateResponse, None]:
         nonlocal sent
-        from lightrouter.v1.adapter_pb2 import GenerationChunk, GenerationResult, StreamGenerateResponse
-
         yield StreamGenerateResponse(chunk=GenerationChunk(text="boot"))
         yield StreamGenerateResponse(checkpoint=GenerationResult(finish_reason=FINISH_REASON_LENGTH))
         while True:
@@ -273,7 +277,7 @@ async def test_a_stream_without_an_end_is_not_read_without_end() -> None:
             yield StreamGenerateResponse(chunk=GenerationChunk(text="word " * 1000))
             await asyncio.sleep(0)
 
-    stream = HeldStream(endless(), "a", 1, 10**9)  # type: ignore[arg-type]  # an async generator
+    stream = HeldStream(endless(), "a", 1, inf)
     await stream.boot(lambda _: None)
     for _ in range(200):
         await asyncio.sleep(0)

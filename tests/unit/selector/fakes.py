@@ -42,7 +42,7 @@ class FakeModels:
         return GenerateResponse(text=text, result=result)
 
     def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self, target: ModelTarget, generation: Generation, deadline: Deadline, *, checkpoint_tokens: int = 0
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         raise AssertionError("a judge is never streamed")
 

@@ -222,9 +222,9 @@ class _Adapters:
         return await self._adapters[target.candidate].generate(generation, deadline)
 
     def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self, target: ModelTarget, generation: Generation, deadline: Deadline, *, checkpoint_tokens: int = 0
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
-        return self._adapters[target.candidate].stream(generation, deadline)
+        return self._adapters[target.candidate].stream(generation, deadline, checkpoint_tokens)
 
 
 class _InProcessSelector:

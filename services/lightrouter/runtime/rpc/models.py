@@ -81,6 +81,8 @@ class ModelClient:
         del generation, request
         async with aclosing(call) as responses:
             async for response in responses:
+                if response.HasField("checkpoint"):
+                    traced.may_be_left()
                 yield response
 
 
