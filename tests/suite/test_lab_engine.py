@@ -10,7 +10,7 @@ from lightrouter.lab.policies.engine import Engine, opened, to_prompt
 from lightrouter.pool import file as pool_file
 from lightrouter.recording.load import load
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_CANDIDATE_FAILED
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, AnswerPattern, Policy, SelectorStrategy
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, AnswerPattern, Hold, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, SelectionReason
 from tests.recordings import write
 from tests.suite import rig
@@ -75,9 +75,9 @@ async def test_the_lab_and_the_suite_give_the_same_answers_and_ledgers() -> None
         ]
         recording = load(path)
         # Nobody is too slow on a busy machine.
-        policies = [Policy(quorum=1.0) for _ in POLICIES]
-        for policy, of_test in zip(policies, POLICIES, strict=True):
-            policy.MergeFrom(of_test)
+        policies = [Policy(quorum=1.0, hold=hold) for _ in POLICIES for hold in (Hold.HOLD_NEVER, Hold.HOLD_ALWAYS)]
+        for place, policy in enumerate(policies):
+            policy.MergeFrom(POLICIES[place // 2])
         prompts = [to_prompt(each, policies[place % len(policies)]) for place, each in enumerate(recording.prompts)]
         async with rig.running(folder, *entries) as suite:
             served = [comparable(await suite.complete(prompt)) for prompt in prompts]
