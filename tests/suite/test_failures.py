@@ -110,7 +110,9 @@ async def test_only_hidden_reasoning_is_ranked_by_prior_and_may_go_on(folder: Pa
     async with (
         Upstream(behaviours.model(GOOD)) as good,
         Upstream(thinking, behaviours.reply(OTHER)) as bad,
-        running(folder, entry("good", good.base_url), entry("bad", bad.base_url, prior=0.9), router=QUICK | CUT) as suite,
+        running(
+            folder, entry("good", good.base_url), entry("bad", bad.base_url, prior=0.9), router=QUICK | CUT
+        ) as suite,
     ):
         asked = prompt(FIRST_ALONE)
         asked.sampling.max_output_tokens = 50

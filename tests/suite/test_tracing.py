@@ -185,9 +185,7 @@ async def test_a_call_that_the_circuit_refuses_says_so(folder: Path, models: lis
 
 
 async def test_spans_say_what_happened(folder: Path, models: list[Behaviour]) -> None:
-    policy = Policy(
-        boot_tokens=8, k=1, hold=Hold.HOLD_NEVER, aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_BEST
-    )
+    policy = Policy(boot_tokens=8, k=1, hold=Hold.HOLD_NEVER, aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_BEST)
     trace = await traced(folder, policy, *models)
     assert attribute(trace.one(names.BOOT), names.BOOT_TOKENS) == 8
     assert attribute(trace.one(names.SELECT), names.K) == 1
