@@ -36,6 +36,7 @@ class Cut:
         self._checkpoint = checkpoint or None
         self._counts = most is not None or checkpoint > 0
         self._events = 0
+        self._bytes = 0
         self.reached = _UNSPECIFIED
         self.tokens = 0
 
@@ -75,15 +76,15 @@ class Cut:
 
     def _count(self, delta: TextDelta, info: ReplyInfo) -> int:
         """Returns the tokens of a delta: by the provider's count, by its events, or by the length of the text."""
-        events = info.texts - self._events
-        self._events = info.texts
+        text = delta.text + delta.reasoning
+        events, self._events = info.texts - self._events, info.texts
+        self._bytes += len(text.encode("utf-8", "replace"))
         if info.written is not None:
             return info.written - self.tokens
         counted = None if self.tokens else usage.written_tokens(info.usage)
         if counted is not None:
             return counted
-        text = delta.text + delta.reasoning
-        return events if len(text.encode("utf-8", "replace")) <= _LONGEST_TOKEN * events else _estimated(text)
+        return events if self._bytes <= _LONGEST_TOKEN * self._events else _estimated(text)
 
 
 def _estimated(text: str) -> int:
