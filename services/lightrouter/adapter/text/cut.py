@@ -7,7 +7,7 @@ from typing import Final
 
 from lightrouter.adapter import usage
 from lightrouter.adapter.exchange import ReplyInfo
-from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.adapter.text.coalesce import TextDelta, utf8_bytes
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.chat_pb2 import FinishReason
 
@@ -40,6 +40,11 @@ class Cut:
         self.reached = _UNSPECIFIED
         self.tokens = 0
 
+    @property
+    def ahead(self) -> bool:
+        """Whether a limit or the checkpoint may still come, so that the place of each token matters."""
+        return self._most is not None or self._checkpoint is not None
+
     def parts(self, delta: TextDelta, info: ReplyInfo) -> tuple[TextDelta, ...]:
         """Returns the part of the provider's next delta that is within the limit; two parts if it has the checkpoint.
 
@@ -65,6 +70,8 @@ class Cut:
 
     def before_stop(self, delta: TextDelta) -> TextDelta:
         """Returns the part of a delta before a stop text, which always comes in one delta."""
+        if not self._stops:
+            return delta
         found = min((at for stop in self._stops if (at := delta.text.find(stop)) >= 0), default=None)
         if found is None:
             return delta
@@ -78,7 +85,7 @@ class Cut:
         """Returns the tokens of a delta: by the provider's count, by its events, or by the length of the text."""
         text = delta.text + delta.reasoning
         events, self._events = info.texts - self._events, info.texts
-        self._bytes += len(text.encode("utf-8", "replace"))
+        self._bytes += utf8_bytes(text)
         if info.written is not None:
             return info.written - self.tokens
         counted = None if self.tokens else usage.written_tokens(info.usage)
