@@ -11,7 +11,7 @@ import pytest
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
 from tests.held import read
-from tests.rpc.adapter_support import adapter, asked
+from tests.rpc.adapter_support import adapter, asked, generation, most
 from tests.rpc.test_adapter_learns import goes_on, refuses
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
@@ -76,9 +76,7 @@ REFUSALS: dict[str, tuple[int, object]] = {
     ),
     "vLLM, template": (
         400,
-        vllm(
-            "continue_final_message is set but the final message does not appear in the chat after applying a template!"
-        ),
+        vllm("continue_final_message is set but the final message does not appear in the chat after the template"),
     ),
     "vLLM, validation": (
         422,

@@ -219,8 +219,11 @@ def _of_turns(words: str, sent: Mapping[str, object]) -> tuple[Remedy, ...]:
         return (_remedy(TURNS, named=True),)
     if has_system and _SYSTEM.search(words):
         return (_remedy(SYSTEM, named=True),)
-    suspects = ([SYSTEM] if has_system else []) + ([PREFILL] if has_prefill else [])
-    return tuple(_remedy(each, named=len(suspects) == 1) for each in suspects if of_order)
+    if not of_order:
+        return ()
+    # Templates say the same of a system message and of a conversation that ends with the assistant's turn.
+    of_system = (_remedy(SYSTEM, named=not has_prefill),) if has_system else ()
+    return (*of_system, _remedy(PREFILL)) if has_prefill else of_system
 
 
 def _guesses(sent: Mapping[str, object]) -> list[Remedy]:
