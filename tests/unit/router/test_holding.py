@@ -62,7 +62,7 @@ def held_tokens(
 def times_with(*, pace: float = 60.0, wait_s: float = 0.5) -> CallTimes:
     times = CallTimes()
     times.note_call("a", result(round(pace), 1.0))
-    times.note_wait(SELECTOR_STRATEGY_CONSENSUS, wait_s)
+    times.note_wait("a", SELECTOR_STRATEGY_CONSENSUS, wait_s)
     return times
 
 
@@ -130,7 +130,7 @@ def test_what_a_second_call_finds_in_the_cache_makes_it_cheaper() -> None:
 
 def test_times_follow_what_is_observed() -> None:
     times = CallTimes()
-    times.note_wait(SELECTOR_STRATEGY_CONSENSUS, 1.0)
+    times.note_wait("a", SELECTOR_STRATEGY_CONSENSUS, 1.0)
     # No pace: without a first token, of a single token, in no time.
     times.note_call("a", GenerationResult(usage=Usage(output_tokens=9), elapsed=duration(1.0)))
     times.note_call("a", result(1, 1.0))
@@ -140,4 +140,4 @@ def test_times_follow_what_is_observed() -> None:
     assert times.overshoot_tokens("a", SELECTOR_STRATEGY_CONSENSUS) == pytest.approx(100)
     times.note_call("a", result(50, 1.0))
     assert times.overshoot_tokens("a", SELECTOR_STRATEGY_CONSENSUS) == pytest.approx(95)
-    assert times.overshoot_tokens("b", SELECTOR_STRATEGY_CONSENSUS) == 60.0
+    assert times.overshoot_tokens("b", SELECTOR_STRATEGY_CONSENSUS) == 30.0
