@@ -42,11 +42,6 @@ class ProviderRequest:
         return self.max_tokens is not None and (self.sent_max_tokens or 0) > self.max_tokens
 
     @property
-    def is_counted(self) -> bool:
-        """Whether the adapter counts the tokens as they come, for a limit or a checkpoint."""
-        return self.is_cut or self.checkpoint_tokens > 0
-
-    @property
     def has_prefill(self) -> bool:
         """Whether the model goes on from a prefill."""
         return bool(self.prefill or self.prefill_reasoning)
@@ -55,6 +50,9 @@ class ProviderRequest:
 @dataclass(slots=True)
 class ReplyInfo:
     """The facts of a reply besides its text, filled in as the reply comes."""
+
+    apart: bool = False
+    """Whether the caller counts events, so that those that come together are not joined."""
 
     finish_reason: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
     """Unspecified if the provider gave none, or went on writing after it."""

@@ -74,13 +74,11 @@ class GenerationRun:
         self._planned = planned
         self.plan = planned(quirks)
         self._streamed = streamed
-        self.info = ReplyInfo()
         self._entry = entry
         self.stage = stage
         self._observer = observer
         self._prices = prices
-        self._transcript = self.plan.transcript(entry)
-        self._cut = self.plan.cut()
+        self._prepare()
         self._deltas: list[TextDelta] = []
         self._attempts = 0
         self._lost = Usage()
@@ -154,13 +152,16 @@ class GenerationRun:
         """Begins the next attempt and drops the output of the last one."""
         if self._attempts:
             self._lost = self._spent()
-            self.info = ReplyInfo()
-            self._transcript = self.plan.transcript(self._entry)
-            self._cut = self.plan.cut()
+            self._prepare()
             self._deltas.clear()
             self._first = self._heard = self._prefill_use = None
         self._attempts += 1
         self._attempt_begun = time.monotonic()
+
+    def _prepare(self) -> None:
+        self._transcript = self.plan.transcript(self._entry)
+        self._cut = self.plan.cut()
+        self.info = ReplyInfo(apart=self._cut.ahead)
 
     def feed(self, raw: TextDelta) -> tuple[Output, ...]:
         """Takes the next delta of the provider; returns the output that is settled now, the checkpoint in its place.
@@ -170,12 +171,13 @@ class GenerationRun:
         self._heard = time.monotonic()
         if self._first is None and (raw.text or raw.reasoning):
             self._first = self._heard
-        first, *rest = self._cut.parts(raw, self.info)
-        delta = self._settled(first)
-        if not rest or self._cut.reached == _STOP:
+        parts = self._cut.parts(raw, self.info)
+        delta = self._settled(parts[0])
+        if len(parts) == 1 or self._cut.reached == _STOP:
             return (delta,)
         self.checkpoint = self._at_checkpoint()
-        return delta, self.checkpoint, self._settled(rest[0])
+        self.info.apart = self._cut.ahead
+        return delta, self.checkpoint, self._settled(parts[1])
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ class CallTimes:
 
     def __init__(self) -> None:
         self._paces: dict[str, float] = {}
-        self._waits: dict[int, float] = {}
+        self._waits: dict[tuple[str, int], float] = {}
         self._cached: dict[str, float] = {}
 
     def note_call(self, candidate: str, result: GenerationResult) -> None:
@@ -44,14 +44,17 @@ class CallTimes:
         """Returns the share of a prompt, 0 to 1, that a second call is expected to find in the provider's cache."""
         return self._cached.get(candidate, 0.0)
 
-    def note_wait(self, strategy: SelectorStrategy.ValueType, seconds: float) -> None:
-        """Takes the seconds from the end of a boot to the choice by a selector strategy."""
-        _note(self._waits, strategy, seconds)
+    def note_wait(self, candidate: str, strategy: SelectorStrategy.ValueType, seconds: float) -> None:
+        """Takes the seconds from the end of a candidate's boot to the choice by a selector strategy.
+
+        They are a candidate's own: a fast one waits for the boots of the others.
+        """
+        _note(self._waits, (candidate, strategy), seconds)
 
     def overshoot_tokens(self, candidate: str, strategy: SelectorStrategy.ValueType) -> float:
         """Returns the tokens that a candidate is expected to write between its checkpoint and the choice."""
         usual = _JUDGE_WAIT_S if strategy == SELECTOR_STRATEGY_LLM else _WAIT_S
-        return self._paces.get(candidate, _TOKENS_A_SECOND) * self._waits.get(strategy, usual)
+        return self._paces.get(candidate, _TOKENS_A_SECOND) * self._waits.get((candidate, strategy), usual)
 
 
 def _note(means: dict[_Key, float], key: _Key, value: float) -> None:

@@ -167,6 +167,7 @@ class CandidateCall:
             self._generation(candidate.output_tokens),
             self._route.deadline,
             checkpoint_tokens=candidate.boot_tokens,
+            unwatched=not self._route.events.wants_text,
         )
         rest = candidate.output_tokens - candidate.boot_tokens
         # A call that may be held to its end needs no other limit than the provider's.

@@ -85,7 +85,7 @@ class BootResult:
         seconds: Duration of the boot; 0 if unknown.
         input_tokens: Tokens that it read, as its provider counted them; 0 if the provider did not.
         held: The stream of its call, if it was held open; see `is_open`.
-        delivered_at: When it was delivered, on the monotonic clock; 0 if it was not asked.
+        delivered_at: When it was delivered, on the monotonic clock.
     """
 
     candidate: RouteCandidate

@@ -182,8 +182,7 @@ class Router:
         route.events.selected(selection)
         now = time.monotonic()
         for one in boots:
-            if one.delivered_at:
-                self._times.note_wait(route.admission.policy.selector, now - one.delivered_at)
+            self._times.note_wait(one.candidate.name, route.admission.policy.selector, now - one.delivered_at)
         return ranking, selection, chosen
 
     async def _complete_by_gain(self, route: RouteContext, ranking: BootRanking, first: BootResult) -> AdaptiveDrafts:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.adapter.text.coalesce import Coalescer, TextDelta
+from lightrouter.v1.adapter_pb2 import GenerationResult
 
 
 async def test_the_first_piece_comes_at_once_and_the_next_are_joined() -> None:
@@ -64,10 +65,50 @@ def test_joined_pieces_are_the_whole(given_pieces: list[tuple[str, str]], size: 
             pieces.close()
 
         task = asyncio.create_task(feed())
-        read = [piece async for piece in pieces]
+        read = [piece async for piece in pieces if isinstance(piece, TextDelta)]
         await task
         assert all(piece.text or piece.reasoning for piece in read)
         return "".join(piece.text for piece in read), "".join(piece.reasoning for piece in read)
 
     whole = "".join(text for text, _ in given_pieces), "".join(reasoning for _, reasoning in given_pieces)
     assert asyncio.run(run()) == whole
+
+
+CHECKPOINT = GenerationResult(model="tiny")
+
+
+async def test_a_checkpoint_stays_between_two_deltas_and_waits_for_nothing() -> None:
+    pieces = Coalescer(interval=3600, size=1000, most_bytes=1000)
+    pieces.put(TextDelta("a", ""))
+    await anext(pieces)
+    for piece in (TextDelta("b", ""), CHECKPOINT, TextDelta("c", ""), TextDelta("d", "e")):
+        pieces.put(piece)
+    assert await anext(pieces) == ("b", "")
+    assert await anext(pieces) == CHECKPOINT
+    pieces.close()
+    assert await anext(pieces) == ("cd", "e")
+
+
+async def test_what_comes_behind_a_checkpoint_has_its_own_time() -> None:
+    pieces = Coalescer(interval=0.001, size=1000, most_bytes=1000)
+    pieces.put(CHECKPOINT)
+    pieces.put(TextDelta("c", ""))
+    assert await anext(pieces) == CHECKPOINT
+    assert await anext(pieces) == ("c", "")
+
+
+@pytest.mark.parametrize("text", ["abcdefgh", "äöüß", "汉字x", "\U0001f600\U0001f600"])
+async def test_it_is_full_by_bytes_until_it_is_read(text: str) -> None:
+    pieces = Coalescer(interval=0, size=1, most_bytes=7)
+    pieces.put(TextDelta("", text[:-1]))
+    assert pieces.full == (len(text[:-1].encode()) >= 7)
+    pieces.put(TextDelta(text[-1], ""))
+    pieces.put(CHECKPOINT)
+    waiting = asyncio.create_task(pieces.room())
+    for _ in range(3):
+        await asyncio.sleep(0)
+        assert pieces.full
+        assert not waiting.done()
+    await anext(pieces)
+    assert not pieces.full
+    await waiting

@@ -104,7 +104,13 @@ class FakeModels:
         return GenerateResponse(text="".join(words), restarted=restarted, result=result)
 
     async def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline, *, checkpoint_tokens: int = 0
+        self,
+        target: ModelTarget,
+        generation: Generation,
+        deadline: Deadline,
+        *,
+        checkpoint_tokens: int = 0,
+        unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         if checkpoint_tokens:
             async with aclosing(self._hold(target, generation, deadline, checkpoint_tokens)) as responses:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
 from lightrouter.adapter import faults
@@ -62,22 +62,12 @@ class EventReader:
         kind: str = "text/event-stream",
         *,
         max_event_bytes: int = 1024 * 1024,
-        joins: bool = True,
     ) -> None:
-        """Fills in `info` from the events.
-
-        Args:
-            info: The facts of the reply.
-            usage_wait: The wait for the provider's token counts.
-            kind: The media type of the stream; empty if it has none.
-            max_event_bytes: The most bytes of an event.
-            joins: Whether the text of events that came together is joined.
-        """
+        """Fills in `info` from the events; `kind` is the media type of the stream, empty if it has none."""
         self._info = info
         self._usage_wait = usage_wait
         self._kind = kind
         self._parser = EventParser(max_event_bytes)
-        self._joins = joins
         self._text = CumulativeText()
         self._reasoning = CumulativeText()
         self._has_events = False
@@ -87,7 +77,7 @@ class EventReader:
         self._counted_last = False
 
     async def read(self, begin: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[TextDelta, None]:
-        """Yields the text of `begin` and `chunks`; an empty delta shows that bytes came.
+        """Yields the text of `begin` and `chunks`, joined if several events came together and are not `apart`.
 
         Raises:
             ReportedError: An event is an error.
@@ -95,13 +85,13 @@ class EventReader:
         """
         chunk: bytes | None = begin
         while chunk is not None:
-            while len(chunk) > _BYTES_AT_ONCE:
-                for delta in self._taken(chunk[:_BYTES_AT_ONCE]):
-                    yield delta
-                chunk = chunk[_BYTES_AT_ONCE:]
-                await asyncio.sleep(0)
-            for delta in self._taken(chunk):
-                yield delta
+            for start in range(0, len(chunk) or 1, _BYTES_AT_ONCE):
+                if start:
+                    await asyncio.sleep(0)
+                events = self._parser.feed(chunk[start : start + _BYTES_AT_ONCE])
+                while self._info.apart and (event := next(events, None)):
+                    yield self._take((event,))
+                yield self._take(events)
             until = self._wait_until()
             chunk = await (anext(chunks, None) if until is None else self._next(chunks, until))
         yield self._rest()
@@ -133,14 +123,6 @@ class EventReader:
             seconds = _END_SECONDS if counted else self._usage_wait.seconds
         self._until = asyncio.get_running_loop().time() + seconds
         return self._until
-
-    def _taken(self, chunk: bytes) -> Iterator[TextDelta]:
-        """Yields the text of a chunk: of all its events together, or of each of them."""
-        events = self._parser.feed(chunk)
-        if not self._joins:
-            for event in events:
-                yield self._take((event,))
-        yield self._take(events)
 
     def _take(self, events: Iterable[Event]) -> TextDelta:
         done = self._done

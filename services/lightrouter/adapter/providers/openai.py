@@ -79,13 +79,13 @@ class OpenAI:
                 raise await self._refusal(reply.status, body, request, sent, key)
             info.accepted = features(sent)
             try:
-                async with aclosing(self._deltas(reply, info, joins=not request.is_counted)) as deltas:
+                async with aclosing(self._deltas(reply, info)) as deltas:
                     async for delta in deltas:
                         yield delta
             except ReportedError as error:
                 raise await self._refusal(error.body.status, error.body, request, sent, key) from None
 
-    async def _deltas(self, reply: Reply, info: ReplyInfo, *, joins: bool) -> AsyncGenerator[TextDelta, None]:
+    async def _deltas(self, reply: Reply, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
         """Yields the text of a body. Its first characters tell whether it is a JSON document or a stream."""
         async with aclosing(reply.chunks()) as chunks:
             begin = b""
@@ -113,7 +113,7 @@ class OpenAI:
                     return
                 begin = bytes(body)
             kind = reply.header("content-type").partition(";")[0].strip().lower()
-            reader = EventReader(info, self._usage_wait, kind, max_event_bytes=self._max_document_bytes, joins=joins)
+            reader = EventReader(info, self._usage_wait, kind, max_event_bytes=self._max_document_bytes)
             async with aclosing(reader.read(begin, chunks)) as deltas:
                 async for delta in deltas:
                     yield delta

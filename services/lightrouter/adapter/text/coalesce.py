@@ -25,6 +25,11 @@ def joined(deltas: Iterable[TextDelta]) -> TextDelta:
     return TextDelta("".join([delta.text for delta in deltas]), "".join([delta.reasoning for delta in deltas]))
 
 
+def utf8_bytes(text: str) -> int:
+    """Returns the bytes of `text` in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
 class Coalescer:
     """Joins deltas: yields the first at once, later ones after `interval` or at `size`. A checkpoint stays between."""
 
@@ -71,12 +76,13 @@ class Coalescer:
             self._before.append(delta)
             self._ready.set()
             return
-        if delta.text:
-            self._text.append(delta.text)
-        if delta.reasoning:
-            self._reasoning.append(delta.reasoning)
-        self._held += len(delta.text) + len(delta.reasoning)
-        self._bytes += _bytes(delta.text) + _bytes(delta.reasoning)
+        text, reasoning = delta
+        if text:
+            self._text.append(text)
+        if reasoning:
+            self._reasoning.append(reasoning)
+        self._held += len(text) + len(reasoning)
+        self._bytes += utf8_bytes(text + reasoning)
         if not self._held or self._timer or self._ready.is_set():
             if self._held >= self._size:
                 self._ready.set()
@@ -105,7 +111,7 @@ class Coalescer:
             raise self._error or StopAsyncIteration
         piece = self._before.popleft() if self._before else self._joined()
         if isinstance(piece, TextDelta):
-            self._bytes -= _bytes(piece.text) + _bytes(piece.reasoning)
+            self._bytes -= utf8_bytes(piece.text + piece.reasoning)
             self._room.set()
         self._due = self._loop.time() + self._interval
         if not (self._before or self._closed or self._held >= self._size):
@@ -120,7 +126,3 @@ class Coalescer:
         self._reasoning.clear()
         self._held = 0
         return delta
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))

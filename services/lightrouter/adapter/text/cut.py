@@ -7,7 +7,7 @@ from typing import Final
 
 from lightrouter.adapter import usage
 from lightrouter.adapter.exchange import ReplyInfo
-from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.adapter.text.coalesce import TextDelta, utf8_bytes
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.chat_pb2 import FinishReason
 
@@ -36,8 +36,14 @@ class Cut:
         self._checkpoint = checkpoint or None
         self._counts = most is not None or checkpoint > 0
         self._events = 0
+        self._bytes = 0
         self.reached = _UNSPECIFIED
         self.tokens = 0
+
+    @property
+    def ahead(self) -> bool:
+        """Whether a limit or the checkpoint may still come, so that the place of each token matters."""
+        return self._most is not None or self._checkpoint is not None
 
     def parts(self, delta: TextDelta, info: ReplyInfo) -> tuple[TextDelta, ...]:
         """Returns the part of the provider's next delta that is within the limit; two parts if it has the checkpoint.
@@ -64,6 +70,8 @@ class Cut:
 
     def before_stop(self, delta: TextDelta) -> TextDelta:
         """Returns the part of a delta before a stop text, which always comes in one delta."""
+        if not self._stops:
+            return delta
         found = min((at for stop in self._stops if (at := delta.text.find(stop)) >= 0), default=None)
         if found is None:
             return delta
@@ -75,15 +83,15 @@ class Cut:
 
     def _count(self, delta: TextDelta, info: ReplyInfo) -> int:
         """Returns the tokens of a delta: by the provider's count, by its events, or by the length of the text."""
-        events = info.texts - self._events
-        self._events = info.texts
+        text = delta.text + delta.reasoning
+        events, self._events = info.texts - self._events, info.texts
+        self._bytes += utf8_bytes(text)
         if info.written is not None:
             return info.written - self.tokens
         counted = None if self.tokens else usage.written_tokens(info.usage)
         if counted is not None:
             return counted
-        text = delta.text + delta.reasoning
-        return events if len(text.encode("utf-8", "replace")) <= _LONGEST_TOKEN * events else _estimated(text)
+        return events if self._bytes <= _LONGEST_TOKEN * self._events else _estimated(text)
 
 
 def _estimated(text: str) -> int:
