@@ -62,15 +62,24 @@ def record_failure(
 
 
 def record_service(
-    route: RouteContext, reserved: int, lines: Iterable[LedgerEntry], degraded: Iterable[Degradation]
+    route: RouteContext,
+    reserved: int,
+    lines: Iterable[LedgerEntry],
+    degraded: Iterable[Degradation],
+    asked: Iterable[RouteCandidate] = (),
 ) -> None:
     """Records the model calls and degradations that another service reports, and settles the money of the calls.
 
-    If one of the calls was cut off and has no cost, the cost of all is unknown, and the money stays reserved.
+    Failed calls of the models in `asked` get their cost here: the service knows their tokens, but not the prices. If a
+    call was cut off before it wrote anything, the cost of all is unknown, and the money stays reserved.
     """
     lines = list(lines)
+    prices = {candidate.name: candidate.spec.prices for candidate in asked}
+    for line in lines:
+        if line.HasField("failure") and not line.cost_nanousd and line.candidate in prices:
+            line.cost_nanousd = cost_nanousd(prices[line.candidate], line.usage)
     route.ledger.extend(lines, degraded)
-    if not any(line.failure.reason in CUT_OFF and not line.cost_nanousd for line in lines):
+    if not any(line.failure.reason in CUT_OFF and not line.usage.output_tokens for line in lines):
         route.budget.settle(reserved, sum(line.cost_nanousd for line in lines))
 
 
