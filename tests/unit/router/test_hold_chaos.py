@@ -23,9 +23,10 @@ from lightrouter.v1.adapter_pb2 import (
     GenerationResult,
     StreamGenerateResponse,
 )
+from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, CONTINUATION_TRAILING, ModelTarget
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, Usage
-from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING, Ledger
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING, Degradation, Ledger
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
     AGGREGATOR_STRATEGY_SYNTHESIZE,
@@ -36,10 +37,10 @@ from lightrouter.v1.policy_pb2 import (
 from lightrouter.v1.router_pb2 import Answer, Prompt
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
 from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
-from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector
+from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSelector
 from tests.unit.router.observing import Recorder
 
-ROUTES = 1_000
+ROUTES = 10_000
 AT_ONCE = 250
 SEED = 11
 WORDS = 6
@@ -160,8 +161,24 @@ class ChaosSelector(FakeSelector):
             raise failure("no ranking")
         if chance.random() < 0.1 and is_short(question):
             await hang(deadline)
+        if deadline.expired:
+            raise deadline_exceeded("no time is left")
         self.scores = {name: chance.random() for name in POOL.candidates}
         return await super().select(request, deadline)
+
+
+class ChaosAggregator(FakeAggregator):
+    """Merges unless the time is over, or it fails in the middle."""
+
+    async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+        if deadline.expired:
+            raise deadline_exceeded("no time is left")
+        chance = Random(f"{SEED}:{request.messages[0].content}:merge")
+        self.error = failure("no answer") if chance.random() < 0.2 else None
+        self.error_after = chance.randrange(3)
+        async with aclosing(super().aggregate(request, deadline)) as responses:
+            async for response in responses:
+                yield response
 
 
 def is_short(question: str) -> bool:
@@ -191,7 +208,7 @@ async def one_route(number: int, models: ChaosModels) -> None:
     asked = asked_of(number, chance)
     log = EventLog(partials=chance.random() < 0.5) if chance.random() < 0.5 else EventLog(text=False)
     recorder = Recorder()
-    made = router(models, ChaosSelector(), observers=[recorder], draws=iter((number,)))
+    made = router(models, ChaosSelector(), ChaosAggregator(), observers=[recorder], draws=iter((number,)))
     deadline = Deadline.after(0.05 if number % 5 == 0 else 600)
     route = asyncio.create_task(made.route(asked, deadline, log))
     if chance.random() < 0.15:
@@ -203,11 +220,11 @@ async def one_route(number: int, models: ChaosModels) -> None:
     check_ledger(record.ledger.to_proto(), begun, asked)
     if route.cancelled():
         return
-    error = route.exception()
-    if error:
-        assert isinstance(error, ServiceError), error
+    try:
+        answer = route.result()
+    except ServiceError:
         return
-    check_text(route.result(), log)
+    check_text(answer, log)
 
 
 def check_ledger(ledger: Ledger, begun: Counter[str], asked: Prompt) -> None:
@@ -225,7 +242,10 @@ def check_text(answer: Answer, log: EventLog) -> None:
     if log.wants_text:
         assert log.text == answer.text
     if answer.text.startswith("["):
-        assert [words(part) for part in answer.text[1:-1].split("][")] == [TEXTS[name] for name in answer.candidates]
+        drafts = dict(zip(answer.candidates, map(words, answer.text[1:-1].split("][")), strict=True))
+        short = [name for name, draft in drafts.items() if draft != TEXTS[name]]
+        assert all(drafts[name] == TEXTS[name][: len(drafts[name])] for name in short)
+        assert set(short) <= {each.candidate for each in answer.degraded if is_ceiling(each)}
         return
     parts = words(answer.text)
     # Each candidate in turn wrote a part of one text.
@@ -236,7 +256,11 @@ def check_text(answer: Answer, log: EventLog) -> None:
     if answer.finish_reason == FINISH_REASON_STOP:
         assert len(parts) == WORDS
     else:
-        assert DEGRADED_REASON_COST_CEILING in [each.reason for each in answer.degraded]
+        assert any(map(is_ceiling, answer.degraded))
+
+
+def is_ceiling(degradation: Degradation) -> bool:
+    return degradation.reason == DEGRADED_REASON_COST_CEILING
 
 
 def words(text: str) -> list[str]:
