@@ -14,7 +14,6 @@ from opentelemetry.trace import NoOpTracer
 
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.run import Report, Settings, evaluate
-from lightrouter.evaluator.validation import parse
 from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
 from lightrouter.runtime.rpc.channels import Channels
@@ -22,6 +21,7 @@ from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_EVICTED, CandidateState
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 from tests.suite.rig import Suite, entry, prompt, running
+from tests.unit.evaluator.fakes import parse
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 

@@ -28,9 +28,10 @@ from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.diversity import LEAST_GAIN
 from lightrouter.evaluator.evaluation import End, Outcome
 from lightrouter.evaluator.journal import JournalError
-from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, ended, evaluate
-from lightrouter.evaluator.validation import ValidationSet, ValidationSetError
+from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, evaluate
+from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.pool.statefile import LockedError, StateFileError
+from lightrouter.recording.prompts import PromptsError
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.runtime.telemetry.logs import send_logs
@@ -138,7 +139,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     try:
         prompts = validation.load(arguments.set, arguments.task)
         return asyncio.run(_evaluate(arguments, prompts))
-    except ValidationSetError as error:
+    except PromptsError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except (NothingToEvaluateError, LockedError, JournalError, StateFileError) as error:
         raise CommandError(str(error)) from None
@@ -234,7 +235,7 @@ def _summary(report: Report) -> str:
     outcome = report.outcome
     went = "went on and is over" if report.resumed else "is over"
     spent = f"{report.spent.tokens:,} tokens and ${money:f}"
-    parts = [f"evaluation {report.run} (seed {report.seed}) {went}: {ended(outcome.end)}; it took {spent}"]
+    parts = [f"evaluation {report.run} (seed {report.seed}) {went}: {outcome.end}; it took {spent}"]
     parts += [f"{outcome.judge_fault}; name another judge, and the same command resumes"] if outcome.judge_fault else []
     parts += [f"{change.candidate}: {change.before} -> {change.after.state}" for change in report.changes]
     for name in sorted(outcome.unreached):

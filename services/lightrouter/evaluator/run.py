@@ -17,7 +17,7 @@ from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Amount, Budget, Limits
 from lightrouter.evaluator.calls import CallRunner, Subject
 from lightrouter.evaluator.decision import MINIMUM_POOL, Rules
-from lightrouter.evaluator.evaluation import Asked, End, Evaluation, Outcome
+from lightrouter.evaluator.evaluation import End, Evaluation, Outcome
 from lightrouter.evaluator.journal import Journal
 from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.pool import statefile
@@ -122,8 +122,9 @@ async def evaluate(store: Store, models: Models, settings: Settings, announcer: 
             span.set_attribute(names.CANDIDATES, [subject.name for subject in subjects])
             budget = Budget(settings.limits, journal.spent)
             runner = CallRunner(models, budget, journal, settings.limits.concurrency, settings.call_seconds)
-            asked = Asked(seed, settings.max_output_tokens)
-            evaluation = Evaluation(subjects, judges, settings.prompts, settings.rules, asked, runner, journal)
+            evaluation = Evaluation(
+                subjects, judges, settings.prompts, settings.rules, runner, journal, seed, settings.max_output_tokens
+            )
             outcome = await evaluation.run()
             update = partial(status.statuses, outcome, settings.rules, run, settings.now())
             changes = await store.update(update)
@@ -202,14 +203,3 @@ def _versions(subjects: Sequence[Subject], judges: Sequence[Subject]) -> Mapping
 def _begin(settings: Settings) -> Mapping[str, Any]:
     run, seed = settings.new_run()
     return {"run": run, "seed": seed if settings.seed is None else settings.seed}
-
-
-def ended(end: End) -> str:
-    """Returns the reason for the end of an evaluation in a few words."""
-    return {
-        End.DECIDED: "every candidate is decided",
-        End.ASKED: "those that are undecided were asked the whole set",
-        End.UNREACHED: "no candidate answers",
-        End.SPENT: "the budget or the time does not cover the next call; the same command goes on from here",
-        End.UNREADABLE: "the judge's verdicts cannot be read",
-    }[end]

@@ -15,7 +15,6 @@ from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.evaluation import End
 from lightrouter.evaluator.journal import JournalError
-from lightrouter.evaluator.validation import parse
 from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
 from lightrouter.pool.statefile import LockedError
@@ -23,7 +22,7 @@ from lightrouter.pool.status import BY_HAND, CandidateStatus
 from lightrouter.runtime.telemetry import names
 from lightrouter.v1.adapter_pb2 import Generation
 from tests.unit.evaluator.evaluation_support import ITEMS, QUALITY, Evaluations
-from tests.unit.evaluator.fakes import NOW, OUTPUT_TOKENS, FakeModels, prompts, settings
+from tests.unit.evaluator.fakes import NOW, OUTPUT_TOKENS, FakeModels, parse, prompts, settings
 from tests.unit.evaluator.predictions import prompts_needed
 
 

@@ -16,9 +16,9 @@ from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.evaluation import End
 from lightrouter.evaluator.journal import CallResult
 from lightrouter.evaluator.scores import Scores
-from lightrouter.evaluator.validation import Item
 from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
+from lightrouter.recording.prompts import Asked
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1 import error_reason_pb2 as reasons
@@ -164,7 +164,7 @@ async def test_one_that_is_only_busy_is_asked_again_when_it_says(
     assert report.outcome.scores["flaky"].tally == (16, 16.0)
 
 
-ITEM = Item("q", "", (), None)  # type: ignore[arg-type]  # no task: nothing is scored here
+ITEM = Asked("q", "", (), None, None, {})
 
 
 def bad(*, passing: bool) -> CallResult:
