@@ -173,7 +173,7 @@ class RouterSuite:
 
     def write_standings(self, standings: Mapping[str, CandidateStatus]) -> None:
         """Writes the state file as the evaluator does, and makes the router look at it at once."""
-        statefile.save(statefile.state_path(self.pool_file), standings)
+        statefile.amend(statefile.state_path(self.pool_file), standings)
         assert self._pool.file
         self._pool.file.check()
 

@@ -107,12 +107,14 @@ async def test_a_candidate_is_evicted_while_it_is_bad_and_back_thereafter(folder
 
         models["best"].shuffle()
         (change,) = (await judged("bad")).changes
-        assert (change.candidate, change.after.state, change.after.reason) == ("best", State.EVICTED, "CrediblyWorse")
+        assert (change.candidate, change.after.state) == ("best", State.EVICTED)
+        assert change.after.admitted.reason == "CrediblyWorse"
         await obeyed(suite, CANDIDATE_STATE_EVICTED)
         assert await asked(suite) == {"good", "fair"}
 
         models["best"].recover()
         (change,) = (await judged("good again")).changes
-        assert (change.candidate, change.after.state, change.after.reason) == ("best", State.ADMITTED, "CrediblyGood")
+        assert (change.candidate, change.after.state) == ("best", State.ADMITTED)
+        assert change.after.admitted.reason == "CrediblyGood"
         await obeyed(suite, CANDIDATE_STATE_ADMITTED)
         assert await asked(suite) == {"best", "good", "fair"}

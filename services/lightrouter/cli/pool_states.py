@@ -18,7 +18,7 @@ from lightrouter.cli import poolstore
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import one_line, printable, printable_json
 from lightrouter.pool.choices import State
-from lightrouter.pool.status import BY_HAND, CandidateStatus, PoolStatus, to_json
+from lightrouter.pool.status import BY_HAND, DIVERSE, DRIFTED, CandidateStatus, PoolStatus
 
 PIPED_WIDTH: Final = 400
 """Characters of a line without a terminal."""
@@ -70,8 +70,10 @@ def table(held: PoolStatus) -> Table:
             if found
             else ("", "", "0", "0", "never")
         )
-        why = f"{status.reason}: {status.message}" if status.reason else "as its entry says"
-        shown.add_row(name, entry.state.value, Text(one_line(status.since)), *figures, Text(one_line(why)))
+        admitted = status.admitted
+        why = f"{admitted.reason}: {admitted.message}" if admitted.reason else "as its entry says"
+        since = Text(one_line(admitted.last_transition_time))
+        shown.add_row(name, entry.state.value, since, *figures, Text(one_line(why)))
     return shown
 
 
@@ -80,15 +82,15 @@ def print_status(held: PoolStatus) -> None:
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(table(held))
     for name, status in held.statuses.items():
-        if status.drifted and status.drifted.holds:
-            console.print(f"{name} has drifted: {printable(status.drifted.message)}.", markup=False, highlight=False)
-        if status.diverse:
-            console.print(printable(status.diverse.message), markup=False, highlight=False)
+        if (drifted := status.condition(DRIFTED)) and drifted.status == "True":
+            console.print(f"{name} has drifted: {printable(drifted.message)}.", markup=False, highlight=False)
+        if diverse := status.condition(DIVERSE):
+            console.print(printable(diverse.message), markup=False, highlight=False)
 
 
 def print_json(held: PoolStatus) -> None:
     """Prints the candidates' states and scores by name, in the form of their status."""
-    said = {name: to_json(held.status(name)) for name in held.pool.entries}
+    said = {name: held.status(name).to_json() for name in held.pool.entries}
     sys.stdout.write(printable_json(json.dumps(said, indent=2, ensure_ascii=False)) + "\n")
 
 

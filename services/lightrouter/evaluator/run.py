@@ -24,7 +24,7 @@ from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
 from lightrouter.pool.schema import CandidateEntry, PublicEntry
 from lightrouter.pool.schema import Limits as Limited
-from lightrouter.pool.status import PoolStatus, StateChange
+from lightrouter.pool.status import DRIFTED, PoolStatus, StateChange
 from lightrouter.pool.store import Store
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.telemetry import names
@@ -143,8 +143,8 @@ async def evaluate(store: Store, models: Models, settings: Settings, announcer: 
 def _announce(announcer: Announcer, changes: Sequence[StateChange], after: PoolStatus, run: str) -> None:
     announcer.changed(changes)
     for name, held in after.statuses.items():
-        if held.run == run and held.reason == MINIMUM_POOL:
-            announcer.alarm(name, held)
+        if held.evaluation_run == run and held.admitted.reason == MINIMUM_POOL:
+            announcer.alarm(name, held.admitted.message)
 
 
 def _subjects(held: PoolStatus, settings: Settings) -> list[Subject]:
@@ -154,8 +154,7 @@ def _subjects(held: PoolStatus, settings: Settings) -> list[Subject]:
         raise NothingToEvaluateError("the pool has no candidate to evaluate")
 
     def rank(entry: PublicEntry) -> tuple[bool, int, str]:
-        drifted = statuses[entry.name].drifted
-        waits = entry.name in settings.first or (drifted is not None and drifted.holds)
+        waits = entry.name in settings.first or statuses[entry.name].holds(DRIFTED)
         return not waits, _FIRST.index(entry.state), entry.name
 
     return [_subject(entry, settings.adapter_address) for entry in sorted(entries, key=rank)]

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Final, TypeVar
 
-from lightrouter.pool.api import CandidateApi, ClusterError, Object
+from lightrouter.pool.api import CandidateApi, ClusterError
 from lightrouter.pool.conditions import Conditions
 from lightrouter.pool.resource import Acceptance, ParsedResource, Resources, evaluator_writes, name_of, version_of
 from lightrouter.pool.schema import PublicPool
@@ -89,11 +89,11 @@ class ClusterStore:
             complete = True
             for name, wanted in change(before).items():
                 resource = resources[name]
-                version = version_of(resource)
-                parts = evaluator_writes(resource, wanted)
+                version = resource.version
+                parts = evaluator_writes(resource.status, wanted)
                 try:
                     for manager, status in parts.items():
-                        version = await self._api.apply_status(name_of(resource), manager, status, version)
+                        version = await self._api.apply_status(resource.name, manager, status, version)
                 except ClusterError as error:
                     if error.status not in {_CONFLICT, _NOT_FOUND}:
                         raise
@@ -111,7 +111,7 @@ class ClusterStore:
             await asyncio.sleep(self._pauses[0])
         return changes
 
-    async def _read(self) -> tuple[PoolStatus, Mapping[str, Object]]:
+    async def _read(self) -> tuple[PoolStatus, Mapping[str, ParsedResource]]:
         items = (await self._api.list())["items"]
         return await asyncio.to_thread(lambda: self._resources.listed(filter(_is_object, items)).status())
 
@@ -198,8 +198,7 @@ class ClusterStore:
             self._on_change(pool)
 
     def _write_conditions(self, acceptances: Mapping[str, Acceptance]) -> None:
-        resources = {name: each.resource for name, each in self._resources.parsed.items()}
-        self._conditions.set(resources, acceptances)
+        self._conditions.set(self._resources.parsed, acceptances)
 
     def _lost(self, error: ClusterError) -> None:
         if self._reachable is not False:

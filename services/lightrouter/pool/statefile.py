@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from lightrouter.pool.status import CandidateStatus, parse, to_json
+from lightrouter.pool.status import CandidateStatus
 from lightrouter.runtime import files
 
 VERSION: Final = 1
@@ -56,7 +56,7 @@ def loads(data: bytes, path: Path) -> dict[str, CandidateStatus]:
     Raises:
         StateFileError: The content is invalid.
     """
-    return {name: parse(status) for name, status in _content(data, path).items()}
+    return {name: CandidateStatus.model_validate(status) for name, status in _content(data, path).items()}
 
 
 def _content(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
@@ -83,30 +83,15 @@ def load(path: Path) -> dict[str, CandidateStatus]:
     return loads(read(path), path)
 
 
-def save(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
-    """Replaces the file by one with only these statuses.
-
-    Raises:
-        StateFileError: The file cannot be written.
-    """
-    _write(path, _json(statuses))
-
-
 def amend(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
     """Replaces these statuses in the file; those of all other candidates, in the pool or not, stay unchanged.
 
     Raises:
         StateFileError: The file cannot be read or written.
     """
-    _write(path, _content(read(path), path) | _json(statuses))
-
-
-def _json(statuses: Mapping[str, CandidateStatus]) -> dict[str, dict[str, Any]]:
-    return {name: to_json(status) for name, status in statuses.items() if status.state is not None}
-
-
-def _write(path: Path, content: Mapping[str, object]) -> None:
-    text = json.dumps({"version": VERSION, "candidates": dict(sorted(content.items()))}, indent=2, ensure_ascii=False)
+    said = {name: status.to_json() for name, status in statuses.items()}
+    content = dict(sorted((_content(read(path), path) | said).items()))
+    text = json.dumps({"version": VERSION, "candidates": content}, indent=2, ensure_ascii=False)
     try:
         files.replace(path, f"{text}\n".encode())
     except OSError as error:

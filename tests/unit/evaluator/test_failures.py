@@ -90,8 +90,9 @@ async def test_who_fails_most_prompts_is_judged_on_that(pool: Evaluations, tmp_p
     assert 0.1 < found.evaluation.score < 0.7
     assert found.evaluation.failed == report.outcome.scores["flaky"].failed
     assert found.evaluation.failed == round(found.evaluation.prompts * (1 - found.evaluation.score))
-    assert "\x1b" not in found.message
-    assert f"It failed to answer {found.evaluation.failed} of them, which score 0: the provider" in found.message
+    message = found.admitted.message
+    assert "\x1b" not in message
+    assert f"It failed to answer {found.evaluation.failed} of them, which score 0: the provider" in message
     said = json.loads(pool.states.read_text())["candidates"]
     assert said["flaky"]["failedPrompts"] == found.evaluation.failed
     assert said["good"]["failedPrompts"] == 0

@@ -153,7 +153,7 @@ def test_a_file_that_is_broken_from_the_start_is_refused(path: Path) -> None:
 async def test_a_verdict_in_the_state_file_is_passed_on(path: Path) -> None:
     states = statefile.state_path(path)
     async with watching(path) as watched:
-        statefile.save(states, {"a": EVICTED})
+        statefile.amend(states, {"a": EVICTED})
         pool = await asyncio.wait_for(watched.accepted.get(), TIMEOUT_S)
         assert pool.entries["a"].state is State.EVICTED
         assert pool.evaluations["a"].score == pytest.approx(0.6)
@@ -167,7 +167,7 @@ async def test_a_verdict_in_the_state_file_is_passed_on(path: Path) -> None:
 
 async def test_with_a_broken_state_file_the_last_verdicts_hold(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     states = statefile.state_path(path)
-    statefile.save(states, {"a": EVICTED})
+    statefile.amend(states, {"a": EVICTED})
     watched = Watched(path)
     assert watched.file.pool.entries["a"].state is State.EVICTED
     states.write_text("{")

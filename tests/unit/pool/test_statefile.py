@@ -24,7 +24,7 @@ def crash(*arguments, **named):
         os._exit(9)
     return real(*arguments, **named)
 setattr(os, name, crash)
-statefile.save(Path(path), {})
+statefile.amend(Path(path), {})
 """
 HOLD = """
 import sys
@@ -44,14 +44,14 @@ def path(tmp_path: Path) -> Path:
 def test_what_is_saved_is_loaded(path: Path) -> None:
     assert path.name == "pool.state.json"
     assert statefile.load(path) == {}
-    statefile.save(path, {"b": EVICTED})
+    statefile.amend(path, {"b": EVICTED})
     assert statefile.load(path) == {"b": EVICTED}
     assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_crash_while_it_is_saved_leaves_the_old_file(path: Path, step: str) -> None:
-    statefile.save(path, {"b": EVICTED})
+    statefile.amend(path, {"b": EVICTED})
     ended = subprocess.run([sys.executable, "-c", CRASH, step, str(path)], check=False)
     assert ended.returncode == 9
     assert statefile.load(path) == {"b": EVICTED}
