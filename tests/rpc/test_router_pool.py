@@ -33,7 +33,7 @@ async def test_a_candidate_drifts_and_is_back_once_it_is_evaluated() -> None:
         answer = (await suite.complete(prompt())).answer
         assert "c" not in {entry.candidate for entry in answer.ledger.entries}
 
-        suite.write_standings({"c": JUDGED.having(score=0.6, evaluated_prompts=50, last_evaluated=SINCE)})
+        await suite.write_standings({"c": JUDGED.having(score=0.6, evaluated_prompts=50, last_evaluated=SINCE)})
         back = (await suite.list_candidates()).candidates[2]
         assert back.candidate.state == CANDIDATE_STATE_ADMITTED
         assert not back.HasField("traffic")
@@ -43,7 +43,7 @@ async def test_one_goes_on_in_a_homogeneous_pool() -> None:
     async with RouterSuite() as suite:
         assert (await suite.complete(prompt())).answer.selection.reason == SELECTION_REASON_POLICY
         alike = condition(DIVERSE, False, "Homogeneous", "the candidates are right and wrong together")
-        suite.write_standings({name: JUDGED.having(alike) for name in "abc"})
+        await suite.write_standings({name: JUDGED.having(alike) for name in "abc"})
         (listed,) = (await suite.list_candidates()).conditions
         assert (listed.type, listed.message) == ("Homogeneous", alike.message)
         answer = (await suite.complete(prompt())).answer
@@ -51,7 +51,7 @@ async def test_one_goes_on_in_a_homogeneous_pool() -> None:
         assert list(answer.candidates) == ["a"]
         # As soon as one differs, merging is worth while again.
         differs = condition(DIVERSE, True, "NotHomogeneous", "")
-        suite.write_standings({name: JUDGED.having(differs if name == "b" else alike) for name in "abc"})
+        await suite.write_standings({name: JUDGED.having(differs if name == "b" else alike) for name in "abc"})
         assert (await suite.complete(prompt())).answer.selection.reason == SELECTION_REASON_POLICY
         assert not (await suite.list_candidates()).conditions
 

@@ -108,7 +108,7 @@ async def evaluate(store: Store, models: Models, settings: Settings, announcer: 
     Raises:
         NothingToEvaluateError: There is no candidate, or no judge for a set that needs one.
         LockedError: Another process evaluates with this journal.
-        JournalError, StoreError, PoolFileError, StateFileError: A file or the cluster cannot be used. The results are
+        JournalError, StoreError, PoolFileError: A file or the cluster cannot be used. The results are
             in the journal, and the next evaluation continues from there.
     """
     with statefile.locked(settings.journal, "an evaluation"), tracer.start_as_current_span(names.EVALUATE) as span:

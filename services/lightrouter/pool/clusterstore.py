@@ -7,15 +7,17 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from lightrouter.pool.api import CandidateApi, ClusterError
 from lightrouter.pool.conditions import Conditions
 from lightrouter.pool.resource import Acceptance, ParsedResource, Resources, evaluator_writes, name_of, version_of
 from lightrouter.pool.schema import PublicPool
 from lightrouter.pool.status import PoolStatus, StateChange
-from lightrouter.pool.store import StoreError, Update
+from lightrouter.pool.store import ClusterError, StoreError, Update
 from lightrouter.runtime.deadline import Deadline
+
+if TYPE_CHECKING:
+    from lightrouter.pool.cluster import ClusterApi
 
 _log = logging.getLogger(__name__)
 _CONFLICT: Final = 409
@@ -33,7 +35,7 @@ class ClusterStore:
 
     def __init__(
         self,
-        api: CandidateApi,
+        api: ClusterApi,
         on_change: Callable[[PublicPool], None] = lambda _: None,
         on_reachable: Callable[[bool], None] = lambda _: None,
         *,

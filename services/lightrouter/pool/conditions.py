@@ -6,10 +6,14 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from lightrouter.pool.api import CandidateApi, ClusterError
 from lightrouter.pool.resource import Acceptance, ParsedResource, router_writes
 from lightrouter.pool.status import DRIFTED
+from lightrouter.pool.store import ClusterError
+
+if TYPE_CHECKING:
+    from lightrouter.pool.cluster import ClusterApi
 
 _log = logging.getLogger(__name__)
 _NOT_FOUND = 404
@@ -18,7 +22,7 @@ _NOT_FOUND = 404
 class Conditions:
     """The conditions still to write."""
 
-    def __init__(self, api: CandidateApi, min_pause_seconds: float, max_pause_seconds: float) -> None:
+    def __init__(self, api: ClusterApi, min_pause_seconds: float, max_pause_seconds: float) -> None:
         """Writes through `api`; after each failure the pause before the next attempt doubles, up to the maximum."""
         self._api = api
         self._pauses = (min_pause_seconds, max_pause_seconds)

@@ -23,11 +23,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from lightrouter.pool.api import Object
 from lightrouter.pool.file import MAX_CANDIDATES
 from lightrouter.pool.schema import PROVIDERS, PriceList, PublicEntry, PublicPool
 from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, Condition, PoolStatus, Truth, overlaid
 from lightrouter.runtime import faults
+
+Object = Mapping[str, Any]
+"""A resource, or a list of resources, as the API sends it."""
 
 GROUP: Final = "lightrouter.dev"
 """The resource's API group."""

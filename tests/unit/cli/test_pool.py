@@ -47,7 +47,7 @@ def test_a_person_evicts_and_readmits_and_the_router_sees_it(path: Path, capsys:
     watched = FileStore(path, lambda _: None)
 
     def seen() -> State:
-        watched.check()
+        asyncio.run(watched.refresh())
         return watched.pool.entries["b"].state
 
     assert pool("evict", "b", "--pool", str(path), "--reason", "it leaks") == 0
