@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar
 
 from lightrouter.pool import file, statefile
 from lightrouter.pool.file import PoolFileError
-from lightrouter.pool.schema import PROVIDERS, Pool
+from lightrouter.pool.schema import Pool
 from lightrouter.pool.statefile import LockedError
 from lightrouter.pool.status import PoolStatus, StateChange, overlaid
 from lightrouter.pool.store import StoreError, Update
@@ -37,7 +37,6 @@ class FileStore:
         path: Path,
         on_change: Callable[[Pool], None] = lambda _: None,
         on_refused: Callable[[PoolFileError], None] | None = None,
-        providers: Collection[str] = PROVIDERS,
         patience_seconds: float = 10.0,
     ) -> None:
         """Reads the files.
@@ -46,7 +45,6 @@ class FileStore:
             path: The pool file; it and the folders above it may be symbolic links.
             on_change: Called by `watch` with each new pool that differs from the last one. Must not raise.
             on_refused: Called by `watch` with the faults of an invalid file. Must not raise. Default: they are logged.
-            providers: The known provider APIs.
             patience_seconds: Seconds that `update` waits for another writer of the state file.
 
         Raises:
@@ -55,10 +53,9 @@ class FileStore:
         self._path = path
         self._on_change = on_change
         self._on_refused = on_refused or _log
-        self._providers = providers
         self._patience = patience_seconds
         self._states_path = statefile.state_path(path)
-        self._written = _Content(lambda: file.read(path), lambda data: file.parse(data, path, providers))
+        self._written = _Content(lambda: file.read(path), lambda data: file.parse(data, path))
         self._statuses = _Content(
             lambda: statefile.read(self._states_path), lambda data: statefile.loads(data, self._states_path)
         )
@@ -71,7 +68,7 @@ class FileStore:
 
     async def read(self) -> PoolStatus:
         """Returns the current pool and statuses. See `store.Store`."""
-        return PoolStatus.of(file.load(self._path, self._providers), statefile.load(self._states_path))
+        return PoolStatus.of(file.load(self._path), statefile.load(self._states_path))
 
     async def update(self, change: Update) -> list[StateChange]:
         """Replaces the state file. See `store.Store`."""

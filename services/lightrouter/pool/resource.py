@@ -24,7 +24,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from lightrouter.pool.file import MAX_CANDIDATES
-from lightrouter.pool.schema import PROVIDERS, PriceList, PublicEntry, PublicPool
+from lightrouter.pool.schema import PriceList, PublicEntry, PublicPool
 from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, Condition, PoolStatus, Truth, overlaid
 from lightrouter.runtime import faults
 
@@ -83,7 +83,7 @@ class ResourceError(ValueError):
     """A resource that describes no candidate. The text has one sentence for each fault, with its field."""
 
 
-def parse(resource: Object, providers: Iterable[str] = PROVIDERS) -> PublicEntry:
+def parse(resource: Object) -> PublicEntry:
     """Returns the entry that a resource's spec describes; its status is not applied.
 
     Raises:
@@ -93,9 +93,8 @@ def parse(resource: Object, providers: Iterable[str] = PROVIDERS) -> PublicEntry
     if not isinstance(spec, Mapping):
         raise ResourceError("spec: is required")
     values = {"name": _mapping(resource, "metadata").get("name"), **spec}
-    context = {"providers": frozenset(providers)}
     try:
-        return PublicEntry.model_validate(values, context=context, by_alias=True, by_name=False)
+        return PublicEntry.model_validate(values, by_alias=True, by_name=False)
     except ValidationError as error:
         found = [
             f"{faults.field(('spec', *detail['loc']))}: {faults.sentence(detail, _keys)}"

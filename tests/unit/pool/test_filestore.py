@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -181,9 +181,9 @@ async def test_a_changed_file_is_read_beside_the_event_loop(path: Path, monkeypa
     async with watching(path) as watched:
         real, threads = file.parse, []
 
-        def parse(data: bytes, path: Path, providers: Collection[str]) -> Pool:
+        def parse(data: bytes, path: Path) -> Pool:
             threads.append(threading.current_thread())
-            return real(data, path, providers)
+            return real(data, path)
 
         monkeypatch.setattr(file, "parse", parse)
         path.write_text(content("a", "b"))
