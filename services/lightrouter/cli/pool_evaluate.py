@@ -8,8 +8,7 @@ import logging
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -168,7 +167,7 @@ async def _reported(arguments: argparse.Namespace, prompts: ValidationSet) -> Re
     try:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(poolstore.store_of(arguments, arguments.judge))
-            address = await stack.enter_async_context(_adapters(arguments))
+            address = arguments.adapter_address or await stack.enter_async_context(adapters(arguments.pool))
             settings = replace(_settings(arguments, prompts, address), first=await _drifted(arguments))
             return await evaluate(store, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)
     finally:
@@ -188,15 +187,6 @@ async def _drifted(arguments: argparse.Namespace) -> frozenset[str]:
         _log.warning("the router's drifted candidates are unknown: %s", error)
         return frozenset()
     return frozenset(status.candidate.name for status in listed.candidates if status.traffic.drift)
-
-
-@asynccontextmanager
-async def _adapters(arguments: argparse.Namespace) -> AsyncIterator[str]:
-    if arguments.adapter_address:
-        yield arguments.adapter_address
-        return
-    async with adapters(arguments.pool) as address:
-        yield address
 
 
 def _settings(arguments: argparse.Namespace, prompts: ValidationSet, address: str) -> Settings:

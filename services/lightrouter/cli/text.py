@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
@@ -13,9 +14,15 @@ from lightrouter.runtime.text import one_line, printable, printable_json
 if TYPE_CHECKING:
     from lightrouter.runtime.enums import Enumeration
 
-__all__ = ["dollars", "enum_word", "nanousd", "one_line", "printable", "printable_json", "seconds"]
+__all__ = ["dollars", "enum_word", "log", "nanousd", "one_line", "printable", "printable_json", "seconds"]
 
 _NANO: Final = 10**9
+
+
+def log(line: str) -> None:
+    """Writes a line to standard error."""
+    sys.stderr.write(f"{printable(line)}\n")
+    sys.stderr.flush()
 
 
 def dollars(nanousd: int) -> str:
