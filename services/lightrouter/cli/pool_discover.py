@@ -72,7 +72,7 @@ def _new(pool: Pool, base_url: str, served: list[ServedModel], wanted: list[str]
     roots = {base_url, endpoint.asked_root(base_url)}
     known = {entry.model for entry in pool.entries.values() if entry.base_url in roots}
     chosen = endpoint.named(served, wanted) if wanted else [model for model in served if model.chats]
-    return [model for model in chosen if model.id not in known]
+    return [model for model in served if model in chosen and model.id not in known]
 
 
 def _joined(path: Path, text: str, entries: str, pool: Pool) -> str:

@@ -35,20 +35,29 @@ def configure_status(parser: argparse.ArgumentParser) -> None:
 def configure_evict(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `evict`."""
     parser.description = "Evicts a candidate. The evaluator ignores it until `lightrouter pool readmit`."
-    parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
-    parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
-    poolstore.add_arguments(parser)
-    parser.set_defaults(act=_evict)
+    _add_change_arguments(parser)
+    parser.set_defaults(state=State.EVICTED)
 
 
 def configure_readmit(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `readmit`."""
     parser.description = "Lets a candidate answer again. From now on the evaluator decides on it."
+    _add_change_arguments(parser)
+    parser.add_argument(
+        "--probation",
+        action="store_const",
+        dest="state",
+        const=State.PROBATION,
+        default=State.ADMITTED,
+        help="with little traffic until it is evaluated",
+    )
+
+
+def _add_change_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
-    parser.add_argument("--probation", action="store_true", help="with little traffic until it is evaluated")
     poolstore.add_arguments(parser)
-    parser.set_defaults(act=_readmit)
+    parser.set_defaults(act=_change)
 
 
 def table(held: PoolStatus) -> Table:
@@ -108,22 +117,17 @@ async def _read(arguments: argparse.Namespace) -> PoolStatus:
         return await store.read()
 
 
-def _evict(arguments: argparse.Namespace) -> ExitCode:
-    return asyncio.run(_set(arguments, State.EVICTED))
-
-
-def _readmit(arguments: argparse.Namespace) -> ExitCode:
-    return asyncio.run(_set(arguments, State.PROBATION if arguments.probation else State.ADMITTED))
+def _change(arguments: argparse.Namespace) -> ExitCode:
+    return asyncio.run(_set(arguments, arguments.state))
 
 
 async def _set(arguments: argparse.Namespace, state: State) -> ExitCode:
     name, now = arguments.candidate, datetime.now(UTC)
-    reason = arguments.reason or "Set by hand."
 
     def change(held: PoolStatus) -> Mapping[str, CandidateStatus]:
         if name not in held.pool.entries:
             raise CommandError(f"{name} is not in the pool; it has {', '.join(held.pool.entries)}", ExitCode.USAGE)
-        return {name: held.status(name).moved(state, BY_HAND, reason, now)}
+        return {name: held.status(name).moved(state, BY_HAND, arguments.reason or "Set by hand.", now)}
 
     async with poolstore.store_of(arguments) as store:
         await store.update(change)
