@@ -1,8 +1,9 @@
 """The Candidate resources of a namespace through the Kubernetes API.
 
-Uses kubernetes_asyncio for configuration, authentication and TLS. Its Watch is not used: it continues after a failure
-without a pause and hides that the version to continue from has expired. The blocking client is not used either: a
-shutdown cannot wake its thread, while a task here is cancelled.
+Uses kubernetes_asyncio for configuration, authentication and TLS. Its Watch is not used: it fails at an event of more
+than 128 KiB, continues after a failure without a pause, and hides that the version to continue from has expired. Its
+CustomObjectsApi is not used either: it parses a whole list on the event loop, without a bound. The blocking client is
+no choice: a shutdown cannot wake its thread, while a task here is cancelled.
 """
 
 from __future__ import annotations

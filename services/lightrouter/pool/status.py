@@ -1,6 +1,7 @@
 """The status of a candidate: its state, the reasons and its evaluation. State file, resource and CLI share it.
 
 A Candidate resource has it as its status; the state file has it under the candidate's name. Both use camelCase keys.
+The resource's definition has the same fields and bounds.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from pydantic import (
     field_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 from lightrouter.pool.choices import State
-from lightrouter.pool.schema import PublicEntry, PublicPool
+from lightrouter.pool.schema import MOST_MODEL_CHARACTERS, PublicEntry, PublicPool
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
 ADMITTED: Final = "Admitted"
@@ -38,7 +40,7 @@ BY_HAND: Final = "ByHand"
 """Reason of a state that a person set. The evaluator does not change an eviction by hand."""
 
 MAX_CATEGORIES: Final = 256
-"""Maximum categories of a status; the resource's definition has the same bound."""
+"""Maximum categories of a status."""
 
 Truth = Literal["True", "False", "Unknown"]
 """Whether a condition holds, as Kubernetes writes it."""
@@ -54,6 +56,16 @@ PoolType = TypeVar("PoolType", bound=PublicPool)
 
 def _objects(value: object) -> object:
     return [each for each in value if isinstance(each, Mapping | BaseModel)] if isinstance(value, list | tuple) else ()
+
+
+def _text(most: int, least: int = 0) -> WithJsonSchema:
+    """Returns the schema of a text in the resource's definition; what is read may be longer."""
+    return WithJsonSchema({"type": "string", "maxLength": most} | ({"minLength": least} if least else {}))
+
+
+def _map(key: str, most: int) -> JsonDict:
+    """Returns the schema of a list whose items `key` names, so that each field manager owns its own items."""
+    return {"maxItems": most, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
 
 
 _Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -85,13 +97,17 @@ class _Part(BaseModel):
 class Condition(_Part):
     """A condition as Kubernetes writes it."""
 
-    type: str = ""
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["type", "status", "reason", "message", "lastTransitionTime"]}
+    )
+
+    type: Annotated[str, _text(316, 1)] = ""
     """Its kind: Ready, Admitted, Diverse or Drifted."""
     status: Truth = "Unknown"
     """Whether it holds."""
-    reason: str = ""
+    reason: Annotated[str, _text(1024, 1)] = ""
     """The reason, one word for programs."""
-    message: str = ""
+    message: Annotated[str, _text(32_768)] = ""
     """The reason in sentences for people."""
     observed_generation: _Count | None = None
     """The generation of the spec that it describes."""
@@ -117,7 +133,9 @@ class Condition(_Part):
 class Category(_Part):
     """The quality on one kind of prompts."""
 
-    category: str = ""
+    model_config = ConfigDict(json_schema_extra={"required": ["category", "score", "prompts"]})
+
+    category: Annotated[str, _text(63, 1)] = ""
     """The kind of prompt."""
     score: _Share | None = None
     """The mean quality, 0 to 1."""
@@ -130,12 +148,14 @@ class CandidateStatus(_Part):
 
     state: Annotated[State, Field(strict=False)] | None = None
     """Whether it may answer, as the evaluator or a person decided; if it is missing, the entry's own state applies."""
-    conditions: Annotated[tuple[Condition, ...], Field(strict=False), BeforeValidator(_objects)] = ()
+    conditions: Annotated[
+        tuple[Condition, ...], Field(strict=False, json_schema_extra=_map("type", 16)), BeforeValidator(_objects)
+    ] = ()
     """Admitted says why it has its state; Diverse whether the pool's candidates make different errors; Drifted whether
     a router has seen it leave its own history; Ready whether the router uses it, and if not, why."""
-    evaluated_model: str | None = None
+    evaluated_model: Annotated[str, _text(MOST_MODEL_CHARACTERS)] | None = None
     """The model that was evaluated; if the entry has another one, the status does not apply."""
-    evaluation_run: str | None = None
+    evaluation_run: Annotated[str, _text(64)] | None = None
     """The last evaluation that wrote the status, so that it writes only once."""
     score: _Share | None = None
     """Its mean quality over the validation prompts, 0 to 1."""
@@ -149,7 +169,14 @@ class CandidateStatus(_Part):
     """Number of these prompts that the candidate failed to answer; each scores 0."""
     last_evaluated: _Moment | None = None
     """Time of the last evaluation."""
-    categories: Annotated[tuple[Category, ...], Field(strict=False), BeforeValidator(_objects)] | None = None
+    categories: (
+        Annotated[
+            tuple[Category, ...],
+            Field(strict=False, json_schema_extra=_map("category", MAX_CATEGORIES)),
+            BeforeValidator(_objects),
+        ]
+        | None
+    ) = None
     """The score for each kind of prompt."""
     observed_generation: _Count | None = None
     """The generation of the spec that a router has seen last."""
