@@ -9,6 +9,7 @@ schema which the default gives; besides JSON schema's own keys it knows
     open: true                   anything that is an object
     extends: workload            the keys of this other value, too
     model: candidate             the keys of the pool's model of a candidate, too, in a list's items
+    keyedBy: name                a list whose items have names, or a mapping by these names
     settings: router             the keys of this group of the services' settings, too
 
 and `#|` lines after a list are a value of their own that shows the form of its items. Every other object is closed.

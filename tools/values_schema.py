@@ -17,7 +17,7 @@ _WIDTH: Final = 120
 # Types of which the API server alone checks the keys: no value of the chart is in them.
 _OPEN: Final = re.compile(r"(VolumeSource|VolumeProjection)$")
 _TYPES: Final = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
-_OWN: Final = frozenset({"k8s", "k8sItems", "map", "open", "extends", "settings", "required"})
+_OWN: Final = frozenset({"k8s", "k8sItems", "map", "open", "extends", "settings", "keyedBy", "required"})
 
 
 def schema(root: Value) -> Schema:
@@ -27,6 +27,10 @@ def schema(root: Value) -> Schema:
         for name in _used(value):
             _define(name, definitions)
     properties = {name: _schema(value, root) for name, value in root.children.items()}
+    for value in root.children.values():
+        if value.item and "keyedBy" in value.hints:
+            required = value.hints.get("required")
+            definitions[_item(value)] = {"type": "object", **_object(value.item, root, required)}
     for name in _bases(root):
         definitions[name] = properties[name]
         properties[name] = {"$ref": f"#/definitions/{name}"}
@@ -36,6 +40,8 @@ def schema(root: Value) -> Schema:
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
+        # A file of values may hold YAML anchors under such keys.
+        "patternProperties": {"^x-": {}},
         "definitions": dict(sorted(definitions.items())),
     }
 
@@ -60,16 +66,8 @@ def _bases(value: Value) -> set[str]:
 def _schema(value: Value, root: Value) -> Schema:
     hints = value.hints
     made: Schema = {"description": value.text} if value.text else {}
-    if hints.get("extends") and not value.children:
-        return {**made, "$ref": f"#/definitions/{hints['extends']}"}
-    if name := hints.get("k8s"):
-        return {**made, "$ref": _reference(_full(name))}
-    if name := hints.get("k8sItems"):
-        return {**made, "type": "array", "items": {"$ref": _reference(_full(name))}}
-    if kind := hints.get("map"):
-        return {**made, "type": "object", "additionalProperties": {"type": kind}}
-    if hints.get("open"):
-        return {**made, "type": "object"}
+    if other := _other_type(value):
+        return made | other
     if "type" not in hints:
         if type(value.default) not in _TYPES:
             raise CommentError(f"{value.path}: a null default needs a type in @schema")
@@ -84,6 +82,39 @@ def _schema(value: Value, root: Value) -> Schema:
     return made
 
 
+def _other_type(value: Value) -> Schema | None:
+    """Returns the schema of a value whose type stands elsewhere; None if it has keys or a plain type of its own."""
+    hints = value.hints
+    if hints.get("extends") and not value.children:
+        return {"$ref": f"#/definitions/{hints['extends']}"}
+    if "keyedBy" in hints:
+        return _keyed(value)
+    if name := hints.get("k8s"):
+        return {"$ref": _reference(_full(name))}
+    if name := hints.get("k8sItems"):
+        return {"type": "array", "items": {"$ref": _reference(_full(name))}}
+    if kind := hints.get("map"):
+        return {"type": "object", "additionalProperties": {"type": kind}}
+    return {"type": "object"} if hints.get("open") else None
+
+
+def _keyed(value: Value) -> Schema:
+    """Returns the schema of a list whose items have names, or of a mapping by these names."""
+    item = {"$ref": f"#/definitions/{_item(value)}"}
+    named = {"allOf": [item, {"required": [value.hints["keyedBy"]]}]}
+    names = {"$ref": f"{item['$ref']}/properties/{value.hints['keyedBy']}"}
+    return {
+        "type": ["array", "object", "null"],
+        "items": named,
+        "propertyNames": names,
+        "additionalProperties": item,
+    }
+
+
+def _item(value: Value) -> str:
+    return f"{value.path}.entry"
+
+
 def _object(value: Value, root: Value, required: object = None) -> Schema:
     properties: dict[str, Schema] = {}
     base = value.hints.get("extends")
@@ -91,7 +122,7 @@ def _object(value: Value, root: Value, required: object = None) -> Schema:
         keys = root.children[base].children
         properties = {key: {"$ref": f"#/definitions/{base}/properties/{key}"} for key in keys}
     properties |= {key: _schema(child, root) for key, child in value.children.items() if key not in properties}
-    made: Schema = {"additionalProperties": False, "properties": properties}
+    made: Schema = {"additionalProperties": value.hints.get("additionalProperties", False), "properties": properties}
     if required := required or value.hints.get("required"):
         made["required"] = required
     return made
