@@ -60,8 +60,8 @@ def _value(found: Schema) -> Schema:
     # Where the image has its files is the image's to know.
     default = None if found.get("format") == "path" else found.get("default")
     made["default"] = int(default) if isinstance(default, float) and default.is_integer() else default
-    if "pattern" in made:
-        made["pattern"] = f"^$|{made['pattern']}"
+    # What is wrong with an endpoint the chart says in words.
+    made.pop("pattern", None)
     if "enum" in made:
         return {**made, "enum": [*made["enum"], "", None], "type": ["string", "null"]}
     return {**made, "type": [made["type"], "null"]}

@@ -54,7 +54,7 @@
     "poolSource" $values.pool.source
     "pool" (ternary "/etc/lightrouter/pool/pool.yaml" "" $file)
     "namespace" (ternary "" .root.Release.Namespace $file)
-    "candidateSelector" $values.pool.selector
+    "candidateSelector" (ternary "" (include "lightrouter.candidateSelector" .root) $file)
     "judge" (ternary "" $values.pool.judge $file)
     "synthesizer" (ternary "" $values.pool.synthesizer $file)
     "selectorAddress" (printf "dns:///%s:50051" (include "lightrouter.host" (dict "root" .root "component" "selector")))

@@ -27,3 +27,25 @@ mapping of another's type, like resources.limits, is left out on purpose.
 {{- end -}}
 {{- toJson $candidates -}}
 {{- end -}}
+
+{{/* The label selector of the Candidate resources that router and evaluator use. */}}
+{{- define "lightrouter.candidateSelector" -}}
+{{- if kindIs "invalid" .Values.pool.selector -}}
+lightrouter.dev/router={{ include "lightrouter.fullname" . }}
+{{- else -}}
+{{ .Values.pool.selector }}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The name of a candidate's resource. Up to release 0.1 it was the candidate's; a resource that still has it keeps it, since
+another one would begin without its status.
+*/}}
+{{- define "lightrouter.candidateResource" -}}
+{{- $old := lookup "lightrouter.dev/v1alpha1" "Candidate" .root.Release.Namespace .candidate.name | default dict -}}
+{{- if eq (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $old) .root.Release.Name -}}
+{{ .candidate.name }}
+{{- else -}}
+{{ include "lightrouter.fullname" .root }}-{{ .candidate.name }}
+{{- end -}}
+{{- end -}}

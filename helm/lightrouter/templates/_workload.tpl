@@ -39,7 +39,7 @@ securityContext:
 {{- end }}
 {{- with pick .workload "dnsConfig" "hostAliases" "schedulerName" }}
 {{- range $key, $value := . }}{{ with $value }}
-{{ $key }}: {{ toYaml . | nindent 2 }}
+{{ $key }}: {{ toJson . }}
 {{- end }}{{ end }}
 {{- end }}
 {{- end -}}
