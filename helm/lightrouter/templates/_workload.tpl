@@ -23,7 +23,7 @@
 {{/* What every pod's spec has. Takes root, component and workload. */}}
 {{- define "lightrouter.pod" -}}
 serviceAccountName: {{ include "lightrouter.serviceAccount" . }}
-# Service variables of names like lightrouter-... would look like settings, and services refuse unknown settings.
+{{- /* Service variables of names like lightrouter-... would look like settings, and services refuse unknown ones. */}}
 enableServiceLinks: false
 {{- $secrets := .root.Values.image.pullSecrets }}
 {{- range .root.Values.global.imagePullSecrets }}
@@ -205,7 +205,7 @@ metadata:
   {{- include "lightrouter.metadata" . | nindent 2 }}
 spec:
   maxUnavailable: {{ .workload.podDisruptionBudget.maxUnavailable }}
-  # A pod that is not ready serves nobody, so it must not block a drain.
+  {{- /* A pod that is not ready serves nobody, so it must not block a drain. */}}
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:
