@@ -179,7 +179,7 @@ class CandidateStatus(_Part):
     ) = None
     """The score for each kind of prompt."""
     observed_generation: _Count | None = None
-    """The generation of the spec that a router has seen last."""
+    """The generation of the spec that the conditions describe."""
 
     @property
     def admitted(self) -> Condition:
