@@ -223,7 +223,7 @@ class CandidateCall:
     def abandon(self, error: ServiceError) -> LedgerEntry:
         """Records a call that failed, or that nobody waits for; returns its ledger line, and tells nobody of it."""
         self.is_recorded = True
-        received = "".join(self._received)
+        received = "".join([self.prefix, *self._received] if self._goes_on else self._received)
         line = record_failure(
             self._route,
             self._stage,
@@ -231,7 +231,7 @@ class CandidateCall:
             error,
             self._started_at,
             read="" if self._goes_on else self.prefix,
-            received=self.prefix + received if self._goes_on else received,
+            received=received,
             went_on=self._goes_on,
         )
         # The cost of a call that was cut off before any text is unknown, so its money stays reserved.

@@ -284,3 +284,23 @@ async def test_a_stream_without_an_end_is_not_read_without_end() -> None:
     assert 13 <= sent <= 15
     stream.close()
     await stream.wait_closed()
+
+
+async def test_a_call_that_is_cut_is_not_open_while_its_stream_still_closes() -> None:
+    closing, closed = asyncio.Event(), asyncio.Event()
+
+    async def slow_to_close() -> AsyncGenerator[StreamGenerateResponse, None]:
+        try:
+            yield StreamGenerateResponse(checkpoint=GenerationResult(finish_reason=FINISH_REASON_LENGTH))
+            yield StreamGenerateResponse(chunk=GenerationChunk(text="more than one token"))
+        finally:
+            closing.set()
+            await closed.wait()
+
+    stream = HeldStream(slow_to_close(), "a", 1, 1)
+    await stream.boot(lambda _: None)
+    await closing.wait()
+    assert not stream.is_open
+    closed.set()
+    await stream.wait_closed()
+    assert stream.tokens_after > 1
