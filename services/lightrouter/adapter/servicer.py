@@ -45,7 +45,9 @@ class AdapterServicer(AdapterServiceServicer):
     ) -> AsyncIterator[StreamGenerateResponse]:
         """Streams the output of the model, its checkpoint if the request asks for one, then the result."""
         del context
-        stream = self._live.engine.stream(request.generation, current_deadline(), request.checkpoint_tokens)
+        stream = self._live.engine.stream(
+            request.generation, current_deadline(), request.checkpoint_tokens, unwatched=request.unwatched
+        )
         async with aclosing(stream) as events:
             async for event in events:
                 yield event

@@ -247,10 +247,13 @@ class StreamGenerateRequest(_message.Message):
 
     GENERATION_FIELD_NUMBER: _builtins.int
     CHECKPOINT_TOKENS_FIELD_NUMBER: _builtins.int
+    UNWATCHED_FIELD_NUMBER: _builtins.int
     checkpoint_tokens: _builtins.int
     """New tokens after which the adapter sends a checkpoint; the generation goes on meanwhile. If the text is written
     anew, the tokens of the prefix are added. A limit that comes first makes it needless. Default: 0, no checkpoint.
     """
+    unwatched: _builtins.bool
+    """True if nobody reads the text as it is written: fewer messages then carry more text each. Default: false."""
     @_builtins.property
     def generation(self) -> Global___Generation:
         """The generation to run. Required."""
@@ -260,10 +263,11 @@ class StreamGenerateRequest(_message.Message):
         *,
         generation: Global___Generation | None = ...,
         checkpoint_tokens: _builtins.int = ...,
+        unwatched: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_tokens", b"checkpoint_tokens", "generation", b"generation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_tokens", b"checkpoint_tokens", "generation", b"generation", "unwatched", b"unwatched"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
