@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lightrouter.router.budget import Budget
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking
-from lightrouter.router.stages.decide import decide, next_by_gain
+from lightrouter.router.stages.decide import decide, finished_of, next_by_gain
 from lightrouter.v1.candidate_pb2 import ModelTarget, Partial, RankedCandidate, Ranking
 from lightrouter.v1.chat_pb2 import (
     FINISH_REASON_CONTENT_FILTER,
@@ -128,6 +128,7 @@ def with_gains(*gains: float | None, tokens: float | None = None) -> BootRanking
     ("gains", "min_gain", "reason"),
     [
         ((0.5, 0.1, 0.1), 1.0, SELECTION_REASON_GAIN),
+        ((0.5, 0.1), 1.0, SELECTION_REASON_GAIN),
         # Nothing is weighed: there is one candidate, one of them has no gain, or the policy asks for none.
         ((0.5,), 1.0, SELECTION_REASON_ONLY_ONE),
         ((0.5, None, 0.1), 1.0, SELECTION_REASON_POLICY),
@@ -146,6 +147,7 @@ def test_gains_decide_where_all_of_several_candidates_have_one(
     [
         # Who has finished goes before who was interrupted, and only the first of these is an answer.
         ((FINISH_REASON_UNKNOWN, FINISH_REASON_STOP, FINISH_REASON_STOP), ["c1", "c2"]),
+        ((FINISH_REASON_STOP, FINISH_REASON_STOP, FINISH_REASON_STOP), ["c0", "c1"]),
         ((FINISH_REASON_UNKNOWN, FINISH_REASON_CONTENT_FILTER, FINISH_REASON_STOP), ["c2"]),
         ((FINISH_REASON_CONTENT_FILTER, FINISH_REASON_UNKNOWN, FINISH_REASON_UNKNOWN), ["c0"]),
     ],
@@ -159,6 +161,13 @@ def test_where_all_texts_have_ended_the_finished_ones_are_chosen(
     selection, going = decide(of, Policy(k=2, min_gain=1.0), all_paid)
     assert [boot.candidate.name for boot in going] == chosen
     assert list(selection.chosen) == chosen
+
+
+def test_a_text_that_has_not_ended_is_no_draft() -> None:
+    boots = ranking([0.9, 0.8, 0.7]).boots
+    assert finished_of(boots, 2) == []
+    boots[2].partial.finish_reason = FINISH_REASON_UNKNOWN
+    assert finished_of(boots, 2) == [boots[2]]
 
 
 @pytest.mark.parametrize(
