@@ -9,7 +9,8 @@ from typing import Final
 
 import re2
 
-# A text states its answer near its end.
+# The lengths and numbers in this module are choices: an answer and the words before it take far less. The unit tests of
+# choices and numbers have the forms that they were tried on. A text states its answer near its end.
 _MOST_CHARACTERS: Final = 8_192
 _MOST_SPAN: Final = 240
 # Only the last places and announcements of a text are read.

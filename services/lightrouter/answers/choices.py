@@ -14,6 +14,8 @@ from lightrouter.answers.plain import plain, without_tex
 
 MOST_CHOICES: Final = 26
 """The number of letters."""
+# The lengths and numbers in this module are choices: an answer is near the end of a text, and short where it stands
+# alone.
 _MOST_CHARACTERS: Final = 8_192
 _MOST_FILLER: Final = 48
 _MOST_ALONE: Final = 8

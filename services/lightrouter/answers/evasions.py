@@ -15,6 +15,7 @@ import re2
 from lightrouter.answers.phrases import ERROR_PAGES, OPENINGS, REFUSALS
 from lightrouter.answers.tokens import read
 
+# The numbers in this module are choices; the unit test has the texts that they were tried on.
 # A refusal is in the first sentence or two of a short text; an error page has its title there.
 _HEAD = 240
 _LONGEST = 1_200

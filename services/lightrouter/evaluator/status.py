@@ -17,8 +17,9 @@ from lightrouter.pool.status import CandidateStatus, Condition, PoolStatus
 from lightrouter.runtime.text import one_line
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
-# Error rate of the interval in the status, for each candidate by itself: the usual 95%.
+# Error rate of the interval in the status, for each candidate by itself: the usual 95%, a choice.
 _SHOWN_ERROR_RATE: Final = 0.05
+# A choice: a sentence in characters. The status of a resource is read in a terminal.
 _LONGEST_FAILURE: Final = 200
 
 
