@@ -41,6 +41,7 @@ _BUSY: Final = frozenset(
 # A choice: the six waits double from 0.25 s, 16 s in all, unless the provider asks for more.
 _WAITS: Final = 6
 _LEAST_WAIT_S: Final = 0.25
+# A choice: a longer wait is for the next run.
 _LONGEST_WAIT_S: Final = 30.0
 
 

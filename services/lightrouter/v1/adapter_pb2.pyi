@@ -330,8 +330,8 @@ class GenerationChunk(_message.Message):
     reasoning: _builtins.str
     """Hidden reasoning."""
     restarted: _builtins.bool
-    """True if the provider cannot continue a prefix, or does not, and the text is written anew. Set in one piece: the
-    first with text, or one before it.
+    """True if the provider cannot continue a prefix, or does not: all text of this call is the text, without the prefix.
+    Set in one piece. As a rule this is the first with text; if only the whole reply tells, it is the last, without text.
     """
     def __init__(
         self,
