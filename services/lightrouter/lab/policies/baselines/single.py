@@ -63,11 +63,11 @@ class Single:
 class BestSingle:
     """The model that is best on the training prompts."""
 
-    name = "best-single"
     about = "Every prompt goes to the model that is best on the training prompts."
     boot_tokens = 0
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "best-single") -> None:
+        self.name = name
         self._model = 0
 
     def fit(self, train: LabelledData) -> None:
