@@ -76,8 +76,7 @@ def trained(
             judge = _Judge(model, cases.candidates, options.boot_tokens[len(options.boot_tokens) // 2])
             for index, own in enumerate(drawn):
                 if own == fold:
-                    situation = Situation.of(cases.cases[index], model.priors, cases.candidates)
-                    judged[index] = judge.of(situation)
+                    judged[index] = judge.of(Situation(cases.cases[index], model.featurizer))
     rows = [judged[index] for index in range(len(drawn))]
     with progress.step("training"):
         artifact = train(recordings, options, seed, pattern=pattern)
@@ -115,7 +114,7 @@ class _Judge:
         )
 
     def _expected(self, situation: Situation, shown: dict[int, int | None]) -> dict[int, float]:
-        rows = situation.rows(situation.contenders(shown))
+        rows = situation.rows(shown)
         return {index: self._model.quality(row) for index, row in zip(shown, rows, strict=True)}
 
 
