@@ -12,8 +12,6 @@ from lightrouter.lab.study import Study
 class Experiment(Protocol):
     """A module with one experiment."""
 
-    ABOUT: str
-
     def run(self, study: Study) -> Findings:
         """Runs the experiment."""
 

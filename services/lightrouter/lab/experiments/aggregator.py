@@ -39,8 +39,6 @@ from lightrouter.v1.policy_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Prompt
 
-ABOUT = "Which side of conflicting drafts is taken, by whom, and whether a third answer is invented."
-
 # A choice: without comparable answers, qualities this far apart count as right and wrong.
 _APART: Final = 0.5
 # A choice: tokens that a synthesis may exceed its longest draft by; a model that rambles is cut off.

@@ -19,8 +19,6 @@ from lightrouter.lab.results.bootstrap import Bootstrap
 from lightrouter.lab.results.figures import BEST_SINGLE, Figures, flat
 from lightrouter.lab.study import Study
 
-ABOUT = "Quality and cost from the shortest boot to the longest, and the length from which more gains nothing."
-
 KINDS: Final = ("learned", "consensus", "prior")
 _SHORT: Final = (5, 10, 20, 40, 60, 100, 200)
 _LONG: Final = (25, 50, 75, 100, 150, 200, 300)

@@ -24,8 +24,6 @@ from lightrouter.lab.study import Study
 from lightrouter.recording.recording import RecordedPrompt, Recording
 from lightrouter.runtime.tokens import count, cut
 
-ABOUT = "Selection where good candidates contradict each other, under injected instructions, and as it gets worse."
-
 KINDS: Final = ("learned", "consensus", "prior")
 _BASE: Final = "learned"
 _SHARES: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)

@@ -19,8 +19,6 @@ from lightrouter.lab.results.bootstrap import Estimate
 from lightrouter.lab.study import Study
 from lightrouter.pool.choices import State
 
-ABOUT = "A candidate goes bad half-way and recovers: when it is evicted and back, and what an adaptive pool is worth."
-
 _SEGMENTS: Final = 6
 # A choice: bad from half-way on, for a third of the time.
 _BAD: Final = range(3, 5)

@@ -21,8 +21,6 @@ from lightrouter.lab.training.trained import Trained
 from lightrouter.learned.offered import offered
 from lightrouter.selector.learned import CurrentModel
 
-ABOUT = "The default setting, trained with and without the cues of lettered options, beside a vote of the best models."
-
 WITH: Final = "lightrouter"
 WITHOUT: Final = "lightrouter without cues"
 _TOP: Final = 3
@@ -89,4 +87,4 @@ def run(study: Study) -> Findings:
 
 def _default(study: Study, name: str, train: LabelledData, model: CurrentModel) -> Routed:
     policy = lightrouter.routing(lightrouter.DEFAULT, train, study.boot_tokens, None)
-    return Routed(name, ABOUT, policy, study.prices, selector_with(model), prepare=model)
+    return Routed(name, f"The default setting, {name}.", policy, study.prices, selector_with(model), prepare=model)

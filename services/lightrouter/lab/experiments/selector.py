@@ -14,10 +14,6 @@ from lightrouter.lab.report.table import COST, QUALITY, tabulate
 from lightrouter.lab.results.figures import BEST_SINGLE
 from lightrouter.lab.study import Study
 
-ABOUT = (
-    "Quality and cost of every way of ranking, all else equal, and how often a judge's verdict flips with the order."
-)
-
 KINDS: Final = ("learned", "consensus", "prior", "knn", "random")
 
 

@@ -26,8 +26,6 @@ from lightrouter.lab.study import Study
 from lightrouter.recording.recording import pool_names
 from lightrouter.v1.candidate_pb2 import Evaluation
 
-ABOUT = "What is left of the learned ranking on subjects, and on candidates, that it was not trained on."
-
 # A choice: subjects of MMLU-Pro that take reasoning rather than knowledge.
 _REASONING: Final = frozenset({"math", "physics", "chemistry", "engineering", "computer science"})
 _LEAST_HELD: Final = 10

@@ -21,8 +21,6 @@ from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.results.figures import flat
 from lightrouter.lab.study import Study
 
-ABOUT = "Correlation of the candidates' errors, and the gain of merging k against the σ²/k of independence."
-
 _COLUMNS: Final = {
     "k": "k",
     "variance": "variance",
