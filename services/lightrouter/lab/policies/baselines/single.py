@@ -1,4 +1,4 @@
-"""One model a prompt: by chance, always the same, or the best on the training prompts."""
+"""Policies that ask one model per prompt: by chance, always the same, or the best on the training prompts."""
 
 from __future__ import annotations
 
