@@ -22,7 +22,7 @@ from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.run import Report, Settings, evaluate
-from lightrouter.evaluator.validation import Item, ValidationSet
+from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.engine import Engine, opened
 from lightrouter.pool import file
@@ -30,6 +30,7 @@ from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import REPLAY
 from lightrouter.recording.prices import PriceList
+from lightrouter.recording.prompts import Asked
 from lightrouter.recording.recording import Recording, pool_names
 from lightrouter.router.rules import Defaults, DriftRules
 from lightrouter.runtime.deadline import Deadline
@@ -240,7 +241,8 @@ def _settings(plan: Plan, draw: Draw, folder: Path, number: int) -> Settings:
     """Returns the settings of the evaluation in segment `number`."""
     prompts = {index: draw.whole.prompts[index] for index in draw.validation}
     items = [
-        Item(each.id, each.category, each.messages, RecordedScorer(plan.data, index)) for index, each in prompts.items()
+        Asked(each.id, each.category, each.messages, RecordedScorer(plan.data, index), None, {})
+        for index, each in prompts.items()
     ]
     return Settings(
         prompts=ValidationSet(tuple(items), f"{plan.name}-{draw.seed}"),
