@@ -232,9 +232,17 @@ class _Cached:
         return response
 
     def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self,
+        target: ModelTarget,
+        generation: Generation,
+        deadline: Deadline,
+        *,
+        checkpoint_tokens: int = 0,
+        unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
-        return self._models.stream(target, generation, deadline)
+        return self._models.stream(
+            target, generation, deadline, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched
+        )
 
 
 def _settings(plan: Plan, draw: Draw, folder: Path, number: int) -> Settings:
