@@ -108,7 +108,7 @@ async def test_a_dropped_call_is_no_error() -> None:
     meter = Metrics(Resource.create({}), reader).meter("1")
     prices = {"input": "1", "output": "2"}
     async with (
-        Upstream(behaviours.hang_mid_stream("a", "b", "c")) as upstream,
+        Upstream(behaviours.hang_mid_stream("a", "b")) as upstream,
         adapter(upstream.base_url, meter, prices=prices) as served,
     ):
         held = await dropped(served, upstream)
@@ -118,13 +118,13 @@ async def test_a_dropped_call_is_no_error() -> None:
     attributes = span.attributes or {}
     assert names.ERROR_TYPE not in attributes
     assert attributes[names.ESTIMATED] is True
-    assert attributes[names.GEN_AI_USAGE_OUTPUT_TOKENS] == 3
+    assert attributes[names.GEN_AI_USAGE_OUTPUT_TOKENS] == 2
     assert attributes[names.GEN_AI_USAGE_INPUT_TOKENS] == held.checkpoint.usage.input_tokens
-    assert attributes[names.COST] == held.checkpoint.cost_nanousd + 2000
+    assert attributes[names.COST] == held.checkpoint.cost_nanousd
     events = {event.name: event.attributes or {} for event in span.events}
     assert list(events) == [names.CHECKPOINT, names.DROPPED]
     tokens = [marks[names.GEN_AI_USAGE_OUTPUT_TOKENS] for marks in events.values()]
-    assert tokens == [2, 3]
+    assert tokens == [2, 2]
     begun, ended = (marks[names.ELAPSED] for marks in events.values())
     assert isinstance(begun, float)
     assert isinstance(ended, float)
@@ -137,7 +137,27 @@ async def test_a_dropped_call_is_no_error() -> None:
         for point, data in points.items()
         if isinstance(data, HistogramDataPoint)
     }
-    assert sums == {"input": held.checkpoint.usage.input_tokens, "output": 3}
+    assert sums == {"input": held.checkpoint.usage.input_tokens, "output": 2}
+
+
+async def test_a_provider_s_count_of_a_part_is_no_count_of_a_dropped_call() -> None:
+    """Some count as they write, or give the count of the prompt first: the prompt's count is kept."""
+    counted = {**behaviours.delta("a"), "usage": {"prompt_tokens": 7, "completion_tokens": 1}}
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        for event in (counted, behaviours.delta("b"), behaviours.delta("c")):
+            await exchange.event(event)
+        await exchange.hang()
+
+    async with Upstream(behave) as upstream, adapter(upstream.base_url) as served:
+        held = await dropped(served, upstream)
+        attributes = chat(served).attributes or {}
+    assert held.checkpoint is not None
+    assert (held.checkpoint.usage.input_tokens, held.checkpoint.usage.output_tokens) == (7, 2)
+    assert attributes[names.GEN_AI_USAGE_INPUT_TOKENS] == 7
+    assert attributes[names.GEN_AI_USAGE_OUTPUT_TOKENS] in {2, 3}
+    assert attributes[names.ESTIMATED] is True
 
 
 async def test_a_call_that_is_cancelled_before_its_checkpoint_is_an_error() -> None:

@@ -20,7 +20,6 @@ from lightrouter.adapter.retry import Attempts, RetryPolicy
 from lightrouter.adapter.telemetry import CallMetrics, CallObserver
 from lightrouter.adapter.text.coalesce import Coalescer
 from lightrouter.adapter.text.continuation import decode
-from lightrouter.adapter.text.opening import PrefillUse
 from lightrouter.adapter.text.plan import Plan, make_plan
 from lightrouter.adapter.warmup import Warmup, is_free
 from lightrouter.pool.schema import CandidateEntry
@@ -148,7 +147,10 @@ class Engine:
                 announced |= restarted
                 chunk = GenerationChunk(text=delta.text, reasoning=delta.reasoning, restarted=restarted)
                 yield StreamGenerateResponse(chunk=chunk)
-            yield StreamGenerateResponse(result=await task)
+            result = await task
+            if run.restarted and not announced:
+                yield StreamGenerateResponse(chunk=GenerationChunk(restarted=True))
+            yield StreamGenerateResponse(result=result)
         except BaseException as error:
             run.fail(error)
             raise
@@ -177,9 +179,10 @@ class Engine:
 
         stage = generation.stage
         observer = CallObserver(self._tracer, self._metrics, self._capture, entry, stage, resume_state.span)
-        quirks = self.provider_state.learned.quirks
-        run = GenerationRun(entry, self._prices, planned, quirks, stage, observer, streamed=streamed)
+        learned = self.provider_state.learned
+        run = GenerationRun(entry, self._prices, planned, learned.quirks, stage, observer, streamed=streamed)
         run.last_resort = generation.last_resort
+        run.continues_prefills = learned.continues_prefills
         self._running += 1
         self._idle.clear()
         return run
@@ -242,8 +245,8 @@ class Engine:
         if run.info.accepted is None or not run.has_output:
             return
         trials.accepted(run.info.accepted)
-        if run.plan.request.has_prefill and run.prefill_use is not None:
-            self.provider_state.learned.prefill_ignored(run.prefill_use is PrefillUse.RESTARTED)
+        if run.ignored_prefill is not None:
+            self.provider_state.learned.prefill_ignored(run.ignored_prefill, certain=run.prefill_is_unread)
 
     def _silence_limit(self, run: GenerationRun, deltas: Coalescer | None) -> float:
         """Returns the seconds without a byte after which a cancelled attempt counts as a failure of the provider.

@@ -14,16 +14,19 @@ from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers.finish_reasons import less_whole
 from lightrouter.adapter.quirks import Quirks
 from lightrouter.adapter.telemetry import CallObserver
+from lightrouter.adapter.text.anew import begins_with_word, clearly_continues, is_unread, is_written_anew
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.text.continuation import encode
-from lightrouter.adapter.text.opening import PrefillUse, repeats_prefill
+from lightrouter.adapter.text.opening import PrefillUse
 from lightrouter.adapter.text.plan import Plan, next_resume_state
+from lightrouter.pool.choices import ContinuationStyle
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.errors import ServiceError, Spent
 from lightrouter.runtime.ledger import cost_nanousd, duration
+from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import Prices
-from lightrouter.v1.chat_pb2 import FinishReason, Usage
+from lightrouter.v1.chat_pb2 import FinishReason, Role, Usage
 from lightrouter.v1.ledger_pb2 import Stage
 
 _UNSPECIFIED: Final = FinishReason.FINISH_REASON_UNSPECIFIED
@@ -47,6 +50,7 @@ class GenerationRun:
         info: The facts of this attempt's reply.
         stage: The stage that asks.
         last_resort: Whether the router has no other candidate left; circuit and backoff let the call pass then.
+        continues_prefills: Whether the provider is known to continue prefills.
     """
 
     def __init__(
@@ -86,20 +90,32 @@ class GenerationRun:
         self._begun = self._attempt_begun = time.monotonic()
         self._first: float | None = None
         self._heard: float | None = None
-        self._prefill_use: PrefillUse | None = None
         self.is_paused = False
         self.checkpoint: GenerationResult | None = None
-        self.last_resort = False
+        self.last_resort = self.continues_prefills = False
 
     @property
     def restarted(self) -> bool:
-        """Whether the text starts anew although the caller has a first part; known before any output is given out."""
-        return self.plan.restarted or self.prefill_use is PrefillUse.RESTARTED
+        """Whether the text starts anew although the caller has a first part; `end` may find it out after the output."""
+        return self.plan.restarted or self._transcript.prefill_use is PrefillUse.RESTARTED
 
     @property
-    def prefill_use(self) -> PrefillUse | None:
-        """What the reply does with the prefill; None until that is known."""
-        return self._prefill_use or self._transcript.prefill_use
+    def ignored_prefill(self) -> bool | None:
+        """Whether the provider ignored the prefill; None if nothing shows it."""
+        use = self._transcript.prefill_use
+        if not self.plan.request.has_prefill or use is None:
+            return None
+        if use is PrefillUse.CONTINUED:
+            return False if clearly_continues(self.plan.request.prefill, self.text) else None
+        return use is PrefillUse.RESTARTED
+
+    @property
+    def prefill_is_unread(self) -> bool:
+        """Whether the provider's counts show that the model never read the prefill."""
+        prefill, before, counted = self.plan.request.prefill, self.plan.resume_state, self._usage()
+        if counted.estimated or clearly_continues(prefill, self.text):
+            return False
+        return is_unread(min(before.tokens, estimate_tokens(prefill)), before.prompt_tokens, counted.input_tokens)
 
     @property
     def attempts(self) -> int:
@@ -154,7 +170,7 @@ class GenerationRun:
             self._lost = self._spent()
             self._prepare()
             self._deltas.clear()
-            self._first = self._heard = self._prefill_use = None
+            self._first = self._heard = None
         self._attempts += 1
         self._attempt_begun = time.monotonic()
 
@@ -204,14 +220,20 @@ class GenerationRun:
         if finish == _STOP and (self._transcript.ends_hidden or self.info.ends_hidden):
             # The end of the answer looked like reasoning, or the model never began its answer.
             finish = _UNKNOWN
-        if self.prefill_use is PrefillUse.CONTINUED and repeats_prefill(self.plan.request.prefill, self.text):
-            # Output that the caller has cannot be taken back; other output can still be marked as restarted.
-            if not self._streamed:
-                self._prefill_use = PrefillUse.RESTARTED
-            elif finish == _STOP:
-                finish = _UNKNOWN
+        if self._transcript.prefill_use is PrefillUse.CONTINUED and self._is_written_anew():
+            self._transcript.restart()
         self._finish = finish
         return last
+
+    def _is_written_anew(self) -> bool:
+        request = self.plan.request
+        if not request.prefill.strip() or self._entry.continuation is ContinuationStyle.RAW:
+            # Nothing ignores a raw prompt.
+            return False
+        prompt = next((message.content for message in reversed(request.messages) if message.role == Role.ROLE_USER), "")
+        if self.prefill_is_unread or is_written_anew(request.prefill, self.text):
+            return True
+        return not self.continues_prefills and begins_with_word(request.prefill, self.text, prompt)
 
     def _ending(self) -> FinishReason.ValueType:
         """Returns why the text ended: UNKNOWN if the provider gives no reason, unless the limit was reached."""
@@ -257,7 +279,7 @@ class GenerationRun:
             resume_state = next_resume_state(
                 self._transcript,
                 self.plan.resume_state,
-                now.output_tokens,
+                now,
                 takes_reasoning_back=info.takes_reasoning_back,
             )
             resume_state = replace(resume_state, span=self._observer.reference)

@@ -95,6 +95,9 @@ class Synthesis:
                     return
                 except ServiceError as error:
                     self.error = error
+                    if isinstance(error, _CannotGoOnError) and len(self.text) > before:
+                        # The text before and the new one stand side by side; nothing can go on from both.
+                        return
                 if self.out_of_time:
                     return
                 if len(self.text) == before:

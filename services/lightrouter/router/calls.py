@@ -225,7 +225,7 @@ class CandidateCall:
         self.is_recorded = True
         if self._held:
             self._held.close()
-        received = "".join(self._received)
+        received = "".join([self.prefix, *self._received] if self._goes_on else self._received)
         line = record_failure(
             self._route,
             self._stage,
@@ -233,7 +233,7 @@ class CandidateCall:
             error,
             self._started_at,
             read="" if self._goes_on else self.prefix,
-            received=self.prefix + received if self._goes_on else received,
+            received=received,
             went_on=self._goes_on,
         )
         # The cost of a call that was cut off before any text is unknown, so its money stays reserved.

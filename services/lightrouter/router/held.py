@@ -69,6 +69,7 @@ class HeldStream:
         self._rest: deque[str] = deque()
         self._rest_characters = 0
         self._goes_on = False
+        self._is_cut = False
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -81,7 +82,9 @@ class HeldStream:
     @property
     def is_open(self) -> bool:
         """Whether the call can still go on to the end of the draft, or has come there, and nobody has taken it."""
-        return not self.is_recorded and self._task is not None and (not self._task.done() or self.result is not None)
+        if self.is_recorded or self._is_cut or self._task is None:
+            return False
+        return not self._task.done() or self.result is not None
 
     @property
     def error(self) -> ServiceError | None:
@@ -186,7 +189,8 @@ class HeldStream:
                 else:
                     self._add_to_rest(response.chunk)
                 self._changed.set()
-                if self._held_too_much():
+                if not self._goes_on and self.tokens_after > self._held_tokens:
+                    self._is_cut = True
                     return
                 await self._wait_for_room()
         message = f"the stream of {self._name} ended without a result"
@@ -212,9 +216,6 @@ class HeldStream:
         if chunk.text:
             self._rest.append(chunk.text)
             self._rest_characters += len(chunk.text)
-
-    def _held_too_much(self) -> bool:
-        return not self._goes_on and self.tokens_after > self._held_tokens
 
     async def _wait_for_room(self) -> None:
         while self._rest_characters > _MOST_HELD_CHARACTERS:

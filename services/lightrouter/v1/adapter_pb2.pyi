@@ -249,7 +249,9 @@ class StreamGenerateRequest(_message.Message):
     CHECKPOINT_TOKENS_FIELD_NUMBER: _builtins.int
     UNWATCHED_FIELD_NUMBER: _builtins.int
     checkpoint_tokens: _builtins.int
-    """New tokens after which the adapter sends a checkpoint; the generation goes on meanwhile. Default: 0, no checkpoint."""
+    """New tokens after which the adapter sends a checkpoint; the generation goes on meanwhile. If the text is written
+    anew, the tokens of the prefix are added. A limit that comes first makes it needless. Default: 0, no checkpoint.
+    """
     unwatched: _builtins.bool
     """True if nobody reads the text as it is written: fewer messages then carry more text each. Default: false."""
     @_builtins.property
@@ -292,7 +294,9 @@ class StreamGenerateResponse(_message.Message):
     def checkpoint(self) -> Global___GenerationResult:
         """How it stands after `checkpoint_tokens` new tokens: the pieces before it have the text of these tokens that is
         settled, as if the limit had been there; later pieces have the rest. Its finish_reason is LENGTH, its tokens are
-        estimated, and its continuation goes on from here in another call. Not sent if the text ends before it.
+        estimated, and its continuation goes on from here in another call. Not sent if the text ends before it, or exactly
+        there and the provider says so with the last token. Without a piece before it, it is not known yet whether the
+        text is written anew.
         """
 
     def __init__(
@@ -326,8 +330,8 @@ class GenerationChunk(_message.Message):
     reasoning: _builtins.str
     """Hidden reasoning."""
     restarted: _builtins.bool
-    """True if the provider cannot continue a prefix, or does not, and the text is written anew. Set in one piece: the
-    first with text, or one before it.
+    """True if the provider cannot continue a prefix, or does not: all text of this call is the text, without the prefix.
+    Set in one piece. As a rule this is the first with text; if only the whole reply tells, it is the last, without text.
     """
     def __init__(
         self,

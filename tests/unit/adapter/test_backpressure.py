@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
@@ -15,6 +16,7 @@ from lightrouter.adapter.provider_state import ProviderState
 from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.pool.schema import CandidateEntry
+from lightrouter.runtime.circuit import State
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.chat_pb2 import FinishReason
@@ -53,7 +55,7 @@ class Provider:
 def engine(provider: Provider) -> Engine:
     limits = {"request_timeout_s": 60, "retries": 0}
     entry = CandidateEntry.model_validate(
-        {"name": "fast", "base_url": "http://h/v1", "model": "tiny", "limits": limits}
+        {"name": "fast", "base_url": "http://h/v1", "model": "tiny", "limits": limits, "circuit": {"failures": 1}}
     )
     return Engine(entry, provider, ProviderState.new(entry), NoOpTracer(), CallMetrics(NoOpMeter("test")))
 
@@ -147,3 +149,19 @@ async def test_without_a_checkpoint_the_bound_is_the_same() -> None:
     await rest()
     assert provider.taken < 50
     await events.aclose()
+
+
+async def test_after_the_wait_the_provider_s_silence_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As many as are taken before the reader is waited for: three before the checkpoint, then the bound.
+    provider = Provider(3 + -(-MOST_BYTES // len(PIECE.encode())))
+    made = engine(provider)
+    events = made.stream(asked(None), Deadline.after(3600), 3)
+    held = await read_to_checkpoint(events)
+    await rest()
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + 30)
+    while len(held.output[0]) < provider.taken * len(PIECE):
+        held.take(await anext(events))
+    await rest()
+    await events.aclose()
+    assert made.provider_state.circuit.state is State.CLOSED

@@ -118,3 +118,22 @@ def test_both_parts_together_are_within_the_limit(
     together = ["".join(part.text for part in some) for some in parts[checkpoint]]
     assert together == ["".join(part.text for part in some) for some in parts[0]]
     assert sum(len(some) == 2 for some in parts[checkpoint]) <= 1
+
+
+def test_events_of_many_tokens_are_counted_by_their_text() -> None:
+    """Also late in a stream: the first events of a provider that joins tokens may be short."""
+    info, cut = ReplyInfo(), Cut(None, (), 10**6)
+    texts = ["The", *[" word" * 20] * 20]
+    for text in texts:
+        info.texts += 1
+        cut.parts(TextDelta(text, ""), info)
+    assert cut.tokens == 1 + 20 * 20
+
+
+def test_a_long_token_among_short_ones_is_one() -> None:
+    info, cut = ReplyInfo(), Cut(None, (), 10**6)
+    texts = ["The", " word", " is", " internationalization", " \U0001f468\u200d\U0001f469\u200d\U0001f467", "."]
+    for text in texts:
+        info.texts += 1
+        cut.parts(TextDelta(text, ""), info)
+    assert cut.tokens == len(texts)

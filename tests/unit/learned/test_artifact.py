@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, save
-from lightrouter.learned.features import NAMES
+from lightrouter.learned.features import NAMES, Candidate, PartialAnswer
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Example, Priors
-from lightrouter.learned.rows import Stranger, Written
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.learned.words import hashed_words
 from lightrouter.v1.policy_pb2 import AnswerPattern
@@ -29,10 +28,10 @@ def artifact() -> Artifact:
     return Artifact(Model(Priors(("a", "b"), examples), [tree], 0.3), "0123", {"auc": 0.8}, {"seed": 1})
 
 
-def contenders() -> list[Written]:
+def contenders() -> list[PartialAnswer]:
     return [
-        Written("a", 0.5, 0, "Cats purr", complete=False),
-        Written("b", 0.5, 0, "Because", complete=True),
+        PartialAnswer(Candidate("a", 0.5, 0), "Cats purr", complete=False),
+        PartialAnswer(Candidate("b", 0.5, 0), "Because", complete=True),
     ]
 
 
@@ -41,7 +40,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     loaded = load(tmp_path / "one")
     for prompt in PROMPTS:
         assert loaded.model.estimates(prompt, contenders()) == artifact().model.estimates(prompt, contenders())
-    strangers = [Stranger("a", 0.2, 3), Stranger("c", 0.2, 3)]
+    strangers = [Candidate("a", 0.2, 3), Candidate("c", 0.2, 3)]
     assert loaded.model.expected(PROMPTS[0], strangers) == artifact().model.expected(PROMPTS[0], strangers)
     assert (loaded.data_sha256, loaded.metrics, loaded.options) == ("0123", {"auc": 0.8}, {"seed": 1})
 

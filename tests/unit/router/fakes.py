@@ -57,6 +57,7 @@ class Model:
         ends: What a stage's call says of its end, where it is not what its words make of it.
         seconds: What each of its calls says that it took; 0 where it says nothing.
         forgets: Whether its provider writes anew what it is given to go on from, whatever its entry says.
+        says_it_late: Whether only the end of a streamed text shows that it was written anew.
         least_tokens: The smallest token limit that its provider takes.
         dies: The error with which a held call ends after its checkpoint.
     """
@@ -69,6 +70,7 @@ class Model:
     ends: dict[Stage.ValueType, FinishReason.ValueType] = field(default_factory=dict)
     seconds: float = 0.0
     forgets: bool = False
+    says_it_late: bool = False
     least_tokens: int = 0
     dies: ServiceError | None = None
 
@@ -127,7 +129,10 @@ class FakeModels:
             raise error
         words, result, restarted = await self._begin(target, generation, deadline)
         for index, word in enumerate(words):
-            yield StreamGenerateResponse(chunk=GenerationChunk(text=word, restarted=restarted and index == 0))
+            early = restarted and not model.says_it_late
+            yield StreamGenerateResponse(chunk=GenerationChunk(text=word, restarted=early and index == 0))
+        if restarted and model.says_it_late:
+            yield StreamGenerateResponse(chunk=GenerationChunk(restarted=True))
         yield StreamGenerateResponse(result=result)
 
     async def _hold(

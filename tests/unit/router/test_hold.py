@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from math import inf
 
 import pytest
 
 from lightrouter.router.events import Events
-from lightrouter.router.held import HeldStream
 from lightrouter.router.rules import Shares
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import cost_nanousd, total
-from lightrouter.v1.adapter_pb2 import GenerationChunk, GenerationResult, StreamGenerateResponse
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP
 from lightrouter.v1.error_reason_pb2 import (
@@ -263,24 +259,3 @@ async def test_the_policy_of_the_configuration_holds() -> None:
     made = router(models, FakeSelector(SCORES), with_defaults=defaults(hold=HOLD_ALWAYS, k=1))
     await made.route(prompt(), Deadline.after(60), Events())
     assert models.asked(STAGE_COMPLETE) == []
-
-
-async def test_a_stream_without_an_end_is_not_read_without_end() -> None:
-    sent = 0
-
-    async def endless() -> AsyncGenerator[StreamGenerateResponse, None]:
-        nonlocal sent
-        yield StreamGenerateResponse(chunk=GenerationChunk(text="boot"))
-        yield StreamGenerateResponse(checkpoint=GenerationResult(finish_reason=FINISH_REASON_LENGTH))
-        while True:
-            sent += 1
-            yield StreamGenerateResponse(chunk=GenerationChunk(text="word " * 1000))
-            await asyncio.sleep(0)
-
-    stream = HeldStream(endless(), "a", 1, inf)
-    await stream.boot(lambda _: None)
-    for _ in range(200):
-        await asyncio.sleep(0)
-    assert 13 <= sent <= 15
-    stream.close()
-    await stream.wait_closed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lightrouter.adapter.exchange import ProviderRequest
@@ -17,7 +17,7 @@ from lightrouter.pool.choices import ContinuationStyle, Thinking
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation
-from lightrouter.v1.chat_pb2 import Role
+from lightrouter.v1.chat_pb2 import Role, Usage
 
 _ASSISTANT: Final = Role.ROLE_ASSISTANT
 
@@ -104,15 +104,18 @@ def make_plan(
 
 
 def next_resume_state(
-    transcript: Transcript, before: ResumeState, tokens: int, *, takes_reasoning_back: bool
+    transcript: Transcript, before: ResumeState, used: Usage, *, takes_reasoning_back: bool
 ) -> ResumeState:
-    """Returns the state after an output of `tokens` that went on from `before` and that a limit cut."""
+    """Returns the state after an output of `used` tokens that went on from `before` and that a limit cut."""
+    if not before.prompt_tokens and not used.estimated:
+        before = replace(before, prompt_tokens=used.input_tokens)
     if transcript.prefill_use is PrefillUse.RESTARTED:
-        before = ResumeState()
+        before = ResumeState(prompt_tokens=before.prompt_tokens)
     takes_back = takes_reasoning_back or before.reasoning
     return ResumeState(
         head=transcript.head,
         inside=transcript.inside,
         reasoning=(before.reasoning + transcript.field_reasoning).rstrip(REPLACEMENT) if takes_back else "",
-        tokens=before.tokens + tokens,
+        tokens=before.tokens + used.output_tokens,
+        prompt_tokens=before.prompt_tokens,
     )

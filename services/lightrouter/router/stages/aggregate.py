@@ -105,6 +105,9 @@ async def _merge(
             if event.HasField("result"):
                 return event.result
             chunk = event.chunk
+            if not chunk.text and not chunk.restart:
+                # A sign of life while the model is slow.
+                continue
             if chunk.restart:
                 pieces.clear()
             pieces.append(chunk.text)

@@ -22,6 +22,7 @@ from lightrouter.router.stages.complete import completion_limit_s, note_short_gr
 from lightrouter.router.stages.last_resort import pick_last_resorts
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.models import Models
+from lightrouter.v1.adapter_pb2 import GenerationChunk
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FinishReason
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_TIMEOUT
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING
@@ -206,7 +207,7 @@ class _StreamedCompletion:
         try:
             async with aclosing(call.chunks()) as chunks, asyncio.timeout(self._limit_s(silence_limit_s)) as timeout:
                 async for chunk in chunks:
-                    self._send_chunk(call, chunk.text)
+                    self._send_chunk(call, chunk)
                     # The time for which a slow reader stops the stream is not the candidate's silence.
                     timeout.reschedule(None)
                     await route.events.wait_for_room()
@@ -223,8 +224,11 @@ class _StreamedCompletion:
         share_s = self._route.deadline.remaining() * self._route.shares.complete
         return min(share_s, silence_limit_s) if others else None
 
-    def _send_chunk(self, call: CandidateCall, text: str) -> None:
-        if text:
-            # A text that is written anew voids what went out before, another candidate's text or its own boot.
+    def _send_chunk(self, call: CandidateCall, chunk: GenerationChunk) -> None:
+        # A text that is written anew voids what went out before, another candidate's text or its own boot.
+        if chunk.restarted and call.chunks_received > bool(chunk.text):
+            # Only the end of the text showed it; the start of the text went out as if it continued.
+            self._send(call.candidate, call.text, restart=True)
+        elif chunk.text:
             restart = not call.continues and call.chunks_received == 1 and bool(self._sent)
-            self._send(call.candidate, text, restart=restart)
+            self._send(call.candidate, chunk.text, restart=restart)
