@@ -64,7 +64,20 @@ def read(text: str, path: str = "") -> Value:
     if not isinstance(root, yaml.MappingNode):
         raise CommentError(f"{path or 'values.yaml'}: must be a mapping")
     lines = text.splitlines()
-    return Value(path, yaml.safe_load(text), children=_children(root, lines, path, len(lines)))
+    values = Value(path, yaml.safe_load(text), children=_children(root, lines, path, len(lines)))
+    for value in values.children.values():
+        if base := values.children.get(value.hints.get("extends", "")):
+            _take_types(value, base)
+    return values
+
+
+def _take_types(value: Value, base: Value) -> None:
+    """Gives the keys that a value has from another one the types that they have there."""
+    for key in value.children.keys() & base.children.keys():
+        child, model = value.children[key], base.children[key]
+        if not model.children:
+            child.hints, child.children = model.hints, {}
+        _take_types(child, model)
 
 
 def _children(node: yaml.MappingNode, lines: list[str], path: str, end: int) -> dict[str, Value]:

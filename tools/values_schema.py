@@ -30,7 +30,8 @@ def schema(root: Value) -> Schema:
     for value in root.children.values():
         if value.item and "keyedBy" in value.hints:
             required = value.hints.get("required")
-            definitions[_item(value)] = {"type": "object", **_object(value.item, root, required)}
+            # One that is null is none: a file of values takes out a candidate of the file before it.
+            definitions[_item(value)] = {"type": ["object", "null"], **_object(value.item, root, required)}
     for name in _bases(root):
         definitions[name] = properties[name]
         properties[name] = {"$ref": f"#/definitions/{name}"}
@@ -171,6 +172,9 @@ def _translated(node: Any, definitions: dict[str, Schema]) -> Any:
             full = str(item).rpartition("/")[2]
             _define(full, definitions)
             made[key] = _reference(full)
+        elif key == "oneOf" and all(each.keys() == {"type"} for each in item):
+            # null would be of two of the types.
+            made["type"] = sorted({kind for each in item for kind in each["type"]})
         elif not (key == "description" and isinstance(item, str)) and not key.startswith("x-kubernetes"):
             made[key] = _translated(item, definitions)
     return made
