@@ -61,7 +61,7 @@ def _rows(values: list[Value]) -> str:
         default = "" if nested else _code(json.dumps(value.default, ensure_ascii=False))
         if value.modelled:
             default = "" if nested or value.default is None else _code(json.dumps(value.default, ensure_ascii=False))
-        elif "[]" in value.path:
+        elif "[]" in value.path or ".NAME." in value.path:
             default = "" if nested else f"for example {default}"
         rows.append(f"| `{value.path}` | {default} | {_words(value.text)} |")
     return "\n".join(rows)

@@ -90,9 +90,9 @@ def _children(node: yaml.MappingNode, lines: list[str], path: str, end: int) -> 
             value.text, value.hints = _comment(lines, key.start_mark.line, key.start_mark.column)
         form = _form(lines[key.start_mark.line : following], key.start_mark.column)
         if form:
-            value.item = read(form, f"{name}[]")
+            value.item = read(form, f"{name}.NAME" if "keyedBy" in value.hints else f"{name}[]")
         if value.item and value.hints.pop("model", None) == "candidate":
-            value.item.children = _modelled(candidates.chart_schema(), f"{name}[]") | value.item.children
+            value.item.children = _modelled(candidates.chart_schema(), value.item.path) | value.item.children
         if isinstance(item, yaml.MappingNode) and not value.hints.keys() & {"k8s", "map", "open"}:
             value.children = _children(item, lines, name, following)
         if group := value.hints.get("settings"):
