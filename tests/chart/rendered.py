@@ -113,13 +113,13 @@ def _render(values: str) -> Manifests:
     return template(CHART, values)
 
 
-def template(chart: Path, values: str, release: str = "lightrouter") -> Manifests:
+def template(chart: Path, values: str, *options: str, release: str = "lightrouter") -> Manifests:
     """Returns what `helm template` renders of a chart.
 
     Raises:
         RefusedError: Helm refuses the values.
     """
-    command = [str(helm(4)), "template", release, str(chart), "--namespace", "here", "--values", "-"]
+    command = [str(helm(4)), "template", release, str(chart), "--namespace", "here", "--values", "-", *options]
     done = subprocess.run(command, input=values, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RefusedError(done.stderr)

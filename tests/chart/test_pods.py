@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.chart.rendered import COMPONENTS, Manifest, Manifests, candidate, render
+from tests.chart.rendered import CHART, COMPONENTS, Manifest, Manifests, candidate, render, template
 from tests.chart.test_upgrade import SET
 
 EVERY: dict[str, Any] = {key: SET[key] for key in ("evaluator", "collector")}
@@ -38,6 +39,15 @@ def test_security_contexts_can_be_changed_for_every_pod() -> None:
     one = render(selector={"podSecurityContext": {"runAsUser": 7}})
     assert one.pod("selector")["securityContext"]["runAsUser"] == 7
     assert one.pod("router")["securityContext"]["runAsUser"] == 65532
+
+
+def test_on_openshift_the_namespace_gives_the_ids() -> None:
+    values = {**EVERY, "candidates": [candidate()], "router": {"podSecurityContext": {"runAsUser": 7}}}
+    manifests = template(CHART, json.dumps(values), "--api-versions=security.openshift.io/v1")
+    for name, pod in pods(manifests).items():
+        assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}} | (
+            {"runAsUser": 7} if name == "router" else {}
+        )
 
 
 def test_every_pod_has_its_names_and_its_scheduler() -> None:

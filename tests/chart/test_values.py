@@ -157,7 +157,6 @@ def test_a_contradiction_is_refused_in_a_sentence(values: dict[str, object], sen
         render(**values)
 
 
-@pytest.mark.parametrize("key", ["otlpEndpoint", "otlpMetricsEndpoint"])
 @pytest.mark.parametrize(
     ("endpoint", "sentence"),
     [
@@ -178,9 +177,28 @@ def test_a_contradiction_is_refused_in_a_sentence(values: dict[str, object], sen
         ("http://collector:65536", "port 65536, which no server can have"),
     ],
 )
-def test_an_otlp_endpoint_that_cannot_work_is_refused_in_a_sentence(key: str, endpoint: str, sentence: str) -> None:
-    with pytest.raises(RefusedError, match=f"telemetry.{key} (is|has) .*{re.escape(sentence)}"):
-        render(telemetry={key: endpoint})
+def test_an_otlp_endpoint_that_cannot_work_is_refused_in_a_sentence(endpoint: str, sentence: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        render(telemetry={"otlpEndpoint": endpoint, "otlpMetricsEndpoint": endpoint})
+    for key in ("otlpEndpoint", "otlpMetricsEndpoint"):
+        assert re.search(f"telemetry.{key} (is|has) .*{re.escape(sentence)}", str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sentence"),
+    [
+        ("http://tempo:4317", "give HOST:PORT; collector.insecure says"),
+        ("tempo", "give HOST:PORT, mostly with the port 4317"),
+        ("[fd00::1]", "give HOST:PORT"),
+        ("fd00::1:4317", "give HOST:PORT"),
+        ("tempo:4317/v1/traces", "give HOST:PORT, without a path"),
+        ("tempo:4318", "port 4318, that of OTLP over HTTP"),
+        ("tempo:70000", "port 70000, which no server can have"),
+    ],
+)
+def test_a_target_of_the_collector_that_cannot_work_is_refused_in_a_sentence(endpoint: str, sentence: str) -> None:
+    with pytest.raises(RefusedError, match=f"collector.endpoint (is|has) .*{re.escape(sentence)}"):
+        render(collector={"enabled": True, "endpoint": endpoint})
 
 
 @pytest.mark.parametrize(
