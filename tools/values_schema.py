@@ -158,7 +158,7 @@ def _define(full: str, definitions: dict[str, Schema]) -> None:
     name = _short(full)
     if name not in definitions:
         definitions[name] = {}
-        definitions[name] = {"type": "object"} if _OPEN.search(name) else _translated(_kubernetes()[full], definitions)
+        definitions[name] = _translated(_kubernetes()[full], definitions)
 
 
 def _translated(node: Any, definitions: dict[str, Schema]) -> Any:
@@ -170,6 +170,8 @@ def _translated(node: Any, definitions: dict[str, Schema]) -> Any:
     for key, item in node.items():
         if key == "$ref":
             full = str(item).rpartition("/")[2]
+            if _OPEN.search(full):
+                return {"type": "object"}
             _define(full, definitions)
             made[key] = _reference(full)
         elif key == "oneOf" and all(each.keys() == {"type"} for each in item):
