@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from tests.chart.rendered import CHART, SMALL, Manifest, Manifests, render, template
+from tests.chart.rendered import CHART, SMALL, Manifests, render, template
+from tests.chart.test_pods import pods
 from tests.chart.test_upgrade import SET
 
 VALUES: dict[str, Any] = {"candidates": {"small": SMALL}}
@@ -35,12 +37,6 @@ def identities(manifests: Manifests) -> set[tuple[str, str]]:
     return {(manifest["kind"], manifest["metadata"]["name"]) for manifest in manifests.manifests}
 
 
-def pods(manifests: Manifests) -> list[Manifest]:
-    jobs = [each["spec"]["jobTemplate"] for each in manifests.all("CronJob").values()]
-    templates = [each["spec"]["template"] for each in (*manifests.all("Deployment").values(), *jobs) if "spec" in each]
-    return [each["spec"] for each in (*templates, *manifests.all("Pod").values()) if "spec" in each]
-
-
 def test_a_condition_turns_it_on_and_off(tmp_path: Path) -> None:
     assert not parent(tmp_path / "off", {"lightrouter": {"enabled": False}}).manifests
     on = parent(tmp_path / "on", {"lightrouter": {"enabled": True, **VALUES}})
@@ -59,25 +55,25 @@ def test_it_takes_the_registry_and_the_secrets_of_its_parent(tmp_path: Path) -> 
     kinds = {manifest["kind"] for manifest in manifests.manifests}
     assert {"Deployment", "CronJob", "Pod"} <= kinds
     found = set()
-    for spec in pods(manifests):
+    for spec in pods(manifests).values():
         assert spec["imagePullSecrets"] == [{"name": "b"}, {"name": "a"}]
         found |= {container["image"].partition(":")[0] for container in spec["containers"]}
     assert found == {f"registry.example.com/{name}" for name in ("lightrouter", "otel/opentelemetry-collector-contrib")}
 
 
-def test_a_registry_takes_the_place_of_a_registry_and_of_nothing_else() -> None:
-    for repository, rest in [
+@pytest.mark.parametrize(
+    ("repository", "rest"),
+    [
         ("lightrouter", "lightrouter"),
         ("team/lightrouter", "team/lightrouter"),
         ("docker.io/team/lightrouter", "team/lightrouter"),
         ("localhost/lightrouter", "lightrouter"),
         ("host:5000/team/lightrouter", "team/lightrouter"),
-    ]:
-        for registry in ("r:5000", "r:5000/"):
-            manifests = render(
-                **{"global": {"imageRegistry": registry}, "image": {"repository": repository, "tag": "1"}}
-            )
-            assert manifests.container("router")["image"] == f"r:5000/{rest}:1"
+    ],
+)
+def test_a_registry_takes_the_place_of_a_registry_and_of_nothing_else(repository: str, rest: str) -> None:
+    manifests = render(**{"global": {"imageRegistry": "r:5000/"}, "image": {"repository": repository, "tag": "1"}})
+    assert manifests.container("router")["image"] == f"r:5000/{rest}:1"
 
 
 def test_two_aliases_of_one_parent_do_not_collide(tmp_path: Path) -> None:
