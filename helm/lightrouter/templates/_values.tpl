@@ -38,7 +38,7 @@ lightrouter.dev/router={{ include "lightrouter.fullname" . }}
 {{- end -}}
 
 {{/*
-The name of a candidate's resource. Up to release 0.1 it was the candidate's; a resource that still has it keeps it, since
+The name of a candidate's resource. Up to chart 0.1 it was the candidate's; a resource that still has it keeps it, since
 another one would begin without its status.
 */}}
 {{- define "lightrouter.candidateResource" -}}
