@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -31,10 +33,16 @@ _FILTER: Final = FinishReason.FINISH_REASON_CONTENT_FILTER
 _UNKNOWN: Final = FinishReason.FINISH_REASON_UNKNOWN
 
 
+Output = TextDelta | GenerationResult
+"""A piece of output, or the checkpoint between two of them."""
+
+
 class GenerationRun:
     """One generation, over all its attempts.
 
     Attributes:
+        checkpoint: How the text stood at the checkpoint; None before.
+        is_paused: Whether the provider waits for the reader.
         plan: The plan of the current attempt.
         info: The facts of this attempt's reply.
         stage: The stage that asks.
@@ -66,13 +74,11 @@ class GenerationRun:
         self._planned = planned
         self.plan = planned(quirks)
         self._streamed = streamed
-        self.info = ReplyInfo()
         self._entry = entry
         self.stage = stage
         self._observer = observer
         self._prices = prices
-        self._transcript = self.plan.transcript(entry)
-        self._cut = self.plan.cut()
+        self._prepare()
         self._deltas: list[TextDelta] = []
         self._attempts = 0
         self._lost = Usage()
@@ -81,6 +87,8 @@ class GenerationRun:
         self._first: float | None = None
         self._heard: float | None = None
         self._prefill_use: PrefillUse | None = None
+        self.is_paused = False
+        self.checkpoint: GenerationResult | None = None
         self.last_resort = False
 
     @property
@@ -115,8 +123,8 @@ class GenerationRun:
 
     @property
     def has_output(self) -> bool:
-        """Whether this attempt has given out any text or reasoning."""
-        return bool(self._deltas)
+        """Whether this attempt has given out any text or reasoning, or its checkpoint."""
+        return bool(self._deltas) or self.checkpoint is not None
 
     @property
     def silent(self) -> bool:
@@ -124,8 +132,12 @@ class GenerationRun:
         return self._heard is None
 
     def silent_for(self, seconds: float) -> bool:
-        """Returns whether an attempt is running and has received no byte for `seconds`."""
-        return bool(self._attempts) and time.monotonic() - (self._heard or self._attempt_begun) >= seconds
+        """Returns whether an attempt is running, nobody has paused it, and it has received no byte for `seconds`."""
+        return (
+            bool(self._attempts)
+            and not self.is_paused
+            and time.monotonic() - (self._heard or self._attempt_begun) >= seconds
+        )
 
     @property
     def is_cut(self) -> bool:
@@ -140,24 +152,40 @@ class GenerationRun:
         """Begins the next attempt and drops the output of the last one."""
         if self._attempts:
             self._lost = self._spent()
-            self.info = ReplyInfo()
-            self._transcript = self.plan.transcript(self._entry)
-            self._cut = self.plan.cut()
+            self._prepare()
             self._deltas.clear()
             self._first = self._heard = self._prefill_use = None
         self._attempts += 1
         self._attempt_begun = time.monotonic()
 
-    def feed(self, raw: TextDelta) -> TextDelta:
-        """Takes the next delta of the provider; returns the output that is settled now, which may be empty.
+    def _prepare(self) -> None:
+        self._transcript = self.plan.transcript(self._entry)
+        self._cut = self.plan.cut()
+        self.info = ReplyInfo(apart=self._cut.ahead)
+
+    def feed(self, raw: TextDelta) -> tuple[Output, ...]:
+        """Takes the next delta of the provider; returns the output that is settled now, the checkpoint in its place.
 
         A delta without text, such as a comment that keeps the connection alive, shows that the provider is there.
         """
         self._heard = time.monotonic()
         if self._first is None and (raw.text or raw.reasoning):
             self._first = self._heard
-        delta = self._transcript.feed(self._cut.within_limit(raw, self.info))
-        return self._kept(self._cut.before_stop(delta))
+        parts = self._cut.parts(raw, self.info)
+        delta = self._settled(parts[0])
+        if len(parts) == 1 or self._cut.reached == _STOP:
+            return (delta,)
+        self.checkpoint = self._at_checkpoint()
+        self.info.apart = self._cut.ahead
+        return delta, self.checkpoint, self._settled(parts[1])
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Marks a time in which the provider waits for the reader, up to an error that ends the call."""
+        self.is_paused = True
+        yield
+        self.is_paused = False
+        self._heard = time.monotonic()
 
     def end(self) -> TextDelta:
         """Ends the text; returns its last part.
@@ -203,11 +231,21 @@ class GenerationRun:
 
     def result(self) -> GenerationResult:
         """Returns the result of the generation and reports it to the observer."""
-        now = self._usage()
+        result = self._result(self._finish, self._usage())
+        self._observer.delivered(self.plan.request, result, self.text, self._first_after())
+        return result
+
+    def _at_checkpoint(self) -> GenerationResult:
+        tokens = self.plan.request.checkpoint_tokens
+        checkpoint = self._result(_LENGTH, usage.unfinished(self._reported(), self._estimate(), tokens))
+        self._observer.at_checkpoint(checkpoint)
+        return checkpoint
+
+    def _result(self, finish: FinishReason.ValueType, now: Usage) -> GenerationResult:
         used = usage.added(now, self._lost)
         entry, info = self._entry, self.info
         result = GenerationResult(
-            finish_reason=self._finish,
+            finish_reason=finish,
             usage=used,
             cost_nanousd=cost_nanousd(self._prices, used),
             model=info.model,
@@ -215,7 +253,7 @@ class GenerationRun:
             attempts=self._attempts,
             least_tokens=self.plan.request.quirks.least_tokens,
         )
-        if self._finish == _LENGTH:
+        if finish == _LENGTH:
             resume_state = next_resume_state(
                 self._transcript,
                 self.plan.resume_state,
@@ -224,24 +262,37 @@ class GenerationRun:
             )
             resume_state = replace(resume_state, span=self._observer.reference)
             result.continuation = encode(entry.name, entry.model, resume_state)
-        # A call that was cut before its first output has no time to first token.
-        first = self._first - self._begun if self._streamed and self._first is not None else None
+        first = self._first_after()
         if first is not None:
             result.time_to_first_token.CopyFrom(duration(first))
-        self._observer.delivered(self.plan.request, result, self.text, first)
         return result
 
+    def _first_after(self) -> float | None:
+        """Returns the time to the first token; None if nobody watched, or the text was cut before its first output."""
+        return self._first - self._begun if self._streamed and self._first is not None else None
+
     def fail(self, error: BaseException) -> None:
-        """Reports a failure or a cancellation to the observer; adds the attempts and their cost to `error`."""
+        """Reports a failure or a cancellation to the observer; adds the attempts and their cost to `error`.
+
+        A call that its caller cancels after the checkpoint has not failed: it was not chosen.
+        """
+        used = self._spent()
+        spent = Spent(used, cost_nanousd(self._prices, used))
         if isinstance(error, ServiceError):
             error.attempts = self._attempts
-            if (used := self._spent()).input_tokens:
-                error.spent = Spent(used, cost_nanousd(self._prices, used))
-        self._observer.failed(self.plan.request, error, self._attempts)
+            if used.input_tokens:
+                error.spent = spent
+        elif self.checkpoint is not None and isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self._observer.dropped(self.plan.request, spent, self._attempts)
+            return
+        self._observer.failed(self.plan.request, error, spent, self._attempts)
 
     def retry(self, error: ServiceError, seconds: float) -> None:
         """Reports to the observer that an attempt failed and that another follows after `seconds`."""
         self._observer.retried(self._attempts, error, seconds)
+
+    def _settled(self, raw: TextDelta) -> TextDelta:
+        return self._kept(self._cut.before_stop(self._transcript.feed(raw)))
 
     def _kept(self, delta: TextDelta) -> TextDelta:
         if delta.text or delta.reasoning:
@@ -250,10 +301,18 @@ class GenerationRun:
 
     def _spent(self) -> Usage:
         """Returns the tokens of all attempts, this one included; an attempt without output cost nothing."""
-        wrote = self.info.usage or self.info.texts or self._deltas
-        return usage.added(self._lost, self._usage()) if wrote else self._lost
+        if not (self.info.usage or self.info.texts or self.has_output):
+            return self._lost
+        reported = self._reported()
+        if reported is None or not self.finished:
+            reported = usage.unfinished(reported, self._estimate(), self._cut.tokens)
+        return usage.added(self._lost, reported)
 
     def _usage(self) -> Usage:
+        return self._reported() or self._estimate()
+
+    def _reported(self) -> Usage | None:
+        """Returns the tokens of this attempt by the provider's count so far."""
         request, transcript = self.plan.request, self._transcript
         written = usage.Written(
             prompt=sum(len(message.content) for message in request.messages)
@@ -263,8 +322,9 @@ class GenerationRun:
             reasoning=transcript.reasoning_characters,
             max_tokens=request.sent_max_tokens,
         )
-        counted = usage.reported(self.info.usage, written)
-        if counted:
-            return counted
+        return usage.reported(self.info.usage, written)
+
+    def _estimate(self) -> Usage:
+        request = self.plan.request
         prefill = request.prefill + request.prefill_reasoning
         return usage.estimated(request.messages, prefill, self.text, self.reasoning, unseen=self.info.unseen)

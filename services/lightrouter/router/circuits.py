@@ -13,12 +13,12 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Final
 
-from lightrouter.router.ledger import SLOW
 from lightrouter.router.stages.aggregate import Aggregator
 from lightrouter.router.stages.select import Selector
 from lightrouter.runtime.circuit import Circuit
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.ledger import SLOW
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_CIRCUIT_OPEN, ERROR_REASON_UPSTREAM_UNAVAILABLE
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_SYNTHESIZE, SELECTOR_STRATEGY_LLM

@@ -38,10 +38,10 @@ class Plan:
     """The texts that end the output."""
 
     def cut(self) -> Cut:
-        """Returns the cut of one attempt, for limits and stop texts that the provider does not get."""
+        """Returns the cut of one attempt, for its checkpoint, and for limits and stop texts that the provider lacks."""
         request = self.request
         stops = self.stops if "stop" in request.quirks.refused else ()
-        return Cut(request.max_tokens if request.is_cut else None, stops)
+        return Cut(request.max_tokens if request.is_cut else None, stops, request.checkpoint_tokens)
 
     def transcript(self, entry: CandidateEntry) -> Transcript:
         """Returns the empty transcript of one attempt."""
@@ -61,10 +61,13 @@ class Plan:
         )
 
 
-def make_plan(entry: CandidateEntry, generation: Generation, resume_state: ResumeState, quirks: Quirks) -> Plan:
+def make_plan(
+    entry: CandidateEntry, generation: Generation, resume_state: ResumeState, quirks: Quirks, checkpoint: int = 0
+) -> Plan:
     """Returns the plan for `generation` by the candidate of `entry`, whose provider has `quirks`.
 
-    `resume_state` is the decoded continuation of the generation.
+    `resume_state` is the decoded continuation of the generation, `checkpoint` the new tokens before its checkpoint, 0
+    for none. A limit that comes first makes it needless.
     """
     sampling = generation.sampling
     messages = generation.messages[:]
@@ -85,10 +88,14 @@ def make_plan(entry: CandidateEntry, generation: Generation, resume_state: Resum
     has_prefill = bool(prefill or reasoning)
     restarted = not has_prefill and (dropped_turn or bool(generation.prefix or generation.continuation))
     most = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else entry.sampling.max_output_tokens
-    if restarted and most is not None:
-        most += resume_state.tokens or estimate_tokens(generation.prefix)
+    if restarted:
+        again = resume_state.tokens or estimate_tokens(generation.prefix)
+        most = most and most + again
+        checkpoint = checkpoint and checkpoint + again
+    if most is not None and checkpoint >= most:
+        checkpoint = 0
     return Plan(
-        request=ProviderRequest(messages, sampling, most, prefill, reasoning, quirks),
+        request=ProviderRequest(messages, sampling, most, prefill, reasoning, quirks, checkpoint),
         resume_state=resume_state if has_prefill else ResumeState(),
         visible=has_prefill and bool(generation.prefix),
         restarted=restarted,

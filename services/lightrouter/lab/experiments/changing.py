@@ -119,10 +119,18 @@ class Recalled:
         return response
 
     def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self,
+        target: ModelTarget,
+        generation: Generation,
+        deadline: Deadline,
+        *,
+        checkpoint_tokens: int = 0,
+        unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Yields the answer. See `Models`."""
-        return self._models.stream(target, generation, deadline)
+        return self._models.stream(
+            target, generation, deadline, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
-from lightrouter.router.calls import record_failure, record_service
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import Merged, RouteContext
 from lightrouter.router.finish import complete_first, is_interrupted
-from lightrouter.router.ledger import SLOW
+from lightrouter.router.records import record_failure, record_service
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.runtime.ledger import SLOW, cost_nanousd
 from lightrouter.runtime.tokens import most_tokens
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult
 from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
@@ -91,8 +90,8 @@ async def aggregate(
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_AGGREGATOR_SLOW if slow else DEGRADED_REASON_AGGREGATOR_FAILED
         route.ledger.degrade(reason, f"the answer is the best draft: {error.message}")
-        if synthesizers and pieces and result is None:
-            # The aggregator can no longer say which model wrote the text; it asks the first one first.
+        if synthesizers and result is None and (pieces or slow):
+            # The aggregator can no longer say which model wrote; it asks the first one first.
             read, received = "".join(draft.text for draft in drafts), "".join(pieces)
             record_failure(route, STAGE_AGGREGATE, synthesizers[0], error, started_at, read=read, received=received)
         return best(route, drafts, restart=bool(pieces))

@@ -13,6 +13,7 @@ from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.finish import is_interrupted
+from lightrouter.router.records import drop_held
 from lightrouter.router.stages.last_resort import pick_last_resorts
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
@@ -39,6 +40,7 @@ async def complete(
         ServiceError: No draft came about; UNAVAILABLE, DEADLINE_EXCEEDED or FAILED_PRECONDITION, with one failure a
             candidate.
     """
+    drop_held(route, chosen)
     stage = _Completion(route, models, ranking, chosen)
     await stage.fill()
     if not stage.drafts and not stage.interrupted:
@@ -121,7 +123,11 @@ class _Completion:
         if boot.ended:
             self._add_without_call(boot)
             return None
-        grant = self._route.budget.grant(boot) or self._route.budget.grant_rest(boot)
+        grant = self._route.budget.grant(boot)
+        if grant is None:
+            # A part of the draft is paid for by a second call, which ends there.
+            drop_held(self._route, [other for other in self._chosen if other is not boot])
+            grant = self._route.budget.grant(boot) or self._route.budget.grant_rest(boot)
         note_short_grant(self._route, boot, grant)
         if grant.tokens:
             return grant

@@ -17,6 +17,7 @@ from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
 from lightrouter.router.finish import is_interrupted
+from lightrouter.router.records import drop_held
 from lightrouter.router.stages.complete import completion_limit_s, note_short_grant
 from lightrouter.router.stages.last_resort import pick_last_resorts
 from lightrouter.runtime.errors import Code, ServiceError
@@ -50,6 +51,7 @@ async def stream_completion(
         ServiceError: All candidates failed; UNAVAILABLE, DEADLINE_EXCEEDED or FAILED_PRECONDITION, with one failure a
             candidate.
     """
+    drop_held(route, [chosen])
     completion = _StreamedCompletion(route, models, chosen, ranked)
     boot: BootResult | None = chosen
     while boot:
@@ -124,7 +126,10 @@ class _StreamedCompletion:
         if self._sent and not self._is_void and boot.candidate.can_continue:
             return await self._take_over(boot.candidate)
         candidate, budget = boot.candidate, self._route.budget
-        grant = budget.grant(boot) or (None if self._sent else budget.grant_rest(boot))
+        grant = budget.grant(boot)
+        if grant is None:
+            drop_held(self._route)
+            grant = budget.grant(boot) or (None if self._sent else budget.grant_rest(boot))
         if grant is None:
             self.unaffordable = True
             return None
