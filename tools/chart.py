@@ -143,7 +143,7 @@ def main() -> None:
         if not check:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            sys.exit(f"{path.relative_to(CHART.parent.parent)} is not what values.yaml and the models say: run make chart")
+            sys.exit(f"{path.relative_to(CHART.parent.parent)} is out of date: run make chart")
 
 
 if __name__ == "__main__":
