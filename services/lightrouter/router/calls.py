@@ -105,7 +105,6 @@ class CandidateCall:
         """
         if boot.held and boot.is_open:
             boot.held.is_recorded = True
-            boot.held.go_on()
             whole = Grant(grant.tokens, grant.reserved + boot.held.reserved)
             return cls(route, models, STAGE_BOOT, boot.candidate, whole, boot.partial.text, held=boot.held)
         if not boot.can_continue:

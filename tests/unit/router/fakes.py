@@ -83,6 +83,7 @@ class FakeModels:
         self.models = models
         self.calls: list[Generation] = []
         self.cancelled: list[str] = []
+        self.unwatched: list[bool] = []
         self.running = 0
         self._hanging: asyncio.Queue[str] = asyncio.Queue()
         self.quiet = asyncio.Event()
@@ -114,6 +115,7 @@ class FakeModels:
         checkpoint_tokens: int = 0,
         unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
+        self.unwatched.append(unwatched)
         if checkpoint_tokens:
             async with aclosing(self._hold(target, generation, deadline, checkpoint_tokens)) as responses:
                 async for response in responses:
