@@ -49,7 +49,7 @@ def record_failure(
         boots = stage == STAGE_BOOT and not went_on
         limit = candidate.boot_tokens + candidate.held_tokens if boots else candidate.output_tokens
         usage = Usage(
-            input_tokens=route.admission.prompt_tokens + estimate_tokens(read),
+            input_tokens=_read_tokens(route, candidate) + estimate_tokens(read),
             output_tokens=min(limit, estimate_tokens(received)),
             estimated=True,
         )
@@ -132,9 +132,14 @@ def _result_so_far(route: RouteContext, boot: BootResult, held: HeldStream) -> G
     if held.booted:
         result.CopyFrom(held.booted)
     usage = result.usage
-    usage.input_tokens = usage.input_tokens or route.admission.prompt_tokens
+    usage.input_tokens = usage.input_tokens or _read_tokens(route, boot.candidate)
     usage.output_tokens = boot.used_tokens + held.tokens_after
     usage.estimated = True
     result.cost_nanousd = cost_nanousd(boot.candidate.spec.prices, usage)
     result.elapsed.CopyFrom(duration(time.monotonic() - held.started_at))
     return result
+
+
+def _read_tokens(route: RouteContext, candidate: RouteCandidate) -> int:
+    """Returns the estimated tokens that a candidate reads: the conversation and its own instructions."""
+    return route.admission.prompt_tokens + candidate.spec.fixed_input_tokens
