@@ -71,7 +71,7 @@ def assemble(settings: SuiteSettings, channels: Channels, telemetry: Telemetry) 
         TlsError: The files of TLS cannot be used.
         TokensFileError: The file of tokens cannot be used.
     """
-    selector, calls = settings.selector, DirectCalls()
+    selector, calls = settings.selector_settings, DirectCalls()
     adapters = Adapters(engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture))
     report(telemetry.meter, adapters.all)
     models = PoolModels(DirectModels(calls, adapters.engine), ModelClient(channels, telemetry.tracer))
@@ -84,10 +84,10 @@ def assemble(settings: SuiteSettings, channels: Channels, telemetry: Telemetry) 
     services = Services(
         models,
         DirectSelector(calls, build_selector(selector, models, artifacts.model)),
-        DirectAggregator(calls, build_aggregator(settings.aggregator, models)),
+        DirectAggregator(calls, build_aggregator(settings.aggregator_settings, models)),
         watch,
     )
-    assembled = assemble_with(settings.router, services, telemetry)
+    assembled = assemble_with(settings.router_settings, services, telemetry)
     if assembled.pool.file is None:
         raise AssertionError("the settings name a pool file")
     adapters.start(assembled.pool.file.pool)

@@ -36,18 +36,18 @@ class SuiteSettings(RouteSettings):
     """Similarity of every two drafts, 0 to 1, at which they agree and the best one is the answer."""
 
     @property
-    def router(self) -> RouterSettings:
-        """The router's part."""
+    def router_settings(self) -> RouterSettings:
+        """The settings of the router."""
         return self._part(RouterSettings, selector_address="", aggregator_address="", adapter_address=TEMPLATE)
 
     @property
-    def selector(self) -> SelectorSettings:
-        """The selector's part."""
+    def selector_settings(self) -> SelectorSettings:
+        """The settings of the selector."""
         return self._part(SelectorSettings)
 
     @property
-    def aggregator(self) -> AggregatorSettings:
-        """The aggregator's part."""
+    def aggregator_settings(self) -> AggregatorSettings:
+        """The settings of the aggregator."""
         return self._part(AggregatorSettings, agreement=self.draft_agreement)
 
     def _part(self, service: type[SettingsType], **more: object) -> SettingsType:
