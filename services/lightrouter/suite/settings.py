@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -59,6 +59,11 @@ class SuiteSettings(RouteSettings):
 def load(argv: Sequence[str] | None = None) -> SuiteSettings:
     """Returns the settings. See `runtime.settings.load`."""
     return settings.load(whole(), argv)
+
+
+def read(arguments: Sequence[str], environment: Mapping[str, str]) -> SuiteSettings:
+    """Returns the settings. See `runtime.settings.read`."""
+    return settings.read(whole(), arguments, environment)
 
 
 def whole() -> type[SuiteSettings]:

@@ -34,6 +34,7 @@ from lightrouter.runtime.telemetry.metrics import Tally
 
 _log = logging.getLogger(__name__)
 ServicerType = TypeVar("ServicerType")
+ResultType = TypeVar("ResultType")
 _OVERALL = ""
 _MOST_PENDING = 20_000
 _PENDING_SECONDS = 600
@@ -175,7 +176,7 @@ class Server:
         """
         signals = _signals()
         signalled = asyncio.ensure_future(signals.get())
-        tasks = [asyncio.ensure_future(watch()) for watch in (*watches, self._watch_itself)]
+        tasks = [asyncio.ensure_future(watch()) for watch in (*watches, self.watch_itself)]
         try:
             failure = await _failure(tasks, signalled)
             if failure is None:
@@ -193,7 +194,8 @@ class Server:
         if failure is not None:
             raise WatchFailedError(f"the service has ended: {_sentence(failure)}")
 
-    async def _watch_itself(self) -> None:
+    async def watch_itself(self) -> None:
+        """Calls the started server through its own address, until it no longer answers (SilentServiceError)."""
         await self._self_check.watch(self.address)
 
     async def _drain_in_time(self, hurry: asyncio.Future[signal.Signals]) -> None:
@@ -237,18 +239,24 @@ def run(service: Callable[[], Coroutine[None, None, None]], *faults: type[Except
     On a failure it prints the error's text and exits: with status 2 for one of `faults`, the errors of settings and
     files; with status 1 if the address cannot be bound or a watch failed.
     """
-    # All objects of the imports live to the end. Collecting them takes tens of milliseconds each time, while
-    # nothing else runs.
-    gc.collect()
-    gc.freeze()
     try:
-        uvloop.run(service())
+        run_loop(service())
     except faults as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
     except (AddressUnavailableError, WatchFailedError) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
+
+
+def run_loop(main: Coroutine[Any, Any, ResultType]) -> ResultType:
+    """Returns the result of a coroutine that runs on uvloop."""
+    # All objects of the imports live to the end. Collecting them takes tens of milliseconds each time, while
+    # nothing else runs.
+    gc.collect()
+    gc.freeze()
+    try:
+        return uvloop.run(main)
     finally:
         gc.unfreeze()
 
