@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from lightrouter.answers.agreement import compare
@@ -77,7 +78,7 @@ class Selector:
             degraded=degraded,
         )
 
-    def shortlist(self, request: ShortlistRequest) -> ShortlistResponse:
+    async def shortlist(self, request: ShortlistRequest) -> ShortlistResponse:
         """Returns the candidates by their expected quality for this prompt, best first; by prior without a model.
 
         Equal candidates keep their order.
@@ -90,7 +91,9 @@ class Selector:
         if model is None:
             expected = [each.prior for each in request.candidates]
         else:
-            expected = model.expected(prompt_text(request.messages), [_described(each) for each in request.candidates])
+            # In a thread: reading a prompt of a megabyte takes longer than the 20 ms that an event loop may be blocked.
+            described = [_described(each) for each in request.candidates]
+            expected = await asyncio.to_thread(model.expected, prompt_text(request.messages), described)
         ranked = sorted(zip(request.candidates, expected, strict=True), key=lambda pair: -pair[1])
         return ShortlistResponse(
             candidates=[RankedCandidate(candidate=each.candidate, score=score) for each, score in ranked]

@@ -104,10 +104,7 @@ class DirectSelector:
 
     async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
         """Returns the candidates by expected quality. See `select.Selector`."""
-
-        async def serve() -> ShortlistResponse:
-            return self._selector.shortlist(request)
-
+        serve = partial(self._selector.shortlist, request)
         return await self._calls.answer(request, serve, deadline, "make the shortlist")
 
 

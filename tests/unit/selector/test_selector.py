@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -305,20 +307,38 @@ async def test_without_an_artifact_consensus_ranks_and_it_is_said_so() -> None:
     assert [one.reason for one in response.degraded] == [DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING]
 
 
-def test_the_shortlist_knows_who_is_good_at_prompts_like_this() -> None:
+async def test_the_trained_model_does_not_compute_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: dict[str, int] = {}
+    for name in ("estimates", "expected"):
+        real = getattr(Model, name)
+
+        def noted(*arguments: object, name: str = name, real: Callable[..., object] = real) -> object:
+            computed[name] = threading.get_ident()
+            return real(*arguments)
+
+        monkeypatch.setattr(Model, name, noted)
+    asked = request(partial("a", "x"), partial("b", "y"), strategy=LEARNED)
+    await select(asked, general)
+    listed = ShortlistRequest(messages=asked.messages, candidates=[ShortlistCandidate(candidate="a")])
+    await selector(model=general).shortlist(listed)
+    assert computed.keys() == {"estimates", "expected"}
+    assert threading.get_ident() not in computed.values()
+
+
+async def test_the_shortlist_knows_who_is_good_at_prompts_like_this() -> None:
     candidates = [
         ShortlistCandidate(candidate="weak", prior=0.9, model="mathstral-7b"),
         ShortlistCandidate(candidate="strong", prior=0.1, model="gemini-1.5-flash-002"),
         ShortlistCandidate(candidate="unknown", prior=0.9, evaluated_prompts=10_000),
     ]
     asked = ShortlistRequest(messages=request(partial("a")).messages, candidates=candidates)
-    assert [one.candidate for one in selector(model=general).shortlist(asked).candidates] == [
+    assert [one.candidate for one in (await selector(model=general).shortlist(asked)).candidates] == [
         "unknown",
         "strong",
         "weak",
     ]
-    assert [one.candidate for one in selector().shortlist(asked).candidates] == ["weak", "unknown", "strong"]
+    assert [one.candidate for one in (await selector().shortlist(asked)).candidates] == ["weak", "unknown", "strong"]
     asked.candidates[1].candidate = "weak"
     with pytest.raises(ServiceError) as caught:
-        selector().shortlist(asked)
+        await selector().shortlist(asked)
     assert caught.value.violations[0].field == "candidates[1].candidate"
