@@ -11,7 +11,7 @@ from pathlib import Path
 from lightrouter.adapter.faults import EntryError
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.suite import Suite, SuiteOptions
-from lightrouter.runtime.rpc.server import AddressUnavailableError, Server
+from lightrouter.runtime.rpc.server import AddressUnavailableError, Server, sentence_of
 from lightrouter.runtime.rpc.service import connected
 from lightrouter.runtime.settings import InvalidSettingError
 from lightrouter.suite.assemble import assemble
@@ -27,6 +27,17 @@ class OneProcess(Suite):
         self._stack = AsyncExitStack()
         self._server: Server | None = None
         self._hurrying: asyncio.Task[None] | None = None
+
+    async def wait(self) -> None:
+        """Waits until something in the suite fails for good. See `Suite.wait`.
+
+        Raises:
+            CommandError: A watch of the suite failed, so that it would miss changes.
+        """
+        try:
+            await super().wait()
+        except Exception as error:
+            raise CommandError(f"the suite has ended: {sentence_of(error)}") from error
 
     async def _start(self) -> str:
         settings = self._settings(self._given_pool() or await self._serve_local_model())

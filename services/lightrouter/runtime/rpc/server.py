@@ -184,7 +184,7 @@ class Server:
                 _log.info("%s: draining for at most %g s", signalled.result().name, most)
                 signalled = asyncio.ensure_future(signals.get())
             else:
-                _log.error("a watch of the service has failed, so it drains and ends: %s", _sentence(failure))
+                _log.error("a watch of the service has failed, so it drains and ends: %s", sentence_of(failure))
                 _log.debug("the watch's failure", exc_info=failure)
             await self._drain_in_time(signalled)
         finally:
@@ -192,7 +192,7 @@ class Server:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if failure is not None:
-            raise WatchFailedError(f"the service has ended: {_sentence(failure)}")
+            raise WatchFailedError(f"the service has ended: {sentence_of(failure)}")
 
     async def watch_itself(self) -> None:
         """Calls the started server through its own address, until it no longer answers (SilentServiceError)."""
@@ -282,7 +282,7 @@ async def _failure(
     return None
 
 
-def _sentence(failure: BaseException) -> str:
+def sentence_of(failure: BaseException) -> str:
     """Returns the error of a watch as one line; for an unexpected error, with its type and place in the code."""
     text = " ".join(str(failure).split())
     if isinstance(failure, SilentServiceError | OSError | ServiceError):
