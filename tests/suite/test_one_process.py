@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -129,7 +130,7 @@ async def test_a_drain_says_so_and_lets_the_running_call_finish(folder: Path) ->
     ):
         channels = Channels()
         # The generated stubs have no types.
-        watcher = health_pb2_grpc.HealthStub(channels.get(f"unix:{folder}/router.sock"))
+        watcher: Any = health_pb2_grpc.HealthStub(channels.get(f"unix:{folder}/router.sock"))
         watch = watcher.Watch(health_pb2.HealthCheckRequest())
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
         call = asyncio.ensure_future(suite.complete(prompt()))

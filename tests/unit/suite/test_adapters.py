@@ -82,7 +82,7 @@ async def test_a_watch_tells_when_the_circuit_opens() -> None:
         assert await anext(states) is True
         later = asyncio.ensure_future(anext(states))
         while circuit.state is not State.OPEN:
-            circuit.record(circuit.admit(), False)
+            circuit.record(circuit.admit(), succeeded=False)
         assert await later is False
     await adapters.finish()
 
