@@ -123,7 +123,7 @@ def template(chart: Path, values: str, *options: str, release: str = "lightroute
     done = subprocess.run(command, input=values, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RefusedError(done.stderr)
-    return Manifests([manifest for manifest in yaml.safe_load_all(done.stdout) if manifest])
+    return Manifests([manifest for manifest in yaml.load_all(done.stdout, yaml.CSafeLoader) if manifest])
 
 
 def candidate(**more: object) -> dict[str, object]:

@@ -339,7 +339,8 @@ class GenerationRun:
         written = usage.Written(
             prompt=sum(len(message.content) for message in request.messages)
             + len(request.prefill)
-            + len(request.prefill_reasoning),
+            + len(request.prefill_reasoning)
+            + len(self._entry.system_prompt or ""),
             text=transcript.characters,
             reasoning=transcript.reasoning_characters,
             max_tokens=request.sent_max_tokens,
@@ -349,4 +350,6 @@ class GenerationRun:
     def _estimate(self) -> Usage:
         request = self.plan.request
         prefill = request.prefill + request.prefill_reasoning
-        return usage.estimated(request.messages, prefill, self.text, self.reasoning, unseen=self.info.unseen)
+        estimate = usage.estimated(request.messages, prefill, self.text, self.reasoning, unseen=self.info.unseen)
+        estimate.input_tokens += self._entry.instruction_tokens
+        return estimate

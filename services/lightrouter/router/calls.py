@@ -222,6 +222,8 @@ class CandidateCall:
     def abandon(self, error: ServiceError) -> LedgerEntry:
         """Records a call that failed, or that nobody waits for; returns its ledger line, and tells nobody of it."""
         self.is_recorded = True
+        if self._held:
+            self._held.close()
         received = "".join([self.prefix, *self._received] if self._goes_on else self._received)
         line = record_failure(
             self._route,

@@ -49,7 +49,7 @@ def record_failure(
         boots = stage == STAGE_BOOT and not went_on
         limit = candidate.boot_tokens + candidate.held_tokens if boots else candidate.output_tokens
         usage = Usage(
-            input_tokens=route.admission.prompt_tokens + estimate_tokens(read),
+            input_tokens=_read_tokens(route, candidate) + estimate_tokens(read),
             output_tokens=min(limit, estimate_tokens(received)),
             estimated=True,
         )
@@ -62,15 +62,24 @@ def record_failure(
 
 
 def record_service(
-    route: RouteContext, reserved: int, lines: Iterable[LedgerEntry], degraded: Iterable[Degradation]
+    route: RouteContext,
+    reserved: int,
+    lines: Iterable[LedgerEntry],
+    degraded: Iterable[Degradation],
+    asked: Iterable[RouteCandidate] = (),
 ) -> None:
     """Records the model calls and degradations that another service reports, and settles the money of the calls.
 
-    If one of the calls was cut off and has no cost, the cost of all is unknown, and the money stays reserved.
+    Failed calls of the models in `asked` get their cost here: the service knows their tokens, but not the prices. If a
+    call was cut off before it wrote anything, the cost of all is unknown, and the money stays reserved.
     """
     lines = list(lines)
+    prices = {candidate.name: candidate.spec.prices for candidate in asked}
+    for line in lines:
+        if line.HasField("failure") and not line.cost_nanousd and line.candidate in prices:
+            line.cost_nanousd = cost_nanousd(prices[line.candidate], line.usage)
     route.ledger.extend(lines, degraded)
-    if not any(line.failure.reason in CUT_OFF and not line.cost_nanousd for line in lines):
+    if not any(line.failure.reason in CUT_OFF and not line.usage.output_tokens for line in lines):
         route.budget.settle(reserved, sum(line.cost_nanousd for line in lines))
 
 
@@ -123,9 +132,14 @@ def _result_so_far(route: RouteContext, boot: BootResult, held: HeldStream) -> G
     if held.booted:
         result.CopyFrom(held.booted)
     usage = result.usage
-    usage.input_tokens = usage.input_tokens or route.admission.prompt_tokens
+    usage.input_tokens = usage.input_tokens or _read_tokens(route, boot.candidate)
     usage.output_tokens = boot.used_tokens + held.tokens_after
     usage.estimated = True
     result.cost_nanousd = cost_nanousd(boot.candidate.spec.prices, usage)
     result.elapsed.CopyFrom(duration(time.monotonic() - held.started_at))
     return result
+
+
+def _read_tokens(route: RouteContext, candidate: RouteCandidate) -> int:
+    """Returns the estimated tokens that a candidate reads: the conversation and its own instructions."""
+    return route.admission.prompt_tokens + candidate.spec.fixed_input_tokens

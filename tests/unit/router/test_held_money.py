@@ -6,6 +6,7 @@ import pytest
 
 from lightrouter.router.context import RouteContext
 from lightrouter.router.ledger import RouteLedger
+from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.records import drop_held
 from lightrouter.router.rules import Shares
 from lightrouter.router.stages.admit import admit
@@ -30,8 +31,10 @@ CEILING = 1_000
 READ = 27
 
 
-def held_route(ceiling: int = CEILING, *, watched: bool = False, **models: Model) -> tuple[RouteContext, FakeModels]:
-    fakes = FakeModels(POOL, **({name: Model() for name in POOL.candidates} | models))
+def held_route(
+    ceiling: int = CEILING, *, watched: bool = False, pool: PoolSnapshot = POOL, **models: Model
+) -> tuple[RouteContext, FakeModels]:
+    fakes = FakeModels(pool, **({name: Model() for name in SCORES} | models))
     ledger = RouteLedger()
     request = prompt(hold=HOLD_ALWAYS, max_cost_nanousd=ceiling)
     admission, budget = admit(request, fakes.snapshot, defaults(), 7, ledger)
@@ -82,7 +85,10 @@ async def test_who_is_dropped_has_written_its_boot_and_what_came_after_it() -> N
 
 
 async def test_what_an_adapter_did_not_count_is_estimated() -> None:
-    route, models = held_route()
+    candidates = [pool_candidate(name) for name in SCORES]
+    for candidate in candidates:
+        candidate.fixed_input_tokens = 40
+    route, models = held_route(pool=snapshot(*candidates))
     boots = await boot(route, models)
     for each in boots:
         assert each.held
@@ -90,7 +96,8 @@ async def test_what_an_adapter_did_not_count_is_estimated() -> None:
         each.held.booted.usage.input_tokens = 0
         each.held.result = None
     drop_held(route)
-    assert {entry.usage.input_tokens for entry in route.ledger.entries} == {route.admission.prompt_tokens}
+    # The conversation, and the candidate's own instructions.
+    assert {entry.usage.input_tokens for entry in route.ledger.entries} == {route.admission.prompt_tokens + 40}
 
 
 async def test_a_winner_that_dies_has_read_the_prompt_once() -> None:

@@ -13,7 +13,7 @@ from lightrouter.router.finish import complete_first, is_interrupted
 from lightrouter.router.records import record_failure, record_service
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import SLOW, cost_nanousd
+from lightrouter.runtime.ledger import SLOW
 from lightrouter.runtime.tokens import most_tokens
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult
 from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
@@ -79,8 +79,7 @@ async def aggregate(
         result = await _merge(
             route, aggregator.aggregate(request, route.deadline.share(route.shares.aggregate)), pieces
         )
-        _price_failures(result, synthesizers)
-        record_service(route, reserved, result.entries, result.degraded)
+        record_service(route, reserved, result.entries, result.degraded, synthesizers)
         text = "".join(pieces)
         if not text.strip():
             raise _no_answer("the aggregator ended without a text")
@@ -123,14 +122,6 @@ def _is_worse(result: AggregateResult, drafts: Sequence[Draft]) -> bool:
     return (cut or is_interrupted(result.finish_reason)) and any(
         draft.finish_reason == FINISH_REASON_STOP for draft in drafts
     )
-
-
-def _price_failures(result: AggregateResult, synthesizers: Sequence[RouteCandidate]) -> None:
-    """Adds the cost of failed calls: the aggregator knows their tokens, but not the prices."""
-    prices = {candidate.name: candidate.spec.prices for candidate in synthesizers}
-    for line in result.entries:
-        if line.HasField("failure") and not line.cost_nanousd and line.candidate in prices:
-            line.cost_nanousd = cost_nanousd(prices[line.candidate], line.usage)
 
 
 def _no_answer(message: str) -> ServiceError:

@@ -64,7 +64,7 @@ async def _ranked(route: RouteContext, boots: Sequence[BootResult], selector: Se
     started_at = time.monotonic()
     try:
         response = await selector.select(request, deadline)
-        record_service(route, reserved, response.entries, response.degraded)
+        record_service(route, reserved, response.entries, response.degraded, [route.admission.judge])
         return _to_ranking(response, boots)
     except ServiceError as error:
         slow = error.reason in SLOW
