@@ -124,11 +124,9 @@ def test_an_assumed_overshoot_can_be_given(settings: Settings, report: dict[str,
     compare(replace(settings, overshoot_tokens=1, out=tmp_path), Steps())
     less = json.loads((tmp_path / "report.json").read_text())
     for one, other in zip(less["policies"], report["policies"], strict=True):
-        held, more = one.pop("held", None), other.get("held")
-        assert one == {key: value for key, value in other.items() if key != "held"}
-        if held:
-            assert held["output_tokens"] < more["output_tokens"]
-            assert (held["input_tokens"], held["seconds"]) == (more["input_tokens"], more["seconds"])
+        assert {**one, "held": None} == {**other, "held": None}
+        if one["name"] == "lightrouter":
+            assert one["held"]["output_tokens"] < other["held"]["output_tokens"]
 
 
 def test_the_page_is_of_one_piece(settings: Settings, report: dict[str, Any]) -> None:
