@@ -6,7 +6,9 @@ import pytest
 
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.decision import Call, Decision
+from lightrouter.lab.policies.engine import selector_with
 from lightrouter.lab.policies.routed import Routed
+from lightrouter.learned import artifact
 from lightrouter.recording import prices
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
@@ -19,6 +21,8 @@ from lightrouter.v1.policy_pb2 import (
 )
 from tests.unit.lab import pool
 
+# The artifact is loaded once: that takes more than a second.
+SELECTOR = selector_with(cache(lambda: artifact.load(artifact.GENERAL).model))
 COMMON = Policy(
     aggregator=AGGREGATOR_STRATEGY_BEST, quorum=1, margin=1, agreement=1, boot_tokens=5, answer_pattern=pool.LETTERS
 )
@@ -41,7 +45,7 @@ def decided(judged: LabelledData, of_test: Policy, hold: Hold.ValueType) -> list
     policy = Policy(hold=hold)
     policy.MergeFrom(COMMON)
     policy.MergeFrom(of_test)
-    route = Routed("route", "A route.", policy, prices.load())
+    route = Routed("route", "A route.", policy, prices.load(), SELECTOR)
     route.fit(judged)
     return route.decide(judged.questions)
 

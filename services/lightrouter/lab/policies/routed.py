@@ -146,11 +146,13 @@ def _cut(entry: LedgerEntry, boot_tokens: int) -> Iterator[LedgerEntry]:
     if entry.stage != STAGE_BOOT or rest <= 0:
         yield entry
         return
-    usage = Usage(input_tokens=entry.usage.input_tokens, output_tokens=boot_tokens)
-    yield LedgerEntry(stage=STAGE_BOOT, candidate=entry.candidate, usage=usage)
     if entry.went_on:
         usage = Usage(input_tokens=entry.usage.input_tokens + boot_tokens, output_tokens=rest)
         yield LedgerEntry(stage=STAGE_COMPLETE, candidate=entry.candidate, usage=usage)
+    boot = LedgerEntry()
+    boot.CopyFrom(entry)
+    boot.usage.output_tokens = boot_tokens
+    yield boot
 
 
 def _call(entry: LedgerEntry, indices: dict[str, int]) -> Call:
