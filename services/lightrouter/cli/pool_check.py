@@ -96,7 +96,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     path: Path = arguments.pool
     try:
         data = file.read(path)
-        pool = file.parse(data, path, PROVIDERS)
+        pool = file.parse(data, path)
     except PoolFileError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     if unknown := [name for name in arguments.names if name not in pool.entries]:
@@ -229,7 +229,7 @@ def with_continuation(text: str, path: Path, name: str, style: ContinuationStyle
 
 def _is_only_change(before: str, after: str, path: Path, name: str, style: ContinuationStyle) -> bool:
     def parsed(text: str) -> Pool:
-        return file.parse(text.encode(), path, PROVIDERS)
+        return file.parse(text.encode(), path)
 
     try:
         old, new = parsed(before), parsed(after)
