@@ -150,6 +150,22 @@ def test_a_signal_while_it_starts_leaves_nothing(processes: Up) -> None:
     assert not [process for process in family if process.is_running()]
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "fault"),
+    [
+        ("LIGHTROUTER_ALL_TOKENS_FILE", "none", "none"),
+        ("LIGHTROUTER_ALL_K", "0", "setting k (--k, LIGHTROUTER_ALL_K)"),
+        ("LIGHTROUTER_ALL_TLS_CERT_FILE", "none", "--tls-cert-file and --tls-key-file go together"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_one_sentence(pool: Path, variable: str, value: str, fault: str) -> None:
+    ended = cli("up", "--pool", str(pool), "--listen", "127.0.0.1:0", more={variable: value})
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("lightrouter up: ")
+    assert fault in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize("way", WAYS, ids=["one process", "processes"])
 def test_an_address_that_is_taken_is_one_sentence(pool: Path, way: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

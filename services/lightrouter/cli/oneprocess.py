@@ -13,6 +13,8 @@ from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.suite import Suite, SuiteOptions
 from lightrouter.runtime.rpc.server import AddressUnavailableError, Server, sentence_of
 from lightrouter.runtime.rpc.service import connected
+from lightrouter.runtime.security.auth import TokensFileError
+from lightrouter.runtime.security.tls import TlsError
 from lightrouter.runtime.settings import InvalidSettingError
 from lightrouter.suite.assemble import assemble
 from lightrouter.suite.settings import SuiteSettings, read
@@ -41,12 +43,12 @@ class OneProcess(Suite):
 
     async def _start(self) -> str:
         settings = self._settings(self._given_pool() or await self._serve_local_model())
-        channels, telemetry = await self._stack.enter_async_context(connected("lightrouter", settings))
         try:
+            channels, telemetry = await self._stack.enter_async_context(connected("lightrouter", settings))
             suite = assemble(settings, channels, telemetry)
             suite.router.server.hold()
             await self._stack.enter_async_context(suite.running())
-        except EntryError as error:
+        except (EntryError, TlsError, TokensFileError) as error:
             raise CommandError(str(error), ExitCode.USAGE) from None
         except AddressUnavailableError as error:
             raise CommandError(str(error)) from None
