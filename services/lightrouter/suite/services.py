@@ -35,6 +35,8 @@ class DirectModels:
     async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
         """Returns the complete text of the model. See `Models.generate`."""
         request = GenerateRequest(generation=generation)
+        # The request has a copy of the conversation; one is enough while the model writes.
+        del generation
 
         async def serve() -> GenerateResponse:
             return await self._engine(target.candidate).generate(request.generation, deadline)
