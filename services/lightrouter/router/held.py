@@ -171,7 +171,7 @@ class HeldStream:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            # Whoever reads next gets the error; here it only counts as seen.
+            # The next reader gets the error; here it only counts as seen.
             task.exception()
         self._changed.set()
 
