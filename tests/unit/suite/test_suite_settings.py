@@ -8,7 +8,7 @@ import pytest
 
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.router.settings import RouterSettings
-from lightrouter.runtime.settings import AskingSettings, InvalidSettingError
+from lightrouter.runtime.settings import AskingSettings, InvalidSettingError, ServiceSettings
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.suite.settings import read, whole
 
@@ -29,7 +29,7 @@ def test_every_setting_of_the_services_is_one() -> None:
 
 
 @pytest.mark.parametrize("service", [RouterSettings, SelectorSettings, AggregatorSettings])
-def test_every_setting_has_the_services_default(service: type[AskingSettings]) -> None:
+def test_every_setting_has_the_services_default(service: type[ServiceSettings]) -> None:
     known = whole().model_fields
     # The router's defaults of what all services have are those of a server that callers reach.
     routers = RouterSettings.model_fields if service is not RouterSettings else {}
