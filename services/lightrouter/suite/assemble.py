@@ -11,6 +11,7 @@ from lightrouter.adapter.assemble import engine_maker
 from lightrouter.adapter.live import report
 from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.aggregator.assemble import build_aggregator
+from lightrouter.answers.pieces import Workers
 from lightrouter.router.assemble import AssembledRouter, Services, assemble_with
 from lightrouter.router.clients import AdapterHealth
 from lightrouter.runtime.rpc.channels import Channels
@@ -75,6 +76,7 @@ def assemble(settings: SuiteSettings, channels: Channels, telemetry: Telemetry) 
     adapters = Adapters(engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture))
     report(telemetry.meter, adapters.all)
     models = PoolModels(DirectModels(calls, adapters.engine), ModelClient(channels, telemetry.tracer))
+    workers = Workers()
     artifacts = ArtifactFolder(selector.artifact)
     elsewhere = AdapterHealth(channels).watch
 
@@ -83,8 +85,8 @@ def assemble(settings: SuiteSettings, channels: Channels, telemetry: Telemetry) 
 
     services = Services(
         models,
-        DirectSelector(calls, build_selector(selector, models, artifacts.model)),
-        DirectAggregator(calls, build_aggregator(settings.aggregator_settings, models)),
+        DirectSelector(calls, build_selector(selector, models, artifacts.model, workers)),
+        DirectAggregator(calls, build_aggregator(settings.aggregator_settings, models, workers)),
         watch,
     )
     assembled = assemble_with(settings.router_settings, services, telemetry)
