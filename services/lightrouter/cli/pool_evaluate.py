@@ -64,6 +64,7 @@ a validation set is JSON lines, gzip too, as `lightrouter record` takes them:
 tasks: exact, choice, numeric, pattern, schema, judge
 """
 _NANO: Final = 10**9
+# A choice: the router answers from memory, so a longer wait means a fault.
 _ROUTER_SECONDS: Final = 10.0
 _log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from lightrouter.cli.errors import CommandError
 
+# A choice: unnoticed by a person, and almost no CPU.
 _POLL_S: Final = 0.02
 # A unix socket's path has at most 104 bytes on macOS; a candidate's name may take 63 of them.
 _LONGEST_FOLDER: Final = 30

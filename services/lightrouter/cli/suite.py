@@ -26,7 +26,9 @@ from lightrouter.v1.candidate_pb2 import CandidateHealth
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 
+# A choice: services start within some seconds, on a loaded machine within many.
 _START_S: Final = 60.0
+# A choice: unnoticed by a person, and almost no CPU.
 _POLL_S: Final = 0.05
 # A stopped service still sends its last traces.
 _FLUSH_S: Final = 5.0

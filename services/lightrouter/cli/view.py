@@ -34,6 +34,7 @@ _REASONS = {
     SelectionReason.SELECTION_REASON_GAIN: "one more draft is not worth its price",
     SelectionReason.SELECTION_REASON_HOMOGENEOUS_POOL: "the pool's candidates are right and wrong together",
 }
+# Choices: all candidates and the answer's end fit on one screen.
 _BOOT_CHARACTERS = 240
 _ANSWER_LINES = 8
 

@@ -14,6 +14,7 @@ from lightrouter.cli.jaeger import Event, Span, Value
 from lightrouter.cli.text import dollars, printable
 from lightrouter.runtime.telemetry import names
 
+# A choice: leaves room for names and times in 80 columns.
 _BAR_CHARACTERS: Final = 28
 _STYLES: Final = {names.ROUTE: "bold", names.BOOT: "yellow", names.SELECT: "magenta", names.AGGREGATE: "green"}
 

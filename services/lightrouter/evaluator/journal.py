@@ -23,6 +23,7 @@ from typing import Any, Final
 from lightrouter.evaluator.budget import Amount
 
 _log = logging.getLogger(__name__)
+# Counted up if an older program could not read the file.
 _VERSION: Final = 2
 _PAUSED: Final = "paused"
 

@@ -32,6 +32,7 @@ from lightrouter.lab.results.running import Progress
 from lightrouter.lab.settings import RunSettings
 from lightrouter.lab.study import Study
 
+# A choice: the fewest answers of which a majority is more than one.
 _PRIOR_TOP: Final = 3
 
 

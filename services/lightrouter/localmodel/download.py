@@ -16,6 +16,7 @@ from pathlib import Path
 Progress = Callable[[str], None]
 FetchWheel = Callable[[str, Path], None]
 
+# Choices: a megabyte in memory at a time, and 100 MB over a slow line.
 _CHUNK_BYTES = 1 << 20
 _DOWNLOAD_TIMEOUT_SECONDS = 900.0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 _GGUF_MAGIC = b"GGUF"
+# From llama.cpp: enum ggml_type of ggml.h, and the levels of its --verbosity.
 _GGML_TYPE_Q8_0 = 8
 _LOG_ERRORS = 1
 _LOG_INFO = 3

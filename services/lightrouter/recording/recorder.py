@@ -40,7 +40,9 @@ Origin = Mapping[str, object]
 _Response = dict[str, Any]
 
 _NANO: Final = 10**9
+# The most that Policy.boot_tokens allows.
 _MOST_BOOT_TOKENS: Final = 4096
+# A choice: with the router's own waits of a second or more, this outlasts a burst of other calls.
 _RETRIES: Final = 8
 
 

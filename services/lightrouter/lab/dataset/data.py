@@ -15,7 +15,9 @@ from lightrouter.recording.load import load_labelled
 from lightrouter.recording.recording import LabelledRecording
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
+# A choice: with fewer prompts, even the best single model cannot be told.
 _LEAST_TRAINING = 20
+# Each fold is judged by what the others teach.
 _LEAST_FOLDS = 2
 # A policy that tunes itself learns from one half of its training prompts and tunes on the other.
 _LEAST_DIFFERENT = 2

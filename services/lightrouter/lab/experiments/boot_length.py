@@ -20,6 +20,7 @@ from lightrouter.lab.results.figures import BEST_SINGLE, Figures, flat
 from lightrouter.lab.study import Study
 
 KINDS: Final = ("learned", "consensus", "prior")
+# Choices: from almost nothing to more than a median answer, denser at the short end.
 _SHORT: Final = (5, 10, 20, 40, 60, 100, 200)
 _LONG: Final = (25, 50, 75, 100, 150, 200, 300)
 # A choice: long boots are tried if the median answer has at least this many tokens.

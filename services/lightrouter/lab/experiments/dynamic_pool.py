@@ -19,6 +19,7 @@ from lightrouter.lab.results.bootstrap import Estimate
 from lightrouter.lab.study import Study
 from lightrouter.pool.choices import State
 
+# A choice: half of a run and a third of it are whole parts.
 _SEGMENTS: Final = 6
 # A choice: bad from half-way on, for a third of the time.
 _BAD: Final = range(3, 5)

@@ -52,8 +52,10 @@ from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer, Prompt
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 
+# A choice: recorded models answer at once, so no deadline of a stage is ever reached.
 _SECONDS: Final = 120.0
 _ADDRESS: Final = "in-process"
+# The protos allow seeds below this (Sampling.seed).
 _SEEDS: Final = 2**31
 
 MakeSelector = Callable[[Models], Selector]

@@ -19,6 +19,7 @@ from lightrouter.v1.policy_pb2 import (
 )
 
 NAME = "lightrouter-paper"
+# Two drafts go on, as by default in the router.
 _K = 2
 # A choice: tokens that judge and synthesizer read besides the texts, and that the judge writes on each partial.
 _INSTRUCTION_TOKENS = 200

@@ -22,6 +22,7 @@ from lightrouter.lab.results.bootstrap import Estimate
 _LIGHTROUTER = "#d62728"
 _BASELINES = "#1f77b4"
 _BOUNDS = "#7f7f7f"
+# A choice: readable on a page, some tens of kilobytes.
 _DPI = 130
 # Points between a mark and its name, nearest first.
 _DISTANCES = (4, 12, 20, 28, 36)

@@ -14,6 +14,7 @@ from lightrouter.runtime.files import FileContentError, WatchedFiles
 if TYPE_CHECKING:
     from lightrouter.runtime.settings import ServiceSettings
 
+# A choice: three files are checked a second, however many connections come.
 _RECHECK_SECONDS: Final = 1.0
 
 

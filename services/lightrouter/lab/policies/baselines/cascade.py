@@ -15,7 +15,10 @@ from lightrouter.lab.dataset.splits import folds
 from lightrouter.lab.policies.baselines.single import Baseline, whole
 from lightrouter.lab.policies.decision import Decision
 
+# FrugalGPT's own experiments use chains of three (arXiv 2305.05176).
 _LONGEST_CHAIN = 3
+# Choices: thresholds around the middle of a quality of 0 to 1; a penalty that keeps single words from deciding; scores
+# to three digits; more columns than a recording has words, so that few words share one.
 _THRESHOLDS = np.linspace(0.3, 0.8, 11)
 _ALPHA = 3.0
 _TOLERANCE = 1e-3

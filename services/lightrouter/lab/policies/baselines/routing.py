@@ -14,6 +14,7 @@ from lightrouter.lab.dataset.questions import Floats, LabelledData, Questions
 from lightrouter.lab.policies.baselines.single import Baseline, alone
 from lightrouter.lab.policies.decision import Decision
 
+# Choices: enough neighbours to tell models apart, a penalty that keeps single words from deciding; a bound on memory.
 _NEIGHBOURS = 50
 _ALPHA = 10.0
 _MOST_WORDS = 50_000
