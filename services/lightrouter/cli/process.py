@@ -31,7 +31,7 @@ def socket_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long a dead service waits before it restarts.
+    """How long a dead service waits before it restarts. The defaults are choices.
 
     Attributes:
         first_s: Seconds after the first death.

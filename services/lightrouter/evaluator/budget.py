@@ -39,7 +39,7 @@ _NOTHING: Final = Amount()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of an evaluation.
+    """Bounds of an evaluation. The defaults are choices.
 
     Attributes:
         nanousd: Most money, in nano-dollars; None: no bound.

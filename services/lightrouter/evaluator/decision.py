@@ -23,7 +23,7 @@ from lightrouter.pool.choices import State
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The pool's need and the certainty of decisions.
+    """The pool's need and the certainty of decisions. The error rate is the usual 5 %; other defaults are choices.
 
     Attributes:
         error_rate: Probability of any wrong eviction or admission in one evaluation, above 0 to 1; see the module.

@@ -46,7 +46,7 @@ class NothingToEvaluateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of an evaluation.
+    """The settings of an evaluation. Its defaults are choices.
 
     Attributes:
         prompts: The validation set.

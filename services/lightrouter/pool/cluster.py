@@ -67,7 +67,7 @@ class ClusterApi:
         watch_seconds: float = 30.0,
         request_seconds: float = 10.0,
     ) -> None:
-        """Reads the resources of `namespace`.
+        """Reads the resources of `namespace`. The defaults are choices.
 
         Args:
             api: The client.

@@ -43,7 +43,7 @@ class ClusterStore:
         max_pause_seconds: float = 5.0,
         patience_seconds: float = 300.0,
     ) -> None:
-        """Makes no request yet.
+        """Makes no request yet. The defaults are choices.
 
         Args:
             api: The resources.

@@ -24,7 +24,10 @@ def _template(address: str) -> str:
 
 
 class RouterSettings(ServiceSettings):
-    """Settings of the router; each is a flag, an environment variable and a key of the YAML file."""
+    """Settings of the router; each is a flag, an environment variable and a key of the YAML file.
+
+    Default numbers without a named source are choices.
+    """
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_ROUTER_")
 
