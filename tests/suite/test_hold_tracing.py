@@ -1,4 +1,4 @@
-"""A held call is one span from its boot to its end, and one that is dropped is no error anywhere."""
+"""A held call is one span from its boot to its end, and a dropped call is no error anywhere."""
 
 from __future__ import annotations
 

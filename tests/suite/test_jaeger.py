@@ -68,7 +68,7 @@ def up_with(folder: Path, pool: Path, found: Started) -> Up:
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A pool of candidates that answer, and one that is gone."""
+    """A pool of candidates that answer, and a candidate without a server."""
     with upstream(Together) as base_url:
         path = tmp_path_factory.mktemp("pool") / "pool.yaml"
         gone = pool_text("http://127.0.0.1:9/v1", "gone").removeprefix("candidates:\n")

@@ -37,7 +37,7 @@ def of(program: str) -> list[Command]:
 
 @pytest.mark.parametrize("command", of("lightrouter"), ids=str)
 def test_lightrouter_knows_its_arguments(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    # `evict|readmit` names two, and NAME stands for one that a reader picks.
+    # `evict|readmit` names two, and NAME stands for a name that a reader chooses.
     words = [word.partition("|")[0] for word in command.words[1:] if word != "NAME"]
     with pytest.raises(SystemExit) as end:
         run([*words, "--help"])

@@ -1,4 +1,4 @@
-"""`lightrouter demo`: the suite with a small local model, one prompt that needs merging, one that does not."""
+"""`lightrouter demo`: the suite with a small local model, a prompt that needs merging, and one without."""
 
 from __future__ import annotations
 

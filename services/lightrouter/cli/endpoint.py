@@ -294,7 +294,7 @@ def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None
 
 
 def asked_root(base_url: str) -> str:
-    """Returns the root URL to call an entry's models, which may differ from the one that lists them."""
+    """Returns the root URL to call an entry's models, which may differ from the URL that lists them."""
     url = httpx.URL(base_url)
     if url.host == "api.deepseek.com":
         return str(url.copy_with(path="/beta"))

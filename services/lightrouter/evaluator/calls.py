@@ -52,7 +52,7 @@ class Subject:
     Attributes:
         target: Name and address for calls to its adapter.
         prices: The prices.
-        more_tokens: Input tokens besides the messages; grows if the provider counts more.
+        more_tokens: Input tokens in addition to the messages; grows if the provider counts more.
         attempts: Most attempts of its adapter for one call; the provider may bill each.
         version: A hash that changes with endpoint, model, sampling or instructions.
     """

@@ -36,7 +36,7 @@ from lightrouter.v1.router_pb2 import Answer, Prompt
 Ask = Callable[[Prompt], Awaitable[Answer]]
 """Asks the router; raises ServiceError."""
 Origin = Mapping[str, object]
-"""What a response depends on besides its prompt: JSON values by readable names."""
+"""What a response depends on, apart from its prompt: JSON values by readable names."""
 _Response = dict[str, Any]
 
 _NANO: Final = 10**9

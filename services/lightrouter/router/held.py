@@ -20,7 +20,7 @@ MAX_CHARACTERS_PER_TOKEN: Final = 256
 """Bounds what the router holds of a boot. The longest tokens of the known vocabularies are runs of 128 spaces; twice
 that is a choice."""
 # An adapter of an older version sends no checkpoint. The boot then ends at this many times its tokens, as estimated: a
-# choice, so far above that no estimate comes before a checkpoint.
+# choice, high enough that no estimate comes before a checkpoint.
 _TIMES_WITHOUT_CHECKPOINT: Final = 4
 # A choice: the characters after the checkpoint that the router holds. Then it reads no more, and gRPC's flow control
 # stops the adapter.
@@ -81,7 +81,7 @@ class HeldStream:
 
     @property
     def is_open(self) -> bool:
-        """Whether the call can still go on to the end of the draft, or has come there, and nobody has taken it."""
+        """Whether the call can still go on to the end of the draft, or has reached it, and nobody has taken it."""
         if self.is_recorded or self._is_cut or self._task is None:
             return False
         return not self._task.done() or self.result is not None

@@ -60,7 +60,7 @@ def asked(models: FakeModels) -> dict[str, int]:
 async def test_a_pool_of_copies_is_found_out_where_it_is_asked_for(folder: Path) -> None:
     models = Copies(QUALITY)
     report = await judged(folder, models, THOROUGH)
-    assert "right and wrong together" in report.held.pool.homogeneous
+    assert "make the same errors" in report.held.pool.homogeneous
     for status in report.held.statuses.values():
         diverse = status.condition(DIVERSE)
         assert diverse

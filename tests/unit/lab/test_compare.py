@@ -163,7 +163,7 @@ def test_another_recording_can_be_learned_from(settings: Settings, tmp_path: Pat
     compare(replace(settings, artifact=None, train=other, out=tmp_path, limit=10), Steps())
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["prompts"] == 10
-    assert any("prompts of" in note and "drawn by the seed" in note for note in report["notes"])
+    assert any("prompts of" in note and "drawn with the seed" in note for note in report["notes"])
     assert any("Learned from: train.jsonl;" in note for note in report["notes"])
 
 

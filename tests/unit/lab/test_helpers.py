@@ -1,4 +1,4 @@
-"""Models that are really asked: a judge that favours what it reads first, one that babbles, one that invents."""
+"""Real calls of models: a judge that favours what it reads first, a judge that babbles, a synthesizer that invents."""
 
 import asyncio
 import json

@@ -95,7 +95,7 @@ def test_with_shuffled_labels_nobody_is_better_than_the_best_prior(shuffled: Lab
     trained = Trained(parts, seed=0)
     outcomes = run(data, made, Accounts(prices.load(), Pace()), parts, Steps())
     prior = shuffled.quality.mean(axis=0).max()
-    # Three standard errors of a share: whoever knew the labels would be far above.
+    # Three standard errors of a share: a policy that knows the labels would be far above.
     most = prior + 3 * float(np.sqrt(prior * (1 - prior) / len(shuffled)))
     assert outcomes.pop("oracle").quality.mean() > most + 0.1
     for name, each in outcomes.items():

@@ -89,7 +89,9 @@ def read(
     other = LabelledData.of(_whole(trained, models, path, notes), models, pattern)
     indices = unseen(other.questions.prompts, test.questions.prompts)
     if len(indices) < len(other):
-        notes.append(f"{len(other) - len(indices)} prompts of {train} are also in {path} and were not learned from.")
+        notes.append(
+            f"{len(other) - len(indices)} prompts of {train} are also in {path} and were not used for training."
+        )
     if len(indices) < _LEAST_TRAINING:
         raise DataError(
             f"{train} has {len(indices)} prompts that are not in {path}; at least {_LEAST_TRAINING} are needed"
@@ -137,5 +139,5 @@ def _limited(
     if limit is None or limit >= total:
         return recording
     drawn = np.random.default_rng(seed).choice(total, size=limit, replace=False)
-    notes.append(f"{limit} of the {total} prompts of {path} were drawn by the seed.")
+    notes.append(f"{limit} of the {total} prompts of {path} were drawn with the seed.")
     return recording.take(sorted(map(int, drawn)))

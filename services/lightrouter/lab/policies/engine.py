@@ -120,7 +120,7 @@ class Engine:
         """Takes the recording, the pool and what would be the services' settings.
 
         Args:
-            recording: Answers of candidates of provider `replay`, whatever file their entries name.
+            recording: Answers of candidates of provider `replay`, for any file that their entries name.
             entries: The pool. Candidates of other providers are called for real.
             defaults: Routing defaults; None for those of the service.
             selector: Makes the selector.

@@ -110,7 +110,7 @@ class Identities:
             raise ServiceError(
                 Code.PERMISSION_DENIED,
                 ErrorReason.ERROR_REASON_PERMISSION_DENIED,
-                f"the certificate {told} is not one that this service serves",
+                f"the certificate {told} is not among those that this service serves",
             )
 
 

@@ -14,7 +14,7 @@ from lightrouter.runtime.files import FileContentError, WatchedFiles
 if TYPE_CHECKING:
     from lightrouter.runtime.settings import ServiceSettings
 
-# A choice: three files are checked a second, however many connections come.
+# A choice: at most three files are checked a second, for any number of connections.
 _RECHECK_SECONDS: Final = 1.0
 
 

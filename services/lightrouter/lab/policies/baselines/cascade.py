@@ -32,8 +32,8 @@ class Cascade(Baseline):
 
     name = "frugalgpt-style"
     about = (
-        f"Up to {_LONGEST_CHAIN} models are asked one after the other, to the end, until a scorer that reads prompt "
-        "and answer is content; chain and thresholds are the best on the training prompts."
+        f"Up to {_LONGEST_CHAIN} models answer one after the other, until a scorer that reads the prompt and the "
+        "answer accepts one. The chain and the threshold are the best on the training prompts."
     )
 
     def fit(self, train: LabelledData) -> None:
