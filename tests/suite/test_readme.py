@@ -78,7 +78,7 @@ def test_every_line_of_the_readmes_blocks_is_a_command() -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that has the environment where a checkout has it after `make demo` or `make test`."""
+    """A folder with the environment of a checkout after `make demo` or `make test`."""
     folder = tmp_path_factory.mktemp("checkout")
     (folder / ".venv" / "bin").mkdir(parents=True)
     scripts = Path(sys.executable).parent

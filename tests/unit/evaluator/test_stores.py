@@ -1,4 +1,4 @@
-"""Where verdicts are held, in a cluster whose API misbehaves: nothing is lost, nothing is said twice."""
+"""The store of statuses, in a cluster whose API misbehaves: nothing is lost or reported twice."""
 
 from __future__ import annotations
 

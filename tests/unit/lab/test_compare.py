@@ -40,7 +40,7 @@ KEYS = {
 
 
 class Steps:
-    """Notes the steps; breaks the run off in the step of a name, where one is given."""
+    """Notes the steps; breaks off the run in the named step, if a name is given."""
 
     def __init__(self, broken: str | None = None) -> None:
         self.total = 0

@@ -137,7 +137,7 @@ def _on_contradictions(study: Study, outcomes: Mapping[str, Outcomes]) -> Findin
     columns = {"set": "set", "prompts": "prompts", "policy": "policy", "quality": "quality"}
     return Findings(
         sentences=[
-            f"On prompts where {name} ({len(indices)} prompts): {_by(rows, name)}."
+            f"Prompts in which {name} ({len(indices)} prompts): {_by(rows, name)}."
             for name, indices in list(sets.items())[1:]
         ],
         figures=[Figure("sets", plots.intervals(bars, "quality", "Quality by set"), INTERVALS)],

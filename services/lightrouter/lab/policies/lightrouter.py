@@ -24,7 +24,7 @@ DEFAULT: Final = "lightrouter"
 QUALITY: Final = "lightrouter-quality"
 NOTES: Final = (
     "boot_tokens is B, what each candidate may write before the ranking; boot_output_tokens what all wrote.",
-    "Where a prompt has lettered options, the learned selector also sees what the chosen one looks like among them.",
+    "If a prompt has lettered options, the learned selector also compares the chosen option with the others.",
 )
 
 
