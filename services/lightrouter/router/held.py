@@ -11,6 +11,7 @@ from typing import Final
 
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.telemetry.callhandle import CallHandle
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import GenerationChunk, GenerationResult, StreamGenerateResponse
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, Usage
@@ -73,6 +74,7 @@ class HeldStream:
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._handle = CallHandle()
 
     @property
     def boot_text(self) -> str:
@@ -116,6 +118,8 @@ class HeldStream:
 
     def go_on(self) -> None:
         """Lets the call write to its end."""
+        if not self._goes_on and self.booted:
+            self._handle.chosen(self.booted.usage.output_tokens + self.tokens_after)
         self._goes_on = True
         self._taken.set()
 
@@ -176,6 +180,7 @@ class HeldStream:
         self._changed.set()
 
     async def _read(self) -> None:
+        self._handle.attach()
         async with aclosing(self._responses) as responses:
             async for response in responses:
                 if response.HasField("result"):
