@@ -24,7 +24,10 @@ def _template(address: str) -> str:
 
 
 class RouteSettings(ServiceSettings):
-    """Settings of the routes and of their callers, wherever the other services are."""
+    """Settings of the routes and of their callers, wherever the other services are.
+
+    Default numbers without a named source are choices.
+    """
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """Maximum bytes of a caller's message."""
@@ -99,7 +102,7 @@ class RouteSettings(ServiceSettings):
     drift_run_length: int = Field(default=10_000, ge=10, le=10**12)
     """Average number of a candidate's requests between two false alarms of drift, at least."""
     minimum_candidates: int = Field(default=2, ge=1, le=256)
-    """Minimum number of candidates that stay admitted, whatever their figures."""
+    """Minimum number of candidates that stay admitted, even with bad figures."""
 
     boot_grace_seconds: float = Field(default=1.0, ge=0, le=600)
     """Grace period in seconds for the other candidates once a quorum has booted; longer if the quorum itself took
