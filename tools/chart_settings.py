@@ -50,9 +50,15 @@ def schema(group: str) -> Schema:
     service's default then applies.
     """
     model = _MODELS[group]
-    chosen = TELEMETRY if group == "telemetry" else model.__annotations__.keys() - TELEMETRY - BY_CHART
+    chosen = TELEMETRY if group == "telemetry" else _own(model) - TELEMETRY - BY_CHART
     whole: dict[str, Schema] = model_schema(model)["properties"]
     return {to_camel(name): _value(each) for name, each in whole.items() if name in chosen}
+
+
+def _own(model: type[ServiceSettings]) -> set[str]:
+    """Returns the settings that a model has, or has of its own beside those of every service."""
+    more = [base for base in model.__mro__ if issubclass(base, ServiceSettings) and base is not ServiceSettings]
+    return {name for base in more or [model] for name in base.__annotations__}
 
 
 def _value(found: Schema) -> Schema:

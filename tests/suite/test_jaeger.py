@@ -1,4 +1,4 @@
-"""A real Jaeger reads what the suite of `lightrouter up` sends: one whole tree a request, and it adds up."""
+"""A real Jaeger reads what `lightrouter up --processes` sends: one whole tree a request, and it adds up."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Together(Chat):
 
 def up_with(folder: Path, pool: Path, found: Started) -> Up:
     """Starts a suite that sends its traces to this Jaeger."""
-    return Up(folder, "--pool", str(pool), "--otlp", found.otlp)
+    return Up(folder, "--processes", "--pool", str(pool), "--otlp", found.otlp)
 
 
 @pytest.fixture(scope="module")

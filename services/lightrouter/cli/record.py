@@ -19,7 +19,8 @@ from lightrouter.answers.scoring import SCORERS
 from lightrouter.cli import access, client, values
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.suite import Suite, SuiteOptions
+from lightrouter.cli.processes import Processes
+from lightrouter.cli.suite import SuiteOptions
 from lightrouter.cli.text import log, printable
 from lightrouter.pool import file
 from lightrouter.recording import prompts
@@ -133,7 +134,7 @@ async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Acce
     """Returns the running router, or that of a suite started for the run."""
     if not arguments.pool:
         return access.access_from(arguments)
-    suite = await stack.enter_async_context(Suite(SuiteOptions("127.0.0.1:0", arguments.pool), log))
+    suite = await stack.enter_async_context(Processes(SuiteOptions("127.0.0.1:0", arguments.pool), log))
     return Access(await suite.start())
 
 

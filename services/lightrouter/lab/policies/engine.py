@@ -1,7 +1,7 @@
 """Runs the real router, selector, aggregator and adapters in this process, without gRPC, for speed.
 
-Only the transport differs from the suite: nothing is sent, validated against the protos, traced or logged. Answers and
-ledgers are the same except for their times.
+The suite of one process (`lightrouter.suite`) over recordings: nothing is sent, traced or logged. Answers and ledgers
+are the same except for their times.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from types import MappingProxyType
@@ -44,17 +44,16 @@ from lightrouter.selector.assemble import build_selector
 from lightrouter.selector.learned import CurrentModel
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
-from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
-from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
-from lightrouter.v1.candidate_pb2 import Evaluation, ModelTarget
+from lightrouter.suite.addresses import TEMPLATE
+from lightrouter.suite.calls import DirectCalls
+from lightrouter.suite.services import DirectAggregator, DirectModels, DirectSelector
+from lightrouter.v1.candidate_pb2 import Evaluation
 from lightrouter.v1.chat_pb2 import Sampling
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer, Prompt
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 
 # A choice: recorded models answer at once, so no deadline of a stage is ever reached.
 _SECONDS: Final = 120.0
-_ADDRESS: Final = "in-process"
 # The protos allow seeds below this (Sampling.seed).
 _SEEDS: Final = 2**31
 
@@ -139,10 +138,11 @@ class Engine:
         self._entries = {entry.name: entry for entry in entries}
         self._adapters = {entry.name: _adapter(entry, recording) for entry in entries}
         self._seconds = seconds
-        models: Models = _Adapters(self._adapters)
+        calls = DirectCalls()
+        models: Models = DirectModels(calls, lambda name: self._adapters[name])
         self.models = models
         """The candidates' models."""
-        candidates = [entry.to_proto(_ADDRESS) for entry in entries]
+        candidates = [entry.to_proto(entry.target(TEMPLATE)) for entry in entries]
         for candidate in candidates:
             if candidate.name in evaluations:
                 candidate.evaluation.CopyFrom(evaluations[candidate.name])
@@ -154,8 +154,8 @@ class Engine:
         self._router = Router(
             traffic=self.traffic,
             models=models,
-            selector=_InProcessSelector(selector(models)),
-            aggregator=_InProcessAggregator(aggregator(models)),
+            selector=DirectSelector(calls, selector(models)),
+            aggregator=DirectAggregator(calls, aggregator(models)),
             defaults=defaults or default_defaults(),
             new_seed=lambda: chance.randrange(_SEEDS),
         )
@@ -174,7 +174,7 @@ class Engine:
 
     def follow(self, pool: PublicPool) -> None:
         """Takes the states and the evaluations of `pool`, which has the same candidates."""
-        self.traffic.follow(PoolSnapshot.of(pool, _ADDRESS))
+        self.traffic.follow(PoolSnapshot.of(pool, TEMPLATE))
 
     def replace(self, name: str, recording: Recording) -> None:
         """Makes a candidate of provider `replay` answer from another recording from now on.
@@ -212,48 +212,3 @@ def _provider(entry: CandidateEntry, recording: Recording) -> Provider:
     if entry.provider == REPLAY:
         return Replay(entry, Playback(recording, entry.model))
     return PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file))
-
-
-class _Adapters:
-    """The adapters of the candidates, called directly. See `runtime.models.Models`."""
-
-    def __init__(self, adapters: dict[str, Adapter]) -> None:
-        self._adapters = adapters
-
-    async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
-        return await self._adapters[target.candidate].generate(generation, deadline)
-
-    def stream(
-        self,
-        target: ModelTarget,
-        generation: Generation,
-        deadline: Deadline,
-        *,
-        checkpoint_tokens: int = 0,
-        unwatched: bool = False,
-    ) -> AsyncGenerator[StreamGenerateResponse, None]:
-        return self._adapters[target.candidate].stream(generation, deadline, checkpoint_tokens, unwatched=unwatched)
-
-
-class _InProcessSelector:
-    """The selector, called directly. See `router.select.Selector`."""
-
-    def __init__(self, selector: Selector) -> None:
-        self._selector = selector
-
-    async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
-        return await self._selector.select(request, deadline)
-
-    async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
-        del deadline
-        return self._selector.shortlist(request)
-
-
-class _InProcessAggregator:
-    """The aggregator, called directly. See `router.aggregate.Aggregator`."""
-
-    def __init__(self, aggregator: Aggregator) -> None:
-        self._aggregator = aggregator
-
-    def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
-        return self._aggregator.aggregate(request, deadline)
