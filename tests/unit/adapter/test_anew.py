@@ -209,7 +209,7 @@ def test_any_text_is_judged(prefill: str, text: str, prompt: str) -> None:
         ("巴黎位于", 15, 30, False),
         ("巴黎位于", 16, 30, True),
         ("巴黎 is on the", 4, 0, True),
-        ("Το Παρίσι βρίσκεται", 4, 0, True),
+        ("paris ist die", 4, 0, True),
         ("...", 4, 0, True),
         ("", 0, 0, True),
     ],
