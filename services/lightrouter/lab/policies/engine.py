@@ -25,7 +25,6 @@ from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
 from lightrouter.adapter.telemetry import CallMetrics
-from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.assemble import build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.learned import artifact
@@ -45,7 +44,6 @@ from lightrouter.selector.learned import CurrentModel
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
-from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.candidate_pb2 import Evaluation, ModelTarget
 from lightrouter.v1.chat_pb2 import Sampling
 from lightrouter.v1.policy_pb2 import Policy
@@ -58,8 +56,6 @@ _SEEDS: Final = 2**31
 
 MakeSelector = Callable[[Models], Selector]
 """Makes the selector, from the models that its judge may call."""
-MakeAggregator = Callable[[Models], Aggregator]
-"""Makes the aggregator, from the models that may synthesize."""
 
 
 def default_selector(models: Models) -> Selector:
@@ -74,16 +70,6 @@ def selector_with(model: CurrentModel) -> MakeSelector:
         return build_selector(SelectorSettings.model_construct(), models, model)
 
     return make
-
-
-def default_aggregator(models: Models) -> Aggregator:
-    """Returns the service's aggregator with default settings."""
-    return build_aggregator(AggregatorSettings.model_construct(), models)
-
-
-def default_defaults() -> Defaults:
-    """Returns the routing defaults of the router's service."""
-    return RouterSettings.model_construct().defaults
 
 
 def to_prompt(prompt: Prompt | RecordedPrompt, policy: Policy | None) -> Prompt:
@@ -108,7 +94,6 @@ class Engine:
         *,
         defaults: Defaults | None = None,
         selector: MakeSelector = default_selector,
-        aggregator: MakeAggregator = default_aggregator,
         judge: str | None = None,
         synthesizer: str | None = None,
         drift: DriftRules | None = None,
@@ -122,7 +107,6 @@ class Engine:
             entries: The pool. Candidates of other providers are called for real.
             defaults: Routing defaults; None for those of the service.
             selector: Makes the selector.
-            aggregator: Makes the aggregator.
             judge: Name of the candidate that judges for the selector `llm`.
             synthesizer: Name of the candidate that merges for the aggregator `synthesize`.
             drift: When the router puts a candidate on probation; None for never, so that no answer depends on earlier
@@ -153,8 +137,8 @@ class Engine:
             traffic=self.traffic,
             models=models,
             selector=_InProcessSelector(selector(models)),
-            aggregator=_InProcessAggregator(aggregator(models)),
-            defaults=defaults or default_defaults(),
+            aggregator=build_aggregator(AggregatorSettings.model_construct(), models),
+            defaults=defaults or RouterSettings.model_construct().defaults,
             new_seed=lambda: chance.randrange(_SEEDS),
         )
 
@@ -245,13 +229,3 @@ class _InProcessSelector:
     async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
         del deadline
         return self._selector.shortlist(request)
-
-
-class _InProcessAggregator:
-    """The aggregator, called directly. See `router.aggregate.Aggregator`."""
-
-    def __init__(self, aggregator: Aggregator) -> None:
-        self._aggregator = aggregator
-
-    def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
-        return self._aggregator.aggregate(request, deadline)
