@@ -259,7 +259,7 @@ def _sentence(ranking: str, pools: Pools, rows: Mapping[Kind, Mapping[str, Any]]
 
 def _regrets(ranking: str, pools: Pools) -> bytes:
     """Returns a plot of the regret over the requests; the interval is two standard errors over the runs."""
-    series = {}
+    series: dict[str, list[tuple[float, Estimate]]] = {}
     for kind in _PLOTTED:
         regret = _regret(pools, kind)
         runs, requests = regret.shape
