@@ -52,7 +52,7 @@ def run(study: Study) -> Findings:
     labelled, models = study.data.test, study.models
     # A candidate without variance has no correlation; 0 stands for it.
     with np.errstate(invalid="ignore", divide="ignore"):
-        correlations: list[list[float]] = np.nan_to_num(np.corrcoef(labelled.quality.T)).tolist()
+        correlations = np.asarray(np.nan_to_num(np.corrcoef(labelled.quality.T)), dtype=float).tolist()
     correlation = study.bootstrap.mean(_shared_errors(labelled.quality))
     rng = np.random.default_rng(study.seed)
     study.progress.expect(len(models))
