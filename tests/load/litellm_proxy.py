@@ -97,7 +97,7 @@ def _version() -> str:
 
 
 def _free_port() -> int:
-    # It cannot tell which port it took, so it gets one that was free a moment ago.
+    # It cannot report its port, so it gets a port that was free a moment ago.
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

@@ -51,7 +51,8 @@ def running(
     pool.write_text(json.dumps({"candidates": [_candidate(i, upstream_port) for i in range(1, CANDIDATES + 1)]}))
     ready = work / "address"
     ready.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "lightrouter.cli", "up", "--pool", str(pool), "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "lightrouter.cli", "up", "--processes", "--pool", str(pool)]
+    command += ["--listen", "127.0.0.1:0"]
     command += [*telemetry, "--ready-file", str(ready)]
     log = work / "suite.log"
     with service(command, {**_ALL_TAKE_PART, **environment}, log) as supervisor:

@@ -18,7 +18,7 @@ from lightrouter.recording.prices import PriceList
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """Settings of a run on a recording.
+    """Settings of a run on a recording. Five folds are usual.
 
     Attributes:
         data: The recording to evaluate on.
@@ -74,7 +74,7 @@ class RunSettings:
         price_list: PriceList,
         notes: Iterable[str],
     ) -> Findings:
-        """Returns the findings with what a reader of the run needs besides: warnings, notes, settings, command.
+        """Returns the findings with everything else that a reader needs: warnings, notes, settings, command.
 
         Args:
             found: The findings.

@@ -28,9 +28,11 @@ from lightrouter.v1.chat_pb2 import ChatMessage, Role
 MAX_SCORED_BYTES: Final = 256 * 2**20
 """Maximum bytes of an unpacked validation set. A choice: a million prompts of 256 bytes."""
 
+# A choice: a screen of faults.
 _MOST_FAULTS: Final = 20
 _PASSED_OVER: Final = "responses"
 
+# A choice: longer than any prompt, and short enough to check in memory.
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
 
 

@@ -54,11 +54,11 @@ _COLUMNS: Final = {
 }
 _NOTES: Final = (
     (
-        "Conflicts are drafts of one prompt that come to different answers, one right and one wrong; without "
+        "Conflicts are drafts of one prompt with different answers, one right and one wrong; without "
         f"comparable answers, drafts whose qualities are {_APART} or more apart. One pair and one triple of each "
-        "prompt are drawn by the seed."
+        "prompt are drawn with the seed."
     ),
-    "Scores are the priors of the training prompts, so that the merging is measured, not the ranking.",
+    "Scores are the priors of the training prompts, so that the figures measure merging, not ranking.",
     (
         f"A synthesis may be {_ROOM_TOKENS} tokens longer than the longest of its drafts. It failed if no model "
         "finished it; the best draft would then be the answer. Intervals are Wilson's, 95 %."
@@ -98,12 +98,12 @@ def run(study: Study) -> Findings:
         sentences.append("No synthesizer is configured: `synthesize` is not measured; --local-model or --models does.")
     right = {f"{row['merged_by']}, {row['drafts']}": row["right_share"] for row in met}
     plot = [Figure("right", plots.intervals(right, "share right", "Which side is taken"), INTERVALS)] if right else []
-    note = "A third answer is one that no draft gave."
+    note = "No draft gave the third answer."
     return Findings(
         title="Drafts that conflict",
         sentences=sentences,
         figures=plot,
-        tables=[tabulate("What became of the conflicts", _COLUMNS, rows, note)],
+        tables=[tabulate("Outcomes of the conflicts", _COLUMNS, rows, note)],
         report={"merges": rows},
         notes=[*_NOTES, *study.helpers.about],
     )
@@ -132,7 +132,7 @@ def _sentence(row: dict[str, Any]) -> str:
 
 
 def _conflicts(study: Study, size: int) -> list[_Conflict]:
-    """Returns `size` drafts that conflict, drawn by the seed, for each prompt that has them."""
+    """Returns `size` drafts that conflict, drawn with the seed, for each prompt that has them."""
     test, priors = study.data.test, study.first_train.quality.mean(axis=0)
     rng = np.random.default_rng(study.seed)
     found = []

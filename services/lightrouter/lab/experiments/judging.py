@@ -41,7 +41,7 @@ _COLUMNS: Final = {
 def run(study: Study) -> Findings:
     """Asks the judge about `study.asked` prompts of the first split."""
     if not study.helpers.judge:
-        missing = "No judge is configured: `llm` and its order bias are not measured; --local-model or --models does."
+        missing = "No judge: `llm` and its order bias are not measured; give --local-model or --models."
         return Findings(sentences=[missing])
     (_, test), *_ = study.data.parts()
     indices = np.sort(np.random.default_rng(study.seed).permutation(len(test))[: study.asked])
@@ -84,8 +84,8 @@ def run(study: Study) -> Findings:
         sentences=[
             (
                 f"The judge was asked about {len(kept)} prompts; {len(verdicts)} verdicts could be read"
-                f"{f', {why}; prior ranked there' if why else ''}. Quality with its ranking: {quality[_JUDGE]}; on "
-                f"the same prompts {', '.join(f'{kind}: {quality[kind]}' for kind in _BESIDE)}."
+                f"{f', {why}; the prior ranked instead' if why else ''}. Quality with its ranking: {quality[_JUDGE]}; "
+                f"on the same prompts {', '.join(f'{kind}: {quality[kind]}' for kind in _BESIDE)}."
             ),
             *_on_order(order),
         ],
@@ -94,7 +94,7 @@ def run(study: Study) -> Findings:
         notes=(
             (
                 f"The judge reads partials of {boot} tokens of all candidates in two orders, one the reverse of the "
-                f"other, on {len(part)} prompts drawn by the seed; --asked says how many."
+                f"other, on {len(part)} prompts drawn with the seed; --asked sets their number."
             ),
             *study.helpers.about,
         ),
@@ -129,8 +129,8 @@ def _on_order(order: Mapping[str, Any]) -> Iterator[str]:
         )
     if order["first_share"]:
         yield (
-            f"Of {order['decided_readings']} readings with a single best candidate, it is the one read first in "
-            f"{order['first_share'].percent}; without a bias it would be in {order['first_share_by_chance']:.0%}."
+            f"In {order['first_share'].percent} of {order['decided_readings']} readings with a single best candidate, "
+            f"that candidate was read first; without a bias it would be {order['first_share_by_chance']:.0%}."
         )
 
 

@@ -30,7 +30,7 @@ _TERMS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Settings(RunSettings):
-    """The settings of an experiment.
+    """The settings of an experiment. Its defaults are choices.
 
     Attributes:
         name: Name of the experiment.
