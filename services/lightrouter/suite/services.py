@@ -57,9 +57,7 @@ class DirectModels:
 
         def serve() -> AsyncGenerator[StreamGenerateResponse, None]:
             engine = self._engine(target.candidate)
-            return engine.stream(
-                request.generation, deadline, checkpoint_tokens, unwatched=unwatched, joined=unwatched
-            )
+            return engine.stream(request.generation, deadline, checkpoint_tokens, unwatched=unwatched, joined=unwatched)
 
         return self._calls.pieces_then_result(request, serve, deadline, f"ask {target.candidate}")
 
