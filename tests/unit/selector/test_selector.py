@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -24,6 +22,7 @@ from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistCandidate, ShortlistRequest
 from tests.unit.selector.fakes import LIMITS, FakeModels, partial, request, verdict
+from tests.unit.workers import NotedWorkers
 
 CONSENSUS = SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS
 PRIOR = SelectorStrategy.SELECTOR_STRATEGY_PRIOR
@@ -307,22 +306,16 @@ async def test_without_an_artifact_consensus_ranks_and_it_is_said_so() -> None:
     assert [one.reason for one in response.degraded] == [DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING]
 
 
-async def test_the_trained_model_does_not_compute_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    computed: dict[str, int] = {}
-    for name in ("estimates", "expected"):
-        real = getattr(Model, name)
-
-        def noted(*arguments: object, name: str = name, real: Callable[..., object] = real) -> object:
-            computed[name] = threading.get_ident()
-            return real(*arguments)
-
-        monkeypatch.setattr(Model, name, noted)
-    asked = request(partial("a", "x"), partial("b", "y"), strategy=LEARNED)
-    await select(asked, general)
+async def test_many_long_partials_are_ranked_off_the_event_loop() -> None:
+    workers = NotedWorkers()
+    texts = (" ".join(f"{number}{word}" for word in range(200)) for number in range(40))
+    asked = request(*(partial(f"c{number}", text) for number, text in enumerate(texts)), strategy=LEARNED)
+    ranking = Selector(strategies(FakeModels(moody), LIMITS, 0.05, general, workers), CONSENSUS, general, workers)
+    await ranking.select(asked, Deadline.after(600))
+    assert workers.long() == 2  # the comparison and the model
     listed = ShortlistRequest(messages=asked.messages, candidates=[ShortlistCandidate(candidate="a")])
-    await selector(model=general).shortlist(listed)
-    assert computed.keys() == {"estimates", "expected"}
-    assert threading.get_ident() not in computed.values()
+    await ranking.shortlist(listed)
+    assert workers.long() == 3
 
 
 async def test_the_shortlist_knows_who_is_good_at_prompts_like_this() -> None:
