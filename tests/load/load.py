@@ -79,7 +79,7 @@ class Side:
             sample.cpu[name] = sample.cpu.get(name, 0.0) + used - before[name]
 
     async def repeat(self, times: int, concurrency: int) -> None:
-        """Calls so many times."""
+        """Makes this number of calls."""
         await _loop(self.call, concurrency, iter([None] * times), [])
 
 

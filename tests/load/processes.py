@@ -148,7 +148,7 @@ class Group:
 
     def _alive(self) -> Iterator[tuple[str, psutil.Process]]:
         for name, process in self._processes.items():
-            # One that was restarted has a new process: its figures would be of a shorter life.
+            # A restarted service has a new process, whose figures cover a shorter time.
             if not process.is_running():
                 raise BenchError(f"{name} ended while it was measured")
             yield name, process

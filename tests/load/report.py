@@ -10,7 +10,7 @@ from typing import Final
 from tests.load.load import Sample
 from tests.load.processes import Memory
 
-# Latency is told without contention, CPU as in a service that is busy but not full, throughput of one that is full.
+# Latency is measured without contention, CPU in a busy service, throughput in a saturated one.
 LATENCY_AT: Final = 1
 CPU_AT: Final = 8
 THROUGHPUT_AT: Final = 32
@@ -46,7 +46,7 @@ class Level:
 
     @classmethod
     def of(cls, sample: Sample, model_calls: int) -> Level:
-        """Returns the figures of a sample whose calls make so many model calls each."""
+        """Returns the figures of a sample, with the number of model calls of each call."""
         calls = len(sample.latencies)
         ordered = sorted(sample.latencies)
         cpu = sum(sample.cpu.values())

@@ -38,7 +38,7 @@ from lightrouter.v1.router_pb2 import ListCandidatesRequest
 
 _DESCRIPTION: Final = """\
 Asks the candidates the prompts of a validation set, in random order, until it is certain about each: a candidate that
-is credibly worse than the pool needs is evicted, one that is credibly good is admitted, an evicted one can return. Easy
+is credibly worse than the pool needs is evicted, a credibly good one is admitted, an evicted one can return. Easy
 decisions take few prompts. The router obeys within seconds, without a restart.
 
 The pool needs the quality of its MINIMUM-th best candidate minus MARGIN, or FLOOR if that is given. Over the whole
@@ -64,6 +64,7 @@ a validation set is JSON lines, gzip too, as `lightrouter record` takes them:
 tasks: exact, choice, numeric, pattern, schema, judge
 """
 _NANO: Final = 10**9
+# A choice: the router answers from memory, so a longer wait means a fault.
 _ROUTER_SECONDS: Final = 10.0
 _log = logging.getLogger(__name__)
 

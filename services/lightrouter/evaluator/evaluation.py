@@ -29,10 +29,10 @@ _MOST_UNREAD: Final = 5
 class End(StrEnum):
     """The reason for the end of an evaluation, in a few words for people."""
 
-    DECIDED = "every candidate is decided"
-    ASKED = "those that are undecided were asked the whole set"
+    DECIDED = "all candidates are decided"
+    ASKED = "the undecided candidates were asked all prompts"
     UNREACHED = "no candidate answers"
-    SPENT = "the budget or the time does not cover the next call; the same command goes on from here"
+    SPENT = "the budget or the time does not cover the next call; the same command continues from here"
     UNREADABLE = "the judge's verdicts cannot be read"
 
 

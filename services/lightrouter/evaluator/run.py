@@ -46,7 +46,7 @@ class NothingToEvaluateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of an evaluation.
+    """The settings of an evaluation. Its defaults are choices.
 
     Attributes:
         prompts: The validation set.
@@ -58,7 +58,7 @@ class Settings:
         seed: Seed, 0 to 2^31 - 1; None: a new one.
         max_output_tokens: Most tokens of an answer, if the prompt has no limit of its own.
         call_seconds: Most seconds of one call.
-        first: Candidates to ask first if the budget is short, besides those whose status says that they drifted.
+        first: Candidates to ask first if the budget is short, in addition to the drifted ones.
         now: Returns the time.
     """
 

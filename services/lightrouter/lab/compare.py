@@ -32,6 +32,7 @@ from lightrouter.lab.results.running import Progress
 from lightrouter.lab.settings import RunSettings
 from lightrouter.lab.study import Study
 
+# A choice: the fewest answers of which a majority is more than one.
 _PRIOR_TOP: Final = 3
 
 
@@ -127,13 +128,13 @@ def _notes(settings: Settings, data: Data, policies: Mapping[str, Policy]) -> It
     """Yields what the figures are based on, one sentence each."""
     yield from data.notes
     if costed := data.test.questions.costed:
-        yield f"What {', '.join(costed)} cost is on the recording; of a part of an answer, its share."
+        yield f"The recording has the cost of {', '.join(costed)}; a part of an answer costs its share of the tokens."
     learned = settings.train.name if settings.train else f"{settings.folds} folds of the same recording"
-    yield f"Learned from: {learned}; no policy is judged on a prompt that it has seen. Equal prompts are in one fold."
-    yield "Intervals: 95 %, percentiles of 2,000 bootstrap resamples of the prompts, the same ones for all policies."
+    yield f"Learned from: {learned}. No policy is tested on a prompt that it learned from. Equal prompts share a fold."
+    yield "Intervals: 95 %, from 2,000 bootstrap resamples of the prompts, which are the same for all policies."
     yield (
-        f"Seconds are simulated: {Pace().first_token_s:g} s to the first token and {Pace().tokens_per_second:g} tokens "
-        "a second where the recording has no times; calls of one stage run side by side."
+        f"Seconds are simulated. If the recording has no times: {Pace().first_token_s:g} s to the first token, then "
+        f"{Pace().tokens_per_second:g} tokens a second. Calls of one stage run concurrently."
     )
     pattern = data.test.questions.pattern
     yield f"Comparable answers: {pattern.re2 if pattern else 'none; whole texts are compared by their words'}."

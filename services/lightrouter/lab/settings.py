@@ -16,7 +16,7 @@ from lightrouter.recording.prices import PriceList
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """Settings of a run on a recording.
+    """Settings of a run on a recording. Five folds are usual.
 
     Attributes:
         data: The recording to evaluate on.

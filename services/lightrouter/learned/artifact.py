@@ -292,14 +292,14 @@ def _number(stored: Any) -> float:
 def _share(stored: Any) -> float:
     number = _number(stored)
     if not 0 <= number <= 1:
-        raise ValueError(f"it has {number} where a number of 0 to 1 belongs")
+        raise ValueError(f"it has {number} instead of a number of 0 to 1")
     return number
 
 
 def _count(stored: Any) -> int:
     number = int(stored)
     if not 0 <= number <= _MOST_COUNT:
-        raise ValueError(f"it has {number} where a count belongs")
+        raise ValueError(f"it has {number} instead of a count")
     return number
 
 

@@ -25,9 +25,11 @@ from lightrouter.recording.lines import LinesError
 from lightrouter.runtime import enums, faults
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
+# A choice: a screen of faults.
 _MOST_FAULTS: Final = 20
 _PASSED_OVER: Final = "responses"
 
+# A choice: longer than any prompt, and short enough to check in memory.
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
 
 

@@ -83,7 +83,7 @@ class Generation(_message.Message):
     replica can read it. At most 4 MiB. Default: empty, the prefix alone is used.
     """
     candidate: _builtins.str
-    """The candidate to ask; the adapter of another one refuses. Default: empty, the one that this adapter serves."""
+    """The candidate to ask; the adapter of another one refuses. Default: empty, the candidate of this adapter."""
     stage: _ledger_pb2.Stage.ValueType
     """The stage that makes the call, for traces and metrics. Default: unspecified."""
     last_resort: _builtins.bool

@@ -1,4 +1,4 @@
-"""A checkpoint loses nothing, doubles nothing, and lies where a limit would cut: properties over engine and parser."""
+"""A checkpoint loses and doubles nothing, and cuts as a limit would: properties over engine and parser."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ THOROUGH = replace(RULES, until_diverse=True)
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder in memory where it can be: a journal is on its disk before every call."""
+    """A folder in memory if possible, because a journal is written to disk before every call."""
     with scratch() as made:
         yield made
 
@@ -60,7 +60,7 @@ def asked(models: FakeModels) -> dict[str, int]:
 async def test_a_pool_of_copies_is_found_out_where_it_is_asked_for(folder: Path) -> None:
     models = Copies(QUALITY)
     report = await judged(folder, models, THOROUGH)
-    assert "right and wrong together" in report.held.pool.homogeneous
+    assert "make the same errors" in report.held.pool.homogeneous
     for status in report.held.statuses.values():
         diverse = status.condition(DIVERSE)
         assert diverse

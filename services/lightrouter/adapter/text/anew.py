@@ -64,9 +64,9 @@ def clearly_continues(prefill: str, text: str) -> bool:
 
 
 def begins_with_word(prefill: str, text: str, prompt: str) -> bool:
-    """Returns whether `text` begins with a whole word where only the rest of a word could continue the prefill.
+    """Returns whether `text` begins with a whole word although only the rest of a word could continue the prefill.
 
-    A whole word is one that the prompt or the prefill has too, while none has the two parts as one word. Compounds look
+    A whole word occurs in the prompt or the prefill, and neither of them has the two parts as one word. Compounds look
     like that too (Haupt|stadt), so this counts only for a provider that has never clearly continued.
 
     Args:

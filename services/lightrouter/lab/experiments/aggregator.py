@@ -60,11 +60,11 @@ _COLUMNS: Final = {
 }
 _NOTES: Final = (
     (
-        "Conflicts are drafts of one prompt that come to different answers, one right and one wrong; without "
+        "Conflicts are drafts of one prompt with different answers, one right and one wrong; without "
         f"comparable answers, drafts whose qualities are {_APART} or more apart. One pair and one triple of each "
-        "prompt are drawn by the seed."
+        "prompt are drawn with the seed."
     ),
-    "Scores are the priors of the training prompts, so that the merging is measured, not the ranking.",
+    "Scores are the priors of the training prompts, so that the figures measure merging, not ranking.",
     (
         f"A synthesis may be {_ROOM_TOKENS} tokens longer than the longest of its drafts. It failed if no model "
         "finished it; the best draft would then be the answer. Intervals are Wilson's, 95 %."
@@ -120,7 +120,7 @@ def run(study: Study) -> Findings:
         sentences=sentences,
         figures=plot,
         tables=[
-            tabulate("What became of the conflicts", _COLUMNS, rows, "A third answer is one that no draft gave."),
+            tabulate("Outcomes of the conflicts", _COLUMNS, rows, "No draft gave the third answer."),
         ],
         report={"merges": rows},
         notes=[*_NOTES, *study.helpers.about],
@@ -156,7 +156,7 @@ def _conflicts(
     seed: int,
     conflict: Callable[[LabelledData, int, Sequence[int]], bool],
 ) -> list[Conflict]:
-    """Returns `size` drafts that `conflict`, drawn by the seed, for each prompt that has them."""
+    """Returns `size` drafts that `conflict`, drawn with the seed, for each prompt that has them."""
     rng = np.random.default_rng(seed)
     found = []
     for index in range(len(test)):

@@ -19,6 +19,7 @@ from lightrouter.lab.results.bootstrap import Estimate
 from lightrouter.lab.study import Study
 from lightrouter.pool.choices import State
 
+# A choice: half of a run and a third of it are whole parts.
 _SEGMENTS: Final = 6
 # A choice: bad from half-way on, for a third of the time.
 _BAD: Final = range(3, 5)
@@ -69,16 +70,16 @@ def run(study: Study) -> Findings:
             report={"candidate": plan.name},
             notes=(
                 (
-                    f"{count} seeded runs of {_SEGMENTS} equal parts, each with an evaluation in its middle; in parts "
-                    f"{_BAD.start + 1} to {_BAD.stop} the candidate gives to each prompt its answer to another one."
+                    f"{count} seeded runs of {_SEGMENTS} equal parts; each part has an evaluation in its middle. In "
+                    f"parts {_BAD.start + 1} to {_BAD.stop} the candidate gives each prompt its answer to another."
                 ),
                 (
                     f"{len(first.validation)} prompts of a run are the validation set, {len(first.requests)} others "
                     f"are asked; {len(draws[:_ROUTED_RUNS])} runs are routed."
                 ),
                 (
-                    "Adaptive: the pool obeys the evaluator, whose scores are its priors, and the router's own drift "
-                    "detector. Static: neither. Oracle: static, without the candidate exactly while it is bad."
+                    "Adaptive: the pool follows the evaluator, whose scores are its priors, and the router's drift "
+                    "detector. Static: it follows neither. Oracle: static, but without the candidate while it is bad."
                 ),
                 (
                     "An eviction is wrong if the candidate's quality over the whole recording is not below what the "
@@ -116,7 +117,7 @@ def _decisions(plan: Plan, means: Sequence[float], draws: Sequence[Draw], runs: 
         sentences=[
             (
                 f"{plan.name} has a quality of {means[plan.model]:.3f}, and of {bad:.3f} while its answers are "
-                f"shuffled. The first evaluation thereafter evicts it in {evicted.count(1)} of {len(runs)} runs; the "
+                f"shuffled. The next evaluation evicts it in {evicted.count(1)} of {len(runs)} runs; the "
                 f"bounds predict {needed['eviction']}, and it took {median(asked['eviction']):.0f} in the median."
             ),
             (
@@ -198,14 +199,14 @@ def _routed(study: Study, plan: Plan, draws: Sequence[Draw]) -> Findings:
         figures=[Figure(f"regret-{name}", _regrets(name, each), caption.format(name)) for name, each in pools.items()],
         tables=[
             tabulate(
-                "What the pools are worth",
+                "Quality of the pools",
                 _COLUMNS,
                 [
                     {"ranking": ranking, "kind": kind, **row}
                     for ranking, kinds in rows.items()
                     for kind, row in kinds.items()
                 ],
-                "Means over the runs; regret is in answers, added up over a run.",
+                "Means over the runs. regret: lost answers in a run.",
             )
         ],
         report={"routed": rows},

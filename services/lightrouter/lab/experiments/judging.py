@@ -40,7 +40,7 @@ _COLUMNS: Final = {
 def run(study: Study) -> Findings:
     """Asks the judge about `study.asked` prompts of the first split."""
     if not study.helpers.judge:
-        missing = "No judge is configured: `llm` and its order bias are not measured; --local-model or --models does."
+        missing = "No judge: `llm` and its order bias are not measured; give --local-model or --models."
         return Findings(sentences=[missing])
     ((train, test), *_) = study.data.parts()
     indices = np.sort(np.random.default_rng(study.seed).permutation(len(test))[: study.asked])
@@ -73,8 +73,8 @@ def run(study: Study) -> Findings:
         sentences=[
             (
                 f"The judge was asked about {len(sittings)} prompts; {order['read']} verdicts could be read"
-                f"{f', {why}; prior ranked there' if why else ''}. Quality with its ranking: {quality[_JUDGE]}; on "
-                f"the same prompts {', '.join(f'{kind}: {quality[kind]}' for kind in _BESIDE)}."
+                f"{f', {why}; the prior ranked instead' if why else ''}. Quality with its ranking: {quality[_JUDGE]}; "
+                f"on the same prompts {', '.join(f'{kind}: {quality[kind]}' for kind in _BESIDE)}."
             ),
             *_on_order(sittings, order),
         ],
@@ -83,7 +83,7 @@ def run(study: Study) -> Findings:
         notes=(
             (
                 f"The judge reads partials of {boot} tokens of all candidates in two orders, one the reverse of the "
-                f"other, on {len(part)} prompts drawn by the seed; --asked says how many."
+                f"other, on {len(part)} prompts drawn with the seed; --asked sets their number."
             ),
             *study.helpers.about,
         ),
@@ -150,8 +150,8 @@ def _on_order(sittings: Sequence[Sitting], order: Mapping[str, Any]) -> Iterator
         decided = [reading for sitting in sittings for reading in sitting.readings if reading.decided]
         chance = sum(1 / len(reading.candidates) for reading in decided) / len(decided)
         yield (
-            f"Of {len(decided)} readings with a single best candidate, it is the one read first in "
-            f"{order['first_share'].percent}; without a bias it would be in {chance:.0%}."
+            f"In {order['first_share'].percent} of {len(decided)} readings with a single best candidate, that "
+            f"candidate was read first; without a bias it would be {chance:.0%}."
         )
 
 

@@ -32,7 +32,7 @@ _TERMS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Settings(RunSettings):
-    """The settings of an experiment.
+    """The settings of an experiment. Its defaults are choices.
 
     Attributes:
         name: Name of the experiment.
@@ -70,7 +70,7 @@ def experiment(settings: Settings, progress: Progress) -> Findings:
 
 
 def _complete(found: Findings, settings: Settings, data: Data, warnings: Sequence[str]) -> Findings:
-    """Returns the findings with what a reader needs besides: warnings, terms, settings."""
+    """Returns the findings with everything else that a reader needs: warnings, terms, settings."""
     notes, config = [*warnings, *data.notes, *found.notes, *_TERMS], settings.config()
     report = {
         "experiment": settings.name,

@@ -216,7 +216,7 @@ async def simulate(plan: Plan, draw: Draw, folder: Path, policy: Policy | None, 
 
 
 class _Cached:
-    """Caches the responses of all models but the one that changes, which many runs ask for. See `Models`."""
+    """Caches the responses, which many runs ask for, of all models except the changing one. See `Models`."""
 
     def __init__(self, models: Models, plan: Plan) -> None:
         self._models = models

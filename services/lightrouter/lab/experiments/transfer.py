@@ -37,13 +37,13 @@ _OWN, _OTHER = "trained on its own subjects too", "trained on other subjects"
 _COLUMNS: Final = {"policy": "name", **QUALITY}
 _NOTES: Final = (
     (
-        "All candidates boot, and only the best-ranked one goes on. Both models are evaluated on the same held-out "
-        "prompts; one has learned from other subjects only, the other from all, in folds."
+        "All candidates boot, and only the best-ranked one continues. Both models are evaluated on the same held-out "
+        "prompts; one learned from other subjects only, the other from all subjects, in folds."
     ),
     (
         "Unseen candidates are those of odd rank by quality on the training prompts; the model is trained on the "
-        "others. Calibration prompts are drawn from the training prompts: their mean is all that is known of an "
-        f"unseen candidate, and {_BEST_BY} picks by it alone."
+        "others. Calibration prompts are drawn from the training prompts. The mean quality on them is all that is "
+        f"known of an unseen candidate, and {_BEST_BY} chooses by it alone."
     ),
 )
 
@@ -184,7 +184,7 @@ class _Calibrated:
     def __init__(self, policy: Routed | BestSingle, drawn: Ints) -> None:
         """Calibrates `policy` on the training prompts at the indices `drawn`."""
         self.name = policy.name
-        self.about = f"{policy.about} What is known of a candidate is its mean on {len(drawn)} prompts."
+        self.about = f"{policy.about} A candidate is known only by its mean quality on {len(drawn)} prompts."
         self.boot_tokens = policy.boot_tokens
         self._policy = policy
         self._drawn = drawn

@@ -1,7 +1,7 @@
 """Correlation of the candidates' errors, and the gain of merging k of them compared with independent errors.
 
 Were errors independent, the mean of k answers would have 1/k of the variance of one. With a mean correlation r it has
-(1 + (k - 1) r) / k of it: however many are merged, r stays.
+(1 + (k - 1) r) / k of it: r stays for any number of candidates.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _COLUMNS: Final = {
 _NOTES: Final = (
     "An error is the distance of an answer's quality from its candidate's mean quality.",
     (
-        "Independent errors are simulated: each candidate is right as often as it is, on prompts drawn by chance; if "
-        "it is wrong, it gives one of the other answers by chance; then votes are counted. If answers are not right "
-        "or wrong, there is no such vote, and the text wins that agrees most with the others by its words."
+        "Independent errors are simulated: each candidate keeps its share of right answers, but on random prompts; "
+        "wrong answers are drawn at random; then votes are counted. If answers are neither right nor wrong, there is "
+        "no simulated vote, and the text whose words agree most with the others wins."
     ),
 )
 # A choice: most subsets of one size.
@@ -68,7 +68,7 @@ def run(study: Study) -> Findings:
             Figure(
                 "correlation",
                 plots.heat(correlations.tolist(), models, "correlation of errors"),
-                "1: they err on the same prompts; 0: independently.",
+                "1: errors on the same prompts; 0: independent errors.",
             ),
             _variance_figure(rows),
             _vote_figure(rows),
@@ -97,10 +97,10 @@ def _sentences(rows: Sequence[Mapping[str, Any]], correlation: Estimate) -> list
             f"all {count} leaves {left:.0%} of one candidate's variance; independence would leave {1 / count:.0%}."
         ),
         (
-            f"Merging these {count} is worth merging {worth:.1f} independent ones, and no number of such candidates is "
-            f"worth more than {1 / max(correlation.mean, 1e-9):.1f}."
+            f"Merging these {count} is worth as much as merging {worth:.1f} independent ones; no number of such "
+            f"candidates is worth more than {1 / max(correlation.mean, 1e-9):.1f}."
         ),
-        f"The vote of {count} reaches {last['vote']}; {would}one candidate drawn by chance {rows[0]['vote']}.",
+        f"The vote of {count} reaches {last['vote']}; {would}a random candidate reaches {rows[0]['vote']}.",
     ]
 
 

@@ -52,7 +52,9 @@ from lightrouter.v1.chat_pb2 import Sampling
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer, Prompt
 
+# A choice: recorded models answer at once, so no deadline of a stage is ever reached.
 _SECONDS: Final = 120.0
+# The protos allow seeds below this (Sampling.seed).
 _SEEDS: Final = 2**31
 
 MakeSelector = Callable[[Models], Selector]
@@ -117,7 +119,7 @@ class Engine:
         """Takes the recording, the pool and what would be the services' settings.
 
         Args:
-            recording: Answers of candidates of provider `replay`, whatever file their entries name.
+            recording: Answers of candidates of provider `replay`, for any file that their entries name.
             entries: The pool. Candidates of other providers are called for real.
             defaults: Routing defaults; None for those of the service.
             selector: Makes the selector.

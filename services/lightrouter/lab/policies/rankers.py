@@ -37,7 +37,7 @@ _ABOUT: Final = {
     "learned": "a model trained on the training prompts",
     "consensus": "agreement among the partials",
     "prior": "mean quality on the training prompts",
-    "knn": "mean quality on the training prompts nearest by their words",
+    "knn": "mean quality on the training prompts with the most similar words",
     "random": "chance",
     "llm": "a judge model that reads the partials in two orders",
 }
@@ -64,7 +64,7 @@ def ranker(
         helpers: The judge, for `llm`.
         suffix: Appended to `kind` in the policy's name.
     """
-    about = f"Every candidate boots, the best by {_ABOUT[kind]} goes on alone."
+    about = f"Every candidate boots; only the best by {_ABOUT[kind]} continues."
     policy = one_goes_on(STRATEGIES[kind], boot_tokens, train.questions.pattern)
     prepare = model if kind == "learned" else no_model
     return Routed(f"{kind}{suffix}", about, policy, prices, _selector(kind, train, model), helpers, prepare)

@@ -12,6 +12,7 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.rpc.calls import answer, pieces_then_result, seconds_left
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.callhandle import announce
 from lightrouter.runtime.telemetry.rpcspans import ClientCall
 from lightrouter.v1.adapter_pb2 import (
     GenerateRequest,
@@ -87,6 +88,7 @@ class ModelClient:
         """Yields the text as the model writes it, then the result. See `Models.stream`."""
         timeout = _timeout(target, deadline)
         traced = ClientCall(self._tracer, _STREAM_GENERATE, target.candidate)
+        announce(traced)
         channel = self._channels.get(target.address)
         request = StreamGenerateRequest(
             generation=generation, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched, joined=unwatched
@@ -97,7 +99,7 @@ class ModelClient:
         async with aclosing(call) as responses:
             async for response in responses:
                 if response.HasField("checkpoint"):
-                    traced.may_be_left()
+                    traced.at_checkpoint(response.checkpoint.usage.output_tokens)
                 yield response
 
 
