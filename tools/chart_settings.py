@@ -63,7 +63,7 @@ def _own(model: type[ServiceSettings]) -> set[str]:
 
 def _value(found: Schema) -> Schema:
     made = {key: value for key, value in found.items() if key not in {"format", "default"}}
-    # Where the image has its files is the image's to know.
+    # The image knows the paths of its files.
     default = None if found.get("format") == "path" else found.get("default")
     made["default"] = int(default) if isinstance(default, float) and default.is_integer() else default
     # What is wrong with an endpoint the chart says in words.

@@ -79,7 +79,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class _Told:
-    """Whom the services tell of what they do."""
+    """The receivers of the services' reports."""
 
     spans: SpanProcessor | None
     readers: Readers | None

@@ -67,7 +67,7 @@ class Load:
                 self._answered.notify_all()
 
     async def rounds(self, count: int) -> None:
-        """Returns once so many calls more were answered."""
+        """Returns after this number of further answered calls."""
         until = self.answered + count
         async with asyncio.timeout(TIMEOUT_S), self._answered:
             await self._answered.wait_for(lambda: self.answered >= until)

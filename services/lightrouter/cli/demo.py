@@ -1,4 +1,4 @@
-"""`lightrouter demo`: the suite with a small local model, one prompt that needs merging, one that does not."""
+"""`lightrouter demo`: the suite with a small local model, a prompt that needs merging, and one without."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ Starts the whole suite on free ports with a small model (SmolLM2-135M, downloade
 prompt that needs two merged drafts and one that a single candidate resolves, shows stages and costs, and stops
 everything. The model is tiny: watch how the answers are made, not how good they are.
 """
+# A choice: several times what a prompt takes on two cores.
 _TIMEOUT_S: Final = 75.0
 _ONE_SUFFICES: Final = frozenset({SelectionReason.SELECTION_REASON_MARGIN, SelectionReason.SELECTION_REASON_AGREEMENT})
+# A choice: fits most terminals and pages.
 _PIPED_WIDTH: Final = 120
 
 

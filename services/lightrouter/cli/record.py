@@ -53,7 +53,9 @@ examples:
   lightrouter record exam.jsonl --out exam.rec.jsonl --task choice --candidates fast,careful
   lightrouter record recorded.jsonl --out recorded.jsonl --task numeric --score-only
 """
+# A choice: the router answers from memory, so a longer wait means a fault.
 _LIST_S: Final = 10.0
+# A choice: enough to see what fails; the rest is only counted.
 _MOST_FAILURES_SHOWN: Final = 10
 
 

@@ -37,7 +37,7 @@ class SuiteOptions:
         otlp_endpoint: Target of the traces, http://HOST:PORT; None: no traces are kept.
         sampling_ratio: Share of the requests that are traced, 0 to 1, if the caller has not decided.
         artifact: Folder of the artifact for the selector `learned`; None: the package's.
-        grace_s: Seconds that running calls get to finish when a service is stopped.
+        grace_s: Seconds that running calls get to finish when a service is stopped; the default is a choice.
     """
 
     listen: str

@@ -28,7 +28,10 @@ AdapterTemplate = Annotated[str, AfterValidator(_template)]
 
 
 class RouteSettings(ServiceSettings):
-    """Settings of the routes, their callers and their candidates, wherever the other services are."""
+    """Settings of the routes, their callers and their candidates, wherever the other services are.
+
+    Default numbers without a named source are choices.
+    """
 
     pool_source: Literal["file", "kubernetes"] = "file"
     """Source of the pool: the file `pool`, or the Candidate resources of a namespace."""
@@ -114,7 +117,7 @@ class RouteSettings(ServiceSettings):
     drift_run_length: int = Field(default=10_000, ge=10, le=10**12)
     """Average number of a candidate's requests between two false alarms of drift, at least."""
     minimum_candidates: int = Field(default=2, ge=1, le=256)
-    """Minimum number of candidates that stay admitted, whatever their figures."""
+    """Minimum number of candidates that stay admitted, even with bad figures."""
 
     boot_grace_seconds: float = Field(default=1.0, ge=0, le=600)
     """Grace period in seconds for the other candidates once a quorum has booted; longer if the quorum itself took

@@ -53,11 +53,11 @@ class DirectModels:
         unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Yields the text as the model writes it, then the result. See `Models.stream`."""
-        request = StreamGenerateRequest(generation=generation, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched)
+        request = StreamGenerateRequest(generation=generation, checkpoint_tokens=checkpoint_tokens)
 
         def serve() -> AsyncGenerator[StreamGenerateResponse, None]:
             engine = self._engine(target.candidate)
-            return engine.stream(request.generation, deadline, checkpoint_tokens, unwatched=unwatched)
+            return engine.stream(request.generation, deadline, checkpoint_tokens, unwatched=unwatched, joined=unwatched)
 
         return self._calls.pieces_then_result(request, serve, deadline, f"ask {target.candidate}")
 

@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 ServicerType = TypeVar("ServicerType")
 ResultType = TypeVar("ResultType")
 _OVERALL = ""
+# Choices: a burst is refused by the limits below with a reason and a retry time, not by gRPC; and a wait longer than
+# any caller's deadline.
 _MOST_PENDING = 20_000
 _PENDING_SECONDS = 600
 
