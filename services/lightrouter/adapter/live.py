@@ -120,6 +120,7 @@ class LiveEngine:
         if self._engine:
             self._retire(self._engine, keeps_state=False)
             self._engine = None
+            self._changed.set()
         await asyncio.gather(*self._finishing)
 
     def _retire(self, engine: Engine, *, keeps_state: bool) -> None:

@@ -183,16 +183,17 @@ class HeldStream:
         self._handle.attach()
         async with aclosing(self._responses) as responses:
             async for response in responses:
+                if response.HasField("piece"):
+                    self._add(response.piece)
                 if response.HasField("result"):
                     self.result = response.result
                     self.booted = self.booted or response.result
                     return
                 if response.HasField("checkpoint"):
                     self.booted = self.booted or response.checkpoint
-                elif self.booted is None:
-                    self._add_to_boot(response.chunk)
                 else:
-                    self._add_to_rest(response.chunk)
+                    self._add(response.chunk)
+                    self._end_without_checkpoint(response.chunk)
                 self._changed.set()
                 if not self._goes_on and self.tokens_after > self._held_tokens:
                     self._is_cut = True
@@ -201,23 +202,32 @@ class HeldStream:
         message = f"the stream of {self._name} ended without a result"
         raise ServiceError(Code.INTERNAL, ERROR_REASON_UPSTREAM_MALFORMED, message)
 
-    def _add_to_boot(self, chunk: GenerationChunk) -> None:
+    def _add(self, chunk: GenerationChunk) -> None:
         self.restarted |= chunk.restarted
+        if self.booted is None:
+            self._add_to_boot(chunk)
+        else:
+            self._add_to_rest(chunk)
+
+    def _add_to_boot(self, chunk: GenerationChunk) -> None:
         if not chunk.text:
             return
         self._boot.append(chunk.text)
         self._on_text(chunk.text)
         self._boot_characters += len(chunk.text)
-        self._boot_counted += estimate_tokens(chunk.text)
         if self._boot_characters > self._boot_tokens * MAX_CHARACTERS_PER_TOKEN:
             message = f"{self._name} sent more text than {self._boot_tokens} boot tokens can have"
             raise ServiceError(Code.UNAVAILABLE, ERROR_REASON_UPSTREAM_TOO_LARGE, message)
+
+    def _end_without_checkpoint(self, chunk: GenerationChunk) -> None:
+        if self.booted is not None:
+            return
+        self._boot_counted += estimate_tokens(chunk.text)
         if self._boot_counted >= _TIMES_WITHOUT_CHECKPOINT * self._boot_tokens:
             usage = Usage(output_tokens=self._boot_counted, estimated=True)
             self.booted = GenerationResult(finish_reason=FINISH_REASON_LENGTH, usage=usage)
 
     def _add_to_rest(self, chunk: GenerationChunk) -> None:
-        self.restarted |= chunk.restarted
         self.tokens_after += estimate_tokens(chunk.text) + estimate_tokens(chunk.reasoning)
         if chunk.text:
             self._rest.append(chunk.text)

@@ -23,11 +23,26 @@ def _template(address: str) -> str:
     return address
 
 
+AdapterTemplate = Annotated[str, AfterValidator(_template)]
+"""The form of the addresses of adapters; {name} stands for a candidate's name."""
+
+
 class RouteSettings(ServiceSettings):
-    """Settings of the routes and of their callers, wherever the other services are.
+    """Settings of the routes, their callers and their candidates, wherever the other services are.
 
     Default numbers without a named source are choices.
     """
+
+    pool_source: Literal["file", "kubernetes"] = "file"
+    """Source of the pool: the file `pool`, or the Candidate resources of a namespace."""
+    namespace: str | None = Field(default=None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+    """Namespace of the Candidate resources; default: the pod's own."""
+    candidate_selector: str = ""
+    """Label selector of the Candidate resources; empty for all in the namespace."""
+    judge: str | None = None
+    """Candidate that judges for the selector `llm`; a pool file has its own key for it."""
+    synthesizer: str | None = None
+    """Candidate that merges for the aggregator `synthesize`; a pool file has its own key for it."""
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """Maximum bytes of a caller's message."""
@@ -117,6 +132,14 @@ class RouteSettings(ServiceSettings):
     """The aggregator's share of the time that is then left."""
 
     @model_validator(mode="after")
+    def _of_resources(self) -> Self:
+        for name in ("namespace", "candidate_selector", *_ROLES):
+            if self.pool_source == "file" and getattr(self, name):
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag} is not for --pool-source file; leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _whole_issuer(self) -> Self:
         if self.jwt_jwks_url and self.jwt_jwks_file:
             raise ValueError("--jwt-jwks-url and --jwt-jwks-file are both given; keep one")
@@ -172,32 +195,19 @@ class RouterSettings(RouteSettings):
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_ROUTER_")
 
-    pool_source: Literal["file", "kubernetes"] = "file"
-    """Source of the pool: the file `pool`, or the Candidate resources of a namespace."""
     pool: Path | None = None
     """The pool file; a change takes effect at once."""
-    namespace: str | None = Field(default=None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
-    """Namespace of the Candidate resources; default: the pod's own."""
-    candidate_selector: str = ""
-    """Label selector of the Candidate resources; empty for all in the namespace."""
-    judge: str | None = None
-    """Candidate that judges for the selector `llm`; a pool file has its own key for it."""
-    synthesizer: str | None = None
-    """Candidate that merges for the aggregator `synthesize`; a pool file has its own key for it."""
     selector_address: str = Field(min_length=1)
     """gRPC target of the selector, HOST:PORT or unix:PATH."""
     aggregator_address: str = Field(min_length=1)
     """gRPC target of the aggregator, HOST:PORT or unix:PATH."""
-    adapter_address: Annotated[str, AfterValidator(_template)] = ADAPTER_ADDRESS
+    adapter_address: AdapterTemplate = ADAPTER_ADDRESS
     """gRPC target of the adapter of a candidate without an address; {name} stands for its name."""
 
     @model_validator(mode="after")
     def _one_pool(self) -> Self:
         if self.pool_source == "file" and self.pool is None:
             raise ValueError("--pool is required: name the pool file, or give --pool-source kubernetes")
-        other = ("pool",) if self.pool_source == "kubernetes" else ("namespace", "candidate_selector", *_ROLES)
-        for name in other:
-            if getattr(self, name):
-                flag = "--" + name.replace("_", "-")
-                raise ValueError(f"{flag} is not for --pool-source {self.pool_source}; leave it out")
+        if self.pool_source == "kubernetes" and self.pool:
+            raise ValueError("--pool is not for --pool-source kubernetes; leave it out")
         return self

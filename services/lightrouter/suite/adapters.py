@@ -12,7 +12,6 @@ from lightrouter.adapter.faults import EntryError
 from lightrouter.adapter.live import LiveEngine, MakeEngine
 from lightrouter.pool.schema import Pool
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.suite.addresses import candidate_at
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 _log = logging.getLogger(__name__)
@@ -59,10 +58,13 @@ class Adapters:
         """Returns the engines of now; any thread may call it."""
         return tuple(self._live.values())
 
-    async def watch(self, address: str, *, wait: bool) -> AsyncGenerator[bool, None]:
-        """Yields whether the adapter at an address of this process serves. See `health.Watch`."""
-        del wait
-        async with aclosing(self._of(candidate_at(address)).states()) as states:
+    async def states(self, name: str) -> AsyncGenerator[bool, None]:
+        """Yields whether the adapter of a candidate serves, now and after each change.
+
+        Raises:
+            ServiceError: The candidate has no adapter here (UNKNOWN_CANDIDATE).
+        """
+        async with aclosing(self._of(name).states()) as states:
             async for serving in states:
                 yield serving
 

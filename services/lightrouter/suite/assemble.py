@@ -12,6 +12,7 @@ from lightrouter.adapter.live import report
 from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.aggregator.assemble import build_aggregator
 from lightrouter.answers.pieces import Workers
+from lightrouter.pool.filestore import FileStore
 from lightrouter.router.assemble import AssembledRouter, Services, assemble_with
 from lightrouter.router.clients import AdapterHealth
 from lightrouter.runtime.rpc.channels import Channels
@@ -20,7 +21,7 @@ from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.selector.artifacts import ArtifactFolder
 from lightrouter.selector.assemble import build_selector
 from lightrouter.suite.adapters import Adapters
-from lightrouter.suite.addresses import is_here
+from lightrouter.suite.addresses import LocalAddresses
 from lightrouter.suite.calls import DirectCalls
 from lightrouter.suite.services import DirectAggregator, DirectModels, DirectSelector, PoolModels
 from lightrouter.suite.settings import SuiteSettings
@@ -33,16 +34,12 @@ class AssembledSuite:
     Attributes:
         router: The router, whose server is the only one.
         adapters: The adapters.
+        watches: What must run while the suite serves.
     """
 
     router: AssembledRouter
     adapters: Adapters
-    _artifacts: ArtifactFolder
-
-    @property
-    def watches(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        """What must run while the suite serves."""
-        return (*self.router.watches, self._artifacts.watch)
+    watches: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -73,15 +70,17 @@ def assemble(settings: SuiteSettings, channels: Channels, telemetry: Telemetry) 
         TokensFileError: The file of tokens cannot be used.
     """
     selector, calls = settings.selector_settings, DirectCalls()
+    addresses = LocalAddresses(settings.adapter_address)
     adapters = Adapters(engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture))
     report(telemetry.meter, adapters.all)
-    models = PoolModels(DirectModels(calls, adapters.engine), ModelClient(channels, telemetry.tracer))
+    models = PoolModels(addresses, DirectModels(calls, adapters.engine), ModelClient(channels, telemetry.tracer))
     workers = Workers()
     artifacts = ArtifactFolder(selector.artifact)
     elsewhere = AdapterHealth(channels).watch
 
     def watch(address: str, *, wait: bool) -> AsyncGenerator[bool, None]:
-        return (adapters.watch if is_here(address) else elsewhere)(address, wait=wait)
+        name = addresses.candidate_at(address)
+        return elsewhere(address, wait=wait) if name is None else adapters.states(name)
 
     services = Services(
         models,
@@ -89,9 +88,14 @@ def assemble(settings: SuiteSettings, channels: Channels, telemetry: Telemetry) 
         DirectAggregator(calls, build_aggregator(settings.aggregator_settings, models, workers)),
         watch,
     )
-    assembled = assemble_with(settings.router_settings, services, telemetry)
-    if assembled.pool.file is None:
-        raise AssertionError("the settings name a pool file")
-    adapters.start(assembled.pool.file.pool)
-    assembled.pool.listen(adapters.apply)
-    return AssembledSuite(assembled, adapters, artifacts)
+    router = assemble_with(settings.router_settings, services, telemetry)
+    watches = [*router.watches, artifacts.watch]
+    file = router.pool.file
+    if file is None:
+        # The router follows the Candidate resources, which say no keys.
+        file = FileStore(settings.pool, adapters.apply)
+        watches.append(file.watch)
+    else:
+        router.pool.listen(adapters.apply)
+    adapters.start(file.pool)
+    return AssembledSuite(router, adapters, tuple(watches))

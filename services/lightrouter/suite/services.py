@@ -10,7 +10,7 @@ from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.selector.selector import Selector
-from lightrouter.suite.addresses import is_here
+from lightrouter.suite.addresses import LocalAddresses
 from lightrouter.suite.calls import DirectCalls
 from lightrouter.v1.adapter_pb2 import (
     GenerateRequest,
@@ -53,11 +53,11 @@ class DirectModels:
         unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Yields the text as the model writes it, then the result. See `Models.stream`."""
-        request = StreamGenerateRequest(generation=generation, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched)
+        request = StreamGenerateRequest(generation=generation, checkpoint_tokens=checkpoint_tokens)
 
         def serve() -> AsyncGenerator[StreamGenerateResponse, None]:
             engine = self._engine(target.candidate)
-            return engine.stream(request.generation, deadline, checkpoint_tokens, unwatched=unwatched)
+            return engine.stream(request.generation, deadline, checkpoint_tokens, unwatched=unwatched, joined=unwatched)
 
         return self._calls.pieces_then_result(request, serve, deadline, f"ask {target.candidate}")
 
@@ -65,8 +65,9 @@ class DirectModels:
 class PoolModels:
     """All models of a pool. See `runtime.rpc.models.Models`."""
 
-    def __init__(self, here: Models, elsewhere: Models) -> None:
-        """Asks `here` for the candidates with adapters in this process, and `elsewhere` for the others."""
+    def __init__(self, addresses: LocalAddresses, here: Models, elsewhere: Models) -> None:
+        """Asks the models `here` at the addresses of this process, and those `elsewhere` at all others."""
+        self._addresses = addresses
         self._here = here
         self._elsewhere = elsewhere
 
@@ -88,7 +89,7 @@ class PoolModels:
         return models.stream(target, generation, deadline, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched)
 
     def _of(self, target: ModelTarget) -> Models:
-        return self._here if is_here(target.address) else self._elsewhere
+        return self._elsewhere if self._addresses.candidate_at(target.address) is None else self._here
 
 
 class DirectSelector:

@@ -10,7 +10,7 @@ from pydantic import Field, create_model
 from pydantic_settings import SettingsConfigDict
 
 from lightrouter.aggregator.settings import AggregatorSettings
-from lightrouter.router.settings import RouterSettings, RouteSettings
+from lightrouter.router.settings import AdapterTemplate, RouterSettings, RouteSettings
 from lightrouter.runtime import settings
 from lightrouter.runtime.settings import AskingSettings, ServiceSettings
 from lightrouter.selector.settings import SelectorSettings
@@ -31,14 +31,19 @@ class SuiteSettings(RouteSettings):
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_ALL_")
 
     pool: Path
-    """The pool file; a change takes effect at once. The adapter of an entry with an address runs elsewhere."""
+    """The pool file; a change takes effect at once. The adapter of an entry with an address runs elsewhere. With
+    pool_source kubernetes the file is read for the adapters alone."""
+    adapter_address: AdapterTemplate = TEMPLATE
+    """The address by which a Candidate resource names an adapter of this process; {name} stands for the candidate's
+    name."""
     draft_agreement: float = Field(default=AggregatorSettings.model_fields["agreement"].default, ge=0, le=1)
     """Similarity of every two drafts, 0 to 1, at which they agree and the best one is the answer."""
 
     @property
     def router_settings(self) -> RouterSettings:
         """The settings of the router."""
-        return self._part(RouterSettings, selector_address="", aggregator_address="", adapter_address=TEMPLATE)
+        pool = self.pool if self.pool_source == "file" else None
+        return self._part(RouterSettings, selector_address="", aggregator_address="", pool=pool)
 
     @property
     def selector_settings(self) -> SelectorSettings:

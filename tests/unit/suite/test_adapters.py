@@ -15,7 +15,7 @@ from lightrouter.pool.schema import CandidateEntry, Pool
 from lightrouter.runtime.circuit import State
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.suite.adapters import Adapters
-from lightrouter.suite.addresses import TEMPLATE, candidate_at, is_here
+from lightrouter.suite.addresses import TEMPLATE, LocalAddresses
 from tests.unit.adapter.test_live import make_engine
 
 
@@ -78,7 +78,7 @@ async def test_a_watch_tells_when_the_circuit_opens() -> None:
     adapters = Adapters(picky)
     adapters.start(pool("a"))
     circuit = adapters.engine("a").provider_state.circuit
-    async with aclosing(adapters.watch(TEMPLATE.replace("{name}", "a"), wait=False)) as states:
+    async with aclosing(adapters.states("a")) as states:
         assert await anext(states) is True
         later = asyncio.ensure_future(anext(states))
         while circuit.state is not State.OPEN:
@@ -89,13 +89,37 @@ async def test_a_watch_tells_when_the_circuit_opens() -> None:
 
 async def test_nobody_watches_a_candidate_that_is_not_here() -> None:
     with pytest.raises(ServiceError, match="no adapter of a"):
-        await anext(Adapters(picky).watch(TEMPLATE.replace("{name}", "a"), wait=True))
+        await anext(Adapters(picky).states("a"))
 
 
-@pytest.mark.parametrize("address", ["host:1", "unix:/in-process:a", "dns:///in-process:a", ""])
-def test_other_addresses_are_elsewhere(address: str) -> None:
-    assert not is_here(address)
+async def test_a_watch_tells_that_its_adapter_is_gone() -> None:
+    adapters = Adapters(picky)
+    adapters.start(pool("a"))
+    async with aclosing(adapters.states("a")) as states:
+        assert await anext(states) is True
+        adapters.apply(pool("b"))
+        assert await anext(states) is False
+    await adapters.finish()
 
 
-def test_an_address_names_its_candidate() -> None:
-    assert candidate_at(TEMPLATE.replace("{name}", "a")) == "a"
+IN_CLUSTER = "dns:///lightrouter-adapter-{name}.ns.svc.cluster.local:50051"
+
+
+@pytest.mark.parametrize(
+    ("template", "address", "candidate"),
+    [
+        (TEMPLATE, "in-process:a", "a"),
+        (TEMPLATE, "in-process:", None),
+        (TEMPLATE, "host:1", None),
+        (TEMPLATE, "dns:///in-process:a", None),
+        (TEMPLATE, "", None),
+        (IN_CLUSTER, IN_CLUSTER.replace("{name}", "a-b"), "a-b"),
+        (IN_CLUSTER, IN_CLUSTER.replace("{name}", ""), None),
+        (IN_CLUSTER, IN_CLUSTER.replace("{name}", "a") + "0", None),
+        (IN_CLUSTER, "dns:///other-adapter-a.ns.svc.cluster.local:50051", None),
+        (IN_CLUSTER, "in-process:a", None),
+        ("a{name}a", "a", None),
+    ],
+)
+def test_an_address_names_its_candidate(template: str, address: str, candidate: str | None) -> None:
+    assert LocalAddresses(template).candidate_at(address) == candidate

@@ -13,9 +13,7 @@ from lightrouter.selector.settings import SelectorSettings
 from lightrouter.suite.settings import read, whole
 
 POOL = ["--pool", "pool.yaml"]
-# Where the others are, and a pool that is not a file with the keys of providers.
-ELSEWHERE = {"selector_address", "aggregator_address", "adapter_address", "pool_source", "namespace"}
-ELSEWHERE |= {"candidate_selector", "judge", "synthesizer"}
+ELSEWHERE = {"selector_address", "aggregator_address"}
 # The router names a strategy in each request, and has another agreement; the aggregator's is `draft_agreement`.
 OTHERWISE = {"strategy", "agreement"}
 
@@ -34,7 +32,7 @@ def test_every_setting_has_the_services_default(service: type[ServiceSettings]) 
     # The router's defaults of what all services have are those of a server that callers reach.
     routers = RouterSettings.model_fields if service is not RouterSettings else {}
     for name, field in service.model_fields.items():
-        if name in known and name not in {"pool", *routers}:
+        if name in known and name not in {"pool", "adapter_address", *routers}:
             assert known[name].default == field.default, name
             assert known[name].description == field.description, name
     assert known["draft_agreement"].default == AggregatorSettings.model_fields["agreement"].default
@@ -53,6 +51,13 @@ def test_each_service_gets_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (aggregator.synthesis_limits.stall_seconds, aggregator.agreement) == (7, 0.6)
 
 
+def test_with_resources_the_pool_file_is_the_adapters() -> None:
+    settings = read([*POOL, "--pool-source", "kubernetes", "--namespace", "team", "--judge", "a"], {})
+    router = settings.router_settings
+    assert (settings.pool, router.pool) == (Path("pool.yaml"), None)
+    assert (router.pool_source, router.namespace, router.judge) == ("kubernetes", "team", "a")
+
+
 def test_the_environment_has_one_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIGHTROUTER_ALL_POOL", "other.yaml")
     monkeypatch.setenv("LIGHTROUTER_ALL_JUDGE_SECONDS", "9")
@@ -66,6 +71,9 @@ def test_the_environment_has_one_prefix(monkeypatch: pytest.MonkeyPatch) -> None
         ([], {}, "setting pool"),
         ([*POOL, "--judge-orders", "1"], {}, "setting judge_orders"),
         (POOL, {"LIGHTROUTER_ALL_JUDGE_ORDER": "2"}, "did you mean LIGHTROUTER_ALL_JUDGE_ORDERS"),
+        (["--pool-source", "kubernetes"], {}, "setting pool"),
+        ([*POOL, "--namespace", "team"], {}, "--namespace is not for --pool-source file"),
+        ([*POOL, "--adapter-address", "a:1"], {}, "must hold {name}"),
         ([*POOL, "--jwt-issuer", "me"], {}, "--jwt-issuer and --jwt-audience need"),
         ([*POOL, "--selector-address", "a:1"], {}, "selector-address"),
     ],

@@ -50,7 +50,7 @@ class Models(Protocol):
         """Yields the text as the model writes it, then the result. Closing the iterator cancels the call.
 
         After `checkpoint_tokens` tokens, if that is not 0, it yields the checkpoint. An `unwatched` text comes in fewer
-        messages.
+        messages, and its last piece before the checkpoint or the result may come in the same message.
 
         Raises:
             ServiceError: The call failed; the reason says why.
@@ -90,7 +90,9 @@ class ModelClient:
         traced = ClientCall(self._tracer, _STREAM_GENERATE, target.candidate)
         announce(traced)
         channel = self._channels.get(target.address)
-        request = StreamGenerateRequest(generation=generation, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched)
+        request = StreamGenerateRequest(
+            generation=generation, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched, joined=unwatched
+        )
         call = pieces_then_result(channel, traced, request, StreamGenerateResponse, timeout)
         # Free the request while the model writes.
         del generation, request
