@@ -96,7 +96,7 @@ def run(study: Study) -> Findings:
     met = [row for row in rows if row["conflicts"]]
     sentences = [_sentence(row) for row in met]
     if not study.helpers.synthesizer:
-        sentences.append("No synthesizer is configured: `synthesize` is not measured; --local-model or --models does.")
+        sentences.append("No synthesizer: `synthesize` is not measured; give --local-model or --models.")
     right = {f"{row['merged_by']}, {row['drafts']}": row["right_share"] for row in met}
     plot = [Figure("right", plots.intervals(right, "share right", "Which side is taken"), INTERVALS)] if right else []
     note = "No draft gave the third answer."
