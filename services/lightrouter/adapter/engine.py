@@ -187,7 +187,8 @@ class Engine:
         resume_state = decode(generation.continuation, entry.name, entry.model)
 
         def planned(quirks: Quirks) -> Plan:
-            return make_plan(entry, generation, resume_state, quirks, checkpoint)
+            known = self.provider_state.learned.continues_prefills
+            return make_plan(entry, generation, resume_state, quirks, checkpoint, continues_prefills=known)
 
         stage = generation.stage
         observer = CallObserver(self._tracer, self._metrics, self._capture, entry, stage, resume_state.span)

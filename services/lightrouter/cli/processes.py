@@ -21,6 +21,7 @@ from lightrouter.v1.candidate_pb2 import CandidateHealth
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 
+# A choice: unnoticed by a person, and almost no CPU.
 _POLL_S: Final = 0.05
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -80,27 +80,11 @@ def compare(settings: Settings, progress: Progress) -> Compared:
         return list(policies.values())
 
     figures = study.figures(study.outcomes(of_split))
-    warnings = settings.warnings(data, prices)
     name, prompts = settings.data.name, f"{len(data.test):,} prompts"
     found = comparison.findings(f"{name}, {prompts}", study.models, policies, figures, prices)
-    notes, config = [*warnings, *_notes(settings, data, policies)], settings.config()
-    report = {
-        "data": name,
-        "prompts": len(data.test),
-        **found.report,
-        "notes": notes,
-        "settings": config,
-        "command": settings.command,
-    }
-    found = replace(
-        found,
-        title=f"{name}: quality against cost on {prompts}, {len(study.models)} models",
-        report=report,
-        notes=notes,
-        warnings=warnings,
-        settings=config,
-        command=settings.command,
-    )
+    title = f"{name}: quality against cost on {prompts}, {len(study.models)} models"
+    head = {"data": name, "prompts": len(data.test)}
+    found = settings.complete(found, title, head, data, prices, _notes(settings, data, policies))
     write(found, settings.out)
     return Compared(found, figures)
 
@@ -126,7 +110,6 @@ def _policies(study: Study, settings: Settings, number: int, train: LabelledData
 
 def _notes(settings: Settings, data: Data, policies: Mapping[str, Policy]) -> Iterator[str]:
     """Yields what the figures are based on, one sentence each."""
-    yield from data.notes
     if costed := data.test.questions.costed:
         yield f"The recording has the cost of {', '.join(costed)}; a part of an answer costs its share of the tokens."
     learned = settings.train.name if settings.train else f"{settings.folds} folds of the same recording"

@@ -67,7 +67,7 @@ async def test_a_pool_of_copies_is_found_out_where_it_is_asked_for(folder: Path)
         assert (diverse.status, diverse.reason) == ("False", "Homogeneous")
     # No more prompts than it takes to be sure, and each of all candidates.
     assert len(set(asked(models).values())) == 1
-    assert asked(models)["a"] < len(ITEMS.items)
+    assert asked(models)["a"] < len(ITEMS)
 
 
 async def test_diversity_takes_no_prompts_of_its_own_where_nobody_asks_for_it(folder: Path) -> None:
@@ -84,7 +84,7 @@ async def test_a_diverse_pool_is_known_before_the_set_is_at_its_end(folder: Path
     report = await judged(folder, models, THOROUGH)
     assert not report.held.pool.homogeneous
     assert all(status.holds(DIVERSE) for status in report.held.statuses.values())
-    assert max(asked(models).values()) < len(ITEMS.items)
+    assert max(asked(models).values()) < len(ITEMS)
 
 
 async def test_a_drifted_candidate_is_judged_anew(folder: Path) -> None:

@@ -58,6 +58,16 @@ def is_unread(prefill_tokens: int, before: int, now: int) -> bool:
     return bool(before) and prefill_tokens >= _LEAST_TOKENS and abs(now - before) <= _SAME_COUNT
 
 
+def can_be_judged(prefill: str, prefill_tokens: int, before: int) -> bool:
+    """Returns whether a reply would show that a provider ignored the prefill.
+
+    The counts show it, and so does the start of a reply, unless the prefill ends in a script without spaces: there, a
+    new text and the rest of a text begin alike. The arguments are those of `is_unread`.
+    """
+    last = next((character for character in reversed(prefill[-_MOST_CONTEXT:]) if character.isalnum()), "")
+    return not (last and unspaced(last)) or (bool(before) and prefill_tokens >= _LEAST_TOKENS)
+
+
 def clearly_continues(prefill: str, text: str) -> bool:
     """Returns whether `text` begins as no new text does: with a space or a mark that ends a word or a sentence."""
     return bool(prefill.strip() and text) and (text[0].isspace() or shadow(text[0]) in set(",.;:!?)]}"))

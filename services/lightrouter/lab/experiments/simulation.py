@@ -22,7 +22,6 @@ from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.run import Report, Settings, evaluate
-from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.engine import Engine, opened
 from lightrouter.pool import file
@@ -253,7 +252,7 @@ def _settings(plan: Plan, draw: Draw, folder: Path, number: int) -> Settings:
         for index, each in prompts.items()
     ]
     return Settings(
-        prompts=ValidationSet(tuple(items), f"{plan.name}-{draw.seed}"),
+        prompts=items,
         journal=folder / "evaluation.jsonl",
         new_run=lambda: (f"run-{number}", (draw.seed * plan.segments + number) % 2**31),
         adapter_address="in-process",

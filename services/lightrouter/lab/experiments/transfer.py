@@ -21,7 +21,7 @@ from lightrouter.lab.report.page import INTERVALS, Figure, Findings
 from lightrouter.lab.report.table import QUALITY, tabulate
 from lightrouter.lab.results.accounts import Outcomes
 from lightrouter.lab.results.bootstrap import Bootstrap
-from lightrouter.lab.results.figures import BEST_SINGLE, Figures, summarize
+from lightrouter.lab.results.figures import BEST_SINGLE, summarize
 from lightrouter.lab.study import Study
 from lightrouter.recording.recording import pool_names
 from lightrouter.v1.candidate_pb2 import Evaluation
@@ -150,6 +150,8 @@ def _candidates(study: Study) -> Findings:
     text = ", ".join(f"{count}: {figures[f'learned, {count} prompts'].quality.mean:.4f}" for count in _CALIBRATION)
     rows = [{"name": name, **each.row()} for name, each in figures.items()]
     names = ", ".join(unseen)
+    quality = {name: each.quality for name, each in figures.items() if name != "oracle"}
+    plot = plots.intervals(quality, "quality", "Unseen")
     return Findings(
         sentences=[
             (
@@ -163,19 +165,12 @@ def _candidates(study: Study) -> Findings:
                 f"{to_known.difference}."
             ),
         ],
-        figures=[
-            Figure("candidates", _plot(figures), f"Candidates that the model was not trained on. {INTERVALS}"),
-        ],
+        figures=[Figure("candidates", plot, f"Candidates that the model was not trained on. {INTERVALS}")],
         tables=[tabulate(f"Unseen candidates: {names}", _COLUMNS, rows)],
         report={
             "candidates": {"unseen": unseen, "seen": seen, "gain_best_by_calibration": to_known, "figures": rows},
         },
     )
-
-
-def _plot(figures: dict[str, Figures]) -> bytes:
-    quality = {name: each.quality for name, each in figures.items() if name != "oracle"}
-    return plots.intervals(quality, "quality", "Unseen")
 
 
 class _Calibrated:
@@ -193,9 +188,11 @@ class _Calibrated:
         """Evaluates the candidates on the calibration prompts."""
         count, known = len(self._drawn), train.take(self._drawn)
         self._policy.fit(known if count else train)
-        if isinstance(self._policy, Routed) and not count:
+        if not isinstance(self._policy, Routed):
+            return
+        if not count:
             self._policy.priors = [0.5] * len(train.questions.models)
-        elif isinstance(self._policy, Routed):
+        else:
             self._policy.evaluations = {
                 name: Evaluation(score=mean, score_low=mean, score_high=mean, prompts=count)
                 for name, mean in zip(pool_names(train.questions.models).values(), self._policy.priors, strict=True)

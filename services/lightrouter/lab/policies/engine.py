@@ -25,7 +25,6 @@ from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
 from lightrouter.adapter.telemetry import CallMetrics
-from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.assemble import build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.learned import artifact
@@ -59,8 +58,6 @@ _SEEDS: Final = 2**31
 
 MakeSelector = Callable[[Models], Selector]
 """Makes the selector, from the models that its judge may call."""
-MakeAggregator = Callable[[Models], Aggregator]
-"""Makes the aggregator, from the models that may synthesize."""
 
 
 def default_selector(models: Models) -> Selector:
@@ -75,16 +72,6 @@ def selector_with(model: CurrentModel) -> MakeSelector:
         return build_selector(SelectorSettings.model_construct(), models, model)
 
     return make
-
-
-def default_aggregator(models: Models) -> Aggregator:
-    """Returns the service's aggregator with default settings."""
-    return build_aggregator(AggregatorSettings.model_construct(), models)
-
-
-def default_defaults() -> Defaults:
-    """Returns the routing defaults of the router's service."""
-    return RouterSettings.model_construct().defaults
 
 
 def to_prompt(prompt: Prompt | RecordedPrompt, policy: Policy | None) -> Prompt:
@@ -109,7 +96,6 @@ class Engine:
         *,
         defaults: Defaults | None = None,
         selector: MakeSelector = default_selector,
-        aggregator: MakeAggregator = default_aggregator,
         judge: str | None = None,
         synthesizer: str | None = None,
         drift: DriftRules | None = None,
@@ -123,7 +109,6 @@ class Engine:
             entries: The pool. Candidates of other providers are called for real.
             defaults: Routing defaults; None for those of the service.
             selector: Makes the selector.
-            aggregator: Makes the aggregator.
             judge: Name of the candidate that judges for the selector `llm`.
             synthesizer: Name of the candidate that merges for the aggregator `synthesize`.
             drift: When the router puts a candidate on probation; None for never, so that no answer depends on earlier
@@ -155,8 +140,8 @@ class Engine:
             traffic=self.traffic,
             models=models,
             selector=DirectSelector(calls, selector(models)),
-            aggregator=DirectAggregator(calls, aggregator(models)),
-            defaults=defaults or default_defaults(),
+            aggregator=DirectAggregator(calls, build_aggregator(AggregatorSettings.model_construct(), models)),
+            defaults=defaults or RouterSettings.model_construct().defaults,
             new_seed=lambda: chance.randrange(_SEEDS),
         )
 
