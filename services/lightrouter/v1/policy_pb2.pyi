@@ -146,6 +146,7 @@ class Policy(_message.Message):
     SHORTLIST_FIELD_NUMBER: _builtins.int
     MIN_GAIN_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
+    WORTH_NANOUSD_FIELD_NUMBER: _builtins.int
     boot_tokens: _builtins.int
     """B: tokens that each candidate writes before the ranking, 1 to 4,096. Default: the router's configuration, 200
     unless changed.
@@ -190,6 +191,12 @@ class Policy(_message.Message):
     """The kind of prompt, a name used in the candidates' evaluations; at most 63 characters. Default: empty, the
     candidates' priors over all kinds are used.
     """
+    worth_nanousd: _builtins.int
+    """What a right answer is worth to the caller, in nano-dollars (10^-9 US dollars), 0 or more: the router asks for one
+    more answer only while the quality that it is expected to add, times this, exceeds its expected cost. 0 is one
+    answer of the cheapest candidate. Only LEARNED, which knows gains, uses it, and then it replaces `min_gain`.
+    Default: the router's configuration, `min_gain` decides unless changed.
+    """
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the candidates that may answer, at most 256, each once. Default: every admitted candidate."""
@@ -214,10 +221,11 @@ class Policy(_message.Message):
         shortlist: _builtins.int | None = ...,
         min_gain: _builtins.float | None = ...,
         category: _builtins.str = ...,
+        worth_nanousd: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "shortlist", b"shortlist"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "_worth_nanousd", b"_worth_nanousd", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "shortlist", b"shortlist", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "aggregator", b"aggregator", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "candidates", b"candidates", "category", b"category", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "selector", b"selector", "shortlist", b"shortlist"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "_worth_nanousd", b"_worth_nanousd", "aggregator", b"aggregator", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "candidates", b"candidates", "category", b"category", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "selector", b"selector", "shortlist", b"shortlist", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
     _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
@@ -235,6 +243,8 @@ class Policy(_message.Message):
     _WhichOneofArgType__quorum: _TypeAlias = _typing.Literal["_quorum", b"_quorum"]  # noqa: Y015
     _WhichOneofReturnType__shortlist: _TypeAlias = _typing.Literal["shortlist"]  # noqa: Y015
     _WhichOneofArgType__shortlist: _TypeAlias = _typing.Literal["_shortlist", b"_shortlist"]  # noqa: Y015
+    _WhichOneofReturnType__worth_nanousd: _TypeAlias = _typing.Literal["worth_nanousd"]  # noqa: Y015
+    _WhichOneofArgType__worth_nanousd: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__agreement) -> _WhichOneofReturnType__agreement | None: ...
     @_typing.overload
@@ -251,5 +261,7 @@ class Policy(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quorum) -> _WhichOneofReturnType__quorum | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__shortlist) -> _WhichOneofReturnType__shortlist | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__worth_nanousd) -> _WhichOneofReturnType__worth_nanousd | None: ...
 
 Global___Policy: _TypeAlias = Policy  # noqa: Y015
