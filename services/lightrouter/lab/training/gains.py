@@ -1,0 +1,146 @@
+"""Trains the gain of one more answer on outcomes: on sequences of recorded answers, and the answer picked after each."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import lightgbm
+import numpy as np
+
+from lightrouter.lab.dataset.questions import Floats
+from lightrouter.lab.training.train import Case, Cases, Situation, TrainingOptions, fit, trees_of
+from lightrouter.learned.features import Contender, Surface, features, surface
+from lightrouter.learned.gain import Answered, Gains, Known, rows
+from lightrouter.learned.joint import Joint
+from lightrouter.learned.model import Model
+from lightrouter.learned.rows import Stranger, answer_in, prior_of
+from lightrouter.learned.trees import Tree
+
+# No state sees the outcomes of its own prompt, nor a quality that was learned from it.
+_FOLDS: Final = 5
+# Drawn sequences of a prompt, and the answers after which the last gain is learned.
+_SEQUENCES: Final = 3
+_DEEPEST: Final = 3
+# Spread of the noise on expected quality that orders a sequence: from what a policy does to any order.
+_SPREADS: Final = (0.03, 0.1, 0.5)
+_ROUNDS: Final = 120
+_OPTIONS: Final[Mapping[str, Any]] = {
+    "objective": "l2",
+    "num_leaves": 12,
+    "learning_rate": 0.06,
+    "lambda_l2": 20.0,
+    "feature_fraction": 0.6,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 1,
+    "verbose": -1,
+}
+# A leaf holds at least one row in 500, and never fewer than 20.
+_ROWS_PER_LEAF: Final = 500
+_LEAST_LEAF: Final = 20
+
+
+class Step(NamedTuple):
+    """One more answer in a sequence.
+
+    Attributes:
+        row: The features of the candidate before it is asked.
+        rise: The rise in quality of the picked answer.
+    """
+
+    row: list[float]
+    rise: float
+
+
+def fit_gains(cases: Cases, options: TrainingOptions, seed: int) -> Gains:
+    """Returns the trees that predict gains on these prompts; the same for the same prompts, options and seed."""
+    found = list(steps(cases, options, seed))
+    first = [step for step in found if not step.row[0]]
+    return Gains(_trees(first, seed), _trees([step for step in found if step.row[0]], seed))
+
+
+def steps(cases: Cases, options: TrainingOptions, seed: int) -> Iterator[Step]:
+    """Yields the steps of drawn sequences on every prompt."""
+    drawn = random.Random(seed)  # noqa: S311 - reproducible by intent, and no secret
+    folds = cases.folds(_FOLDS, seed)
+    for fold in sorted(set(folds)):
+        others = cases.take([index for index, own in enumerate(folds) if own != fold] or range(len(folds)))
+        model, joint = fit(others, options, seed), Joint([case.example for case in others.cases])
+        for case, own in zip(cases.cases, folds, strict=True):
+            if own == fold:
+                yield from _Sequences(case, model, joint, cases.candidates).steps(drawn)
+
+
+class _Sequences:
+    """The answers to one prompt, asked for in different orders."""
+
+    def __init__(self, case: Case, model: Model, joint: Joint, names: tuple[str, ...]) -> None:
+        situation = Situation.of(case, model.priors, names)
+        self._case = case
+        self._model = model
+        self._known = Known.of(situation.asked, model.priors, joint)
+        self._candidates = [Stranger(name, 0.0, 0) for name in names]
+        self._contenders: dict[int, tuple[Contender, Surface]] = {}
+        self._answered: dict[frozenset[int], list[Answered]] = {frozenset(): []}
+        for index in case.present:
+            text = case.texts[index] or ""
+            answer = answer_in(text, case.pattern, situation.asked)
+            self._contenders[index] = (Contender(names[index], 0.0, 0, text, True, answer), surface(text))
+
+    def steps(self, drawn: random.Random) -> Iterator[Step]:
+        """Yields the steps from each state on a few drawn sequences; equal states once."""
+        asked: set[frozenset[int]] = set()
+        for _ in range(_SEQUENCES):
+            order = self._order(drawn)
+            asked.update(frozenset(order[:count]) for count in range(min(_DEEPEST + 1, len(order))))
+        for state in sorted(asked, key=sorted):
+            yield from self._from(state)
+
+    def _order(self, drawn: random.Random) -> list[int]:
+        spread = drawn.choice(_SPREADS)
+        neighbours = self._known.asked.neighbours
+        noisy = {
+            index: prior_of(self._model.priors, self._candidates[index], neighbours).expected + drawn.gauss(0, spread)
+            for index in self._case.present
+        }
+        return sorted(noisy, key=lambda index: -noisy[index])
+
+    def _from(self, state: frozenset[int]) -> Iterator[Step]:
+        answered = self._answers(state)
+        unasked = [index for index in self._case.present if index not in state]
+        before = self._picked(state, answered)
+        found = rows(self._known, answered, [self._candidates[index] for index in unasked])
+        for index, row in zip(unasked, found, strict=True):
+            after = state | {index}
+            yield Step(row, self._picked(after, self._answers(after)) - before)
+
+    def _picked(self, state: frozenset[int], answered: Sequence[Answered]) -> float:
+        """Returns the quality of the answer that is picked; 0 if there is none."""
+        pick = max(zip(sorted(state), answered, strict=True), key=lambda pair: pair[1].quality, default=None)
+        return 0.0 if pick is None else self._case.example.quality[pick[0]] or 0.0
+
+    def _answers(self, state: frozenset[int]) -> list[Answered]:
+        """Returns the answers of these candidates, in the order of their positions."""
+        if state not in self._answered:
+            places = sorted(state)
+            contenders, surfaces = zip(*(self._contenders[index] for index in places), strict=True)
+            priors, asked = self._model.priors, self._known.asked
+            known = [prior_of(priors, self._candidates[index], asked.neighbours) for index in places]
+            seen = features(asked, contenders, surfaces, known, priors)
+            self._answered[state] = [
+                Answered(self._candidates[index], self._model.quality(row), each.answer, len(each.text))
+                for index, each, row in zip(places, contenders, seen, strict=True)
+            ]
+        return self._answered[state]
+
+
+def _trees(found: Sequence[Step], seed: int) -> list[Tree]:
+    """Returns the trees for these steps."""
+    seen: Floats = np.array([step.row for step in found], dtype=np.float64)
+    rise: Floats = np.array([step.rise for step in found], dtype=np.float64)
+    parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(found) // _ROWS_PER_LEAF)}
+    return trees_of(lightgbm.train(parameters, lightgbm.Dataset(seen, rise), _ROUNDS))
