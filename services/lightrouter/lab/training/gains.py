@@ -1,4 +1,4 @@
-"""Trains the gain of one more answer on outcomes: on sequences of recorded answers, and the answer picked after each."""
+"""Trains the gain of one more answer on outcomes: on sequences of recorded answers, and the one picked after each."""
 
 from __future__ import annotations
 

@@ -1,0 +1,59 @@
+"""The gain of one more answer is learned on outcomes."""
+
+from __future__ import annotations
+
+import random
+from statistics import fmean
+
+from lightrouter.lab.training.gains import fit_gains, steps
+from lightrouter.lab.training.train import Cases, TrainingOptions
+from lightrouter.learned.features import question
+from lightrouter.learned.gain import NAMES, Known, rows
+from lightrouter.learned.joint import Joint
+from lightrouter.learned.rows import Stranger
+from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
+from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage
+from lightrouter.v1.policy_pb2 import AnswerPattern
+
+OPTIONS = TrainingOptions(boot_tokens=(5,), rounds=20)
+NUMBER = AnswerPattern(number=True)
+"""Right answers are 1; whoever is wrong says another number."""
+
+
+def cases(prompts: int) -> Cases:
+    """`weak` is right on half of the prompts, `strong` on nine in ten, and `copy` where `weak` is."""
+    drawn = random.Random(0)
+    recorded: list[RecordedPrompt] = []
+    labels: list[Labels] = []
+    for number in range(prompts):
+        weak = float(drawn.random() < 0.5)
+        quality = {"weak": weak, "copy": weak, "strong": float(drawn.random() < 0.9)}
+        responses = {
+            name: Response(text=f"The answer is {1 if right else 2}.", counted_tokens=9, output_tokens=9)
+            for name, right in quality.items()
+        }
+        message = ChatMessage(role=ROLE_USER, content=f"question w{chr(97 + number % 26)} {number}")
+        recorded.append(RecordedPrompt(str(number), "", (message,), 10, responses))
+        labels.append(Labels("1", quality, {}))
+    return Cases.of([LabelledRecording(Recording(recorded), labels)], NUMBER)
+
+
+def test_a_copy_gains_nothing_and_the_strong_one_does() -> None:
+    learned = cases(240)
+    gains = fit_gains(learned, OPTIONS, 0)
+    priors, joint = learned.priors(), Joint([case.example for case in learned.cases])
+    known = Known.of(question("question", priors.neighbours("question")), priors, joint)
+    strangers = {name: Stranger(name, 0.0, 0) for name in learned.candidates}
+    first = dict(zip(strangers, rows(known, [], list(strangers.values())), strict=True))
+    assert gains.gain(first["strong"]) > gains.gain(first["weak"]) + 0.2
+
+
+def test_steps_tell_the_rise_of_the_picked_answer() -> None:
+    found = list(steps(cases(60), OPTIONS, 0))
+    asked = [step.row[NAMES.index("asked")] for step in found]
+    assert set(asked) == {0.0, 1.0, 2.0}
+    assert {step.rise for step in found} <= {-1.0, 0.0, 1.0}
+    assert all(step.rise >= 0 for step in found if not step.row[0])
+    assert fmean(step.rise for step in found if not step.row[0]) > 0.5
+    # The same from the same seed.
+    assert found == list(steps(cases(60), OPTIONS, 0))
