@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from lightrouter.learned.excerpt import digest
 from lightrouter.learned.features import Question, question
+from lightrouter.learned.gain import Answered, Gains, Known, rows
+from lightrouter.learned.joint import Joint
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.priors import Priors
-from lightrouter.learned.rows import Stranger, Written, prior_of, rows_of
+from lightrouter.learned.rows import Stranger, Written, answer_in, prior_of, rows_of
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
@@ -33,6 +36,18 @@ class Estimate(NamedTuple):
     tokens: float | None
 
 
+class Outlook(NamedTuple):
+    """What asking a candidate outright is expected to give.
+
+    Attributes:
+        gain: Expected rise in the quality of the answer that is picked, -1 to 1; its quality if it is the first.
+        tokens: Expected tokens of its answer; None if its answers are unknown.
+    """
+
+    gain: float
+    tokens: float | None
+
+
 class Model:
     """A trained model.
 
@@ -42,6 +57,8 @@ class Model:
         linear: The linear model beside the trees, for sparse data; None if the trees are used alone.
         gain_share: Share of the cases with a right second draft and a wrong first one in which the right one is found.
         pattern: Where the comparable answer is in its training texts; None if there was none, or more than one.
+        gains: The trees that predict the gain of one more answer; None if they were not trained.
+        characters_per_token: Mean characters of a token of each candidate's answers, by name.
     """
 
     def __init__(
@@ -51,13 +68,21 @@ class Model:
         gain_share: float,
         linear: Linear | None = None,
         pattern: AnswerPattern | None = None,
+        gains: Gains | None = None,
+        characters_per_token: Mapping[str, float] | None = None,
     ) -> None:
         self.priors = priors
         self.trees = trees
         self.linear = linear
         self.gain_share = gain_share
         self.pattern = pattern
+        self.gains = gains
+        self.characters_per_token = characters_per_token or {}
         self._questions: dict[bytes, Question] = {}
+
+    @cached_property
+    def _joint(self) -> Joint:
+        return Joint(self.priors.examples)
 
     def _question(self, prompt: str) -> Question:
         """Returns a prompt's features, cached by its digest: the prompts themselves may be megabytes long."""
@@ -89,6 +114,42 @@ class Model:
         rows = rows_of(asked, written, pattern or self.pattern, self.priors)
         return self._of_qualities(asked, written, [self.quality(row) for row in rows])
 
+    def outlooks(
+        self, prompt: str, answers: Sequence[Written], unasked: Sequence[Stranger], pattern: AnswerPattern | None = None
+    ) -> list[Outlook] | None:
+        """Returns what asking each of the other candidates outright is expected to give; None without trained gains.
+
+        Args:
+            prompt: The conversation.
+            answers: The whole answers so far; may be empty.
+            unasked: The candidates that have not been asked, at least one.
+            pattern: Where the comparable answer is; None: as in training.
+        """
+        if self.gains is None:
+            return None
+        asked = self._question(prompt)
+        pattern = pattern or self.pattern
+        qualities = map(self.quality, rows_of(asked, answers, pattern, self.priors)) if answers else ()
+        answered = [
+            Answered(
+                Stranger(each.name, each.prior, each.evaluated),
+                quality,
+                answer_in(each.text, pattern, asked),
+                len(each.text),
+            )
+            for each, quality in zip(answers, qualities, strict=True)
+        ]
+        found = rows(Known.of(asked, self.priors, self._joint), answered, unasked)
+        return [
+            Outlook(self.gains.gain(row), self._whole_tokens(asked, each.name))
+            for each, row in zip(unasked, found, strict=True)
+        ]
+
+    def _whole_tokens(self, asked: Question, name: str) -> float | None:
+        """Returns the expected tokens of a candidate's whole answer; None if its answers are unknown."""
+        length = self.priors.expected_length(name, asked.neighbours)
+        return None if length is None else length / self.characters_per_token.get(name, _CHARACTERS_PER_TOKEN)
+
     def quality(self, row: Sequence[float]) -> float:
         """Returns the quality predicted from these features, 0 to 1."""
         by_trees = probability(self.trees, row)
@@ -117,4 +178,4 @@ class Model:
             return None
         # An answer near or beyond its expected length is assumed to need a quarter of that length more.
         left = max(length - len(each.text), length / 4, 1.0)
-        return left / _CHARACTERS_PER_TOKEN
+        return left / self.characters_per_token.get(each.name, _CHARACTERS_PER_TOKEN)
