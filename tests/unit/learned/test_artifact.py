@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, save
 from lightrouter.learned import gain
+from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, save
 from lightrouter.learned.features import NAMES
 from lightrouter.learned.gain import Gains
 from lightrouter.learned.linear import Linear

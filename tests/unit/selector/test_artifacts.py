@@ -23,7 +23,7 @@ def write(folder: Path, name: str) -> None:
     """Writes an artifact whose only candidate has this name."""
     trees = [Tree([-1], [0.0], [0], [0])]
     priors = Priors([name], [Example({1: 1}, [1.0], [ord(name)])])
-    model = Model(priors, trees, 0.3, gains=Gains(trees, trees))
+    model = Model(priors, trees, 0.3, gains=Gains(trees, [Tree([-1], [1 / ord(name)], [0], [0])]))
     save(Artifact(model, name * 12, {}, {}), folder)
 
 
