@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import yaml
-from pydantic import BaseModel
-from pydantic.alias_generators import to_camel
 
 from lightrouter.pool.schema import PROVIDERS, REPLAY, CandidateEntry, PublicEntry
-
-Schema = dict[str, Any]
+from tools.model_schema import Schema, model_schema
 
 BEGIN: Final = "# spec: made by `make chart`\n"
 END: Final = "# end of spec\n"
 
-# pydantic writes a bound of a number that it validates by a function of its own under the name of the constraint.
-_BOUNDS: Final = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 # Keys come from Secrets in a cluster, and no adapter of the chart answers from a recording.
 _NOT_IN_CHART: Final = frozenset({"apiKeyEnv", "apiKeyFile", "recording", "pace"})
 _IN_CHART: Final[Mapping[str, Schema]] = {
@@ -50,7 +42,7 @@ _IN_RESOURCE: Final[Mapping[str, Schema]] = {
 
 def chart_schema() -> Schema:
     """Returns the schema of an entry of the chart's `candidates`, with defaults and descriptions."""
-    made = _model(CandidateEntry)
+    made = model_schema(CandidateEntry)
     known = {key: value for key, value in made["properties"].items() if key not in _NOT_IN_CHART}
     made["properties"] = {key: value | _IN_CHART.get(key, {}) for key, value in known.items()}
     return made
@@ -58,7 +50,7 @@ def chart_schema() -> Schema:
 
 def resource_properties() -> dict[str, Schema]:
     """Returns the properties of a Candidate resource's spec, as OpenAPI in Kubernetes' structural form."""
-    found: dict[str, Schema] = _model(PublicEntry)["properties"]
+    found: dict[str, Schema] = model_schema(PublicEntry)["properties"]
     prices = found["prices"]
     prices["description"] = "US dollars per million tokens, as text, so that money is never a binary float. Default: 0."
     for name, price in prices["properties"].items():
@@ -80,64 +72,6 @@ def definition(text: str) -> str:
     indent = " " * (len(before) - len(before.rstrip(" ")))
     made = yaml.safe_dump(resource_properties(), sort_keys=False, width=10_000, allow_unicode=True)
     return f"{before}{BEGIN}{''.join(indent + line for line in made.splitlines(keepends=True))}{indent}{END}{after}"
-
-
-def _model(model: type[BaseModel]) -> Schema:
-    whole = model.model_json_schema(by_alias=True)
-    return _described(_plain(whole, whole.get("$defs", {})), model)
-
-
-def _plain(node: Any, definitions: Mapping[str, Schema]) -> Any:
-    """Returns a schema without references, titles and null."""
-    if isinstance(node, list):
-        return [_plain(each, definitions) for each in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        node = {**definitions[node["$ref"].rpartition("/")[2]], **{k: v for k, v in node.items() if k != "$ref"}}
-    if "anyOf" in node:
-        (chosen,) = (each for each in node["anyOf"] if each != {"type": "null"})
-        node = {**chosen, **{key: value for key, value in node.items() if key != "anyOf"}}
-    made: Schema = {}
-    for key, value in node.items():
-        if key == "properties":
-            made[key] = {name: _plain(each, definitions) for name, each in value.items()}
-        elif key == "prefixItems":
-            made["items"] = _plain(value[0], definitions)
-        elif key not in {"title", "$defs", "description"} and not (key == "default" and value is None):
-            made[_BOUNDS.get(key, key)] = _plain(value, definitions)
-    return made
-
-
-def _described(node: Schema, model: type[BaseModel]) -> Schema:
-    """Returns a model's schema with its fields' docstrings as descriptions."""
-    texts: dict[str, str] = {}
-    for kind in reversed(model.__mro__):
-        if issubclass(kind, BaseModel) and kind is not BaseModel:
-            texts |= _docstrings(kind)
-    for name, field in model.model_fields.items():
-        each = node["properties"][field.alias or name]
-        if isinstance(field.default, BaseModel):
-            _described(each, type(field.default))
-            each.pop("default", None)
-        node["properties"][field.alias or name] = {"description": texts[name], **each}
-    return node
-
-
-def _docstrings(kind: type[BaseModel]) -> dict[str, str]:
-    (body,) = ast.parse(inspect.getsource(kind)).body
-    assert isinstance(body, ast.ClassDef)
-    found: dict[str, str] = {}
-    for field, text in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(text, ast.Expr)
-            and isinstance(text.value, ast.Constant)
-        ):
-            said = " ".join(str(text.value.value).split())
-            found[field.target.id] = re.sub(r"`(\w+)`", lambda name: f"`{to_camel(name[1])}`", said)
-    return found
 
 
 def _structural(node: Schema) -> Schema:

@@ -22,22 +22,29 @@ from tools.chart_helm import LAYERS, ROOT, helm
 from tools.chart_schemas import FOLDER, schemas
 
 CHART: Final = ROOT / "helm" / "lightrouter"
-EXAMPLES: Final = sorted((CHART / "examples").iterdir())
+# The least, and all that the chart has; tests/chart asserts the rest on the parsed manifests.
+GOLDENS: Final = tuple(CHART / "examples" / example / "rendered.yaml" for example in ("minimal", "production"))
 # Each with the files of values that it takes.
-ENVIRONMENTS: Final = {
-    file: (CHART / "examples" / "minimal" / "values.yaml", file)
-    for file in sorted((ROOT / "deploy" / "values").iterdir())
-} | {(kind := ROOT / "deploy" / "kind" / "values.yaml"): (kind,)}
+VALUES: Final = (
+    {file: (file,) for file in sorted(CHART.glob("examples/*/values.yaml"))}
+    | {file: (CHART / "examples" / "minimal" / "values.yaml", file) for file in sorted(ROOT.glob("deploy/values/*"))}
+    | {(kind := ROOT / "deploy" / "kind" / "values.yaml"): (kind,)}
+)
 CRD: Final = CHART / "crds" / "candidates.lightrouter.dev.yaml"
 KUBERNETES: Final = ("1.30", "1.37")
 
 
 def render(major: int, *values: Path) -> str:
-    """Returns what the chart renders to, without blank lines, of which Helm 3 and 4 make different ones."""
+    """Returns what the chart renders to, without the names of its files and without blank lines.
+
+    Helm 3 and 4 make different blank lines.
+    """
     given = [f"--values={file}" for file in values]
     arguments = ["template", "lightrouter", str(CHART), "--namespace", "lightrouter", *given]
     text = subprocess.run([helm(major), *arguments], check=True, capture_output=True, text=True).stdout
-    return "".join(line for line in text.splitlines(keepends=True) if line.strip())
+    return "".join(
+        line for line in text.splitlines(keepends=True) if line.strip() and not line.startswith("# Source: ")
+    )
 
 
 def faults(manifest: dict[str, Any], others: dict[str, dict[str, Any]]) -> Iterator[str]:
@@ -66,25 +73,23 @@ def lint(major: int, *values: Path) -> Iterator[str]:
         yield f"helm {major} lint: {ended.stdout}{ended.stderr}"
 
 
-def check_environment(values: Sequence[Path], others: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """Yields what is wrong with the values of an environment."""
+def check_values(values: Sequence[Path], others: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Yields what is wrong with files of values that belong together, and with what they render to."""
     newest = max(LAYERS)
-    refused = list(lint(newest, *values))
+    refused = [fault for major in LAYERS for fault in lint(major, *values)]
     yield from refused
     for manifest in () if refused else yaml.safe_load_all(render(newest, *values)):
         if manifest:
             yield from faults(manifest, others)
 
 
-def check_example(example: Path, others: dict[str, dict[str, Any]], *, write: bool) -> Iterator[str]:
-    """Yields what is wrong with an example."""
-    values, golden = example / "values.yaml", example / "rendered.yaml"
+def check_golden(golden: Path, *, write: bool) -> Iterator[str]:
+    """Yields the difference of an example to what it rendered to."""
     for major in LAYERS:
-        yield from lint(major, values)
-        text = render(major, values)
+        text = render(major, golden.with_name("values.yaml"))
         if write:
             golden.write_text(text, encoding="utf-8")
-        before = golden.read_text(encoding="utf-8") if golden.exists() else ""
+        before = golden.read_text(encoding="utf-8")
         if text != before:
             yield (
                 f"helm {major} renders what {golden.relative_to(ROOT)} does not say; `make chart` writes it:\n"
@@ -92,9 +97,6 @@ def check_example(example: Path, others: dict[str, dict[str, Any]], *, write: bo
                     difflib.unified_diff(before.splitlines(keepends=True), text.splitlines(keepends=True), "was", "is")
                 )
             )
-    for manifest in yaml.safe_load_all(golden.read_text(encoding="utf-8")):
-        if manifest:
-            yield from faults(manifest, others)
 
 
 def main() -> None:
@@ -105,10 +107,10 @@ def main() -> None:
     crd = yaml.safe_load(CRD.read_text(encoding="utf-8"))
     others = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in FOLDER.glob("*.json")} | schemas(crd)
     found = [f"{CRD.name}: {fault}" for fault in faults(crd, others)]
-    for example in EXAMPLES:
-        found += [f"{example.name}: {fault}" for fault in check_example(example, others, write=write)]
-    for environment, values in ENVIRONMENTS.items():
-        found += [f"{environment.relative_to(ROOT)}: {fault}" for fault in check_environment(values, others)]
+    for golden in GOLDENS:
+        found += check_golden(golden, write=write)
+    for name, values in VALUES.items():
+        found += [f"{name.relative_to(ROOT)}: {fault}" for fault in check_values(values, others)]
     if found:
         sys.exit("\n".join(found))
     command = ["trivy", "config", "--quiet", "--skip-check-update", "--severity", "HIGH,CRITICAL", "--exit-code", "1"]

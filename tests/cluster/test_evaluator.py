@@ -41,7 +41,7 @@ def evaluated(new_namespace: Callable[[str], AbstractContextManager[Namespace]])
 
 
 def statuses(namespace: Namespace) -> dict[str, dict[str, Any]]:
-    return {item["metadata"]["name"]: item["status"] for item in namespace.get("candidates")["items"]}
+    return {item["spec"]["name"]: item["status"] for item in namespace.get("candidates")["items"]}
 
 
 def test_the_verdict_is_the_status_and_a_dashboard(evaluated: Namespace) -> None:
@@ -59,7 +59,7 @@ def test_the_verdict_is_the_status_and_a_dashboard(evaluated: Namespace) -> None
     assert conditions["Ready"]["status"] == "True"
     heading, *rows = evaluated.kubectl("get", "candidates").splitlines()
     assert heading.split()[3:9] == ["STATE", "SCORE", "LOW", "HIGH", "PROMPTS", "EVALUATED"]
-    assert "CrediblyWorse" in next(row for row in rows if row.startswith("c "))
+    assert "CrediblyWorse" in next(row for row in rows if row.startswith(f"{NAME}-c "))
 
 
 def test_the_router_obeys(evaluated: Namespace) -> None:

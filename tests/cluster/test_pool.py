@@ -67,7 +67,7 @@ def elsewhere(namespace: Namespace, resource: str, adapter: str, /, **spec: Any)
     return {
         "apiVersion": "lightrouter.dev/v1alpha1",
         "kind": "Candidate",
-        "metadata": {"name": resource},
+        "metadata": {"name": resource, "labels": {"lightrouter.dev/router": NAME}},
         "spec": {"model": adapter, "address": address, **spec},
     }
 
@@ -82,13 +82,13 @@ def test_candidates_come_change_break_and_go_without_a_restart(suite: Namespace)
     before = routers(suite)
     with calling(suite) as stub:
         until(lambda: asked(stub) == {"a", "b"}, "both take part")
-        suite.kubectl("delete", "candidate", "b")
+        suite.kubectl("delete", "candidate", f"{NAME}-b")
         until(lambda: asked(stub) == {"a"}, "b is gone", PROMISE_S)
-        suite.apply(elsewhere(suite, "b", "b", prior=0.5))
+        suite.apply(elsewhere(suite, f"{NAME}-b", "b", name="b", prior=0.5))
         until(lambda: asked(stub) == {"a", "b"}, "b is there", PROMISE_S)
-        suite.apply(elsewhere(suite, "b", "b", prior=0.5, state="evicted"))
+        suite.apply(elsewhere(suite, f"{NAME}-b", "b", name="b", prior=0.5, state="evicted"))
         until(lambda: asked(stub) == {"a"}, "b may not answer", PROMISE_S)
-        suite.apply(elsewhere(suite, "b", "b", prior=0.5, prices={"output": "2.5"}))
+        suite.apply(elsewhere(suite, f"{NAME}-b", "b", name="b", prior=0.5, prices={"output": "2.5"}))
         until(lambda: listed(stub)["b"].prices.output_nanousd_per_million == 2_500_000_000, "b has a price", PROMISE_S)
 
         suite.apply(elsewhere(suite, "broken", "b", provider="nobody-s"))
@@ -99,7 +99,7 @@ def test_candidates_come_change_break_and_go_without_a_restart(suite: Namespace)
         until(lambda: "an older resource has the name a" in condition(suite, "double"), "so is the double", 10)
         assert asked(stub) == {"a", "b"}
         suite.kubectl("delete", "candidate", "broken", "double")
-        assert condition(suite, "a").startswith("True")
+        assert condition(suite, f"{NAME}-a").startswith("True")
     assert routers(suite) == before
 
 
@@ -108,12 +108,12 @@ def test_the_definition_refuses_and_shows_what_it_should(suite: Namespace) -> No
         with pytest.raises(AssertionError, match=said):
             suite.apply(elsewhere(suite, "refused", "a", **spec))
     with pytest.raises(AssertionError, match="immutable"):
-        suite.apply(elsewhere(suite, "a", "a", name="another"))
+        suite.apply(elsewhere(suite, f"{NAME}-a", "a", name="another"))
     header, first, *_ = suite.kubectl("get", "cand").splitlines()
     standing = ["STATE", "SCORE", "LOW", "HIGH", "PROMPTS", "EVALUATED", "WHY"]
     assert header.split() == ["NAME", "MODEL", "ADAPTER", *standing, "READY", "AGE"]
-    assert first.split()[:2] == ["a", "a"]
-    assert "candidate.lightrouter.dev/a" in suite.kubectl("get", "all", "--output=name")
+    assert first.split()[:2] == [f"{NAME}-a", "a"]
+    assert f"candidate.lightrouter.dev/{NAME}-a" in suite.kubectl("get", "all", "--output=name")
 
 
 def test_a_rotated_key_is_used_by_the_next_call(
@@ -173,5 +173,5 @@ def test_routes_go_on_while_the_api_server_hangs(suite: Namespace) -> None:
     assert routers(suite) == before
     with calling(suite) as stub:
         until(lambda: asked(stub) == {"a", "b"}, "both take part", 30)
-        suite.kubectl("delete", "candidate", "b")
+        suite.kubectl("delete", "candidate", f"{NAME}-b")
         until(lambda: asked(stub) == {"a"}, "the router sees changes again", 30)

@@ -164,18 +164,18 @@ class RouterSuite:
         whole = [{"base_url": "http://unused/v1", "model": "m"} | entry for entry in self._entries]
         self.pool_file.write_text(yaml.safe_dump({"candidates": whole}), encoding="utf-8")
 
-    def change_entry(self, name: str, **changed: object) -> None:
+    async def change_entry(self, name: str, **changed: object) -> None:
         """Changes an entry and makes the router look at the file at once."""
         next(entry for entry in self._entries if entry["name"] == name).update(changed)
         self.write_pool()
         assert self._pool.file
-        self._pool.file.check()
+        await self._pool.file.refresh()
 
-    def write_standings(self, standings: Mapping[str, CandidateStatus]) -> None:
+    async def write_standings(self, standings: Mapping[str, CandidateStatus]) -> None:
         """Writes the state file as the evaluator does, and makes the router look at it at once."""
-        statefile.save(statefile.state_path(self.pool_file), standings)
+        statefile.amend(statefile.state_path(self.pool_file), standings)
         assert self._pool.file
-        self._pool.file.check()
+        await self._pool.file.refresh()
 
     async def start_adapter(self, name: str) -> Server:
         """Serves the adapter of a candidate."""

@@ -250,7 +250,7 @@ async def test_a_call_without_a_deadline_gets_the_default() -> None:
 
 
 async def test_a_change_of_the_pool_takes_effect_at_once(suite: RouterSuite) -> None:
-    suite.change_entry("a", state="evicted")
+    await suite.change_entry("a", state="evicted")
     answer = (await suite.complete(prompt())).answer
     assert list(answer.candidates) == ["b", "c"]
     assert sorted(suite.models.asked(STAGE_BOOT)) == ["b", "c"]

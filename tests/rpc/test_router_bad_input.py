@@ -124,7 +124,7 @@ async def test_a_pool_in_which_nobody_may_answer() -> None:
 
 
 async def test_a_broken_pool_file_is_refused_and_the_last_good_one_stays(suite: RouterSuite) -> None:
-    suite.change_entry("a", prior=7)
+    await suite.change_entry("a", prior=7)
     assert (await suite.complete(prompt(candidates=["a"]))).answer.text
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
-
 from lightrouter.pool.choices import State
-from lightrouter.pool.status import CandidateStatus, Condition
-from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_PROBATION, Evaluation
+from lightrouter.pool.status import DIVERSE
+from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_PROBATION
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT
 from lightrouter.v1.router_pb2 import SELECTION_REASON_HOMOGENEOUS_POOL, SELECTION_REASON_POLICY
 from tests.rpc.router_suite import RouterSuite
+from tests.unit.pool.status_support import SINCE, condition, held
 from tests.unit.router.builders import failure, prompt
 
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
-JUDGED = CandidateStatus(State.ADMITTED, "CrediblyGood", "it is good", "2026-03-01T00:00:00Z", "m", "run-1")
+JUDGED = held(State.ADMITTED, "CrediblyGood", "it is good", evaluated_model="m", evaluation_run="run-1")
 
 
 async def test_a_candidate_drifts_and_is_back_once_it_is_evaluated() -> None:
@@ -36,9 +33,7 @@ async def test_a_candidate_drifts_and_is_back_once_it_is_evaluated() -> None:
         answer = (await suite.complete(prompt())).answer
         assert "c" not in {entry.candidate for entry in answer.ledger.entries}
 
-        found = Evaluation(score=0.6, prompts=50)
-        found.evaluated_at.FromDatetime(NOW)
-        suite.write_standings({"c": replace(JUDGED, evaluation=found)})
+        await suite.write_standings({"c": JUDGED.having(score=0.6, evaluated_prompts=50, last_evaluated=SINCE)})
         back = (await suite.list_candidates()).candidates[2]
         assert back.candidate.state == CANDIDATE_STATE_ADMITTED
         assert not back.HasField("traffic")
@@ -47,16 +42,16 @@ async def test_a_candidate_drifts_and_is_back_once_it_is_evaluated() -> None:
 async def test_one_goes_on_in_a_homogeneous_pool() -> None:
     async with RouterSuite() as suite:
         assert (await suite.complete(prompt())).answer.selection.reason == SELECTION_REASON_POLICY
-        alike = Condition(False, "Homogeneous", "the candidates are right and wrong together", "2026-03-01T00:00:00Z")
-        suite.write_standings({name: replace(JUDGED, diverse=alike) for name in "abc"})
-        (condition,) = (await suite.list_candidates()).conditions
-        assert (condition.type, condition.message) == ("Homogeneous", alike.message)
+        alike = condition(DIVERSE, False, "Homogeneous", "the candidates are right and wrong together")
+        await suite.write_standings({name: JUDGED.having(alike) for name in "abc"})
+        (listed,) = (await suite.list_candidates()).conditions
+        assert (listed.type, listed.message) == ("Homogeneous", alike.message)
         answer = (await suite.complete(prompt())).answer
         assert answer.selection.reason == SELECTION_REASON_HOMOGENEOUS_POOL
         assert list(answer.candidates) == ["a"]
         # As soon as one differs, merging is worth while again.
-        differs = replace(alike, holds=True)
-        suite.write_standings({name: replace(JUDGED, diverse=differs if name == "b" else alike) for name in "abc"})
+        differs = condition(DIVERSE, True, "NotHomogeneous", "")
+        await suite.write_standings({name: JUDGED.having(differs if name == "b" else alike) for name in "abc"})
         assert (await suite.complete(prompt())).answer.selection.reason == SELECTION_REASON_POLICY
         assert not (await suite.list_candidates()).conditions
 

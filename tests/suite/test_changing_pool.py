@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 
 from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
-from lightrouter.pool.status import CandidateStatus
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_HEALTH_NOT_SERVING,
     CANDIDATE_STATE_ADMITTED,
     CANDIDATE_STATE_EVICTED,
     CANDIDATE_STATE_PROBATION,
-    Evaluation,
 )
 from lightrouter.v1.router_pb2 import CandidateStatus as ListedCandidate
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 from tests.suite.rig import Entry, Suite, entry, prompt, running
+from tests.unit.pool.status_support import held
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
@@ -107,12 +104,17 @@ def write_pool(suite: Suite, entries: list[Entry], names: str) -> None:
 
 def judge(suite: Suite, name: str, state: State, hour: int) -> None:
     """Writes a verdict as the evaluator does."""
-    found = Evaluation(score=0.5, prompts=10)
-    found.evaluated_at.FromDatetime(datetime(2026, 3, 1, hour, tzinfo=UTC))
-    standing = CandidateStatus(
-        state, "Judged", "it was judged", "2026-03-01T00:00:00Z", f"model-of-{name}", f"run-{hour}"
+    status = held(
+        state,
+        "Judged",
+        "it was judged",
+        evaluated_model=f"model-of-{name}",
+        evaluation_run=f"run-{hour}",
+        score=0.5,
+        evaluated_prompts=10,
+        last_evaluated=f"2026-03-01T{hour:02}:00:00Z",
     )
-    statefile.save(statefile.state_path(suite.pool), {name: replace(standing, evaluation=found)})
+    statefile.amend(statefile.state_path(suite.pool), {name: status})
 
 
 async def test_no_request_fails_while_the_pool_changes(folder: Path) -> None:

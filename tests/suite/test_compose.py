@@ -11,7 +11,6 @@ from unittest.mock import patch
 import pytest
 import yaml
 
-from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.settings import AdapterSettings
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.pool import file as pool_file
@@ -29,7 +28,7 @@ SETTINGS: Final[dict[str, type[ServiceSettings]]] = {
     "adapter": AdapterSettings,
 }
 OURS: Final = [name for name, service in SERVICES.items() if service.get("command", [""])[0] == "serve"]
-POOL: Final = pool_file.load(DEPLOY / "compose-pool.yaml", PROVIDERS)
+POOL: Final = pool_file.load(DEPLOY / "compose-pool.yaml")
 
 
 def settings(name: str) -> ServiceSettings:

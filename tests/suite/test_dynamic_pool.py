@@ -14,7 +14,6 @@ from opentelemetry.trace import NoOpTracer
 
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.run import Report, Settings, evaluate
-from lightrouter.evaluator.validation import parse
 from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
 from lightrouter.runtime.rpc.channels import Channels
@@ -22,6 +21,7 @@ from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_ADMITTED, CANDIDATE_STATE_EVICTED, CandidateState
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 from tests.suite.rig import Suite, entry, prompt, running
+from tests.unit.evaluator.fakes import parse
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
@@ -107,12 +107,14 @@ async def test_a_candidate_is_evicted_while_it_is_bad_and_back_thereafter(folder
 
         models["best"].shuffle()
         (change,) = (await judged("bad")).changes
-        assert (change.candidate, change.after.state, change.after.reason) == ("best", State.EVICTED, "CrediblyWorse")
+        assert (change.candidate, change.after.state) == ("best", State.EVICTED)
+        assert change.after.admitted.reason == "CrediblyWorse"
         await obeyed(suite, CANDIDATE_STATE_EVICTED)
         assert await asked(suite) == {"good", "fair"}
 
         models["best"].recover()
         (change,) = (await judged("good again")).changes
-        assert (change.candidate, change.after.state, change.after.reason) == ("best", State.ADMITTED, "CrediblyGood")
+        assert (change.candidate, change.after.state) == ("best", State.ADMITTED)
+        assert change.after.admitted.reason == "CrediblyGood"
         await obeyed(suite, CANDIDATE_STATE_ADMITTED)
         assert await asked(suite) == {"best", "good", "fair"}

@@ -41,13 +41,13 @@ app.kubernetes.io/part-of: lightrouter
 {{- end }}
 {{- end -}}
 
-{{/* The metadata of a component's resource. Also takes suffix, annotations and more labels. */}}
+{{/* The metadata of a component's resource. Also takes name, suffix and annotations. */}}
 {{- define "lightrouter.metadata" -}}
-name: {{ include "lightrouter.name" . }}{{ with .suffix }}-{{ . }}{{ end }}
+name: {{ .name | default (include "lightrouter.name" .) }}{{ with .suffix }}-{{ . }}{{ end }}
 namespace: {{ .root.Release.Namespace }}
 labels:
   {{- include "lightrouter.labels" . | nindent 2 }}
-{{- with .annotations }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -67,15 +67,20 @@ dns:///{{ include "lightrouter.host" (merge (dict "component" "adapter") .) }}:5
 {{- end -}}
 {{- end -}}
 
-{{/* The ServiceAccount of a component; adapters share one. */}}
+{{/* The ServiceAccount of a component; adapters share one unless a candidate's names another. */}}
 {{- define "lightrouter.serviceAccount" -}}
-{{ include "lightrouter.name" (dict "root" .root "component" .component) }}
+{{- with (include "lightrouter.workload" . | fromYaml).serviceAccount -}}
+{{- .name | default (ternary (include "lightrouter.name" (dict "root" $.root "component" $.component)) "default" .create) -}}
+{{- end -}}
 {{- end -}}
 
+{{/* An image: `image` is its values; the tag, where they have none, that of the chart. */}}
 {{- define "lightrouter.image" -}}
-{{- with .Values.image -}}
-{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- $repository := .image.repository -}}
+{{- with .root.Values.global.imageRegistry -}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
 {{- end -}}
+{{ $repository }}{{ if .image.digest }}@{{ .image.digest }}{{ else }}:{{ .image.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end -}}
 
 {{/* The Secret with a component's certificate. */}}

@@ -2,7 +2,7 @@
 
 {{/* The values of a workload: `workload`, overridden by the component's values, then by the candidate's. */}}
 {{- define "lightrouter.workload" -}}
-{{- $own := omit (get .root.Values .component) "settings" "service" -}}
+{{- $own := omit (get .root.Values .component | default dict) "settings" "service" -}}
 {{- $values := mergeOverwrite (deepCopy .root.Values.workload) (deepCopy $own) -}}
 {{- with .candidate }}{{ with .adapter }}{{ $values = mergeOverwrite $values (deepCopy .) }}{{ end }}{{ end -}}
 {{- toYaml $values -}}
@@ -23,17 +23,13 @@
 {{- define "lightrouter.settings" -}}
 {{- $values := .root.Values -}}
 {{- $drain := .workload.drain -}}
-{{- $settings := merge (dict) ((get $values .component).settings | default dict) $values.settings -}}
+{{- $common := ternary (omit $values.settings "maxMessageBytes" "maxBytesInFlight") $values.settings (eq .component "router") -}}
+{{- $settings := merge (dict) ((get $values .component).settings | default dict) $common -}}
 {{- $settings = merge (dict
     "listen" "[::]:50051"
     "drainDelaySeconds" $drain.delaySeconds
     "graceSeconds" $drain.graceSeconds
-    "samplingRatio" $values.telemetry.samplingRatio
-    "captureText" $values.telemetry.captureText
-    "captureTextCharacters" $values.telemetry.captureTextCharacters
-    "otlpMetricsEndpoint" $values.telemetry.otlpMetricsEndpoint
-    "metricsIntervalSeconds" $values.telemetry.metricsIntervalSeconds
-    "otlpEndpoint" (include "lightrouter.otlpEndpoint" .root)) $settings -}}
+    "otlpEndpoint" (include "lightrouter.otlpEndpoint" .root)) (omit $values.telemetry "resourceAttributes") $settings -}}
 {{- if $values.tls.enabled -}}
 {{- $settings = merge (dict
     "healthListen" "[::]:50052"
@@ -58,7 +54,7 @@
     "poolSource" $values.pool.source
     "pool" (ternary "/etc/lightrouter/pool/pool.yaml" "" $file)
     "namespace" (ternary "" .root.Release.Namespace $file)
-    "candidateSelector" $values.pool.selector
+    "candidateSelector" (ternary "" (include "lightrouter.candidateSelector" .root) $file)
     "judge" (ternary "" $values.pool.judge $file)
     "synthesizer" (ternary "" $values.pool.synthesizer $file)
     "selectorAddress" (printf "dns:///%s:50051" (include "lightrouter.host" (dict "root" .root "component" "selector")))
@@ -88,7 +84,7 @@
 {{/* The gRPC targets of the adapters that selector and aggregator call. */}}
 {{- define "lightrouter.adapterAddresses" -}}
 {{- $addresses := list (include "lightrouter.adapterAddress" (dict "root" . "candidate" (dict "name" "{name}"))) -}}
-{{- range .Values.candidates }}{{ with .address }}{{ $addresses = append $addresses . }}{{ end }}{{ end -}}
+{{- range include "lightrouter.candidates" . | fromJsonArray }}{{ with .address }}{{ $addresses = append $addresses . }}{{ end }}{{ end -}}
 {{- concat $addresses .Values.pool.adapterAddresses | uniq | join " " -}}
 {{- end -}}
 
@@ -109,36 +105,45 @@ of a Secret is shared by all services and has the names by which they are called
 {{- concat $identities .root.Values.tls.identities | join "," -}}
 {{- end -}}
 
-{{/* The environment of a component's container. Empty values keep the service's default. */}}
+{{/*
+The environment of a component's container: the settings that have a value, what telemetry needs, the API key. A variable
+of extraEnv takes the place of the chart's; OTEL_RESOURCE_ATTRIBUTES adds to it.
+*/}}
 {{- define "lightrouter.env" -}}
-{{- $component := .component -}}
-{{- range $name, $value := include "lightrouter.settings" . | fromYaml }}
-{{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
-- name: LIGHTROUTER_{{ $component | upper }}_{{ $name | snakecase | upper }}
-  value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
-{{- end }}
-{{- end }}
-{{- if or (include "lightrouter.otlpEndpoint" .root) (hasPrefix "http" .root.Values.telemetry.otlpMetricsEndpoint) }}
-- name: POD_NAME
-  valueFrom: {fieldRef: {fieldPath: metadata.name}}
-- name: NODE_NAME
-  valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
+{{- $variables := list -}}
+{{- range $name, $value := include "lightrouter.settings" . | fromYaml -}}
+{{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) -}}
+{{- $name = printf "LIGHTROUTER_%s_%s" (upper $.component) ($name | snakecase | upper) -}}
+{{- $variables = append $variables (dict "name" $name "value" (ternary $value (toJson $value) (kindIs "string" $value))) -}}
+{{- end -}}
+{{- end -}}
+{{- with .candidate }}{{ with .apiKey }}{{ if not (dig "mount" true .) -}}
+{{- $key := dict "name" .secretName "key" (.key | default "api-key") -}}
+{{- $variables = append $variables (dict "name" "CANDIDATE_API_KEY" "valueFrom" (dict "secretKeyRef" $key)) -}}
+{{- end }}{{ end }}{{ end -}}
+{{- $given := dict -}}
+{{- range .workload.extraEnv }}{{ $_ := set $given .name . }}{{ end -}}
+{{- $telemetry := .root.Values.telemetry -}}
+{{- $last := list -}}
+{{- if or (include "lightrouter.otlpEndpoint" .root) (hasPrefix "http" ($telemetry.otlpMetricsEndpoint | default "")) -}}
+{{- $pod := dict "POD_NAME" "metadata.name" "NODE_NAME" "spec.nodeName" -}}
+{{- range $name, $path := $pod -}}
+{{- $variables = append $variables (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $path))) -}}
+{{- end -}}
 {{- $attributes := list "k8s.pod.name=$(POD_NAME)" "k8s.node.name=$(NODE_NAME)"
-    (printf "k8s.namespace.name=%s" .root.Release.Namespace) (printf "service.namespace=%s" .root.Release.Namespace) }}
-{{- range $key, $value := .root.Values.telemetry.resourceAttributes }}
-{{- $attributes = append $attributes (printf "%s=%s" $key $value) }}
-{{- end }}
-- name: OTEL_RESOURCE_ATTRIBUTES
-  value: {{ join "," $attributes | quote }}
-{{- end }}
-{{- with .candidate }}{{ with .apiKey }}{{ if not (dig "mount" true .) }}
-- name: CANDIDATE_API_KEY
-  valueFrom:
-    secretKeyRef: {name: {{ .secretName }}, key: {{ .key | default "api-key" }}}
-{{- end }}{{ end }}{{ end }}
-{{- with .workload.extraEnv }}
-{{ toYaml . }}
-{{- end }}
+    (printf "k8s.namespace.name=%s" .root.Release.Namespace) (printf "service.namespace=%s" .root.Release.Namespace) -}}
+{{- range $key, $value := $telemetry.resourceAttributes }}{{ $attributes = append $attributes (printf "%s=%s" $key $value) }}{{ end -}}
+{{- with get $given "OTEL_RESOURCE_ATTRIBUTES" -}}
+{{- $_ := set $given .name (merge (dict "name" "EXTRA_RESOURCE_ATTRIBUTES") .) -}}
+{{- $attributes = append $attributes "$(EXTRA_RESOURCE_ATTRIBUTES)" -}}
+{{- end -}}
+{{- $last = list (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" (join "," $attributes)) -}}
+{{- end -}}
+{{- $kept := list -}}
+{{- range $variables }}{{ if not (hasKey $given .name) }}{{ $kept = append $kept . }}{{ end }}{{ end -}}
+{{- range .workload.extraEnv }}{{ $kept = append $kept (get $given .name) }}{{ end -}}
+{{- /* A variable may only name those before it. */ -}}
+{{- concat $kept $last | toYaml -}}
 {{- end -}}
 
 {{/* The files of a component's pod: name, mount path and the volume's source. */}}

@@ -20,18 +20,28 @@
 {{- end }}
 {{- end -}}
 
-{{- define "lightrouter.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-seccompProfile: {type: RuntimeDefault}
-{{- end -}}
-
-{{- define "lightrouter.containerSecurityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities: {drop: [ALL]}
+{{/* What every pod's spec has. Takes root, component and workload. */}}
+{{- define "lightrouter.pod" -}}
+serviceAccountName: {{ include "lightrouter.serviceAccount" . }}
+{{- /* Service variables of names like lightrouter-... would look like settings, and services refuse unknown ones. */}}
+enableServiceLinks: false
+{{- $secrets := .root.Values.image.pullSecrets }}
+{{- range .root.Values.global.imagePullSecrets }}
+{{- $secrets = append $secrets (ternary (dict "name" .) . (kindIs "string" .)) }}
+{{- end }}
+{{- with uniq $secrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .workload.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with pick .workload "dnsConfig" "hostAliases" "schedulerName" }}
+{{- range $key, $value := . }}{{ with $value }}
+{{ $key }}: {{ toJson . }}
+{{- end }}{{ end }}
+{{- end }}
 {{- end -}}
 
 {{- define "lightrouter.deployment" -}}
@@ -67,14 +77,8 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
-      serviceAccountName: {{ include "lightrouter.serviceAccount" . }}
+      {{- include "lightrouter.pod" . | nindent 6 }}
       automountServiceAccountToken: {{ include "lightrouter.usesApi" . | default "false" }}
-      # Service variables of names like lightrouter-... would look like settings, and services refuse unknown settings.
-      enableServiceLinks: false
-      {{- with .root.Values.image.pullSecrets }}
-      imagePullSecrets:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
       {{- with $workload.priorityClassName }}
       priorityClassName: {{ . }}
       {{- end }}
@@ -84,11 +88,13 @@ spec:
       {{- with $workload.drain }}
       terminationGracePeriodSeconds: {{ add .preStopSeconds .delaySeconds .graceSeconds 5 }}
       {{- end }}
-      securityContext:
-        {{- include "lightrouter.podSecurityContext" . | nindent 8 }}
+      {{- with $workload.initContainers }}
+      initContainers:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       containers:
         - name: {{ .component }}
-          image: {{ include "lightrouter.image" .root | quote }}
+          image: {{ include "lightrouter.image" (dict "root" .root "image" .root.Values.image) | quote }}
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           args: {{ include "lightrouter.args" . }}
           env:
@@ -111,8 +117,10 @@ spec:
           {{- end }}
           resources:
             {{- toYaml $workload.resources | nindent 12 }}
+          {{- with $workload.securityContext }}
           securityContext:
-            {{- include "lightrouter.containerSecurityContext" . | nindent 12 }}
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
           {{- if or $files $workload.extraVolumeMounts }}
           volumeMounts:
             {{- range $files }}
@@ -122,6 +130,9 @@ spec:
             {{- toYaml . | nindent 12 }}
             {{- end }}
           {{- end }}
+        {{- with $workload.extraContainers }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       {{- if or $files $workload.extraVolumes }}
       volumes:
         {{- range $files }}
@@ -194,7 +205,7 @@ metadata:
   {{- include "lightrouter.metadata" . | nindent 2 }}
 spec:
   maxUnavailable: {{ .workload.podDisruptionBudget.maxUnavailable }}
-  # A pod that is not ready serves nobody, so it must not block a drain.
+  {{- /* A pod that is not ready serves nobody, so it must not block a drain. */}}
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:

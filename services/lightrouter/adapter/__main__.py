@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from lightrouter.adapter.assemble import assemble
 from lightrouter.adapter.faults import EntryError
 from lightrouter.adapter.live import MissingCandidateError
-from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.settings import AdapterSettings
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.filestore import FileStore
@@ -33,7 +32,7 @@ async def serve(settings: AdapterSettings) -> None:
     telemetry = open_telemetry(name, settings)
     try:
         adapter = assemble(settings, telemetry)
-        pool = FileStore(settings.pool, adapter.live.apply, providers=PROVIDERS)
+        pool = FileStore(settings.pool, adapter.live.apply)
         adapter.live.apply(pool.pool)
         async with adapter.running():
             await adapter.server.serve_until_signal(pool.watch, adapter.report_health)

@@ -86,7 +86,7 @@ def assemble(settings: AdapterSettings, telemetry: Telemetry, pool: Pool | None 
         TlsError: The files of TLS cannot be used.
     """
     make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
-    live = LiveEngine(settings.candidate, pool or pool_file.load(settings.pool, PROVIDERS), make_engine)
+    live = LiveEngine(settings.candidate, pool or pool_file.load(settings.pool), make_engine)
     report(telemetry.meter, live)
     server = Server(settings, tracer=telemetry.tracer)
     server.errors.report(telemetry.meter)

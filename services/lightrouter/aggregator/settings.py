@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from lightrouter.aggregator.synthesize import SynthesisLimits
 from lightrouter.runtime import enums
-from lightrouter.runtime.settings import AskingSettings, one_of
+from lightrouter.runtime.settings import AskingSettings, OneOf
 from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 
@@ -18,7 +18,7 @@ class AggregatorSettings(AskingSettings):
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_AGGREGATOR_")
 
-    strategy: Annotated[str, one_of(AggregatorStrategy)] = "synthesize"
+    strategy: Annotated[str, OneOf(AggregatorStrategy)] = "synthesize"
     """How to merge drafts if a request does not set it: synthesize, vote or best."""
     agreement: float = Field(default=0.9, ge=0, le=1)
     """Similarity of every two drafts, 0 to 1, at which they agree and the best one is the answer."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from lightrouter.cli.errors import CommandError
-from lightrouter.cli.process import Service, ServiceDiedError, socket_folder
-from lightrouter.cli.text import printable
+from lightrouter.cli.process import Service, socket_folder
+from lightrouter.cli.text import log
 from lightrouter.pool import file
 
 _START_S: Final = 60.0
@@ -44,8 +43,6 @@ async def _start(services: Sequence[Service], within_s: float) -> None:
     try:
         async with asyncio.timeout(within_s):
             await asyncio.gather(*(service.ready() for service in services))
-    except ServiceDiedError as error:
-        raise CommandError(str(error)) from None
     except TimeoutError:
         waiting = ", ".join(service.name for service in services if not service.is_ready)
         raise CommandError(f"not ready within {within_s:g} s: {waiting}") from None
@@ -58,8 +55,4 @@ def _service(name: str, folder: Path, pool: Path) -> Service:
         *("--ready-file", str(ready), "--log-level", "warning", "--log-format", "console"),
         *("--grace-seconds", str(_GRACE_S)),
     ]
-    return Service(f"adapter-{name}", "lightrouter.adapter", lambda _: arguments, ready, _say)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{printable(line)}\n")
+    return Service(f"adapter-{name}", "lightrouter.adapter", lambda _: arguments, ready, log)

@@ -18,9 +18,9 @@ from lightrouter.cli import ask, client, view
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.progress import RouteProgress
-from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
-from lightrouter.cli.text import printable, seconds
-from lightrouter.cli.up import local_model, log
+from lightrouter.cli.suite import Suite, SuiteOptions
+from lightrouter.cli.text import log, printable, seconds
+from lightrouter.cli.up import local_model
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
 from lightrouter.v1.ledger_pb2 import Stage
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, AnswerPattern, Policy, SelectorStrategy
@@ -52,8 +52,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     try:
         # Before the event loop starts, so that Ctrl-C ends a download.
         asyncio.run(_demo(console, local_model()))
-    except SuiteError as error:
-        raise CommandError(str(error)) from None
     except asyncio.CancelledError:
         return ExitCode.INTERRUPTED
     return ExitCode.OK

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,6 +16,7 @@ from lightrouter.cli import served
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool.values import AUTHORIZATION, under
+from lightrouter.runtime import files
 from lightrouter.runtime.document import dump
 
 _MAX_BYTES: Final = 16 * 2**20
@@ -42,7 +45,7 @@ _UNKNOWN: Final = (
 )
 
 
-class EndpointError(Exception):
+class EndpointError(CommandError):
     """An endpoint whose models cannot be listed; the text is one sentence.
 
     Attributes:
@@ -74,6 +77,41 @@ def base_urls(url: str) -> list[str]:
     guesses = [path] if versioned or path.endswith("/v1") else [f"{path}/v1", path]
     query = root.query if versioned else None
     return [str(root.copy_with(path=each or "/", query=query)).rstrip("/") for each in guesses]
+
+
+def served_by(url: str, api_key_env: str | None) -> tuple[str, list[ServedModel]]:
+    """Returns the root of an endpoint and its models; the variable `api_key_env` has the API key, if it is named.
+
+    Raises:
+        CommandError: The URL, the variable or the endpoint cannot be used.
+    """
+    with httpx.Client() as http:
+        return list_models(base_urls(url), api_key(api_key_env, os.environ), http)
+
+
+def named(models: Sequence[ServedModel], wanted: Sequence[str]) -> list[ServedModel]:
+    """Returns the models with the ids `wanted`, once each.
+
+    Raises:
+        CommandError: The endpoint does not serve one of them.
+    """
+    by_id = {model.id: model for model in models}
+    if missing := [name for name in wanted if name not in by_id]:
+        known = ", ".join(list(by_id)[:20])
+        raise CommandError(f"the endpoint does not serve {', '.join(missing)}; it serves {known}", ExitCode.USAGE)
+    return [by_id[name] for name in dict.fromkeys(wanted)]
+
+
+def write(path: Path, text: str) -> None:
+    """Replaces the pool file at `path`.
+
+    Raises:
+        CommandError: It cannot be written.
+    """
+    try:
+        files.replace(path, text.encode())
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def key_header(base_url: str) -> str:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Final
-
-import httpx
 
 from lightrouter.cli import endpoint
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
-from lightrouter.runtime import files
 
 _DESCRIPTION: Final = """\
 Asks an OpenAI-compatible endpoint (Ollama, vLLM, llama.cpp, SGLang, OpenRouter, ...) which models it serves, and writes
@@ -52,22 +48,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     out: Path = arguments.out
     if out.exists() and not arguments.force:
         raise CommandError(f"{out} exists already; --force overwrites it, --out names another", ExitCode.USAGE)
-    try:
-        with httpx.Client() as http:
-            urls = endpoint.base_urls(arguments.url)
-            base_url, served = endpoint.list_models(urls, endpoint.api_key(arguments.api_key_env, os.environ), http)
-    except endpoint.EndpointError as error:
-        raise CommandError(str(error)) from None
+    base_url, served = endpoint.served_by(arguments.url, arguments.api_key_env)
     chosen = _chosen(served, arguments.model)
     content = endpoint.pool_text(base_url, chosen, len(served) - len(chosen), arguments.api_key_env)
     try:
         pool = file.parse(content.encode(), out)
     except PoolFileError as error:
         raise CommandError(f"the models of {base_url} make no valid pool file:\n{error}") from None
-    try:
-        files.replace(out, content.encode())
-    except OSError as error:
-        raise CommandError(f"{out} cannot be written: {error.strerror}") from None
+    endpoint.write(out, content)
     sys.stdout.write(f"{out}: {', '.join(pool.entries)}\n")
     sys.stderr.write(f"next: fill in the prices, then `lightrouter up --pool {out}`\n")
     return ExitCode.OK
@@ -78,8 +66,4 @@ def _chosen(served: list[ServedModel], wanted: list[str]) -> list[ServedModel]:
         if not (chatting := [model for model in served if model.chats]):
             raise CommandError("the endpoint lists no model that writes text; --model ID includes one anyway")
         return chatting[:_MOST_BY_DEFAULT]
-    by_id = {model.id: model for model in served}
-    if missing := [name for name in wanted if name not in by_id]:
-        known = ", ".join(list(by_id)[:20])
-        raise CommandError(f"the endpoint does not serve {', '.join(missing)}; it serves {known}", ExitCode.USAGE)
-    return [by_id[name] for name in dict.fromkeys(wanted)]
+    return endpoint.named(served, wanted)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
 
 _TIMEOUT_S: Final = 5.0
 _POLL_S: Final = 0.2
@@ -83,10 +82,10 @@ class Jaeger:
             if reply.status_code == httpx.codes.NOT_FOUND:
                 return []
             reply.raise_for_status()
-            return [span for trace in _Reply.model_validate_json(reply.content).data for span in trace.read()]
+            return [span for trace in reply.json()["data"] for span in _spans(trace)]
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise JaegerError(f"{self._url} cannot be read: {error or type(error).__name__}") from None
-        except ValidationError:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
             raise JaegerError(f"{self._url} does not answer as Jaeger's query API does") from None
 
     def wait(self, trace_id: str, caller: str, longest_s: float = _LONGEST_WAIT_S) -> tuple[list[Span], bool]:
@@ -100,7 +99,12 @@ class Jaeger:
         Raises:
             JaegerError: See `read`.
         """
-        return _until(lambda: self.read(trace_id), lambda spans: is_whole(spans, caller), longest_s)
+        end = time.monotonic() + longest_s
+        while True:
+            spans = self.read(trace_id)
+            if (whole := is_whole(spans, caller)) or time.monotonic() + _POLL_S > end:
+                return spans, whole
+            time.sleep(_POLL_S)  # Jaeger has no notification of new spans, and the command has nothing else to do
 
 
 def is_whole(spans: Sequence[Span], caller: str) -> bool:
@@ -110,78 +114,28 @@ def is_whole(spans: Sequence[Span], caller: str) -> bool:
     return caller in above and all(span in above for span in answered)
 
 
-def _until(
-    read: Callable[[], list[Span]], enough: Callable[[list[Span]], bool], longest_s: float
-) -> tuple[list[Span], bool]:
-    end = time.monotonic() + longest_s
-    while True:
-        spans = read()
-        if enough(spans):
-            return spans, True
-        if time.monotonic() + _POLL_S > end:
-            return spans, False
-        time.sleep(_POLL_S)  # Jaeger has no notification of new spans, and the command has nothing else to do
-
-
-class _Tag(BaseModel):
-    key: str
-    value: Value
-
-
-class _Reference(BaseModel):
-    kind: str = Field(alias="refType")
-    span: str = Field(alias="spanID")
-
-
-class _Log(BaseModel):
-    fields: list[_Tag]
-
-
-class _Process(BaseModel):
-    service: str = Field(alias="serviceName")
-
-
-class _Span(BaseModel):
-    id: str = Field(alias="spanID")
-    name: str = Field(alias="operationName")
-    references: list[_Reference]
-    begin: int = Field(alias="startTime")
-    duration: int
-    tags: list[_Tag]
-    logs: list[_Log]
-    process: str = Field(alias="processID")
-
-    def read(self, services: Mapping[str, str]) -> Span:
-        attributes = _values(self.tags)
-        return Span(
-            id=self.id,
-            parent=next((each.span for each in self.references if each.kind == "CHILD_OF"), ""),
-            links=[each.span for each in self.references if each.kind == "FOLLOWS_FROM"],
-            name=self.name,
-            service=services.get(self.process, ""),
+def _spans(trace: Any) -> Iterator[Span]:
+    """Yields the spans of a trace; raises LookupError, TypeError, ValueError or AttributeError if it is none."""
+    for span in trace["spans"]:
+        attributes = _values(span["tags"])
+        references = [(str(each["refType"]), str(each["spanID"])) for each in span["references"]]
+        begin = int(span["startTime"])
+        yield Span(
+            id=str(span["spanID"]),
+            parent=next((above for kind, above in references if kind == "CHILD_OF"), ""),
+            links=[above for kind, above in references if kind == "FOLLOWS_FROM"],
+            name=str(span["operationName"]),
+            service=str(trace["processes"][span["processID"]]["serviceName"]),
             kind=str(attributes.get("span.kind", "internal")),
-            begin=self.begin,
-            end=self.begin + self.duration,
+            begin=begin,
+            end=begin + int(span["duration"]),
             attributes=attributes,
-            events=[_event(_values(log.fields)) for log in self.logs],
+            events=[_event(_values(log["fields"])) for log in span["logs"]],
         )
 
 
-class _Trace(BaseModel):
-    spans: list[_Span]
-    processes: dict[str, _Process]
-
-    def read(self) -> list[Span]:
-        services = {key: process.service for key, process in self.processes.items()}
-        return [span.read(services) for span in self.spans]
-
-
-class _Reply(BaseModel):
-    data: list[_Trace]
-
-
-def _values(tags: Sequence[_Tag]) -> dict[str, Value]:
-    return {tag.key: tag.value for tag in tags}
+def _values(tags: Any) -> dict[str, Value]:
+    return {str(tag["key"]): tag["value"] if isinstance(tag["value"], Value) else str(tag["value"]) for tag in tags}
 
 
 def _event(fields: dict[str, Value]) -> Event:

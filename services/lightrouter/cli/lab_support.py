@@ -22,6 +22,18 @@ if TYPE_CHECKING:
     from lightrouter.v1.policy_pb2 import AnswerPattern
 
 
+def add_learning_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of everything that learns from recordings."""
+    parser.add_argument(
+        "--seed", type=values.seed, default=0, metavar="N", help="seed of every random choice; default: 0"
+    )
+    parser.add_argument(
+        "--answer-pattern",
+        metavar="PATTERN",
+        help=f"the comparable answer: {PATTERN_HELP}; default: inferred from the right answers",
+    )
+
+
 def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
     """Adds the arguments for the training and test data and for the report."""
     parser.add_argument("data", type=Path, metavar="DATA", help="the recording to test on")
@@ -33,16 +45,9 @@ def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
     learned.add_argument(
         "--train", type=Path, metavar="DATA2", help="another recording to learn from, instead of folds"
     )
-    parser.add_argument(
-        "--seed", type=values.seed, default=0, metavar="N", help="seed of every random choice; default: 0"
-    )
+    add_learning_arguments(parser)
     parser.add_argument("--limit", type=values.count, metavar="N", help="maximum prompts to test on; default: all")
     parser.add_argument("--prices", type=Path, metavar="FILE", help="prices in YAML, which override the package's")
-    parser.add_argument(
-        "--answer-pattern",
-        metavar="PATTERN",
-        help=f"the comparable answer: {PATTERN_HELP}; default: inferred from the right answers",
-    )
     parser.add_argument(
         "--boot-tokens",
         type=values.boot_tokens,

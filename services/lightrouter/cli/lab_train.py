@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from lightrouter.cli import lab_support, values
-from lightrouter.cli.answers import PATTERN_HELP
-from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.errors import ExitCode
 
 _EPILOG = """\
 The artifact is a folder of data; the selector's setting `artifact` names it. It holds the prompts as hashed words and
@@ -34,19 +33,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--boot-tokens", type=_lengths, metavar="N[,N]", help="boot lengths to train for; default: from 5 to 200"
     )
     parser.add_argument("--folds", type=values.count, default=5, metavar="N", help="1: no figures; default: 5")
-    parser.add_argument(
-        "--answer-pattern",
-        metavar="PATTERN",
-        help=f"the comparable answer: {PATTERN_HELP}; default: inferred from the right answers",
-    )
-    parser.add_argument(
-        "--seed", type=values.seed, default=0, metavar="N", help="seed of every random choice; default: 0"
-    )
+    lab_support.add_learning_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Trains, writes the artifact and prints its figures."""
-    from lightrouter.lab.training.train import TrainingError, TrainingOptions
+    from lightrouter.lab.training.train import TrainingOptions
     from lightrouter.lab.training.validate import trained
     from lightrouter.learned.artifact import prepare, save
     from lightrouter.recording.load import load_labelled
@@ -56,11 +48,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     with lab_support.reported(arguments.out) as progress:
         # Checked before minutes of training.
         prepare(arguments.out)
-        try:
-            recordings = [load_labelled(path) for path in arguments.data]
-            artifact, plot = trained(recordings, options, arguments.seed, arguments.folds, progress, pattern)
-        except TrainingError as error:
-            raise CommandError(str(error), ExitCode.USAGE) from None
+        recordings = [load_labelled(path) for path in arguments.data]
+        artifact, plot = trained(recordings, options, arguments.seed, arguments.folds, progress, pattern)
         save(artifact, arguments.out)
         if plot:
             (arguments.out / "calibration.png").write_bytes(plot)

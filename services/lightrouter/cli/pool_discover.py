@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 import textwrap
 from pathlib import Path
 from typing import Final
-
-import httpx
 
 from lightrouter.cli import endpoint
 from lightrouter.cli.errors import CommandError, ExitCode
@@ -18,7 +15,6 @@ from lightrouter.cli.served import ServedModel
 from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import Pool
-from lightrouter.runtime import files
 
 _DESCRIPTION: Final = """\
 Asks an OpenAI-compatible endpoint which models it serves, and proposes an entry for each that is not in the pool. With
@@ -51,13 +47,9 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     try:
         data = file.read(path)
         pool = file.parse(data, path)
-        with httpx.Client() as http:
-            urls = endpoint.base_urls(arguments.url)
-            base_url, served = endpoint.list_models(urls, endpoint.api_key(arguments.api_key_env, os.environ), http)
     except PoolFileError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
-    except endpoint.EndpointError as error:
-        raise CommandError(str(error)) from None
+    base_url, served = endpoint.served_by(arguments.url, arguments.api_key_env)
     new = _new(pool, base_url, served, arguments.model)
     if not new:
         sys.stderr.write(f"{base_url} serves no new model\n")
@@ -69,10 +61,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
         sys.stderr.write(f"{len(new)} new; --write adds them to {path}\n")
         return ExitCode.OK
     joined = _joined(path, data.decode(), entries, pool)
-    try:
-        files.replace(path, joined.encode())
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+    endpoint.write(path, joined)
     names = [name for name in file.parse(joined.encode(), path).entries if name not in pool.entries]
     sys.stdout.write(f"{path}: {', '.join(names)}\n")
     sys.stderr.write("next: fill in the prices, then `lightrouter pool evaluate`\n")
@@ -82,11 +71,8 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
 def _new(pool: Pool, base_url: str, served: list[ServedModel], wanted: list[str]) -> list[ServedModel]:
     roots = {base_url, endpoint.asked_root(base_url)}
     known = {entry.model for entry in pool.entries.values() if entry.base_url in roots}
-    ids = {model.id for model in served}
-    if missing := [name for name in wanted if name not in ids]:
-        listed = ", ".join(list(ids)[:20])
-        raise CommandError(f"the endpoint does not serve {', '.join(missing)}; it serves {listed}", ExitCode.USAGE)
-    return [model for model in served if model.id not in known and (model.id in wanted if wanted else model.chats)]
+    chosen = endpoint.named(served, wanted) if wanted else [model for model in served if model.chats]
+    return [model for model in served if model in chosen and model.id not in known]
 
 
 def _joined(path: Path, text: str, entries: str, pool: Pool) -> str:
@@ -98,15 +84,12 @@ def _joined(path: Path, text: str, entries: str, pool: Pool) -> str:
     found = re.search(r"(?m)^candidates:[^\n]*\n(?:\s*(?:#[^\n]*)?\n)*( *)- ", text)
     indent = found.group(1) if found else "  "
     joined = text.rstrip("\n") + "\n" + textwrap.indent(textwrap.dedent(entries), indent)
+    advice = f"the entries do not fit at the end of {path}; add them to its candidates by hand:\n{entries}"
     try:
         made = file.parse(joined.encode(), path)
     except PoolFileError as error:
-        advice = f"the entries do not fit at the end of {path}; add them to its candidates by hand:"
-        raise CommandError(f"{advice}\n{entries}\n{error}", ExitCode.USAGE) from None
+        raise CommandError(f"{advice}\n{error}", ExitCode.USAGE) from None
     kept = {name: made.entries.get(name) for name in pool.entries}
     if kept != dict(pool.entries) or (made.judge, made.synthesizer) != (pool.judge, pool.synthesizer):
-        raise CommandError(
-            f"the entries do not fit at the end of {path}; add them to its candidates by hand:\n{entries}",
-            ExitCode.USAGE,
-        )
+        raise CommandError(advice, ExitCode.USAGE)
     return joined

@@ -8,8 +8,7 @@ import logging
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -28,9 +27,10 @@ from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.diversity import LEAST_GAIN
 from lightrouter.evaluator.evaluation import End, Outcome
 from lightrouter.evaluator.journal import JournalError
-from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, ended, evaluate
-from lightrouter.evaluator.validation import ValidationSet, ValidationSetError
-from lightrouter.pool.statefile import LockedError, StateFileError
+from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, evaluate
+from lightrouter.evaluator.validation import ValidationSet
+from lightrouter.pool.store import StoreError
+from lightrouter.recording.prompts import PromptsError
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.runtime.telemetry.logs import send_logs
@@ -138,9 +138,9 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     try:
         prompts = validation.load(arguments.set, arguments.task)
         return asyncio.run(_evaluate(arguments, prompts))
-    except ValidationSetError as error:
+    except PromptsError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
-    except (NothingToEvaluateError, LockedError, JournalError, StateFileError) as error:
+    except (NothingToEvaluateError, JournalError, StoreError) as error:
         raise CommandError(str(error)) from None
 
 
@@ -167,7 +167,7 @@ async def _reported(arguments: argparse.Namespace, prompts: ValidationSet) -> Re
     try:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(poolstore.store_of(arguments, arguments.judge))
-            address = await stack.enter_async_context(_adapters(arguments))
+            address = arguments.adapter_address or await stack.enter_async_context(adapters(arguments.pool))
             settings = replace(_settings(arguments, prompts, address), first=await _drifted(arguments))
             return await evaluate(store, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)
     finally:
@@ -187,15 +187,6 @@ async def _drifted(arguments: argparse.Namespace) -> frozenset[str]:
         _log.warning("the router's drifted candidates are unknown: %s", error)
         return frozenset()
     return frozenset(status.candidate.name for status in listed.candidates if status.traffic.drift)
-
-
-@asynccontextmanager
-async def _adapters(arguments: argparse.Namespace) -> AsyncIterator[str]:
-    if arguments.adapter_address:
-        yield arguments.adapter_address
-        return
-    async with adapters(arguments.pool) as address:
-        yield address
 
 
 def _settings(arguments: argparse.Namespace, prompts: ValidationSet, address: str) -> Settings:
@@ -234,7 +225,7 @@ def _summary(report: Report) -> str:
     outcome = report.outcome
     went = "went on and is over" if report.resumed else "is over"
     spent = f"{report.spent.tokens:,} tokens and ${money:f}"
-    parts = [f"evaluation {report.run} (seed {report.seed}) {went}: {ended(outcome.end)}; it took {spent}"]
+    parts = [f"evaluation {report.run} (seed {report.seed}) {went}: {outcome.end}; it took {spent}"]
     parts += [f"{outcome.judge_fault}; name another judge, and the same command resumes"] if outcome.judge_fault else []
     parts += [f"{change.candidate}: {change.before} -> {change.after.state}" for change in report.changes]
     for name in sorted(outcome.unreached):

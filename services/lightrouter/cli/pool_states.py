@@ -18,7 +18,7 @@ from lightrouter.cli import poolstore
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import one_line, printable, printable_json
 from lightrouter.pool.choices import State
-from lightrouter.pool.status import BY_HAND, CandidateStatus, PoolStatus, to_json
+from lightrouter.pool.status import BY_HAND, DIVERSE, DRIFTED, CandidateStatus, PoolStatus
 
 PIPED_WIDTH: Final = 400
 """Characters of a line without a terminal."""
@@ -35,20 +35,29 @@ def configure_status(parser: argparse.ArgumentParser) -> None:
 def configure_evict(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `evict`."""
     parser.description = "Evicts a candidate. The evaluator ignores it until `lightrouter pool readmit`."
-    parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
-    parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
-    poolstore.add_arguments(parser)
-    parser.set_defaults(act=_evict)
+    _add_change_arguments(parser)
+    parser.set_defaults(state=State.EVICTED)
 
 
 def configure_readmit(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `readmit`."""
     parser.description = "Lets a candidate answer again. From now on the evaluator decides on it."
+    _add_change_arguments(parser)
+    parser.add_argument(
+        "--probation",
+        action="store_const",
+        dest="state",
+        const=State.PROBATION,
+        default=State.ADMITTED,
+        help="with little traffic until it is evaluated",
+    )
+
+
+def _add_change_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("candidate", metavar="CANDIDATE", help="its name")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, in one sentence")
-    parser.add_argument("--probation", action="store_true", help="with little traffic until it is evaluated")
     poolstore.add_arguments(parser)
-    parser.set_defaults(act=_readmit)
+    parser.set_defaults(act=_change)
 
 
 def table(held: PoolStatus) -> Table:
@@ -70,8 +79,10 @@ def table(held: PoolStatus) -> Table:
             if found
             else ("", "", "0", "0", "never")
         )
-        why = f"{status.reason}: {status.message}" if status.reason else "as its entry says"
-        shown.add_row(name, entry.state.value, Text(one_line(status.since)), *figures, Text(one_line(why)))
+        admitted = status.admitted
+        why = f"{admitted.reason}: {admitted.message}" if admitted.reason else "as its entry says"
+        since = Text(one_line(admitted.last_transition_time))
+        shown.add_row(name, entry.state.value, since, *figures, Text(one_line(why)))
     return shown
 
 
@@ -80,15 +91,15 @@ def print_status(held: PoolStatus) -> None:
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(table(held))
     for name, status in held.statuses.items():
-        if status.drifted and status.drifted.holds:
-            console.print(f"{name} has drifted: {printable(status.drifted.message)}.", markup=False, highlight=False)
-        if status.diverse:
-            console.print(printable(status.diverse.message), markup=False, highlight=False)
+        if (drifted := status.condition(DRIFTED)) and drifted.status == "True":
+            console.print(f"{name} has drifted: {printable(drifted.message)}.", markup=False, highlight=False)
+        if diverse := status.condition(DIVERSE):
+            console.print(printable(diverse.message), markup=False, highlight=False)
 
 
 def print_json(held: PoolStatus) -> None:
     """Prints the candidates' states and scores by name, in the form of their status."""
-    said = {name: to_json(held.status(name)) for name in held.pool.entries}
+    said = {name: held.status(name).to_json() for name in held.pool.entries}
     sys.stdout.write(printable_json(json.dumps(said, indent=2, ensure_ascii=False)) + "\n")
 
 
@@ -106,22 +117,17 @@ async def _read(arguments: argparse.Namespace) -> PoolStatus:
         return await store.read()
 
 
-def _evict(arguments: argparse.Namespace) -> ExitCode:
-    return asyncio.run(_set(arguments, State.EVICTED))
-
-
-def _readmit(arguments: argparse.Namespace) -> ExitCode:
-    return asyncio.run(_set(arguments, State.PROBATION if arguments.probation else State.ADMITTED))
+def _change(arguments: argparse.Namespace) -> ExitCode:
+    return asyncio.run(_set(arguments, arguments.state))
 
 
 async def _set(arguments: argparse.Namespace, state: State) -> ExitCode:
     name, now = arguments.candidate, datetime.now(UTC)
-    reason = arguments.reason or "Set by hand."
 
     def change(held: PoolStatus) -> Mapping[str, CandidateStatus]:
         if name not in held.pool.entries:
             raise CommandError(f"{name} is not in the pool; it has {', '.join(held.pool.entries)}", ExitCode.USAGE)
-        return {name: held.status(name).moved(state, BY_HAND, reason, now)}
+        return {name: held.status(name).moved(state, BY_HAND, arguments.reason or "Set by hand.", now)}
 
     async with poolstore.store_of(arguments) as store:
         await store.update(change)

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.pool.api import ClusterError
 from lightrouter.pool.clusterstore import ClusterStore
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.filestore import FileStore
@@ -48,5 +47,5 @@ def failures() -> Iterator[None]:
         yield
     except PoolFileError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
-    except (StoreError, ClusterError) as error:
+    except StoreError as error:
         raise CommandError(str(error)) from None

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lightrouter.cli.errors import CommandError
+
 _POLL_S: Final = 0.02
 # A unix socket's path has at most 104 bytes on macOS; a candidate's name may take 63 of them.
 _LONGEST_FOLDER: Final = 30
@@ -47,7 +49,7 @@ class Backoff:
         return min(previous_s * 2, self.most_s)
 
 
-class ServiceDiedError(Exception):
+class ServiceDiedError(CommandError):
     """A service ended before it was first ready; the text is one sentence with its last line of output."""
 
 

@@ -19,10 +19,9 @@ from lightrouter.answers.scoring import SCORERS
 from lightrouter.cli import access, client, values
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
-from lightrouter.cli.text import printable
+from lightrouter.cli.suite import Suite, SuiteOptions
+from lightrouter.cli.text import log, printable
 from lightrouter.pool import file
-from lightrouter.pool.file import PoolFileError
 from lightrouter.recording import prompts
 from lightrouter.recording.load import RecordingError
 from lightrouter.recording.prompts import Asked, PromptsError
@@ -132,13 +131,8 @@ async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Acce
     """Returns the running router, or that of a suite started for the run."""
     if not arguments.pool:
         return access.access_from(arguments)
-    try:
-        suite = await stack.enter_async_context(Suite(SuiteOptions("127.0.0.1:0", arguments.pool), _log))
-        return Access(await suite.start())
-    except PoolFileError as error:
-        raise CommandError(str(error), ExitCode.USAGE) from None
-    except SuiteError as error:
-        raise CommandError(str(error)) from None
+    suite = await stack.enter_async_context(Suite(SuiteOptions("127.0.0.1:0", arguments.pool), log))
+    return Access(await suite.start())
 
 
 def _entries(path: Path | None) -> dict[str, str]:
@@ -179,7 +173,3 @@ def _report(out: Path, recorded: Recorded, failures: Sequence[str]) -> ExitCode:
     if failures:
         raise CommandError(f"{len(failures)} responses are missing; the same command asks for them again")
     return ExitCode.OK
-
-
-def _log(line: str) -> None:
-    sys.stderr.write(f"{printable(line)}\n")

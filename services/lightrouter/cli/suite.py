@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import grpc
 
 from lightrouter.cli import localpool
-from lightrouter.cli.process import Service, ServiceDiedError, socket_folder
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.process import Service, socket_folder
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import Pool
@@ -71,10 +72,6 @@ class _Served:
         return cls(values["base_url"], values["model"])
 
 
-class SuiteError(Exception):
-    """The suite cannot start; its text is one sentence."""
-
-
 class Suite:
     """All services of one machine, from `start` to `stop`; also an async context manager of both."""
 
@@ -93,17 +90,16 @@ class Suite:
         """Starts every service; returns the router's address once all are ready.
 
         Raises:
-            PoolFileError: The pool file cannot be used.
-            SuiteError: A service does not start.
+            CommandError: The pool file cannot be used, or a service does not start.
         """
         try:
             async with asyncio.timeout(_START_S):
                 return await self._start()
         except TimeoutError:
             waiting = ", ".join(service.name for service in self._running() if not service.is_ready)
-            raise SuiteError(f"not ready within {_START_S:g} s: {waiting}") from None
-        except ServiceDiedError as error:
-            raise SuiteError(str(error)) from None
+            raise CommandError(f"not ready within {_START_S:g} s: {waiting}") from None
+        except PoolFileError as error:
+            raise CommandError(str(error), ExitCode.USAGE) from None
 
     async def _start(self) -> str:
         # Services that need no pool file start while a local model still loads.
@@ -271,6 +267,6 @@ async def _until_serving(router: str, names: frozenset[str]) -> None:
                 return
             await asyncio.sleep(_POLL_S)
     except grpc.aio.AioRpcError as error:
-        raise SuiteError(f"the router does not answer: {from_rpc_error(error).message}") from None
+        raise CommandError(f"the router does not answer: {from_rpc_error(error).message}") from None
     finally:
         await channels.close()

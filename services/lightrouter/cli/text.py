@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import sys
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -13,9 +13,15 @@ from lightrouter.runtime.text import one_line, printable, printable_json
 if TYPE_CHECKING:
     from lightrouter.runtime.enums import Enumeration
 
-__all__ = ["dollars", "enum_word", "nanousd", "one_line", "printable", "printable_json", "seconds"]
+__all__ = ["dollars", "enum_word", "log", "one_line", "printable", "printable_json", "seconds"]
 
 _NANO: Final = 10**9
+
+
+def log(line: str) -> None:
+    """Writes a line to standard error."""
+    sys.stderr.write(f"{printable(line)}\n")
+    sys.stderr.flush()
 
 
 def dollars(nanousd: int) -> str:
@@ -23,24 +29,6 @@ def dollars(nanousd: int) -> str:
     sign = "-" if nanousd < 0 else ""
     whole, fraction = divmod(abs(nanousd), _NANO)
     return f"{sign}${whole}.{fraction:09}"
-
-
-def nanousd(text: str) -> int:
-    """Returns an amount of US dollars, as a person types it, in nano-dollars.
-
-    Raises:
-        ValueError: It is no positive amount, or finer than a nano-dollar.
-    """
-    try:
-        amount = Decimal(text.removeprefix("$"))
-    except InvalidOperation:
-        raise ValueError("must be an amount of US dollars like 0.002") from None
-    if not amount.is_finite() or not 0 < amount < 1_000_000:
-        raise ValueError("must be an amount of US dollars above 0 and below 1000000")
-    nano = amount.scaleb(9)
-    if nano != nano.to_integral_value():
-        raise ValueError("must be in whole nano-dollars, at most 9 decimal places")
-    return int(nano)
 
 
 def seconds(duration: Duration) -> str:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.suite import Suite, SuiteError, SuiteOptions
-from lightrouter.cli.text import printable
-from lightrouter.pool.file import PoolFileError
+from lightrouter.cli.suite import Suite, SuiteOptions
+from lightrouter.cli.text import log
 from lightrouter.runtime import files
 
 _DESCRIPTION: Final = """\
@@ -121,12 +120,6 @@ def local_model() -> Path:
         raise CommandError(str(error)) from None
 
 
-def log(line: str) -> None:
-    """Writes a line to standard error."""
-    sys.stderr.write(f"{printable(line)}\n")
-    sys.stderr.flush()
-
-
 async def _up(options: SuiteOptions, ready_file: Path | None) -> ExitCode:
     stopped = asyncio.Event()
     async with Suite(options, log) as suite:
@@ -147,12 +140,7 @@ async def _up(options: SuiteOptions, ready_file: Path | None) -> ExitCode:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
             return ExitCode.OK
-        try:
-            await serving
-        except PoolFileError as error:
-            raise CommandError(str(error), ExitCode.USAGE) from None
-        except SuiteError as error:
-            raise CommandError(str(error)) from None
+        await serving
     return ExitCode.OK
 
 

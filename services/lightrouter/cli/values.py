@@ -7,10 +7,9 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
-from lightrouter.cli import text
-
 _MOST_SEED = 2**31 - 1
 _MOST_SECONDS = 10**9
+_MOST_DOLLARS = 1_000_000
 
 
 def count(value: str) -> int:
@@ -63,20 +62,27 @@ def share(value: str) -> float:
 
 def money(value: str) -> int:
     """Returns an amount of US dollars, above 0, in nano-dollars."""
-    try:
-        return text.nanousd(value)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
+    amount = _dollars(value)
+    if not 0 < amount < _MOST_DOLLARS:
+        raise ArgumentTypeError(f"must be an amount of US dollars above 0 and below {_MOST_DOLLARS}")
+    nano = amount.scaleb(9)
+    if nano != nano.to_integral_value():
+        raise ArgumentTypeError("must be in whole nano-dollars, at most 9 decimal places")
+    return int(nano)
 
 
 def budget(value: str) -> int:
     """Returns an amount of US dollars, 0 or more, in nano-dollars."""
+    return money(value) if _dollars(value) else 0
+
+
+def _dollars(value: str) -> Decimal:
+    """Returns an amount; -1 if it is not finite."""
     try:
-        if Decimal(value) == 0:
-            return 0
+        amount = Decimal(value.removeprefix("$"))
     except InvalidOperation:
-        pass
-    return money(value)
+        raise ArgumentTypeError("must be an amount of US dollars like 0.002") from None
+    return amount if amount.is_finite() else Decimal(-1)
 
 
 def _whole(value: str) -> int | None:

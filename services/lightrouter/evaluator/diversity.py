@@ -21,9 +21,6 @@ LEAST_GAIN: Final = 0.02
 _ERROR_RATE: Final = 0.05
 # Rounding error of a zero in binary floating point.
 _NO_ERROR: Final = 1e-9
-# Fisher's interval needs more than 3 prompts.
-_LEAST_PROMPTS: Final = 4
-_MORE_PROMPTS: Final = 2
 
 
 class Estimate(NamedTuple):
@@ -36,21 +33,6 @@ class Estimate(NamedTuple):
     def __str__(self) -> str:
         """Returns `0.12 (0.08 to 0.17)`."""
         return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
-
-
-@dataclass(frozen=True, slots=True)
-class Correlation:
-    """The correlation of two candidates' errors.
-
-    Attributes:
-        left: The first candidate.
-        right: The second candidate.
-        value: Pearson's correlation, -1 to 1; 0 if one of them is always or never right.
-    """
-
-    left: str
-    right: str
-    value: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +56,6 @@ class Diversity:
         prompts: Prompts on which every candidate has a score.
         effective_size: Number of candidates with independent errors that would vary as much together: n²/Var of the
             sum of the n standardized errors, which is n/(1 + (n - 1) r) for a mean correlation r.
-        correlations: The correlation of each pair.
         marginal: The marginal value of each candidate.
         best: The best candidate.
         pair_gain: Gain of the best pair over the best candidate, if the better draft is always taken.
@@ -85,7 +66,6 @@ class Diversity:
 
     prompts: int
     effective_size: Estimate
-    correlations: tuple[Correlation, ...]
     marginal: Mapping[str, MarginalValue]
     best: str
     pair_gain: Estimate
@@ -140,7 +120,6 @@ def measure(scores: Mapping[str, Mapping[str, float | None]], least_gain: float 
     return Diversity(
         prompts=len(common),
         effective_size=_effective_size(rows),
-        correlations=tuple(_correlation(left, right, rows) for left, right in combinations(names, 2)),
         marginal={name: _marginal(name, rows, pairs, votes) for name in names},
         best=best,
         pair_gain=pair_gain,
@@ -195,27 +174,6 @@ def _standardized(row: Sequence[float]) -> list[float]:
     centre = fmean(row)
     deviation = math.sqrt(fmean((score - centre) ** 2 for score in row))
     return [(score - centre) / deviation if deviation else 0.0 for score in row]
-
-
-def _correlation(left: str, right: str, rows: _Rows) -> Correlation:
-    """Returns the correlation with Fisher's interval, shrunk by two uninformative prompts.
-
-    Errors that agree on all prompts so far, or on none, say little about other prompts: the interval is that of the
-    value with two more prompts that say nothing, and it includes the value itself.
-    """
-    pairs = zip(_standardized(rows[left]), _standardized(rows[right]), strict=True)
-    value = min(1.0, max(-1.0, fmean(one * other for one, other in pairs)))
-    prompts = len(rows[left])
-    if prompts < _LEAST_PROMPTS or not (_varies(rows[left]) and _varies(rows[right])):
-        return Correlation(left, right, Estimate(value, -1.0, 1.0))
-    deviations = NormalDist().inv_cdf(1 - _ERROR_RATE / 2) / math.sqrt(prompts - 3)
-    centre = math.atanh(value * prompts / (prompts + _MORE_PROMPTS))
-    low, high = math.tanh(centre - deviations), math.tanh(centre + deviations)
-    return Correlation(left, right, Estimate(value, min(value, low), max(value, high)))
-
-
-def _varies(row: Sequence[float]) -> bool:
-    return min(row) < max(row)
 
 
 def _effective_size(rows: _Rows) -> Estimate:

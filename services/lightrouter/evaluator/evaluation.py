@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from itertools import chain
 from random import Random
 from typing import Final
 
@@ -14,10 +15,10 @@ from lightrouter.evaluator import judge
 from lightrouter.evaluator.calls import Call, CallRunner, Subject
 from lightrouter.evaluator.decision import Evidence, Finding, Rules, weigh
 from lightrouter.evaluator.diversity import measure
-from lightrouter.evaluator.journal import Journal
+from lightrouter.evaluator.journal import CallResult, Journal
 from lightrouter.evaluator.scores import Scores
-from lightrouter.evaluator.validation import Item, ValidationSet
-from lightrouter.recording.prompts import Judged
+from lightrouter.evaluator.validation import ValidationSet
+from lightrouter.recording.prompts import Asked, Judged
 from lightrouter.v1.chat_pb2 import Sampling
 
 # Prompts of a candidate between two looks. A choice: looks cost no certainty, but fewer prompts leave models idle.
@@ -27,31 +28,13 @@ _MOST_UNREAD: Final = 5
 
 
 class End(StrEnum):
-    """The reason for the end of an evaluation."""
+    """The reason for the end of an evaluation, in a few words for people."""
 
-    DECIDED = "decided"
-    """Every candidate is decided."""
-    ASKED = "asked"
-    """The undecided candidates were asked the whole set."""
-    UNREACHED = "unreached"
-    """No candidate answers."""
-    SPENT = "spent"
-    """The budget or the time does not cover the next call."""
-    UNREADABLE = "unreadable"
-    """A judge's verdicts cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How prompts are asked.
-
-    Attributes:
-        seed: Seed of the prompts' order and of the models' sampling, 0 to 2^31 - 1.
-        max_output_tokens: Most tokens of an answer, if the prompt has no limit of its own.
-    """
-
-    seed: int
-    max_output_tokens: int = 1024
+    DECIDED = "every candidate is decided"
+    ASKED = "those that are undecided were asked the whole set"
+    UNREACHED = "no candidate answers"
+    SPENT = "the budget or the time does not cover the next call; the same command goes on from here"
+    UNREADABLE = "the judge's verdicts cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +87,10 @@ class Evaluation:
         judges: Sequence[Subject],
         prompts: ValidationSet,
         rules: Rules,
-        asked: Asked,
         runner: CallRunner,
         journal: Journal,
+        seed: int,
+        max_output_tokens: int,
     ) -> None:
         """Prepares an evaluation.
 
@@ -115,18 +99,20 @@ class Evaluation:
             judges: The judges, best first; no candidate judges its own answers.
             prompts: The validation set.
             rules: The rules of decisions.
-            asked: How prompts are asked.
             runner: Makes the calls.
             journal: Holds the results of the calls.
+            seed: Seed of the prompts' order and of the models' sampling, 0 to 2^31 - 1.
+            max_output_tokens: Most tokens of an answer, if the prompt has no limit of its own.
         """
         self._subjects = {subject.name: subject for subject in subjects}
         self._judges = judges
         self._rules = rules
-        self._asked = asked
         self._runner = runner
         self._journal = journal
+        self._seed = seed
+        self._max_output_tokens = max_output_tokens
         self._items = list(prompts.items)
-        Random(asked.seed).shuffle(self._items)  # noqa: S311 - reproducible by intent, and no secret
+        Random(seed).shuffle(self._items)  # noqa: S311 - reproducible by intent, and no secret
         self._scores = {name: Scores() for name in self._subjects}
         self._judge_records: dict[str, _JudgeRecord] = {}
         if journal.paused:
@@ -187,7 +173,7 @@ class Evaluation:
         # Diversity is measured on prompts that all candidates were asked.
         return {name for name in names if self._scores[name].asked == fewest}
 
-    def _left(self, name: str) -> list[Item]:
+    def _left(self, name: str) -> list[Asked]:
         return self._items[self._scores[name].asked :]
 
     @property
@@ -208,7 +194,7 @@ class Evaluation:
             self._take([(subject, item) for subject, item in pairs if subject.name == name])
         return whole
 
-    def _take(self, pairs: Sequence[tuple[Subject, Item]]) -> None:
+    def _take(self, pairs: Sequence[tuple[Subject, Asked]]) -> None:
         """Adds the scores of a candidate's prompts, up to the first unfinished one."""
         for subject, item in pairs:
             done = self._journal.done.get(_answer_key(subject, item))
@@ -222,7 +208,7 @@ class Evaluation:
             if not self._left(subject.name):
                 scores.settle()
 
-    def _note_verdict(self, subject: Subject, item: Item, score: float | None) -> None:
+    def _note_verdict(self, subject: Subject, item: Asked, score: float | None) -> None:
         if (who := self._judge_of(subject)) is None:
             return
         record = self._judge_records.setdefault(who.name, _JudgeRecord())
@@ -230,35 +216,34 @@ class Evaluation:
             record.read += 1
             return
         record.unread += 1
-        keys = (_judge_key(subject, item, order, judge.ATTEMPTS - 1) for order in range(judge.ORDERS))
-        failures = [done.failure for key in keys if (done := self._journal.done.get(key)) and done.failure]
+        last = [replies[-1] for replies in self._replies(subject, item)]
+        failures = [done.failure for done in last if done and done.failure]
         record.why = failures[0] if failures else "what it wrote is no verdict"
 
     def _judge_of(self, subject: Subject) -> Subject | None:
         """Returns the judge of a candidate's answers: no candidate judges its own."""
         return next((other for other in self._judges if other.name != subject.name), None)
 
-    def _answer(self, subject: Subject, item: Item) -> Call:
-        task = item.task
+    def _answer(self, subject: Subject, item: Asked) -> Call:
+        scorer = item.scorer
         return Call(
             _answer_key(subject, item),
             subject,
             item.messages,
-            self._sampling(item.id, item.max_output_tokens or self._asked.max_output_tokens),
-            _kept if isinstance(task, Judged) else partial(_scored, task),
+            self._sampling(item.id, item.max_output_tokens or self._max_output_tokens),
+            partial(_scored, scorer) if scorer else _kept,
             failed=0.0,
         )
 
-    def _verdicts(self, subject: Subject, item: Item, attempt: int) -> Iterator[Call]:
+    def _verdicts(self, subject: Subject, item: Asked, attempt: int) -> Iterator[Call]:
         """Yields the judge's calls on an answer for the orders that have no verdict yet."""
         answer = self._journal.done.get(_answer_key(subject, item))
         who = self._judge_of(subject)
         if answer is None or answer.text is None or who is None or not isinstance(item.task, Judged):
             return
-        for order in range(judge.ORDERS):
-            earlier = [self._journal.done.get(_judge_key(subject, item, order, each)) for each in range(attempt)]
-            if all(done is not None and done.score is None for done in earlier):
-                seed = f"{self._asked.seed}:{subject.name}:{item.id}"
+        for order, replies in enumerate(self._replies(subject, item)):
+            if all(done is not None and done.score is None for done in replies[:attempt]):
+                seed = f"{self._seed}:{subject.name}:{item.id}"
                 messages = judge.messages(item.messages, answer.text, item.task.reference, order, attempt, seed)
                 sampling = self._sampling(item.id, judge.OUTPUT_TOKENS)
                 sampling.temperature = 0
@@ -270,27 +255,31 @@ class Evaluation:
                     partial(_verdict, order),
                 )
 
-    def _is_judged(self, subject: Subject, item: Item) -> bool:
+    def _is_judged(self, subject: Subject, item: Asked) -> bool:
         """Returns whether an answer has all its verdicts, or all attempts to get them are used."""
         if not isinstance(item.task, Judged) or self._judge_of(subject) is None:
             return True
-        for order in range(judge.ORDERS):
-            done = [self._journal.done.get(_judge_key(subject, item, order, each)) for each in range(judge.ATTEMPTS)]
-            if not any(each and each.score is not None for each in done) and None in done:
-                return False
-        return True
+        return all(
+            None not in replies or any(done and done.score is not None for done in replies)
+            for replies in self._replies(subject, item)
+        )
 
-    def _score(self, subject: Subject, item: Item) -> float | None:
+    def _score(self, subject: Subject, item: Asked) -> float | None:
         if not isinstance(item.task, Judged):
             return self._journal.done[_answer_key(subject, item)].score
-        scores = []
-        for order in range(judge.ORDERS):
-            done = [self._journal.done.get(_judge_key(subject, item, order, each)) for each in range(judge.ATTEMPTS)]
-            scores += [each.score for each in done if each and each.score is not None]
+        replies = chain.from_iterable(self._replies(subject, item))
+        scores = [done.score for done in replies if done and done.score is not None]
         return sum(scores) / len(scores) if len(scores) == judge.ORDERS else None
 
+    def _replies(self, subject: Subject, item: Asked) -> list[list[CallResult | None]]:
+        """Returns the judge's reply in each attempt, for each order; None if it was not asked."""
+        return [
+            [self._journal.done.get(_judge_key(subject, item, order, attempt)) for attempt in range(judge.ATTEMPTS)]
+            for order in range(judge.ORDERS)
+        ]
+
     def _sampling(self, item: str, output_tokens: int) -> Sampling:
-        seed = Random(f"{self._asked.seed}:{item}").getrandbits(31)  # noqa: S311 - reproducible by intent
+        seed = Random(f"{self._seed}:{item}").getrandbits(31)  # noqa: S311 - reproducible by intent
         return Sampling(seed=seed, max_output_tokens=output_tokens)
 
     def _outcome(self, evidence: Evidence | None, end: End) -> Outcome:
@@ -322,9 +311,9 @@ def _verdict(order: int, text: str) -> tuple[float | None, None]:
     return judge.read(text, order), None
 
 
-def _answer_key(subject: Subject, item: Item) -> str:
+def _answer_key(subject: Subject, item: Asked) -> str:
     return f"answer/{subject.name}/{item.id}"
 
 
-def _judge_key(subject: Subject, item: Item, order: int, attempt: int) -> str:
+def _judge_key(subject: Subject, item: Asked, order: int, attempt: int) -> str:
     return f"judge/{subject.name}/{order}{attempt}/{item.id}"

@@ -17,14 +17,14 @@ from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Amount, Budget, Limits
 from lightrouter.evaluator.calls import CallRunner, Subject
 from lightrouter.evaluator.decision import MINIMUM_POOL, Rules
-from lightrouter.evaluator.evaluation import Asked, End, Evaluation, Outcome
+from lightrouter.evaluator.evaluation import End, Evaluation, Outcome
 from lightrouter.evaluator.journal import Journal
 from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
 from lightrouter.pool.schema import CandidateEntry, PublicEntry
 from lightrouter.pool.schema import Limits as Limited
-from lightrouter.pool.status import PoolStatus, StateChange
+from lightrouter.pool.status import DRIFTED, PoolStatus, StateChange
 from lightrouter.pool.store import Store
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.telemetry import names
@@ -108,7 +108,7 @@ async def evaluate(store: Store, models: Models, settings: Settings, announcer: 
     Raises:
         NothingToEvaluateError: There is no candidate, or no judge for a set that needs one.
         LockedError: Another process evaluates with this journal.
-        JournalError, StoreError, PoolFileError, StateFileError: A file or the cluster cannot be used. The results are
+        JournalError, StoreError, PoolFileError: A file or the cluster cannot be used. The results are
             in the journal, and the next evaluation continues from there.
     """
     with statefile.locked(settings.journal, "an evaluation"), tracer.start_as_current_span(names.EVALUATE) as span:
@@ -122,8 +122,9 @@ async def evaluate(store: Store, models: Models, settings: Settings, announcer: 
             span.set_attribute(names.CANDIDATES, [subject.name for subject in subjects])
             budget = Budget(settings.limits, journal.spent)
             runner = CallRunner(models, budget, journal, settings.limits.concurrency, settings.call_seconds)
-            asked = Asked(seed, settings.max_output_tokens)
-            evaluation = Evaluation(subjects, judges, settings.prompts, settings.rules, asked, runner, journal)
+            evaluation = Evaluation(
+                subjects, judges, settings.prompts, settings.rules, runner, journal, seed, settings.max_output_tokens
+            )
             outcome = await evaluation.run()
             update = partial(status.statuses, outcome, settings.rules, run, settings.now())
             changes = await store.update(update)
@@ -142,8 +143,8 @@ async def evaluate(store: Store, models: Models, settings: Settings, announcer: 
 def _announce(announcer: Announcer, changes: Sequence[StateChange], after: PoolStatus, run: str) -> None:
     announcer.changed(changes)
     for name, held in after.statuses.items():
-        if held.run == run and held.reason == MINIMUM_POOL:
-            announcer.alarm(name, held)
+        if held.evaluation_run == run and held.admitted.reason == MINIMUM_POOL:
+            announcer.alarm(name, held.admitted.message)
 
 
 def _subjects(held: PoolStatus, settings: Settings) -> list[Subject]:
@@ -153,8 +154,7 @@ def _subjects(held: PoolStatus, settings: Settings) -> list[Subject]:
         raise NothingToEvaluateError("the pool has no candidate to evaluate")
 
     def rank(entry: PublicEntry) -> tuple[bool, int, str]:
-        drifted = statuses[entry.name].drifted
-        waits = entry.name in settings.first or (drifted is not None and drifted.holds)
+        waits = entry.name in settings.first or statuses[entry.name].holds(DRIFTED)
         return not waits, _FIRST.index(entry.state), entry.name
 
     return [_subject(entry, settings.adapter_address) for entry in sorted(entries, key=rank)]
@@ -202,14 +202,3 @@ def _versions(subjects: Sequence[Subject], judges: Sequence[Subject]) -> Mapping
 def _begin(settings: Settings) -> Mapping[str, Any]:
     run, seed = settings.new_run()
     return {"run": run, "seed": seed if settings.seed is None else settings.seed}
-
-
-def ended(end: End) -> str:
-    """Returns the reason for the end of an evaluation in a few words."""
-    return {
-        End.DECIDED: "every candidate is decided",
-        End.ASKED: "those that are undecided were asked the whole set",
-        End.UNREACHED: "no candidate answers",
-        End.SPENT: "the budget or the time does not cover the next call; the same command goes on from here",
-        End.UNREADABLE: "the judge's verdicts cannot be read",
-    }[end]

@@ -17,7 +17,7 @@ from typing import Final
 
 from lightrouter.evaluator.confidence import Tally
 from lightrouter.evaluator.journal import CallResult
-from lightrouter.evaluator.validation import Item
+from lightrouter.recording.prompts import Asked
 
 _DOWN: Final = 8
 """Failures from the start, without any answer, after which a provider is down. A choice: one round of prompts."""
@@ -46,7 +46,7 @@ class Scores:
     tally: Tally = field(default_factory=Tally)
     failed: int = 0
     failure: str = ""
-    held: list[Item] = field(default_factory=list)
+    held: list[Asked] = field(default_factory=list)
     answered: bool = False
     over: bool = False
 
@@ -62,7 +62,7 @@ class Scores:
             return len(self.held) >= _DOWN or (self.over and bool(self.held))
         return len(self.held) >= _GONE_DOWN
 
-    def add(self, item: Item, done: CallResult, score: float | None) -> None:
+    def add(self, item: Asked, done: CallResult, score: float | None) -> None:
         """Adds the score of an answer or of a failure."""
         if not done.failure:
             self.answered = True
@@ -88,11 +88,11 @@ class Scores:
             self._fail(item)
         self.held.clear()
 
-    def _fail(self, item: Item) -> None:
+    def _fail(self, item: Asked) -> None:
         self.failed += 1
         self._count(item, 0.0)
 
-    def _count(self, item: Item, score: float | None) -> None:
+    def _count(self, item: Asked, score: float | None) -> None:
         self.by_prompt[item.id] = score
         if score is not None:
             self.tally = self.tally.and_(score)

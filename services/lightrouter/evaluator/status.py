@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 from lightrouter.evaluator.confidence import interval
 from lightrouter.evaluator.decision import Finding, Rules, decide
@@ -13,9 +13,8 @@ from lightrouter.evaluator.diversity import Diversity, measure
 from lightrouter.evaluator.evaluation import Outcome
 from lightrouter.evaluator.scores import Scores
 from lightrouter.pool.choices import State
-from lightrouter.pool.status import CandidateStatus, Condition, PoolStatus
+from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, Category, Condition, PoolStatus, Truth, rfc3339
 from lightrouter.runtime.text import one_line
-from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
 # Error rate of the interval in the status, for each candidate by itself: the usual 95%.
 _SHOWN_ERROR_RATE: Final = 0.05
@@ -41,37 +40,29 @@ def statuses(
     for name, decision in decisions.items():
         before = held.status(name)
         scores = outcome.scores[name]
-        if before.run == run or before.held_out or not scores.tally.seen:
+        if before.evaluation_run == run or before.held_out or not scores.tally.seen:
             continue
         whole = name in outcome.asked_all or evidence.finding(name) is not Finding.OPEN
-        if not whole and before.evaluation is not None and before.evaluation.prompts >= scores.tally.seen:
+        if not whole and before.evaluation and before.evaluation.prompts >= scores.tally.seen:
             # An unfinished evaluation has fewer prompts than the present status.
             continue
-        message = decision.message + _failures(scores)
-        moved = before.moved(decision.state, decision.reason, message, now)
-        found[name] = replace(
-            moved,
-            run=run,
-            evaluation=_evaluation(scores, message, now),
-            diverse=_diverse(before.diverse, diversity, name, now),
-            drifted=_judged(before.drifted, now),
+        moved = before.moved(decision.state, decision.reason, decision.message + _failures(scores), now)
+        found[name] = moved.having(
+            *_conditions(before, diversity, name, now), **_figures(scores, now), evaluation_run=run
         )
     return found
 
 
-def _diverse(before: Condition | None, diversity: Diversity | None, name: str, now: datetime) -> Condition | None:
-    if diversity is None or name not in diversity.marginal:
-        return before
-    reason = "Homogeneous" if diversity.homogeneous else "NotHomogeneous"
-    message = diversity.message(name)
-    return Condition.after(before, holds=not diversity.homogeneous, reason=reason, message=message, now=now)
-
-
-def _judged(drifted: Condition | None, now: datetime) -> Condition | None:
-    """Returns the condition after an evaluation: its quality is measured again, so the drift is over."""
-    if drifted is None or not drifted.holds:
-        return drifted
-    return Condition.after(drifted, holds=False, reason="Evaluated", message="it was evaluated anew", now=now)
+def _conditions(before: CandidateStatus, diversity: Diversity | None, name: str, now: datetime) -> Iterator[Condition]:
+    """Yields the conditions that an evaluation changes, besides the state's."""
+    if diversity and name in diversity.marginal:
+        status: Truth = "False" if diversity.homogeneous else "True"
+        reason = "Homogeneous" if diversity.homogeneous else "NotHomogeneous"
+        yield Condition.after(before.condition(DIVERSE), DIVERSE, status, reason, diversity.message(name), now)
+    if before.holds(DRIFTED):
+        # Its quality is measured again, so the drift is over.
+        drifted = before.condition(DRIFTED)
+        yield Condition.after(drifted, DRIFTED, "False", "Evaluated", "it was evaluated anew", now)
 
 
 def _failures(scores: Scores) -> str:
@@ -82,19 +73,18 @@ def _failures(scores: Scores) -> str:
     return f" It failed to answer {scores.failed} of them, which score 0: {why}."
 
 
-def _evaluation(scores: Scores, explanation: str, now: datetime) -> Evaluation:
+def _figures(scores: Scores, now: datetime) -> dict[str, Any]:
+    """Returns the fields of a status that an evaluation measures."""
     within = interval(scores.tally, _SHOWN_ERROR_RATE)
-    evaluation = Evaluation(
-        score=scores.tally.mean,
-        score_low=within.low,
-        score_high=within.high,
-        prompts=scores.tally.seen,
-        categories=[
-            CategoryScore(category=category, score=tally.mean, prompts=tally.seen)
+    return {
+        "score": scores.tally.mean,
+        "score_low": within.low,
+        "score_high": within.high,
+        "evaluated_prompts": scores.tally.seen,
+        "failed_prompts": scores.failed,
+        "last_evaluated": rfc3339(now),
+        "categories": tuple(
+            Category(category=category, score=tally.mean, prompts=tally.seen)
             for category, tally in sorted(scores.categories.items())
-        ],
-        explanation=explanation,
-        failed=scores.failed,
-    )
-    evaluation.evaluated_at.FromDatetime(now.astimezone(UTC).replace(microsecond=0))
-    return evaluation
+        ),
+    }

@@ -1,8 +1,9 @@
 """The Candidate resources of a namespace through the Kubernetes API.
 
-Uses kubernetes_asyncio for configuration, authentication and TLS. Its Watch is not used: it continues after a failure
-without a pause and hides that the version to continue from has expired. The blocking client is not used either: a
-shutdown cannot wake its thread, while a task here is cancelled.
+Uses kubernetes_asyncio for configuration, authentication and TLS. Its Watch is not used: it fails at an event of more
+than 128 KiB, continues after a failure without a pause, and hides that the version to continue from has expired. Its
+CustomObjectsApi is not used either: it parses a whole list on the event loop, without a bound. The blocking client is
+no choice: a shutdown cannot wake its thread, while a task here is cancelled.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from urllib.parse import quote
 import aiohttp
 from kubernetes_asyncio import client, config
 
-from lightrouter.pool.api import ClusterError, MalformedError, Object
-from lightrouter.pool.resource import GROUP, KIND, PLURAL, VERSION, name_of, version_of
+from lightrouter.pool.resource import GROUP, KIND, PLURAL, VERSION, Object, name_of, version_of
+from lightrouter.pool.store import ClusterError, MalformedError
 
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _APPLY_PATCH: Final = "application/apply-patch+yaml"
@@ -56,7 +57,7 @@ async def connect() -> client.ApiClient:
 
 
 class ClusterApi:
-    """The Candidate resources of one namespace. See `api.CandidateApi`."""
+    """The Candidate resources of one namespace. Each method raises ClusterError if the request fails."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class ClusterApi:
         self._request_seconds = request_seconds
 
     async def list(self) -> Object:
-        """Returns the list with its items and its resourceVersion. See `api.CandidateApi`."""
+        """Returns the list with its items and its resourceVersion."""
         async with self._request("GET", self._path, self._selection) as response:
             # In a thread: a list may take longer than the 20 ms that an event loop may be blocked.
             found = await asyncio.to_thread(_json, await _read(response, _MAX_LIST_BYTES))
@@ -91,7 +92,10 @@ class ClusterApi:
         return found
 
     async def watch(self, version: str) -> AsyncGenerator[tuple[str, Object], None]:
-        """Yields the events since `version`. See `api.CandidateApi`."""
+        """Yields the events since `version`: ADDED, MODIFIED, DELETED or BOOKMARK, and the resource.
+
+        Yields ("", {}) first, when the API has accepted the watch. Ends when the API ends it, which is no error.
+        """
         query = [
             *self._selection,
             ("watch", "true"),
@@ -106,7 +110,19 @@ class ClusterApi:
                 yield await asyncio.to_thread(_event, line)
 
     async def apply_status(self, name: str, manager: str, status: Object, version: str = "") -> str:
-        """Applies `status` on the server. See `api.CandidateApi`."""
+        """Applies `status` on the server: afterwards the field manager owns these fields of the status and no others.
+
+        Fields of other managers stay, but those in `status` go over to this one.
+
+        Args:
+            name: The resource's name.
+            manager: The field manager.
+            status: All fields that the manager owns.
+            version: The resourceVersion that the resource must have, else the request fails with 409; empty: any.
+
+        Returns:
+            The resource's new resourceVersion.
+        """
         metadata = {"name": name} | ({"resourceVersion": version} if version else {})
         body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": metadata, "status": status}
         query = [("fieldManager", manager), ("force", "true")]

@@ -7,15 +7,17 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from lightrouter.pool.api import CandidateApi, ClusterError, Object
 from lightrouter.pool.conditions import Conditions
 from lightrouter.pool.resource import Acceptance, ParsedResource, Resources, evaluator_writes, name_of, version_of
 from lightrouter.pool.schema import PublicPool
 from lightrouter.pool.status import PoolStatus, StateChange
-from lightrouter.pool.store import StoreError, Update
+from lightrouter.pool.store import ClusterError, StoreError, Update
 from lightrouter.runtime.deadline import Deadline
+
+if TYPE_CHECKING:
+    from lightrouter.pool.cluster import ClusterApi
 
 _log = logging.getLogger(__name__)
 _CONFLICT: Final = 409
@@ -33,7 +35,7 @@ class ClusterStore:
 
     def __init__(
         self,
-        api: CandidateApi,
+        api: ClusterApi,
         on_change: Callable[[PublicPool], None] = lambda _: None,
         on_reachable: Callable[[bool], None] = lambda _: None,
         *,
@@ -89,11 +91,11 @@ class ClusterStore:
             complete = True
             for name, wanted in change(before).items():
                 resource = resources[name]
-                version = version_of(resource)
-                parts = evaluator_writes(resource, wanted)
+                version = resource.version
+                parts = evaluator_writes(resource.status, wanted)
                 try:
                     for manager, status in parts.items():
-                        version = await self._api.apply_status(name_of(resource), manager, status, version)
+                        version = await self._api.apply_status(resource.name, manager, status, version)
                 except ClusterError as error:
                     if error.status not in {_CONFLICT, _NOT_FOUND}:
                         raise
@@ -111,7 +113,7 @@ class ClusterStore:
             await asyncio.sleep(self._pauses[0])
         return changes
 
-    async def _read(self) -> tuple[PoolStatus, Mapping[str, Object]]:
+    async def _read(self) -> tuple[PoolStatus, Mapping[str, ParsedResource]]:
         items = (await self._api.list())["items"]
         return await asyncio.to_thread(lambda: self._resources.listed(filter(_is_object, items)).status())
 
@@ -198,8 +200,7 @@ class ClusterStore:
             self._on_change(pool)
 
     def _write_conditions(self, acceptances: Mapping[str, Acceptance]) -> None:
-        resources = {name: each.resource for name, each in self._resources.parsed.items()}
-        self._conditions.set(resources, acceptances)
+        self._conditions.set(self._resources.parsed, acceptances)
 
     def _lost(self, error: ClusterError) -> None:
         if self._reachable is not False:

@@ -6,10 +6,14 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from lightrouter.pool.api import CandidateApi, ClusterError, Object
-from lightrouter.pool.resource import Acceptance, generation_of, router_writes, says_drift
-from lightrouter.pool.status import rfc3339
+from lightrouter.pool.resource import Acceptance, ParsedResource, router_writes
+from lightrouter.pool.status import DRIFTED
+from lightrouter.pool.store import ClusterError
+
+if TYPE_CHECKING:
+    from lightrouter.pool.cluster import ClusterApi
 
 _log = logging.getLogger(__name__)
 _NOT_FOUND = 404
@@ -18,15 +22,15 @@ _NOT_FOUND = 404
 class Conditions:
     """The conditions still to write."""
 
-    def __init__(self, api: CandidateApi, min_pause_seconds: float, max_pause_seconds: float) -> None:
+    def __init__(self, api: ClusterApi, min_pause_seconds: float, max_pause_seconds: float) -> None:
         """Writes through `api`; after each failure the pause before the next attempt doubles, up to the maximum."""
         self._api = api
         self._pauses = (min_pause_seconds, max_pause_seconds)
-        self._waiting: dict[str, tuple[Object, Acceptance]] = {}
+        self._waiting: dict[str, tuple[ParsedResource, Acceptance]] = {}
         self._written: dict[str, tuple[int, Acceptance]] = {}
         self._changed = asyncio.Event()
 
-    def set(self, resources: Mapping[str, Object], acceptances: Mapping[str, Acceptance]) -> None:
+    def set(self, resources: Mapping[str, ParsedResource], acceptances: Mapping[str, Acceptance]) -> None:
         """Replaces what is to be written: the acceptances of these resources, by the resource's name."""
         self._written = {name: said for name, said in self._written.items() if name in resources}
         self._waiting = {
@@ -34,8 +38,8 @@ class Conditions:
             for name, resource in resources.items()
             # Once for each acceptance: routers of two releases that disagree would otherwise overwrite each other
             # forever. But a drift that another router took back at its start is written again.
-            if self._written.get(name) != (generation_of(resource), acceptances[name])
-            or not says_drift(resource, acceptances[name])
+            if self._written.get(name) != (resource.generation, acceptances[name])
+            or (acceptances[name].drift and not resource.status.holds(DRIFTED))
         }
         self._changed.set()
 
@@ -60,14 +64,14 @@ class Conditions:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, longest)
 
-    async def _write(self, name: str, resource: Object, acceptance: Acceptance) -> None:
+    async def _write(self, name: str, resource: ParsedResource, acceptance: Acceptance) -> None:
         try:
-            for manager, status in router_writes(resource, acceptance, rfc3339(datetime.now(UTC))).items():
+            for manager, status in router_writes(resource, acceptance, datetime.now(UTC)).items():
                 await self._api.apply_status(name, manager, status)
         except ClusterError as error:
             if error.status != _NOT_FOUND:
                 raise
         else:
-            self._written[name] = (generation_of(resource), acceptance)
+            self._written[name] = (resource.generation, acceptance)
         if self._waiting.get(name, (None,))[0] is resource:
             del self._waiting[name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -11,7 +10,6 @@ from typing import Final
 from pydantic import BaseModel, ValidationError
 
 from lightrouter.pool.schema import (
-    PROVIDERS,
     CandidateEntry,
     Circuit,
     Limits,
@@ -37,47 +35,21 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault of a pool file.
-
-    Attributes:
-        file: The file's path, as given.
-        line: The line, from 1; 0 if the fault is of the whole file.
-        field: The value's path like `candidates[1].prices.input`; empty if the fault is of the whole document.
-        message: What to do about it, without the value, which may be a secret.
-    """
-
-    file: str
-    line: int
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        """Returns `pool.yaml:12: candidates[1].prices.input: must be ...`."""
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(part for part in (place, self.field, self.message) if part)
-
-
 class PoolFileError(Exception):
     """A pool file that cannot be used; its text has one line for each fault.
 
-    Attributes:
-        faults: The faults, at least one, by line.
+    A line is like `pool.yaml:12: candidates[1].prices.input: must be ...`: the file as given, the line if the fault has
+    one, the field if it has one, and what to do about it, without the value, which may be a secret.
     """
 
-    def __init__(self, faults: Collection[Fault]) -> None:
-        self.faults = tuple(sorted(faults, key=lambda fault: fault.line))
-        super().__init__("\n".join(str(fault) for fault in self.faults))
 
-
-def load(path: Path, providers: Collection[str] = PROVIDERS) -> Pool:
+def load(path: Path) -> Pool:
     """Reads the pool file.
 
     Raises:
         PoolFileError: It cannot be read, or its content cannot be used.
     """
-    return parse(read(path), path, providers)
+    return parse(read(path), path)
 
 
 def read(path: Path) -> bytes:
@@ -91,32 +63,38 @@ def read(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise PoolFileError([Fault(str(path), 0, "", f"cannot be read: {reason}")]) from None
+        raise PoolFileError(f"{path}: cannot be read: {reason}") from None
 
 
-def parse(data: bytes, path: Path, providers: Collection[str] = PROVIDERS) -> Pool:
+def parse(data: bytes, path: Path) -> Pool:
     """Returns the pool that `data`, the content of the file `path`, describes.
 
     Raises:
         PoolFileError: The content cannot be used.
     """
     if len(data) > MAX_BYTES:
-        raise PoolFileError([Fault(str(path), 0, "", f"is larger than {MAX_BYTES:,} bytes")])
+        raise PoolFileError(f"{path}: is larger than {MAX_BYTES:,} bytes")
     try:
         parsed = document.parse(data)
     except document.DocumentError as error:
-        raise PoolFileError([Fault(str(path), error.line, faults.field(error.path), error.message)]) from None
+        raise PoolFileError(_fault(path, error.line, error.path, error.message)) from None
     try:
-        context = {"providers": providers, "folder": path.parent}
+        context = {"folder": path.parent}
         content = PoolDocument.model_validate(parsed.value, context=context, by_alias=False, by_name=True)
         found = list(_contradictions(content))
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         found = [(detail["loc"], faults.sentence(detail, _keys)) for detail in details]
     if found:
-        raise PoolFileError([Fault(str(path), parsed.line(loc), faults.field(loc), message) for loc, message in found])
+        found.sort(key=lambda fault: parsed.line(fault[0]))
+        raise PoolFileError("\n".join(_fault(path, parsed.line(loc), loc, message) for loc, message in found))
     entries = {entry.name: entry for entry in content.candidates}
     return Pool(MappingProxyType(entries), content.judge, content.synthesizer)
+
+
+def _fault(path: Path, line: int, loc: document.Path, message: str) -> str:
+    place = f"{path}:{line}" if line else str(path)
+    return ": ".join(part for part in (place, faults.field(loc), message) if part)
 
 
 def _contradictions(content: PoolDocument) -> Iterator[tuple[document.Path, str]]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from lightrouter.pool import file, statefile
 from lightrouter.pool.file import PoolFileError
-from lightrouter.pool.schema import PROVIDERS, Pool
-from lightrouter.pool.statefile import LockedError, StateFileError
-from lightrouter.pool.status import CandidateStatus, PoolStatus, StateChange, overlaid
+from lightrouter.pool.schema import Pool
+from lightrouter.pool.statefile import LockedError
+from lightrouter.pool.status import PoolStatus, StateChange, overlaid
 from lightrouter.pool.store import StoreError, Update
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.watch import folder_changes
@@ -25,6 +26,7 @@ from lightrouter.runtime.watch import folder_changes
 _logger = logging.getLogger(__name__)
 # A choice: another writer of the state file holds its lock for milliseconds.
 _LOCK_PAUSE_S: Final = 0.2
+T = TypeVar("T")
 
 
 class FileStore:
@@ -35,7 +37,6 @@ class FileStore:
         path: Path,
         on_change: Callable[[Pool], None] = lambda _: None,
         on_refused: Callable[[PoolFileError], None] | None = None,
-        providers: Collection[str] = PROVIDERS,
         patience_seconds: float = 10.0,
     ) -> None:
         """Reads the files.
@@ -44,7 +45,6 @@ class FileStore:
             path: The pool file; it and the folders above it may be symbolic links.
             on_change: Called by `watch` with each new pool that differs from the last one. Must not raise.
             on_refused: Called by `watch` with the faults of an invalid file. Must not raise. Default: they are logged.
-            providers: The known provider APIs.
             patience_seconds: Seconds that `update` waits for another writer of the state file.
 
         Raises:
@@ -53,26 +53,22 @@ class FileStore:
         self._path = path
         self._on_change = on_change
         self._on_refused = on_refused or _log
-        self._providers = providers
         self._patience = patience_seconds
-        self._stop = asyncio.Event()
-        self._data: bytes | None = file.read(path)
-        self._refused = ""
-        self._written = file.parse(self._data, path, providers)
         self._states_path = statefile.state_path(path)
-        self._states: bytes | None = None
-        self._states_fault = ""
-        self._statuses: dict[str, CandidateStatus] = {}
-        self._take_states(self._look_at_states())
-        self.pool = overlaid(self._written, self._statuses)
+        self._written = _Content(lambda: file.read(path), lambda data: file.parse(data, path))
+        self._statuses = _Content(
+            lambda: statefile.read(self._states_path), lambda data: statefile.loads(data, self._states_path)
+        )
+        self._written.reread()
+        if isinstance(self._written.fault, PoolFileError):
+            raise self._written.fault
+        self._statuses.reread()
+        self.pool = self._overlaid()
         """The last valid pool."""
 
     async def read(self) -> PoolStatus:
         """Returns the current pool and statuses. See `store.Store`."""
-        try:
-            return PoolStatus.of(file.load(self._path, self._providers), statefile.load(self._states_path))
-        except StateFileError as error:
-            raise StoreError(str(error)) from None
+        return PoolStatus.of(file.load(self._path), statefile.load(self._states_path))
 
     async def update(self, change: Update) -> list[StateChange]:
         """Replaces the state file. See `store.Store`."""
@@ -81,11 +77,9 @@ class FileStore:
             try:
                 with statefile.locked(self._states_path, "a change of the states"):
                     return await self._update(change)
-            except LockedError as error:
+            except LockedError:
                 if deadline.expired:
-                    raise StoreError(str(error)) from None
-            except StateFileError as error:
-                raise StoreError(str(error)) from None
+                    raise
             await asyncio.sleep(_LOCK_PAUSE_S)
 
     async def _update(self, change: Update) -> list[StateChange]:
@@ -99,113 +93,76 @@ class FileStore:
         """Does nothing: each router that reads the file keeps the drift that it sees to itself. See `store.Store`."""
 
     async def watch(self) -> None:
-        """Passes on changes of the files until `stop` is called or the task is cancelled."""
+        """Passes on changes of the files until the task is cancelled. See `store.Store`."""
         self._log_fault()
-        while not self._stop.is_set():
-            await self._watch_folders(self._folders())
+        while True:
+            folders = self._folders()
+            async with aclosing(folder_changes(folders)) as changes:
+                async for _ in changes:
+                    await self.refresh()
+                    if self._folders() != folders:
+                        break
 
-    def stop(self) -> None:
-        """Ends `watch`."""
-        self._stop.set()
+    async def refresh(self) -> None:
+        """Reads the files now and passes on what changed."""
+        # In a thread: reading a large file takes longer than the 20 ms that an event loop may be blocked.
+        written, statuses = await asyncio.to_thread(lambda: (self._written.reread(), self._statuses.reread()))
+        if written and isinstance(self._written.fault, PoolFileError):
+            self._on_refused(self._written.fault)
+        if statuses:
+            # A broken state file must not stop candidates from answering: the last valid statuses stay.
+            self._log_fault()
+        if not (written or statuses):
+            return
+        pool = self._overlaid()
+        if pool != self.pool or list(pool.entries) != list(self.pool.entries):
+            self.pool = pool
+            self._on_change(pool)
 
-    async def _watch_folders(self, folders: frozenset[Path]) -> None:
-        async for _ in folder_changes(folders, self._stop):
-            # Reading a large file takes longer than the 20 ms that an event loop may be blocked.
-            self._take(await asyncio.to_thread(self._look))
-            if self._folders() != folders:
-                return
+    def _overlaid(self) -> Pool:
+        if self._written.valid is None:
+            raise AssertionError("the constructor has read the pool file")
+        return overlaid(self._written.valid, self._statuses.valid or {})
+
+    def _log_fault(self) -> None:
+        if self._statuses.fault:
+            _logger.error("the state file is not used: %s", self._statuses.fault)
 
     def _folders(self) -> frozenset[Path]:
         # realpath, unlike Path.resolve, accepts a link that leads to itself.
         found = (self._path.absolute(), Path(os.path.realpath(self._path)))
         return frozenset(path.parent for path in found if path.parent.is_dir())
 
-    def check(self) -> None:
-        """Reads the files now and passes on what changed."""
-        self._take(self._look())
-
-    def _look(self) -> _Seen:
-        """Reads what has changed and changes no attribute, so it may run in another thread."""
-        seen = _Seen()
-        try:
-            data = file.read(self._path)
-            if data != self._data:
-                seen.data = data
-                seen.written = file.parse(data, self._path, self._providers)
-        except PoolFileError as error:
-            seen.refused = error
-        seen.states = self._look_at_states()
-        return seen
-
-    def _look_at_states(self) -> _States | None:
-        """Returns the state file if it has changed."""
-        data: bytes | None = None
-        try:
-            data = statefile.read(self._states_path)
-            return None if data == self._states else _States(data, statefile.loads(data, self._states_path))
-        except StateFileError as error:
-            # A broken state file must not stop candidates from answering: the last valid statuses stay.
-            return None if data is not None and data == self._states else _States(data, None, str(error))
-
-    def _take(self, seen: _Seen) -> None:
-        changed = self._take_pool(seen)
-        changed = self._take_states(seen.states) or changed
-        if seen.states:
-            self._log_fault()
-        if not changed:
-            return
-        pool = overlaid(self._written, self._statuses)
-        if pool != self.pool or list(pool.entries) != list(self.pool.entries):
-            self.pool = pool
-            self._on_change(pool)
-
-    def _log_fault(self) -> None:
-        if self._states_fault:
-            _logger.error("the state file is not used: %s", self._states_fault)
-
-    def _take_pool(self, seen: _Seen) -> bool:
-        """Takes the pool file; returns whether it has changed and is valid."""
-        self._data = self._data if seen.data is None else seen.data
-        if seen.refused is not None:
-            if str(seen.refused) != self._refused:
-                self._refused = str(seen.refused)
-                self._on_refused(seen.refused)
-            return False
-        if seen.written is None:
-            return False
-        self._refused = ""
-        self._written = seen.written
-        return True
-
-    def _take_states(self, states: _States | None) -> bool:
-        """Takes the state file; returns whether it has changed and is valid."""
-        if states is None:
-            return False
-        self._states = self._states if states.data is None else states.data
-        self._states_fault = states.fault
-        if states.statuses is None:
-            return False
-        self._statuses = states.statuses
-        return True
-
 
 @dataclass(slots=True)
-class _States:
-    """A changed state file: its content if readable, and its statuses if valid."""
+class _Content(Generic[T]):
+    """A file's last valid content, and the fault of its present one.
 
-    data: bytes | None
-    statuses: dict[str, CandidateStatus] | None
-    fault: str = ""
+    Attributes:
+        read: Returns the file's bytes.
+        parse: Returns the content of these bytes.
+        valid: The last valid content; None: there was none.
+        fault: Why the present one is invalid; None: it is valid.
+    """
 
+    read: Callable[[], bytes]
+    parse: Callable[[bytes], T]
+    valid: T | None = None
+    fault: PoolFileError | StoreError | None = None
+    _data: bytes | None = None
 
-@dataclass(slots=True)
-class _Seen:
-    """The changes: the pool file's content, its pool or the reason why it is invalid, and the state file."""
-
-    data: bytes | None = None
-    written: Pool | None = None
-    refused: PoolFileError | None = None
-    states: _States | None = None
+    def reread(self) -> bool:
+        """Reads the file again; returns whether its content has changed, or what is wrong with it."""
+        try:
+            if (data := self.read()) == self._data:
+                return False
+            self._data = data
+            self.valid = self.parse(data)
+        except (PoolFileError, StoreError) as error:
+            told, self.fault = str(self.fault), error
+            return str(error) != told
+        self.fault = None
+        return True
 
 
 def _log(error: PoolFileError) -> None:

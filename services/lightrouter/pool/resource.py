@@ -18,16 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from lightrouter.pool import status as statuses
-from lightrouter.pool.api import Object
 from lightrouter.pool.file import MAX_CANDIDATES
-from lightrouter.pool.schema import PROVIDERS, PriceList, PublicEntry, PublicPool
-from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, PoolStatus
+from lightrouter.pool.schema import PriceList, PublicEntry, PublicPool
+from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, Condition, PoolStatus, Truth, overlaid
 from lightrouter.runtime import faults
+
+Object = Mapping[str, Any]
+"""A resource, or a list of resources, as the API sends it."""
 
 GROUP: Final = "lightrouter.dev"
 """The resource's API group."""
@@ -81,7 +83,7 @@ class ResourceError(ValueError):
     """A resource that describes no candidate. The text has one sentence for each fault, with its field."""
 
 
-def parse(resource: Object, providers: Iterable[str] = PROVIDERS) -> PublicEntry:
+def parse(resource: Object) -> PublicEntry:
     """Returns the entry that a resource's spec describes; its status is not applied.
 
     Raises:
@@ -90,10 +92,9 @@ def parse(resource: Object, providers: Iterable[str] = PROVIDERS) -> PublicEntry
     spec = resource.get("spec")
     if not isinstance(spec, Mapping):
         raise ResourceError("spec: is required")
-    values = {"name": _metadata(resource).get("name"), **spec}
-    context = {"providers": frozenset(providers)}
+    values = {"name": _mapping(resource, "metadata").get("name"), **spec}
     try:
-        return PublicEntry.model_validate(values, context=context, by_alias=True, by_name=False)
+        return PublicEntry.model_validate(values, by_alias=True, by_name=False)
     except ValidationError as error:
         found = [
             f"{faults.field(('spec', *detail['loc']))}: {faults.sentence(detail, _keys)}"
@@ -110,15 +111,23 @@ def _keys(section: tuple[str | int, ...]) -> Collection[str]:
 
 @dataclass(frozen=True, slots=True)
 class ParsedResource:
-    """A resource and what its content means.
+    """A resource's content.
 
     Attributes:
-        resource: The resource as the API sent it.
+        name: metadata.name.
+        version: metadata.resourceVersion.
+        generation: metadata.generation, which grows with each change of the spec.
+        created: metadata.creationTimestamp.
+        candidate: The name of the candidate that it describes.
         entry: The entry that its spec describes, or the reason why there is none.
         status: The candidate's status.
     """
 
-    resource: Object
+    name: str
+    version: str
+    generation: int
+    created: str
+    candidate: str
     entry: PublicEntry | ResourceError
     status: CandidateStatus
 
@@ -130,7 +139,16 @@ class ParsedResource:
             entry = parse(resource)
         except ResourceError as error:
             entry = error
-        return cls(resource, entry, status_of(resource))
+        name, metadata = name_of(resource), _mapping(resource, "metadata")
+        return cls(
+            name=name,
+            version=version_of(resource),
+            generation=int(metadata.get("generation", 0)),
+            created=str(metadata.get("creationTimestamp", "")),
+            candidate=str(_mapping(resource, "spec").get("name") or name),
+            entry=entry,
+            status=CandidateStatus.model_validate(_mapping(resource, "status")),
+        )
 
 
 @dataclass(slots=True)
@@ -159,7 +177,7 @@ class Resources:
 
     def _known(self, resource: Object) -> ParsedResource | None:
         known, version = self.parsed.get(name_of(resource)), version_of(resource)
-        return known if known and version and version == version_of(known.resource) else None
+        return known if known and version and version == known.version else None
 
     def forget_drifts(self) -> None:
         """Takes back the drifts that earlier routers wrote: their observations ended with them.
@@ -167,8 +185,8 @@ class Resources:
         A router that still runs and sees the drift writes it again.
         """
         for each in self.parsed.values():
-            if each.status.drifted and each.status.drifted.holds:
-                self.drifts.setdefault(candidate_of(each.resource), "")
+            if each.status.holds(DRIFTED):
+                self.drifts.setdefault(each.candidate, "")
 
     def pool(self) -> tuple[PublicPool, Mapping[str, Acceptance]]:
         """Returns the pool of the valid resources, and the acceptance of every resource by the resource's name."""
@@ -176,7 +194,7 @@ class Resources:
         held: dict[str, CandidateStatus] = {}
         acceptances: dict[str, Acceptance] = {}
         # The oldest resource keeps a name that two have, so that a new resource never replaces a candidate.
-        for name, each in sorted(self.parsed.items(), key=_age):
+        for name, each in sorted(self.parsed.items(), key=lambda item: (item[1].created, item[0])):
             entry = each.entry
             if isinstance(entry, ResourceError):
                 acceptances[name] = Acceptance("Invalid", str(entry))
@@ -190,123 +208,85 @@ class Resources:
                 acceptances[name] = replace(ACCEPTED, drift=self.drifts.get(entry.name))
         ordered = {name: entries[name] for name in sorted(entries)}
         judge, synthesizer = (name if name in entries else None for name in (self.judge, self.synthesizer))
-        return statuses.overlaid(PublicPool(ordered, judge, synthesizer), held), acceptances
+        return overlaid(PublicPool(ordered, judge, synthesizer), held), acceptances
 
-    def status(self) -> tuple[PoolStatus, Mapping[str, Object]]:
+    def status(self) -> tuple[PoolStatus, Mapping[str, ParsedResource]]:
         """Returns the pool with its statuses, and the resource of each of its candidates by candidate name."""
         pool, acceptances = self.pool()
-        taken = {candidate_of(each.resource): each for name, each in self.parsed.items() if acceptances[name].ready}
-        status = PoolStatus.of(pool, {name: each.status for name, each in taken.items()})
-        return status, {name: each.resource for name, each in taken.items()}
+        taken = {each.candidate: each for name, each in self.parsed.items() if acceptances[name].ready}
+        return PoolStatus.of(pool, {name: each.status for name, each in taken.items()}), taken
 
 
-def status_of(resource: Object) -> CandidateStatus:
-    """Returns the candidate's status that a resource holds."""
-    return statuses.parse(_status(resource))
+def evaluator_writes(known: CandidateStatus, wanted: CandidateStatus) -> Mapping[str, Object]:
+    """Returns the parts of the status to apply, by field manager, so that `known` becomes `wanted`.
 
-
-def evaluator_writes(resource: Object, wanted: CandidateStatus) -> Mapping[str, Object]:
-    """Returns the parts of the status to apply, by field manager, so that it says `wanted`, which has a state.
-
-    Empty if the status says so already. The parts must be applied in this order, each to the version before it: only
-    after the last one does the status name `wanted.run`.
+    Empty if `known` says so already. The parts must be applied in this order, each to the version before it: only
+    after the last one does the status name the evaluation.
     """
-    said = statuses.to_json(wanted)
-    conditions = {condition["type"]: condition for condition in said["conditions"]}
-    known = _conditions(resource)
-    drifted = conditions.pop(DRIFTED, None)
-    if DIVERSE in known:
-        conditions.setdefault(DIVERSE, dict(known[DIVERSE]))
-    said["conditions"] = list(conditions.values())
+    diverse = known.condition(DIVERSE)
+    if diverse and not wanted.condition(DIVERSE):
+        wanted = wanted.having(diverse)
+    before, after = known.to_json(), wanted.to_json()
     parts: dict[str, Object] = {}
-    if drifted and not drifted.items() <= known.get(DRIFTED, {}).items():
+    if (drifted := _taken(after, DRIFTED)) and drifted != _taken(before, DRIFTED):
         parts[DRIFT] = {"conditions": [drifted]}
-    if not _says(resource, said):
-        parts[EVALUATOR] = said
+    if after != before:
+        parts[EVALUATOR] = after
     return parts
 
 
-def router_writes(resource: Object, acceptance: Acceptance, now: str) -> Mapping[str, Object]:
+def _taken(status: dict[str, Any], kind: str) -> Object | None:
+    """Takes the condition of type `kind` out of a status."""
+    found = next((each for each in status["conditions"] if each["type"] == kind), None)
+    status["conditions"] = [each for each in status["conditions"] if each is not found]
+    return found
+
+
+def router_writes(known: ParsedResource, acceptance: Acceptance, now: datetime) -> Mapping[str, Object]:
     """Returns the parts of the status to apply, by field manager, so that it says `acceptance`.
 
     Empty if the status says so already.
 
     Args:
-        resource: The resource in its last known version.
+        known: The resource in its last known version.
         acceptance: The acceptance to write.
-        now: The time in RFC 3339.
+        now: The time.
     """
-    known = _conditions(resource)
-    generation = generation_of(resource)
+    generation = known.generation
     parts: dict[str, Object] = {}
 
-    def part(manager: str, kind: str, status: str, reason: str, message: str, **more: Any) -> None:
-        before = known.get(kind, {})
-        said = {"type": kind, "status": status, "reason": reason, "message": message, "observedGeneration": generation}
-        if not said.items() <= before.items():
-            since = (before.get("lastTransitionTime") if before.get("status") == status else None) or now
-            parts[manager] = {**more, "conditions": [said | {"lastTransitionTime": since}]}
+    def part(manager: str, kind: str, status: Truth, reason: str, message: str, **more: Any) -> None:
+        before = known.status.condition(kind)
+        said = Condition.after(before, kind, status, reason, message, now)
+        said = said.model_copy(update={"observed_generation": generation})
+        if said != before:
+            parts[manager] = {**more, "conditions": [said.model_dump(by_alias=True)]}
 
-    ready = "True" if acceptance.ready else "False"
-    part(ROUTER, READY, ready, acceptance.reason, acceptance.message, observedGeneration=generation)
+    part(
+        ROUTER,
+        READY,
+        "True" if acceptance.ready else "False",
+        acceptance.reason,
+        acceptance.message,
+        observedGeneration=generation,
+    )
     if acceptance.drift:
         part(DRIFT, DRIFTED, "True", "OutOfItsHistory", acceptance.drift)
-    elif acceptance.drift is not None and known.get(DRIFTED, {}).get("status") == "True":
+    elif acceptance.drift is not None and known.status.holds(DRIFTED):
         part(DRIFT, DRIFTED, "False", "Returned", "this router sees it within its own history again")
     return parts
 
 
-def says_drift(resource: Object, acceptance: Acceptance) -> bool:
-    """Returns whether the status has the drift of `acceptance`; true if there is none."""
-    drifted = status_of(resource).drifted
-    return not acceptance.drift or bool(drifted and drifted.holds)
-
-
-def candidate_of(resource: Object) -> str:
-    """Returns the name of the candidate that a resource describes."""
-    return str(_mapping(resource, "spec").get("name") or name_of(resource))
-
-
 def name_of(resource: Object) -> str:
     """Returns metadata.name."""
-    return str(_metadata(resource).get("name", ""))
+    return str(_mapping(resource, "metadata").get("name", ""))
 
 
 def version_of(resource: Object) -> str:
     """Returns metadata.resourceVersion, of a resource or of a list."""
-    return str(_metadata(resource).get("resourceVersion", ""))
-
-
-def generation_of(resource: Object) -> int:
-    """Returns metadata.generation, which grows with each change of the spec."""
-    return int(_metadata(resource).get("generation", 0))
-
-
-def _says(resource: Object, said: Mapping[str, Any]) -> bool:
-    """Returns whether a status has these fields and conditions."""
-    current, known = _status(resource), _conditions(resource)
-    return all(current.get(key) == value for key, value in said.items() if key != "conditions") and all(
-        condition.items() <= known.get(condition["type"], {}).items() for condition in said["conditions"]
-    )
-
-
-def _conditions(resource: Object) -> Mapping[str, Mapping[str, Any]]:
-    found = _status(resource).get("conditions")
-    return {str(c.get("type")): c for c in found if isinstance(c, Mapping)} if isinstance(found, list) else {}
-
-
-def _metadata(resource: Object) -> Mapping[str, Any]:
-    return _mapping(resource, "metadata")
-
-
-def _status(resource: Object) -> Mapping[str, Any]:
-    return _mapping(resource, "status")
+    return str(_mapping(resource, "metadata").get("resourceVersion", ""))
 
 
 def _mapping(resource: Object, key: str) -> Mapping[str, Any]:
     value = resource.get(key)
     return value if isinstance(value, Mapping) else {}
-
-
-def _age(item: tuple[str, ParsedResource]) -> tuple[str, str]:
-    return str(_metadata(item[1].resource).get("creationTimestamp", "")), item[0]

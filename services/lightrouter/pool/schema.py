@@ -193,10 +193,9 @@ class PublicEntry(_Section):
 
     @field_validator("provider")
     @classmethod
-    def _known_provider(cls, value: str, info: ValidationInfo) -> str:
-        known = (info.context or {}).get("providers", PROVIDERS)
-        if value not in known:
-            raise ValueError(f"is not a known provider; the known ones are: {', '.join(sorted(known))}")
+    def _known_provider(cls, value: str) -> str:
+        if value not in PROVIDERS:
+            raise ValueError(f"is not a known provider; the known ones are: {', '.join(sorted(PROVIDERS))}")
         return value
 
     @property

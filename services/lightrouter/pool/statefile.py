@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from lightrouter.pool.status import CandidateStatus, parse, to_json
+from lightrouter.pool.status import CandidateStatus
+from lightrouter.pool.store import StoreError
 from lightrouter.runtime import files
 
 VERSION: Final = 1
@@ -22,11 +23,7 @@ MAX_BYTES: Final = 16 * 2**20
 """The most bytes that a state file may have. A choice: 256 candidates with 256 categories each take 8 MB."""
 
 
-class StateFileError(Exception):
-    """A state file that cannot be used. The text is one sentence that names it."""
-
-
-class LockedError(Exception):
+class LockedError(StoreError):
     """Another process holds the lock. The text is one sentence that names that process."""
 
 
@@ -39,7 +36,7 @@ def read(path: Path) -> bytes:
     """Returns the file's bytes, at most one more than `MAX_BYTES`; empty if there is no file.
 
     Raises:
-        StateFileError: The file cannot be read.
+        StoreError: The file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -47,16 +44,16 @@ def read(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise StateFileError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def loads(data: bytes, path: Path) -> dict[str, CandidateStatus]:
     """Returns the statuses by candidate from `data`, the content of the file `path`; no bytes hold no status.
 
     Raises:
-        StateFileError: The content is invalid.
+        StoreError: The content is invalid.
     """
-    return {name: parse(status) for name, status in _content(data, path).items()}
+    return {name: CandidateStatus.model_validate(status) for name, status in _content(data, path).items()}
 
 
 def _content(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
@@ -68,9 +65,9 @@ def _content(data: bytes, path: Path) -> dict[str, dict[str, Any]]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("candidates"), dict):
-        raise StateFileError(f"{path} is not a state file; remove it, and evaluate the candidates again")
+        raise StoreError(f"{path} is not a state file; remove it, and evaluate the candidates again")
     if found.get("version") != VERSION:
-        raise StateFileError(f"{path} has a version that is not {VERSION}: another release wrote it")
+        raise StoreError(f"{path} has a version that is not {VERSION}: another release wrote it")
     return {str(name): status for name, status in found["candidates"].items() if isinstance(status, dict)}
 
 
@@ -78,39 +75,24 @@ def load(path: Path) -> dict[str, CandidateStatus]:
     """Returns the statuses by candidate; none if there is no file.
 
     Raises:
-        StateFileError: The file cannot be used.
+        StoreError: The file cannot be used.
     """
     return loads(read(path), path)
-
-
-def save(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
-    """Replaces the file by one with only these statuses.
-
-    Raises:
-        StateFileError: The file cannot be written.
-    """
-    _write(path, _json(statuses))
 
 
 def amend(path: Path, statuses: Mapping[str, CandidateStatus]) -> None:
     """Replaces these statuses in the file; those of all other candidates, in the pool or not, stay unchanged.
 
     Raises:
-        StateFileError: The file cannot be read or written.
+        StoreError: The file cannot be read or written.
     """
-    _write(path, _content(read(path), path) | _json(statuses))
-
-
-def _json(statuses: Mapping[str, CandidateStatus]) -> dict[str, dict[str, Any]]:
-    return {name: to_json(status) for name, status in statuses.items() if status.state is not None}
-
-
-def _write(path: Path, content: Mapping[str, object]) -> None:
-    text = json.dumps({"version": VERSION, "candidates": dict(sorted(content.items()))}, indent=2, ensure_ascii=False)
+    said = {name: status.to_json() for name, status in statuses.items()}
+    content = dict(sorted((_content(read(path), path) | said).items()))
+    text = json.dumps({"version": VERSION, "candidates": content}, indent=2, ensure_ascii=False)
     try:
         files.replace(path, f"{text}\n".encode())
     except OSError as error:
-        raise StateFileError(f"{path} cannot be written: {error.strerror or error}") from None
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 @contextmanager
@@ -123,13 +105,13 @@ def locked(path: Path, what: str) -> Iterator[None]:
 
     Raises:
         LockedError: Another process holds the lock.
-        StateFileError: The lock cannot be created.
+        StoreError: The lock cannot be created.
     """
     lock = path.with_name(f"{path.name}.lock")
     try:
         file = lock.open("a+", encoding="utf-8")
     except OSError as error:
-        raise StateFileError(f"{lock} cannot be written: {error.strerror or error}") from None
+        raise StoreError(f"{lock} cannot be written: {error.strerror or error}") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

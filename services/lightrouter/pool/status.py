@@ -1,32 +1,33 @@
-"""The status of a candidate: its state, the reason and its evaluation. State file, resource and CLI share it.
+"""The status of a candidate: its state, the reasons and its evaluation. State file, resource and CLI share it.
 
-A Candidate resource has it as its status; the state file has it under the candidate's name:
-
-| field | meaning |
-| --- | --- |
-| state | admitted, probation or evicted |
-| score, scoreLow, scoreHigh | mean quality with its 95% interval, 0 to 1 |
-| evaluatedPrompts | prompts behind the score |
-| failedPrompts | prompts of these that the candidate failed to answer; each scores 0 |
-| categories | the same by kind of prompt: category, score, prompts |
-| lastEvaluated | time of the evaluation, RFC 3339 |
-| evaluatedModel | the model that was evaluated; if the entry has another one, the status does not apply |
-| evaluationRun | the last evaluation that wrote the status, so that it writes only once |
-| conditions | Admitted, Diverse and Drifted with reason, message and lastTransitionTime |
+A Candidate resource has it as its status; the state file has it under the candidate's name. Both use camelCase keys.
+The resource's definition has the same fields and bounds.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 from lightrouter.pool.choices import State
-from lightrouter.pool.schema import PublicEntry, PublicPool
+from lightrouter.pool.schema import MOST_MODEL_CHARACTERS, PublicEntry, PublicPool
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
 
 ADMITTED: Final = "Admitted"
@@ -38,78 +39,219 @@ DRIFTED: Final = "Drifted"
 BY_HAND: Final = "ByHand"
 """Reason of a state that a person set. The evaluator does not change an eviction by hand."""
 
-_CONDITION_STATUS: Final = {State.ADMITTED: "True", State.PROBATION: "Unknown", State.EVICTED: "False"}
-# The resource definition's maxItems for categories.
-_MAX_CATEGORIES: Final = 256
+MAX_CATEGORIES: Final = 256
+"""Maximum categories of a status."""
+
+Truth = Literal["True", "False", "Unknown"]
+"""Whether a condition holds, as Kubernetes writes it."""
+
+_CONDITION_STATUS: Final[Mapping[State, Truth]] = {
+    State.ADMITTED: "True",
+    State.PROBATION: "Unknown",
+    State.EVICTED: "False",
+}
+_WRITTEN: Final = frozenset({ADMITTED, DIVERSE, DRIFTED})
 PoolType = TypeVar("PoolType", bound=PublicPool)
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A condition other than Admitted.
+def _objects(value: object) -> object:
+    return [each for each in value if isinstance(each, Mapping | BaseModel)] if isinstance(value, list | tuple) else ()
 
-    Attributes:
-        holds: Whether the condition is true.
-        reason: The reason, one word for programs.
-        message: The reason in sentences for people.
-        since: Time of the last change of `holds`, RFC 3339.
-    """
 
-    holds: bool
-    reason: str
-    message: str
-    since: str
+def _text(most: int, least: int = 0) -> WithJsonSchema:
+    """Returns the schema of a text in the resource's definition; what is read may be longer."""
+    return WithJsonSchema({"type": "string", "maxLength": most} | ({"minLength": least} if least else {}))
 
-    def to_json(self, kind: str) -> dict[str, Any]:
-        """Returns the condition of type `kind` as Kubernetes writes it."""
-        return _condition_json(kind, "True" if self.holds else "False", self.reason, self.message, self.since)
+
+def _map(key: str, most: int) -> JsonDict:
+    """Returns the schema of a list whose items `key` names, so that each field manager owns its own items."""
+    return {"maxItems": most, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+_Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+_Count = Annotated[int, Field(ge=0, lt=2**63), WithJsonSchema({"type": "integer", "format": "int64", "minimum": 0})]
+_Share = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    AfterValidator(lambda value: min(1.0, max(0.0, value))),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
+
+
+class _Part(BaseModel):
+    """A part of a status. A value of a wrong type or range counts as unknown: people may edit both homes."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _known(cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+        try:
+            return handler(value)
+        except ValueError:
+            return cls.model_fields[info.field_name or ""].default
+
+
+class Condition(_Part):
+    """A condition as Kubernetes writes it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["type", "status", "reason", "message", "lastTransitionTime"]}
+    )
+
+    type: Annotated[str, _text(316, 1)] = ""
+    """Its kind: Ready, Admitted, Diverse or Drifted."""
+    status: Truth = "Unknown"
+    """Whether it holds."""
+    reason: Annotated[str, _text(1024, 1)] = ""
+    """The reason, one word for programs."""
+    message: Annotated[str, _text(32_768)] = ""
+    """The reason in sentences for people."""
+    observed_generation: _Count | None = None
+    """The generation of the spec that it describes."""
+    last_transition_time: _Moment = ""
+    """Time of the last change of `status`; empty if unknown."""
 
     @classmethod
-    def after(cls, before: Condition | None, *, holds: bool, reason: str, message: str, now: datetime) -> Condition:
-        """Returns the condition that replaces `before`; its time is `now` if `holds` changes."""
-        since = before.since if before and before.holds is holds and before.since else rfc3339(now)
-        return cls(holds, reason, message, since)
+    def after(
+        cls,
+        before: Condition | None,
+        kind: str,
+        status: Truth,
+        reason: str,
+        message: str,
+        now: datetime,
+    ) -> Condition:
+        """Returns the condition of type `kind` that replaces `before`; its time is `now` if `status` changes."""
+        same = before is not None and before.status == status
+        since = before.last_transition_time if before and same else ""
+        return cls(type=kind, status=status, reason=reason, message=message, last_transition_time=since or rfc3339(now))
 
 
-@dataclass(frozen=True, slots=True)
-class CandidateStatus:
-    """The status of a candidate.
+class Category(_Part):
+    """The quality on one kind of prompts."""
 
-    Attributes:
-        state: The state; None means that the entry's own state applies.
-        reason: The reason for the state, one word for programs.
-        message: The reason for the state, one sentence for people.
-        since: Time of the last change of the state, RFC 3339; empty if unknown.
-        model: The model that the status is about; empty: any model.
-        run: The last evaluation that wrote the status; empty: none.
-        evaluation: The evaluator's result; None if the candidate was never evaluated.
-        diverse: Whether the pool's candidates make different errors; None if unknown.
-        drifted: Whether a router has seen the candidate leave its own history; None if no router ever has.
-    """
+    model_config = ConfigDict(json_schema_extra={"required": ["category", "score", "prompts"]})
 
-    state: State | None = None
-    reason: str = ""
-    message: str = ""
-    since: str = ""
-    model: str = ""
-    run: str = ""
-    evaluation: Evaluation | None = None
-    diverse: Condition | None = None
-    drifted: Condition | None = None
+    category: Annotated[str, _text(63, 1)] = ""
+    """The kind of prompt."""
+    score: _Share | None = None
+    """The mean quality, 0 to 1."""
+    prompts: _Count = 0
+    """Number of prompts behind the score."""
+
+
+class CandidateStatus(_Part):
+    """The status of a candidate."""
+
+    state: Annotated[State, Field(strict=False)] | None = None
+    """Whether it may answer, as the evaluator or a person decided; if it is missing, the entry's own state applies."""
+    conditions: Annotated[
+        tuple[Condition, ...], Field(strict=False, json_schema_extra=_map("type", 16)), BeforeValidator(_objects)
+    ] = ()
+    """Admitted says why it has its state; Diverse whether the pool's candidates make different errors; Drifted whether
+    a router has seen it leave its own history; Ready whether the router uses it, and if not, why."""
+    evaluated_model: Annotated[str, _text(MOST_MODEL_CHARACTERS)] | None = None
+    """The model that was evaluated; if the entry has another one, the status does not apply."""
+    evaluation_run: Annotated[str, _text(64)] | None = None
+    """The last evaluation that wrote the status, so that it writes only once."""
+    score: _Share | None = None
+    """Its mean quality over the validation prompts, 0 to 1."""
+    score_low: _Share | None = None
+    """Lower end of the score's 95% interval."""
+    score_high: _Share | None = None
+    """Upper end of the score's 95% interval."""
+    evaluated_prompts: _Count | None = None
+    """Number of validation prompts behind the score."""
+    failed_prompts: _Count | None = None
+    """Number of these prompts that the candidate failed to answer; each scores 0."""
+    last_evaluated: _Moment | None = None
+    """Time of the last evaluation."""
+    categories: (
+        Annotated[
+            tuple[Category, ...],
+            Field(strict=False, json_schema_extra=_map("category", MAX_CATEGORIES)),
+            BeforeValidator(_objects),
+        ]
+        | None
+    ) = None
+    """The score for each kind of prompt."""
+    observed_generation: _Count | None = None
+    """The generation of the spec that a router has seen last."""
+
+    @property
+    def admitted(self) -> Condition:
+        """The reason for the state; empty if unknown."""
+        return self.condition(ADMITTED) or Condition(type=ADMITTED)
 
     @property
     def held_out(self) -> bool:
         """Whether a person has evicted the candidate. Only a person can undo that."""
-        return self.state is State.EVICTED and self.reason == BY_HAND
+        return self.state is State.EVICTED and self.admitted.reason == BY_HAND
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The evaluator's result; None if the candidate was never evaluated."""
+        if self.score is None or not self.evaluated_prompts:
+            return None
+        found = Evaluation(
+            score=self.score,
+            score_low=self.score if self.score_low is None else self.score_low,
+            score_high=self.score if self.score_high is None else self.score_high,
+            prompts=self.evaluated_prompts,
+            explanation=self.admitted.message,
+            failed=min(self.evaluated_prompts, self.failed_prompts or 0),
+            categories=[
+                CategoryScore(category=each.category, score=each.score, prompts=each.prompts)
+                for each in (self.categories or ())[:MAX_CATEGORIES]
+                if each.category and each.score is not None and each.prompts
+            ],
+        )
+        with suppress(ValueError):
+            found.evaluated_at.FromJsonString(self.last_evaluated or "")
+        return found
+
+    def condition(self, kind: str) -> Condition | None:
+        """Returns the condition of type `kind`; None if there is none."""
+        return next((each for each in self.conditions if each.type == kind), None)
+
+    def holds(self, kind: str) -> bool:
+        """Returns whether the condition of type `kind` is there and true."""
+        found = self.condition(kind)
+        return found is not None and found.status == "True"
 
     def about(self, model: str) -> bool:
         """Returns whether the status applies to a candidate with `model`."""
-        return self.model in {"", model}
+        return self.evaluated_model in {None, "", model}
+
+    def having(self, *conditions: Condition, **fields: Any) -> CandidateStatus:
+        """Returns the status with these fields, and with these conditions in place of those of the same types."""
+        kept = {each.type: each for each in (*self.conditions, *conditions)}
+        return self.model_copy(update={**fields, "conditions": tuple(kept.values())})
 
     def moved(self, state: State, reason: str, message: str, now: datetime) -> CandidateStatus:
         """Returns the status with `state` and its reason; its time is `now` if the state changes."""
-        since = self.since if state is self.state and self.since else rfc3339(now)
-        return replace(self, state=state, reason=reason, message=message, since=since)
+        before = self.condition(ADMITTED)
+        return self.having(
+            Condition.after(before, ADMITTED, _CONDITION_STATUS[state], reason, message, now), state=state
+        )
+
+    def as_entry(self, entry: PublicEntry) -> CandidateStatus:
+        """Returns the status with the state and the model of `entry`, for the same reason."""
+        admitted = self.admitted.model_copy(update={"status": _CONDITION_STATUS[entry.state]})
+        return self.having(admitted, state=entry.state, evaluated_model=entry.model)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the status as state file and CLI have it: without what only a router says of a resource."""
+        written = [
+            each.model_copy(update={"observed_generation": None})
+            for each in sorted(self.conditions, key=lambda each: each.type)
+            if each.type in _WRITTEN
+        ]
+        said = self.model_copy(update={"conditions": tuple(written), "observed_generation": None})
+        return said.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +275,7 @@ class PoolStatus:
     def status(self, name: str) -> CandidateStatus:
         """Returns a candidate's status, with its state and its model."""
         entry = self.pool.entries[name]
-        return replace(self.statuses.get(name, CandidateStatus()), state=entry.state, model=entry.model)
+        return self.statuses.get(name, CandidateStatus()).as_entry(entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,52 +299,6 @@ class StateChange:
         return cls(name, state, after) if after.state not in {None, state} else None
 
 
-def parse(status: Mapping[str, Any]) -> CandidateStatus:
-    """Returns the status that JSON describes; values of a wrong type or range are ignored."""
-    state = status.get("state")
-    conditions = status.get("conditions")
-    condition = next((c for c in _mappings(conditions) if c.get("type") == ADMITTED), {})
-    return CandidateStatus(
-        state=State(state) if state in list(State) else None,
-        reason=_text(condition.get("reason")),
-        message=_text(condition.get("message")),
-        since=_text(condition.get("lastTransitionTime")),
-        model=_text(status.get("evaluatedModel")),
-        run=_text(status.get("evaluationRun")),
-        evaluation=_evaluation(status, _text(condition.get("message"))),
-        diverse=_condition(conditions, DIVERSE),
-        drifted=_condition(conditions, DRIFTED),
-    )
-
-
-def to_json(status: CandidateStatus) -> dict[str, Any]:
-    """Returns a status, which must have a state, as JSON; unknown fields are left out."""
-    if status.state is None:
-        raise ValueError("a status needs a state")
-    admitted = _condition_json(ADMITTED, _CONDITION_STATUS[status.state], status.reason, status.message, status.since)
-    others = {DIVERSE: status.diverse, DRIFTED: status.drifted}
-    conditions = [admitted, *(condition.to_json(kind) for kind, condition in others.items() if condition)]
-    made: dict[str, Any] = {"state": status.state.value, "conditions": conditions}
-    made |= {"evaluatedModel": status.model} if status.model else {}
-    made |= {"evaluationRun": status.run} if status.run else {}
-    if (found := status.evaluation) is not None:
-        made |= {
-            "score": found.score,
-            "scoreLow": found.score_low,
-            "scoreHigh": found.score_high,
-            "evaluatedPrompts": found.prompts,
-            "failedPrompts": found.failed,
-            "lastEvaluated": rfc3339(found.evaluated_at.ToDatetime(UTC)),
-            "categories": [{"category": c.category, "score": c.score, "prompts": c.prompts} for c in found.categories],
-        }
-    return made
-
-
-def _condition_json(kind: str, status: str, reason: str, message: str, since: str) -> dict[str, Any]:
-    """Returns a condition as Kubernetes writes it."""
-    return {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since}
-
-
 def overlaid(pool: PoolType, statuses: Mapping[str, CandidateStatus]) -> PoolType:
     """Returns `pool` with the states and evaluations of `statuses`, by candidate name."""
     entries, evaluations = dict(pool.entries), {}
@@ -212,75 +308,23 @@ def overlaid(pool: PoolType, statuses: Mapping[str, CandidateStatus]) -> PoolTyp
             continue
         if status.state is not None:
             entries[name] = entry.model_copy(update={"state": status.state})
-        if status.evaluation is not None:
-            evaluations[name] = status.evaluation
+        if (evaluation := status.evaluation) is not None:
+            evaluations[name] = evaluation
     homogeneous = _homogeneous(entries, statuses)
     return replace(pool, entries=entries, evaluations=evaluations, homogeneous=homogeneous)
 
 
 def _homogeneous(entries: Mapping[str, PublicEntry], statuses: Mapping[str, CandidateStatus]) -> str:
     """Returns why the pool is homogeneous; empty if it is not, or if not all its candidates were compared."""
-    asked = [entry for entry in entries.values() if entry.state is not State.EVICTED]
     found = [
-        status.diverse
-        for entry in asked
-        if (status := statuses.get(entry.name)) and status.about(entry.model) and status.diverse
+        status.condition(DIVERSE) if (status := statuses.get(entry.name)) and status.about(entry.model) else None
+        for entry in entries.values()
+        if entry.state is not State.EVICTED
     ]
-    if not found or len(found) < len(asked) or any(condition.holds for condition in found):
-        return ""
-    return found[0].message
+    alike = [condition.message for condition in found if condition and condition.status == "False"]
+    return alike[0] if alike and len(alike) == len(found) else ""
 
 
 def rfc3339(moment: datetime) -> str:
     """Returns a moment as Kubernetes writes it, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _evaluation(status: Mapping[str, Any], explanation: str) -> Evaluation | None:
-    score, low, high = (_share(status.get(key)) for key in ("score", "scoreLow", "scoreHigh"))
-    prompts = _count(status.get("evaluatedPrompts"))
-    if score is None or not prompts:
-        return None
-    found = Evaluation(
-        score=score,
-        score_low=score if low is None else low,
-        score_high=score if high is None else high,
-        prompts=prompts,
-        explanation=explanation,
-        failed=min(prompts, _count(status.get("failedPrompts"))),
-    )
-    try:
-        found.evaluated_at.FromJsonString(_text(status.get("lastEvaluated")))
-    except ValueError:
-        found.evaluated_at.CopyFrom(Timestamp())
-    for each in _mappings(status.get("categories"))[:_MAX_CATEGORIES]:
-        category, quality, count = _text(each.get("category")), _share(each.get("score")), _count(each.get("prompts"))
-        if category and quality is not None and count:
-            found.categories.append(CategoryScore(category=category, score=quality, prompts=count))
-    return found
-
-
-def _condition(conditions: object, kind: str) -> Condition | None:
-    said = next((c for c in _mappings(conditions) if c.get("type") == kind), None)
-    if said is None or said.get("status") not in {"True", "False"}:
-        return None
-    reason, message, since = (_text(said.get(key)) for key in ("reason", "message", "lastTransitionTime"))
-    return Condition(said["status"] == "True", reason, message, since)
-
-
-def _mappings(value: object) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list | tuple) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _share(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return min(1.0, max(0.0, float(value)))
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63 else 0

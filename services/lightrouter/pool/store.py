@@ -23,6 +23,37 @@ class StoreError(Exception):
     """The store cannot be used. The text is one sentence."""
 
 
+class ClusterError(StoreError):
+    """The API cannot be used now. The text is one sentence.
+
+    Attributes:
+        status: The HTTP status; 0 if there was no answer.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def expired(self) -> bool:
+        """Whether the version to watch from is too old: only a new list helps."""
+        return self.status == 410
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed later: the API was unreachable or failed by itself."""
+        return self.status == 0 or self.status >= 500
+
+
+class MalformedError(ClusterError):
+    """The API sent invalid data."""
+
+    @property
+    def passing(self) -> bool:
+        """False: the API would probably send the same data again."""
+        return False
+
+
 class Store(Protocol):
     """The home of a pool."""
 

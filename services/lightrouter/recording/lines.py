@@ -6,7 +6,6 @@ Recordings, prompts and validation sets are all read here. A file's first bytes,
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import zlib
 from collections import Counter
@@ -64,11 +63,6 @@ def read(path: Path, most_bytes: int = MAX_BYTES) -> Iterator[tuple[int, bytes]]
             yield from _lines(file, path.stat().st_size, most_bytes)
     except OSError as error:
         raise LinesError(f"cannot be read: {error.strerror or error}") from None
-
-
-def split(data: bytes, most_bytes: int = MAX_BYTES) -> Iterator[tuple[int, bytes]]:
-    """Yields the lines of a file's content, as `read` does."""
-    yield from _lines(io.BytesIO(data), len(data), most_bytes)
 
 
 def refuse_damaged(rest: Iterator[tuple[int, bytes]]) -> None:

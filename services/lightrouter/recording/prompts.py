@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from lightrouter.answers.scoring import SCORERS, AnyScorer, Section
+from lightrouter.answers.scoring import SCORERS, AnyScorer, Scorer, Section
 from lightrouter.recording import lines
 from lightrouter.recording.lines import LinesError
 from lightrouter.runtime import enums, faults
@@ -86,12 +86,12 @@ class Asked:
     id: str
     category: str
     messages: tuple[ChatMessage, ...]
-    task: AnyScorer | Judged | None
+    task: Scorer | Judged | None
     max_output_tokens: int | None
     members: Mapping[str, object]
 
     @property
-    def scorer(self) -> AnyScorer | None:
+    def scorer(self) -> Scorer | None:
         """The scorer of an answer without a model; None if there is none."""
         return None if isinstance(self.task, Judged) else self.task
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from lightrouter.pool.api import ClusterError
 from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.store import ClusterError
 from lightrouter.router.assemble import assemble
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.rpc.server import run

@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from lightrouter.router.rules import Defaults, DriftRules, Maxima, Shares
 from lightrouter.runtime import enums
-from lightrouter.runtime.settings import ADAPTER_ADDRESS, ServiceSettings, one_of
+from lightrouter.runtime.settings import ADAPTER_ADDRESS, OneOf, ServiceSettings
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 
 _ROLES: Final = ("judge", "synthesizer")
@@ -76,9 +76,9 @@ class RouterSettings(ServiceSettings):
     """Tokens that each candidate writes before the ranking, if a request does not set it."""
     k: int = Field(default=2, ge=1, le=64)
     """Candidates that go on after the ranking, if a request does not set it."""
-    selector: Annotated[str, one_of(SelectorStrategy)] = "consensus"
+    selector: Annotated[str, OneOf(SelectorStrategy)] = "consensus"
     """How to rank partials if a request does not set it: llm, consensus, prior, random or learned."""
-    aggregator: Annotated[str, one_of(AggregatorStrategy)] = "synthesize"
+    aggregator: Annotated[str, OneOf(AggregatorStrategy)] = "synthesize"
     """How drafts become the answer, if a request does not set it: synthesize, vote or best."""
     margin: float = Field(default=0.3, ge=0, le=1)
     """Lead of the first score over the second at which one candidate is enough, if a request does not set it."""

@@ -8,9 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -46,17 +55,26 @@ Address = Annotated[str, AfterValidator(_address)]
 """A server's listen address: HOST:PORT, with port 0 for any free one, or unix:PATH."""
 
 
-def one_of(enum: enums.Enumeration) -> AfterValidator:
-    """Returns the check that a setting is the label of a value of `enum`."""
-    known = enums.labels(enum)
+class OneOf:
+    """The check that a setting is the label of a value of an enum; the setting's JSON schema lists the labels."""
 
-    def check(name: str) -> str:
-        if name not in known:
-            msg = f"must be one of {', '.join(known)}"
+    def __init__(self, enum: enums.Enumeration) -> None:
+        """Takes the enum."""
+        self._labels = enums.labels(enum)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Returns the schema by which pydantic validates."""
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Returns the JSON schema."""
+        return {**handler(core), "enum": list(self._labels)}
+
+    def _check(self, name: str) -> str:
+        if name not in self._labels:
+            msg = f"must be one of {', '.join(self._labels)}"
             raise ValueError(msg)
         return name
-
-    return AfterValidator(check)
 
 
 ADAPTER_ADDRESS: Final = "dns:///adapter-{name}:50051"

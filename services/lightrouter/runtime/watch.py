@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 from typing import Final
@@ -15,8 +14,8 @@ RECHECK_SECONDS: Final = 2.0
 _DEBOUNCE_MS: Final = 200
 
 
-async def folder_changes(folders: Iterable[Path], stop: asyncio.Event | None = None) -> AsyncGenerator[None, None]:
-    """Yields after each change in `folders`, without their subfolders, and at least every 2 s, until `stop` is set.
+async def folder_changes(folders: Iterable[Path]) -> AsyncGenerator[None, None]:
+    """Yields after each change in `folders`, without their subfolders, and at least every 2 s.
 
     Watch the folder of a file rather than the file: editors and Kubernetes replace files, and a watch on a file that
     is gone sees nothing.
@@ -26,7 +25,6 @@ async def folder_changes(folders: Iterable[Path], stop: asyncio.Event | None = N
     """
     changes = awatch(
         *folders,
-        stop_event=stop,
         recursive=False,
         debounce=_DEBOUNCE_MS,
         rust_timeout=round(RECHECK_SECONDS * 1000),

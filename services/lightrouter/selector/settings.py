@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from lightrouter.learned.artifact import GENERAL
 from lightrouter.runtime import enums
-from lightrouter.runtime.settings import AskingSettings, one_of
+from lightrouter.runtime.settings import AskingSettings, OneOf
 from lightrouter.selector.llm import JudgeLimits
 from lightrouter.v1.policy_pb2 import SelectorStrategy
 
@@ -20,7 +20,7 @@ class SelectorSettings(AskingSettings):
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_SELECTOR_")
 
-    strategy: Annotated[str, one_of(SelectorStrategy)] = "consensus"
+    strategy: Annotated[str, OneOf(SelectorStrategy)] = "consensus"
     """How to rank partials if a request does not set it: llm, consensus, prior, random or learned."""
     consensus_prior_weight: float = Field(default=0.05, ge=0, le=1)
     """Weight of the prior in a consensus score, 0 to 1."""

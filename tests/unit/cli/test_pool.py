@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,14 @@ from lightrouter.cli.text import printable
 from lightrouter.pool import file, statefile
 from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.status import Condition
-from lightrouter.v1.candidate_pb2 import Candidate, Evaluation
+from lightrouter.pool.status import ADMITTED, DIVERSE, DRIFTED
+from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.router_pb2 import CandidateStatus, ListCandidatesResponse, Traffic
 from tests.unit.cli.conftest import Serve
 from tests.unit.cli.fake_router import FakeRouter
 from tests.unit.cli.init_support import Upstream
 from tests.unit.cli.test_init import upstream as upstream_of_init
+from tests.unit.pool.status_support import condition
 from tests.unit.pool.test_status import EVICTED
 from tests.upstreams.cluster import Cluster
 
@@ -47,7 +47,7 @@ def test_a_person_evicts_and_readmits_and_the_router_sees_it(path: Path, capsys:
     watched = FileStore(path, lambda _: None)
 
     def seen() -> State:
-        watched.check()
+        asyncio.run(watched.refresh())
         return watched.pool.entries["b"].state
 
     assert pool("evict", "b", "--pool", str(path), "--reason", "it leaks") == 0
@@ -71,7 +71,7 @@ def test_a_pool_without_anybody_is_said_to_be_one(path: Path, capsys: pytest.Cap
 
 
 def test_the_status_as_json_has_the_shape_of_a_resource_s(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    statefile.save(statefile.state_path(path), {"b": EVICTED})
+    statefile.amend(statefile.state_path(path), {"b": EVICTED})
     assert pool("status", "--pool", str(path), "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert said["b"]["state"] == "evicted"
@@ -198,12 +198,11 @@ def test_a_model_that_is_not_served_is_named(
 def test_status_says_who_has_drifted_and_how_far_candidates_err_apart(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    held = replace(
-        EVICTED,
-        drifted=Condition(True, "OutOfItsHistory", "25% of its last 40 calls failed", ""),
-        diverse=Condition(False, "Homogeneous", "The candidates are right and wrong together.", ""),
+    held = EVICTED.having(
+        condition(DRIFTED, True, "OutOfItsHistory", "25% of its last 40 calls failed"),
+        condition(DIVERSE, False, "Homogeneous", "The candidates are right and wrong together."),
     )
-    statefile.save(statefile.state_path(path), {"b": held})
+    statefile.amend(statefile.state_path(path), {"b": held})
     assert pool("status", "--pool", str(path)) == 0
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "b has drifted: 25% of its last 40 calls failed.",
@@ -232,9 +231,8 @@ def test_an_evaluation_asks_a_router_whom_it_has_seen_drift(serve: Serve, caplog
 
 def test_nothing_that_is_held_reaches_the_terminal_raw(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nasty = "\x1b[31mred\x07\x9b2J\u202e\r\nfake"
-    condition = Condition(holds=True, reason=nasty, message=nasty, since=nasty)
-    held = replace(EVICTED, message=nasty, since=nasty, drifted=condition, diverse=condition)
-    statefile.save(statefile.state_path(path), {"b": held})
+    held = EVICTED.having(*(condition(kind, True, nasty, nasty, nasty) for kind in (ADMITTED, DIVERSE, DRIFTED)))
+    statefile.amend(statefile.state_path(path), {"b": held})
     assert pool("status", "--pool", str(path)) == 0
     shown = capsys.readouterr().out
     assert printable(shown) == shown
@@ -246,8 +244,8 @@ def test_nothing_that_is_held_reaches_the_terminal_raw(path: Path, capsys: pytes
 
 
 def test_the_table_counts_failures(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = Evaluation(score=0.4, score_low=0.3, score_high=0.5, prompts=50, failed=30)
-    statefile.save(statefile.state_path(path), {"b": replace(EVICTED, evaluation=found)})
+    found = {"score": 0.4, "score_low": 0.3, "score_high": 0.5, "evaluated_prompts": 50, "failed_prompts": 30}
+    statefile.amend(statefile.state_path(path), {"b": EVICTED.having(**found)})
     assert pool("status", "--pool", str(path)) == 0
     header, _, row = capsys.readouterr().out.splitlines()
     assert row[header.index("failed") :].split()[0] == "30"

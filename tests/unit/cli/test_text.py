@@ -1,11 +1,12 @@
 import json
+from argparse import ArgumentTypeError
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.cli import text
+from lightrouter.cli import text, values
 
 
 def test_money_is_shown_to_the_last_nano_dollar() -> None:
@@ -16,13 +17,13 @@ def test_money_is_shown_to_the_last_nano_dollar() -> None:
 
 @given(st.integers(min_value=1, max_value=10**14))
 def test_money_that_is_shown_can_be_typed(nanousd: int) -> None:
-    assert text.nanousd(text.dollars(nanousd)) == nanousd
+    assert values.money(text.dollars(nanousd)) == nanousd
 
 
 @pytest.mark.parametrize("typed", ["", "x", "0", "-1", "nan", "inf", "1e9", "0.0000000001"])
 def test_money_that_is_none_is_refused(typed: str) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        text.nanousd(typed)
+    with pytest.raises(ArgumentTypeError, match="must be"):
+        values.money(typed)
 
 
 def test_durations_are_in_seconds() -> None:

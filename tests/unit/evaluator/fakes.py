@@ -13,7 +13,8 @@ from random import Random
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.run import Settings
-from lightrouter.evaluator.validation import ValidationSet, parse
+from lightrouter.evaluator.validation import ValidationSet
+from lightrouter.recording import prompts as asked
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import cost_nanousd
@@ -28,9 +29,14 @@ PRICES = Prices(input_nanousd_per_million=1_000_000, output_nanousd_per_million=
 OUTPUT_TOKENS = 10
 
 
+def parse(data: bytes, name: str = "validation set") -> ValidationSet:
+    numbered = [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+    return ValidationSet.of(asked.parse(numbered, name, scored=True))
+
+
 def prompts(count: int, categories: tuple[str, ...] = ("law", "art")) -> ValidationSet:
     """Returns a set of choices whose right answer is always B."""
-    lines = [
+    items = [
         {
             "id": f"q{n}",
             "category": categories[n % len(categories)],
@@ -40,7 +46,7 @@ def prompts(count: int, categories: tuple[str, ...] = ("law", "art")) -> Validat
         }
         for n in range(count)
     ]
-    return parse("\n".join(map(json.dumps, lines)).encode())
+    return parse("\n".join(map(json.dumps, items)).encode())
 
 
 def pool_text(*names: str, more: str = "") -> str:

@@ -20,9 +20,10 @@ from lightrouter.lab.experiments.changing import scratch
 from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.status import CandidateStatus, Condition
+from lightrouter.pool.status import DIVERSE, DRIFTED
 from lightrouter.v1.adapter_pb2 import Generation
-from tests.unit.evaluator.fakes import NOW, FakeModels, pool_text, prompts, settings
+from tests.unit.evaluator.fakes import FakeModels, pool_text, prompts, settings
+from tests.unit.pool.status_support import SINCE, condition, held
 
 QUALITY = {"a": 0.8, "b": 0.8, "c": 0.8}
 ITEMS = prompts(400)
@@ -61,8 +62,9 @@ async def test_a_pool_of_copies_is_found_out_where_it_is_asked_for(folder: Path)
     report = await judged(folder, models, THOROUGH)
     assert "right and wrong together" in report.held.pool.homogeneous
     for status in report.held.statuses.values():
-        assert status.diverse
-        assert (status.diverse.holds, status.diverse.reason) == (False, "Homogeneous")
+        diverse = status.condition(DIVERSE)
+        assert diverse
+        assert (diverse.status, diverse.reason) == ("False", "Homogeneous")
     # No more prompts than it takes to be sure, and each of all candidates.
     assert len(set(asked(models).values())) == 1
     assert asked(models)["a"] < len(ITEMS.items)
@@ -81,20 +83,22 @@ async def test_a_diverse_pool_is_known_before_the_set_is_at_its_end(folder: Path
     models = FakeModels(QUALITY)
     report = await judged(folder, models, THOROUGH)
     assert not report.held.pool.homogeneous
-    assert all(status.diverse and status.diverse.holds for status in report.held.statuses.values())
+    assert all(status.holds(DIVERSE) for status in report.held.statuses.values())
     assert max(asked(models).values()) < len(ITEMS.items)
 
 
 async def test_a_drifted_candidate_is_judged_anew(folder: Path) -> None:
-    drifted = Condition(True, "OutOfItsHistory", "it fails", "2026-01-01T00:00:00Z")
-    status = CandidateStatus(State.ADMITTED, "Judged", "", "2026-01-01T00:00:00Z", "m-a", drifted=drifted)
-    statefile.save(statefile.state_path(folder / "pool.yaml"), {"a": status, "b": replace(status, model="m-b")})
+    drifted = condition(DRIFTED, True, "OutOfItsHistory", "it fails", "2026-01-01T00:00:00Z")
+    status = held(State.ADMITTED, "Judged", "", drifted, evaluated_model="m-a")
+    statefile.amend(
+        statefile.state_path(folder / "pool.yaml"), {"a": status, "b": status.having(evaluated_model="m-b")}
+    )
     report = await judged(folder, FakeModels(QUALITY), RULES)
     for name in "ab":
-        found = report.held.statuses[name].drifted
+        found = report.held.statuses[name].condition(DRIFTED)
         assert found
-        assert (found.holds, found.reason, found.since) == (False, "Evaluated", NOW.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    assert report.held.statuses["c"].drifted is None
+        assert (found.status, found.reason, found.last_transition_time) == ("False", "Evaluated", SINCE)
+    assert report.held.statuses["c"].condition(DRIFTED) is None
 
 
 async def test_a_short_budget_serves_those_first_who_have_drifted(folder: Path) -> None:

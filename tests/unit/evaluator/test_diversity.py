@@ -1,4 +1,4 @@
-"""Correlation of errors, effective size, marginal values, and the homogeneous pool, on outcomes made for it."""
+"""Effective size, marginal values, and the homogeneous pool, on outcomes made for it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ def test_a_pool_of_copies_is_homogeneous() -> None:
     found = measured(copies(3, 800, 0.0))
     assert found.homogeneous
     assert found.effective_size.value == pytest.approx(1.0)
-    assert all(each.value.value == pytest.approx(1.0) for each in found.correlations)
     assert found.pair_gain.value == found.vote_gain.value == 0
     assert all(value.pair.value == 0 for value in found.marginal.values())
     assert "Add candidates of other families" in found.message("m1")
@@ -55,7 +54,6 @@ def test_a_pool_that_errs_independently_is_none() -> None:
     assert not found.homogeneous
     assert found.effective_size.low < 4 <= found.effective_size.high + 1e-9
     assert found.effective_size.value == pytest.approx(4, abs=0.4)
-    assert all(abs(each.value.value) < 0.1 for each in found.correlations)
     assert found.pair_gain.value == pytest.approx(0.4 * 0.6, abs=0.05)
     assert "Add candidates" not in found.message("m1")
 
@@ -70,11 +68,6 @@ def test_the_marginal_value_is_what_only_one_knows() -> None:
     assert 0.4 < low < 0.5 < high < 0.6
     # The vote is the first half's; without a or b it is a tie everywhere.
     assert found.marginal["c"].vote.value == 0
-    assert {(each.left, each.right): round(each.value.value) for each in found.correlations} == {
-        ("a", "b"): 1,
-        ("a", "c"): -1,
-        ("b", "c"): -1,
-    }
 
 
 def test_a_worthwhile_pair_is_called_worthless_as_rarely_as_stated() -> None:
@@ -113,13 +106,11 @@ def test_any_scores_have_estimates_within_their_bounds(rows: list[list[float]]) 
     size = len(rows[0])
     found = measured({f"m{index}": {str(at): row[index] for at, row in enumerate(rows)} for index in range(size)})
     estimates = [found.effective_size, found.pair_gain, found.vote_gain]
-    estimates += [each.value for each in found.correlations]
     estimates += [value for each in found.marginal.values() for value in (each.pair, each.vote)]
     for value, low, high in estimates:
         assert math.isfinite(value)
         assert low - 1e-9 <= value <= high + 1e-9
     assert 1 <= found.effective_size.value <= size
-    assert len(found.correlations) == size * (size - 1) / 2
 
 
 @pytest.mark.parametrize(

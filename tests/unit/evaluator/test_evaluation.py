@@ -15,7 +15,6 @@ from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.evaluation import End
 from lightrouter.evaluator.journal import JournalError
-from lightrouter.evaluator.validation import parse
 from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
 from lightrouter.pool.statefile import LockedError
@@ -23,7 +22,7 @@ from lightrouter.pool.status import BY_HAND, CandidateStatus
 from lightrouter.runtime.telemetry import names
 from lightrouter.v1.adapter_pb2 import Generation
 from tests.unit.evaluator.evaluation_support import ITEMS, QUALITY, Evaluations
-from tests.unit.evaluator.fakes import NOW, OUTPUT_TOKENS, FakeModels, prompts, settings
+from tests.unit.evaluator.fakes import NOW, OUTPUT_TOKENS, FakeModels, parse, prompts, settings
 from tests.unit.evaluator.predictions import prompts_needed
 
 
@@ -43,7 +42,12 @@ async def test_who_is_credibly_worse_is_evicted_and_it_is_said_everywhere(
     assert weak.evaluation.score_low < weak.evaluation.score < weak.evaluation.score_high < 0.5
     assert {each.category for each in weak.evaluation.categories} == {"law", "art"}
     assert sum(each.prompts for each in weak.evaluation.categories) == weak.evaluation.prompts
-    assert (weak.model, weak.run, weak.reason, weak.since) == (
+    assert (
+        weak.evaluated_model,
+        weak.evaluation_run,
+        weak.admitted.reason,
+        weak.admitted.last_transition_time,
+    ) == (
         "m-weak",
         "run-1",
         "CrediblyWorse",
@@ -55,9 +59,9 @@ async def test_who_is_credibly_worse_is_evicted_and_it_is_said_everywhere(
     (event,) = span.events
     assert event.name == names.CANDIDATE_STATE
     assert event.attributes
-    assert event.attributes[names.MESSAGE] == weak.message
+    assert event.attributes[names.MESSAGE] == weak.admitted.message
     assert pool.counted() == {("weak", "evicted"): 1}
-    assert f"the state of weak is evicted now, and was admitted (CrediblyWorse): {weak.message}" in caplog.text
+    assert f"the state of weak is evicted now, and was admitted (CrediblyWorse): {weak.admitted.message}" in caplog.text
 
 
 async def test_easy_decisions_stop_early_about_when_the_bounds_say(pool: Evaluations, tmp_path: Path) -> None:
@@ -139,7 +143,7 @@ async def test_a_candidate_that_is_down_is_not_judged(pool: Evaluations, tmp_pat
 
 
 async def test_an_eviction_by_hand_stays(pool: Evaluations, tmp_path: Path) -> None:
-    statefile.save(pool.states, {"good": CandidateStatus().moved(State.EVICTED, BY_HAND, "it leaks", NOW)})
+    statefile.amend(pool.states, {"good": CandidateStatus().moved(State.EVICTED, BY_HAND, "it leaks", NOW)})
     models = FakeModels(QUALITY)
     await pool.run(models, settings(tmp_path, ITEMS))
     assert not [name for name, _ in models.calls if name == "good"]

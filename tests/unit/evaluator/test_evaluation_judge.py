@@ -11,7 +11,6 @@ import pytest
 
 from lightrouter.evaluator.evaluation import End
 from lightrouter.evaluator.run import NothingToEvaluateError
-from lightrouter.evaluator.validation import parse
 from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
 from lightrouter.runtime.deadline import Deadline
@@ -20,7 +19,7 @@ from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_REJECTED
 from tests.unit.evaluator.evaluation_support import QUALITY, Evaluations
-from tests.unit.evaluator.fakes import FakeModels, pool_text, settings
+from tests.unit.evaluator.fakes import FakeModels, parse, pool_text, settings
 from tests.unit.evaluator.predictions import journal_scores
 
 

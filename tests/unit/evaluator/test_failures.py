@@ -16,9 +16,9 @@ from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.evaluation import End
 from lightrouter.evaluator.journal import CallResult
 from lightrouter.evaluator.scores import Scores
-from lightrouter.evaluator.validation import Item
 from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
+from lightrouter.recording.prompts import Asked
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1 import error_reason_pb2 as reasons
@@ -90,8 +90,9 @@ async def test_who_fails_most_prompts_is_judged_on_that(pool: Evaluations, tmp_p
     assert 0.1 < found.evaluation.score < 0.7
     assert found.evaluation.failed == report.outcome.scores["flaky"].failed
     assert found.evaluation.failed == round(found.evaluation.prompts * (1 - found.evaluation.score))
-    assert "\x1b" not in found.message
-    assert f"It failed to answer {found.evaluation.failed} of them, which score 0: the provider" in found.message
+    message = found.admitted.message
+    assert "\x1b" not in message
+    assert f"It failed to answer {found.evaluation.failed} of them, which score 0: the provider" in message
     said = json.loads(pool.states.read_text())["candidates"]
     assert said["flaky"]["failedPrompts"] == found.evaluation.failed
     assert said["good"]["failedPrompts"] == 0
@@ -164,7 +165,7 @@ async def test_one_that_is_only_busy_is_asked_again_when_it_says(
     assert report.outcome.scores["flaky"].tally == (16, 16.0)
 
 
-ITEM = Item("q", "", (), None)  # type: ignore[arg-type]  # no task: nothing is scored here
+ITEM = Asked("q", "", (), None, None, {})
 
 
 def bad(*, passing: bool) -> CallResult:

@@ -9,13 +9,12 @@ import pytest
 
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.evaluation import End
-from lightrouter.evaluator.validation import parse
 from lightrouter.pool.choices import State
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from tests.unit.evaluator.evaluation_support import Evaluations
-from tests.unit.evaluator.fakes import FakeModels, pool_text, prompts, settings
+from tests.unit.evaluator.fakes import FakeModels, parse, pool_text, prompts, settings
 from tests.unit.evaluator.test_evaluation_judge import Judging, judged
 
 QUALITY = {"good": 0.85, "fair": 0.8, "weak": 0.15}

@@ -15,7 +15,6 @@ from lightrouter.evaluator.run import evaluate
 from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.resource import Resources
-from lightrouter.pool.status import to_json
 from tests.unit.evaluator.fakes import FakeModels, prompts, settings
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -36,7 +35,7 @@ async def test_an_old_state_file_says_what_it_said(folder: Path) -> None:
     }
     assert [name for name in held.pool.entries if held.status(name).held_out] == ["fair"]
     written = json.loads((folder / "pool.state.json").read_text())["candidates"]
-    assert {name: to_json(status) for name, status in held.statuses.items()} == written
+    assert {name: status.to_json() for name, status in held.statuses.items()} == written
 
 
 def test_an_old_resource_says_what_it_said() -> None:

@@ -198,7 +198,7 @@ async def test_a_person_s_word_outlives_a_pool_without_the_candidate(tmp_path: P
     path = tmp_path / "pool.yaml"
     path.write_text(pool_text(*QUALITY))
     where = FileStore(path)
-    word = CandidateStatus(model="m-weak").moved(State.EVICTED, BY_HAND, "it leaks", NOW)
+    word = CandidateStatus(evaluated_model="m-weak").moved(State.EVICTED, BY_HAND, "it leaks", NOW)
     await where.update(lambda held: {"weak": word})
     # What a later release writes, this one does not understand and does not lose.
     states = statefile.state_path(path)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.answers.scoring import Choice, Schema
-from lightrouter.evaluator.validation import ValidationSetError, load, parse
-from lightrouter.recording.prompts import Judged
+from lightrouter.evaluator.validation import load
+from lightrouter.recording.prompts import Judged, PromptsError
 from lightrouter.v1.chat_pb2 import ROLE_SYSTEM, ROLE_USER
+from tests.unit.evaluator.fakes import parse
 
 GOOD = """\
 {"id": "q1", "category": "law", "prompt": "A or B?", "task": "choice", "answer": "B", "max_output_tokens": 5}
@@ -53,28 +54,28 @@ def test_a_good_set(tmp_path: Path) -> None:
     ],
 )
 def test_a_fault_is_named_by_line_and_field(line: str, said: str) -> None:
-    with pytest.raises(ValidationSetError) as raised:
+    with pytest.raises(PromptsError) as raised:
         parse(f"{GOOD}{line}\n".encode(), "set.jsonl")
     assert f"set.jsonl:5: {said}" in str(raised.value)
 
 
 def test_an_id_is_taken_once() -> None:
-    with pytest.raises(ValidationSetError, match="set:5: id: is taken"):
+    with pytest.raises(PromptsError, match="set:5: id: is taken"):
         parse((GOOD + GOOD.splitlines()[0]).encode(), "set")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n"])
 def test_an_empty_set_is_none(content: bytes) -> None:
-    with pytest.raises(ValidationSetError, match="holds no prompt"):
+    with pytest.raises(PromptsError, match="holds no prompt"):
         parse(content)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValidationSetError, match="cannot be read: No such file"):
+    with pytest.raises(PromptsError, match="cannot be read: No such file"):
         load(tmp_path / "gone.jsonl")
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_set_or_refused(data: bytes) -> None:
-    with pytest.raises(ValidationSetError):
+    with pytest.raises(PromptsError):
         parse(data)

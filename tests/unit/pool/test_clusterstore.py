@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from lightrouter.pool import resource
-from lightrouter.pool.api import Object
 from lightrouter.pool.choices import State
 from lightrouter.pool.clusterstore import ClusterStore
+from lightrouter.pool.resource import Object
 from lightrouter.pool.schema import PublicEntry, PublicPool
 from tests.upstreams.cluster import EXPIRED, Answer, Cluster, event, hangs, says, sends
 

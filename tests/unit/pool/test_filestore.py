@@ -1,7 +1,7 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -40,8 +40,9 @@ async def watching(path: Path) -> AsyncIterator[Watched]:
     watched = Watched(path)
     task = asyncio.create_task(watched.file.watch())
     yield watched
-    watched.file.stop()
-    await asyncio.wait_for(task, TIMEOUT_S)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 @pytest.fixture
@@ -120,27 +121,27 @@ async def test_a_file_that_is_gone_is_refused_and_may_come_back(path: Path) -> N
         assert await watched.names() == ["b"]
 
 
-def test_a_change_that_changes_nothing_is_not_passed_on(path: Path) -> None:
+async def test_a_change_that_changes_nothing_is_not_passed_on(path: Path) -> None:
     watched = Watched(path)
     path.write_text("# a comment\n" + content("a"))
-    watched.file.check()
+    await watched.file.refresh()
     assert watched.accepted.empty()
     assert watched.refused.empty()
 
 
-def test_a_fault_is_told_once(path: Path) -> None:
+async def test_a_fault_is_told_once(path: Path) -> None:
     watched = Watched(path)
     for text in ("[", "[ ", content("a")):
         path.write_text(text)
-        watched.file.check()
-        watched.file.check()
+        await watched.file.refresh()
+        await watched.file.refresh()
     assert watched.refused.qsize() == 1
 
 
-def test_without_a_listener_a_refusal_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_listener_a_refusal_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     watched = FileStore(path, lambda pool: None)
     path.write_text("[")
-    watched.check()
+    await watched.refresh()
     assert f"{path}:1: not valid YAML" in caplog.text
 
 
@@ -153,7 +154,7 @@ def test_a_file_that_is_broken_from_the_start_is_refused(path: Path) -> None:
 async def test_a_verdict_in_the_state_file_is_passed_on(path: Path) -> None:
     states = statefile.state_path(path)
     async with watching(path) as watched:
-        statefile.save(states, {"a": EVICTED})
+        statefile.amend(states, {"a": EVICTED})
         pool = await asyncio.wait_for(watched.accepted.get(), TIMEOUT_S)
         assert pool.entries["a"].state is State.EVICTED
         assert pool.evaluations["a"].score == pytest.approx(0.6)
@@ -167,11 +168,11 @@ async def test_a_verdict_in_the_state_file_is_passed_on(path: Path) -> None:
 
 async def test_with_a_broken_state_file_the_last_verdicts_hold(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     states = statefile.state_path(path)
-    statefile.save(states, {"a": EVICTED})
+    statefile.amend(states, {"a": EVICTED})
     watched = Watched(path)
     assert watched.file.pool.entries["a"].state is State.EVICTED
     states.write_text("{")
-    watched.file.check()
+    await watched.file.refresh()
     assert watched.file.pool.entries["a"].state is State.EVICTED
     assert "is not a state file" in caplog.text
 
@@ -180,9 +181,9 @@ async def test_a_changed_file_is_read_beside_the_event_loop(path: Path, monkeypa
     async with watching(path) as watched:
         real, threads = file.parse, []
 
-        def parse(data: bytes, path: Path, providers: Collection[str]) -> Pool:
+        def parse(data: bytes, path: Path) -> Pool:
             threads.append(threading.current_thread())
-            return real(data, path, providers)
+            return real(data, path)
 
         monkeypatch.setattr(file, "parse", parse)
         path.write_text(content("a", "b"))

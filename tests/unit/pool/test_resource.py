@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,16 +18,23 @@ from lightrouter.pool.resource import (
     EVALUATOR,
     ROUTER,
     Acceptance,
+    ParsedResource,
     ResourceError,
     Resources,
     evaluator_writes,
     parse,
     router_writes,
-    status_of,
 )
 from lightrouter.pool.schema import PriceList, PublicEntry
-from lightrouter.pool.status import Condition
+from lightrouter.pool.status import DRIFTED, CandidateStatus
+from tests.unit.pool.status_support import condition as condition_of
 from tests.unit.pool.test_status import EVICTED
+
+T1, T2, T3 = (datetime(2026, 3, 1, hour, tzinfo=UTC) for hour in (1, 2, 3))
+
+
+def known(spec: Any, **status: Any) -> ParsedResource:
+    return ParsedResource.of(resource(spec, **status))
 
 
 def resource(spec: Any, name: str = "one", **status: Any) -> dict[str, Any]:
@@ -123,7 +131,7 @@ def router_says(found: Mapping[str, Any], manager: str) -> dict[str, Any]:
 
 
 def test_a_condition_keeps_the_time_of_its_last_change() -> None:
-    parts = router_writes(resource({}), Acceptance("Invalid", "one"), "T1")
+    parts = router_writes(known({}), Acceptance("Invalid", "one"), T1)
     assert list(parts) == [ROUTER]
     assert parts[ROUTER]["observedGeneration"] == 3
     condition = router_says(parts, ROUTER)
@@ -133,24 +141,24 @@ def test_a_condition_keeps_the_time_of_its_last_change() -> None:
         "reason": "Invalid",
         "message": "one",
         "observedGeneration": 3,
-        "lastTransitionTime": "T1",
+        "lastTransitionTime": "2026-03-01T01:00:00Z",
     }
-    said = resource({}, conditions=[condition])
-    assert not router_writes(said, Acceptance("Invalid", "one"), "T2")
-    other = router_writes(said, Acceptance("Invalid", "two"), "T2")
-    assert router_says(other, ROUTER)["lastTransitionTime"] == "T1"
-    accepted = router_writes(said, ACCEPTED, "T2")
-    assert router_says(accepted, ROUTER)["lastTransitionTime"] == "T2"
+    said = known({}, conditions=[condition])
+    assert not router_writes(said, Acceptance("Invalid", "one"), T2)
+    other = router_writes(said, Acceptance("Invalid", "two"), T2)
+    assert router_says(other, ROUTER)["lastTransitionTime"] == "2026-03-01T01:00:00Z"
+    accepted = router_writes(said, ACCEPTED, T2)
+    assert router_says(accepted, ROUTER)["lastTransitionTime"] == "2026-03-01T02:00:00Z"
 
 
 def test_drift_stands_beside_what_others_say() -> None:
     """True while it drifts, False once it is back, and never a word on a candidate that has not drifted."""
-    ready = router_says(router_writes(resource({}), ACCEPTED, "T1"), ROUTER)
+    ready = router_says(router_writes(known({}), ACCEPTED, T1), ROUTER)
     admitted = {"type": "Admitted", "status": "True", "reason": "r", "message": "m", "lastTransitionTime": "T0"}
-    known = resource({}, conditions=[admitted, ready])
-    assert not router_writes(known, replace(ACCEPTED, drift=""), "T2")
+    before = known({}, conditions=[admitted, ready])
+    assert not router_writes(before, replace(ACCEPTED, drift=""), T2)
 
-    parts = router_writes(known, replace(ACCEPTED, drift="it fails"), "T2")
+    parts = router_writes(before, replace(ACCEPTED, drift="it fails"), T2)
     # Nothing is written of what others say, nor again of what the routers have said.
     assert list(parts) == [DRIFT]
     drift = router_says(parts, DRIFT)
@@ -160,36 +168,37 @@ def test_drift_stands_beside_what_others_say() -> None:
         "reason": "OutOfItsHistory",
         "message": "it fails",
         "observedGeneration": 3,
-        "lastTransitionTime": "T2",
+        "lastTransitionTime": "2026-03-01T02:00:00Z",
     }
-    drifted = resource({}, conditions=[admitted, ready, drift])
-    found = status_of(drifted).drifted
+    drifted = known({}, conditions=[admitted, ready, drift])
+    found = drifted.status.condition(DRIFTED)
     assert found is not None
-    assert (found.holds, found.message) == (True, "it fails")
+    assert (found.status, found.message) == ("True", "it fails")
     # A router that has not seen the drift writes nothing.
-    assert not router_writes(drifted, ACCEPTED, "T3")
-    back = router_says(router_writes(drifted, replace(ACCEPTED, drift=""), "T3"), DRIFT)
-    assert (back["type"], back["status"], back["lastTransitionTime"]) == ("Drifted", "False", "T3")
+    assert not router_writes(drifted, ACCEPTED, T3)
+    back = router_says(router_writes(drifted, replace(ACCEPTED, drift=""), T3), DRIFT)
+    assert (back["type"], back["status"], back["lastTransitionTime"]) == ("Drifted", "False", "2026-03-01T03:00:00Z")
 
 
 def test_the_evaluator_writes_its_own_fields_alone() -> None:
     ready = {"type": "Ready", "status": "True", "reason": "Accepted", "message": ""}
     old = {"type": "Admitted", "status": "True", "reason": "old", "message": ""}
     diverse = {"type": "Diverse", "status": "True", "reason": "d", "message": "", "lastTransitionTime": "T0"}
-    known = resource({}, state="admitted", conditions=[ready, old, diverse])
-    parts = evaluator_writes(known, EVICTED)
+    before = {"state": "admitted", "conditions": [ready, old, diverse]}
+    status = CandidateStatus.model_validate(before)
+    parts = evaluator_writes(status, EVICTED)
     assert list(parts) == [EVALUATOR]
     # The condition Diverse stays, although this status does not know it.
     assert [(each["type"], each["reason"]) for each in parts[EVALUATOR]["conditions"]] == [
         ("Admitted", "CrediblyWorse"),
         ("Diverse", "d"),
     ]
-    said = resource({}, **{**known["status"], **parts[EVALUATOR]})
+    said = CandidateStatus.model_validate(before | dict(parts[EVALUATOR]))
     assert not evaluator_writes(said, EVICTED)
     # A drift that is taken back is written first: the run's name, written last, says that all is there.
-    back = Condition(False, "Evaluated", "it was evaluated anew", "T2")
-    assert list(evaluator_writes(known, replace(EVICTED, drifted=back))) == [DRIFT, EVALUATOR]
-    assert list(evaluator_writes(said, replace(EVICTED, drifted=back))) == [DRIFT]
+    back = condition_of(DRIFTED, False, "Evaluated", "it was evaluated anew")
+    assert list(evaluator_writes(status, EVICTED.having(back))) == [DRIFT, EVALUATOR]
+    assert list(evaluator_writes(said, EVICTED.having(back))) == [DRIFT]
 
 
 def test_a_resource_is_parsed_once_in_each_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lightrouter.pool import statefile
-from lightrouter.pool.statefile import LockedError, StateFileError
+from lightrouter.pool.statefile import LockedError
+from lightrouter.pool.store import StoreError
 from tests.unit.pool.test_status import EVICTED
 
 # Ends at the given step of replacing a file, as a crash there would.
@@ -24,7 +25,7 @@ def crash(*arguments, **named):
         os._exit(9)
     return real(*arguments, **named)
 setattr(os, name, crash)
-statefile.save(Path(path), {})
+statefile.amend(Path(path), {})
 """
 HOLD = """
 import sys
@@ -44,14 +45,14 @@ def path(tmp_path: Path) -> Path:
 def test_what_is_saved_is_loaded(path: Path) -> None:
     assert path.name == "pool.state.json"
     assert statefile.load(path) == {}
-    statefile.save(path, {"b": EVICTED})
+    statefile.amend(path, {"b": EVICTED})
     assert statefile.load(path) == {"b": EVICTED}
     assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_crash_while_it_is_saved_leaves_the_old_file(path: Path, step: str) -> None:
-    statefile.save(path, {"b": EVICTED})
+    statefile.amend(path, {"b": EVICTED})
     ended = subprocess.run([sys.executable, "-c", CRASH, step, str(path)], check=False)
     assert ended.returncode == 9
     assert statefile.load(path) == {"b": EVICTED}
@@ -60,7 +61,7 @@ def test_a_crash_while_it_is_saved_leaves_the_old_file(path: Path, step: str) ->
 @pytest.mark.parametrize("content", ["no", "[]", '{"version": 1}', '{"version": 2, "candidates": {}}', "[" * 100_000])
 def test_what_is_no_state_file_is_refused(path: Path, content: str) -> None:
     path.write_text(content)
-    with pytest.raises(StateFileError, match=str(path)):
+    with pytest.raises(StoreError, match=str(path)):
         statefile.load(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 from lightrouter.pool.choices import State
 from lightrouter.pool.resource import Resources
 from lightrouter.pool.schema import PublicEntry, PublicPool
-from lightrouter.pool.status import BY_HAND, CandidateStatus, Condition, overlaid, parse, to_json
+from lightrouter.pool.status import BY_HAND, DIVERSE, DRIFTED, CandidateStatus, Category, Condition, overlaid
 from lightrouter.v1.candidate_pb2 import CategoryScore, Evaluation
+from tests.unit.pool.status_support import SINCE, condition, held
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 FOUND = Evaluation(
@@ -25,23 +25,39 @@ FOUND = Evaluation(
     explanation="why",
 )
 FOUND.evaluated_at.FromDatetime(NOW)
-EVICTED = CandidateStatus(State.EVICTED, "CrediblyWorse", "why", "2026-03-01T00:00:00Z", "m", "run-1", FOUND)
+EVICTED = held(
+    State.EVICTED,
+    "CrediblyWorse",
+    "why",
+    evaluated_model="m",
+    evaluation_run="run-1",
+    score=0.6,
+    score_low=0.5,
+    score_high=0.7,
+    evaluated_prompts=90,
+    failed_prompts=0,
+    last_evaluated=SINCE,
+    categories=(Category(category="law", score=0.25, prompts=8),),
+)
+parse = CandidateStatus.model_validate
 
 
 def test_a_standing_survives_its_status() -> None:
-    assert parse(to_json(EVICTED)) == EVICTED
-    bare = CandidateStatus(State.PROBATION, "Discovered", "new", "2026-03-01T00:00:00Z")
-    assert parse(to_json(bare)) == bare
+    assert parse(EVICTED.to_json()) == EVICTED
+    assert EVICTED.evaluation == FOUND
+    bare = held(State.PROBATION, "Discovered", "new")
+    assert parse(bare.to_json()) == bare
+    assert bare.to_json().keys() == {"state", "conditions"}
 
 
 def test_what_is_said_of_diversity_and_drift_survives_the_status() -> None:
-    alike = Condition(False, "Homogeneous", "alike", "2026-03-01T00:00:00Z")
-    drifted = Condition(True, "OutOfItsHistory", "it fails", "2026-03-01T00:00:00Z")
-    status = replace(EVICTED, diverse=alike, drifted=drifted)
-    assert parse(to_json(status)) == status
+    alike = condition(DIVERSE, False, "Homogeneous", "alike")
+    drifted = condition(DRIFTED, True, "OutOfItsHistory", "it fails")
+    status = EVICTED.having(alike, drifted)
+    assert parse(status.to_json()) == status
     # Evaluated anew it is no longer drifted, whatever was said before.
-    evaluated = replace(status, drifted=Condition.after(drifted, holds=False, reason="Evaluated", message="", now=NOW))
-    assert [(each["type"], each["status"]) for each in to_json(evaluated)["conditions"]] == [
+    evaluated = status.having(Condition.after(drifted, DRIFTED, "False", "Evaluated", "", NOW))
+    assert [(each["type"], each["status"]) for each in evaluated.to_json()["conditions"]] == [
         ("Admitted", "False"),
         ("Diverse", "False"),
         ("Drifted", "False"),
@@ -49,10 +65,17 @@ def test_what_is_said_of_diversity_and_drift_survives_the_status() -> None:
 
 
 def test_a_condition_begins_when_it_says_the_opposite() -> None:
-    first = Condition.after(None, holds=True, reason="r", message="m", now=NOW)
+    first = Condition.after(None, DIVERSE, "True", "r", "m", NOW)
     later = NOW + timedelta(hours=1)
-    assert Condition.after(first, holds=True, reason="r", message="n", now=later).since == first.since
-    assert Condition.after(first, holds=False, reason="r", message="m", now=later).since == "2026-03-01T01:00:00Z"
+    assert Condition.after(first, DIVERSE, "True", "r", "n", later).last_transition_time == first.last_transition_time
+    changed = Condition.after(first, DIVERSE, "False", "r", "m", later)
+    assert changed.last_transition_time == "2026-03-01T01:00:00Z"
+
+
+def test_what_only_a_router_says_stays_in_the_resource() -> None:
+    ready = condition("Ready", True, "Accepted", "").model_copy(update={"observed_generation": 3})
+    other = condition("Theirs", True, "r", "m")
+    assert EVICTED.having(ready, other, observed_generation=3).to_json() == EVICTED.to_json()
 
 
 @pytest.mark.parametrize(
@@ -69,8 +92,8 @@ def test_a_pool_is_homogeneous_where_that_is_said_of_all_who_are_asked(
 ) -> None:
     pool = PublicPool({name: PublicEntry(name=name, model="m") for name in ("a", "b", "gone")})
     said = {
-        name: replace(
-            EVICTED, state=State.ADMITTED, diverse=None if holds is None else Condition(holds, "r", "alike", "")
+        name: EVICTED.having(
+            *([] if holds is None else [condition(DIVERSE, holds, "r", "alike", "")]), state=State.ADMITTED
         )
         for name, holds in (("a", a), ("b", b))
     }
@@ -82,8 +105,8 @@ def test_a_pool_is_homogeneous_where_that_is_said_of_all_who_are_asked(
 
 def test_a_state_begins_when_it_becomes_another() -> None:
     later = NOW + timedelta(hours=1)
-    assert EVICTED.moved(State.EVICTED, "Still", "", later).since == EVICTED.since
-    assert EVICTED.moved(State.ADMITTED, "Better", "", later).since == "2026-03-01T01:00:00Z"
+    assert EVICTED.moved(State.EVICTED, "Still", "", later).admitted.last_transition_time == SINCE
+    assert EVICTED.moved(State.ADMITTED, "Better", "", later).admitted.last_transition_time == "2026-03-01T01:00:00Z"
 
 
 def test_an_eviction_by_hand_is_known() -> None:
@@ -96,13 +119,14 @@ json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-KEYS = ("state", "score", "scoreLow", "scoreHigh", "evaluatedPrompts", "categories", "lastEvaluated", "conditions")
+KEYS = [field.alias for field in CandidateStatus.model_fields.values() if field.alias]
 
 
-@given(st.fixed_dictionaries({}, optional=dict.fromkeys((*KEYS, "evaluatedModel", "evaluationRun"), json)))
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, json)))
 def test_any_status_says_something_or_nothing(status: dict[str, object]) -> None:
     parsed = parse(status)
     assert parsed.evaluation is None or 0 <= parsed.evaluation.score <= 1
+    assert parse(parsed.to_json()).to_json() == parsed.to_json()
 
 
 def test_what_is_held_lies_over_the_pool() -> None:
@@ -120,7 +144,7 @@ def test_an_entry_with_another_model_is_a_new_candidate() -> None:
 
 @pytest.mark.parametrize(("model", "state"), [("m", State.EVICTED), ("m2", State.ADMITTED)])
 def test_a_resource_s_status_lies_over_its_spec(model: str, state: State) -> None:
-    resource = {"metadata": {"name": "b"}, "spec": {"model": model}, "status": to_json(EVICTED)}
+    resource = {"metadata": {"name": "b"}, "spec": {"model": model}, "status": EVICTED.to_json()}
     pool, _ = Resources().listed([resource]).pool()
     assert pool.entries["b"].state is state
     assert dict(pool.evaluations) == ({"b": FOUND} if model == "m" else {})

@@ -22,7 +22,7 @@ from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.run import Report, Settings, evaluate
-from lightrouter.evaluator.validation import Item, ValidationSet
+from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.engine import Engine, opened
 from lightrouter.pool import file
@@ -30,6 +30,7 @@ from lightrouter.pool.choices import State
 from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import REPLAY
 from lightrouter.recording.prices import PriceList
+from lightrouter.recording.prompts import Asked
 from lightrouter.recording.recording import RecordedPrompt, Recording, pool_names
 from lightrouter.router.rules import Defaults, DriftRules
 from lightrouter.runtime.deadline import Deadline
@@ -275,7 +276,7 @@ def _engine(recording: Recording, path: Path, policy: Policy | None, drift: Drif
 def _validation(plan: Plan, deal: Deal, worth: Worth) -> ValidationSet:
     prompts = deal.whole.prompts
     items = [
-        Item(prompts[index].id, prompts[index].category, prompts[index].messages, Scored(worth, index))
+        Asked(prompts[index].id, prompts[index].category, prompts[index].messages, Scored(worth, index), None, {})
         for index in deal.validation
     ]
     return ValidationSet(tuple(items), f"{plan.name}-{deal.seed}")

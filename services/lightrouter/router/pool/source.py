@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 
 from opentelemetry.metrics import Meter
 
-from lightrouter.pool.api import ClusterError
 from lightrouter.pool.clusterstore import ClusterStore
 from lightrouter.pool.filestore import FileStore
 from lightrouter.pool.schema import PublicPool
-from lightrouter.pool.store import Store
+from lightrouter.pool.store import ClusterError, Store
 from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.pool.traffic import TrafficMonitor
