@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from statistics import fmean
+from typing import ClassVar
 
-from lightrouter.lab.training.gains import fit_gains, steps
-from lightrouter.lab.training.train import Cases, TrainingOptions
+import pytest
+
+from lightrouter.lab.training.gains import Sequences, fit_gains, steps
+from lightrouter.lab.training.train import Cases, TrainingOptions, fit
 from lightrouter.learned.features import question
-from lightrouter.learned.gain import NAMES, Known, rows
+from lightrouter.learned.gain import NAMES, Gains, Known, rows
 from lightrouter.learned.joint import Joint
-from lightrouter.learned.rows import Stranger
+from lightrouter.learned.rows import Stranger, Written
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
-OPTIONS = TrainingOptions(boot_tokens=(5,), rounds=20)
+OPTIONS = TrainingOptions(boot_tokens=(5,), rounds=5)
 NUMBER = AnswerPattern(number=True)
 """Right answers are 1; whoever is wrong says another number."""
 
@@ -39,7 +43,7 @@ def cases(prompts: int) -> Cases:
 
 
 def test_a_copy_gains_nothing_and_the_strong_one_does() -> None:
-    learned = cases(240)
+    learned = cases(100)
     gains = fit_gains(learned, OPTIONS, 0)
     priors, joint = learned.priors(), Joint([case.example for case in learned.cases])
     known = Known.of(question("question", priors.neighbours("question")), priors, joint)
@@ -48,12 +52,36 @@ def test_a_copy_gains_nothing_and_the_strong_one_does() -> None:
     assert gains.gain(first["strong"]) > gains.gain(first["weak"]) + 0.2
 
 
+class _Seen(Gains):
+    """Gains that keep the rows that they are asked about."""
+
+    rows: ClassVar[list[list[float]]] = []
+
+    def gain(self, row: Sequence[float]) -> float:
+        self.rows.append(list(row))
+        return 0.0
+
+
+@pytest.mark.parametrize("state", [(), (0,), (0, 2)])
+def test_a_state_has_the_same_features_in_training_and_in_serving(state: tuple[int, ...]) -> None:
+    learned = cases(60)
+    model = fit(learned, OPTIONS, 0)
+    model.gains = _Seen([], [])
+    _Seen.rows.clear()
+    case, names = learned.cases[0], learned.candidates
+    trained = [step.row for step in Sequences(case, model, Joint(model.priors.examples), names).after(frozenset(state))]
+    answers = [Written(names[place], 0.0, 0, case.texts[place] or "", complete=True) for place in state]
+    unasked = [Stranger(name, 0.0, 0) for place, name in enumerate(names) if place not in state]
+    assert model.outlooks(case.text, answers, unasked) is not None
+    assert _Seen.rows == trained
+
+
 def test_steps_tell_the_rise_of_the_picked_answer() -> None:
-    found = list(steps(cases(60), OPTIONS, 0))
+    found = list(steps(cases(40), OPTIONS, 0))
     asked = [step.row[NAMES.index("asked")] for step in found]
     assert set(asked) == {0.0, 1.0, 2.0}
     assert {step.rise for step in found} <= {-1.0, 0.0, 1.0}
     assert all(step.rise >= 0 for step in found if not step.row[0])
     assert fmean(step.rise for step in found if not step.row[0]) > 0.5
     # The same from the same seed.
-    assert found == list(steps(cases(60), OPTIONS, 0))
+    assert found == list(steps(cases(40), OPTIONS, 0))

@@ -72,13 +72,14 @@ def steps(cases: Cases, options: TrainingOptions, seed: int) -> Iterator[Step]:
         model, joint = fit(others, options, seed), Joint([case.example for case in others.cases])
         for case, own in zip(cases.cases, folds, strict=True):
             if own == fold:
-                yield from _Sequences(case, model, joint, cases.candidates).steps(drawn)
+                yield from Sequences(case, model, joint, cases.candidates).steps(drawn)
 
 
-class _Sequences:
+class Sequences:
     """The answers to one prompt, asked for in different orders."""
 
     def __init__(self, case: Case, model: Model, joint: Joint, names: tuple[str, ...]) -> None:
+        """Takes a prompt, and a model and joint outcomes that did not see it."""
         situation = Situation.of(case, model.priors, names)
         self._case = case
         self._model = model
@@ -98,7 +99,7 @@ class _Sequences:
             order = self._order(drawn)
             asked.update(frozenset(order[:count]) for count in range(min(_DEEPEST + 1, len(order))))
         for state in sorted(asked, key=sorted):
-            yield from self._from(state)
+            yield from self.after(state)
 
     def _order(self, drawn: random.Random) -> list[int]:
         spread = drawn.choice(_SPREADS)
@@ -109,7 +110,8 @@ class _Sequences:
         }
         return sorted(noisy, key=lambda index: -noisy[index])
 
-    def _from(self, state: frozenset[int]) -> Iterator[Step]:
+    def after(self, state: frozenset[int]) -> Iterator[Step]:
+        """Yields the step of each candidate that is not among those asked, by their positions."""
         answered = self._answers(state)
         unasked = [index for index in self._case.present if index not in state]
         before = self._picked(state, answered)
