@@ -44,8 +44,8 @@ _ROWS_PER_LEAF: Final = 500
 _LEAST_LEAF: Final = 20
 
 
-class Step(NamedTuple):
-    """One more answer in a sequence.
+class Sample(NamedTuple):
+    """One more answer in a sequence, as a row to learn from.
 
     Attributes:
         row: The features of the candidate before it is asked.
@@ -63,7 +63,7 @@ def fit_gains(cases: Cases, options: TrainingOptions, seed: int) -> Gains:
     return Gains(_trees(first, seed), _trees([step for step in found if step.row[0]], seed))
 
 
-def steps(cases: Cases, options: TrainingOptions, seed: int) -> Iterator[Step]:
+def steps(cases: Cases, options: TrainingOptions, seed: int) -> Iterator[Sample]:
     """Yields the steps of drawn sequences on every prompt."""
     drawn = random.Random(seed)  # noqa: S311 - reproducible by intent, and no secret
     folds = cases.folds(_FOLDS, seed)
@@ -92,7 +92,7 @@ class Sequences:
             answer = answer_in(text, case.pattern, situation.asked)
             self._contenders[index] = (Contender(names[index], 0.0, 0, text, True, answer), surface(text))
 
-    def steps(self, drawn: random.Random) -> Iterator[Step]:
+    def steps(self, drawn: random.Random) -> Iterator[Sample]:
         """Yields the steps from each state on a few drawn sequences; equal states once."""
         asked: set[frozenset[int]] = set()
         for _ in range(_SEQUENCES):
@@ -110,7 +110,7 @@ class Sequences:
         }
         return sorted(noisy, key=lambda index: -noisy[index])
 
-    def after(self, state: frozenset[int]) -> Iterator[Step]:
+    def after(self, state: frozenset[int]) -> Iterator[Sample]:
         """Yields the step of each candidate that is not among those asked, by their positions."""
         answered = self._answers(state)
         unasked = [index for index in self._case.present if index not in state]
@@ -118,7 +118,7 @@ class Sequences:
         found = rows(self._known, answered, [self._candidates[index] for index in unasked])
         for index, row in zip(unasked, found, strict=True):
             after = state | {index}
-            yield Step(row, self._picked(after, self._answers(after)) - before)
+            yield Sample(row, self._picked(after, self._answers(after)) - before)
 
     def _picked(self, state: frozenset[int], answered: Sequence[Answered]) -> float:
         """Returns the quality of the answer that is picked; 0 if there is none."""
@@ -140,7 +140,7 @@ class Sequences:
         return self._answered[state]
 
 
-def _trees(found: Sequence[Step], seed: int) -> list[Tree]:
+def _trees(found: Sequence[Sample], seed: int) -> list[Tree]:
     """Returns the trees for these steps."""
     seen: Floats = np.array([step.row for step in found], dtype=np.float64)
     rise: Floats = np.array([step.rise for step in found], dtype=np.float64)
