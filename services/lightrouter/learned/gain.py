@@ -43,8 +43,15 @@ NAMES: Final[tuple[str, ...]] = (
     "open_rank",
     "best_wrong_right",
     "open",
+    "expected_length",
+    "length_so_far",
+    "shortest",
 )
 """The features of a candidate that has not been asked, in their order."""
+# Characters by which lengths are shrunk to the expected ones: a choice, some 20 tokens.
+_SHRINK_LENGTH: Final = 80.0
+# The smallest predicted length as a share of the expected one.
+_LEAST_LENGTH: Final = 0.1
 # The smallest chance of a candidate to be wrong, so that odds are finite.
 _LEAST_WRONG: Final = 0.01
 
@@ -71,15 +78,22 @@ class Gains(NamedTuple):
     Attributes:
         first: The trees for the first answer, whose gain is its quality.
         later: The trees for each answer after it.
+        length: The trees for the length of an answer, as a share of the one expected by neighbours. The prompts on
+            which one more is asked are not like their neighbours: without these, money is planned up to 7 % too low.
     """
 
     first: Sequence[Tree]
     later: Sequence[Tree]
+    length: Sequence[Tree] = ()
 
     def gain(self, row: Sequence[float]) -> float:
         """Returns the expected rise in quality for these features, -1 to 1."""
         gain = total(self.later if row[0] else self.first, row)
         return min(max(gain, -1.0), 1.0)
+
+    def length_share(self, row: Sequence[float]) -> float:
+        """Returns the expected length of the answer as a share of the one expected by neighbours."""
+        return max(total(self.length, row), _LEAST_LENGTH) if self.length else 1.0
 
 
 class Known(NamedTuple):
@@ -128,6 +142,9 @@ def rows(known: Known, answered: Sequence[Answered], unasked: Sequence[Stranger]
     at = None if pick is None else next(place for place, group in enumerate(groups) if pick in group)
     other = None if rival is None else next(place for place, group in enumerate(groups) if rival in group)
     open_best = max(each.expected for each in expected)
+    lengths = [priors.expected_length(each.name, asked.neighbours) or 0.0 for each in unasked]
+    so_far = _length_so_far(known, answered)
+    shortest = math.log1p(min((each.length for each in answered), default=0))
     found: list[list[float]] = []
     for index, prior in enumerate(expected):
         right = near.right(index)
@@ -162,9 +179,22 @@ def rows(known: Known, answered: Sequence[Answered], unasked: Sequence[Stranger]
                 float(sum(each.expected > prior.expected for each in expected)),
                 (1 - best) * right,
                 float(len(unasked)),
+                math.log1p(lengths[index]),
+                so_far,
+                shortest,
             ]
         )
     return found
+
+
+def _length_so_far(known: Known, answered: Sequence[Answered]) -> float:
+    """Returns the log of the answers' length over the expected one; 0 if all is as expected."""
+    told = [
+        (each.length, known.priors.expected_length(each.candidate.name, known.asked.neighbours)) for each in answered
+    ]
+    expected = [(length, likely) for length, likely in told if likely is not None]
+    written = sum(length for length, _ in expected) + _SHRINK_LENGTH
+    return math.log(written / (sum(likely for _, likely in expected) + _SHRINK_LENGTH))
 
 
 def _groups(answered: Sequence[Answered]) -> list[list[int]]:

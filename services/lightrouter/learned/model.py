@@ -141,14 +141,20 @@ class Model:
         ]
         found = rows(Known.of(asked, self.priors, self._joint), answered, unasked)
         return [
-            Outlook(self.gains.gain(row), self._whole_tokens(asked, each.name))
+            Outlook(self.gains.gain(row), self._whole_tokens(asked, each.name, self.gains.length_share(row)))
             for each, row in zip(unasked, found, strict=True)
         ]
 
-    def _whole_tokens(self, asked: Question, name: str) -> float | None:
-        """Returns the expected tokens of a candidate's whole answer; None if its answers are unknown."""
+    def _whole_tokens(self, asked: Question, name: str, share: float) -> float | None:
+        """Returns the expected tokens of a candidate's whole answer; None if its answers are unknown.
+
+        Args:
+            asked: The prompt.
+            name: The candidate.
+            share: The length as a share of the one expected by neighbours.
+        """
         length = self.priors.expected_length(name, asked.neighbours)
-        return None if length is None else length / self.characters_per_token.get(name, _CHARACTERS_PER_TOKEN)
+        return None if length is None else share * length / self.characters_per_token.get(name, _CHARACTERS_PER_TOKEN)
 
     def quality(self, row: Sequence[float]) -> float:
         """Returns the quality predicted from these features, 0 to 1."""

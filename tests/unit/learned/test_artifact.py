@@ -37,7 +37,7 @@ def gains() -> Gains:
     first, later = (
         [Tree([gain.NAMES.index(name), -1, -1], [0.5, 0.1, 0.2], [1, 0, 0], [2, 0, 0])] for name in ("open", "best")
     )
-    return Gains(first, later)
+    return Gains(first, later, [Tree([-1], [1.5], [0], [0])])
 
 
 def contenders() -> list[Written]:
@@ -66,7 +66,7 @@ def test_gains_are_loaded_and_artifacts_without_them_too(tmp_path: Path) -> None
         found = loaded.outlooks(PROMPTS[0], so_far, unasked)
         assert found == artifact().model.outlooks(PROMPTS[0], so_far, unasked)
         assert found is not None
-        assert [each.tokens for each in found] == [pytest.approx(50 / 2.5), None]
+        assert [each.tokens for each in found] == [pytest.approx(1.5 * 50 / 2.5), None]
     without = artifact()
     without.model.gains = None
     save(without, tmp_path)

@@ -131,3 +131,18 @@ def test_the_first_answer_has_trees_of_its_own_and_gains_stay_in_range() -> None
     gains = Gains(first=leaf[0.7], later=leaf[3.0])
     assert gains.gain([0.0] * len(NAMES)) == 0.7
     assert gains.gain([1.0] * len(NAMES)) == 1
+
+
+def test_lengths_are_told_beside_the_expected_ones() -> None:
+    long, short = (Answered(Stranger("one", 0.5, 0), 0.5, "A", length) for length in (1000, 10))
+    assert feature("length_so_far", [], "twin") == [0]
+    assert feature("length_so_far", [long], "twin")[0] > 1.5 > -0.5 > feature("length_so_far", [short], "twin")[0]
+    assert feature("shortest", [long, short], "twin") == feature("shortest", [short], "twin")
+    assert feature("expected_length", [], "twin", "stranger")[1] == 0
+
+
+def test_a_length_is_a_share_that_never_vanishes() -> None:
+    row = [0.0] * len(NAMES)
+    assert Gains([], []).length_share(row) == 1
+    assert Gains([], [], [Tree([-1], [-2.0], [0], [0])]).length_share(row) == 0.1
+    assert Gains([], [], [Tree([-1], [1.3], [0], [0])]).length_share(row) == 1.3

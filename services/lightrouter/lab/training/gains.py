@@ -50,17 +50,25 @@ class Sample(NamedTuple):
     Attributes:
         row: The features of the candidate before it is asked.
         rise: The rise in quality of the picked answer.
+        length: The characters of its answer.
+        expected: The characters that are expected of it by neighbours.
     """
 
     row: list[float]
     rise: float
+    length: int
+    expected: float
 
 
 def fit_gains(cases: Cases, options: TrainingOptions, seed: int) -> Gains:
     """Returns the trees that predict gains on these prompts; the same for the same prompts, options and seed."""
     found = list(steps(cases, options, seed))
-    first = [step for step in found if not step.row[0]]
-    return Gains(_trees(first, seed), _trees([step for step in found if step.row[0]], seed))
+    first, later = [[step for step in found if (step.row[0] > 0) == after] for after in (False, True)]
+    return Gains(
+        *(_trees(part, [step.rise for step in part], [1.0] * len(part), seed) for part in (first, later)),
+        # Weighted by what is expected, so that the sums are right, which money is.
+        _trees(found, [step.length / step.expected for step in found], [step.expected for step in found], seed),
+    )
 
 
 def steps(cases: Cases, options: TrainingOptions, seed: int) -> Iterator[Sample]:
@@ -118,7 +126,9 @@ class Sequences:
         found = rows(self._known, answered, [self._candidates[index] for index in unasked])
         for index, row in zip(unasked, found, strict=True):
             after = state | {index}
-            yield Sample(row, self._picked(after, self._answers(after)) - before)
+            length = self._model.priors.expected_length(self._candidates[index].name, self._known.asked.neighbours)
+            rise = self._picked(after, self._answers(after)) - before
+            yield Sample(row, rise, len(self._contenders[index][0].text), max(length or 0.0, 1.0))
 
     def _picked(self, state: frozenset[int], answered: Sequence[Answered]) -> float:
         """Returns the quality of the answer that is picked; 0 if there is none."""
@@ -140,9 +150,9 @@ class Sequences:
         return self._answered[state]
 
 
-def _trees(found: Sequence[Sample], seed: int) -> list[Tree]:
-    """Returns the trees for these steps."""
-    seen: Floats = np.array([step.row for step in found], dtype=np.float64)
-    rise: Floats = np.array([step.rise for step in found], dtype=np.float64)
+def _trees(found: Sequence[Sample], values: Sequence[float], weights: Sequence[float], seed: int) -> list[Tree]:
+    """Returns the trees that predict a value of each sample."""
+    seen: Floats = np.array([sample.row for sample in found], dtype=np.float64)
     parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(found) // _ROWS_PER_LEAF)}
-    return trees_of(lightgbm.train(parameters, lightgbm.Dataset(seen, rise), _ROUNDS))
+    data = lightgbm.Dataset(seen, np.array(values, dtype=np.float64), weight=np.array(weights, dtype=np.float64))
+    return trees_of(lightgbm.train(parameters, data, _ROUNDS))
