@@ -63,12 +63,13 @@ class Sample(NamedTuple):
 def fit_gains(cases: Cases, options: TrainingOptions, seed: int) -> Gains:
     """Returns the trees that predict gains on these prompts; the same for the same prompts, options and seed."""
     found = list(steps(cases, options, seed))
-    first, later = [[step for step in found if (step.row[0] > 0) == after] for after in (False, True)]
-    return Gains(
-        *(_trees(part, [step.rise for step in part], [1.0] * len(part), seed) for part in (first, later)),
-        # Weighted by what is expected, so that the sums are right, which money is.
-        _trees(found, [step.length / step.expected for step in found], [step.expected for step in found], seed),
+    first, later = (
+        _trees(part, [sample.rise for sample in part], [1.0] * len(part), seed)
+        for part in ([sample for sample in found if bool(sample.row[0]) == after] for after in (False, True))
     )
+    # Weighted by what is expected, so that sums of lengths are right, as money is a sum.
+    expected = [sample.expected for sample in found]
+    return Gains(first, later, _trees(found, [sample.length / sample.expected for sample in found], expected, seed))
 
 
 def steps(cases: Cases, options: TrainingOptions, seed: int) -> Iterator[Sample]:
