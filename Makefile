@@ -107,6 +107,10 @@ kind: setup ## Install the suite on a kind cluster of its own, before an Ollama,
 bench: setup ## Measure the route overhead; COMPARE=1 sets it beside LiteLLM's proxy.
 	python -m tests.load.bench $(if $(COMPARE),--compare)
 
+.PHONY: bench-hold
+bench-hold: setup ## Measure held boot calls beside cut ones, on an upstream that writes as hosted models do.
+	python -m tests.load.hold
+
 .PHONY: bench-tracing
 bench-tracing: setup ## Measure what tracing costs a route, and what a collector that is absent, hangs or refuses does to it.
 	python -m tests.load.tracing $(ARGS)

@@ -8,10 +8,11 @@ from typing import Final
 import yaml
 
 from lightrouter.pool.schema import PROVIDERS, REPLAY, CandidateEntry, PublicEntry
+from lightrouter.pool.status import CandidateStatus
 from tools.model_schema import Schema, model_schema
 
-BEGIN: Final = "# spec: made by `make chart`\n"
-END: Final = "# end of spec\n"
+BEGIN: Final = "# {}: made by `make chart`\n"
+END: Final = "# end of {}\n"
 
 # Keys come from Secrets in a cluster, and no adapter of the chart answers from a recording.
 _NOT_IN_CHART: Final = frozenset({"apiKeyEnv", "apiKeyFile", "recording", "pace"})
@@ -65,21 +66,32 @@ def resource_properties() -> dict[str, Schema]:
     return {name: _structural(value | _IN_RESOURCE.get(name, {})) for name, value in found.items()}
 
 
+def status_properties() -> dict[str, Schema]:
+    """Returns the properties of a Candidate resource's status, in the same form."""
+    found: dict[str, Schema] = model_schema(CandidateStatus)["properties"]
+    return {name: _structural(value) for name, value in found.items()}
+
+
 def definition(text: str) -> str:
-    """Returns the text of the resource's definition with the spec's properties as the models have them."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    indent = " " * (len(before) - len(before.rstrip(" ")))
-    made = yaml.safe_dump(resource_properties(), sort_keys=False, width=10_000, allow_unicode=True)
-    return f"{before}{BEGIN}{''.join(indent + line for line in made.splitlines(keepends=True))}{indent}{END}{after}"
+    """Returns the text of the resource's definition with the properties of spec and status as the models have them."""
+    for part, properties in (("spec", resource_properties()), ("status", status_properties())):
+        begin, end = BEGIN.format(part), END.format(part)
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        indent = " " * (len(before) - len(before.rstrip(" ")))
+        made = yaml.safe_dump(properties, sort_keys=False, width=10_000, allow_unicode=True)
+        text = f"{before}{begin}{''.join(indent + line for line in made.splitlines(keepends=True))}{indent}{end}{after}"
+    return text
 
 
 def _structural(node: Schema) -> Schema:
     made = {key: value for key, value in node.items() if key not in {"default", "additionalProperties"}}
-    if "default" in node and node["default"] != []:
+    if node.get("default", []) != [] and "description" in node:
         made["description"] = f"{node['description']} Default: {node['default']}."
     if made.get("type") == "integer" and made.get("maximum", 0) > 2**31:
         made["format"] = "int64"
     if "properties" in made:
         made["properties"] = {name: _structural(value) for name, value in made["properties"].items()}
+    if "items" in made:
+        made["items"] = _structural(made["items"])
     return made

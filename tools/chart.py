@@ -61,7 +61,7 @@ def _rows(values: list[Value]) -> str:
         default = "" if nested else _code(json.dumps(value.default, ensure_ascii=False))
         if value.modelled:
             default = "" if nested or value.default is None else _code(json.dumps(value.default, ensure_ascii=False))
-        elif "[]" in value.path:
+        elif "[]" in value.path or ".NAME." in value.path:
             default = "" if nested else f"for example {default}"
         rows.append(f"| `{value.path}` | {default} | {_words(value.text)} |")
     return "\n".join(rows)
@@ -143,7 +143,7 @@ def main() -> None:
         if not check:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            sys.exit(f"{path.relative_to(CHART.parent.parent)} is not what values.yaml says: run make chart")
+            sys.exit(f"{path.relative_to(CHART.parent.parent)} is out of date: run make chart")
 
 
 if __name__ == "__main__":

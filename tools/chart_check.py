@@ -78,7 +78,7 @@ def check_values(values: Sequence[Path], others: dict[str, dict[str, Any]]) -> I
     newest = max(LAYERS)
     refused = [fault for major in LAYERS for fault in lint(major, *values)]
     yield from refused
-    for manifest in () if refused else yaml.safe_load_all(render(newest, *values)):
+    for manifest in () if refused else yaml.load_all(render(newest, *values), yaml.CSafeLoader):
         if manifest:
             yield from faults(manifest, others)
 

@@ -64,7 +64,20 @@ def read(text: str, path: str = "") -> Value:
     if not isinstance(root, yaml.MappingNode):
         raise CommentError(f"{path or 'values.yaml'}: must be a mapping")
     lines = text.splitlines()
-    return Value(path, yaml.safe_load(text), children=_children(root, lines, path, len(lines)))
+    values = Value(path, yaml.safe_load(text), children=_children(root, lines, path, len(lines)))
+    for value in values.children.values():
+        if base := values.children.get(value.hints.get("extends", "")):
+            _take_types(value, base)
+    return values
+
+
+def _take_types(value: Value, base: Value) -> None:
+    """Gives the keys that a value has from another one the types that they have there."""
+    for key in value.children.keys() & base.children.keys():
+        child, model = value.children[key], base.children[key]
+        if not model.children:
+            child.hints, child.children = model.hints, {}
+        _take_types(child, model)
 
 
 def _children(node: yaml.MappingNode, lines: list[str], path: str, end: int) -> dict[str, Value]:
@@ -77,9 +90,9 @@ def _children(node: yaml.MappingNode, lines: list[str], path: str, end: int) -> 
             value.text, value.hints = _comment(lines, key.start_mark.line, key.start_mark.column)
         form = _form(lines[key.start_mark.line : following], key.start_mark.column)
         if form:
-            value.item = read(form, f"{name}[]")
+            value.item = read(form, f"{name}.NAME" if "keyedBy" in value.hints else f"{name}[]")
         if value.item and value.hints.pop("model", None) == "candidate":
-            value.item.children = _modelled(candidates.chart_schema(), f"{name}[]") | value.item.children
+            value.item.children = _modelled(candidates.chart_schema(), value.item.path) | value.item.children
         if isinstance(item, yaml.MappingNode) and not value.hints.keys() & {"k8s", "map", "open"}:
             value.children = _children(item, lines, name, following)
         if group := value.hints.get("settings"):

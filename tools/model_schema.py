@@ -29,11 +29,11 @@ def _plain(node: Any, definitions: Mapping[str, Schema]) -> Any:
         return [_plain(each, definitions) for each in node]
     if not isinstance(node, dict):
         return node
-    if "$ref" in node:
-        node = {**definitions[node["$ref"].rpartition("/")[2]], **{k: v for k, v in node.items() if k != "$ref"}}
     if "anyOf" in node:
         (chosen,) = (each for each in node["anyOf"] if each != {"type": "null"})
         node = {**chosen, **{key: value for key, value in node.items() if key != "anyOf"}}
+    if "$ref" in node:
+        node = {**definitions[node["$ref"].rpartition("/")[2]], **{k: v for k, v in node.items() if k != "$ref"}}
     made: Schema = {}
     for key, value in node.items():
         if key == "properties":

@@ -30,7 +30,8 @@ def schema(root: Value) -> Schema:
     for value in root.children.values():
         if value.item and "keyedBy" in value.hints:
             required = value.hints.get("required")
-            definitions[_item(value)] = {"type": "object", **_object(value.item, root, required)}
+            # One that is null is none: a file of values takes out a candidate of the file before it.
+            definitions[_item(value)] = {"type": ["object", "null"], **_object(value.item, root, required)}
     for name in _bases(root):
         definitions[name] = properties[name]
         properties[name] = {"$ref": f"#/definitions/{name}"}
@@ -157,7 +158,7 @@ def _define(full: str, definitions: dict[str, Schema]) -> None:
     name = _short(full)
     if name not in definitions:
         definitions[name] = {}
-        definitions[name] = {"type": "object"} if _OPEN.search(name) else _translated(_kubernetes()[full], definitions)
+        definitions[name] = _translated(_kubernetes()[full], definitions)
 
 
 def _translated(node: Any, definitions: dict[str, Schema]) -> Any:
@@ -169,8 +170,13 @@ def _translated(node: Any, definitions: dict[str, Schema]) -> Any:
     for key, item in node.items():
         if key == "$ref":
             full = str(item).rpartition("/")[2]
+            if _OPEN.search(full):
+                return {"type": "object"}
             _define(full, definitions)
             made[key] = _reference(full)
+        elif key == "oneOf" and all(each.keys() == {"type"} for each in item):
+            # null would be of two of the types.
+            made["type"] = sorted({kind for each in item for kind in each["type"]})
         elif not (key == "description" and isinstance(item, str)) and not key.startswith("x-kubernetes"):
             made[key] = _translated(item, definitions)
     return made

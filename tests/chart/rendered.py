@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -59,9 +61,8 @@ class Manifests:
         return spec
 
     def container(self, name: str) -> Manifest:
-        """Returns the container of a Deployment."""
-        [container] = self.pod(name)["containers"]
-        return dict(container)
+        """Returns the container of a Deployment that runs the service."""
+        return dict(self.pod(name)["containers"][0])
 
     def environment(self, name: str) -> dict[str, str]:
         """Returns the environment variables of a Deployment that have a value of their own."""
@@ -99,13 +100,30 @@ def example(name: str) -> Manifests:
     return _render((CHART / "examples" / name / "values.yaml").read_text(encoding="utf-8"))
 
 
+def reuse(older: str, **values: object) -> Manifests:
+    """Returns what `helm upgrade --reuse-values` renders: an older release's values are then the chart's."""
+    with tempfile.TemporaryDirectory() as folder:
+        chart = Path(shutil.copytree(CHART, Path(folder, "lightrouter"), ignore=shutil.ignore_patterns("examples")))
+        (chart / "values.yaml").write_text(older, encoding="utf-8")
+        return template(chart, json.dumps({"candidates": [SMALL], **values}))
+
+
 @cache
 def _render(values: str) -> Manifests:
-    command = [str(helm(4)), "template", "lightrouter", str(CHART), "--namespace", "here", "--values", "-"]
+    return template(CHART, values)
+
+
+def template(chart: Path, values: str, *options: str, release: str = "lightrouter") -> Manifests:
+    """Returns what `helm template` renders of a chart.
+
+    Raises:
+        RefusedError: Helm refuses the values.
+    """
+    command = [str(helm(4)), "template", release, str(chart), "--namespace", "here", "--values", "-", *options]
     done = subprocess.run(command, input=values, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RefusedError(done.stderr)
-    return Manifests([manifest for manifest in yaml.safe_load_all(done.stdout) if manifest])
+    return Manifests([manifest for manifest in yaml.load_all(done.stdout, yaml.CSafeLoader) if manifest])
 
 
 def candidate(**more: object) -> dict[str, object]:

@@ -297,7 +297,7 @@ def test_the_resource_has_the_public_part() -> None:
     )
     assert set(manifest["spec"]) == {
         "address", "provider", "baseUrl", "model", "continuation", "prices", "contextWindow", "maxBootTokens", "prior",
-        "state", "fixedInputTokens",
+        "state", "fixedInputTokens", "name",
     } - {"provider"}  # fmt: skip
 
 

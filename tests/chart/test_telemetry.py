@@ -30,14 +30,14 @@ def test_telemetry_goes_to_the_endpoint_or_to_the_collector() -> None:
     assert "endpoint: tempo:4317" in config
     assert "insecure: false" in config
     assert own.one("Service", "collector")["spec"]["ports"][1]["port"] == 8889
-    apart = render(telemetry={"otlpMetricsEndpoint": "http://m:4318", "metricsIntervalSeconds": 7})
+    apart = render(telemetry={"otlpMetricsEndpoint": "http://m:4319", "metricsIntervalSeconds": 7})
     for component in COMPONENTS:
         settings = apart.settings(component)
-        assert (settings.otlp_endpoint, settings.metrics_endpoint) == (None, "http://m:4318")
+        assert (settings.otlp_endpoint, settings.metrics_endpoint) == (None, "http://m:4319")
         assert settings.metrics_interval_seconds == 7
         assert "k8s.pod.name" in apart.environment(component)["OTEL_RESOURCE_ATTRIBUTES"]
         policy = component.partition("-")[0]
-        assert any(ports(rule) == {4318} for rule in egress(apart, policy))
+        assert any(ports(rule) == {4319} for rule in egress(apart, policy))
     off = render(collector={"enabled": True}, telemetry={"otlpMetricsEndpoint": "off"}).settings("router")
     assert (off.otlp_endpoint is None, off.metrics_endpoint) == (False, None)
     alone = render(collector={"enabled": True, "prometheus": False})

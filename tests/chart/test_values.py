@@ -7,26 +7,12 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.runtime.settings import ServiceSettings
-from tests.chart.rendered import CHART, SETTINGS, SMALL, RefusedError, candidate, example, examples, render
+from tests.chart.rendered import CHART, SMALL, RefusedError, candidate, example, examples, render
 from tools import chart
 
-VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
-# What the chart sets by other values, or by itself.
-ELSEWHERE = {
-    "listen", "ready_file", "health_listen", "tls_cert_file", "tls_key_file", "tls_client_ca_file", "tls_ca_file",
-    "drain_delay_seconds", "grace_seconds", "otlp_endpoint", "otlp_metrics_endpoint", "metrics_interval_seconds",
-    "sampling_ratio", "capture_text", "capture_text_characters", "pool", "candidate", "pool_source",
-    "namespace", "candidate_selector", "judge", "synthesizer", "selector_address", "aggregator_address",
-    "adapter_address", "tokens_file", "jwt_jwks_url", "jwt_jwks_file", "jwt_jwks_ca_file", "jwt_jwks_token_file",
-    "jwt_issuer", "jwt_audience", "allowed_callers", "tls_allowed_identities",
-}  # fmt: skip
-# A pod needs what a process on a desk does not, and where the image has its files is the image's to know.
-OTHER_DEFAULTS = {"max_connection_age_seconds", "artifact"}
 
 
 def snake(name: str) -> str:
@@ -38,19 +24,8 @@ def test_the_schema_and_the_readme_are_those_of_the_comments() -> None:
         assert path.read_text() == text, f"run make chart for {path.name}"
 
 
-@pytest.mark.parametrize("component", SETTINGS)
-def test_the_settings_are_those_of_the_service(component: str) -> None:
-    settings: type[ServiceSettings] = SETTINGS[component]
-    given = VALUES["settings"] | VALUES[component].get("settings", {})
-    by_name = {snake(name): value for name, value in given.items()}
-    assert by_name.keys() == settings.model_fields.keys() - ELSEWHERE
-    defaults = {name: field.default for name, field in settings.model_fields.items()}
-    for name, value in by_name.items():
-        assert name in OTHER_DEFAULTS or value == defaults[name], name
-
-
 def test_the_candidates_are_those_of_the_pool() -> None:
-    item = SCHEMA["properties"]["candidates"]["items"]["properties"]
+    item = SCHEMA["definitions"]["candidates.entry"]["properties"]
     own = {"apiKey", "adapter"}
     # Keys come from Secrets, and no adapter of the chart answers from a recording.
     desk = {"api_key_env", "api_key_file", "recording", "pace"}
@@ -60,20 +35,43 @@ def test_the_candidates_are_those_of_the_pool() -> None:
         assert {snake(name) for name in item[section]["properties"]} == known.model_fields.keys()
 
 
-def closed(schema: dict[str, Any], path: str) -> list[str]:
+def opened(schema: dict[str, Any], path: str) -> list[str]:
+    """Returns the places of the objects that take any key."""
     found = []
-    if schema.get("type") == "object" and "additionalProperties" not in schema:
+    if schema.get("type") == "object" and schema.get("additionalProperties", {}) == {}:
         found.append(path)
     for key, inner in schema.get("properties", {}).items():
-        found += closed(inner, f"{path}.{key}")
+        found += opened(inner, f"{path}.{key}")
     if isinstance(schema.get("items"), dict):
-        found += closed(schema["items"], f"{path}[]")
+        found += opened(schema["items"], f"{path}[]")
     return found
 
 
 def test_every_object_is_closed() -> None:
-    # A parent chart's globals, and what the provider's own API takes, are not this chart's to know.
-    assert closed(SCHEMA, "") == [".candidates[].extraBody", ".global"]
+    # A parent chart's globals, and what the provider's own API takes, are not this chart's to know; containers and
+    # volumes' sources are the API server's.
+    assert opened(SCHEMA, "") == [".global"]
+    definitions = SCHEMA["definitions"]
+    found = {place for name, each in definitions.items() for place in opened(each, name)}
+    assert {place for place in found if not place.startswith("core.v1.")} == {
+        "candidates.entry.extraBody", "workload.initContainers[]", "workload.extraContainers[]",
+    }  # fmt: skip
+    assert {place.partition(".v1.")[2].partition(".")[0] for place in found if place.startswith("core.")} == {"Volume"}
+
+
+def test_candidates_stand_by_name_or_in_a_list() -> None:
+    entry = {key: value for key, value in SMALL.items() if key != "name"}
+    by_name = render(candidates={"small": entry, "gone": None})
+    assert by_name.manifests == render(candidates=[SMALL]).manifests
+    assert set(render(candidates={"b": entry, "a": entry}).all("Candidate")) == {"a", "b"}
+    with pytest.raises(RefusedError, match="Small"):
+        render(candidates={"Small": entry})
+    with pytest.raises(RefusedError, match="name"):
+        render(candidates=[entry])
+
+
+def test_a_file_of_values_may_hold_anchors() -> None:
+    assert render(**{"x-anchors": {"any": [1]}}).manifests == render().manifests
 
 
 @pytest.mark.parametrize(
@@ -86,6 +84,10 @@ def test_every_object_is_closed() -> None:
         ({"candidates": [candidate(baseURL="http://x")]}, "baseURL"),
         ({"candidates": [candidate(prices={"inputs": 1})]}, "inputs"),
         ({"candidates": [candidate(adapter={"replicaz": 1})]}, "replicaz"),
+        ({"candidates": {"small": {"model": "m", "baseURL": "http://x"}}}, "baseURL"),
+        ({"router": {"settings": {"maximumKs": 1}}}, "maximumKs"),
+        ({"telemetry": {"logLevel": "info"}}, "logLevel"),
+        ({"workload": {"podSecurityContext": {"runAsUsers": 1}}}, "runAsUsers"),
         ({"selector": {"settings": {"judge_orders": 3}}}, "judge_orders"),
         ({"auth": {"jwt": {"issuers": "x"}}}, "issuers"),
         ({"networkPolicy": {"callers": [{"podselector": {}}]}}, "podselector"),
@@ -143,6 +145,7 @@ def test_an_unknown_key_is_refused_by_name(values: dict[str, object], key: str) 
         ({"auth": {"allowedCallers": ["a"]}}, "no caller has a name"),
         ({"grpcRoute": {"enabled": True}}, "grpcRoute.enabled needs a Gateway"),
         ({"ingress": {"enabled": True}}, "ingress.enabled needs a host name"),
+        ({"workload": {"extraEnv": [{"name": "A", "value": "1"}] * 2}}, "For router extraEnv has A twice"),
         (
             {"collector": {"enabled": True}, "telemetry": {"otlpEndpoint": "http://a:1"}},
             "contradict each other",
@@ -152,6 +155,57 @@ def test_an_unknown_key_is_refused_by_name(values: dict[str, object], key: str) 
 def test_a_contradiction_is_refused_in_a_sentence(values: dict[str, object], sentence: str) -> None:
     with pytest.raises(RefusedError, match=re.escape(sentence)):
         render(**values)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sentence"),
+    [
+        ("collector:4317", "give http://HOST:PORT or https://HOST:PORT"),
+        ("grpc://collector:4317", "give http://HOST:PORT"),
+        ("http://collector:4317/v1/traces", "without a path"),
+        ("http://collector:4317/", "without a path"),
+        ("http://user:key@collector:4317", "a user or a query"),
+        ("http://collector:4317?a=b", "a user or a query"),
+        ("http://", "give http://HOST:PORT"),
+        ("http://:4317", "give http://HOST:PORT"),
+        ("http://collector:", "give http://HOST:PORT"),
+        ("http://collector:otlp", "give http://HOST:PORT"),
+        ("http://fd00::1:4317", "give http://HOST:PORT"),
+        ("http://collector:4318", "port 4318, that of OTLP over HTTP"),
+        ("https://[fd00::1]:4318", "port 4318, that of OTLP over HTTP"),
+        ("http://collector:0", "port 0, which no server can have"),
+        ("http://collector:65536", "port 65536, which no server can have"),
+    ],
+)
+def test_an_otlp_endpoint_that_cannot_work_is_refused_in_a_sentence(endpoint: str, sentence: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        render(telemetry={"otlpEndpoint": endpoint, "otlpMetricsEndpoint": endpoint})
+    for key in ("otlpEndpoint", "otlpMetricsEndpoint"):
+        assert re.search(f"telemetry.{key} (is|has) .*{re.escape(sentence)}", str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sentence"),
+    [
+        ("http://tempo:4317", "give HOST:PORT; collector.insecure says"),
+        ("tempo", "give HOST:PORT, mostly with the port 4317"),
+        ("[fd00::1]", "give HOST:PORT"),
+        ("fd00::1:4317", "give HOST:PORT"),
+        ("tempo:4317/v1/traces", "give HOST:PORT, without a path"),
+        ("tempo:4318", "port 4318, that of OTLP over HTTP"),
+        ("tempo:70000", "port 70000, which no server can have"),
+    ],
+)
+def test_a_target_of_the_collector_that_cannot_work_is_refused_in_a_sentence(endpoint: str, sentence: str) -> None:
+    with pytest.raises(RefusedError, match=f"collector.endpoint (is|has) .*{re.escape(sentence)}"):
+        render(collector={"enabled": True, "endpoint": endpoint})
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://collector:4317", "https://otlp.example.com", "http://[fd00::1]:4317", "https://1.2.3.4:443"]
+)
+def test_an_otlp_endpoint_that_can_work_is_taken(endpoint: str) -> None:
+    assert render(telemetry={"otlpEndpoint": endpoint}).settings("router").otlp_endpoint == endpoint
 
 
 def test_all_faults_are_named_at_once() -> None:

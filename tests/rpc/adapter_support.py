@@ -26,8 +26,13 @@ from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.telemetry import names
-from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
-from lightrouter.v1.adapter_pb2_grpc import add_AdapterServiceServicer_to_server
+from lightrouter.v1.adapter_pb2 import (
+    GenerateResponse,
+    Generation,
+    StreamGenerateRequest,
+    StreamGenerateResponse,
+)
+from lightrouter.v1.adapter_pb2_grpc import AdapterServiceStub, add_AdapterServiceServicer_to_server
 from lightrouter.v1.candidate_pb2 import ModelTarget
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Role, Sampling
 from tests.upstreams.upstream import Behaviour, Upstream
@@ -39,6 +44,8 @@ UNKNOWN = FinishReason.FINISH_REASON_UNKNOWN
 COUNTS = {"prompt_tokens": 10, "completion_tokens": 5}
 
 CANDIDATE = "fast"
+
+Call = grpc.aio.UnaryStreamCall[StreamGenerateRequest, StreamGenerateResponse]
 
 
 def pool_of(base_url: str, **members: Any) -> Pool:
@@ -77,6 +84,15 @@ class Adapter:
         events = self.models.stream(self.target, asked, Deadline.after(seconds))
         assert isinstance(events, AsyncGenerator)
         return events
+
+    def hold(self, asked: Generation, tokens: int, seconds: float = 20) -> Call:
+        """Calls StreamGenerate with a checkpoint after `tokens` and a deadline of `seconds`."""
+        # The generated stubs have no types.
+        stub: Any = AdapterServiceStub(self.channel)
+        call: Call = stub.StreamGenerate(
+            StreamGenerateRequest(generation=asked, checkpoint_tokens=tokens), timeout=seconds
+        )
+        return call
 
     async def read(self, asked: Generation, texts: list[str], seconds: float = 20) -> None:
         """Calls StreamGenerate and adds each chunk's text to `texts`."""

@@ -76,7 +76,9 @@ class Adapter(AdapterServiceServicer):
     async def StreamGenerate(
         self, request: StreamGenerateRequest, context: Context
     ) -> AsyncIterator[StreamGenerateResponse]:
-        async for event in self._models.stream(self._target, request.generation, current_deadline()):
+        async for event in self._models.stream(
+            self._target, request.generation, current_deadline(), checkpoint_tokens=request.checkpoint_tokens
+        ):
             yield event
 
 
@@ -228,7 +230,13 @@ class RouterSuite:
         return await self._stack.enter_async_context(server)
 
     async def _start_router(self) -> None:
-        own = {"listen": self.address_of("router"), "boot_grace_seconds": 0.0, "boot_tokens": 2, "max_output_tokens": 8}
+        own = {
+            "listen": self.address_of("router"),
+            "boot_grace_seconds": 0.0,
+            "boot_tokens": 2,
+            "max_output_tokens": 8,
+            "hold": "never",
+        }
         values = own | self._settings
         settings = RouterSettings(
             pool=self.pool_file,

@@ -38,7 +38,7 @@ async def test_a_call_s_duration_and_tokens_are_the_convention_s(reader: InMemor
         assert booted.result.finish_reason == FinishReason.FINISH_REASON_LENGTH
         await served.read(generation(stage=STAGE_COMPLETE), [])
     assert values(reader, i.CALL_DURATION) == {(*BOOT, ""): 1, (*COMPLETE, ""): 1}
-    tokens = {(*stage, kind): 1 for stage in (BOOT, COMPLETE) for kind in ("input", "output")}
+    tokens = {(*stage, kind, ""): 1 for stage in (BOOT, COMPLETE) for kind in ("input", "output")}
     assert values(reader, i.CALL_TOKENS) == tokens
     assert values(reader, i.TIME_TO_FIRST_CHUNK) == {COMPLETE: 1}
     points = collected(reader)

@@ -15,6 +15,7 @@ from lightrouter.adapter.providers import openai, openai_reply
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import failed_entry
+from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
@@ -164,3 +165,22 @@ async def test_others_have_their_turn_between_the_reading_of_a_long_reply_and_it
     async with Upstream(behaviours.reply("word " * 100_000)) as upstream, adapter(upstream.base_url) as served:
         assert len((await served.generate(generation())).text) == 500_000
     assert turns == ["others", "text"]
+
+
+INSTRUCTIONS = "Answer in one short sentence. " * 3_000
+
+
+@pytest.mark.parametrize("counted", [False, True])
+async def test_a_candidate_s_own_instructions_are_read_and_paid_for(counted: bool) -> None:
+    read = 21_000
+    counts = {"prompt_tokens": read, "completion_tokens": 2} if counted else None
+    events = [delta("Hello world"), delta(finish="stop")]
+    async with (
+        Upstream(behaviours.stream(events, usage=counts)) as upstream,
+        adapter(upstream.base_url, system_prompt=INSTRUCTIONS, **COSTS) as served,
+    ):
+        used = (await served.generate(generation())).result.usage
+    assert used.estimated is not counted
+    # Without a count they are estimated; a count is believed, because it is no more than they can have.
+    instructions = estimate_tokens(INSTRUCTIONS)
+    assert used.input_tokens == read if counted else instructions < used.input_tokens < instructions + 50

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 import lightrouter.runtime
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Hold, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import CompleteRequest, Prompt
 from tests.suite.rig import Suite, entry, prompt, running
 from tests.upstreams import behaviours
@@ -27,8 +27,8 @@ HANGS = {
 }
 POLICIES = {
     "boot": Policy(boot_tokens=4),
-    "complete": Policy(boot_tokens=4, k=1),
-    "complete-mid-stream": Policy(boot_tokens=4, k=1),
+    "complete": Policy(boot_tokens=4, k=1, hold=Hold.HOLD_NEVER),
+    "complete-mid-stream": Policy(boot_tokens=4, k=1, hold=Hold.HOLD_NEVER),
     "judge": Policy(boot_tokens=4, selector=SelectorStrategy.SELECTOR_STRATEGY_LLM),
     "synthesize": Policy(boot_tokens=100, aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_SYNTHESIZE, margin=1.0),
 }

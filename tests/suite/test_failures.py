@@ -25,6 +25,8 @@ QUICK = {"boot_grace_seconds": 0.05, "aggregator": "best", "quorum": 0.6}
 ONCE = {"retries": 0, "max_response_bytes": 65536}
 GOOD = "The capital is Paris, of course."
 OTHER = "It is the city of Lyon, I think."
+# The way in which a candidate writes its boot and its completion in two calls.
+CUT = {"hold": "never"}
 FIRST_ALONE = Policy(boot_tokens=5, k=1, selector=SelectorStrategy.SELECTOR_STRATEGY_PRIOR)
 FAILED = DegradedReason.DEGRADED_REASON_CANDIDATE_FAILED
 SLOW = DegradedReason.DEGRADED_REASON_CANDIDATE_SLOW
@@ -85,7 +87,7 @@ async def test_one_candidate_misbehaves_and_the_others_answer(
     # What fails for good must not look slow here because the machine is.
     grace = 30.0 if degraded == FAILED else 0.05
     streamed = behaviour in {behaviours.endless, behaviours.endless_comments}
-    async with suite_with(folder, behaviour, streamed=streamed, boot_grace_seconds=grace) as (suite, _):
+    async with suite_with(folder, behaviour, streamed=streamed, boot_grace_seconds=grace, **CUT) as (suite, _):
         answer = await suite.complete(prompt())
     assert answer.text == GOOD
     (line,) = entries(answer, "bad")
@@ -108,7 +110,9 @@ async def test_only_hidden_reasoning_is_ranked_by_prior_and_may_go_on(folder: Pa
     async with (
         Upstream(behaviours.model(GOOD)) as good,
         Upstream(thinking, behaviours.reply(OTHER)) as bad,
-        running(folder, entry("good", good.base_url), entry("bad", bad.base_url, prior=0.9), router=QUICK) as suite,
+        running(
+            folder, entry("good", good.base_url), entry("bad", bad.base_url, prior=0.9), router=QUICK | CUT
+        ) as suite,
     ):
         asked = prompt(FIRST_ALONE)
         asked.sampling.max_output_tokens = 50
@@ -128,7 +132,7 @@ async def test_only_hidden_reasoning_may_use_the_larger_boot_budget_of_its_entry
             folder,
             entry("good", good.base_url),
             entry("thinker", thinker.base_url, max_boot_tokens=20),
-            router=QUICK,
+            router=QUICK | CUT,
         ) as suite,
     ):
         await suite.complete(prompt(Policy(boot_tokens=5)))
@@ -244,7 +248,7 @@ async def test_a_candidate_that_fails_while_completing_is_replaced(folder: Path)
             folder,
             entry("first", first.base_url, limits=ONCE, prior=0.9),
             entry("second", second.base_url),
-            router=QUICK,
+            router=QUICK | CUT,
         ) as suite,
     ):
         answer = await suite.complete(prompt(FIRST_ALONE))
@@ -265,7 +269,7 @@ async def test_a_streamed_candidate_that_fails_is_gone_on_from_and_no_piece_come
             folder,
             entry("first", first.base_url, limits=ONCE, prior=0.9),
             entry("second", second.base_url),
-            router=QUICK,
+            router=QUICK | CUT,
         ) as suite,
     ):
         events = await suite.stream(prompt(FIRST_ALONE))
@@ -281,7 +285,7 @@ async def test_a_streamed_candidate_that_fails_is_gone_on_from_and_no_piece_come
 async def test_a_candidate_that_cannot_go_on_writes_anew_and_the_ledger_shows_what_that_costs(folder: Path) -> None:
     async with (
         Upstream(behaviours.model(GOOD)) as upstream,
-        running(folder, entry("only", upstream.base_url, continuation="none"), router=QUICK) as suite,
+        running(folder, entry("only", upstream.base_url, continuation="none"), router=QUICK | CUT) as suite,
     ):
         asked = prompt(Policy(boot_tokens=5))
         asked.sampling.max_output_tokens = 50

@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Hold, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import CompleteRequest
 from tests.suite.rig import entry, prompt, running
 from tests.suite.tracing import CALLER, TRACE_ID, Recorder, Tree, attribute, events
@@ -52,6 +52,7 @@ async def test_stages_and_model_calls_are_one_trace(folder: Path, models: list[B
         boot_tokens=8,
         margin=1.0,
         agreement=1.0,
+        hold=Hold.HOLD_NEVER,
         selector=SelectorStrategy.SELECTOR_STRATEGY_PRIOR,
         aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_SYNTHESIZE,
     )
@@ -71,7 +72,7 @@ async def test_stages_and_model_calls_are_one_trace(folder: Path, models: list[B
 async def test_each_call_between_services_is_a_client_s_span_and_a_server_s(
     folder: Path, models: list[Behaviour]
 ) -> None:
-    policy = Policy(boot_tokens=8, margin=1.0, agreement=1.0)
+    policy = Policy(boot_tokens=8, margin=1.0, agreement=1.0, hold=Hold.HOLD_NEVER)
     trace = await traced(folder, policy, *models)
     served = {span.name: span for span in trace.spans if span.kind is SpanKind.SERVER}
     assert set(served) == {
@@ -95,7 +96,13 @@ async def test_each_call_between_services_is_a_client_s_span_and_a_server_s(
 
 
 async def test_a_completion_links_to_the_boot_that_it_goes_on_from(folder: Path, models: list[Behaviour]) -> None:
-    policy = Policy(boot_tokens=8, margin=1.0, agreement=1.0, aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_BEST)
+    policy = Policy(
+        boot_tokens=8,
+        margin=1.0,
+        agreement=1.0,
+        hold=Hold.HOLD_NEVER,
+        aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_BEST,
+    )
     trace = await traced(folder, policy, *models)
     boots = {span.context.span_id: attribute(span, names.CANDIDATE) for span in trace.chats("boot") if span.context}
     assert len(trace.chats("complete")) == 2
@@ -178,7 +185,7 @@ async def test_a_call_that_the_circuit_refuses_says_so(folder: Path, models: lis
 
 
 async def test_spans_say_what_happened(folder: Path, models: list[Behaviour]) -> None:
-    policy = Policy(boot_tokens=8, k=1, aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_BEST)
+    policy = Policy(boot_tokens=8, k=1, hold=Hold.HOLD_NEVER, aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_BEST)
     trace = await traced(folder, policy, *models)
     assert attribute(trace.one(names.BOOT), names.BOOT_TOKENS) == 8
     assert attribute(trace.one(names.SELECT), names.K) == 1

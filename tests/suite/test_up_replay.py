@@ -40,11 +40,25 @@ def test_recorded_prompts_get_their_recorded_answers(up: tuple[Up, str]) -> None
     assert answered.returncode == 0, answered.stderr
     answer = json.loads(answered.stdout)
     assert answer["text"] == LONG
+    # The only candidate goes on for certain, so its call is held.
+    (call,) = answer["ledger"]["entries"]
+    assert (call["stage"], call["wentOn"], call["model"]) == ("STAGE_BOOT", True, "Wise/7B")
+    assert call["usage"]["inputTokens"] == "10"
+    assert call["costBasis"] == "COST_BASIS_REPORTED"
+    # The assumed price of a model that is on no list, $0.20 per million tokens.
+    assert int(answer["ledger"]["costNanousd"]) == (10 + int(call["usage"]["outputTokens"])) * 200
+
+
+def test_cut_calls_get_them_too_and_read_the_prompt_twice(up: tuple[Up, str]) -> None:
+    _, address = up
+    arguments = ("--boot-tokens", "5", "--hold", "never", "--k", "1", "--candidates", "wise-7b", "--json")
+    answered = cli("ask", "Why is the sky blue?", *arguments, address=address)
+    assert answered.returncode == 0, answered.stderr
+    answer = json.loads(answered.stdout)
+    assert answer["text"] == LONG
     boot, completion = answer["ledger"]["entries"]
     assert (boot["stage"], completion["stage"]) == ("STAGE_BOOT", "STAGE_COMPLETE")
     assert boot["usage"] == {"inputTokens": "10", "outputTokens": "5"}
-    assert boot["model"] == "Wise/7B"
-    # The assumed price of a model that is on no list, $0.20 per million tokens: 10 + 5 and 15 + 17 of them.
     assert int(answer["ledger"]["costNanousd"]) == (10 + 5 + 15 + int(completion["usage"]["outputTokens"])) * 200
 
 

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
 from lightrouter.runtime.telemetry import names
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Hold, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import CompleteRequest, StreamCompleteRequest
 from tests.suite.rig import Suite, entry, prompt, running
 from tests.suite.tracing import CALLER, Recorder, Tree, attribute, covers, events, overlap
@@ -71,12 +71,17 @@ async def refused(folder: Path, *said: Behaviour, seconds: float = 60) -> tuple[
 
 def truthful(trace: Tree) -> Tree:
     """Checks what holds for every trace; that no span is an orphan or stays open, the tree and the recorder check."""
+    held = held_calls(trace)
     for above, span in trace.pairs():
-        # What is left by its caller learns of it a moment later; all else ends before what is above it.
-        if attribute(span, names.ERROR_TYPE) in LEFT:
+        # What is left by its caller learns of it a moment later; all else ends before what is above it. A held call
+        # begins in the boot stage and may outlast it, but never its route.
+        outlasts = span in held and above in trace.named(names.BOOT)
+        if attribute(span, names.ERROR_TYPE) in LEFT or events(span, names.DROPPED) or outlasts:
             assert (above.start_time or 0) <= (span.start_time or 0)
         else:
             assert covers(above, span), (above.name, span.name)
+        if outlasts:
+            assert covers(trace.one(names.ROUTE), span)
     stages = [span for name in STAGES for span in trace.named(name)]
     assert all(covers(trace.one(names.ROUTE), stage) for stage in stages)
     assert all((first.end_time or 0) <= (then.start_time or 0) for first, then in pairwise(stages))
@@ -85,6 +90,19 @@ def truthful(trace: Tree) -> Tree:
         assert stage
         assert attribute(call, names.STAGE) == stage.name
     return trace
+
+
+def held_calls(trace: Tree) -> list[ReadableSpan]:
+    """Returns the spans of the calls that passed a checkpoint: the router's, the adapter's, and the model call's."""
+    found: list[ReadableSpan] = []
+    for call in trace.chats():
+        if events(call, names.CHECKPOINT):
+            served = trace.parent(call)
+            asked = served and trace.parent(served)
+            assert served
+            assert asked
+            found += [call, served, asked]
+    return found
 
 
 def errors(spans: list[ReadableSpan]) -> set[object]:
@@ -108,6 +126,7 @@ def together() -> list[Behaviour]:
 
 async def test_a_good_route(folder: Path) -> None:
     policy = Policy(boot_tokens=8, k=2, margin=1.0, agreement=1.0, selector=PRIOR, aggregator=BEST)
+    policy.hold = Hold.HOLD_NEVER
     trace = await routed(folder, policy, *together())
     assert len(trace.chats("boot")) == 3
     assert overlap(trace.chats("boot"))

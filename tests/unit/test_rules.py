@@ -115,6 +115,7 @@ EXAMPLES = [
     *(policy(*of) for of in bounds("k", "int32", ("gte", 0), ("lte", 65))),
     policy("selector: 99", "selector", "enum.defined_only"),
     policy("aggregator: 99", "aggregator", "enum.defined_only"),
+    policy("hold: 99", "hold", "enum.defined_only"),
     policy(items(257, 'candidates: "{}"'), "candidates", "repeated.max_items"),
     policy('candidates: "ada" candidates: "ada"', "candidates", "repeated.unique"),
     policy('candidates: ""', "candidates[0]", "repeated.items.string.min_len"),
@@ -147,6 +148,7 @@ EXAMPLES = [
     # adapter.proto
     Example(GenerateRequest, "", "generation", "required", whole=True),
     Example(StreamGenerateRequest, "", "generation", "required", whole=True),
+    Example(StreamGenerateRequest, "checkpoint_tokens: -1", "checkpoint_tokens", "int32.gte"),
     Example(GenerateRequest, "generation {}", "generation.messages", "repeated.min_items", whole=True),
     Example(GenerateRequest, f"generation {{ {items(1000, MESSAGE)} }}", "generation.messages", "repeated.max_items"),
     Example(

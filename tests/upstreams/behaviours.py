@@ -104,6 +104,17 @@ def _begun(body: Mapping[str, Any], text: str) -> str:
     return begun
 
 
+def tokens(written: Sequence[str]) -> Behaviour:
+    """Streams these tokens, an event each, up to the request's limit; the finish reason comes behind them."""
+
+    async def behave(exchange: Exchange) -> None:
+        most = exchange.request.body.get("max_tokens", len(written))
+        events = [*map(delta, written[:most]), delta(finish="length" if most < len(written) else "stop")]
+        await stream(events, {"prompt_tokens": 10, "completion_tokens": len(events) - 1})(exchange)
+
+    return behave
+
+
 async def hang(exchange: Exchange) -> None:
     """Takes the request and says nothing."""
     await exchange.hang()

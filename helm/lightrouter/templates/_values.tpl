@@ -8,10 +8,10 @@ mapping of another's type, like resources.limits, is left out on purpose.
 {{- $place := $.Values -}}
 {{- $keys := splitList "." $path -}}
 {{- range initial $keys -}}
-{{- if not (kindIs "map" (get $place .)) }}{{ $_ := set $place . dict }}{{ end -}}
-{{- $place = get $place . -}}
+{{- if not (kindIs "map" (index $place .)) }}{{ $_ := set $place . dict }}{{ end -}}
+{{- $place = index $place . -}}
 {{- end -}}
-{{- if kindIs "invalid" (get $place (last $keys)) }}{{ $_ := set $place (last $keys) $default }}{{ end -}}
+{{- if kindIs "invalid" (index $place (last $keys)) }}{{ $_ := set $place (last $keys) $default }}{{ end -}}
 {{- end -}}
 {{- end -}}
 
@@ -23,7 +23,7 @@ mapping of another's type, like resources.limits, is left out on purpose.
 {{- with $candidate }}{{ $candidates = append $candidates (merge (deepCopy .) (dict "name" $name)) }}{{ end -}}
 {{- end -}}
 {{- else -}}
-{{- $candidates = .Values.candidates | default list -}}
+{{- range .Values.candidates }}{{ with . }}{{ $candidates = append $candidates . }}{{ end }}{{ end -}}
 {{- end -}}
 {{- toJson $candidates -}}
 {{- end -}}
@@ -38,7 +38,7 @@ lightrouter.dev/router={{ include "lightrouter.fullname" . }}
 {{- end -}}
 
 {{/*
-The name of a candidate's resource. Up to release 0.1 it was the candidate's; a resource that still has it keeps it, since
+The name of a candidate's resource. Up to chart 0.1 it was the candidate's; a resource that still has it keeps it, since
 another one would begin without its status.
 */}}
 {{- define "lightrouter.candidateResource" -}}

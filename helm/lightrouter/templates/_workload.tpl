@@ -20,6 +20,18 @@
 {{- end }}
 {{- end -}}
 
+{{/* OpenShift gives each namespace ids of its own and refuses others, so the chart's own ids are left out there. */}}
+{{- define "lightrouter.podSecurityContext" -}}
+{{- $context := .workload.podSecurityContext -}}
+{{- if .root.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- $default := index (.root.Files.Get "defaults.json" | fromJson) "workload.podSecurityContext" -}}
+{{- range list "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- if eq (toString (index $context .)) (toString (index $default .)) }}{{ $context = omit $context . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $context -}}
+{{- end -}}
+
 {{/* What every pod's spec has. Takes root, component and workload. */}}
 {{- define "lightrouter.pod" -}}
 serviceAccountName: {{ include "lightrouter.serviceAccount" . }}
@@ -33,7 +45,7 @@ enableServiceLinks: false
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .workload.podSecurityContext }}
+{{- with include "lightrouter.podSecurityContext" . | fromYaml }}
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}

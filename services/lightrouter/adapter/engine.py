@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
@@ -18,9 +18,8 @@ from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.quirks import Quirks, QuirkTrials
 from lightrouter.adapter.retry import Attempts, RetryPolicy
 from lightrouter.adapter.telemetry import CallMetrics, CallObserver
-from lightrouter.adapter.text.coalesce import Coalescer, TextDelta
+from lightrouter.adapter.text.coalesce import Coalescer
 from lightrouter.adapter.text.continuation import decode
-from lightrouter.adapter.text.opening import PrefillUse
 from lightrouter.adapter.text.plan import Plan, make_plan
 from lightrouter.adapter.warmup import Warmup, is_free
 from lightrouter.pool.schema import CandidateEntry
@@ -38,8 +37,6 @@ from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
 
-Emit = Callable[[TextDelta], None]
-
 # A choice: the error of a call whose time is over must reach the caller before the caller stops waiting.
 _MARGIN_SECONDS: Final = 0.2
 _MARGIN_SHARE: Final = 0.1
@@ -50,9 +47,12 @@ _SLOW_TOKENS_A_SECOND: Final = 10
 _LONGEST_BOOT_WAIT: Final = 1.0
 # The stages whose call may be the first that a model gets; a completion follows a boot.
 _FIRST_CALLS: Final = frozenset({Stage.STAGE_BOOT, Stage.STAGE_SELECT, Stage.STAGE_AGGREGATE})
-# A choice: 25 messages a second read as a fluent text and cost far less than a message for each token.
-_COALESCE_SECONDS: Final = 0.04
-_COALESCE_CHARACTERS: Final = 256
+# Seconds and characters after which text is sent. A choice: 25 messages a second read as a fluent text and cost far
+# less than a message for each token; four a second show the router soon enough that a held call has written too much.
+_WATCHED: Final = (0.04, 256)
+_UNWATCHED: Final = (0.25, 4096)
+# A choice: the text that is held while nobody reads, some 15,000 tokens of English. Beyond it, the provider waits.
+_MOST_HELD_BYTES: Final = 64 * 1024
 
 
 class Engine:
@@ -121,24 +121,36 @@ class Engine:
         finally:
             self._ended()
 
-    async def stream(self, generation: Generation, deadline: Deadline) -> AsyncGenerator[StreamGenerateResponse, None]:
-        """Yields the output of the model in chunks of about 40 ms, then the result.
+    async def stream(
+        self, generation: Generation, deadline: Deadline, checkpoint_tokens: int = 0, *, unwatched: bool = False
+    ) -> AsyncGenerator[StreamGenerateResponse, None]:
+        """Yields the output of the model in chunks of about 40 ms, 250 ms if it is unwatched, then the result.
+
+        Between the text of the first `checkpoint_tokens` new tokens and the rest, it yields the checkpoint, unless the
+        text has ended by then; 0 for none. If the provider tells the end of the text only after its last token, a
+        checkpoint that lies exactly there comes nevertheless.
 
         Raises:
             ServiceError: The model did not deliver.
         """
-        run = self._begin(generation, streamed=True)
+        run = self._begin(generation, streamed=True, checkpoint=checkpoint_tokens)
         announced = False
-        deltas = Coalescer(_COALESCE_SECONDS, _COALESCE_CHARACTERS)
+        deltas = Coalescer(*(_UNWATCHED if unwatched else _WATCHED), _MOST_HELD_BYTES)
         task = asyncio.create_task(self._feed(run, deadline, deltas))
         task.add_done_callback(lambda _: self._ended())
         try:
             async for delta in deltas:
+                if isinstance(delta, GenerationResult):
+                    yield StreamGenerateResponse(checkpoint=delta)
+                    continue
                 restarted = run.restarted and not announced
                 announced |= restarted
                 chunk = GenerationChunk(text=delta.text, reasoning=delta.reasoning, restarted=restarted)
                 yield StreamGenerateResponse(chunk=chunk)
-            yield StreamGenerateResponse(result=await task)
+            result = await task
+            if run.restarted and not announced:
+                yield StreamGenerateResponse(chunk=GenerationChunk(restarted=True))
+            yield StreamGenerateResponse(result=result)
         except BaseException as error:
             run.fail(error)
             raise
@@ -152,7 +164,7 @@ class Engine:
         await self._warmup.aclose()
         await self._provider.aclose()
 
-    def _begin(self, generation: Generation, *, streamed: bool) -> GenerationRun:
+    def _begin(self, generation: Generation, *, streamed: bool, checkpoint: int = 0) -> GenerationRun:
         entry = self.entry
         if generation.candidate and generation.candidate != entry.name:
             raise ServiceError(
@@ -163,13 +175,14 @@ class Engine:
         resume_state = decode(generation.continuation, entry.name, entry.model)
 
         def planned(quirks: Quirks) -> Plan:
-            return make_plan(entry, generation, resume_state, quirks)
+            return make_plan(entry, generation, resume_state, quirks, checkpoint)
 
         stage = generation.stage
         observer = CallObserver(self._tracer, self._metrics, self._capture, entry, stage, resume_state.span)
-        quirks = self.provider_state.learned.quirks
-        run = GenerationRun(entry, self._prices, planned, quirks, stage, observer, streamed=streamed)
+        learned = self.provider_state.learned
+        run = GenerationRun(entry, self._prices, planned, learned.quirks, stage, observer, streamed=streamed)
         run.last_resort = generation.last_resort
+        run.continues_prefills = learned.continues_prefills
         self._running += 1
         self._idle.clear()
         return run
@@ -182,14 +195,16 @@ class Engine:
     async def _feed(self, run: GenerationRun, deadline: Deadline, deltas: Coalescer) -> GenerationResult | None:
         """Puts output and error of the run into `deltas`; returns the result, None after an error."""
         try:
-            result = await self._complete(run, deadline, deltas.put)
+            result = await self._complete(run, deadline, deltas)
         except Exception as error:  # noqa: BLE001 - it is raised where the deltas are read
             deltas.close(error)
             return None
         deltas.close()
         return result
 
-    async def _complete(self, run: GenerationRun, deadline: Deadline, emit: Emit | None = None) -> GenerationResult:
+    async def _complete(
+        self, run: GenerationRun, deadline: Deadline, deltas: Coalescer | None = None
+    ) -> GenerationResult:
         """Makes attempts until one succeeds or none is left; makes no more after output was emitted."""
         remaining = deadline.remaining()
         if remaining <= 0:
@@ -203,21 +218,23 @@ class Engine:
         try:
             while True:
                 try:
-                    result = await self._attempt(run, usable, emit)
+                    result = await self._attempt(run, usable, deltas)
                     works = True
                     self._warmup.answered()
                     return result
                 except faults.UpstreamError as error:
                     works = error.works
-                    if emit and run.has_output:
+                    if deltas and run.has_output:
                         raise
                     if trials.try_next(error.remedies):
                         run.retry(error, 0.0)
                         continue
                     await attempts.wait(error)
         except asyncio.CancelledError:
-            if run.silent_for(self._silence_limit(run, emit)):
+            if run.silent_for(self._silence_limit(run, deltas)):
                 works = False
+            elif run.checkpoint:
+                works = True
             raise
         finally:
             self.provider_state.circuit.record(permit, works)
@@ -228,29 +245,35 @@ class Engine:
         if run.info.accepted is None or not run.has_output:
             return
         trials.accepted(run.info.accepted)
-        if run.plan.request.has_prefill and run.prefill_use is not None:
-            self.provider_state.learned.prefill_ignored(run.prefill_use is PrefillUse.RESTARTED)
+        if run.ignored_prefill is not None:
+            self.provider_state.learned.prefill_ignored(run.ignored_prefill, certain=run.prefill_is_unread)
 
-    def _silence_limit(self, run: GenerationRun, emit: Emit | None) -> float:
+    def _silence_limit(self, run: GenerationRun, deltas: Coalescer | None) -> float:
         """Returns the seconds without a byte after which a cancelled attempt counts as a failure of the provider.
 
         An answer that does not stream is written first; the limit allows for that time.
         """
         limits, most = self.entry.limits, run.plan.request.sent_max_tokens
         seconds = self.entry.circuit.silence_s
-        if not self._streams(run, emit):
+        if not self._streams(run, deltas):
             seconds += limits.request_timeout_s if most is None else most / _SLOW_TOKENS_A_SECOND
         return min(seconds, limits.request_timeout_s)
 
-    def _streams(self, run: GenerationRun, emit: Emit | None) -> bool:
+    def _streams(self, run: GenerationRun, deltas: Coalescer | None) -> bool:
         request = run.plan.request
-        return bool(emit) or request.has_prefill or request.is_cut or self.entry.always_stream or self._may_load(run)
+        return (
+            deltas is not None
+            or request.has_prefill
+            or request.is_cut
+            or self.entry.always_stream
+            or self._may_load(run)
+        )
 
     def _may_load(self, run: GenerationRun) -> bool:
         """Returns whether a call may make the server load the model. It streams then: the first token ends the load."""
         return run.stage in _FIRST_CALLS and is_free(self.entry)
 
-    async def _attempt(self, run: GenerationRun, deadline: Deadline, emit: Emit | None) -> GenerationResult:
+    async def _attempt(self, run: GenerationRun, deadline: Deadline, deltas: Coalescer | None) -> GenerationResult:
         await self._limit.acquire(deadline)
         try:
             if not run.last_resort and (refusal := self.provider_state.backoff.refusal()):
@@ -261,40 +284,59 @@ class Engine:
             limits = self.entry.limits
             seconds = min(deadline.remaining(), limits.request_timeout_s)
             try:
-                async with asyncio.timeout(seconds):
-                    await self._call_provider(run, emit)
+                async with asyncio.timeout(seconds) as timeout:
+                    await self._call_provider(run, deltas, timeout, deadline)
             except TimeoutError:
                 if run.finished:
                     # The text is complete; only its token counts are late.
-                    return self._result(run, emit)
-                patient = seconds >= self._silence_limit(run, emit)
+                    return self._result(run, deltas)
+                if run.is_paused:
+                    raise deadline_exceeded("the caller did not read the text before its deadline") from None
+                patient = seconds >= self._silence_limit(run, deltas)
                 raise faults.timed_out(seconds, silent=run.silent, patient=patient) from None
         except faults.UpstreamError as error:
             self.provider_state.backoff.begin(error)
             raise
         finally:
             self._limit.release()
-        return self._result(run, emit)
+        return self._result(run, deltas)
 
     @staticmethod
-    def _result(run: GenerationRun, emit: Emit | None) -> GenerationResult:
+    def _result(run: GenerationRun, deltas: Coalescer | None) -> GenerationResult:
         last = run.end()
-        if emit and (last.text or last.reasoning):
-            emit(last)
+        if deltas:
+            deltas.put(last)
         return run.result()
 
-    async def _call_provider(self, run: GenerationRun, emit: Emit | None) -> None:
+    async def _call_provider(
+        self, run: GenerationRun, deltas: Coalescer | None, timeout: asyncio.Timeout, deadline: Deadline
+    ) -> None:
         request = run.plan.request
-        if not self._streams(run, emit):
+        if not self._streams(run, deltas):
             run.feed(await self._provider.generate(request, run.info))
             return
         stream = self._provider.stream(request, run.info)
         if self._may_load(run):
             stream = self._warmup.read(self.entry, stream)
-        async with aclosing(stream) as deltas:
-            async for raw in deltas:
-                delta = run.feed(raw)
-                if emit and (delta.text or delta.reasoning):
-                    emit(delta)
+        async with aclosing(stream) as raws:
+            async for raw in raws:
+                outputs = run.feed(raw)
+                if deltas:
+                    for output in outputs:
+                        deltas.put(output)
                 if run.is_cut:
                     return
+                if deltas and deltas.full:
+                    await _room(run, deltas, timeout, deadline)
+
+
+async def _room(run: GenerationRun, deltas: Coalescer, timeout: asyncio.Timeout, deadline: Deadline) -> None:
+    """Waits until the reader has made room, by `deadline`; meanwhile the provider's `timeout` stands still."""
+    loop, until = asyncio.get_running_loop(), timeout.when()
+    if until is None:
+        raise AssertionError("every attempt has a time limit")
+    left = until - loop.time()
+    timeout.reschedule(loop.time() + deadline.remaining())
+    with run.paused():
+        await deltas.room()
+    timeout.reschedule(loop.time() + min(left, deadline.remaining()))

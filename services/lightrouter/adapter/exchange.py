@@ -25,6 +25,8 @@ class ProviderRequest:
     """Hidden reasoning that the provider sent in a field of its own and accepts there again."""
     quirks: Quirks = NO_QUIRKS
     """How the request must be put so that the provider accepts it."""
+    checkpoint_tokens: int = 0
+    """The new tokens after which the caller wants to know how the text stands; less than `max_tokens`; 0 for never."""
 
     @property
     def sent_max_tokens(self) -> int | None:
@@ -49,6 +51,9 @@ class ProviderRequest:
 class ReplyInfo:
     """The facts of a reply besides its text, filled in as the reply comes."""
 
+    apart: bool = False
+    """Whether the caller counts events, so that those that come together are not joined."""
+
     finish_reason: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
     """Unspecified if the provider gave none, or went on writing after it."""
     at_best: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
@@ -56,6 +61,8 @@ class ReplyInfo:
     withheld text. Unspecified if nothing contradicts a good end."""
     texts: int = 0
     """The number of events with text or reasoning; as a rule, each is one token."""
+    written: int | None = None
+    """The number of tokens so far, if the provider counts them as it writes; else None."""
     ended_with_text: bool = False
     """Whether text came in the same event as the finish reason, so that more may follow."""
     ends_hidden: bool = False

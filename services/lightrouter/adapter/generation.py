@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -12,16 +14,19 @@ from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers.finish_reasons import less_whole
 from lightrouter.adapter.quirks import Quirks
 from lightrouter.adapter.telemetry import CallObserver
+from lightrouter.adapter.text.anew import begins_with_word, clearly_continues, is_unread, is_written_anew
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.text.continuation import encode
-from lightrouter.adapter.text.opening import PrefillUse, repeats_prefill
+from lightrouter.adapter.text.opening import PrefillUse
 from lightrouter.adapter.text.plan import Plan, next_resume_state
+from lightrouter.pool.choices import ContinuationStyle
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.errors import ServiceError, Spent
 from lightrouter.runtime.ledger import cost_nanousd, duration
+from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import Prices
-from lightrouter.v1.chat_pb2 import FinishReason, Usage
+from lightrouter.v1.chat_pb2 import FinishReason, Role, Usage
 from lightrouter.v1.ledger_pb2 import Stage
 
 _UNSPECIFIED: Final = FinishReason.FINISH_REASON_UNSPECIFIED
@@ -31,14 +36,21 @@ _FILTER: Final = FinishReason.FINISH_REASON_CONTENT_FILTER
 _UNKNOWN: Final = FinishReason.FINISH_REASON_UNKNOWN
 
 
+Output = TextDelta | GenerationResult
+"""A piece of output, or the checkpoint between two of them."""
+
+
 class GenerationRun:
     """One generation, over all its attempts.
 
     Attributes:
+        checkpoint: How the text stood at the checkpoint; None before.
+        is_paused: Whether the provider waits for the reader.
         plan: The plan of the current attempt.
         info: The facts of this attempt's reply.
         stage: The stage that asks.
         last_resort: Whether the router has no other candidate left; circuit and backoff let the call pass then.
+        continues_prefills: Whether the provider is known to continue prefills.
     """
 
     def __init__(
@@ -66,13 +78,11 @@ class GenerationRun:
         self._planned = planned
         self.plan = planned(quirks)
         self._streamed = streamed
-        self.info = ReplyInfo()
         self._entry = entry
         self.stage = stage
         self._observer = observer
         self._prices = prices
-        self._transcript = self.plan.transcript(entry)
-        self._cut = self.plan.cut()
+        self._prepare()
         self._deltas: list[TextDelta] = []
         self._attempts = 0
         self._lost = Usage()
@@ -80,18 +90,32 @@ class GenerationRun:
         self._begun = self._attempt_begun = time.monotonic()
         self._first: float | None = None
         self._heard: float | None = None
-        self._prefill_use: PrefillUse | None = None
-        self.last_resort = False
+        self.is_paused = False
+        self.checkpoint: GenerationResult | None = None
+        self.last_resort = self.continues_prefills = False
 
     @property
     def restarted(self) -> bool:
-        """Whether the text starts anew although the caller has a first part; known before any output is given out."""
-        return self.plan.restarted or self.prefill_use is PrefillUse.RESTARTED
+        """Whether the text starts anew although the caller has a first part; `end` may find it out after the output."""
+        return self.plan.restarted or self._transcript.prefill_use is PrefillUse.RESTARTED
 
     @property
-    def prefill_use(self) -> PrefillUse | None:
-        """What the reply does with the prefill; None until that is known."""
-        return self._prefill_use or self._transcript.prefill_use
+    def ignored_prefill(self) -> bool | None:
+        """Whether the provider ignored the prefill; None if nothing shows it."""
+        use = self._transcript.prefill_use
+        if not self.plan.request.has_prefill or use is None:
+            return None
+        if use is PrefillUse.CONTINUED:
+            return False if clearly_continues(self.plan.request.prefill, self.text) else None
+        return use is PrefillUse.RESTARTED
+
+    @property
+    def prefill_is_unread(self) -> bool:
+        """Whether the provider's counts show that the model never read the prefill."""
+        prefill, before, counted = self.plan.request.prefill, self.plan.resume_state, self._usage()
+        if counted.estimated or clearly_continues(prefill, self.text):
+            return False
+        return is_unread(min(before.tokens, estimate_tokens(prefill)), before.prompt_tokens, counted.input_tokens)
 
     @property
     def attempts(self) -> int:
@@ -115,8 +139,8 @@ class GenerationRun:
 
     @property
     def has_output(self) -> bool:
-        """Whether this attempt has given out any text or reasoning."""
-        return bool(self._deltas)
+        """Whether this attempt has given out any text or reasoning, or its checkpoint."""
+        return bool(self._deltas) or self.checkpoint is not None
 
     @property
     def silent(self) -> bool:
@@ -124,8 +148,12 @@ class GenerationRun:
         return self._heard is None
 
     def silent_for(self, seconds: float) -> bool:
-        """Returns whether an attempt is running and has received no byte for `seconds`."""
-        return bool(self._attempts) and time.monotonic() - (self._heard or self._attempt_begun) >= seconds
+        """Returns whether an attempt is running, nobody has paused it, and it has received no byte for `seconds`."""
+        return (
+            bool(self._attempts)
+            and not self.is_paused
+            and time.monotonic() - (self._heard or self._attempt_begun) >= seconds
+        )
 
     @property
     def is_cut(self) -> bool:
@@ -140,24 +168,40 @@ class GenerationRun:
         """Begins the next attempt and drops the output of the last one."""
         if self._attempts:
             self._lost = self._spent()
-            self.info = ReplyInfo()
-            self._transcript = self.plan.transcript(self._entry)
-            self._cut = self.plan.cut()
+            self._prepare()
             self._deltas.clear()
-            self._first = self._heard = self._prefill_use = None
+            self._first = self._heard = None
         self._attempts += 1
         self._attempt_begun = time.monotonic()
 
-    def feed(self, raw: TextDelta) -> TextDelta:
-        """Takes the next delta of the provider; returns the output that is settled now, which may be empty.
+    def _prepare(self) -> None:
+        self._transcript = self.plan.transcript(self._entry)
+        self._cut = self.plan.cut()
+        self.info = ReplyInfo(apart=self._cut.ahead)
+
+    def feed(self, raw: TextDelta) -> tuple[Output, ...]:
+        """Takes the next delta of the provider; returns the output that is settled now, the checkpoint in its place.
 
         A delta without text, such as a comment that keeps the connection alive, shows that the provider is there.
         """
         self._heard = time.monotonic()
         if self._first is None and (raw.text or raw.reasoning):
             self._first = self._heard
-        delta = self._transcript.feed(self._cut.within_limit(raw, self.info))
-        return self._kept(self._cut.before_stop(delta))
+        parts = self._cut.parts(raw, self.info)
+        delta = self._settled(parts[0])
+        if len(parts) == 1 or self._cut.reached == _STOP:
+            return (delta,)
+        self.checkpoint = self._at_checkpoint()
+        self.info.apart = self._cut.ahead
+        return delta, self.checkpoint, self._settled(parts[1])
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Marks a time in which the provider waits for the reader, up to an error that ends the call."""
+        self.is_paused = True
+        yield
+        self.is_paused = False
+        self._heard = time.monotonic()
 
     def end(self) -> TextDelta:
         """Ends the text; returns its last part.
@@ -176,14 +220,20 @@ class GenerationRun:
         if finish == _STOP and (self._transcript.ends_hidden or self.info.ends_hidden):
             # The end of the answer looked like reasoning, or the model never began its answer.
             finish = _UNKNOWN
-        if self.prefill_use is PrefillUse.CONTINUED and repeats_prefill(self.plan.request.prefill, self.text):
-            # Output that the caller has cannot be taken back; other output can still be marked as restarted.
-            if not self._streamed:
-                self._prefill_use = PrefillUse.RESTARTED
-            elif finish == _STOP:
-                finish = _UNKNOWN
+        if self._transcript.prefill_use is PrefillUse.CONTINUED and self._is_written_anew():
+            self._transcript.restart()
         self._finish = finish
         return last
+
+    def _is_written_anew(self) -> bool:
+        request = self.plan.request
+        if not request.prefill.strip() or self._entry.continuation is ContinuationStyle.RAW:
+            # Nothing ignores a raw prompt.
+            return False
+        prompt = next((message.content for message in reversed(request.messages) if message.role == Role.ROLE_USER), "")
+        if self.prefill_is_unread or is_written_anew(request.prefill, self.text):
+            return True
+        return not self.continues_prefills and begins_with_word(request.prefill, self.text, prompt)
 
     def _ending(self) -> FinishReason.ValueType:
         """Returns why the text ended: UNKNOWN if the provider gives no reason, unless the limit was reached."""
@@ -203,11 +253,21 @@ class GenerationRun:
 
     def result(self) -> GenerationResult:
         """Returns the result of the generation and reports it to the observer."""
-        now = self._usage()
+        result = self._result(self._finish, self._usage())
+        self._observer.delivered(self.plan.request, result, self.text, self._first_after())
+        return result
+
+    def _at_checkpoint(self) -> GenerationResult:
+        tokens = self.plan.request.checkpoint_tokens
+        checkpoint = self._result(_LENGTH, usage.unfinished(self._reported(), self._estimate(), tokens))
+        self._observer.at_checkpoint(checkpoint)
+        return checkpoint
+
+    def _result(self, finish: FinishReason.ValueType, now: Usage) -> GenerationResult:
         used = usage.added(now, self._lost)
         entry, info = self._entry, self.info
         result = GenerationResult(
-            finish_reason=self._finish,
+            finish_reason=finish,
             usage=used,
             cost_nanousd=cost_nanousd(self._prices, used),
             model=info.model,
@@ -215,33 +275,46 @@ class GenerationRun:
             attempts=self._attempts,
             least_tokens=self.plan.request.quirks.least_tokens,
         )
-        if self._finish == _LENGTH:
+        if finish == _LENGTH:
             resume_state = next_resume_state(
                 self._transcript,
                 self.plan.resume_state,
-                now.output_tokens,
+                now,
                 takes_reasoning_back=info.takes_reasoning_back,
             )
             resume_state = replace(resume_state, span=self._observer.reference)
             result.continuation = encode(entry.name, entry.model, resume_state)
-        # A call that was cut before its first output has no time to first token.
-        first = self._first - self._begun if self._streamed and self._first is not None else None
+        first = self._first_after()
         if first is not None:
             result.time_to_first_token.CopyFrom(duration(first))
-        self._observer.delivered(self.plan.request, result, self.text, first)
         return result
 
+    def _first_after(self) -> float | None:
+        """Returns the time to the first token; None if nobody watched, or the text was cut before its first output."""
+        return self._first - self._begun if self._streamed and self._first is not None else None
+
     def fail(self, error: BaseException) -> None:
-        """Reports a failure or a cancellation to the observer; adds the attempts and their cost to `error`."""
+        """Reports a failure or a cancellation to the observer; adds the attempts and their cost to `error`.
+
+        A call that its caller cancels after the checkpoint has not failed: it was not chosen.
+        """
+        used = self._spent()
+        spent = Spent(used, cost_nanousd(self._prices, used))
         if isinstance(error, ServiceError):
             error.attempts = self._attempts
-            if (used := self._spent()).input_tokens:
-                error.spent = Spent(used, cost_nanousd(self._prices, used))
-        self._observer.failed(self.plan.request, error, self._attempts)
+            if used.input_tokens:
+                error.spent = spent
+        elif self.checkpoint is not None and isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self._observer.dropped(self.plan.request, spent, self._attempts)
+            return
+        self._observer.failed(self.plan.request, error, spent, self._attempts)
 
     def retry(self, error: ServiceError, seconds: float) -> None:
         """Reports to the observer that an attempt failed and that another follows after `seconds`."""
         self._observer.retried(self._attempts, error, seconds)
+
+    def _settled(self, raw: TextDelta) -> TextDelta:
+        return self._kept(self._cut.before_stop(self._transcript.feed(raw)))
 
     def _kept(self, delta: TextDelta) -> TextDelta:
         if delta.text or delta.reasoning:
@@ -250,21 +323,33 @@ class GenerationRun:
 
     def _spent(self) -> Usage:
         """Returns the tokens of all attempts, this one included; an attempt without output cost nothing."""
-        wrote = self.info.usage or self.info.texts or self._deltas
-        return usage.added(self._lost, self._usage()) if wrote else self._lost
+        if not (self.info.usage or self.info.texts or self.has_output):
+            return self._lost
+        reported = self._reported()
+        if reported is None or not self.finished:
+            reported = usage.unfinished(reported, self._estimate(), self._cut.tokens)
+        return usage.added(self._lost, reported)
 
     def _usage(self) -> Usage:
+        return self._reported() or self._estimate()
+
+    def _reported(self) -> Usage | None:
+        """Returns the tokens of this attempt by the provider's count so far."""
         request, transcript = self.plan.request, self._transcript
         written = usage.Written(
             prompt=sum(len(message.content) for message in request.messages)
             + len(request.prefill)
-            + len(request.prefill_reasoning),
+            + len(request.prefill_reasoning)
+            + len(self._entry.system_prompt or ""),
             text=transcript.characters,
             reasoning=transcript.reasoning_characters,
             max_tokens=request.sent_max_tokens,
         )
-        counted = usage.reported(self.info.usage, written)
-        if counted:
-            return counted
+        return usage.reported(self.info.usage, written)
+
+    def _estimate(self) -> Usage:
+        request = self.plan.request
         prefill = request.prefill + request.prefill_reasoning
-        return usage.estimated(request.messages, prefill, self.text, self.reasoning, unseen=self.info.unseen)
+        estimate = usage.estimated(request.messages, prefill, self.text, self.reasoning, unseen=self.info.unseen)
+        estimate.input_tokens += self._entry.instruction_tokens
+        return estimate

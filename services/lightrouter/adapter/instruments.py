@@ -31,8 +31,9 @@ CALL_DURATION: Final = Instrument(
 CALL_TOKENS: Final = Instrument(
     "gen_ai.client.token.usage",
     "{token}",
-    "Tokens of a model call that delivered: input with cached tokens, and output with reasoning.",
-    (*_MODEL_CALL, names.GEN_AI_TOKEN_TYPE),
+    "Tokens of a model call, also of one that failed or was dropped: input with cached tokens, and output with "
+    "reasoning.",
+    (*_MODEL_CALL, names.GEN_AI_TOKEN_TYPE, names.ESTIMATED),
     _CALL_TOKENS,
 )
 TIME_TO_FIRST_CHUNK: Final = Instrument(

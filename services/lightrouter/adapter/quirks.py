@@ -105,6 +105,8 @@ class LearnedQuirks:
         self._values: list[str] = []
         self.quirks = NO_QUIRKS
         """The known quirks."""
+        self.continues_prefills = False
+        """Whether the last reply that shows what the provider does with a prefill has continued it."""
 
     def has_accepted(self, feature: str) -> bool:
         """Returns whether the provider has accepted a request with this feature."""
@@ -117,10 +119,11 @@ class LearnedQuirks:
                 self._learn(remedy.quirks)
         self._accepted |= features
 
-    def prefill_ignored(self, ignored: bool) -> None:
-        """Records whether a reply to a prefill started anew instead of continuing."""
+    def prefill_ignored(self, ignored: bool, *, certain: bool = False) -> None:
+        """Records whether a reply to a prefill started anew instead of continuing; `certain` if it was no chance."""
+        self.continues_prefills = not ignored
         self._ignored = self._ignored + 1 if ignored else 0
-        if self._ignored >= _IGNORED_IN_A_ROW:
+        if self._ignored >= _IGNORED_IN_A_ROW or (ignored and certain):
             self._learn(Quirks(refuses_prefill=True))
 
     def _learn(self, quirks: Quirks) -> None:

@@ -43,8 +43,11 @@ class AdapterServicer(AdapterServiceServicer):
     async def StreamGenerate(
         self, request: StreamGenerateRequest, context: Context
     ) -> AsyncIterator[StreamGenerateResponse]:
-        """Streams the output of the model, then the result."""
+        """Streams the output of the model, its checkpoint if the request asks for one, then the result."""
         del context
-        async with aclosing(self._live.engine.stream(request.generation, current_deadline())) as events:
+        stream = self._live.engine.stream(
+            request.generation, current_deadline(), request.checkpoint_tokens, unwatched=request.unwatched
+        )
+        async with aclosing(stream) as events:
             async for event in events:
                 yield event

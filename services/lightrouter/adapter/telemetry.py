@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from typing import Final
 
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
@@ -14,17 +15,20 @@ from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.circuit import State
 from lightrouter.runtime.enums import label, series
-from lightrouter.runtime.errors import ServiceError, reason_name, reason_series
+from lightrouter.runtime.errors import ServiceError, Spent, reason_name, reason_series
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.capture import TextCapture
-from lightrouter.runtime.telemetry.metrics import Tally, Values, histogram
+from lightrouter.runtime.telemetry.metrics import Tally, histogram
 from lightrouter.runtime.telemetry.setup import link_to, span_reference
 from lightrouter.v1.adapter_pb2 import GenerationResult
-from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.chat_pb2 import FinishReason, Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 from lightrouter.v1.ledger_pb2 import Stage
 
 Attributes = Mapping[str, str]
+Pairs = tuple[tuple[str, str], ...]
+
+_ESTIMATED: Final = ((names.ESTIMATED, "true"),)
 
 
 class CallMetrics:
@@ -36,22 +40,27 @@ class CallMetrics:
         self.tokens = histogram(meter, i.CALL_TOKENS)
         self.first_chunk_seconds = histogram(meter, i.TIME_TO_FIRST_CHUNK)
         self._openings = Tally(i.CIRCUIT_OPENINGS).report(meter)
-        self._known: dict[Values, Attributes] = {}
+        self._known: dict[tuple[str, str, str, str, Pairs], Attributes] = {}
 
     def circuit(self, candidate: str, state: State) -> None:
         """Counts that a candidate's circuit opened, if that is its new state."""
         if state is State.OPEN:
             self._openings.add(1, candidate)
 
-    def attributes(self, entry: CandidateEntry, stage: Stage.ValueType, name: str = "", value: str = "") -> Attributes:
-        """Returns the attributes of a call of `stage`, and one more if `name` is given; made once for all calls."""
+    def attributes(self, entry: CandidateEntry, stage: Stage.ValueType, more: Pairs = ()) -> Attributes:
+        """Returns the attributes of a call of `stage`, and `more` of them; made once for all calls."""
         word = series(Stage, stage)
-        key = (entry.name, entry.provider, entry.model, word, name, value)
+        key = (entry.name, entry.provider, entry.model, word, more)
         known = self._known.get(key)
         if known is None:
-            more = {name: value} if name else {}
-            known = self._known[key] = {**_of_candidate(entry), names.STAGE: word, **more}
+            known = self._known[key] = {**_of_candidate(entry), names.STAGE: word, **dict(more)}
         return known
+
+    def record_tokens(self, entry: CandidateEntry, stage: Stage.ValueType, used: Usage) -> None:
+        """Records the tokens of a call."""
+        estimated = _ESTIMATED if used.estimated else ()
+        for kind, tokens in (("input", used.input_tokens), ("output", used.output_tokens)):
+            self.tokens.record(tokens, self.attributes(entry, stage, ((names.GEN_AI_TOKEN_TYPE, kind), *estimated)))
 
 
 class CallObserver:
@@ -100,23 +109,28 @@ class CallObserver:
             }
             self._span.add_event(names.RETRY, attributes)
 
+    def at_checkpoint(self, checkpoint: GenerationResult) -> None:
+        """Records that the text has reached its checkpoint."""
+        self._mark(names.CHECKPOINT, checkpoint.usage)
+
     def delivered(
         self, request: ProviderRequest, result: GenerationResult, text: str, first_chunk_s: float | None
     ) -> None:
         """Records a generation that delivered; `first_chunk_s` is None if nobody watched it."""
         self._ended = True
-        self._measure(result, first_chunk_s)
-        span, used = self._span, result.usage
+        metrics, of_call = self._metrics, self._metrics.attributes(self._entry, self._stage)
+        metrics.seconds.record(time.monotonic() - self._begun, of_call)
+        metrics.record_tokens(self._entry, self._stage, result.usage)
+        if first_chunk_s is not None:
+            metrics.first_chunk_seconds.record(first_chunk_s, of_call)
+        span = self._span
         if span.is_recording():
             self._describe(request, result.attempts)
+            self._count(result.usage, result.cost_nanousd)
             span.set_attributes(
                 {
                     names.GEN_AI_RESPONSE_MODEL: result.model,
                     names.GEN_AI_RESPONSE_FINISH_REASONS: (label(FinishReason, result.finish_reason),),
-                    names.GEN_AI_USAGE_INPUT_TOKENS: used.input_tokens,
-                    names.GEN_AI_USAGE_OUTPUT_TOKENS: used.output_tokens,
-                    names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: used.cached_input_tokens,
-                    names.COST: result.cost_nanousd,
                 }
             )
             if first_chunk_s is not None:
@@ -124,33 +138,56 @@ class CallObserver:
             self._capture.answered(span, text, result.finish_reason)
         span.end()
 
-    def failed(self, request: ProviderRequest, error: BaseException, attempts: int) -> None:
+    def dropped(self, request: ProviderRequest, spent: Spent, attempts: int) -> None:
+        """Records a generation that its caller needs no longer; does nothing if it has ended already."""
+        self._mark(names.DROPPED, spent.usage)
+        self._broke_off(request, None, spent, attempts)
+
+    def failed(self, request: ProviderRequest, error: BaseException, spent: Spent, attempts: int) -> None:
         """Records a generation that failed or was cancelled; does nothing if it has ended already.
 
         Metrics count model calls: a generation without an attempt is in its span alone.
         """
+        self._broke_off(request, error, spent, attempts)
+
+    def _broke_off(self, request: ProviderRequest, error: BaseException | None, spent: Spent, attempts: int) -> None:
         if self._ended:
             return
         self._ended = True
-        reason, message = _failure(error)
-        if attempts:
-            attributes = self._metrics.attributes(self._entry, self._stage, names.ERROR_TYPE, reason_series(reason))
-            self._metrics.seconds.record(time.monotonic() - self._begun, attributes)
         span = self._span
-        if span.is_recording():
-            self._describe(request, attempts)
+        more: Pairs = ()
+        if error is not None:
+            reason, message = _failure(error)
+            more = ((names.ERROR_TYPE, reason_series(reason)),)
             span.set_attribute(names.ERROR_TYPE, reason_name(reason))
             span.set_status(Status(StatusCode.ERROR, message))
+        if attempts:
+            attributes = self._metrics.attributes(self._entry, self._stage, more)
+            self._metrics.seconds.record(time.monotonic() - self._begun, attributes)
+        if spent.usage.input_tokens:
+            self._metrics.record_tokens(self._entry, self._stage, spent.usage)
+            self._count(*spent)
+        if span.is_recording():
+            self._describe(request, attempts)
         span.end()
 
-    def _measure(self, result: GenerationResult, first_chunk_s: float | None) -> None:
-        metrics, entry, stage = self._metrics, self._entry, self._stage
-        of_call = metrics.attributes(entry, stage)
-        metrics.seconds.record(time.monotonic() - self._begun, of_call)
-        for kind, tokens in (("input", result.usage.input_tokens), ("output", result.usage.output_tokens)):
-            metrics.tokens.record(tokens, metrics.attributes(entry, stage, names.GEN_AI_TOKEN_TYPE, kind))
-        if first_chunk_s is not None:
-            metrics.first_chunk_seconds.record(first_chunk_s, of_call)
+    def _mark(self, event: str, used: Usage) -> None:
+        """Adds an event with the tokens and the time so far to the span; a span that has ended takes none."""
+        if self._span.is_recording():
+            seconds = time.monotonic() - self._begun
+            attributes = {names.GEN_AI_USAGE_OUTPUT_TOKENS: used.output_tokens, names.ELAPSED: seconds}
+            self._span.add_event(event, attributes)
+
+    def _count(self, used: Usage, cost: int) -> None:
+        self._span.set_attributes(
+            {
+                names.GEN_AI_USAGE_INPUT_TOKENS: used.input_tokens,
+                names.GEN_AI_USAGE_OUTPUT_TOKENS: used.output_tokens,
+                names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: used.cached_input_tokens,
+                names.ESTIMATED: used.estimated,
+                names.COST: cost,
+            }
+        )
 
     def _describe(self, request: ProviderRequest, attempts: int) -> None:
         """Puts on the span what the provider was asked, as of the last attempt."""

@@ -115,6 +115,22 @@ def estimated(messages: Sequence[ChatMessage], prefill: str, text: str, reasonin
     )
 
 
+def unfinished(reported: Usage | None, estimate: Usage, tokens: int = 0) -> Usage:
+    """Returns the usage of a reply before its end, from the provider's count so far and the adapter's estimate.
+
+    The output is `tokens`, which were counted as they came, with the share of hidden reasoning that the estimate has.
+    If none were counted, it is the larger of the two counts.
+    """
+    result = Usage()
+    result.CopyFrom(reported or estimate)
+    result.estimated = True
+    if tokens or estimate.output_tokens > result.output_tokens:
+        result.output_tokens = tokens or estimate.output_tokens
+        share = estimate.reasoning_tokens / max(1, estimate.output_tokens)
+        result.reasoning_tokens = round(result.output_tokens * share)
+    return result
+
+
 def added(one: Usage, other: Usage) -> Usage:
     """Returns the sum of two usages."""
     return Usage(

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
 from lightrouter.aggregator.best import Best
-from lightrouter.aggregator.strategy import MergeInput, Strategy
+from lightrouter.aggregator.strategy import MergeInput, Strategy, piece
 from lightrouter.answers.agreement import compare
 from lightrouter.answers.contradictions import contradictions_in
 from lightrouter.answers.equality import canonical
@@ -16,6 +16,7 @@ from lightrouter.answers.settled import settled_answer
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import invalid
+from lightrouter.runtime.heartbeat import HEARTBEAT_SECONDS, with_heartbeats
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.candidate_pb2 import Draft
 from lightrouter.v1.chat_pb2 import FinishReason
@@ -30,15 +31,26 @@ class Aggregator:
         strategies: Mapping[AggregatorStrategy.ValueType, Strategy],
         default: AggregatorStrategy.ValueType,
         agreement: float,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
-        """Merges by `default` if a request names no strategy; drafts agree from the similarity `agreement`, 0 to 1."""
+        """Merges by one of `strategies`.
+
+        Args:
+            strategies: The strategies.
+            default: The strategy of requests that name none.
+            agreement: Drafts agree from this similarity, 0 to 1.
+            heartbeat_seconds: Longest silence of an answer, in seconds.
+        """
         self._strategies = strategies
         self._default = default
         self._agreement = agreement
+        self._heartbeat_seconds = heartbeat_seconds
         self._best = Best()
 
     async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
         """Yields the answer in chunks, then the result. Closing the generator cancels the model calls.
+
+        While a model is slow, empty chunks show that this service lives.
 
         Raises:
             ServiceError: INVALID_ARGUMENT for two drafts of one candidate, a pattern that RE2 refuses, or a strategy
@@ -55,7 +67,8 @@ class Aggregator:
         else:
             pattern = request.answer_pattern if request.HasField("answer_pattern") else None
             found = await in_turn(contradictions_in([draft.text for draft in request.drafts], pattern))
-        async with aclosing(strategy.merge(MergeInput(request, answers, found), deadline)) as events:
+        merging = strategy.merge(MergeInput(request, answers, found), deadline)
+        async with aclosing(with_heartbeats(merging, piece(""), self._heartbeat_seconds)) as events:
             async for event in events:
                 yield event
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from lightrouter.answers.untrusted import MarkRemover
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
-from lightrouter.runtime.ledger import entry, failed_entry
+from lightrouter.runtime.ledger import CUT_OFF, entry, failed_entry
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.tokens import estimate_tokens, messages_tokens
 from lightrouter.v1.adapter_pb2 import Generation, GenerationResult, StreamGenerateResponse
@@ -95,6 +95,9 @@ class Synthesis:
                     return
                 except ServiceError as error:
                     self.error = error
+                    if isinstance(error, _CannotGoOnError) and len(self.text) > before:
+                        # The text before and the new one stand side by side; nothing can go on from both.
+                        return
                 if self.out_of_time:
                     return
                 if len(self.text) == before:
@@ -119,7 +122,7 @@ class Synthesis:
             if text := self._joined(marks.end()):
                 yield text
         except ServiceError as error:
-            usage = self._estimate(prefix)
+            usage = self._estimate(prefix, error)
             elapsed = time.monotonic() - begin
             self.entries.append(failed_entry(_STAGE, target.candidate, error, elapsed, usage=usage))
             raise
@@ -167,10 +170,10 @@ class Synthesis:
             generation.sampling.max_output_tokens = max(1, rest)
         return generation
 
-    def _estimate(self, prefix: str) -> Usage | None:
-        """Returns the estimated usage of a failed call; None if it wrote nothing."""
+    def _estimate(self, prefix: str, error: ServiceError) -> Usage | None:
+        """Returns the estimated usage of a failed call; None if it wrote nothing and was not cut off."""
         written = self.text[len(prefix) :]
-        if not written:
+        if not written and error.reason not in CUT_OFF:
             return None
         read = messages_tokens(self._messages) + estimate_tokens(prefix)
         return Usage(input_tokens=read, output_tokens=estimate_tokens(written), estimated=True)

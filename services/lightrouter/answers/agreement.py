@@ -22,16 +22,16 @@ _PAIRS_WEIGHT = 0.25
 # Texts of different wording are never the same, however similar: the difference may be what matters. This is below
 # every threshold at which texts count as the same (0.9 in the aggregator's settings, 0.95 in the router's). A choice.
 _MOST_ALIKE = 0.6
-# Texts of the same wording share all words except some spellings; other pairs need no closer look.
+# Texts of the same wording share all words except some spellings; other pairs need no closer look. A choice.
 _NEARLY = 0.9
 # Factor on the agreement of texts that contradict each other. A choice.
 _CONTRADICTION = 0.6
 # Characters compared over all pairs: up to 71 texts are compared as far as any is; 256 partials, the most that a
 # request may have, are 32,640 pairs and compared as far as 306 characters. It is less than a second's work in all.
 _MOST_COMPARED = 10_000_000
-# Fixed cost of one comparison, in words.
+# Choices, in whole numbers, of the relative cost of work: the fixed cost of one comparison, in words; words compared,
+# and characters searched for a pattern, while one character is read. Measure with `python -m tests.load.select`.
 _PAIR = 50
-# Words compared, and characters searched for a pattern, while one character is read.
 _COMPARED = 5
 _SEARCHED = 10
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from string import ascii_uppercase
 from typing import Final
 
@@ -14,6 +14,8 @@ from lightrouter.answers.plain import plain, without_tex
 
 MOST_CHOICES: Final = 26
 """The number of letters."""
+# The lengths and numbers in this module are choices: an answer is near the end of a text, and short where it stands
+# alone.
 _MOST_CHARACTERS: Final = 8_192
 _MOST_FILLER: Final = 48
 _MOST_ALONE: Final = 8
@@ -97,7 +99,8 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     """
     letters = frozenset(ascii_uppercase[:choices])
     spelt = _QUOTED.sub(r'"\1"', unmarked(plain(text[-_MOST_CHARACTERS:])))
-    found = _whole(spelt) or _stated(text)
+    texless = without_tex(spelt)
+    found = _whole(texless) or _stated(text)
     if found:
         return found if found in letters else None
     for said in announcements(spelt):
@@ -106,8 +109,9 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
             break
         if letter:
             return letter
-    clean = _without_list(without_tex(spelt)[-_MOST_UNANNOUNCED:])
-    standing = list(_standing(clean, letters))[-_MOST_LETTERS:]
+    clean = _without_list(texless[-_MOST_UNANNOUNCED:])
+    single = list(_alone(clean))
+    standing = list(_standing(clean, single, letters))[-_MOST_LETTERS:]
     if head := _line_alone(text, spelt):
         return head if head in letters else None
     confirmed = [letter for letter, _, end in standing if _CONFIRMED.match(clean, end)]
@@ -116,24 +120,31 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     leading = {"".join(each).upper() for each in _LEADING.findall(clean)} & letters
     if len(leading) == 1:
         return str(leading.pop())
-    near = [*_alone(clean)][-2 * _MOST_LETTERS :]
-    joined = {place for each in near for place in _joined(clean, *each.span(), letters)}
-    alone = [
-        letter
-        for letter, begin, end in standing
-        if not _denied(clean, begin, end) and joined.isdisjoint(range(begin, end))
-    ]
-    return alone[-1] if alone else None
+    return _last_standing(clean, single, standing, letters) if standing else None
+
+
+def _last_standing(
+    text: str,
+    single: Sequence[re.Match[str]],
+    standing: Sequence[tuple[str, int, int]],
+    letters: frozenset[str],
+) -> str | None:
+    """Returns the last of the standing letters that is neither denied nor chosen together with another one."""
+    joined = {place for each in single[-2 * _MOST_LETTERS :] for place in _joined(text, *each.span(), letters)}
+    for letter, begin, end in reversed(standing):
+        if joined.isdisjoint(range(begin, end)) and not _denied(text, begin, end):
+            return letter
+    return None
 
 
 def _line_alone(text: str, spelt: str) -> str | None:
     """Returns the letter that is the first line of a text; None if that is longer, or another line is a letter too."""
     first, gap, rest = text.lstrip()[:_MOST_FILLER].partition("\n")
-    found = _whole(unmarked(plain(first))) if gap and len(first.strip("*_` ")) <= _MOST_ALONE else None
+    found = _whole(without_tex(unmarked(plain(first)))) if gap and len(first.strip("*_` ")) <= _MOST_ALONE else None
     if not found or not rest.strip():
         return None
     others = (line for line in {*spelt.splitlines()} if 0 < len(line) <= _MOST_ALONE)
-    return found if all(_whole(line) in {None, found} for line in others) else None
+    return found if all(_whole(without_tex(line)) in {None, found} for line in others) else None
 
 
 def _joined(text: str, begin: int, end: int, letters: frozenset[str]) -> tuple[int, ...]:
@@ -151,8 +162,8 @@ def _without_list(text: str) -> str:
 
 
 def _whole(text: str) -> str | None:
-    """Returns the letter if the text is only a letter; else None."""
-    text = without_tex(text).strip()
+    """Returns the letter if the text, which has no TeX, is only a letter; else None."""
+    text = text.strip()
     if len(text) > _MOST_FILLER:
         return None
     if found := re.fullmatch(r"\\?boxed\s*\{(.*)\}[.]?", text):
@@ -214,9 +225,9 @@ def _alone(text: str) -> Iterator[re.Match[str]]:
             yield found
 
 
-def _standing(text: str, letters: frozenset[str]) -> Iterator[tuple[str, int, int]]:
-    """Yields the letters that stand alone, with their positions: capital letters, or small ones in brackets."""
-    for found in _alone(text):
+def _standing(text: str, single: Iterable[re.Match[str]], letters: frozenset[str]) -> Iterator[tuple[str, int, int]]:
+    """Yields the single letters that may be a choice, with their positions: capitals, or small ones in brackets."""
+    for found in single:
         enclosed = bool(found[1] and found[3])
         if found[2].upper() not in letters or (found[2].islower() and not (enclosed and found[1] != '"')):
             continue

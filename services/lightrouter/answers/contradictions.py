@@ -18,11 +18,12 @@ from lightrouter.v1.policy_pb2 import AnswerPattern
 # Each begins with what must stand there, so that a search passes quickly over what does not.
 _SENTENCE_END = re.compile(r"\s(?<=[.!?]\s)\s*|\n+")
 _ANY_SENTENCE_END = re.compile(rf"{_SENTENCE_END.pattern}|(?<=[\u3002\uff01\uff1f])")
+# Choices: more contradictions, or longer ones, than these would fill a prompt and help no synthesizer.
 _MOST = 8
 _MOST_TEXTS = 8
 _MOST_SENTENCES = 32
 _MOST_QUOTED = 160
-# Two sentences have the same subject if they share this much of their non-deciding words.
+# Two sentences have the same subject if they share this much of their non-deciding words. A choice.
 _ALIKE = 0.6
 
 

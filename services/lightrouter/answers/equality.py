@@ -10,7 +10,7 @@ from lightrouter.answers.announced import unmarked
 from lightrouter.answers.numbers import number_of, numbers, written
 from lightrouter.answers.plain import plain, without_tex
 
-# A longer answer is a text, in which numbers are compared as written.
+# Choices. A longer answer is a text, in which numbers are compared as written.
 _MOST_CHARACTERS: Final = 256
 # Of a longer one only white space, case and composition are normalized.
 _MOST_BARED: Final = 4_096

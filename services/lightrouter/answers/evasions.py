@@ -15,6 +15,7 @@ import re2
 from lightrouter.answers.phrases import ERROR_PAGES, OPENINGS, REFUSALS
 from lightrouter.answers.tokens import read
 
+# The numbers in this module are choices; the unit test has the texts that they were tried on.
 # A refusal is in the first sentence or two of a short text; an error page has its title there.
 _HEAD = 240
 _LONGEST = 1_200
@@ -47,7 +48,7 @@ class Evasions:
 
     def __init__(self, messages: Sequence[str]) -> None:
         """Reads the messages that may be repeated: the first and the last of the prompt."""
-        self._prompts = [read(message).words for message in self.repeatable(messages)]
+        self._prompts = [_RepeatablePrompt(read(message).words) for message in self.repeatable(messages)]
 
     @staticmethod
     def repeatable(messages: Sequence[str]) -> list[str]:
@@ -64,23 +65,31 @@ class Evasions:
                 if _OPENING.search(head):
                     return len(text) <= _HEAD
                 # A page about the prompt's subject may be the answer.
-                return not any(set(words) & set(prompt) for prompt in self._prompts)
-        return any(_repeats(words, prompt) for prompt in self._prompts)
+                return all(prompt.words_in.isdisjoint(words) for prompt in self._prompts)
+        return any(prompt.is_repeated_by(words) for prompt in self._prompts)
 
 
-def _repeats(words: Sequence[str], prompt: Sequence[str]) -> bool:
-    """Returns whether words only repeat a prompt, from its start or most of it."""
-    begin, end = 0, len(words)
-    while begin < end and words[begin] in _LABELS:
-        begin += 1
-    while begin < end and words[end - 1] in _LABELS:
-        end -= 1
-    said = words[begin:end]
-    if len(said) < max(_FEWEST_OF_ALL, min(_FEWEST_WORDS, len(prompt))):
-        return False
-    if list(said) == list(prompt[: len(said)]):
-        return True
-    if len(said) < max(_FEWEST_WORDS, _REPEATED * len(prompt)):
-        return False
-    known = set(pairwise(prompt))
-    return sum(pair in known for pair in pairwise(said)) >= _KNOWN * (len(said) - 1)
+class _RepeatablePrompt:
+    """The words of a message, which each text of a route is compared with."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words_in = frozenset(words)
+        self._words = list(words)
+        self._pairs = frozenset(pairwise(words))
+
+    def is_repeated_by(self, words: Sequence[str]) -> bool:
+        """Returns whether words only repeat the message, from its start or most of it."""
+        begin, end = 0, len(words)
+        while begin < end and words[begin] in _LABELS:
+            begin += 1
+        while begin < end and words[end - 1] in _LABELS:
+            end -= 1
+        size = end - begin
+        if size < max(_FEWEST_OF_ALL, min(_FEWEST_WORDS, len(self._words))):
+            return False
+        said = words[begin:end]
+        if said == self._words[:size]:
+            return True
+        if size < max(_FEWEST_WORDS, _REPEATED * len(self._words)):
+            return False
+        return sum(map(self._pairs.__contains__, pairwise(said))) >= _KNOWN * (size - 1)

@@ -23,12 +23,13 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 # ten milliseconds in all. Of a longer text only the end is searched, where answers stand.
 _MOST_WORK = 2_000_000
 _MOST_CHARACTERS = 65_536
-# A longer document takes too long to read.
+# A longer document takes too long to read. A choice.
 MOST_DOCUMENT = 262_144
-# A longer program would leave too little of a text to search.
+# A longer program would leave too little of a text to search: 2,000 instructions leave 1,000 characters.
 _MOST_INSTRUCTIONS = 2_000
 # A pattern that matches often and looks far ahead each time takes longer than its length suggests; it is given up.
 _MOST_NANOSECONDS = 10_000_000
+# One option is no choice.
 _FEWEST_CHOICES = 2
 
 

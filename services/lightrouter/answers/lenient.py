@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
+# Choices: a verdict or a document of answers is far shorter and flatter.
 _MOST_CHARACTERS: Final = 20_000
 # Repairing costs more than reading, and short replies seldom need it.
 _MOST_MENDED: Final = 20_000

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 from lightrouter.answers.announced import announcements, unmarked
 from lightrouter.answers.plain import plain, without_tex
 
+# The lengths and numbers in this module are choices: an answer is near the end of a text, and no measure needs more
+# digits or a larger exponent than a double float has.
 _MOST_CHARACTERS: Final = 8_192
 # A longer run of digits is a key or noise, and slow to compute with.
 _MOST_DIGITS: Final = 64

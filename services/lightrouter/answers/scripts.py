@@ -24,6 +24,7 @@ LETTER: Final = "\x01"
 _MARK: Final = "\x02"
 _JOINERS: Final = "\u200c\u200d"
 _SIGNS: Final = "\u2264\u2265\u2260\u00b1"
+# A choice: as many as the basic plane of Unicode has.
 _MOST_REMEMBERED: Final = 65_536
 
 _FORMS: Final = {

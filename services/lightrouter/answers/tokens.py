@@ -20,7 +20,7 @@ _NUMBER = rf"\d+(?:[.,]\d+)*|{_NO_OPERAND_BEFORE}-\d+(?:[.,]\d+)*"
 _TOKEN = re.compile(rf"{WORD}|{RUN}|[.!?:;,\n<>%]|{_NUMBER}|{_OPERATOR}", re.ASCII)
 # The same for ASCII texts, which are most texts, in less time.
 _ASCII_TOKEN = re.compile(rf"[A-Za-z]+(?:'[A-Za-z]+)?|[.!?:;,\n<>%]|{_NUMBER}|{_OPERATOR}", re.ASCII)
-# Longer tokens are rare and not worth caching.
+# Longer tokens are rare and not worth caching. Choices, like the number of those that are cached.
 _LONGEST_REMEMBERED = 32
 _MOST_REMEMBERED = 65_536
 _CLAUSE_ENDS = frozenset(",")

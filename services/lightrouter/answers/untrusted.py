@@ -6,10 +6,11 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 
+# A choice: 56 bits, which no text holds by chance, in few tokens.
 _NONCE_BYTES = 7
 # A piece of text seldom ends with the start of a nonce, so text is seldom held back.
 _NONCE_BEGIN = "zq"
-# Characters of a mark on either side of its nonce, with room for what a model makes of it.
+# Characters of a mark on either side of its nonce, with room for what a model makes of it. A choice.
 _LONGEST_MARK = 100
 _CLIPPED = "\n[… left out …]\n"
 

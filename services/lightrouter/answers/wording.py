@@ -34,7 +34,7 @@ _SENTENCE_BEGIN: Final = re.compile(r"(?:^[^\w\n]*+|[.!?:]['\")\]]?\s++['\"(\[]?
 _EXCLAMATION: Final = re.compile(r"(?<=[^\W\d_]{2})!(?=\s|\Z)")
 _GROUPED: Final = re.compile(r"(?<![\w.,(\[])\d{1,3}(?:,\d{3})+(?![\d,])")
 _WHOLE: Final = re.compile(r"(?<![\w.,])(\d+)\.0+(?![\d.,]*\d)")
-# The last word, or in scripts without spaces the last letter; the end of a very long word is enough.
+# The last word, or in scripts without spaces the last letter; the end of a very long word is enough. A choice.
 _LAST_WORD: Final = re.compile(rf"(?:{LETTER}\x02*|[^\s{LETTER}]+)\Z")
 _LONGEST_WORD: Final = 64
 _SPELLINGS: Final = {

@@ -19,7 +19,7 @@ from lightrouter.cli.progress import RouteProgress
 from lightrouter.cli.text import printable_json
 from lightrouter.runtime import enums
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Hold, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, StreamCompleteRequest
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     policy.add_argument("--margin", type=float, metavar="X", help="lead, 0 to 1, at which one candidate is enough")
     policy.add_argument(
         "--agreement", type=float, metavar="X", help="agreement, 0 to 1, at which one candidate is enough"
+    )
+    policy.add_argument(
+        "--hold", choices=enums.labels(Hold), help="whether the calls that boot stay open until the ranking"
     )
     pattern = policy.add_mutually_exclusive_group()
     pattern.add_argument(
@@ -139,6 +142,8 @@ def _policy(arguments: argparse.Namespace) -> Policy:
         policy.selector = enums.value(SelectorStrategy, arguments.selector)
     if arguments.aggregator:
         policy.aggregator = enums.value(AggregatorStrategy, arguments.aggregator)
+    if arguments.hold:
+        policy.hold = enums.value(Hold, arguments.hold)
     if arguments.candidates:
         policy.candidates.extend(name.strip() for name in arguments.candidates.split(",") if name.strip())
     if arguments.answer_pattern is not None:

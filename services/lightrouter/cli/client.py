@@ -29,6 +29,7 @@ _FLAGS: Final = {
     "max_cost_nanousd": "--max-cost",
     "margin": "--margin",
     "agreement": "--agreement",
+    "hold": "--hold",
     "answer_pattern": "--answer-pattern",
     "re2": "--answer-pattern",
     "number": "--answer-pattern",

@@ -13,7 +13,7 @@ from lightrouter.cli.errors import ExitCode
 from lightrouter.cli.text import one_line
 
 if TYPE_CHECKING:
-    from lightrouter.lab.results.summary import Figures
+    from lightrouter.lab.results.figures import Figures
 
 _EPILOG: Final = """\
 By default policies learn from the recording itself, in folds: every prompt is tested with policies that have not seen
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     settings = Settings(**lab_support.run_settings(arguments), artifact=arguments.artifact, top_k=arguments.top_k)
     with lab_support.reported(arguments.out) as progress:
         compared = compare(settings, progress)
-    lab_support.warn(compared.warnings)
+    lab_support.warn(compared.findings.warnings)
     sys.stdout.write(_table(compared.figures))
     sys.stdout.write(f"\nThe report is {arguments.out / 'report.html'}.\n")
     return ExitCode.OK
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 def _table(figures: Mapping[str, Figures]) -> str:
     lines = [f"{'policy':<34}{'quality':>9}  {'95 %':<15}{'output tokens':>14}{'of full':>9}{'$ / 1,000':>11}{'k':>6}"]
     for name, each in figures.items():
-        mean, interval = ("-", "not measured") if each.quality is None else each.quality.cells
+        mean, interval = each.quality.cells if each.measured else ("-", "not measured")
         lines.append(
             f"{one_line(name):<34}{mean:>9}  {interval:<15}{each.output_tokens.mean:>14,.0f}{each.output_share:>9.1%}"
             f"{1000 * each.cost_usd.mean:>11.4f}{each.mean_k:>6.2f}"

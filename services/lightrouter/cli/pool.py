@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from lightrouter.cli import pool_discover, pool_evaluate, pool_states
+from lightrouter.cli import pool_check, pool_discover, pool_evaluate, pool_states
 from lightrouter.cli.errors import ExitCode
 
 _EPILOG: Final = """\
@@ -14,6 +14,7 @@ examples:
   lightrouter pool status --pool pool.yaml
   lightrouter pool evict fast --namespace models --reason "answers in the wrong language"
   lightrouter pool readmit fast --namespace models
+  lightrouter pool check --pool pool.yaml --write
   lightrouter pool discover http://localhost:11434 --pool pool.yaml --probation --write
 """
 
@@ -33,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pool_states.configure_status(add("status", "show each candidate's state and score, and why"))
     pool_states.configure_evict(add("evict", "evict a candidate until a person readmits it"))
     pool_states.configure_readmit(add("readmit", "let a candidate answer again"))
+    pool_check.configure(add("check", "ask the candidates' providers what they can do"))
     pool_discover.configure(add("discover", "propose entries for models that an endpoint newly serves"))
 
 

@@ -29,7 +29,6 @@ from lightrouter.evaluator.evaluation import End, Outcome
 from lightrouter.evaluator.journal import JournalError
 from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, evaluate
 from lightrouter.evaluator.validation import ValidationSet
-from lightrouter.pool.store import StoreError
 from lightrouter.recording.prompts import PromptsError
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
@@ -140,7 +139,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
         return asyncio.run(_evaluate(arguments, prompts))
     except PromptsError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
-    except (NothingToEvaluateError, JournalError, StoreError) as error:
+    except (NothingToEvaluateError, JournalError) as error:
         raise CommandError(str(error)) from None
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from lightrouter.cli.errors import CommandError, ExitCode
@@ -27,10 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @asynccontextmanager
 async def store_of(arguments: argparse.Namespace, judge: str | None = None) -> AsyncIterator[Store]:
     """Yields the store that the arguments name; its failures become CommandError."""
-    with failures():
+    if arguments.pool and arguments.candidate_selector:
+        raise CommandError("--candidate-selector is for --namespace; leave it out", ExitCode.USAGE)
+    try:
         if arguments.pool:
-            if arguments.candidate_selector:
-                raise CommandError("--candidate-selector is for --namespace; leave it out", ExitCode.USAGE)
             yield FileStore(arguments.pool)
             return
         # Imported here because the client takes a second to load, which a pool file does not need.
@@ -38,13 +38,6 @@ async def store_of(arguments: argparse.Namespace, judge: str | None = None) -> A
 
         async with await connect() as client:
             yield ClusterStore(ClusterApi(client, arguments.namespace, arguments.candidate_selector), judge=judge)
-
-
-@contextmanager
-def failures() -> Iterator[None]:
-    """Turns failures of a store into CommandError."""
-    try:
-        yield
     except PoolFileError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except StoreError as error:

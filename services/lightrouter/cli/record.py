@@ -25,7 +25,7 @@ from lightrouter.pool import file
 from lightrouter.recording import prompts
 from lightrouter.recording.load import RecordingError
 from lightrouter.recording.prompts import Asked, PromptsError
-from lightrouter.recording.recorder import OtherRecordingError, Recorded, Recorder, able
+from lightrouter.recording.recorder import OtherRecordingError, Recorded, Recorder, RecordingInUseError, able
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.rpc.status import from_rpc_error
 from lightrouter.v1.candidate_pb2 import Candidate
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     except KeyboardInterrupt:
         sys.stderr.write("stopped; the same command resumes it\n")
         return ExitCode.INTERRUPTED
-    except (PromptsError, RecordingError, OtherRecordingError) as error:
+    except (PromptsError, RecordingError, OtherRecordingError, RecordingInUseError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except OSError as error:
         raise CommandError(f"{arguments.out} cannot be written: {error.strerror}", ExitCode.USAGE) from None

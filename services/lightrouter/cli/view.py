@@ -208,7 +208,8 @@ def _end(entry: LedgerEntry) -> Text:
     if entry.HasField("failure"):
         return Text(printable(entry.failure.message), "red")
     word = enum_word(FinishReason, entry.finish_reason)
-    return Text(f"{word}, written anew" if entry.restarted else word)
+    notes = [word, "written anew" if entry.restarted else "", "went on" if entry.went_on else ""]
+    return Text(", ".join(note for note in notes if note))
 
 
 def _health(health: CandidateHealth.ValueType) -> Text:

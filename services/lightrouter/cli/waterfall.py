@@ -137,6 +137,10 @@ def _line(event: Event) -> str:
             return f"degraded ({_text(said, names.REASON)}): {why}"
         case names.RETRY:
             return f"attempt {said.get(names.ATTEMPT)} failed, retried: {why}"
+        case names.CHECKPOINT | names.DROPPED:
+            word = "checkpoint" if event.name == names.CHECKPOINT else "dropped"
+            seconds = float(said.get(names.ELAPSED, 0))
+            return f"{word} after {seconds:.3f} s and {said.get(names.GEN_AI_USAGE_OUTPUT_TOKENS, 0)} tokens"
         case _:
             return ""
 

@@ -41,6 +41,7 @@ _BUSY: Final = frozenset(
 # A choice: the six waits double from 0.25 s, 16 s in all, unless the provider asks for more.
 _WAITS: Final = 6
 _LEAST_WAIT_S: Final = 0.25
+# A choice: a longer wait is for the next run.
 _LONGEST_WAIT_S: Final = 30.0
 
 
@@ -50,7 +51,6 @@ class Subject:
 
     Attributes:
         target: Name and address for calls to its adapter.
-        model: The model's name at the provider.
         prices: The prices.
         more_tokens: Input tokens besides the messages; grows if the provider counts more.
         attempts: Most attempts of its adapter for one call; the provider may bill each.
@@ -58,7 +58,6 @@ class Subject:
     """
 
     target: ModelTarget
-    model: str
     prices: Prices
     more_tokens: int = 0
     attempts: int = 1
@@ -79,7 +78,7 @@ class Call:
         subject: The candidate to call.
         messages: The conversation.
         sampling: Limits and sampling; `max_output_tokens` is set.
-        read: Returns the score of a text, and the text itself if it must be kept.
+        score: Returns the score of a text; None: the text itself is kept.
         failed: The score if the call fails; None: none.
     """
 
@@ -87,7 +86,7 @@ class Call:
     subject: Subject
     messages: Sequence[ChatMessage]
     sampling: Sampling
-    read: Callable[[str], tuple[float | None, str | None]]
+    score: Callable[[str], float | None] | None
     failed: float | None = None
 
     @property
@@ -177,8 +176,8 @@ class CallRunner:
         except ServiceError as failed:
             error = failed
         else:
-            score, text = call.read(response.text)
-            return CallResult(self._spent(call, response), score, text)
+            spent = self._spent(call, response)
+            return CallResult(spent, call.score(response.text)) if call.score else CallResult(spent, text=response.text)
         _log.info("%s failed on a validation prompt: %s", call.subject.name, error.message)
         # The cost of a call without an answer is unknown, so it counts as the highest possible one.
         passing = error.code in _PASSING and error.reason not in _OWN

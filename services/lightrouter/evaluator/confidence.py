@@ -20,7 +20,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-# Each step halves the range: 40 steps give 1e-12, far below the effect of one prompt.
+# A choice: each step halves the range, so that 40 steps give 1e-12, far below the effect of one prompt.
 _STEPS = 40
 
 

@@ -18,6 +18,7 @@ from lightrouter.evaluator.confidence import Tally, interval
 LEAST_GAIN: Final = 0.02
 """Default of the smallest gain in quality, 0 to 1, that makes a second draft worthwhile. A choice."""
 
+# The usual 95% of an interval: a choice.
 _ERROR_RATE: Final = 0.05
 # Rounding error of a zero in binary floating point.
 _NO_ERROR: Final = 1e-9

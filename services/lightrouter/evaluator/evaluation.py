@@ -10,7 +10,6 @@ from itertools import chain
 from random import Random
 from typing import Final
 
-from lightrouter.answers.scoring import Scorer
 from lightrouter.evaluator import judge
 from lightrouter.evaluator.calls import Call, CallRunner, Subject
 from lightrouter.evaluator.decision import Evidence, Finding, Rules, weigh
@@ -225,13 +224,12 @@ class Evaluation:
         return next((other for other in self._judges if other.name != subject.name), None)
 
     def _answer(self, subject: Subject, item: Asked) -> Call:
-        scorer = item.scorer
         return Call(
             _answer_key(subject, item),
             subject,
             item.messages,
             self._sampling(item.id, item.max_output_tokens or self._max_output_tokens),
-            partial(_scored, scorer) if scorer else _kept,
+            item.scorer.score if item.scorer else None,
             failed=0.0,
         )
 
@@ -252,7 +250,7 @@ class Evaluation:
                     who,
                     messages,
                     sampling,
-                    partial(_verdict, order),
+                    partial(judge.read, order=order),
                 )
 
     def _is_judged(self, subject: Subject, item: Asked) -> bool:
@@ -297,18 +295,6 @@ class Evaluation:
         name, record = next((name, record) for name, record in self._judge_records.items() if record.useless)
         total = record.unread + record.read
         return f"the judge {name} gave no verdict on {record.unread} of {total} answers: {record.why}"
-
-
-def _kept(text: str) -> tuple[None, str]:
-    return None, text
-
-
-def _scored(task: Scorer, text: str) -> tuple[float, None]:
-    return task.score(text), None
-
-
-def _verdict(order: int, text: str) -> tuple[float | None, None]:
-    return judge.read(text, order), None
 
 
 def _answer_key(subject: Subject, item: Asked) -> str:

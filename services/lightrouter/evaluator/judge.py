@@ -12,12 +12,14 @@ from lightrouter.runtime import enums
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 ORDERS: Final = 2
-"""Each answer is judged once in the first place and once in the second."""
+"""Each answer is judged once in the first place and once in the second, because judges prefer a place (Zheng et al.,
+"Judging LLM-as-a-Judge", 2023)."""
 ATTEMPTS: Final = 2
 """Attempts of a judge to give a readable verdict. A choice."""
 OUTPUT_TOKENS: Final = 256
 """Most tokens of a verdict. A choice: room for one JSON object and some text around it."""
 
+# Of each text that a judge reads. A choice: about 5,000 tokens, longer than answers are.
 _MOST_CHARACTERS: Final = 20_000
 _INSTRUCTIONS: Final = """\
 You compare two answers to the same conversation. Decide which is better: correct first, then complete, then clear. \

@@ -180,7 +180,7 @@ def _subject(entry: PublicEntry, adapter_address: str) -> Subject:
     target = ModelTarget(candidate=entry.name, address=entry.target(adapter_address))
     limits = entry.limits if isinstance(entry, CandidateEntry) else Limited()
     more = most_of_estimated(entry.instruction_tokens)
-    return Subject(target, entry.model, entry.prices.to_proto(), more, limits.retries + 1, entry.version)
+    return Subject(target, entry.prices.to_proto(), more, limits.retries + 1, entry.version)
 
 
 def _plan(settings: Settings) -> Mapping[str, Any]:

@@ -22,8 +22,8 @@ from lightrouter.recording.prompts import Asked
 _DOWN: Final = 8
 """Failures from the start, without any answer, after which a provider is down. A choice: one round of prompts."""
 _GONE_DOWN: Final = 16
-"""Failures in a row after which a provider that has answered is down. A provider that answers 40% of its calls reaches
-them with a probability of 0.6^16, 1 in 3,500."""
+"""Failures in a row after which a provider that has answered is down. A choice: a provider that answers 40% of its
+calls reaches them with a probability of 0.6^16, 1 in 3,500."""
 
 
 @dataclass(slots=True)

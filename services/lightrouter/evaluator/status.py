@@ -16,8 +16,9 @@ from lightrouter.pool.choices import State
 from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, Category, Condition, PoolStatus, Truth, rfc3339
 from lightrouter.runtime.text import one_line
 
-# Error rate of the interval in the status, for each candidate by itself: the usual 95%.
+# Error rate of the interval in the status, for each candidate by itself: the usual 95%, a choice.
 _SHOWN_ERROR_RATE: Final = 0.05
+# A choice: a sentence in characters. The status of a resource is read in a terminal.
 _LONGEST_FAILURE: Final = 200
 
 

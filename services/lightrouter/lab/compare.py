@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from google.protobuf import text_format
 
 from lightrouter.lab.dataset.data import Data
 from lightrouter.lab.dataset.questions import LabelledData
-from lightrouter.lab.policies import lightrouter, oracle
+from lightrouter.lab.policies import lightrouter
 from lightrouter.lab.policies.baselines.cascade import Cascade
 from lightrouter.lab.policies.baselines.ensemble import (
     Blender,
@@ -23,17 +24,15 @@ from lightrouter.lab.policies.baselines.routing import NearestPrompts, PromptOnl
 from lightrouter.lab.policies.baselines.single import BestSingle, Random, Single
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.policies.routed import Routed
-from lightrouter.lab.report.comparison import Compared, as_json, as_page
-from lightrouter.lab.report.page import write
-from lightrouter.lab.results.accounts import Accounts, Pace
-from lightrouter.lab.results.bootstrap import Bootstrap
-from lightrouter.lab.results.running import Progress, run
-from lightrouter.lab.results.summary import Figures, summarize
+from lightrouter.lab.report import comparison
+from lightrouter.lab.report.page import Findings, write
+from lightrouter.lab.results.accounts import Pace
+from lightrouter.lab.results.figures import Figures
+from lightrouter.lab.results.running import Progress
 from lightrouter.lab.settings import RunSettings
-from lightrouter.lab.training.trained import Trained
-from lightrouter.recording.prices import PriceList
+from lightrouter.lab.study import Study
 
-_PRIOR_TOP = 3
+_PRIOR_TOP: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,106 +49,91 @@ class Settings(RunSettings):
     top_k: int | None = None
 
 
+class Compared(NamedTuple):
+    """The findings of a comparison and the figures of each policy."""
+
+    findings: Findings
+    figures: Mapping[str, Figures]
+
+
 def compare(settings: Settings, progress: Progress) -> Compared:
-    """Runs the comparison, writes its report and returns its contents.
+    """Runs the comparison and writes its report.
 
     Raises:
+        ArtifactError: The artifact cannot be used.
         DataError: The recordings cannot be compared on.
         RecordingError: A file cannot be read or used.
         PriceListError: The price list cannot be used.
         ResumeError: The folder holds parts of another run.
     """
-    price_list, data = settings.price_list(), settings.read()
-    parts = settings.parts()
-    policies = _Policies(settings, data, price_list, Trained(parts, settings.seed, settings.artifact))
-    outcomes = run(data, policies.of_split, Accounts(price_list, Pace()), parts, progress)
-    figures = summarize(outcomes, Bootstrap(data.test.questions.prompts, settings.seed))
-    compared = _compared(settings, data, policies, figures, settings.warnings(data, price_list))
-    write(as_page(compared, price_list), as_json(compared, price_list), settings.out)
-    return compared
+    prices, data = settings.price_list(), settings.read()
+    study = Study(settings, progress, data, prices, artifact=settings.artifact)
+    policies: dict[str, Policy] = {}
 
+    def of_split(number: int, train: LabelledData) -> list[Policy]:
+        policies.update({each.name: each for each in _policies(study, settings, number, train)})
+        return list(policies.values())
 
-class _Policies:
-    """Makes the policies that are compared.
-
-    Attributes:
-        made: The policies of the last split.
-    """
-
-    def __init__(self, settings: Settings, data: Data, price_list: PriceList, trained: Trained) -> None:
-        self._settings = settings
-        self._models = data.test.questions.models
-        self._prices = price_list
-        self._trained = trained
-        self.made: list[Policy] = []
-
-    def of_split(self, number: int, train: LabelledData) -> list[Policy]:
-        """Returns new policies for split `number`; they learn from `train`."""
-        singles = [Single(index, model) for index, model in enumerate(self._models)]
-        self.made = [
-            Random(self._settings.seed),
-            *singles,
-            BestSingle(),
-            prior_top(min(_PRIOR_TOP, len(self._models))),
-            NearestPrompts(),
-            PromptOnly(),
-            Cascade(),
-            full_majority(),
-            full_weighted(),
-            MixtureOfAgents(),
-            Blender(),
-            *self._own(number, train),
-        ]
-        return self.made
-
-    def _own(self, number: int, train: LabelledData) -> Sequence[Policy]:
-        model = self._trained.on(str(number), train)
-        settings = self._settings
-        return lightrouter.policies(self._prices, train, model, boot=settings.boot_tokens, top_k=settings.top_k)
-
-
-def _compared(
-    settings: Settings, data: Data, policies: _Policies, figures: Mapping[str, Figures], warnings: Sequence[str]
-) -> Compared:
-    learned = f"{settings.train.name}" if settings.train else f"{settings.folds} folds of the same recording"
-    pattern = data.test.questions.pattern
-    costed = data.test.questions.costed
-    notes = [
-        *warnings,
-        *data.notes,
-        *(
-            (f"What {', '.join(costed)} cost is on the recording; of a part of an answer, its share.",)
-            if costed
-            else ()
-        ),
-        f"Learned from: {learned}; no policy is judged on a prompt that it has seen. Equal prompts are in one fold.",
-        "Intervals: 95 %, percentiles of 2,000 bootstrap resamples of the prompts, the same ones for all policies.",
-        _about_time(Pace()),
-        f"Comparable answers: {pattern.re2 if pattern else 'none; whole texts are compared by their words'}.",
-        *lightrouter.NOTES,
-        *(
-            f"{each.name} is the policy {text_format.MessageToString(each.policy, as_one_line=True)}"
-            for each in policies.made
-            if isinstance(each, Routed)
-        ),
-    ]
-    return Compared(
-        data=settings.data.name,
-        prompts=len(data.test),
-        models=data.test.questions.models,
-        figures=figures,
-        about={oracle.NAME: oracle.ABOUT, **{each.name: each.about for each in policies.made}},
-        boot_tokens={oracle.NAME: 0, **{each.name: each.boot_tokens for each in policies.made}},
-        lightrouter=[name for name in figures if name.startswith(lightrouter.PREFIX)],
+    figures = study.figures(study.outcomes(of_split))
+    warnings = settings.warnings(data, prices)
+    name, prompts = settings.data.name, f"{len(data.test):,} prompts"
+    found = comparison.findings(f"{name}, {prompts}", study.models, policies, figures, prices)
+    notes, config = [*warnings, *_notes(settings, data, policies)], settings.config()
+    report = {
+        "data": name,
+        "prompts": len(data.test),
+        **found.report,
+        "notes": notes,
+        "settings": config,
+        "command": settings.command,
+    }
+    found = replace(
+        found,
+        title=f"{name}: quality against cost on {prompts}, {len(study.models)} models",
+        report=report,
         notes=notes,
-        settings=settings.config(),
-        command=settings.command,
         warnings=warnings,
+        settings=config,
+        command=settings.command,
     )
+    write(found, settings.out)
+    return Compared(found, figures)
 
 
-def _about_time(pace: Pace) -> str:
-    return (
-        f"Seconds are simulated: {pace.first_token_s:g} s to the first token and {pace.tokens_per_second:g} tokens a "
-        "second where the recording has no times; calls of one stage run side by side."
+def _policies(study: Study, settings: Settings, number: int, train: LabelledData) -> list[Policy]:
+    """Returns new policies for split `number`; they learn from `train`."""
+    model = study.trained.on(str(number), train)
+    return [
+        Random(settings.seed),
+        *(Single(index, name) for index, name in enumerate(study.models)),
+        BestSingle(),
+        prior_top(min(_PRIOR_TOP, len(study.models))),
+        NearestPrompts(),
+        PromptOnly(),
+        Cascade(),
+        full_majority(),
+        full_weighted(),
+        MixtureOfAgents(),
+        Blender(),
+        *lightrouter.policies(study.prices, train, model, boot=settings.boot_tokens, top_k=settings.top_k),
+    ]
+
+
+def _notes(settings: Settings, data: Data, policies: Mapping[str, Policy]) -> Iterator[str]:
+    """Yields what the figures are based on, one sentence each."""
+    yield from data.notes
+    if costed := data.test.questions.costed:
+        yield f"What {', '.join(costed)} cost is on the recording; of a part of an answer, its share."
+    learned = settings.train.name if settings.train else f"{settings.folds} folds of the same recording"
+    yield f"Learned from: {learned}; no policy is judged on a prompt that it has seen. Equal prompts are in one fold."
+    yield "Intervals: 95 %, percentiles of 2,000 bootstrap resamples of the prompts, the same ones for all policies."
+    yield (
+        f"Seconds are simulated: {Pace().first_token_s:g} s to the first token and {Pace().tokens_per_second:g} tokens "
+        "a second where the recording has no times; calls of one stage run side by side."
     )
+    pattern = data.test.questions.pattern
+    yield f"Comparable answers: {pattern.re2 if pattern else 'none; whole texts are compared by their words'}."
+    yield from lightrouter.NOTES
+    for each in policies.values():
+        if isinstance(each, Routed):
+            yield f"{each.name} is the policy {text_format.MessageToString(each.policy, as_one_line=True)}"

@@ -77,24 +77,32 @@ NAMES: tuple[str, ...] = (
 """The features in their order."""
 
 
-class Contender(NamedTuple):
-    """A candidate with its text so far.
+class Candidate(NamedTuple):
+    """A candidate as the pool describes it.
 
     Attributes:
-        name: The name by which its outcomes are found.
-        prior: Its expected quality from the pool, 0 to 1.
+        name: Its model's name, by which its outcomes are found, or its own.
+        prior: Its expected quality, 0 to 1.
         evaluated: Number of evaluated prompts behind `prior`.
-        text: Its text; may be empty.
-        complete: Whether the text is its whole answer.
-        answer: The comparable answer in it; None if there is none yet.
     """
 
     name: str
     prior: float
     evaluated: int
+
+
+class PartialAnswer(NamedTuple):
+    """A candidate's text so far.
+
+    Attributes:
+        candidate: The candidate.
+        text: Its text; may be empty.
+        complete: Whether the text is its whole answer.
+    """
+
+    candidate: Candidate
     text: str
     complete: bool
-    answer: str | None
 
 
 class Surface(NamedTuple):
@@ -174,42 +182,43 @@ def log_odds(quality: float) -> float:
 
 def features(
     asked: Question,
-    contenders: Sequence[Contender],
-    surfaces: Sequence[Surface],
+    partials: Sequence[PartialAnswer],
+    answers: Sequence[str | None],
     known: Sequence[Prior],
     priors: Priors,
 ) -> list[list[float]]:
-    """Returns the features of each contender, in the order of `NAMES`.
+    """Returns the features of each partial answer, in the order of `NAMES`.
 
     Args:
         asked: The prompt.
-        contenders: The candidates that wrote something, or were about to write.
-        surfaces: The features of their texts.
+        partials: What the candidates wrote, or were about to write.
+        answers: The comparable answer in each text; None if there is none yet.
         known: The prior knowledge of each of them for this prompt.
         priors: The known outcomes.
     """
-    count = len(contenders)
+    count = len(partials)
+    surfaces = [surface(each.text) for each in partials]
     expected = [prior.expected for prior in known]
     given = [
-        priors.given_length(each.name, prior.overall, surface.length, complete=each.complete)
-        for each, prior, surface in zip(contenders, known, surfaces, strict=True)
+        priors.given_length(each.candidate.name, prior.overall, seen.length, complete=each.complete)
+        for each, prior, seen in zip(partials, known, surfaces, strict=True)
     ]
     weights = [max(0.1, log_odds(quality) + 1.5) for quality in expected]
-    votes = _votes(contenders, weights)
+    votes = _votes(answers, weights)
     similarity = _similarities(surfaces)
     best = max(range(count), key=expected.__getitem__)
-    mean_length = sum(surface.length for surface in surfaces) / count
-    finished = sum(each.complete for each in contenders) / count
+    mean_length = sum(seen.length for seen in surfaces) / count
+    finished = sum(each.complete for each in partials) / count
     tops = [max(prior[field] for prior in known) for field in range(3)]
     top, top_given, mean = max(expected), max(given), sum(expected) / count
     cast = sum(votes.values())
     ranking = sorted(expected, reverse=True)
-    derived = [_derived(asked.options, surface.conclusion) for surface in surfaces]
+    derived = [_derived(asked.options, seen.conclusion) for seen in surfaces]
     rows: list[list[float]] = []
-    for index, (each, seen, prior) in enumerate(zip(contenders, surfaces, known, strict=True)):
-        own = weights[index] if each.answer is not None else 0.0
-        total = votes.get(each.answer, 0.0) if each.answer is not None else 0.0
-        rival = max((weight for answer, weight in votes.items() if answer != each.answer), default=0.0)
+    for index, (each, answer, seen, prior) in enumerate(zip(partials, answers, surfaces, known, strict=True)):
+        own = weights[index] if answer is not None else 0.0
+        total = votes.get(answer, 0.0) if answer is not None else 0.0
+        rival = max((weight for other, weight in votes.items() if other != answer), default=0.0)
         row = similarity[index]
         others = sum(weight for other, weight in enumerate(weights) if other != index)
         alike = sum(
@@ -246,7 +255,7 @@ def features(
                 seen.maths,
                 seen.hedges,
                 len(seen.words & asked.words) / (len(seen.words) + 1),
-                float(each.answer is not None),
+                float(answer is not None),
                 total - own,
                 total / cast if cast else 0.0,
                 cast - total,
@@ -256,8 +265,8 @@ def features(
                 alike,
                 row[best],
                 alike - row[best],
-                *_derivation(index, each.answer, asked.options, derived, weights),
-                *_cues(each.answer, asked.options),
+                *_derivation(index, answer, asked.options, derived, weights),
+                *_cues(answer, asked.options),
             ]
         )
     return rows
@@ -302,11 +311,11 @@ def _cues(answer: str | None, offered: Mapping[str, Option]) -> Sequence[float]:
     return _NO_CUES if option is None else option.cues
 
 
-def _votes(contenders: Sequence[Contender], weights: Sequence[float]) -> dict[str, float]:
+def _votes(answers: Sequence[str | None], weights: Sequence[float]) -> dict[str, float]:
     votes: dict[str, float] = {}
-    for each, weight in zip(contenders, weights, strict=True):
-        if each.answer is not None:
-            votes[each.answer] = votes.get(each.answer, 0.0) + weight
+    for answer, weight in zip(answers, weights, strict=True):
+        if answer is not None:
+            votes[answer] = votes.get(answer, 0.0) + weight
     return votes
 
 

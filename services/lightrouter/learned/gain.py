@@ -10,10 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from lightrouter.learned.features import Question
+from lightrouter.learned.features import Candidate, Question
+from lightrouter.learned.featurizer import Featurizer
 from lightrouter.learned.joint import Joint, Outcome, Posterior, posterior
-from lightrouter.learned.priors import Prior, Priors
-from lightrouter.learned.rows import Stranger, prior_of
+from lightrouter.learned.priors import Prior
 from lightrouter.learned.trees import Tree, total
 
 NAMES: Final[tuple[str, ...]] = (
@@ -66,7 +66,7 @@ class Answered(NamedTuple):
         length: Its characters.
     """
 
-    candidate: Stranger
+    candidate: Candidate
     quality: float
     answer: str | None
     length: int
@@ -101,23 +101,23 @@ class Known(NamedTuple):
 
     Attributes:
         asked: The prompt.
-        priors: The known outcomes.
+        featurizer: Has the known outcomes.
         joint: The same outcomes, jointly.
         near: The share of each joint outcome in prompts like this one.
     """
 
     asked: Question
-    priors: Priors
+    featurizer: Featurizer
     joint: Joint
     near: Mapping[Outcome, float]
 
     @classmethod
-    def of(cls, asked: Question, priors: Priors, joint: Joint) -> Known:
+    def of(cls, asked: Question, featurizer: Featurizer, joint: Joint) -> Known:
         """Returns what is known of a prompt."""
-        return cls(asked, priors, joint, joint.near(asked.neighbours))
+        return cls(asked, featurizer, joint, joint.near(asked.neighbours))
 
 
-def rows(known: Known, answered: Sequence[Answered], unasked: Sequence[Stranger]) -> list[list[float]]:
+def rows(known: Known, answered: Sequence[Answered], unasked: Sequence[Candidate]) -> list[list[float]]:
     """Returns the features of each candidate that has not been asked, in the order of `NAMES`.
 
     Args:
@@ -125,9 +125,9 @@ def rows(known: Known, answered: Sequence[Answered], unasked: Sequence[Stranger]
         answered: The answers so far; may be empty.
         unasked: The candidates that have not been asked, at least one.
     """
-    priors, asked = known.priors, known.asked
-    expected = [prior_of(priors, each, asked.neighbours) for each in unasked]
-    before = [prior_of(priors, each.candidate, asked.neighbours) for each in answered]
+    priors, asked = known.featurizer.priors, known.asked
+    expected = [known.featurizer.prior(each, asked.neighbours) for each in unasked]
+    before = [known.featurizer.prior(each.candidate, asked.neighbours) for each in answered]
     groups = _groups(answered)
     pick = max(range(len(answered)), key=lambda place: answered[place].quality, default=None)
     own = () if pick is None else next(group for group in groups if pick in group)
@@ -190,7 +190,8 @@ def rows(known: Known, answered: Sequence[Answered], unasked: Sequence[Stranger]
 def _length_so_far(known: Known, answered: Sequence[Answered]) -> float:
     """Returns the log of the answers' length over the expected one; 0 if all is as expected."""
     told = [
-        (each.length, known.priors.expected_length(each.candidate.name, known.asked.neighbours)) for each in answered
+        (each.length, known.featurizer.priors.expected_length(each.candidate.name, known.asked.neighbours))
+        for each in answered
     ]
     expected = [(length, likely) for length, likely in told if likely is not None]
     written = sum(length for length, _ in expected) + _SHRINK_LENGTH
@@ -211,12 +212,12 @@ def _posterior(
     answered: Sequence[Answered],
     before: Sequence[Prior],
     groups: Sequence[Sequence[int]],
-    unasked: Sequence[Stranger],
+    unasked: Sequence[Candidate],
     expected: Sequence[Prior],
 ) -> Posterior:
     """Returns what is right, given who agrees; candidates without outcomes err independently of all others."""
-    places = [known.priors.place(each.name) for each in unasked]
-    asked = [known.priors.place(each.candidate.name) for each in answered]
+    places = [known.featurizer.priors.column(each.name) for each in unasked]
+    asked = [known.featurizer.priors.column(each.candidate.name) for each in answered]
     others = [place for place in places if place is not None]
     if None in asked:
         given = _independent(before, groups)

@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from lightrouter.learned.excerpt import digest
-from lightrouter.learned.features import Question, question
+from lightrouter.learned.features import Candidate, PartialAnswer
+from lightrouter.learned.featurizer import Featurizer, answer_in
 from lightrouter.learned.gain import Answered, Gains, Known, rows
 from lightrouter.learned.joint import Joint
 from lightrouter.learned.linear import Linear
-from lightrouter.learned.priors import Priors
-from lightrouter.learned.rows import Stranger, Written, answer_in, prior_of, rows_of
+from lightrouter.learned.priors import Neighbours, Priors
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
-# Conversations whose neighbours are cached: the shortlist and each ranking of a route need the same.
-_REMEMBERED = 256
 _CHARACTERS_PER_TOKEN = 4.0
 
 
@@ -53,6 +50,7 @@ class Model:
 
     Attributes:
         priors: The known outcomes.
+        featurizer: Makes the features that the model reads.
         trees: The trees that predict quality from a partial.
         linear: The linear model beside the trees, for sparse data; None if the trees are used alone.
         gain_share: Share of the cases with a right second draft and a wrong first one in which the right one is found.
@@ -78,44 +76,37 @@ class Model:
         self.pattern = pattern
         self.gains = gains
         self.characters_per_token = characters_per_token or {}
-        self._questions: dict[bytes, Question] = {}
+        self.featurizer = Featurizer(priors)
 
     @cached_property
     def _joint(self) -> Joint:
         return Joint(self.priors.examples)
 
-    def _question(self, prompt: str) -> Question:
-        """Returns a prompt's features, cached by its digest: the prompts themselves may be megabytes long."""
-        key = digest(prompt)
-        found = self._questions.pop(key, None)
-        if found is None:
-            found = question(prompt, self.priors.neighbours(prompt))
-            while len(self._questions) >= _REMEMBERED:
-                del self._questions[next(iter(self._questions))]
-        self._questions[key] = found
-        return found
-
-    def expected(self, prompt: str, candidates: Sequence[Stranger]) -> list[float]:
+    def expected(self, prompt: str, candidates: Sequence[Candidate]) -> list[float]:
         """Returns each candidate's expected quality before it has written anything, 0 to 1."""
-        neighbours = self._question(prompt).neighbours
-        return [prior_of(self.priors, each, neighbours).expected for each in candidates]
+        neighbours = self.featurizer.question(prompt).neighbours
+        return [self.featurizer.prior(each, neighbours).expected for each in candidates]
 
     def estimates(
-        self, prompt: str, written: Sequence[Written], pattern: AnswerPattern | None = None
+        self, prompt: str, partials: Sequence[PartialAnswer], pattern: AnswerPattern | None = None
     ) -> list[Estimate]:
         """Returns the estimate for each candidate that wrote, or was about to write; there is at least one.
 
         Args:
             prompt: The conversation.
-            written: The candidates.
+            partials: What the candidates wrote.
             pattern: Where the comparable answer is; None: as in training.
         """
-        asked = self._question(prompt)
-        rows = rows_of(asked, written, pattern or self.pattern, self.priors)
-        return self._of_qualities(asked, written, [self.quality(row) for row in rows])
+        rows = self.featurizer.rows(prompt, partials, pattern or self.pattern)
+        neighbours = self.featurizer.question(prompt).neighbours
+        return self._of_qualities(neighbours, partials, [self.quality(row) for row in rows])
 
     def outlooks(
-        self, prompt: str, answers: Sequence[Written], unasked: Sequence[Stranger], pattern: AnswerPattern | None = None
+        self,
+        prompt: str,
+        answers: Sequence[PartialAnswer],
+        unasked: Sequence[Candidate],
+        pattern: AnswerPattern | None = None,
     ) -> list[Outlook] | None:
         """Returns what asking each of the other candidates outright is expected to give; None without trained gains.
 
@@ -127,33 +118,28 @@ class Model:
         """
         if self.gains is None:
             return None
-        asked = self._question(prompt)
         pattern = pattern or self.pattern
-        qualities = map(self.quality, rows_of(asked, answers, pattern, self.priors)) if answers else ()
+        asked = self.featurizer.question(prompt)
+        seen = self.featurizer.rows(prompt, answers, pattern) if answers else []
         answered = [
-            Answered(
-                Stranger(each.name, each.prior, each.evaluated),
-                quality,
-                answer_in(each.text, pattern, asked),
-                len(each.text),
-            )
-            for each, quality in zip(answers, qualities, strict=True)
+            Answered(each.candidate, self.quality(row), answer_in(each.text, pattern, asked), len(each.text))
+            for each, row in zip(answers, seen, strict=True)
         ]
-        found = rows(Known.of(asked, self.priors, self._joint), answered, unasked)
+        found = rows(Known.of(asked, self.featurizer, self._joint), answered, unasked)
         return [
-            Outlook(self.gains.gain(row), self._whole_tokens(asked, each.name, self.gains.length_share(row)))
+            Outlook(self.gains.gain(row), self._whole_tokens(asked.neighbours, each.name, self.gains.length_share(row)))
             for each, row in zip(unasked, found, strict=True)
         ]
 
-    def _whole_tokens(self, asked: Question, name: str, share: float) -> float | None:
+    def _whole_tokens(self, neighbours: Neighbours, name: str, share: float) -> float | None:
         """Returns the expected tokens of a candidate's whole answer; None if its answers are unknown.
 
         Args:
-            asked: The prompt.
+            neighbours: The neighbours of the prompt.
             name: The candidate.
             share: The length as a share of the one expected by neighbours.
         """
-        length = self.priors.expected_length(name, asked.neighbours)
+        length = self.priors.expected_length(name, neighbours)
         return None if length is None else share * length / self.characters_per_token.get(name, _CHARACTERS_PER_TOKEN)
 
     def quality(self, row: Sequence[float]) -> float:
@@ -163,25 +149,27 @@ class Model:
             return by_trees
         return by_trees + self.linear.share * (self.linear.quality(row) - by_trees)
 
-    def _of_qualities(self, asked: Question, written: Sequence[Written], qualities: Sequence[float]) -> list[Estimate]:
+    def _of_qualities(
+        self, neighbours: Neighbours, partials: Sequence[PartialAnswer], qualities: Sequence[float]
+    ) -> list[Estimate]:
         """Returns the estimates for expected qualities."""
         found: dict[int, Estimate] = {}
-        finished = max((quality for each, quality in zip(written, qualities, strict=True) if each.complete), default=0)
+        finished = max((quality for each, quality in zip(partials, qualities, strict=True) if each.complete), default=0)
         before = 0.0
-        for index in sorted(range(len(written)), key=lambda place: -qualities[place]):
-            each, quality = written[index], qualities[index]
+        for index in sorted(range(len(partials)), key=lambda index: -qualities[index]):
+            each, quality = partials[index], qualities[index]
             best = before if each.complete else max(before, finished)
             gain = self.gain_share * quality * (1 - best) if best else quality
-            found[index] = Estimate(quality, gain, self._tokens(asked, each))
+            found[index] = Estimate(quality, gain, self._tokens(neighbours, each))
             before = max(before, quality)
-        return [found[index] for index in range(len(written))]
+        return [found[index] for index in range(len(partials))]
 
-    def _tokens(self, asked: Question, each: Written) -> float | None:
+    def _tokens(self, neighbours: Neighbours, each: PartialAnswer) -> float | None:
         if each.complete:
             return 0.0
-        length = self.priors.expected_length(each.name, asked.neighbours)
+        length = self.priors.expected_length(each.candidate.name, neighbours)
         if length is None:
             return None
         # An answer near or beyond its expected length is assumed to need a quarter of that length more.
         left = max(length - len(each.text), length / 4, 1.0)
-        return left / self.characters_per_token.get(each.name, _CHARACTERS_PER_TOKEN)
+        return left / self.characters_per_token.get(each.candidate.name, _CHARACTERS_PER_TOKEN)

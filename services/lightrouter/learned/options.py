@@ -113,10 +113,10 @@ def _cues(
         [math.log1p(length) for length in lengths],
         [length / (fmean(lengths) + 1) for length in lengths],
         _ranks(lengths),
-        [length / (max(_others(lengths, place)) + 1) for place, length in enumerate(lengths)],
+        [length / (max(_others(lengths, index)) + 1) for index, length in enumerate(lengths)],
         _ranks([sum(spread[word] - 1 for word in own) / (len(own) or 1) for own in words]),
         [sum(spread[word] == 1 for word in own) / (len(own) or 1) for own in words],
-        [max(_likeness(own, other) for other in _others(words, place)) for place, own in enumerate(words)],
+        [max(_likeness(own, other) for other in _others(words, index)) for index, own in enumerate(words)],
         [len(own & stem) / (len(own) + 1) for own in words],
         _shares([_DIGITS.sub("0", _LETTERS.sub("a", text)) for text in texts]),
         _shares([_FIGURE.sub("", text) for text in texts]),
@@ -142,7 +142,7 @@ def _number_columns(found: Sequence[Number | None]) -> list[list[float]]:
         [_NO_NUMBER if each is None else sum(other < each for other in known) / len(known) for each in values],
         distances,
         _ranks(distances),
-        [_nearest(scales, place) for place in range(len(scales))],
+        [_nearest(scales, index) for index in range(len(scales))],
         [count - fmean(digits) for count in digits],
     ]
 
@@ -154,11 +154,11 @@ def _float(number: Number) -> float:
         return math.copysign(math.inf, number.value)
 
 
-def _nearest(scales: Sequence[float | None], place: int) -> float:
-    own = scales[place]
+def _nearest(scales: Sequence[float | None], index: int) -> float:
+    own = scales[index]
     if own is None:
         return _NO_NUMBER
-    return min((abs(other - own) for other in _others(scales, place) if other is not None), default=_NO_NUMBER)
+    return min((abs(other - own) for other in _others(scales, index) if other is not None), default=_NO_NUMBER)
 
 
 def _likeness(left: frozenset[str], right: frozenset[str]) -> float:
@@ -177,5 +177,5 @@ def _shares(keys: Sequence[Hashable]) -> list[float]:
     return [counts[key] / len(keys) for key in keys]
 
 
-def _others(values: Sequence[_T], place: int) -> list[_T]:
-    return [*values[:place], *values[place + 1 :]]
+def _others(values: Sequence[_T], index: int) -> list[_T]:
+    return [*values[:index], *values[index + 1 :]]

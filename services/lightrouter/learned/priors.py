@@ -48,7 +48,7 @@ class Neighbours:
         examples: The prompts.
         similarities: The similarity of each, 0 to 1.
         pick: Returns of values, one for each known prompt, those of these prompts.
-        priors: Cache of the candidates' priors for the prompt with these neighbours, by their positions: a shortlist
+        priors: Cache of the candidates' priors for the prompt with these neighbours, by their columns: a shortlist
             and each ranking of a route need the same.
     """
 
@@ -116,11 +116,13 @@ class _Outcomes:
         length: Its characters; 0 if there is none.
     """
 
-    def __init__(self, examples: Sequence[Example], place: int) -> None:
-        quality = [each.quality[place] for each in examples]
+    def __init__(self, examples: Sequence[Example], column: int) -> None:
+        quality = [each.quality[column] for each in examples]
         self.known = bytes(each is not None for each in quality)
         self.quality = array("d", (each or 0.0 for each in quality))
-        self.length = array("d", (each.length[place] * known for each, known in zip(examples, self.known, strict=True)))
+        self.length = array(
+            "d", (each.length[column] * known for each, known in zip(examples, self.known, strict=True))
+        )
 
 
 class Priors:
@@ -135,9 +137,9 @@ class Priors:
         """Indexes `examples`, at least one, whose outcomes are in the order of `candidates`."""
         self.candidates = candidates
         self.examples = examples
-        self._places = {name: place for place, name in enumerate(candidates)}
+        self._columns = {name: column for column, name in enumerate(candidates)}
         self._index = Index([each.words for each in examples])
-        self._outcomes = [_Outcomes(examples, place) for place in range(len(candidates))]
+        self._outcomes = [_Outcomes(examples, column) for column in range(len(candidates))]
         self._counts = [sum(each.known) for each in self._outcomes]
         sums = [sum(each.quality) for each in self._outcomes]
         self.mean = sum(sums) / max(1, sum(self._counts))
@@ -148,11 +150,11 @@ class Priors:
 
     def known(self, name: str) -> bool:
         """Returns whether there are outcomes of a candidate."""
-        return name in self._places
+        return name in self._columns
 
-    def place(self, name: str) -> int | None:
+    def column(self, name: str) -> int | None:
         """Returns the position of a candidate among those with known outcomes; None if it is not one of them."""
-        return self._places.get(name)
+        return self._columns.get(name)
 
     def neighbours(self, prompt: str) -> Neighbours:
         """Returns the known prompts that share words with `prompt`, most similar first; at most the wide ones."""
@@ -168,15 +170,15 @@ class Priors:
         Raises:
             KeyError: The candidate is not known.
         """
-        place = self._places[name]
-        if place not in neighbours.priors:
-            neighbours.priors[place] = self._prior(place, neighbours)
-        return neighbours.priors[place]
+        column = self._columns[name]
+        if column not in neighbours.priors:
+            neighbours.priors[column] = self._prior(column, neighbours)
+        return neighbours.priors[column]
 
-    def _prior(self, place: int, near: Neighbours) -> Prior:
-        count = self._counts[place]
-        overall = (self._means[place] * count + self.mean * _SHRINK_POOL) / (count + _SHRINK_POOL)
-        known, quality = self._outcomes[place].known, near.pick(self._outcomes[place].quality)
+    def _prior(self, column: int, near: Neighbours) -> Prior:
+        count = self._counts[column]
+        overall = (self._means[column] * count + self.mean * _SHRINK_POOL) / (count + _SHRINK_POOL)
+        known, quality = self._outcomes[column].known, near.pick(self._outcomes[column].quality)
         return Prior(
             overall=overall,
             wide=near.mean(known, quality, _WIDE, _SHRINK_WIDE, overall),
@@ -191,11 +193,11 @@ class Priors:
 
     def expected_length(self, name: str, neighbours: Neighbours) -> float | None:
         """Returns the candidate's expected number of characters; None if unknown."""
-        place = self._places.get(name)
-        if place is None or not self._counts[place]:
+        column = self._columns.get(name)
+        if column is None or not self._counts[column]:
             return None
-        known, length = self._outcomes[place].known, neighbours.pick(self._outcomes[place].length)
-        return neighbours.mean(known, length, _WIDE, _SHRINK_NEAR, self._lengths[place])
+        known, length = self._outcomes[column].known, neighbours.pick(self._outcomes[column].length)
+        return neighbours.mean(known, length, _WIDE, _SHRINK_NEAR, self._lengths[column])
 
     def given_length(self, name: str, overall: float, length: int, *, complete: bool) -> float:
         """Returns the candidate's mean quality for answers of about this length, or of at least this length.
@@ -206,12 +208,12 @@ class Priors:
             length: Characters written.
             complete: Whether this is the whole answer.
         """
-        place = self._places.get(name)
-        if place is None:
+        column = self._columns.get(name)
+        if column is None:
             return overall
         step = length_step(length)
         count = total = 0.0
-        for other, (number, quality) in self._by_length[place].items():
+        for other, (number, quality) in self._by_length[column].items():
             if abs(other - step) <= 1 if complete else other >= step:
                 count += number
                 total += quality

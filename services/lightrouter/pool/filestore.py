@@ -106,18 +106,20 @@ class FileStore:
     async def refresh(self) -> None:
         """Reads the files now and passes on what changed."""
         # In a thread: reading a large file takes longer than the 20 ms that an event loop may be blocked.
-        written, statuses = await asyncio.to_thread(lambda: (self._written.reread(), self._statuses.reread()))
+        written, statuses, pool = await asyncio.to_thread(self._reread)
         if written and isinstance(self._written.fault, PoolFileError):
             self._on_refused(self._written.fault)
         if statuses:
             # A broken state file must not stop candidates from answering: the last valid statuses stay.
             self._log_fault()
-        if not (written or statuses):
-            return
-        pool = self._overlaid()
         if pool != self.pool or list(pool.entries) != list(self.pool.entries):
             self.pool = pool
             self._on_change(pool)
+
+    def _reread(self) -> tuple[bool, bool, Pool]:
+        """Returns whether the pool file and the state file have changed, and the pool that they make."""
+        written, statuses = self._written.reread(), self._statuses.reread()
+        return written, statuses, self._overlaid() if written or statuses else self.pool
 
     def _overlaid(self) -> Pool:
         if self._written.valid is None:

@@ -140,6 +140,9 @@ class ParsedResource:
         except ResourceError as error:
             entry = error
         name, metadata = name_of(resource), _mapping(resource, "metadata")
+        status = CandidateStatus.model_validate(_mapping(resource, "status"))
+        # Made now, in the thread that parses: the event loop asks for those of all resources at once.
+        _ = status.evaluation
         return cls(
             name=name,
             version=version_of(resource),
@@ -147,7 +150,7 @@ class ParsedResource:
             created=str(metadata.get("creationTimestamp", "")),
             candidate=str(_mapping(resource, "spec").get("name") or name),
             entry=entry,
-            status=CandidateStatus.model_validate(_mapping(resource, "status")),
+            status=status,
         )
 
 

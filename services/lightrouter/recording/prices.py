@@ -68,6 +68,11 @@ class Price(BaseModel):
     note: str = ""
 
     @property
+    def cached(self) -> float:
+        """Per million tokens read from the provider's cache."""
+        return self.input if self.cached_input is None else self.cached_input
+
+    @property
     def listed(self) -> dict[str, str]:
         """The prices in the notation of a pool file."""
         usd = {"input": self.input, "cached_input": self.cached_input, "output": self.output}
@@ -135,10 +140,9 @@ class _File(BaseModel):
 
 @lru_cache(maxsize=1024)
 def _message(price: Price) -> Prices:
-    cached = price.input if price.cached_input is None else price.cached_input
     return Prices(
         input_nanousd_per_million=round(price.input * _NANOUSD),
-        cached_input_nanousd_per_million=round(cached * _NANOUSD),
+        cached_input_nanousd_per_million=round(price.cached * _NANOUSD),
         output_nanousd_per_million=round(price.output * _NANOUSD),
     )
 

@@ -11,11 +11,13 @@ run that would have to is refused. Answers and tasks may be corrected at any tim
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gzip
 import json
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from types import TracebackType
@@ -42,12 +44,16 @@ _MOST_BOOT_TOKENS: Final = 4096
 _RETRIES: Final = 8
 
 
+class RecordingInUseError(Exception):
+    """Another process records to the output file; the text is one sentence."""
+
+
 class OtherRecordingError(Exception):
     """The output file exists and records other prompts or candidates; the text is one sentence."""
 
 
 class Recorded:
-    """The recorded responses, in the file and in the journal beside it; a context manager that closes the journal."""
+    """The recorded responses, in the file and in the journal beside it, which is locked until the context ends."""
 
     def __init__(self, path: Path, asked: Sequence[Asked]) -> None:
         """Loads what earlier runs recorded of these prompts to `path`, and scores it again.
@@ -55,19 +61,19 @@ class Recorded:
         Raises:
             OtherRecordingError: `path`, or its journal, records other prompts.
             RecordingError: The file cannot be used.
+            RecordingInUseError: Another process records to `path`.
+            OSError: The journal cannot be written.
         """
         self._path = path
         self._partial = path.with_name(path.name + ".partial")
         self._asked = {each.id: each for each in asked}
         self._responses: dict[str, dict[str, _Response]] = {each.id: {} for each in asked}
-        if path.exists():
-            self._take_up()
-        for members in self._whole_lines():
-            self._responses[members["id"]][members["model"]] = members["response"]
-        for each in self._asked.values():
-            for response in self._responses[each.id].values():
-                _score(each, response)
-        self._journal: TextIO | None = None
+        self._journal = _locked(self._partial)
+        try:
+            self._load()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -75,24 +81,35 @@ class Recorded:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._journal is not None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the journal, and removes it if it is empty, so that others may record."""
+        if not self._journal.closed:
+            self._journal.flush()
+            if not self._partial.stat().st_size:
+                self._partial.unlink()
             self._journal.close()
 
     def has(self, asked: Asked, model: str) -> bool:
         """Tells whether a model's response to a prompt is recorded."""
         return model in self._responses[asked.id]
 
-    def check(self, model: str, origin: Origin) -> None:
+    def check(self, model: str, origin_of_prompt: Callable[[Asked], Origin]) -> None:
         """Checks that missing responses of a model would have the same origin as the recorded ones.
+
+        Args:
+            model: The model.
+            origin_of_prompt: Returns the origin that its response to a prompt would have now.
 
         Raises:
             OtherRecordingError: They would not. A model without missing responses always passes.
         """
-        there = [responses[model] for responses in self._responses.values() if model in responses]
+        there = {name: responses[model] for name, responses in self._responses.items() if model in responses}
         if len(there) == len(self._responses):
             return
-        for response in there:
-            known = response.get("origin")
+        for name, response in there.items():
+            known, origin = response.get("origin"), origin_of_prompt(self._asked[name])
             # A recording without origins, such as one of an earlier release, is accepted.
             for what, value in known.items() if isinstance(known, dict) else ():
                 if what in origin and origin[what] != value:
@@ -105,8 +122,6 @@ class Recorded:
         """Scores a response and appends it to the journal, so that it outlives this process."""
         _score(self._asked[asked.id], response)
         self._responses[asked.id][model] = response
-        if self._journal is None:
-            self._journal = self._partial.open("a", encoding="utf-8")
         line = {"id": asked.id, "prompt": _digest(asked), "model": model, "response": response}
         self._journal.write(json.dumps(line) + "\n")
         self._journal.flush()
@@ -122,9 +137,8 @@ class Recorded:
         if self._path.suffix == ".gz":
             data = gzip.compress(data, mtime=0)
         files.replace(self._path, data)
-        if self._journal is not None:
-            self._journal.close()
-        self._partial.unlink(missing_ok=True)
+        self._journal.truncate(0)
+        self.close()
 
     def qualities(self) -> dict[str, list[float]]:
         """Returns the scores of each model's responses, by model."""
@@ -134,6 +148,15 @@ class Recorded:
                 if isinstance(quality := response.get("quality"), int | float):
                     found.setdefault(model, []).append(float(quality))
         return found
+
+    def _load(self) -> None:
+        if self._path.exists():
+            self._take_up()
+        for members in self._whole_lines():
+            self._responses[members["id"]][members["model"]] = members["response"]
+        for each in self._asked.values():
+            for response in self._responses[each.id].values():
+                _score(each, response)
 
     def _take_up(self) -> None:
         for prompt in load_labelled(self._path).recording.prompts:
@@ -150,19 +173,16 @@ class Recorded:
         return OtherRecordingError(f"{path}: {message}")
 
     def _whole_lines(self) -> Iterator[Mapping[str, Any]]:
-        if not self._partial.exists():
-            return
         found = self._partial.read_bytes().splitlines(keepends=True)
         # The last line is incomplete if the process was killed while writing.
         if found and not found[-1].endswith(b"\n"):
             found.pop()
             os.truncate(self._partial, sum(map(len, found)))
         for number, line in enumerate(found, start=1):
-            try:
-                members = json.loads(line)
-                name, digest = members["id"], members.get("prompt")
-            except (ValueError, TypeError, KeyError, AttributeError):
-                raise RecordingError(f"{self._partial}:{number}: is no JSON of a response; remove the file") from None
+            members = _journal_line(line)
+            if members is None:
+                raise RecordingError(f"{self._partial}:{number}: is no JSON of a response; remove the line")
+            name, digest = members["id"], members.get("prompt")
             if digest is None:
                 raise OtherRecordingError(
                     f"{self._partial}:{number}: an earlier release wrote it, which did not say which prompt's text the "
@@ -171,6 +191,38 @@ class Recorded:
             if name not in self._asked or digest != _digest(self._asked[name]):
                 raise self._other(self._partial, name)
             yield members
+
+
+def _locked(path: Path) -> TextIO:
+    """Opens a journal that one process at a time may write, to be locked until it is closed.
+
+    Raises:
+        RecordingInUseError: Another process has it open.
+    """
+    while True:
+        journal = path.open("a", encoding="utf-8")
+        try:
+            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and path.stat().st_ino == os.fstat(journal.fileno()).st_ino:
+                return journal
+        except BlockingIOError:
+            journal.close()
+            message = "another process records to this file now; wait for its end, or name another file with --out"
+            raise RecordingInUseError(f"{path}: {message}") from None
+        # The other process has ended and removed it between the two calls.
+        journal.close()
+
+
+def _journal_line(line: bytes) -> Mapping[str, Any] | None:
+    """Returns the members of a journal's line; None if it is no response."""
+    try:
+        members = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(members, dict) or not all(isinstance(members.get(name), str) for name in ("id", "model")):
+        return None
+    response = members.get("response")
+    return members if isinstance(response, dict) and isinstance(response.get("text"), str) else None
 
 
 def origin_of(candidate: Candidate, max_output_tokens: int, entry: str = "") -> Origin:
@@ -233,9 +285,8 @@ class Recorder:
             OtherRecordingError: Recorded responses have another origin; no call was made.
         """
         names = recorded_names(candidates)
-        origins = {each.name: origin_of(each, self._most, self._entries.get(each.name, "")) for each in candidates}
-        for name, origin in origins.items():
-            self._recorded.check(names[name], origin)
+        for candidate in candidates:
+            self._recorded.check(names[candidate.name], partial(self._origin, candidate))
         try:
             async with asyncio.TaskGroup() as group:
                 for asked, candidate in product(wanted, candidates):
@@ -243,7 +294,7 @@ class Recorder:
                         done()
                         continue
                     await self._turns.acquire()
-                    origin = origins[candidate.name]
+                    origin = self._origin(candidate, asked)
                     group.create_task(self._record(asked, candidate.name, names[candidate.name], origin, done))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
@@ -274,9 +325,15 @@ class Recorder:
                 await asyncio.sleep(error.retry_after)
         return await self._ask(prompt)
 
+    def _origin(self, candidate: Candidate, asked: Asked) -> Origin:
+        return origin_of(candidate, self._limit(asked), self._entries.get(candidate.name, ""))
+
+    def _limit(self, asked: Asked) -> int:
+        return asked.max_output_tokens or self._most
+
     def _prompt(self, asked: Asked, candidate: str) -> Prompt:
         """Returns the prompt for one candidate; its boot takes the whole answer, up to the longest boot allowed."""
-        most = asked.max_output_tokens or self._most
+        most = self._limit(asked)
         policy = Policy(
             candidates=[candidate],
             boot_tokens=min(_MOST_BOOT_TOKENS, most),

@@ -79,7 +79,7 @@ class Labels:
     Attributes:
         answer: The right answer; None if there is none.
         quality: Quality of the scored responses, 0 to 1, by the models' recorded names.
-        answers: The answers read from responses, by the same names, where there are any.
+        answers: The answers read from responses, by the same names; may be empty.
     """
 
     answer: str | None

@@ -96,8 +96,18 @@ class Budget:
             self._left += reserved - spent
 
     def boot_cost(self, candidate: RouteCandidate) -> int:
-        """Returns the highest cost of a boot."""
-        return self._price(candidate, self._max_read(candidate), candidate.boot_tokens) if self.limited else 0
+        """Returns the highest cost of a boot, with the tokens that its call may write while it is held."""
+        # What arrives while the call is held is counted by an estimate.
+        written = min(candidate.output_tokens, candidate.boot_tokens + most_of_estimated(candidate.held_tokens))
+        return self._price(candidate, self._max_read(candidate), written) if self.limited else 0
+
+    def covers(self, candidates: Sequence[RouteCandidate]) -> bool:
+        """Returns whether the ceiling covers all of these boots and the completion of the cheapest route."""
+        if self._ceiling is None:
+            return True
+        anchor = min(candidates, key=self._whole_cost)
+        kept = self._whole_cost(anchor) - self.boot_cost(anchor)
+        return sum(map(self.boot_cost, candidates)) + kept <= self._ceiling
 
     def _max_read(self, candidate: RouteCandidate) -> int:
         """Returns an upper bound of the prompt's tokens for a candidate, its own instructions included."""
@@ -149,6 +159,9 @@ class Budget:
 
     def _completion_cost(self, boot: BootResult, whole: int) -> int:
         """Returns the highest cost of bringing a draft to `whole` tokens."""
+        if boot.is_open:
+            # The call goes on: nothing is read again.
+            return self._price(boot.candidate, 0, whole - boot.used_tokens)
         # The provider reads again the tokens that it has counted at the boot.
         read = boot.input_tokens or self._max_read(boot.candidate)
         return self._finish_cost(boot.candidate, read, boot.used_tokens, whole)

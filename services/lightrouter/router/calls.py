@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from math import inf
 from typing import Self
 
 from lightrouter.router.budget import Grant
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
 from lightrouter.router.finish import is_interrupted
-from lightrouter.router.ledger import SLOW
+from lightrouter.router.held import HeldStream
+from lightrouter.router.records import record_failure
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import cost_nanousd, entry, failed_entry
+from lightrouter.runtime.ledger import SLOW, entry
 from lightrouter.runtime.rpc.models import Models
-from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation, GenerationChunk, GenerationResult
 from lightrouter.v1.candidate_pb2 import Partial
-from lightrouter.v1.chat_pb2 import FinishReason, Sampling, Usage
+from lightrouter.v1.chat_pb2 import FinishReason, Sampling
 from lightrouter.v1.error_reason_pb2 import (
-    ERROR_REASON_CANCELLED,
     ERROR_REASON_EMPTY_OUTPUT,
     ERROR_REASON_UPSTREAM_MALFORMED,
 )
@@ -31,20 +31,18 @@ from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_COMPLETION_FAILED,
     STAGE_BOOT,
     STAGE_COMPLETE,
-    Degradation,
     LedgerEntry,
     Stage,
 )
-
-_CUT_OFF = SLOW | {ERROR_REASON_CANCELLED}
 
 
 class CandidateCall:
     """One call to one candidate.
 
-    Make it with `boot`, `completion` or `takeover`, whose money is already reserved. Run it once, with `generate` or
-    `chunks`. Record it once, with `fail`, `end_boot` or `end_draft`: each writes the ledger line, settles the money,
-    notes why a candidate drops out, and sends the event.
+    Make it with `boot`, `completion` or `takeover`, whose money is already reserved. Run it once, with `generate`,
+    `hold` or `chunks`. Record it once, with `fail`, `end_boot` or `end_draft`: each writes the ledger line, settles the
+    money, notes why a candidate drops out, and sends the event. A boot that is held open gets its line later: from the
+    completion that goes on with its stream, or from `records.drop_held`.
 
     Attributes:
         candidate: The candidate.
@@ -62,6 +60,7 @@ class CandidateCall:
         grant: Grant,
         prefix: str = "",
         continuation: bytes = b"",
+        held: HeldStream | None = None,
     ) -> None:
         """Prepares the call; its time is counted from here.
 
@@ -73,6 +72,7 @@ class CandidateCall:
             grant: Most output tokens of this call, and the money that is reserved for it.
             prefix: The text to continue.
             continuation: What the candidate's adapter returned with that text.
+            held: The open stream of the call that wrote that text, with which this call goes on.
         """
         self.candidate = candidate
         self.prefix = prefix
@@ -83,10 +83,13 @@ class CandidateCall:
         self._stage = stage
         self._grant = grant
         self._continuation = continuation
-        self._started_at = time.monotonic()
+        self._held = held
+        self._goes_on = held is not None
+        self._started_at = held.started_at if held else time.monotonic()
         self._received: list[str] = []
-        self._restarted = bool(prefix) and not candidate.can_continue
+        self._restarted = bool(prefix) and not candidate.can_continue and not held
         self._result = GenerationResult()
+        route.calls.append(self)
 
     @classmethod
     def boot(cls, route: RouteContext, models: Models, candidate: RouteCandidate) -> Self:
@@ -96,7 +99,14 @@ class CandidateCall:
 
     @classmethod
     def completion(cls, route: RouteContext, models: Models, boot: BootResult, grant: Grant) -> Self:
-        """Returns the call with which a candidate finishes its draft, within the grant."""
+        """Returns the call with which a candidate finishes its draft, within the grant.
+
+        That is the call of the boot itself, if it is open.
+        """
+        if boot.held and boot.is_open:
+            boot.held.is_recorded = True
+            whole = Grant(grant.tokens, grant.reserved + boot.held.reserved)
+            return cls(route, models, STAGE_BOOT, boot.candidate, whole, boot.partial.text, held=boot.held)
         if not boot.can_continue:
             # An adapter that writes a draft anew adds the tokens of its boot text to the limit that it is given.
             grant = grant._replace(tokens=max(1, grant.tokens - boot.used_tokens))
@@ -131,11 +141,45 @@ class CandidateCall:
         Raises:
             ServiceError: The call failed; record it with `fail`.
         """
+        if self._held:
+            self._received.append(await self._held.finish(deadline))
+            self._result = self._held.result or self._result
+            return
         # The request holds a copy of the conversation, so no variable keeps it while the model writes.
         response = await self._models.generate(self.candidate.target, self._generation(), deadline)
         self._received.append(response.text)
         self._restarted = response.restarted
         self._result = response.result
+
+    async def hold(self, on_text: Callable[[str], None]) -> None:
+        """Receives the boot, and keeps the call open if there is more to write.
+
+        Args:
+            on_text: Gets the text of the boot as it arrives.
+
+        Raises:
+            ServiceError: The call failed; record it with `fail`.
+        """
+        candidate = self.candidate
+        responses = self._models.stream(
+            candidate.target,
+            self._generation(candidate.output_tokens),
+            self._route.deadline,
+            checkpoint_tokens=candidate.boot_tokens,
+            unwatched=not self._route.events.wants_text,
+        )
+        rest = candidate.output_tokens - candidate.boot_tokens
+        # A call that may be held to its end needs no other limit than the provider's.
+        most = inf if candidate.held_tokens >= rest else candidate.held_tokens
+        self._held = HeldStream(responses, candidate.name, candidate.boot_tokens, most)
+        self._held.reserved = self._grant.reserved
+
+        def receive(text: str) -> None:
+            self._received.append(text)
+            on_text(text)
+
+        self._result = await self._held.boot(receive)
+        self._restarted = self._held.restarted
 
     async def chunks(self) -> AsyncGenerator[GenerationChunk, None]:
         """Yields the text as it arrives, until the call has delivered. Closing the generator cancels the call.
@@ -143,6 +187,14 @@ class CandidateCall:
         Raises:
             ServiceError: The call failed; record it with `fail`.
         """
+        if self._held:
+            async with aclosing(self._held.chunks()) as chunks:
+                async for chunk in chunks:
+                    self._received.append(chunk.text)
+                    self.chunks_received += 1
+                    yield chunk
+            self._result = self._held.result or self._result
+            return
         responses = self._models.stream(self.candidate.target, self._generation(), self._route.deadline)
         async with aclosing(responses):
             async for response in responses:
@@ -160,28 +212,41 @@ class CandidateCall:
 
     def fail(self, error: ServiceError) -> None:
         """Records that the call failed, with the tokens and the money of what it had received."""
+        line = self.abandon(error)
+        self._drop(error)
+        if self._boots:
+            self._route.events.booted(Partial(candidate=self.candidate.name), line)
+        else:
+            self._route.events.drafted(self.candidate.name, 0, line)
+
+    def abandon(self, error: ServiceError) -> LedgerEntry:
+        """Records a call that failed, or that nobody waits for; returns its ledger line, and tells nobody of it."""
         self.is_recorded = True
-        route, reserved = self._route, self._grant.reserved
+        if self._held:
+            self._held.close()
+        received = "".join([self.prefix, *self._received] if self._goes_on else self._received)
         line = record_failure(
-            route,
+            self._route,
             self._stage,
             self.candidate,
             error,
             self._started_at,
-            read=self.prefix,
-            received="".join(self._received),
+            read="" if self._goes_on else self.prefix,
+            received=received,
+            went_on=self._goes_on,
         )
         # The cost of a call that was cut off before any text is unknown, so its money stays reserved.
-        if error.reason not in SLOW or line.cost_nanousd:
-            route.budget.settle(reserved, line.cost_nanousd)
-        self._drop(error)
-        if self._stage == STAGE_BOOT:
-            route.events.booted(Partial(candidate=self.candidate.name), line)
-        else:
-            route.events.drafted(self.candidate.name, 0, line)
+        if error.reason not in SLOW or received or error.spent:
+            self._route.budget.settle(self._grant.reserved, line.cost_nanousd)
+        return line
 
     def end_boot(self) -> BootResult | None:
-        """Records a boot that was delivered and returns it; None if it ended without visible text."""
+        """Records a boot that was delivered and returns it; None if it ended without visible text.
+
+        A boot whose call is open is recorded when it is known whether the call goes on.
+        """
+        if self._held and self._result is not self._held.result:
+            return self._end_held_boot(self._held)
         boot = BootResult.of(self.candidate, self.text, self._result)
         line = self._record_success()
         empty = boot.ended and not self.text.strip()
@@ -209,12 +274,27 @@ class CandidateCall:
             self._route.ledger.drop(DEGRADED_REASON_COMPLETION_FAILED, message, name)
         return text
 
-    def _generation(self) -> Generation:
-        """Returns the request: the conversation, the text to continue, and the request's sampling with this limit."""
+    @property
+    def _boots(self) -> bool:
+        """Whether the call is still the boot and has not gone on."""
+        return self._stage == STAGE_BOOT and not self._goes_on
+
+    def _end_held_boot(self, held: HeldStream) -> BootResult:
+        self.is_recorded = True
+        boot = BootResult.of(self.candidate, self.text, self._result, held)
+        self._route.held.append(boot)
+        self._route.events.booted(boot.partial, entry(self._stage, self.candidate.name, self._result))
+        return boot
+
+    def _generation(self, max_tokens: int | None = None) -> Generation:
+        """Returns the request: the conversation, the text to continue, and the request's sampling with this limit.
+
+        The limit is `max_tokens`; None for that of the grant.
+        """
         route = self._route
         sampling = Sampling()
         sampling.CopyFrom(route.admission.sampling)
-        sampling.max_output_tokens = self._grant.tokens
+        sampling.max_output_tokens = max_tokens or self._grant.tokens
         return Generation(
             messages=route.admission.messages,
             prefix=self.prefix,
@@ -227,9 +307,13 @@ class CandidateCall:
 
     def _record_success(self) -> LedgerEntry:
         self.is_recorded = True
-        line = entry(self._stage, self.candidate.name, self._result, restarted=self._restarted)
+        name = self.candidate.name
+        line = entry(self._stage, name, self._result, restarted=self._restarted, went_on=self._goes_on)
         self._route.ledger.add(line)
-        self._route.budget.learn(self.candidate.name, self._result.least_tokens)
+        self._route.times.note_call(name, self._result)
+        if self._stage == STAGE_COMPLETE and self.continues:
+            self._route.times.note_second_call(name, self._result.usage)
+        self._route.budget.learn(name, self._result.least_tokens)
         self._route.budget.settle(self._grant.reserved, line.cost_nanousd)
         return line
 
@@ -242,7 +326,7 @@ class CandidateCall:
 
     def _drop(self, error: ServiceError) -> None:
         name = self.candidate.name
-        if self._stage == STAGE_BOOT:
+        if self._boots:
             slow = error.reason in SLOW
             reason = DEGRADED_REASON_CANDIDATE_SLOW if slow else DEGRADED_REASON_CANDIDATE_FAILED
             message = f"{name} did not boot: {error.message}"
@@ -250,55 +334,3 @@ class CandidateCall:
             reason = DEGRADED_REASON_COMPLETION_FAILED
             message = f"{name} failed while it completed its draft: {error.message}"
         self._route.ledger.drop(reason, message, name, error)
-
-
-def record_failure(
-    route: RouteContext,
-    stage: Stage.ValueType,
-    candidate: RouteCandidate,
-    error: ServiceError,
-    started_at: float,
-    *,
-    read: str = "",
-    received: str = "",
-) -> LedgerEntry:
-    """Records a failed call in the ledger and returns its line.
-
-    If text was received, the tokens are estimated: as input the conversation and `read`, as output the text, at most
-    the limit of the stage.
-
-    Args:
-        route: The route.
-        stage: The stage that made the call.
-        candidate: The candidate that was called.
-        error: How the call failed.
-        started_at: When the call began, on the monotonic clock.
-        read: Text that the candidate read besides the conversation.
-        received: Text that the candidate wrote before the failure.
-    """
-    usage, cost = None, 0
-    if received:
-        limit = candidate.boot_tokens if stage == STAGE_BOOT else candidate.output_tokens
-        usage = Usage(
-            input_tokens=route.admission.prompt_tokens + estimate_tokens(read),
-            output_tokens=min(limit, estimate_tokens(received)),
-            estimated=True,
-        )
-        cost = cost_nanousd(candidate.spec.prices, usage)
-    line = failed_entry(stage, candidate.name, error, time.monotonic() - started_at, usage=usage, cost=cost)
-    route.ledger.add(line)
-    route.ledger.add_failure(candidate.name, error)
-    return line
-
-
-def record_service(
-    route: RouteContext, reserved: int, lines: Iterable[LedgerEntry], degraded: Iterable[Degradation]
-) -> None:
-    """Records the model calls and degradations that another service reports, and settles the money of the calls.
-
-    If one of the calls was cut off and has no cost, the cost of all is unknown, and the money stays reserved.
-    """
-    lines = list(lines)
-    route.ledger.extend(lines, degraded)
-    if not any(line.failure.reason in _CUT_OFF and not line.cost_nanousd for line in lines):
-        route.budget.settle(reserved, sum(line.cost_nanousd for line in lines))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
 
 from lightrouter.router.finish import is_interrupted
+from lightrouter.router.held import HeldStream
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Candidate, ModelTarget, Partial
@@ -47,6 +49,8 @@ class RouteCandidate:
         boot_tokens: Tokens that it writes before the ranking, at most `output_tokens`.
         output_tokens: Most tokens of its whole answer, boot tokens included.
         category: The kind of prompt that the policy names; empty if it names none.
+        held_tokens: Tokens that its boot call may write after the boot tokens while it is held open; 0 if the call ends
+            at the boot tokens.
     """
 
     name: str
@@ -55,6 +59,7 @@ class RouteCandidate:
     boot_tokens: int
     output_tokens: int
     category: str = ""
+    held_tokens: int = 0
 
     @property
     def quality(self) -> Quality:
@@ -79,6 +84,8 @@ class BootResult:
         text_tokens: Tokens of its visible text; 0 if unknown.
         seconds: Duration of the boot; 0 if unknown.
         input_tokens: Tokens that it read, as its provider counted them; 0 if the provider did not.
+        held: The stream of its call, if it was held open; see `is_open`.
+        delivered_at: When it was delivered, on the monotonic clock.
     """
 
     candidate: RouteCandidate
@@ -88,10 +95,14 @@ class BootResult:
     text_tokens: int = 0
     seconds: float = 0.0
     input_tokens: int = 0
+    held: HeldStream | None = None
+    delivered_at: float = 0.0
 
     @classmethod
-    def of(cls, candidate: RouteCandidate, text: str, result: GenerationResult) -> BootResult:
-        """Returns the boot of a candidate that wrote `text` and ended with `result`."""
+    def of(
+        cls, candidate: RouteCandidate, text: str, result: GenerationResult, held: HeldStream | None = None
+    ) -> BootResult:
+        """Returns the boot of a candidate that wrote `text` and stands or has ended with `result`."""
         partial = Partial(
             candidate=candidate.name,
             text=text,
@@ -109,6 +120,8 @@ class BootResult:
             text_tokens=max(0, usage.output_tokens - usage.reasoning_tokens),
             seconds=result.elapsed.ToTimedelta().total_seconds(),
             input_tokens=0 if usage.estimated else usage.input_tokens,
+            held=held,
+            delivered_at=time.monotonic(),
         )
 
     @classmethod
@@ -129,9 +142,14 @@ class BootResult:
         return self.ended and not is_interrupted(self.partial.finish_reason)
 
     @property
+    def is_open(self) -> bool:
+        """Whether the call that wrote the boot can go on to the end of the draft."""
+        return self.held is not None and self.held.is_open
+
+    @property
     def can_continue(self) -> bool:
         """Whether its completion continues the text; else the candidate writes a draft anew."""
-        return self.candidate.can_continue and bool(self.partial.text)
+        return self.is_open or (self.candidate.can_continue and bool(self.partial.text))
 
     @property
     def seconds_left(self) -> float:

@@ -13,21 +13,24 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Final
 
-from lightrouter.router.ledger import SLOW
 from lightrouter.router.stages.aggregate import Aggregator
 from lightrouter.router.stages.select import Selector
 from lightrouter.runtime.circuit import Circuit
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.heartbeat import HEARTBEAT_SECONDS
+from lightrouter.runtime.ledger import SLOW
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_CIRCUIT_OPEN, ERROR_REASON_UPSTREAM_UNAVAILABLE
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_SYNTHESIZE, SELECTOR_STRATEGY_LLM
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 
-# Choices, like all constants here. A strategy without a model answers in milliseconds. A judge or a synthesizer is a
-# model, which may think before its first word.
+# Choices, like all constants here. A strategy without a model answers in milliseconds. A judge is a model, which may
+# think before its first word; the selector gets this limit as its deadline.
 _LIMIT_S: Final = 3.0
 _MODEL_LIMIT_S: Final = 20.0
+# How long a synthesizer may think is the aggregator's own setting: it shows that it lives while it waits.
+_SILENCE_LIMIT_S: Final = 4 * HEARTBEAT_SECONDS
 _FAILURES: Final = 3
 _COOLDOWN_S: Final = 5.0
 # A timeout counts against the service from this many times its usual latency, and from this many seconds. A shorter one
@@ -134,7 +137,7 @@ class CircuitAggregator:
     def __init__(self, aggregator: Aggregator, clock: Callable[[], float] = time.monotonic) -> None:
         """Calls `aggregator`; `clock` returns the time in seconds."""
         self._aggregator = aggregator
-        self._synthesis = ServiceCircuit("aggregator", _MODEL_LIMIT_S, clock)
+        self._synthesis = ServiceCircuit("aggregator", _SILENCE_LIMIT_S, clock)
         self._others = ServiceCircuit("aggregator", _LIMIT_S, clock)
 
     async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:

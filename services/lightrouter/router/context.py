@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from lightrouter.router.budget import Budget
+from lightrouter.router.call_times import CallTimes
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.events import Events
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.rules import Shares
 from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.candidate_pb2 import Ranking
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Sampling
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
@@ -48,6 +51,19 @@ class Admission:
     prompt_tokens: int = 0
 
 
+class RecordedCall(Protocol):
+    """A call that ends in the ledger; see `calls.CandidateCall`."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is in the ledger, or will be when the stream that it holds open ends."""
+        ...
+
+    def abandon(self, error: ServiceError) -> object:
+        """Records that nobody waits for it any longer."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RouteContext:
     """One running route: the admitted request, and the collaborators that live as long as the route.
@@ -59,6 +75,9 @@ class RouteContext:
         ledger: Records calls and degradations.
         budget: The money that may still be spent.
         events: Receives the events of the route.
+        times: The observed times of calls.
+        held: The boots whose calls were held open, in the order in which they reached their checkpoint.
+        calls: The calls to candidates, in the order in which they began.
     """
 
     admission: Admission
@@ -67,6 +86,9 @@ class RouteContext:
     ledger: RouteLedger
     budget: Budget
     events: Events
+    times: CallTimes = field(default_factory=CallTimes)
+    held: list[BootResult] = field(default_factory=list)
+    calls: list[RecordedCall] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import duration, total
+from lightrouter.runtime.ledger import SLOW, duration, total
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_ALL_CANDIDATES_FAILED,
     ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
@@ -17,11 +17,9 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_NOT_RECORDED,
     ERROR_REASON_PERMISSION_DENIED,
     ERROR_REASON_REQUEST_TOO_LARGE,
-    ERROR_REASON_STRAGGLER,
     ERROR_REASON_UNAUTHENTICATED,
     ERROR_REASON_UPSTREAM_RATE_LIMITED,
     ERROR_REASON_UPSTREAM_REJECTED,
-    ERROR_REASON_UPSTREAM_TIMEOUT,
     ERROR_REASON_UPSTREAM_UNAUTHENTICATED,
     ERROR_REASON_UPSTREAM_UNAVAILABLE,
     ERROR_REASON_WRONG_CANDIDATE,
@@ -41,9 +39,6 @@ from lightrouter.v1.ledger_pb2 import (
     Stage,
     StageTime,
 )
-
-SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT})
-"""Reasons of failures by slowness."""
 
 REQUEST_FAULTS = frozenset(
     {

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from opentelemetry.trace import NoOpTracer, Span, Tracer
 
+from lightrouter.router.call_times import CallTimes
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, Merged, RouteContext
 from lightrouter.router.events import Events
@@ -15,6 +16,7 @@ from lightrouter.router.finish import complete_first, is_interrupted
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.availability import Availability
 from lightrouter.router.pool.traffic import TrafficMonitor
+from lightrouter.router.records import recording_all
 from lightrouter.router.rules import Defaults, Shares
 from lightrouter.router.stages.adaptive import AdaptiveDrafts, complete_by_gain
 from lightrouter.router.stages.admit import admit
@@ -93,6 +95,7 @@ class Router:
         self._capture = capture
         self._availability = availability or Availability()
         self._least_tokens: dict[str, int] = {}
+        self._times = CallTimes()
 
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
         """Returns the answer to a prompt that is valid by the rules of the protos.
@@ -123,29 +126,19 @@ class Router:
             ledger,
             self._availability.why_not,
             self._least_tokens,
+            self._times,
         )
         record.policy = admission.policy
         record.stops = bool(admission.sampling.stop)
-        route = RouteContext(admission, deadline, self._shares, ledger, budget, events)
+        route = RouteContext(admission, deadline, self._shares, ledger, budget, events, self._times)
         if is_needed(route):
             with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as shortlist_span:
                 route = await shortlist(route, self._selector, self._defaults.exploring_share)
                 spans.shortlisted(shortlist_span, route.admission.candidates)
         admission = route.admission
         events.started(record.route_id, admission.policy, [candidate.name for candidate in admission.candidates])
-
-        with self._stage(route, STAGE_BOOT, names.BOOT) as boot_span:
-            boots = await boot(route, self._models)
-            spans.booted(boot_span, admission.policy, boots)
-        record.boots = tuple(boots)
-        ranking, selection, chosen = await self._select(route, boots)
-        record.selection = selection
-        if selection.reason == SELECTION_REASON_GAIN:
-            adaptive = await self._complete_by_gain(route, ranking, chosen[0])
-            record.selection = selection = adaptive.selection
-            merged = await self._merge(route, adaptive.ranking, adaptive.drafts)
-        else:
-            merged = await self._complete(route, ranking, chosen)
+        async with recording_all(route):
+            merged, selection = await self._answer(route, record)
 
         if is_interrupted(merged.finish_reason):
             message = "the answer may not be whole: its provider ended it, and nobody wrote a whole one"
@@ -165,6 +158,19 @@ class Router:
         self._capture.answered(span, answer.text, answer.finish_reason)
         return answer
 
+    async def _answer(self, route: RouteContext, record: RouteRecord) -> tuple[Merged, Selection]:
+        """Runs the stages from the boot on; returns the answer and the last selection."""
+        with self._stage(route, STAGE_BOOT, names.BOOT) as boot_span:
+            boots = await boot(route, self._models)
+            spans.booted(boot_span, route.admission.policy, boots)
+        record.boots = tuple(boots)
+        ranking, record.selection, chosen = await self._select(route, boots)
+        if record.selection.reason != SELECTION_REASON_GAIN:
+            return await self._complete(route, ranking, chosen), record.selection
+        adaptive = await self._complete_by_gain(route, ranking, chosen[0])
+        record.selection = adaptive.selection
+        return await self._merge(route, adaptive.ranking, adaptive.drafts), adaptive.selection
+
     async def _select(
         self, route: RouteContext, boots: Sequence[BootResult]
     ) -> tuple[BootRanking, Selection, Sequence[BootResult]]:
@@ -174,6 +180,9 @@ class Router:
             selection, chosen = _decide(route, ranking)
             spans.selected(span, selection)
         route.events.selected(selection)
+        now = time.monotonic()
+        for one in boots:
+            self._times.note_wait(one.candidate.name, route.admission.policy.selector, now - one.delivered_at)
         return ranking, selection, chosen
 
     async def _complete_by_gain(self, route: RouteContext, ranking: BootRanking, first: BootResult) -> AdaptiveDrafts:

@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 from lightrouter.router.rules import Defaults, DriftRules, Maxima, Shares
 from lightrouter.runtime import enums
 from lightrouter.runtime.settings import ADAPTER_ADDRESS, OneOf, ServiceSettings
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, Hold, Policy, SelectorStrategy
 
 _ROLES: Final = ("judge", "synthesizer")
 
@@ -110,6 +110,10 @@ class RouterSettings(ServiceSettings):
     """Minimum gain in expected quality per 1,000 output tokens of one more draft, up to k, if a request does not set
     it; 0 always asks for k. Only the selector `learned`, which knows gains, uses it."""
 
+    hold: Annotated[str, OneOf(Hold)] = "auto"
+    """Whether a boot call stays open until the ranking, so that it can go on, if a request does not set it: auto (if
+    that is expected to cost no more than a second call), always or never."""
+
     drift_tolerance: float = Field(default=0.05, ge=0, le=1)
     """How much worse than its own history a candidate's failure rate, slowness, scores or agreement may be
     before it goes on probation; 1: never."""
@@ -170,6 +174,7 @@ class RouterSettings(ServiceSettings):
             quorum=self.quorum,
             shortlist=self.shortlist,
             min_gain=self.min_gain,
+            hold=enums.value(Hold, self.hold),
         )
         maxima = Maxima(self.maximum_cost_nanousd, self.maximum_boot_tokens, self.maximum_k, self.maximum_output_tokens)
         return Defaults(policy, self.max_output_tokens, self.probation_share, self.exploring_share, maxima)

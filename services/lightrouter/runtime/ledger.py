@@ -10,9 +10,28 @@ from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import Prices
 from lightrouter.v1.chat_pb2 import Usage
-from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
+from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_CANCELLED,
+    ERROR_REASON_DEADLINE_EXCEEDED,
+    ERROR_REASON_STRAGGLER,
+    ERROR_REASON_UPSTREAM_TIMEOUT,
+)
+from lightrouter.v1.ledger_pb2 import (
+    COST_BASIS_ESTIMATED,
+    COST_BASIS_LOWER_BOUND,
+    COST_BASIS_REPORTED,
+    COST_BASIS_UNSPECIFIED,
+    CostBasis,
+    LedgerEntry,
+    Stage,
+)
 
 _MILLION = 1_000_000
+
+SLOW = frozenset({ERROR_REASON_STRAGGLER, ERROR_REASON_DEADLINE_EXCEEDED, ERROR_REASON_UPSTREAM_TIMEOUT})
+"""Reasons of failures by slowness."""
+CUT_OFF = SLOW | {ERROR_REASON_CANCELLED}
+"""Reasons of failures of calls for which nobody waited any longer."""
 
 
 def duration(seconds: float) -> Duration:
@@ -32,8 +51,15 @@ def cost_nanousd(prices: Prices, usage: Usage) -> int:
     return (total + _MILLION // 2) // _MILLION
 
 
-def entry(stage: Stage.ValueType, candidate: str, result: GenerationResult, *, restarted: bool = False) -> LedgerEntry:
-    """Returns the ledger entry of a successful model call."""
+def entry(
+    stage: Stage.ValueType,
+    candidate: str,
+    result: GenerationResult,
+    *,
+    restarted: bool = False,
+    went_on: bool = False,
+) -> LedgerEntry:
+    """Returns the ledger entry of a successful model call; `went_on` if it was held at its boot tokens before."""
     line = LedgerEntry(
         stage=stage,
         candidate=candidate,
@@ -44,6 +70,8 @@ def entry(stage: Stage.ValueType, candidate: str, result: GenerationResult, *, r
         finish_reason=result.finish_reason,
         attempts=result.attempts,
         restarted=restarted,
+        went_on=went_on,
+        cost_basis=cost_basis(result.usage),
     )
     if result.HasField("time_to_first_token"):
         line.time_to_first_token.CopyFrom(result.time_to_first_token)
@@ -58,6 +86,7 @@ def failed_entry(
     *,
     usage: Usage | None = None,
     cost: int = 0,
+    went_on: bool = False,
 ) -> LedgerEntry:
     """Returns the ledger entry of a model call that failed after `elapsed_s` seconds, with its usage and cost.
 
@@ -65,6 +94,7 @@ def failed_entry(
     """
     if error.spent:
         usage, cost = error.spent
+    cut_off = error.reason in CUT_OFF
     return LedgerEntry(
         stage=stage,
         candidate=candidate,
@@ -74,7 +104,18 @@ def failed_entry(
         attempts=error.attempts,
         finish_reason=error.finish_reason,
         failure=error.failure(),
+        went_on=went_on,
+        cost_basis=cost_basis(usage, cut_off=cut_off),
     )
+
+
+def cost_basis(usage: Usage | None, *, cut_off: bool = False) -> CostBasis.ValueType:
+    """Returns what the cost of a call with this usage rests on; `cut_off` if nobody waited for its end."""
+    if usage is None or not (usage.input_tokens or usage.output_tokens):
+        return COST_BASIS_UNSPECIFIED
+    if cut_off:
+        return COST_BASIS_LOWER_BOUND
+    return COST_BASIS_ESTIMATED if usage.estimated else COST_BASIS_REPORTED
 
 
 def total(entries: Iterable[LedgerEntry]) -> tuple[Usage, int]:

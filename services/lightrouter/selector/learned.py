@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
+from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.model import Model
-from lightrouter.learned.rows import Written
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.selector.strategy import RankingInput, Scores, Strategy
 from lightrouter.v1.candidate_pb2 import Partial
@@ -39,9 +39,9 @@ class Learned:
         request = ranking_input.request
         pattern = request.answer_pattern if request.HasField("answer_pattern") else None
         prompt = prompt_text(request.messages)
-        written = [_written(partial) for partial in request.partials]
+        partials = [_partial(partial) for partial in request.partials]
         names = [partial.candidate for partial in request.partials]
-        estimates = dict(zip(names, model.estimates(prompt, written, pattern), strict=True))
+        estimates = dict(zip(names, model.estimates(prompt, partials, pattern), strict=True))
         return Scores(
             scores={name: each.quality for name, each in estimates.items()},
             rationales={name: f"Expected to be {each.quality:.0%} good." for name, each in estimates.items()},
@@ -61,11 +61,9 @@ def prompt_text(messages: Iterable[ChatMessage]) -> str:
     return "\n\n".join(message.content for message in messages)
 
 
-def _written(partial: Partial) -> Written:
-    return Written(
-        name=partial.model or partial.candidate,
-        prior=partial.prior,
-        evaluated=partial.evaluated_prompts,
+def _partial(partial: Partial) -> PartialAnswer:
+    return PartialAnswer(
+        candidate=Candidate(partial.model or partial.candidate, partial.prior, partial.evaluated_prompts),
         text=partial.text,
         complete=partial.finish_reason == FinishReason.FINISH_REASON_STOP,
     )

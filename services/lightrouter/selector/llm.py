@@ -13,15 +13,16 @@ from typing import NamedTuple
 from lightrouter.answers.untrusted import label, nonce_for, random_nonce
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
-from lightrouter.runtime.ledger import entry, failed_entry
+from lightrouter.runtime.ledger import CUT_OFF, entry, failed_entry
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.text import one_line
+from lightrouter.runtime.tokens import messages_tokens
 from lightrouter.selector.prompts import again_messages, conversation_text, judge_messages
 from lightrouter.selector.strategy import RankingInput, Scores, StrategyFailedError
 from lightrouter.selector.verdict import Points, UnreadableError, parse
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.candidate_pb2 import ModelTarget, Partial
-from lightrouter.v1.chat_pb2 import ChatMessage, Sampling
+from lightrouter.v1.chat_pb2 import ChatMessage, Sampling, Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason, LedgerEntry, Stage
 
@@ -204,9 +205,9 @@ class _JudgeSession:
             error = failed
         except asyncio.CancelledError:
             cancelled = ServiceError(Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, "the verdict was not needed")
-            self._failed(cancelled, begin)
+            self._failed(cancelled, begin, messages)
             raise
-        self._failed(error, begin)
+        self._failed(error, begin, messages)
         slow = error.code == Code.DEADLINE_EXCEEDED
         message = f"The judge {self._target.candidate} {'was too slow' if slow else 'failed'}: {_reason(error)}"
         reasons = DegradedReason
@@ -214,9 +215,12 @@ class _JudgeSession:
             reasons.DEGRADED_REASON_SELECTOR_SLOW if slow else reasons.DEGRADED_REASON_SELECTOR_FAILED, message
         )
 
-    def _failed(self, error: ServiceError, begin: float) -> None:
-        elapsed = time.monotonic() - begin
-        self.entries.append(failed_entry(Stage.STAGE_SELECT, self._target.candidate, error, elapsed))
+    def _failed(self, error: ServiceError, begin: float, messages: Sequence[ChatMessage]) -> None:
+        elapsed, usage = time.monotonic() - begin, None
+        if error.reason in CUT_OFF:
+            # The judge has read its prompt at least.
+            usage = Usage(input_tokens=messages_tokens(messages), estimated=True)
+        self.entries.append(failed_entry(Stage.STAGE_SELECT, self._target.candidate, error, elapsed, usage=usage))
 
     def _entry(self, response: GenerateResponse, fault: str = "") -> LedgerEntry:
         line = entry(Stage.STAGE_SELECT, self._target.candidate, response.result)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from lightrouter.answers.agreement import compare
 from lightrouter.answers.extract import check
 from lightrouter.answers.pieces import in_turn
-from lightrouter.learned.rows import Stranger
+from lightrouter.learned.features import Candidate
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import invalid
@@ -90,7 +90,7 @@ class Selector:
         if model is None:
             expected = [each.prior for each in request.candidates]
         else:
-            expected = model.expected(prompt_text(request.messages), [_stranger(each) for each in request.candidates])
+            expected = model.expected(prompt_text(request.messages), [_described(each) for each in request.candidates])
         ranked = sorted(zip(request.candidates, expected, strict=True), key=lambda pair: -pair[1])
         return ShortlistResponse(
             candidates=[RankedCandidate(candidate=each.candidate, score=score) for each, score in ranked]
@@ -105,8 +105,8 @@ def _refuse_repeated(names: Sequence[str], field: str) -> None:
         seen.add(name)
 
 
-def _stranger(candidate: ShortlistCandidate) -> Stranger:
-    return Stranger(candidate.model or candidate.candidate, candidate.prior, candidate.evaluated_prompts)
+def _described(candidate: ShortlistCandidate) -> Candidate:
+    return Candidate(candidate.model or candidate.candidate, candidate.prior, candidate.evaluated_prompts)
 
 
 def _agreement(ranking_input: RankingInput, best: str) -> float:

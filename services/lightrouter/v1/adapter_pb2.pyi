@@ -246,6 +246,14 @@ class StreamGenerateRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     GENERATION_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_TOKENS_FIELD_NUMBER: _builtins.int
+    UNWATCHED_FIELD_NUMBER: _builtins.int
+    checkpoint_tokens: _builtins.int
+    """New tokens after which the adapter sends a checkpoint; the generation goes on meanwhile. If the text is written
+    anew, the tokens of the prefix are added. A limit that comes first makes it needless. Default: 0, no checkpoint.
+    """
+    unwatched: _builtins.bool
+    """True if nobody reads the text as it is written: fewer messages then carry more text each. Default: false."""
     @_builtins.property
     def generation(self) -> Global___Generation:
         """The generation to run. Required."""
@@ -254,10 +262,12 @@ class StreamGenerateRequest(_message.Message):
         self,
         *,
         generation: Global___Generation | None = ...,
+        checkpoint_tokens: _builtins.int = ...,
+        unwatched: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_tokens", b"checkpoint_tokens", "generation", b"generation", "unwatched", b"unwatched"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -265,12 +275,13 @@ Global___StreamGenerateRequest: _TypeAlias = StreamGenerateRequest  # noqa: Y015
 
 @_typing.final
 class StreamGenerateResponse(_message.Message):
-    """One piece of a generation, or its end."""
+    """One piece of a generation, its checkpoint, or its end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CHUNK_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chunk(self) -> Global___GenerationChunk:
         """The next piece."""
@@ -279,17 +290,27 @@ class StreamGenerateResponse(_message.Message):
     def result(self) -> Global___GenerationResult:
         """How it ended; the last message of a successful stream."""
 
+    @_builtins.property
+    def checkpoint(self) -> Global___GenerationResult:
+        """How it stands after `checkpoint_tokens` new tokens: the pieces before it have the text of these tokens that is
+        settled, as if the limit had been there; later pieces have the rest. Its finish_reason is LENGTH, its tokens are
+        estimated, and its continuation goes on from here in another call. Not sent if the text ends before it, or exactly
+        there and the provider says so with the last token. Without a piece before it, it is not known yet whether the
+        text is written anew.
+        """
+
     def __init__(
         self,
         *,
         chunk: Global___GenerationChunk | None = ...,
         result: Global___GenerationResult | None = ...,
+        checkpoint: Global___GenerationResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "event", b"event", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "chunk", b"chunk", "event", b"event", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "event", b"event", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "chunk", b"chunk", "event", b"event", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["chunk", "result"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["chunk", "result", "checkpoint"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -309,8 +330,8 @@ class GenerationChunk(_message.Message):
     reasoning: _builtins.str
     """Hidden reasoning."""
     restarted: _builtins.bool
-    """True if the provider cannot continue a prefix, or does not, and the text is written anew. Set in one piece: the
-    first with text, or one before it.
+    """True if the provider cannot continue a prefix, or does not: all text of this call is the text, without the prefix.
+    Set in one piece. As a rule this is the first with text; if only the whole reply tells, it is the last, without text.
     """
     def __init__(
         self,

@@ -71,7 +71,8 @@ class AdapterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamGenerate(self, request, context):
-        """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token.
+        """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token. A
+        caller that stops reading stops the reading of the provider's reply too, after a bounded number of bytes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

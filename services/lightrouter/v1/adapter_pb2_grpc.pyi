@@ -38,7 +38,9 @@ class AdapterServiceStub:
     Generate: _grpc.UnaryUnaryMultiCallable[_adapter_pb2.GenerateRequest, _adapter_pb2.GenerateResponse]
     """Generates a text and returns it in one message. For boot tokens, judge calls and drafts that are not streamed."""
     StreamGenerate: _grpc.UnaryStreamMultiCallable[_adapter_pb2.StreamGenerateRequest, _adapter_pb2.StreamGenerateResponse]
-    """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token."""
+    """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token. A
+    caller that stops reading stops the reading of the provider's reply too, after a bounded number of bytes.
+    """
 
 @_typing.type_check_only
 class AdapterServiceAsyncStub(AdapterServiceStub):
@@ -50,7 +52,9 @@ class AdapterServiceAsyncStub(AdapterServiceStub):
     Generate: _aio.UnaryUnaryMultiCallable[_adapter_pb2.GenerateRequest, _adapter_pb2.GenerateResponse]  # type: ignore[assignment]
     """Generates a text and returns it in one message. For boot tokens, judge calls and drafts that are not streamed."""
     StreamGenerate: _aio.UnaryStreamMultiCallable[_adapter_pb2.StreamGenerateRequest, _adapter_pb2.StreamGenerateResponse]  # type: ignore[assignment]
-    """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token."""
+    """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token. A
+    caller that stops reading stops the reading of the provider's reply too, after a bounded number of bytes.
+    """
 
 class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
     """Calls one candidate's model at its provider. Credentials, retries, limits and token counting live here."""
@@ -77,6 +81,8 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _adapter_pb2.StreamGenerateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_adapter_pb2.StreamGenerateResponse], _abc.AsyncIterator[_adapter_pb2.StreamGenerateResponse]]:
-        """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token."""
+        """Generates a text and streams it. Tokens of a short time share a message; there is never one message per token. A
+        caller that stops reading stops the reading of the provider's reply too, after a bounded number of bytes.
+        """
 
 def add_AdapterServiceServicer_to_server(servicer: AdapterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -84,7 +84,9 @@ class AggregateResponse(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chunk(self) -> Global___AnswerChunk:
-        """The next piece of the answer."""
+        """The next piece of the answer. An empty one without `restart` shows that the aggregator lives while its model is
+        slow; one comes at least every 5 s.
+        """
 
     @_builtins.property
     def result(self) -> Global___AggregateResult:

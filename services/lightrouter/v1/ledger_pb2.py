@@ -27,7 +27,7 @@ from lightrouter.v1 import chat_pb2 as lightrouter_dot_v1_dot_chat__pb2
 from lightrouter.v1 import error_reason_pb2 as lightrouter_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blightrouter/v1/ledger.proto\x12\x0elightrouter.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x19lightrouter/v1/chat.proto\x1a!lightrouter/v1/error_reason.proto\"\xf9\x02\n\x0bLedgerEntry\x12$\n\x05stage\x18\x01 \x01(\x0e\x32\x15.lightrouter.v1.Stage\x12\x11\n\tcandidate\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12$\n\x05usage\x18\x04 \x01(\x0b\x32\x15.lightrouter.v1.Usage\x12\x14\n\x0c\x63ost_nanousd\x18\x05 \x01(\x03\x12*\n\x07\x65lapsed\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\rfinish_reason\x18\x08 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12\x10\n\x08\x61ttempts\x18\t \x01(\x05\x12(\n\x07\x66\x61ilure\x18\n \x01(\x0b\x32\x17.lightrouter.v1.Failure\x12\x11\n\trestarted\x18\x0b \x01(\x08\"]\n\tStageTime\x12$\n\x05stage\x18\x01 \x01(\x0e\x32\x15.lightrouter.v1.Stage\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xf6\x01\n\x06Ledger\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\x12$\n\x05usage\x18\x02 \x01(\x0b\x32\x15.lightrouter.v1.Usage\x12\x14\n\x0c\x63ost_nanousd\x18\x03 \x01(\x03\x12*\n\x07\x65lapsed\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06stages\x18\x05 \x03(\x0b\x32\x19.lightrouter.v1.StageTime\x12+\n\tnot_asked\x18\x06 \x03(\x0b\x32\x18.lightrouter.v1.NotAsked\"^\n\x08NotAsked\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12.\n\x06reason\x18\x02 \x01(\x0e\x32\x1e.lightrouter.v1.NotAskedReason\x12\x0f\n\x07message\x18\x03 \x01(\t\"a\n\x0b\x44\x65gradation\x12.\n\x06reason\x18\x01 \x01(\x0e\x32\x1e.lightrouter.v1.DegradedReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tcandidate\x18\x03 \x01(\t*\x92\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_BOOT\x10\x01\x12\x10\n\x0cSTAGE_SELECT\x10\x02\x12\x12\n\x0eSTAGE_COMPLETE\x10\x03\x12\x13\n\x0fSTAGE_AGGREGATE\x10\x04\x12\x13\n\x0fSTAGE_SHORTLIST\x10\x05\x12\x12\n\x0eSTAGE_EVALUATE\x10\x06*\xfa\x01\n\x0eNotAskedReason\x12 \n\x1cNOT_ASKED_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aNOT_ASKED_REASON_SHORTLIST\x10\x01\x12\x1e\n\x1aNOT_ASKED_REASON_PROBATION\x10\x02\x12!\n\x1dNOT_ASKED_REASON_COST_CEILING\x10\x03\x12#\n\x1fNOT_ASKED_REASON_CONTEXT_WINDOW\x10\x04\x12 \n\x1cNOT_ASKED_REASON_NOT_SERVING\x10\x05\x12\x1c\n\x18NOT_ASKED_REASON_RESTING\x10\x06*\xdc\x04\n\x0e\x44\x65gradedReason\x12\x1f\n\x1b\x44\x45GRADED_REASON_UNSPECIFIED\x10\x00\x12$\n DEGRADED_REASON_CANDIDATE_FAILED\x10\x01\x12\"\n\x1e\x44\x45GRADED_REASON_CANDIDATE_SLOW\x10\x02\x12#\n\x1f\x44\x45GRADED_REASON_SELECTOR_FAILED\x10\x03\x12!\n\x1d\x44\x45GRADED_REASON_SELECTOR_SLOW\x10\x04\x12&\n\"DEGRADED_REASON_VERDICT_UNREADABLE\x10\x05\x12%\n!DEGRADED_REASON_COMPLETION_FAILED\x10\x06\x12%\n!DEGRADED_REASON_AGGREGATOR_FAILED\x10\x07\x12#\n\x1f\x44\x45GRADED_REASON_AGGREGATOR_SLOW\x10\x08\x12#\n\x1f\x44\x45GRADED_REASON_VOTE_IMPOSSIBLE\x10\t\x12 \n\x1c\x44\x45GRADED_REASON_COST_CEILING\x10\n\x12\"\n\x1e\x44\x45GRADED_REASON_CONTEXT_WINDOW\x10\x0b\x12$\n DEGRADED_REASON_SHORTLIST_FAILED\x10\x0c\x12$\n DEGRADED_REASON_ARTIFACT_MISSING\x10\r\x12$\n DEGRADED_REASON_ANSWER_NOT_WHOLE\x10\x0e\x12\x1f\n\x1b\x44\x45GRADED_REASON_LAST_RESORT\x10\x0f\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blightrouter/v1/ledger.proto\x12\x0elightrouter.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x19lightrouter/v1/chat.proto\x1a!lightrouter/v1/error_reason.proto\"\xb9\x03\n\x0bLedgerEntry\x12$\n\x05stage\x18\x01 \x01(\x0e\x32\x15.lightrouter.v1.Stage\x12\x11\n\tcandidate\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12$\n\x05usage\x18\x04 \x01(\x0b\x32\x15.lightrouter.v1.Usage\x12\x14\n\x0c\x63ost_nanousd\x18\x05 \x01(\x03\x12*\n\x07\x65lapsed\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\rfinish_reason\x18\x08 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12\x10\n\x08\x61ttempts\x18\t \x01(\x05\x12(\n\x07\x66\x61ilure\x18\n \x01(\x0b\x32\x17.lightrouter.v1.Failure\x12\x11\n\trestarted\x18\x0b \x01(\x08\x12\x0f\n\x07went_on\x18\x0c \x01(\x08\x12-\n\ncost_basis\x18\r \x01(\x0e\x32\x19.lightrouter.v1.CostBasis\"]\n\tStageTime\x12$\n\x05stage\x18\x01 \x01(\x0e\x32\x15.lightrouter.v1.Stage\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xf6\x01\n\x06Ledger\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\x12$\n\x05usage\x18\x02 \x01(\x0b\x32\x15.lightrouter.v1.Usage\x12\x14\n\x0c\x63ost_nanousd\x18\x03 \x01(\x03\x12*\n\x07\x65lapsed\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06stages\x18\x05 \x03(\x0b\x32\x19.lightrouter.v1.StageTime\x12+\n\tnot_asked\x18\x06 \x03(\x0b\x32\x18.lightrouter.v1.NotAsked\"^\n\x08NotAsked\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12.\n\x06reason\x18\x02 \x01(\x0e\x32\x1e.lightrouter.v1.NotAskedReason\x12\x0f\n\x07message\x18\x03 \x01(\t\"a\n\x0b\x44\x65gradation\x12.\n\x06reason\x18\x01 \x01(\x0e\x32\x1e.lightrouter.v1.DegradedReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tcandidate\x18\x03 \x01(\t*\x92\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_BOOT\x10\x01\x12\x10\n\x0cSTAGE_SELECT\x10\x02\x12\x12\n\x0eSTAGE_COMPLETE\x10\x03\x12\x13\n\x0fSTAGE_AGGREGATE\x10\x04\x12\x13\n\x0fSTAGE_SHORTLIST\x10\x05\x12\x12\n\x0eSTAGE_EVALUATE\x10\x06*v\n\tCostBasis\x12\x1a\n\x16\x43OST_BASIS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OST_BASIS_REPORTED\x10\x01\x12\x18\n\x14\x43OST_BASIS_ESTIMATED\x10\x02\x12\x1a\n\x16\x43OST_BASIS_LOWER_BOUND\x10\x03*\xfa\x01\n\x0eNotAskedReason\x12 \n\x1cNOT_ASKED_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aNOT_ASKED_REASON_SHORTLIST\x10\x01\x12\x1e\n\x1aNOT_ASKED_REASON_PROBATION\x10\x02\x12!\n\x1dNOT_ASKED_REASON_COST_CEILING\x10\x03\x12#\n\x1fNOT_ASKED_REASON_CONTEXT_WINDOW\x10\x04\x12 \n\x1cNOT_ASKED_REASON_NOT_SERVING\x10\x05\x12\x1c\n\x18NOT_ASKED_REASON_RESTING\x10\x06*\xdc\x04\n\x0e\x44\x65gradedReason\x12\x1f\n\x1b\x44\x45GRADED_REASON_UNSPECIFIED\x10\x00\x12$\n DEGRADED_REASON_CANDIDATE_FAILED\x10\x01\x12\"\n\x1e\x44\x45GRADED_REASON_CANDIDATE_SLOW\x10\x02\x12#\n\x1f\x44\x45GRADED_REASON_SELECTOR_FAILED\x10\x03\x12!\n\x1d\x44\x45GRADED_REASON_SELECTOR_SLOW\x10\x04\x12&\n\"DEGRADED_REASON_VERDICT_UNREADABLE\x10\x05\x12%\n!DEGRADED_REASON_COMPLETION_FAILED\x10\x06\x12%\n!DEGRADED_REASON_AGGREGATOR_FAILED\x10\x07\x12#\n\x1f\x44\x45GRADED_REASON_AGGREGATOR_SLOW\x10\x08\x12#\n\x1f\x44\x45GRADED_REASON_VOTE_IMPOSSIBLE\x10\t\x12 \n\x1c\x44\x45GRADED_REASON_COST_CEILING\x10\n\x12\"\n\x1e\x44\x45GRADED_REASON_CONTEXT_WINDOW\x10\x0b\x12$\n DEGRADED_REASON_SHORTLIST_FAILED\x10\x0c\x12$\n DEGRADED_REASON_ARTIFACT_MISSING\x10\r\x12$\n DEGRADED_REASON_ANSWER_NOT_WHOLE\x10\x0e\x12\x1f\n\x1b\x44\x45GRADED_REASON_LAST_RESORT\x10\x0f\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,20 +35,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lightrouter.v1.ledger_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022dev.lightrouter.v1P\001Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1'
-  _globals['_STAGE']._serialized_start=1061
-  _globals['_STAGE']._serialized_end=1207
-  _globals['_NOTASKEDREASON']._serialized_start=1210
-  _globals['_NOTASKEDREASON']._serialized_end=1460
-  _globals['_DEGRADEDREASON']._serialized_start=1463
-  _globals['_DEGRADEDREASON']._serialized_end=2067
+  _globals['_STAGE']._serialized_start=1125
+  _globals['_STAGE']._serialized_end=1271
+  _globals['_COSTBASIS']._serialized_start=1273
+  _globals['_COSTBASIS']._serialized_end=1391
+  _globals['_NOTASKEDREASON']._serialized_start=1394
+  _globals['_NOTASKEDREASON']._serialized_end=1644
+  _globals['_DEGRADEDREASON']._serialized_start=1647
+  _globals['_DEGRADEDREASON']._serialized_end=2251
   _globals['_LEDGERENTRY']._serialized_start=142
-  _globals['_LEDGERENTRY']._serialized_end=519
-  _globals['_STAGETIME']._serialized_start=521
-  _globals['_STAGETIME']._serialized_end=614
-  _globals['_LEDGER']._serialized_start=617
-  _globals['_LEDGER']._serialized_end=863
-  _globals['_NOTASKED']._serialized_start=865
-  _globals['_NOTASKED']._serialized_end=959
-  _globals['_DEGRADATION']._serialized_start=961
-  _globals['_DEGRADATION']._serialized_end=1058
+  _globals['_LEDGERENTRY']._serialized_end=583
+  _globals['_STAGETIME']._serialized_start=585
+  _globals['_STAGETIME']._serialized_end=678
+  _globals['_LEDGER']._serialized_start=681
+  _globals['_LEDGER']._serialized_end=927
+  _globals['_NOTASKED']._serialized_start=929
+  _globals['_NOTASKED']._serialized_end=1023
+  _globals['_DEGRADATION']._serialized_start=1025
+  _globals['_DEGRADATION']._serialized_end=1122
 # @@protoc_insertion_point(module_scope)

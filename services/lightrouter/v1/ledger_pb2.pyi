@@ -62,6 +62,34 @@ STAGE_EVALUATE: Stage.ValueType  # 6
 """A validation prompt of the evaluator, outside any route."""
 Global___Stage: _TypeAlias = Stage  # noqa: Y015
 
+class _CostBasis:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CostBasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CostBasis.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COST_BASIS_UNSPECIFIED: _CostBasis.ValueType  # 0
+    """Not set: the call used nothing."""
+    COST_BASIS_REPORTED: _CostBasis.ValueType  # 1
+    """The provider reported the tokens."""
+    COST_BASIS_ESTIMATED: _CostBasis.ValueType  # 2
+    """The tokens are estimated from the texts."""
+    COST_BASIS_LOWER_BOUND: _CostBasis.ValueType  # 3
+    """The call was cut off, and the provider may bill more than the tokens that were counted until then."""
+
+class CostBasis(_CostBasis, metaclass=_CostBasisEnumTypeWrapper):
+    """What the tokens and the cost of a model call rest on."""
+
+COST_BASIS_UNSPECIFIED: CostBasis.ValueType  # 0
+"""Not set: the call used nothing."""
+COST_BASIS_REPORTED: CostBasis.ValueType  # 1
+"""The provider reported the tokens."""
+COST_BASIS_ESTIMATED: CostBasis.ValueType  # 2
+"""The tokens are estimated from the texts."""
+COST_BASIS_LOWER_BOUND: CostBasis.ValueType  # 3
+"""The call was cut off, and the provider may bill more than the tokens that were counted until then."""
+Global___CostBasis: _TypeAlias = CostBasis  # noqa: Y015
+
 class _NotAskedReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -199,8 +227,10 @@ class LedgerEntry(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     RESTARTED_FIELD_NUMBER: _builtins.int
+    WENT_ON_FIELD_NUMBER: _builtins.int
+    COST_BASIS_FIELD_NUMBER: _builtins.int
     stage: Global___Stage.ValueType
-    """The stage that made the call."""
+    """The stage that made the call; the boot stage, if the call was held and went on."""
     candidate: _builtins.str
     """The candidate that was called."""
     model: _builtins.str
@@ -213,6 +243,10 @@ class LedgerEntry(_message.Message):
     """HTTP attempts of the call, retries included; 0 if there was none."""
     restarted: _builtins.bool
     """True if the draft was written anew because the provider cannot continue boot tokens. Default: false."""
+    went_on: _builtins.bool
+    """True if the call was held at its boot tokens and then went on to the end of the draft. Default: false."""
+    cost_basis: Global___CostBasis.ValueType
+    """What the tokens and the cost rest on."""
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
         """Tokens of the call."""
@@ -243,10 +277,12 @@ class LedgerEntry(_message.Message):
         attempts: _builtins.int = ...,
         failure: _error_reason_pb2.Failure | None = ...,
         restarted: _builtins.bool = ...,
+        went_on: _builtins.bool = ...,
+        cost_basis: Global___CostBasis.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "failure", b"failure", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "candidate", b"candidate", "cost_nanousd", b"cost_nanousd", "elapsed", b"elapsed", "failure", b"failure", "finish_reason", b"finish_reason", "model", b"model", "restarted", b"restarted", "stage", b"stage", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "candidate", b"candidate", "cost_basis", b"cost_basis", "cost_nanousd", b"cost_nanousd", "elapsed", b"elapsed", "failure", b"failure", "finish_reason", b"finish_reason", "model", b"model", "restarted", b"restarted", "stage", b"stage", "time_to_first_token", b"time_to_first_token", "usage", b"usage", "went_on", b"went_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -85,6 +85,34 @@ AGGREGATOR_STRATEGY_BEST: AggregatorStrategy.ValueType  # 3
 """The draft of the best-ranked candidate."""
 Global___AggregatorStrategy: _TypeAlias = AggregatorStrategy  # noqa: Y015
 
+class _Hold:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HoldEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Hold.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HOLD_UNSPECIFIED: _Hold.ValueType  # 0
+    """Not set: the router's configuration decides, `auto` unless changed."""
+    HOLD_AUTO: _Hold.ValueType  # 1
+    """Held, for each candidate, if that is expected to cost no more than a second call that reads the prompt again."""
+    HOLD_ALWAYS: _Hold.ValueType  # 2
+    """Every boot is held until the ranking, whatever it costs."""
+    HOLD_NEVER: _Hold.ValueType  # 3
+    """The boot ends at its tokens, and a second call goes on from there."""
+
+class Hold(_Hold, metaclass=_HoldEnumTypeWrapper):
+    """Whether the call that writes the boot tokens stays open, so that it can go on to the end of the draft."""
+
+HOLD_UNSPECIFIED: Hold.ValueType  # 0
+"""Not set: the router's configuration decides, `auto` unless changed."""
+HOLD_AUTO: Hold.ValueType  # 1
+"""Held, for each candidate, if that is expected to cost no more than a second call that reads the prompt again."""
+HOLD_ALWAYS: Hold.ValueType  # 2
+"""Every boot is held until the ranking, whatever it costs."""
+HOLD_NEVER: Hold.ValueType  # 3
+"""The boot ends at its tokens, and a second call goes on from there."""
+Global___Hold: _TypeAlias = Hold  # noqa: Y015
+
 @_typing.final
 class AnswerPattern(_message.Message):
     """Where the comparable answer is in a text."""
@@ -146,6 +174,7 @@ class Policy(_message.Message):
     SHORTLIST_FIELD_NUMBER: _builtins.int
     MIN_GAIN_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
     WORTH_NANOUSD_FIELD_NUMBER: _builtins.int
     boot_tokens: _builtins.int
     """B: tokens that each candidate writes before the ranking, 1 to 4,096. Default: the router's configuration, 200
@@ -191,6 +220,8 @@ class Policy(_message.Message):
     """The kind of prompt, a name used in the candidates' evaluations; at most 63 characters. Default: empty, the
     candidates' priors over all kinds are used.
     """
+    hold: Global___Hold.ValueType
+    """Whether boot calls are held open until the ranking. Default: the router's configuration, AUTO unless changed."""
     worth_nanousd: _builtins.int
     """What a right answer is worth to the caller, in nano-dollars (10^-9 US dollars), 0 or more: the router asks for one
     more answer only while the quality that it is expected to add, times this, exceeds its expected cost. 0 is one
@@ -221,11 +252,12 @@ class Policy(_message.Message):
         shortlist: _builtins.int | None = ...,
         min_gain: _builtins.float | None = ...,
         category: _builtins.str = ...,
+        hold: Global___Hold.ValueType = ...,
         worth_nanousd: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "_worth_nanousd", b"_worth_nanousd", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "shortlist", b"shortlist", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "_worth_nanousd", b"_worth_nanousd", "aggregator", b"aggregator", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "candidates", b"candidates", "category", b"category", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "selector", b"selector", "shortlist", b"shortlist", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "_worth_nanousd", b"_worth_nanousd", "aggregator", b"aggregator", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "candidates", b"candidates", "category", b"category", "hold", b"hold", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "selector", b"selector", "shortlist", b"shortlist", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
     _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015

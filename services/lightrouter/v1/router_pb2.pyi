@@ -321,7 +321,7 @@ class CandidateBooted(_message.Message):
 
     @_builtins.property
     def entry(self) -> _ledger_pb2.LedgerEntry:
-        """The call's cost, and what went wrong."""
+        """The call's cost, and what went wrong. If the call is held, the cost so far; the ledger has the final one."""
 
     def __init__(
         self,
@@ -447,7 +447,7 @@ class DraftFinished(_message.Message):
     """Characters of the draft, boot text included; 0 if it failed."""
     @_builtins.property
     def entry(self) -> _ledger_pb2.LedgerEntry:
-        """The call's cost, and what went wrong; not set if the boot was the whole draft."""
+        """The cost of the call that finished the draft, and what went wrong; not set if the boot was the whole draft."""
 
     def __init__(
         self,

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.adapter.text.coalesce import Coalescer, TextDelta
+from lightrouter.v1.adapter_pb2 import GenerationResult
 
 
 async def test_the_first_piece_comes_at_once_and_the_next_are_joined() -> None:
-    pieces = Coalescer(interval=3600, size=4)
+    pieces = Coalescer(interval=3600, size=4, most_bytes=1000)
     pieces.put(TextDelta("a", ""))
     assert await anext(pieces) == ("a", "")
     for text in "bcd":
@@ -26,7 +27,7 @@ async def test_the_first_piece_comes_at_once_and_the_next_are_joined() -> None:
 
 
 async def test_what_is_held_comes_when_its_time_is_over() -> None:
-    pieces = Coalescer(interval=0.001, size=1000)
+    pieces = Coalescer(interval=0.001, size=1000, most_bytes=1000)
     pieces.put(TextDelta("a", ""))
     await anext(pieces)
     pieces.put(TextDelta("b", ""))
@@ -34,7 +35,7 @@ async def test_what_is_held_comes_when_its_time_is_over() -> None:
 
 
 async def test_an_error_comes_after_what_came_before_it() -> None:
-    pieces = Coalescer(interval=3600, size=1000)
+    pieces = Coalescer(interval=3600, size=1000, most_bytes=1000)
     pieces.put(TextDelta("a", ""))
     await anext(pieces)
     pieces.put(TextDelta("b", ""))
@@ -45,7 +46,7 @@ async def test_an_error_comes_after_what_came_before_it() -> None:
 
 
 async def test_empty_pieces_are_none() -> None:
-    pieces = Coalescer(interval=0, size=1)
+    pieces = Coalescer(interval=0, size=1, most_bytes=1000)
     pieces.put(TextDelta("", ""))
     pieces.close()
     with pytest.raises(StopAsyncIteration):
@@ -55,7 +56,7 @@ async def test_empty_pieces_are_none() -> None:
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5))), st.integers(1, 10), st.booleans())
 def test_joined_pieces_are_the_whole(given_pieces: list[tuple[str, str]], size: int, eager: bool) -> None:
     async def run() -> tuple[str, str]:
-        pieces = Coalescer(interval=0 if eager else 0.001, size=size)
+        pieces = Coalescer(interval=0 if eager else 0.001, size=size, most_bytes=1000)
 
         async def feed() -> None:
             for text, reasoning in given_pieces:
@@ -64,10 +65,50 @@ def test_joined_pieces_are_the_whole(given_pieces: list[tuple[str, str]], size: 
             pieces.close()
 
         task = asyncio.create_task(feed())
-        read = [piece async for piece in pieces]
+        read = [piece async for piece in pieces if isinstance(piece, TextDelta)]
         await task
         assert all(piece.text or piece.reasoning for piece in read)
         return "".join(piece.text for piece in read), "".join(piece.reasoning for piece in read)
 
     whole = "".join(text for text, _ in given_pieces), "".join(reasoning for _, reasoning in given_pieces)
     assert asyncio.run(run()) == whole
+
+
+CHECKPOINT = GenerationResult(model="tiny")
+
+
+async def test_a_checkpoint_stays_between_two_deltas_and_waits_for_nothing() -> None:
+    pieces = Coalescer(interval=3600, size=1000, most_bytes=1000)
+    pieces.put(TextDelta("a", ""))
+    await anext(pieces)
+    for piece in (TextDelta("b", ""), CHECKPOINT, TextDelta("c", ""), TextDelta("d", "e")):
+        pieces.put(piece)
+    assert await anext(pieces) == ("b", "")
+    assert await anext(pieces) == CHECKPOINT
+    pieces.close()
+    assert await anext(pieces) == ("cd", "e")
+
+
+async def test_what_comes_behind_a_checkpoint_has_its_own_time() -> None:
+    pieces = Coalescer(interval=0.001, size=1000, most_bytes=1000)
+    pieces.put(CHECKPOINT)
+    pieces.put(TextDelta("c", ""))
+    assert await anext(pieces) == CHECKPOINT
+    assert await anext(pieces) == ("c", "")
+
+
+@pytest.mark.parametrize("text", ["abcdefgh", "äöüß", "汉字x", "\U0001f600\U0001f600"])
+async def test_it_is_full_by_bytes_until_it_is_read(text: str) -> None:
+    pieces = Coalescer(interval=0, size=1, most_bytes=7)
+    pieces.put(TextDelta("", text[:-1]))
+    assert pieces.full == (len(text[:-1].encode()) >= 7)
+    pieces.put(TextDelta(text[-1], ""))
+    pieces.put(CHECKPOINT)
+    waiting = asyncio.create_task(pieces.room())
+    for _ in range(3):
+        await asyncio.sleep(0)
+        assert pieces.full
+        assert not waiting.done()
+    await anext(pieces)
+    assert not pieces.full
+    await waiting

@@ -70,7 +70,7 @@ class FakeModel(Endpoint):
         most = body.get("max_tokens", len(rest))
         finish = "stop" if len(rest) <= most else "length"
         text = rest[:most].decode(errors="replace" if self._replacing else "ignore")
-        usage = {"prompt_tokens": 1, "completion_tokens": max(1, min(most, len(rest)))}
+        usage = {"prompt_tokens": 1 + len(begun), "completion_tokens": max(1, min(most, len(rest)))}
         if body.get("stream"):
             return self._stream((begun.decode() if self.echoes else "") + text, finish, usage)
         part = {"text": text} if "prompt" in body else {"message": {"content": text}}

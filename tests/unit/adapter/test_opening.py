@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.text.opening import Opening, PrefillUse, repeats_prefill
+from lightrouter.adapter.text.opening import Opening, PrefillUse
 
 PREFILL = "The capital of France is Paris. It lies on the river"
 CODE = "Here it is:\n```python\ndef get"
@@ -145,20 +145,3 @@ def test_pieces_do_not_matter_and_nothing_is_invented(
 def test_no_text_is_given_twice(begun: str, rest: str, size: int) -> None:
     prefill = begun + "Of 16 words."
     assert replied(Opening(prefill), prefill + rest, size)[0] == rest
-
-
-@pytest.mark.parametrize(
-    ("text", "twice"),
-    [
-        (" Seine.", False),
-        ("Sure, here it is:\n\n" + PREFILL + " Seine.", True),
-        ("Sure: " + PREFILL.replace(" ", "\n"), True),
-        ("The capital of France is Lyon.", False),
-    ],
-)
-def test_a_text_that_comes_later_is_seen_too(text: str, twice: bool) -> None:
-    assert repeats_prefill(PREFILL, text) == twice
-
-
-def test_a_short_text_says_nothing_later() -> None:
-    assert not repeats_prefill("Yes", "Yes. Yes. Yes.")

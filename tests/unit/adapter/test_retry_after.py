@@ -84,6 +84,31 @@ def test_any_header_is_read_or_ignored(header: str) -> None:
         ({"ratelimit": '"default";r=0;t=30'}, 30),
         ({"anthropic-ratelimit-tokens-reset": "2026-11-24T12:00:30Z"}, 30),
         ({"x-ratelimit-reset-requests": "whenever"}, None),
+        # Nothing is left, or less; a limit of which something is left does not count, nor one of which nothing is said.
+        ({"ratelimit-reset": "17", "ratelimit-remaining": "0", "x-rate-limit-reset": "5"}, 17),
+        ({"ratelimit-reset": "17", "ratelimit-remaining": "-1", "x-rate-limit-reset": "5"}, 17),
+        ({"ratelimit-reset": "17", "ratelimit-remaining": "1", "x-rate-limit-reset": "5"}, 5),
+        ({"ratelimit-reset": "17", "ratelimit-remaining": "0.5", "x-rate-limit-reset": "5"}, 5),
+        ({"ratelimit-reset": "17", "ratelimit-remaining": "none", "x-rate-limit-reset": "5"}, 5),
+        # Of several used-up limits the longest wait counts, of the others the shortest.
+        (
+            {
+                "x-ratelimit-reset": "9",
+                "x-ratelimit-remaining": "0",
+                "x-rate-limit-reset": "5",
+                "x-rate-limit-remaining": "0",
+                "ratelimit-reset": "17",
+                "ratelimit-remaining": "3",
+            },
+            9,
+        ),
+        ({"x-ratelimit-reset": "9", "x-rate-limit-reset": "5", "ratelimit": "limit=1, reset=7"}, 5),
+        ({"x-ratelimit-reset": "9", "ratelimit": "limit=1, reset=7"}, 7),
+        ({"x-ratelimit-reset": "9", "x-ratelimit-remaining": "0", "ratelimit": "limit=1, reset=7"}, 9),
+        ({"x-ratelimit-reset": "whenever", "x-ratelimit-remaining": "0", "x-rate-limit-reset": "5"}, 5),
+        ({"ratelimit": "limit=1, reset=1e9"}, 1),
+        ({"ratelimit": "limit=1, reset=999999"}, 86_400),
+        ({"ratelimit": "x" * 200 + " reset=7"}, None),
     ],
 )
 def test_where_a_wait_may_stand(headers: dict[str, str], wait: float | None) -> None:

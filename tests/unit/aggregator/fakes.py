@@ -49,7 +49,13 @@ class FakeModels:
         raise AssertionError("a synthesizer is always streamed")
 
     async def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self,
+        target: ModelTarget,
+        generation: Generation,
+        deadline: Deadline,
+        *,
+        checkpoint_tokens: int = 0,
+        unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         self.asked.append((target.candidate, generation))
         self.open += 1

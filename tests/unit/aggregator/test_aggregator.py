@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import aclosing
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from tests.unit.aggregator.fakes import (
     BEST,
     DRAFTS,
     END,
+    HANG,
     LIMITS,
     SYNTHESIZE,
     VOTE,
@@ -216,3 +219,14 @@ async def test_the_default_strategy_is_the_configured_one() -> None:
 
 def test_every_strategy_of_the_proto_is_there() -> None:
     assert sorted(strategies(FakeModels(), LIMITS)) == sorted(ALL)
+
+
+async def test_an_answer_shows_that_its_aggregator_lives_while_the_model_is_slow() -> None:
+    models = FakeModels([HANG])
+    aggregator = Aggregator(strategies(models, LIMITS), SYNTHESIZE, 0.9, heartbeat_seconds=0.0)
+    async with aclosing(aggregator.aggregate(request(), Deadline.after(3600))) as events:
+        for _ in range(5):
+            event = await anext(events)
+            assert event.HasField("chunk")
+            assert (event.chunk.text, event.chunk.restart) == ("", False)
+    assert models.open == 0

@@ -139,6 +139,8 @@ async def test_one_that_starts_anew_is_not_mixed_in() -> None:
         ([DROP], [BROKEN]),
         (["In ", BROKEN], [BROKEN], [BROKEN]),
         (["In ", BROKEN], [RESTARTED, "anew", END], [RESTARTED, "anew", END]),
+        # Only its end shows that the text is new, so that both texts are out.
+        (["In ", BROKEN], ["anew", RESTARTED, "", END]),
         ([" ", END], [BROKEN]),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lightrouter.answers import announced
 from lightrouter.answers import choices as choices_module
 from lightrouter.answers.choices import answer_letter
 
@@ -189,3 +190,46 @@ def test_any_text_chooses_a_letter_or_none(text: str) -> None:
 def test_letters_that_stand_alone_are_found_by_a_short_way(text: str) -> None:
     found = [(each.span(), each.groups()) for each in choices_module._alone(text)]
     assert found == [(each.span(), each.groups()) for each in choices_module._STANDING.finditer(text)]
+
+
+PIECES = [
+    "A",
+    "B",
+    "(C)",
+    "[d]",
+    "I",
+    "is ",
+    "the ",
+    "my ",
+    "first ",
+    "our\n",
+    "not ",
+    "**",
+    "_",
+    "`",
+    "\\text{B}",
+    " ",
+    "42 is ",
+]
+WRITTEN = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=12).map("".join)
+
+
+@given(WRITTEN)
+def test_a_quick_look_before_a_search_changes_nothing(text: str) -> None:
+    searched = announced._SAID_BEFORE.search(text)
+    assert announced._said_before(text) == (searched[1] if searched else None)
+    assert announced.unmarked(text) == announced._MARKS.sub(announced._mark, text)
+
+
+@given(WRITTEN)
+def test_the_last_standing_letter_is_the_last_of_all_that_could_be_chosen(text: str) -> None:
+    letters = frozenset("ABCD")
+    single = list(choices_module._alone(text))
+    standing = list(choices_module._standing(text, single, letters))
+    joined = {place for each in single for place in choices_module._joined(text, *each.span(), letters)}
+    chosen = [
+        letter
+        for letter, begin, end in standing
+        if not choices_module._denied(text, begin, end) and joined.isdisjoint(range(begin, end))
+    ]
+    assert choices_module._last_standing(text, single, standing, letters) == (chosen[-1] if chosen else None)

@@ -102,7 +102,13 @@ class FakeModels:
         return "B" if right else "C"
 
     def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self,
+        target: ModelTarget,
+        generation: Generation,
+        deadline: Deadline,
+        *,
+        checkpoint_tokens: int = 0,
+        unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         raise NotImplementedError
 

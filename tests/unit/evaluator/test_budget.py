@@ -134,7 +134,7 @@ def test_what_is_billed_is_committed_however_calls_end(ends: list[tuple[str, int
     budget = Budget(Limits(tokens=limit))
 
     async def evaluate(journal: Journal) -> None:
-        subject = Subject(ModelTarget(candidate="a"), "m", PRICES, attempts=ATTEMPTS)
+        subject = Subject(ModelTarget(candidate="a"), PRICES, attempts=ATTEMPTS)
         asker = CallRunner(models, budget, journal, 2, 60.0)
         calls = [
             Call(
@@ -142,7 +142,7 @@ def test_what_is_billed_is_committed_however_calls_end(ends: list[tuple[str, int
                 subject,
                 [ChatMessage(role=ROLE_USER, content="q?")],
                 Sampling(max_output_tokens=10),
-                lambda _: (1.0, None),
+                lambda _: 1.0,
             )
             for number in range(count)
         ]

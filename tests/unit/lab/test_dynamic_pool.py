@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from random import Random
+from typing import get_args
 
 import pytest
 
 from lightrouter.evaluator.decision import Rules
 from lightrouter.lab.dataset.questions import LabelledData
-from lightrouter.lab.experiments.changing import Deal, Plan, Worth, adaptive, scratch, shuffled, unchanging
+from lightrouter.lab.experiments.simulation import Draw, Kind, Plan, RecordedScorer, scratch, shuffled, simulate
 from lightrouter.pool.choices import State
 from lightrouter.recording import prices
 from lightrouter.recording.load import load_labelled
@@ -38,17 +39,19 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
             responses[model] = {"text": said, "quality": float(correct), "answer": letter}
         lines.append({"id": f"p{number}", "prompt": f"Question {number}?", "answer": right, "responses": responses})
     path = recordings.write(tmp_path_factory.mktemp("data") / "recording.jsonl", lines)
-    judged = LabelledData.of(load_labelled(path), tuple(QUALITY), AnswerPattern(re2=r"\(([A-J])\)"))
+    data = LabelledData.of(load_labelled(path), tuple(QUALITY), AnswerPattern(re2=r"\(([A-J])\)"))
     return Plan(
-        judged, prices.load(), 0, segments=4, bad=range(2, 3), requests=PROMPTS, validation=PROMPTS, rules=Rules()
+        data, prices.load(), 0, segments=4, bad=range(2, 3), requests=PROMPTS, validation=PROMPTS, rules=Rules()
     )
 
 
 def test_shuffled_answers_are_worth_what_chance_is(plan: Plan) -> None:
-    recording = plan.judged.questions.recording
+    recording = plan.data.questions.recording
     bad = shuffled(recording, "best", Random(1))
-    worth = Worth(plan.judged)
-    dealt = [worth.of(index, prompt.responses["best"].text) for index, prompt in enumerate(bad.prompts)]
+    dealt = [
+        RecordedScorer(plan.data, index).score(prompt.responses["best"].text)
+        for index, prompt in enumerate(bad.prompts)
+    ]
     assert sum(dealt) / PROMPTS == pytest.approx(0.1, abs=0.08)
     assert sorted(p.responses["best"].text for p in bad.prompts) == sorted(
         p.responses["best"].text for p in recording.prompts
@@ -59,7 +62,7 @@ def test_shuffled_answers_are_worth_what_chance_is(plan: Plan) -> None:
 async def test_it_is_evicted_at_once_back_at_once_and_nobody_else_is(plan: Plan) -> None:
     for seed in SEEDS:
         with scratch() as folder:
-            found = await adaptive(plan, Deal(plan, seed), folder, None)
+            found = await simulate(plan, Draw(plan, seed), folder, None, "adaptive")
         assert [states["best"] for states in found.states] == [
             State.ADMITTED,
             State.ADMITTED,
@@ -73,13 +76,9 @@ async def test_it_is_evicted_at_once_back_at_once_and_nobody_else_is(plan: Plan)
 async def test_an_adaptive_pool_loses_less_than_a_static_one_and_no_more_than_the_oracle_wins(
     plan: Plan,
 ) -> None:
-    deal = Deal(plan, 1)
+    draw = Draw(plan, 1)
     with scratch() as folder:
-        gained = {
-            "adaptive": await adaptive(plan, deal, folder, POLICY),
-            "static": await unchanging(plan, deal, folder, POLICY, foreseen=False),
-            "oracle": await unchanging(plan, deal, folder, POLICY, foreseen=True),
-        }
+        gained = {kind: await simulate(plan, draw, folder, POLICY, kind) for kind in get_args(Kind)}
     assert {len(pool.quality) for pool in gained.values()} == {PROMPTS // 2}
     quality = {kind: sum(pool.quality) for kind, pool in gained.items()}
     assert quality["static"] < quality["adaptive"] <= quality["oracle"] + 3

@@ -56,7 +56,7 @@ def test_each_experiment_makes_a_page_of_one_piece(name: str, ran: Callable[[str
     assert report["experiment"] == name
     assert report["prompts"] == PROMPTS
     assert report["findings"]
-    assert experiments.load(name).ABOUT
+    assert experiments.load(name).__doc__
     html = (out / "report.html").read_text()
     assert report["command"] in html
     assert "data:image/png;base64," in html

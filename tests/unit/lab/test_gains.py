@@ -11,10 +11,10 @@ import pytest
 
 from lightrouter.lab.training.gains import Sequences, fit_gains, steps
 from lightrouter.lab.training.train import Cases, TrainingOptions, fit
-from lightrouter.learned.features import question
+from lightrouter.learned.features import Candidate, PartialAnswer, question
+from lightrouter.learned.featurizer import Featurizer
 from lightrouter.learned.gain import NAMES, Gains, Known, rows
 from lightrouter.learned.joint import Joint
-from lightrouter.learned.rows import Stranger, Written
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage
 from lightrouter.v1.policy_pb2 import AnswerPattern
@@ -46,8 +46,8 @@ def test_a_copy_gains_nothing_and_the_strong_one_does() -> None:
     learned = cases(100)
     gains = fit_gains(learned, OPTIONS, 0)
     priors, joint = learned.priors(), Joint([case.example for case in learned.cases])
-    known = Known.of(question("question", priors.neighbours("question")), priors, joint)
-    strangers = {name: Stranger(name, 0.0, 0) for name in learned.candidates}
+    known = Known.of(question("question", priors.neighbours("question")), Featurizer(priors), joint)
+    strangers = {name: Candidate(name, 0.0, 0) for name in learned.candidates}
     first = dict(zip(strangers, rows(known, [], list(strangers.values())), strict=True))
     assert gains.gain(first["strong"]) > gains.gain(first["weak"]) + 0.2
 
@@ -70,8 +70,10 @@ def test_a_state_has_the_same_features_in_training_and_in_serving(state: tuple[i
     _Seen.rows.clear()
     case, names = learned.cases[0], learned.candidates
     trained = [step.row for step in Sequences(case, model, Joint(model.priors.examples), names).after(frozenset(state))]
-    answers = [Written(names[place], 0.0, 0, case.texts[place] or "", complete=True) for place in state]
-    unasked = [Stranger(name, 0.0, 0) for place, name in enumerate(names) if place not in state]
+    answers = [
+        PartialAnswer(Candidate(names[place], 0.0, 0), case.texts[place] or "", complete=True) for place in state
+    ]
+    unasked = [Candidate(name, 0.0, 0) for place, name in enumerate(names) if place not in state]
     assert model.outlooks(case.text, answers, unasked) is not None
     assert _Seen.rows == trained
 

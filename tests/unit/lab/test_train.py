@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -23,7 +24,8 @@ from lightrouter.lab.training.train import (
     trees_of,
 )
 from lightrouter.learned.artifact import save
-from lightrouter.learned.rows import Written
+from lightrouter.learned.features import PartialAnswer
+from lightrouter.learned.featurizer import Featurizer
 from lightrouter.learned.trees import probability
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage
@@ -59,8 +61,7 @@ def picked(trained_on: LabelledRecording, judged_on: LabelledRecording) -> float
     cases = Cases.of([judged_on])
     found: list[float] = []
     for case in cases.cases:
-        situation = Situation.of(case, model.priors, cases.candidates)
-        rows = situation.rows(situation.contenders(dict.fromkeys(case.present, 5)))
+        rows = Situation(case, model.featurizer).rows(dict.fromkeys(case.present, 5))
         best = int(np.argmax([model.quality(row) for row in rows]))
         found.append(case.example.quality[best] or 0.0)
     return float(np.mean(found))
@@ -77,8 +78,8 @@ def test_no_prompt_knows_its_own_outcome() -> None:
     for situation in situations(cases, 0):
         texts = {case.text for case in cases.cases} - {situation.case.text}
         own = situation.case.example
-        assert all(example is not own for example in situation.priors.examples)
-        assert len(situation.priors.examples) <= sum(case.text in texts for case in cases.cases)
+        assert all(example is not own for example in situation.featurizer.priors.examples)
+        assert len(situation.featurizer.priors.examples) <= sum(case.text in texts for case in cases.cases)
 
 
 @pytest.mark.parametrize(("prompts", "share"), [(50, 1 / (1 + 0.05**2)), (500, 0.8)])
@@ -91,15 +92,15 @@ def test_the_fewer_prompts_there_are_the_more_the_linear_model_counts(prompts: i
 def test_a_tenth_of_what_is_learned_from_is_of_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A candidate whose outcomes nobody recorded is known by its prior alone; others never are."""
     known: list[bool] = []
-    rows = Situation.rows
+    rows = Featurizer.rows
 
-    def seen(self: Situation, contenders: Sequence[Written]) -> list[list[float]]:
-        strange = {each.name not in self.names for each in contenders}
+    def seen(self: Featurizer, prompt: str, partials: Sequence[PartialAnswer], *given: Any) -> list[list[float]]:
+        strange = {each.candidate.name not in self.priors.candidates for each in partials}
         assert len(strange) == 1
         known.extend(strange)
-        return rows(self, contenders)
+        return rows(self, prompt, partials, *given)
 
-    monkeypatch.setattr(Situation, "rows", seen)
+    monkeypatch.setattr(Featurizer, "rows", seen)
     fit(Cases.of([recording(300)]), TrainingOptions((5,), rounds=1), 0)
     assert sum(known) / len(known) == pytest.approx(0.1, abs=0.03)
 

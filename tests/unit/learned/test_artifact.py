@@ -12,12 +12,11 @@ import pytest
 
 from lightrouter.learned import gain
 from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, save
-from lightrouter.learned.features import NAMES
+from lightrouter.learned.features import NAMES, Candidate, PartialAnswer
 from lightrouter.learned.gain import Gains
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Example, Priors
-from lightrouter.learned.rows import Stranger, Written
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.learned.words import hashed_words
 from lightrouter.v1.policy_pb2 import AnswerPattern
@@ -40,10 +39,10 @@ def gains() -> Gains:
     return Gains(first, later, [Tree([-1], [1.5], [0], [0])])
 
 
-def contenders() -> list[Written]:
+def contenders() -> list[PartialAnswer]:
     return [
-        Written("a", 0.5, 0, "Cats purr", complete=False),
-        Written("b", 0.5, 0, "Because", complete=True),
+        PartialAnswer(Candidate("a", 0.5, 0), "Cats purr", complete=False),
+        PartialAnswer(Candidate("b", 0.5, 0), "Because", complete=True),
     ]
 
 
@@ -52,15 +51,15 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     loaded = load(tmp_path / "one")
     for prompt in PROMPTS:
         assert loaded.model.estimates(prompt, contenders()) == artifact().model.estimates(prompt, contenders())
-    strangers = [Stranger("a", 0.2, 3), Stranger("c", 0.2, 3)]
+    strangers = [Candidate("a", 0.2, 3), Candidate("c", 0.2, 3)]
     assert loaded.model.expected(PROMPTS[0], strangers) == artifact().model.expected(PROMPTS[0], strangers)
     assert (loaded.data_sha256, loaded.metrics, loaded.options) == ("0123", {"auc": 0.8}, {"seed": 1})
 
 
 def test_gains_are_loaded_and_artifacts_without_them_too(tmp_path: Path) -> None:
     save(artifact(), tmp_path)
-    unasked = [Stranger("a", 0.2, 3), Stranger("c", 0.2, 3)]
-    answers = [Written("b", 0.5, 0, "Because", complete=True)]
+    unasked = [Candidate("a", 0.2, 3), Candidate("c", 0.2, 3)]
+    answers = [PartialAnswer(Candidate("b", 0.5, 0), "Because", complete=True)]
     loaded = load(tmp_path).model
     for so_far in ([], answers):
         found = loaded.outlooks(PROMPTS[0], so_far, unasked)

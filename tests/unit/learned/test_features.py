@@ -6,52 +6,60 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.learned.features import NAMES, Contender, features, question, surface, tentative_answer
+from lightrouter.learned.features import NAMES, Candidate, PartialAnswer, features, question, tentative_answer
 from lightrouter.learned.options import options
 from lightrouter.learned.priors import Example, Neighbours, Priors
-from lightrouter.learned.rows import Stranger, prior_of
 from lightrouter.learned.words import BUCKETS, hashed_words
 
 PROMPT = "What is 2 + 2?\nOptions:\nA. 3\nB. 4\nC. 5\n"
 KNOWN = Priors(("a", "b"), [Example(hashed_words(PROMPT), [1.0, 0.0], [20, 30])])
 
-CONTENDERS = st.lists(
-    st.builds(
-        Contender,
-        st.sampled_from("abc"),
-        st.floats(0, 1),
-        st.integers(0, 2**40),
-        st.text(max_size=200),
-        st.booleans(),
+PARTIALS = st.lists(
+    st.tuples(
+        st.builds(
+            PartialAnswer,
+            st.builds(Candidate, st.sampled_from("abc"), st.floats(0, 1), st.integers(0, 2**40)),
+            st.text(max_size=200),
+            st.booleans(),
+        ),
         st.none() | st.text(max_size=3),
     ),
     min_size=1,
     max_size=8,
 )
+Partials = list[tuple[PartialAnswer, str | None]]
 
 
-@given(st.text(max_size=300), CONTENDERS)
-def test_any_texts_have_finite_features(prompt: str, contenders: list[Contender]) -> None:
-    neighbours = KNOWN.neighbours(prompt)
-    known = [prior_of(KNOWN, Stranger(each.name, each.prior, each.evaluated), neighbours) for each in contenders]
-    surfaces = [surface(each.text) for each in contenders]
-    rows = features(question(prompt, neighbours), contenders, surfaces, known, KNOWN)
-    assert len(rows) == len(contenders)
-    for row in rows:
+def rows(prompt: str, partials: Partials, neighbours: Neighbours) -> list[list[float]]:
+    known = [
+        KNOWN.prior(each.name, neighbours)
+        if KNOWN.known(each.name)
+        else KNOWN.prior_of_stranger(each.prior, each.evaluated)
+        for each in (partial.candidate for partial, _ in partials)
+    ]
+    texts, answers = [partial for partial, _ in partials], [answer for _, answer in partials]
+    return features(question(prompt, neighbours), texts, answers, known, KNOWN)
+
+
+@given(st.text(max_size=300), PARTIALS)
+def test_any_texts_have_finite_features(prompt: str, partials: Partials) -> None:
+    found = rows(prompt, partials, KNOWN.neighbours(prompt))
+    assert len(found) == len(partials)
+    for row in found:
         assert len(row) == len(NAMES)
         assert all(math.isfinite(value) for value in row)
 
 
-@given(st.text(max_size=300), CONTENDERS)
-def test_names_say_nothing(prompt: str, contenders: list[Contender]) -> None:
-    strangers = [each._replace(name="x") for each in contenders]
-    renamed = [each._replace(name=f"{index}") for index, each in enumerate(contenders)]
+@given(st.text(max_size=300), PARTIALS)
+def test_names_say_nothing(prompt: str, partials: Partials) -> None:
+    def named(*names: str) -> list[list[float]]:
+        renamed = [
+            (partial._replace(candidate=partial.candidate._replace(name=name)), answer)
+            for (partial, answer), name in zip(partials, names, strict=True)
+        ]
+        return rows(prompt, renamed, Neighbours())
 
-    def rows(of: list[Contender]) -> list[list[float]]:
-        known = [prior_of(KNOWN, Stranger(each.name, each.prior, each.evaluated), Neighbours()) for each in of]
-        return features(question(prompt, Neighbours()), of, [surface(each.text) for each in of], known, KNOWN)
-
-    assert rows(strangers) == rows(renamed)
+    assert named(*("x" for _ in partials)) == named(*(f"{index}" for index in range(len(partials))))
 
 
 @given(st.text())
@@ -93,9 +101,7 @@ def test_without_options_there_is_no_letter() -> None:
 
 def test_the_option_that_was_chosen_is_seen_among_the_others() -> None:
     def rank(answer: str | None) -> float:
-        contender = Contender("a", 0.5, 0, "", complete=True, answer=answer)
-        known = [prior_of(KNOWN, Stranger("a", 0.5, 0), Neighbours())]
-        row = features(question(PROMPT, Neighbours()), [contender], [surface("")], known, KNOWN)[0]
+        (row,) = rows(PROMPT, [(PartialAnswer(Candidate("a", 0.5, 0), "", complete=True), answer)], Neighbours())
         return row[NAMES.index("option_number_rank")]
 
     assert [rank(answer) for answer in ("A", "B", "C", "D", None)] == pytest.approx([0, 1 / 3, 2 / 3, -1, -1])
@@ -103,9 +109,7 @@ def test_the_option_that_was_chosen_is_seen_among_the_others() -> None:
 
 def test_an_answer_that_the_text_derives_stands_out() -> None:
     def derived(text: str) -> float:
-        contender = Contender("a", 0.5, 0, text, complete=True, answer="B")
-        known = [prior_of(KNOWN, Stranger("a", 0.5, 0), Neighbours())]
-        row = features(question(PROMPT, Neighbours()), [contender], [surface(text)], known, KNOWN)[0]
+        (row,) = rows(PROMPT, [(PartialAnswer(Candidate("a", 0.5, 0), text, complete=True), "B")], Neighbours())
         return row[NAMES.index("derived_lead")]
 
     assert derived("Two and two make what is 4. The answer is (B).") == pytest.approx(1)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.learned.features import question
+from lightrouter.learned.features import Candidate, question
+from lightrouter.learned.featurizer import Featurizer
 from lightrouter.learned.gain import NAMES, Answered, Gains, Known, rows
 from lightrouter.learned.joint import Joint, Outcome, posterior
 from lightrouter.learned.priors import Example, Neighbours, Priors
-from lightrouter.learned.rows import Stranger
 from lightrouter.learned.trees import Tree
 from lightrouter.learned.words import hashed_words
 
@@ -30,15 +30,15 @@ def example(number: int) -> Example:
 def known(prompt: str = "a prompt unlike all") -> Known:
     examples = [example(number) for number in range(200)]
     priors = Priors(ALIKE, examples)
-    return Known.of(question(prompt, priors.neighbours(prompt)), priors, Joint(examples))
+    return Known.of(question(prompt, priors.neighbours(prompt)), Featurizer(priors), Joint(examples))
 
 
 def answered(name: str, answer: str | None, quality: float) -> Answered:
-    return Answered(Stranger(name, 0.5, 0), quality, answer, 100)
+    return Answered(Candidate(name, 0.5, 0), quality, answer, 100)
 
 
 def feature(name: str, state: list[Answered], *unasked: str) -> list[float]:
-    found = rows(known(), state, [Stranger(each, 0.5, 0) for each in unasked])
+    found = rows(known(), state, [Candidate(each, 0.5, 0) for each in unasked])
     return [row[NAMES.index(name)] for row in found]
 
 
@@ -68,7 +68,7 @@ def test_those_who_always_agree_have_one_vote() -> None:
 def test_the_state_is_told_by_its_answers(
     state: list[tuple[str, str | None, float]], expected: dict[str, float]
 ) -> None:
-    (row,) = rows(known(), [answered(*each) for each in state], [Stranger("twin", 0.5, 0)])
+    (row,) = rows(known(), [answered(*each) for each in state], [Candidate("twin", 0.5, 0)])
     found = dict(zip(NAMES, row, strict=True))
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
@@ -134,7 +134,7 @@ def test_the_first_answer_has_trees_of_its_own_and_gains_stay_in_range() -> None
 
 
 def test_lengths_are_told_beside_the_expected_ones() -> None:
-    long, short = (Answered(Stranger("one", 0.5, 0), 0.5, "A", length) for length in (1000, 10))
+    long, short = (Answered(Candidate("one", 0.5, 0), 0.5, "A", length) for length in (1000, 10))
     assert feature("length_so_far", [], "twin") == [0]
     assert feature("length_so_far", [long], "twin")[0] > 1.5 > -0.5 > feature("length_so_far", [short], "twin")[0]
     assert feature("shortest", [long, short], "twin") == feature("shortest", [short], "twin")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from lightrouter.router.events import Events
@@ -56,7 +57,9 @@ class Model:
         ends: What a stage's call says of its end, where it is not what its words make of it.
         seconds: What each of its calls says that it took; 0 where it says nothing.
         forgets: Whether its provider writes anew what it is given to go on from, whatever its entry says.
+        says_it_late: Whether only the end of a streamed text shows that it was written anew.
         least_tokens: The smallest token limit that its provider takes.
+        dies: The error with which a held call ends after its checkpoint.
     """
 
     words: Sequence[str] = ("one ", "two ", "three ", "four ")
@@ -67,7 +70,9 @@ class Model:
     ends: dict[Stage.ValueType, FinishReason.ValueType] = field(default_factory=dict)
     seconds: float = 0.0
     forgets: bool = False
+    says_it_late: bool = False
     least_tokens: int = 0
+    dies: ServiceError | None = None
 
 
 class FakeModels:
@@ -78,9 +83,14 @@ class FakeModels:
         self.models = models
         self.calls: list[Generation] = []
         self.cancelled: list[str] = []
+        self.unwatched: list[bool] = []
         self.running = 0
         self._hanging: asyncio.Queue[str] = asyncio.Queue()
         self.quiet = asyncio.Event()
+        self.checkpoints: asyncio.Queue[str] = asyncio.Queue()
+        """The models whose held calls have passed their checkpoint, in that order."""
+        self.rest = {name: _set_event() for name in models}
+        """For each model, lets its held calls go on after the checkpoint; set unless a test clears it."""
         self.gate: Callable[[Generation], None] = lambda _: None
         """Gets each call before it is made, and may raise."""
 
@@ -97,8 +107,20 @@ class FakeModels:
         return GenerateResponse(text="".join(words), restarted=restarted, result=result)
 
     async def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self,
+        target: ModelTarget,
+        generation: Generation,
+        deadline: Deadline,
+        *,
+        checkpoint_tokens: int = 0,
+        unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
+        self.unwatched.append(unwatched)
+        if checkpoint_tokens:
+            async with aclosing(self._hold(target, generation, deadline, checkpoint_tokens)) as responses:
+                async for response in responses:
+                    yield response
+            return
         model = self.models[generation.candidate]
         error = model.fails.get(generation.stage)
         if error and model.fails_after:
@@ -109,7 +131,49 @@ class FakeModels:
             raise error
         words, result, restarted = await self._begin(target, generation, deadline)
         for index, word in enumerate(words):
-            yield StreamGenerateResponse(chunk=GenerationChunk(text=word, restarted=restarted and index == 0))
+            early = restarted and not model.says_it_late
+            yield StreamGenerateResponse(chunk=GenerationChunk(text=word, restarted=early and index == 0))
+        if restarted and model.says_it_late:
+            yield StreamGenerateResponse(chunk=GenerationChunk(restarted=True))
+        yield StreamGenerateResponse(result=result)
+
+    async def _hold(
+        self, target: ModelTarget, generation: Generation, deadline: Deadline, checkpoint_tokens: int
+    ) -> AsyncGenerator[StreamGenerateResponse, None]:
+        """Writes the boot, the checkpoint, and the rest once the model of the candidate lets it pass."""
+        name = generation.candidate
+        model = self.models[name]
+        boot = Generation()
+        boot.CopyFrom(generation)
+        boot.sampling.max_output_tokens = min(checkpoint_tokens, generation.sampling.max_output_tokens)
+        words, at_checkpoint, _ = await self._begin(target, boot, deadline)
+        self.calls = [generation if call is boot else call for call in self.calls]
+        whole, _, result = self._write(generation)
+        for word in words:
+            yield StreamGenerateResponse(chunk=GenerationChunk(text=word))
+        if len(words) + at_checkpoint.usage.reasoning_tokens < checkpoint_tokens:
+            yield StreamGenerateResponse(result=result)
+            return
+        at_checkpoint.finish_reason = FINISH_REASON_LENGTH
+        at_checkpoint.usage.estimated = True
+        at_checkpoint.continuation = CONTINUATION + name.encode()
+        yield StreamGenerateResponse(checkpoint=at_checkpoint)
+        self.checkpoints.put_nowait(name)
+        self.running += 1
+        self.quiet.clear()
+        try:
+            await self.rest[name].wait()
+            if model.dies:
+                raise model.dies
+            for word in whole[len(words) :]:
+                yield StreamGenerateResponse(chunk=GenerationChunk(text=word))
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled.append(name)
+            raise
+        finally:
+            self.running -= 1
+            if not self.running:
+                self.quiet.set()
         yield StreamGenerateResponse(result=result)
 
     async def _begin(
@@ -174,6 +238,12 @@ class FakeModels:
             least_tokens=model.least_tokens,
         )
         return words, restarted, result
+
+
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 def _words_in(model: Model, prefix: str) -> int:

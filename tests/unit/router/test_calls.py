@@ -29,9 +29,17 @@ class WithoutResult(FakeModels):
     """Models whose streams end before the result."""
 
     async def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self,
+        target: ModelTarget,
+        generation: Generation,
+        deadline: Deadline,
+        *,
+        checkpoint_tokens: int = 0,
+        unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
-        async with aclosing(super().stream(target, generation, deadline)) as responses:
+        async with aclosing(
+            super().stream(target, generation, deadline, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched)
+        ) as responses:
             async for response in responses:
                 if response.HasField("chunk"):
                     yield response

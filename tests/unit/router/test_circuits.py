@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from lightrouter.router.circuits import CircuitAggregator, CircuitSelector, ServiceCircuit
+from lightrouter.router.circuits import _SILENCE_LIMIT_S, CircuitAggregator, CircuitSelector, ServiceCircuit
 from lightrouter.router.events import Events
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
-from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
+from lightrouter.runtime.heartbeat import HEARTBEAT_SECONDS
+from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AnswerChunk
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CIRCUIT_OPEN,
     ERROR_REASON_DEADLINE_EXCEEDED,
@@ -32,7 +33,7 @@ from lightrouter.v1.policy_pb2 import (
 )
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest
 from tests.unit.router.builders import pool_candidate, prompt, router, snapshot
-from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model
+from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSelector, Model
 
 
 class Clock:
@@ -163,7 +164,7 @@ class Silent(FakeAggregator):
 @pytest.mark.parametrize("pieces", [0, 2])
 async def test_an_aggregator_that_falls_silent_is_given_up(pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lightrouter.router.circuits._LIMIT_S", 0.001)
-    monkeypatch.setattr("lightrouter.router.circuits._MODEL_LIMIT_S", 0.001)
+    monkeypatch.setattr("lightrouter.router.circuits._SILENCE_LIMIT_S", 0.001)
     silent = Silent(pieces)
     guarded = CircuitAggregator(silent)
     models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model(words=["x "] * 4))
@@ -178,6 +179,33 @@ async def test_an_aggregator_that_falls_silent_is_given_up(pieces: int, monkeypa
     if not pieces:
         assert answer.degraded[0].reason == DEGRADED_REASON_AGGREGATOR_FAILED
         assert "circuit of the aggregator is open" in answer.degraded[0].message
+
+
+class Slow(FakeAggregator):
+    """Shows that it lives, again and again, and then merges."""
+
+    async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
+        for _ in range(100):
+            yield AggregateResponse(chunk=AnswerChunk())
+        async for event in super().aggregate(request, deadline):
+            yield event
+
+
+async def test_an_aggregator_that_shows_that_it_lives_is_waited_for() -> None:
+    models = FakeModels(snapshot(pool_candidate("a"), pool_candidate("b")), a=Model(), b=Model(words=["x "] * 4))
+    log = EventLog()
+    answer = await router(models, aggregator=CircuitAggregator(Slow())).route(
+        prompt(margin=1.0), Deadline.after(3600), log
+    )
+    assert not answer.degraded
+    assert answer.text == log.text
+    # The signs of life are no pieces of the answer.
+    assert all(text for text, _ in log.chunks)
+
+
+def test_the_waits_for_an_aggregator_nest() -> None:
+    # A sign of life may be late, and is still there before the router gives up, whatever the aggregator waits for.
+    assert 3 * HEARTBEAT_SECONDS < _SILENCE_LIMIT_S
 
 
 async def test_routes_are_ranked_by_prior_while_the_selector_s_circuit_is_open() -> None:

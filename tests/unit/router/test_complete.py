@@ -22,6 +22,7 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_STRAGGLER,
 )
 from lightrouter.v1.ledger_pb2 import (
+    COST_BASIS_LOWER_BOUND,
     DEGRADED_REASON_COMPLETION_FAILED,
     DEGRADED_REASON_COST_CEILING,
     STAGE_COMPLETE,
@@ -209,7 +210,9 @@ async def test_what_one_that_hung_has_cost_is_not_known_and_stays_set_aside() ->
     request = prompt(max_cost_nanousd=159)
     route, drafts = await drafted(models, k=1, request=request, shares=Shares(grace_s=0.0, complete=0.001))
     assert [(draft.candidate, draft.text) for draft in drafts] == [("b", "0 1 2 3 4 5 6 ")]
-    assert sum(entry.cost_nanousd for entry in route.ledger.entries) == 159 - 51 - 16
+    hung = route.ledger.entries[2]
+    assert (hung.candidate, hung.cost_basis, hung.usage.output_tokens) == ("a", COST_BASIS_LOWER_BOUND, 0)
+    assert sum(entry.cost_nanousd for entry in route.ledger.entries) == 159 - 51 - 16 + hung.cost_nanousd
     assert route.budget.left == 16
     assert DEGRADED_REASON_COST_CEILING in [each.reason for each in route.ledger.degraded]
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.router.budget import Budget
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking
-from lightrouter.router.stages.decide import decide
+from lightrouter.router.stages.decide import decide, finished_of, next_by_gain
 from lightrouter.v1.candidate_pb2 import ModelTarget, Partial, RankedCandidate, Ranking
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
+from lightrouter.v1.chat_pb2 import (
+    FINISH_REASON_CONTENT_FILTER,
+    FINISH_REASON_LENGTH,
+    FINISH_REASON_STOP,
+    FINISH_REASON_UNKNOWN,
+    FinishReason,
+)
 from lightrouter.v1.policy_pb2 import (
     SELECTOR_STRATEGY_CONSENSUS,
+    SELECTOR_STRATEGY_LEARNED,
     SELECTOR_STRATEGY_RANDOM,
     Policy,
     SelectorStrategy,
@@ -22,6 +30,7 @@ from lightrouter.v1.policy_pb2 import (
 from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_AGREEMENT,
     SELECTION_REASON_COST_CEILING,
+    SELECTION_REASON_GAIN,
     SELECTION_REASON_HOMOGENEOUS_POOL,
     SELECTION_REASON_MARGIN,
     SELECTION_REASON_ONLY_ONE,
@@ -102,6 +111,86 @@ def test_only_one_delivered() -> None:
     selection = decided([0.4], agreement=1.0)
     assert selection.reason == SELECTION_REASON_ONLY_ONE
     assert abs(selection.margin - 0.4) < 1e-9
+
+
+def with_gains(*gains: float | None, tokens: float | None = None) -> BootRanking:
+    """Returns a ranking in which each candidate has this gain and expects these tokens."""
+    of = ranking([0.9, 0.8, 0.7][: len(gains)], strategy=SELECTOR_STRATEGY_LEARNED)
+    for ranked, gain in zip(of.proto.candidates, gains, strict=True):
+        if gain is not None:
+            ranked.gain = gain
+        if tokens is not None:
+            ranked.expected_tokens = tokens
+    return of
+
+
+@pytest.mark.parametrize(
+    ("gains", "min_gain", "reason"),
+    [
+        ((0.5, 0.1, 0.1), 1.0, SELECTION_REASON_GAIN),
+        ((0.5, 0.1), 1.0, SELECTION_REASON_GAIN),
+        # Nothing is weighed: there is one candidate, one of them has no gain, or the policy asks for none.
+        ((0.5,), 1.0, SELECTION_REASON_ONLY_ONE),
+        ((0.5, None, 0.1), 1.0, SELECTION_REASON_POLICY),
+        ((0.5, 0.1, 0.1), 0.0, SELECTION_REASON_POLICY),
+    ],
+)
+def test_gains_decide_where_all_of_several_candidates_have_one(
+    gains: tuple[float | None, ...], min_gain: float, reason: int
+) -> None:
+    policy = Policy(k=2, margin=0.3, agreement=0.95, min_gain=min_gain)
+    assert decide(with_gains(*gains), policy, all_paid)[0].reason == reason
+
+
+@pytest.mark.parametrize(
+    ("ends", "chosen"),
+    [
+        # Who has finished goes before who was interrupted, and only the first of these is an answer.
+        ((FINISH_REASON_UNKNOWN, FINISH_REASON_STOP, FINISH_REASON_STOP), ["c1", "c2"]),
+        ((FINISH_REASON_STOP, FINISH_REASON_STOP, FINISH_REASON_STOP), ["c0", "c1"]),
+        ((FINISH_REASON_UNKNOWN, FINISH_REASON_CONTENT_FILTER, FINISH_REASON_STOP), ["c2"]),
+        ((FINISH_REASON_CONTENT_FILTER, FINISH_REASON_UNKNOWN, FINISH_REASON_UNKNOWN), ["c0"]),
+    ],
+)
+def test_where_all_texts_have_ended_the_finished_ones_are_chosen(
+    ends: Sequence[FinishReason.ValueType], chosen: list[str]
+) -> None:
+    of = with_gains(0.5, 0.1, 0.1)
+    for boot, end in zip(of.boots, ends, strict=True):
+        boot.partial.finish_reason = end
+    selection, going = decide(of, Policy(k=2, min_gain=1.0), all_paid)
+    assert [boot.candidate.name for boot in going] == chosen
+    assert list(selection.chosen) == chosen
+
+
+def test_a_text_that_has_not_ended_is_no_draft() -> None:
+    boots = ranking([0.9, 0.8, 0.7]).boots
+    assert finished_of(boots, 2) == []
+    boots[2].partial.finish_reason = FINISH_REASON_UNKNOWN
+    assert finished_of(boots, 2) == [boots[2]]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "goes_on"),
+    [
+        # A draft may have 8 tokens and 2 are written, so that 6 cost 0.06 at 10 for each 1,000.
+        (None, False),
+        (6.0, False),
+        (4.0, True),
+        # More tokens are expected than the limit allows: only the limit can be spent.
+        (1e6, False),
+    ],
+)
+def test_a_draft_costs_the_tokens_that_are_expected_at_most_its_limit(tokens: float | None, goes_on: bool) -> None:
+    of = with_gains(0.0, 0.05, 0.0, tokens=tokens)
+    of.boots[0].partial.finish_reason = FINISH_REASON_STOP
+    assert (next_by_gain(of, Policy(min_gain=10.0)) is not None) == goes_on
+
+
+def test_the_limit_of_a_draft_bounds_the_price_of_an_expectation() -> None:
+    of = with_gains(0.0, 0.07, 0.0, tokens=1e6)
+    of.boots[0].partial.finish_reason = FINISH_REASON_STOP
+    assert next_by_gain(of, Policy(min_gain=10.0)) is of.boots[1]
 
 
 def test_the_ceiling_pays_for_fewer() -> None:

@@ -13,6 +13,7 @@ from lightrouter.runtime.settings import InvalidSettingError, read
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_SYNTHESIZE,
     AGGREGATOR_STRATEGY_VOTE,
+    HOLD_AUTO,
     SELECTOR_STRATEGY_CONSENSUS,
     SELECTOR_STRATEGY_LLM,
     Policy,
@@ -34,6 +35,7 @@ def test_the_defaults_are_those_that_the_protos_promise() -> None:
         quorum=0.75,
         shortlist=0,
         min_gain=0,
+        hold=HOLD_AUTO,
     )
     assert settings.defaults.max_output_tokens == 1024
     assert settings.shares == Shares(boot=0.5, select=0.3, complete=0.7, aggregate=0.9, grace_s=1.0)

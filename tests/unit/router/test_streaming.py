@@ -113,6 +113,17 @@ async def test_a_draft_written_anew_starts_anew() -> None:
     assert route.ledger.entries[-1].restarted
 
 
+@pytest.mark.parametrize("words", [("one ",), ("one ", "two "), ("one ", "two ", "three ", "four ")])
+async def test_a_draft_that_shows_at_its_end_that_it_was_written_anew_replaces_all(words: tuple[str, ...]) -> None:
+    models = FakeModels(snapshot(pool_candidate("a")), a=Model(words=["one ", "two ", *words]))
+    models.models["a"].forgets = models.models["a"].says_it_late = True
+    route, log, answer = await streamed(models)
+    whole = "".join(models.models["a"].words)
+    assert answer == StreamedAnswer(whole, ["a"], FINISH_REASON_STOP)
+    assert log.chunks[-1] == (whole, True)
+    assert route.ledger.entries[-1].restarted
+
+
 async def test_what_will_be_written_anew_is_not_sent_before() -> None:
     models = FakeModels(snapshot(pool_candidate("a", continuation=CONTINUATION_NONE)), a=Model())
     _, log, answer = await streamed(models)

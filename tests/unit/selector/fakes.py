@@ -42,7 +42,13 @@ class FakeModels:
         return GenerateResponse(text=text, result=result)
 
     def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self,
+        target: ModelTarget,
+        generation: Generation,
+        deadline: Deadline,
+        *,
+        checkpoint_tokens: int = 0,
+        unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         raise AssertionError("a judge is never streamed")
 

@@ -77,7 +77,7 @@ class EventReader:
         self._counted_last = False
 
     async def read(self, begin: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[TextDelta, None]:
-        """Yields the text of `begin` and `chunks`, joined if several events came together.
+        """Yields the text of `begin` and `chunks`, joined if several events came together and are not `apart`.
 
         Raises:
             ReportedError: An event is an error.
@@ -85,11 +85,13 @@ class EventReader:
         """
         chunk: bytes | None = begin
         while chunk is not None:
-            while len(chunk) > _BYTES_AT_ONCE:
-                yield self._take(self._parser.feed(chunk[:_BYTES_AT_ONCE]))
-                chunk = chunk[_BYTES_AT_ONCE:]
-                await asyncio.sleep(0)
-            yield self._take(self._parser.feed(chunk))
+            for start in range(0, len(chunk) or 1, _BYTES_AT_ONCE):
+                if start:
+                    await asyncio.sleep(0)
+                events = self._parser.feed(chunk[start : start + _BYTES_AT_ONCE])
+                while self._info.apart and (event := next(events, None)):
+                    yield self._take((event,))
+                yield self._take(events)
             until = self._wait_until()
             chunk = await (anext(chunks, None) if until is None else self._next(chunks, until))
         yield self._rest()

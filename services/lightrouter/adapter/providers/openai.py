@@ -53,9 +53,10 @@ class OpenAI:
             return joined([delta async for delta in deltas])
 
     def stream(self, request: ProviderRequest, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
-        """Yields the output of the model, joined if several events came together. See `Provider.stream`.
+        """Yields the output of the model. See `Provider.stream`.
 
-        A delta without text shows that bytes came.
+        The text of several events that came together is joined, unless the tokens are counted. A delta without text
+        shows that bytes came.
         """
         return self._call(request, info, streamed=True)
 

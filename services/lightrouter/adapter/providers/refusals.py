@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
 from lightrouter.adapter.providers.error_body import ErrorBody
@@ -39,7 +38,7 @@ _LIMIT_AND_REQUEST: Final = re.compile(r"(?i)\blimit:? (\d{1,9})\b.{0,80}\breque
 _WITHHELD: Final = re.compile(r"(?i)moderation|flagged|content.?(?:filter|policy|management)|safety|prohibited")
 _NO_MODEL: Final = re.compile(
     r"(?i)\bmodels?\b.{0,120}(?:not exist|not found|n[o']t available|not a valid|decommissioned|no longer)"
-    r"|\b(?:invalid|unknown|no such|unsupported) model\b|not a valid model|no access to model"
+    r"|\b(?:invalid|unknown|no such|unsupported) model\b(?! (?:turn|role|message))|not a valid model|no access to model"
 )
 _NO_KEY: Final = re.compile(
     r"(?i)\bapi.?key\b.{0,40}(?:not valid|invalid|missing|expired|required)|invalid.{0,10}\bapi.?key"
@@ -77,8 +76,9 @@ _MOST: Final = re.compile(
 )
 _RANGE: Final = re.compile(r"[\[(] ?(\d{1,6}) ?, ?(\d{1,7}) ?[\])]")
 _PREFILL: Final = re.compile(
-    r"(?i)prefill|ends? with (?:an? |the )?[\"'`]?(?:user|assistant)|\b(?:last|final) (?:role|message|turn)"
-    r"|continue_final_message|add_generation_prompt|assistant (?:messages?|turns?) at the end|\bprefix\b"
+    r"(?i)prefill|end(?:s|ing)? (?:with|in|on) (?:an? |the )?[\"'`]?(?:user|assistant|model)"
+    r"|\b(?:last|final) (?:[\"'`]?assistant[\"'`]? )?(?:role|message|turn|content)"
+    r"|continue_final_message|add_generation_prompt|(?:assistant|model) (?:messages?|turns?) at the end|\bprefix\b"
 )
 _TURNS: Final = re.compile(
     r"(?i)alternat|consecutive|in a row|same role|after role|roles? must|must be (?:at )?the (?:beginning|first)"
@@ -88,6 +88,12 @@ _TURNS: Final = re.compile(
 _SYSTEM: Final = re.compile(
     r"(?i)system[\"'`]? ?(?:role|message|prompt|instruction)|[\"'`]system[\"'`]|\brole:? system\b|developer instruction"
 )
+
+_AVOIDED: Final = {
+    PREFILL: Quirks(refuses_prefill=True),
+    TURNS: Quirks(merges_turns=True),
+    SYSTEM: Quirks(merges_system=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +115,15 @@ def refusal(status: int | None, body: ErrorBody, sent: Mapping[str, object]) -> 
     words = f"{body.param}: {body.words}" if body.param else body.words
     if status in _TEMPLATE_FAILED:
         # Servers fail so if the model's chat template refuses the conversation.
-        return Refusal(tuple(_of_turns(words, sent))[:1])
+        return Refusal(_of_turns(words, sent))
     if status is not None and status not in _OF_THE_REQUEST:
         return Refusal(own_fault=_is_of_the_request(status, words))
     if limited := _of_limit(words, sent):
         return Refusal((limited,))
     if _OWN_FAULT.search(words):
         return Refusal(own_fault=True)
-    named = next(chain(_of_turns(words, sent), _of_members(words, sent)), None)
-    if named:
-        return Refusal((named,))
+    if found := _of_turns(words, sent) or tuple(_of_members(words, sent)):
+        return Refusal(found[:1] if found[0].named else found)
     if _NO_KEY.search(words):
         return Refusal(no_key=True)
     if _NO_MODEL.search(words):
@@ -195,39 +200,45 @@ def _of_members(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
     """Yields remedies for the members that the words name."""
     named = [name for name in OPTIONAL if name in sent and _NAMES[name].search(words)]
     if {"temperature", "top_p"} <= set(named) and _TOGETHER.search(words):
-        yield Remedy(BOTH, Quirks(refused=frozenset({BOTH})), named=True)
+        yield _remedy(BOTH, named=True)
     for name in named:
         value = name != "stop" and _ONE_VALUE.search(words) and not _WHOLE.search(words)
         refused = one_value(name, sent[name]) if value else name
-        yield Remedy(refused, Quirks(refused=frozenset({refused})), named=True)
+        yield _remedy(refused, named=True)
 
 
-def _of_turns(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
-    """Yields remedies for roles and the order of turns, if the words name them."""
+def _of_turns(words: str, sent: Mapping[str, object]) -> tuple[Remedy, ...]:
+    """Returns remedies for roles and the order of turns, if the words name them: one that is sure, or guesses."""
     turns = _turns(sent)
-    if not turns:
-        return
-    if _has_prefill(turns) and _PREFILL.search(words):
-        yield Remedy(PREFILL, Quirks(refuses_prefill=True), named=True)
-    if _TURNS.search(words) and alternating(turns) != turns:
-        yield Remedy(TURNS, Quirks(merges_turns=True), named=True)
+    has_prefill = _has_prefill(turns)
     has_system = any(turn["role"] == "system" for turn in turns)
-    if has_system and (_SYSTEM.search(words) or _TURNS.search(words)):
-        yield Remedy(SYSTEM, Quirks(merges_system=True), named=True)
+    of_order = bool(_TURNS.search(words))
+    if has_prefill and _PREFILL.search(words):
+        return (_remedy(PREFILL, named=True),)
+    if of_order and alternating(turns) != turns:
+        return (_remedy(TURNS, named=True),)
+    if has_system and _SYSTEM.search(words):
+        return (_remedy(SYSTEM, named=True),)
+    if not of_order:
+        return ()
+    # Templates say the same of a system message and of a conversation that ends with the assistant's turn.
+    of_system = (_remedy(SYSTEM, named=not has_prefill),) if has_system else ()
+    return (*of_system, _remedy(PREFILL)) if has_prefill else of_system
 
 
 def _guesses(sent: Mapping[str, object]) -> list[Remedy]:
     """Returns remedies for a refusal that names no cause, the likeliest first."""
     found = features(sent)
-    singles: list[Remedy] = []
-    if PREFILL in found:
-        singles.append(Remedy(PREFILL, Quirks(refuses_prefill=True)))
-    if TURNS in found:
-        singles.append(Remedy(TURNS, Quirks(merges_turns=True)))
-    singles += [Remedy(name, Quirks(refused=frozenset({name}))) for name in OPTIONAL if name in found]
+    singles = [_remedy(name) for name in (PREFILL, TURNS, *OPTIONAL) if name in found]
     if SYSTEM in found:
-        singles.insert(3, Remedy(SYSTEM, Quirks(merges_system=True)))
+        singles.insert(3, _remedy(SYSTEM))
     return singles
+
+
+def _remedy(feature: str, *, named: bool = False) -> Remedy:
+    """Returns the remedy that avoids a feature of a request."""
+    avoided = _AVOIDED.get(feature) or Quirks(refused=frozenset({feature}))
+    return Remedy(feature, avoided, named=named)
 
 
 def _turns(sent: Mapping[str, object]) -> Sequence[Mapping[str, object]]:

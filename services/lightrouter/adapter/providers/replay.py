@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from itertools import pairwise
 from typing import Final, Self
 
@@ -56,41 +56,53 @@ class Replay:
 
     async def generate(self, request: ProviderRequest, info: ReplyInfo) -> TextDelta:
         """Returns the recorded output. See `Provider.generate`."""
-        played = self._play(request, info)
+        played = self._play(request, request.max_tokens)
         if self._pace and played.seconds:
             await asyncio.sleep(played.seconds)
+        self._end(played, info)
         return TextDelta(played.text, "")
 
     async def stream(self, request: ProviderRequest, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
-        """Yields the recorded output after the prefill. See `Provider.stream`."""
-        played = self._play(request, info)
-        if not (self._pace and played.seconds):
-            yield TextDelta(played.text, "")
-            return
+        """Yields the recorded output after the prefill. See `Provider.stream`.
+
+        A delta ends at the checkpoint: there, a limit of as many tokens would end the text.
+        """
+        played, checkpoint = self._play(request, request.max_tokens), request.checkpoint_tokens
+        head = self._play(request, checkpoint) if checkpoint else played
+        begin = self._pieces(head.text, head.seconds)
+        rest = played.text[len(head.text) :]
+        end = self._pieces(rest, played.seconds - head.seconds) if rest else []
+        last = len(begin) + len(end)
         loop = asyncio.get_running_loop()
         due = loop.time()
-        deltas = list(_paced(played))
-        for text in deltas:
-            due += played.seconds / len(deltas)
-            await asyncio.sleep(due - loop.time())
+        for number, text in enumerate([*begin, *end], 1):
+            if self._pace and played.seconds:
+                due += played.seconds / last
+                await asyncio.sleep(due - loop.time())
+            if checkpoint:
+                beyond = (played.output_tokens - head.output_tokens) * (number - len(begin)) // max(1, len(end))
+                info.written = checkpoint + beyond if number >= len(begin) else 0
+            if number == last:
+                self._end(played, info)
             yield TextDelta(text, "")
 
     async def aclose(self) -> None:
         """Does nothing: a recording has no connections."""
 
-    def _play(self, request: ProviderRequest, info: ReplyInfo) -> Played:
+    def _play(self, request: ProviderRequest, max_tokens: int | None) -> Played:
         try:
-            played = self._playback.play(request.messages, request.prefill, request.max_tokens)
+            return self._playback.play(request.messages, request.prefill, max_tokens)
         except NotRecordedError as error:
             raise faults.not_recorded(str(error)) from None
+
+    def _end(self, played: Played, info: ReplyInfo) -> None:
         info.model = self._model
         info.finish_reason = _STOP if played.ended else _LENGTH
         info.usage = {"prompt_tokens": played.input_tokens, "completion_tokens": played.output_tokens}
-        return played
 
-
-def _paced(played: Played) -> Iterator[str]:
-    """Yields the text in equal parts, one for each 0.05 s of the recorded time."""
-    count = max(1, min(len(played.text), round(played.seconds / _PACE_SECONDS)))
-    for begin, end in pairwise(round(len(played.text) * number / count) for number in range(count + 1)):
-        yield played.text[begin:end]
+    def _pieces(self, text: str, seconds: float) -> list[str]:
+        """Returns the text; in equal parts, one for each 0.05 s of the recorded time, if the stream is paced."""
+        count = max(1, min(len(text), round(seconds / _PACE_SECONDS))) if self._pace else 1
+        return [
+            text[begin:end] for begin, end in pairwise(round(len(text) * number / count) for number in range(count + 1))
+        ]

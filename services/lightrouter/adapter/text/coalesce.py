@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple, Self
+
+from lightrouter.v1.adapter_pb2 import GenerationResult
 
 
 class TextDelta(NamedTuple):
@@ -22,30 +25,64 @@ def joined(deltas: Iterable[TextDelta]) -> TextDelta:
     return TextDelta("".join([delta.text for delta in deltas]), "".join([delta.reasoning for delta in deltas]))
 
 
-class Coalescer:
-    """Joins deltas: yields the first at once, later ones after `interval` or at `size`."""
+def utf8_bytes(text: str) -> int:
+    """Returns the bytes of `text` in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
-    def __init__(self, interval: float, size: int) -> None:
-        """Counts `interval`, in seconds, from the last delta that was read; `size` is in characters."""
+
+class Coalescer:
+    """Joins deltas: yields the first at once, later ones after `interval` or at `size`. A checkpoint stays between."""
+
+    def __init__(self, interval: float, size: int, most_bytes: int) -> None:
+        """Begins empty.
+
+        Args:
+            interval: Seconds from the last delta that was read.
+            size: Characters.
+            most_bytes: Bytes in UTF-8 that are held before it is full.
+        """
         self._interval = interval
         self._size = size
+        self._most_bytes = most_bytes
         self._loop = asyncio.get_running_loop()
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._held = 0
+        self._bytes = 0
+        self._before: deque[TextDelta | GenerationResult] = deque()
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._ready = asyncio.Event()
+        self._room = asyncio.Event()
         self._closed = False
         self._error: BaseException | None = None
 
-    def put(self, delta: TextDelta) -> None:
-        """Adds a delta."""
-        if delta.text:
-            self._text.append(delta.text)
-        if delta.reasoning:
-            self._reasoning.append(delta.reasoning)
-        self._held += len(delta.text) + len(delta.reasoning)
+    @property
+    def full(self) -> bool:
+        """Whether it holds as much as it may, so that the writer must wait for room."""
+        return self._bytes >= self._most_bytes
+
+    async def room(self) -> None:
+        """Waits until the reader has made room."""
+        while self.full:
+            self._room.clear()
+            await self._room.wait()
+
+    def put(self, delta: TextDelta | GenerationResult) -> None:
+        """Adds a delta, or the checkpoint behind all deltas so far: they wait for no more then."""
+        if isinstance(delta, GenerationResult):
+            if self._held:
+                self._before.append(self._joined())
+            self._before.append(delta)
+            self._ready.set()
+            return
+        text, reasoning = delta
+        if text:
+            self._text.append(text)
+        if reasoning:
+            self._reasoning.append(reasoning)
+        self._held += len(text) + len(reasoning)
+        self._bytes += utf8_bytes(text + reasoning)
         if not self._held or self._timer or self._ready.is_set():
             if self._held >= self._size:
                 self._ready.set()
@@ -64,19 +101,28 @@ class Coalescer:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> TextDelta:
-        """Returns the next joined delta; raises the error of `close` after the last one."""
+    async def __anext__(self) -> TextDelta | GenerationResult:
+        """Returns the next joined delta or the checkpoint; raises the error of `close` after the last one."""
         await self._ready.wait()
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if not self._held:
+        if not (self._before or self._held):
             raise self._error or StopAsyncIteration
+        piece = self._before.popleft() if self._before else self._joined()
+        if isinstance(piece, TextDelta):
+            self._bytes -= utf8_bytes(piece.text + piece.reasoning)
+            self._room.set()
+        self._due = self._loop.time() + self._interval
+        if not (self._before or self._closed or self._held >= self._size):
+            self._ready.clear()
+            if self._held:
+                self._timer = self._loop.call_at(self._due, self._ready.set)
+        return piece
+
+    def _joined(self) -> TextDelta:
         delta = TextDelta("".join(self._text), "".join(self._reasoning))
         self._text.clear()
         self._reasoning.clear()
         self._held = 0
-        self._due = self._loop.time() + self._interval
-        if not self._closed:
-            self._ready.clear()
         return delta

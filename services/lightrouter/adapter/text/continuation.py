@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lightrouter.runtime.errors import ServiceError, invalid
@@ -26,6 +26,8 @@ class ResumeState:
     """Hidden reasoning that came in a field of its own and goes back there."""
     tokens: int = 0
     """The tokens written so far, which a restart must write again."""
+    prompt_tokens: int = 0
+    """The provider's count of the conversation without the text; 0 if it gave none."""
     span: str = ""
     """The span that wrote it, as `runtime.telemetry.span_reference` has it; empty if it was not recorded."""
 
@@ -41,11 +43,13 @@ def encode(candidate: str, model: str, resume_state: ResumeState) -> bytes:
         members |= {"h": resume_state.head, "i": resume_state.inside}
     if resume_state.reasoning:
         members["r"] = resume_state.reasoning
+    if resume_state.prompt_tokens:
+        members["p"] = resume_state.prompt_tokens
     if resume_state.span:
         members["s"] = resume_state.span
     data = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
     if len(data) > _MAX_REASONING_BYTES:
-        return encode(candidate, model, ResumeState(tokens=resume_state.tokens, span=resume_state.span))
+        return encode(candidate, model, replace(resume_state, head="", inside=False, reasoning=""))
     return _VERSION + data
 
 
@@ -68,15 +72,17 @@ def decode(data: bytes, candidate: str, model: str) -> ResumeState:
     if members.get("c") != candidate or members.get("m") != model:
         raise _bad("was made by another candidate or another model")
     head, inside, reasoning = members.get("h", ""), members.get("i", False), members.get("r", "")
-    tokens, span = members.get("t", 0), members.get("s", "")
+    tokens, prompt_tokens, span = members.get("t", 0), members.get("p", 0), members.get("s", "")
     texts = (head, reasoning, span)
-    if not (all(isinstance(text, str) for text in texts) and isinstance(inside, bool) and _is_count(tokens)):
+    if not (all(isinstance(text, str) for text in texts) and isinstance(inside, bool)):
+        raise _bad("cannot be read")
+    if not (_is_count(tokens) and _is_count(prompt_tokens)):
         raise _bad("cannot be read")
     try:
         "".join(texts).encode()
     except UnicodeEncodeError:
         raise _bad("cannot be read") from None
-    return ResumeState(head, inside, reasoning, tokens, span)
+    return ResumeState(head, inside, reasoning, tokens, prompt_tokens, span)
 
 
 def _is_count(value: object) -> bool:

@@ -31,7 +31,6 @@ _NEW_SENTENCE: Final = re.compile(
     r"|[A-Z][a-z]+[.!]?\s*\Z|#{1,6} \S|\*\*[A-Z]"
 )
 _ENOUGH_CHARACTERS: Final = 40
-_LONGEST_START: Final = 48
 _MOST_COMPARED: Final = 400
 
 
@@ -190,14 +189,6 @@ def _may_be_name(prefill: str) -> bool:
         return False
     word = unicodedata.normalize("NFC", last[2])
     return bool(last[1]) or len(word) < 2 or not all(letter.islower() for letter in word)
-
-
-def repeats_prefill(prefill: str, text: str) -> bool:
-    """Returns whether `text`, which continued `prefill`, has the start of the prefill again somewhere."""
-    begin = "".join(prefill[:_MOST_COMPARED].split())[:_LONGEST_START]
-    if len(begin) < _AGREES_AFTER_BLANK or len(set(begin)) < _VARIED:
-        return False
-    return begin in "".join(text.split())
 
 
 def _index_after(text: str, count: int) -> int:

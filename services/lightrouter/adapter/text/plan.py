@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lightrouter.adapter.exchange import ProviderRequest
@@ -17,7 +17,7 @@ from lightrouter.pool.choices import ContinuationStyle, Thinking
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation
-from lightrouter.v1.chat_pb2 import Role
+from lightrouter.v1.chat_pb2 import Role, Usage
 
 _ASSISTANT: Final = Role.ROLE_ASSISTANT
 
@@ -38,10 +38,10 @@ class Plan:
     """The texts that end the output."""
 
     def cut(self) -> Cut:
-        """Returns the cut of one attempt, for limits and stop texts that the provider does not get."""
+        """Returns the cut of one attempt, for its checkpoint, and for limits and stop texts that the provider lacks."""
         request = self.request
         stops = self.stops if "stop" in request.quirks.refused else ()
-        return Cut(request.max_tokens if request.is_cut else None, stops)
+        return Cut(request.max_tokens if request.is_cut else None, stops, request.checkpoint_tokens)
 
     def transcript(self, entry: CandidateEntry) -> Transcript:
         """Returns the empty transcript of one attempt."""
@@ -61,10 +61,13 @@ class Plan:
         )
 
 
-def make_plan(entry: CandidateEntry, generation: Generation, resume_state: ResumeState, quirks: Quirks) -> Plan:
+def make_plan(
+    entry: CandidateEntry, generation: Generation, resume_state: ResumeState, quirks: Quirks, checkpoint: int = 0
+) -> Plan:
     """Returns the plan for `generation` by the candidate of `entry`, whose provider has `quirks`.
 
-    `resume_state` is the decoded continuation of the generation.
+    `resume_state` is the decoded continuation of the generation, `checkpoint` the new tokens before its checkpoint, 0
+    for none. A limit that comes first makes it needless.
     """
     sampling = generation.sampling
     messages = generation.messages[:]
@@ -85,10 +88,14 @@ def make_plan(entry: CandidateEntry, generation: Generation, resume_state: Resum
     has_prefill = bool(prefill or reasoning)
     restarted = not has_prefill and (dropped_turn or bool(generation.prefix or generation.continuation))
     most = sampling.max_output_tokens if sampling.HasField("max_output_tokens") else entry.sampling.max_output_tokens
-    if restarted and most is not None:
-        most += resume_state.tokens or estimate_tokens(generation.prefix)
+    if restarted:
+        again = resume_state.tokens or estimate_tokens(generation.prefix)
+        most = most and most + again
+        checkpoint = checkpoint and checkpoint + again
+    if most is not None and checkpoint >= most:
+        checkpoint = 0
     return Plan(
-        request=ProviderRequest(messages, sampling, most, prefill, reasoning, quirks),
+        request=ProviderRequest(messages, sampling, most, prefill, reasoning, quirks, checkpoint),
         resume_state=resume_state if has_prefill else ResumeState(),
         visible=has_prefill and bool(generation.prefix),
         restarted=restarted,
@@ -97,15 +104,18 @@ def make_plan(entry: CandidateEntry, generation: Generation, resume_state: Resum
 
 
 def next_resume_state(
-    transcript: Transcript, before: ResumeState, tokens: int, *, takes_reasoning_back: bool
+    transcript: Transcript, before: ResumeState, used: Usage, *, takes_reasoning_back: bool
 ) -> ResumeState:
-    """Returns the state after an output of `tokens` that went on from `before` and that a limit cut."""
+    """Returns the state after an output of `used` tokens that went on from `before` and that a limit cut."""
+    if not before.prompt_tokens and not used.estimated:
+        before = replace(before, prompt_tokens=used.input_tokens)
     if transcript.prefill_use is PrefillUse.RESTARTED:
-        before = ResumeState()
+        before = ResumeState(prompt_tokens=before.prompt_tokens)
     takes_back = takes_reasoning_back or before.reasoning
     return ResumeState(
         head=transcript.head,
         inside=transcript.inside,
         reasoning=(before.reasoning + transcript.field_reasoning).rstrip(REPLACEMENT) if takes_back else "",
-        tokens=before.tokens + tokens,
+        tokens=before.tokens + used.output_tokens,
+        prompt_tokens=before.prompt_tokens,
     )

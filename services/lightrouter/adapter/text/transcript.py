@@ -86,6 +86,11 @@ class Transcript:
         text = self._hold_back.feed(split.text + last.text) + self._hold_back.end(cut=cut)
         return self._out(text, reasoning + split.reasoning + last.reasoning)
 
+    def restart(self) -> None:
+        """Takes the whole output as a text that starts anew."""
+        self._opening.prefill_use = PrefillUse.RESTARTED
+        self._splitter = self._anew
+
     def _split(self, text: str) -> TextDelta:
         if self._opening.prefill_use is PrefillUse.RESTARTED and self._splitter is not self._anew:
             self._splitter = self._anew

@@ -1,4 +1,4 @@
-"""Where the comparable answer stands in recorded texts, as far as the right answers tell what one looks like."""
+"""The pattern of the comparable answer in recorded texts, inferred from the right answers."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -116,6 +116,17 @@ class LabelledData:
     def take(self, indices: Ints) -> LabelledData:
         """Returns the prompts at these indices."""
         return LabelledData(self.questions.take(indices), self.quality[indices], self.recording.take(map(int, indices)))
+
+    def of_models(self, models: tuple[str, ...]) -> LabelledData:
+        """Returns the same prompts with the answers of these models only."""
+        prompts = [
+            replace(prompt, responses={model: prompt.responses[model] for model in models})
+            for prompt in self.recording.recording.prompts
+        ]
+        labels = [
+            replace(each, quality={model: each.quality[model] for model in models}) for each in self.recording.labels
+        ]
+        return LabelledData.of(LabelledRecording(Recording(prompts), labels), models, self.questions.pattern)
 
 
 def _answer(text: str, pattern: AnswerPattern | None) -> str | None:

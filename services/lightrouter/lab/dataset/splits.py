@@ -42,5 +42,5 @@ def folds(prompts: Sequence[str], count: int, seed: int) -> list[Split]:
 
 def unseen(train: Sequence[str], test: Sequence[str]) -> Ints:
     """Returns the indices in `train` of the prompts that are not in `test`."""
-    judged = set(test)
-    return np.array([index for index, prompt in enumerate(train) if prompt not in judged], dtype=np.int64)
+    tested = set(test)
+    return np.array([index for index, prompt in enumerate(train) if prompt not in tested], dtype=np.int64)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from typing import cast
+from typing import Protocol, cast
 
-from lightrouter.lab.experiments.study import Experiment
+from lightrouter.lab.report.page import Findings
+from lightrouter.lab.study import Study
+
+
+class Experiment(Protocol):
+    """A module with one experiment."""
+
+    def run(self, study: Study) -> Findings:
+        """Runs the experiment."""
 
 
 def load(name: str) -> Experiment:

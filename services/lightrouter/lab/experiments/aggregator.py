@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -18,12 +18,13 @@ from lightrouter.answers.agreement import similarity
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import extract
 from lightrouter.lab.dataset.questions import LabelledData, Questions
-from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.engine import Engine, opened, to_prompt
 from lightrouter.lab.policies.routed import entries
 from lightrouter.lab.report import plots
-from lightrouter.lab.report.page import Figure, Table
-from lightrouter.lab.results.bootstrap import Estimate, share
+from lightrouter.lab.report.page import INTERVALS, Figure, Findings
+from lightrouter.lab.report.table import tabulate
+from lightrouter.lab.results.bootstrap import share
+from lightrouter.lab.study import Study
 from lightrouter.recording.recording import pool_names
 from lightrouter.router.rules import Defaults
 from lightrouter.runtime.errors import ServiceError
@@ -38,8 +39,6 @@ from lightrouter.v1.policy_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Prompt
 
-ABOUT = "Which side of conflicting drafts is taken, by whom, and whether a third answer is invented."
-
 # A choice: without comparable answers, qualities this far apart count as right and wrong.
 _APART: Final = 0.5
 # A choice: tokens that a synthesis may exceed its longest draft by; a model that rambles is cut off.
@@ -51,6 +50,25 @@ _BOOT_TOKENS: Final = 4096
 _ALIKE: Final = 0.3
 _RIGHT, _WRONG, _THIRD, _NONE, _FAILED = "right", "wrong", "third", "no answer", "failed"
 _OUTCOMES: Final = (_RIGHT, _WRONG, _THIRD, _NONE, _FAILED)
+_COLUMNS: Final = {
+    "drafts": "drafts",
+    "merged by": "merged_by",
+    "conflicts": "conflicts",
+    **{outcome: outcome.replace(" ", "_") for outcome in _OUTCOMES},
+    "the better model's side": "better_models_side",
+}
+_NOTES: Final = (
+    (
+        "Conflicts are drafts of one prompt that come to different answers, one right and one wrong; without "
+        f"comparable answers, drafts whose qualities are {_APART} or more apart. One pair and one triple of each "
+        "prompt are drawn by the seed."
+    ),
+    "Scores are the priors of the training prompts, so that the merging is measured, not the ranking.",
+    (
+        f"A synthesis may be {_ROOM_TOKENS} tokens longer than the longest of its drafts. It failed if no model "
+        "finished it; the best draft would then be the answer. Intervals are Wilson's, 95 %."
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,103 +95,93 @@ class _Outcome(NamedTuple):
 
 def run(study: Study) -> Findings:
     """Merges conflicting drafts with each strategy."""
-    train = study.first_train
-    priors = [float(prior) for prior in train.quality.mean(axis=0)]
-    test = study.data.test
-    kinds = {"two drafts": _conflicts(test, priors, 2, study.seed), "two against one": _majorities(test, priors, study)}
-    merges = [("best", AGGREGATOR_STRATEGY_BEST), ("vote", AGGREGATOR_STRATEGY_VOTE)]
+    test, priors = study.data.test, [float(prior) for prior in study.first_train.quality.mean(axis=0)]
+    kinds = {
+        "two drafts": _conflicts(test, priors, 2, study.seed, _are_pair),
+        "two against one": _conflicts(test, priors, 3, study.seed, _are_triple),
+    }
+    merges = {"best": AGGREGATOR_STRATEGY_BEST, "vote": AGGREGATOR_STRATEGY_VOTE}
     if study.helpers.synthesizer:
-        merges.append(("synthesize", AGGREGATOR_STRATEGY_SYNTHESIZE))
-    tallies = [
-        _Tally(kind, name, asyncio.run(_merge(study, priors, kind, conflicts, name, strategy)))
+        merges["synthesize"] = AGGREGATOR_STRATEGY_SYNTHESIZE
+    rows = [
+        _row(kind, name, asyncio.run(_merge(study, priors, kind, conflicts, name, strategy)))
         for kind, conflicts in kinds.items()
-        for name, strategy in merges
+        for name, strategy in merges.items()
     ]
-    sentences = [tally.sentence() for tally in tallies if tally.conflicts]
+    met = [row for row in rows if row["conflicts"]]
+    sentences = [_sentence(row) for row in met]
     if not study.helpers.synthesizer:
         sentences.append("No synthesizer is configured: `synthesize` is not measured; --local-model or --models does.")
-    right = {f"{tally.name}, {tally.kind}": tally.right for tally in tallies if tally.right is not None}
+    right = {f"{row['merged_by']}, {row['drafts']}": row["right_share"] for row in met}
+    plot = [Figure("right", plots.intervals(right, "share right", "Which side is taken"), INTERVALS)] if right else []
     return Findings(
         title="Drafts that conflict",
         sentences=sentences,
-        figures=[Figure("right", plots.intervals(right, "share right", "Which side is taken"), "With 95 % intervals.")]
-        if right
-        else [],
+        figures=plot,
         tables=[
-            Table(
-                "What became of the conflicts",
-                ("drafts", "merged by", "conflicts", *_OUTCOMES, "the better model's side"),
-                [tally.row() for tally in tallies],
-                "A third answer is one that no draft gave.",
-            )
+            tabulate("What became of the conflicts", _COLUMNS, rows, "A third answer is one that no draft gave."),
         ],
-        report={"merges": [tally.report() for tally in tallies]},
-        notes=(
-            (
-                "Conflicts are drafts of one prompt that come to different answers, one right and one wrong; where "
-                f"there is no comparable answer, drafts whose qualities are {_APART} or more apart. One pair "
-                "and one triple "
-                "a prompt are drawn by the seed."
-            ),
-            "Scores are the priors of the training prompts, so that what is seen is the merging, not the ranking.",
-            (
-                f"A synthesis may be {_ROOM_TOKENS} tokens longer than the longest of its drafts. It failed where no "
-                "model finished it; the best draft would then be the answer. Intervals are Wilson's, 95 %."
-            ),
-            *study.helpers.about,
-        ),
+        report={"merges": rows},
+        notes=[*_NOTES, *study.helpers.about],
     )
 
 
-def _conflicts(test: LabelledData, priors: Sequence[float], size: int, seed: int) -> list[Conflict]:
-    """Returns one pair of conflicting drafts for each prompt that has one."""
+def _row(kind: str, name: str, outcomes: Sequence[_Outcome]) -> dict[str, Any]:
+    counts = Counter(each.side for each in outcomes)
+    shares = {f"{side}_share": share(counts[side], len(outcomes)) if outcomes else None for side in (_RIGHT, _THIRD)}
+    return {
+        "drafts": kind,
+        "merged_by": name,
+        "conflicts": len(outcomes),
+        **{outcome.replace(" ", "_"): counts[outcome] for outcome in _OUTCOMES},
+        "better_models_side": sum(each.better for each in outcomes),
+        **shares,
+    }
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    better = share(row["better_models_side"], row["conflicts"])
+    return (
+        f"{row['merged_by']}, {row['drafts']}, {row['conflicts']} conflicts: it takes the right side in "
+        f"{row['right_share'].percent}, the better model's in {better.percent}; a third answer comes in "
+        f"{row['third_share'].percent}, none in {row['no_answer']}, and {row['failed']} failed."
+    )
+
+
+def _conflicts(
+    test: LabelledData,
+    priors: Sequence[float],
+    size: int,
+    seed: int,
+    conflict: Callable[[LabelledData, int, Sequence[int]], bool],
+) -> list[Conflict]:
+    """Returns `size` drafts that `conflict`, drawn by the seed, for each prompt that has them."""
     rng = np.random.default_rng(seed)
     found = []
     for index in range(len(test)):
-        pairs = [pair for pair in combinations(range(len(priors)), size) if _conflict(test, index, pair)]
-        if pairs:
-            found.append(_of(test, index, pairs[int(rng.integers(len(pairs)))], priors))
+        drafts = [each for each in combinations(range(len(priors)), size) if conflict(test, index, each)]
+        if drafts:
+            models = sorted(drafts[int(rng.integers(len(drafts)))], key=lambda model: -priors[model])
+            best = max(test.quality[index, model] for model in models)
+            right = frozenset(model for model in models if test.quality[index, model] == best)
+            found.append(Conflict(index, tuple(models), right))
     return found
 
 
-def _majorities(test: LabelledData, priors: Sequence[float], study: Study) -> list[Conflict]:
-    """Returns three drafts, two of which agree against the third, for each prompt that has them."""
+def _are_pair(test: LabelledData, index: int, models: Sequence[int]) -> bool:
+    """Returns whether one of two drafts is right and the other is wrong."""
+    quality = [test.quality[index, model] for model in models]
     if test.questions.pattern is None:
-        return []
-    rng = np.random.default_rng(study.seed)
-    found = []
-    for index in range(len(test)):
-        answers = test.questions.answers[index]
-        triples = [
-            triple
-            for triple in combinations(range(len(priors)), 3)
-            if sorted(Counter(answers[model] for model in triple).values()) == [1, 2]
-            and all(answers[model] is not None for model in triple)
-            and 0 < sum(test.quality[index, model] == 1 for model in triple) < 3
-        ]
-        if triples:
-            found.append(_of(test, index, triples[int(rng.integers(len(triples)))], priors))
-    return found
+        return bool(abs(quality[0] - quality[1]) >= _APART)
+    answers = {test.questions.answers[index][model] for model in models}
+    return None not in answers and len(answers) == 2 and set(quality) == {0.0, 1.0}
 
 
-def _drawn(conflicts: Sequence[Conflict], study: Study) -> list[Conflict]:
-    """Returns at most `study.asked` of the conflicts, drawn by the seed."""
-    order = np.random.default_rng(study.seed).permutation(len(conflicts))[: study.asked]
-    return [conflicts[index] for index in np.sort(order)]
-
-
-def _conflict(test: LabelledData, index: int, pair: Sequence[int]) -> bool:
-    first, second = (test.quality[index, model] for model in pair)
-    if test.questions.pattern is None:
-        return bool(abs(first - second) >= _APART)
-    one, other = (test.questions.answers[index][model] for model in pair)
-    return one is not None and other is not None and one != other and {first, second} == {0.0, 1.0}
-
-
-def _of(test: LabelledData, index: int, models: Sequence[int], priors: Sequence[float]) -> Conflict:
-    ordered = tuple(sorted(models, key=lambda model: -priors[model]))
-    best = max(test.quality[index, model] for model in ordered)
-    return Conflict(index, ordered, frozenset(model for model in ordered if test.quality[index, model] == best))
+def _are_triple(test: LabelledData, index: int, models: Sequence[int]) -> bool:
+    """Returns whether two drafts agree against a third, and some but not all are right."""
+    answers = [test.questions.answers[index][model] for model in models]
+    right = sum(test.quality[index, model] == 1 for model in models)
+    return None not in answers and len(set(answers)) == 2 and 0 < right < len(models)
 
 
 async def _merge(
@@ -184,7 +192,7 @@ async def _merge(
     name: str,
     strategy: AggregatorStrategy.ValueType,
 ) -> list[_Outcome]:
-    """Returns the outcome of each conflict; outcomes of a real model are kept at once."""
+    """Returns the outcome of each conflict; of a real model at most `study.asked`, each of them kept at once."""
     questions = study.data.test.questions
     engine = Engine(
         questions.recording,
@@ -199,16 +207,15 @@ async def _merge(
             study.progress.expect(1)
             with study.progress.step(f"{name}, {kind}"):
                 return [await _merged(engine, questions, conflict, strategy) for conflict in conflicts]
-        drawn = _drawn(conflicts, study)
-        study.progress.expect(len(drawn))
+        order = np.sort(np.random.default_rng(study.seed).permutation(len(conflicts))[: study.asked])
+        study.progress.expect(len(order))
         found = []
-        for conflict in drawn:
+        for conflict in (conflicts[index] for index in order):
             part = f"{name}-{kind}-{conflict.index}"
             with study.progress.step(f"{name}, {kind}"):
                 kept = study.parts.recall(part)
-                outcome = _Outcome(*kept) if kept else await _merged(engine, questions, conflict, strategy)
-                study.parts.keep(part, outcome)
-            found.append(outcome)
+                found.append(_Outcome(*kept) if kept else await _merged(engine, questions, conflict, strategy))
+                study.parts.keep(part, found[-1])
         return found
 
 
@@ -254,8 +261,8 @@ def _patient_aggregator(models: Models) -> Aggregator:
 def _side(questions: Questions, conflict: Conflict, text: str) -> str:
     """Returns the side of a text: by its answer, or by the draft with the most similar words."""
     sides = [_RIGHT if model in conflict.right else _WRONG for model in conflict.models]
-    texts = [questions.texts[conflict.index][model] for model in conflict.models]
     if questions.pattern is None:
+        texts = [questions.texts[conflict.index][model] for model in conflict.models]
         likeness = [similarity(text, each) for each in texts]
         return sides[likeness.index(max(likeness))] if max(likeness) >= _ALIKE else _THIRD
     answer = extract(text, questions.pattern)
@@ -263,48 +270,3 @@ def _side(questions: Questions, conflict: Conflict, text: str) -> str:
         return _NONE
     answers = [questions.answers[conflict.index][model] for model in conflict.models]
     return sides[answers.index(canonical(answer))] if canonical(answer) in answers else _THIRD
-
-
-class _Tally:
-    """The outcomes of one strategy on one kind of conflict."""
-
-    def __init__(self, kind: str, name: str, outcomes: Sequence[_Outcome]) -> None:
-        self.kind = kind
-        self.name = name
-        self.conflicts = len(outcomes)
-        self.counts = Counter(each.side for each in outcomes)
-        self.better = sum(each.better for each in outcomes)
-        self.right = self._share(self.counts[_RIGHT])
-        self.third = self._share(self.counts[_THIRD])
-
-    def _share(self, count: int) -> Estimate | None:
-        return share(count, self.conflicts) if self.conflicts else None
-
-    def sentence(self) -> str:
-        """Returns its finding."""
-        return (
-            f"{self.name}, {self.kind}, {self.conflicts} conflicts: it takes the right side in {_text(self.right)}, "
-            f"the better model's in {_text(self._share(self.better))}; a third answer comes in {_text(self.third)}, "
-            f"none in {self.counts[_NONE]}, and {self.counts[_FAILED]} failed."
-        )
-
-    def row(self) -> tuple[str, ...]:
-        """Returns its row of the table."""
-        counts = (f"{self.counts[outcome]}" for outcome in _OUTCOMES)
-        return (self.kind, self.name, f"{self.conflicts}", *counts, f"{self.better}")
-
-    def report(self) -> dict[str, object]:
-        """Returns the figures for programs."""
-        return {
-            "drafts": self.kind,
-            "merged_by": self.name,
-            "conflicts": self.conflicts,
-            **{outcome.replace(" ", "_"): self.counts[outcome] for outcome in _OUTCOMES},
-            "better_models_side": self.better,
-            "right_share": self.right and self.right._asdict(),
-            "third_share": self.third and self.third._asdict(),
-        }
-
-
-def _text(estimate: Estimate | None) -> str:
-    return "-" if estimate is None else f"{estimate.mean:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"

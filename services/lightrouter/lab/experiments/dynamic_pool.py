@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import accumulate
 from statistics import fmean, median, stdev
-from typing import Final
+from typing import Any, Final, get_args
 
 from lightrouter.evaluator.confidence import Tally
 from lightrouter.evaluator.decision import Finding, Rules, weigh
-from lightrouter.lab.experiments.changing import Deal, Plan, Pool, Worth, adaptive, scratch, unchanging
-from lightrouter.lab.experiments.study import Findings, Study
-from lightrouter.lab.policies.rankers import one_goes_on
+from lightrouter.lab.experiments.simulation import Draw, Kind, Outcome, Plan, RecordedScorer, scratch, simulate
+from lightrouter.lab.policies.rankers import STRATEGIES, one_goes_on
 from lightrouter.lab.report import plots
-from lightrouter.lab.report.page import Figure, Table
+from lightrouter.lab.report.page import Figure, Findings
+from lightrouter.lab.report.table import tabulate
 from lightrouter.lab.results.bootstrap import Estimate
+from lightrouter.lab.study import Study
 from lightrouter.pool.choices import State
-from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_PRIOR
-
-ABOUT = "A candidate goes bad half-way and recovers: when it is evicted and back, and what an adaptive pool is worth."
 
 _SEGMENTS: Final = 6
+# A choice: bad from half-way on, for a third of the time.
 _BAD: Final = range(3, 5)
-"""A choice: bad from half-way on, for a third of the time."""
 _MOST_RUNS: Final = 50
 # With fewer prompts, more runs would only repeat the same prompts.
 _PROMPTS_A_RUN: Final = 8
@@ -31,276 +29,240 @@ _ROUTED_RUNS: Final = 3
 _MOST_REQUESTS: Final = 480
 _MOST_VALIDATION: Final = 400
 _BOOT_TOKENS: Final = 40
-_STRATEGIES: Final = {"prior": SELECTOR_STRATEGY_PRIOR, "consensus": SELECTOR_STRATEGY_CONSENSUS}
-_KINDS: Final = ("adaptive", "static", "oracle")
+_RANKINGS: Final = ("prior", "consensus")
+_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 # Prompts per round of an evaluation.
 _ROUND: Final = 8
+# Most points of a plot.
+_POINTS: Final = 48
 _NANO: Final = 1e9
+_COLUMNS: Final = {
+    "ranked by": "ranking",
+    "pool": "kind",
+    "quality": "quality",
+    "regret": "regret",
+    "$ answers": "answers_usd",
+    "$ evaluations": "evaluations_usd",
+}
+
+Pools = Mapping[Kind, Sequence[Outcome]]
+"""The outcomes of each run, by kind of pool."""
 
 
 def run(study: Study) -> Findings:
     """Evaluates the changing pool in many runs, and routes through it in a few."""
-    judged = study.data.test
-    means = [float(mean) for mean in judged.quality.mean(axis=0)]
-    plan = Plan(
-        judged, study.prices, means.index(max(means)), _SEGMENTS, _BAD, _MOST_REQUESTS, _MOST_VALIDATION, Rules()
-    )
-    count = min(_MOST_RUNS, max(1, len(judged) // _PROMPTS_A_RUN))
-    deals = [Deal(plan, study.seed + number) for number in range(count)]
-    study.progress.expect(count + len(deals[:_ROUTED_RUNS]) * len(_STRATEGIES))
+    data = study.data.test
+    means = [float(mean) for mean in data.quality.mean(axis=0)]
+    plan = Plan(data, study.prices, means.index(max(means)), _SEGMENTS, _BAD, _MOST_REQUESTS, _MOST_VALIDATION, Rules())
+    count = min(_MOST_RUNS, max(1, len(data) // _PROMPTS_A_RUN))
+    draws = [Draw(plan, study.seed + number) for number in range(count)]
+    study.progress.expect(count + len(draws[:_ROUTED_RUNS]) * len(_RANKINGS))
     runs = []
-    for deal in deals:
-        with study.progress.step(f"evaluating, run {deal.seed}"), scratch() as folder:
-            runs.append(asyncio.run(adaptive(plan, deal, folder, None)))
-    decisions = _Decisions(plan, means, deals, runs)
-    routed = [_routed(study, plan, name, deals[:_ROUTED_RUNS]) for name in _STRATEGIES]
-    return Findings(
-        title=f"{plan.name} goes bad half-way and recovers",
-        sentences=[*decisions.sentences(), *(each.sentence() for each in routed)],
-        figures=[
-            *(Figure(f"regret-{each.name}", each.regret_plot(), _caption(each.name)) for each in routed),
-            Figure("evicted", decisions.plot(), "Share of the runs in which each candidate is evicted."),
-        ],
-        tables=[_table(routed)],
-        report={"candidate": plan.name, **decisions.report(), "routed": {each.name: each.report() for each in routed}},
-        notes=_notes(plan, deals),
-    )
-
-
-class _Decisions:
-    """When the candidate was evicted and readmitted over all runs, and which others were evicted."""
-
-    def __init__(self, plan: Plan, means: Sequence[float], deals: Sequence[Deal], runs: Sequence[Pool]) -> None:
-        self._plan = plan
-        self._runs = runs
-        self._validation = len(deals[0].validation)
-        worth = Worth(plan.judged)
-        model = plan.judged.questions.models[plan.model]
-        bad = [worth.of(index, each.responses[model].text) for index, each in enumerate(deals[0].bad.prompts)]
-        self.good, self.bad = means[plan.model], fmean(bad)
-        self._quality = dict(zip(plan.names, means, strict=True))
-        self.predicted_eviction = self._predicted(self._quality | {plan.name: self.bad}, Finding.WORSE)
-        self.predicted_return = self._predicted(self._quality, Finding.GOOD)
-        self.evicted_after = [self._first(run, plan.bad.start, State.EVICTED) for run in runs]
-        self.back_after = [self._first(run, plan.bad.stop, State.ADMITTED) for run in runs]
-        self.wrong = sum(self._wrong(run) for run in runs)
-
-    def sentences(self) -> list[str]:
-        """Returns the findings."""
-        plan, runs = self._plan, len(self._runs)
-        asked = [run.asked[plan.bad.start] for run in self._runs]
-        evaluations = runs * plan.segments
-        return [
-            (
-                f"{plan.name}, {self.good:.3f} of old and {self.bad:.3f} while its answers are shuffled, is evicted by "
-                f"the first evaluation thereafter in {self.evicted_after.count(1)} of {runs} runs; the bounds predict "
-                f"{_prompts(self.predicted_eviction, self._validation)}, and it took {median(asked):.0f} in the median."
-            ),
-            (
-                f"Once it has recovered the first evaluation admits it in {self.back_after.count(1)} of {runs} runs; "
-                f"predicted are {_prompts(self.predicted_return, self._validation)}."
-            ),
-            (
-                f"Wrong evictions: {self.wrong} in {evaluations} evaluations ({self.wrong / evaluations:.2%}); stated "
-                f"is at most {plan.rules.error_rate:.0%} of the evaluations."
-            ),
-        ]
-
-    def plot(self) -> bytes:
-        """Returns a plot of the share of runs in which each candidate is evicted, after each evaluation."""
-        count = len(self._runs)
-        series = {
-            name: [
-                (
-                    float(number + 1),
-                    Estimate.exact(sum(run.states[number][name] is State.EVICTED for run in self._runs) / count),
-                )
-                for number in range(self._plan.segments)
-            ]
-            for name in self._plan.names
-        }
-        return plots.lines(series, "evaluation", "share of the runs", "Evicted after each evaluation")
-
-    def report(self) -> dict[str, object]:
-        """Returns the figures for programs."""
-        return {
-            "runs": len(self._runs),
-            "validation_prompts": self._validation,
-            "quality": {"good": self.good, "shuffled": self.bad},
-            "predicted_prompts": {"eviction": self.predicted_eviction, "return": self.predicted_return},
-            "asked_prompts": {
-                "eviction": [run.asked[self._plan.bad.start] for run in self._runs],
-                "return": [run.asked[self._plan.bad.stop] for run in self._runs],
-            },
-            "evaluations_to_eviction": self.evicted_after,
-            "evaluations_to_return": self.back_after,
-            "wrong_evictions": self.wrong,
-            "evaluations": len(self._runs) * self._plan.segments,
-            "error_rate": self._plan.rules.error_rate,
-        }
-
-    def _predicted(self, quality: Mapping[str, float], finding: Finding) -> int | None:
-        """Returns the prompts that the bounds need for this finding; None if the validation set is too small."""
-        for count in range(_ROUND, self._validation + _ROUND, _ROUND):
-            asked = min(count, self._validation)
-            expected = {name: Tally(asked, asked * mean) for name, mean in quality.items()}
-            if weigh(expected, self._plan.rules).finding(self._plan.name) is finding:
-                return asked
-        return None
-
-    def _first(self, run: Pool, begin: int, state: State) -> int | None:
-        """Returns the number, from 1, of the first evaluation after `begin` with this state; None if there is none."""
-        states = [states[self._plan.name] for states in run.states[begin:]]
-        return states.index(state) + 1 if state in states else None
-
-    def _wrong(self, run: Pool) -> int:
-        """Returns how many evaluations evicted a candidate that the pool needs."""
-        wrong = 0
-        before: Mapping[str, State] = {}
-        for number, states in enumerate(run.states):
-            quality = self._quality | ({self._plan.name: self.bad} if number in self._plan.bad else {})
-            rules = self._plan.rules
-            need = sorted(quality.values(), reverse=True)[min(rules.minimum, len(quality)) - 1] - rules.margin
-            wrong += any(
-                state is State.EVICTED and before.get(name) is not State.EVICTED and quality[name] >= need
-                for name, state in states.items()
-            )
-            before = states
-        return wrong
-
-
-@dataclass(frozen=True, slots=True)
-class _Routed:
-    """The worth of the pools under one way of ranking.
-
-    Attributes:
-        name: The way of ranking.
-        pools: The pools of each run, by kind.
-    """
-
-    name: str
-    pools: Mapping[str, Sequence[Pool]]
-
-    def quality(self, kind: str) -> float:
-        return fmean(quality for pool in self.pools[kind] for quality in pool.quality)
-
-    def regret(self, kind: str) -> float:
-        """Returns the loss of quality against the oracle, summed over the requests of a run; a mean over runs."""
-        gained = [sum(pool.quality) for pool in self.pools[kind]]
-        best = [sum(pool.quality) for pool in self.pools["oracle"]]
-        return fmean(most - own for most, own in zip(best, gained, strict=True))
-
-    def usd(self, kind: str) -> tuple[float, float]:
-        """Returns the cost of a run's answers and of its evaluations, in US dollars."""
-        answers = fmean(sum(pool.cost_nanousd) for pool in self.pools[kind]) / _NANO
-        return answers, fmean(pool.evaluation_nanousd for pool in self.pools[kind]) / _NANO
-
-    def sentence(self) -> str:
-        qualities = ", ".join(f"{kind} {self.quality(kind):.4f}" for kind in _KINDS)
-        requests = len(self.pools["static"][0].quality)
-        held = [pool.held_at for pool in self.pools["adaptive"] if pool.held_at is not None]
-        router = (
-            f"the router itself put it on probation in {len(held)} of {len(self.pools['adaptive'])} runs, first at "
-            f"request {min(held)}"
-            if held
-            else "the router itself never put it on probation"
-        )
-        return (
-            f"Ranked by {self.name}, over {requests} requests: {qualities}; regret against the oracle "
-            f"{self.regret('adaptive'):.1f} answers adaptive, {self.regret('static'):.1f} static; {router}."
-        )
-
-    def regret_plot(self) -> bytes:
-        """Returns a plot of the cumulative regret over the requests."""
-        series = {kind: self._growth(kind) for kind in ("adaptive", "static")}
-        return plots.lines(series, "request", "regret, answers", f"Regret against the oracle, ranked by {self.name}")
-
-    def report(self) -> dict[str, object]:
-        return {
-            kind: {
-                "quality": self.quality(kind),
-                "regret": self.regret(kind),
-                "answers_usd": self.usd(kind)[0],
-                "evaluations_usd": self.usd(kind)[1],
-                "held_at": [pool.held_at for pool in self.pools[kind]],
-            }
-            for kind in _KINDS
-        }
-
-    def _growth(self, kind: str) -> list[tuple[float, Estimate]]:
-        runs = [
-            _sums(best.quality, own.quality) for best, own in zip(self.pools["oracle"], self.pools[kind], strict=True)
-        ]
-        step = max(1, len(runs[0]) // 48)
-        return [(float(at + 1), _spread([run[at] for run in runs])) for at in range(0, len(runs[0]), step)]
-
-
-def _routed(study: Study, plan: Plan, name: str, deals: Sequence[Deal]) -> _Routed:
-    policy = one_goes_on(_STRATEGIES[name], study.boot_tokens or _BOOT_TOKENS, plan.judged.questions.pattern)
-    pools: dict[str, list[Pool]] = {kind: [] for kind in _KINDS}
-    for deal in deals:
-        with study.progress.step(f"routing by {name}, run {deal.seed}"), scratch() as folder:
-            pools["adaptive"].append(asyncio.run(adaptive(plan, deal, folder, policy)))
-            pools["static"].append(asyncio.run(unchanging(plan, deal, folder, policy, foreseen=False)))
-            pools["oracle"].append(asyncio.run(unchanging(plan, deal, folder, policy, foreseen=True)))
-    return _Routed(name, pools)
-
-
-def _table(routed: Sequence[_Routed]) -> Table:
-    return Table(
-        "What the pools are worth",
-        ("ranked by", "pool", "quality", "regret", "$ answers", "$ evaluations"),
-        [
-            (
-                each.name,
-                kind,
-                f"{each.quality(kind):.4f}",
-                f"{each.regret(kind):.1f}",
-                f"{each.usd(kind)[0]:.4f}",
-                f"{each.usd(kind)[1]:.4f}",
-            )
-            for each in routed
-            for kind in _KINDS
-        ],
-        "Means over the runs; regret is in answers, added up over a run.",
-    )
-
-
-def _notes(plan: Plan, deals: Sequence[Deal]) -> Sequence[str]:
+    for draw in draws:
+        with study.progress.step(f"evaluating, run {draw.seed}"), scratch() as folder:
+            runs.append(asyncio.run(simulate(plan, draw, folder, None, "adaptive")))
+    found = _decisions(plan, means, draws, runs) + _routed(study, plan, draws[:_ROUTED_RUNS])
+    first = draws[0]
     return (
-        (
-            f"{len(deals)} seeded runs of {plan.segments} equal parts, each with an evaluation in its middle; in parts "
-            f"{plan.bad.start + 1} to {plan.bad.stop} the candidate gives to each prompt its answer to another one."
-        ),
-        (
-            f"{len(deals[0].validation)} prompts of a run are the validation set, {len(deals[0].requests)} others are "
-            f"asked; {len(deals[:_ROUTED_RUNS])} runs are routed."
-        ),
-        (
-            "Adaptive: the pool obeys the evaluator, whose scores are its priors, and the router's own drift detector. "
-            "Static: neither. Oracle: static, without the candidate exactly while it is bad."
-        ),
-        (
-            "A wrong eviction is one of a candidate whose quality over the whole recording is not below what the pool "
-            "needs; an evaluation with several counts once. Money of evaluations is real calls at list prices."
-        ),
+        Findings(
+            title=f"{plan.name} goes bad half-way and recovers",
+            report={"candidate": plan.name},
+            notes=(
+                (
+                    f"{count} seeded runs of {_SEGMENTS} equal parts, each with an evaluation in its middle; in parts "
+                    f"{_BAD.start + 1} to {_BAD.stop} the candidate gives to each prompt its answer to another one."
+                ),
+                (
+                    f"{len(first.validation)} prompts of a run are the validation set, {len(first.requests)} others "
+                    f"are asked; {len(draws[:_ROUTED_RUNS])} runs are routed."
+                ),
+                (
+                    "Adaptive: the pool obeys the evaluator, whose scores are its priors, and the router's own drift "
+                    "detector. Static: neither. Oracle: static, without the candidate exactly while it is bad."
+                ),
+                (
+                    "An eviction is wrong if the candidate's quality over the whole recording is not below what the "
+                    "pool needs; an evaluation with several counts once. Evaluations cost real calls at list prices."
+                ),
+            ),
+        )
+        + found
     )
 
 
-def _caption(name: str) -> str:
-    return f"Answers lost against the oracle, added up, ranked by {name}; the band is two standard errors over runs."
+def _decisions(plan: Plan, means: Sequence[float], draws: Sequence[Draw], runs: Sequence[Outcome]) -> Findings:
+    """Returns when the candidate was evicted and readmitted over all runs, and which others were evicted."""
+    validation, model = len(draws[0].validation), plan.data.questions.models[plan.model]
+    dealt = enumerate(draws[0].bad.prompts)
+    bad = fmean(RecordedScorer(plan.data, index).score(each.responses[model].text) for index, each in dealt)
+    quality = dict(zip(plan.names, means, strict=True))
+    worse = quality | {plan.name: bad}
+    predicted = {
+        "eviction": _predicted(worse, plan, validation, Finding.WORSE),
+        "return": _predicted(quality, plan, validation, Finding.GOOD),
+    }
+    asked = {
+        "eviction": [run.asked[plan.bad.start] for run in runs],
+        "return": [run.asked[plan.bad.stop] for run in runs],
+    }
+    evicted = [_first(run, plan.name, plan.bad.start, State.EVICTED) for run in runs]
+    back = [_first(run, plan.name, plan.bad.stop, State.ADMITTED) for run in runs]
+    wrong, evaluations = sum(_wrong(run, plan, quality, worse) for run in runs), len(runs) * plan.segments
+    needed = {
+        what: f"{count} prompts" if count else f"more prompts than the {validation} of the validation set"
+        for what, count in predicted.items()
+    }
+    return Findings(
+        sentences=[
+            (
+                f"{plan.name} has a quality of {means[plan.model]:.3f}, and of {bad:.3f} while its answers are "
+                f"shuffled. The first evaluation thereafter evicts it in {evicted.count(1)} of {len(runs)} runs; the "
+                f"bounds predict {needed['eviction']}, and it took {median(asked['eviction']):.0f} in the median."
+            ),
+            (
+                f"Once it has recovered, the first evaluation admits it in {back.count(1)} of {len(runs)} runs; the "
+                f"bounds predict {needed['return']}."
+            ),
+            (
+                f"Wrong evictions: {wrong} in {evaluations} evaluations ({wrong / evaluations:.2%}); the rules promise "
+                f"at most {plan.rules.error_rate:.0%} of the evaluations."
+            ),
+        ],
+        figures=[Figure("evicted", _evictions(plan, runs), "Share of the runs in which each candidate is evicted.")],
+        report={
+            "runs": len(runs),
+            "validation_prompts": validation,
+            "quality": {"good": means[plan.model], "shuffled": bad},
+            "predicted_prompts": predicted,
+            "asked_prompts": asked,
+            "evaluations_to_eviction": evicted,
+            "evaluations_to_return": back,
+            "wrong_evictions": wrong,
+            "evaluations": evaluations,
+            "error_rate": plan.rules.error_rate,
+        },
+    )
 
 
-def _prompts(count: int | None, most: int) -> str:
-    return f"{count} prompts" if count else f"more prompts than the {most} of the validation set"
+def _predicted(quality: Mapping[str, float], plan: Plan, most: int, finding: Finding) -> int | None:
+    """Returns the prompts that the bounds need for this finding; None if the validation set is too small."""
+    for count in range(_ROUND, most + _ROUND, _ROUND):
+        asked = min(count, most)
+        expected = {name: Tally(asked, asked * mean) for name, mean in quality.items()}
+        if weigh(expected, plan.rules).finding(plan.name) is finding:
+            return asked
+    return None
 
 
-def _sums(best: Sequence[float], own: Sequence[float]) -> list[float]:
-    total, sums = 0.0, []
-    for most, quality in zip(best, own, strict=True):
-        total += most - quality
-        sums.append(total)
-    return sums
+def _first(run: Outcome, name: str, begin: int, state: State) -> int | None:
+    """Returns the number, from 1, of the first evaluation after `begin` with this state; None if there is none."""
+    states = [states[name] for states in run.states[begin:]]
+    return states.index(state) + 1 if state in states else None
+
+
+def _wrong(run: Outcome, plan: Plan, good: Mapping[str, float], bad: Mapping[str, float]) -> int:
+    """Returns how many evaluations evicted a candidate that the pool needs."""
+    wrong = 0
+    before: Mapping[str, State] = {}
+    for number, states in enumerate(run.states):
+        quality = bad if number in plan.bad else good
+        need = sorted(quality.values(), reverse=True)[min(plan.rules.minimum, len(quality)) - 1] - plan.rules.margin
+        wrong += any(
+            state is State.EVICTED and before.get(name) is not State.EVICTED and quality[name] >= need
+            for name, state in states.items()
+        )
+        before = states
+    return wrong
+
+
+def _evictions(plan: Plan, runs: Sequence[Outcome]) -> bytes:
+    """Returns a plot of the share of runs in which each candidate is evicted, after each evaluation."""
+    evicted = {
+        name: [[run.states[number][name] is State.EVICTED for run in runs] for number in range(plan.segments)]
+        for name in plan.names
+    }
+    series = {
+        name: [(number, Estimate.exact(fmean(each))) for number, each in enumerate(steps, 1)]
+        for name, steps in evicted.items()
+    }
+    return plots.lines(series, "evaluation", "share of the runs", "Evicted after each evaluation")
+
+
+def _routed(study: Study, plan: Plan, draws: Sequence[Draw]) -> Findings:
+    """Returns the worth of each kind of pool under each way of ranking."""
+    pools = {ranking: _pools(study, plan, ranking, draws) for ranking in _RANKINGS}
+    rows = {ranking: {kind: _row(each, kind) for kind in _KINDS} for ranking, each in pools.items()}
+    caption = "Answers lost against the oracle, added up, ranked by {}; the band is two standard errors over runs."
+    return Findings(
+        sentences=[_sentence(ranking, each, rows[ranking]) for ranking, each in pools.items()],
+        figures=[Figure(f"regret-{name}", _regrets(name, each), caption.format(name)) for name, each in pools.items()],
+        tables=[
+            tabulate(
+                "What the pools are worth",
+                _COLUMNS,
+                [
+                    {"ranking": ranking, "kind": kind, **row}
+                    for ranking, kinds in rows.items()
+                    for kind, row in kinds.items()
+                ],
+                "Means over the runs; regret is in answers, added up over a run.",
+            )
+        ],
+        report={"routed": rows},
+    )
+
+
+def _pools(study: Study, plan: Plan, ranking: str, draws: Sequence[Draw]) -> Pools:
+    policy = one_goes_on(STRATEGIES[ranking], study.boot_tokens or _BOOT_TOKENS, plan.data.questions.pattern)
+    pools: dict[Kind, list[Outcome]] = {kind: [] for kind in _KINDS}
+    for draw in draws:
+        with study.progress.step(f"routing by {ranking}, run {draw.seed}"), scratch() as folder:
+            for kind in _KINDS:
+                pools[kind].append(asyncio.run(simulate(plan, draw, folder, policy, kind)))
+    return pools
+
+
+def _row(pools: Pools, kind: Kind) -> dict[str, Any]:
+    """Returns quality and money of one kind of pool, as means over the runs."""
+    runs = pools[kind]
+    lost = [sum(best.quality) - sum(own.quality) for best, own in zip(pools["oracle"], runs, strict=True)]
+    return {
+        "quality": fmean(quality for run in runs for quality in run.quality),
+        "regret": fmean(lost),
+        "answers_usd": fmean(sum(run.cost_nanousd) for run in runs) / _NANO,
+        "evaluations_usd": fmean(run.evaluation_nanousd for run in runs) / _NANO,
+        "held_at": [run.held_at for run in runs],
+    }
+
+
+def _sentence(ranking: str, pools: Pools, rows: Mapping[Kind, Mapping[str, Any]]) -> str:
+    qualities = ", ".join(f"{kind} {row['quality']:.4f}" for kind, row in rows.items())
+    held = [at for at in rows["adaptive"]["held_at"] if at is not None]
+    router = (
+        f"the router itself put it on probation in {len(held)} of {len(pools['adaptive'])} runs, first at request "
+        f"{min(held)}"
+        if held
+        else "the router itself never put it on probation"
+    )
+    return (
+        f"Ranked by {ranking}, over {len(pools['static'][0].quality)} requests: "
+        f"{qualities}; regret against the oracle "
+        f"{rows['adaptive']['regret']:.1f} answers adaptive, {rows['static']['regret']:.1f} static; {router}."
+    )
+
+
+def _regrets(ranking: str, pools: Pools) -> bytes:
+    """Returns a plot of the cumulative regret over the requests."""
+    series = {}
+    for kind in ("adaptive", "static"):
+        pairs = zip(pools["oracle"], pools[kind], strict=True)
+        runs = [
+            list(accumulate(most - quality for most, quality in zip(best.quality, own.quality, strict=True)))
+            for best, own in pairs
+        ]
+        steps = range(0, len(runs[0]), max(1, len(runs[0]) // _POINTS))
+        series[kind] = [(at + 1, _spread([run[at] for run in runs])) for at in steps]
+    return plots.lines(series, "request", "regret, answers", f"Regret against the oracle, ranked by {ranking}")
 
 
 def _spread(values: Sequence[float]) -> Estimate:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from lightrouter.lab import experiments
 from lightrouter.lab.dataset.data import Data
-from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies import helpers
-from lightrouter.lab.report.page import Page, write
-from lightrouter.lab.results.accounts import Accounts, Pace
+from lightrouter.lab.report.page import Findings, write
 from lightrouter.lab.results.running import Progress
 from lightrouter.lab.settings import RunSettings
-from lightrouter.lab.training.trained import Trained
+from lightrouter.lab.study import Study
 from lightrouter.recording.recording import pool_names
 
 _TERMS: Final = (
     (
         "quality: of the answer that is given, 0 to 1, by the recording's labels; 95 %: the interval of the figure "
-        "before it, by the bootstrap over prompts; $ / 1,000: US dollars for 1,000 prompts, what all calls read and "
-        "wrote; of full: output tokens of all calls as a share of those of all candidates' whole answers; mean k: "
-        "answers that were finished."
+        "before it, by the bootstrap over prompts; $ / 1,000: US dollars for 1,000 prompts, for all that was read "
+        "and written; of full: output tokens of all calls as a share of those of all candidates' whole answers; mean "
+        "k: answers that were finished."
     ),
     (
         "best-single: every prompt goes to the model that is best on the training prompts; differences to it are "
@@ -60,47 +59,35 @@ def experiment(settings: Settings, progress: Progress) -> Findings:
         PriceListError: The price list cannot be used.
         ResumeError: The folder holds parts of another run.
     """
-    price_list, data = settings.price_list(), settings.read()
+    prices, data = settings.price_list(), settings.read()
     recorded = list(pool_names(data.test.questions.models).values())
     with helpers.opened(settings.models, recorded, local=settings.local_model) as models:
-        parts = settings.parts()
-        study = Study(
-            data=data,
-            prices=price_list,
-            accounts=Accounts(price_list, Pace()),
-            parts=parts,
-            progress=progress,
-            seed=settings.seed,
-            boot_tokens=settings.boot_tokens,
-            trained=Trained(parts, settings.seed),
-            helpers=models,
-            asked=settings.asked,
-        )
+        study = Study(settings, progress, data, prices, helpers=models, asked=settings.asked)
         found = experiments.load(settings.name).run(study)
-    findings = replace(found, warnings=[*settings.warnings(data, price_list), *found.warnings])
-    _write(settings, data, findings)
+    findings = _complete(found, settings, data, settings.warnings(data, prices))
+    write(findings, settings.out)
     return findings
 
 
-def _write(settings: Settings, data: Data, findings: Findings) -> None:
-    notes, config = [*findings.warnings, *data.notes, *findings.notes, *_TERMS], settings.config()
-    page = Page(
-        title=f"{settings.data.name}: {findings.title}",
-        findings=findings.sentences,
-        figures=findings.figures,
-        tables=findings.tables,
-        notes=notes,
-        settings=config,
-        command=settings.command,
-    )
+def _complete(found: Findings, settings: Settings, data: Data, warnings: Sequence[str]) -> Findings:
+    """Returns the findings with what a reader needs besides: warnings, terms, settings."""
+    notes, config = [*warnings, *data.notes, *found.notes, *_TERMS], settings.config()
     report = {
         "experiment": settings.name,
         "data": settings.data.name,
         "prompts": len(data.test),
-        "findings": list(findings.sentences),
-        **findings.report,
+        "findings": found.sentences,
+        **found.report,
         "notes": notes,
         "settings": config,
         "command": settings.command,
     }
-    write(page, report, settings.out)
+    return replace(
+        found,
+        title=f"{settings.data.name}: {found.title}",
+        report=report,
+        notes=notes,
+        warnings=warnings,
+        settings=config,
+        command=settings.command,
+    )

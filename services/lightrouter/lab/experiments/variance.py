@@ -6,134 +6,142 @@ Were errors independent, the mean of k answers would have 1/k of the variance of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any, Final
 
 import numpy as np
 
 from lightrouter.lab.dataset.questions import Floats, LabelledData, Questions
-from lightrouter.lab.experiments.study import Findings, Study
 from lightrouter.lab.policies.baselines.votes import winner
 from lightrouter.lab.report import plots
-from lightrouter.lab.report.page import Figure, Table
+from lightrouter.lab.report.page import Figure, Findings
+from lightrouter.lab.report.table import tabulate
 from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
+from lightrouter.lab.results.figures import flat
+from lightrouter.lab.study import Study
 
-ABOUT = "Correlation of the candidates' errors, and the gain of merging k against the σ²/k of independence."
-
-_HEAT = "1: they err on the same prompts; 0: independently."
-_NOTES = (
+_COLUMNS: Final = {
+    "k": "k",
+    "variance": "variance",
+    "σ²/k": "variance_if_independent",
+    "σ²(1+(k-1)r)/k": "variance_by_correlation",
+    "vote": "vote",
+    "vote, independent errors": "vote_if_independent",
+}
+_NOTES: Final = (
     "An error is the distance of an answer's quality from its candidate's mean quality.",
     (
-        "Independent errors: each candidate is right as often as it is, on prompts drawn by chance; where it is wrong "
-        "it gives one of the other answers by chance; then votes are counted. Where answers are not right or wrong "
-        "there is no such vote, and the text wins that agrees most with the others by its words."
+        "Independent errors are simulated: each candidate is right as often as it is, on prompts drawn by chance; if "
+        "it is wrong, it gives one of the other answers by chance; then votes are counted. If answers are not right "
+        "or wrong, there is no such vote, and the text wins that agrees most with the others by its words."
     ),
 )
 # A choice: most subsets of one size.
-_MOST_SUBSETS = 12
+_MOST_SUBSETS: Final = 12
 
 
 def run(study: Study) -> Findings:
     """Measures variances, votes and correlations over subsets of the candidates."""
-    judged = study.data.test
-    correlations = _correlations(judged.quality)
-    correlation = study.bootstrap.mean(_alike(judged.quality))
-    mean_correlation = correlation.mean
+    labelled, models = study.data.test, study.models
+    correlations = _correlations(labelled.quality)
+    correlation = study.bootstrap.mean(_shared_errors(labelled.quality))
     rng = np.random.default_rng(study.seed)
-    sizes = range(1, len(study.models) + 1)
-    study.progress.expect(len(sizes))
-    rows = []
-    for size in sizes:
-        with study.progress.step(f"merging {size}"):
-            rows.append(_Merged(judged, _subsets(len(study.models), size, rng), study.bootstrap, rng))
-    single = rows[0].variance
-    predicted = [single * (1 + (size - 1) * mean_correlation) / size for size in sizes]
-    last = rows[-1]
-    # Candidates that are always right or always wrong have no variance that merging could reduce.
-    left = last.variance / single if single else 1.0
-    worth = len(sizes) / max(1 + (len(sizes) - 1) * mean_correlation, 1e-9)
-    sentences = (
-        (
-            f"The candidates' errors correlate by {mean_correlation:.3f} on average ({correlation.low:.3f} to "
-            f"{correlation.high:.3f}). Merging all {len(sizes)} leaves "
-            f"{left:.0%} of one candidate's variance; independence would leave {1 / len(sizes):.0%}."
-        ),
-        (
-            f"Merging these {len(sizes)} is worth merging {worth:.1f} independent ones, and no number of "
-            f"such candidates is worth more than {1 / max(mean_correlation, 1e-9):.1f}."
-        ),
-        (
-            f"The vote of {len(sizes)} reaches {last.vote}; {_if_independent(last)}one candidate drawn by "
-            f"chance {rows[0].vote}."
-        ),
+    study.progress.expect(len(models))
+    rows: list[dict[str, Any]] = []
+    for k in range(1, len(models) + 1):
+        with study.progress.step(f"merging {k}"):
+            merged = _merged(labelled, _subsets(len(models), k, rng), study.bootstrap, rng)
+        single = rows[0]["variance"] if rows else merged["variance"]
+        merged["variance_if_independent"] = single / k
+        merged["variance_by_correlation"] = single * (1 + (k - 1) * correlation.mean) / k
+        rows.append({"k": k, **merged})
+    note = (
+        f"Means over at most {_MOST_SUBSETS} subsets of k candidates. variance: of their mean quality over the "
+        "prompts; σ²/k: what it would be with independent errors; σ²(1+(k-1)r)/k: with the mean correlation r; vote: "
+        "quality of the answer that wins among them."
     )
     return Findings(
         title="Errors that candidates share, and what merging k gains",
-        sentences=sentences,
+        sentences=_sentences(rows, correlation),
         figures=[
-            Figure("correlation", plots.heat(correlations.tolist(), study.models, "correlation of errors"), _HEAT),
-            Figure("variance", _variance_plot(rows, predicted), "Variance of the mean quality of k candidates."),
-            Figure("vote", _vote_plot(rows), "Quality of what k candidates merge into, with 95 % intervals."),
+            Figure(
+                "correlation",
+                plots.heat(correlations.tolist(), models, "correlation of errors"),
+                "1: they err on the same prompts; 0: independently.",
+            ),
+            _variance_figure(rows),
+            _vote_figure(rows),
         ],
-        tables=[
-            Table(
-                "Merging k",
-                ("k", "variance", "σ²/k", "σ²(1+(k-1)r)/k", "vote", "95 %", "vote, independent errors"),
-                [
-                    (
-                        str(size),
-                        f"{row.variance:.4f}",
-                        f"{single / size:.4f}",
-                        f"{expected:.4f}",
-                        *row.vote.cells,
-                        f"{row.independent.mean:.4f}" if row.independent else "-",
-                    )
-                    for size, row, expected in zip(sizes, rows, predicted, strict=True)
-                ],
-                f"Means over at most {_MOST_SUBSETS} subsets of k candidates. variance: of their mean quality over the "
-                "prompts; σ²/k: what it would be with independent errors; σ²(1+(k-1)r)/k: with the mean correlation r; "
-                "vote: quality of the answer that wins among them.",
-            )
-        ],
+        tables=[tabulate("Merging k", _COLUMNS, rows, note)],
         report={
-            "mean_correlation": mean_correlation,
-            "mean_correlation_low": correlation.low,
-            "mean_correlation_high": correlation.high,
-            "correlations": [[float(value) for value in row] for row in correlations],
-            "models": list(study.models),
-            "merging": [
-                {
-                    "k": size,
-                    "variance": row.variance,
-                    "variance_if_independent": single / size,
-                    "variance_by_correlation": expected,
-                    "vote": row.vote._asdict(),
-                    "vote_if_independent": row.independent and row.independent._asdict(),
-                }
-                for size, row, expected in zip(sizes, rows, predicted, strict=True)
-            ],
+            **flat("mean_correlation", correlation),
+            "correlations": correlations.tolist(),
+            "models": models,
+            "merging": rows,
         },
         notes=_NOTES,
     )
 
 
-class _Merged:
-    """The gain of merging subsets of one size, as means over the subsets."""
+def _sentences(rows: Sequence[Mapping[str, Any]], correlation: Estimate) -> list[str]:
+    single, last, count = rows[0]["variance"], rows[-1], len(rows)
+    # Candidates that are always right or always wrong have no variance that merging could reduce.
+    left = last["variance"] / single if single else 1.0
+    worth = count / max(1 + (count - 1) * correlation.mean, 1e-9)
+    independent = last["vote_if_independent"]
+    would = f"with independent errors it would reach {independent}; " if independent else ""
+    return [
+        (
+            f"The candidates' errors correlate by {correlation.mean:.3f} on average ({correlation.interval}). Merging "
+            f"all {count} leaves {left:.0%} of one candidate's variance; independence would leave {1 / count:.0%}."
+        ),
+        (
+            f"Merging these {count} is worth merging {worth:.1f} independent ones, and no number of such candidates is "
+            f"worth more than {1 / max(correlation.mean, 1e-9):.1f}."
+        ),
+        f"The vote of {count} reaches {last['vote']}; {would}one candidate drawn by chance {rows[0]['vote']}.",
+    ]
 
-    def __init__(
-        self, judged: LabelledData, subsets: Sequence[tuple[int, ...]], bootstrap: Bootstrap, rng: np.random.Generator
-    ) -> None:
-        quality = judged.quality
-        centred = quality - quality.mean(axis=0)
-        self.variance = float(np.mean([centred[:, subset].mean(axis=1).var() for subset in subsets]))
-        votes = np.mean([_votes(judged.questions, quality, subset) for subset in subsets], axis=0)
-        dealt = np.stack([rng.permutation(column) for column in quality.T], axis=1)
-        self.vote = bootstrap.mean(votes)
-        self.independent: Estimate | None = None
-        if np.isin(quality, (0.0, 1.0)).all():
-            wrong = max(1, len({answer for row in judged.questions.answers for answer in row if answer}) - 1)
-            chance = np.mean([_independent(dealt[:, subset], wrong, rng) for subset in subsets], axis=0)
-            self.independent = bootstrap.mean(chance)
+
+def _variance_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    lines = {
+        "measured": "variance",
+        "σ²/k: independent": "variance_if_independent",
+        "σ²(1+(k-1)r)/k": "variance_by_correlation",
+    }
+    series = {line: [(row["k"], Estimate.exact(row[name])) for row in rows] for line, name in lines.items()}
+    plot = plots.lines(series, "k", "variance", "Variance that merging leaves")
+    return Figure("variance", plot, "Variance of the mean quality of k candidates.")
+
+
+def _vote_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    lines = {"measured": "vote", "with independent errors": "vote_if_independent"}
+    series = {line: [(row["k"], row[name]) for row in rows if row[name]] for line, name in lines.items()}
+    plot = plots.lines(
+        {line: points for line, points in series.items() if points}, "k", "quality", "What merging k gains"
+    )
+    return Figure("vote", plot, "Quality of what k candidates merge into, with 95 % intervals.")
+
+
+def _merged(
+    labelled: LabelledData, subsets: Sequence[tuple[int, ...]], bootstrap: Bootstrap, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Returns the variance and the votes of subsets of one size, as means over the subsets."""
+    quality = labelled.quality
+    centred = quality - quality.mean(axis=0)
+    votes = np.mean([_votes(labelled.questions, quality, subset) for subset in subsets], axis=0)
+    dealt = np.stack([rng.permutation(column) for column in quality.T], axis=1)
+    independent: Estimate | None = None
+    if np.isin(quality, (0.0, 1.0)).all():
+        wrong = max(1, len({answer for row in labelled.questions.answers for answer in row if answer}) - 1)
+        chance = np.mean([_independent(dealt[:, subset], wrong, rng) for subset in subsets], axis=0)
+        independent = bootstrap.mean(chance)
+    return {
+        "variance": float(np.mean([centred[:, subset].mean(axis=1).var() for subset in subsets])),
+        "vote": bootstrap.mean(votes),
+        "vote_if_independent": independent,
+    }
 
 
 def _correlations(quality: Floats) -> Floats:
@@ -142,7 +150,7 @@ def _correlations(quality: Floats) -> Floats:
         return np.asarray(np.nan_to_num(np.corrcoef(quality.T)), dtype=float)
 
 
-def _alike(quality: Floats) -> Floats:
+def _shared_errors(quality: Floats) -> Floats:
     """Returns for each prompt the mean product of two candidates' errors in standard deviations.
 
     Its mean over the prompts is the mean correlation.
@@ -187,27 +195,3 @@ def _independent(dealt: Floats, wrong: int, rng: np.random.Generator) -> Floats:
     order = np.argsort(-dealt.mean(axis=0), kind="stable")
     first = order[np.argmax(votes[:, order] == votes.max(axis=1)[:, None], axis=1)]
     return np.asarray(given[np.arange(len(given)), first] == 0, dtype=float)
-
-
-def _variance_plot(rows: Sequence[_Merged], predicted: Sequence[float]) -> bytes:
-    single = rows[0].variance
-    series = {
-        "measured": [(size, Estimate.exact(row.variance)) for size, row in enumerate(rows, 1)],
-        "σ²/k: independent": [(size, Estimate.exact(single / size)) for size in range(1, len(rows) + 1)],
-        "σ²(1+(k-1)r)/k": [(size, Estimate.exact(value)) for size, value in enumerate(predicted, 1)],
-    }
-    return plots.lines(series, "k", "variance", "Variance that merging leaves")
-
-
-def _vote_plot(rows: Sequence[_Merged]) -> bytes:
-    series = {"measured": [(size, row.vote) for size, row in enumerate(rows, 1)]}
-    independent = [(size, row.independent) for size, row in enumerate(rows, 1) if row.independent]
-    if independent:
-        series["with independent errors"] = independent
-    return plots.lines(series, "k", "quality", "What merging k gains")
-
-
-def _if_independent(merged: _Merged) -> str:
-    if merged.independent is None:
-        return ""
-    return f"that of as many with independent errors would reach {merged.independent}; "

@@ -222,9 +222,15 @@ class _Adapters:
         return await self._adapters[target.candidate].generate(generation, deadline)
 
     def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self,
+        target: ModelTarget,
+        generation: Generation,
+        deadline: Deadline,
+        *,
+        checkpoint_tokens: int = 0,
+        unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
-        return self._adapters[target.candidate].stream(generation, deadline)
+        return self._adapters[target.candidate].stream(generation, deadline, checkpoint_tokens, unwatched=unwatched)
 
 
 class _InProcessSelector:

@@ -105,7 +105,7 @@ def verdict_grammar(letters: Sequence[str]) -> str:
 
 
 def load(path: Path | None, recorded: Sequence[str]) -> Helpers:
-    """Returns the models of a pool file; its first one judges and merges where it does not say who does.
+    """Returns the models of a pool file; its first one judges and merges unless it names others.
 
     Args:
         path: The pool file; None for no models.

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 import jinja2
+
+from lightrouter.lab.results.bootstrap import Estimate
+
+INTERVALS: Final = "With 95 % intervals over prompts."
+"""The caption of a plot with intervals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +59,65 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """The results of a comparison or an experiment.
+class Findings:
+    """The findings of a run, or of a part of one.
 
     Attributes:
-        title: Its title.
-        findings: Its findings, one or two sentences each.
+        title: The title of the page.
+        sentences: The findings, one or two sentences each.
         figures: Its plots.
         tables: Its tables.
-        notes: Definitions, and what is not measured.
+        report: The figures for programs. Estimates become objects, numbers that are not measured null.
+        notes: Definitions, and what the figures are based on, one sentence each.
+        warnings: The notes that the reader must not miss.
         settings: What is needed to repeat the run.
         command: The command of the run.
     """
 
-    title: str
-    findings: Sequence[str]
-    figures: Sequence[Figure]
-    tables: Sequence[Table]
+    title: str = ""
+    sentences: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
+    tables: Sequence[Table] = ()
+    report: Mapping[str, object] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     command: str = ""
 
+    def __add__(self, other: Findings) -> Findings:
+        """Returns these findings, followed by those of another part of the same run."""
+        return replace(
+            self,
+            sentences=[*self.sentences, *other.sentences],
+            figures=[*self.figures, *other.figures],
+            tables=[*self.tables, *other.tables],
+            report={**self.report, **other.report},
+            notes=[*self.notes, *other.notes],
+        )
 
-def write(page: Page, report: Mapping[str, object], folder: Path) -> None:
+
+def write(findings: Findings, folder: Path) -> None:
     """Writes `report.json`, `report.html` and the plots as PNG into a folder, which is created if needed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for figure in page.figures:
+    for figure in findings.figures:
         (folder / f"{figure.name}.png").write_bytes(figure.png)
-    (folder / "report.html").write_text(_html(page), encoding="utf-8")
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "report.html").write_text(_html(findings), encoding="utf-8")
+    text = json.dumps(_plain(findings.report), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _html(page: Page) -> str:
+def _plain(value: object) -> object:
+    """Returns a value as JSON has it: an estimate as an object, a number that is not measured as null."""
+    if isinstance(value, Estimate):
+        return value._asdict()
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _html(findings: Findings) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(page=page)
+    return environment.from_string(template).render(page=findings)

@@ -83,13 +83,13 @@ def lines(
     """Returns a plot with one line and its interval for each series, as PNG."""
     figure, axes = _axes(title, x_label, y_label)
     for name, points in series.items():
-        x = [place for place, _ in points]
+        x = [at for at, _ in points]
         (line,) = axes.plot(x, [value.mean for _, value in points], marker="o", markersize=4, label=name)
         low, high = [value.low for _, value in points], [value.high for _, value in points]
         axes.fill_between(x, low, high, alpha=0.12, color=line.get_color())
     if log:
         axes.set_xscale("log")
-        ticks = sorted({place for points in series.values() for place, _ in points})
+        ticks = sorted({at for points in series.values() for at, _ in points})
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
         axes.minorticks_off()
     axes.legend(fontsize=8)
@@ -100,9 +100,9 @@ def intervals(values: Mapping[str, Estimate], label: str, title: str) -> bytes:
     """Returns a plot of values with their intervals, one below the other, as PNG."""
     figure, axes = _axes(title, label, "")
     means = [value.mean for value in values.values()]
-    places = range(len(values))
-    axes.errorbar(means, places, xerr=_errors(list(values.values())), fmt="o", color=_BASELINES, capsize=3)
-    axes.set_yticks(places, list(values), fontsize=8)
+    rows = range(len(values))
+    axes.errorbar(means, rows, xerr=_errors(list(values.values())), fmt="o", color=_BASELINES, capsize=3)
+    axes.set_yticks(rows, list(values), fontsize=8)
     axes.invert_yaxis()
     axes.margins(y=0.08)
     return _png(figure)

@@ -43,6 +43,11 @@ class Estimate(NamedTuple):
         return "{} ({})".format(*self.difference_cells)
 
     @property
+    def percent(self) -> str:
+        """A share as text."""
+        return f"{self.mean:.0%} ({self.low:.0%} to {self.high:.0%})"
+
+    @property
     def cells(self) -> tuple[str, str]:
         """The mean and the interval as two cells of a table."""
         return f"{self.mean:.4f}", self.interval
@@ -51,6 +56,11 @@ class Estimate(NamedTuple):
     def difference_cells(self) -> tuple[str, str]:
         """The mean and the interval of a difference as two cells of a table."""
         return f"{self.mean:+.4f}", f"{self.low:+.4f} to {self.high:+.4f}"
+
+    @property
+    def verdict(self) -> str:
+        """Whether a difference is established at 95 %, in words that the name of the baseline can follow."""
+        return "above" if self.low > 0 else "below" if self.high < 0 else "not established to differ from"
 
 
 def share(count: int, of: int) -> Estimate:

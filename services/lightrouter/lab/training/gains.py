@@ -10,12 +10,12 @@ import lightgbm
 import numpy as np
 
 from lightrouter.lab.dataset.questions import Floats
-from lightrouter.lab.training.train import Case, Cases, Situation, TrainingOptions, fit, trees_of
-from lightrouter.learned.features import Contender, Surface, features, surface
+from lightrouter.lab.training.train import Case, Cases, TrainingOptions, fit, trees_of
+from lightrouter.learned.features import Candidate, PartialAnswer
+from lightrouter.learned.featurizer import answer_in
 from lightrouter.learned.gain import Answered, Gains, Known, rows
 from lightrouter.learned.joint import Joint
 from lightrouter.learned.model import Model
-from lightrouter.learned.rows import Stranger, answer_in, prior_of
 from lightrouter.learned.trees import Tree
 
 # No state sees the outcomes of its own prompt, nor a quality that was learned from it.
@@ -89,17 +89,11 @@ class Sequences:
 
     def __init__(self, case: Case, model: Model, joint: Joint, names: tuple[str, ...]) -> None:
         """Takes a prompt, and a model and joint outcomes that did not see it."""
-        situation = Situation.of(case, model.priors, names)
         self._case = case
         self._model = model
-        self._known = Known.of(situation.asked, model.priors, joint)
-        self._candidates = [Stranger(name, 0.0, 0) for name in names]
-        self._contenders: dict[int, tuple[Contender, Surface]] = {}
+        self._known = Known.of(model.featurizer.question(case.text), model.featurizer, joint)
+        self._candidates = [Candidate(name, 0.0, 0) for name in names]
         self._answered: dict[frozenset[int], list[Answered]] = {frozenset(): []}
-        for index in case.present:
-            text = case.texts[index] or ""
-            answer = answer_in(text, case.pattern, situation.asked)
-            self._contenders[index] = (Contender(names[index], 0.0, 0, text, True, answer), surface(text))
 
     def steps(self, drawn: random.Random) -> Iterator[Sample]:
         """Yields the steps from each state on a few drawn sequences; equal states once."""
@@ -114,7 +108,7 @@ class Sequences:
         spread = drawn.choice(_SPREADS)
         neighbours = self._known.asked.neighbours
         noisy = {
-            index: prior_of(self._model.priors, self._candidates[index], neighbours).expected + drawn.gauss(0, spread)
+            index: self._model.featurizer.prior(self._candidates[index], neighbours).expected + drawn.gauss(0, spread)
             for index in self._case.present
         }
         return sorted(noisy, key=lambda index: -noisy[index])
@@ -129,7 +123,7 @@ class Sequences:
             after = state | {index}
             length = self._model.priors.expected_length(self._candidates[index].name, self._known.asked.neighbours)
             rise = self._picked(after, self._answers(after)) - before
-            yield Sample(row, rise, len(self._contenders[index][0].text), max(length or 0.0, 1.0))
+            yield Sample(row, rise, self._case.example.length[index], max(length or 0.0, 1.0))
 
     def _picked(self, state: frozenset[int], answered: Sequence[Answered]) -> float:
         """Returns the quality of the answer that is picked; 0 if there is none."""
@@ -140,13 +134,19 @@ class Sequences:
         """Returns the answers of these candidates, in the order of their positions."""
         if state not in self._answered:
             places = sorted(state)
-            contenders, surfaces = zip(*(self._contenders[index] for index in places), strict=True)
-            priors, asked = self._model.priors, self._known.asked
-            known = [prior_of(priors, self._candidates[index], asked.neighbours) for index in places]
-            seen = features(asked, contenders, surfaces, known, priors)
+            case = self._case
+            partials = [
+                PartialAnswer(self._candidates[index], case.texts[index] or "", complete=True) for index in places
+            ]
+            seen = self._model.featurizer.rows(case.text, partials, case.pattern)
             self._answered[state] = [
-                Answered(self._candidates[index], self._model.quality(row), each.answer, len(each.text))
-                for index, each, row in zip(places, contenders, seen, strict=True)
+                Answered(
+                    each.candidate,
+                    self._model.quality(row),
+                    answer_in(each.text, case.pattern, self._known.asked),
+                    len(each.text),
+                )
+                for each, row in zip(partials, seen, strict=True)
             ]
         return self._answered[state]
 

@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import lightgbm
@@ -15,12 +16,12 @@ import numpy as np
 from lightrouter.lab.dataset import patterns
 from lightrouter.lab.dataset.questions import Floats
 from lightrouter.learned.artifact import Artifact
-from lightrouter.learned.features import NAMES, Question, question
+from lightrouter.learned.features import NAMES, Candidate, PartialAnswer
+from lightrouter.learned.featurizer import Featurizer
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.model import Model
 from lightrouter.learned.options import CUES
 from lightrouter.learned.priors import Example, Priors, words_of
-from lightrouter.learned.rows import Stranger, Written, rows_of
 from lightrouter.learned.trees import Tree
 from lightrouter.recording.recording import LabelledRecording
 from lightrouter.runtime.tokens import cut
@@ -156,42 +157,35 @@ class Situation:
 
     Attributes:
         case: The prompt.
-        asked: The features of the prompt.
-        priors: The outcomes of the other prompts.
-        names: The names of the candidates.
+        featurizer: Makes features from the outcomes of the other prompts.
     """
 
     case: Case
-    asked: Question
-    priors: Priors
-    names: tuple[str, ...]
-
-    @classmethod
-    def of(cls, case: Case, priors: Priors, names: tuple[str, ...]) -> Situation:
-        """Returns the situation of a prompt that is not among `priors`."""
-        return cls(case, question(case.text, priors.neighbours_of(case.example.words)), priors, names)
+    featurizer: Featurizer
 
     def shortlist(self, most: int) -> list[int]:
         """Returns the indices of the candidates with the highest expected quality, best first."""
-        neighbours = self.asked.neighbours
-        expected = {index: self.priors.prior(self.names[index], neighbours).expected for index in self.case.present}
+        priors, neighbours = self.featurizer.priors, self.featurizer.question(self.case.text).neighbours
+        expected = {index: priors.prior(priors.candidates[index], neighbours).expected for index in self.case.present}
         return sorted(expected, key=lambda index: -expected[index])[:most]
 
-    def contenders(
-        self, shown: Mapping[int, int | None], strangers: Mapping[int, Stranger] | None = None
-    ) -> list[Written]:
-        """Returns the candidates at these indices, with texts cut at the given tokens; None leaves the text whole."""
-        found: list[Written] = []
+    def rows(
+        self, shown: Mapping[int, int | None], strangers: Mapping[int, Candidate] = MappingProxyType({})
+    ) -> list[list[float]]:
+        """Returns the features of candidates.
+
+        Args:
+            shown: Tokens at which the text of the candidate at each index is cut; None leaves it whole.
+            strangers: Candidates whose outcomes are hidden, by the same indices.
+        """
+        names = self.featurizer.priors.candidates
+        partials: list[PartialAnswer] = []
         for index, tokens in shown.items():
             whole = self.case.texts[index] or ""
             text = whole if tokens is None else cut(whole, tokens)
-            said = (strangers or {}).get(index, Stranger(self.names[index], 0.0, 0))
-            found.append(Written(said.name, said.prior, said.evaluated, text, len(text) == len(whole)))
-        return found
-
-    def rows(self, contenders: Sequence[Written]) -> list[list[float]]:
-        """Returns their features."""
-        return rows_of(self.asked, contenders, self.case.pattern, self.priors)
+            candidate = strangers.get(index, Candidate(names[index], 0.0, 0))
+            partials.append(PartialAnswer(candidate, text, len(text) == len(whole)))
+        return self.featurizer.rows(self.case.text, partials, self.case.pattern)
 
 
 def train(
@@ -246,10 +240,10 @@ def situations(cases: Cases, seed: int) -> list[Situation]:
     found: dict[int, Situation] = {}
     for fold in sorted(set(folds)):
         others = [index for index, own in enumerate(folds) if own != fold]
-        priors = cases.take(others or range(len(folds))).priors()
+        featurizer = Featurizer(cases.take(others or range(len(folds))).priors())
         for index, own in enumerate(folds):
             if own == fold:
-                found[index] = Situation.of(cases.cases[index], priors, cases.candidates)
+                found[index] = Situation(cases.cases[index], featurizer)
     return [found[index] for index in range(len(folds))]
 
 
@@ -259,8 +253,7 @@ def _training_rows(cases: Cases, options: TrainingOptions, seed: int) -> tuple[F
     quality: list[float] = []
     for situation in situations(cases, seed):
         for shown in _views(situation, options, drawn):
-            contenders = situation.contenders(shown, _strangers(situation, shown, drawn))
-            rows.extend(situation.rows(contenders))
+            rows.extend(situation.rows(shown, _strangers(situation, shown, drawn)))
             quality.extend(situation.case.example.quality[index] or 0.0 for index in shown)
     seen = np.array(rows, dtype=np.float64)
     if not options.cues:
@@ -282,16 +275,16 @@ def _views(situation: Situation, options: TrainingOptions, drawn: random.Random)
         yield {index: None if index in finished else tokens for index in indices}
 
 
-def _strangers(situation: Situation, shown: Mapping[int, int | None], drawn: random.Random) -> dict[int, Stranger]:
+def _strangers(situation: Situation, shown: Mapping[int, int | None], drawn: random.Random) -> dict[int, Candidate]:
     """Returns, for some views, all candidates as strangers: known only by their mean over a few prompts."""
     if drawn.random() >= _STRANGERS:
         return {}
-    found: dict[int, Stranger] = {}
+    found: dict[int, Candidate] = {}
     for index in shown:
         evaluated = drawn.choice(_STRANGERS_PROMPTS)
-        outcomes = [each.quality[index] for each in drawn.choices(situation.priors.examples, k=evaluated)]
+        outcomes = [each.quality[index] for each in drawn.choices(situation.featurizer.priors.examples, k=evaluated)]
         known = [quality for quality in outcomes if quality is not None]
-        found[index] = Stranger("", sum(known) / max(1, len(known)), len(known))
+        found[index] = Candidate("", sum(known) / max(1, len(known)), len(known))
     return found
 
 

@@ -29,15 +29,15 @@ class Trained:
         self._given = None if given is None else artifact.load(given).model
         self._models: dict[str, Model] = {}
 
-    def on(self, name: str, judged: LabelledData) -> CurrentModel:
+    def on(self, name: str, labelled: LabelledData) -> CurrentModel:
         """Returns a function that trains the model of these prompts on its first call; kept under `name`."""
-        return lambda: self._given or self._model(name, judged)
+        return lambda: self._given or self._model(name, labelled)
 
-    def _model(self, name: str, judged: LabelledData) -> Model:
+    def _model(self, name: str, labelled: LabelledData) -> Model:
         if name not in self._models:
             folder = self._parts.folder(f"model-{name}")
             if not (folder / artifact.MANIFEST).is_file():
-                taught = train([judged.recording], self._options, self._seed, pattern=judged.questions.pattern)
+                taught = train([labelled.recording], self._options, self._seed, pattern=labelled.questions.pattern)
                 artifact.save(taught, folder)
             # The saved model is used, so that a resumed run gives the same figures.
             self._models[name] = artifact.load(folder).model

@@ -12,7 +12,7 @@ import numpy as np
 from lightrouter.lab.dataset.questions import Floats
 from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.results.running import Progress
-from lightrouter.lab.training.train import Cases, Situation, TrainingError, TrainingOptions, fit, train
+from lightrouter.lab.training.train import Case, Cases, Situation, TrainingError, TrainingOptions, fit, train
 from lightrouter.learned.artifact import Artifact
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Neighbours
@@ -25,7 +25,7 @@ _BINS = 10
 _FEWEST_PROMPTS = 50
 
 
-class _Judged(NamedTuple):
+class _Scored(NamedTuple):
     """Expected and real quality of the candidates on one prompt of a fold.
 
     Attributes:
@@ -68,58 +68,48 @@ def trained(
     if not measured:
         with progress.step("training"):
             return train(recordings, options, seed, pattern=pattern), None
-    judged: dict[int, _Judged] = {}
+    scored: dict[int, _Scored] = {}
+    boot_tokens = options.boot_tokens[len(options.boot_tokens) // 2]
     for fold in filled:
         with progress.step(f"fold {fold + 1}"):
             others = cases.take([index for index, own in enumerate(drawn) if own != fold])
             model = fit(others, options, seed)
-            judge = _Judge(model, cases.candidates, options.boot_tokens[len(options.boot_tokens) // 2])
             for index, own in enumerate(drawn):
                 if own == fold:
-                    situation = Situation.of(cases.cases[index], model.priors, cases.candidates)
-                    judged[index] = judge.of(situation)
-    rows = [judged[index] for index in range(len(drawn))]
+                    scored[index] = _scored(model, cases.cases[index], boot_tokens)
+    rows = [scored[index] for index in range(len(drawn))]
     with progress.step("training"):
         artifact = train(recordings, options, seed, pattern=pattern)
     texts = [case.text for case in cases.cases]
     return replace(artifact, metrics=_figures(rows, texts, seed)), _calibration(rows)
 
 
-class _Judge:
-    """Evaluates the model of one fold."""
-
-    def __init__(self, model: Model, names: tuple[str, ...], boot_tokens: int) -> None:
-        self._model = model
-        self._names = names
-        self._boot_tokens = boot_tokens
-
-    def of(self, situation: Situation) -> _Judged:
-        indices = situation.shortlist(_POOL)
-        booted: dict[int, int | None] = dict.fromkeys(indices, self._boot_tokens)
-        expected = self._expected(situation, booted)
-        order = sorted(indices, key=lambda index: -expected[index])
-        quality = {index: situation.case.example.quality[index] or 0.0 for index in indices}
-        gain = 0.0
-        if len(order) > 1:
-            one: dict[int, int | None] = booted | {order[0]: None}
-            both = self._expected(situation, one | {order[1]: None})
-            gain = quality[max(order[:2], key=lambda index: both[index])] - quality[order[0]]
-        present = situation.case.present
-        priors = self._model.priors
-        single = max(present, key=lambda index: priors.prior(self._names[index], Neighbours()).overall)
-        return _Judged(
-            expected=[expected[index] for index in indices],
-            quality=[quality[index] for index in indices],
-            single=situation.case.example.quality[single] or 0.0,
-            gain=gain,
-        )
-
-    def _expected(self, situation: Situation, shown: dict[int, int | None]) -> dict[int, float]:
-        rows = situation.rows(situation.contenders(shown))
-        return {index: self._model.quality(row) for index, row in zip(shown, rows, strict=True)}
+def _scored(model: Model, case: Case, boot_tokens: int) -> _Scored:
+    """Returns the figures of a model on a prompt that it has not seen."""
+    situation, priors = Situation(case, model.featurizer), model.priors
+    indices = situation.shortlist(_POOL)
+    booted: dict[int, int | None] = dict.fromkeys(indices, boot_tokens)
+    expected = _expected(model, situation, booted)
+    order = sorted(indices, key=lambda index: -expected[index])
+    quality = {index: case.example.quality[index] or 0.0 for index in indices}
+    gain = 0.0
+    if len(order) > 1:
+        both = _expected(model, situation, booted | {order[0]: None, order[1]: None})
+        gain = quality[max(order[:2], key=lambda index: both[index])] - quality[order[0]]
+    single = max(case.present, key=lambda index: priors.prior(priors.candidates[index], Neighbours()).overall)
+    return _Scored(
+        expected=[expected[index] for index in indices],
+        quality=[quality[index] for index in indices],
+        single=case.example.quality[single] or 0.0,
+        gain=gain,
+    )
 
 
-def _figures(rows: Sequence[_Judged], texts: Sequence[str], seed: int) -> dict[str, object]:
+def _expected(model: Model, situation: Situation, shown: dict[int, int | None]) -> dict[int, float]:
+    return {index: model.quality(row) for index, row in zip(shown, situation.rows(shown), strict=True)}
+
+
+def _figures(rows: Sequence[_Scored], texts: Sequence[str], seed: int) -> dict[str, object]:
     picked = [each.quality[int(np.argmax(each.expected))] for each in rows]
     brier = [float(np.mean((np.array(each.expected) - np.array(each.quality)) ** 2)) for each in rows]
     single = [each.single for each in rows]
@@ -136,7 +126,7 @@ def _rounded(estimate: Estimate) -> list[float]:
     return [round(value, 4) for value in estimate]
 
 
-def _calibration(rows: Sequence[_Judged]) -> bytes:
+def _calibration(rows: Sequence[_Scored]) -> bytes:
     """Returns a plot of real over expected quality, in bins with equal numbers of answers, as PNG."""
     from matplotlib.figure import Figure
 

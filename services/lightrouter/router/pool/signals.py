@@ -11,7 +11,8 @@ from lightrouter.answers.equality import canonical
 from lightrouter.answers.settled import settled_answer
 from lightrouter.router.candidates import BootResult
 from lightrouter.router.finish import is_interrupted
-from lightrouter.router.ledger import REQUEST_FAULTS, SLOW
+from lightrouter.router.ledger import REQUEST_FAULTS
+from lightrouter.runtime.ledger import SLOW
 from lightrouter.v1.chat_pb2 import FINISH_REASON_CONTENT_FILTER, FINISH_REASON_STOP
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CANCELLED,
@@ -89,7 +90,13 @@ def signals_of(
     calls = [entry for entry in entries if entry.stage in {STAGE_BOOT, STAGE_COMPLETE}]
     boot_calls = {call.candidate: call for call in calls if call.stage == STAGE_BOOT}
     delivered = frozenset(boot.candidate.name for boot in boots)
-    seconds = {name: _seconds(call) for name, call in boot_calls.items() if name in delivered or _is_slow(call)}
+    held_s = {boot.candidate.name: boot.seconds for boot in boots if boot.held}
+    # The entry of a call that was held has the time of the whole call.
+    seconds = {
+        name: held_s.get(name, _seconds(call))
+        for name, call in boot_calls.items()
+        if name in delivered or _is_slow(call)
+    }
     most_delivered = 2 * len(delivered) >= len(boot_calls)
     telling: dict[str, list[LedgerEntry]] = {name: [] for name in boot_calls}
     for call in calls if most_delivered else ():
@@ -98,8 +105,8 @@ def signals_of(
     chosen = set(selection.chosen)
     slowness = _slowness(seconds)
     inferiority = _inferiority(_scores(boots, selection))
-    completions = [call for call in calls if call.stage == STAGE_COMPLETE and not call.HasField("failure")]
-    complete_s = {call.candidate: _seconds(call) for call in completions}
+    completions = [call for call in calls if _is_completion(call) and not call.HasField("failure")]
+    complete_s = {call.candidate: _seconds(call) - held_s.get(call.candidate, 0.0) for call in completions}
     return {
         name: Signals(
             failed=tuple(_is_failure(call) for call in telling[name] if _is_telling(call, stops=stops)),
@@ -159,6 +166,10 @@ def _is_telling(entry: LedgerEntry, *, stops: bool) -> bool:
     if reason == ERROR_REASON_EMPTY_OUTPUT and (stops or entry.finish_reason == FINISH_REASON_CONTENT_FILTER):
         return False
     return reason not in _NOT_BY_CANDIDATE and not _is_timeout(entry)
+
+
+def _is_completion(entry: LedgerEntry) -> bool:
+    return entry.stage == STAGE_COMPLETE or entry.went_on
 
 
 def _is_slow(entry: LedgerEntry) -> bool:

@@ -7,8 +7,10 @@ from random import Random
 
 from lightrouter.answers.extract import check
 from lightrouter.router.budget import Budget
+from lightrouter.router.call_times import CallTimes
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import Admission
+from lightrouter.router.holding import with_held_tokens
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.rules import Defaults
@@ -52,6 +54,7 @@ def admit(
     ledger: RouteLedger,
     why_not: WhyNot = lambda _: None,
     least_tokens: dict[str, int] | None = None,
+    times: CallTimes | None = None,
 ) -> tuple[Admission, Budget]:
     """Returns the admitted request and its budget, in which the money for the boots is reserved.
 
@@ -63,6 +66,7 @@ def admit(
         ledger: Records each candidate that is left out.
         why_not: Returns why a candidate cannot deliver now.
         least_tokens: The smallest token limits that providers accept, by candidate; see `Budget`.
+        times: The observed times of calls; None if there are none yet.
 
     Raises:
         ServiceError: INVALID_ARGUMENT if the request names an unknown candidate, or does not fit into its cost ceiling
@@ -86,6 +90,10 @@ def admit(
     asked, standby = _asked(fitting, left_out, policy.k, ledger)
     ceiling = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None
     budget = Budget(ceiling, most_messages_tokens(prompt.messages), least_tokens)
+    held = with_held_tokens(asked, policy, prompt_tokens, times or CallTimes())
+    if budget.covers(held):
+        asked = held
+        standby = with_held_tokens(standby, policy, prompt_tokens, times or CallTimes())
     candidates = budget.admit(asked, f"{_POLICY}.max_cost_nanousd")
     unpaid = [candidate for candidate in asked if candidate not in candidates] if len(candidates) < len(asked) else []
     for candidate in unpaid:

@@ -7,14 +7,13 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
-from lightrouter.router.calls import record_failure, record_service
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import Merged, RouteContext
 from lightrouter.router.finish import complete_first, is_interrupted
-from lightrouter.router.ledger import SLOW
+from lightrouter.router.records import record_failure, record_service
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.runtime.ledger import SLOW
 from lightrouter.runtime.tokens import most_tokens
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult
 from lightrouter.v1.candidate_pb2 import Draft, ModelTarget
@@ -80,8 +79,7 @@ async def aggregate(
         result = await _merge(
             route, aggregator.aggregate(request, route.deadline.share(route.shares.aggregate)), pieces
         )
-        _price_failures(result, synthesizers)
-        record_service(route, reserved, result.entries, result.degraded)
+        record_service(route, reserved, result.entries, result.degraded, synthesizers)
         text = "".join(pieces)
         if not text.strip():
             raise _no_answer("the aggregator ended without a text")
@@ -91,8 +89,8 @@ async def aggregate(
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_AGGREGATOR_SLOW if slow else DEGRADED_REASON_AGGREGATOR_FAILED
         route.ledger.degrade(reason, f"the answer is the best draft: {error.message}")
-        if synthesizers and pieces and result is None:
-            # The aggregator can no longer say which model wrote the text; it asks the first one first.
+        if synthesizers and result is None and (pieces or slow):
+            # The aggregator can no longer say which model wrote; it asks the first one first.
             read, received = "".join(draft.text for draft in drafts), "".join(pieces)
             record_failure(route, STAGE_AGGREGATE, synthesizers[0], error, started_at, read=read, received=received)
         return best(route, drafts, restart=bool(pieces))
@@ -107,6 +105,9 @@ async def _merge(
             if event.HasField("result"):
                 return event.result
             chunk = event.chunk
+            if not chunk.text and not chunk.restart:
+                # A sign of life while the model is slow.
+                continue
             if chunk.restart:
                 pieces.clear()
             pieces.append(chunk.text)
@@ -121,14 +122,6 @@ def _is_worse(result: AggregateResult, drafts: Sequence[Draft]) -> bool:
     return (cut or is_interrupted(result.finish_reason)) and any(
         draft.finish_reason == FINISH_REASON_STOP for draft in drafts
     )
-
-
-def _price_failures(result: AggregateResult, synthesizers: Sequence[RouteCandidate]) -> None:
-    """Adds the cost of failed calls: the aggregator knows their tokens, but not the prices."""
-    prices = {candidate.name: candidate.spec.prices for candidate in synthesizers}
-    for line in result.entries:
-        if line.HasField("failure") and not line.cost_nanousd and line.candidate in prices:
-            line.cost_nanousd = cost_nanousd(prices[line.candidate], line.usage)
 
 
 def _no_answer(message: str) -> ServiceError:

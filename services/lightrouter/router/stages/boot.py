@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 
 from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
+from lightrouter.router.held import MAX_CHARACTERS_PER_TOKEN
 from lightrouter.router.stages.last_resort import has_last_resort, pick_last_resorts, wait_for_circuit
 from lightrouter.router.stages.quorum import QuorumWait
 from lightrouter.runtime.deadline import Deadline
@@ -19,10 +21,6 @@ from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_UPSTREAM_TIMEOUT,
     ERROR_REASON_UPSTREAM_TOO_LARGE,
 )
-
-# Bounds what the router holds of a boot. The longest tokens of the known vocabularies are runs of 128 spaces; twice
-# that is a choice.
-_MAX_CHARACTERS_PER_TOKEN = 256
 
 
 async def boot(route: RouteContext, models: Models) -> list[BootResult]:
@@ -117,7 +115,9 @@ class _BootStage:
     async def _run(self, call: CandidateCall) -> None:
         """Boots one candidate and records the result."""
         try:
-            if self._route.events.wants_partials:
+            if call.candidate.held_tokens:
+                await call.hold(self._on_text(call.candidate))
+            elif self._route.events.wants_partials:
                 await self._stream(call)
             else:
                 await call.generate(self._route.deadline)
@@ -131,10 +131,15 @@ class _BootStage:
         else:
             self._wait.failed()
 
+    def _on_text(self, candidate: RouteCandidate) -> Callable[[str], None]:
+        """Returns what gets the text of a boot as it arrives."""
+        events = self._route.events
+        return partial(events.partial_chunk, candidate.name) if events.wants_partials else lambda _: None
+
     async def _stream(self, call: CandidateCall) -> None:
         """Receives a boot in pieces and sends each to the caller."""
-        candidate = call.candidate
-        room = candidate.boot_tokens * _MAX_CHARACTERS_PER_TOKEN
+        candidate, on_text = call.candidate, self._on_text(call.candidate)
+        room = candidate.boot_tokens * MAX_CHARACTERS_PER_TOKEN
         async with aclosing(call.chunks()) as chunks:
             async for chunk in chunks:
                 if not chunk.text:
@@ -143,4 +148,4 @@ class _BootStage:
                 if room < 0:
                     message = f"{candidate.name} sent more text than {candidate.boot_tokens} boot tokens can have"
                     raise ServiceError(Code.UNAVAILABLE, ERROR_REASON_UPSTREAM_TOO_LARGE, message)
-                self._route.events.partial_chunk(candidate.name, chunk.text)
+                on_text(chunk.text)

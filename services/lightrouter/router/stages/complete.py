@@ -13,6 +13,7 @@ from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.finish import is_interrupted
+from lightrouter.router.records import drop_held
 from lightrouter.router.stages.last_resort import pick_last_resorts
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
@@ -39,6 +40,7 @@ async def complete(
         ServiceError: No draft came about; UNAVAILABLE, DEADLINE_EXCEEDED or FAILED_PRECONDITION, with one failure a
             candidate.
     """
+    drop_held(route, chosen)
     stage = _Completion(route, models, ranking, chosen)
     await stage.fill()
     if not stage.drafts and not stage.interrupted:
@@ -91,18 +93,19 @@ class _Completion:
 
     async def fill(self) -> None:
         """Fills a place for each chosen candidate."""
-        granted = [(boot, grant) for boot in self._chosen if (grant := self._grant(boot))]
-        if len(granted) == 1:
-            await self._fill_place(*granted[0])
-        elif granted:
+        # A grant is for the boot's call as it stands now, so the call is taken before that can end.
+        calls = [(boot, self._call(boot, grant)) for boot in self._chosen if (grant := self._grant(boot))]
+        if len(calls) == 1:
+            await self._fill_place(*calls[0])
+        elif calls:
             async with asyncio.TaskGroup() as group:
-                for boot, grant in granted:
-                    group.create_task(self._fill_place(boot, grant))
+                for boot, call in calls:
+                    group.create_task(self._fill_place(boot, call))
         while self._unaffordable and not self.drafts:
             # A draft that is cut short is better than none.
             boot = self._unaffordable.popleft()
             if grant := self._grant(boot):
-                await self._fill_place(boot, grant)
+                await self._fill_place(boot, self._call(boot, grant))
 
     async def fill_by_last_resort(self) -> None:
         """Fills one place with the whole draft of a last resort."""
@@ -114,14 +117,22 @@ class _Completion:
             return grant is not None
 
         while not self.drafts and (picked := pick_last_resorts(self._route, reserve, limit=1)):
-            await self._attempt(BootResult.empty(picked[0]), grants[picked[0].name])
+            boot = BootResult.empty(picked[0])
+            await self._attempt(boot, self._call(boot, grants[picked[0].name]))
+
+    def _call(self, boot: BootResult, grant: Grant) -> CandidateCall:
+        return CandidateCall.completion(self._route, self._models, boot, grant)
 
     def _grant(self, boot: BootResult) -> Grant | None:
         """Returns a grant as large as the budget covers; None if there is no token left to ask for."""
         if boot.ended:
             self._add_without_call(boot)
             return None
-        grant = self._route.budget.grant(boot) or self._route.budget.grant_rest(boot)
+        grant = self._route.budget.grant(boot)
+        if grant is None:
+            # A part of the draft is paid for by a second call, which ends there.
+            drop_held(self._route, [other for other in self._chosen if other is not boot])
+            grant = self._route.budget.grant(boot) or self._route.budget.grant_rest(boot)
         note_short_grant(self._route, boot, grant)
         if grant.tokens:
             return grant
@@ -131,28 +142,28 @@ class _Completion:
             self._route.ledger.add_unpaid(boot.candidate.name)
         return None
 
-    async def _fill_place(self, boot: BootResult, grant: Grant) -> None:
+    async def _fill_place(self, boot: BootResult, call: CandidateCall) -> None:
         """Fills one place with the first candidate that does not fail."""
-        attempt: tuple[BootResult, Grant] | None = (boot, grant)
+        attempt: tuple[BootResult, CandidateCall | None] | None = (boot, call)
         while attempt and not await self._attempt(*attempt):
             attempt = self._replacement()
 
-    def _replacement(self) -> tuple[BootResult, Grant] | None:
+    def _replacement(self) -> tuple[BootResult, CandidateCall | None] | None:
+        """Returns the next candidate and its call, None if its draft is finished; None if there is no candidate."""
         if self._share.expired and self.drafts:
             return None
         while self._reserve:
             boot = self._reserve.popleft()
             grant = self._route.budget.grant(boot)
             if grant:
-                return boot, grant
+                return boot, None if boot.ended else self._call(boot, grant)
             self._unaffordable.append(boot)
         return None
 
-    async def _attempt(self, boot: BootResult, grant: Grant) -> bool:
+    async def _attempt(self, boot: BootResult, call: CandidateCall | None) -> bool:
         """Lets one candidate finish its draft; returns whether its place needs no replacement."""
-        if boot.ended:
+        if call is None:
             return self._add_without_call(boot)
-        call = CandidateCall.completion(self._route, self._models, boot, grant)
         try:
             await self._generate(call, completion_limit_s(self._route, boot))
         except ServiceError as error:

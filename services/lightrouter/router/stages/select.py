@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from lightrouter.router.calls import record_service
 from lightrouter.router.candidates import BootResult
 from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.finish import is_interrupted
-from lightrouter.router.ledger import SLOW
+from lightrouter.router.records import record_failure, record_service
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.ledger import SLOW
 from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_INTERNAL
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_COST_CEILING,
     DEGRADED_REASON_SELECTOR_FAILED,
     DEGRADED_REASON_SELECTOR_SLOW,
+    STAGE_SELECT,
 )
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_LLM, SELECTOR_STRATEGY_PRIOR
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
@@ -59,14 +61,19 @@ async def _ranked(route: RouteContext, boots: Sequence[BootResult], selector: Se
         return prior(boots)
     deadline = route.deadline.share(route.shares.select)
     request, reserved = _request(route, boots)
+    started_at = time.monotonic()
     try:
         response = await selector.select(request, deadline)
-        record_service(route, reserved, response.entries, response.degraded)
+        record_service(route, reserved, response.entries, response.degraded, [route.admission.judge])
         return _to_ranking(response, boots)
     except ServiceError as error:
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_SELECTOR_SLOW if slow else DEGRADED_REASON_SELECTOR_FAILED
         route.ledger.degrade(reason, f"the candidates were ranked by prior: {error.message}")
+        if slow and request.strategy == SELECTOR_STRATEGY_LLM:
+            # The selector can no longer say what its judge has read and written.
+            read = "".join(boot.partial.text for boot in boots)
+            record_failure(route, STAGE_SELECT, route.admission.judge, error, started_at, read=read)
         return prior(boots)
 
 

@@ -8,9 +8,9 @@ from random import Random
 
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import RouteContext
-from lightrouter.router.ledger import SLOW
 from lightrouter.router.stages.select import Selector
 from lightrouter.runtime.errors import Code, ServiceError
+from lightrouter.runtime.ledger import SLOW
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_INTERNAL
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_SHORTLIST_FAILED, NOT_ASKED_REASON_SHORTLIST
 from lightrouter.v1.selector_pb2 import ShortlistCandidate, ShortlistRequest

@@ -17,10 +17,12 @@ from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
 from lightrouter.router.finish import is_interrupted
+from lightrouter.router.records import drop_held
 from lightrouter.router.stages.complete import completion_limit_s, note_short_grant
 from lightrouter.router.stages.last_resort import pick_last_resorts
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.models import Models
+from lightrouter.v1.adapter_pb2 import GenerationChunk
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FinishReason
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_TIMEOUT
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING
@@ -50,6 +52,7 @@ async def stream_completion(
         ServiceError: All candidates failed; UNAVAILABLE, DEADLINE_EXCEEDED or FAILED_PRECONDITION, with one failure a
             candidate.
     """
+    drop_held(route, [chosen])
     completion = _StreamedCompletion(route, models, chosen, ranked)
     boot: BootResult | None = chosen
     while boot:
@@ -124,7 +127,10 @@ class _StreamedCompletion:
         if self._sent and not self._is_void and boot.candidate.can_continue:
             return await self._take_over(boot.candidate)
         candidate, budget = boot.candidate, self._route.budget
-        grant = budget.grant(boot) or (None if self._sent else budget.grant_rest(boot))
+        grant = budget.grant(boot)
+        if grant is None:
+            drop_held(self._route)
+            grant = budget.grant(boot) or (None if self._sent else budget.grant_rest(boot))
         if grant is None:
             self.unaffordable = True
             return None
@@ -201,7 +207,7 @@ class _StreamedCompletion:
         try:
             async with aclosing(call.chunks()) as chunks, asyncio.timeout(self._limit_s(silence_limit_s)) as timeout:
                 async for chunk in chunks:
-                    self._send_chunk(call, chunk.text)
+                    self._send_chunk(call, chunk)
                     # The time for which a slow reader stops the stream is not the candidate's silence.
                     timeout.reschedule(None)
                     await route.events.wait_for_room()
@@ -218,8 +224,11 @@ class _StreamedCompletion:
         share_s = self._route.deadline.remaining() * self._route.shares.complete
         return min(share_s, silence_limit_s) if others else None
 
-    def _send_chunk(self, call: CandidateCall, text: str) -> None:
-        if text:
-            # A text that is written anew voids what went out before, another candidate's text or its own boot.
+    def _send_chunk(self, call: CandidateCall, chunk: GenerationChunk) -> None:
+        # A text that is written anew voids what went out before, another candidate's text or its own boot.
+        if chunk.restarted and call.chunks_received > bool(chunk.text):
+            # Only the end of the text showed it; the start of the text went out as if it continued.
+            self._send(call.candidate, call.text, restart=True)
+        elif chunk.text:
             restart = not call.continues and call.chunks_received == 1 and bool(self._sent)
-            self._send(call.candidate, text, restart=restart)
+            self._send(call.candidate, chunk.text, restart=restart)

@@ -106,15 +106,19 @@ def full_cost_nanousd(record: RouteRecord) -> int:
     """
     entries = record.ledger.entries
     cost = sum(entry.cost_nanousd for entry in entries if entry.stage != STAGE_SELECT)
-    completions = [entry for entry in entries if entry.stage == STAGE_COMPLETE and not entry.HasField("failure")]
+    delivered = [entry for entry in entries if not entry.HasField("failure")]
+    completions = [entry for entry in delivered if entry.stage == STAGE_COMPLETE or entry.went_on]
     if not completions or record.selection is None:
         return cost
     prices = {boot.candidate.name: boot.candidate.spec.prices for boot in record.boots}
+    booted = {boot.candidate.name: boot.used_tokens for boot in record.boots}
+    written = 0
     for entry in completions:
-        if entry.candidate in prices:
+        written += entry.usage.output_tokens - (booted.get(entry.candidate, 0) if entry.went_on else 0)
+        if entry.candidate in prices and not entry.went_on:
             read = Usage(input_tokens=entry.usage.input_tokens, cached_input_tokens=entry.usage.cached_input_tokens)
             cost -= cost_nanousd(prices[entry.candidate], read)
-    written = round(sum(entry.usage.output_tokens for entry in completions) / len(completions))
+    written = round(written / len(completions))
     for boot in record.boots:
         if not boot.ended and boot.candidate.name not in record.selection.chosen:
             rest = Usage(output_tokens=min(written, boot.tokens_left))

@@ -38,9 +38,18 @@ class Models(Protocol):
         ...
 
     def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self,
+        target: ModelTarget,
+        generation: Generation,
+        deadline: Deadline,
+        *,
+        checkpoint_tokens: int = 0,
+        unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Yields the text as the model writes it, then the result. Closing the iterator cancels the call.
+
+        After `checkpoint_tokens` tokens, if that is not 0, it yields the checkpoint. An `unwatched` text comes in fewer
+        messages.
 
         Raises:
             ServiceError: The call failed; the reason says why.
@@ -67,18 +76,26 @@ class ModelClient:
         return await call
 
     async def stream(
-        self, target: ModelTarget, generation: Generation, deadline: Deadline
+        self,
+        target: ModelTarget,
+        generation: Generation,
+        deadline: Deadline,
+        *,
+        checkpoint_tokens: int = 0,
+        unwatched: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Yields the text as the model writes it, then the result. See `Models.stream`."""
         timeout = _timeout(target, deadline)
         traced = ClientCall(self._tracer, _STREAM_GENERATE, target.candidate)
         channel = self._channels.get(target.address)
-        request = StreamGenerateRequest(generation=generation)
+        request = StreamGenerateRequest(generation=generation, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched)
         call = pieces_then_result(channel, traced, request, StreamGenerateResponse, timeout)
         # Free the request while the model writes.
         del generation, request
         async with aclosing(call) as responses:
             async for response in responses:
+                if response.HasField("checkpoint"):
+                    traced.may_be_left()
                 yield response
 
 

@@ -32,6 +32,7 @@ class ClientCall:
         """Starts the span of `method`, SERVICE/METHOD; `candidate` is the candidate of the called adapter."""
         self.method = method
         self._span: Span | None = None
+        self._may_be_left = False
         around = None
         if trace.get_current_span().is_recording():
             attributes = _attributes(method)
@@ -40,6 +41,10 @@ class ClientCall:
             self._span = tracer.start_span(method, kind=SpanKind.CLIENT, attributes=attributes)
             around = trace.set_span_in_context(self._span)
         self.metadata: Metadata = outgoing_metadata(around)
+
+    def may_be_left(self) -> None:
+        """Says that the caller has what it needs, so that it is no error if it leaves the call from now on."""
+        self._may_be_left = True
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +62,8 @@ class ClientCall:
         else:
             # Cancelled, or closed before its end.
             message = "the call was left before its end"
-            _fail(span, Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, message)
+            is_fault = not self._may_be_left
+            _fail(span, Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, message, is_fault=is_fault)
         span.end()
 
 

@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 
 from lightrouter.lab.dataset.questions import Floats, Ints, LabelledData, Questions
 from lightrouter.lab.dataset.splits import folds
-from lightrouter.lab.policies.baselines.single import whole
+from lightrouter.lab.policies.baselines.single import Baseline, whole
 from lightrouter.lab.policies.decision import Decision
 
 _LONGEST_CHAIN = 3
@@ -24,7 +24,7 @@ _WORDS = 2**17
 _MOST_MODELS = 6
 
 
-class Cascade:
+class Cascade(Baseline):
     """A cascade whose chain and threshold are the best ones on the training prompts."""
 
     name = "frugalgpt-style"
@@ -32,7 +32,6 @@ class Cascade:
         f"Up to {_LONGEST_CHAIN} models are asked one after the other, to the end, until a scorer that reads prompt "
         "and answer is content; chain and thresholds are the best on the training prompts."
     )
-    boot_tokens = 0
 
     def fit(self, train: LabelledData) -> None:
         """Trains the scorer, and chooses the chain on prompts that the scorer has not seen."""

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from lightrouter.lab.dataset.questions import Floats, LabelledData, Questions
-from lightrouter.lab.policies.baselines.single import best, whole
+from lightrouter.lab.policies.baselines.single import Baseline, BestSingle, whole
 from lightrouter.lab.policies.baselines.votes import winner
 from lightrouter.lab.policies.decision import Call, Decision
 
@@ -21,10 +21,8 @@ _RANKER, _FUSER = "PairRanker", "GenFuser"
 _FUSED = 3
 
 
-class Ensemble:
+class Ensemble(Baseline):
     """A vote of the models that are best on the training prompts, or of all models."""
-
-    boot_tokens = 0
 
     def __init__(self, name: str, about: str, size: int | None, weigh: Weights) -> None:
         """Lets `size` models vote, None for all; `weigh` turns qualities on the training prompts into weights."""
@@ -42,11 +40,8 @@ class Ensemble:
         self._voters = order[: self._size]
         self._weights = [float(weight) for weight in self._weigh(prior[self._voters])]
 
-    def decide(self, questions: Questions) -> list[Decision]:
-        """Lets them answer each prompt and vote."""
-        return [self._vote(questions, index) for index in range(len(questions))]
-
-    def _vote(self, questions: Questions, index: int) -> Decision:
+    def decide_on(self, questions: Questions, index: int) -> Decision:
+        """Lets them answer and vote."""
         answers = [questions.answers[index][model] for model in self._voters]
         texts = [questions.texts[index][model] for model in self._voters]
         chosen = self._voters[winner(answers, texts, self._weights, range(len(self._voters)))]
@@ -81,34 +76,24 @@ def _log_odds(prior: Floats) -> Floats:
     return np.asarray(np.maximum(np.log(inside / (1 - inside)) + np.log(9), 0.01), dtype=float)
 
 
-class MixtureOfAgents:
+class MixtureOfAgents(BestSingle):
     """All models to the end; the best of the training prompts reads all answers and writes one."""
 
-    name = "moa-style"
-    about = (
-        "Every model answers to the end, then the best of the training prompts reads all answers and writes one as "
-        "long as its own. What it would write is on no recording: its quality is not measured."
-    )
-    boot_tokens = 0
-
     def __init__(self) -> None:
-        self._model = 0
+        super().__init__("moa-style")
+        self.about = (
+            "Every model answers to the end, then the best of the training prompts reads all answers and writes one as "
+            "long as its own. What it would write is on no recording: its quality is not measured."
+        )
 
-    def fit(self, train: LabelledData) -> None:
-        """Finds the aggregating model."""
-        self._model = best(train)
-
-    def decide(self, questions: Questions) -> list[Decision]:
+    def decide_on(self, questions: Questions, index: int) -> Decision:
         """Books all answers and the aggregation."""
-        return [self._aggregate(questions, index) for index in range(len(questions))]
-
-    def _aggregate(self, questions: Questions, index: int) -> Decision:
         calls = [whole(questions, index, model) for model in range(len(questions.models))]
-        read = calls[self._model].input_tokens + sum(call.output_tokens for call in calls) + _INSTRUCTION_TOKENS
-        return Decision([calls, [Call(self._model, read, calls[self._model].output_tokens)]], None, len(calls))
+        read = calls[self.model].input_tokens + sum(call.output_tokens for call in calls) + _INSTRUCTION_TOKENS
+        return Decision([calls, [Call(self.model, read, calls[self.model].output_tokens)]], None, len(calls))
 
 
-class Blender:
+class Blender(Baseline):
     """All models to the end, every pair ranked by a small model, the best three fused by another."""
 
     name = "llm-blender-style"
@@ -116,16 +101,9 @@ class Blender:
         "Every model answers to the end, a small ranker reads every pair, a small fuser reads the best three and "
         "writes one text of their mean length. Neither is on a recording: the quality is not measured."
     )
-    boot_tokens = 0
 
-    def fit(self, train: LabelledData) -> None:
-        """Learns nothing: its models are trained elsewhere."""
-
-    def decide(self, questions: Questions) -> list[Decision]:
-        """Books all answers, the pairs and the fusion."""
-        return [self._fuse(questions, index) for index in range(len(questions))]
-
-    def _fuse(self, questions: Questions, index: int) -> Decision:
+    def decide_on(self, questions: Questions, index: int) -> Decision:
+        """Books all answers, the pairs and the fusion; its models are trained elsewhere."""
         calls = [whole(questions, index, model) for model in range(len(questions.models))]
         prompt = calls[0].input_tokens
         pairs = [

@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import NearestNeighbors
 
 from lightrouter.lab.dataset.questions import Floats, LabelledData, Questions
-from lightrouter.lab.policies.baselines.single import alone
+from lightrouter.lab.policies.baselines.single import Baseline, alone
 from lightrouter.lab.policies.decision import Decision
 
 _NEIGHBOURS = 50
@@ -44,12 +44,11 @@ class Neighbours:
         return np.asarray(self._quality[near].mean(axis=1), dtype=float)
 
 
-class NearestPrompts:
+class NearestPrompts(Baseline):
     """The model that was best on the most similar training prompts."""
 
     name = "knn"
     about = f"Each prompt goes to the model that was best on the {_NEIGHBOURS} training prompts nearest by their words."
-    boot_tokens = 0
 
     def fit(self, train: LabelledData) -> None:
         """Remembers the training prompts."""
@@ -61,12 +60,11 @@ class NearestPrompts:
         return [alone(questions, index, int(row.argmax())) for index, row in enumerate(expected)]
 
 
-class PromptOnly:
+class PromptOnly(Baseline):
     """The model whose predicted quality is highest, from the prompt's words."""
 
     name = "prompt-only"
     about = "Each prompt goes to the model with the highest quality that a ridge regression on its words predicts."
-    boot_tokens = 0
 
     def fit(self, train: LabelledData) -> None:
         """Learns each model's quality from the words."""

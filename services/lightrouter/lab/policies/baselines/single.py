@@ -1,4 +1,4 @@
-"""One model a prompt: by chance, always the same, or the best on the training prompts."""
+"""Policies that ask one model per prompt: by chance, always the same, or the best on the training prompts."""
 
 from __future__ import annotations
 
@@ -23,18 +23,38 @@ def best(train: LabelledData) -> int:
     return int(train.quality.mean(axis=0).argmax())
 
 
-class Random:
+class Baseline:
+    """A policy without a boot stage. See `Policy`.
+
+    Attributes:
+        name: Its name in the report.
+        about: What it does, in one sentence.
+    """
+
+    name: str
+    about: str
+    boot_tokens = 0
+
+    def fit(self, train: LabelledData) -> None:
+        """Learns nothing, unless a subclass does."""
+
+    def decide(self, questions: Questions) -> list[Decision]:
+        """Decides on each prompt."""
+        return [self.decide_on(questions, index) for index in range(len(questions))]
+
+    def decide_on(self, questions: Questions, index: int) -> Decision:
+        """Returns the decision on one prompt."""
+        raise NotImplementedError
+
+
+class Random(Baseline):
     """A model by chance."""
 
     name = "random"
     about = "Each prompt goes to one model, drawn by chance."
-    boot_tokens = 0
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-
-    def fit(self, train: LabelledData) -> None:
-        """Learns nothing."""
 
     def decide(self, questions: Questions) -> list[Decision]:
         """Draws a model for each prompt."""
@@ -42,38 +62,26 @@ class Random:
         return [alone(questions, index, int(model)) for index, model in enumerate(drawn)]
 
 
-class Single:
+class Single(Baseline):
     """Always the same model."""
-
-    boot_tokens = 0
 
     def __init__(self, model: int, name: str) -> None:
         self.name = f"single {name}"
         self.about = f"Every prompt goes to {name}."
-        self._model = model
+        self.model = model
 
-    def fit(self, train: LabelledData) -> None:
-        """Learns nothing."""
-
-    def decide(self, questions: Questions) -> list[Decision]:
-        """Lets the model answer each prompt."""
-        return [alone(questions, index, self._model) for index in range(len(questions))]
+    def decide_on(self, questions: Questions, index: int) -> Decision:
+        """Lets the model answer."""
+        return alone(questions, index, self.model)
 
 
-class BestSingle:
+class BestSingle(Single):
     """The model that is best on the training prompts."""
 
-    name = "best-single"
-    about = "Every prompt goes to the model that is best on the training prompts."
-    boot_tokens = 0
-
-    def __init__(self) -> None:
-        self._model = 0
+    def __init__(self, name: str = "best-single") -> None:
+        super().__init__(0, "the model that is best on the training prompts")
+        self.name = name
 
     def fit(self, train: LabelledData) -> None:
         """Finds the best model."""
-        self._model = best(train)
-
-    def decide(self, questions: Questions) -> list[Decision]:
-        """Lets it answer each prompt."""
-        return [alone(questions, index, self._model) for index in range(len(questions))]
+        self.model = best(train)

@@ -1,4 +1,4 @@
-"""Whose text wins among finished ones: by the answers that a pattern finds, else by what the texts have in common."""
+"""The vote among finished texts: by the answers that a pattern finds, else by the words that the texts share."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lightrouter.answers.agreement import pairwise
 def winner(answers: Sequence[str | None], texts: Sequence[str], weights: Sequence[float], order: Sequence[int]) -> int:
     """Returns the index of the text that wins.
 
-    Where at least one answer is there, the answer with the most weight wins, and of those who gave it the one that
-    stands first in `order`. Where there is none, as in free text, the text that agrees most with all others by their
-    words wins: the least risky one, as minimum Bayes risk decoding has it. Ties go to the first in `order`.
+    If there is an answer, the one with the most weight wins, by the first text in `order` that gave it. Otherwise, as
+    in free text, the text that agrees most with all others by their words wins: minimum Bayes risk decoding (Kumar and
+    Byrne, 2004). Ties go to the first in `order`.
 
     Args:
-        answers: What each text answers; None where that is not known.
+        answers: The answer of each text; None if it has none.
         texts: The texts.
-        weights: How much each one's word counts.
+        weights: The weight of each vote.
         order: All indices, best first.
     """
     totals: dict[str, float] = defaultdict(float)

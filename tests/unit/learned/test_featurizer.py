@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from lightrouter.lab.training.train import Cases, Situation
-from lightrouter.learned import model as served
-from lightrouter.learned.features import NAMES, Question, question
+from lightrouter.learned.features import NAMES, Candidate, PartialAnswer, Question, question
+from lightrouter.learned.featurizer import Featurizer, answer_in
 from lightrouter.learned.model import Model
 from lightrouter.learned.options import options
 from lightrouter.learned.priors import Example, Neighbours, Priors
-from lightrouter.learned.rows import Written, answer_in, rows_of
 from lightrouter.learned.trees import Tree
 from lightrouter.learned.words import hashed_words
 from lightrouter.recording.load import load_labelled
@@ -69,10 +68,10 @@ def test_the_pattern_of_the_caller_says_what_is_comparable(
 
 
 def test_a_number_is_no_options_place() -> None:
-    written = [Written("a", 0.5, 0, "It is 7.", complete=True)]
+    partials = [PartialAnswer(Candidate("a", 0.5, 0), "It is 7.", complete=True)]
     priors = Priors(["a"], [Example({1: 1}, [1.0], [4])])
     for prompt in ("What is 3 + 4?", LISTED):
-        (row,) = rows_of(asked(prompt), written, NUMBER, priors)
+        (row,) = Featurizer(priors).rows(prompt, partials, NUMBER)
         assert row[NAMES.index("has_answer")] == 1
         assert row[NAMES.index("answer_place")] == -1
         assert row[NAMES.index("option_length")] == -1
@@ -101,27 +100,25 @@ async def test_rows_of_training_and_of_serving_are_equal(
     cases = Cases.of([load_labelled(path)], pattern)
     trained = cases.cases[-1]
     priors = cases.take(range(5)).priors()
-    situation = Situation.of(trained, priors, cases.candidates)
-    shown: dict[int, int | None] = {0: 5, 1: None, 2: None, 3: 2}
-    contenders = situation.contenders(shown)
-    in_training = situation.rows(contenders)
+    made: list[list[list[float]]] = []
+    written: list[PartialAnswer] = []
+    rows = Featurizer.rows
 
-    in_serving: list[Sequence[float]] = []
+    def seen(self: Featurizer, prompt: str, partials: Sequence[PartialAnswer], *given: Any) -> list[list[float]]:
+        written[:] = partials
+        made.append(rows(self, prompt, partials, *given))
+        return made[-1]
 
-    def seen(*given: Any) -> list[list[float]]:
-        rows = rows_of(*given)
-        in_serving.extend(rows)
-        return rows
-
-    monkeypatch.setattr(served, "rows_of", seen)
+    monkeypatch.setattr(Featurizer, "rows", seen)
+    Situation(trained, Featurizer(priors)).rows({0: 5, 1: None, 2: None, 3: 2})
     partials = [
         Partial(
             candidate=f"candidate-{index}",
-            model=each.name,
+            model=each.candidate.name,
             text=each.text,
             finish_reason=FinishReason.FINISH_REASON_STOP if each.complete else FinishReason.FINISH_REASON_LENGTH,
         )
-        for index, each in enumerate(contenders)
+        for index, each in enumerate(written)
     ]
     request = SelectRequest(
         messages=[
@@ -136,6 +133,7 @@ async def test_rows_of_training_and_of_serving_are_equal(
     selector = Selector({SELECTOR_STRATEGY_LEARNED: learned}, SELECTOR_STRATEGY_LEARNED)
     response = await selector.select(request, Deadline.after(60))
     assert response.strategy == SELECTOR_STRATEGY_LEARNED
+    in_training, in_serving = made
     assert in_serving == in_training
 
 
@@ -156,7 +154,8 @@ def test_without_a_pattern_in_the_request_that_of_training_counts() -> None:
     index = NAMES.index("support")
     # Whoever is supported is right.
     trees = [Tree([index, -1, -1], [0.01, -1.0, 1.0], [1, 0, 0], [2, 0, 0])]
-    written = [Written(name, 0.5, 0, text, complete=True) for name, text in (("a", "so 7"), ("b", "7"), ("c", "8"))]
+    texts = {"a": "so 7", "b": "7", "c": "8"}
+    written = [PartialAnswer(Candidate(name, 0.5, 0), text, complete=True) for name, text in texts.items()]
     bare, taught = Model(priors, trees, 0.3), Model(priors, trees, 0.3, pattern=NUMBER)
     qualities = [each.quality for each in taught.estimates("What?", written)]
     assert qualities == [each.quality for each in bare.estimates("What?", written, NUMBER)]
@@ -171,11 +170,11 @@ def test_what_is_remembered_of_long_conversations_is_short() -> None:
     long = "What is it? " * 100_000
     for number in range(3 * 256):
         model.expected(f"{number} {long}" if number < 8 else f"What is {number}?", [])
-    kept = model._questions
+    kept = model.featurizer._questions
     assert len(kept) == 256
     assert all(len(key) == 16 for key in kept)
-    asked_again = model._question("What is 767?")
-    assert asked_again is model._question("What is 767?")
+    asked_again = model.featurizer.question("What is 767?")
+    assert asked_again is model.featurizer.question("What is 767?")
     held = max(
         sum(map(len, each.words)) + sum(len(w) for o in each.options.values() for w in o.words)
         for each in kept.values()
@@ -188,5 +187,5 @@ def test_prompts_that_differ_are_told_apart_however_long_they_are() -> None:
     drawn = random.Random(0)
     long = "".join(drawn.choices("abcdefgh ", k=100_000))
     prompts = [long, long + " 1", "1 " + long, long[:50_000] + long[50_001:]]
-    assert len({id(model._question(prompt)) for prompt in prompts}) == 4
+    assert len({id(model.featurizer.question(prompt)) for prompt in prompts}) == 4
     assert options(f"{long}\n{LISTED}").keys() == {"A", "B"}

@@ -1,0 +1,239 @@
+"""`lightrouter pool check`: asks the candidates' providers what they can do, and writes it into the pool file."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from opentelemetry.metrics import NoOpMeter
+from opentelemetry.trace import NoOpTracer
+
+from lightrouter.adapter.credentials import credentials
+from lightrouter.adapter.engine import Engine
+from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
+from lightrouter.adapter.faults import EntryError
+from lightrouter.adapter.provider_state import ProviderState
+from lightrouter.adapter.providers import PROVIDERS
+from lightrouter.adapter.providers.provider import Provider
+from lightrouter.adapter.quirks import PREFILL
+from lightrouter.adapter.telemetry import CallMetrics
+from lightrouter.adapter.text.coalesce import TextDelta
+from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.text import printable
+from lightrouter.pool import file
+from lightrouter.pool.choices import ContinuationStyle
+from lightrouter.pool.file import PoolFileError
+from lightrouter.pool.schema import REPLAY, CandidateEntry, Pool
+from lightrouter.runtime import files
+from lightrouter.runtime.deadline import Deadline
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.v1.adapter_pb2 import Generation
+from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
+
+_DESCRIPTION: Final = """\
+Asks each candidate's provider a few short questions: whether it goes on from a first part of an answer and in which
+way, whether it streams, whether a stream has its token counts, and which parts of a request it refuses. With --write,
+`continuation` of each entry becomes what was found; the router uses it without a restart. The questions cost some
+hundred tokens a candidate.
+"""
+_EPILOG: Final = """\
+examples:
+  lightrouter pool check --pool pool.yaml
+  lightrouter pool check fast --pool pool.yaml --write
+"""
+_SECONDS: Final = 120.0
+_TASK: Final = "Count from one to twenty in English words, separated by commas. Write only the words."
+# No answer begins so by itself: one that is written anew begins with "one".
+_BEGUN: Final = "seventeen, eighteen,"
+_NEXT: Final = "nineteen"
+# Fewer tokens than some providers accept, so that their least limit is found; and enough for a repeated first part.
+_FEW: Final = 8
+_ENOUGH: Final = 32
+# Ways that a request for chat completions can have, the usual one first.
+_STYLES: Final = (ContinuationStyle.TRAILING, ContinuationStyle.PREFIX, ContinuationStyle.CONTINUE_FINAL_MESSAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The abilities of one candidate's provider.
+
+    Attributes:
+        continuation: The way in which it goes on; none if it does not.
+        streams: Whether a text comes in several events.
+        counts: Whether a stream has its token counts.
+        refuses: What it refuses, as `Candidate.refuses` in candidate.proto states it.
+    """
+
+    continuation: ContinuationStyle
+    streams: bool
+    counts: bool
+    refuses: Sequence[str]
+
+    def __str__(self) -> str:
+        goes_on = "writes anew" if self.continuation is ContinuationStyle.NONE else f"goes on ({self.continuation})"
+        streams = "streams" if self.streams else "does not stream"
+        counts = "counts its tokens" if self.counts else "does not count its tokens"
+        refuses = f"refuses {', '.join(self.refuses)}" if self.refuses else "refuses nothing"
+        return f"{goes_on}, {streams}, {counts}, {refuses}"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `check`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    parser.add_argument("names", nargs="*", metavar="NAME", help="the candidates; default: all")
+    parser.add_argument("--pool", type=Path, required=True, metavar="FILE", help="the pool file")
+    parser.add_argument("--write", action="store_true", help="write what was found into the pool file")
+    parser.set_defaults(act=_run)
+
+
+def _run(arguments: argparse.Namespace) -> ExitCode:
+    path: Path = arguments.pool
+    try:
+        data = file.read(path)
+        pool = file.parse(data, path, PROVIDERS)
+    except PoolFileError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    if unknown := [name for name in arguments.names if name not in pool.entries]:
+        known = ", ".join(pool.entries)
+        raise CommandError(f"the pool has no candidate {', '.join(unknown)}; it has {known}", ExitCode.USAGE)
+    text, failed = data.decode(), False
+    for name in arguments.names or pool.entries:
+        entry = pool.entries[name]
+        if entry.provider == REPLAY:
+            continue
+        try:
+            finding = asyncio.run(check(entry))
+        except (ServiceError, EntryError) as error:
+            failed = True
+            sys.stderr.write(f"{name}: {printable(str(error))}\n")
+            continue
+        sys.stdout.write(f"{name}: {printable(str(finding))}\n")
+        if finding.continuation is not entry.continuation:
+            text = with_continuation(text, path, name, finding.continuation)
+    if text != data.decode():
+        _keep(path, text, write=arguments.write)
+    return ExitCode.FAILED if failed else ExitCode.OK
+
+
+def _keep(path: Path, text: str, *, write: bool) -> None:
+    if not write:
+        sys.stderr.write(f"--write puts the changed `continuation` into {path}\n")
+        return
+    try:
+        files.replace(path, text.encode())
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+
+
+async def check(entry: CandidateEntry) -> Finding:
+    """Returns what the provider of `entry` can do.
+
+    Raises:
+        ServiceError: It does not answer.
+        EntryError: The entry cannot be used.
+    """
+    trials = [await _Trial.of(entry, entry.continuation)]
+    refuses = [word for word in trials[0].refuses if word != PREFILL]
+    styles = (entry.continuation,) if entry.continuation is ContinuationStyle.RAW else _STYLES
+    found = ContinuationStyle.NONE
+    for style in sorted(styles, key=lambda each: each is not entry.continuation):
+        trials.append(await _Trial.of(entry, style, _BEGUN))
+        if not trials[-1].anew and trials[-1].text.strip(" ,\n").lower().startswith(_NEXT):
+            found = style
+            break
+    # The counts of a text that the adapter cuts, because the provider takes no small limit, are never read.
+    counts = any(trial.info.usage is not None for trial in trials)
+    return Finding(found, any(trial.info.texts > 1 for trial in trials), counts, refuses)
+
+
+class _Watched:
+    """A provider whose reply's facts can be seen. See `Provider`."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self.info = ReplyInfo()
+
+    async def generate(self, request: ProviderRequest, info: ReplyInfo) -> TextDelta:
+        return await self._provider.generate(request, info)
+
+    def stream(self, request: ProviderRequest, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
+        self.info = info
+        return self._provider.stream(request, info)
+
+    async def aclose(self) -> None:
+        await self._provider.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One question and its answer."""
+
+    text: str
+    anew: bool
+    info: ReplyInfo
+    refuses: Sequence[str]
+
+    @classmethod
+    async def of(cls, entry: CandidateEntry, style: ContinuationStyle, begun: str = "") -> _Trial:
+        """Asks by the adapter's own way, with all that a request may have, and goes on from `begun`."""
+        entry = entry.model_copy(update={"continuation": style})
+        watched = _Watched(PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file)))
+        metrics = CallMetrics(NoOpMeter("check"))
+        engine = Engine(entry, watched, ProviderState.new(entry), NoOpTracer(), metrics)
+        messages = [
+            ChatMessage(role=Role.ROLE_SYSTEM, content="You are a careful writer."),
+            ChatMessage(role=Role.ROLE_USER, content=_TASK),
+        ]
+        most = _ENOUGH if begun else _FEW
+        sampling = Sampling(max_output_tokens=most, temperature=0, seed=1, stop=["twenty-one"])
+        generation = Generation(messages=messages, prefix=begun, sampling=sampling)
+        text, anew = "", False
+        try:
+            async for event in engine.stream(generation, Deadline.after(_SECONDS)):
+                text += event.chunk.text
+                anew |= event.chunk.restarted
+            return cls(text, anew, watched.info, engine.describe().refuses)
+        finally:
+            await engine.finish()
+
+
+def with_continuation(text: str, path: Path, name: str, style: ContinuationStyle) -> str:
+    """Returns the pool file's text with `style` as the continuation of one entry, and everything else unchanged.
+
+    Raises:
+        CommandError: The entry is not written one member a line.
+    """
+    entry = re.search(rf"(?m)^( *)- (?:[^\n]*\n\1  )*?name: *[\"']?{re.escape(name)}[\"']?(?= *(?:#|$))", text)
+    advice = CommandError(f"write `continuation: {style}` into the entry of {name} by hand", ExitCode.USAGE)
+    if entry is None:
+        raise advice
+    indent = entry.group(1)
+    block = re.compile(rf"(?:[^\n]*\n)(?:(?:{indent} +[^\n]*| *)(?:\n|$))*").match(text, entry.start())
+    begin, end = (block.start(), block.end()) if block else (entry.start(), len(text))
+    lines, found = re.subn(rf"(?m)^({indent}(?:- |  )continuation: *)\S+", rf"\g<1>{style}", text[begin:end])
+    if not found:
+        at = entry.end() - begin
+        line_end = lines.find("\n", at) if "\n" in lines[at:] else len(lines)
+        lines = f"{lines[:line_end]}\n{indent}  continuation: {style}{lines[line_end:]}"
+    made = text[:begin] + lines + text[end:]
+    if not _is_only_change(text, made, path, name, style):
+        raise advice
+    return made
+
+
+def _is_only_change(before: str, after: str, path: Path, name: str, style: ContinuationStyle) -> bool:
+    def parsed(text: str) -> Pool:
+        return file.parse(text.encode(), path, PROVIDERS)
+
+    try:
+        old, new = parsed(before), parsed(after)
+    except PoolFileError:
+        return False
+    wanted = dict(old.entries) | {name: old.entries[name].model_copy(update={"continuation": style})}
+    return dict(new.entries) == wanted and (new.judge, new.synthesizer) == (old.judge, old.synthesizer)

@@ -1,0 +1,66 @@
+"""The decision which boot calls are held open until the choice, and how much each may write meanwhile.
+
+Holding a call costs the tokens that the candidate writes after its checkpoint, if it is not chosen then. Cutting it
+costs the prompt once more, if it is chosen. Each candidate takes the way that is expected to cost less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from lightrouter.router.call_times import CallTimes
+from lightrouter.router.candidates import RouteCandidate
+from lightrouter.v1.policy_pb2 import HOLD_ALWAYS, HOLD_AUTO, Policy
+
+# A choice: this many tokens may be lost whatever they cost, because a second call takes a second time to first token.
+# A model writes them in about half a second.
+_TOKENS_FOR_TIME: Final = 32
+
+
+def with_held_tokens(
+    candidates: Sequence[RouteCandidate], policy: Policy, prompt_tokens: int, times: CallTimes
+) -> list[RouteCandidate]:
+    """Returns the candidates with the tokens that their boot calls may write while they are held; 0 cuts the call.
+
+    Args:
+        candidates: The candidates that may boot.
+        policy: The policy in force.
+        prompt_tokens: Estimated tokens of the conversation.
+        times: The observed times of calls.
+    """
+    booting = min(policy.shortlist or len(candidates), len(candidates))
+    going_on = min(1.0, policy.k / max(1, booting))
+    held: list[RouteCandidate] = []
+    for candidate in candidates:
+        rest = candidate.output_tokens - candidate.boot_tokens
+        tokens = 0
+        if policy.hold == HOLD_ALWAYS:
+            tokens = rest
+        elif policy.hold == HOLD_AUTO:
+            cached = times.cached_share(candidate.name)
+            worth = _break_even(candidate, prompt_tokens, going_on, cached)
+            expected = times.overshoot_tokens(candidate.name, policy.selector)
+            tokens = round(min(worth, rest)) if expected <= worth else 0
+        held.append(replace(candidate, held_tokens=tokens))
+    return held
+
+
+def _break_even(candidate: RouteCandidate, prompt_tokens: int, going_on: float, cached: float) -> float:
+    """Returns the tokens after the checkpoint whose expected loss is the expected price of a second call.
+
+    Args:
+        candidate: The candidate.
+        prompt_tokens: Estimated tokens of the conversation.
+        going_on: Probability that the candidate goes on.
+        cached: Share of the prompt that a second call finds in the provider's cache.
+    """
+    prices = candidate.spec.prices
+    per_token = cached * prices.cached_input_nanousd_per_million + (1 - cached) * prices.input_nanousd_per_million
+    again = (prompt_tokens + candidate.spec.fixed_input_tokens) * per_token
+    if not candidate.can_continue:
+        # It writes its boot tokens once more, too.
+        again += candidate.boot_tokens * prices.output_nanousd_per_million
+    lost = (1 - going_on) * prices.output_nanousd_per_million
+    return max(_TOKENS_FOR_TIME, going_on * again / lost) if lost else float(candidate.output_tokens)

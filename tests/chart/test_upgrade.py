@@ -1,0 +1,62 @@
+"""Values of older releases render."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.rendered import COMPONENTS, Manifest, Manifests, render, reuse
+
+OLDER = sorted((Path(__file__).parent / "older").glob("*.yaml"))
+SET: dict[str, Any] = {
+    "evaluator": {"enabled": True, "validationSet": {"configMap": "validation"}},
+    "collector": {"enabled": True},
+    "workload": {"autoscaling": {"enabled": True}},
+    "ingress": {"enabled": True, "hosts": ["h"]},
+    "grpcRoute": {"enabled": True, "parentRefs": [{"name": "g"}]},
+    "tls": {"enabled": True, "certManager": {"enabled": True, "issuerRef": {"name": "i"}}},
+    "auth": {"tokens": {"secretName": "t"}},
+}
+
+
+def without_environment(manifests: Manifests) -> list[Manifest]:
+    """Returns the manifests with Deployments that have no environment."""
+    found = copy.deepcopy(manifests.manifests)
+    for manifest in found:
+        if manifest["kind"] == "Deployment":
+            for container in manifest["spec"]["template"]["spec"]["containers"]:
+                container["env"] = []
+    return found
+
+
+@pytest.mark.parametrize("values", [{}, SET], ids=["least", "all"])
+def test_values_of_a_release_that_knew_none_of_the_keys_render_like_the_defaults(values: dict[str, Any]) -> None:
+    assert reuse("{}", **values).manifests == render(**values).manifests
+
+
+@pytest.mark.parametrize("left_out", ["evaluator", "workload", "settings", "telemetry", "networkPolicy", "auth", "tls"])
+def test_values_of_a_release_that_knew_all_but_one_key_render(left_out: str) -> None:
+    known = yaml.safe_load(OLDER[-1].read_text(encoding="utf-8"))
+    del known[left_out]
+    assert without_environment(reuse(yaml.safe_dump(known))) == without_environment(render(pool={"selector": ""}))
+
+
+@pytest.mark.parametrize("older", OLDER, ids=[path.stem for path in OLDER])
+def test_all_values_of_an_older_release_mean_what_they_meant(older: Path) -> None:
+    text = older.read_text(encoding="utf-8")
+    values = {key: value for key, value in yaml.safe_load(text).items() if key != "candidates"}
+    expected = render(pool={"selector": ""})
+    for manifests in (reuse(text), render(**values)):
+        for component in COMPONENTS:
+            assert manifests.settings(component) == expected.settings(component)
+        assert without_environment(manifests) == without_environment(expected)
+
+
+def test_a_null_still_takes_a_default_out_of_resources() -> None:
+    resources = {"limits": {"memory": None}}
+    for manifests in (render(workload={"resources": resources}), reuse("{}", workload={"resources": resources})):
+        assert not manifests.container("selector")["resources"].get("limits", {}).get("memory")
