@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tests.load import upstream
 
-# The candidate that merges the drafts of all; what the upstream lets it write is the answer.
+# The candidate that merges the drafts of all; what it writes is the answer.
 SYNTHESIZER = "ada"
-ANSWER = upstream.text(SYNTHESIZER, rest=False).strip()
+ANSWER = upstream.whole_text(SYNTHESIZER).strip()
 
 
 class _Strict(BaseModel):

@@ -107,8 +107,9 @@ def test_the_definition_refuses_and_shows_what_it_should(suite: Namespace) -> No
     for spec, said in (({"prices": {"input": "-1"}}, "prices.input"), ({"prior": 2}, "prior")):
         with pytest.raises(AssertionError, match=said):
             suite.apply(elsewhere(suite, "refused", "a", **spec))
+    renamed = '{"spec": {"name": "another"}}'
     with pytest.raises(AssertionError, match="immutable"):
-        suite.apply(elsewhere(suite, f"{NAME}-a", "a", name="another"))
+        suite.kubectl("patch", "candidate", f"{NAME}-a", "--type=merge", "--patch", renamed)
     header, first, *_ = suite.kubectl("get", "cand").splitlines()
     standing = ["STATE", "SCORE", "LOW", "HIGH", "PROMPTS", "EVALUATED", "WHY"]
     assert header.split() == ["NAME", "MODEL", "ADAPTER", *standing, "READY", "AGE"]

@@ -68,11 +68,12 @@ def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m tests.load.hold", description=__doc__)
     parser.add_argument("--routes", type=int, default=10, help="routes a way (%(default)s)")
+    parser.add_argument("--prompt-tokens", type=int, default=600, help="tokens of the prompt (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/bench-hold.json"), help="(%(default)s)")
     arguments = parser.parse_args()
     console = Console(width=120 if not sys.stdout.isatty() else None)
     try:
-        found = asyncio.run(_run(arguments.routes, arguments.out.parent))
+        found = asyncio.run(_run(arguments.routes, arguments.prompt_tokens, arguments.out.parent))
     except BenchError as fault:
         sys.stderr.write(f"bench: {fault}\n")
         sys.exit(1)
@@ -81,7 +82,7 @@ def main() -> None:
     arguments.out.write_text(json.dumps(found, indent=2) + "\n")
 
 
-async def _run(routes: int, out: Path) -> dict[str, dict[str, float]]:
+async def _run(routes: int, prompt_tokens: int, out: Path) -> dict[str, dict[str, float]]:
     with ExitStack() as stack:
         work = out / "bench-hold"
         own, slow = work / "instant", work / "paced"
@@ -89,8 +90,8 @@ async def _run(routes: int, out: Path) -> dict[str, dict[str, float]]:
         slow.mkdir(parents=True, exist_ok=True)
         instant = stack.enter_context(suite.running(stack.enter_context(helper("tests.load.upstream")), own, []))
         measured = stack.enter_context(suite.running(stack.enter_context(helper("tests.load.paced")), slow, []))
-        overhead = await _routes(instant, {"held": HOLD_ALWAYS}, routes * 5)
-        found = {name: way.figures() for name, way in (await _routes(measured, _WAYS, routes)).items()}
+        overhead = await _routes(instant, {"held": HOLD_ALWAYS}, routes * 5, prompt_tokens)
+        found = {name: way.figures() for name, way in (await _routes(measured, _WAYS, routes, prompt_tokens)).items()}
     own_s = overhead["held"].figures()["p50_s"]
     for figures in found.values():
         figures["own_s"] = own_s
@@ -98,14 +99,16 @@ async def _run(routes: int, out: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-async def _routes(running: suite.Suite, ways: dict[str, Hold.ValueType], routes: int) -> dict[str, Routes]:
+async def _routes(
+    running: suite.Suite, ways: dict[str, Hold.ValueType], routes: int, prompt_tokens: int
+) -> dict[str, Routes]:
     found = {name: Routes() for name in ways}
     async with grpc.aio.insecure_channel(running.address) as channel:
         complete = RouterServiceStub(channel).Complete
         for turn in range(routes + 1):
             for name, hold in ways.items():
                 before, begin = sum(running.group.cpu().values()), time.perf_counter()
-                answer: Answer = (await complete(_request(hold), timeout=_TIMEOUT_S)).answer
+                answer: Answer = (await complete(_request(hold, prompt_tokens), timeout=_TIMEOUT_S)).answer
                 if answer.degraded:
                     raise BenchError(f"a route was degraded: {answer.degraded[0].message}")
                 # The first turn opens connections and warms up.
@@ -118,8 +121,9 @@ async def _routes(running: suite.Suite, ways: dict[str, Hold.ValueType], routes:
     return found
 
 
-def _request(hold: Hold.ValueType) -> CompleteRequest:
+def _request(hold: Hold.ValueType, prompt_tokens: int) -> CompleteRequest:
     request = suite.request(SELECTOR_STRATEGY_CONSENSUS)
+    request.prompt.messages[0].content = "word " * prompt_tokens
     request.prompt.policy.hold = hold
     request.prompt.policy.boot_tokens = _BOOT_TOKENS
     return request

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
+from itertools import islice, product
+from string import ascii_lowercase
 from typing import Final
 
 from aiohttp import web
 
 MODELS: Final = 8
 ANSWER_TOKENS: Final = 240
-PROMPT_TOKENS: Final = 600
 _FIRST_S: Final = (0.3, 1.0)
 _PACE: Final = (100.0, 50.0)
 
@@ -27,8 +29,10 @@ def times(model: str) -> tuple[float, float]:
 
 
 def words(model: str) -> list[str]:
-    """Returns what a model writes, a token each; no two models write the same."""
-    return [f"{model}-{index} " for index in range(ANSWER_TOKENS)]
+    """Returns what a model writes; each word is a token by the router's count too, and no other model writes it."""
+    own = ascii_lowercase[int(model.rpartition("-")[2])]
+    letters = product(ascii_lowercase, repeat=2)
+    return [f" {own}{first}{second}" for first, second in islice(letters, ANSWER_TOKENS)]
 
 
 async def _complete(request: web.Request) -> web.StreamResponse:
@@ -40,7 +44,8 @@ async def _complete(request: web.Request) -> web.StreamResponse:
     most = int(asked.get("max_tokens") or ANSWER_TOKENS)
     piece = words(model)[done : done + most]
     finish = "stop" if done + len(piece) == ANSWER_TOKENS else "length"
-    usage = {"prompt_tokens": PROMPT_TOKENS + done, "completion_tokens": len(piece)}
+    read = sum(len(message["content"].split()) for message in asked["messages"])
+    usage = {"prompt_tokens": read, "completion_tokens": len(piece)}
     head = {"id": "paced", "created": 1_700_000_000, "model": model}
     if not asked.get("stream"):
         await asyncio.sleep(first + per_token * len(piece))
@@ -53,7 +58,8 @@ async def _complete(request: web.Request) -> web.StreamResponse:
     for word in piece:
         await asyncio.sleep(due - loop.time())
         due += per_token
-        await reply.write(_event(head, {"content": word}, None))
+        with suppress(ConnectionError):
+            await reply.write(_event(head, {"content": word}, None))
     await reply.write(_event(head, {}, finish))
     await reply.write(b"data: %b\n\ndata: [DONE]\n\n" % json.dumps({**head, "choices": [], "usage": usage}).encode())
     return reply

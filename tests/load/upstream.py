@@ -20,10 +20,10 @@ _WORDS: Final = (
     "which Rayleigh found before anyone could count atoms or name what carries heat between bodies far apart at rest "
     "morning haze dust water ozone altitude season angle horizon violet retina cone cell sunlight spectrum filter"
 )
-_BOOT_WORDS: Final = 120
+_BOOT_WORDS: Final = 200
 _REST_WORDS: Final = 60
 _PROMPT_TOKENS: Final = 24
-_WHOLE_TOKENS: Final = 1_000
+_WHOLE_TOKENS: Final = _BOOT_WORDS + _REST_WORDS
 _WORDS_PER_EVENT: Final = 30
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
@@ -35,9 +35,14 @@ def text(model: str, *, rest: bool) -> str:
     return " ".join(chance.choices(_WORDS.split(), k=_REST_WORDS if rest else _BOOT_WORDS)) + ("." if rest else " ")
 
 
+def whole_text(model: str) -> str:
+    """Returns the whole answer of `model`."""
+    return text(model, rest=False) + text(model, rest=True)
+
+
 @cache
 def _answer(model: str, *, rest: bool, whole: bool, stream: bool) -> bytes:
-    content = text(model, rest=rest)
+    content = whole_text(model) if whole and not rest else text(model, rest=rest)
     tokens = len(content.split())
     finish = "stop" if whole else "length"
     usage = {"prompt_tokens": _PROMPT_TOKENS, "completion_tokens": tokens, "total_tokens": _PROMPT_TOKENS + tokens}
@@ -82,7 +87,7 @@ def _reply(head: bytes, body: bytes) -> bytes:
     try:
         asked = json.loads(body)
         rest = asked["messages"][-1]["role"] == "assistant"
-        # A boot is cut at its limit; who may write a whole answer at once, such as a synthesizer, ends by itself.
+        # A boot that is not held is cut at its limit; a longer limit has room for the whole answer.
         whole = rest or int(asked.get("max_tokens") or 0) >= _WHOLE_TOKENS
         return _answer(str(asked["model"]), rest=rest, whole=whole, stream=bool(asked.get("stream")))
     except (ValueError, LookupError, TypeError, AttributeError):

@@ -39,17 +39,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top-k", type=values.count_to(64), metavar="K", help="maximum finished drafts; default: each policy's"
     )
+    parser.add_argument(
+        "--overshoot-tokens",
+        type=values.count,
+        metavar="N",
+        help="tokens that a held candidate without recorded times writes while the slowest one boots; default: 30",
+    )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Runs the comparison and prints its figures."""
     from lightrouter.lab.compare import Settings, compare
 
-    settings = Settings(**lab_support.run_settings(arguments), artifact=arguments.artifact, top_k=arguments.top_k)
+    settings = Settings(
+        **lab_support.run_settings(arguments),
+        artifact=arguments.artifact,
+        top_k=arguments.top_k,
+        overshoot_tokens=arguments.overshoot_tokens,
+    )
     with lab_support.reported(arguments.out) as progress:
         compared = compare(settings, progress)
     lab_support.warn(compared.findings.warnings)
     sys.stdout.write(_table(compared.figures))
+    sys.stdout.write(f"\n{_both_ways(compared.figures)}")
     sys.stdout.write(f"\nThe report is {arguments.out / 'report.html'}.\n")
     return ExitCode.OK
 
@@ -62,4 +74,16 @@ def _table(figures: Mapping[str, Figures]) -> str:
             f"{one_line(name):<34}{mean:>9}  {interval:<15}{each.output_tokens.mean:>14,.0f}{each.output_share:>9.1%}"
             f"{1000 * each.cost_usd.mean:>11.4f}{each.mean_k:>6.2f}"
         )
+    return "\n".join(lines) + "\n"
+
+
+def _both_ways(figures: Mapping[str, Figures]) -> str:
+    """Returns the table of the policies that boot, with cut calls and with held ones."""
+    lines = [f"{'policy':<34}{'boots':<6}{'output tokens':>14}{'input tokens':>14}{'$ / 1,000':>11}{'seconds':>9}"]
+    for name, each in figures.items():
+        for way, row in each.both_ways.items():
+            lines.append(
+                f"{one_line(name):<34}{way:<6}{row['output_tokens']:>14,.0f}{row['input_tokens']:>14,.0f}"
+                f"{1000 * row['cost_usd']:>11.4f}{row['seconds']:>9.1f}"
+            )
     return "\n".join(lines) + "\n"

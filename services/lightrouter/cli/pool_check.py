@@ -25,6 +25,7 @@ from lightrouter.adapter.quirks import PREFILL
 from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.poolstore import read_file
 from lightrouter.cli.text import printable
 from lightrouter.pool import file
 from lightrouter.pool.choices import ContinuationStyle
@@ -94,15 +95,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> ExitCode:
     path: Path = arguments.pool
-    try:
-        data = file.read(path)
-        pool = file.parse(data, path, PROVIDERS)
-    except PoolFileError as error:
-        raise CommandError(str(error), ExitCode.USAGE) from None
+    before, pool = read_file(path)
     if unknown := [name for name in arguments.names if name not in pool.entries]:
         known = ", ".join(pool.entries)
         raise CommandError(f"the pool has no candidate {', '.join(unknown)}; it has {known}", ExitCode.USAGE)
-    text, failed = data.decode(), False
+    text, failed = before, False
     for name in arguments.names or pool.entries:
         entry = pool.entries[name]
         if entry.provider == REPLAY:
@@ -116,7 +113,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
         sys.stdout.write(f"{name}: {printable(str(finding))}\n")
         if finding.continuation is not entry.continuation:
             text = with_continuation(text, path, name, finding.continuation)
-    if text != data.decode():
+    if text != before:
         _keep(path, text, write=arguments.write)
     return ExitCode.FAILED if failed else ExitCode.OK
 
@@ -229,7 +226,7 @@ def with_continuation(text: str, path: Path, name: str, style: ContinuationStyle
 
 def _is_only_change(before: str, after: str, path: Path, name: str, style: ContinuationStyle) -> bool:
     def parsed(text: str) -> Pool:
-        return file.parse(text.encode(), path, PROVIDERS)
+        return file.parse(text.encode(), path)
 
     try:
         old, new = parsed(before), parsed(after)

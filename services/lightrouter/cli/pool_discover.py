@@ -11,6 +11,7 @@ from typing import Final
 
 from lightrouter.cli import endpoint
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.poolstore import read_file
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
@@ -44,11 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> ExitCode:
     path: Path = arguments.pool
-    try:
-        data = file.read(path)
-        pool = file.parse(data, path)
-    except PoolFileError as error:
-        raise CommandError(str(error), ExitCode.USAGE) from None
+    text, pool = read_file(path)
     base_url, served = endpoint.served_by(arguments.url, arguments.api_key_env)
     new = _new(pool, base_url, served, arguments.model)
     if not new:
@@ -60,7 +57,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
         sys.stdout.write(entries)
         sys.stderr.write(f"{len(new)} new; --write adds them to {path}\n")
         return ExitCode.OK
-    joined = _joined(path, data.decode(), entries, pool)
+    joined = _joined(path, text, entries, pool)
     endpoint.write(path, joined)
     names = [name for name in file.parse(joined.encode(), path).entries if name not in pool.entries]
     sys.stdout.write(f"{path}: {', '.join(names)}\n")

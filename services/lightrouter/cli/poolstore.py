@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.pool import file
 from lightrouter.pool.clusterstore import ClusterStore
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.filestore import FileStore
+from lightrouter.pool.schema import Pool
 from lightrouter.pool.store import Store, StoreError
 
 
@@ -22,6 +24,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--candidate-selector", default="", metavar="LABELS", help="label selector of the resources; default: all"
     )
+
+
+def read_file(path: Path) -> tuple[str, Pool]:
+    """Returns the text of a pool file and its pool.
+
+    Raises:
+        CommandError: The file cannot be used.
+    """
+    try:
+        data = file.read(path)
+        # The parser says in words what is wrong with bytes that are no text.
+        pool = file.parse(data, path)
+    except PoolFileError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    return data.decode(), pool
 
 
 @asynccontextmanager

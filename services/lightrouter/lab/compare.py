@@ -43,10 +43,13 @@ class Settings(RunSettings):
         artifact: A trained selector for LightRouter's policies; None: one is trained on the training prompts of each
             split.
         top_k: Most drafts that LightRouter's policies finish; None: the default of each policy.
+        overshoot_tokens: Tokens that a held candidate without recorded times writes while the slowest one boots; None:
+            see `Pace`.
     """
 
     artifact: Path | None = None
     top_k: int | None = None
+    overshoot_tokens: int | None = None
 
 
 class Compared(NamedTuple):
@@ -67,7 +70,8 @@ def compare(settings: Settings, progress: Progress) -> Compared:
         ResumeError: The folder holds parts of another run.
     """
     prices, data = settings.price_list(), settings.read()
-    study = Study(settings, progress, data, prices, artifact=settings.artifact)
+    pace = Pace(overshoot_tokens=settings.overshoot_tokens) if settings.overshoot_tokens else Pace()
+    study = Study(settings, progress, data, prices, artifact=settings.artifact, pace=pace)
     policies: dict[str, Policy] = {}
 
     def of_split(number: int, train: LabelledData) -> list[Policy]:

@@ -47,6 +47,7 @@ class Study:
         artifact: Path | None = None,
         helpers: Helpers = NO_HELPERS,
         asked: int = 0,
+        pace: Pace | None = None,
     ) -> None:
         """Opens the folder of the finished parts.
 
@@ -58,6 +59,7 @@ class Study:
             artifact: A trained selector; None: one is trained on the training prompts of each split.
             helpers: Real models that judge and merge.
             asked: Most prompts that a real model judges or merges.
+            pace: The assumed speed of models whose times are not recorded; None: see `Pace`.
 
         Raises:
             ArtifactError: The artifact cannot be used.
@@ -65,7 +67,7 @@ class Study:
         """
         self.data = data
         self.prices = prices
-        self.accounts = Accounts(prices, Pace())
+        self.accounts = Accounts(prices, pace or Pace())
         self.parts = settings.parts()
         self.progress = progress
         self.seed = settings.seed

@@ -1,4 +1,4 @@
-"""The observed times of calls, from which the router expects what a held call will write before the choice."""
+"""The observed times and choices of calls, from which the router expects what holding a call costs and saves."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ _Key = TypeVar("_Key")
 
 
 class CallTimes:
-    """The paces of candidates, and the waits between the end of a boot and the choice. Routes share it."""
+    """What was observed of each candidate's calls: its pace, its waits for the choice, its choices. Routes share it."""
 
     def __init__(self) -> None:
         self._paces: dict[str, float] = {}
         self._waits: dict[tuple[str, int], float] = {}
         self._cached: dict[str, float] = {}
+        self._chosen: dict[str, float] = {}
 
     def note_call(self, candidate: str, result: GenerationResult) -> None:
         """Takes a call that ended well, for the pace of its candidate."""
@@ -43,6 +44,15 @@ class CallTimes:
     def cached_share(self, candidate: str) -> float:
         """Returns the share of a prompt, 0 to 1, that a second call is expected to find in the provider's cache."""
         return self._cached.get(candidate, 0.0)
+
+    def note_choice(self, candidate: str, *, chosen: bool, usual: float) -> None:
+        """Takes whether a candidate that had booted was chosen; `usual` is the share of the candidates that are."""
+        self._chosen.setdefault(candidate, usual)
+        _note(self._chosen, candidate, float(chosen))
+
+    def chance(self, candidate: str, usual: float) -> float:
+        """Returns the probability that a candidate that has booted goes on; `usual` if nothing was observed of it."""
+        return self._chosen.get(candidate, usual)
 
     def note_wait(self, candidate: str, strategy: SelectorStrategy.ValueType, seconds: float) -> None:
         """Takes the seconds from the end of a candidate's boot to the choice by a selector strategy.

@@ -171,7 +171,7 @@ class HeldStream:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            # Whoever reads next gets the error; here it only counts as seen.
+            # The next reader gets the error; here it only counts as seen.
             task.exception()
         self._changed.set()
 
@@ -212,6 +212,7 @@ class HeldStream:
             self.booted = GenerationResult(finish_reason=FINISH_REASON_LENGTH, usage=usage)
 
     def _add_to_rest(self, chunk: GenerationChunk) -> None:
+        self.restarted |= chunk.restarted
         self.tokens_after += estimate_tokens(chunk.text) + estimate_tokens(chunk.reasoning)
         if chunk.text:
             self._rest.append(chunk.text)

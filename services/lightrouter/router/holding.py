@@ -30,8 +30,7 @@ def with_held_tokens(
         prompt_tokens: Estimated tokens of the conversation.
         times: The observed times of calls.
     """
-    booting = min(policy.shortlist or len(candidates), len(candidates))
-    going_on = min(1.0, policy.k / max(1, booting))
+    usual = usual_chance(policy, len(candidates))
     held: list[RouteCandidate] = []
     for candidate in candidates:
         rest = candidate.output_tokens - candidate.boot_tokens
@@ -40,11 +39,17 @@ def with_held_tokens(
             tokens = rest
         elif policy.hold == HOLD_AUTO:
             cached = times.cached_share(candidate.name)
-            worth = _break_even(candidate, prompt_tokens, going_on, cached)
+            worth = _break_even(candidate, prompt_tokens, times.chance(candidate.name, usual), cached)
             expected = times.overshoot_tokens(candidate.name, policy.selector)
             tokens = round(min(worth, rest)) if expected <= worth else 0
         held.append(replace(candidate, held_tokens=tokens))
     return held
+
+
+def usual_chance(policy: Policy, candidates: int) -> float:
+    """Returns the share of the candidates that boot, 0 to 1, that the policy lets go on."""
+    booting = min(policy.shortlist or candidates, candidates)
+    return min(1.0, policy.k / max(1, booting))
 
 
 def _break_even(candidate: RouteCandidate, prompt_tokens: int, going_on: float, cached: float) -> float:

@@ -13,6 +13,7 @@ from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, Merged, RouteContext
 from lightrouter.router.events import Events
 from lightrouter.router.finish import complete_first, is_interrupted
+from lightrouter.router.holding import usual_chance
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.availability import Availability
 from lightrouter.router.pool.traffic import TrafficMonitor
@@ -47,6 +48,7 @@ from lightrouter.v1.ledger_pb2 import (
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
     AGGREGATOR_STRATEGY_SYNTHESIZE,
+    Policy,
 )
 from lightrouter.v1.router_pb2 import SELECTION_REASON_COST_CEILING, SELECTION_REASON_GAIN, Answer, Prompt, Selection
 
@@ -180,10 +182,17 @@ class Router:
             selection, chosen = _decide(route, ranking)
             spans.selected(span, selection)
         route.events.selected(selection)
-        now = time.monotonic()
-        for one in boots:
-            self._times.note_wait(one.candidate.name, route.admission.policy.selector, now - one.delivered_at)
+        self._note(route.admission.policy, boots, selection)
         return ranking, selection, chosen
+
+    def _note(self, policy: Policy, boots: Sequence[BootResult], selection: Selection) -> None:
+        """Observes for later routes how long the boots waited for the choice, and which of them were chosen."""
+        now, usual = time.monotonic(), usual_chance(policy, len(boots))
+        for booted in boots:
+            name = booted.candidate.name
+            self._times.note_wait(name, policy.selector, now - booted.delivered_at)
+            if not booted.ended:
+                self._times.note_choice(name, chosen=name in selection.chosen, usual=usual)
 
     async def _complete_by_gain(self, route: RouteContext, ranking: BootRanking, first: BootResult) -> AdaptiveDrafts:
         """Completes one draft after the other, while one more is worth its price."""

@@ -30,6 +30,9 @@ def test_compare_prints_its_figures_and_says_where_the_report_is(
     printed, warned = capsys.readouterr()
     assert "No price is known of sums, history, nothing: $0.2" in warned
     assert "lightrouter-paper" in printed
+    ways = [line.split()[:2] for line in printed.splitlines() if line.split()[1:2] in (["cut"], ["held"])]
+    names = ("lightrouter-paper", "lightrouter", "lightrouter-quality")
+    assert ways == [[name, way] for name in names for way in ("cut", "held")]
     assert str(out / "report.html") in printed
     assert f"lightrouter lab compare {data}" in (out / "report.html").read_text()
 

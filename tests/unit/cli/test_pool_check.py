@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from lightrouter.cli.__main__ import run
-from lightrouter.cli.errors import CommandError
+from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.pool_check import Finding, check, with_continuation
+from lightrouter.cli.poolstore import read_file
 from lightrouter.pool import file
 from lightrouter.pool.choices import ContinuationStyle
 from lightrouter.pool.schema import CandidateEntry
@@ -189,3 +190,11 @@ def test_one_member_of_one_entry_changes(entry: str, changed: str, indent: str) 
 def test_an_entry_in_one_line_is_left_to_a_person() -> None:
     with pytest.raises(CommandError, match="by hand"):
         with_continuation("candidates:\n  - {name: a, base_url: http://h, model: m}\n", Path("p.yaml"), "a", PREFIX)
+
+
+def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "pool.yaml"
+    path.write_bytes(b"candidates: \xff\n")
+    with pytest.raises(CommandError) as caught:
+        read_file(path)
+    assert (caught.value.code, str(path) in str(caught.value)) == (ExitCode.USAGE, True)

@@ -9,6 +9,8 @@ from lightrouter.lab.results.accounts import Accounts, Outcomes, Pace
 from lightrouter.recording import prices
 from lightrouter.recording.load import load_labelled
 from lightrouter.recording.prices import Price, PriceList, PriceListError
+from lightrouter.router.call_times import CallTimes
+from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_LEARNED
 from tests import recordings
 
 _LIST = PriceList(
@@ -56,6 +58,79 @@ def test_an_answer_that_no_recording_has_is_not_measured(pair: LabelledData) -> 
 
 def test_a_stage_without_calls_takes_no_time(pair: LabelledData) -> None:
     assert _booked(pair, Decision([[], [Call(0, 1, 10)], []], 0, 1)).seconds.tolist() == [2]
+
+
+def _held(tmp_path: Path, decision: Decision, seconds: dict[str, float], tokens: dict[str, int]) -> tuple[float, ...]:
+    """Returns the tokens written, the tokens read, the dollars and the seconds of a decision with held boot calls."""
+    lines = [recordings.line("Why?", dict.fromkeys(tokens, "one two"))]
+    for model, said in lines[0]["responses"].items():  # type: ignore[attr-defined] # plain JSON
+        said["output_tokens"] = tokens[model]
+        said.update({"latency_s": seconds[model]} if model in seconds else {})
+    recording = load_labelled(recordings.write(tmp_path / "recording.jsonl", lines))
+    judged = LabelledData.of(recording, tuple(tokens), None)
+    pace = Pace(first_token_s=1, tokens_per_second=10, overshoot_tokens=30)
+    booked = Accounts(_LIST, pace).outcomes(judged.questions, judged.quality, [decision])
+    found = (booked.held_output_tokens, booked.held_input_tokens, booked.held_cost_usd, booked.held_seconds)
+    return tuple(float(each[0]) for each in found)
+
+
+# Two boots of a prompt of 1,000 tokens; a judge that takes 1 + 10/10 = 2 s; b goes on for 60 tokens.
+_BOOTS = [Call(0, 1000, 20), Call(1, 1000, 40)]
+_JUDGE = [Call("elsewhere", 500, 10)]
+_ON = [Call(1, 1040, 60)]
+
+
+def test_a_held_call_reads_its_prompt_once_and_a_loser_writes_on_at_its_recorded_pace(tmp_path: Path) -> None:
+    decision = Decision([_BOOTS, _JUDGE, _ON, []], 1, 1, boot_output_tokens=60)
+    found = _held(tmp_path, decision, {"a": 20.0, "b": 10.0}, {"a": 200, "b": 100})
+    # a writes 10 tokens a second: its boot takes 2 s. So does b: 4 s. The choice falls at 4 + 2 = 6 s.
+    # a writes (6 - 2) * 10 = 40 tokens more; b's whole answer of 100 tokens takes 10 s.
+    written = (20 + 40) + 100 + 10
+    millionths = 1000 * 1 + 60 * 2 + 1000 * 10 + 100 * 20 + 510 * 100
+    assert found == pytest.approx((written, 2500, millionths / 1e6, 10))
+
+
+def test_a_loser_writes_no_more_than_its_answer(tmp_path: Path) -> None:
+    decision = Decision([_BOOTS, _JUDGE, _ON, []], 1, 1, boot_output_tokens=60)
+    # Of a's 25 tokens, 5 are left.
+    written, *_ = _held(tmp_path, decision, {"a": 2.5, "b": 10.0}, {"a": 25, "b": 100})
+    assert written == 25 + 100 + 10
+
+
+def test_a_short_draft_hides_behind_the_selection(tmp_path: Path) -> None:
+    decision = Decision([_BOOTS, _JUDGE, _ON, []], 1, 1, boot_output_tokens=60)
+    # b's draft is there after 3 s, its boot after 1.2 s, a's boot after 2 s: the judge's 2 s decide.
+    *_, seconds = _held(tmp_path, decision, {"a": 20.0, "b": 3.0}, {"a": 200, "b": 100})
+    assert seconds == pytest.approx(2 + 2)
+
+
+def test_an_overshoot_without_recorded_times_is_assumed(tmp_path: Path) -> None:
+    decision = Decision([_BOOTS, _JUDGE, _ON, []], 1, 1, boot_output_tokens=60)
+    found = _held(tmp_path, decision, {}, {"a": 200, "b": 100})
+    # a boots in 1 + 2 s, b in 1 + 4 s, and the judge takes 2 s: the choice falls at 7 s.
+    # a writes 30 tokens, and (7 - 3) * 10 at the assumed pace; b's answer takes 1 + 10 s.
+    written = (20 + 70) + 100 + 10
+    assert (found[0], found[3]) == pytest.approx((written, 11))
+
+
+def test_a_draft_that_is_asked_for_later_is_a_second_call(tmp_path: Path) -> None:
+    later = [Call(0, 1020, 180)]
+    decision = Decision([_BOOTS, [], _ON, later, [Call("elsewhere", 100, 0)]], 1, 2, boot_output_tokens=60)
+    found = _held(tmp_path, decision, {"a": 20.0, "b": 10.0}, {"a": 200, "b": 100})
+    # The choice falls at 4 s: a has written 20 tokens more. Its second call takes 18 s, the merging 1 s.
+    written = (20 + 20) + 100 + 180
+    millionths = 1000 * 1 + 40 * 2 + 1000 * 10 + 100 * 20 + 1020 * 1 + 180 * 2 + 100 * 100
+    assert found == pytest.approx((written, 3120, millionths / 1e6, 10 + 18 + 1))
+
+
+def test_without_a_boot_stage_both_ways_are_the_same(pair: LabelledData) -> None:
+    booked = _booked(pair, Decision([[Call(0, 100, 20), Call(1, 100, 10)], [Call(1, 130, 5)]], 1, 2))
+    for key in ("output_tokens", "input_tokens", "cost_usd", "seconds"):
+        assert getattr(booked, f"held_{key}").tolist() == getattr(booked, key).tolist()
+
+
+def test_the_assumed_overshoot_is_what_the_router_expects() -> None:
+    assert Pace().overshoot_tokens == CallTimes().overshoot_tokens("a", SELECTOR_STRATEGY_LEARNED)
 
 
 def test_recorded_times_count(tmp_path: Path) -> None:

@@ -105,6 +105,30 @@ def test_the_papers_route_pays_for_boots_judge_and_synthesizer(report: dict[str,
     assert paper["seconds"] > policies["full-ensemble-majority"]["seconds"]
 
 
+def test_policies_that_boot_are_booked_with_cut_calls_and_with_held_ones(
+    settings: Settings, report: dict[str, Any]
+) -> None:
+    both = {policy["name"]: policy for policy in report["policies"] if "held" in policy}
+    assert both.keys() == {"lightrouter-paper", "lightrouter", "lightrouter-quality"}
+    for policy in both.values():
+        held = policy["held"]
+        assert held.keys() == {"output_tokens", "input_tokens", "cost_usd", "seconds"}
+        # The losers write more, the chosen do not read the prompt again.
+        assert held["output_tokens"] >= policy["output_tokens"]
+        assert held["input_tokens"] < policy["input_tokens"]
+        assert held["seconds"] < policy["seconds"]
+    assert "Boot calls cut and held" in (settings.out / "report.html").read_text()
+
+
+def test_an_assumed_overshoot_can_be_given(settings: Settings, report: dict[str, Any], tmp_path: Path) -> None:
+    compare(replace(settings, overshoot_tokens=1, out=tmp_path), Steps())
+    less = json.loads((tmp_path / "report.json").read_text())
+    for one, other in zip(less["policies"], report["policies"], strict=True):
+        assert {**one, "held": None} == {**other, "held": None}
+        if one["name"] == "lightrouter":
+            assert one["held"]["output_tokens"] < other["held"]["output_tokens"]
+
+
 def test_the_page_is_of_one_piece(settings: Settings, report: dict[str, Any]) -> None:
     html = (settings.out / "report.html").read_text()
     assert "<img" in html

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lightrouter.lab.results.accounts import Outcomes
 from lightrouter.lab.results.parts import Parts, ResumeError
 
 
@@ -15,6 +18,24 @@ def test_parts_are_kept_for_a_run_that_is_resumed_and_for_no_other(tmp_path: Pat
     with pytest.raises(ResumeError, match="another seed; leave out --resume"):
         Parts(tmp_path / "parts", {"seed": 2}, resume=True)
     assert Parts(tmp_path / "parts", {"seed": 2}, resume=False).recall("one") is None
+
+
+def test_a_setting_that_an_older_run_did_not_have_is_named(tmp_path: Path) -> None:
+    Parts(tmp_path / "parts", {"seed": 1}, resume=False)
+    with pytest.raises(ResumeError, match="another overshoot_tokens; leave out --resume"):
+        Parts(tmp_path / "parts", {"seed": 1, "overshoot_tokens": None}, resume=True)
+
+
+def test_outcomes_of_an_older_version_are_not_taken(tmp_path: Path) -> None:
+    parts = Parts(tmp_path / "parts", {}, resume=False)
+    whole = Outcomes(*np.ones((len(fields(Outcomes)), 2)))
+    parts.save("one", whole)
+    kept = parts.load("one")
+    assert kept is not None
+    assert kept.held_seconds.tolist() == [1, 1]
+    older = {key: value for key, value in asdict(whole).items() if not key.startswith("held_")}
+    np.savez_compressed(tmp_path / "parts" / "one.npz", **older)
+    assert parts.load("one") is None
 
 
 @pytest.mark.parametrize("resume", [True, False])

@@ -168,3 +168,15 @@ async def test_a_reader_that_takes_the_text_lets_the_call_write_on() -> None:
     stream = HeldStream(script.messages(), "a", 1, inf)
     await stream.boot(lambda _: None)
     assert await stream.finish(Deadline.after(60)) == page * 6
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_text_that_turns_out_to_be_written_anew_is_known(late: bool) -> None:
+    anew = StreamGenerateResponse(chunk=GenerationChunk(restarted=True))
+    stream = HeldStream(Script(CHECKPOINT if late else anew, anew if late else CHECKPOINT).messages(), "a", 2, inf)
+    await stream.boot(lambda _: None)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert stream.restarted
+    stream.close()
+    await stream.wait_closed()

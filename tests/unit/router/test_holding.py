@@ -141,3 +141,22 @@ def test_times_follow_what_is_observed() -> None:
     times.note_call("a", result(50, 1.0))
     assert times.overshoot_tokens("a", SELECTOR_STRATEGY_CONSENSUS) == pytest.approx(95)
     assert times.overshoot_tokens("b", SELECTOR_STRATEGY_CONSENSUS) == 30.0
+
+
+def test_who_was_chosen_before_is_likely_to_go_on_and_who_was_not_is_not() -> None:
+    times = times_with(pace=1.0)
+    assert held_tokens(candidate(written=2), times=times) == 300
+    for _ in range(100):
+        times.note_choice("a", chosen=True, usual=0.5)
+    assert held_tokens(candidate(written=2), times=times) == OUTPUT - BOOT
+    for _ in range(100):
+        times.note_choice("a", chosen=False, usual=0.5)
+    # Some are held all the same, for the time.
+    assert held_tokens(candidate(written=2), times=times) == 32
+
+
+def test_the_first_choices_say_little() -> None:
+    times = CallTimes()
+    times.note_choice("a", chosen=True, usual=0.25)
+    assert times.chance("a", 0.25) == pytest.approx(0.325)
+    assert times.chance("b", 0.25) == 0.25

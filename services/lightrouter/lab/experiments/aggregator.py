@@ -33,6 +33,7 @@ from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
     AGGREGATOR_STRATEGY_SYNTHESIZE,
     AGGREGATOR_STRATEGY_VOTE,
+    HOLD_NEVER,
     SELECTOR_STRATEGY_PRIOR,
     AggregatorStrategy,
     Policy,
@@ -197,7 +198,7 @@ async def _merge(
     engine = Engine(
         questions.recording,
         [*entries(questions.models, priors, study.prices), *study.helpers.entries],
-        defaults=Defaults(Policy(quorum=1), int(questions.output_tokens.max()) + _ROOM_TOKENS),
+        defaults=Defaults(Policy(quorum=1, hold=HOLD_NEVER), int(questions.output_tokens.max()) + _ROOM_TOKENS),
         aggregator=_patient_aggregator,
         synthesizer=study.helpers.synthesizer,
         seconds=_SECONDS,

@@ -30,7 +30,8 @@ class Decision:
     """The decision of a policy on one prompt.
 
     Attributes:
-        stages: The model calls of each stage. Calls of one stage run in parallel, stages one after the other.
+        stages: The model calls of each stage. Calls of one stage run in parallel, stages one after the other. After a
+            boot stage come the selection, the first completions, which go on from their boots, and whatever follows.
         answer: Index of the model whose whole text is the answer; None if the answer is a text that is not recorded,
             so that its quality is not measured.
         k: Drafts that were finished; without a boot stage, answers that were bought.

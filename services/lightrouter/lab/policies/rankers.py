@@ -14,6 +14,7 @@ from lightrouter.recording.prices import PriceList
 from lightrouter.selector.learned import CurrentModel, no_model
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
+    HOLD_NEVER,
     SELECTOR_STRATEGY_CONSENSUS,
     SELECTOR_STRATEGY_LEARNED,
     SELECTOR_STRATEGY_LLM,
@@ -84,6 +85,7 @@ def one_goes_on(
         quorum=1,
         answer_pattern=pattern,
         candidates=candidates,
+        hold=HOLD_NEVER,
     )
 
 

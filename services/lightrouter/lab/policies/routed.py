@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lightrouter.lab.dataset.questions import LabelledData, Questions
@@ -16,8 +16,9 @@ from lightrouter.recording.recording import pool_names
 from lightrouter.router.rules import Defaults
 from lightrouter.selector.learned import no_model
 from lightrouter.v1.candidate_pb2 import Evaluation
+from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.ledger_pb2 import STAGE_AGGREGATE, STAGE_BOOT, STAGE_COMPLETE, STAGE_SELECT, LedgerEntry
-from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.policy_pb2 import HOLD_NEVER, HOLD_UNSPECIFIED, Policy
 from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN, Answer
 
 _STAGES = (STAGE_BOOT, STAGE_SELECT, STAGE_COMPLETE, STAGE_AGGREGATE)
@@ -78,10 +79,13 @@ class Routed:
         """Routes each prompt."""
         names = list(pool_names(questions.models).values())
         answers = asyncio.run(self._answers(questions, names))
-        return [_decision(questions, index, names, answer) for index, answer in enumerate(answers)]
+        held = self.policy.hold not in (HOLD_UNSPECIFIED, HOLD_NEVER)
+        most = self.boot_tokens if held else _MOST_OUTPUT_TOKENS
+        return [_decision(questions, index, names, answer, most) for index, answer in enumerate(answers)]
 
     async def _answers(self, questions: Questions, names: Sequence[str]) -> list[Answer]:
-        policy = Policy(candidates=names if self._helpers.entries else ())
+        # The answers are the same with held calls, but AUTO depends on observed times: no run would repeat another.
+        policy = Policy(candidates=names if self._helpers.entries else (), hold=HOLD_NEVER)
         policy.MergeFrom(self.policy)
         engine = Engine(
             questions.recording,
@@ -118,9 +122,10 @@ def _entry(name: str, model: str, prior: float, price: Price) -> CandidateEntry:
     )
 
 
-def _decision(questions: Questions, index: int, names: Sequence[str], answer: Answer) -> Decision:
+def _decision(questions: Questions, index: int, names: Sequence[str], answer: Answer, boot_tokens: int) -> Decision:
     indices = {name: position for position, name in enumerate(names)}
-    stages = [[_call(entry, indices) for entry in answer.ledger.entries if entry.stage == stage] for stage in _STAGES]
+    calls = [each for entry in answer.ledger.entries for each in _cut(entry, boot_tokens)]
+    stages = [[_call(entry, indices) for entry in calls if entry.stage == stage] for stage in _STAGES]
     if answer.selection.reason == SELECTION_REASON_GAIN:
         # Each draft was asked for when the one before it had ended.
         stages[2:3] = [[call] for call in stages[2]] or [[]]
@@ -133,6 +138,21 @@ def _decision(questions: Questions, index: int, names: Sequence[str], answer: An
         chosen=[indices[name] for name in answer.selection.chosen],
         boot_output_tokens=sum(call.output_tokens for call in stages[0]),
     )
+
+
+def _cut(entry: LedgerEntry, boot_tokens: int) -> Iterator[LedgerEntry]:
+    """Yields a held call as the calls of a route that does not hold it: its boot, and its completion if it went on."""
+    rest = entry.usage.output_tokens - boot_tokens
+    if entry.stage != STAGE_BOOT or rest <= 0:
+        yield entry
+        return
+    if entry.went_on:
+        usage = Usage(input_tokens=entry.usage.input_tokens + boot_tokens, output_tokens=rest)
+        yield LedgerEntry(stage=STAGE_COMPLETE, candidate=entry.candidate, usage=usage)
+    boot = LedgerEntry()
+    boot.CopyFrom(entry)
+    boot.usage.output_tokens = boot_tokens
+    yield boot
 
 
 def _call(entry: LedgerEntry, indices: dict[str, int]) -> Call:

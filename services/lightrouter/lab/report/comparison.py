@@ -29,6 +29,20 @@ _COLUMNS: Final = {
     "mean k": "mean_k",
     "seconds": "seconds",
 }
+_WAYS: Final = {
+    "policy": "name",
+    "boots": "way",
+    "output tokens": "output_tokens",
+    "input tokens": "input_tokens",
+    "$ / 1,000": "cost_usd",
+    "seconds": "seconds",
+}
+_WAYS_NOTE: Final = (
+    "The same routes, booked twice. Cut: a boot call ends at B, and a second call reads prompt and boot again and goes "
+    "on. Held: boot calls stay open until the ranking, and those of the chosen go on; the others have written some "
+    "tokens more by then, at their recorded pace or as assumed. Drafts that are asked for later are second calls both "
+    "ways."
+)
 _TERMS: Final = (
     "Means a prompt. quality: of the answer that is given, 0 to 1, by the recording's labels, with its 95 % bootstrap "
     "interval over prompts. output tokens: what all calls wrote, boots, judges and synthesizers included; of full: as "
@@ -67,6 +81,16 @@ def findings(
                 [{**row, "quality": figures[row["name"]].quality} for row in rows],
                 _TERMS,
                 [index for index, name in enumerate(figures) if _is_own(name)],
+            ),
+            tabulate(
+                "Boot calls cut and held",
+                _WAYS,
+                [
+                    {"name": name, "way": way, **values}
+                    for name, each in figures.items()
+                    for way, values in each.both_ways.items()
+                ],
+                _WAYS_NOTE,
             ),
             _differences(figures),
             tabulate("What each policy does", {"policy": "name", "what it does": "about"}, rows),
@@ -114,6 +138,7 @@ def _row(name: str, figures: Figures, about: str, boot_tokens: int) -> dict[str,
         "input_tokens": figures.input_tokens,
         **flat("cost_usd", figures.cost_usd),
         "gain": {_BASELINES[baseline]: gain for baseline, gain in figures.gain.items()},
+        **({"held": figures.held} if figures.held else {}),
     }
 
 

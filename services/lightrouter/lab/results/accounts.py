@@ -1,4 +1,8 @@
-"""Accounts that are the same for every policy: tokens, money and time of its calls, and the quality of its answer."""
+"""Accounts that are the same for every policy: tokens, money and time of its calls, and the quality of its answer.
+
+Decisions with a boot stage are booked twice: with cut calls, as they were routed, and as if each boot call had been
+held open until the selection.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +24,18 @@ from lightrouter.v1.chat_pb2 import Usage
 class Pace:
     """Assumed speed of a model if the recording has no times.
 
+    The assumed overshoot is a choice: what the router expects of a candidate that it has not observed, half a second at
+    60 tokens a second (`router.call_times`).
+
     Attributes:
         first_token_s: Seconds from a call to its first token.
         tokens_per_second: Tokens per second after that.
+        overshoot_tokens: Tokens that a held candidate writes while the slowest one boots.
     """
 
     first_token_s: float = 0.5
     tokens_per_second: float = 60.0
+    overshoot_tokens: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,10 @@ class Outcomes:
         k: Drafts that were finished.
         seconds: Simulated time from prompt to answer.
         answer: Index of the model whose text is the answer; NaN if no recorded model wrote it.
+        held_output_tokens: Tokens that all calls would write if boot calls were held.
+        held_input_tokens: Tokens that all calls would read then.
+        held_cost_usd: US dollars of all calls then.
+        held_seconds: Simulated time from prompt to answer then.
     """
 
     quality: Floats
@@ -52,6 +65,10 @@ class Outcomes:
     k: Floats
     seconds: Floats
     answer: Floats
+    held_output_tokens: Floats
+    held_input_tokens: Floats
+    held_cost_usd: Floats
+    held_seconds: Floats
 
     @classmethod
     def joined(cls, parts: Sequence[Outcomes]) -> Outcomes:
@@ -83,16 +100,65 @@ class Accounts:
 
     def _row(self, questions: Questions, index: int, quality: Floats, decision: Decision) -> tuple[float, ...]:
         calls = [call for stage in decision.stages for call in stage]
+        cut = self._totals(questions, index, calls)
+        seconds = sum(self._longest(questions, index, stage) for stage in decision.stages)
+        held, held_seconds = cut, seconds
+        if decision.boot_output_tokens:
+            calls, held_seconds = self._held(questions, index, decision.stages)
+            held = self._totals(questions, index, calls)
         return (
             np.nan if decision.answer is None else quality[decision.answer],
+            *cut,
+            decision.boot_output_tokens,
+            decision.k,
+            seconds,
+            np.nan if decision.answer is None else decision.answer,
+            *held,
+            held_seconds,
+        )
+
+    def _totals(self, questions: Questions, index: int, calls: Sequence[Call]) -> tuple[float, float, float]:
+        """Returns the tokens that calls write, the tokens that they read, and their US dollars."""
+        return (
             sum(call.output_tokens for call in calls),
             sum(call.input_tokens for call in calls),
             sum(self._usd(questions, index, call) for call in calls),
-            decision.boot_output_tokens,
-            decision.k,
-            sum(max(self._seconds(questions, index, call) for call in stage) for stage in decision.stages if stage),
-            np.nan if decision.answer is None else decision.answer,
         )
+
+    def _held(self, questions: Questions, index: int, stages: Sequence[Sequence[Call]]) -> tuple[list[Call], float]:
+        """Returns the calls of a route that holds its boot calls, and its seconds.
+
+        The first completions are the rest of their boot calls. The other boot calls write on until the selection.
+        """
+        boots, selection, completions, *later = stages
+        chosen_at = self._longest(questions, index, boots) + self._longest(questions, index, selection)
+        rests = {call.model: call.output_tokens for call in completions}
+        calls: list[Call] = []
+        drafted_at = chosen_at
+        for boot in boots:
+            goes_on = boot.model in rests
+            wait = chosen_at - self._seconds(questions, index, boot)
+            more = rests[boot.model] if goes_on else self._overshoot(questions, index, boot, wait)
+            call = boot._replace(output_tokens=boot.output_tokens + more)
+            calls.append(call)
+            if goes_on:
+                drafted_at = max(drafted_at, self._seconds(questions, index, call))
+        calls += [call for stage in (selection, *later) for call in stage]
+        return calls, drafted_at + sum(self._longest(questions, index, stage) for stage in later)
+
+    def _overshoot(self, questions: Questions, index: int, boot: Call, wait: float) -> int:
+        """Returns the tokens that a boot call writes in vain until it is dropped, `wait` seconds after its boot."""
+        if not isinstance(boot.model, int):
+            return 0
+        whole, recorded = questions.output_tokens[index, boot.model], questions.latency_s[index, boot.model]
+        if math.isnan(recorded):
+            tokens = self._pace.overshoot_tokens + wait * self._pace.tokens_per_second
+        else:
+            tokens = wait * whole / recorded if recorded else whole
+        return int(min(max(0, whole - boot.output_tokens), round(tokens)))
+
+    def _longest(self, questions: Questions, index: int, stage: Sequence[Call]) -> float:
+        return max((self._seconds(questions, index, call) for call in stage), default=0.0)
 
     def _usd(self, questions: Questions, index: int, call: Call) -> float:
         if not isinstance(call.model, int):

@@ -14,6 +14,7 @@ from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 
 BEST_SINGLE = "best-single"
 FULL_ENSEMBLE = "full-ensemble-majority"
+_HELD = ("output_tokens", "input_tokens", "cost_usd", "seconds")
 _NOT_MEASURED = Estimate.exact(math.nan)
 
 
@@ -31,6 +32,7 @@ class Figures:
         mean_k: Drafts that were finished.
         seconds: Simulated time from prompt to answer.
         gain: Difference in quality to the policies named, paired by prompt.
+        held: Output tokens, input tokens, dollars and seconds as if boot calls were held; empty without a boot stage.
     """
 
     quality: Estimate
@@ -42,11 +44,23 @@ class Figures:
     mean_k: float
     seconds: float
     gain: Mapping[str, Estimate]
+    held: Mapping[str, float]
 
     @property
     def measured(self) -> bool:
         """Whether the quality is measured."""
         return not math.isnan(self.quality.mean)
+
+    @property
+    def both_ways(self) -> Mapping[str, Mapping[str, float]]:
+        """Tokens, money and time with cut calls and with held ones; empty without a boot stage."""
+        cut = {
+            "output_tokens": self.output_tokens.mean,
+            "input_tokens": self.input_tokens,
+            "cost_usd": self.cost_usd.mean,
+            "seconds": self.seconds,
+        }
+        return {"cut": cut, "held": self.held} if self.held else {}
 
     def row(self, baseline: str = BEST_SINGLE) -> dict[str, Any]:
         """Returns the figures as a row of a table; `gain_best_single` is the difference to `baseline`."""
@@ -83,6 +97,7 @@ def summarize(
             mean_k=float(each.k.mean()),
             seconds=float(each.seconds.mean()),
             gain=dict(zip(compared, rest[1:], strict=True)),
+            held={key: float(getattr(each, f"held_{key}").mean()) for key in _HELD if each.boot_output_tokens.any()},
         )
     return figures
 

@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,13 @@ class Parts:
         return self._folder / _file_name(name)
 
     def load(self, name: str) -> Outcomes | None:
-        """Returns the outcomes kept under this name; None if there are none."""
+        """Returns the outcomes kept under this name; None if there are none, or an older version kept others."""
         path = self._path(name, ".npz")
         if not path.is_file():
             return None
         with np.load(path) as arrays:
-            return Outcomes(**{key: arrays[key] for key in arrays})
+            kept = {each.name for each in fields(Outcomes)} == set(arrays)
+            return Outcomes(**arrays) if kept else None
 
     def save(self, name: str, outcomes: Outcomes) -> None:
         """Keeps outcomes under this name, whole or not at all."""
@@ -113,7 +114,7 @@ def _difference(folder: Path, text: str, wanted: Mapping[str, object]) -> str:
         found = dict(json.loads(text))
     except (TypeError, ValueError):
         return f"{folder / _SETTINGS} is damaged; leave out --resume to begin anew"
-    names = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
+    names = sorted(key for key in found.keys() | wanted.keys() if found.get(key, ...) != wanted.get(key, ...))
     return (
         f"{folder} is of a run with another {', '.join(names)}; leave out --resume to begin anew, or name another --out"
     )

@@ -94,7 +94,7 @@ class SpanQueue(SpanProcessor):
         self._drain(1)
 
     def _drain(self, least: int) -> None:
-        """Exports batches of at least so many spans."""
+        """Exports the waiting spans in batches, while at least `least` wait."""
         while len(self._waiting) >= least and not self._given_up:
             batch = [self._waiting.popleft() for _ in range(min(_BATCH_SPANS, len(self._waiting)))]
             if not self._export(batch):
