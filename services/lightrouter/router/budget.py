@@ -113,6 +113,17 @@ class Budget:
         """Returns an upper bound of the prompt's tokens for a candidate, its own instructions included."""
         return self._prompt_tokens + most_of_estimated(candidate.spec.fixed_input_tokens)
 
+    def check(self, candidates: Sequence[RouteCandidate], field: str) -> None:
+        """Refuses a ceiling that does not cover the cheapest of these boots.
+
+        Raises:
+            ServiceError: INVALID_ARGUMENT; it names `field` and the lowest ceiling.
+        """
+        least = min(map(self.boot_cost, candidates))
+        if self._ceiling is not None and least > self._ceiling:
+            message = f"a ceiling of {self._ceiling} nano-dollars pays for no route; the cheapest one takes {least}"
+            raise invalid(field, message, ERROR_REASON_COST_CEILING_TOO_LOW)
+
     def admit(self, candidates: Sequence[RouteCandidate], field: str) -> tuple[RouteCandidate, ...]:
         """Returns those that boot within the ceiling, in the given order, and keeps the money for it.
 
@@ -124,10 +135,7 @@ class Budget:
         """
         if self._ceiling is None:
             return tuple(candidates)
-        least = min(map(self.boot_cost, candidates))
-        if least > self._ceiling:
-            message = f"a ceiling of {self._ceiling} nano-dollars pays for no route; the cheapest one takes {least}"
-            raise invalid(field, message, ERROR_REASON_COST_CEILING_TOO_LOW)
+        self.check(candidates, field)
         anchor = min(candidates, key=self._whole_cost)
         if self._whole_cost(anchor) > self._ceiling:
             # No candidate can finish. The one with the cheapest boot leaves the most money for a part of its draft.
@@ -150,6 +158,10 @@ class Budget:
         return boot + self._finish_cost(
             candidate, self._max_read(candidate), candidate.boot_tokens, candidate.output_tokens
         )
+
+    def answer_cost(self, candidate: RouteCandidate) -> int:
+        """Returns the highest cost of a candidate's whole answer in one call, whether or not there is a ceiling."""
+        return self._price(candidate, self._max_read(candidate), candidate.output_tokens)
 
     def completion_cost(self, boot: BootResult) -> int:
         """Returns the highest cost of finishing the draft; 0 if it is finished."""
