@@ -78,6 +78,10 @@ class Budget:
         """Nano-dollars that are neither spent nor reserved; below 0 if calls cost more than estimated."""
         return self._left
 
+    def counting(self) -> Budget:
+        """Returns a budget whose ceiling nothing reaches, so that it estimates every cost."""
+        return Budget(2**63 - 1, self._prompt_tokens, self._least_tokens)
+
     def learn(self, candidate: str, least_tokens: int) -> None:
         """Takes the smallest token limit that a candidate's provider accepts; its adapter raises lower limits to it."""
         self._least_tokens[candidate] = least_tokens
@@ -105,8 +109,8 @@ class Budget:
         """Returns whether the ceiling covers all of these boots and the completion of the cheapest route."""
         if self._ceiling is None:
             return True
-        anchor = min(candidates, key=self._whole_cost)
-        kept = self._whole_cost(anchor) - self.boot_cost(anchor)
+        anchor = min(candidates, key=self.whole_cost)
+        kept = self.whole_cost(anchor) - self.boot_cost(anchor)
         return sum(map(self.boot_cost, candidates)) + kept <= self._ceiling
 
     def _max_read(self, candidate: RouteCandidate) -> int:
@@ -136,14 +140,14 @@ class Budget:
         if self._ceiling is None:
             return tuple(candidates)
         self.check(candidates, field)
-        anchor = min(candidates, key=self._whole_cost)
-        if self._whole_cost(anchor) > self._ceiling:
+        anchor = min(candidates, key=self.whole_cost)
+        if self.whole_cost(anchor) > self._ceiling:
             # No candidate can finish. The one with the cheapest boot leaves the most money for a part of its draft.
             anchor = min(candidates, key=self.boot_cost)
             self.reserve(self.boot_cost(anchor))
             return (anchor,)
-        kept = self._whole_cost(anchor) - self.boot_cost(anchor)
-        self.reserve(self._whole_cost(anchor))
+        kept = self.whole_cost(anchor) - self.boot_cost(anchor)
+        self.reserve(self.whole_cost(anchor))
         admitted = {anchor.name}
         for candidate in sorted(candidates, key=lambda c: (-c.quality.prior, self.boot_cost(c))):
             if candidate is not anchor and self.reserve(self.boot_cost(candidate)):
@@ -151,7 +155,8 @@ class Budget:
         self.settle(kept, 0)
         return tuple(candidate for candidate in candidates if candidate.name in admitted)
 
-    def _whole_cost(self, candidate: RouteCandidate) -> int:
+    def whole_cost(self, candidate: RouteCandidate) -> int:
+        """Returns the highest cost of a candidate's boot and of finishing it."""
         boot = self.boot_cost(candidate)
         if candidate.output_tokens <= candidate.boot_tokens:
             return boot
@@ -261,11 +266,15 @@ class Budget:
 
     def judge_cost(self, judge: RouteCandidate, partials: Sequence[BootResult]) -> int:
         """Returns the highest cost of the judge's calls."""
+        return self.judge_cost_of(judge, [most_tokens(boot.partial.text) for boot in partials])
+
+    def judge_cost_of(self, judge: RouteCandidate, partial_tokens: Sequence[int]) -> int:
+        """Returns the highest cost of judging partials with these numbers of tokens."""
         if not self.limited:
             return 0
-        read = self._max_read(judge) + _INSTRUCTION_TOKENS
-        read += sum(most_tokens(boot.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for boot in partials)
-        more = _VERDICT_TOKENS + _AGAIN_TOKENS + _AGAIN_TOKENS_PER_TEXT * len(partials)
+        count = len(partial_tokens)
+        read = self._max_read(judge) + _INSTRUCTION_TOKENS + sum(partial_tokens) + _INSTRUCTION_TOKENS_PER_TEXT * count
+        more = _VERDICT_TOKENS + _AGAIN_TOKENS + _AGAIN_TOKENS_PER_TEXT * count
         again = self._price(judge, read + more, _VERDICT_TOKENS)
         return _JUDGE_ORDERS * (self._price(judge, read, _VERDICT_TOKENS) + again)
 

@@ -46,7 +46,7 @@ class CallTimes:
         return self._reasoning.get(candidate, 0.0)
 
     def seconds_for(self, candidate: str, tokens: float) -> float:
-        """Returns the seconds in which a candidate is expected to write these tokens; infinite if its pace is unknown."""
+        """Returns the seconds in which a candidate is expected to write this many tokens; infinite if unknown."""
         return tokens / self._paces[candidate] if candidate in self._paces else inf
 
     def note_first_call(self, candidate: str, usage: Usage) -> None:

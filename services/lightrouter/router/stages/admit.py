@@ -13,7 +13,7 @@ from lightrouter.router.context import Admission, RouteContext
 from lightrouter.router.holding import with_held_tokens
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.rules import Defaults
+from lightrouter.router.rules import Defaults, asks_for_boots
 from lightrouter.runtime.errors import Code, ServiceError, invalid
 from lightrouter.runtime.tokens import messages_tokens, most_messages_tokens
 from lightrouter.v1.candidate_pb2 import (
@@ -74,6 +74,8 @@ def admit(
     policy = Policy()
     policy.CopyFrom(defaults.policy)
     policy.MergeFrom(prompt.policy)
+    if asks_for_boots(prompt.policy):
+        policy.ClearField("worth_nanousd")
     check(policy.answer_pattern, f"{_POLICY}.answer_pattern")
     sampling = Sampling()
     sampling.CopyFrom(prompt.sampling)

@@ -25,6 +25,10 @@ MOST_ASKED: Final = 4
 _ASK_AGAIN_S: Final = 30.0
 
 
+MOST_NANOUSD: Final = 2**63 - 1
+"""The largest amount of money in a message."""
+
+
 class Step(NamedTuple):
     """A candidate that can be asked outright.
 
@@ -92,7 +96,7 @@ async def plan(route: RouteContext, selector: Selector, gainless: Gainless, *, e
 
 
 def steps_of(candidates: Sequence[RouteCandidate], ranked: Sequence[RankedCandidate]) -> list[Step]:
-    """Returns the steps that the selector offers for these candidates, in its order; other kinds of steps are ignored."""
+    """Returns the offered steps of asking these candidates, in the selector's order; it ignores other kinds."""
     by_name = {candidate.name: candidate for candidate in candidates}
     return [
         Step(by_name[each.candidate], action)
@@ -134,7 +138,7 @@ def _by_prior(route: RouteContext) -> list[Step]:
         value = ActionValue(
             action=ACTION_ASK,
             gain=prior,
-            cost_nanousd=cost,
+            cost_nanousd=min(cost, MOST_NANOUSD),
             output_tokens=candidate.output_tokens,
             value_nanousd=prior * worth - cost,
         )
