@@ -23,11 +23,10 @@ _WHY_NOT = {
 
 def instead(other: Step, first: Step) -> Alternative:
     """Returns the step that was the next best in place of the first one."""
-    cost, than = _compared(other.value, first.value)
     quality = other.value.gain - first.value.gain
     expected = f"{abs(quality):.3f} {'better' if quality > 0 else 'worse'}"
     name = other.candidate.name
-    sentence = f"{name} would have {cost} {than} and was expected to be {expected}"
+    sentence = f"{name} would have {_compared(other.value, first.value)} and was expected to be {expected}"
     return Alternative(candidate=name, value=other.value, explanation=sentence)
 
 
@@ -58,10 +57,10 @@ def dollars(nanousd: float) -> str:
     return f"{sign}${amount:.6f}" if not 0 < amount < 1e-6 else f"{sign}${amount:.9f}"
 
 
-def _compared(value: ActionValue, other: ActionValue) -> tuple[str, str]:
+def _compared(value: ActionValue, other: ActionValue) -> str:
     """Returns how the cost of a step compares with that of another one; tokens if no price is known."""
     if value.cost_nanousd or other.cost_nanousd:
         cost = value.cost_nanousd - other.cost_nanousd
-        return f"cost {dollars(abs(cost))}", "more" if cost > 0 else "less"
+        return f"cost {dollars(abs(cost))} {'more' if cost > 0 else 'less'}" if cost else "cost as much"
     tokens = value.output_tokens - other.output_tokens
-    return f"written {abs(tokens):.0f} tokens", "more" if tokens > 0 else "less"
+    return f"written {abs(tokens):.0f} tokens {'more' if tokens > 0 else 'less'}"
