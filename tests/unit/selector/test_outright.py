@@ -16,12 +16,13 @@ from lightrouter.learned.words import hashed_words
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.selector.assemble import build_selector
+from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, CallTerms, Partial, Prices, RankedCandidate
 from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP, ROLE_USER, ChatMessage
-from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_LEARNED
+from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_LEARNED, SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistCandidate, ShortlistRequest
-from tests.unit.selector.fakes import FakeModels
+from tests.unit.selector.fakes import FakeModels, scripted
 
 MESSAGES = [ChatMessage(role=ROLE_USER, content="What is it?")]
 DEAR = Prices(
@@ -49,8 +50,8 @@ GAINS = Gains(first=[stump("expected", 0.5, 0.25, 0.75)], later=[Tree([-1], [0.1
 KNOWING = model(GAINS)
 
 
-def selector(known: Model | None = KNOWING):
-    return build_selector(SelectorSettings(listen="unix:/unused"), FakeModels(), lambda: known)
+def selector(known: Model | None) -> Selector:
+    return build_selector(SelectorSettings(listen="unix:/unused"), FakeModels(scripted()), lambda: known)
 
 
 def candidate(name: str, **terms: object) -> ShortlistCandidate:
@@ -71,13 +72,15 @@ def ask(*candidates: ShortlistCandidate, worth: int = 10**9) -> ActionValue:
 
 
 async def select(
-    *unasked: ShortlistCandidate, worth: int | None = 10**9, strategy: int = SELECTOR_STRATEGY_LEARNED
+    *unasked: ShortlistCandidate,
+    worth: int | None = 10**9,
+    strategy: SelectorStrategy.ValueType = SELECTOR_STRATEGY_LEARNED,
 ) -> SelectResponse:
     partial = Partial(candidate="strong", text="It is so.", finish_reason=FINISH_REASON_STOP)
     request = SelectRequest(
         messages=MESSAGES, partials=[partial], strategy=strategy, worth_nanousd=worth, unasked=unasked
     )
-    return await selector().select(request, Deadline.after(60))
+    return await selector(KNOWING).select(request, Deadline.after(60))
 
 
 @pytest.mark.parametrize(
