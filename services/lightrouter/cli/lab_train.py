@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Trains, writes the artifact and prints its figures."""
-    from lightrouter.lab.training.train import TrainingOptions
+    from lightrouter.lab.training.quality import TrainingOptions
     from lightrouter.lab.training.validate import trained
     from lightrouter.learned.artifact import prepare, save
     from lightrouter.recording.load import load_labelled

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import ClassVar
 
 import pytest
 
+from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.gains import Sequences, fit_gains, steps
-from lightrouter.lab.training.train import Cases, TrainingOptions, fit
+from lightrouter.lab.training.quality import Held, TrainingOptions, cross_fitted, fit
 from lightrouter.learned.features import Candidate, PartialAnswer, question
 from lightrouter.learned.featurizer import Featurizer
 from lightrouter.learned.gain import NAMES, Gains, Known, rows
@@ -42,9 +43,13 @@ def cases(prompts: int) -> Cases:
     return Cases.of([LabelledRecording(Recording(recorded), labels)], NUMBER)
 
 
+def held(learned: Cases) -> Iterator[Held]:
+    return cross_fitted(learned, OPTIONS, 0, 5)
+
+
 def test_a_copy_gains_nothing_and_the_strong_one_does() -> None:
     learned = cases(100)
-    gains = fit_gains(learned, OPTIONS, 0)
+    gains = fit_gains(learned, held(learned), 0)
     priors, joint = learned.priors(), Joint([case.example for case in learned.cases])
     known = Known.of(question("question", priors.neighbours("question")), Featurizer(priors), joint)
     strangers = {name: Candidate(name, 0.0, 0) for name in learned.candidates}
@@ -79,11 +84,12 @@ def test_a_state_has_the_same_features_in_training_and_in_serving(state: tuple[i
 
 
 def test_steps_tell_the_rise_of_the_picked_answer() -> None:
-    found = list(steps(cases(40), OPTIONS, 0))
+    learned = cases(40)
+    found = list(steps(learned, held(learned), 0))
     asked = [step.row[NAMES.index("asked")] for step in found]
     assert set(asked) == {0.0, 1.0, 2.0}
     assert {step.rise for step in found} <= {-1.0, 0.0, 1.0}
     assert all(step.rise >= 0 for step in found if not step.row[0])
     assert fmean(step.rise for step in found if not step.row[0]) > 0.5
     # The same from the same seed.
-    assert found == list(steps(cases(40), OPTIONS, 0))
+    assert found == list(steps(learned, held(learned), 0))

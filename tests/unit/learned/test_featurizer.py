@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lightrouter.lab.training.train import Cases, Situation
+from lightrouter.lab.training.cases import Cases
+from lightrouter.lab.training.quality import Situation
 from lightrouter.learned.features import NAMES, Candidate, PartialAnswer, Question, question
 from lightrouter.learned.featurizer import Featurizer, answer_in
 from lightrouter.learned.model import Model

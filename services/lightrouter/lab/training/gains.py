@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import lightgbm
 import numpy as np
 
 from lightrouter.lab.dataset.questions import Floats
-from lightrouter.lab.training.train import Case, Cases, TrainingOptions, fit, trees_of
+from lightrouter.lab.training.cases import Case, Cases
+from lightrouter.lab.training.quality import Held, Situation, trees_of
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.featurizer import answer_in
 from lightrouter.learned.gain import Answered, Gains, Known, rows
@@ -18,13 +19,9 @@ from lightrouter.learned.joint import Joint
 from lightrouter.learned.model import Model
 from lightrouter.learned.trees import Tree
 
-# No state sees the outcomes of its own prompt, nor a quality that was learned from it.
-_FOLDS: Final = 5
 # Drawn sequences of a prompt, and the answers after which the last gain is learned.
 _SEQUENCES: Final = 3
 _DEEPEST: Final = 3
-# Spread of the noise on expected quality that orders a sequence: from what a policy does to any order.
-_SPREADS: Final = (0.03, 0.1, 0.5)
 _ROUNDS: Final = 120
 _OPTIONS: Final[Mapping[str, Any]] = {
     "objective": "l2",
@@ -60,9 +57,16 @@ class Sample(NamedTuple):
     expected: float
 
 
-def fit_gains(cases: Cases, options: TrainingOptions, seed: int) -> Gains:
-    """Returns the trees that predict gains on these prompts; the same for the same prompts, options and seed."""
-    found = list(steps(cases, options, seed))
+def fit_gains(cases: Cases, held: Iterable[Held], seed: int) -> Gains:
+    """Returns the trees that predict gains.
+
+    Args:
+        cases: The prompts.
+        held: All of them, each with a model that has not seen it: no state may know the outcomes of its own prompt, nor
+            a quality that was learned from it.
+        seed: Decides the drawn sequences and the trees.
+    """
+    found = list(steps(cases, held, seed))
     first, later = (
         _trees(part, [sample.rise for sample in part], [1.0] * len(part), seed)
         for part in ([sample for sample in found if bool(sample.row[0]) == after] for after in (False, True))
@@ -72,16 +76,13 @@ def fit_gains(cases: Cases, options: TrainingOptions, seed: int) -> Gains:
     return Gains(first, later, _trees(found, [sample.length / sample.expected for sample in found], expected, seed))
 
 
-def steps(cases: Cases, options: TrainingOptions, seed: int) -> Iterator[Sample]:
-    """Yields the steps of drawn sequences on every prompt."""
+def steps(cases: Cases, held: Iterable[Held], seed: int) -> Iterator[Sample]:
+    """Yields the steps of drawn sequences on every prompt. See `fit_gains`."""
     drawn = random.Random(seed)  # noqa: S311 - reproducible by intent, and no secret
-    folds = cases.folds(_FOLDS, seed)
-    for fold in sorted(set(folds)):
-        others = cases.take([index for index, own in enumerate(folds) if own != fold] or range(len(folds)))
-        model, joint = fit(others, options, seed), Joint([case.example for case in others.cases])
-        for case, own in zip(cases.cases, folds, strict=True):
-            if own == fold:
-                yield from Sequences(case, model, joint, cases.candidates).steps(drawn)
+    for model, indices in held:
+        joint = Joint(model.priors.examples)
+        for index in indices:
+            yield from Sequences(cases.cases[index], model, joint, cases.candidates).steps(drawn)
 
 
 class Sequences:
@@ -90,6 +91,7 @@ class Sequences:
     def __init__(self, case: Case, model: Model, joint: Joint, names: tuple[str, ...]) -> None:
         """Takes a prompt, and a model and joint outcomes that did not see it."""
         self._case = case
+        self._situation = Situation(case, model.featurizer)
         self._model = model
         self._known = Known.of(model.featurizer.question(case.text), model.featurizer, joint)
         self._candidates = [Candidate(name, 0.0, 0) for name in names]
@@ -99,19 +101,10 @@ class Sequences:
         """Yields the steps from each state on a few drawn sequences; equal states once."""
         asked: set[frozenset[int]] = set()
         for _ in range(_SEQUENCES):
-            order = self._order(drawn)
+            order = self._situation.shortlist(len(self._candidates), drawn)
             asked.update(frozenset(order[:count]) for count in range(min(_DEEPEST + 1, len(order))))
         for state in sorted(asked, key=sorted):
             yield from self.after(state)
-
-    def _order(self, drawn: random.Random) -> list[int]:
-        spread = drawn.choice(_SPREADS)
-        neighbours = self._known.asked.neighbours
-        noisy = {
-            index: self._model.featurizer.prior(self._candidates[index], neighbours).expected + drawn.gauss(0, spread)
-            for index in self._case.present
-        }
-        return sorted(noisy, key=lambda index: -noisy[index])
 
     def after(self, state: frozenset[int]) -> Iterator[Sample]:
         """Yields the step of each candidate that is not among those asked, by their positions."""
@@ -152,7 +145,9 @@ class Sequences:
 
 
 def _trees(found: Sequence[Sample], values: Sequence[float], weights: Sequence[float], seed: int) -> list[Tree]:
-    """Returns the trees that predict a value of each sample."""
+    """Returns the trees that predict a value of each sample; none without samples."""
+    if not found:
+        return []
     seen: Floats = np.array([sample.row for sample in found], dtype=np.float64)
     parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(found) // _ROWS_PER_LEAF)}
     data = lightgbm.Dataset(seen, np.array(values, dtype=np.float64), weight=np.array(weights, dtype=np.float64))

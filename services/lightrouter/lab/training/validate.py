@@ -12,7 +12,9 @@ import numpy as np
 from lightrouter.lab.dataset.questions import Floats
 from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.results.running import Progress
-from lightrouter.lab.training.train import Case, Cases, Situation, TrainingError, TrainingOptions, fit, train
+from lightrouter.lab.training.cases import Case, Cases, TrainingError
+from lightrouter.lab.training.quality import Held, Situation, TrainingOptions, cross_fitted
+from lightrouter.lab.training.train import train
 from lightrouter.learned.artifact import Artifact
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Neighbours
@@ -69,17 +71,17 @@ def trained(
         with progress.step("training"):
             return train(recordings, options, seed, pattern=pattern), None
     scored: dict[int, _Scored] = {}
+    held: list[Held] = []
     boot_tokens = options.boot_tokens[len(options.boot_tokens) // 2]
-    for fold in filled:
-        with progress.step(f"fold {fold + 1}"):
-            others = cases.take([index for index, own in enumerate(drawn) if own != fold])
-            model = fit(others, options, seed)
-            for index, own in enumerate(drawn):
-                if own == fold:
-                    scored[index] = _scored(model, cases.cases[index], boot_tokens)
-    rows = [scored[index] for index in range(len(drawn))]
+    fitted = cross_fitted(cases, options, seed, folds)
+    for number in range(len(filled)):
+        with progress.step(f"fold {number + 1}"):
+            held.append(next(fitted))
+            for index in held[-1].indices:
+                scored[index] = _scored(held[-1].model, cases.cases[index], boot_tokens)
+    rows = [scored[index] for index in range(prompts)]
     with progress.step("training"):
-        artifact = train(recordings, options, seed, pattern=pattern)
+        artifact = train(recordings, options, seed, pattern, held)
     texts = [case.text for case in cases.cases]
     return replace(artifact, metrics=_figures(rows, texts, seed)), _calibration(rows)
 
