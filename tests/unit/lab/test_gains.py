@@ -11,7 +11,7 @@ import pytest
 
 from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.gains import Sequences, fit_gains, steps
-from lightrouter.lab.training.quality import Held, TrainingOptions, cross_fitted, fit
+from lightrouter.lab.training.quality import Held, Situation, TrainingOptions, cross_fitted, fit
 from lightrouter.learned.features import Candidate, PartialAnswer, question
 from lightrouter.learned.featurizer import Featurizer
 from lightrouter.learned.gain import NAMES, Gains, Known, rows
@@ -74,7 +74,9 @@ def test_a_state_has_the_same_features_in_training_and_in_serving(state: tuple[i
     model.gains = _Seen([], [])
     _Seen.rows.clear()
     case, names = learned.cases[0], learned.candidates
-    trained = [step.row for step in Sequences(case, model, Joint(model.priors.examples), names).after(frozenset(state))]
+    own = {place: Candidate(name, 0.0, 0) for place, name in enumerate(names)}
+    sequences = Sequences(Situation(case, model.featurizer), model, Joint(model.priors.examples), own)
+    trained = [step.row for step in sequences.after(frozenset(state))]
     answers = [
         PartialAnswer(Candidate(names[place], 0.0, 0), case.texts[place] or "", complete=True) for place in state
     ]

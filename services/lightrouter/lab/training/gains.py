@@ -10,8 +10,8 @@ import lightgbm
 import numpy as np
 
 from lightrouter.lab.dataset.questions import Floats
-from lightrouter.lab.training.cases import Case, Cases
-from lightrouter.lab.training.quality import Held, Situation, trees_of
+from lightrouter.lab.training.cases import Cases
+from lightrouter.lab.training.quality import STRANGERS, Held, Situation, trees_of
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.featurizer import answer_in
 from lightrouter.learned.gain import Answered, Gains, Known, rows
@@ -48,13 +48,13 @@ class Sample(NamedTuple):
         row: The features of the candidate before it is asked.
         rise: The rise in quality of the picked answer.
         length: The characters of its answer.
-        expected: The characters that are expected of it by neighbours.
+        expected: The characters that are expected of it by neighbours; None of a stranger.
     """
 
     row: list[float]
     rise: float
     length: int
-    expected: float
+    expected: float | None
 
 
 def fit_gains(cases: Cases, held: Iterable[Held], seed: int) -> Gains:
@@ -71,9 +71,11 @@ def fit_gains(cases: Cases, held: Iterable[Held], seed: int) -> Gains:
         _trees(part, [sample.rise for sample in part], [1.0] * len(part), seed)
         for part in ([sample for sample in found if bool(sample.row[0]) == after] for after in (False, True))
     )
+    told = [sample for sample in found if sample.expected]
     # Weighted by what is expected, so that sums of lengths are right, as money is a sum.
-    expected = [sample.expected for sample in found]
-    return Gains(first, later, _trees(found, [sample.length / sample.expected for sample in found], expected, seed))
+    expected = [sample.expected or 0.0 for sample in told]
+    shares = [sample.length / likely for sample, likely in zip(told, expected, strict=True)]
+    return Gains(first, later, _trees(told, shares, expected, seed))
 
 
 def steps(cases: Cases, held: Iterable[Held], seed: int) -> Iterator[Sample]:
@@ -82,19 +84,22 @@ def steps(cases: Cases, held: Iterable[Held], seed: int) -> Iterator[Sample]:
     for model, indices in held:
         joint = Joint(model.priors.examples)
         for index in indices:
-            yield from Sequences(cases.cases[index], model, joint, cases.candidates).steps(drawn)
+            situation = Situation(cases.cases[index], model.featurizer)
+            own = {place: Candidate(name, 0.0, 0) for place, name in enumerate(cases.candidates)}
+            strange = drawn.random() < STRANGERS
+            yield from Sequences(situation, model, joint, situation.strangers(drawn) if strange else own).steps(drawn)
 
 
 class Sequences:
     """The answers to one prompt, asked for in different orders."""
 
-    def __init__(self, case: Case, model: Model, joint: Joint, names: tuple[str, ...]) -> None:
-        """Takes a prompt, and a model and joint outcomes that did not see it."""
-        self._case = case
-        self._situation = Situation(case, model.featurizer)
+    def __init__(self, situation: Situation, model: Model, joint: Joint, candidates: Mapping[int, Candidate]) -> None:
+        """Takes a prompt, a model and joint outcomes that did not see it, and the candidates by their positions."""
+        self._situation = situation
+        self._case = situation.case
         self._model = model
-        self._known = Known.of(model.featurizer.question(case.text), model.featurizer, joint)
-        self._candidates = [Candidate(name, 0.0, 0) for name in names]
+        self._known = Known.of(model.featurizer.question(self._case.text), model.featurizer, joint)
+        self._candidates = candidates
         self._answered: dict[frozenset[int], list[Answered]] = {frozenset(): []}
 
     def steps(self, drawn: random.Random) -> Iterator[Sample]:
@@ -116,7 +121,7 @@ class Sequences:
             after = state | {index}
             length = self._model.priors.expected_length(self._candidates[index].name, self._known.asked.neighbours)
             rise = self._picked(after, self._answers(after)) - before
-            yield Sample(row, rise, self._case.example.length[index], max(length or 0.0, 1.0))
+            yield Sample(row, rise, self._case.example.length[index], length)
 
     def _picked(self, state: frozenset[int], answered: Sequence[Answered]) -> float:
         """Returns the quality of the answer that is picked; 0 if there is none."""

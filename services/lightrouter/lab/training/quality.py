@@ -24,6 +24,8 @@ from lightrouter.runtime.tokens import cut
 GAIN_SHARE: Final = 0.35
 """Assumed share of second drafts that are right and recognized as such when the first is wrong. It sets the scale of
 `min_gain`, whose values were found with it. The real share is smaller; `validate` measures it."""
+STRANGERS: Final = 0.1
+"""Share of what is learned from in which no candidate's outcomes are known."""
 # No row sees the outcomes of its own prompt: outcomes come from the other folds.
 _INNER_FOLDS = 5
 # Views of a prompt in which candidates have booted, and views of whole answers alone.
@@ -34,7 +36,6 @@ _POOLS = (2, 3, 3, 3, 4, 5, 8, 8)
 _ANSWERS = (1, 2, 2, 3, 3, 4, 5, 8)
 # Spreads of the noise on expected quality that decides who answers.
 _SPREADS = (0.03, 0.1, 0.5)
-_STRANGERS = 0.1
 _STRANGERS_PROMPTS = (20, 50, 200)
 _OPTIONS: Final[Mapping[str, Any]] = {
     "objective": "cross_entropy",
@@ -106,6 +107,16 @@ class Situation:
             spread = drawn.choice(_SPREADS)
             expected = {index: value + drawn.gauss(0, spread) for index, value in expected.items()}
         return sorted(expected, key=lambda index: -expected[index])[:most]
+
+    def strangers(self, drawn: random.Random) -> dict[int, Candidate]:
+        """Returns all candidates as strangers, by their indices: each is known only by its mean over a few prompts."""
+        found: dict[int, Candidate] = {}
+        for index in self.case.present:
+            evaluated = drawn.choice(_STRANGERS_PROMPTS)
+            outcomes = [each.quality[index] for each in drawn.choices(self.featurizer.priors.examples, k=evaluated)]
+            known = [quality for quality in outcomes if quality is not None]
+            found[index] = Candidate("", sum(known) / max(1, len(known)), len(known))
+        return found
 
     def rows(
         self, shown: Mapping[int, int | None], strangers: Mapping[int, Candidate] = MappingProxyType({})
@@ -190,7 +201,8 @@ def _training_rows(cases: Cases, options: TrainingOptions, seed: int) -> tuple[F
     quality: list[float] = []
     for situation in situations(cases, seed):
         for shown in _views(situation, options, drawn):
-            rows.extend(situation.rows(shown, _strangers(situation, shown, drawn)))
+            strange = drawn.random() < STRANGERS
+            rows.extend(situation.rows(shown, situation.strangers(drawn) if strange else {}))
             quality.extend(situation.case.example.quality[index] or 0.0 for index in shown)
     seen = np.array(rows, dtype=np.float64)
     if not options.cues:
@@ -212,19 +224,6 @@ def _views(situation: Situation, options: TrainingOptions, drawn: random.Random)
         yield {index: None if index in finished else tokens for index in indices}
     for _ in range(_WHOLE_VIEWS):
         yield dict.fromkeys(sorted(situation.shortlist(drawn.choice(_ANSWERS), drawn)))
-
-
-def _strangers(situation: Situation, shown: Mapping[int, int | None], drawn: random.Random) -> dict[int, Candidate]:
-    """Returns, for some views, all candidates as strangers: known only by their mean over a few prompts."""
-    if drawn.random() >= _STRANGERS:
-        return {}
-    found: dict[int, Candidate] = {}
-    for index in shown:
-        evaluated = drawn.choice(_STRANGERS_PROMPTS)
-        outcomes = [each.quality[index] for each in drawn.choices(situation.featurizer.priors.examples, k=evaluated)]
-        known = [quality for quality in outcomes if quality is not None]
-        found[index] = Candidate("", sum(known) / max(1, len(known)), len(known))
-    return found
 
 
 def _flat(root: Mapping[str, Any]) -> Tree:
