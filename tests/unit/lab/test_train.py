@@ -15,10 +15,11 @@ import pytest
 
 from lightrouter.lab.training import quality, validate
 from lightrouter.lab.training.cases import Cases, TrainingError
+from lightrouter.lab.training.forest import Forest
 from lightrouter.lab.training.quality import Situation, TrainingOptions, fit, situations, trees_of
 from lightrouter.lab.training.train import train
 from lightrouter.learned.artifact import save
-from lightrouter.learned.features import PartialAnswer
+from lightrouter.learned.features import NAMES, PartialAnswer
 from lightrouter.learned.featurizer import Featurizer
 from lightrouter.learned.model import Model
 from lightrouter.learned.trees import probability
@@ -116,6 +117,12 @@ def test_the_trees_score_as_the_library_does() -> None:
     trees = trees_of(booster)
     fresh = np.vstack([drawn.normal(size=(200, 6)), rows[:100], np.zeros((1, 6))])
     assert [probability(trees, row) for row in _rows(fresh)] == pytest.approx(booster.predict(fresh), abs=1e-12)
+
+
+def test_many_rows_score_as_each_alone() -> None:
+    model = fit(Cases.of([recording(80)]), OPTIONS, 0)
+    rows = _rows(np.random.default_rng(0).normal(size=(50, len(NAMES))).round(2))
+    assert Forest(model).qualities(rows) == pytest.approx([model.quality(row) for row in rows], abs=1e-12)
 
 
 def _rows(array: np.ndarray) -> Sequence[Sequence[float]]:

@@ -171,7 +171,7 @@ def test_what_is_remembered_of_long_conversations_is_short() -> None:
     long = "What is it? " * 100_000
     for number in range(3 * 256):
         model.expected(f"{number} {long}" if number < 8 else f"What is {number}?", [])
-    kept = model.featurizer._questions
+    kept = model.featurizer._questions._values
     assert len(kept) == 256
     assert all(len(key) == 16 for key in kept)
     asked_again = model.featurizer.question("What is 767?")

@@ -26,6 +26,7 @@ class Case:
         text: The prompt.
         example: Its words and the outcomes of all candidates.
         texts: The text of each candidate; None if it has none.
+        read: The tokens that each candidate reads; as counted here if not recorded.
         tokens: The output tokens of each candidate's answer; 0 if it has none.
         pattern: The pattern of the comparable answer in the texts; None if there is none.
     """
@@ -33,6 +34,7 @@ class Case:
     text: str
     example: Example
     texts: Sequence[str | None]
+    read: Sequence[int]
     tokens: Sequence[int]
     pattern: AnswerPattern | None
 
@@ -117,7 +119,9 @@ def _cases(recording: LabelledRecording, models: tuple[str, ...], pattern: Answe
         text = "\n\n".join(message.content for message in prompt.messages)
         responses = [prompt.responses.get(model) for model in models]
         texts = [None if each is None else each.text for each in responses]
+        counted = prompt.input_tokens
+        read = [counted if each is None or each.input_tokens is None else each.input_tokens for each in responses]
         tokens = [0 if each is None else each.output_tokens for each in responses]
         quality = [labels.quality.get(model) if model in prompt.responses else None for model in models]
         example = Example(words_of(text), quality, [len(each or "") for each in texts])
-        yield Case(text, example, texts, tokens, pattern)
+        yield Case(text, example, texts, read, tokens, pattern)

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Final
 
 from lightrouter.lab.training.cases import Cases
-from lightrouter.lab.training.gains import fit_gains
-from lightrouter.lab.training.quality import Held, TrainingOptions, cross_fitted, fit
+from lightrouter.lab.training.gains import fit_gains, steps
+from lightrouter.lab.training.quality import TrainingOptions, cross_fitted, fit
 from lightrouter.learned.artifact import Artifact
+from lightrouter.learned.gain import Gains
 from lightrouter.recording.recording import LabelledRecording
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
@@ -22,7 +23,7 @@ def train(
     options: TrainingOptions,
     seed: int,
     pattern: AnswerPattern | None = None,
-    held: Sequence[Held] = (),
+    gains: Gains | None = None,
 ) -> Artifact:
     """Returns the trained artifact; the same for the same arguments.
 
@@ -31,7 +32,7 @@ def train(
         options: The settings.
         seed: Decides every random choice.
         pattern: The pattern of the comparable answer; None: inferred from each recording's right answers.
-        held: The prompts with models that have not seen them, for the gains; empty: such models are trained.
+        gains: The gains of these prompts; None: they are learned here, if the options say so.
 
     Raises:
         TrainingError: There is nothing to learn from.
@@ -39,6 +40,8 @@ def train(
     cases = Cases.of(recordings, pattern)
     model = fit(cases, options, seed)
     model.characters_per_token = cases.characters_per_token
-    if options.gains:
-        model.gains = fit_gains(cases, held or cross_fitted(cases, options, seed, _FOLDS), seed)
+    model.gains = gains
+    if options.gains and gains is None:
+        held = cross_fitted(cases, options, seed, _FOLDS)
+        model.gains = fit_gains((sample for each in held for sample in steps(cases, each, seed)), seed)
     return Artifact(model, cases.sha256, metrics={}, options={**asdict(options), "seed": seed})
