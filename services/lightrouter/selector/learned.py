@@ -39,7 +39,7 @@ class Learned:
         request = ranking_input.request
         pattern = request.answer_pattern if request.HasField("answer_pattern") else None
         prompt = prompt_text(request.messages)
-        partials = [_partial(partial) for partial in request.partials]
+        partials = [written(partial) for partial in request.partials]
         names = [partial.candidate for partial in request.partials]
         estimates = dict(zip(names, model.estimates(prompt, partials, pattern), strict=True))
         return Scores(
@@ -61,7 +61,8 @@ def prompt_text(messages: Iterable[ChatMessage]) -> str:
     return "\n\n".join(message.content for message in messages)
 
 
-def _partial(partial: Partial) -> PartialAnswer:
+def written(partial: Partial) -> PartialAnswer:
+    """Returns what a candidate wrote as the model reads it."""
     return PartialAnswer(
         candidate=Candidate(partial.model or partial.candidate, partial.prior, partial.evaluated_prompts),
         text=partial.text,

@@ -440,7 +440,7 @@ class RankedCandidate(_message.Message):
     """Expected tokens to finish its answer, 0 or more. Default: not set, unknown."""
     @_builtins.property
     def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ActionValue]:
-        """The steps that it can be asked for, with their gains and costs. Default: empty, by strategies that do not know them."""
+        """The steps that it can be asked for, the most valuable one first. Default: empty, by strategies that do not know them."""
 
     def __init__(
         self,
@@ -477,6 +477,7 @@ class ActionValue(_message.Message):
     GAIN_FIELD_NUMBER: _builtins.int
     COST_NANOUSD_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    VALUE_NANOUSD_FIELD_NUMBER: _builtins.int
     action: Global___Action.ValueType
     """The step."""
     gain: _builtins.float
@@ -484,9 +485,13 @@ class ActionValue(_message.Message):
     expected quality of this one.
     """
     cost_nanousd: _builtins.int
-    """Expected cost in nano-dollars."""
+    """Expected cost in nano-dollars; 0 if no price is known."""
     output_tokens: _builtins.float
-    """Expected tokens that it writes."""
+    """Expected tokens that it writes, hidden reasoning included."""
+    value_nanousd: _builtins.float
+    """The step's value in nano-dollars: the gain times the worth of a right answer, less the cost. If no price is known,
+    the tokens at the prices of a cheap hosted model stand in for the cost.
+    """
     def __init__(
         self,
         *,
@@ -494,10 +499,11 @@ class ActionValue(_message.Message):
         gain: _builtins.float = ...,
         cost_nanousd: _builtins.int = ...,
         output_tokens: _builtins.float = ...,
+        value_nanousd: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cost_nanousd", b"cost_nanousd", "gain", b"gain", "output_tokens", b"output_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cost_nanousd", b"cost_nanousd", "gain", b"gain", "output_tokens", b"output_tokens", "value_nanousd", b"value_nanousd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -223,10 +223,12 @@ class Policy(_message.Message):
     hold: Global___Hold.ValueType
     """Whether boot calls are held open until the ranking. Default: the router's configuration, AUTO unless changed."""
     worth_nanousd: _builtins.int
-    """What a right answer is worth to the caller, in nano-dollars (10^-9 US dollars), 0 or more: the router asks for one
-    more answer only while the quality that it is expected to add, times this, exceeds its expected cost. 0 is one
-    answer of the cheapest candidate. Only LEARNED, which knows gains, uses it, and then it replaces `min_gain`.
-    Default: the router's configuration, `min_gain` decides unless changed.
+    """What a right answer is worth to the caller, in nano-dollars (10^-9 US dollars), 0 or more: one candidate is asked
+    for its whole answer, without a boot stage, and one more, up to k, only while the quality that it is expected to
+    add, times this, exceeds its expected cost. 0 is one answer of the cheapest candidate. Only LEARNED knows gains: the
+    route begins with a boot stage if its artifact does not know the pool's candidates. It replaces `min_gain`; k is
+    then 4 and the aggregator BEST unless the request sets them. Default: the router's configuration, $0.01 unless
+    changed, for requests that set neither `min_gain` nor anything of the boot stage, nor another selector.
     """
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

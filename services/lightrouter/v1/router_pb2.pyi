@@ -49,6 +49,8 @@ class _SelectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Selec
     """The pool's candidates make the same errors: merging would gain nothing."""
     SELECTION_REASON_WORTH: _SelectionReason.ValueType  # 8
     """The gain of every further step, times the policy's `worth_nanousd`, is below its cost."""
+    SELECTION_REASON_TIME: _SelectionReason.ValueType  # 9
+    """A further step is worth its cost, but the time for it is over."""
 
 class SelectionReason(_SelectionReason, metaclass=_SelectionReasonEnumTypeWrapper):
     """Why this many candidates go on."""
@@ -71,6 +73,8 @@ SELECTION_REASON_HOMOGENEOUS_POOL: SelectionReason.ValueType  # 7
 """The pool's candidates make the same errors: merging would gain nothing."""
 SELECTION_REASON_WORTH: SelectionReason.ValueType  # 8
 """The gain of every further step, times the policy's `worth_nanousd`, is below its cost."""
+SELECTION_REASON_TIME: SelectionReason.ValueType  # 9
+"""A further step is worth its cost, but the time for it is over."""
 Global___SelectionReason: _TypeAlias = SelectionReason  # noqa: Y015
 
 @_typing.final
@@ -264,7 +268,7 @@ class RouteStarted(_message.Message):
 
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the candidates that boot. Others may follow if all of these fail."""
+        """Names of the candidates that boot, or of the one that is asked outright first. Others may follow."""
 
     def __init__(
         self,
@@ -350,7 +354,8 @@ class Selection(_message.Message):
     MARGIN_FIELD_NUMBER: _builtins.int
     EXPECTED_QUALITY_FIELD_NUMBER: _builtins.int
     EXPECTED_COST_NANOUSD_FIELD_NUMBER: _builtins.int
-    ALTERNATIVE_FIELD_NUMBER: _builtins.int
+    INSTEAD_FIELD_NUMBER: _builtins.int
+    FURTHER_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.SelectorStrategy.ValueType
     """The strategy that made the ranking."""
     reason: Global___SelectionReason.ValueType
@@ -358,9 +363,11 @@ class Selection(_message.Message):
     margin: _builtins.float
     """Lead of the first score over the second; the first score if there is no second."""
     expected_quality: _builtins.float
-    """Expected quality of the answer when the route decided to go no further, 0 to 1. Default: not set, unknown."""
+    """Expected quality of the answer as it stands, 0 to 1. Default: not set, unknown."""
     expected_cost_nanousd: _builtins.int
-    """Expected cost of the steps taken, in nano-dollars, as it was before each of them. Default: not set, unknown."""
+    """Expected cost of the steps taken so far, in nano-dollars, as it was before each of them; only with `worth_nanousd`.
+    Default: not set, unknown.
+    """
     @_builtins.property
     def ranking(self) -> _candidate_pb2.Ranking:
         """The ranking."""
@@ -370,8 +377,12 @@ class Selection(_message.Message):
         """Names of the candidates that go on or have a draft already, best first."""
 
     @_builtins.property
-    def alternative(self) -> Global___Alternative:
-        """The most valuable step that was not taken. Default: not set, there was none, or it is not known."""
+    def instead(self) -> Global___Alternative:
+        """The candidate that was the next best to be asked first. Default: not set, there was none, or it is not known."""
+
+    @_builtins.property
+    def further(self) -> Global___Alternative:
+        """The most valuable further step that was not taken. Default: not set, there was none, or it is not known."""
 
     def __init__(
         self,
@@ -383,11 +394,12 @@ class Selection(_message.Message):
         margin: _builtins.float = ...,
         expected_quality: _builtins.float | None = ...,
         expected_cost_nanousd: _builtins.int | None = ...,
-        alternative: Global___Alternative | None = ...,
+        instead: Global___Alternative | None = ...,
+        further: Global___Alternative | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd", "_expected_quality", b"_expected_quality", "alternative", b"alternative", "expected_cost_nanousd", b"expected_cost_nanousd", "expected_quality", b"expected_quality", "ranking", b"ranking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd", "_expected_quality", b"_expected_quality", "expected_cost_nanousd", b"expected_cost_nanousd", "expected_quality", b"expected_quality", "further", b"further", "instead", b"instead", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd", "_expected_quality", b"_expected_quality", "alternative", b"alternative", "chosen", b"chosen", "expected_cost_nanousd", b"expected_cost_nanousd", "expected_quality", b"expected_quality", "margin", b"margin", "ranking", b"ranking", "reason", b"reason", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd", "_expected_quality", b"_expected_quality", "chosen", b"chosen", "expected_cost_nanousd", b"expected_cost_nanousd", "expected_quality", b"expected_quality", "further", b"further", "instead", b"instead", "margin", b"margin", "ranking", b"ranking", "reason", b"reason", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_cost_nanousd: _TypeAlias = _typing.Literal["expected_cost_nanousd"]  # noqa: Y015
     _WhichOneofArgType__expected_cost_nanousd: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd"]  # noqa: Y015
@@ -412,7 +424,9 @@ class Alternative(_message.Message):
     candidate: _builtins.str
     """The candidate's name."""
     explanation: _builtins.str
-    """Why it was not taken, in one sentence: "b was expected to add .004 for $.0003; at this worth .004 is $.0001"."""
+    """What it would have cost and gained, in one sentence, for example "b would have cost $0.0004 less and was expected
+    to be 0.030 worse".
+    """
     @_builtins.property
     def value(self) -> _candidate_pb2.ActionValue:
         """The step's gain and cost."""
@@ -716,19 +730,24 @@ class QuoteResponse(_message.Message):
     EXPECTED_COST_NANOUSD_FIELD_NUMBER: _builtins.int
     WORST_COST_NANOUSD_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
+    NOT_ASKED_FIELD_NUMBER: _builtins.int
     expected_quality: _builtins.float
-    """Expected quality of the answer, 0 to 1, with the steps that are expected to follow. Default: not set, unknown."""
+    """Expected quality of the first answer, 0 to 1; further ones may follow. Default: not set, unknown."""
     expected_cost_nanousd: _builtins.int
-    """Expected cost of the whole route in nano-dollars, with the steps that are expected to follow."""
+    """Expected cost of the first answer in nano-dollars; further ones may follow. Default: not set, unknown."""
     worst_cost_nanousd: _builtins.int
-    """The most that the route can cost, in nano-dollars: each call that the policy allows at its maximum."""
+    """The most that the route can cost, in nano-dollars: the calls that the policy allows, each at its maximum, and never
+    more than the cost ceiling. Without a ceiling, a call that fails can add its own.
+    """
     @_builtins.property
     def policy(self) -> _policy_pb2.Policy:
-        """The policy in force: the request's, with the router's defaults for unset fields."""
+        """The policy in force: the request's, with the router's defaults for unset fields. `worth_nanousd` is set if worth
+        decides who is asked; otherwise the answer begins with a boot stage.
+        """
 
     @_builtins.property
     def first(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:
-        """The candidates that would be asked first, each with the step, its expected quality as the gain, and its cost."""
+        """The candidates that would be asked first: one outright, its expected quality as the gain, or all that boot."""
 
     @_builtins.property
     def others(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:
@@ -736,7 +755,11 @@ class QuoteResponse(_message.Message):
 
     @_builtins.property
     def degraded(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Degradation]:
-        """Degradations that are known already, such as a selector without a model."""
+        """Degradations that are known already, such as a selector that does not answer."""
+
+    @_builtins.property
+    def not_asked(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.NotAsked]:
+        """The candidates of the pool that would not be asked, and why."""
 
     def __init__(
         self,
@@ -745,16 +768,22 @@ class QuoteResponse(_message.Message):
         first: _abc.Iterable[_candidate_pb2.RankedCandidate] | None = ...,
         others: _abc.Iterable[_candidate_pb2.RankedCandidate] | None = ...,
         expected_quality: _builtins.float | None = ...,
-        expected_cost_nanousd: _builtins.int = ...,
+        expected_cost_nanousd: _builtins.int | None = ...,
         worst_cost_nanousd: _builtins.int = ...,
         degraded: _abc.Iterable[_ledger_pb2.Degradation] | None = ...,
+        not_asked: _abc.Iterable[_ledger_pb2.NotAsked] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_quality", b"_expected_quality", "expected_quality", b"expected_quality", "policy", b"policy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd", "_expected_quality", b"_expected_quality", "expected_cost_nanousd", b"expected_cost_nanousd", "expected_quality", b"expected_quality", "policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_quality", b"_expected_quality", "degraded", b"degraded", "expected_cost_nanousd", b"expected_cost_nanousd", "expected_quality", b"expected_quality", "first", b"first", "others", b"others", "policy", b"policy", "worst_cost_nanousd", b"worst_cost_nanousd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd", "_expected_quality", b"_expected_quality", "degraded", b"degraded", "expected_cost_nanousd", b"expected_cost_nanousd", "expected_quality", b"expected_quality", "first", b"first", "not_asked", b"not_asked", "others", b"others", "policy", b"policy", "worst_cost_nanousd", b"worst_cost_nanousd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_cost_nanousd: _TypeAlias = _typing.Literal["expected_cost_nanousd"]  # noqa: Y015
+    _WhichOneofArgType__expected_cost_nanousd: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd"]  # noqa: Y015
     _WhichOneofReturnType__expected_quality: _TypeAlias = _typing.Literal["expected_quality"]  # noqa: Y015
     _WhichOneofArgType__expected_quality: _TypeAlias = _typing.Literal["_expected_quality", b"_expected_quality"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_cost_nanousd) -> _WhichOneofReturnType__expected_cost_nanousd | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_quality) -> _WhichOneofReturnType__expected_quality | None: ...
 
 Global___QuoteResponse: _TypeAlias = QuoteResponse  # noqa: Y015

@@ -109,8 +109,8 @@ class ShortlistResponse(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:
-        """Every candidate once, with its expected quality as the score; best first by quality, or, with `worth_nanousd`, by
-        expected quality times worth less expected cost.
+        """Every candidate once, with its expected quality as the score, best first. With `worth_nanousd`, and if the model
+        knows gains and at least half of the candidates, each has its action, and the order is by the actions' values.
         """
 
     def __init__(
@@ -145,7 +145,7 @@ class SelectRequest(_message.Message):
     seed: _builtins.int
     """Seed of every random choice. Default 0."""
     worth_nanousd: _builtins.int
-    """What a right answer is worth, in nano-dollars, 0 or more; see `Policy`. Default: not set, costs are not weighed."""
+    """What a right answer is worth, in nano-dollars, 0 or more; see `Policy`. Default: not set, and `unasked` is not used."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """The conversation that the partials answer, 1 to 1,000 messages. Required."""
@@ -218,7 +218,9 @@ class SelectResponse(_message.Message):
 
     @_builtins.property
     def unasked(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:
-        """The unasked candidates with the gains and costs of asking them, the one most worth it first. Default: empty."""
+        """The unasked candidates, each with its expected quality and the action of asking it, the most valuable one first.
+        Default: empty, by strategies and models that know no gains.
+        """
 
     def __init__(
         self,
