@@ -14,6 +14,7 @@ from lightrouter.lab.training.quality import Held, Situation
 from lightrouter.learned.gain import Gains
 from lightrouter.learned.steps import Step, Terms, best_step
 from lightrouter.recording.prices import PriceList
+from lightrouter.router.stages.plan import MOST_ASKED
 
 WORTHS: Final = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.01, 0.02, 0.04, 0.06, 0.1, 0.5)
 """The worths of a curve, in US dollars for a right answer: from a small model alone to a pool of large ones."""
@@ -122,16 +123,17 @@ class _Route:
         """Returns what a worth in nano-dollars buys."""
         state: frozenset[int] = frozenset()
         planned = booked = 0.0
-        while True:
+        while len(state) < MOST_ASKED:
             steps = self._open(state)
             places = list(steps)
             best = best_step(list(steps.values()), worth, needed=not state)
             if best is None:
-                return Bought(self._sequences.picked(state), planned / _NANOUSD, booked / _NANOUSD, len(state))
+                break
             place = places[best]
             planned += steps[place].cost
             booked += self._terms[place].cost(self._case.tokens[place])
             state |= {place}
+        return Bought(self._sequences.picked(state), planned / _NANOUSD, booked / _NANOUSD, len(state))
 
     def _open(self, state: frozenset[int]) -> dict[int, Step]:
         """Returns the steps that can be taken, by the candidates' positions."""
