@@ -129,7 +129,7 @@ def reported(out: Path) -> Iterator[Steps]:
     from lightrouter.lab.dataset.data import DataError
     from lightrouter.lab.policies.helpers import HelpersError
     from lightrouter.lab.results.parts import ResumeError
-    from lightrouter.lab.training.train import TrainingError
+    from lightrouter.lab.training.cases import TrainingError
     from lightrouter.learned.artifact import ArtifactError
     from lightrouter.recording.load import RecordingError
     from lightrouter.recording.prices import PriceListError

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from lightrouter.learned.features import Candidate, PartialAnswer
-from lightrouter.learned.featurizer import Featurizer, answer_in
+from lightrouter.learned.featurizer import Featurizer
 from lightrouter.learned.gain import Answered, Gains, Known, rows
 from lightrouter.learned.joint import Joint
 from lightrouter.learned.linear import Linear
@@ -121,9 +121,10 @@ class Model:
         pattern = pattern or self.pattern
         asked = self.featurizer.question(prompt)
         seen = self.featurizer.rows(prompt, answers, pattern) if answers else []
+        read = self.featurizer.readings(prompt, answers, pattern)
         answered = [
-            Answered(each.candidate, self.quality(row), answer_in(each.text, pattern, asked), len(each.text))
-            for each, row in zip(answers, seen, strict=True)
+            Answered(each.candidate, self.quality(row), reading.answer, len(each.text))
+            for each, row, reading in zip(answers, seen, read, strict=True)
         ]
         found = rows(Known.of(asked, self.featurizer, self._joint), answered, unasked)
         return [

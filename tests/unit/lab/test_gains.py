@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import pytest
 
-from lightrouter.lab.training.gains import Sequences, fit_gains, steps
-from lightrouter.lab.training.train import Cases, TrainingOptions, fit
+from lightrouter.lab.training.cases import Cases
+from lightrouter.lab.training.gains import Sample, Sequences, Teacher, fit_gains, steps
+from lightrouter.lab.training.quality import Situation, TrainingOptions, cross_fitted, fit
 from lightrouter.learned.features import Candidate, PartialAnswer, question
 from lightrouter.learned.featurizer import Featurizer
 from lightrouter.learned.gain import NAMES, Gains, Known, rows
@@ -42,9 +43,13 @@ def cases(prompts: int) -> Cases:
     return Cases.of([LabelledRecording(Recording(recorded), labels)], NUMBER)
 
 
+def samples(learned: Cases) -> list[Sample]:
+    return [sample for held in cross_fitted(learned, OPTIONS, 0, 5) for sample in steps(learned, held, 0)]
+
+
 def test_a_copy_gains_nothing_and_the_strong_one_does() -> None:
     learned = cases(100)
-    gains = fit_gains(learned, OPTIONS, 0)
+    gains = fit_gains(samples(learned), 0)
     priors, joint = learned.priors(), Joint([case.example for case in learned.cases])
     known = Known.of(question("question", priors.neighbours("question")), Featurizer(priors), joint)
     strangers = {name: Candidate(name, 0.0, 0) for name in learned.candidates}
@@ -69,21 +74,24 @@ def test_a_state_has_the_same_features_in_training_and_in_serving(state: tuple[i
     model.gains = _Seen([], [])
     _Seen.rows.clear()
     case, names = learned.cases[0], learned.candidates
-    trained = [step.row for step in Sequences(case, model, Joint(model.priors.examples), names).after(frozenset(state))]
+    sequences = Sequences(Situation(case, model.featurizer), Teacher(model))
+    trained = [step.row for step in sequences.after(frozenset(state))]
     answers = [
         PartialAnswer(Candidate(names[place], 0.0, 0), case.texts[place] or "", complete=True) for place in state
     ]
     unasked = [Candidate(name, 0.0, 0) for place, name in enumerate(names) if place not in state]
     assert model.outlooks(case.text, answers, unasked) is not None
-    assert _Seen.rows == trained
+    for row, other in zip(_Seen.rows, trained, strict=True):
+        assert row == pytest.approx(other, abs=1e-12)
 
 
 def test_steps_tell_the_rise_of_the_picked_answer() -> None:
-    found = list(steps(cases(40), OPTIONS, 0))
+    learned = cases(40)
+    found = samples(learned)
     asked = [step.row[NAMES.index("asked")] for step in found]
     assert set(asked) == {0.0, 1.0, 2.0}
     assert {step.rise for step in found} <= {-1.0, 0.0, 1.0}
     assert all(step.rise >= 0 for step in found if not step.row[0])
     assert fmean(step.rise for step in found if not step.row[0]) > 0.5
     # The same from the same seed.
-    assert found == list(steps(cases(40), OPTIONS, 0))
+    assert found == samples(learned)
