@@ -100,8 +100,7 @@ def test_the_order_is_by_quality_times_worth_less_money(worth: int, first: str) 
         ({}, 100_000 + 4000 * 100, 100),
         ({"cached_input_tokens": 60}, 40_000 + 6_000 + 400_000, 100),
         ({"cached_input_tokens": 600}, 10_000 + 400_000, 100),
-        ({"reasoning_tokens": 50}, 100_000 + 600_000, 150),
-        ({"reasoning_tokens": 50, "max_output_tokens": 120}, 100_000 + 480_000, 120),
+        ({"reasoning_tokens": 50}, 100_000 + 400_000, 100),
         ({"max_output_tokens": 10}, 100_000 + 40_000, 10),
         ({"input_tokens": 0}, 400_000, 100),
         ({"prices": Prices()}, 0, 100),
@@ -130,6 +129,9 @@ def test_a_stranger_among_known_ones_is_weighed_by_its_prior() -> None:
     stranger = next(each for each in ranked if each.candidate == "stranger")
     # Its length is unknown: the mean of the known ones.
     assert stranger.actions[0].output_tokens == pytest.approx((100 + 10) / 2, rel=1e-6)
+    thinking = shortlist(candidate("strong"), candidate("stranger", reasoning_tokens=50))
+    tokens = {each.candidate: each.actions[0].output_tokens for each in thinking}
+    assert tokens == pytest.approx({"strong": 100, "stranger": 150}, rel=1e-6)
 
 
 @pytest.mark.parametrize(
