@@ -17,8 +17,8 @@ from lightrouter.learned.trees import Tree, probability
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 _CHARACTERS_PER_TOKEN = 4.0
-# A choice: reasons are for readers, who look at the best, and take as long as a prediction.
-_EXPLAINED = 8
+# A choice: reasons take as long as a prediction, and readers look at the best.
+_EXPLAINED = 3
 
 
 class Estimate(NamedTuple):

@@ -17,7 +17,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "the length of its text": "given_length given_length_gap length relative_length lines",
     "whether its text is whole": "complete complete_share",
     "the wording of its text": "digits maths hedges prompt_overlap",
-    "who gives the same answer": "has_answer support support_share opposition strongest_rival answer_leads answers_given",
+    "who gives the same answer": "has_answer support support_share opposition strongest_rival answer_leads "
+    "answers_given",
     "how alike the texts are": "similarity similarity_best similarity_gap",
     "how the answer is derived": "derived derived_lead derived_by_others",
     "which option it chose": " ".join(("answer_place", *CUES)),
@@ -35,13 +36,16 @@ class Reasons:
 
     def shares(self, row: Sequence[float]) -> dict[str, float]:
         """Returns how much each group of features moves the trees' sum for these features from its mean."""
-        found = dict.fromkeys(_WORDS, 0.0)
+        moved = [0.0] * len(NAMES)
         for (features, values, left, right), means in self._trees:
             node = 0
             while (feature := features[node]) >= 0:
                 below = left[node] if row[feature] <= values[node] else right[node]
-                found[_GROUP_OF[feature]] += means[below] - means[node]
+                moved[feature] += means[below] - means[node]
                 node = below
+        found = dict.fromkeys(_WORDS, 0.0)
+        for group, share in zip(_GROUP_OF, moved, strict=True):
+            found[group] += share
         return found
 
     def sentence(self, row: Sequence[float]) -> str:
