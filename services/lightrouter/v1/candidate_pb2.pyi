@@ -342,7 +342,6 @@ class Partial(_message.Message):
     PRIOR_FIELD_NUMBER: _builtins.int
     EVALUATED_PROMPTS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
-    TERMS_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
     """The candidate's name. Required."""
     text: _builtins.str
@@ -357,10 +356,6 @@ class Partial(_message.Message):
     """The model's name at its provider, by which LEARNED recognizes the candidates of its training; at most 512
     characters. Default: empty.
     """
-    @_builtins.property
-    def terms(self) -> Global___CallTerms:
-        """The terms of its next call. Default: not set, its cost is unknown."""
-
     def __init__(
         self,
         *,
@@ -370,11 +365,10 @@ class Partial(_message.Message):
         prior: _builtins.float = ...,
         evaluated_prompts: _builtins.int = ...,
         model: _builtins.str = ...,
-        terms: Global___CallTerms | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "evaluated_prompts", b"evaluated_prompts", "finish_reason", b"finish_reason", "model", b"model", "prior", b"prior", "terms", b"terms", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "evaluated_prompts", b"evaluated_prompts", "finish_reason", b"finish_reason", "model", b"model", "prior", b"prior", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -528,9 +522,9 @@ class CallTerms(_message.Message):
     max_output_tokens: _builtins.int
     """Maximum tokens that it may write, 0 or more. Default: 0, unknown."""
     reasoning_tokens: _builtins.float
-    """Tokens of hidden reasoning that it is expected to write, 0 or more."""
+    """Tokens of hidden reasoning that it is expected to write, 0 to 10^9."""
     boot_tokens: _builtins.float
-    """Boot tokens, and those written while its held call waits for the ranking, 0 or more. Default: 0, it cannot boot."""
+    """Boot tokens, and those written while its held call waits for the ranking, 0 to 10^9. Default: 0, it cannot boot."""
     @_builtins.property
     def prices(self) -> Global___Prices:
         """The candidate's prices. Default: none, tokens stand in for money."""
