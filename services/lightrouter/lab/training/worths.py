@@ -16,7 +16,7 @@ from lightrouter.learned.steps import Step, Terms, best_step
 from lightrouter.recording.prices import PriceList
 from lightrouter.router.stages.plan import MOST_ASKED
 
-WORTHS: Final = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.01, 0.02, 0.04, 0.06, 0.1, 0.5)
+WORTHS: Final = (0.001, 0.002, 0.004, 0.01, 0.02, 0.06, 0.5)
 """The worths of a curve, in US dollars for a right answer: from a small model alone to a pool of large ones."""
 # Prompts of a fold on which a curve is traced: a choice, more would only narrow its band.
 _PROMPTS: Final = 400
