@@ -25,6 +25,7 @@ from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
 from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.selector import assemble as selector_assembly
+from lightrouter.selector.learned import CurrentModel, no_model
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.policy_pb2 import Policy
@@ -109,6 +110,7 @@ async def running(
     spans: SpanProcessor | None = None,
     readers: Readers | None = None,
     capture: TextCapture = NOTHING,
+    model: CurrentModel = no_model,
 ) -> AsyncIterator[Suite]:
     """Runs a suite with these candidates, its sockets and pool file below `folder`.
 
@@ -120,6 +122,7 @@ async def running(
         spans: What gets all spans.
         readers: Makes what collects the metrics of the service of a name.
         capture: What puts text on spans.
+        model: Returns the model of the selector `learned`.
     """
     path = folder / "pool.yaml"
     path.write_text(yaml.safe_dump({"candidates": [dict(each) for each in entries], **pool}))
@@ -135,6 +138,7 @@ async def running(
             SelectorSettings(listen=f"unix:{folder}/selector.sock", adapter_address=f"unix:{folder}/{{name}}.sock"),
             channels,
             told.by("selector"),
+            model,
         )
         servers["selector"] = await stack.enter_async_context(selector)
         aggregator_settings = AggregatorSettings(

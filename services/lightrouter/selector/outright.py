@@ -75,7 +75,8 @@ def described(candidate: ShortlistCandidate) -> Candidate:
 
 def _ask(terms: CallTerms, outlook: Outlook, usual: float, worth: int) -> ActionValue:
     """Returns the action of asking a candidate; `usual` tokens stand in for an unknown length."""
-    tokens = terms.reasoning_tokens + (usual if outlook.tokens is None else outlook.tokens)
+    # The tokens of known answers include those of hidden reasoning.
+    tokens = terms.reasoning_tokens + usual if outlook.tokens is None else outlook.tokens
     tokens = min(tokens, terms.max_output_tokens or inf)
     priced = terms.HasField("prices")
     step = Step(outlook.gain, _terms(terms, terms.prices if priced else _STANDING_IN).cost(tokens))
