@@ -82,7 +82,8 @@ def test_what_it_leaves_is_what_compare_ranks_with(
 ) -> None:
     out, other = tmp_path / "artifact", pool.record(tmp_path / "other.jsonl", 40, seed=5, first=100)
     assert _train(data, out, "--folds", "1") == ExitCode.OK
-    compared = ["lab", "compare", str(other), "--out", str(tmp_path / "report"), "--folds", "2", "--artifact", str(out)]
+    compared = ["lab", "compare", str(other), "--out", str(tmp_path / "report"), "--folds", "2", "--limit", "6"]
+    compared += ["--artifact", str(out)]
     assert run(compared) == ExitCode.OK
 
     manifest = json.loads((out / artifact.MANIFEST).read_text())
