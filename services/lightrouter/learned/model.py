@@ -12,10 +12,13 @@ from lightrouter.learned.gain import Answered, Gains, Known, rows
 from lightrouter.learned.joint import Joint
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.priors import Neighbours, Priors
+from lightrouter.learned.reasons import Reasons
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 _CHARACTERS_PER_TOKEN = 4.0
+# A choice: reasons take as long as a prediction, and readers look at the best.
+_EXPLAINED = 3
 
 
 class Estimate(NamedTuple):
@@ -26,11 +29,13 @@ class Estimate(NamedTuple):
         gain: Expected gain in the answer's quality, 0 to 1, if it goes on in addition to the better candidates and
             those that have finished.
         tokens: Expected tokens to finish its answer; None if its answers are unknown.
+        reasons: The strongest reasons of the quality, as a part of a sentence; empty if there are none.
     """
 
     quality: float
     gain: float
     tokens: float | None
+    reasons: str = ""
 
 
 class Outlook(NamedTuple):
@@ -79,6 +84,10 @@ class Model:
         self.featurizer = Featurizer(priors)
 
     @cached_property
+    def _reasons(self) -> Reasons:
+        return Reasons(self.trees)
+
+    @cached_property
     def _joint(self) -> Joint:
         return Joint(self.priors.examples)
 
@@ -99,7 +108,11 @@ class Model:
         """
         rows = self.featurizer.rows(prompt, partials, pattern or self.pattern)
         neighbours = self.featurizer.question(prompt).neighbours
-        return self._of_qualities(neighbours, partials, [self.quality(row) for row in rows])
+        found = self._of_qualities(neighbours, partials, [self.quality(row) for row in rows])
+        best = sorted(range(len(found)), key=lambda index: -found[index].quality)[:_EXPLAINED]
+        for index in best:
+            found[index] = found[index]._replace(reasons=self._reasons.sentence(rows[index]))
+        return found
 
     def outlooks(
         self,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from lightrouter.learned.features import Candidate, PartialAnswer
-from lightrouter.learned.model import Model
+from lightrouter.learned.model import Estimate, Model
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.selector.strategy import RankingInput, Scores, Strategy
 from lightrouter.v1.candidate_pb2 import Partial
@@ -44,7 +44,7 @@ class Learned:
         estimates = dict(zip(names, model.estimates(prompt, partials, pattern), strict=True))
         return Scores(
             scores={name: each.quality for name, each in estimates.items()},
-            rationales={name: f"Expected to be {each.quality:.0%} good." for name, each in estimates.items()},
+            rationales={name: _rationale(each) for name, each in estimates.items()},
             gains={name: each.gain for name, each in estimates.items()},
             tokens={name: each.tokens for name, each in estimates.items() if each.tokens is not None},
         )
@@ -54,6 +54,11 @@ class Learned:
         missing = Degradation(reason=DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING, message=message)
         scored = await self._fallback.judge(ranking_input, deadline)
         return replace(scored, strategy=SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS, degraded=[missing])
+
+
+def _rationale(estimate: Estimate) -> str:
+    reasons = f"; {estimate.reasons}" if estimate.reasons else ""
+    return f"Expected to be {estimate.quality:.0%} good{reasons}."
 
 
 def prompt_text(messages: Iterable[ChatMessage]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,7 +39,7 @@ from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_WORTH,
     Answer,
 )
-from tests.unit.router.builders import defaults, failure, pool_candidate, prompt, router, snapshot
+from tests.unit.router.builders import defaults, failure, pool_candidate, prompt, router, snapshot, traffic
 from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSelector, Model
 
 WORTH = 1000
@@ -64,7 +65,7 @@ async def route(
     log: EventLog | None = None,
     merging: FakeAggregator | None = None,
     with_defaults: Defaults | None = None,
-    **policy: object,
+    **policy: Any,
 ) -> Answer:
     asked = prompt(**({"worth_nanousd": WORTH} | policy))
     made = router(models, selector, merging, with_defaults=with_defaults)
@@ -315,7 +316,7 @@ async def test_a_default_worth_without_gains_is_no_degradation_and_is_asked_for_
 
 
 @pytest.mark.parametrize("policy", [{"boot_tokens": 2}, {"k": 2}, {"hold": HOLD_NEVER}, {"min_gain": 0.1}])
-async def test_a_request_that_asks_for_boots_gets_them_whatever_the_default(policy: dict[str, object]) -> None:
+async def test_a_request_that_asks_for_boots_gets_them_whatever_the_default(policy: dict[str, Any]) -> None:
     models = fake()
     await router(models, knowing(), with_defaults=defaults(worth_nanousd=WORTH)).route(
         prompt(**policy), Deadline.after(60), EventLog(text=False)
@@ -401,7 +402,7 @@ THREE_STEPS = st.tuples(ANY_STEP, ANY_STEP, ANY_STEP)
 
 async def asked(steps: Sequence[tuple[float, float, int]], worth: int) -> list[str]:
     models = fake()
-    answer = await route(models, knowing(**dict(zip(NAMES, steps, strict=True))), worth_nanousd=worth)
+    answer = await route(models, knowing(None, **dict(zip(NAMES, steps, strict=True))), worth_nanousd=worth)
     assert 0 <= answer.selection.expected_cost_nanousd <= _MOST
     return models.asked(STAGE_COMPLETE)
 
@@ -422,6 +423,15 @@ async def test_whatever_the_prices_the_ceiling_is_not_passed(
     models = FakeModels(pool, **{name: Model() for name in NAMES})
     # The cheapest boot reads and writes fewer than 60 tokens.
     ceiling = 60 * min(prices) // 10**6 + more
-    selector = knowing(**dict(zip(NAMES, steps, strict=True)))
+    selector = knowing(None, **dict(zip(NAMES, steps, strict=True)))
     answer = await route(models, selector, worth_nanousd=worth, max_cost_nanousd=ceiling)
     assert answer.ledger.cost_nanousd <= ceiling
+
+
+async def test_the_failures_of_candidates_asked_outright_are_observed() -> None:
+    models = fake(b=Model(fails={STAGE_COMPLETE: failure()}))
+    watch = traffic(models.snapshot)
+    made = router(models, knowing(), watch=watch)
+    await made.route(prompt(worth_nanousd=WORTH), Deadline.after(60), EventLog(text=False))
+    rates = {name: seen.failure_rate for name in NAMES if (seen := watch.of(name))}
+    assert rates == {"a": 0, "b": 1}

@@ -15,9 +15,9 @@ from typing import Final
 from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, RouteContext
-from lightrouter.router.explain import further, instead, why_not
 from lightrouter.router.stages.complete import complete, scores_of
 from lightrouter.router.stages.decide import finished_of, selection_of
+from lightrouter.router.stages.explain import further, instead, why_not
 from lightrouter.router.stages.plan import MOST_NANOUSD, Step, steps_of
 from lightrouter.router.stages.select import prior
 from lightrouter.router.stages.streaming import StreamedAnswer, stream_completion
