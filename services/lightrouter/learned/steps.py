@@ -1,8 +1,7 @@
-"""The steps that a route can take next, and the one that is worth its money."""
+"""The steps that a route can take next, and what each is worth after its cost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -43,17 +42,3 @@ class Step(NamedTuple):
     def value(self, worth: float) -> float:
         """Returns the step's expected value less its cost, in nano-dollars, if a right answer is worth this much."""
         return self.gain * worth - self.cost
-
-
-def best_step(steps: Sequence[Step], worth: float, *, needed: bool) -> int | None:
-    """Returns the index of the step with the highest value; None if no value is above 0 and no step is needed.
-
-    Args:
-        steps: The steps.
-        worth: What a right answer is worth, in nano-dollars; with 0 the cheapest step is the best.
-        needed: Whether a step must be taken, because there is no answer yet.
-    """
-    best = max(range(len(steps)), key=lambda index: steps[index].value(worth), default=None)
-    if best is None or (not needed and steps[best].value(worth) <= 0):
-        return None
-    return best

@@ -167,6 +167,10 @@ def test_figures_are_of_prompts_that_were_not_learned_from() -> None:
     assert low < 0.5 < high
     assert mean == pytest.approx(0.5, abs=0.15)
     assert plot is not None
+    for point in artifact.metrics["worths"]:
+        mean, low, high = point["quality"]
+        assert low < 0.5 < high
+        assert mean == pytest.approx(0.5, abs=0.15)
 
 
 def test_gains_learn_from_the_models_of_the_folds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,11 @@ from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.gains import Sequences, Teacher
 from lightrouter.lab.training.quality import Held, Situation
 from lightrouter.learned.gain import Gains
-from lightrouter.learned.steps import Step, Terms, best_step
+from lightrouter.learned.steps import Step, Terms
 from lightrouter.recording.prices import PriceList
 from lightrouter.router.stages.plan import MOST_ASKED
 
-WORTHS: Final = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.01, 0.02, 0.04, 0.06, 0.1, 0.5)
+WORTHS: Final = (0.001, 0.002, 0.004, 0.01, 0.02, 0.06, 0.5)
 """The worths of a curve, in US dollars for a right answer: from a small model alone to a pool of large ones."""
 # Prompts of a fold on which a curve is traced: a choice, more would only narrow its band.
 _PROMPTS: Final = 400
@@ -125,11 +125,9 @@ class _Route:
         planned = booked = 0.0
         while len(state) < MOST_ASKED:
             steps = self._open(state)
-            places = list(steps)
-            best = best_step(list(steps.values()), worth, needed=not state)
-            if best is None:
+            place = max(steps, key=lambda place: steps[place].value(worth), default=None)
+            if place is None or (state and steps[place].value(worth) <= 0):
                 break
-            place = places[best]
             planned += steps[place].cost
             booked += self._terms[place].cost(self._case.tokens[place])
             state |= {place}
