@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from threading import Lock
 from typing import Final, Generic, TypeVar
 
 from lightrouter.answers.equality import canonical
@@ -29,17 +30,22 @@ _Value = TypeVar("_Value")
 
 
 class _Recent(Generic[_Value]):
-    """The values of the keys that were asked for last."""
+    """The values of the keys that were asked for last. Rankings ask for them in threads."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._values: dict[bytes, _Value] = {}
 
     def get(self, key: bytes, make: Callable[[], _Value]) -> _Value:
         """Returns the value of a key, made if it is not there."""
-        value = self._values.pop(key) if key in self._values else make()
-        while len(self._values) >= _CACHED:
-            del self._values[next(iter(self._values))]
-        self._values[key] = value
+        with self._lock:
+            value = self._values.pop(key, None)
+        if value is None:
+            value = make()
+        with self._lock:
+            while len(self._values) >= _CACHED:
+                del self._values[next(iter(self._values))]
+            self._values[key] = value
         return value
 
 

@@ -16,6 +16,7 @@ from lightrouter.learned.reasons import Reasons
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
+# The usual estimate for English text.
 _CHARACTERS_PER_TOKEN = 4.0
 # A choice: reasons take as long as a prediction, and readers look at the best.
 _EXPLAINED = 3

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from lightrouter.answers.agreement import compare
 from lightrouter.answers.extract import check
-from lightrouter.answers.pieces import in_turn
+from lightrouter.answers.pieces import PIECE, Pieces, Workers
+from lightrouter.learned.model import Model
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import invalid
@@ -35,11 +36,20 @@ class Selector:
         strategies: Mapping[SelectorStrategy.ValueType, Strategy],
         default: SelectorStrategy.ValueType,
         model: CurrentModel = no_model,
+        workers: Workers | None = None,
     ) -> None:
-        """Ranks by `default` if a request names no strategy; makes shortlists by `model`, or by prior without one."""
+        """Ranks by `strategies`.
+
+        Args:
+            strategies: The strategies.
+            default: The strategy of requests that name none.
+            model: Returns what makes shortlists; they are made by prior without a model.
+            workers: Run comparisons and the model; None for threads of its own.
+        """
         self._strategies = strategies
         self._default = default
         self._model = model
+        self._workers = workers or Workers()
         self._prior = Prior()
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
@@ -56,7 +66,7 @@ class Selector:
         names = [each.candidate for each in request.partials]
         _refuse_repeated(names, "partials")
         _refuse_repeated([each.candidate for each in request.unasked], "unasked", names)
-        ranking_input = await _ranking_input(request)
+        ranking_input = await self._ranking_input(request)
         degraded: list[Degradation] = []
         try:
             scored = await strategy.judge(ranking_input, deadline)
@@ -72,26 +82,17 @@ class Selector:
         ranked = ranking(request.partials, scored)
         ranked.agreement = _agreement(ranking_input, ranked.candidates[0].candidate)
         learned = asked == SelectorStrategy.SELECTOR_STRATEGY_LEARNED
+        model = self._model() if learned and request.HasField("worth_nanousd") else None
         return SelectResponse(
             ranking=ranked,
             strategy=asked,
             entries=entries,
             degraded=degraded,
             expected_quality=ranked.candidates[0].score if learned else None,
-            unasked=self._unasked(request) if learned and request.HasField("worth_nanousd") else (),
+            unasked=await self._workers.run(_further_steps(model, request)) if model else (),
         )
 
-    def _unasked(self, request: SelectRequest) -> list[RankedCandidate]:
-        model = self._model()
-        if model is None:
-            return []
-        pattern = request.answer_pattern if request.HasField("answer_pattern") else None
-        answers = [written(partial) for partial in request.partials if partial.text.strip()]
-        return asked_outright(
-            model, prompt_text(request.messages), answers, request.unasked, request.worth_nanousd, pattern
-        )
-
-    def shortlist(self, request: ShortlistRequest) -> ShortlistResponse:
+    async def shortlist(self, request: ShortlistRequest) -> ShortlistResponse:
         """Returns the candidates by their expected quality for this prompt, best first; by prior without a model.
 
         If the request says what a right answer is worth, and the model knows gains and the candidates, the order is by
@@ -105,16 +106,48 @@ class Selector:
         if model is None:
             expected = [each.prior for each in request.candidates]
         else:
-            prompt = prompt_text(request.messages)
             if request.HasField("worth_nanousd"):
-                steps = asked_outright(model, prompt, (), request.candidates, request.worth_nanousd)
+                steps = await self._workers.run(_first_steps(model, request))
                 if steps:
                     return ShortlistResponse(candidates=steps)
-            expected = model.expected(prompt, [described(each) for each in request.candidates])
+            expected = await self._workers.run(_expected(model, request))
         ranked = sorted(zip(request.candidates, expected, strict=True), key=lambda pair: -pair[1])
         return ShortlistResponse(
             candidates=[RankedCandidate(candidate=each.candidate, score=score) for each, score in ranked]
         )
+
+    async def _ranking_input(self, request: SelectRequest) -> RankingInput:
+        pattern: AnswerPattern | None = request.answer_pattern if request.HasField("answer_pattern") else None
+        if pattern is not None:
+            check(pattern)
+        visible = [partial for partial in request.partials if partial.text.strip()]
+        texts = [partial.text for partial in visible]
+        # Only STOP says that a text is whole.
+        complete = [partial.finish_reason == FinishReason.FINISH_REASON_STOP for partial in visible]
+        messages = [message.content for message in request.messages]
+        compared = await self._workers.run(compare(texts, complete, pattern, messages))
+        return RankingInput(request, visible, compared)
+
+
+def _expected(model: Model, request: ShortlistRequest) -> Pieces[list[float]]:
+    candidates = [described(each) for each in request.candidates]
+    # Reading a prompt of a megabyte is long work from its first step on.
+    yield PIECE
+    return model.expected(prompt_text(request.messages), candidates)
+
+
+def _first_steps(model: Model, request: ShortlistRequest) -> Pieces[list[RankedCandidate]]:
+    yield PIECE
+    return asked_outright(model, prompt_text(request.messages), (), request.candidates, request.worth_nanousd)
+
+
+def _further_steps(model: Model, request: SelectRequest) -> Pieces[list[RankedCandidate]]:
+    pattern = request.answer_pattern if request.HasField("answer_pattern") else None
+    answers = [written(partial) for partial in request.partials if partial.text.strip()]
+    yield PIECE
+    return asked_outright(
+        model, prompt_text(request.messages), answers, request.unasked, request.worth_nanousd, pattern
+    )
 
 
 def _refuse_repeated(names: Sequence[str], field: str, others: Sequence[str] = ()) -> None:
@@ -135,15 +168,3 @@ def _agreement(ranking_input: RankingInput, best: str) -> float:
         return float(len(ranking_input.request.partials) == 1)
     voters = {ranking_input.visible[place].candidate for place in ranking_input.compared.voters}
     return min(ranking_input.compared.agreed, 1.0) if best in voters else 0.0
-
-
-async def _ranking_input(request: SelectRequest) -> RankingInput:
-    pattern: AnswerPattern | None = request.answer_pattern if request.HasField("answer_pattern") else None
-    if pattern is not None:
-        check(pattern)
-    visible = [partial for partial in request.partials if partial.text.strip()]
-    texts = [partial.text for partial in visible]
-    # Only STOP says that a text is whole.
-    complete = [partial.finish_reason == FinishReason.FINISH_REASON_STOP for partial in visible]
-    messages = [message.content for message in request.messages]
-    return RankingInput(request, visible, await in_turn(compare(texts, complete, pattern, messages)))

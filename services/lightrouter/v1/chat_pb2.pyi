@@ -62,7 +62,7 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     FINISH_REASON_CONTENT_FILTER: _FinishReason.ValueType  # 3
     """The provider withheld the rest."""
     FINISH_REASON_UNKNOWN: _FinishReason.ValueType  # 4
-    """The provider gave no reason, or one that the adapter does not know. The text may not be whole."""
+    """The provider gave no reason, or an unknown one. The text may not be whole."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """Why a model stopped."""
@@ -76,7 +76,7 @@ FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 FINISH_REASON_CONTENT_FILTER: FinishReason.ValueType  # 3
 """The provider withheld the rest."""
 FINISH_REASON_UNKNOWN: FinishReason.ValueType  # 4
-"""The provider gave no reason, or one that the adapter does not know. The text may not be whole."""
+"""The provider gave no reason, or an unknown one. The text may not be whole."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 @_typing.final

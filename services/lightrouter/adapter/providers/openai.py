@@ -23,7 +23,7 @@ from lightrouter.adapter.retry_after import wait_from_headers
 from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 
-# A choice: the words of an error come with its head, or the caller had better not wait for them.
+# A choice: the words of an error usually come with its head; waiting longer for them would delay the caller.
 _DETAIL_SECONDS: Final = 1.0
 _DETAIL_BYTES: Final = 16 * 1024
 # Fewer are read and cut into text in a few milliseconds.

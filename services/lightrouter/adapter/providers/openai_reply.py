@@ -96,7 +96,7 @@ def _complain(document: Mapping[str, object]) -> None:
 
 
 def _note(document: Mapping[str, object], info: ReplyInfo) -> None:
-    """Fills in `info` from the members besides the choices."""
+    """Fills in `info` from all members except the choices."""
     model = document.get("model")
     if not info.model and isinstance(model, str):
         info.model = model[:_MAX_MODEL_CHARACTERS].encode("utf-8", "replace").decode()
