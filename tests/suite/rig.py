@@ -25,6 +25,7 @@ from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
 from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.selector import assemble as selector_assembly
+from lightrouter.selector.learned import CurrentModel, no_model
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.suite import assemble as suite_assembly
 from lightrouter.suite.settings import whole
@@ -111,6 +112,7 @@ async def running(
     spans: SpanProcessor | None = None,
     readers: Readers | None = None,
     capture: TextCapture = NOTHING,
+    model: CurrentModel = no_model,
 ) -> AsyncIterator[Suite]:
     """Runs a suite with these candidates, its sockets and pool file below `folder`.
 
@@ -122,6 +124,7 @@ async def running(
         spans: What gets all spans.
         readers: Makes what collects the metrics of the service of a name.
         capture: What puts text on spans.
+        model: Returns the model of the selector `learned`.
     """
     path = _pool_file(folder, entries, pool)
     servers: dict[str, Server] = {}
@@ -136,6 +139,7 @@ async def running(
             SelectorSettings(listen=f"unix:{folder}/selector.sock", adapter_address=f"unix:{folder}/{{name}}.sock"),
             channels,
             told.by("selector"),
+            model,
         )
         servers["selector"] = await stack.enter_async_context(selector)
         aggregator_settings = AggregatorSettings(

@@ -15,7 +15,7 @@ from protovalidate import Violation, collect_violations
 from lightrouter.v1 import adapter_pb2, aggregator_pb2, router_pb2, selector_pb2
 from lightrouter.v1.adapter_pb2 import GenerateRequest, StreamGenerateRequest
 from lightrouter.v1.aggregator_pb2 import AggregateRequest
-from lightrouter.v1.router_pb2 import CompleteRequest, StreamCompleteRequest
+from lightrouter.v1.router_pb2 import CompleteRequest, QuoteRequest, StreamCompleteRequest
 from lightrouter.v1.selector_pb2 import SelectRequest, ShortlistRequest
 from lightrouter.vendor.buf.validate import validate_pb2
 
@@ -31,6 +31,7 @@ DRAFT = 'drafts { candidate: "ada" text: "hi" }'
 VALID: dict[Request, str] = {
     CompleteRequest: PROMPT,
     StreamCompleteRequest: PROMPT,
+    QuoteRequest: PROMPT,
     GenerateRequest: GENERATION,
     StreamGenerateRequest: GENERATION,
     SelectRequest: f"{MESSAGE} {PARTIAL}",
@@ -126,6 +127,7 @@ EXAMPLES = [
     *(policy(*of) for of in bounds("quorum", "double", ("gt", 0.0), ("lte", 1.1))),
     *(policy(*of) for of in bounds("shortlist", "int32", ("gte", -1), ("lte", 257))),
     *(policy(*of) for of in bounds("min_gain", "double", ("gte", -0.1), ("lte", 1000.1))),
+    policy("worth_nanousd: -1", "worth_nanousd", "int64.gte"),
     policy(f"category: {letters(64)}", "category", "string.max_len"),
     policy("answer_pattern {}", "answer_pattern.pattern", "required"),
     policy('answer_pattern { re2: "" }', "answer_pattern.re2", "string.min_len"),
@@ -145,6 +147,8 @@ EXAMPLES = [
     prompt(items(1000, MESSAGE), "messages", "repeated.max_items"),
     prompt('messages { role: ROLE_ASSISTANT content: "x" }', "messages", "prompt.last_message"),
     prompt("policy { aggregator: AGGREGATOR_STRATEGY_VOTE }", "policy", "policy.vote_needs_pattern"),
+    prompt("policy { worth_nanousd: 1 selector: SELECTOR_STRATEGY_PRIOR }", "policy", "policy.worth_needs_learned"),
+    Example(QuoteRequest, "", "prompt", "required", whole=True),
     # adapter.proto
     Example(GenerateRequest, "", "generation", "required", whole=True),
     Example(StreamGenerateRequest, "", "generation", "required", whole=True),
@@ -182,6 +186,27 @@ EXAMPLES = [
             *bounds("prior", "double", ("gte", -0.1), ("lte", 1.1)),
             ("evaluated_prompts: -1", "evaluated_prompts", "int64.gte"),
             (f"model: {letters(513)}", "model", "string.max_len"),
+        )
+    ),
+    Example(ShortlistRequest, "worth_nanousd: -1", "worth_nanousd", "int64.gte"),
+    Example(SelectRequest, "worth_nanousd: -1", "worth_nanousd", "int64.gte"),
+    Example(SelectRequest, items(257, 'unasked { candidate: "{}" }'), "unasked", "repeated.max_items"),
+    *(
+        Example(
+            ShortlistRequest,
+            f'candidates {{ candidate: "x" terms {{ {text} }} }}',
+            f"candidates[1].terms.{field}",
+            rule,
+        )
+        for text, field, rule in (
+            ("prices { input_nanousd_per_million: -1 }", "prices.input_nanousd_per_million", "int64.gte"),
+            ("prices { cached_input_nanousd_per_million: -1 }", "prices.cached_input_nanousd_per_million", "int64.gte"),
+            ("prices { output_nanousd_per_million: -1 }", "prices.output_nanousd_per_million", "int64.gte"),
+            ("input_tokens: -1", "input_tokens", "int64.gte"),
+            ("cached_input_tokens: -1", "cached_input_tokens", "int64.gte"),
+            ("max_output_tokens: -1", "max_output_tokens", "int64.gte"),
+            *bounds("reasoning_tokens", "double", ("gte", -0.1), ("lte", 1.1e9)),
+            *bounds("boot_tokens", "double", ("gte", -0.1), ("lte", 1.1e9)),
         )
     ),
     # aggregator.proto
@@ -235,7 +260,8 @@ AT_THE_BOUNDS = [
     "sampling { " + items(16, 'stop: "{}"') + " }",
     "policy { boot_tokens: 1 k: 1 max_cost_nanousd: 1 margin: 0 agreement: 0 quorum: 0.0001 }",
     "policy { boot_tokens: 4096 k: 64 margin: 1 agreement: 1 quorum: 1 }",
-    "policy { shortlist: 0 min_gain: 0 }",
+    "policy { shortlist: 0 min_gain: 0 worth_nanousd: 0 }",
+    "policy { worth_nanousd: 9223372036854775807 selector: SELECTOR_STRATEGY_LEARNED hold: HOLD_NEVER }",
     "policy { shortlist: 256 min_gain: 1000 }",
     "policy { " + items(256, 'candidates: "{}"') + " }",
     "policy { aggregator: AGGREGATOR_STRATEGY_VOTE answer_pattern { json_pointer: '' } }",

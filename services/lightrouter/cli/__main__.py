@@ -16,6 +16,7 @@ from lightrouter.cli.text import printable
 COMMANDS: Final = {
     "up": "run the whole suite on this machine",
     "ask": "ask a prompt and watch the route",
+    "quote": "say what a prompt's answer would cost",
     "candidates": "list the pool of a running router",
     "record": "record the candidates' answers to prompts",
     "pool": "evaluate the candidates of a pool, show and change their states, find new ones",

@@ -38,6 +38,7 @@ examples:
   lightrouter ask "Why is the sky blue?"
   lightrouter ask "What is 17 * 23?" --k 3 --aggregator vote --answer-pattern number
   lightrouter ask - --json < prompt.txt | jq .ledger
+  lightrouter ask "What is 17 * 23?" --worth 0.01           as much as a right answer for a cent is worth
   lightrouter ask "Summarize the French revolution" --candidates fast,careful --max-cost 0.002
   lightrouter ask "Why?" --jaeger http://localhost:16686    the answer, then where its time and money went
 """
@@ -51,11 +52,16 @@ Metadata = tuple[tuple[str, str], ...]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `ask`."""
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    parser.add_argument("prompt", metavar="PROMPT", help="the prompt; - reads it from standard input")
-    access.add_arguments(parser)
     tracing.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the answer with its ledger as JSON")
     parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="time budget; default: 120")
+    add_prompt_arguments(parser)
+
+
+def add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments for the prompt, the router and how the prompt is routed."""
+    parser.add_argument("prompt", metavar="PROMPT", help="the prompt; - reads it from standard input")
+    access.add_arguments(parser)
     parser.add_argument("--system", metavar="TEXT", help="instructions for the whole conversation")
     policy = parser.add_argument_group("routing")
     policy.add_argument("--boot-tokens", type=int, metavar="N", help="tokens that each candidate writes first")
@@ -64,6 +70,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     policy.add_argument("--aggregator", choices=enums.labels(AggregatorStrategy), help="how drafts become the answer")
     policy.add_argument("--candidates", metavar="A,B", help="names of the candidates that may answer")
     policy.add_argument("--max-cost", type=values.money, metavar="USD", help="maximum cost of the route, US dollars")
+    policy.add_argument(
+        "--worth",
+        type=values.budget,
+        metavar="USD",
+        help="what a right answer is worth, US dollars: one more candidate is asked only while that is worth its cost",
+    )
     policy.add_argument("--margin", type=float, metavar="X", help="lead, 0 to 1, at which one candidate is enough")
     policy.add_argument(
         "--agreement", type=float, metavar="X", help="agreement, 0 to 1, at which one candidate is enough"
@@ -136,6 +148,7 @@ def _policy(arguments: argparse.Namespace) -> Policy:
         boot_tokens=arguments.boot_tokens,
         k=arguments.k,
         max_cost_nanousd=arguments.max_cost,
+        worth_nanousd=arguments.worth,
         margin=arguments.margin,
         agreement=arguments.agreement,
     )

@@ -27,6 +27,7 @@ _FLAGS: Final = {
     "aggregator": "--aggregator",
     "candidates": "--candidates",
     "max_cost_nanousd": "--max-cost",
+    "worth_nanousd": "--worth",
     "margin": "--margin",
     "agreement": "--agreement",
     "hold": "--hold",

@@ -47,6 +47,13 @@ def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
     )
     add_learning_arguments(parser)
     parser.add_argument("--limit", type=values.count, metavar="N", help="maximum prompts to test on; default: all")
+    parser.add_argument(
+        "--only",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        metavar="MODEL[,MODEL]",
+        help="the models of the pool; default: all that are recorded",
+    )
     parser.add_argument("--prices", type=Path, metavar="FILE", help="prices in YAML, which override the package's")
     parser.add_argument(
         "--boot-tokens",
@@ -64,8 +71,20 @@ def run_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         CommandError: The answer's pattern cannot be used.
     """
     checked_pattern(arguments.answer_pattern)
-    names = ("data", "out", "train", "boot_tokens", "folds", "seed", "limit", "prices", "answer_pattern", "resume")
-    return {name: getattr(arguments, name) for name in names} | {
+    names = (
+        "data",
+        "out",
+        "train",
+        "boot_tokens",
+        "folds",
+        "seed",
+        "limit",
+        "only",
+        "prices",
+        "answer_pattern",
+        "resume",
+    )
+    return {name: getattr(arguments, name) for name in (*names, "resume")} | {
         "command": shlex.join(["lightrouter", *arguments.argv])
     }
 
@@ -129,7 +148,7 @@ def reported(out: Path) -> Iterator[Steps]:
     from lightrouter.lab.dataset.data import DataError
     from lightrouter.lab.policies.helpers import HelpersError
     from lightrouter.lab.results.parts import ResumeError
-    from lightrouter.lab.training.train import TrainingError
+    from lightrouter.lab.training.cases import TrainingError
     from lightrouter.learned.artifact import ArtifactError
     from lightrouter.recording.load import RecordingError
     from lightrouter.recording.prices import PriceListError

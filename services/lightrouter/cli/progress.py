@@ -13,6 +13,8 @@ from lightrouter.v1.router_pb2 import Answer, CandidateBooted, DraftFinished, Se
 class Phase(StrEnum):
     """The phase of a candidate."""
 
+    ASKED = "asked"
+    """It writes its whole answer in one call."""
     BOOTING = "booting"
     """It writes its boot tokens."""
     BOOTED = "booted"
@@ -73,7 +75,8 @@ class RouteProgress:
         match event.WhichOneof("event"):
             case "started":
                 self.route_id = event.started.route_id
-                self.candidates = {name: CandidateProgress(name) for name in event.started.candidates}
+                phase = Phase.ASKED if event.started.policy.HasField("worth_nanousd") else Phase.BOOTING
+                self.candidates = {name: CandidateProgress(name, phase) for name in event.started.candidates}
             case "partial_chunk":
                 self._candidate(event.partial_chunk.candidate).text += event.partial_chunk.text
             case "booted":
@@ -120,6 +123,9 @@ class RouteProgress:
         for position, ranked in enumerate(selection.ranking.candidates, start=1):
             candidate = self._candidate(ranked.candidate)
             candidate.rank, candidate.score, candidate.note = position, ranked.score, ranked.rationale
+        for name in selection.chosen:
+            # A candidate that the route has not named so far is asked for its whole answer now.
+            self.candidates.setdefault(name, CandidateProgress(name, Phase.ASKED))
         for name, candidate in self.candidates.items():
             if name in selection.chosen:
                 candidate.phase = Phase.COMPLETING if candidate.phase is Phase.BOOTED else candidate.phase

@@ -75,7 +75,10 @@ def money(value: str) -> int:
 
 def budget(value: str) -> int:
     """Returns an amount of US dollars, 0 or more, in nano-dollars."""
-    return money(value) if _dollars(value) else 0
+    amount = _dollars(value)
+    if amount < 0:
+        raise ArgumentTypeError(f"must be an amount of US dollars of 0 or more, below {_MOST_DOLLARS}")
+    return money(value) if amount else 0
 
 
 def _dollars(value: str) -> Decimal:

@@ -18,6 +18,7 @@ from lightrouter.v1.policy_pb2 import AggregatorStrategy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Answer, CandidateStatus, ListCandidatesResponse, Selection, SelectionReason
 
 _STYLES = {
+    Phase.ASKED: "yellow",
     Phase.BOOTING: "yellow",
     Phase.BOOTED: "cyan",
     Phase.DRAFTED: "green",
@@ -33,6 +34,8 @@ _REASONS = {
     SelectionReason.SELECTION_REASON_COST_CEILING: "the cost ceiling covers no more",
     SelectionReason.SELECTION_REASON_GAIN: "one more draft is not worth its price",
     SelectionReason.SELECTION_REASON_HOMOGENEOUS_POOL: "the pool's candidates make the same errors",
+    SelectionReason.SELECTION_REASON_WORTH: "one more answer is asked for only while it is worth its cost",
+    SelectionReason.SELECTION_REASON_TIME: "the time for one more answer is over",
 }
 # Choices: all candidates and the answer's end fit on one screen.
 _BOOT_CHARACTERS = 240
@@ -111,6 +114,13 @@ def notes(answer: Answer) -> Iterator[Text]:
     strategy = enum_word(AggregatorStrategy, answer.aggregator)
     made = f"answer by {strategy} from {' and '.join(answer.candidates)}, route {answer.route_id}"
     yield Text(printable(made), "dim")
+    selection = answer.selection
+    if selection.HasField("expected_cost_nanousd"):
+        quality = f", quality {selection.expected_quality:.2f}" if selection.HasField("expected_quality") else ""
+        yield Text(f"expected: cost {dollars(selection.expected_cost_nanousd)}{quality}", "dim")
+    for alternative in (selection.instead, selection.further):
+        if alternative.explanation:
+            yield Text(f"not done: {printable(alternative.explanation)}", "dim")
     for contradiction in answer.contradictions:
         yield Text(f"contradiction: {printable(contradiction)}", "yellow")
     for degradation in answer.degraded:

@@ -24,7 +24,7 @@ from lightrouter.lab.policies.baselines.routing import NearestPrompts, PromptOnl
 from lightrouter.lab.policies.baselines.single import BestSingle, Random, Single
 from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.policies.routed import Routed
-from lightrouter.lab.report import comparison
+from lightrouter.lab.report import comparison, frontier
 from lightrouter.lab.report.page import Findings, write
 from lightrouter.lab.results.accounts import Pace
 from lightrouter.lab.results.figures import Figures
@@ -79,9 +79,11 @@ def compare(settings: Settings, progress: Progress) -> Compared:
         policies.update({each.name: each for each in _policies(study, settings, number, train)})
         return list(policies.values())
 
-    figures = study.figures(study.outcomes(of_split))
+    outcomes = study.outcomes(of_split)
+    figures = study.figures(outcomes)
+    duels = frontier.duels(outcomes, figures, study.bootstrap)
     name, prompts = settings.data.name, f"{len(data.test):,} prompts"
-    found = comparison.findings(f"{name}, {prompts}", study.models, policies, figures, prices)
+    found = comparison.findings(f"{name}, {prompts}", study.models, policies, figures, prices, duels)
     title = f"{name}: quality against cost on {prompts}, {len(study.models)} models"
     head = {"data": name, "prompts": len(data.test)}
     found = settings.complete(found, title, head, data, prices, _notes(settings, data, policies))

@@ -30,6 +30,7 @@ class RunSettings:
         seed: Seed of every random choice.
         limit: Maximum prompts to evaluate on; None: all.
         prices: A price list that overrides the package's.
+        only: The models of the pool; empty: all that are recorded.
         answer_pattern: The comparable answer, as `answers.extract.named` reads it; None: inferred.
         resume: Whether to resume an interrupted run.
         command: The command line of the run.
@@ -43,6 +44,7 @@ class RunSettings:
     seed: int = 0
     limit: int | None = None
     prices: Path | None = None
+    only: tuple[str, ...] = ()
     answer_pattern: str | None = None
     resume: bool = False
     command: str = ""
@@ -55,7 +57,7 @@ class RunSettings:
             RecordingError: A file cannot be read or used.
         """
         pattern = named(self.answer_pattern) if self.answer_pattern else None
-        return dataset.read(self.data, self.train, self.folds, self.seed, self.limit, pattern)
+        return dataset.read(self.data, self.train, self.folds, self.seed, self.limit, pattern, self.only)
 
     def price_list(self) -> PriceList:
         """Returns the models' prices.

@@ -17,7 +17,9 @@ from typing import Any, Final
 from google.protobuf import json_format
 
 from lightrouter.answers.extract import check
+from lightrouter.learned import gain
 from lightrouter.learned.features import NAMES
+from lightrouter.learned.gain import Gains
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Example, Priors
@@ -33,8 +35,9 @@ GENERAL: Final = Path(__file__).parent / "general"
 """The artifact that comes with the package."""
 _TREES: Final = "trees.json"
 _OUTCOMES: Final = "outcomes.json.gz"
-FILES: Final = (MANIFEST, _TREES, _OUTCOMES)
-"""Names of all its files."""
+_GAINS: Final = "gains.json"
+FILES: Final = (MANIFEST, _TREES, _OUTCOMES, _GAINS)
+"""Names of all its files; an artifact without trained gains has no file of them."""
 # Maximum bytes of a file, packed and unpacked: a larger one would exhaust the memory.
 _LARGEST: Final = 256 * 1024 * 1024
 _MOST_COUNT: Final = 2**31 - 1
@@ -78,12 +81,17 @@ def save(artifact: Artifact, folder: Path) -> None:
         [sorted(each.words.items()), each.quality, each.length] for each in _without_rare_words(model.priors.examples)
     ]
     files = {_TREES: trees, _OUTCOMES: gzip.compress(_json(outcomes).encode(), mtime=0)}
+    if model.gains is not None:
+        gains = {name: [tree._asdict() for tree in trees] for name, trees in model.gains._asdict().items()}
+        files[_GAINS] = (_json([gains]) + "\n").encode()
     for name, data in files.items():
         (folder / name).write_bytes(data)
     manifest = {
         "version": VERSION,
         "features": NAMES,
+        "gain_features": gain.NAMES,
         "candidates": model.priors.candidates,
+        "characters_per_token": model.characters_per_token,
         "prompts": len(model.priors.examples),
         "gain_share": round(model.gain_share, 4),
         "linear": None if model.linear is None else model.linear._asdict(),
@@ -152,11 +160,30 @@ def _loaded(folder: Path) -> Artifact:
             gain_share=_share(manifest["gain_share"]),
             linear=_linear(manifest.get("linear")),
             pattern=_pattern(manifest.get("answer_pattern")),
+            gains=_gains(folder, manifest),
+            characters_per_token=_ratios(manifest.get("characters_per_token") or {}),
         ),
         data_sha256=str(manifest["data_sha256"]),
         metrics=dict(manifest["metrics"]),
         options=dict(manifest["options"]),
     )
+
+
+def _gains(folder: Path, manifest: Mapping[str, Any]) -> Gains | None:
+    if _GAINS not in manifest["files"]:
+        return None
+    if manifest["gain_features"] != list(gain.NAMES):
+        raise ArtifactError(f"the gains of {folder} were trained on other features than these; train it anew")
+    (stored,) = _member(folder, _GAINS, manifest)
+    most = len(gain.NAMES)
+    return Gains(*([_tree(tree, most) for tree in stored[name]] for name in Gains._fields))
+
+
+def _ratios(stored: Mapping[str, Any]) -> dict[str, float]:
+    ratios = {str(name): _number(ratio) for name, ratio in stored.items()}
+    if any(ratio <= 0 for ratio in ratios.values()):
+        raise ValueError("a candidate's tokens have no characters")
+    return ratios
 
 
 def _linear(stored: Mapping[str, Any] | None) -> Linear | None:
@@ -257,7 +284,7 @@ def _parsed(raw: bytes, name: str) -> Any:
         raise ValueError(f"{name} is not valid JSON") from None
 
 
-def _tree(stored: Mapping[str, Any]) -> Tree:
+def _tree(stored: Mapping[str, Any], features: int = len(NAMES)) -> Tree:
     tree = Tree(
         [int(each) for each in stored["features"]],
         [_number(each) for each in stored["values"]],
@@ -269,7 +296,7 @@ def _tree(stored: Mapping[str, Any]) -> Tree:
     for node, feature in enumerate(tree.features):
         children = (tree.left[node], tree.right[node])
         # Children come after their parent, so that every walk ends.
-        if feature >= len(NAMES) or (feature >= 0 and not all(node < child < len(tree.features) for child in children)):
+        if feature >= features or (feature >= 0 and not all(node < child < len(tree.features) for child in children)):
             raise ValueError("a tree leads nowhere")
     return tree
 

@@ -10,7 +10,8 @@ from typing import Final
 _HEAD: Final = 4_000
 _GAP: Final = "\n\n"
 _MOST: Final = 24_000
-_DIGEST_BYTES: Final = 16
+DIGEST_BYTES: Final = 16
+"""Bytes of a key of a text: a choice, no two texts are alike by chance."""
 
 
 def excerpt(prompt: str) -> str:
@@ -23,4 +24,4 @@ def excerpt(prompt: str) -> str:
 def digest(prompt: str) -> bytes:
     """Returns a key that is equal for prompts with equal excerpts; 16 bytes for any length of prompt."""
     told = f"{len(prompt)} {excerpt(prompt)}"
-    return blake2b(told.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest()
+    return blake2b(told.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()

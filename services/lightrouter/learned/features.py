@@ -117,6 +117,18 @@ class Surface(NamedTuple):
     conclusion: frozenset[str]
 
 
+class Reading(NamedTuple):
+    """A text as it is read after a prompt.
+
+    Attributes:
+        surface: Its features.
+        answer: The comparable answer in it; None if there is none yet.
+    """
+
+    surface: Surface
+    answer: str | None
+
+
 class Question(NamedTuple):
     """Features of a prompt, and its known neighbours."""
 
@@ -183,7 +195,7 @@ def log_odds(quality: float) -> float:
 def features(
     asked: Question,
     partials: Sequence[PartialAnswer],
-    answers: Sequence[str | None],
+    readings: Sequence[Reading],
     known: Sequence[Prior],
     priors: Priors,
 ) -> list[list[float]]:
@@ -192,12 +204,13 @@ def features(
     Args:
         asked: The prompt.
         partials: What the candidates wrote, or were about to write.
-        answers: The comparable answer in each text; None if there is none yet.
+        readings: Their texts as they are read.
         known: The prior knowledge of each of them for this prompt.
         priors: The known outcomes.
     """
     count = len(partials)
-    surfaces = [surface(each.text) for each in partials]
+    surfaces = [reading.surface for reading in readings]
+    answers = [reading.answer for reading in readings]
     expected = [prior.expected for prior in known]
     given = [
         priors.given_length(each.candidate.name, prior.overall, seen.length, complete=each.complete)

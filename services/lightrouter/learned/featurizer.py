@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from threading import Lock
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import extract
-from lightrouter.learned.excerpt import digest
-from lightrouter.learned.features import Candidate, PartialAnswer, Question, features, question, tentative_answer
+from lightrouter.learned.excerpt import DIGEST_BYTES, digest
+from lightrouter.learned.features import (
+    Candidate,
+    PartialAnswer,
+    Question,
+    Reading,
+    features,
+    question,
+    surface,
+    tentative_answer,
+)
 from lightrouter.learned.priors import Neighbours, Prior, Priors
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
-# Conversations whose features are cached: the shortlist and each ranking of a route need the same.
+# Conversations, and texts, whose features are cached: the shortlist and each ranking of a route need the same.
 _CACHED: Final = 256
+
+_Value = TypeVar("_Value")
+
+
+class _Recent(Generic[_Value]):
+    """The values of the keys that were asked for last. Rankings ask for them in threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._values: dict[bytes, _Value] = {}
+
+    def get(self, key: bytes, make: Callable[[], _Value]) -> _Value:
+        """Returns the value of a key, made if it is not there."""
+        with self._lock:
+            value = self._values.pop(key, None)
+        if value is None:
+            value = make()
+        with self._lock:
+            while len(self._values) >= _CACHED:
+                del self._values[next(iter(self._values))]
+            self._values[key] = value
+        return value
 
 
 class Featurizer:
@@ -26,22 +58,29 @@ class Featurizer:
 
     def __init__(self, priors: Priors) -> None:
         self.priors = priors
-        # Rankings run in threads.
-        self._lock = Lock()
-        self._questions: dict[bytes, Question] = {}
+        self._questions = _Recent[Question]()
+        self._readings = _Recent[Reading]()
 
     def question(self, prompt: str) -> Question:
         """Returns a prompt's features, cached by its digest: the prompts themselves may be megabytes long."""
-        key = digest(prompt)
-        with self._lock:
-            found = self._questions.pop(key, None)
-        if found is None:
-            found = question(prompt, self.priors.neighbours(prompt))
-        with self._lock:
-            while len(self._questions) >= _CACHED:
-                del self._questions[next(iter(self._questions))]
-            self._questions[key] = found
-        return found
+        return self._questions.get(digest(prompt), lambda: question(prompt, self.priors.neighbours(prompt)))
+
+    def readings(self, prompt: str, partials: Sequence[PartialAnswer], pattern: AnswerPattern | None) -> list[Reading]:
+        """Returns each text as it is read after a prompt, cached by its digest as well.
+
+        Args:
+            prompt: The conversation.
+            partials: What the candidates wrote.
+            pattern: Where the comparable answer is in a text; None if unknown.
+        """
+        asked = self.question(prompt)
+        before = digest(prompt) + (b"" if pattern is None else pattern.SerializeToString(deterministic=True))
+
+        def read(text: str) -> Reading:
+            key = blake2b(before + text.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
+            return self._readings.get(key, lambda: Reading(surface(text), answer_in(text, pattern, asked)))
+
+        return [read(each.text) for each in partials]
 
     def prior(self, candidate: Candidate, neighbours: Neighbours) -> Prior:
         """Returns the priors of a candidate, from the pool if its outcomes are unknown."""
@@ -58,9 +97,9 @@ class Featurizer:
             pattern: Where the comparable answer is in a text; None if unknown.
         """
         asked = self.question(prompt)
-        answers = [answer_in(each.text, pattern, asked) for each in partials]
+        readings = self.readings(prompt, partials, pattern)
         known = [self.prior(each.candidate, asked.neighbours) for each in partials]
-        return features(asked, partials, answers, known, self.priors)
+        return features(asked, partials, readings, known, self.priors)
 
 
 def answer_in(text: str, pattern: AnswerPattern | None, asked: Question) -> str | None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.featurizer import Featurizer
+from lightrouter.learned.gain import Answered, Gains, Known, rows
+from lightrouter.learned.joint import Joint
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.priors import Neighbours, Priors
+from lightrouter.learned.reasons import Reasons
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
 # The usual estimate for English text.
 _CHARACTERS_PER_TOKEN = 4.0
+# A choice: reasons take as long as a prediction, and readers look at the best.
+_EXPLAINED = 3
 
 
 class Estimate(NamedTuple):
@@ -24,9 +30,23 @@ class Estimate(NamedTuple):
         gain: Expected gain in the answer's quality, 0 to 1, if it goes on in addition to the better candidates and
             those that have finished.
         tokens: Expected tokens to finish its answer; None if its answers are unknown.
+        reasons: The strongest reasons of the quality, as a part of a sentence; empty if there are none.
     """
 
     quality: float
+    gain: float
+    tokens: float | None
+    reasons: str = ""
+
+
+class Outlook(NamedTuple):
+    """What asking a candidate outright is expected to give.
+
+    Attributes:
+        gain: Expected rise in the quality of the answer that is picked, -1 to 1; its quality if it is the first.
+        tokens: Expected tokens of its answer; None if its answers are unknown.
+    """
+
     gain: float
     tokens: float | None
 
@@ -41,6 +61,8 @@ class Model:
         linear: The linear model beside the trees, for sparse data; None if the trees are used alone.
         gain_share: Share of the cases with a right second draft and a wrong first one in which the right one is found.
         pattern: Where the comparable answer is in its training texts; None if there was none, or more than one.
+        gains: The trees that predict the gain of one more answer; None if they were not trained.
+        characters_per_token: Mean characters of a token of each candidate's answers, by name.
     """
 
     def __init__(
@@ -50,13 +72,25 @@ class Model:
         gain_share: float,
         linear: Linear | None = None,
         pattern: AnswerPattern | None = None,
+        gains: Gains | None = None,
+        characters_per_token: Mapping[str, float] | None = None,
     ) -> None:
         self.priors = priors
         self.trees = trees
         self.linear = linear
         self.gain_share = gain_share
         self.pattern = pattern
+        self.gains = gains
+        self.characters_per_token = characters_per_token or {}
         self.featurizer = Featurizer(priors)
+
+    @cached_property
+    def _reasons(self) -> Reasons:
+        return Reasons(self.trees)
+
+    @cached_property
+    def _joint(self) -> Joint:
+        return Joint(self.priors.examples)
 
     def expected(self, prompt: str, candidates: Sequence[Candidate]) -> list[float]:
         """Returns each candidate's expected quality before it has written anything, 0 to 1."""
@@ -75,7 +109,53 @@ class Model:
         """
         rows = self.featurizer.rows(prompt, partials, pattern or self.pattern)
         neighbours = self.featurizer.question(prompt).neighbours
-        return self._of_qualities(neighbours, partials, [self.quality(row) for row in rows])
+        found = self._of_qualities(neighbours, partials, [self.quality(row) for row in rows])
+        best = sorted(range(len(found)), key=lambda index: -found[index].quality)[:_EXPLAINED]
+        for index in best:
+            found[index] = found[index]._replace(reasons=self._reasons.sentence(rows[index]))
+        return found
+
+    def outlooks(
+        self,
+        prompt: str,
+        answers: Sequence[PartialAnswer],
+        unasked: Sequence[Candidate],
+        pattern: AnswerPattern | None = None,
+    ) -> list[Outlook] | None:
+        """Returns what asking each of the other candidates outright is expected to give; None without trained gains.
+
+        Args:
+            prompt: The conversation.
+            answers: The whole answers so far; may be empty.
+            unasked: The candidates that have not been asked, at least one.
+            pattern: Where the comparable answer is; None: as in training.
+        """
+        if self.gains is None:
+            return None
+        pattern = pattern or self.pattern
+        asked = self.featurizer.question(prompt)
+        seen = self.featurizer.rows(prompt, answers, pattern) if answers else []
+        read = self.featurizer.readings(prompt, answers, pattern)
+        answered = [
+            Answered(each.candidate, self.quality(row), reading.answer, len(each.text))
+            for each, row, reading in zip(answers, seen, read, strict=True)
+        ]
+        found = rows(Known.of(asked, self.featurizer, self._joint), answered, unasked)
+        return [
+            Outlook(self.gains.gain(row), self._whole_tokens(asked.neighbours, each.name, self.gains.length_share(row)))
+            for each, row in zip(unasked, found, strict=True)
+        ]
+
+    def _whole_tokens(self, neighbours: Neighbours, name: str, share: float) -> float | None:
+        """Returns the expected tokens of a candidate's whole answer; None if its answers are unknown.
+
+        Args:
+            neighbours: The neighbours of the prompt.
+            name: The candidate.
+            share: The length as a share of the one expected by neighbours.
+        """
+        length = self.priors.expected_length(name, neighbours)
+        return None if length is None else share * length / self.characters_per_token.get(name, _CHARACTERS_PER_TOKEN)
 
     def quality(self, row: Sequence[float]) -> float:
         """Returns the quality predicted from these features, 0 to 1."""
@@ -107,4 +187,4 @@ class Model:
             return None
         # An answer near or beyond its expected length is assumed to need a quarter of that length more.
         left = max(length - len(each.text), length / 4, 1.0)
-        return left / _CHARACTERS_PER_TOKEN
+        return left / self.characters_per_token.get(each.candidate.name, _CHARACTERS_PER_TOKEN)

@@ -152,6 +152,10 @@ class Priors:
         """Returns whether there are outcomes of a candidate."""
         return name in self._columns
 
+    def column(self, name: str) -> int | None:
+        """Returns the position of a candidate among those with known outcomes; None if it is not one of them."""
+        return self._columns.get(name)
+
     def neighbours(self, prompt: str) -> Neighbours:
         """Returns the known prompts that share words with `prompt`, most similar first; at most the wide ones."""
         return self.neighbours_of(words_of(prompt))

@@ -23,14 +23,19 @@ class Tree(NamedTuple):
     right: Sequence[int]
 
 
-def probability(trees: Sequence[Tree], row: Sequence[float]) -> float:
-    """Returns the probability whose log-odds are the trees' sum, 0 to 1."""
-    total = 0.0
+def total(trees: Sequence[Tree], row: Sequence[float]) -> float:
+    """Returns the sum of the trees' values."""
+    found = 0.0
     for features, values, left, right in trees:
         node = 0
         feature = features[0]
         while feature >= 0:
             node = left[node] if row[feature] <= values[node] else right[node]
             feature = features[node]
-        total += values[node]
-    return 1 / (1 + math.exp(-min(max(total, -30.0), 30.0)))
+        found += values[node]
+    return found
+
+
+def probability(trees: Sequence[Tree], row: Sequence[float]) -> float:
+    """Returns the probability whose log-odds are the trees' sum, 0 to 1."""
+    return 1 / (1 + math.exp(-min(max(total(trees, row), -30.0), 30.0)))

@@ -78,6 +78,10 @@ class Budget:
         """Nano-dollars that are neither spent nor reserved; below 0 if calls cost more than estimated."""
         return self._left
 
+    def counting(self) -> Budget:
+        """Returns a budget whose ceiling nothing reaches, so that it estimates every cost."""
+        return Budget(2**63 - 1, self._prompt_tokens, self._least_tokens)
+
     def learn(self, candidate: str, least_tokens: int) -> None:
         """Takes the smallest token limit that a candidate's provider accepts; its adapter raises lower limits to it."""
         self._least_tokens[candidate] = least_tokens
@@ -105,13 +109,24 @@ class Budget:
         """Returns whether the ceiling covers all of these boots and the completion of the cheapest route."""
         if self._ceiling is None:
             return True
-        anchor = min(candidates, key=self._whole_cost)
-        kept = self._whole_cost(anchor) - self.boot_cost(anchor)
+        anchor = min(candidates, key=self.whole_cost)
+        kept = self.whole_cost(anchor) - self.boot_cost(anchor)
         return sum(map(self.boot_cost, candidates)) + kept <= self._ceiling
 
     def _max_read(self, candidate: RouteCandidate) -> int:
         """Returns an upper bound of the prompt's tokens for a candidate, its own instructions included."""
         return self._prompt_tokens + most_of_estimated(candidate.spec.fixed_input_tokens)
+
+    def check(self, candidates: Sequence[RouteCandidate], field: str) -> None:
+        """Refuses a ceiling that does not cover the cheapest of these boots.
+
+        Raises:
+            ServiceError: INVALID_ARGUMENT; it names `field` and the lowest ceiling.
+        """
+        least = min(map(self.boot_cost, candidates))
+        if self._ceiling is not None and least > self._ceiling:
+            message = f"a ceiling of {self._ceiling} nano-dollars pays for no route; the cheapest one takes {least}"
+            raise invalid(field, message, ERROR_REASON_COST_CEILING_TOO_LOW)
 
     def admit(self, candidates: Sequence[RouteCandidate], field: str) -> tuple[RouteCandidate, ...]:
         """Returns those that boot within the ceiling, in the given order, and keeps the money for it.
@@ -124,18 +139,15 @@ class Budget:
         """
         if self._ceiling is None:
             return tuple(candidates)
-        least = min(map(self.boot_cost, candidates))
-        if least > self._ceiling:
-            message = f"a ceiling of {self._ceiling} nano-dollars pays for no route; the cheapest one takes {least}"
-            raise invalid(field, message, ERROR_REASON_COST_CEILING_TOO_LOW)
-        anchor = min(candidates, key=self._whole_cost)
-        if self._whole_cost(anchor) > self._ceiling:
+        self.check(candidates, field)
+        anchor = min(candidates, key=self.whole_cost)
+        if self.whole_cost(anchor) > self._ceiling:
             # No candidate can finish. The one with the cheapest boot leaves the most money for a part of its draft.
             anchor = min(candidates, key=self.boot_cost)
             self.reserve(self.boot_cost(anchor))
             return (anchor,)
-        kept = self._whole_cost(anchor) - self.boot_cost(anchor)
-        self.reserve(self._whole_cost(anchor))
+        kept = self.whole_cost(anchor) - self.boot_cost(anchor)
+        self.reserve(self.whole_cost(anchor))
         admitted = {anchor.name}
         for candidate in sorted(candidates, key=lambda c: (-c.quality.prior, self.boot_cost(c))):
             if candidate is not anchor and self.reserve(self.boot_cost(candidate)):
@@ -143,13 +155,18 @@ class Budget:
         self.settle(kept, 0)
         return tuple(candidate for candidate in candidates if candidate.name in admitted)
 
-    def _whole_cost(self, candidate: RouteCandidate) -> int:
+    def whole_cost(self, candidate: RouteCandidate) -> int:
+        """Returns the highest cost of a candidate's boot and of finishing it."""
         boot = self.boot_cost(candidate)
         if candidate.output_tokens <= candidate.boot_tokens:
             return boot
         return boot + self._finish_cost(
             candidate, self._max_read(candidate), candidate.boot_tokens, candidate.output_tokens
         )
+
+    def answer_cost(self, candidate: RouteCandidate) -> int:
+        """Returns the highest cost of a candidate's whole answer in one call, whether or not there is a ceiling."""
+        return self._price(candidate, self._max_read(candidate), candidate.output_tokens)
 
     def completion_cost(self, boot: BootResult) -> int:
         """Returns the highest cost of finishing the draft; 0 if it is finished."""
@@ -249,11 +266,15 @@ class Budget:
 
     def judge_cost(self, judge: RouteCandidate, partials: Sequence[BootResult]) -> int:
         """Returns the highest cost of the judge's calls."""
+        return self.judge_cost_of(judge, [most_tokens(boot.partial.text) for boot in partials])
+
+    def judge_cost_of(self, judge: RouteCandidate, partial_tokens: Sequence[int]) -> int:
+        """Returns the highest cost of judging partials with these numbers of tokens."""
         if not self.limited:
             return 0
-        read = self._max_read(judge) + _INSTRUCTION_TOKENS
-        read += sum(most_tokens(boot.partial.text) + _INSTRUCTION_TOKENS_PER_TEXT for boot in partials)
-        more = _VERDICT_TOKENS + _AGAIN_TOKENS + _AGAIN_TOKENS_PER_TEXT * len(partials)
+        count = len(partial_tokens)
+        read = self._max_read(judge) + _INSTRUCTION_TOKENS + sum(partial_tokens) + _INSTRUCTION_TOKENS_PER_TEXT * count
+        more = _VERDICT_TOKENS + _AGAIN_TOKENS + _AGAIN_TOKENS_PER_TEXT * count
         again = self._price(judge, read + more, _VERDICT_TOKENS)
         return _JUDGE_ORDERS * (self._price(judge, read, _VERDICT_TOKENS) + again)
 

@@ -1,11 +1,12 @@
-"""The observed times and choices of calls, from which the router expects what holding a call costs and saves."""
+"""The observed times, tokens and choices of calls, from which the router expects what a call costs."""
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final, TypeVar
 
 from lightrouter.v1.adapter_pb2 import GenerationResult
-from lightrouter.v1.chat_pb2 import Usage
+from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP, Usage
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_LLM, SelectorStrategy
 
 # Choices, until there are observations: the pace of hosted models, 30 to 150 tokens a second, and the time from a
@@ -20,21 +21,42 @@ _Key = TypeVar("_Key")
 
 
 class CallTimes:
-    """What was observed of each candidate's calls: its pace, its waits for the choice, its choices. Routes share it."""
+    """What was observed of each candidate's calls: pace, waits for the choice, choices, tokens. Routes share it."""
 
     def __init__(self) -> None:
         self._paces: dict[str, float] = {}
         self._waits: dict[tuple[str, int], float] = {}
         self._cached: dict[str, float] = {}
+        self._cached_at_first: dict[str, float] = {}
+        self._reasoning: dict[str, float] = {}
         self._chosen: dict[str, float] = {}
 
     def note_call(self, candidate: str, result: GenerationResult) -> None:
-        """Takes a call that ended well, for the pace of its candidate."""
+        """Takes a call that ended well, for its candidate's pace and its tokens of hidden reasoning."""
+        if result.finish_reason == FINISH_REASON_STOP:
+            _note(self._reasoning, candidate, float(result.usage.reasoning_tokens))
         if not result.HasField("time_to_first_token"):
             return
         seconds = (result.elapsed.ToNanoseconds() - result.time_to_first_token.ToNanoseconds()) / 1e9
         if seconds > 0 and result.usage.output_tokens > 1:
             _note(self._paces, candidate, result.usage.output_tokens / seconds)
+
+    def reasoning_tokens(self, candidate: str) -> float:
+        """Returns the tokens of hidden reasoning that a whole answer is expected to take."""
+        return self._reasoning.get(candidate, 0.0)
+
+    def seconds_for(self, candidate: str, tokens: float) -> float:
+        """Returns the seconds in which a candidate is expected to write this many tokens; infinite if unknown."""
+        return tokens / self._paces[candidate] if candidate in self._paces else inf
+
+    def note_first_call(self, candidate: str, usage: Usage) -> None:
+        """Takes the tokens of a call that read a prompt first, for the share that the provider had in its cache."""
+        if usage.input_tokens:
+            _note(self._cached_at_first, candidate, usage.cached_input_tokens / usage.input_tokens)
+
+    def cached_share_at_first(self, candidate: str) -> float:
+        """Returns the share of a new prompt, 0 to 1, that is expected to be in the provider's cache."""
+        return self._cached_at_first.get(candidate, 0.0)
 
     def note_second_call(self, candidate: str, usage: Usage) -> None:
         """Takes the tokens of a call that read a prompt again, for the share that the provider had in its cache."""

@@ -313,6 +313,8 @@ class CandidateCall:
         self._route.times.note_call(name, self._result)
         if self._stage == STAGE_COMPLETE and self.continues:
             self._route.times.note_second_call(name, self._result.usage)
+        else:
+            self._route.times.note_first_call(name, self._result.usage)
         self._route.budget.learn(name, self._result.least_tokens)
         self._route.budget.settle(self._grant.reserved, line.cost_nanousd)
         return line

@@ -14,7 +14,7 @@ from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.rules import Shares
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.v1.candidate_pb2 import Ranking
+from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Sampling
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
 
@@ -99,11 +99,15 @@ class BootRanking:
         proto: The names with their scores, as the caller gets them.
         strategy: The strategy that made the ranking.
         boots: What the candidates wrote, best first.
+        expected_quality: Expected quality of the first one's answer, 0 to 1; None if the selector does not know it.
+        unasked: The candidates that have not been asked, each with its actions; empty if no gains are known.
     """
 
     proto: Ranking
     strategy: SelectorStrategy.ValueType
     boots: tuple[BootResult, ...]
+    expected_quality: float | None = None
+    unasked: Sequence[RankedCandidate] = ()
 
 
 @dataclass(frozen=True, slots=True)

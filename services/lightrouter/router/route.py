@@ -1,4 +1,4 @@
-"""The route of a request: admit, boot, select, decide, complete, aggregate, answer."""
+"""The route of a request: admit, boot, select, decide, complete, aggregate, answer; under worth: admit, ask, select."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from lightrouter.router.holding import usual_chance
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.availability import Availability
 from lightrouter.router.pool.traffic import TrafficMonitor
+from lightrouter.router.quote import quote_of
 from lightrouter.router.records import recording_all
 from lightrouter.router.rules import Defaults, Shares
 from lightrouter.router.stages.adaptive import AdaptiveDrafts, complete_by_gain
-from lightrouter.router.stages.admit import admit
+from lightrouter.router.stages.admit import admit, reserve_boots
 from lightrouter.router.stages.aggregate import Aggregator, aggregate, best
 from lightrouter.router.stages.boot import boot
 from lightrouter.router.stages.complete import complete
 from lightrouter.router.stages.decide import decide, selection_of
+from lightrouter.router.stages.outright import Outright
+from lightrouter.router.stages.plan import Gainless, Step, outright_policy, plan, with_policy
 from lightrouter.router.stages.select import Selector, select
 from lightrouter.router.stages.shortlist import is_needed, shortlist
 from lightrouter.router.stages.streaming import stream_completion
@@ -50,7 +53,14 @@ from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_SYNTHESIZE,
     Policy,
 )
-from lightrouter.v1.router_pb2 import SELECTION_REASON_COST_CEILING, SELECTION_REASON_GAIN, Answer, Prompt, Selection
+from lightrouter.v1.router_pb2 import (
+    SELECTION_REASON_COST_CEILING,
+    SELECTION_REASON_GAIN,
+    Answer,
+    Prompt,
+    QuoteResponse,
+    Selection,
+)
 
 
 class Router:
@@ -98,6 +108,7 @@ class Router:
         self._availability = availability or Availability()
         self._least_tokens: dict[str, int] = {}
         self._times = CallTimes()
+        self._gainless = Gainless()
 
     async def route(self, prompt: Prompt, deadline: Deadline, events: Events) -> Answer:
         """Returns the answer to a prompt that is valid by the rules of the protos.
@@ -120,27 +131,18 @@ class Router:
         self._capture.asked(span, prompt.messages)
         span.set_attribute(names.ROUTE_ID, record.route_id)
         ledger = record.ledger
-        admission, budget = admit(
-            prompt,
-            self._traffic.snapshot(),
-            self._defaults,
-            self._new_seed(),
-            ledger,
-            self._availability.why_not,
-            self._least_tokens,
-            self._times,
-        )
-        record.policy = admission.policy
-        record.stops = bool(admission.sampling.stop)
-        route = RouteContext(admission, deadline, self._shares, ledger, budget, events, self._times)
-        if is_needed(route):
-            with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as shortlist_span:
-                route = await shortlist(route, self._selector, self._defaults.exploring_share)
-                spans.shortlisted(shortlist_span, route.admission.candidates)
-        admission = route.admission
-        events.started(record.route_id, admission.policy, [candidate.name for candidate in admission.candidates])
+        route = self._admit(prompt, deadline, events, ledger)
+        record.stops = bool(route.admission.sampling.stop)
+        route, steps = await self._plan(route, prompt)
+        if not steps:
+            route = await self._with_boots(route)
+        policy = record.policy = route.admission.policy
+        first = [step.candidate for step in steps[:1]] or route.admission.candidates
+        events.started(record.route_id, policy, [candidate.name for candidate in first])
         async with recording_all(route):
-            merged, selection = await self._answer(route, record)
+            merged, selection = await (
+                self._answer_outright(route, record, steps) if steps else self._answer(route, record)
+            )
 
         if is_interrupted(merged.finish_reason):
             message = "the answer may not be whole: its provider ended it, and nobody wrote a whole one"
@@ -159,6 +161,80 @@ class Router:
         spans.answered(span, answer)
         self._capture.answered(span, answer.text, answer.finish_reason)
         return answer
+
+    async def quote(self, prompt: Prompt, deadline: Deadline) -> QuoteResponse:
+        """Returns what the answer to a prompt is expected to cost, without a model call.
+
+        Raises:
+            ServiceError: The request cannot be served.
+        """
+        with spans.traced(self._tracer, names.QUOTE, deadline):
+            ledger = RouteLedger(on_degraded=spans.degraded, on_dropped=spans.dropped)
+            route, steps = await self._plan(self._admit(prompt, deadline, Events(), ledger), prompt)
+            return quote_of(route if steps else await self._with_boots(route), steps)
+
+    def _admit(self, prompt: Prompt, deadline: Deadline, events: Events, ledger: RouteLedger) -> RouteContext:
+        admission, budget = admit(
+            prompt,
+            self._traffic.snapshot(),
+            self._defaults,
+            self._new_seed(),
+            ledger,
+            self._availability.why_not,
+            self._least_tokens,
+        )
+        return RouteContext(admission, deadline, self._shares, ledger, budget, events, self._times)
+
+    async def _plan(self, route: RouteContext, prompt: Prompt) -> tuple[RouteContext, list[Step]]:
+        """Returns the candidates to ask outright, and the route with the policy in force; none if there is a boot."""
+        policy = route.admission.policy
+        if not policy.HasField("worth_nanousd"):
+            return route, []
+        explicit = prompt.policy.HasField("worth_nanousd")
+        outright = with_policy(route, outright_policy(policy, prompt.policy, self._defaults.maxima.k))
+        with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as span:
+            steps = await plan(outright, self._selector, self._gainless, explicit=explicit)
+            spans.shortlisted(span, [step.candidate for step in steps[:1]])
+        if steps:
+            return outright, steps
+        policy.ClearField("worth_nanousd")
+        return route, []
+
+    async def _with_boots(self, route: RouteContext) -> RouteContext:
+        """Returns the route with the candidates that boot."""
+        route = reserve_boots(route)
+        if is_needed(route):
+            with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as span:
+                route = await shortlist(route, self._selector, self._defaults.exploring_share)
+                spans.shortlisted(span, route.admission.candidates)
+        return route
+
+    async def _answer_outright(
+        self, route: RouteContext, record: RouteRecord, steps: Sequence[Step]
+    ) -> tuple[Merged, Selection]:
+        """Asks one candidate after the other for its whole answer; returns the answer and the last selection."""
+        asking = Outright(route, self._models, steps)
+        with self._stage(route, STAGE_COMPLETE, names.COMPLETE) as span:
+            await asking.ask_first()
+            while step := await self._next_step(route, asking):
+                await asking.ask(step)
+            spans.completing(span, asking.answers)
+        record.selection = asking.selection
+        drafts, streamed = asking.drafts(), asking.streamed
+        if streamed and len(streamed.candidates) > 1:
+            return Merged(streamed.text, streamed.finish_reason, streamed.candidates, AGGREGATOR_STRATEGY_BEST), (
+                asking.selection
+            )
+        sent = streamed.candidates[0] if streamed else ""
+        return await self._merge(route, asking.ranking, drafts, sent), asking.selection
+
+    async def _next_step(self, route: RouteContext, asking: Outright) -> Step | None:
+        """Ranks the answers; returns the further step that is worth its cost, None if there is none."""
+        with self._stage(route, STAGE_SELECT, names.SELECT) as span:
+            step = asking.decide(await select(route, asking.answers, self._selector, asking.unasked))
+            spans.selected(span, asking.selection)
+        route.events.selected(asking.selection)
+        return step
 
     async def _answer(self, route: RouteContext, record: RouteRecord) -> tuple[Merged, Selection]:
         """Runs the stages from the boot on; returns the answer and the last selection."""
@@ -219,13 +295,22 @@ class Router:
             drafts = await complete(route, self._models, ranking, chosen)
         return await self._merge(route, ranking, drafts)
 
-    async def _merge(self, route: RouteContext, ranking: BootRanking, drafts: Sequence[Draft]) -> Merged:
-        """Makes the answer of the drafts; an interrupted draft counts only if there is no other."""
+    async def _merge(
+        self, route: RouteContext, ranking: BootRanking, drafts: Sequence[Draft], sent: str = ""
+    ) -> Merged:
+        """Makes the answer of the drafts; an interrupted draft counts only if there is no other.
+
+        `sent` is the candidate whose draft the caller has already got as it was written.
+        """
         drafts = complete_first(drafts)
         if len(drafts) == 1 or route.admission.policy.aggregator == AGGREGATOR_STRATEGY_BEST:
-            return best(route, drafts)
+            first = drafts[0]
+            if first.candidate == sent:
+                return Merged(first.text, first.finish_reason, [sent], AGGREGATOR_STRATEGY_BEST)
+            return best(route, drafts, restart=bool(sent))
         with self._stage(route, STAGE_AGGREGATE, names.AGGREGATE) as span:
-            merged = await aggregate(route, drafts, _candidates_of(ranking, drafts), self._aggregator)
+            candidates = _candidates_of(ranking, drafts)
+            merged = await aggregate(route, drafts, candidates, self._aggregator, restart=bool(sent))
             spans.merged(span, merged)
         return merged
 

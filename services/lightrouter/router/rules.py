@@ -3,9 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from lightrouter.v1.chat_pb2 import Sampling
-from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.policy_pb2 import (
+    AGGREGATOR_STRATEGY_BEST,
+    AGGREGATOR_STRATEGY_UNSPECIFIED,
+    HOLD_UNSPECIFIED,
+    SELECTOR_STRATEGY_LEARNED,
+    SELECTOR_STRATEGY_UNSPECIFIED,
+    Policy,
+)
+
+_OF_BOOTS: Final = ("boot_tokens", "k", "margin", "agreement", "quorum", "shortlist", "min_gain")
+
+
+def asks_for_boots(policy: Policy) -> bool:
+    """Returns whether what is set in a policy is about boots, or about merging, and no worth is set.
+
+    The default worth is for those who say nothing of that: it would make a route of another kind of theirs.
+    """
+    return not policy.HasField("worth_nanousd") and (
+        any(policy.HasField(name) for name in _OF_BOOTS)
+        or policy.hold != HOLD_UNSPECIFIED
+        or policy.selector not in {SELECTOR_STRATEGY_UNSPECIFIED, SELECTOR_STRATEGY_LEARNED}
+        or policy.aggregator not in {AGGREGATOR_STRATEGY_UNSPECIFIED, AGGREGATOR_STRATEGY_BEST}
+    )
 
 
 @dataclass(frozen=True, slots=True)

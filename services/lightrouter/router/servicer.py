@@ -19,6 +19,8 @@ from lightrouter.v1.router_pb2 import (
     CompleteResponse,
     ListCandidatesRequest,
     ListCandidatesResponse,
+    QuoteRequest,
+    QuoteResponse,
     StreamCompleteRequest,
     StreamCompleteResponse,
 )
@@ -28,7 +30,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class RouterServicer(RouterServiceServicer):
-    """Answers prompts and lists the pool."""
+    """Answers prompts, says what answers would cost, and lists the pool."""
 
     def __init__(self, router: Router, traffic: TrafficMonitor, health: HealthMonitor) -> None:
         """Serves `router` and its pool."""
@@ -59,6 +61,11 @@ class RouterServicer(RouterServiceServicer):
             route.cancel()
             # Takes the error of the route, which the event loop would log as never retrieved.
             await asyncio.gather(route, return_exceptions=True)
+
+    async def Quote(self, request: QuoteRequest, context: _Context) -> QuoteResponse:
+        """Says what an answer is expected to cost, without a model call."""
+        del context
+        return await self._router.quote(request.prompt, current_deadline())
 
     async def ListCandidates(self, request: ListCandidatesRequest, context: _Context) -> ListCandidatesResponse:
         """Lists the pool."""

@@ -50,7 +50,7 @@ class Learned:
         estimates = dict(zip((partial.candidate for partial in request.partials), estimated, strict=True))
         return Scores(
             scores={name: each.quality for name, each in estimates.items()},
-            rationales={name: f"Expected to be {each.quality:.0%} good." for name, each in estimates.items()},
+            rationales={name: _rationale(each) for name, each in estimates.items()},
             gains={name: each.gain for name, each in estimates.items()},
             tokens={name: each.tokens for name, each in estimates.items() if each.tokens is not None},
         )
@@ -62,6 +62,11 @@ class Learned:
         return replace(scored, strategy=SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS, degraded=[missing])
 
 
+def _rationale(estimate: Estimate) -> str:
+    reasons = f"; {estimate.reasons}" if estimate.reasons else ""
+    return f"Expected to be {estimate.quality:.0%} good{reasons}."
+
+
 def prompt_text(messages: Iterable[ChatMessage]) -> str:
     """Returns a conversation as one text, as the features are computed from it."""
     return "\n\n".join(message.content for message in messages)
@@ -69,13 +74,14 @@ def prompt_text(messages: Iterable[ChatMessage]) -> str:
 
 def _estimates(model: Model, request: SelectRequest) -> Pieces[list[Estimate]]:
     pattern = request.answer_pattern if request.HasField("answer_pattern") else None
-    partials = [_partial(partial) for partial in request.partials]
+    partials = [written(partial) for partial in request.partials]
     # The model has no pieces: it is long work from its first step on.
     yield PIECE
     return model.estimates(prompt_text(request.messages), partials, pattern)
 
 
-def _partial(partial: Partial) -> PartialAnswer:
+def written(partial: Partial) -> PartialAnswer:
+    """Returns what a candidate wrote as the model reads it."""
     return PartialAnswer(
         candidate=Candidate(partial.model or partial.candidate, partial.prior, partial.evaluated_prompts),
         text=partial.text,

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from lightrouter.answers.agreement import compare
 from lightrouter.answers.extract import check
 from lightrouter.answers.pieces import PIECE, Pieces, Workers
-from lightrouter.learned.features import Candidate
 from lightrouter.learned.model import Model
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import invalid
-from lightrouter.selector.learned import CurrentModel, no_model, prompt_text
+from lightrouter.selector.learned import CurrentModel, no_model, prompt_text, written
+from lightrouter.selector.outright import asked_outright, described
 from lightrouter.selector.prior import Prior
 from lightrouter.selector.ranking import ranking
 from lightrouter.selector.strategy import RankingInput, Scores, Strategy, StrategyFailedError
@@ -23,7 +23,6 @@ from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
 from lightrouter.v1.selector_pb2 import (
     SelectRequest,
     SelectResponse,
-    ShortlistCandidate,
     ShortlistRequest,
     ShortlistResponse,
 )
@@ -57,14 +56,16 @@ class Selector:
         """Returns the ranking of all partials; by prior if the strategy fails or scores nothing.
 
         Raises:
-            ServiceError: INVALID_ARGUMENT for two partials of one candidate, a pattern that RE2 refuses, or a
-                strategy that this selector does not have.
+            ServiceError: INVALID_ARGUMENT for two partials of one candidate, a candidate that is among `unasked` too,
+                a pattern that RE2 refuses, or a strategy that this selector does not have.
         """
         asked = request.strategy or self._default
         strategy = self._strategies.get(asked)
         if strategy is None:
             raise invalid("strategy", f"{label(SelectorStrategy, asked)} is not a strategy of this selector")
-        _refuse_repeated([each.candidate for each in request.partials], "partials")
+        names = [each.candidate for each in request.partials]
+        _refuse_repeated(names, "partials")
+        _refuse_repeated([each.candidate for each in request.unasked], "unasked", names)
         ranking_input = await self._ranking_input(request)
         degraded: list[Degradation] = []
         try:
@@ -80,17 +81,22 @@ class Selector:
             scored = await self._prior.judge(ranking_input, deadline)
         ranked = ranking(request.partials, scored)
         ranked.agreement = _agreement(ranking_input, ranked.candidates[0].candidate)
+        learned = asked == SelectorStrategy.SELECTOR_STRATEGY_LEARNED
+        model = self._model() if learned and request.HasField("worth_nanousd") else None
         return SelectResponse(
             ranking=ranked,
             strategy=asked,
             entries=entries,
             degraded=degraded,
+            expected_quality=ranked.candidates[0].score if learned else None,
+            unasked=await self._workers.run(_further_steps(model, request)) if model else (),
         )
 
     async def shortlist(self, request: ShortlistRequest) -> ShortlistResponse:
         """Returns the candidates by their expected quality for this prompt, best first; by prior without a model.
 
-        Equal candidates keep their order.
+        If the request says what a right answer is worth, and the model knows gains and the candidates, the order is by
+        what asking each outright is worth after its cost. Equal candidates keep their order.
 
         Raises:
             ServiceError: INVALID_ARGUMENT if a candidate is named twice.
@@ -100,6 +106,10 @@ class Selector:
         if model is None:
             expected = [each.prior for each in request.candidates]
         else:
+            if request.HasField("worth_nanousd"):
+                steps = await self._workers.run(_first_steps(model, request))
+                if steps:
+                    return ShortlistResponse(candidates=steps)
             expected = await self._workers.run(_expected(model, request))
         ranked = sorted(zip(request.candidates, expected, strict=True), key=lambda pair: -pair[1])
         return ShortlistResponse(
@@ -120,22 +130,32 @@ class Selector:
 
 
 def _expected(model: Model, request: ShortlistRequest) -> Pieces[list[float]]:
-    described = [_described(each) for each in request.candidates]
+    candidates = [described(each) for each in request.candidates]
     # Reading a prompt of a megabyte is long work from its first step on.
     yield PIECE
-    return model.expected(prompt_text(request.messages), described)
+    return model.expected(prompt_text(request.messages), candidates)
 
 
-def _refuse_repeated(names: Sequence[str], field: str) -> None:
-    seen: set[str] = set()
+def _first_steps(model: Model, request: ShortlistRequest) -> Pieces[list[RankedCandidate]]:
+    yield PIECE
+    return asked_outright(model, prompt_text(request.messages), (), request.candidates, request.worth_nanousd)
+
+
+def _further_steps(model: Model, request: SelectRequest) -> Pieces[list[RankedCandidate]]:
+    pattern = request.answer_pattern if request.HasField("answer_pattern") else None
+    answers = [written(partial) for partial in request.partials if partial.text.strip()]
+    yield PIECE
+    return asked_outright(
+        model, prompt_text(request.messages), answers, request.unasked, request.worth_nanousd, pattern
+    )
+
+
+def _refuse_repeated(names: Sequence[str], field: str, others: Sequence[str] = ()) -> None:
+    seen = set(others)
     for index, name in enumerate(names):
         if name in seen:
             raise invalid(f"{field}[{index}].candidate", f"{name} is named twice")
         seen.add(name)
-
-
-def _described(candidate: ShortlistCandidate) -> Candidate:
-    return Candidate(candidate.model or candidate.candidate, candidate.prior, candidate.evaluated_prompts)
 
 
 def _agreement(ranking_input: RankingInput, best: str) -> float:

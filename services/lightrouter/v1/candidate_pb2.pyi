@@ -109,6 +109,34 @@ CONTINUATION_NONE: Continuation.ValueType  # 5
 """The provider cannot continue: the draft is written anew, and paid for twice."""
 Global___Continuation: _TypeAlias = Continuation  # noqa: Y015
 
+class _Action:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACTION_UNSPECIFIED: _Action.ValueType  # 0
+    """Not set."""
+    ACTION_ASK: _Action.ValueType  # 1
+    """It writes its whole answer in one call."""
+    ACTION_BOOT: _Action.ValueType  # 2
+    """It writes its boot tokens, and its call is held."""
+    ACTION_FINISH: _Action.ValueType  # 3
+    """It finishes the answer that it has begun."""
+
+class Action(_Action, metaclass=_ActionEnumTypeWrapper):
+    """One step of a route that a candidate can be asked for."""
+
+ACTION_UNSPECIFIED: Action.ValueType  # 0
+"""Not set."""
+ACTION_ASK: Action.ValueType  # 1
+"""It writes its whole answer in one call."""
+ACTION_BOOT: Action.ValueType  # 2
+"""It writes its boot tokens, and its call is held."""
+ACTION_FINISH: Action.ValueType  # 3
+"""It finishes the answer that it has begun."""
+Global___Action: _TypeAlias = Action  # noqa: Y015
+
 @_typing.final
 class Prices(_message.Message):
     """A provider's prices for a million tokens, in nano-dollars (10^-9 US dollars): $0.15 per million is 150,000,000."""
@@ -391,6 +419,7 @@ class RankedCandidate(_message.Message):
     RATIONALE_FIELD_NUMBER: _builtins.int
     GAIN_FIELD_NUMBER: _builtins.int
     EXPECTED_TOKENS_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
     """The candidate's name."""
     score: _builtins.float
@@ -403,6 +432,10 @@ class RankedCandidate(_message.Message):
     """
     expected_tokens: _builtins.float
     """Expected tokens to finish its answer, 0 or more. Default: not set, unknown."""
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ActionValue]:
+        """The steps that it can be asked for, the most valuable one first. Default: empty, by strategies that do not know them."""
+
     def __init__(
         self,
         *,
@@ -411,10 +444,11 @@ class RankedCandidate(_message.Message):
         rationale: _builtins.str = ...,
         gain: _builtins.float | None = ...,
         expected_tokens: _builtins.float | None = ...,
+        actions: _abc.Iterable[Global___ActionValue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_tokens", b"_expected_tokens", "_gain", b"_gain", "expected_tokens", b"expected_tokens", "gain", b"gain"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_tokens", b"_expected_tokens", "_gain", b"_gain", "candidate", b"candidate", "expected_tokens", b"expected_tokens", "gain", b"gain", "rationale", b"rationale", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_tokens", b"_expected_tokens", "_gain", b"_gain", "actions", b"actions", "candidate", b"candidate", "expected_tokens", b"expected_tokens", "gain", b"gain", "rationale", b"rationale", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_tokens: _TypeAlias = _typing.Literal["expected_tokens"]  # noqa: Y015
     _WhichOneofArgType__expected_tokens: _TypeAlias = _typing.Literal["_expected_tokens", b"_expected_tokens"]  # noqa: Y015
@@ -426,6 +460,92 @@ class RankedCandidate(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gain) -> _WhichOneofReturnType__gain | None: ...
 
 Global___RankedCandidate: _TypeAlias = RankedCandidate  # noqa: Y015
+
+@_typing.final
+class ActionValue(_message.Message):
+    """What a step is expected to give and to cost, before it is taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    GAIN_FIELD_NUMBER: _builtins.int
+    COST_NANOUSD_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    VALUE_NANOUSD_FIELD_NUMBER: _builtins.int
+    action: Global___Action.ValueType
+    """The step."""
+    gain: _builtins.float
+    """Expected rise in the quality of the answer that the router would give, -1 to 1. Before the first answer, the
+    expected quality of this one.
+    """
+    cost_nanousd: _builtins.int
+    """Expected cost in nano-dollars; 0 if no price is known."""
+    output_tokens: _builtins.float
+    """Expected tokens that it writes, hidden reasoning included."""
+    value_nanousd: _builtins.float
+    """The step's value in nano-dollars: the gain times the worth of a right answer, less the cost. If no price is known,
+    the tokens at the prices of a cheap hosted model stand in for the cost.
+    """
+    def __init__(
+        self,
+        *,
+        action: Global___Action.ValueType = ...,
+        gain: _builtins.float = ...,
+        cost_nanousd: _builtins.int = ...,
+        output_tokens: _builtins.float = ...,
+        value_nanousd: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cost_nanousd", b"cost_nanousd", "gain", b"gain", "output_tokens", b"output_tokens", "value_nanousd", b"value_nanousd"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActionValue: _TypeAlias = ActionValue  # noqa: Y015
+
+@_typing.final
+class CallTerms(_message.Message):
+    """What the next step of a candidate costs: the router knows it, and the selector weighs it against the gain."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICES_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    CACHED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    REASONING_TOKENS_FIELD_NUMBER: _builtins.int
+    BOOT_TOKENS_FIELD_NUMBER: _builtins.int
+    input_tokens: _builtins.int
+    """Tokens that it would read, its own instructions included, 0 or more."""
+    cached_input_tokens: _builtins.int
+    """How many of them it is expected to read from its provider's cache, 0 or more."""
+    max_output_tokens: _builtins.int
+    """Maximum tokens that it may write, 0 or more. Default: 0, unknown."""
+    reasoning_tokens: _builtins.float
+    """Tokens of hidden reasoning that it is expected to write, 0 to 10^9."""
+    boot_tokens: _builtins.float
+    """Boot tokens, and those written while its held call waits for the ranking, 0 to 10^9. Default: 0, it cannot boot."""
+    @_builtins.property
+    def prices(self) -> Global___Prices:
+        """The candidate's prices. Default: none, tokens stand in for money."""
+
+    def __init__(
+        self,
+        *,
+        prices: Global___Prices | None = ...,
+        input_tokens: _builtins.int = ...,
+        cached_input_tokens: _builtins.int = ...,
+        max_output_tokens: _builtins.int = ...,
+        reasoning_tokens: _builtins.float = ...,
+        boot_tokens: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prices", b"prices"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_tokens", b"boot_tokens", "cached_input_tokens", b"cached_input_tokens", "input_tokens", b"input_tokens", "max_output_tokens", b"max_output_tokens", "prices", b"prices", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallTerms: _TypeAlias = CallTerms  # noqa: Y015
 
 @_typing.final
 class Ranking(_message.Message):

@@ -110,6 +110,8 @@ class _NotAskedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NotAsk
     """Its adapter reports NOT_SERVING."""
     NOT_ASKED_REASON_RESTING: _NotAskedReason.ValueType  # 6
     """Its provider asked for a wait that is not over yet."""
+    NOT_ASKED_REASON_WORTH: _NotAskedReason.ValueType  # 20
+    """What it was expected to add was not worth its cost, or k, the ceiling or the time allowed no further answer."""
 
 class NotAskedReason(_NotAskedReason, metaclass=_NotAskedReasonEnumTypeWrapper):
     """Why a candidate was not asked."""
@@ -128,6 +130,8 @@ NOT_ASKED_REASON_NOT_SERVING: NotAskedReason.ValueType  # 5
 """Its adapter reports NOT_SERVING."""
 NOT_ASKED_REASON_RESTING: NotAskedReason.ValueType  # 6
 """Its provider asked for a wait that is not over yet."""
+NOT_ASKED_REASON_WORTH: NotAskedReason.ValueType  # 20
+"""What it was expected to add was not worth its cost, or k, the ceiling or the time allowed no further answer."""
 Global___NotAskedReason: _TypeAlias = NotAskedReason  # noqa: Y015
 
 class _DegradedReason:
@@ -161,7 +165,7 @@ class _DegradedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Degrad
     DEGRADED_REASON_CONTEXT_WINDOW: _DegradedReason.ValueType  # 11
     """The prompt does not fit the context window of a candidate, which was left out."""
     DEGRADED_REASON_SHORTLIST_FAILED: _DegradedReason.ValueType  # 12
-    """The selector could not make the shortlist; the best by prior booted."""
+    """The selector could not make the shortlist; the best by prior booted, or was asked outright."""
     DEGRADED_REASON_ARTIFACT_MISSING: _DegradedReason.ValueType  # 13
     """The learned selector has no usable artifact; candidates were ranked by consensus."""
     DEGRADED_REASON_ANSWER_NOT_WHOLE: _DegradedReason.ValueType  # 14
@@ -169,6 +173,10 @@ class _DegradedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Degrad
     DEGRADED_REASON_LAST_RESORT: _DegradedReason.ValueType  # 15
     """All that were asked failed, so one was asked that is usually left out: on probation, off the shortlist, waiting for
     its provider, or behind an open circuit.
+    """
+    DEGRADED_REASON_GAINS_UNKNOWN: _DegradedReason.ValueType  # 20
+    """The request sets `worth_nanousd`, and the selector does not know what these candidates' answers gain; the answer was
+    made with a boot stage.
     """
 
 class DegradedReason(_DegradedReason, metaclass=_DegradedReasonEnumTypeWrapper):
@@ -199,7 +207,7 @@ DEGRADED_REASON_COST_CEILING: DegradedReason.ValueType  # 10
 DEGRADED_REASON_CONTEXT_WINDOW: DegradedReason.ValueType  # 11
 """The prompt does not fit the context window of a candidate, which was left out."""
 DEGRADED_REASON_SHORTLIST_FAILED: DegradedReason.ValueType  # 12
-"""The selector could not make the shortlist; the best by prior booted."""
+"""The selector could not make the shortlist; the best by prior booted, or was asked outright."""
 DEGRADED_REASON_ARTIFACT_MISSING: DegradedReason.ValueType  # 13
 """The learned selector has no usable artifact; candidates were ranked by consensus."""
 DEGRADED_REASON_ANSWER_NOT_WHOLE: DegradedReason.ValueType  # 14
@@ -207,6 +215,10 @@ DEGRADED_REASON_ANSWER_NOT_WHOLE: DegradedReason.ValueType  # 14
 DEGRADED_REASON_LAST_RESORT: DegradedReason.ValueType  # 15
 """All that were asked failed, so one was asked that is usually left out: on probation, off the shortlist, waiting for
 its provider, or behind an open circuit.
+"""
+DEGRADED_REASON_GAINS_UNKNOWN: DegradedReason.ValueType  # 20
+"""The request sets `worth_nanousd`, and the selector does not know what these candidates' answers gain; the answer was
+made with a boot stage.
 """
 Global___DegradedReason: _TypeAlias = DegradedReason  # noqa: Y015
 

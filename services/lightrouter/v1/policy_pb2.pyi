@@ -175,6 +175,7 @@ class Policy(_message.Message):
     MIN_GAIN_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     HOLD_FIELD_NUMBER: _builtins.int
+    WORTH_NANOUSD_FIELD_NUMBER: _builtins.int
     boot_tokens: _builtins.int
     """B: tokens that each candidate writes before the ranking, 1 to 4,096. Default: the router's configuration, 200
     unless changed.
@@ -221,6 +222,14 @@ class Policy(_message.Message):
     """
     hold: Global___Hold.ValueType
     """Whether boot calls are held open until the ranking. Default: the router's configuration, AUTO unless changed."""
+    worth_nanousd: _builtins.int
+    """What a right answer is worth to the caller, in nano-dollars (10^-9 US dollars), 0 or more: one candidate is asked
+    for its whole answer, without a boot stage, and one more, up to k, only while the quality that it is expected to
+    add, times this, exceeds its expected cost. 0 is one answer of the cheapest candidate. Only LEARNED knows gains: the
+    route begins with a boot stage if its artifact does not know the pool's candidates. It replaces `min_gain`; k is
+    then 4 and the aggregator BEST unless the request sets them. Default: the router's configuration, $0.01 unless
+    changed, for requests that set neither `min_gain` nor anything of the boot stage, nor another selector.
+    """
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the candidates that may answer, at most 256, each once. Default: every admitted candidate."""
@@ -246,10 +255,11 @@ class Policy(_message.Message):
         min_gain: _builtins.float | None = ...,
         category: _builtins.str = ...,
         hold: Global___Hold.ValueType = ...,
+        worth_nanousd: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "shortlist", b"shortlist"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "_worth_nanousd", b"_worth_nanousd", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "shortlist", b"shortlist", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "aggregator", b"aggregator", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "candidates", b"candidates", "category", b"category", "hold", b"hold", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "selector", b"selector", "shortlist", b"shortlist"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_boot_tokens", b"_boot_tokens", "_k", b"_k", "_margin", b"_margin", "_max_cost_nanousd", b"_max_cost_nanousd", "_min_gain", b"_min_gain", "_quorum", b"_quorum", "_shortlist", b"_shortlist", "_worth_nanousd", b"_worth_nanousd", "aggregator", b"aggregator", "agreement", b"agreement", "answer_pattern", b"answer_pattern", "boot_tokens", b"boot_tokens", "candidates", b"candidates", "category", b"category", "hold", b"hold", "k", b"k", "margin", b"margin", "max_cost_nanousd", b"max_cost_nanousd", "min_gain", b"min_gain", "quorum", b"quorum", "selector", b"selector", "shortlist", b"shortlist", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
     _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
@@ -267,6 +277,8 @@ class Policy(_message.Message):
     _WhichOneofArgType__quorum: _TypeAlias = _typing.Literal["_quorum", b"_quorum"]  # noqa: Y015
     _WhichOneofReturnType__shortlist: _TypeAlias = _typing.Literal["shortlist"]  # noqa: Y015
     _WhichOneofArgType__shortlist: _TypeAlias = _typing.Literal["_shortlist", b"_shortlist"]  # noqa: Y015
+    _WhichOneofReturnType__worth_nanousd: _TypeAlias = _typing.Literal["worth_nanousd"]  # noqa: Y015
+    _WhichOneofArgType__worth_nanousd: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__agreement) -> _WhichOneofReturnType__agreement | None: ...
     @_typing.overload
@@ -283,5 +295,7 @@ class Policy(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quorum) -> _WhichOneofReturnType__quorum | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__shortlist) -> _WhichOneofReturnType__shortlist | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__worth_nanousd) -> _WhichOneofReturnType__worth_nanousd | None: ...
 
 Global___Policy: _TypeAlias = Policy  # noqa: Y015

@@ -47,6 +47,10 @@ class _SelectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Selec
     """One more draft is expected to gain less than the policy's `min_gain`."""
     SELECTION_REASON_HOMOGENEOUS_POOL: _SelectionReason.ValueType  # 7
     """The pool's candidates make the same errors: merging would gain nothing."""
+    SELECTION_REASON_WORTH: _SelectionReason.ValueType  # 8
+    """The gain of every further step, times the policy's `worth_nanousd`, is below its cost."""
+    SELECTION_REASON_TIME: _SelectionReason.ValueType  # 9
+    """A further step is worth its cost, but the time for it is over."""
 
 class SelectionReason(_SelectionReason, metaclass=_SelectionReasonEnumTypeWrapper):
     """Why this many candidates go on."""
@@ -67,6 +71,10 @@ SELECTION_REASON_GAIN: SelectionReason.ValueType  # 6
 """One more draft is expected to gain less than the policy's `min_gain`."""
 SELECTION_REASON_HOMOGENEOUS_POOL: SelectionReason.ValueType  # 7
 """The pool's candidates make the same errors: merging would gain nothing."""
+SELECTION_REASON_WORTH: SelectionReason.ValueType  # 8
+"""The gain of every further step, times the policy's `worth_nanousd`, is below its cost."""
+SELECTION_REASON_TIME: SelectionReason.ValueType  # 9
+"""A further step is worth its cost, but the time for it is over."""
 Global___SelectionReason: _TypeAlias = SelectionReason  # noqa: Y015
 
 @_typing.final
@@ -260,7 +268,7 @@ class RouteStarted(_message.Message):
 
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the candidates that boot. Others may follow if all of these fail."""
+        """Names of the candidates that boot, or of the one that is asked outright first. Others may follow."""
 
     def __init__(
         self,
@@ -344,12 +352,22 @@ class Selection(_message.Message):
     CHOSEN_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MARGIN_FIELD_NUMBER: _builtins.int
+    EXPECTED_QUALITY_FIELD_NUMBER: _builtins.int
+    EXPECTED_COST_NANOUSD_FIELD_NUMBER: _builtins.int
+    INSTEAD_FIELD_NUMBER: _builtins.int
+    FURTHER_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.SelectorStrategy.ValueType
     """The strategy that made the ranking."""
     reason: Global___SelectionReason.ValueType
     """The reason for this number."""
     margin: _builtins.float
     """Lead of the first score over the second; the first score if there is no second."""
+    expected_quality: _builtins.float
+    """Expected quality of the answer as it stands, 0 to 1. Default: not set, unknown."""
+    expected_cost_nanousd: _builtins.int
+    """Expected cost of the steps taken so far, in nano-dollars, as it was before each of them; only with `worth_nanousd`.
+    Default: not set, unknown.
+    """
     @_builtins.property
     def ranking(self) -> _candidate_pb2.Ranking:
         """The ranking."""
@@ -357,6 +375,14 @@ class Selection(_message.Message):
     @_builtins.property
     def chosen(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the candidates that go on or have a draft already, best first."""
+
+    @_builtins.property
+    def instead(self) -> Global___Alternative:
+        """The candidate that was the next best to be asked first. Default: not set, there was none, or it is not known."""
+
+    @_builtins.property
+    def further(self) -> Global___Alternative:
+        """The most valuable further step that was not taken. Default: not set, there was none, or it is not known."""
 
     def __init__(
         self,
@@ -366,14 +392,59 @@ class Selection(_message.Message):
         chosen: _abc.Iterable[_builtins.str] | None = ...,
         reason: Global___SelectionReason.ValueType = ...,
         margin: _builtins.float = ...,
+        expected_quality: _builtins.float | None = ...,
+        expected_cost_nanousd: _builtins.int | None = ...,
+        instead: Global___Alternative | None = ...,
+        further: Global___Alternative | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ranking", b"ranking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd", "_expected_quality", b"_expected_quality", "expected_cost_nanousd", b"expected_cost_nanousd", "expected_quality", b"expected_quality", "further", b"further", "instead", b"instead", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chosen", b"chosen", "margin", b"margin", "ranking", b"ranking", "reason", b"reason", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd", "_expected_quality", b"_expected_quality", "chosen", b"chosen", "expected_cost_nanousd", b"expected_cost_nanousd", "expected_quality", b"expected_quality", "further", b"further", "instead", b"instead", "margin", b"margin", "ranking", b"ranking", "reason", b"reason", "strategy", b"strategy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_cost_nanousd: _TypeAlias = _typing.Literal["expected_cost_nanousd"]  # noqa: Y015
+    _WhichOneofArgType__expected_cost_nanousd: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd"]  # noqa: Y015
+    _WhichOneofReturnType__expected_quality: _TypeAlias = _typing.Literal["expected_quality"]  # noqa: Y015
+    _WhichOneofArgType__expected_quality: _TypeAlias = _typing.Literal["_expected_quality", b"_expected_quality"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_cost_nanousd) -> _WhichOneofReturnType__expected_cost_nanousd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_quality) -> _WhichOneofReturnType__expected_quality | None: ...
+
+Global___Selection: _TypeAlias = Selection  # noqa: Y015
+
+@_typing.final
+class Alternative(_message.Message):
+    """A step that the route could have taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    candidate: _builtins.str
+    """The candidate's name."""
+    explanation: _builtins.str
+    """What it would have cost and gained, in one sentence, for example "b would have cost $0.0004 less and was expected
+    to be 0.030 worse".
+    """
+    @_builtins.property
+    def value(self) -> _candidate_pb2.ActionValue:
+        """The step's gain and cost."""
+
+    def __init__(
+        self,
+        *,
+        candidate: _builtins.str = ...,
+        value: _candidate_pb2.ActionValue | None = ...,
+        explanation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "explanation", b"explanation", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Selection: _TypeAlias = Selection  # noqa: Y015
+Global___Alternative: _TypeAlias = Alternative  # noqa: Y015
 
 @_typing.final
 class DraftFinished(_message.Message):
@@ -621,3 +692,98 @@ class Traffic(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Traffic: _TypeAlias = Traffic  # noqa: Y015
+
+@_typing.final
+class QuoteRequest(_message.Message):
+    """Asks what an answer is expected to cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def prompt(self) -> Global___Prompt:
+        """The prompt, as it would be sent to `Complete`. Required."""
+
+    def __init__(
+        self,
+        *,
+        prompt: Global___Prompt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteRequest: _TypeAlias = QuoteRequest  # noqa: Y015
+
+@_typing.final
+class QuoteResponse(_message.Message):
+    """What an answer is expected to cost; an answer to the same prompt may ask others, as the pool and its traffic change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    EXPECTED_QUALITY_FIELD_NUMBER: _builtins.int
+    EXPECTED_COST_NANOUSD_FIELD_NUMBER: _builtins.int
+    WORST_COST_NANOUSD_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    NOT_ASKED_FIELD_NUMBER: _builtins.int
+    expected_quality: _builtins.float
+    """Expected quality of the first answer, 0 to 1; further ones may follow. Default: not set, unknown."""
+    expected_cost_nanousd: _builtins.int
+    """Expected cost of the first answer in nano-dollars; further ones may follow. Default: not set, unknown."""
+    worst_cost_nanousd: _builtins.int
+    """The most that the route can cost, in nano-dollars: the calls that the policy allows, each at its maximum, and never
+    more than the cost ceiling. Without a ceiling, a call that fails can add its own.
+    """
+    @_builtins.property
+    def policy(self) -> _policy_pb2.Policy:
+        """The policy in force: the request's, with the router's defaults for unset fields. `worth_nanousd` is set if worth
+        decides who is asked; otherwise the answer begins with a boot stage.
+        """
+
+    @_builtins.property
+    def first(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:
+        """The candidates that would be asked first: one outright, its expected quality as the gain, or all that boot."""
+
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:
+        """The candidates that would not be asked first, the one most worth it first."""
+
+    @_builtins.property
+    def degraded(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Degradation]:
+        """Degradations that are known already, such as a selector that does not answer."""
+
+    @_builtins.property
+    def not_asked(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.NotAsked]:
+        """The candidates of the pool that would not be asked, and why."""
+
+    def __init__(
+        self,
+        *,
+        policy: _policy_pb2.Policy | None = ...,
+        first: _abc.Iterable[_candidate_pb2.RankedCandidate] | None = ...,
+        others: _abc.Iterable[_candidate_pb2.RankedCandidate] | None = ...,
+        expected_quality: _builtins.float | None = ...,
+        expected_cost_nanousd: _builtins.int | None = ...,
+        worst_cost_nanousd: _builtins.int = ...,
+        degraded: _abc.Iterable[_ledger_pb2.Degradation] | None = ...,
+        not_asked: _abc.Iterable[_ledger_pb2.NotAsked] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd", "_expected_quality", b"_expected_quality", "expected_cost_nanousd", b"expected_cost_nanousd", "expected_quality", b"expected_quality", "policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd", "_expected_quality", b"_expected_quality", "degraded", b"degraded", "expected_cost_nanousd", b"expected_cost_nanousd", "expected_quality", b"expected_quality", "first", b"first", "not_asked", b"not_asked", "others", b"others", "policy", b"policy", "worst_cost_nanousd", b"worst_cost_nanousd"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_cost_nanousd: _TypeAlias = _typing.Literal["expected_cost_nanousd"]  # noqa: Y015
+    _WhichOneofArgType__expected_cost_nanousd: _TypeAlias = _typing.Literal["_expected_cost_nanousd", b"_expected_cost_nanousd"]  # noqa: Y015
+    _WhichOneofReturnType__expected_quality: _TypeAlias = _typing.Literal["expected_quality"]  # noqa: Y015
+    _WhichOneofArgType__expected_quality: _TypeAlias = _typing.Literal["_expected_quality", b"_expected_quality"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_cost_nanousd) -> _WhichOneofReturnType__expected_cost_nanousd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_quality) -> _WhichOneofReturnType__expected_quality | None: ...
+
+Global___QuoteResponse: _TypeAlias = QuoteResponse  # noqa: Y015

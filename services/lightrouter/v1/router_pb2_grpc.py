@@ -51,6 +51,11 @@ class RouterServiceStub:
                 request_serializer=lightrouter_dot_v1_dot_router__pb2.ListCandidatesRequest.SerializeToString,
                 response_deserializer=lightrouter_dot_v1_dot_router__pb2.ListCandidatesResponse.FromString,
                 _registered_method=True)
+        self.Quote = channel.unary_unary(
+                '/lightrouter.v1.RouterService/Quote',
+                request_serializer=lightrouter_dot_v1_dot_router__pb2.QuoteRequest.SerializeToString,
+                response_deserializer=lightrouter_dot_v1_dot_router__pb2.QuoteResponse.FromString,
+                _registered_method=True)
 
 
 class RouterServiceServicer:
@@ -79,6 +84,13 @@ class RouterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Quote(self, request, context):
+        """Says who would be asked first for a prompt, and what that is expected to cost; no model is called.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RouterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +108,11 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.ListCandidates,
                     request_deserializer=lightrouter_dot_v1_dot_router__pb2.ListCandidatesRequest.FromString,
                     response_serializer=lightrouter_dot_v1_dot_router__pb2.ListCandidatesResponse.SerializeToString,
+            ),
+            'Quote': grpc.unary_unary_rpc_method_handler(
+                    servicer.Quote,
+                    request_deserializer=lightrouter_dot_v1_dot_router__pb2.QuoteRequest.FromString,
+                    response_serializer=lightrouter_dot_v1_dot_router__pb2.QuoteResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +198,33 @@ class RouterService:
             '/lightrouter.v1.RouterService/ListCandidates',
             lightrouter_dot_v1_dot_router__pb2.ListCandidatesRequest.SerializeToString,
             lightrouter_dot_v1_dot_router__pb2.ListCandidatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Quote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lightrouter.v1.RouterService/Quote',
+            lightrouter_dot_v1_dot_router__pb2.QuoteRequest.SerializeToString,
+            lightrouter_dot_v1_dot_router__pb2.QuoteResponse.FromString,
             options,
             channel_credentials,
             insecure,

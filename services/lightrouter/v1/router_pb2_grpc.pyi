@@ -41,6 +41,8 @@ class RouterServiceStub:
     """Streams the route's events, the answer in pieces, and the ledger at the end."""
     ListCandidates: _grpc.UnaryUnaryMultiCallable[_router_pb2.ListCandidatesRequest, _router_pb2.ListCandidatesResponse]
     """Lists the pool."""
+    Quote: _grpc.UnaryUnaryMultiCallable[_router_pb2.QuoteRequest, _router_pb2.QuoteResponse]
+    """Says who would be asked first for a prompt, and what that is expected to cost; no model is called."""
 
 @_typing.type_check_only
 class RouterServiceAsyncStub(RouterServiceStub):
@@ -55,6 +57,8 @@ class RouterServiceAsyncStub(RouterServiceStub):
     """Streams the route's events, the answer in pieces, and the ledger at the end."""
     ListCandidates: _aio.UnaryUnaryMultiCallable[_router_pb2.ListCandidatesRequest, _router_pb2.ListCandidatesResponse]  # type: ignore[assignment]
     """Lists the pool."""
+    Quote: _aio.UnaryUnaryMultiCallable[_router_pb2.QuoteRequest, _router_pb2.QuoteResponse]  # type: ignore[assignment]
+    """Says who would be asked first for a prompt, and what that is expected to cost; no model is called."""
 
 class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers a prompt with several models; only the promising ones write a whole draft. The gRPC deadline is the time
@@ -84,5 +88,13 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_router_pb2.ListCandidatesResponse, _abc.Awaitable[_router_pb2.ListCandidatesResponse]]:
         """Lists the pool."""
+
+    @_abc_1.abstractmethod
+    def Quote(
+        self,
+        request: _router_pb2.QuoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_pb2.QuoteResponse, _abc.Awaitable[_router_pb2.QuoteResponse]]:
+        """Says who would be asked first for a prompt, and what that is expected to cost; no model is called."""
 
 def add_RouterServiceServicer_to_server(servicer: RouterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -30,6 +30,11 @@ class ShortlistRequest(_message.Message):
 
     MESSAGES_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
+    WORTH_NANOUSD_FIELD_NUMBER: _builtins.int
+    worth_nanousd: _builtins.int
+    """What a right answer is worth, in nano-dollars, 0 or more; see `Policy`. Default: not set, the order is by expected
+    quality alone.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """The conversation to be answered, 1 to 1,000 messages. Required."""
@@ -43,12 +48,15 @@ class ShortlistRequest(_message.Message):
         *,
         messages: _abc.Iterable[_chat_pb2.ChatMessage] | None = ...,
         candidates: _abc.Iterable[Global___ShortlistCandidate] | None = ...,
+        worth_nanousd: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "messages", b"messages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "candidates", b"candidates", "messages", b"messages", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__worth_nanousd: _TypeAlias = _typing.Literal["worth_nanousd"]  # noqa: Y015
+    _WhichOneofArgType__worth_nanousd: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__worth_nanousd) -> _WhichOneofReturnType__worth_nanousd | None: ...
 
 Global___ShortlistRequest: _TypeAlias = ShortlistRequest  # noqa: Y015
 
@@ -62,6 +70,7 @@ class ShortlistCandidate(_message.Message):
     PRIOR_FIELD_NUMBER: _builtins.int
     EVALUATED_PROMPTS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
     """The candidate's name. Required."""
     prior: _builtins.float
@@ -70,6 +79,10 @@ class ShortlistCandidate(_message.Message):
     """Number of evaluated prompts behind the prior, 0 or more. Default 0: the prior is a guess."""
     model: _builtins.str
     """The model's name at its provider; at most 512 characters. Default: empty."""
+    @_builtins.property
+    def terms(self) -> _candidate_pb2.CallTerms:
+        """The terms of its call. Default: not set, its cost is unknown."""
+
     def __init__(
         self,
         *,
@@ -77,10 +90,11 @@ class ShortlistCandidate(_message.Message):
         prior: _builtins.float = ...,
         evaluated_prompts: _builtins.int = ...,
         model: _builtins.str = ...,
+        terms: _candidate_pb2.CallTerms | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "evaluated_prompts", b"evaluated_prompts", "model", b"model", "prior", b"prior"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "evaluated_prompts", b"evaluated_prompts", "model", b"model", "prior", b"prior", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -95,7 +109,9 @@ class ShortlistResponse(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:
-        """Every candidate once, best first, with its expected quality as the score."""
+        """Every candidate once, with its expected quality as the score, best first. With `worth_nanousd`, and if the model
+        knows gains and at least half of the candidates, each has its action, and the order is by the actions' values.
+        """
 
     def __init__(
         self,
@@ -122,10 +138,14 @@ class SelectRequest(_message.Message):
     JUDGE_FIELD_NUMBER: _builtins.int
     ANSWER_PATTERN_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    WORTH_NANOUSD_FIELD_NUMBER: _builtins.int
+    UNASKED_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.SelectorStrategy.ValueType
     """How to rank them. Default: the selector's configuration, `consensus` unless changed."""
     seed: _builtins.int
     """Seed of every random choice. Default 0."""
+    worth_nanousd: _builtins.int
+    """What a right answer is worth, in nano-dollars, 0 or more; see `Policy`. Default: not set, and `unasked` is not used."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """The conversation that the partials answer, 1 to 1,000 messages. Required."""
@@ -142,6 +162,10 @@ class SelectRequest(_message.Message):
     def answer_pattern(self) -> _policy_pb2.AnswerPattern:
         """Where the comparable answer is in a text, for CONSENSUS and for the agreement. Default: whole texts are compared."""
 
+    @_builtins.property
+    def unasked(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortlistCandidate]:
+        """The candidates that have not been asked and still may be, at most 256, with the terms of their calls."""
+
     def __init__(
         self,
         *,
@@ -151,12 +175,16 @@ class SelectRequest(_message.Message):
         judge: _candidate_pb2.ModelTarget | None = ...,
         answer_pattern: _policy_pb2.AnswerPattern | None = ...,
         seed: _builtins.int = ...,
+        worth_nanousd: _builtins.int | None = ...,
+        unasked: _abc.Iterable[Global___ShortlistCandidate] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_pattern", b"answer_pattern", "judge", b"judge"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "answer_pattern", b"answer_pattern", "judge", b"judge", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_pattern", b"answer_pattern", "judge", b"judge", "messages", b"messages", "partials", b"partials", "seed", b"seed", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "answer_pattern", b"answer_pattern", "judge", b"judge", "messages", b"messages", "partials", b"partials", "seed", b"seed", "strategy", b"strategy", "unasked", b"unasked", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__worth_nanousd: _TypeAlias = _typing.Literal["worth_nanousd"]  # noqa: Y015
+    _WhichOneofArgType__worth_nanousd: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__worth_nanousd) -> _WhichOneofReturnType__worth_nanousd | None: ...
 
 Global___SelectRequest: _TypeAlias = SelectRequest  # noqa: Y015
 
@@ -170,8 +198,12 @@ class SelectResponse(_message.Message):
     STRATEGY_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
+    EXPECTED_QUALITY_FIELD_NUMBER: _builtins.int
+    UNASKED_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.SelectorStrategy.ValueType
     """The strategy that made the ranking: PRIOR if the requested one failed."""
+    expected_quality: _builtins.float
+    """Expected quality of the answer as it stands, 0 to 1. Default: not set, by strategies that do not know it."""
     @_builtins.property
     def ranking(self) -> _candidate_pb2.Ranking:
         """The ranking, with a score for every partial."""
@@ -184,6 +216,12 @@ class SelectResponse(_message.Message):
     def degraded(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Degradation]:
         """What went wrong during the ranking."""
 
+    @_builtins.property
+    def unasked(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.RankedCandidate]:
+        """The unasked candidates, each with its expected quality and the action of asking it, the most valuable one first.
+        Default: empty, by strategies and models that know no gains.
+        """
+
     def __init__(
         self,
         *,
@@ -191,11 +229,15 @@ class SelectResponse(_message.Message):
         strategy: _policy_pb2.SelectorStrategy.ValueType = ...,
         entries: _abc.Iterable[_ledger_pb2.LedgerEntry] | None = ...,
         degraded: _abc.Iterable[_ledger_pb2.Degradation] | None = ...,
+        expected_quality: _builtins.float | None = ...,
+        unasked: _abc.Iterable[_candidate_pb2.RankedCandidate] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ranking", b"ranking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_quality", b"_expected_quality", "expected_quality", b"expected_quality", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "entries", b"entries", "ranking", b"ranking", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_quality", b"_expected_quality", "degraded", b"degraded", "entries", b"entries", "expected_quality", b"expected_quality", "ranking", b"ranking", "strategy", b"strategy", "unasked", b"unasked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_quality: _TypeAlias = _typing.Literal["expected_quality"]  # noqa: Y015
+    _WhichOneofArgType__expected_quality: _TypeAlias = _typing.Literal["_expected_quality", b"_expected_quality"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_quality) -> _WhichOneofReturnType__expected_quality | None: ...
 
 Global___SelectResponse: _TypeAlias = SelectResponse  # noqa: Y015

@@ -16,6 +16,8 @@ from lightrouter.v1.router_pb2 import (
     ListCandidatesRequest,
     ListCandidatesResponse,
     Prompt,
+    QuoteRequest,
+    QuoteResponse,
     StreamCompleteRequest,
     StreamCompleteResponse,
 )
@@ -32,10 +34,12 @@ class FakeRouter(RouterServiceServicer):
         route: Sequence[StreamCompleteResponse] = (),
         pool: ListCandidatesResponse | None = None,
         error: ServiceError | None = None,
+        quote: QuoteResponse | None = None,
     ) -> None:
         self.route = route
         self.pool = pool or ListCandidatesResponse()
         self.error = error
+        self.quote = quote or QuoteResponse()
         self.prompts: list[Prompt] = []
         self.metadata: list[dict[str, str | bytes]] = []
 
@@ -58,6 +62,11 @@ class FakeRouter(RouterServiceServicer):
     async def ListCandidates(self, request: ListCandidatesRequest, context: Context) -> ListCandidatesResponse:
         await self._called(Prompt(), context)
         return self.pool
+
+    @override
+    async def Quote(self, request: QuoteRequest, context: Context) -> QuoteResponse:
+        await self._called(request.prompt, context)
+        return self.quote
 
     async def _called(self, prompt: Prompt, context: Context) -> None:
         self.prompts.append(prompt)

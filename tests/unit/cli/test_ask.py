@@ -42,6 +42,27 @@ def test_the_environment_names_the_router(
     assert run(["ask", "Why?"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("given", "worth"),
+    [("0.01", 10_000_000), ("$0.01", 10_000_000), ("0", 0), ("0.000000001", 1), ("999999", 999_999 * 10**9)],
+)
+def test_worth_is_in_dollars(serve: Serve, given: str, worth: int) -> None:
+    router = FakeRouter(events.ROUTE)
+    assert run(["ask", "Why?", "--worth", given, "--address", serve(router)]) == 0
+    assert router.prompts[0].policy == Policy(worth_nanousd=worth)
+
+
+@pytest.mark.parametrize("given", ["-0.01", "nan", "inf", "much", "1000000", "0.0000000001", ""])
+@pytest.mark.parametrize("command", ["ask", "quote"])
+def test_a_worth_that_is_none_is_refused_in_a_sentence(
+    command: str, given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run([command, "Why?", "--worth", given])
+    assert caught.value.code == 2
+    assert "argument --worth: must be " in capsys.readouterr().err
+
+
 def test_every_flag_reaches_its_field(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     router = FakeRouter(events.ROUTE)
     monkeypatch.setattr("sys.stdin", io.StringIO("Why?\n"))

@@ -1,16 +1,27 @@
 """`lightrouter lab train`: the same from the same, figures and a plot, and sentences for what cannot be used."""
 
 import json
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.errors import ExitCode
+from lightrouter.lab.training import quality
 from lightrouter.learned import artifact
 from lightrouter.v1.policy_pb2 import AnswerPattern
 from tests import recordings
 from tests.unit.lab import pool
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_trees() -> Iterator[None]:
+    """Made-up recordings deserve a tenth of the trees."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(quality, "TrainingOptions", partial(quality.TrainingOptions, rounds=40))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +48,10 @@ def test_it_prints_figures_with_intervals_and_leaves_an_artifact_and_a_plot(
     mean, low, high = trained.metrics["picked_quality"]
     assert 0 <= low <= mean <= high <= 1
     assert f"picked_quality             {mean:.4f} ({low:.4f} to {high:.4f})" in printed
+    assert f"recommended_worth_usd      {trained.metrics['recommended_worth_usd']:g}" in printed
+    (point, *_) = trained.metrics["worths"]
+    mean, low, high = point["quality"]
+    assert f"{point['worth_usd']:>8g}  {mean:.4f} ({low:.4f} to {high:.4f})" in printed
     assert f"The artifact is {out}." in printed
     assert (out / "calibration.png").read_bytes().startswith(b"\x89PNG")
 
@@ -67,7 +82,8 @@ def test_what_it_leaves_is_what_compare_ranks_with(
 ) -> None:
     out, other = tmp_path / "artifact", pool.record(tmp_path / "other.jsonl", 40, seed=5, first=100)
     assert _train(data, out, "--folds", "1") == ExitCode.OK
-    compared = ["lab", "compare", str(other), "--out", str(tmp_path / "report"), "--folds", "2", "--artifact", str(out)]
+    compared = ["lab", "compare", str(other), "--out", str(tmp_path / "report"), "--folds", "2", "--limit", "6"]
+    compared += ["--artifact", str(out)]
     assert run(compared) == ExitCode.OK
 
     manifest = json.loads((out / artifact.MANIFEST).read_text())

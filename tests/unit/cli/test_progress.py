@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from lightrouter.cli.progress import Phase, RouteProgress
 from lightrouter.v1.ledger_pb2 import Stage
-from lightrouter.v1.router_pb2 import CandidateBooted, DraftFinished, Selection, StreamCompleteResponse
+from lightrouter.v1.policy_pb2 import Policy
+from lightrouter.v1.router_pb2 import CandidateBooted, DraftFinished, RouteStarted, Selection, StreamCompleteResponse
 from tests.unit.cli import events
 
 
@@ -38,6 +39,14 @@ def test_the_ranking_says_who_goes_on() -> None:
     assert phases(progress) == {"fast": Phase.COMPLETING, "slow": Phase.DRAFTED, "broken": Phase.FAILED}
     assert (progress.candidates["slow"].rank, progress.candidates["slow"].score) == (1, 0.75)
     assert progress.candidates["broken"].score is None
+
+
+def test_who_is_asked_outright_writes_and_the_next_one_follows() -> None:
+    started = StreamCompleteResponse(started=RouteStarted(policy=Policy(worth_nanousd=0), candidates=["a"]))
+    assert phases(after(started)) == {"a": Phase.ASKED}
+    draft = StreamCompleteResponse(draft=DraftFinished(candidate="a", characters=3))
+    selected = StreamCompleteResponse(selection=Selection(chosen=["a", "b"]))
+    assert phases(after(started, draft, selected)) == {"a": Phase.DRAFTED, "b": Phase.ASKED}
 
 
 def test_who_is_not_chosen_is_dropped_and_who_still_boots_was_too_slow() -> None:

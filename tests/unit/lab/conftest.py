@@ -9,7 +9,7 @@ import pytest
 
 from lightrouter.lab.experiments import options
 from lightrouter.lab.training import trained
-from lightrouter.lab.training.train import TrainingOptions
+from lightrouter.lab.training.quality import TrainingOptions
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -10,7 +10,9 @@ import pytest
 from lightrouter.lab.compare import Settings, compare
 from lightrouter.lab.dataset.data import DataError
 from lightrouter.lab.results.parts import ResumeError
-from lightrouter.lab.training.train import TrainingOptions, train
+from lightrouter.lab.training.quality import TrainingOptions
+from lightrouter.lab.training.train import train
+from lightrouter.lab.training.worths import WORTHS
 from lightrouter.learned import artifact
 from lightrouter.recording.load import load_labelled
 from tests import recordings
@@ -23,6 +25,8 @@ NAMES = {
     "lightrouter-paper",
     "lightrouter",
     "lightrouter-quality",
+    "lightrouter@0",
+    "lightrouter@0.01",
     "random",
     "oracle",
 }
@@ -118,6 +122,25 @@ def test_policies_that_boot_are_booked_with_cut_calls_and_with_held_ones(
         assert held["input_tokens"] < policy["input_tokens"]
         assert held["seconds"] < policy["seconds"]
     assert "Boot calls cut and held" in (settings.out / "report.html").read_text()
+
+
+def test_a_curve_over_worth_is_asked_outright_and_planned(report: dict[str, Any]) -> None:
+    policies = {policy["name"]: policy for policy in report["policies"]}
+    curve = [policies[f"lightrouter@{worth:g}"] for worth in (0.0, *WORTHS)]
+    for policy in curve:
+        assert policy["boot_output_tokens"] == 0
+        assert policy["planned_usd"] == pytest.approx(policy["cost_usd"], rel=0.3)
+        assert 1 <= policy["mean_k"] <= 3
+    assert curve[0]["mean_k"] == 1
+    assert curve[0]["cost_usd"] <= min(policies[f"single {model}"]["cost_usd"] for model in pool.MODELS) * 1.01
+    asked = [policy["mean_k"] for policy in curve]
+    assert asked[-1] > asked[1]
+
+
+def test_the_page_says_where_a_rival_is_the_better_buy(settings: Settings, report: dict[str, Any]) -> None:
+    html = (settings.out / "report.html").read_text()
+    assert "The curve over worth at each rival" in html
+    assert "The curve over the worth of a right answer goes from lightrouter@0 (" in html
 
 
 def test_an_assumed_overshoot_can_be_given(settings: Settings, report: dict[str, Any], tmp_path: Path) -> None:

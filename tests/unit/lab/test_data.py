@@ -8,6 +8,7 @@ import pytest
 
 from lightrouter.lab.dataset.data import DataError, read
 from tests.recordings import line, write
+from tests.unit.lab import pool
 
 
 def recorded(path: Path, prompts: list[str]) -> Path:
@@ -34,3 +35,10 @@ def test_what_cannot_be_split_is_a_sentence(tmp_path: Path, prompts: list[str], 
 def test_each_fold_learns_from_the_others(tmp_path: Path) -> None:
     data = read(recorded(tmp_path / "data.jsonl", ["p", "q", "r", "s"] * 15), None, 2, 0, None, None)
     assert [len(split.train) for split in data.splits] == [30, 30]
+
+
+def test_a_part_of_the_pool_can_be_read(tmp_path: Path) -> None:
+    path = pool.record(tmp_path / "data.jsonl", 60)
+    assert read(path, None, 2, 0, None, None, ("nothing", "sums")).test.questions.models == ("sums", "nothing")
+    with pytest.raises(DataError, match=r"has no model other; it has sums, history, nothing"):
+        read(path, None, 2, 0, None, None, ("sums", "other"))

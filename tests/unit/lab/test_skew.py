@@ -13,7 +13,8 @@ from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.dataset.splits import folds
 from lightrouter.lab.policies.rankers import ranker
 from lightrouter.lab.results.parts import Parts
-from lightrouter.lab.training.train import TrainingOptions, train
+from lightrouter.lab.training.quality import TrainingOptions
+from lightrouter.lab.training.train import train
 from lightrouter.lab.training.trained import Trained
 from lightrouter.recording import prices
 from lightrouter.recording.load import load_labelled

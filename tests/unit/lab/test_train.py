@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,15 @@ import lightgbm
 import numpy as np
 import pytest
 
-from lightrouter.lab.training import validate
-from lightrouter.lab.training.train import (
-    Cases,
-    Situation,
-    TrainingError,
-    TrainingOptions,
-    fit,
-    situations,
-    train,
-    trees_of,
-)
+from lightrouter.lab.training import quality, validate
+from lightrouter.lab.training.cases import Cases, TrainingError
+from lightrouter.lab.training.forest import Forest
+from lightrouter.lab.training.quality import Situation, TrainingOptions, fit, situations, trees_of
+from lightrouter.lab.training.train import train
 from lightrouter.learned.artifact import save
-from lightrouter.learned.features import PartialAnswer
+from lightrouter.learned.features import NAMES, PartialAnswer
 from lightrouter.learned.featurizer import Featurizer
+from lightrouter.learned.model import Model
 from lightrouter.learned.trees import probability
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage
@@ -123,8 +119,26 @@ def test_the_trees_score_as_the_library_does() -> None:
     assert [probability(trees, row) for row in _rows(fresh)] == pytest.approx(booster.predict(fresh), abs=1e-12)
 
 
+def test_many_rows_score_as_each_alone() -> None:
+    model = fit(Cases.of([recording(80)]), OPTIONS, 0)
+    rows = _rows(np.random.default_rng(0).normal(size=(50, len(NAMES))).round(2))
+    assert Forest(model).qualities(rows) == pytest.approx([model.quality(row) for row in rows], abs=1e-12)
+
+
 def _rows(array: np.ndarray) -> Sequence[Sequence[float]]:
     return [[float(value) for value in row] for row in array]
+
+
+def test_gains_and_the_length_of_tokens_are_learned_with_the_quality() -> None:
+    model = train([recording(80)], OPTIONS, 0).model
+    assert model.gains is not None
+    assert model.gains.first
+    length = len("An answer of cats that goes on for a while. 10")
+    assert model.characters_per_token == pytest.approx({"cats": length / 10, "stars": (length + 1) / 10}, abs=0.02)
+
+
+def test_gains_can_be_left_out() -> None:
+    assert train([recording(40)], replace(OPTIONS, gains=False), 0).model.gains is None
 
 
 def test_without_quality_there_is_nothing_to_learn() -> None:
@@ -153,3 +167,23 @@ def test_figures_are_of_prompts_that_were_not_learned_from() -> None:
     assert low < 0.5 < high
     assert mean == pytest.approx(0.5, abs=0.15)
     assert plot is not None
+    for point in artifact.metrics["worths"]:
+        mean, low, high = point["quality"]
+        assert low < 0.5 < high
+        assert mean == pytest.approx(0.5, abs=0.15)
+
+
+def test_gains_learn_from_the_models_of_the_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures and gains need models that have not seen the prompt: these are trained once."""
+    fitted: list[int] = []
+    fit_once = quality.fit
+
+    def counted(cases: Cases, options: TrainingOptions, seed: int) -> Model:
+        fitted.append(len(cases.cases))
+        return fit_once(cases, options, seed)
+
+    monkeypatch.setattr(quality, "fit", counted)
+    artifact, _ = validate.trained([recording(80)], OPTIONS, 0, 4, _Unseen())
+    assert artifact.model.gains is not None
+    assert len(fitted) == 4
+    assert sum(fitted) == 3 * 80

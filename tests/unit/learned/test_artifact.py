@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from lightrouter.learned import gain
 from lightrouter.learned.artifact import GENERAL, MANIFEST, Artifact, ArtifactError, load, save
 from lightrouter.learned.features import NAMES, Candidate, PartialAnswer
+from lightrouter.learned.gain import Gains
 from lightrouter.learned.linear import Linear
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Example, Priors
@@ -26,7 +28,16 @@ PROMPTS = ["Why do cats purr?", "Why do dogs bark?", "Why do stars shine at nigh
 def artifact() -> Artifact:
     examples = [Example(hashed_words(prompt), [1.0, None], [50, 0]) for prompt in PROMPTS]
     tree = Tree([NAMES.index("complete"), -1, -1], [0.5, -1.0, 1.0], [1, 0, 0], [2, 0, 0])
-    return Artifact(Model(Priors(("a", "b"), examples), [tree], 0.3), "0123", {"auc": 0.8}, {"seed": 1})
+    model = Model(Priors(("a", "b"), examples), [tree], 0.3, gains=gains(), characters_per_token={"a": 2.5})
+    return Artifact(model, "0123", {"auc": 0.8}, {"seed": 1})
+
+
+def gains() -> Gains:
+    """Gains that rise with a feature's value, for the first answer and for later ones another feature."""
+    first, later = (
+        [Tree([gain.NAMES.index(name), -1, -1], [0.5, 0.1, 0.2], [1, 0, 0], [2, 0, 0])] for name in ("open", "best")
+    )
+    return Gains(first, later, [Tree([-1], [1.5], [0], [0])])
 
 
 def contenders() -> list[PartialAnswer]:
@@ -44,6 +55,29 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     strangers = [Candidate("a", 0.2, 3), Candidate("c", 0.2, 3)]
     assert loaded.model.expected(PROMPTS[0], strangers) == artifact().model.expected(PROMPTS[0], strangers)
     assert (loaded.data_sha256, loaded.metrics, loaded.options) == ("0123", {"auc": 0.8}, {"seed": 1})
+
+
+def test_gains_are_loaded_and_artifacts_without_them_too(tmp_path: Path) -> None:
+    save(artifact(), tmp_path)
+    unasked = [Candidate("a", 0.2, 3), Candidate("c", 0.2, 3)]
+    answers = [PartialAnswer(Candidate("b", 0.5, 0), "Because", complete=True)]
+    loaded = load(tmp_path).model
+    for so_far in ([], answers):
+        found = loaded.outlooks(PROMPTS[0], so_far, unasked)
+        assert found == artifact().model.outlooks(PROMPTS[0], so_far, unasked)
+        assert found is not None
+        assert [each.tokens for each in found] == [pytest.approx(1.5 * 50 / 2.5), None]
+    without = artifact()
+    without.model.gains = None
+    save(without, tmp_path)
+    assert load(tmp_path).model.outlooks(PROMPTS[0], [], unasked) is None
+
+
+def test_gains_of_other_features_are_refused(tmp_path: Path) -> None:
+    save(artifact(), tmp_path)
+    _change(tmp_path, gain_features=["best"])
+    with pytest.raises(ArtifactError, match="other features"):
+        load(tmp_path)
 
 
 def test_the_same_artifact_is_the_same_bytes_and_no_text(tmp_path: Path) -> None:

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.learned.features import NAMES, Candidate, PartialAnswer, features, question, tentative_answer
+from lightrouter.learned.features import (
+    NAMES,
+    Candidate,
+    PartialAnswer,
+    Reading,
+    features,
+    question,
+    surface,
+    tentative_answer,
+)
 from lightrouter.learned.options import options
 from lightrouter.learned.priors import Example, Neighbours, Priors
 from lightrouter.learned.words import BUCKETS, hashed_words
@@ -37,8 +46,9 @@ def rows(prompt: str, partials: Partials, neighbours: Neighbours) -> list[list[f
         else KNOWN.prior_of_stranger(each.prior, each.evaluated)
         for each in (partial.candidate for partial, _ in partials)
     ]
-    texts, answers = [partial for partial, _ in partials], [answer for _, answer in partials]
-    return features(question(prompt, neighbours), texts, answers, known, KNOWN)
+    texts = [partial for partial, _ in partials]
+    readings = [Reading(surface(partial.text), answer) for partial, answer in partials]
+    return features(question(prompt, neighbours), texts, readings, known, KNOWN)
 
 
 @given(st.text(max_size=300), PARTIALS)

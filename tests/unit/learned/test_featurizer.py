@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lightrouter.lab.training.train import Cases, Situation
+from lightrouter.lab.training.cases import Cases
+from lightrouter.lab.training.quality import Situation
 from lightrouter.learned.features import NAMES, Candidate, PartialAnswer, Question, question
 from lightrouter.learned.featurizer import Featurizer, answer_in
 from lightrouter.learned.model import Model
@@ -170,7 +171,7 @@ def test_what_is_remembered_of_long_conversations_is_short() -> None:
     long = "What is it? " * 100_000
     for number in range(3 * 256):
         model.expected(f"{number} {long}" if number < 8 else f"What is {number}?", [])
-    kept = model.featurizer._questions
+    kept = model.featurizer._questions._values
     assert len(kept) == 256
     assert all(len(key) == 16 for key in kept)
     asked_again = model.featurizer.question("What is 767?")

@@ -7,15 +7,21 @@ from collections.abc import Iterator, Sequence
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import NoOpTracer, Tracer
 
+from lightrouter.router.budget import Budget
+from lightrouter.router.context import Admission, RouteContext
+from lightrouter.router.events import Events
+from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.availability import Availability
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.route import Router
 from lightrouter.router.rules import Defaults, DriftRules, Shares
+from lightrouter.router.stages.admit import WhyNot, admit, reserve_boots
 from lightrouter.router.stages.aggregate import Aggregator
 from lightrouter.router.stages.select import Selector
 from lightrouter.router.telemetry.observers import Observer
+from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_STATE_ADMITTED,
@@ -94,6 +100,20 @@ def defaults(**changed: object) -> Defaults:
     )
     policy.MergeFrom(Policy(**changed))  # type: ignore[arg-type]  # passed on as they are
     return Defaults(policy, max_output_tokens=8, probation_share=0.0)
+
+
+def admitted(
+    request: Prompt,
+    pool: PoolSnapshot,
+    with_defaults: Defaults,
+    draw: int,
+    ledger: RouteLedger,
+    why_not: WhyNot = lambda _: None,
+) -> tuple[Admission, Budget]:
+    """Returns the admitted request with the candidates that boot, and the budget with the money reserved for them."""
+    admission, budget = admit(request, pool, with_defaults, draw, ledger, why_not)
+    route = RouteContext(admission, Deadline.after(60), Shares(), ledger, budget, Events())
+    return reserve_boots(route).admission, budget
 
 
 def traffic(

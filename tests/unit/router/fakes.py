@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -22,7 +22,9 @@ from lightrouter.v1.adapter_pb2 import (
 )
 from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse, AggregateResult, AnswerChunk
 from lightrouter.v1.candidate_pb2 import (
+    ACTION_ASK,
     CONTINUATION_NONE,
+    ActionValue,
     ModelTarget,
     Partial,
     RankedCandidate,
@@ -39,7 +41,13 @@ from lightrouter.v1.policy_pb2 import (
     Policy,
 )
 from lightrouter.v1.router_pb2 import Selection
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
+from lightrouter.v1.selector_pb2 import (
+    SelectRequest,
+    SelectResponse,
+    ShortlistCandidate,
+    ShortlistRequest,
+    ShortlistResponse,
+)
 
 CONTINUATION = b"continuation of "
 
@@ -257,7 +265,11 @@ def _words_in(model: Model, prefix: str) -> int:
 
 
 class FakeSelector:
-    """Ranks by the given scores; candidates without one have 0.5 and keep their order."""
+    """Ranks by the given scores; candidates without one have 0.5 and keep their order.
+
+    With `asking`, which has for each candidate its gain as the first answer, its gain as a later one and its cost, it
+    answers what asking each outright is worth.
+    """
 
     def __init__(self, scores: dict[str, float] | None = None, agreement: float = 0.0) -> None:
         self.scores = scores or {}
@@ -269,6 +281,7 @@ class FakeSelector:
         self.entries: list[LedgerEntry] = []
         self.requests: list[SelectRequest] = []
         self.shortlists: list[ShortlistRequest] = []
+        self.asking: dict[str, tuple[float, float, int]] = {}
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
         assert not deadline.expired
@@ -286,16 +299,32 @@ class FakeSelector:
             for name, score in ranked
         ]
         ranking = Ranking(candidates=candidates, agreement=self.agreement)
-        return SelectResponse(ranking=ranking, strategy=request.strategy, entries=self.entries)
+        response = SelectResponse(ranking=ranking, strategy=request.strategy, entries=self.entries)
+        if self.asking and request.HasField("worth_nanousd"):
+            response.expected_quality = candidates[0].score
+            response.unasked.extend(self._asked(request.unasked, request.worth_nanousd, first=False))
+        return response
 
     async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
         assert not deadline.expired
         self.shortlists.append(request)
         if self.error:
             raise self.error
+        if self.asking and request.HasField("worth_nanousd"):
+            return ShortlistResponse(candidates=self._asked(request.candidates, request.worth_nanousd, first=True))
         scores = {each.candidate: self.scores.get(each.candidate, 0.5) for each in request.candidates}
         ranked = sorted(scores.items(), key=lambda item: -item[1])
         return ShortlistResponse(candidates=[RankedCandidate(candidate=name, score=score) for name, score in ranked])
+
+    def _asked(self, candidates: Iterable[ShortlistCandidate], worth: int, *, first: bool) -> list[RankedCandidate]:
+        found: list[RankedCandidate] = []
+        for each in candidates:
+            at_first, later, cost = self.asking[each.candidate]
+            gain = at_first if first else later
+            ask = ActionValue(action=ACTION_ASK, gain=gain, cost_nanousd=cost, output_tokens=4)
+            ask.value_nanousd = gain * worth - cost
+            found.append(RankedCandidate(candidate=each.candidate, score=at_first, actions=[ask]))
+        return sorted(found, key=lambda each: -each.actions[0].value_nanousd)
 
 
 class FakeAggregator:

@@ -10,7 +10,6 @@ from lightrouter.router.context import Admission
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.rules import Defaults, Maxima
-from lightrouter.router.stages.admit import admit
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_EVICTED, CANDIDATE_STATE_PROBATION, Candidate
 from lightrouter.v1.chat_pb2 import Sampling
@@ -31,13 +30,14 @@ from lightrouter.v1.policy_pb2 import (
     Policy,
 )
 from lightrouter.v1.router_pb2 import Prompt
+from tests.unit.router import builders
 from tests.unit.router.builders import defaults, pool_candidate, prompt, snapshot
 
 
 def admitted(
     request: Prompt, pool: PoolSnapshot, with_defaults: Defaults | None = None, ledger: RouteLedger | None = None
 ) -> Admission:
-    return admit(request, pool, with_defaults or defaults(), 7, ledger or RouteLedger())[0]
+    return builders.admitted(request, pool, with_defaults or defaults(), 7, ledger or RouteLedger())[0]
 
 
 def names(admission: Admission) -> list[str]:
@@ -133,7 +133,7 @@ def test_an_empty_pool_is_no_fault_of_the_request(pool: PoolSnapshot) -> None:
 def test_a_candidate_on_probation_takes_part_in_its_share_of_requests() -> None:
     pool = snapshot(pool_candidate("a"), pool_candidate("new", state=CANDIDATE_STATE_PROBATION))
     few = Defaults(defaults().policy, 8, probation_share=0.1)
-    taken = sum("new" in names(admit(prompt(), pool, few, seed, RouteLedger())[0]) for seed in range(1000))
+    taken = sum("new" in names(builders.admitted(prompt(), pool, few, seed, RouteLedger())[0]) for seed in range(1000))
     assert 60 < taken < 150
     assert names(admitted(prompt(), pool, Defaults(defaults().policy, 8, probation_share=0.0))) == ["a"]
 
@@ -162,7 +162,7 @@ def test_a_caller_s_fixed_seed_leaves_probation_its_share(seed: int | None) -> N
     request = prompt()
     if seed is not None:
         request.sampling.seed = seed
-    admissions = [admit(request, pool, half, draw, RouteLedger())[0] for draw in range(200)]
+    admissions = [builders.admitted(request, pool, half, draw, RouteLedger())[0] for draw in range(200)]
     assert 70 < sum("new" in names(admission) for admission in admissions) < 130
     # The seed of generation and ranking is still the caller's.
     assert {admission.seed for admission in admissions} == (set(range(200)) if seed is None else {seed})

@@ -8,7 +8,6 @@ from lightrouter.router.context import RouteContext
 from lightrouter.router.events import Events
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.rules import Shares
-from lightrouter.router.stages.admit import admit
 from lightrouter.router.stages.boot import boot
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
@@ -27,7 +26,7 @@ from lightrouter.v1.ledger_pb2 import (
     STAGE_BOOT,
 )
 from lightrouter.v1.router_pb2 import Prompt
-from tests.unit.router.builders import defaults, failure, pool_candidate, prompt, snapshot
+from tests.unit.router.builders import admitted, defaults, failure, pool_candidate, prompt, snapshot
 from tests.unit.router.fakes import EventLog, FakeModels, Model
 
 
@@ -40,7 +39,7 @@ def new_route(
     seconds: float = 60.0,
 ) -> RouteContext:
     ledger = RouteLedger()
-    admission, budget = admit(request or prompt(), models.snapshot, defaults(), 7, ledger)
+    admission, budget = admitted(request or prompt(), models.snapshot, defaults(), 7, ledger)
     return RouteContext(
         admission, Deadline.after(seconds), shares or Shares(grace_s=0.0), ledger, budget, events or Events()
     )

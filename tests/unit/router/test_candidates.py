@@ -9,11 +9,10 @@ from lightrouter.router.context import RouteContext
 from lightrouter.router.events import Events
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.rules import Shares
-from lightrouter.router.stages.admit import admit
 from lightrouter.router.stages.boot import boot
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.candidate_pb2 import Candidate, CategoryScore, Evaluation
-from tests.unit.router.builders import defaults, pool_candidate, prompt, snapshot
+from tests.unit.router.builders import admitted, defaults, pool_candidate, prompt, snapshot
 from tests.unit.router.fakes import FakeModels, Model
 
 
@@ -41,7 +40,7 @@ async def test_the_selector_gets_the_evaluation_and_the_judge_is_the_best_by_it(
     found.model = "model-a"
     models = FakeModels(snapshot(found, pool_candidate("b", prior=0.7)), a=Model(), b=Model())
     ledger = RouteLedger()
-    admission, budget = admit(prompt(category="law"), models.snapshot, defaults(), 7, ledger)
+    admission, budget = admitted(prompt(category="law"), models.snapshot, defaults(), 7, ledger)
     route = RouteContext(admission, Deadline.after(60.0), Shares(grace_s=0.0), ledger, budget, Events())
     partial = next(each.partial for each in await boot(route, models) if each.candidate.name == "a")
     assert partial.prior == pytest.approx(0.2)

@@ -9,7 +9,6 @@ from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.records import drop_held
 from lightrouter.router.rules import Shares
-from lightrouter.router.stages.admit import admit
 from lightrouter.router.stages.boot import boot
 from lightrouter.router.stages.complete import complete
 from lightrouter.router.stages.select import select
@@ -21,7 +20,7 @@ from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE
 from lightrouter.v1.policy_pb2 import HOLD_ALWAYS
-from tests.unit.router.builders import defaults, failure, pool_candidate, prompt, snapshot
+from tests.unit.router.builders import admitted, defaults, failure, pool_candidate, prompt, snapshot
 from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector, Model
 
 POOL = snapshot(pool_candidate("a"), pool_candidate("b"))
@@ -37,7 +36,7 @@ def held_route(
     fakes = FakeModels(pool, **({name: Model() for name in SCORES} | models))
     ledger = RouteLedger()
     request = prompt(hold=HOLD_ALWAYS, max_cost_nanousd=ceiling)
-    admission, budget = admit(request, fakes.snapshot, defaults(), 7, ledger)
+    admission, budget = admitted(request, fakes.snapshot, defaults(), 7, ledger)
     events = EventLog(text=watched)
     return RouteContext(admission, Deadline.after(60), Shares(grace_s=0.0), ledger, budget, events), fakes
 

@@ -36,6 +36,7 @@ def test_the_defaults_are_those_that_the_protos_promise() -> None:
         shortlist=0,
         min_gain=0,
         hold=HOLD_AUTO,
+        worth_nanousd=10_000_000,
     )
     assert settings.defaults.max_output_tokens == 1024
     assert settings.shares == Shares(boot=0.5, select=0.3, complete=0.7, aggregate=0.9, grace_s=1.0)
@@ -49,6 +50,35 @@ def test_flags_and_environment_are_taken(monkeypatch: pytest.MonkeyPatch) -> Non
     assert settings.defaults.policy.aggregator == AGGREGATOR_STRATEGY_VOTE
     assert settings.defaults.policy.max_cost_nanousd == 9
     assert settings.shares.grace_s == 0.5
+
+
+@pytest.mark.parametrize(
+    ("flags", "worth"),
+    [
+        ([], 10_000_000),
+        (["--worth", "0"], 0),
+        (["--worth", "0.000000001"], 1),
+        (["--worth", "1000000"], 10**15),
+        (["--selector", "learned"], 10_000_000),
+        (["--aggregator", "best"], 10_000_000),
+        (["--max-cost-nanousd", "9"], 10_000_000),
+        (["--worth", "0.02", "-k", "3"], 20_000_000),
+        # Who sets something of the boot stage gets one.
+        (["--boot-tokens", "200"], None),
+        (["-k", "2"], None),
+        (["--min-gain", "0"], None),
+        (["--shortlist", "3"], None),
+        (["--hold", "auto"], None),
+        (["--quorum", "0.5"], None),
+        (["--margin", "0.3"], None),
+        (["--agreement", "1"], None),
+        (["--selector", "llm"], None),
+        (["--aggregator", "synthesize"], None),
+    ],
+)
+def test_the_worth_is_a_cent_unless_a_boot_stage_is_asked_for(flags: list[str], worth: int | None) -> None:
+    policy = read(RouterSettings, [*REQUIRED, *flags], {}).defaults.policy
+    assert (policy.worth_nanousd if policy.HasField("worth_nanousd") else None) == worth
 
 
 def test_maxima_are_none_unless_they_are_set() -> None:
@@ -67,6 +97,9 @@ def test_maxima_are_none_unless_they_are_set() -> None:
         ([*REQUIRED, "--boot-tokens", "0"], "boot_tokens"),
         ([*REQUIRED, "--quorum", "0"], "quorum"),
         ([*REQUIRED, "--boot-share", "2"], "boot_share"),
+        ([*REQUIRED, "--worth", "-0.01"], "worth"),
+        ([*REQUIRED, "--worth", "nan"], "worth"),
+        ([*REQUIRED, "--worth", "1e7"], "worth"),
     ],
 )
 def test_what_is_wrong_is_named(flags: list[str], key: str) -> None:
@@ -91,6 +124,7 @@ JWT = ["--jwt-jwks-file", "/k", "--jwt-issuer", "i", "--jwt-audience", "a"]
         ([*REQUIRED, *JWT, "--jwt-jwks-ca-file", "/c"], "are for --jwt-jwks-url"),
         ([*REQUIRED, "--allowed-callers", "a"], "--allowed-callers needs --tokens-file"),
         ([*REQUIRED, "--jwt-jwks-url", "http://h/keys"], "jwt_jwks_url"),
+        ([*REQUIRED, "--worth", "0.01", "--selector", "llm"], "--worth needs --selector learned"),
     ],
 )
 def test_settings_that_do_not_go_together_are_named(flags: list[str], said: str) -> None:

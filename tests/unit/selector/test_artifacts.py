@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lightrouter.learned.artifact import FILES, MANIFEST, Artifact, save
+from lightrouter.learned.gain import Gains
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Example, Priors
 from lightrouter.learned.trees import Tree
@@ -20,7 +21,9 @@ from lightrouter.selector.artifacts import ArtifactFolder
 
 def write(folder: Path, name: str) -> None:
     """Writes an artifact whose only candidate has this name."""
-    model = Model(Priors([name], [Example({1: 1}, [1.0], [ord(name)])]), [Tree([-1], [0.0], [0], [0])], 0.3)
+    trees = [Tree([-1], [0.0], [0], [0])]
+    priors = Priors([name], [Example({1: 1}, [1.0], [ord(name)])])
+    model = Model(priors, trees, 0.3, gains=Gains(trees, [Tree([-1], [1 / ord(name)], [0], [0])]))
     save(Artifact(model, name * 12, {}, {}), folder)
 
 

@@ -51,7 +51,13 @@ class Data:
 
 
 def read(
-    path: Path, train: Path | None, count: int, seed: int, limit: int | None, pattern: AnswerPattern | None
+    path: Path,
+    train: Path | None,
+    count: int,
+    seed: int,
+    limit: int | None,
+    pattern: AnswerPattern | None,
+    only: Sequence[str] = (),
 ) -> Data:
     """Returns the recording at `path` and its splits.
 
@@ -62,6 +68,7 @@ def read(
         seed: Decides the folds, and which prompts remain under `limit`.
         limit: Most test prompts; None: all.
         pattern: The pattern of the comparable answer; None: inferred from the right answers.
+        only: The models of the pool; empty: all that are recorded.
 
     Raises:
         DataError: The recordings cannot be used.
@@ -69,6 +76,9 @@ def read(
     """
     recording = load_labelled(path)
     models = tuple(recording.recording.models)
+    if strange := sorted(set(only) - {*models}):
+        raise DataError(f"{path} has no model {', '.join(strange)}; it has {', '.join(models)}")
+    models = tuple(model for model in models if model in (only or models))
     trained = load_labelled(train) if train else None
     if trained is not None:
         models = tuple(model for model in models if model in trained.recording.models)

@@ -16,7 +16,7 @@ from lightrouter.lab.report.page import INTERVALS, Figure, Findings
 from lightrouter.lab.report.table import COST, tabulate
 from lightrouter.lab.results.figures import BEST_SINGLE
 from lightrouter.lab.study import Study
-from lightrouter.lab.training.train import TrainingOptions
+from lightrouter.lab.training.quality import TrainingOptions
 from lightrouter.lab.training.trained import Trained
 from lightrouter.learned.offered import offered
 from lightrouter.selector.learned import CurrentModel
@@ -33,7 +33,7 @@ _NOTES: Final = (
 
 def run(study: Study) -> Findings:
     """Routes every prompt with a model trained with the cues and with one trained without, on the same folds."""
-    blind = Trained(study.parts, study.seed, options=TrainingOptions(cues=False))
+    blind = Trained(study.parts, study.seed, options=TrainingOptions(cues=False, gains=False))
     vote = f"prior-top-{min(_TOP, len(study.models))}"
 
     def policies(number: int, train: LabelledData) -> list[Policy]:

@@ -36,6 +36,7 @@ class Decision:
             so that its quality is not measured.
         k: Drafts that were finished; without a boot stage, answers that were bought.
         boot_output_tokens: Tokens that the boot stage wrote.
+        planned_usd: US dollars that the calls were expected to cost, each before it was made; 0 if nobody planned.
         chosen: Indices of the models that went on after a ranking; empty if there is none.
     """
 
@@ -43,6 +44,7 @@ class Decision:
     answer: int | None
     k: int
     boot_output_tokens: int = 0
+    planned_usd: float = 0.0
     chosen: Sequence[int] = ()
 
 

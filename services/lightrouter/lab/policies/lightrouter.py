@@ -10,6 +10,7 @@ from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.policies.engine import selector_with
 from lightrouter.lab.policies.paper import Paper
 from lightrouter.lab.policies.routed import Routed
+from lightrouter.lab.training.worths import WORTHS
 from lightrouter.recording.prices import PriceList
 from lightrouter.selector.learned import CurrentModel
 from lightrouter.v1.policy_pb2 import (
@@ -20,6 +21,7 @@ from lightrouter.v1.policy_pb2 import Policy as RoutingPolicy
 
 PREFIX: Final = "lightrouter"
 """The prefix of the names of all these policies."""
+_CURVE: Final = f"{PREFIX}@"
 DEFAULT: Final = "lightrouter"
 QUALITY: Final = "lightrouter-quality"
 NOTES: Final = (
@@ -73,13 +75,32 @@ def policies(
         boot: B, in tokens; None: as `boot_tokens` returns it.
         top_k: Most drafts that are finished; None: the default of each policy.
     """
+    routings = {name: routing(name, train, boot, top_k) for name in (DEFAULT, QUALITY)}
+    about = dict(_ABOUT)
+    for worth in (0.0, *WORTHS):
+        name = f"{_CURVE}{worth:g}"
+        routings[name] = RoutingPolicy(
+            worth_nanousd=round(worth * _NANOUSD),
+            selector=SELECTOR_STRATEGY_LEARNED,
+            answer_pattern=train.questions.pattern,
+        )
+        about[name] = f"{_ABOUT_CURVE} A right answer is worth ${worth:g}."
     own = [
-        Routed(name, _ABOUT[name], routing(name, train, boot, top_k), prices, selector_with(model), prepare=model)
-        for name in (DEFAULT, QUALITY)
+        Routed(name, about[name], each, prices, selector_with(model), prepare=model) for name, each in routings.items()
     ]
     return [Paper(boot or boot_tokens(train), top_k, train.questions.pattern, prices), *own]
 
 
+def is_of_curve(name: str) -> bool:
+    """Returns whether the policy of this name is a point of the curve over worth."""
+    return name.startswith(_CURVE)
+
+
+_NANOUSD: Final = 1e9
+_ABOUT_CURVE: Final = (
+    "One candidate answers, without a boot stage, then one more, up to four, while the quality that it is expected to "
+    "add, times the worth of a right answer, exceeds its expected cost."
+)
 _ABOUT: Final = {
     DEFAULT: "The candidates with promising priors boot, a learned selector ranks them, and one more draft is "
     "requested if it is expected to be worth its tokens. The default setting.",

@@ -24,6 +24,7 @@ from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN, Answer
 _STAGES = (STAGE_BOOT, STAGE_SELECT, STAGE_COMPLETE, STAGE_AGGREGATE)
 # A choice: far above any recorded text, so that none is cut.
 _MOST_OUTPUT_TOKENS = 131_072
+_NANOUSD = 1e9
 # A choice: no route times out, however busy the machine is.
 _SECONDS = 3600.0
 
@@ -126,7 +127,7 @@ def _decision(questions: Questions, index: int, names: Sequence[str], answer: An
     indices = {name: position for position, name in enumerate(names)}
     calls = [each for entry in answer.ledger.entries for each in _cut(entry, boot_tokens)]
     stages = [[_call(entry, indices) for entry in calls if entry.stage == stage] for stage in _STAGES]
-    if answer.selection.reason == SELECTION_REASON_GAIN:
+    if answer.selection.reason == SELECTION_REASON_GAIN or not stages[0]:
         # Each draft was asked for when the one before it had ended.
         stages[2:3] = [[call] for call in stages[2]] or [[]]
     texts = questions.texts[index]
@@ -136,6 +137,7 @@ def _decision(questions: Questions, index: int, names: Sequence[str], answer: An
         answer=given[0] if given else indices[answer.candidates[0]],
         k=len(answer.selection.chosen),
         chosen=[indices[name] for name in answer.selection.chosen],
+        planned_usd=answer.selection.expected_cost_nanousd / _NANOUSD,
         boot_output_tokens=sum(call.output_tokens for call in stages[0]),
     )
 

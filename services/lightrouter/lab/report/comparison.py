@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from lightrouter.lab.policies import lightrouter, oracle
 from lightrouter.lab.policies.decision import Policy
-from lightrouter.lab.report import plots
+from lightrouter.lab.report import frontier, plots
+from lightrouter.lab.report.frontier import Duel
 from lightrouter.lab.report.page import Figure, Findings, Table
 from lightrouter.lab.report.table import tabulate
 from lightrouter.lab.results.bootstrap import Estimate
@@ -16,7 +17,7 @@ from lightrouter.recording.prices import PriceList
 
 _CAPTION: Final = (
     "Quality against money, with 95 % intervals; the dashed line joins the policies that none beats in both. Red is "
-    "LightRouter, grey is a bound."
+    "LightRouter, its line the curve over the worth of a right answer (@ US dollars); grey is a bound."
 )
 _BASELINES: Final = {BEST_SINGLE: "best_single", FULL_ENSEMBLE: "full_ensemble_majority"}
 _COLUMNS: Final = {
@@ -25,6 +26,7 @@ _COLUMNS: Final = {
     "output tokens": "output_tokens",
     "of full": "output_share",
     "$ / 1,000": "cost_usd",
+    "planned": "planned_usd",
     "B": "boot_tokens",
     "mean k": "mean_k",
     "seconds": "seconds",
@@ -46,13 +48,19 @@ _WAYS_NOTE: Final = (
 _TERMS: Final = (
     "Means per prompt. quality: of the answer, 0 to 1, by the recording's labels, with the 95 % bootstrap interval "
     "over prompts. output tokens: of all calls, including boots, judges and synthesizers. of full: output tokens as a "
-    f"share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for 1,000 prompts, for input and output. B: tokens "
-    "that a candidate writes before the ranking; 0: no boot. mean k: finished answers. seconds: simulated."
+    f"share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for 1,000 prompts, for input and output. planned: the "
+    "cost that was expected of the calls, each before it was made. B: tokens that a candidate writes before the "
+    "ranking; 0: no boot. mean k: finished answers. seconds: simulated."
 )
 
 
 def findings(
-    data: str, models: Sequence[str], policies: Mapping[str, Policy], figures: Mapping[str, Figures], prices: PriceList
+    data: str,
+    models: Sequence[str],
+    policies: Mapping[str, Policy],
+    figures: Mapping[str, Figures],
+    prices: PriceList,
+    duels: Sequence[Duel],
 ) -> Findings:
     """Returns the findings of a comparison.
 
@@ -62,13 +70,14 @@ def findings(
         policies: The policies, by name; without the oracle.
         figures: The figures of each policy and of the oracle.
         prices: Prices of the models.
+        duels: The curve over worth against each rival.
     """
     about = {oracle.NAME: oracle.ABOUT, **{name: each.about for name, each in policies.items()}}
     boots = {oracle.NAME: 0, **{name: each.boot_tokens for name, each in policies.items()}}
     rows = [_row(name, each, about[name], boots[name]) for name, each in figures.items()]
     listed = {model: prices.of(model) for model in models}
     return Findings(
-        sentences=[*_own(figures), _best_baseline(figures)],
+        sentences=[*_own(figures), _best_baseline(figures), *frontier.notes(duels, figures)],
         figures=[
             Figure("pareto", _pareto(data, figures, money=True), _CAPTION),
             Figure(
@@ -85,6 +94,7 @@ def findings(
                 _TERMS,
                 [index for index, name in enumerate(figures) if _is_own(name)],
             ),
+            frontier.table(duels, figures),
             tabulate(
                 "Boot calls cut and held",
                 _WAYS,
@@ -131,6 +141,7 @@ def _row(name: str, figures: Figures, about: str, boot_tokens: int) -> dict[str,
         **flat("quality", figures.quality),
         "output_tokens": figures.output_tokens.mean,
         "cost_usd": figures.cost_usd.mean,
+        **({"planned_usd": figures.planned_usd} if figures.planned_usd else {}),
         "boot_tokens": boot_tokens,
         "mean_k": figures.mean_k,
         "seconds": figures.seconds,
@@ -161,9 +172,9 @@ def _differences(figures: Mapping[str, Figures]) -> Table:
 
 
 def _own(figures: Mapping[str, Figures]) -> Iterator[str]:
-    """Yields the finding on each of LightRouter's policies."""
+    """Yields the finding on each of LightRouter's policies but those of the curve."""
     for name, each in figures.items():
-        if each.measured and _is_own(name):
+        if each.measured and _is_own(name) and not lightrouter.is_of_curve(name):
             parts = [f"{name}: {each.quality} at {each.output_share:.0%} of the full ensemble's output tokens"]
             for baseline, gain in each.gain.items():
                 parts.append(f"{gain.verdict} {baseline} ({', '.join(gain.difference_cells)})")
@@ -190,7 +201,13 @@ def _pareto(data: str, figures: Mapping[str, Figures], *, money: bool) -> bytes:
             name,
             Estimate(*(1000 * value for value in each.cost_usd)) if money else each.output_tokens,
             each.quality,
-            "lightrouter" if _is_own(name) else "bound" if name == oracle.NAME else "baseline",
+            "curve"
+            if lightrouter.is_of_curve(name)
+            else "lightrouter"
+            if _is_own(name)
+            else "bound"
+            if name == oracle.NAME
+            else "baseline",
         )
         for name, each in figures.items()
         if each.measured

@@ -37,7 +37,7 @@ class Point:
         name: Its name.
         cost: What it costs, in the unit of the axis.
         quality: Quality of its answers with the ends of the interval.
-        kind: "lightrouter", "baseline" or "bound".
+        kind: "lightrouter", "curve" (joined by a line with its band), "baseline" or "bound".
     """
 
     name: str
@@ -49,8 +49,15 @@ class Point:
 def pareto(points: Sequence[Point], cost_label: str, title: str) -> bytes:
     """Returns a plot of quality against cost, with intervals and the Pareto front, as PNG."""
     figure, axes = _axes(title, cost_label, "quality")
-    colours = {"lightrouter": _LIGHTROUTER, "baseline": _BASELINES, "bound": _BOUNDS}
+    colours = {"lightrouter": _LIGHTROUTER, "curve": _LIGHTROUTER, "baseline": _BASELINES, "bound": _BOUNDS}
+    curve = sorted((point for point in points if point.kind == "curve"), key=lambda point: point.cost.mean)
+    costs = [point.cost.mean for point in curve]
+    axes.plot(costs, [point.quality.mean for point in curve], "-", color=_LIGHTROUTER, marker=".", zorder=3)
+    low, high = [point.quality.low for point in curve], [point.quality.high for point in curve]
+    axes.fill_between(costs, low, high, alpha=0.15, color=_LIGHTROUTER, linewidth=0)
     for point in points:
+        if point.kind == "curve":
+            continue
         colour = colours[point.kind]
         axes.errorbar(
             point.cost.mean,
@@ -144,7 +151,7 @@ def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> N
     ]
     for point in sorted(points, key=lambda each: (each.kind != "lightrouter", each.cost.mean)):
         text = axes.annotate(
-            point.name.removeprefix("single "),
+            point.name[point.name.find("@") :] if point.kind == "curve" else point.name.removeprefix("single "),
             (point.cost.mean, point.quality.mean),
             xytext=(0, 0),
             textcoords="offset points",

@@ -21,6 +21,8 @@ _FORMATS: Final[Mapping[str, Callable[[float], str]]] = {
     "output_share": "{:.1%}".format,
     "share": "{:.0%}".format,
     "cost_usd": lambda usd: f"{1000 * usd:.4f}",
+    "own_cost_usd": lambda usd: f"{1000 * usd:.4f}",
+    "planned_usd": lambda usd: f"{1000 * usd:.4f}",
     "mean_k": "{:.2f}".format,
     "regret": "{:.1f}".format,
     "seconds": "{:.1f}".format,

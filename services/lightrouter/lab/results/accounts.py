@@ -51,6 +51,7 @@ class Outcomes:
         k: Drafts that were finished.
         seconds: Simulated time from prompt to answer.
         answer: Index of the model whose text is the answer; NaN if no recorded model wrote it.
+        planned_usd: US dollars that all calls were expected to cost; 0 if nobody planned.
         held_output_tokens: Tokens that all calls would write if boot calls were held.
         held_input_tokens: Tokens that all calls would read then.
         held_cost_usd: US dollars of all calls then.
@@ -65,6 +66,7 @@ class Outcomes:
     k: Floats
     seconds: Floats
     answer: Floats
+    planned_usd: Floats
     held_output_tokens: Floats
     held_input_tokens: Floats
     held_cost_usd: Floats
@@ -113,6 +115,7 @@ class Accounts:
             decision.k,
             seconds,
             np.nan if decision.answer is None else decision.answer,
+            decision.planned_usd,
             *held,
             held_seconds,
         )

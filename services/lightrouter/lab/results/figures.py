@@ -31,6 +31,7 @@ class Figures:
         boot_output_tokens: Tokens of the boot stage.
         mean_k: Drafts that were finished.
         seconds: Simulated time from prompt to answer.
+        planned_usd: US dollars that its calls were expected to cost; 0 if nobody planned.
         gain: Difference in quality to the policies named, paired by prompt.
         held: Output tokens, input tokens, dollars and seconds as if boot calls were held; empty without a boot stage.
     """
@@ -43,6 +44,7 @@ class Figures:
     boot_output_tokens: float
     mean_k: float
     seconds: float
+    planned_usd: float
     gain: Mapping[str, Estimate]
     held: Mapping[str, float]
 
@@ -96,6 +98,7 @@ def summarize(
             boot_output_tokens=float(each.boot_output_tokens.mean()),
             mean_k=float(each.k.mean()),
             seconds=float(each.seconds.mean()),
+            planned_usd=float(each.planned_usd.mean()),
             gain=dict(zip(compared, rest[1:], strict=True)),
             held={key: float(getattr(each, f"held_{key}").mean()) for key in _HELD if each.boot_output_tokens.any()},
         )

@@ -2,326 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from types import MappingProxyType
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final
 
-import lightgbm
-import numpy as np
-
-from lightrouter.lab.dataset import patterns
-from lightrouter.lab.dataset.questions import Floats
+from lightrouter.lab.training.cases import Cases
+from lightrouter.lab.training.gains import fit_gains, steps
+from lightrouter.lab.training.quality import TrainingOptions, cross_fitted, fit
 from lightrouter.learned.artifact import Artifact
-from lightrouter.learned.features import NAMES, Candidate, PartialAnswer
-from lightrouter.learned.featurizer import Featurizer
-from lightrouter.learned.linear import Linear
-from lightrouter.learned.model import Model
-from lightrouter.learned.options import CUES
-from lightrouter.learned.priors import Example, Priors, words_of
-from lightrouter.learned.trees import Tree
+from lightrouter.learned.gain import Gains
 from lightrouter.recording.recording import LabelledRecording
-from lightrouter.runtime.tokens import cut
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
-GAIN_SHARE: Final = 0.35
-"""Assumed share of second drafts that are right and recognized as such when the first is wrong. It sets the scale of
-`min_gain`, whose values were found with it. The real share is smaller; `validate` measures it."""
-# No row sees the outcomes of its own prompt: outcomes come from the other folds.
-_INNER_FOLDS = 5
-_VIEWS = 6
-_ROUNDS = 400
-_POOLS = (2, 3, 3, 3, 4, 5, 8, 8)
-_STRANGERS = 0.1
-_STRANGERS_PROMPTS = (20, 50, 200)
-_OPTIONS: Final[Mapping[str, Any]] = {
-    "objective": "cross_entropy",
-    "num_leaves": 31,
-    "learning_rate": 0.03,
-    "lambda_l2": 10.0,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.7,
-    "bagging_freq": 1,
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,
-    "verbose": -1,
-}
-# A linear model is blended with the trees; at this number of prompts both have the same weight. With hundreds of
-# prompts trees overfit, with thousands they find what a linear model cannot.
-_LINEAR_PROMPTS = 1000
-_RIDGE = 300.0
-# A leaf holds at least one row in 250, and never fewer than 20.
-_ROWS_PER_LEAF = 250
-_LEAST_LEAF = 20
-_CUES: Final = [NAMES.index(name) for name in CUES]
-
-
-class TrainingError(Exception):
-    """A recording that cannot be used for training; the text is one sentence that says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingOptions:
-    """The settings of a training.
-
-    Attributes:
-        boot_tokens: Boot lengths in the training rows, in tokens.
-        rounds: Number of trees.
-        cues: Whether the model sees how an option looks among the others.
-    """
-
-    boot_tokens: tuple[int, ...] = (5, 10, 20, 40, 100, 200)
-    rounds: int = _ROUNDS
-    cues: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A recorded prompt for training.
-
-    Attributes:
-        text: The prompt.
-        example: Its words and the outcomes of all candidates.
-        texts: The text of each candidate; None if it has none.
-        pattern: The pattern of the comparable answer in the texts; None if there is none.
-    """
-
-    text: str
-    example: Example
-    texts: Sequence[str | None]
-    pattern: AnswerPattern | None
-
-    @property
-    def present(self) -> list[int]:
-        """Indices of the candidates that have a scored answer."""
-        return [index for index, quality in enumerate(self.example.quality) if quality is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class Cases:
-    """Recorded prompts with the outcomes of the candidates."""
-
-    candidates: tuple[str, ...]
-    cases: Sequence[Case]
-
-    @classmethod
-    def of(cls, recordings: Sequence[LabelledRecording], pattern: AnswerPattern | None = None) -> Cases:
-        """Returns the prompts of recordings that have a scored answer.
-
-        Args:
-            recordings: The recordings.
-            pattern: The pattern of the comparable answer; None: inferred from each recording's right answers.
-
-        Raises:
-            TrainingError: There are none.
-        """
-        models = dict.fromkeys(model for each in recordings for model in each.recording.models)
-        if not all(map(str.strip, models)):
-            raise TrainingError("a response has an empty model name; give each model a name")
-        cases = [case for recording in recordings for case in _cases(recording, tuple(models), pattern)]
-        if not any(case.present for case in cases):
-            raise TrainingError("no response has a `quality` to learn from; a scorer adds it")
-        return cls(tuple(models), [case for case in cases if case.present])
-
-    def take(self, indices: Sequence[int]) -> Cases:
-        """Returns the prompts at these indices."""
-        return Cases(self.candidates, [self.cases[index] for index in indices])
-
-    @property
-    def pattern(self) -> AnswerPattern | None:
-        """The pattern of the comparable answer in all texts; None if there is none, or more than one."""
-        found = {None if case.pattern is None else case.pattern.SerializeToString() for case in self.cases}
-        return self.cases[0].pattern if len(found) == 1 else None
-
-    def folds(self, count: int, seed: int) -> list[int]:
-        """Returns the fold of each prompt; equal prompts are in the same fold."""
-        drawn = random.Random(seed)  # noqa: S311 - reproducible by intent, and no secret
-        of_text: dict[str, int] = {}
-        for case in self.cases:
-            if case.text not in of_text:
-                of_text[case.text] = drawn.randrange(count)
-        return [of_text[case.text] for case in self.cases]
-
-    def priors(self) -> Priors:
-        """Returns the outcomes of all these prompts."""
-        return Priors(self.candidates, [case.example for case in self.cases])
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """A prompt with the outcomes of other prompts.
-
-    Attributes:
-        case: The prompt.
-        featurizer: Makes features from the outcomes of the other prompts.
-    """
-
-    case: Case
-    featurizer: Featurizer
-
-    def shortlist(self, most: int) -> list[int]:
-        """Returns the indices of the candidates with the highest expected quality, best first."""
-        priors, neighbours = self.featurizer.priors, self.featurizer.question(self.case.text).neighbours
-        expected = {index: priors.prior(priors.candidates[index], neighbours).expected for index in self.case.present}
-        return sorted(expected, key=lambda index: -expected[index])[:most]
-
-    def rows(
-        self, shown: Mapping[int, int | None], strangers: Mapping[int, Candidate] = MappingProxyType({})
-    ) -> list[list[float]]:
-        """Returns the features of candidates.
-
-        Args:
-            shown: Tokens at which the text of the candidate at each index is cut; None leaves it whole.
-            strangers: Candidates whose outcomes are hidden, by the same indices.
-        """
-        names = self.featurizer.priors.candidates
-        partials: list[PartialAnswer] = []
-        for index, tokens in shown.items():
-            whole = self.case.texts[index] or ""
-            text = whole if tokens is None else cut(whole, tokens)
-            candidate = strangers.get(index, Candidate(names[index], 0.0, 0))
-            partials.append(PartialAnswer(candidate, text, len(text) == len(whole)))
-        return self.featurizer.rows(self.case.text, partials, self.case.pattern)
+# A choice: gains learn from models of two thirds of the prompts, for the time that two more models take.
+_FOLDS: Final = 3
 
 
 def train(
     recordings: Sequence[LabelledRecording],
     options: TrainingOptions,
     seed: int,
-    gain_share: float = GAIN_SHARE,
     pattern: AnswerPattern | None = None,
+    gains: Gains | None = None,
 ) -> Artifact:
-    """Returns the trained artifact; the same for the same recordings, options, seed and pattern.
+    """Returns the trained artifact; the same for the same arguments.
+
+    Args:
+        recordings: What is learned from.
+        options: The settings.
+        seed: Decides every random choice.
+        pattern: The pattern of the comparable answer; None: inferred from each recording's right answers.
+        gains: The gains of these prompts; None: they are learned here, if the options say so.
 
     Raises:
         TrainingError: There is nothing to learn from.
     """
     cases = Cases.of(recordings, pattern)
-    return Artifact(
-        model=fit(cases, options, seed, gain_share),
-        data_sha256=_fingerprint(cases),
-        metrics={},
-        options={**asdict(options), "seed": seed},
-    )
-
-
-def fit(cases: Cases, options: TrainingOptions, seed: int, gain_share: float = GAIN_SHARE) -> Model:
-    """Returns the model of these prompts."""
-    rows, quality = _training_rows(cases, options, seed)
-    parameters = {**_OPTIONS, "seed": seed, "min_data_in_leaf": max(_LEAST_LEAF, len(rows) // _ROWS_PER_LEAF)}
-    booster = lightgbm.train(parameters, lightgbm.Dataset(rows, quality), options.rounds)
-    linear = _ridge(rows, quality, 1 / (1 + (len(cases.cases) / _LINEAR_PROMPTS) ** 2))
-    return Model(cases.priors(), trees_of(booster), gain_share, linear, cases.pattern)
-
-
-def _ridge(rows: Floats, quality: Floats, share: float) -> Linear:
-    """Returns the ridge regression of quality on standardized features, as a sum of the features as they are."""
-    mean, spread = rows.mean(axis=0), rows.std(axis=0)
-    # A constant feature gets the weight 0.
-    spread[spread == 0] = np.inf
-    scaled = (rows - mean) / spread
-    gram = scaled.T @ scaled + _RIDGE * np.eye(rows.shape[1])
-    weights = np.linalg.solve(gram, scaled.T @ (quality - quality.mean())) / spread
-    return Linear([float(weight) for weight in weights], float(quality.mean() - weights @ mean), share)
-
-
-def trees_of(booster: lightgbm.Booster) -> list[Tree]:
-    """Returns a booster's trees."""
-    return [_flat(each["tree_structure"]) for each in booster.dump_model()["tree_info"]]
-
-
-def situations(cases: Cases, seed: int) -> list[Situation]:
-    """Returns each prompt with the outcomes of the prompts in the other folds, never with its own."""
-    folds = cases.folds(_INNER_FOLDS, seed)
-    found: dict[int, Situation] = {}
-    for fold in sorted(set(folds)):
-        others = [index for index, own in enumerate(folds) if own != fold]
-        featurizer = Featurizer(cases.take(others or range(len(folds))).priors())
-        for index, own in enumerate(folds):
-            if own == fold:
-                found[index] = Situation(cases.cases[index], featurizer)
-    return [found[index] for index in range(len(folds))]
-
-
-def _training_rows(cases: Cases, options: TrainingOptions, seed: int) -> tuple[Floats, Floats]:
-    drawn = random.Random(seed)  # noqa: S311 - reproducible by intent, and no secret
-    rows: list[list[float]] = []
-    quality: list[float] = []
-    for situation in situations(cases, seed):
-        for shown in _views(situation, options, drawn):
-            rows.extend(situation.rows(shown, _strangers(situation, shown, drawn)))
-            quality.extend(situation.case.example.quality[index] or 0.0 for index in shown)
-    seen = np.array(rows, dtype=np.float64)
-    if not options.cues:
-        # Trees do not split on a constant feature, and its linear weight is 0.
-        seen[:, _CUES] = 0.0
-    return seen, np.array(quality, dtype=np.float64)
-
-
-def _views(situation: Situation, options: TrainingOptions, drawn: random.Random) -> Iterator[dict[int, int | None]]:
-    """Yields views of a selector: some of the best or of all candidates, booted, and some of them finished."""
-    for _ in range(_VIEWS):
-        tokens = drawn.choice(options.boot_tokens)
-        indices = situation.shortlist(drawn.choice(_POOLS))
-        if drawn.random() < 1 / 4:
-            indices = drawn.sample(situation.case.present, len(indices))
-        finished = indices[: drawn.choice((0, 0, 1, 2, len(indices)))]
-        if drawn.random() < 1 / 2:
-            finished = drawn.sample(indices, len(finished))
-        yield {index: None if index in finished else tokens for index in indices}
-
-
-def _strangers(situation: Situation, shown: Mapping[int, int | None], drawn: random.Random) -> dict[int, Candidate]:
-    """Returns, for some views, all candidates as strangers: known only by their mean over a few prompts."""
-    if drawn.random() >= _STRANGERS:
-        return {}
-    found: dict[int, Candidate] = {}
-    for index in shown:
-        evaluated = drawn.choice(_STRANGERS_PROMPTS)
-        outcomes = [each.quality[index] for each in drawn.choices(situation.featurizer.priors.examples, k=evaluated)]
-        known = [quality for quality in outcomes if quality is not None]
-        found[index] = Candidate("", sum(known) / max(1, len(known)), len(known))
-    return found
-
-
-def _cases(recording: LabelledRecording, models: tuple[str, ...], pattern: AnswerPattern | None) -> Iterator[Case]:
-    pattern = pattern or patterns.infer(labels.answer for labels in recording.labels)
-    for prompt, labels in zip(recording.recording.prompts, recording.labels, strict=True):
-        text = "\n\n".join(message.content for message in prompt.messages)
-        texts = [prompt.responses[model].text if model in prompt.responses else None for model in models]
-        quality = [labels.quality.get(model) if model in prompt.responses else None for model in models]
-        yield Case(text, Example(words_of(text), quality, [len(each or "") for each in texts]), texts, pattern)
-
-
-def _flat(root: Mapping[str, Any]) -> Tree:
-    nodes: list[list[float]] = []
-    _append(nodes, root)
-    return Tree(
-        [int(node[0]) for node in nodes],
-        [node[1] for node in nodes],
-        [int(node[2]) for node in nodes],
-        [int(node[3]) for node in nodes],
-    )
-
-
-def _append(nodes: list[list[float]], node: Mapping[str, Any]) -> int:
-    """Adds a node and those below it as feature, value, left and right; returns its index."""
-    index = len(nodes)
-    if "leaf_value" in node:
-        nodes.append([-1, float(node["leaf_value"]), 0, 0])
-        return index
-    nodes.append([int(node["split_feature"]), float(node["threshold"]), 0, 0])
-    nodes[index][2] = _append(nodes, node["left_child"])
-    nodes[index][3] = _append(nodes, node["right_child"])
-    return index
-
-
-def _fingerprint(cases: Cases) -> str:
-    digest = hashlib.sha256(json.dumps(cases.candidates).encode())
-    for case in cases.cases:
-        digest.update(json.dumps([case.text, case.texts, case.example.quality]).encode())
-    return digest.hexdigest()
+    model = fit(cases, options, seed)
+    model.characters_per_token = cases.characters_per_token
+    model.gains = gains
+    if options.gains and gains is None:
+        held = cross_fitted(cases, options, seed, _FOLDS)
+        model.gains = fit_gains((sample for each in held for sample in steps(cases, each, seed)), seed)
+    return Artifact(model, cases.sha256, metrics={}, options={**asdict(options), "seed": seed})

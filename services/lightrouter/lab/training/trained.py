@@ -6,7 +6,8 @@ from pathlib import Path
 
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.results.parts import Parts
-from lightrouter.lab.training.train import TrainingOptions, train
+from lightrouter.lab.training.quality import TrainingOptions
+from lightrouter.lab.training.train import train
 from lightrouter.learned import artifact
 from lightrouter.learned.model import Model
 from lightrouter.selector.learned import CurrentModel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,10 +12,17 @@ import numpy as np
 from lightrouter.lab.dataset.questions import Floats
 from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.results.running import Progress
-from lightrouter.lab.training.train import Case, Cases, Situation, TrainingError, TrainingOptions, fit, train
+from lightrouter.lab.training import worths
+from lightrouter.lab.training.cases import Case, Cases, TrainingError
+from lightrouter.lab.training.gains import Sample, fit_gains, steps
+from lightrouter.lab.training.quality import Held, Situation, TrainingOptions, cross_fitted
+from lightrouter.lab.training.train import train
+from lightrouter.lab.training.worths import Bought
 from lightrouter.learned.artifact import Artifact
 from lightrouter.learned.model import Model
 from lightrouter.learned.priors import Neighbours
+from lightrouter.recording import prices as price_lists
+from lightrouter.recording.prices import PriceList
 from lightrouter.recording.recording import LabelledRecording
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
@@ -48,11 +55,12 @@ def trained(
     folds: int,
     progress: Progress,
     pattern: AnswerPattern | None = None,
+    prices: PriceList | None = None,
 ) -> tuple[Artifact, bytes | None]:
     """Returns the artifact with its cross-validated figures, and the calibration plot, PNG.
 
     There are no figures and no plot with one fold, with few prompts, or if all prompts are equal. Without `pattern`, it
-    is inferred for each recording from its right answers.
+    is inferred for each recording from its right answers. Without `prices`, those of the package hold.
 
     Raises:
         TrainingError: There is nothing to learn from, or there are more folds than prompts.
@@ -64,24 +72,41 @@ def trained(
     measured = folds > 1 and prompts >= _FEWEST_PROMPTS and len(filled) > 1
     if measured and folds > prompts:
         raise TrainingError(f"{prompts} prompts cannot make {folds} folds; give --folds {prompts} or less")
-    progress.expect(len(filled) + 1 if measured else 1)
+    progress.expect(2 * len(filled) + 1 if measured else 1)
     if not measured:
         with progress.step("training"):
-            return train(recordings, options, seed, pattern=pattern), None
+            return train(recordings, options, seed, pattern), None
     scored: dict[int, _Scored] = {}
+    held: list[Held] = []
+    samples: list[list[Sample]] = []
     boot_tokens = options.boot_tokens[len(options.boot_tokens) // 2]
-    for fold in filled:
-        with progress.step(f"fold {fold + 1}"):
-            others = cases.take([index for index, own in enumerate(drawn) if own != fold])
-            model = fit(others, options, seed)
-            for index, own in enumerate(drawn):
-                if own == fold:
-                    scored[index] = _scored(model, cases.cases[index], boot_tokens)
-    rows = [scored[index] for index in range(len(drawn))]
-    with progress.step("training"):
-        artifact = train(recordings, options, seed, pattern=pattern)
+    fitted = cross_fitted(cases, options, seed, folds)
+    for number in range(len(filled)):
+        with progress.step(f"fold {number + 1}"):
+            held.append(next(fitted))
+            samples.append(list(steps(cases, held[-1], seed)))
+            for index in held[-1].indices:
+                scored[index] = _scored(held[-1].model, cases.cases[index], boot_tokens)
+    routes: dict[int, list[Bought]] = {}
+    for number, each in enumerate(held):
+        with progress.step(f"worth, fold {number + 1}"):
+            gains = fit_gains(_others(samples, number), seed)
+            routes |= worths.bought(cases, each, gains, prices or price_lists.load())
     texts = [case.text for case in cases.cases]
-    return replace(artifact, metrics=_figures(rows, texts, seed)), _calibration(rows)
+    points = worths.curve(list(routes.values()), [texts[index] for index in routes], seed)
+    rows = [scored[index] for index in range(prompts)]
+    with progress.step("training"):
+        artifact = train(recordings, options, seed, pattern, fit_gains(_others(samples), seed))
+    metrics = {
+        **_figures(rows, texts, seed),
+        "recommended_worth_usd": worths.recommended(points).worth_usd,
+        "worths": [each.row for each in points],
+    }
+    return replace(artifact, metrics=metrics), _calibration(rows)
+
+
+def _others(samples: Sequence[Sequence[Sample]], left_out: int | None = None) -> Iterator[Sample]:
+    return (sample for number, part in enumerate(samples) if number != left_out for sample in part)
 
 
 def _scored(model: Model, case: Case, boot_tokens: int) -> _Scored:

@@ -81,7 +81,7 @@ def signals_of(
 
     Args:
         entries: The entries of the route's ledger.
-        boots: What the candidates wrote that booted.
+        boots: What the candidates wrote that booted; empty if candidates were asked outright.
         selection: The ranking, and the candidates that went on.
         agreements: Agreement of partials with the answer, by candidate, for those that are known.
         boot_tokens: The policy's boot tokens.
@@ -97,8 +97,10 @@ def signals_of(
         for name, call in boot_calls.items()
         if name in delivered or _is_slow(call)
     }
-    most_delivered = 2 * len(delivered) >= len(boot_calls)
-    telling: dict[str, list[LedgerEntry]] = {name: [] for name in boot_calls}
+    asked = boot_calls or {call.candidate: call for call in calls}
+    answered = delivered or {call.candidate for call in calls if not call.HasField("failure")}
+    most_delivered = 2 * len(answered) >= len(asked)
+    telling: dict[str, list[LedgerEntry]] = {name: [] for name in asked}
     for call in calls if most_delivered else ():
         if call.candidate in telling:
             telling[call.candidate].append(call)
@@ -119,7 +121,7 @@ def signals_of(
             inferiority=inferiority.get(name),
             cohort=(delivered | {name}, selection.strategy, boot_tokens),
         )
-        for name in boot_calls
+        for name in asked
     }
 
 

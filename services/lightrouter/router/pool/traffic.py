@@ -84,14 +84,15 @@ class TrafficMonitor:
 
     def ended(self, record: RouteRecord) -> None:
         """Takes the signals of a route that has an answer. See `observers.Observer`."""
-        if record.answer is None or record.selection is None or not record.boots:
+        if record.answer is None or record.selection is None:
             return
-        # One partial per route, each in its turn: comparing all would take as much CPU time as the rest of the route.
-        self._turn += 1
-        compared = record.boots[self._turn % len(record.boots)]
-        policy = record.policy or Policy()
-        agreement = agreement_with(compared, record.answer, policy)
-        agreements = {} if agreement is None else {compared.candidate.name: agreement}
+        policy, agreements = record.policy or Policy(), {}
+        if record.boots:
+            # One partial per route, each in its turn: comparing all would take as much CPU time as the rest of it.
+            self._turn += 1
+            compared = record.boots[self._turn % len(record.boots)]
+            agreement = agreement_with(compared, record.answer, policy)
+            agreements = {} if agreement is None else {compared.candidate.name: agreement}
         self.note(
             signals_of(
                 record.ledger.entries,

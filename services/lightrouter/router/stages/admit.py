@@ -1,19 +1,19 @@
-"""Admission: fills in what the request leaves out, decides which candidates boot, and refuses bad requests."""
+"""Admission: fills in what the request leaves out, decides which candidates may answer, and refuses bad requests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from lightrouter.answers.extract import check
 from lightrouter.router.budget import Budget
-from lightrouter.router.call_times import CallTimes
 from lightrouter.router.candidates import RouteCandidate
-from lightrouter.router.context import Admission
+from lightrouter.router.context import Admission, RouteContext
 from lightrouter.router.holding import with_held_tokens
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.snapshot import PoolSnapshot
-from lightrouter.router.rules import Defaults
+from lightrouter.router.rules import Defaults, asks_for_boots
 from lightrouter.runtime.errors import Code, ServiceError, invalid
 from lightrouter.runtime.tokens import messages_tokens, most_messages_tokens
 from lightrouter.v1.candidate_pb2 import (
@@ -41,6 +41,7 @@ from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Prompt
 
 _POLICY = "prompt.policy"
+_CEILING = f"{_POLICY}.max_cost_nanousd"
 
 WhyNot = Callable[[Candidate], NotAsked | None]
 """Returns why a candidate cannot deliver now; None if it can."""
@@ -54,9 +55,8 @@ def admit(
     ledger: RouteLedger,
     why_not: WhyNot = lambda _: None,
     least_tokens: dict[str, int] | None = None,
-    times: CallTimes | None = None,
 ) -> tuple[Admission, Budget]:
-    """Returns the admitted request and its budget, in which the money for the boots is reserved.
+    """Returns the admitted request and its budget, of which nothing is reserved yet.
 
     Args:
         prompt: The request, valid by the rules of the protos.
@@ -66,7 +66,6 @@ def admit(
         ledger: Records each candidate that is left out.
         why_not: Returns why a candidate cannot deliver now.
         least_tokens: The smallest token limits that providers accept, by candidate; see `Budget`.
-        times: The observed times of calls; None if there are none yet.
 
     Raises:
         ServiceError: INVALID_ARGUMENT if the request names an unknown candidate, or does not fit into its cost ceiling
@@ -75,6 +74,8 @@ def admit(
     policy = Policy()
     policy.CopyFrom(defaults.policy)
     policy.MergeFrom(prompt.policy)
+    if asks_for_boots(prompt.policy):
+        policy.ClearField("worth_nanousd")
     check(policy.answer_pattern, f"{_POLICY}.answer_pattern")
     sampling = Sampling()
     sampling.CopyFrom(prompt.sampling)
@@ -90,31 +91,43 @@ def admit(
     asked, standby = _asked(fitting, left_out, policy.k, ledger)
     ceiling = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None
     budget = Budget(ceiling, most_messages_tokens(prompt.messages), least_tokens)
-    held = with_held_tokens(asked, policy, prompt_tokens, times or CallTimes())
-    if budget.covers(held):
-        asked = held
-        standby = with_held_tokens(standby, policy, prompt_tokens, times or CallTimes())
-    candidates = budget.admit(asked, f"{_POLICY}.max_cost_nanousd")
-    unpaid = [candidate for candidate in asked if candidate not in candidates] if len(candidates) < len(asked) else []
-    for candidate in unpaid:
-        message = f"the cost ceiling does not pay for {candidate.name} to boot"
-        ledger.drop(DEGRADED_REASON_COST_CEILING, message, candidate.name)
-        ledger.add_not_asked(candidate.name, NOT_ASKED_REASON_COST_CEILING, message)
+    budget.check(asked, _CEILING)
     admission = Admission(
         messages=prompt.messages,
         sampling=sampling,
         policy=policy,
-        candidates=candidates,
+        candidates=tuple(asked),
         seed=sampling.seed if sampling.HasField("seed") else draw,
-        judge=_helper(snapshot, snapshot.judge, sampling)
-        or max(candidates, key=lambda candidate: candidate.quality.prior),
+        judge=_helper(snapshot, snapshot.judge, sampling) or max(asked, key=lambda candidate: candidate.quality.prior),
         synthesizer=_helper(snapshot, snapshot.synthesizer, sampling),
         draw=draw,
-        standby=(*unpaid, *standby),
+        standby=tuple(standby),
         homogeneous=bool(snapshot.homogeneous),
         prompt_tokens=prompt_tokens,
     )
     return admission, budget
+
+
+def reserve_boots(route: RouteContext) -> RouteContext:
+    """Returns the route with the candidates that boot within the ceiling, and reserves the money for their boots."""
+    admission, budget, policy = route.admission, route.budget, route.admission.policy
+    asked: Sequence[RouteCandidate] = admission.candidates
+    standby: Sequence[RouteCandidate] = admission.standby
+    held = with_held_tokens(asked, policy, admission.prompt_tokens, route.times)
+    if budget.covers(held):
+        asked = held
+        standby = with_held_tokens(standby, policy, admission.prompt_tokens, route.times)
+    candidates = budget.admit(asked, _CEILING)
+    unpaid = [candidate for candidate in asked if candidate not in candidates] if len(candidates) < len(asked) else []
+    for candidate in unpaid:
+        message = f"the cost ceiling does not pay for {candidate.name} to boot"
+        route.ledger.drop(DEGRADED_REASON_COST_CEILING, message, candidate.name)
+        route.ledger.add_not_asked(candidate.name, NOT_ASKED_REASON_COST_CEILING, message)
+    judge = admission.judge
+    if any(judge is candidate for candidate in admission.candidates):
+        # The pool names none, so it is the best of those that boot.
+        judge = max(candidates, key=lambda candidate: candidate.quality.prior)
+    return replace(route, admission=replace(admission, candidates=candidates, standby=(*unpaid, *standby), judge=judge))
 
 
 def _named(names: Iterable[str], snapshot: PoolSnapshot) -> list[Candidate]:

@@ -54,7 +54,12 @@ def best(route: RouteContext, drafts: Sequence[Draft], *, restart: bool = False)
 
 
 async def aggregate(
-    route: RouteContext, drafts: Sequence[Draft], candidates: Sequence[RouteCandidate], aggregator: Aggregator
+    route: RouteContext,
+    drafts: Sequence[Draft],
+    candidates: Sequence[RouteCandidate],
+    aggregator: Aggregator,
+    *,
+    restart: bool = False,
 ) -> Merged:
     """Merges several drafts, sends the answer in pieces as it is written, and returns it.
 
@@ -65,19 +70,20 @@ async def aggregate(
         drafts: The drafts, best-ranked first; at least two.
         candidates: Their candidates, in the same order.
         aggregator: The aggregator service.
+        restart: Whether the answer voids a text that was sent before.
     """
     synthesizers, reserved = _synthesizers(route, drafts, candidates)
     started_at = time.monotonic()
     if not synthesizers and route.admission.policy.aggregator == AGGREGATOR_STRATEGY_SYNTHESIZE:
         message = "the cost ceiling does not pay for merging; the answer is the best draft"
         route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)
-        return best(route, drafts)
+        return best(route, drafts, restart=restart)
     request = _request(route, drafts, [candidate.target for candidate in synthesizers])
     pieces: list[str] = []
     result: AggregateResult | None = None
     try:
         result = await _merge(
-            route, aggregator.aggregate(request, route.deadline.share(route.shares.aggregate)), pieces
+            route, aggregator.aggregate(request, route.deadline.share(route.shares.aggregate)), pieces, restart=restart
         )
         record_service(route, reserved, result.entries, result.degraded, synthesizers)
         text = "".join(pieces)
@@ -93,12 +99,12 @@ async def aggregate(
             # The aggregator can no longer say which model wrote; it asks the first one first.
             read, received = "".join(draft.text for draft in drafts), "".join(pieces)
             record_failure(route, STAGE_AGGREGATE, synthesizers[0], error, started_at, read=read, received=received)
-        return best(route, drafts, restart=bool(pieces))
+        return best(route, drafts, restart=restart or bool(pieces))
     return Merged(text, result.finish_reason, result.candidates, result.strategy, result.contradictions)
 
 
 async def _merge(
-    route: RouteContext, responses: AsyncGenerator[AggregateResponse, None], pieces: list[str]
+    route: RouteContext, responses: AsyncGenerator[AggregateResponse, None], pieces: list[str], *, restart: bool
 ) -> AggregateResult:
     async with aclosing(responses):
         async for event in responses:
@@ -110,8 +116,8 @@ async def _merge(
                 continue
             if chunk.restart:
                 pieces.clear()
+            route.events.chunk(chunk.text, restart=chunk.restart or (restart and not pieces))
             pieces.append(chunk.text)
-            route.events.chunk(chunk.text, restart=chunk.restart)
             await route.events.wait_for_room()
     raise _no_answer("the aggregator's stream ended without a result")
 

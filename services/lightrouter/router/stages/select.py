@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from lightrouter.router.candidates import BootResult
+from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.finish import is_interrupted
 from lightrouter.router.records import record_failure, record_service
+from lightrouter.router.terms import offered
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import SLOW
@@ -46,21 +47,34 @@ class Selector(Protocol):
         ...
 
 
-async def select(route: RouteContext, boots: Sequence[BootResult], selector: Selector) -> BootRanking:
+async def select(
+    route: RouteContext, boots: Sequence[BootResult], selector: Selector, unasked: Sequence[RouteCandidate] = ()
+) -> BootRanking:
     """Returns the ranking of what the candidates wrote.
 
-    The selector is not called if there is only one candidate, or if no candidate has visible text. If the selector
-    fails or exceeds its time share, candidates are ranked by prior and the degradation is recorded. Partials that a
-    provider interrupted come last, whatever their scores are.
+    The selector is not called if there is only one candidate and nobody else to ask, or if no candidate has visible
+    text. If the selector fails or exceeds its time share, candidates are ranked by prior and the degradation is
+    recorded. Partials that a provider interrupted come last, whatever their scores are.
+
+    Args:
+        route: The route.
+        boots: What the candidates wrote.
+        selector: Ranks.
+        unasked: The candidates that may be asked next, if worth decides that.
     """
-    return _interrupted_last(await _ranked(route, boots, selector))
+    return _interrupted_last(await _ranked(route, boots, selector, unasked))
 
 
-async def _ranked(route: RouteContext, boots: Sequence[BootResult], selector: Selector) -> BootRanking:
-    if len(boots) == 1 or not any(boot.partial.text for boot in boots):
+async def _ranked(
+    route: RouteContext, boots: Sequence[BootResult], selector: Selector, unasked: Sequence[RouteCandidate]
+) -> BootRanking:
+    if (len(boots) == 1 and not unasked) or not any(boot.partial.text for boot in boots):
         return prior(boots)
     deadline = route.deadline.share(route.shares.select)
     request, reserved = _request(route, boots)
+    if unasked:
+        request.worth_nanousd = route.admission.policy.worth_nanousd
+        request.unasked.extend(offered(route, unasked))
     started_at = time.monotonic()
     try:
         response = await selector.select(request, deadline)
@@ -122,4 +136,10 @@ def _to_ranking(response: SelectResponse, boots: Sequence[BootResult]) -> BootRa
     if len(names) != len(by_name) or by_name.keys() != set(names):
         message = "the selector ranked other candidates than it was asked about"
         raise ServiceError(Code.INTERNAL, ERROR_REASON_INTERNAL, message)
-    return BootRanking(response.ranking, response.strategy, tuple(by_name[name] for name in names))
+    return BootRanking(
+        response.ranking,
+        response.strategy,
+        tuple(by_name[name] for name in names),
+        response.expected_quality if response.HasField("expected_quality") else None,
+        response.unasked,
+    )

@@ -9,11 +9,13 @@ from random import Random
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import RouteContext
 from lightrouter.router.stages.select import Selector
+from lightrouter.router.terms import described
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import SLOW
+from lightrouter.v1.candidate_pb2 import RankedCandidate
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_INTERNAL
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_SHORTLIST_FAILED, NOT_ASKED_REASON_SHORTLIST
-from lightrouter.v1.selector_pb2 import ShortlistCandidate, ShortlistRequest
+from lightrouter.v1.selector_pb2 import ShortlistRequest
 
 
 def is_needed(route: RouteContext) -> bool:
@@ -49,31 +51,28 @@ async def shortlist(route: RouteContext, selector: Selector, exploring_share: fl
     return replace(route, admission=replace(admission, candidates=candidates, standby=standby))
 
 
+async def ranked_by(route: RouteContext, selector: Selector, request: ShortlistRequest) -> Sequence[RankedCandidate]:
+    """Returns the selector's ranking of the candidates of a request.
+
+    Raises:
+        ServiceError: The selector failed, exceeded its time share, or ranked others.
+    """
+    response = await selector.shortlist(request, route.deadline.share(route.shares.select))
+    names = [ranked.candidate for ranked in response.candidates]
+    if len(names) != len(request.candidates) or {each.candidate for each in request.candidates} != set(names):
+        message = "the selector ranked other candidates than it was asked about"
+        raise ServiceError(Code.INTERNAL, ERROR_REASON_INTERNAL, message)
+    return response.candidates
+
+
 async def _ranked(route: RouteContext, selector: Selector) -> Sequence[RouteCandidate]:
     candidates = route.admission.candidates
     by_name = {candidate.name: candidate for candidate in candidates}
-    request = ShortlistRequest(
-        messages=route.admission.messages, candidates=[_to_proto(candidate) for candidate in candidates]
-    )
+    request = ShortlistRequest(messages=route.admission.messages, candidates=map(described, candidates))
     try:
-        response = await selector.shortlist(request, route.deadline.share(route.shares.select))
-        names = [ranked.candidate for ranked in response.candidates]
-        if len(names) != len(by_name) or by_name.keys() != set(names):
-            message = "the selector ranked other candidates than it was asked about"
-            raise ServiceError(Code.INTERNAL, ERROR_REASON_INTERNAL, message)
+        return [by_name[ranked.candidate] for ranked in await ranked_by(route, selector, request)]
     except ServiceError as error:
         why = "was too slow" if error.reason in SLOW else "failed"
         message = f"the selector {why}, so the best by prior boot: {error.message}"
         route.ledger.degrade(DEGRADED_REASON_SHORTLIST_FAILED, message)
         return sorted(candidates, key=lambda candidate: -candidate.quality.prior)
-    return [by_name[name] for name in names]
-
-
-def _to_proto(candidate: RouteCandidate) -> ShortlistCandidate:
-    quality = candidate.quality
-    return ShortlistCandidate(
-        candidate=candidate.name,
-        prior=quality.prior,
-        evaluated_prompts=quality.prompts,
-        model=candidate.spec.model,
-    )

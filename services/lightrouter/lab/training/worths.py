@@ -1,0 +1,151 @@
+"""What a worth buys: the quality and the money of routes that ask one candidate, then one more if it is worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
+from lightrouter.lab.training.cases import Cases
+from lightrouter.lab.training.gains import Sequences, Teacher
+from lightrouter.lab.training.quality import Held, Situation
+from lightrouter.learned.gain import Gains
+from lightrouter.learned.steps import Step, Terms
+from lightrouter.recording.prices import PriceList
+from lightrouter.router.stages.plan import MOST_ASKED
+
+WORTHS: Final = (0.001, 0.002, 0.004, 0.01, 0.02, 0.06, 0.5)
+"""The worths of a curve, in US dollars for a right answer: from a small model alone to a pool of large ones."""
+# Prompts of a fold on which a curve is traced: a choice, more would only narrow its band.
+_PROMPTS: Final = 400
+_NANOUSD: Final = 1e9
+
+
+class Point(NamedTuple):
+    """A point of the curve of quality over money; means of prompts.
+
+    Attributes:
+        worth_usd: What a right answer is worth, in US dollars.
+        quality: Quality of the answer, with its 95 % interval.
+        booked_usd: US dollars of a prompt.
+        planned_usd: US dollars that its calls were expected to cost.
+        asked: Candidates that were asked.
+        error: The standard error of the quality.
+    """
+
+    worth_usd: float
+    quality: Estimate
+    booked_usd: float
+    planned_usd: float
+    asked: float
+    error: float
+
+    @property
+    def row(self) -> dict[str, object]:
+        """The point as values of an artifact's metrics; dollars are for 1,000 prompts."""
+        return {
+            "worth_usd": self.worth_usd,
+            "quality": [round(value, 4) for value in self.quality],
+            "usd_per_1000": round(1000 * self.booked_usd, 4),
+            "planned_usd_per_1000": round(1000 * self.planned_usd, 4),
+            "asked": round(self.asked, 2),
+        }
+
+
+class Bought(NamedTuple):
+    """What a worth buys on one prompt.
+
+    Attributes:
+        quality: Quality of the answer.
+        planned_usd: What the calls were expected to cost.
+        booked_usd: What they cost.
+        asked: Candidates that were asked.
+    """
+
+    quality: float
+    planned_usd: float
+    booked_usd: float
+    asked: float
+
+
+def bought(cases: Cases, held: Held, gains: Gains, prices: PriceList) -> dict[int, list[Bought]]:
+    """Returns what each of `WORTHS` buys, by the index of the prompt, on prompts that model and gains have not seen."""
+    found: dict[int, list[Bought]] = {}
+    teacher = Teacher(held.model)
+    for index in held.indices[:_PROMPTS]:
+        situation = Situation(cases.cases[index], held.model.featurizer)
+        route = _Route(cases, situation, Sequences(situation, teacher), gains, prices)
+        found[index] = [route.bought(worth * _NANOUSD) for worth in WORTHS]
+    return found
+
+
+def curve(prompts: Sequence[Sequence[Bought]], texts: Sequence[str], seed: int) -> list[Point]:
+    """Returns the curve over `WORTHS`, from what each of them buys on each of these prompts."""
+    figures = np.array(prompts, dtype=np.float64)
+    qualities = Bootstrap(texts, seed).estimate(figures[:, :, 0])
+    error = figures[:, :, 0].std(axis=0) / len(figures) ** 0.5
+    return [
+        Point(worth, quality, float(booked), float(planned), float(asked), float(spread))
+        for worth, quality, (_, planned, booked, asked), spread in zip(
+            WORTHS, qualities, figures.mean(axis=0), error, strict=True
+        )
+    ]
+
+
+def recommended(points: Sequence[Point]) -> Point:
+    """Returns the point with the least worth whose quality is within one standard error of the best quality.
+
+    This is the rule by which a tree is pruned in "Classification and Regression Trees" (Breiman et al., 1984): the
+    simplest model, here the cheapest, among those that cannot be told from the best.
+    """
+    best = max(points, key=lambda each: each.quality.mean)
+    return next(each for each in points if each.quality.mean >= best.quality.mean - best.error)
+
+
+class _Route:
+    """The routes of one prompt. Each state is computed once."""
+
+    def __init__(
+        self, cases: Cases, situation: Situation, sequences: Sequences, gains: Gains, prices: PriceList
+    ) -> None:
+        self._case = situation.case
+        self._priors = situation.featurizer.priors
+        self._neighbours = situation.featurizer.question(situation.case.text).neighbours
+        self._sequences = sequences
+        self._gains = gains
+        self._terms = [_terms(prices, name, self._case.read[place]) for place, name in enumerate(cases.candidates)]
+        self._ratio = cases.characters_per_token
+        self._steps: dict[frozenset[int], dict[int, Step]] = {}
+
+    def bought(self, worth: float) -> Bought:
+        """Returns what a worth in nano-dollars buys."""
+        state: frozenset[int] = frozenset()
+        planned = booked = 0.0
+        while len(state) < MOST_ASKED:
+            steps = self._open(state)
+            place = max(steps, key=lambda place: steps[place].value(worth), default=None)
+            if place is None or (state and steps[place].value(worth) <= 0):
+                break
+            planned += steps[place].cost
+            booked += self._terms[place].cost(self._case.tokens[place])
+            state |= {place}
+        return Bought(self._sequences.picked(state), planned / _NANOUSD, booked / _NANOUSD, len(state))
+
+    def _open(self, state: frozenset[int]) -> dict[int, Step]:
+        """Returns the steps that can be taken, by the candidates' positions."""
+        if state not in self._steps:
+            self._steps[state] = {place: self._step(place, row) for place, row in self._sequences.rows(state).items()}
+        return self._steps[state]
+
+    def _step(self, place: int, row: Sequence[float]) -> Step:
+        name = self._priors.candidates[place]
+        length = self._priors.expected_length(name, self._neighbours) or 0.0
+        tokens = self._gains.length_share(row) * length / self._ratio.get(name, 1.0)
+        return Step(self._gains.gain(row), self._terms[place].cost(tokens))
+
+
+def _terms(prices: PriceList, model: str, read: int) -> Terms:
+    price = prices.of(model)
+    return Terms(read, 0, *(usd * _NANOUSD / 1e6 for usd in (price.input, price.cached, price.output)))

@@ -1,0 +1,150 @@
+"""The plan of a route under worth: which candidate is asked outright first, and whether worth decides that at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from lightrouter.router.candidates import RouteCandidate
+from lightrouter.router.context import RouteContext
+from lightrouter.router.stages.select import Selector
+from lightrouter.router.stages.shortlist import ranked_by
+from lightrouter.router.terms import offered
+from lightrouter.runtime.errors import ServiceError
+from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, RankedCandidate
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_GAINS_UNKNOWN, DEGRADED_REASON_SHORTLIST_FAILED
+from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_LEARNED, Policy
+from lightrouter.v1.selector_pb2 import ShortlistRequest
+
+MOST_ASKED: Final = 4
+"""Maximum candidates asked outright if a request sets no k: gains were learned for the first four answers."""
+# A choice: a selector that knew no gains of some candidates is asked about them again after this time. Its artifact may
+# be another one by then.
+_ASK_AGAIN_S: Final = 30.0
+
+
+MOST_NANOUSD: Final = 2**63 - 1
+"""The largest amount of money in a message."""
+
+
+class Step(NamedTuple):
+    """A candidate that can be asked outright.
+
+    Attributes:
+        candidate: The candidate.
+        value: What asking it is expected to give and to cost.
+    """
+
+    candidate: RouteCandidate
+    value: ActionValue
+
+
+class Gainless:
+    """Remembers for a while of which candidates the selector knows no gains, so that it is not asked on each route."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Remembers nothing yet; `clock` returns the time in seconds."""
+        self._clock = clock
+        self._models: frozenset[tuple[str, str]] = frozenset()
+        self._until = 0.0
+
+    def note(self, candidates: Sequence[RouteCandidate]) -> None:
+        """Remembers these candidates, and forgets those before."""
+        self._models, self._until = _models(candidates), self._clock() + _ASK_AGAIN_S
+
+    def has(self, candidates: Sequence[RouteCandidate]) -> bool:
+        """Returns whether the selector knew no gains of exactly these candidates a short time ago."""
+        return self._clock() < self._until and self._models == _models(candidates)
+
+
+async def plan(route: RouteContext, selector: Selector, gainless: Gainless, *, explicit: bool) -> list[Step]:
+    """Returns the candidates that can be asked outright, the most valuable one first; none if there is to be a boot.
+
+    There is a boot if the selector knows no gains of these candidates, or does not answer. But if the request itself
+    says what an answer is worth, priors stand in for a selector that does not answer; a worth of 0 needs no gains, only
+    prices; and for any other, a boot is recorded as a degradation.
+
+    Args:
+        route: The route, whose policy has a worth.
+        selector: Knows the gains.
+        gainless: Remembers candidates without gains.
+        explicit: Whether the request itself says what an answer is worth.
+    """
+    candidates, worth = route.admission.candidates, route.admission.policy.worth_nanousd
+    if not gainless.has(candidates):
+        request = ShortlistRequest(
+            messages=route.admission.messages, candidates=offered(route, candidates), worth_nanousd=worth
+        )
+        try:
+            if steps := steps_of(candidates, await ranked_by(route, selector, request)):
+                return steps
+            gainless.note(candidates)
+        except ServiceError as error:
+            if not explicit:
+                return []
+            message = f"the candidate to ask first was chosen by prior and price: {error.message}"
+            route.ledger.degrade(DEGRADED_REASON_SHORTLIST_FAILED, message)
+            return _by_prior(route)
+    if explicit and not worth:
+        return _by_prior(route)
+    if explicit:
+        message = "the selector's artifact does not know what answers of these candidates gain, so they booted"
+        route.ledger.degrade(DEGRADED_REASON_GAINS_UNKNOWN, message)
+    return []
+
+
+def steps_of(candidates: Sequence[RouteCandidate], ranked: Sequence[RankedCandidate]) -> list[Step]:
+    """Returns the offered steps of asking these candidates, in the selector's order; it ignores other kinds."""
+    by_name = {candidate.name: candidate for candidate in candidates}
+    return [
+        Step(by_name[each.candidate], action)
+        for each in ranked
+        for action in each.actions
+        if each.candidate in by_name and action.action == ACTION_ASK
+    ]
+
+
+def outright_policy(policy: Policy, request: Policy, most_k: int | None) -> Policy:
+    """Returns the policy in force for a route that asks outright.
+
+    Args:
+        policy: The request's policy with the router's defaults.
+        request: The request's own policy, whose k and aggregator are kept.
+        most_k: The operator's limit of k; None without one.
+    """
+    found = Policy()
+    found.CopyFrom(policy)
+    found.ClearField("min_gain")
+    found.selector = SELECTOR_STRATEGY_LEARNED
+    found.aggregator = request.aggregator or AGGREGATOR_STRATEGY_BEST
+    if not request.HasField("k"):
+        found.k = min(MOST_ASKED, most_k or MOST_ASKED)
+    return found
+
+
+def with_policy(route: RouteContext, policy: Policy) -> RouteContext:
+    """Returns the route with another policy in force."""
+    return replace(route, admission=replace(route.admission, policy=policy))
+
+
+def _by_prior(route: RouteContext) -> list[Step]:
+    """Returns the candidates by prior times worth, less the highest price of a whole answer."""
+    worth = route.admission.policy.worth_nanousd
+    steps: list[Step] = []
+    for candidate in route.admission.candidates:
+        prior, cost = candidate.quality.prior, route.budget.answer_cost(candidate)
+        value = ActionValue(
+            action=ACTION_ASK,
+            gain=prior,
+            cost_nanousd=min(cost, MOST_NANOUSD),
+            output_tokens=candidate.output_tokens,
+            value_nanousd=prior * worth - cost,
+        )
+        steps.append(Step(candidate, value))
+    return sorted(steps, key=lambda step: -step.value.value_nanousd)
+
+
+def _models(candidates: Sequence[RouteCandidate]) -> frozenset[tuple[str, str]]:
+    return frozenset((candidate.name, candidate.spec.model) for candidate in candidates)

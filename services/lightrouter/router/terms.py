@@ -1,0 +1,56 @@
+"""What the next call of each candidate costs, as the selector weighs it against what the call is expected to give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lightrouter.router.candidates import RouteCandidate
+from lightrouter.router.context import RouteContext
+from lightrouter.v1.candidate_pb2 import CallTerms
+from lightrouter.v1.selector_pb2 import ShortlistCandidate
+
+
+def offered(route: RouteContext, candidates: Sequence[RouteCandidate]) -> list[ShortlistCandidate]:
+    """Returns the candidates with the terms of their calls.
+
+    If the pool states no price at all, the terms have none: a pool without prices is one that nobody has priced. A
+    candidate without prices among others with prices is free.
+    """
+    priced = any(_has_price(candidate) for candidate in route.admission.candidates)
+    return [described(candidate, _terms(route, candidate, priced=priced)) for candidate in candidates]
+
+
+def described(candidate: RouteCandidate, terms: CallTerms | None = None) -> ShortlistCandidate:
+    """Returns a candidate as the selector knows it."""
+    quality = candidate.quality
+    return ShortlistCandidate(
+        candidate=candidate.name,
+        prior=quality.prior,
+        evaluated_prompts=quality.prompts,
+        model=candidate.spec.model,
+        terms=terms,
+    )
+
+
+def _terms(route: RouteContext, candidate: RouteCandidate, *, priced: bool) -> CallTerms:
+    times, name = route.times, candidate.name
+    read = route.admission.prompt_tokens + candidate.spec.fixed_input_tokens
+    return CallTerms(
+        prices=candidate.spec.prices if priced else None,
+        input_tokens=read,
+        cached_input_tokens=round(times.cached_share_at_first(name) * read),
+        max_output_tokens=candidate.output_tokens,
+        reasoning_tokens=times.reasoning_tokens(name),
+        boot_tokens=candidate.boot_tokens + times.overshoot_tokens(name, route.admission.policy.selector),
+    )
+
+
+def _has_price(candidate: RouteCandidate) -> bool:
+    prices = candidate.spec.prices
+    return any(
+        (
+            prices.input_nanousd_per_million,
+            prices.cached_input_nanousd_per_million,
+            prices.output_nanousd_per_million,
+        )
+    )

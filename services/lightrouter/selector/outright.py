@@ -1,0 +1,99 @@
+"""What asking candidates outright is expected to give and to cost, given the answers so far.
+
+A boot is not among the steps: its gain was never learned. On the recordings at hand a boot that is learned costs what
+the next whole answer buys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from statistics import fmean
+from typing import Final
+
+from lightrouter.learned.features import Candidate, PartialAnswer
+from lightrouter.learned.model import Model, Outlook
+from lightrouter.learned.steps import Step, Terms
+from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, CallTerms, Prices, RankedCandidate
+from lightrouter.v1.policy_pb2 import AnswerPattern
+from lightrouter.v1.selector_pb2 import ShortlistCandidate
+
+# Stand in for unknown prices, in nano-dollars per million tokens. A choice: the list prices of hosted open models of
+# some 70 billion parameters were $0.2 to $0.9 in 2025, and those of small commercial ones $0.1 to $0.6.
+_STANDING_IN: Final = Prices(
+    input_nanousd_per_million=200_000_000,
+    cached_input_nanousd_per_million=200_000_000,
+    output_nanousd_per_million=600_000_000,
+)
+_MILLION: Final = 1e6
+# The expected tokens of an answer if neither the model nor the request says anything of its length: a choice.
+_USUAL_TOKENS: Final = 200.0
+_MOST_NANOUSD: Final = 2**63 - 1
+
+
+def asked_outright(
+    model: Model,
+    prompt: str,
+    answers: Sequence[PartialAnswer],
+    unasked: Sequence[ShortlistCandidate],
+    worth: int,
+    pattern: AnswerPattern | None = None,
+) -> list[RankedCandidate]:
+    """Returns the candidates with the action of asking each outright, the most valuable one first.
+
+    Returns none if the model has no gains, or knows less than half of all these candidates.
+
+    Args:
+        model: The trained model.
+        prompt: The conversation.
+        answers: The whole answers so far; may be empty.
+        unasked: The candidates that have not been asked.
+        worth: What a right answer is worth, in nano-dollars, 0 or more.
+        pattern: Where the comparable answer is; None: as in training.
+    """
+    candidates = [described(each) for each in unasked]
+    everyone = [*candidates, *(each.candidate for each in answers)]
+    known = sum(model.priors.known(each.name) for each in everyone)
+    outlooks = (
+        model.outlooks(prompt, answers, candidates, pattern) if candidates and 2 * known >= len(everyone) else None
+    )
+    if outlooks is None:
+        return []
+    lengths = [each.tokens for each in outlooks if each.tokens is not None]
+    usual = fmean(lengths) if lengths else _USUAL_TOKENS
+    ranked = [
+        RankedCandidate(candidate=each.candidate, score=score, actions=[_ask(each.terms, outlook, usual, worth)])
+        for each, score, outlook in zip(unasked, model.expected(prompt, candidates), outlooks, strict=True)
+    ]
+    return sorted(ranked, key=lambda each: -each.actions[0].value_nanousd)
+
+
+def described(candidate: ShortlistCandidate) -> Candidate:
+    """Returns a candidate as the model knows it."""
+    return Candidate(candidate.model or candidate.candidate, candidate.prior, candidate.evaluated_prompts)
+
+
+def _ask(terms: CallTerms, outlook: Outlook, usual: float, worth: int) -> ActionValue:
+    """Returns the action of asking a candidate; `usual` tokens stand in for an unknown length."""
+    # The tokens of known answers include those of hidden reasoning.
+    tokens = terms.reasoning_tokens + usual if outlook.tokens is None else outlook.tokens
+    tokens = min(tokens, terms.max_output_tokens or inf)
+    priced = terms.HasField("prices")
+    step = Step(outlook.gain, _terms(terms, terms.prices if priced else _STANDING_IN).cost(tokens))
+    return ActionValue(
+        action=ACTION_ASK,
+        gain=step.gain,
+        cost_nanousd=min(round(step.cost), _MOST_NANOUSD) if priced else 0,
+        output_tokens=tokens,
+        value_nanousd=step.value(worth),
+    )
+
+
+def _terms(terms: CallTerms, prices: Prices) -> Terms:
+    return Terms(
+        input_tokens=terms.input_tokens,
+        cached_tokens=min(terms.cached_input_tokens, terms.input_tokens),
+        input_price=prices.input_nanousd_per_million / _MILLION,
+        cached_price=prices.cached_input_nanousd_per_million / _MILLION,
+        output_price=prices.output_nanousd_per_million / _MILLION,
+    )
