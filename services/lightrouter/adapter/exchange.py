@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from lightrouter.adapter.quirks import NO_QUIRKS, Quirks
-from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Sampling
+from lightrouter.adapter.text.tool_calls import ToolCallReader
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, OutputSpec, Sampling
+
+
+NO_OUTPUT_SPEC: Final = OutputSpec()
+"""Plain text, and no tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,8 @@ class ProviderRequest:
     """Hidden reasoning that the provider sent in a field of its own and accepts there again."""
     quirks: Quirks = NO_QUIRKS
     """How the request must be put so that the provider accepts it."""
+    output: OutputSpec = NO_OUTPUT_SPEC
+    """The tools that the model may call, and the form of its text."""
     checkpoint_tokens: int = 0
     """The new tokens after which the caller wants to know how the text stands; less than `max_tokens`; 0 for never."""
 
@@ -71,6 +79,12 @@ class ReplyInfo:
     """Whether text came after a finish reason, which no longer counts then."""
     called_tools: bool = False
     """Whether the model called a tool."""
+    calls: ToolCallReader | None = None
+    """Reads the tool calls; None if the request offers no tools."""
+    state: bytes = b""
+    """What the provider needs to go on from this reply in a later turn; see `ChatMessage.state`."""
+    left_out: frozenset[str] = frozenset()
+    """The members that the request would have, were they not refused."""
     unseen: int = 0
     """Tokens that the model wrote and the provider did not show, if the provider gave no counts."""
     model: str = ""

@@ -131,7 +131,7 @@ class EventReader:
         counted = self._info.usage is not before
         if counted and finished:
             self._usage_wait.came()
-        if delta.text or delta.reasoning or counted or self._done != done:
+        if not delta.is_empty or counted or self._done != done:
             # After each useful event the wait begins anew.
             self._until = None
             self._counted_last = counted and finished
@@ -140,7 +140,10 @@ class EventReader:
     def _new_of(self, deltas: Iterable[TextDelta]) -> TextDelta:
         """Returns the new text of several events, also of a provider with cumulative events."""
         return joined(
-            [TextDelta(self._text.feed(delta.text), self._reasoning.feed(delta.reasoning)) for delta in deltas]
+            [
+                TextDelta(self._text.feed(delta.text), self._reasoning.feed(delta.reasoning), delta.calls)
+                for delta in deltas
+            ]
         )
 
     def _event(self, event: Event) -> TextDelta:
@@ -176,13 +179,20 @@ class EventReader:
             delta = self._take(self._parser.close())
             if info.others and not info.texts and info.finish_reason == finish_reasons.NOT_GIVEN:
                 return read_others(info)
-            return joined([delta, TextDelta(self._text.end(), self._reasoning.end())])
+            return joined([delta, self._held_back()])
         except faults.UpstreamError as error:
             if error.reason != faults.MALFORMED:
                 raise
             # A broken connection leaves a part of an event.
             self._broken = True
-            return TextDelta(self._text.end(), self._reasoning.end())
+            return self._held_back()
+
+    def _held_back(self) -> TextDelta:
+        calls = self._info.calls
+        settled = tuple(calls.end()) if calls else ()
+        if calls and calls.nameless:
+            self._info.at_best = finish_reasons.less_whole(self._info.at_best, finish_reasons.UNKNOWN)
+        return TextDelta(self._text.end(), self._reasoning.end(), settled)
 
     def _close(self) -> None:
         """Checks that the stream may end here."""

@@ -16,6 +16,7 @@ from lightrouter.adapter.http import Endpoint, Reply
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.error_body import ErrorBody, read_error
 from lightrouter.adapter.providers.events import EventReader, UsageWait, has_lines
+from lightrouter.adapter.providers.openai_messages import text_of
 from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
 from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
 from lightrouter.adapter.providers.refusals import Refusal, features, refusal
@@ -147,7 +148,7 @@ class OpenAI:
         """Returns the error for callers, with the provider's words scrubbed."""
         words = body.words
         if words:
-            prompt = [*(message.content for message in request.messages), request.prefill]
+            prompt = [*(text_of(message) for message in request.messages), request.prefill]
             # The search of a long prompt takes milliseconds.
             words = await asyncio.to_thread(faults.scrubbed, words, key, prompt)
         if body.unpaid or status == _PAYMENT_REQUIRED:

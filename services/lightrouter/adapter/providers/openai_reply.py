@@ -10,9 +10,10 @@ from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.documents import load
 from lightrouter.adapter.providers.error_body import ErrorBody, error_body
+from lightrouter.adapter.providers.openai_calls import read_calls
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
-from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
 
 # A choice: longer than any model name.
 _MAX_MODEL_CHARACTERS: Final = 512
@@ -139,10 +140,10 @@ def _reason(choice: Mapping[str, object]) -> FinishReason.ValueType:
 
 def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, delta: TextDelta, info: ReplyInfo) -> None:
     """Fills in why the text ended, by the given reason and by all that contradicts it."""
-    has_text = bool(delta.text.strip() or delta.reasoning.strip())
-    info.texts += bool(delta.text or delta.reasoning)
+    has_text = bool(delta.text.strip() or delta.reasoning.strip() or delta.calls)
+    info.texts += not delta.is_empty
     if has_text:
-        info.ends_hidden = not delta.text.strip()
+        info.ends_hidden = not (delta.text.strip() or delta.calls)
     if meant == finish_reasons.NOT_GIVEN:
         if has_text and info.finish_reason == finish_reasons.STOP:
             # The text goes on, so it had not stopped.
@@ -180,15 +181,20 @@ def _text_of(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDe
         raise faults.malformed("a choice without text")
     if not isinstance(message, dict):
         raise faults.malformed("a message that is no object")
+    calls: tuple[ToolCallDelta, ...] = ()
     if message.get("tool_calls") or message.get("function_call"):
         info.called_tools = True
-        info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+        if info.calls is None:
+            # None was offered.
+            info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+        else:
+            calls = read_calls(message, info.calls, ended=part == "message")
     hidden = _reasoning(message, info)
     content = message.get("content") or _refusal(message, info)
     if isinstance(content, str):
-        return TextDelta(content, hidden)
+        return TextDelta(content, hidden, calls)
     if isinstance(content, list):
-        return _parts(content, hidden)
+        return _parts(content, hidden)._replace(calls=calls)
     raise faults.malformed("a message whose content is no text")
 
 

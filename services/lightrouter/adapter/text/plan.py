@@ -95,7 +95,7 @@ def make_plan(
     if most is not None and checkpoint >= most:
         checkpoint = 0
     return Plan(
-        request=ProviderRequest(messages, sampling, most, prefill, reasoning, quirks, checkpoint),
+        request=ProviderRequest(messages, sampling, most, prefill, reasoning, quirks, generation.output, checkpoint),
         resume_state=resume_state if has_prefill else ResumeState(),
         visible=has_prefill and bool(generation.prefix),
         restarted=restarted,
