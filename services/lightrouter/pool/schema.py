@@ -26,7 +26,6 @@ from pydantic_core import PydanticKnownError
 
 from lightrouter.pool.choices import THINK_TAGS, ContinuationStyle, MaxTokensField, State, Thinking
 from lightrouter.pool.values import (
-    AUTHORIZATION,
     URL_SCHEMA,
     CandidateName,
     EnvironmentVariable,
@@ -244,8 +243,10 @@ class CandidateEntry(PublicEntry):
     """The environment variable that holds the API key."""
     api_key_file: Annotated[Path, Field(strict=False)] | None = None
     """The file that holds the API key; a relative path starts at the pool file's folder."""
-    api_key_header: Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z][a-z0-9-]*$")] = AUTHORIZATION
-    """The header of the API key, in lower case, such as Azure's `api-key`; `authorization` sends a bearer token."""
+    api_key_header: Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z][a-z0-9-]*$")] | None = None
+    """The header of the API key, in lower case, such as Azure's `api-key`; `authorization` sends a bearer token.
+    Default: the provider API's own: `authorization` for openai, `x-api-key` for anthropic, `x-goog-api-key` for
+    gemini."""
     chat_template: Text | None = None
     """The chat template for continuation `raw`: one of the adapter's names, or a template."""
     echoes_prefix: bool = False

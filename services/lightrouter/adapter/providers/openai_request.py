@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from lightrouter.adapter.exchange import ProviderRequest
@@ -17,7 +16,6 @@ from lightrouter.runtime.enums import label
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 _ASSISTANT: Final = "assistant"
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 class RequestWriter:
@@ -120,8 +118,3 @@ class RequestWriter:
             if request.quirks.other_max_tokens and not self._template:
                 name = next(other for other in MAX_TOKENS if other != name)
             body[name] = request.sent_max_tokens
-
-
-def encoded(request: Mapping[str, object]) -> bytes:
-    """Returns the bytes of a body."""
-    return _encode(request).encode()

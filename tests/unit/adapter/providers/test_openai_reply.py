@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.faults import UpstreamError
-from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
+from lightrouter.adapter.providers.openai_reply import read
+from lightrouter.adapter.providers.reply import ReportedError, parse
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
