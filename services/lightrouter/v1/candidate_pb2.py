@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lightrouter.v1 import chat_pb2 as lightrouter_dot_v1_dot_chat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elightrouter/v1/candidate.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19lightrouter/v1/chat.proto\"y\n\x06Prices\x12!\n\x19input_nanousd_per_million\x18\x01 \x01(\x03\x12(\n cached_input_nanousd_per_million\x18\x02 \x01(\x03\x12\"\n\x1aoutput_nanousd_per_million\x18\x03 \x01(\x03\"\xf3\x02\n\tCandidate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12&\n\x06prices\x18\x05 \x01(\x0b\x32\x16.lightrouter.v1.Prices\x12\x16\n\x0e\x63ontext_window\x18\x06 \x01(\x03\x12\x17\n\x0fmax_boot_tokens\x18\x07 \x01(\x05\x12\x32\n\x0c\x63ontinuation\x18\x08 \x01(\x0e\x32\x1c.lightrouter.v1.Continuation\x12\r\n\x05prior\x18\t \x01(\x01\x12-\n\x05state\x18\n \x01(\x0e\x32\x1e.lightrouter.v1.CandidateState\x12.\n\nevaluation\x18\x0b \x01(\x0b\x32\x1a.lightrouter.v1.Evaluation\x12\x1a\n\x12\x66ixed_input_tokens\x18\x0c \x01(\x03\x12\x0f\n\x07refuses\x18\r \x03(\t\"\xdd\x01\n\nEvaluation\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x11\n\tscore_low\x18\x02 \x01(\x01\x12\x12\n\nscore_high\x18\x03 \x01(\x01\x12\x0f\n\x07prompts\x18\x04 \x01(\x03\x12\x31\n\ncategories\x18\x05 \x03(\x0b\x32\x1d.lightrouter.v1.CategoryScore\x12\x30\n\x0c\x65valuated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x65xplanation\x18\x07 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\x03\"A\n\rCategoryScore\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x0f\n\x07prompts\x18\x03 \x01(\x03\"\xd9\x01\n\x07Partial\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x04text\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\x80\x04\x12\x33\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12&\n\x05prior\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\"\n\x11\x65valuated_prompts\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x17\n\x05model\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"\x9c\x01\n\x05\x44raft\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1a\n\x04text\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x10\x01\x18\x80\x80\x80\x04\x12&\n\x05score\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x33\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\"\x94\x01\n\x0fRankedCandidate\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x11\n\trationale\x18\x03 \x01(\t\x12\x11\n\x04gain\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0f\x65xpected_tokens\x18\x05 \x01(\x01H\x01\x88\x01\x01\x42\x07\n\x05_gainB\x12\n\x10_expected_tokens\"Q\n\x07Ranking\x12\x33\n\ncandidates\x18\x01 \x03(\x0b\x32\x1f.lightrouter.v1.RankedCandidate\x12\x11\n\tagreement\x18\x02 \x01(\x01\"C\n\x0bModelTarget\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01*\x8b\x01\n\x0e\x43\x61ndidateState\x12\x1f\n\x1b\x43\x41NDIDATE_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41NDIDATE_STATE_ADMITTED\x10\x01\x12\x1d\n\x19\x43\x41NDIDATE_STATE_PROBATION\x10\x02\x12\x1b\n\x17\x43\x41NDIDATE_STATE_EVICTED\x10\x03*s\n\x0f\x43\x61ndidateHealth\x12 \n\x1c\x43\x41NDIDATE_HEALTH_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41NDIDATE_HEALTH_SERVING\x10\x01\x12 \n\x1c\x43\x41NDIDATE_HEALTH_NOT_SERVING\x10\x02*\xb6\x01\n\x0c\x43ontinuation\x12\x1c\n\x18\x43ONTINUATION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTINUATION_TRAILING\x10\x01\x12\x17\n\x13\x43ONTINUATION_PREFIX\x10\x02\x12\'\n#CONTINUATION_CONTINUE_FINAL_MESSAGE\x10\x03\x12\x14\n\x10\x43ONTINUATION_RAW\x10\x04\x12\x15\n\x11\x43ONTINUATION_NONE\x10\x05\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elightrouter/v1/candidate.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19lightrouter/v1/chat.proto\"\xcd\x01\n\x06Prices\x12!\n\x19input_nanousd_per_million\x18\x01 \x01(\x03\x12(\n cached_input_nanousd_per_million\x18\x02 \x01(\x03\x12\"\n\x1aoutput_nanousd_per_million\x18\x03 \x01(\x03\x12\'\n\x1f\x63\x61\x63he_write_nanousd_per_million\x18\x04 \x01(\x03\x12)\n\x05tiers\x18\x05 \x03(\x0b\x32\x1a.lightrouter.v1.PromptTier\"\xc2\x01\n\nPromptTier\x12\x1a\n\x12\x61\x62ove_input_tokens\x18\x01 \x01(\x03\x12!\n\x19input_nanousd_per_million\x18\x02 \x01(\x03\x12(\n cached_input_nanousd_per_million\x18\x03 \x01(\x03\x12\"\n\x1aoutput_nanousd_per_million\x18\x04 \x01(\x03\x12\'\n\x1f\x63\x61\x63he_write_nanousd_per_million\x18\x05 \x01(\x03\"s\n\tAbilities\x12*\n\tabilities\x18\x01 \x03(\x0e\x32\x17.lightrouter.v1.Ability\x12:\n\x11reasoning_efforts\x18\x02 \x03(\x0e\x32\x1f.lightrouter.v1.ReasoningEffort\"\xa1\x03\n\tCandidate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12&\n\x06prices\x18\x05 \x01(\x0b\x32\x16.lightrouter.v1.Prices\x12\x16\n\x0e\x63ontext_window\x18\x06 \x01(\x03\x12\x17\n\x0fmax_boot_tokens\x18\x07 \x01(\x05\x12\x32\n\x0c\x63ontinuation\x18\x08 \x01(\x0e\x32\x1c.lightrouter.v1.Continuation\x12\r\n\x05prior\x18\t \x01(\x01\x12-\n\x05state\x18\n \x01(\x0e\x32\x1e.lightrouter.v1.CandidateState\x12.\n\nevaluation\x18\x0b \x01(\x0b\x32\x1a.lightrouter.v1.Evaluation\x12\x1a\n\x12\x66ixed_input_tokens\x18\x0c \x01(\x03\x12\x0f\n\x07refuses\x18\r \x03(\t\x12,\n\tabilities\x18\x0e \x01(\x0b\x32\x19.lightrouter.v1.Abilities\"\xdd\x01\n\nEvaluation\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x11\n\tscore_low\x18\x02 \x01(\x01\x12\x12\n\nscore_high\x18\x03 \x01(\x01\x12\x0f\n\x07prompts\x18\x04 \x01(\x03\x12\x31\n\ncategories\x18\x05 \x03(\x0b\x32\x1d.lightrouter.v1.CategoryScore\x12\x30\n\x0c\x65valuated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x65xplanation\x18\x07 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\x03\"A\n\rCategoryScore\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x0f\n\x07prompts\x18\x03 \x01(\x03\"\x92\x02\n\x07Partial\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x04text\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\x80\x04\x12\x33\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12&\n\x05prior\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\"\n\x11\x65valuated_prompts\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x17\n\x05model\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x37\n\ntool_calls\x18( \x03(\x0b\x32\x18.lightrouter.v1.ToolCallB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\"\xbb\x02\n\x05\x44raft\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x04text\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\x80\x04\x12&\n\x05score\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x33\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12\x37\n\ntool_calls\x18\x05 \x03(\x0b\x32\x18.lightrouter.v1.ToolCallB\t\xbaH\x06\x92\x01\x03\x10\x80\x01:f\xbaHc\x1a\x61\n\x0f\x64raft.not_empty\x12 a draft needs text or tool calls\x1a,this.text != \'\' || size(this.tool_calls) > 0\"\x94\x01\n\x0fRankedCandidate\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x11\n\trationale\x18\x03 \x01(\t\x12\x11\n\x04gain\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0f\x65xpected_tokens\x18\x05 \x01(\x01H\x01\x88\x01\x01\x42\x07\n\x05_gainB\x12\n\x10_expected_tokens\"Q\n\x07Ranking\x12\x33\n\ncandidates\x18\x01 \x03(\x0b\x32\x1f.lightrouter.v1.RankedCandidate\x12\x11\n\tagreement\x18\x02 \x01(\x01\"C\n\x0bModelTarget\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01*\x8b\x01\n\x0e\x43\x61ndidateState\x12\x1f\n\x1b\x43\x41NDIDATE_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41NDIDATE_STATE_ADMITTED\x10\x01\x12\x1d\n\x19\x43\x41NDIDATE_STATE_PROBATION\x10\x02\x12\x1b\n\x17\x43\x41NDIDATE_STATE_EVICTED\x10\x03*s\n\x0f\x43\x61ndidateHealth\x12 \n\x1c\x43\x41NDIDATE_HEALTH_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41NDIDATE_HEALTH_SERVING\x10\x01\x12 \n\x1c\x43\x41NDIDATE_HEALTH_NOT_SERVING\x10\x02*\xb6\x01\n\x0c\x43ontinuation\x12\x1c\n\x18\x43ONTINUATION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTINUATION_TRAILING\x10\x01\x12\x17\n\x13\x43ONTINUATION_PREFIX\x10\x02\x12\'\n#CONTINUATION_CONTINUE_FINAL_MESSAGE\x10\x03\x12\x14\n\x10\x43ONTINUATION_RAW\x10\x04\x12\x15\n\x11\x43ONTINUATION_NONE\x10\x05*\xf5\x01\n\x07\x41\x62ility\x12\x17\n\x13\x41\x42ILITY_UNSPECIFIED\x10\x00\x12\x11\n\rABILITY_TOOLS\x10\x01\x12\x1a\n\x16\x41\x42ILITY_PARALLEL_TOOLS\x10\x02\x12\x17\n\x13\x41\x42ILITY_JSON_SCHEMA\x10\x03\x12\x17\n\x13\x41\x42ILITY_JSON_OBJECT\x10\x04\x12\x12\n\x0e\x41\x42ILITY_IMAGES\x10\x05\x12\x11\n\rABILITY_FILES\x10\x06\x12\x11\n\rABILITY_AUDIO\x10\x07\x12\x13\n\x0f\x41\x42ILITY_PREFILL\x10\x08\x12!\n\x1d\x41\x42ILITY_MAX_COMPLETION_TOKENS\x10\tBH\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,38 +45,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARTIAL'].fields_by_name['evaluated_prompts']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_PARTIAL'].fields_by_name['model']._loaded_options = None
   _globals['_PARTIAL'].fields_by_name['model']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_PARTIAL'].fields_by_name['tool_calls']._loaded_options = None
+  _globals['_PARTIAL'].fields_by_name['tool_calls']._serialized_options = b'\272H\006\222\001\003\020\200\001'
   _globals['_DRAFT'].fields_by_name['candidate']._loaded_options = None
   _globals['_DRAFT'].fields_by_name['candidate']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_DRAFT'].fields_by_name['text']._loaded_options = None
-  _globals['_DRAFT'].fields_by_name['text']._serialized_options = b'\272H\tr\007\020\001\030\200\200\200\004'
+  _globals['_DRAFT'].fields_by_name['text']._serialized_options = b'\272H\007r\005\030\200\200\200\004'
   _globals['_DRAFT'].fields_by_name['score']._loaded_options = None
   _globals['_DRAFT'].fields_by_name['score']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_DRAFT'].fields_by_name['tool_calls']._loaded_options = None
+  _globals['_DRAFT'].fields_by_name['tool_calls']._serialized_options = b'\272H\006\222\001\003\020\200\001'
+  _globals['_DRAFT']._loaded_options = None
+  _globals['_DRAFT']._serialized_options = b'\272Hc\032a\n\017draft.not_empty\022 a draft needs text or tool calls\032,this.text != \'\' || size(this.tool_calls) > 0'
   _globals['_MODELTARGET'].fields_by_name['candidate']._loaded_options = None
   _globals['_MODELTARGET'].fields_by_name['candidate']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_MODELTARGET'].fields_by_name['address']._loaded_options = None
   _globals['_MODELTARGET'].fields_by_name['address']._serialized_options = b'\272H\004r\002\020\001'
-  _globals['_CANDIDATESTATE']._serialized_start=1610
-  _globals['_CANDIDATESTATE']._serialized_end=1749
-  _globals['_CANDIDATEHEALTH']._serialized_start=1751
-  _globals['_CANDIDATEHEALTH']._serialized_end=1866
-  _globals['_CONTINUATION']._serialized_start=1869
-  _globals['_CONTINUATION']._serialized_end=2051
-  _globals['_PRICES']._serialized_start=139
-  _globals['_PRICES']._serialized_end=260
-  _globals['_CANDIDATE']._serialized_start=263
-  _globals['_CANDIDATE']._serialized_end=634
-  _globals['_EVALUATION']._serialized_start=637
-  _globals['_EVALUATION']._serialized_end=858
-  _globals['_CATEGORYSCORE']._serialized_start=860
-  _globals['_CATEGORYSCORE']._serialized_end=925
-  _globals['_PARTIAL']._serialized_start=928
-  _globals['_PARTIAL']._serialized_end=1145
-  _globals['_DRAFT']._serialized_start=1148
-  _globals['_DRAFT']._serialized_end=1304
-  _globals['_RANKEDCANDIDATE']._serialized_start=1307
-  _globals['_RANKEDCANDIDATE']._serialized_end=1455
-  _globals['_RANKING']._serialized_start=1457
-  _globals['_RANKING']._serialized_end=1538
-  _globals['_MODELTARGET']._serialized_start=1540
-  _globals['_MODELTARGET']._serialized_end=1607
+  _globals['_CANDIDATESTATE']._serialized_start=2271
+  _globals['_CANDIDATESTATE']._serialized_end=2410
+  _globals['_CANDIDATEHEALTH']._serialized_start=2412
+  _globals['_CANDIDATEHEALTH']._serialized_end=2527
+  _globals['_CONTINUATION']._serialized_start=2530
+  _globals['_CONTINUATION']._serialized_end=2712
+  _globals['_ABILITY']._serialized_start=2715
+  _globals['_ABILITY']._serialized_end=2960
+  _globals['_PRICES']._serialized_start=140
+  _globals['_PRICES']._serialized_end=345
+  _globals['_PROMPTTIER']._serialized_start=348
+  _globals['_PROMPTTIER']._serialized_end=542
+  _globals['_ABILITIES']._serialized_start=544
+  _globals['_ABILITIES']._serialized_end=659
+  _globals['_CANDIDATE']._serialized_start=662
+  _globals['_CANDIDATE']._serialized_end=1079
+  _globals['_EVALUATION']._serialized_start=1082
+  _globals['_EVALUATION']._serialized_end=1303
+  _globals['_CATEGORYSCORE']._serialized_start=1305
+  _globals['_CATEGORYSCORE']._serialized_end=1370
+  _globals['_PARTIAL']._serialized_start=1373
+  _globals['_PARTIAL']._serialized_end=1647
+  _globals['_DRAFT']._serialized_start=1650
+  _globals['_DRAFT']._serialized_end=1965
+  _globals['_RANKEDCANDIDATE']._serialized_start=1968
+  _globals['_RANKEDCANDIDATE']._serialized_end=2116
+  _globals['_RANKING']._serialized_start=2118
+  _globals['_RANKING']._serialized_end=2199
+  _globals['_MODELTARGET']._serialized_start=2201
+  _globals['_MODELTARGET']._serialized_end=2268
 # @@protoc_insertion_point(module_scope)

@@ -122,6 +122,7 @@ class SelectRequest(_message.Message):
     JUDGE_FIELD_NUMBER: _builtins.int
     ANSWER_PATTERN_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.SelectorStrategy.ValueType
     """How to rank them. Default: the selector's configuration, `consensus` unless changed."""
     seed: _builtins.int
@@ -142,6 +143,10 @@ class SelectRequest(_message.Message):
     def answer_pattern(self) -> _policy_pb2.AnswerPattern:
         """Where the comparable answer is in a text, for CONSENSUS and for the agreement. Default: whole texts are compared."""
 
+    @_builtins.property
+    def output(self) -> _chat_pb2.OutputSpec:
+        """What the partials may call, and the form of their texts. Default: plain text."""
+
     def __init__(
         self,
         *,
@@ -151,10 +156,11 @@ class SelectRequest(_message.Message):
         judge: _candidate_pb2.ModelTarget | None = ...,
         answer_pattern: _policy_pb2.AnswerPattern | None = ...,
         seed: _builtins.int = ...,
+        output: _chat_pb2.OutputSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_pattern", b"answer_pattern", "judge", b"judge"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_pattern", b"answer_pattern", "judge", b"judge", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_pattern", b"answer_pattern", "judge", b"judge", "messages", b"messages", "partials", b"partials", "seed", b"seed", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_pattern", b"answer_pattern", "judge", b"judge", "messages", b"messages", "output", b"output", "partials", b"partials", "seed", b"seed", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
