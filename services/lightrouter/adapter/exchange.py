@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lightrouter.adapter.quirks import NO_QUIRKS, Quirks
-from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Sampling
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, OutputSpec, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,12 @@ class ProviderRequest:
     """How the request must be put so that the provider accepts it."""
     checkpoint_tokens: int = 0
     """The new tokens after which the caller wants to know how the text stands; less than `max_tokens`; 0 for never."""
+
+    output: OutputSpec = field(default_factory=OutputSpec)
+    """The tools that the model may call and the form of its text."""
+    is_repeated: bool = False
+    """Whether the same conversation was read before or is likely to be read again soon, so that it is worth a place in
+    the provider's cache."""
 
     @property
     def sent_max_tokens(self) -> int | None:
@@ -71,6 +77,8 @@ class ReplyInfo:
     """Whether text came after a finish reason, which no longer counts then."""
     called_tools: bool = False
     """Whether the model called a tool."""
+    state: bytes = b""
+    """What the model needs to go on from here in a later turn; opaque."""
     unseen: int = 0
     """Tokens that the model wrote and the provider did not show, if the provider gave no counts."""
     model: str = ""

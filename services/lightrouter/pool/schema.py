@@ -44,8 +44,10 @@ from lightrouter.v1 import candidate_pb2, chat_pb2
 REPLAY: Final = "replay"
 """The provider that answers from a recording."""
 
-PROVIDERS: Final = frozenset({"openai", REPLAY})
+PROVIDERS: Final = frozenset({"openai", "anthropic", "gemini", REPLAY})
 """The provider APIs that adapters speak."""
+
+_NATIVE: Final = frozenset({"anthropic", "gemini"})
 
 MOST_MODEL_CHARACTERS: Final = 512
 """The most characters of a model's name."""
@@ -65,7 +67,7 @@ _NOT_ANSWERED_BY = {
     "fixed_input_tokens",
     "api_key_header",
 }
-_RESERVED_BODY_KEYS = frozenset({"messages", "model", "prompt", "stream"})
+_RESERVED_BODY_KEYS = frozenset({"contents", "messages", "model", "prompt", "stream"})
 
 
 class _Section(BaseModel):
@@ -321,6 +323,8 @@ class CandidateEntry(PublicEntry):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.provider in _NATIVE and self.continuation not in {ContinuationStyle.TRAILING, ContinuationStyle.NONE}:
+            raise ValueError(f"has continuation {self.continuation}; {self.provider} knows only trailing and none")
         if self.api_key_env is not None and self.api_key_file is not None:
             raise ValueError("has both api_key_env and api_key_file; keep one")
         if self.continuation is ContinuationStyle.RAW and self.chat_template is None:

@@ -7,7 +7,9 @@ from typing import Final
 
 from lightrouter.adapter.credentials import Credentials
 from lightrouter.adapter.http import Endpoint, open_session
+from lightrouter.adapter.providers.anthropic import Anthropic
 from lightrouter.adapter.providers.api import Api
+from lightrouter.adapter.providers.gemini import Gemini
 from lightrouter.adapter.providers.http_provider import HttpProvider
 from lightrouter.adapter.providers.openai import OpenAI
 from lightrouter.adapter.providers.provider import Provider
@@ -44,6 +46,8 @@ def _replay(entry: CandidateEntry, credentials: Credentials) -> Provider:
 
 PROVIDERS: Final[Mapping[str, MakeProvider]] = {
     "openai": _over_http(OpenAI),
+    "anthropic": _over_http(Anthropic),
+    "gemini": _over_http(Gemini),
     REPLAY: _replay,
 }
 """The provider APIs by name. A new one is one module and one line here."""

@@ -75,6 +75,9 @@ _MOST: Final = re.compile(
     r"(?i)(?:<=|≤|at most|maximum(?: value)?(?: of| is|:)?|equal to|up to|exceeds?|(?:no|not) more than):? ?(\d{2,7})\b"
 )
 _RANGE: Final = re.compile(r"[\[(] ?(\d{1,6}) ?, ?(\d{1,7}) ?[\])]")
+# Gemini's words, with a limit that is itself too large, and Anthropic's.
+_UP_TO: Final = re.compile(r"(?i)from (\d{1,6}) \(inclusive\) to (\d{1,7}) \((ex|in)clusive\)")
+_ASKED_AND_MOST: Final = re.compile(r"(?i)\b(\d{1,7}) > (\d{1,7}), which is the maximum")
 _PREFILL: Final = re.compile(
     r"(?i)prefill|end(?:s|ing)? (?:with|in|on) (?:an? |the )?[\"'`]?(?:user|assistant|model)"
     r"|\b(?:last|final) (?:[\"'`]?assistant[\"'`]? )?(?:role|message|turn|content)"
@@ -176,6 +179,10 @@ def _of_limit(words: str, sent: Mapping[str, object]) -> Remedy | None:
 def _bounds(words: str, limit: int, sent: Mapping[str, object]) -> tuple[int | None, int | None]:
     if both := _RANGE.search(words):
         return int(both[1]), int(both[2])
+    if both := _UP_TO.search(words):
+        return int(both[1]), int(both[2]) - (both[3].lower() == "ex")
+    if (over := _ASKED_AND_MOST.search(words)) and int(over[1]) == limit:
+        return None, int(over[2])
     most = _MOST.search(words)
     if least := _LEAST.search(words):
         return int(least[1]), int(most[1]) if most else None

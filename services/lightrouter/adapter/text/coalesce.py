@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 from lightrouter.v1.adapter_pb2 import GenerationResult
+from lightrouter.v1.chat_pb2 import ToolCallDelta
 
 
 class TextDelta(NamedTuple):
-    """A piece of output: visible text and hidden reasoning."""
+    """A piece of output: visible text, hidden reasoning, and pieces of tool calls."""
 
     text: str
     reasoning: str
+    calls: tuple[ToolCallDelta, ...] = ()
 
 
 def joined(deltas: Iterable[TextDelta]) -> TextDelta:
@@ -22,7 +24,11 @@ def joined(deltas: Iterable[TextDelta]) -> TextDelta:
     deltas = list(deltas)
     if len(deltas) == 1:
         return deltas[0]
-    return TextDelta("".join([delta.text for delta in deltas]), "".join([delta.reasoning for delta in deltas]))
+    return TextDelta(
+        "".join([delta.text for delta in deltas]),
+        "".join([delta.reasoning for delta in deltas]),
+        tuple(call for delta in deltas for call in delta.calls),
+    )
 
 
 def utf8_bytes(text: str) -> int:
@@ -76,7 +82,7 @@ class Coalescer:
             self._before.append(delta)
             self._ready.set()
             return
-        text, reasoning = delta
+        text, reasoning = delta.text, delta.reasoning
         if text:
             self._text.append(text)
         if reasoning:
