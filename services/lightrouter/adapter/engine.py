@@ -92,7 +92,7 @@ class Engine:
     def describe(self) -> Candidate:
         """Returns the candidate, with the request features that its provider was found to refuse."""
         candidate = self.entry.to_proto(self.entry.address or "")
-        candidate.refuses.extend(self.provider_state.learned.quirks.described())
+        candidate.refuses[:] = self.provider_state.learned.quirks.described()
         return candidate
 
     @property

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from lightrouter.adapter.quirks import NO_QUIRKS, Quirks
 from lightrouter.adapter.text.tool_calls import ToolCallReader
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, OutputSpec, Sampling
-
-
-NO_OUTPUT_SPEC: Final = OutputSpec()
-"""Plain text, and no tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +26,14 @@ class ProviderRequest:
     """Hidden reasoning that the provider sent in a field of its own and accepts there again."""
     quirks: Quirks = NO_QUIRKS
     """How the request must be put so that the provider accepts it."""
-    output: OutputSpec = NO_OUTPUT_SPEC
-    """The tools that the model may call, and the form of its text."""
     checkpoint_tokens: int = 0
     """The new tokens after which the caller wants to know how the text stands; less than `max_tokens`; 0 for never."""
+
+    output: OutputSpec = field(default_factory=OutputSpec)
+    """The tools that the model may call and the form of its text."""
+    is_repeated: bool = False
+    """Whether the same conversation was read before or is likely to be read again soon, so that it is worth a place in
+    the provider's cache."""
 
     @property
     def sent_max_tokens(self) -> int | None:
@@ -80,11 +79,11 @@ class ReplyInfo:
     called_tools: bool = False
     """Whether the model called a tool."""
     calls: ToolCallReader | None = None
-    """Reads the tool calls; None if the request offers no tools."""
+    """Reads the tool calls of an API without rules for them; None if the request offers no tools."""
     state: bytes = b""
-    """What the provider needs to go on from this reply in a later turn; see `ChatMessage.state`."""
+    """What the model needs to go on from here in a later turn; opaque."""
     left_out: frozenset[str] = frozenset()
-    """The members that the request would have, were they not refused."""
+    """The members that the request would have if its provider did not refuse them."""
     unseen: int = 0
     """Tokens that the model wrote and the provider did not show, if the provider gave no counts."""
     model: str = ""

@@ -19,7 +19,6 @@ from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.text.continuation import encode
 from lightrouter.adapter.text.opening import PrefillUse
 from lightrouter.adapter.text.plan import Plan, next_resume_state
-from lightrouter.adapter.text.tool_calls import ToolCallReader
 from lightrouter.pool.choices import ContinuationStyle
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.errors import ServiceError, Spent
@@ -187,8 +186,7 @@ class GenerationRun:
     def _prepare(self) -> None:
         self._transcript = self.plan.transcript(self._entry)
         self._cut = self.plan.cut()
-        tools = [tool.name for tool in self.plan.request.output.tools]
-        self.info = ReplyInfo(apart=self._cut.ahead, calls=ToolCallReader(tools) if tools else None)
+        self.info = ReplyInfo(apart=self._cut.ahead)
 
     def feed(self, raw: TextDelta) -> tuple[Output, ...]:
         """Takes the next delta of the provider; returns the output that is settled now, the checkpoint in its place.

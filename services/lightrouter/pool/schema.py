@@ -34,7 +34,6 @@ from lightrouter.pool.choices import (
     Thinking,
 )
 from lightrouter.pool.values import (
-    AUTHORIZATION,
     URL_SCHEMA,
     CandidateName,
     EnvironmentVariable,
@@ -53,8 +52,10 @@ from lightrouter.v1 import candidate_pb2, chat_pb2
 REPLAY: Final = "replay"
 """The provider that answers from a recording."""
 
-PROVIDERS: Final = frozenset({"openai", REPLAY})
+PROVIDERS: Final = frozenset({"openai", "anthropic", "gemini", REPLAY})
 """The provider APIs that adapters speak."""
+
+_NATIVE: Final = frozenset({"anthropic", "gemini"})
 
 MOST_MODEL_CHARACTERS: Final = 512
 """The most characters of a model's name."""
@@ -74,7 +75,7 @@ _NOT_ANSWERED_BY = {
     "fixed_input_tokens",
     "api_key_header",
 }
-_RESERVED_BODY_KEYS = frozenset({"messages", "model", "prompt", "stream"})
+_RESERVED_BODY_KEYS = frozenset({"contents", "messages", "model", "prompt", "stream"})
 Refused = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -196,12 +197,14 @@ class PublicEntry(_Section):
     """Whether it may answer."""
     address: GrpcTarget | None = None
     """Its adapter's gRPC target; default: from the service's template."""
-    abilities: Annotated[tuple[Annotated[AbilityName, Field(strict=False)], ...], Field(max_length=32, strict=False)] | None = (
-        None
-    )
-    """What it can take and give besides plain text. Default: not known, it is asked for anything; continuation `raw` can
-    do nothing else."""
-    reasoning_efforts: Annotated[tuple[Annotated[Effort, Field(strict=False)], ...], Field(max_length=8, strict=False)] | None = None
+    abilities: (
+        Annotated[tuple[Annotated[AbilityName, Field(strict=False)], ...], Field(max_length=32, strict=False)] | None
+    ) = None
+    """What it can take and give besides plain text. Default: not known, it is asked for anything; only continuation
+    `raw` takes nothing else."""
+    reasoning_efforts: (
+        Annotated[tuple[Annotated[Effort, Field(strict=False)], ...], Field(max_length=8, strict=False)] | None
+    ) = None
     """The reasoning efforts that it knows. Default: not known, a request's effort is passed on."""
     refuses: Annotated[tuple[Refused, ...], Field(max_length=32, strict=False)] = ()
     """What its provider is known to refuse, so that requests avoid it from the first one on: members of the request, as
@@ -279,8 +282,10 @@ class CandidateEntry(PublicEntry):
     """The environment variable that holds the API key."""
     api_key_file: Annotated[Path, Field(strict=False)] | None = None
     """The file that holds the API key; a relative path starts at the pool file's folder."""
-    api_key_header: Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z][a-z0-9-]*$")] = AUTHORIZATION
-    """The header of the API key, in lower case, such as Azure's `api-key`; `authorization` sends a bearer token."""
+    api_key_header: Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z][a-z0-9-]*$")] | None = None
+    """The header of the API key, in lower case, such as Azure's `api-key`; `authorization` sends a bearer token.
+    Default: the provider API's own: `authorization` for openai, `x-api-key` for anthropic, `x-goog-api-key` for
+    gemini."""
     chat_template: Text | None = None
     """The chat template for continuation `raw`: one of the adapter's names, or a template."""
     echoes_prefix: bool = False
@@ -355,6 +360,8 @@ class CandidateEntry(PublicEntry):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.provider in _NATIVE and self.continuation not in {ContinuationStyle.TRAILING, ContinuationStyle.NONE}:
+            raise ValueError(f"has continuation {self.continuation}; {self.provider} knows only trailing and none")
         if self.api_key_env is not None and self.api_key_file is not None:
             raise ValueError("has both api_key_env and api_key_file; keep one")
         if self.continuation is ContinuationStyle.RAW and self.chat_template is None:

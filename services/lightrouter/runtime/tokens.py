@@ -33,8 +33,8 @@ _find_all: Final = re.compile(_PIECE).findall
 _PER_MESSAGE: Final = 4
 # The maximum of the same: the longest headers of the known templates (Llama 3, ChatML, DeepSeek) are shorter.
 _MOST_PER_MESSAGE: Final = 16
-# Choices: a picture of a megapixel has 765 tokens at OpenAI, 1,290 at Google and some 1,400 at Anthropic. A page of a PDF
-# has some 2,000 tokens and 50 KB. A second of sound has 32 tokens at Google, and 16 KB as MP3.
+# Choices: a picture of a megapixel has 765 tokens at OpenAI, 1,290 at Google and some 1,400 at Anthropic. A page of a
+# PDF has some 2,000 tokens and 50 KB. A second of sound has 32 tokens at Google, and 16 KB as MP3.
 _IMAGE_TOKENS: Final = 1_400
 _FILE_BYTES_PER_TOKEN: Final = 24
 _AUDIO_BYTES_PER_TOKEN: Final = 512

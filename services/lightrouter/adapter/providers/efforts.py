@@ -19,9 +19,9 @@ _WORDS: Final = {
 
 
 def nearest_effort(asked: ReasoningEffort.ValueType, known: Collection[str] | None) -> str | None:
-    """Returns the provider's word for the effort of `known`, pool words, that is nearest to `asked`; of two the smaller.
+    """Returns the provider's word for the effort of `known` that is nearest to `asked`; of two the smaller one.
 
-    Returns the word of `asked` if it is not known which efforts the candidate has, and None if it has none.
+    `known` has the pool's words, None if it is not known which efforts the candidate has. Returns None if it has none.
     """
     if known is None:
         return _WORDS.get(asked)

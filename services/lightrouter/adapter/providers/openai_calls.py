@@ -10,17 +10,16 @@ from lightrouter.adapter.text.tool_calls import CallPiece, ToolCallReader, TooMa
 from lightrouter.v1.chat_pb2 import ToolCallDelta
 
 
-def read_calls(message: Mapping[str, object], reader: ToolCallReader, *, ended: bool) -> tuple[ToolCallDelta, ...]:
-    """Returns the calls in a message or an event; `ended` says that no more of them can come.
+def read_calls(message: Mapping[str, object], reader: ToolCallReader) -> tuple[ToolCallDelta, ...]:
+    """Returns the pieces of calls in a message or an event that are settled now.
 
     Raises:
         UpstreamError: The API does not allow them.
     """
     try:
-        settled = [delta for piece in _pieces(message) for delta in reader.feed(piece)]
+        return tuple(delta for piece in _pieces(message) for delta in reader.feed(piece))
     except TooManyCallsError:
         raise faults.malformed("more than 128 tool calls") from None
-    return (*settled, *(reader.end() if ended else ()))
 
 
 def _pieces(message: Mapping[str, object]) -> Iterator[CallPiece]:

@@ -44,13 +44,6 @@ def turn_of(message: ChatMessage) -> Turn:
     return turn
 
 
-def text_of(message: ChatMessage) -> str:
-    """Returns a message as plain text, for models that take nothing else; pictures and sound are left out."""
-    texts = [message.content, *(part.text for part in message.parts if part.text)]
-    texts += [f"{call.name}({call.arguments})" for call in message.tool_calls]
-    return "\n\n".join(filter(None, texts))
-
-
 def output_members(output: OutputSpec) -> dict[str, object]:
     """Returns the members of a request that state its tools and the form of its text."""
     members: dict[str, object] = {}

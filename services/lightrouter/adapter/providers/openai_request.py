@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from lightrouter.adapter.exchange import ProviderRequest
-from lightrouter.adapter.providers.refusals import MAX_TOKENS, OPTIONAL
+from lightrouter.adapter.providers.asked import text_of
 from lightrouter.adapter.providers.efforts import nearest_effort
-from lightrouter.adapter.providers.openai_messages import output_members, text_of, turn_of
+from lightrouter.adapter.providers.openai_messages import output_members, turn_of
+from lightrouter.adapter.providers.refusals import MAX_TOKENS, OPTIONAL
 from lightrouter.adapter.providers.turns import Turn, alternating, with_text_before, without_system
 from lightrouter.adapter.quirks import BOTH
 from lightrouter.adapter.templates import ChatTemplate, chat_template
@@ -19,7 +19,6 @@ from lightrouter.runtime.enums import label
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 _ASSISTANT: Final = "assistant"
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 class RequestWriter:
@@ -133,8 +132,3 @@ class RequestWriter:
             if request.quirks.other_max_tokens and not self._template:
                 name = next(other for other in MAX_TOKENS if other != name)
             body[name] = request.sent_max_tokens
-
-
-def encoded(request: Mapping[str, object]) -> bytes:
-    """Returns the bytes of a body."""
-    return _encode(request).encode()

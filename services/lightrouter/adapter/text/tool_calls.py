@@ -1,7 +1,7 @@
 """The tool calls of a provider's reply: whatever a provider sends, each call gets a place, an id and a name.
 
-Providers leave out the index or give all calls the same, leave out the id, send a new one with each piece or one for two
-calls, repeat the name with each piece or cut it, and send the arguments in pieces, at once, as an object, or not at all.
+Providers leave out the index or give all calls the same, leave out the id, send a new one with each piece or one for
+two calls, repeat the name with each piece or cut it, and send the arguments in pieces, at once, or not at all.
 """
 
 from __future__ import annotations
@@ -37,16 +37,29 @@ class CallPiece:
 
 @dataclass(slots=True)
 class _Call:
-    id: str = ""
+    """One call so far; `given` is the provider's id, `closed` that its arguments are whole and its name came again."""
+
+    given: str = ""
     name: str = ""
     place: int | None = None
-    waiting: list[str] = field(default_factory=list)
-    arguments: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    sent: int = 0
     closed: bool = False
 
     @property
-    def text(self) -> str:
-        return "".join([*self.arguments, *self.waiting])
+    def arguments(self) -> str:
+        return "".join(self.parts)
+
+    def is_open(self) -> bool:
+        """Returns whether more arguments have to come."""
+        arguments = self.arguments.rstrip()
+        if not arguments.endswith("}"):
+            return True
+        try:
+            json.loads(arguments)
+        except (ValueError, RecursionError):
+            return True
+        return False
 
 
 class TooManyCallsError(Exception):
@@ -62,7 +75,7 @@ class ToolCallReader:
         self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}
         self._by_id: dict[str, _Call] = {}
-        self._places = 0
+        self._ids: set[str] = set()
         self.nameless = False
         """Whether the reply ended with a call that names no tool, which is left out."""
 
@@ -73,13 +86,14 @@ class ToolCallReader:
             TooManyCallsError: The reply has more than 128 calls.
         """
         call = self._call_of(piece)
-        if piece.name and not (call.arguments or call.place is not None):
+        if piece.name and call.place is None:
             call.name = self._name(call.name, piece.name)
-        if piece.id and not call.id:
-            call.id = piece.id[:_MOST_ID_CHARACTERS]
-        if piece.arguments:
-            call.waiting.append(piece.arguments)
-        if call.name and (call.name in self._tools or call.text.strip()):
+        call.given = call.given or piece.id
+        # Some providers send the whole call once more in the end.
+        again = piece.name and piece.arguments and piece.arguments.strip() == call.arguments.strip()
+        if piece.arguments and not again:
+            call.parts.append(piece.arguments)
+        if call.place is not None or call.name in self._tools or (call.name and any(map(str.strip, call.parts))):
             yield from self._out(call)
 
     def end(self) -> Iterator[ToolCallDelta]:
@@ -91,72 +105,60 @@ class ToolCallReader:
                 self.nameless = True
 
     def _out(self, call: _Call) -> Iterator[ToolCallDelta]:
-        arguments = "".join(call.waiting)
-        first = call.place is None
-        if not first and not arguments:
-            return
+        arguments = "".join(call.parts[call.sent :])
+        call.sent = len(call.parts)
         if call.place is None:
-            call.place = self._places
-            self._places += 1
-            call.id = self._unique(call)
-        call.arguments += call.waiting
-        call.waiting.clear()
-        yield ToolCallDelta(
-            index=call.place, id=call.id if first else "", name=call.name if first else "", arguments=arguments
-        )
-
-    def _unique(self, call: _Call) -> str:
-        taken = {other.id for other in self._calls if other.place is not None and other is not call}
-        return call.id if call.id and call.id not in taken else f"call_{secrets.token_hex(12)}"
+            call.place = len(self._ids)
+            identity = call.given[:_MOST_ID_CHARACTERS]
+            if not identity or identity in self._ids:
+                identity = f"call_{secrets.token_hex(12)}"
+            self._ids.add(identity)
+            yield ToolCallDelta(index=call.place, id=identity, name=call.name, arguments=arguments)
+        elif arguments:
+            yield ToolCallDelta(index=call.place, arguments=arguments)
 
     def _call_of(self, piece: CallPiece) -> _Call:
         """Returns the call that a piece belongs to, a new one if it begins there."""
         known = self._by_id.get(piece.id) if piece.id else None
         if piece.index is not None:
             at = self._by_index.get(piece.index)
-            # Some providers give both calls one id, others both calls one index.
-            if at is None or self._begins(at, piece):
-                return self._new(piece)
-            return at
-        if known is not None:
-            return self._new(piece) if known.closed and piece.arguments.strip() else known
-        last = self._calls[-1] if self._calls else None
-        if last is None or (piece.id and piece.name and last.name) or self._begins(last, piece):
-            return self._new(piece)
-        return last
+            if at is not None and known is not None and at.given != piece.id:
+                # All calls have one index.
+                at = known
+        elif known is not None:
+            at = known
+        else:
+            at = self._calls[-1] if self._calls else None
+            if at is not None and piece.id and piece.name and at.name:
+                at = None
+        if at is None or self._begins(at, piece):
+            return self._new(piece, at)
+        return at
 
-    def _begins(self, call: _Call, piece: CallPiece) -> bool:
+    @staticmethod
+    def _begins(call: _Call, piece: CallPiece) -> bool:
         """Returns whether a piece for the place of `call` begins another call."""
-        if call.closed and piece.arguments.strip():
+        has_arguments = bool(piece.arguments.strip())
+        if call.closed and has_arguments:
             return True
-        if not piece.name:
+        if not piece.name or not call.name:
             return False
-        if piece.id and call.id and piece.id != call.id and (piece.name != call.name or not self._is_open(call)):
+        other_id = bool(piece.id and call.given and piece.id != call.given)
+        if other_id and not call.name.startswith(piece.name):
             return True
-        if not call.text.strip() or self._is_open(call):
+        if call.is_open():
             return False
-        if piece.name == call.name and not piece.arguments.strip():
+        if piece.name == call.name and not has_arguments:
             # It repeats the name, or begins another call of the tool: the next arguments tell.
             call.closed = True
             return False
-        return piece.arguments.strip() != call.text.strip() or piece.name != call.name
+        return other_id or piece.name != call.name or piece.arguments.strip() != call.arguments.strip()
 
-    @staticmethod
-    def _is_open(call: _Call) -> bool:
-        """Returns whether more arguments have to come."""
-        text = call.text
-        if not text.rstrip().endswith("}"):
-            return True
-        try:
-            json.loads(text)
-        except (ValueError, RecursionError):
-            return True
-        return False
-
-    def _new(self, piece: CallPiece) -> _Call:
+    def _new(self, piece: CallPiece, before: _Call | None) -> _Call:
+        """Returns a new call; a piece without a name begins another call of the tool before it."""
         if len(self._calls) >= _MOST_CALLS:
             raise TooManyCallsError
-        call = _Call()
+        call = _Call(name="" if piece.name or before is None else before.name)
         self._calls.append(call)
         if piece.index is not None:
             self._by_index[piece.index] = call

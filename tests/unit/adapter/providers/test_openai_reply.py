@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.faults import UpstreamError
-from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
+from lightrouter.adapter.providers.openai_reply import read
+from lightrouter.adapter.providers.reply import ReportedError, parse
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.v1.chat_pb2 import FinishReason
 from lightrouter.v1.error_reason_pb2 import ErrorReason
@@ -151,7 +152,7 @@ def test_an_index_that_says_nothing_is_the_first(index: object) -> None:
         ([delta("a", "stop"), delta(finish="length")], FinishReason.FINISH_REASON_LENGTH),
         ([delta("a", "length"), delta(finish="stop")], FinishReason.FINISH_REASON_LENGTH),
         ([delta("a", "content_filter"), delta("b"), delta(finish="stop")], FinishReason.FINISH_REASON_CONTENT_FILTER),
-        ([delta("a", "tool_calls"), delta(finish="stop")], FinishReason.FINISH_REASON_UNKNOWN),
+        ([delta("a", "tool_calls"), delta(finish="stop")], FinishReason.FINISH_REASON_TOOL_CALLS),
         ([delta("a", ""), delta("b", "null")], FinishReason.FINISH_REASON_UNSPECIFIED),
     ],
 )
