@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from tests.upstreams.upstream import Behaviour, Exchange, Request
 
@@ -24,17 +24,26 @@ class Counts:
     thought: int = 0
 
 
+class Call(NamedTuple):
+    """A tool call of a reply; its arguments are JSON text."""
+
+    name: str
+    arguments: str
+    id: str = ""
+
+
 @dataclass(frozen=True)
 class Said:
     """A reply: its pieces, why it ended (`stop`, `length`, `filter`, `pause`, empty for no word of it), and its counts.
 
-    `thoughts` are pieces of hidden reasoning before the text.
+    `thoughts` are pieces of hidden reasoning before the text, `calls` tool calls behind it.
     """
 
     pieces: Sequence[str] = ("Hello", " world")
     finish: str = "stop"
     thoughts: Sequence[str] = ()
     counts: Counts = Counts()
+    calls: Sequence[Call] = ()
 
     @property
     def text(self) -> str:
@@ -112,6 +121,10 @@ class Dialect(ABC):
         return behave
 
 
+def _pieces(text: str) -> Iterator[str]:
+    yield from (text[at : at + 7] for at in range(0, len(text), 7))
+
+
 def event(document: object, kind: str = "") -> bytes:
     """Returns a server-sent event."""
     named = f"event: {kind}\n" if kind else ""
@@ -126,7 +139,8 @@ class OpenAIDialect(Dialect):
 
     def document(self, said: Said) -> dict[str, Any]:
         message = {"role": "assistant", "content": said.text, "reasoning_content": "".join(said.thoughts)}
-        choice = {"index": 0, "message": message, "finish_reason": self.finishes[said.finish]}
+        message |= {"tool_calls": [self._call(call) for call in said.calls]} if said.calls else {}
+        choice = {"index": 0, "message": message, "finish_reason": self._finish(said)}
         return {"object": "chat.completion", "model": MODEL, "choices": [choice], "usage": self._usage(said.counts)}
 
     def events(self, said: Said) -> Iterator[bytes]:
@@ -134,8 +148,13 @@ class OpenAIDialect(Dialect):
             yield self._event({"reasoning_content": thought})
         for piece in said.pieces:
             yield self._event({"content": piece})
+        for index, call in enumerate(said.calls):
+            begun = self._call(call._replace(arguments=""))
+            yield self._event({"tool_calls": [{"index": index, **begun}]})
+            for piece in _pieces(call.arguments):
+                yield self._event({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
         if said.finish:
-            yield self._event({}, self.finishes[said.finish])
+            yield self._event({}, self._finish(said))
             yield event({"model": MODEL, "choices": [], "usage": self._usage(said.counts)})
             yield b"data: [DONE]\n\n"
 
@@ -148,6 +167,13 @@ class OpenAIDialect(Dialect):
 
     def option(self, body: Mapping[str, Any], name: str) -> object:
         return body.get(name)
+
+    def _finish(self, said: Said) -> str:
+        return "tool_calls" if said.calls and said.finish == "stop" else self.finishes[said.finish]
+
+    @staticmethod
+    def _call(call: Call) -> dict[str, Any]:
+        return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
     @staticmethod
     def _event(delta: object, finish: str | None = None) -> bytes:
@@ -172,10 +198,11 @@ class AnthropicDialect(Dialect):
 
     def document(self, said: Said) -> dict[str, Any]:
         thoughts = [{"type": "thinking", "thinking": "".join(said.thoughts), "signature": "c2ln"}]
+        calls = [self._call(call, json.loads(call.arguments)) for call in said.calls]
         return {
             **self._message(said.counts),
-            "content": [*(thoughts if said.thoughts else []), {"type": "text", "text": said.text}],
-            "stop_reason": self.finishes[said.finish],
+            "content": [*(thoughts if said.thoughts else []), {"type": "text", "text": said.text}, *calls],
+            "stop_reason": self._finish(said),
             "usage": self._usage(said.counts),
         }
 
@@ -196,7 +223,14 @@ class AnthropicDialect(Dialect):
             yield self._delta(index, "text_delta", text=piece)
         if said.finish:
             yield self._event("content_block_stop", index=index)
-            ended = {"stop_reason": self.finishes[said.finish], "stop_sequence": None}
+        for place, call in enumerate(said.calls, index + 1):
+            yield self._event("content_block_start", index=place, content_block=self._call(call, {}))
+            yield self._delta(place, "input_json_delta", partial_json="")
+            for piece in _pieces(call.arguments):
+                yield self._delta(place, "input_json_delta", partial_json=piece)
+            yield self._event("content_block_stop", index=place)
+        if said.finish:
+            ended = {"stop_reason": self._finish(said), "stop_sequence": None}
             yield self._event("message_delta", delta=ended, usage=self._usage(said.counts))
             yield self._event("message_stop")
 
@@ -211,6 +245,13 @@ class AnthropicDialect(Dialect):
 
     def option(self, body: Mapping[str, Any], name: str) -> object:
         return body.get({"stop": "stop_sequences"}.get(name, name))
+
+    def _finish(self, said: Said) -> str:
+        return "tool_use" if said.calls and said.finish == "stop" else self.finishes[said.finish]
+
+    @staticmethod
+    def _call(call: Call, given: object) -> dict[str, Any]:
+        return {"type": "tool_use", "id": call.id, "name": call.name, "input": given}
 
     @staticmethod
     def _event(kind: str, **members: object) -> bytes:
@@ -250,7 +291,7 @@ class GeminiDialect(Dialect):
 
     def document(self, said: Said) -> dict[str, Any]:
         thoughts = [{"text": "".join(said.thoughts), "thought": True}] if said.thoughts else []
-        return self._chunk([*thoughts, {"text": said.text}], said.finish, said.counts)
+        return self._chunk([*thoughts, {"text": said.text}, *self._calls(said)], said.finish, said.counts)
 
     def events(self, said: Said) -> Iterator[bytes]:
         for thought in said.thoughts:
@@ -260,7 +301,7 @@ class GeminiDialect(Dialect):
         for piece in said.pieces[: -1 if said.finish else None]:
             yield event(self._chunk([{"text": piece}]))
         if said.finish:
-            yield event(self._chunk([{"text": last}], said.finish, said.counts))
+            yield event(self._chunk([{"text": last}, *self._calls(said)], said.finish, said.counts))
 
     def error(self, status: int, message: str) -> dict[str, Any]:
         words = {400: "INVALID_ARGUMENT", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
@@ -277,6 +318,15 @@ class GeminiDialect(Dialect):
 
     def streams(self, request: Request) -> bool:
         return ":streamGenerateContent?alt=sse" in request.path
+
+    @staticmethod
+    def _calls(said: Said) -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = [
+            {"functionCall": {"name": call.name, "args": json.loads(call.arguments)}} for call in said.calls
+        ]
+        if calls:
+            calls[0]["thoughtSignature"] = "c2ln"
+        return calls
 
     def _chunk(self, parts: Sequence[object], finish: str = "", counts: Counts | None = None) -> dict[str, Any]:
         candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": 0}
