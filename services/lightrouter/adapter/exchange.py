@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lightrouter.adapter.quirks import NO_QUIRKS, Quirks
+from lightrouter.adapter.text.tool_calls import ToolCallReader
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, OutputSpec, Sampling
 
 
@@ -79,8 +80,12 @@ class ReplyInfo:
     """Whether text came after a finish reason, which no longer counts then."""
     called_tools: bool = False
     """Whether the model called a tool."""
+    calls: ToolCallReader | None = None
+    """Reads the tool calls of an API without rules for them; None if the request offers no tools."""
     state: bytes = b""
     """What the model needs to go on from here in a later turn; opaque."""
+    left_out: frozenset[str] = frozenset()
+    """The members that the request would have if its provider did not refuse them."""
     unseen: int = 0
     """Tokens that the model wrote and the provider did not show, if the provider gave no counts."""
     model: str = ""

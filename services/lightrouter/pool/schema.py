@@ -24,7 +24,15 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticKnownError
 
-from lightrouter.pool.choices import THINK_TAGS, ContinuationStyle, MaxTokensField, State, Thinking
+from lightrouter.pool.choices import (
+    THINK_TAGS,
+    AbilityName,
+    ContinuationStyle,
+    Effort,
+    MaxTokensField,
+    State,
+    Thinking,
+)
 from lightrouter.pool.values import (
     URL_SCHEMA,
     CandidateName,
@@ -68,6 +76,7 @@ _NOT_ANSWERED_BY = {
     "api_key_header",
 }
 _RESERVED_BODY_KEYS = frozenset({"contents", "messages", "model", "prompt", "stream"})
+Refused = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class _Section(BaseModel):
@@ -213,6 +222,18 @@ class PublicEntry(_Section):
     """Whether it may answer."""
     address: GrpcTarget | None = None
     """Its adapter's gRPC target; default: from the service's template."""
+    abilities: (
+        Annotated[tuple[Annotated[AbilityName, Field(strict=False)], ...], Field(max_length=32, strict=False)] | None
+    ) = None
+    """What it can take and give besides plain text. Default: not known, it is asked for anything; only continuation
+    `raw` takes nothing else."""
+    reasoning_efforts: (
+        Annotated[tuple[Annotated[Effort, Field(strict=False)], ...], Field(max_length=8, strict=False)] | None
+    ) = None
+    """The reasoning efforts that it knows. Default: not known, a request's effort is passed on."""
+    refuses: Annotated[tuple[Refused, ...], Field(max_length=32, strict=False)] = ()
+    """What its provider is known to refuse, so that requests avoid it from the first one on: members of the request, as
+    `temperature` or `seed`, `prefill`, `system role`, `turns that do not alternate`."""
     fixed_input_tokens: Annotated[int, Field(ge=0, le=2**40)] | None = None
     """Tokens of its own instructions, which its adapter puts before every conversation. Default: counted from
     `system_prompt` if that is known."""
@@ -252,6 +273,22 @@ class PublicEntry(_Section):
             prior=self.prior,
             state=enums.value(candidate_pb2.CandidateState, self.state.name.lower()),
             fixed_input_tokens=self.instruction_tokens,
+            refuses=self.refuses,
+            abilities=self._abilities(),
+        )
+
+    def _abilities(self) -> candidate_pb2.Abilities | None:
+        known = self.abilities
+        if known is None:
+            if self.continuation is not ContinuationStyle.RAW:
+                return None
+            # Its prompt is one plain text.
+            known = (AbilityName.PREFILL,)
+        return candidate_pb2.Abilities(
+            abilities=[enums.value(candidate_pb2.Ability, ability.value) for ability in known],
+            reasoning_efforts=[
+                enums.value(chat_pb2.ReasoningEffort, effort.value) for effort in self.reasoning_efforts or ()
+            ],
         )
 
 

@@ -133,8 +133,6 @@ class _AbilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ability.Value
     """It hears recordings."""
     ABILITY_PREFILL: _Ability.ValueType  # 8
     """It goes on from a text that it has begun."""
-    ABILITY_MAX_COMPLETION_TOKENS: _Ability.ValueType  # 9
-    """Its token limit is called `max_completion_tokens`."""
 
 class Ability(_Ability, metaclass=_AbilityEnumTypeWrapper):
     """One thing that a candidate can take or give."""
@@ -157,8 +155,6 @@ ABILITY_AUDIO: Ability.ValueType  # 7
 """It hears recordings."""
 ABILITY_PREFILL: Ability.ValueType  # 8
 """It goes on from a text that it has begun."""
-ABILITY_MAX_COMPLETION_TOKENS: Ability.ValueType  # 9
-"""Its token limit is called `max_completion_tokens`."""
 Global___Ability: _TypeAlias = Ability  # noqa: Y015
 
 @_typing.final

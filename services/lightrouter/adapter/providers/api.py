@@ -18,6 +18,8 @@ class Written:
     """The members of its JSON body."""
     asked: Mapping[str, object]
     """What it asks for by the names of the OpenAI API, which refusals and quirks use, whatever the body's own names."""
+    left_out: frozenset[str] = frozenset()
+    """The members that the caller asked for and that are left out because the provider refuses them."""
 
 
 class ReplyReader(Protocol):

@@ -132,7 +132,7 @@ class EventReader:
         counted = self._info.usage is not before
         if counted and finished:
             self._usage_wait.came()
-        if delta.text or delta.reasoning or counted or self._done != done:
+        if not delta.is_empty or counted or self._done != done:
             # After each useful event the wait begins anew.
             self._until = None
             self._counted_last = counted and finished

@@ -16,6 +16,7 @@ from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.http import Endpoint, Reply
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.api import Api, ReplyReader, Written
+from lightrouter.adapter.providers.asked import text_of
 from lightrouter.adapter.providers.error_body import ErrorBody, read_error
 from lightrouter.adapter.providers.events import EventReader, UsageWait, has_lines
 from lightrouter.adapter.providers.refusals import Refusal, features, refusal
@@ -77,6 +78,7 @@ class HttpProvider:
                     return
                 raise await self._refusal(reply.status, body, request, sent, key)
             info.accepted = features(sent.asked)
+            info.left_out = sent.left_out
             try:
                 async with aclosing(self._deltas(reply, self._api.reader(request, info), info)) as deltas:
                     async for delta in deltas:
@@ -140,7 +142,7 @@ class HttpProvider:
         """Returns the error for callers, with the provider's words scrubbed."""
         words = body.words
         if words:
-            prompt = [*(message.content for message in request.messages), request.prefill]
+            prompt = [*map(text_of, request.messages), request.prefill]
             # The search of a long prompt takes milliseconds.
             words = await asyncio.to_thread(faults.scrubbed, words, key, prompt)
         if body.unpaid or status == _PAYMENT_REQUIRED:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.providers.api import Written
+from lightrouter.adapter.providers.openai_messages import output_members
 from lightrouter.adapter.providers.openai_reply import OpenAIReply
 from lightrouter.adapter.providers.openai_request import RequestWriter
 from lightrouter.adapter.templates import ChatTemplateError
+from lightrouter.adapter.text.tool_calls import ToolCallReader
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.pool.values import AUTHORIZATION
 
@@ -35,9 +37,14 @@ class OpenAI:
             body = self._writer.write(request, streamed=streamed)
         except ChatTemplateError as fault:
             raise faults.rejected(None, str(fault)) from None
-        return Written(body, body)
+        wanted = {name for name in ("temperature", "top_p", "seed") if request.sampling.HasField(name)}
+        if request.sampling.reasoning_effort:
+            wanted.add("reasoning_effort")
+        wanted |= output_members(request.output).keys() if body.get("messages") else set()
+        return Written(body, body, frozenset(wanted - body.keys()))
 
     def reader(self, request: ProviderRequest, info: ReplyInfo) -> OpenAIReply:
         """Returns the reader of a reply. See `Api.reader`."""
-        del request
+        tools = [tool.name for tool in request.output.tools]
+        info.calls = ToolCallReader(tools) if tools else None
         return OpenAIReply(info)

@@ -8,10 +8,12 @@ from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.cumulative import CumulativeText
+from lightrouter.adapter.providers.openai_calls import read_calls
 from lightrouter.adapter.providers.reply import complain, meaning, note_model, note_text
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
-from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.runtime.toolcalls import joined_pieces
+from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
 
 
 class OpenAIReply:
@@ -28,19 +30,32 @@ class OpenAIReply:
 
     def document(self, document: Mapping[str, object]) -> TextDelta:
         """Returns the text of a document. See `ReplyReader.document`."""
-        return read(document, "message", self._info)
+        delta = read(document, "message", self._info)
+        return delta._replace(calls=joined_pieces((*delta.calls, *self._last_calls())))
 
     def event(self, document: Mapping[str, object]) -> TextDelta:
         """Returns the new text of an event, also of a provider with cumulative events. See `ReplyReader.event`."""
         delta = read(document, "delta", self._info)
-        return TextDelta(self._text.feed(delta.text), self._reasoning.feed(delta.reasoning))
+        return delta._replace(text=self._text.feed(delta.text), reasoning=self._reasoning.feed(delta.reasoning))
 
     def end(self) -> TextDelta:
         """Returns the text that was held back. See `ReplyReader.end`."""
         info = self._info
         if info.others and not info.texts and info.finish_reason == finish_reasons.NOT_GIVEN:
-            return read_others(info)
-        return TextDelta(self._text.end(), self._reasoning.end())
+            delta = read_others(info)
+            return delta._replace(calls=(*delta.calls, *self._last_calls()))
+        return TextDelta(self._text.end(), self._reasoning.end(), self._last_calls())
+
+    def _last_calls(self) -> tuple[ToolCallDelta, ...]:
+        """Returns the tool calls that only the end of the reply settles."""
+        reader = self._info.calls
+        if reader is None:
+            return ()
+        calls = tuple(reader.end())
+        if reader.nameless:
+            self._info.at_best = finish_reasons.less_whole(self._info.at_best, finish_reasons.UNKNOWN)
+        self._info.texts += bool(calls)
+        return calls
 
 
 def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
@@ -146,15 +161,20 @@ def _text_of(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDe
         raise faults.malformed("a choice without text")
     if not isinstance(message, dict):
         raise faults.malformed("a message that is no object")
+    calls: tuple[ToolCallDelta, ...] = ()
     if message.get("tool_calls") or message.get("function_call"):
         info.called_tools = True
-        info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+        if info.calls is None:
+            # None was offered.
+            info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+        else:
+            calls = read_calls(message, info.calls)
     hidden = _reasoning(message, info)
     content = message.get("content") or _refusal(message, info)
     if isinstance(content, str):
-        return TextDelta(content, hidden)
+        return TextDelta(content, hidden, calls)
     if isinstance(content, list):
-        return _parts(content, hidden)
+        return _parts(content, hidden)._replace(calls=calls)
     raise faults.malformed("a message whose content is no text")
 
 

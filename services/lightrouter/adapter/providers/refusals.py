@@ -11,10 +11,21 @@ from lightrouter.adapter.providers.error_body import ErrorBody
 from lightrouter.adapter.providers.turns import alternating
 from lightrouter.adapter.quirks import BOTH, PREFILL, SYSTEM, Quirks, Remedy, one_value
 
-OPTIONAL: Final = ("stream_options", "seed", "temperature", "top_p", "stop")
+OPTIONAL: Final = (
+    "stream_options",
+    "seed",
+    "temperature",
+    "top_p",
+    "stop",
+    "reasoning_effort",
+    "parallel_tool_calls",
+    "response_format",
+    "tool_choice",
+)
 """The members that a request can leave out, the most often refused first."""
 TURNS: Final = "turns"
 """The feature of a request whose turns do not strictly alternate."""
+_VALUED: Final = frozenset({"seed", "temperature", "top_p", "stream_options"})
 MAX_TOKENS: Final = ("max_tokens", "max_completion_tokens")
 """The two names of the token limit."""
 
@@ -53,6 +64,10 @@ _NAMES: Final = {
         r"(?i)[\"'`.]stop\b|\bstop[\"'`:]|\bstop[_ ]?(?:sequences?|words?|tokens?)\b"
         r"|(?:parameters?|arguments?|fields?|supplied|keys?|property|support):? stop\b|: ?stop\b"
     ),
+    "reasoning_effort": re.compile(r"(?i)\breasoning[_. ]?effort\b"),
+    "parallel_tool_calls": re.compile(r"(?i)\bparallel_tool_calls\b"),
+    "response_format": re.compile(r"(?i)\bresponse_?format\b|\bjson_schema\b|\bjson_object\b"),
+    "tool_choice": re.compile(r"(?i)\btool_?choice\b"),
 }
 _LIMIT: Final = re.compile(r"(?i)\bmax[_ ]?(?:(?:completion|output|new)[_ ]?)?tokens\b|\bmaximum (?:output )?tokens\b")
 _UNKNOWN_NAME: Final = re.compile(
@@ -209,7 +224,7 @@ def _of_members(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
     if {"temperature", "top_p"} <= set(named) and _TOGETHER.search(words):
         yield _remedy(BOTH, named=True)
     for name in named:
-        value = name != "stop" and _ONE_VALUE.search(words) and not _WHOLE.search(words)
+        value = name in _VALUED and _ONE_VALUE.search(words) and not _WHOLE.search(words)
         refused = one_value(name, sent[name]) if value else name
         yield _remedy(refused, named=True)
 

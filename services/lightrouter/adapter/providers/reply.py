@@ -76,10 +76,10 @@ def meaning(reason: object) -> FinishReason.ValueType:
 
 def note_text(delta: TextDelta, meant: FinishReason.ValueType, info: ReplyInfo) -> None:
     """Fills in that `delta` came, and why the text ended with it, if it did."""
-    has_text = bool(delta.text.strip() or delta.reasoning.strip())
-    info.texts += bool(delta.text or delta.reasoning)
+    has_text = bool(delta.text.strip() or delta.reasoning.strip() or delta.calls)
+    info.texts += not delta.is_empty
     if has_text:
-        info.ends_hidden = not delta.text.strip()
+        info.ends_hidden = not (delta.text.strip() or delta.calls)
     if meant != finish_reasons.NOT_GIVEN:
         info.ended_with_text = has_text
         info.finish_reason = finish_reasons.less_whole(info.finish_reason, meant)

@@ -152,7 +152,7 @@ def test_an_index_that_says_nothing_is_the_first(index: object) -> None:
         ([delta("a", "stop"), delta(finish="length")], FinishReason.FINISH_REASON_LENGTH),
         ([delta("a", "length"), delta(finish="stop")], FinishReason.FINISH_REASON_LENGTH),
         ([delta("a", "content_filter"), delta("b"), delta(finish="stop")], FinishReason.FINISH_REASON_CONTENT_FILTER),
-        ([delta("a", "tool_calls"), delta(finish="stop")], FinishReason.FINISH_REASON_UNKNOWN),
+        ([delta("a", "tool_calls"), delta(finish="stop")], FinishReason.FINISH_REASON_TOOL_CALLS),
         ([delta("a", ""), delta("b", "null")], FinishReason.FINISH_REASON_UNSPECIFIED),
     ],
 )
