@@ -70,6 +70,8 @@ class ReplyInfo:
     """The number of events with text or reasoning; as a rule, each is one token."""
     written: int | None = None
     """The number of tokens so far, if the provider counts them as it writes; else None."""
+    counted_ahead: int | None = None
+    """The output tokens that the provider counted before it sent any; None if it does not count so early."""
     ended_with_text: bool = False
     """Whether text came in the same event as the finish reason, so that more may follow."""
     ends_hidden: bool = False

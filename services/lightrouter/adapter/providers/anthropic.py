@@ -30,6 +30,8 @@ _CACHED: Final = {"type": "ephemeral"}
 # The API has no default. A choice: within the limit of every model that the API still serves.
 _MOST_TOKENS: Final = 4096
 _HIGHEST_TEMPERATURE: Final = 1.0
+# The next version, 2026-10-21, only takes members away, among them `temperature` and `top_p`, which older models know.
+_VERSION: Final = "2023-06-01"
 _EFFORTS: Final = {
     ReasoningEffort.REASONING_EFFORT_MINIMAL: "low",
     ReasoningEffort.REASONING_EFFORT_LOW: "low",
@@ -44,7 +46,7 @@ class Anthropic:
 
     path = stream_path = "/messages"
     key_header = "x-api-key"
-    headers: Mapping[str, str] = {"anthropic-version": "2023-06-01"}
+    headers: Mapping[str, str] = {"anthropic-version": _VERSION}
 
     def __init__(self, entry: CandidateEntry) -> None:
         """Prepares the requests of the candidate of `entry`."""

@@ -13,7 +13,7 @@ from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.asked import Block, json_object, state
 from lightrouter.adapter.providers.reply import complain, meaning, note_model, note_text
 from lightrouter.adapter.text.coalesce import TextDelta, joined
-from lightrouter.adapter.usage import merged
+from lightrouter.adapter.usage import merged, written_tokens
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.v1.chat_pb2 import ToolCall, ToolCallDelta
 
@@ -74,6 +74,7 @@ class AnthropicReply:
             complain(document)
         elif kind == "message_start":
             self._note(_object(document, "message"))
+            self._info.counted_ahead = written_tokens(self._info.usage)
         elif kind == "content_block_start":
             return self._noted(self._begun(_index(document), _object(document, "content_block")))
         elif kind == "content_block_delta":

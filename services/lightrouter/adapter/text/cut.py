@@ -89,7 +89,7 @@ class Cut:
         if info.written is not None:
             return info.written - self.tokens
         counted = None if self.tokens else usage.written_tokens(info.usage)
-        if counted is not None:
+        if counted is not None and counted != info.counted_ahead:
             return counted
         return events if self._bytes <= _LONGEST_TOKEN * self._events else _estimated(text)
 
