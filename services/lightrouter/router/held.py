@@ -39,7 +39,8 @@ class HeldStream:
         restarted: Whether the adapter wrote a text anew that it was asked to continue.
         tokens_after: The tokens that arrived after the checkpoint, reasoning included; estimated.
         is_recorded: Whether the call is in the ledger.
-        calls: The tool calls that have arrived, also those after the checkpoint.
+        calls: The tool calls that have arrived.
+        boot_calls: The tool calls as they stood at the checkpoint.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class HeldStream:
         self.restarted = False
         self.tokens_after = 0
         self.is_recorded = False
-        self.calls = ToolCalls()
+        self.calls, self.boot_calls = ToolCalls(), ToolCalls()
         self._responses = responses
         self._name = name
         self._boot_tokens = boot_tokens
@@ -202,6 +203,7 @@ class HeldStream:
     def _add_to_boot(self, chunk: GenerationChunk) -> None:
         self.restarted |= chunk.restarted
         self.calls.add(chunk.tool_calls)
+        self.boot_calls.add(chunk.tool_calls)
         if not (chunk.text or chunk.tool_calls):
             return
         self._boot.append(chunk.text)

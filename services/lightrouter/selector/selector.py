@@ -11,6 +11,7 @@ from lightrouter.learned.features import Candidate
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import invalid
+from lightrouter.selector.calls import with_actions, with_calls_shown
 from lightrouter.selector.learned import CurrentModel, no_model, prompt_text
 from lightrouter.selector.prior import Prior
 from lightrouter.selector.ranking import ranking
@@ -125,9 +126,10 @@ async def _ranking_input(request: SelectRequest) -> RankingInput:
     pattern: AnswerPattern | None = request.answer_pattern if request.HasField("answer_pattern") else None
     if pattern is not None:
         check(pattern)
-    visible = [partial for partial in request.partials if partial.text.strip()]
+    visible = [with_calls_shown(partial) for partial in request.partials if partial.text.strip() or partial.tool_calls]
     texts = [partial.text for partial in visible]
     # Only STOP says that a text is whole.
     complete = [partial.finish_reason == FinishReason.FINISH_REASON_STOP for partial in visible]
     messages = [message.content for message in request.messages]
-    return RankingInput(request, visible, await in_turn(compare(texts, complete, pattern, messages)))
+    compared = await in_turn(compare(texts, complete, pattern, messages))
+    return RankingInput(request, visible, with_actions(compared, [partial.tool_calls for partial in visible]))
