@@ -8,11 +8,13 @@ from contextlib import contextmanager
 
 from opentelemetry.trace import NoOpTracer, Span, Tracer
 
+from lightrouter.router.actions import acts, voted
 from lightrouter.router.call_times import CallTimes
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, Merged, RouteContext
 from lightrouter.router.events import Events
 from lightrouter.router.finish import complete_first, is_interrupted
+from lightrouter.router.forms import form_of, mended
 from lightrouter.router.holding import usual_chance
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.availability import Availability
@@ -50,7 +52,15 @@ from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_SYNTHESIZE,
     Policy,
 )
-from lightrouter.v1.router_pb2 import SELECTION_REASON_COST_CEILING, SELECTION_REASON_GAIN, Answer, Prompt, Selection
+from lightrouter.v1.router_pb2 import (
+    SELECTION_REASON_COST_CEILING,
+    SELECTION_REASON_GAIN,
+    SELECTION_REASON_NO_BOOT,
+    SELECTION_REASON_ONLY_ONE,
+    Answer,
+    Prompt,
+    Selection,
+)
 
 
 class Router:
@@ -120,6 +130,7 @@ class Router:
         self._capture.asked(span, prompt.messages)
         span.set_attribute(names.ROUTE_ID, record.route_id)
         ledger = record.ledger
+        form = await form_of(prompt.output)
         admission, budget = admit(
             prompt,
             self._traffic.snapshot(),
@@ -129,6 +140,7 @@ class Router:
             self._availability.why_not,
             self._least_tokens,
             self._times,
+            form,
         )
         record.policy = admission.policy
         record.stops = bool(admission.sampling.stop)
@@ -148,7 +160,9 @@ class Router:
         record.answer = answer = Answer(
             text=merged.text,
             finish_reason=merged.finish_reason,
+            tool_calls=merged.tool_calls,
             candidates=merged.candidates,
+            trace_id=trace_id(span),
             selection=selection,
             aggregator=merged.strategy,
             ledger=ledger.to_proto(),
@@ -156,6 +170,8 @@ class Router:
             route_id=record.route_id,
             contradictions=merged.contradictions,
         )
+        if merged.author:
+            answer.candidate, answer.state = merged.author, route.states.get(merged.author, b"")
         spans.answered(span, answer)
         self._capture.answered(span, answer.text, answer.finish_reason)
         return answer
@@ -211,17 +227,27 @@ class Router:
 
     async def _complete(self, route: RouteContext, ranking: BootRanking, chosen: Sequence[BootResult]) -> Merged:
         """Completes the drafts of the chosen candidates and makes the answer of them."""
-        if route.events.wants_text and len(chosen) == 1:
+        form = route.admission.form
+        if route.events.wants_text and len(chosen) == 1 and not (form and form.has_form):
             with self._completion(route, chosen):
                 streamed = await stream_completion(route, self._models, chosen[0], ranking.boots)
-            return Merged(streamed.text, streamed.finish_reason, streamed.candidates, AGGREGATOR_STRATEGY_BEST)
+            return Merged(
+                streamed.text,
+                streamed.finish_reason,
+                streamed.candidates,
+                AGGREGATOR_STRATEGY_BEST,
+                tool_calls=streamed.tool_calls,
+            )
         with self._completion(route, chosen):
             drafts = await complete(route, self._models, ranking, chosen)
+            drafts = await mended(route, self._models, drafts, ranking.boots)
         return await self._merge(route, ranking, drafts)
 
     async def _merge(self, route: RouteContext, ranking: BootRanking, drafts: Sequence[Draft]) -> Merged:
         """Makes the answer of the drafts; an interrupted draft counts only if there is no other."""
         drafts = complete_first(drafts)
+        if acts(drafts):
+            return voted(route, drafts)
         if len(drafts) == 1 or route.admission.policy.aggregator == AGGREGATOR_STRATEGY_BEST:
             return best(route, drafts)
         with self._stage(route, STAGE_AGGREGATE, names.AGGREGATE) as span:
@@ -257,6 +283,8 @@ def _decide(route: RouteContext, ranking: BootRanking) -> tuple[Selection, Seque
         return route.budget.choose(ranked, k, admission.synthesizer, merging=merging)
 
     selection, chosen = decide(ranking, admission.policy, afford, homogeneous=admission.homogeneous)
+    if admission.author and selection.reason == SELECTION_REASON_ONLY_ONE:
+        selection.reason = SELECTION_REASON_NO_BOOT
     if selection.reason == SELECTION_REASON_COST_CEILING:
         message = f"the cost ceiling lets only {', '.join(selection.chosen)} go on"
         route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)

@@ -90,6 +90,7 @@ def entry(
         restarted=restarted,
         went_on=went_on,
         cost_basis=cost_basis(result.usage),
+        left_out=result.left_out,
     )
     if result.HasField("time_to_first_token"):
         line.time_to_first_token.CopyFrom(result.time_to_first_token)

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from lightrouter.answers.extract import check
+from lightrouter.answers.json_schema import OutputForm
+from lightrouter.router.abilities import lacks, named, needs
 from lightrouter.router.budget import Budget
 from lightrouter.router.call_times import CallTimes
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import Admission
+from lightrouter.router.conversation import author_of_call, check_results
 from lightrouter.router.holding import with_held_tokens
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.rules import Defaults
 from lightrouter.runtime.errors import Code, ServiceError, invalid
-from lightrouter.runtime.tokens import messages_tokens, most_messages_tokens
+from lightrouter.runtime.tokens import messages_tokens, most_messages_tokens, most_output_tokens, output_tokens
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_STATE_EVICTED,
     CANDIDATE_STATE_PROBATION,
     Candidate,
 )
-from lightrouter.v1.chat_pb2 import Sampling
+from lightrouter.v1.chat_pb2 import OutputSpec, Sampling
 from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_ABILITY_MISSING,
     ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
     ERROR_REASON_POOL_EMPTY,
     ERROR_REASON_UNKNOWN_CANDIDATE,
@@ -32,6 +37,7 @@ from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_CONTEXT_WINDOW,
     DEGRADED_REASON_COST_CEILING,
     DEGRADED_REASON_LAST_RESORT,
+    NOT_ASKED_REASON_ABILITY,
     NOT_ASKED_REASON_CONTEXT_WINDOW,
     NOT_ASKED_REASON_COST_CEILING,
     NOT_ASKED_REASON_PROBATION,
@@ -55,6 +61,7 @@ def admit(
     why_not: WhyNot = lambda _: None,
     least_tokens: dict[str, int] | None = None,
     times: CallTimes | None = None,
+    form: OutputForm | None = None,
 ) -> tuple[Admission, Budget]:
     """Returns the admitted request and its budget, in which the money for the boots is reserved.
 
@@ -67,10 +74,11 @@ def admit(
         why_not: Returns why a candidate cannot deliver now.
         least_tokens: The smallest token limits that providers accept, by candidate; see `Budget`.
         times: The observed times of calls; None if there are none yet.
+        form: Tells the faults of answers; None if every answer will do.
 
     Raises:
-        ServiceError: INVALID_ARGUMENT if the request names an unknown candidate, or does not fit into its cost ceiling
-            or into any context window; FAILED_PRECONDITION if the pool has no candidate that may answer.
+        ServiceError: INVALID_ARGUMENT if the request names an unknown candidate, needs abilities that no candidate has,
+            or does not fit into its cost ceiling or into any context window; FAILED_PRECONDITION if the pool has no candidate that may answer.
     """
     policy = Policy()
     policy.CopyFrom(defaults.policy)
@@ -81,15 +89,27 @@ def admit(
     if not sampling.HasField("max_output_tokens"):
         sampling.max_output_tokens = defaults.max_output_tokens
     defaults.maxima.apply(policy, sampling)
+    check_results(prompt.messages)
     specs = _named(policy.candidates, snapshot) if policy.candidates else _allowed(snapshot)
+    specs = _able(specs, prompt, ledger)
     # A candidate that the request names takes part even if it is on probation.
     share = 1.0 if policy.candidates else defaults.probation_share
     left_out = {why.candidate: why for spec in specs if (why := why_not(spec) or _on_probation(spec, draw, share))}
-    prompt_tokens = messages_tokens(prompt.messages)
+    prompt_tokens = messages_tokens(prompt.messages) + output_tokens(prompt.output)
+    resumes = prompt.output == OutputSpec()
     fitting = _fitting(specs, left_out, snapshot, policy, sampling.max_output_tokens, prompt_tokens, ledger)
+    fitting = [replace(candidate, resumes=resumes) for candidate in fitting]
     asked, standby = _asked(fitting, left_out, policy.k, ledger)
+    author = author_of_call(prompt.messages)
+    if any(candidate.name == author for candidate in asked):
+        # The others know nothing of what it was about to do.
+        standby = [*(each for each in asked if each.name != author), *standby]
+        asked = [_at_once(each) for each in asked if each.name == author]
+    else:
+        author = ""
     ceiling = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None
-    budget = Budget(ceiling, most_messages_tokens(prompt.messages), least_tokens)
+    most = most_messages_tokens(prompt.messages) + most_output_tokens(prompt.output)
+    budget = Budget(ceiling, most, least_tokens)
     held = with_held_tokens(asked, policy, prompt_tokens, times or CallTimes())
     if budget.covers(held):
         asked = held
@@ -113,8 +133,31 @@ def admit(
         standby=(*unpaid, *standby),
         homogeneous=bool(snapshot.homogeneous),
         prompt_tokens=prompt_tokens,
+        output=prompt.output,
+        form=form,
+        author=author,
     )
     return admission, budget
+
+
+def _at_once(candidate: RouteCandidate) -> RouteCandidate:
+    """Returns a candidate whose call goes on as soon as it has begun, because there is nothing to compare it with."""
+    return replace(candidate, boot_tokens=1, resumes=False)
+
+
+def _able(specs: Sequence[Candidate], prompt: Prompt, ledger: RouteLedger) -> list[Candidate]:
+    """Returns the candidates with all abilities that the prompt needs; records what the others lack."""
+    needed = needs(prompt)
+    lacking = {spec.name: lacks(spec, needed) for spec in specs}
+    for name, missing in lacking.items():
+        if missing:
+            ledger.add_not_asked(name, NOT_ASKED_REASON_ABILITY, f"{name} lacks what the prompt needs: {named(missing)}")
+    able = [spec for spec in specs if not lacking[spec.name]]
+    if not able:
+        fewest = min(lacking.values(), key=len)
+        message = f"no allowed candidate can take this: each lacks one of {named(needed)}; the nearest {named(fewest)}"
+        raise invalid(fewest[0][1], message, ERROR_REASON_ABILITY_MISSING)
+    return able
 
 
 def _named(names: Iterable[str], snapshot: PoolSnapshot) -> list[Candidate]:
