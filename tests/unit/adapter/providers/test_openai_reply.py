@@ -25,7 +25,7 @@ def read_message(document: dict[str, Any], part: str = "message") -> tuple[TextD
 
 def test_a_whole_reply() -> None:
     piece, info = read_message(completion("Hello", "length", {"prompt_tokens": 1}))
-    assert piece == ("Hello", "")
+    assert piece[:2] == ("Hello", "")
     assert info.finish_reason == FinishReason.FINISH_REASON_LENGTH
     assert info.usage == {"prompt_tokens": 1}
     assert info.model == "model-as-the-provider-names-it"
@@ -55,12 +55,12 @@ def test_a_whole_reply() -> None:
 )
 def test_dialects_of_reasoning(message: dict[str, object], piece: tuple[str, str], takes_back: bool) -> None:
     read_piece, info = read_message(completion("x", message=message))
-    assert read_piece == piece
+    assert read_piece[:2] == piece
     assert info.takes_reasoning_back == takes_back
 
 
 def test_completions_have_text() -> None:
-    assert read_message({"choices": [{"text": "x", "finish_reason": "stop"}]})[0] == ("x", "")
+    assert read_message({"choices": [{"text": "x", "finish_reason": "stop"}]})[0][:2] == ("x", "")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_completions_have_text() -> None:
     [{"choices": []}, {"choices": None}, {"usage": {}}, {"choices": [{"delta": None}]}, delta(), delta(finish="stop")],
 )
 def test_events_without_text(event: dict[str, Any]) -> None:
-    assert read_message(event, "delta")[0] == ("", "")
+    assert read_message(event, "delta")[0][:2] == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def with_index(document: dict[str, Any], index: object) -> dict[str, Any]:
 def test_the_first_choice_is_the_one_with_the_lowest_index() -> None:
     whole = completion("second")
     whole["choices"] = [with_index(completion("second"), 1)["choices"][0], completion("first")["choices"][0]]
-    assert read_message(whole)[0] == ("first", "")
+    assert read_message(whole)[0][:2] == ("first", "")
     text, info = events(with_index(delta("B", "length"), 1), delta("a"), with_index(delta("B"), 1), delta("b", "stop"))
     assert (text, info.finish_reason) == ("ab", FinishReason.FINISH_REASON_STOP)
 
