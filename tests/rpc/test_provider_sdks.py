@@ -78,7 +78,7 @@ ASKED = [
         ToolChoice(),
         ToolChoice(mode=ToolMode.TOOL_MODE_NONE),
         ToolChoice(mode=ToolMode.TOOL_MODE_REQUIRED),
-        ToolChoice(mode=ToolMode.TOOL_MODE_REQUIRED, name="find"),
+        ToolChoice(name="find"),
     )
 ]
 

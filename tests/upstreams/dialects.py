@@ -138,7 +138,11 @@ class OpenAIDialect(Dialect):
     finishes: ClassVar = {"stop": "stop", "length": "length", "filter": "content_filter", "pause": "pause_turn"}
 
     def document(self, said: Said) -> dict[str, Any]:
-        message = {"role": "assistant", "content": said.text, "reasoning_content": "".join(said.thoughts)}
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": said.text,
+            "reasoning_content": "".join(said.thoughts),
+        }
         message |= {"tool_calls": [self._call(call) for call in said.calls]} if said.calls else {}
         choice = {"index": 0, "message": message, "finish_reason": self._finish(said)}
         return {"object": "chat.completion", "model": MODEL, "choices": [choice], "usage": self._usage(said.counts)}

@@ -28,7 +28,6 @@ class ProviderRequest:
     """How the request must be put so that the provider accepts it."""
     checkpoint_tokens: int = 0
     """The new tokens after which the caller wants to know how the text stands; less than `max_tokens`; 0 for never."""
-
     output: OutputSpec = field(default_factory=OutputSpec)
     """The tools that the model may call and the form of its text."""
     is_repeated: bool = False

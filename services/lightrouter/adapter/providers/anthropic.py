@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
@@ -16,11 +16,11 @@ from lightrouter.adapter.providers.asked import (
     alternating_blocks,
     instructions,
     json_object,
+    options,
     own_state,
-    sampling,
 )
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.v1.chat_pb2 import ChatMessage, Media, OutputSpec, Part, ReasoningEffort, Role, Tool, ToolMode
+from lightrouter.v1.chat_pb2 import ChatMessage, Media, OutputSpec, Part, Role, Tool, ToolMode
 
 _ASSISTANT: Final = "assistant"
 _USER: Final = "user"
@@ -32,13 +32,10 @@ _MOST_TOKENS: Final = 4096
 _HIGHEST_TEMPERATURE: Final = 1.0
 # The next version, 2026-10-21, only takes members away, among them `temperature` and `top_p`, which older models know.
 _VERSION: Final = "2023-06-01"
-_EFFORTS: Final = {
-    ReasoningEffort.REASONING_EFFORT_MINIMAL: "low",
-    ReasoningEffort.REASONING_EFFORT_LOW: "low",
-    ReasoningEffort.REASONING_EFFORT_MEDIUM: "medium",
-    ReasoningEffort.REASONING_EFFORT_HIGH: "high",
-    ReasoningEffort.REASONING_EFFORT_MAXIMUM: "max",
-}
+# The API's words for efforts that have others here.
+_EFFORTS: Final = {"minimal": "low", "xhigh": "max"}
+_NO_TOOL: Final = {"type": "none"}
+_SAME: Final = {"top_p": "top_p", "stop": "stop_sequences"}
 
 
 class Anthropic:
@@ -58,39 +55,29 @@ class Anthropic:
         Instructions and tools get a place in the provider's cache, because most callers send the same ones each time;
         the conversation gets one if it is likely to be read again.
         """
-        entry, output = self._entry, request.output
-        asked = sampling(entry, request)
-        asked.pop("seed", None)
+        entry = self._entry
+        lacking = {"seed", "response_format"} if request.output.json_object else {"seed"}
+        asked, left_out = options(entry, request, lacking)
         turns = alternating_blocks(self._turns(request), _USER, _BEGIN)
-        body: dict[str, object] = {"model": entry.model, "max_tokens": asked.get("max_tokens", _MOST_TOKENS)}
+        body: dict[str, Any] = {"model": entry.model, "max_tokens": asked.get("max_tokens", _MOST_TOKENS)}
         if (system := instructions(entry, request.messages)).strip():
             body["system"] = [{"type": "text", "text": system, "cache_control": _CACHED}]
-        body["messages"] = [{"role": turn.role, "content": turn.blocks} for turn in turns]
         if request.is_repeated:
             _cache_last(turns)
+        body["messages"] = [{"role": turn.role, "content": turn.blocks} for turn in turns]
         if "temperature" in asked:
-            body["temperature"] = min(float(str(asked["temperature"])), _HIGHEST_TEMPERATURE)
-        if "top_p" in asked:
-            body["top_p"] = asked["top_p"]
-        if "stop" in asked:
-            body["stop_sequences"] = asked["stop"]
-        _write_output(output, body)
-        if request.sampling.reasoning_effort == ReasoningEffort.REASONING_EFFORT_NONE:
-            body["thinking"] = {"type": "disabled"}
-        elif effort := _EFFORTS.get(request.sampling.reasoning_effort):
-            body["output_config"] = {**_object(body.get("output_config")), "effort": effort}
+            body["temperature"] = min(asked["temperature"], _HIGHEST_TEMPERATURE)
+        body |= {name: asked[known] for known, name in _SAME.items() if known in asked}
+        _write_output(request.output, asked, body)
         body |= entry.extra_body
         body["stream"] = streamed
-        asked["max_tokens"] = body["max_tokens"]
-        if "thinking" in body:
-            asked["thinking"] = body["thinking"]
+        asked |= {name: body[name] for name in ("max_tokens", "thinking") if name in body}
         asked["messages"] = [{"role": turn.role, "content": turn.plain} for turn in turns]
-        return Written(body, asked)
+        return Written(body, asked, left_out)
 
     def reader(self, request: ProviderRequest, info: ReplyInfo) -> AnthropicReply:
         """Returns the reader of a reply. See `Api.reader`."""
-        kept = request.prefill.rstrip()
-        return AnthropicReply(self._entry, info, cut_blanks=request.prefill[len(kept) :])
+        return AnthropicReply(self._entry, request, info)
 
     def _turns(self, request: ProviderRequest) -> Iterator[BlockTurn]:
         for message in request.messages:
@@ -143,16 +130,26 @@ def _answer(message: ChatMessage) -> list[Block]:
     return [*_said(message), *calls]
 
 
-def _write_output(output: OutputSpec, body: dict[str, object]) -> None:
-    """Writes the tools and the form of the text into `body`."""
+def _write_output(output: OutputSpec, asked: Mapping[str, Any], body: dict[str, Any]) -> None:
+    """Writes the tools, the form of the text and the effort into `body`."""
     if output.tools:
         tools = [_tool(tool) for tool in output.tools]
         tools[-1]["cache_control"] = _CACHED
         body["tools"] = tools
-        body["tool_choice"] = _tool_choice(output)
-    if output.HasField("json_schema"):
-        schema = json_object(output.json_schema.schema)
-        body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        choice: Block = _tool_choice(output) if "tool_choice" in asked else {"type": "auto"}
+        if asked.get("parallel_tool_calls") is False and choice != _NO_TOOL:
+            choice["disable_parallel_tool_use"] = True
+        body["tool_choice"] = choice
+    config: Block = {}
+    if asked.get("response_format") == "json_schema":
+        config["format"] = {"type": "json_schema", "schema": json_object(output.json_schema.schema)}
+    effort = asked.get("reasoning_effort")
+    if effort == "none":
+        body["thinking"] = {"type": "disabled"}
+    elif effort:
+        config["effort"] = _EFFORTS.get(effort, effort)
+    if config:
+        body["output_config"] = config
 
 
 def _tool(tool: Tool) -> Block:
@@ -167,21 +164,13 @@ def _tool(tool: Tool) -> Block:
 
 def _tool_choice(output: OutputSpec) -> Block:
     choice = output.tool_choice
-    if choice.mode == ToolMode.TOOL_MODE_NONE:
-        return {"type": "none"}
-    made: Block = {"type": "auto"}
-    if choice.mode == ToolMode.TOOL_MODE_REQUIRED:
-        made = {"type": "tool", "name": choice.name} if choice.name else {"type": "any"}
-    if output.HasField("parallel_tool_calls") and not output.parallel_tool_calls:
-        made["disable_parallel_tool_use"] = True
-    return made
+    if choice.HasField("name"):
+        return {"type": "tool", "name": choice.name}
+    kinds = {ToolMode.TOOL_MODE_NONE: "none", ToolMode.TOOL_MODE_REQUIRED: "any"}
+    return {"type": kinds.get(choice.mode, "auto")}
 
 
 def _cache_last(turns: Sequence[BlockTurn]) -> None:
     """Marks the end of the last user's turn: the provider keeps all up to there, and finds it there later."""
     last = next(turn for turn in reversed(turns) if turn.role == _USER)
     last.blocks[-1] = {**last.blocks[-1], "cache_control": _CACHED}
-
-
-def _object(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.exchange import ReplyInfo
+from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.asked import Block, json_object, state
-from lightrouter.adapter.providers.reply import complain, meaning, note_model, note_text
+from lightrouter.adapter.providers.reply import begin_call, complain, meaning, note_model, note_text
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged, written_tokens
 from lightrouter.pool.schema import CandidateEntry
@@ -38,7 +38,7 @@ class _Content:
     kind: str
     fixed: Mapping[str, str] = field(default_factory=dict)
     pieces: dict[str, list[str]] = field(default_factory=dict)
-    call: int = -1
+    call: int | None = None
 
     def member(self, name: str) -> str:
         return "".join(self.pieces.get(name, ()))
@@ -47,11 +47,13 @@ class _Content:
 class AnthropicReply:
     """Reads one reply. See `ReplyReader`. It ignores events, deltas and blocks of kinds that it does not know."""
 
-    def __init__(self, entry: CandidateEntry, info: ReplyInfo, *, cut_blanks: str = "") -> None:
-        """Fills in `info`; `cut_blanks` is white space that the prefill lost, and that the model may write again."""
+    def __init__(self, entry: CandidateEntry, request: ProviderRequest, info: ReplyInfo) -> None:
+        """Fills in `info` from the reply to `request`."""
         self._entry = entry
         self._info = info
-        self._cut_blanks = cut_blanks
+        self._offered = bool(request.output.tools)
+        # The white space that the prefill lost, and that the model may write again.
+        self._cut_blanks = request.prefill[len(request.prefill.rstrip()) :]
         self._content: dict[int, _Content] = {}
         self._calls = 0
         self.done = False
@@ -116,7 +118,7 @@ class AnthropicReply:
             calls = [
                 ToolCall(name=each.fixed["name"], arguments=each.member("input"))
                 for each in content
-                if each.kind == _TOOL_USE
+                if each.kind == _TOOL_USE and each.fixed
             ]
             blocks = [block for each in content if (block := _as_sent(each))]
             self._info.state = state(API, self._entry, text, calls, blocks)
@@ -140,15 +142,16 @@ class AnthropicReply:
         return _NOTHING
 
     def _called(self, index: int, block: Mapping[str, object]) -> TextDelta:
-        name, given = _string(block, "name"), block.get("id")
-        call_id = given if isinstance(given, str) else ""
-        self._content[index] = made = _Content(_TOOL_USE, {"id": call_id, "name": name}, call=self._calls)
-        self._calls += 1
-        self._info.called_tools = True
         # A stream begins with an empty object and sends the text of the real one behind it.
         text = json.dumps(arguments, ensure_ascii=False) if (arguments := block.get("input")) else ""
+        delta = begin_call(self._info, self._calls, block.get("name"), block.get("id"), text, offered=self._offered)
+        self._content[index] = made = _Content(_TOOL_USE, call=self._calls if delta else None)
+        self._calls += 1
+        if delta is None:
+            return _NOTHING
+        made.fixed = {"id": delta.id, "name": delta.name}
         made.pieces["input"] = [text]
-        return TextDelta("", "", (ToolCallDelta(index=made.call, id=call_id, name=name, arguments=text),))
+        return TextDelta("", "", (delta,))
 
     def _grown(self, index: int, delta: Mapping[str, object]) -> TextDelta:
         """Takes the next piece of a block; returns its text."""
@@ -156,11 +159,15 @@ class AnthropicReply:
         if not member:
             return _NOTHING
         piece = _string(delta, member)
-        content = self._content.setdefault(index, _Content(kind))
-        if content.kind != kind or (kind == _TOOL_USE and content.call < 0):
+        if kind != _TOOL_USE:
+            self._content.setdefault(index, _Content(kind))
+        content = self._content.get(index)
+        if content is None or content.kind != kind:
             raise faults.malformed("a piece of a block of another kind")
         content.pieces.setdefault(grows, []).append(piece)
         if kind == _TOOL_USE:
+            if content.call is None or not piece:
+                return _NOTHING
             return TextDelta("", "", (ToolCallDelta(index=content.call, arguments=piece),))
         if grows == "text":
             return TextDelta(self._without_cut_blanks(piece), "")
@@ -180,6 +187,8 @@ def _as_sent(content: _Content) -> Block | None:
     if content.kind == _TEXT:
         text = content.member("text")
         return {"type": _TEXT, "text": text} if text.strip() else None
+    if content.kind == _TOOL_USE and not content.fixed:
+        return None
     if content.kind == _THINKING:
         members = {name: content.member(name) for name in ("thinking", "signature")}
         return {"type": _THINKING, **members}

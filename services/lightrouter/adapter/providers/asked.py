@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.providers.documents import load
-from lightrouter.adapter.providers.refusals import OPTIONAL
+from lightrouter.adapter.providers.efforts import nearest_effort
 from lightrouter.adapter.quirks import BOTH
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, ToolCall
@@ -31,26 +31,38 @@ class BlockTurn(NamedTuple):
         return "".join(text if isinstance(text := block.get("text"), str) else "." for block in self.blocks)
 
 
-def sampling(entry: CandidateEntry, request: ProviderRequest) -> dict[str, object]:
-    """Returns the sampling of a request by the OpenAI API's names, the entry's where the request has none.
+class Options(NamedTuple):
+    """The options of a request by the OpenAI API's names."""
 
-    It has no member that the quirks leave out. `stop` is a list, `max_tokens` the limit that the provider gets.
-    """
-    wanted, defaults = request.sampling, entry.sampling
-    found: dict[str, object] = {}
+    members: dict[str, Any]
+    """Those that the request has; `stop` is a list, `max_tokens` the limit that the provider gets."""
+    left_out: frozenset[str]
+    """Those that it would have if the provider did not refuse them."""
+
+
+def options(entry: CandidateEntry, request: ProviderRequest, lacking: Collection[str] = ()) -> Options:
+    """Returns the options of a request, the entry's sampling where the request has none, without `lacking` ones."""
+    wanted, defaults, output = request.sampling, entry.sampling, request.output
+    members: dict[str, Any] = {}
     for name in ("temperature", "top_p", "seed"):
-        value = getattr(wanted, name) if wanted.HasField(name) else getattr(defaults, name)
-        if value is not None and not request.quirks.leaves_out(name, value):
-            found[name] = value
-    stops = list(wanted.stop) or list(defaults.stop)
-    if stops and not request.quirks.leaves_out("stop", stops):
-        found["stop"] = stops
-    if BOTH in request.quirks.refused and "temperature" in found:
-        found.pop("top_p", None)
+        members[name] = getattr(wanted, name) if wanted.HasField(name) else getattr(defaults, name)
+    members["stop"] = list(wanted.stop) or list(defaults.stop) or None
+    if wanted.reasoning_effort:
+        members["reasoning_effort"] = nearest_effort(wanted.reasoning_effort, entry.reasoning_efforts)
+    members["response_format"] = output.WhichOneof("format")
+    if output.tools:
+        members["tool_choice"] = output.tool_choice.WhichOneof("choice")
+        if output.HasField("parallel_tool_calls"):
+            members["parallel_tool_calls"] = output.parallel_tool_calls
+    members = {name: value for name, value in members.items() if value is not None}
+    quirks = request.quirks
+    refused = {name for name, value in members.items() if name in lacking or quirks.leaves_out(name, value)}
+    if BOTH in quirks.refused and {"temperature", "top_p"} <= members.keys() - refused:
+        refused.add("top_p")
+    kept = {name: value for name, value in members.items() if name not in refused}
     if request.sent_max_tokens is not None:
-        found["max_tokens"] = request.sent_max_tokens
-    assert found.keys() <= {*OPTIONAL, "max_tokens"}
-    return found
+        kept["max_tokens"] = request.sent_max_tokens
+    return Options(kept, frozenset(refused))
 
 
 def instructions(entry: CandidateEntry, messages: Iterable[ChatMessage]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
@@ -15,12 +15,12 @@ from lightrouter.adapter.providers.asked import (
     alternating_blocks,
     instructions,
     json_object,
+    options,
     own_state,
-    sampling,
 )
 from lightrouter.adapter.providers.gemini_reply import API, GeminiReply
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.v1.chat_pb2 import ChatMessage, Media, OutputSpec, Part, ReasoningEffort, Role, Tool, ToolMode
+from lightrouter.v1.chat_pb2 import ChatMessage, Media, OutputSpec, Part, Role, Tool, ToolMode
 
 _MODEL: Final = "model"
 _USER: Final = "user"
@@ -38,22 +38,10 @@ _NAMES: Final = {
 _NO_SIGNATURE: Final = "skip_thought_signature_validator"
 _MODES: Final = {ToolMode.TOOL_MODE_NONE: "NONE", ToolMode.TOOL_MODE_REQUIRED: "ANY"}
 # Google's guide to OpenAI compatibility: the budgets of Gemini 2.5, in tokens, and the levels of its successors.
-_BUDGETS: Final = {
-    ReasoningEffort.REASONING_EFFORT_NONE: 0,
-    ReasoningEffort.REASONING_EFFORT_MINIMAL: 1024,
-    ReasoningEffort.REASONING_EFFORT_LOW: 1024,
-    ReasoningEffort.REASONING_EFFORT_MEDIUM: 8192,
-    ReasoningEffort.REASONING_EFFORT_HIGH: 24_576,
-    ReasoningEffort.REASONING_EFFORT_MAXIMUM: 24_576,
-}
-_LEVELS: Final = {
-    ReasoningEffort.REASONING_EFFORT_NONE: "MINIMAL",
-    ReasoningEffort.REASONING_EFFORT_MINIMAL: "MINIMAL",
-    ReasoningEffort.REASONING_EFFORT_LOW: "LOW",
-    ReasoningEffort.REASONING_EFFORT_MEDIUM: "MEDIUM",
-    ReasoningEffort.REASONING_EFFORT_HIGH: "HIGH",
-    ReasoningEffort.REASONING_EFFORT_MAXIMUM: "HIGH",
-}
+_BUDGETS: Final = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 24_576}
+_LEVELS: Final = {"none": "MINIMAL", "minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM"}
+# The model decides how many calls it makes at a time.
+_LACKING: Final = frozenset({"parallel_tool_calls"})
 
 
 class Gemini:
@@ -73,35 +61,31 @@ class Gemini:
         """Returns the request to send. See `Api.write`."""
         del streamed
         entry = self._entry
-        asked = sampling(entry, request)
-        config: dict[str, object] = {_NAMES[name]: value for name, value in asked.items()}
+        asked, left_out = options(entry, request, _LACKING)
+        config: dict[str, Any] = {name: asked[known] for known, name in _NAMES.items() if known in asked}
         system = instructions(entry, request.messages)
         turns = list(self._turns(request))
-        body: dict[str, object] = {}
+        body: dict[str, Any] = {}
         if system and request.quirks.merges_system:
             turns.insert(0, BlockTurn(_USER, [{"text": system}]))
         elif system:
             body["systemInstruction"] = {"parts": [{"text": system}]}
         turns = alternating_blocks(turns, _USER, _BEGIN)
         body["contents"] = [{"role": turn.role, "parts": turn.blocks} for turn in turns]
-        _write_output(request.output, body, config)
-        if (effort := request.sampling.reasoning_effort) in _LEVELS:
-            old = "gemini-2" in entry.model
-            config["thinkingConfig"] = (
-                {"thinkingBudget": _BUDGETS[effort]} if old else {"thinkingLevel": _LEVELS[effort]}
-            )
+        _write_output(request.output, asked, body, config)
+        if effort := asked.get("reasoning_effort"):
+            config["thinkingConfig"] = _thinking(entry.model, effort)
         if config:
             body["generationConfig"] = config
         _add(entry.extra_body, body)
         plain = [{"role": "system", "content": system}] if "systemInstruction" in body else []
         roles = {_MODEL: "assistant"}
         plain += [{"role": roles.get(turn.role, turn.role), "content": turn.plain} for turn in turns]
-        return Written(body, {**asked, "messages": plain})
+        return Written(body, {**asked, "messages": plain}, left_out)
 
     def reader(self, request: ProviderRequest, info: ReplyInfo) -> GeminiReply:
         """Returns the reader of a reply. See `Api.reader`."""
-        del request
-        return GeminiReply(self._entry, info)
+        return GeminiReply(self._entry, request, info)
 
     def _turns(self, request: ProviderRequest) -> Iterator[BlockTurn]:
         names: dict[str, str] = {}
@@ -150,18 +134,28 @@ def _result(message: ChatMessage, name: str) -> Iterator[Block]:
     yield from map(_part, message.parts)
 
 
-def _write_output(output: OutputSpec, body: dict[str, object], config: dict[str, object]) -> None:
+def _write_output(output: OutputSpec, asked: Mapping[str, Any], body: dict[str, Any], config: dict[str, Any]) -> None:
     """Writes the tools into `body` and the form of the text into `config`."""
     if output.tools:
         body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in output.tools]}]
         choice = output.tool_choice
-        if mode := _MODES.get(choice.mode):
-            names = {"allowedFunctionNames": [choice.name]} if choice.name else {}
-            body["toolConfig"] = {"functionCallingConfig": {"mode": mode, **names}}
-    if output.WhichOneof("format"):
+        calling: Block = {}
+        if asked.get("tool_choice") == "name":
+            calling = {"mode": "ANY", "allowedFunctionNames": [choice.name]}
+        elif "tool_choice" in asked and choice.mode in _MODES:
+            calling = {"mode": _MODES[choice.mode]}
+        if calling:
+            body["toolConfig"] = {"functionCallingConfig": calling}
+    if "response_format" in asked:
         config["responseMimeType"] = "application/json"
-    if output.HasField("json_schema"):
+    if asked.get("response_format") == "json_schema":
         config["responseJsonSchema"] = json_object(output.json_schema.schema)
+
+
+def _thinking(model: str, effort: str) -> Block:
+    if "gemini-2" in model:
+        return {"thinkingBudget": _BUDGETS.get(effort, _BUDGETS["xhigh"])}
+    return {"thinkingLevel": _LEVELS.get(effort, "HIGH")}
 
 
 def _declaration(tool: Tool) -> Block:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.exchange import ReplyInfo
+from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.asked import Block, state
-from lightrouter.adapter.providers.reply import complain, meaning, note_model, note_text
+from lightrouter.adapter.providers.reply import begin_call, complain, meaning, note_model, note_text
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.v1.chat_pb2 import ToolCall, ToolCallDelta
+from lightrouter.v1.chat_pb2 import ToolCall
 
 API: Final = "gemini"
 """The API's name in the state of answers."""
@@ -30,8 +30,9 @@ class GeminiReply:
     done = False
     """The API has no end mark: the stream ends."""
 
-    def __init__(self, entry: CandidateEntry, info: ReplyInfo) -> None:
-        """Fills in `info`."""
+    def __init__(self, entry: CandidateEntry, request: ProviderRequest, info: ReplyInfo) -> None:
+        """Fills in `info` from the reply to `request`."""
+        self._offered = bool(request.output.tools)
         self._entry = entry
         self._info = info
         self._text: list[str] = []
@@ -107,15 +108,16 @@ class GeminiReply:
         return TextDelta(text, "")
 
     def _called(self, call: Mapping[str, object], signed: Block) -> TextDelta:
-        name, given, args = call.get("name"), call.get("id"), call.get("args")
-        if not isinstance(name, str) or not isinstance(args, dict | None):
-            raise faults.malformed("a function call without a name")
-        arguments = json.dumps(args or {}, ensure_ascii=False)
-        call_id = given if isinstance(given, str) else ""
-        delta = ToolCallDelta(index=len(self._calls), id=call_id, name=name, arguments=arguments)
-        self._calls.append(ToolCall(name=name, arguments=arguments))
-        self._parts.append({"functionCall": dict(call), **signed})
-        self._info.called_tools = True
+        args = call.get("args")
+        arguments = json.dumps(args if isinstance(args, dict) else {}, ensure_ascii=False)
+        delta = begin_call(
+            self._info, len(self._calls), call.get("name"), call.get("id"), arguments, offered=self._offered
+        )
+        if delta is None:
+            return _NOTHING
+        self._calls.append(ToolCall(name=delta.name, arguments=arguments))
+        made = {"id": delta.id, "name": delta.name, "args": args if isinstance(args, dict) else {}}
+        self._parts.append({"functionCall": made, **signed})
         return TextDelta("", "", (delta,))
 
     def _count(self, given: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,10 +12,13 @@ from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.documents import load
 from lightrouter.adapter.providers.error_body import ErrorBody, error_body
 from lightrouter.adapter.text.coalesce import TextDelta
-from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
 
 # A choice: longer than any model name.
 _MAX_MODEL_CHARACTERS: Final = 512
+# The limits of chat.proto: the characters of a call's id and name, and the calls of a message.
+_MOST_NAME_CHARACTERS: Final = 256
+_MOST_CALLS: Final = 128
 
 
 class ReportedError(Exception):
@@ -87,3 +91,25 @@ def note_text(delta: TextDelta, meant: FinishReason.ValueType, info: ReplyInfo) 
         # The text goes on, so it had not stopped.
         info.finish_reason = finish_reasons.NOT_GIVEN
         info.went_on = True
+
+
+def begin_call(
+    info: ReplyInfo, index: int, name: object, identity: object, arguments: str, *, offered: bool
+) -> ToolCallDelta | None:
+    """Returns the begin of the tool call at `index`; None if no tools were `offered`: the text is not whole then.
+
+    `identity` is the provider's id, if it gives one.
+
+    Raises:
+        UpstreamError: The call has no usable name, or the reply has too many calls.
+    """
+    if not isinstance(name, str) or not 0 < len(name) <= _MOST_NAME_CHARACTERS:
+        raise faults.malformed("a tool call without a usable name")
+    if index >= _MOST_CALLS:
+        raise faults.malformed(f"more than {_MOST_CALLS} tool calls")
+    info.called_tools = True
+    if not offered:
+        info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+        return None
+    known = identity if isinstance(identity, str) and 0 < len(identity) <= _MOST_NAME_CHARACTERS else ""
+    return ToolCallDelta(index=index, id=known or f"call_{secrets.token_hex(12)}", name=name, arguments=arguments)
