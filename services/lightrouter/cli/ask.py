@@ -42,6 +42,7 @@ examples:
   lightrouter ask "Why?" --jaeger http://localhost:16686    the answer, then where its time and money went
 """
 
+# A choice: text appears to flow, and drawing costs little.
 _REFRESHES_PER_SECOND: Final = 12
 
 Metadata = tuple[tuple[str, str], ...]

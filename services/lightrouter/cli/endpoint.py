@@ -19,9 +19,12 @@ from lightrouter.pool.values import AUTHORIZATION, under
 from lightrouter.runtime import files
 from lightrouter.runtime.document import dump
 
+# Choices: far above the longest list of models seen, and short enough for a person who waits.
 _MAX_BYTES: Final = 16 * 2**20
 _TIMEOUT_S: Final = 15.0
+# The longest DNS label (RFC 1123), which names of Kubernetes objects have to fit.
 _MAX_NAME: Final = 63
+# Choices: bounds for a server whose pages or redirects never end.
 _MOST_PAGES: Final = 50
 _MOST_REDIRECTS: Final = 5
 
@@ -291,7 +294,7 @@ def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None
 
 
 def asked_root(base_url: str) -> str:
-    """Returns the root URL to call an entry's models, which may differ from the one that lists them."""
+    """Returns the root URL to call an entry's models, which may differ from the URL that lists them."""
     url = httpx.URL(base_url)
     if url.host == "api.deepseek.com":
         return str(url.copy_with(path="/beta"))

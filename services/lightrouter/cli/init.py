@@ -24,6 +24,7 @@ examples:
   lightrouter init http://localhost:8000/v1 --out vllm.yaml
   lightrouter init https://openrouter.ai/api --api-key-env OPENROUTER_API_KEY --model qwen/qwen3-8b --model ...
 """
+# A choice: as many candidates as the benchmark's pool has.
 _MOST_BY_DEFAULT: Final = 8
 
 

@@ -48,6 +48,7 @@ examples:
   lightrouter pool check --pool pool.yaml
   lightrouter pool check fast --pool pool.yaml --write
 """
+# A choice: a server may load its model first.
 _SECONDS: Final = 120.0
 _TASK: Final = "Count from one to twenty in English words, separated by commas. Write only the words."
 # No answer begins so by itself: one that is written anew begins with "one".

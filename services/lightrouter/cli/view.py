@@ -32,8 +32,9 @@ _REASONS = {
     SelectionReason.SELECTION_REASON_ONLY_ONE: "only one delivered",
     SelectionReason.SELECTION_REASON_COST_CEILING: "the cost ceiling covers no more",
     SelectionReason.SELECTION_REASON_GAIN: "one more draft is not worth its price",
-    SelectionReason.SELECTION_REASON_HOMOGENEOUS_POOL: "the pool's candidates are right and wrong together",
+    SelectionReason.SELECTION_REASON_HOMOGENEOUS_POOL: "the pool's candidates make the same errors",
 }
+# Choices: all candidates and the answer's end fit on one screen.
 _BOOT_CHARACTERS = 240
 _ANSWER_LINES = 8
 

@@ -414,7 +414,7 @@ class PublicPool:
         judge: Name of the candidate that judges, one of the entries; None: the one with the best prior.
         synthesizer: Name of the candidate that merges, one of the entries; None: the best-ranked one.
         evaluations: The evaluator's results by candidate, if it has evaluated.
-        homogeneous: Why merging would gain nothing, because the candidates are right and wrong together, in sentences;
+        homogeneous: Why merging would gain nothing, because the candidates make the same errors, in sentences;
             empty if that is not known.
     """
 

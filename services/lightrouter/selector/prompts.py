@@ -9,6 +9,7 @@ from lightrouter.answers.untrusted import clipped, delimited
 from lightrouter.runtime import enums
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
+# The paper's judge gives whole numbers as well; ten steps are a choice.
 MOST_POINTS = 10
 
 _INSTRUCTIONS = """\

@@ -89,6 +89,37 @@ async def test_a_checkpoint_stays_between_two_deltas_and_waits_for_nothing() -> 
     assert await anext(pieces) == TextDelta("cd", "e")
 
 
+@pytest.mark.parametrize(
+    ("behind", "error", "at_mark"),
+    [
+        ([CHECKPOINT], None, True),
+        ([CHECKPOINT, TextDelta("b", "")], None, True),
+        ([], None, True),
+        ([], ValueError(), False),
+        ([], "open", False),
+    ],
+)
+async def test_it_tells_whether_the_checkpoint_or_a_good_end_comes_next(
+    behind: list[TextDelta | GenerationResult], error: ValueError | str | None, at_mark: bool
+) -> None:
+    pieces = Coalescer(interval=3600, size=1000, most_bytes=1000)
+    for piece in (TextDelta("a", ""), *behind):
+        pieces.put(piece)
+    if not isinstance(error, str):
+        pieces.close(error)
+    assert await anext(pieces) == ("a", "")
+    assert pieces.at_mark == at_mark
+
+
+async def test_more_text_comes_before_the_end() -> None:
+    pieces = Coalescer(interval=3600, size=1000, most_bytes=1000)
+    pieces.put(TextDelta("a", ""))
+    await anext(pieces)
+    pieces.put(TextDelta("b", ""))
+    pieces.close()
+    assert not pieces.at_mark
+
+
 async def test_what_comes_behind_a_checkpoint_has_its_own_time() -> None:
     pieces = Coalescer(interval=0.001, size=1000, most_bytes=1000)
     pieces.put(CHECKPOINT)

@@ -265,7 +265,7 @@ def _fitting(
 def _helper(snapshot: PoolSnapshot, name: str | None, sampling: Sampling) -> RouteCandidate | None:
     """Returns the candidate that the pool names for judging or merging; it need not take part itself.
 
-    Returns None if the pool names none, or one that it does not have or has evicted.
+    Returns None if the pool names none, or if the named candidate is missing or evicted.
     """
     spec = snapshot.candidates.get(name) if name else None
     if name is None or spec is None or spec.state == CANDIDATE_STATE_EVICTED:
