@@ -73,6 +73,7 @@ _NOT_ANSWERED_BY = {
     "context_window",
     "max_boot_tokens",
     "fixed_input_tokens",
+    "abilities",
     "api_key_header",
 }
 _RESERVED_BODY_KEYS = frozenset({"contents", "messages", "model", "prompt", "stream"})
