@@ -26,6 +26,7 @@ from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.toolcalls import ToolCalls
 from lightrouter.v1.adapter_pb2 import (
     GenerateResponse,
     Generation,
@@ -135,13 +136,15 @@ async def asked(served: Adapter, request: Generation, *, streamed: bool) -> Gene
     """Asks by a streamed or a unary call; the answers are the same."""
     if not streamed:
         return await served.generate(request)
-    whole = GenerateResponse()
+    whole, calls = GenerateResponse(), ToolCalls()
     async for event in served.stream(request):
+        calls.add(event.chunk.tool_calls)
         whole.text += event.chunk.text
         whole.reasoning += event.chunk.reasoning
         whole.restarted |= event.chunk.restarted
         if event.HasField("result"):
             whole.result.CopyFrom(event.result)
+    whole.tool_calls.extend(calls.calls())
     return whole
 
 

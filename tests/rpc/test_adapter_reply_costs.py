@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lightrouter.adapter.exchange import ReplyInfo
-from lightrouter.adapter.providers import openai, openai_reply
+from lightrouter.adapter.providers import http_provider, openai_reply
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import failed_entry
@@ -152,16 +152,18 @@ async def test_others_have_their_turn_between_the_reading_of_a_long_reply_and_it
 ) -> None:
     turns: list[str] = []
 
+    parse, read = http_provider.parse, openai_reply.read
+
     def parsed(text: str) -> Mapping[str, object]:
         asyncio.get_running_loop().call_soon(turns.append, "others")
-        return openai_reply.parse(text)
+        return parse(text)
 
     def noted(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
         turns.append("text")
-        return openai_reply.read(document, part, info)
+        return read(document, part, info)
 
-    monkeypatch.setattr(openai, "parse", parsed)
-    monkeypatch.setattr(openai, "read", noted)
+    monkeypatch.setattr(http_provider, "parse", parsed)
+    monkeypatch.setattr(openai_reply, "read", noted)
     async with Upstream(behaviours.reply("word " * 100_000)) as upstream, adapter(upstream.base_url) as served:
         assert len((await served.generate(generation())).text) == 500_000
     assert turns == ["others", "text"]

@@ -15,7 +15,7 @@ from protovalidate import Violation, collect_violations
 from lightrouter.v1 import adapter_pb2, aggregator_pb2, router_pb2, selector_pb2
 from lightrouter.v1.adapter_pb2 import GenerateRequest, StreamGenerateRequest
 from lightrouter.v1.aggregator_pb2 import AggregateRequest
-from lightrouter.v1.router_pb2 import CompleteRequest, QuoteRequest, StreamCompleteRequest
+from lightrouter.v1.router_pb2 import CompleteRequest, ListCandidatesRequest, QuoteRequest, StreamCompleteRequest
 from lightrouter.v1.selector_pb2 import SelectRequest, ShortlistRequest
 from lightrouter.vendor.buf.validate import validate_pb2
 
@@ -37,6 +37,7 @@ VALID: dict[Request, str] = {
     SelectRequest: f"{MESSAGE} {PARTIAL}",
     ShortlistRequest: f"{MESSAGE} {CANDIDATE}",
     AggregateRequest: f"{MESSAGE} {DRAFT}",
+    ListCandidatesRequest: "",
 }
 LONGEST_MESSAGE = 1_000_000
 LONGEST_TEXT = 8 * 1024 * 1024
@@ -71,6 +72,18 @@ def sampling(text: str, field: str, rule: str) -> Example:
     return prompt(f"sampling {{ {text} }}", f"sampling.{field}", rule)
 
 
+def message(text: str, field: str, rule: str) -> Example:
+    """Returns an example of a rule of a message; it is the user's unless `text` names another role."""
+    role = "" if "role:" in text else "role: ROLE_USER"
+    text = f'generation {{ messages {{ {role} content: "x" {text} }} }}'
+    return Example(GenerateRequest, text, f"generation.messages[1].{field}", rule)
+
+
+def output(text: str, field: str, rule: str) -> Example:
+    """Returns an example of a rule of what the model may answer with; an empty `field` is the whole of it."""
+    return prompt(f"output {{ {text} }}", f"output.{field}".removesuffix("."), rule)
+
+
 def policy(text: str, field: str, rule: str) -> Example:
     """Returns an example of a rule of the policy."""
     return prompt(f"policy {{ {text} }}", f"policy.{field}", rule)
@@ -94,11 +107,72 @@ def items(count: int, text: str) -> str:
     return " ".join(text.replace("{}", str(number)) for number in range(count))
 
 
+LONGEST_SCHEMA = 262_144
+LONGEST_DATA = 20_971_520
+IMAGE = 'mime_type: "image/png"'
+# What breaks a rule of a message of the user's, or of the parts and calls in it.
+MESSAGE_MEMBERS = [
+    (items(257, 'parts { text: "x" }'), "parts", "repeated.max_items"),
+    ("parts {}", "parts[0].kind", "required"),
+    ('parts { text: "" }', "parts[0].text", "string.min_len"),
+    (f"parts {{ text: {letters(LONGEST_MESSAGE + 1)} }}", "parts[0].text", "string.max_len"),
+    (f"parts {{ image {{ {IMAGE} }} }}", "parts[0].image.source", "required"),
+    (f'parts {{ image {{ {IMAGE} data: "" }} }}', "parts[0].image.data", "bytes.min_len"),
+    (f"parts {{ image {{ {IMAGE} data: {letters(LONGEST_DATA + 1)} }} }}", "parts[0].image.data", "bytes.max_len"),
+    (f'parts {{ file {{ {IMAGE} uri: "http://x" }} }}', "parts[0].file.uri", "string.pattern"),
+    (f'parts {{ file {{ {IMAGE} uri: "https:{"x" * 8192}" }} }}', "parts[0].file.uri", "string.max_len"),
+    ('parts { audio { data: "x" mime_type: "wav" } }', "parts[0].audio.mime_type", "string.pattern"),
+    (f'parts {{ audio {{ data: "x" mime_type: "a/{"x" * 254}" }} }}', "parts[0].audio.mime_type", "string.max_len"),
+    (f'parts {{ audio {{ data: "x" {IMAGE} name: {letters(256)} }} }}', "parts[0].audio.name", "string.max_len"),
+    (f"candidate: {letters(64)}", "candidate", "string.max_len"),
+    (f"state: {letters(4 * 1024 * 1024 + 1)}", "state", "bytes.max_len"),
+    ("role: ROLE_TOOL tool_call_id: " + letters(257), "tool_call_id", "string.max_len"),
+    ("role: ROLE_ASSISTANT " + items(129, 'tool_calls { id: "1" name: "f" }'), "tool_calls", "repeated.max_items"),
+    *(
+        (f"role: ROLE_ASSISTANT tool_calls {{ {text} }}", f"tool_calls[0].{field}", "string.max_len")
+        for text, field in (
+            (f'id: {letters(257)} name: "f"', "id"),
+            (f'id: "1" name: {letters(257)}', "name"),
+            (f'id: "1" name: "f" arguments: {letters(LONGEST_MESSAGE + 1)}', "arguments"),
+        )
+    ),
+]
+# What breaks a rule of what the model may answer with.
+OUTPUT = [
+    (items(129, 'tools { name: "f{}" }'), "tools", "repeated.max_items"),
+    ('tools { name: "f g" }', "tools[0].name", "string.pattern"),
+    (f'tools {{ name: "f" description: {letters(65_537)} }}', "tools[0].description", "string.max_len"),
+    (f'tools {{ name: "f" parameters: {letters(LONGEST_SCHEMA + 1)} }}', "tools[0].parameters", "string.max_len"),
+    ('tools { name: "f" } tools { name: "f" }', "", "output.unique_tools"),
+    ("tool_choice { mode: 99 }", "tool_choice.mode", "enum.defined_only"),
+    ('tool_choice { name: "" }', "tool_choice.name", "string.min_len"),
+    (f"tool_choice {{ name: {letters(65)} }}", "tool_choice.name", "string.max_len"),
+    ("json_object: false", "json_object", "bool.const"),
+    ("json_schema {}", "json_schema.schema", "string.min_len"),
+    (f"json_schema {{ schema: {letters(LONGEST_SCHEMA + 1)} }}", "json_schema.schema", "string.max_len"),
+    ('json_schema { schema: "{}" name: "a b" }', "json_schema.name", "string.pattern"),
+    (
+        f'json_schema {{ schema: "{{}}" description: {letters(65_537)} }}',
+        "json_schema.description",
+        "string.max_len",
+    ),
+]
 EXAMPLES = [
     # chat.proto
     prompt('messages { content: "x" }', "messages[1].role", "enum.not_in"),
     prompt('messages { role: 99 content: "x" }', "messages[1].role", "enum.defined_only"),
-    prompt("messages { role: ROLE_USER }", "messages[1].content", "string.min_len"),
+    prompt("messages { role: ROLE_USER }", "messages[1]", "message.members"),
+    prompt('messages { role: ROLE_TOOL content: "x" }', "messages[1]", "message.members"),
+    prompt('messages { role: ROLE_USER content: "x" tool_call_id: "1" }', "messages[1]", "message.members"),
+    prompt('messages { role: ROLE_USER tool_calls { id: "1" name: "f" } }', "messages[1]", "message.members"),
+    Example(
+        GenerateRequest,
+        'generation { messages { role: ROLE_ASSISTANT tool_calls { name: "f" } } }',
+        "generation.messages[1]",
+        "message.members",
+    ),
+    *(message(*of) for of in MESSAGE_MEMBERS),
+    *(output(*of) for of in OUTPUT),
     prompt(
         f"messages {{ role: ROLE_USER content: {letters(LONGEST_MESSAGE + 1)} }}",
         "messages[1].content",
@@ -110,6 +184,7 @@ EXAMPLES = [
     sampling('stop: ""', "stop[0]", "repeated.items.string.min_len"),
     sampling(f"stop: {letters(257)}", "stop[0]", "repeated.items.string.max_len"),
     *(sampling(*of) for of in bounds("seed", "int64", ("gte", -1), ("lte", 2**31))),
+    sampling("reasoning_effort: 99", "reasoning_effort", "enum.defined_only"),
     *(sampling(*of) for of in bounds("max_output_tokens", "int32", ("gte", 0), ("lte", 131_073))),
     # policy.proto
     *(policy(*of) for of in bounds("boot_tokens", "int32", ("gte", 0), ("lte", 4097))),
@@ -146,6 +221,12 @@ EXAMPLES = [
     Example(CompleteRequest, "prompt {}", "prompt.messages", "repeated.min_items", whole=True),
     prompt(items(1000, MESSAGE), "messages", "repeated.max_items"),
     prompt('messages { role: ROLE_ASSISTANT content: "x" }', "messages", "prompt.last_message"),
+    *(
+        Example(request, f"request_id: {letters(129)}", "request_id", "string.max_len")
+        for request in (CompleteRequest, StreamCompleteRequest)
+    ),
+    *(Example(ListCandidatesRequest, *of) for of in bounds("page_size", "int32", ("gte", -1), ("lte", 1001))),
+    Example(ListCandidatesRequest, f"page_token: {letters(257)}", "page_token", "string.max_len"),
     prompt("policy { aggregator: AGGREGATOR_STRATEGY_VOTE }", "policy", "policy.vote_needs_pattern"),
     prompt("policy { worth_nanousd: 1 selector: SELECTOR_STRATEGY_PRIOR }", "policy", "policy.worth_needs_learned"),
     Example(QuoteRequest, "", "prompt", "required", whole=True),
@@ -244,7 +325,19 @@ EXAMPLES = [
         "drafts[1].text",
         "string.max_len",
     ),
-    Example(AggregateRequest, 'drafts { candidate: "x" }', "drafts[1].text", "string.min_len"),
+    Example(AggregateRequest, 'drafts { candidate: "x" }', "drafts[1]", "draft.not_empty"),
+    Example(
+        AggregateRequest,
+        'drafts { candidate: "x" ' + items(129, 'tool_calls { id: "{}" }') + "}",
+        "drafts[1].tool_calls",
+        "repeated.max_items",
+    ),
+    Example(
+        SelectRequest,
+        'partials { candidate: "x" ' + items(129, 'tool_calls { id: "{}" }') + "}",
+        "partials[1].tool_calls",
+        "repeated.max_items",
+    ),
     *(
         Example(AggregateRequest, f'drafts {{ candidate: "x" text: "x" {text} }}', f"drafts[1].{field}", rule)
         for text, field, rule in bounds("score", "double", ("gte", -0.1), ("lte", 1.1))
@@ -267,6 +360,9 @@ AT_THE_BOUNDS = [
     "policy { aggregator: AGGREGATOR_STRATEGY_VOTE answer_pattern { json_pointer: '' } }",
     f"policy {{ answer_pattern {{ json_pointer: '/a~0b~1c/{'0' * 990}' }} }}",
     items(999, MESSAGE),
+    'messages { role: ROLE_ASSISTANT tool_calls { id: "1" name: "f" } } messages { role: ROLE_TOOL tool_call_id: "1" }',
+    f'messages {{ role: ROLE_USER parts {{ image {{ uri: "https://x" {IMAGE} }} }} }}',
+    'output { tools { name: "f" } tool_choice { name: "f" } json_object: true }',
 ]
 
 
@@ -277,8 +373,8 @@ def requests() -> list[Descriptor]:
     return [method.input_type for service in services for method in service.methods]
 
 
-def fields() -> list[FieldDescriptor]:
-    """Returns every field that a caller can set: those of the requests and of what they are made of."""
+def messages() -> list[Descriptor]:
+    """Returns every message that a caller can set: the requests and what they are made of."""
     found: dict[str, Descriptor] = {}
     waiting = requests()
     while waiting:
@@ -286,7 +382,12 @@ def fields() -> list[FieldDescriptor]:
         if message.full_name not in found:
             found[message.full_name] = message
             waiting += [field.message_type for field in message.fields if field.message_type is not None]
-    return [field for message in found.values() for field in message.fields]
+    return list(found.values())
+
+
+def fields() -> list[FieldDescriptor]:
+    """Returns every field that a caller can set."""
+    return [field for message in messages() for field in message.fields]
 
 
 def rules_in(rules: Message, prefix: str = "") -> Iterator[str]:
@@ -305,8 +406,15 @@ def rules_of(field: FieldDescriptor) -> set[str]:
     return set(rules_in(field.GetOptions().Extensions[validate_pb2.field]))
 
 
+def rules_of_whole(message: Descriptor) -> set[str]:
+    """Returns the ids of the rules of a message as a whole."""
+    return set(rules_in(message.GetOptions().Extensions[validate_pb2.message]))
+
+
 def declared() -> Iterator[tuple[str, str]]:
-    """Yields the full name of each field, or oneof, that a caller can set, once with each rule that it has."""
+    """Yields the full name of each field, oneof or message that a caller can set, once with each rule that it has."""
+    for message in messages():
+        yield from ((message.full_name, rule) for rule in rules_of_whole(message))
     for field in fields():
         yield from ((field.full_name, rule) for rule in rules_of(field))
         oneof = field.containing_oneof
@@ -314,15 +422,18 @@ def declared() -> Iterator[tuple[str, str]]:
             yield oneof.full_name, "required"
 
 
-def full_name(request: Request, path: str) -> str:
-    """Returns the full name of the field, or oneof, at the end of a path from a request."""
+def full_name(request: Request, path: str, rule: str) -> str:
+    """Returns the full name of what a rule is of: the field or oneof at the end of a path, or the field's message."""
     name = request.DESCRIPTOR.full_name
-    messages = {field.full_name: field.message_type for field in fields()}
+    types = {field.full_name: field.message_type for field in fields()}
     *parents, last = re.sub(r"\[\d+\]", "", path).split(".")
     for parent in parents:
-        message = messages[f"{name}.{parent}"]
+        message = types[f"{name}.{parent}"]
         assert message is not None
         name = message.full_name
+    kind = types.get(f"{name}.{last}")
+    if kind and rule in rules_of_whole(kind):
+        return kind.full_name
     return f"{name}.{last}"
 
 
@@ -369,7 +480,7 @@ def test_accepts_the_ends_of_ranges(text: str) -> None:
 
 
 def test_every_rule_has_an_example() -> None:
-    tried = {(full_name(example.request, example.field), example.rule) for example in EXAMPLES}
+    tried = {(full_name(example.request, example.field, example.rule), example.rule) for example in EXAMPLES}
     assert set(declared()) - tried == set()
 
 

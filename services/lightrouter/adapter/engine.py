@@ -92,7 +92,7 @@ class Engine:
     def describe(self) -> Candidate:
         """Returns the candidate, with the request features that its provider was found to refuse."""
         candidate = self.entry.to_proto(self.entry.address or "")
-        candidate.refuses.extend(self.provider_state.learned.quirks.described())
+        candidate.refuses[:] = self.provider_state.learned.quirks.described()
         return candidate
 
     @property
@@ -114,7 +114,13 @@ class Engine:
         run = self._begin(generation, streamed=False)
         try:
             result = await self._complete(run, deadline)
-            return GenerateResponse(text=run.text, reasoning=run.reasoning, restarted=run.restarted, result=result)
+            return GenerateResponse(
+                text=run.text,
+                reasoning=run.reasoning,
+                restarted=run.restarted,
+                result=result,
+                tool_calls=run.calls,
+            )
         except BaseException as error:
             run.fail(error)
             raise
@@ -154,7 +160,9 @@ class Engine:
                     continue
                 restarted = run.restarted and not announced
                 announced |= restarted
-                chunk = GenerationChunk(text=delta.text, reasoning=delta.reasoning, restarted=restarted)
+                chunk = GenerationChunk(
+                    text=delta.text, reasoning=delta.reasoning, restarted=restarted, tool_calls=delta.calls
+                )
                 if joined and deltas.at_mark:
                     piece = chunk
                 else:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lightrouter.adapter.quirks import NO_QUIRKS, Quirks
-from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Sampling
+from lightrouter.adapter.text.tool_calls import ToolCallReader
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, OutputSpec, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class ProviderRequest:
     """How the request must be put so that the provider accepts it."""
     checkpoint_tokens: int = 0
     """The new tokens after which the caller wants to know how the text stands; less than `max_tokens`; 0 for never."""
+    output: OutputSpec = field(default_factory=OutputSpec)
+    """The tools that the model may call and the form of its text."""
+    is_repeated: bool = False
+    """Whether the same conversation was read before or is likely to be read again soon, so that it is worth a place in
+    the provider's cache."""
 
     @property
     def sent_max_tokens(self) -> int | None:
@@ -63,6 +69,8 @@ class ReplyInfo:
     """The number of events with text or reasoning; as a rule, each is one token."""
     written: int | None = None
     """The number of tokens so far, if the provider counts them as it writes; else None."""
+    counted_ahead: int | None = None
+    """The output tokens that the provider counted before it sent any; None if it does not count so early."""
     ended_with_text: bool = False
     """Whether text came in the same event as the finish reason, so that more may follow."""
     ends_hidden: bool = False
@@ -71,6 +79,12 @@ class ReplyInfo:
     """Whether text came after a finish reason, which no longer counts then."""
     called_tools: bool = False
     """Whether the model called a tool."""
+    calls: ToolCallReader | None = None
+    """Reads the tool calls of an API without rules for them; None if the request offers no tools."""
+    state: bytes = b""
+    """What the model needs to go on from here in a later turn; opaque."""
+    left_out: frozenset[str] = frozenset()
+    """The members that the request would have if its provider did not refuse them."""
     unseen: int = 0
     """Tokens that the model wrote and the provider did not show, if the provider gave no counts."""
     model: str = ""

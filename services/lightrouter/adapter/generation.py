@@ -23,10 +23,11 @@ from lightrouter.pool.choices import ContinuationStyle
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.errors import ServiceError, Spent
 from lightrouter.runtime.ledger import cost_nanousd, duration
-from lightrouter.runtime.tokens import estimate_tokens
+from lightrouter.runtime.tokens import estimate_tokens, message_characters, output_texts, output_tokens
+from lightrouter.runtime.toolcalls import ToolCalls, calls_text, is_whole
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import Prices
-from lightrouter.v1.chat_pb2 import FinishReason, Role, Usage
+from lightrouter.v1.chat_pb2 import FinishReason, Role, ToolCall, Usage
 from lightrouter.v1.ledger_pb2 import Stage
 
 _UNSPECIFIED: Final = FinishReason.FINISH_REASON_UNSPECIFIED
@@ -34,6 +35,7 @@ _STOP: Final = FinishReason.FINISH_REASON_STOP
 _LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
 _FILTER: Final = FinishReason.FINISH_REASON_CONTENT_FILTER
 _UNKNOWN: Final = FinishReason.FINISH_REASON_UNKNOWN
+_TOOL_CALLS: Final = FinishReason.FINISH_REASON_TOOL_CALLS
 
 
 Output = TextDelta | GenerationResult
@@ -84,6 +86,7 @@ class GenerationRun:
         self._prices = prices
         self._prepare()
         self._deltas: list[TextDelta] = []
+        self._calls = ToolCalls()
         self._attempts = 0
         self._lost = Usage()
         self._finish = _UNSPECIFIED
@@ -138,8 +141,13 @@ class GenerationRun:
         return "".join([delta.reasoning for delta in self._deltas])
 
     @property
+    def calls(self) -> list[ToolCall]:
+        """The tool calls of this attempt so far."""
+        return self._calls.calls()
+
+    @property
     def has_output(self) -> bool:
-        """Whether this attempt has given out any text or reasoning, or its checkpoint."""
+        """Whether this attempt has given out any text, reasoning or tool call, or its checkpoint."""
         return bool(self._deltas) or self.checkpoint is not None
 
     @property
@@ -170,6 +178,7 @@ class GenerationRun:
             self._lost = self._spent()
             self._prepare()
             self._deltas.clear()
+            self._calls.clear()
             self._first = self._heard = None
         self._attempts += 1
         self._attempt_begun = time.monotonic()
@@ -185,7 +194,7 @@ class GenerationRun:
         A delta without text, such as a comment that keeps the connection alive, shows that the provider is there.
         """
         self._heard = time.monotonic()
-        if self._first is None and (raw.text or raw.reasoning):
+        if self._first is None and not raw.is_empty:
             self._first = self._heard
         parts = self._cut.parts(raw, self.info)
         delta = self._settled(parts[0])
@@ -244,7 +253,13 @@ class GenerationRun:
             most = self.plan.request.sent_max_tokens
             counted = usage.written_tokens(info.usage)
             return _LENGTH if most and (info.texts if counted is None else counted) >= most else _UNKNOWN
-        return less_whole(info.finish_reason, info.at_best)
+        finish = less_whole(info.finish_reason, info.at_best)
+        if finish not in {_STOP, _TOOL_CALLS}:
+            return finish
+        if calls := self.calls:
+            # Some providers stop after a call.
+            return _TOOL_CALLS if all(map(is_whole, calls)) else _UNKNOWN
+        return _STOP if finish == _STOP else _UNKNOWN
 
     def _why_nothing(self, finish: FinishReason.ValueType) -> str:
         if finish == _FILTER:
@@ -273,6 +288,8 @@ class GenerationRun:
             model=info.model,
             elapsed=duration(time.monotonic() - self._begun),
             attempts=self._attempts,
+            state=info.state,
+            left_out=sorted(info.left_out),
             least_tokens=self.plan.request.quirks.least_tokens,
         )
         if finish == _LENGTH:
@@ -317,8 +334,9 @@ class GenerationRun:
         return self._kept(self._cut.before_stop(self._transcript.feed(raw)))
 
     def _kept(self, delta: TextDelta) -> TextDelta:
-        if delta.text or delta.reasoning:
+        if not delta.is_empty:
             self._deltas.append(delta)
+            self._calls.add(delta.calls)
         return delta
 
     def _spent(self) -> Usage:
@@ -337,7 +355,8 @@ class GenerationRun:
         """Returns the tokens of this attempt by the provider's count so far."""
         request, transcript = self.plan.request, self._transcript
         written = usage.Written(
-            prompt=sum(len(message.content) for message in request.messages)
+            prompt=sum(map(message_characters, request.messages))
+            + sum(map(len, output_texts(request.output)))
             + len(request.prefill)
             + len(request.prefill_reasoning)
             + len(self._entry.system_prompt or ""),
@@ -350,6 +369,7 @@ class GenerationRun:
     def _estimate(self) -> Usage:
         request = self.plan.request
         prefill = request.prefill + request.prefill_reasoning
-        estimate = usage.estimated(request.messages, prefill, self.text, self.reasoning, unseen=self.info.unseen)
-        estimate.input_tokens += self._entry.instruction_tokens
+        text = self.text + calls_text(self.calls)
+        estimate = usage.estimated(request.messages, prefill, text, self.reasoning, unseen=self.info.unseen)
+        estimate.input_tokens += self._entry.instruction_tokens + output_tokens(request.output)
         return estimate

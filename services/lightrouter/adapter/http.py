@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 from urllib.request import getproxies, proxy_bypass
 
@@ -87,19 +87,29 @@ class Reply:
 
 
 class Endpoint:
-    """One URL that takes POST requests with JSON bodies."""
+    """The address of one provider's API, which takes POST requests with JSON bodies."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, *, limit: int, key_header: str = AUTHORIZATION
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        stream_url: str = "",
+        *,
+        limit: int,
+        key_header: str = AUTHORIZATION,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Posts to `url` over `session`; a reply's body has at most `limit` bytes.
+        """Posts over `session` to `url`, and to `stream_url` for streams if it is given.
 
-        The API key goes into the header `key_header`, as a bearer token if that is `authorization`.
+        A reply's body has at most `limit` bytes. Each request has `headers`. The API key goes into the header
+        `key_header`, as a bearer token if that is `authorization`.
         """
         self._session = session
         self._url = URL(url)
+        self._stream_url = URL(stream_url or url)
         self._limit = limit
         self._key_header = key_header
+        self._headers = headers
         self._key = ""
         self._heads: dict[bool, dict[str, str]] = {}
         self._answered = False
@@ -113,7 +123,7 @@ class Endpoint:
         Raises:
             UpstreamError: The provider cannot be reached, does not speak HTTP, or redirects elsewhere.
         """
-        url = self._url
+        url = self._stream_url if streamed else self._url
         for _ in range(_MOST_REDIRECTS + 1):
             reply = await self._post(url, body, key, close=streamed and self._closes_streams)
             if not 300 <= reply.status < 400:
@@ -147,6 +157,7 @@ class Endpoint:
         head = self._heads.get(close)
         if head is None:
             head = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "lightrouter"}
+            head |= self._headers
             if key:
                 head[self._key_header] = f"Bearer {key}" if self._key_header == AUTHORIZATION else key
             if close:

@@ -25,7 +25,7 @@ is None if nothing is known of it."""
 
 # Members that an engine only reports or counts with: they change nothing of a request.
 _REPORTED: Final = frozenset(
-    {"state", "prior", "prices", "address", "context_window", "max_boot_tokens", "fixed_input_tokens"}
+    {"state", "prior", "prices", "address", "context_window", "max_boot_tokens", "fixed_input_tokens", "abilities"}
 )
 # Members that name the provider and the account, to which its circuit, its backoff and its quirks belong.
 _PROVIDER: Final = ("provider", "base_url", "model", "recording", "api_key_env", "api_key_file")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from lightrouter.adapter.backoff import Backoff
-from lightrouter.adapter.quirks import LearnedQuirks
+from lightrouter.adapter.quirks import LearnedQuirks, Quirks
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.circuit import Circuit, State
 
@@ -36,4 +36,4 @@ class ProviderState:
         circuit = Circuit(
             limits.failures, limits.cooldown_s, clock=loop.time, later=loop.call_later, on_change=on_circuit
         )
-        return cls(circuit, Backoff(loop.time), LearnedQuirks(entry.name))
+        return cls(circuit, Backoff(loop.time), LearnedQuirks(entry.name, Quirks.stated(entry.refuses)))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 PREFILL: Final = "prefill"
 """The feature of a request that ends with a turn of the assistant, from which the model goes on."""
@@ -13,6 +13,8 @@ SYSTEM: Final = "system role"
 """The feature of a request with a system message."""
 BOTH: Final = "top_p with temperature"
 """Stands for `top_p` in a request that has `temperature` too."""
+
+_TURNS: Final = "turns that do not alternate"
 
 # Choices: the extra attempts of one call that looks for an accepted form of its request, and the guesses among them.
 _MOST_TRIES: Final = 7
@@ -57,6 +59,18 @@ class Quirks:
             refuses_prefill=self.refuses_prefill or other.refuses_prefill,
         )
 
+    @classmethod
+    def stated(cls, refuses: Iterable[str]) -> Self:
+        """Returns the quirks that a pool entry states, in the words of `described`."""
+        words = frozenset(refuses)
+        others = {PREFILL, SYSTEM, _TURNS}
+        return cls(
+            refused=words - others,
+            merges_system=SYSTEM in words,
+            merges_turns=_TURNS in words,
+            refuses_prefill=PREFILL in words,
+        )
+
     def leaves_out(self, name: str, value: object) -> bool:
         """Returns whether a request leaves out the member `name` with this value."""
         return name in self.refused or one_value(name, value) in self.refused
@@ -66,7 +80,7 @@ class Quirks:
         said = set(self.refused)
         said |= {PREFILL} if self.refuses_prefill else set()
         said |= {SYSTEM} if self.merges_system else set()
-        said |= {"turns that do not alternate"} if self.merges_turns else set()
+        said |= {_TURNS} if self.merges_turns else set()
         said |= {"the entry's max_tokens_field"} if self.other_max_tokens else set()
         said |= {f"fewer than {self.least_tokens} tokens"} if self.least_tokens else set()
         said |= {f"more than {self.most_tokens} tokens"} if self.most_tokens is not None else set()
@@ -97,13 +111,13 @@ def one_value(name: str, value: object) -> str:
 class LearnedQuirks:
     """The known quirks of one candidate's provider. Only accepted requests teach."""
 
-    def __init__(self, candidate: str) -> None:
-        """Begins without any knowledge of the provider of `candidate`."""
+    def __init__(self, candidate: str, known: Quirks = NO_QUIRKS) -> None:
+        """Begins with what is known of the provider of `candidate`."""
         self._candidate = candidate
         self._accepted: set[str] = set()
         self._ignored = 0
         self._values: list[str] = []
-        self.quirks = NO_QUIRKS
+        self.quirks = known
         """The known quirks."""
         self.continues_prefills = False
         """Whether the last reply that shows what the provider does with a prefill has continued it."""

@@ -190,6 +190,7 @@ class CallObserver:
                 names.GEN_AI_USAGE_INPUT_TOKENS: used.input_tokens,
                 names.GEN_AI_USAGE_OUTPUT_TOKENS: used.output_tokens,
                 names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: used.cached_input_tokens,
+                names.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: used.cache_write_tokens,
                 names.ESTIMATED: used.estimated,
                 names.COST: cost,
             }

@@ -83,7 +83,8 @@ def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | N
     if not counts:
         return None
     prompt, cached = _input(counts)
-    if prompt is None or cached is None or cached > prompt:
+    stored = _count(counts, (_WRITTEN_TO_CACHE,), missing=0)
+    if prompt is None or cached is None or stored is None or cached + stored > prompt:
         return None
     output = _output(counts, prompt)
     if output is None or not _plausible(prompt, output, written):
@@ -95,6 +96,7 @@ def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | N
     return Usage(
         input_tokens=prompt,
         cached_input_tokens=cached,
+        cache_write_tokens=stored,
         output_tokens=whole,
         reasoning_tokens=reasoning,
         estimated=not agreed,
@@ -136,6 +138,7 @@ def added(one: Usage, other: Usage) -> Usage:
     return Usage(
         input_tokens=one.input_tokens + other.input_tokens,
         cached_input_tokens=one.cached_input_tokens + other.cached_input_tokens,
+        cache_write_tokens=one.cache_write_tokens + other.cache_write_tokens,
         output_tokens=one.output_tokens + other.output_tokens,
         reasoning_tokens=one.reasoning_tokens + other.reasoning_tokens,
         estimated=one.estimated or other.estimated,

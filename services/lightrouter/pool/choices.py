@@ -39,6 +39,30 @@ class Thinking(StrEnum):
     """Not at all: tags are ordinary text."""
 
 
+class AbilityName(StrEnum):
+    """One thing that a candidate can take or give; see Ability in candidate.proto."""
+
+    TOOLS = "tools"
+    PARALLEL_TOOLS = "parallel_tools"
+    JSON_SCHEMA = "json_schema"
+    JSON_OBJECT = "json_object"
+    IMAGES = "images"
+    FILES = "files"
+    AUDIO = "audio"
+    PREFILL = "prefill"
+
+
+class Effort(StrEnum):
+    """How long a model can be asked to reason; see ReasoningEffort in chat.proto."""
+
+    NONE = "none"
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    MAXIMUM = "maximum"
+
+
 class MaxTokensField(StrEnum):
     """The provider's field for the maximum output tokens."""
 

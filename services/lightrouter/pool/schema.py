@@ -24,9 +24,16 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticKnownError
 
-from lightrouter.pool.choices import THINK_TAGS, ContinuationStyle, MaxTokensField, State, Thinking
+from lightrouter.pool.choices import (
+    THINK_TAGS,
+    AbilityName,
+    ContinuationStyle,
+    Effort,
+    MaxTokensField,
+    State,
+    Thinking,
+)
 from lightrouter.pool.values import (
-    AUTHORIZATION,
     URL_SCHEMA,
     CandidateName,
     EnvironmentVariable,
@@ -45,8 +52,10 @@ from lightrouter.v1 import candidate_pb2, chat_pb2
 REPLAY: Final = "replay"
 """The provider that answers from a recording."""
 
-PROVIDERS: Final = frozenset({"openai", REPLAY})
+PROVIDERS: Final = frozenset({"openai", "anthropic", "gemini", REPLAY})
 """The provider APIs that adapters speak."""
+
+_NATIVE: Final = frozenset({"anthropic", "gemini"})
 
 MOST_MODEL_CHARACTERS: Final = 512
 """The most characters of a model's name."""
@@ -64,9 +73,11 @@ _NOT_ANSWERED_BY = {
     "context_window",
     "max_boot_tokens",
     "fixed_input_tokens",
+    "abilities",
     "api_key_header",
 }
-_RESERVED_BODY_KEYS = frozenset({"messages", "model", "prompt", "stream"})
+_RESERVED_BODY_KEYS = frozenset({"contents", "messages", "model", "prompt", "stream"})
+Refused = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class _Section(BaseModel):
@@ -109,8 +120,8 @@ class SamplingDefaults(_Section):
         )
 
 
-class PriceList(_Section):
-    """The provider's prices for a million tokens: US dollars in the file, nano-dollars (10^-9 dollars) here."""
+class Rates(_Section):
+    """Prices for a million tokens: US dollars in the file, nano-dollars (10^-9 dollars) here."""
 
     input: NanoUsdPerMillion = 0
     """Tokens read that were not cached."""
@@ -118,14 +129,39 @@ class PriceList(_Section):
     """Tokens read from the provider's cache; default: the price of `input`."""
     output: NanoUsdPerMillion = 0
     """Tokens written, reasoning included."""
+    cache_write: NanoUsdPerMillion | None = None
+    """Tokens read and put into the provider's cache; default: the price of `input`."""
+
+    def members(self) -> dict[str, int]:
+        """Returns the members of these prices in their messages."""
+        return {
+            "input_nanousd_per_million": self.input,
+            "cached_input_nanousd_per_million": self.input if self.cached_input is None else self.cached_input,
+            "output_nanousd_per_million": self.output,
+            "cache_write_nanousd_per_million": self.cache_write or 0,
+        }
+
+
+class TierPrices(Rates):
+    """The prices of a call whose prompt is longer than a limit; they hold for all of its tokens."""
+
+    above: Annotated[int, Field(ge=1, le=2**40)]
+    """The most tokens of a prompt that still has the lower prices."""
+
+
+class PriceList(Rates):
+    """The provider's prices for a million tokens: US dollars in the file, nano-dollars (10^-9 dollars) here."""
+
+    tiers: Annotated[tuple[TierPrices, ...], Field(max_length=8, strict=False)] = ()
+    """Prices of long prompts. Default: none, these prices hold for all."""
 
     def to_proto(self) -> candidate_pb2.Prices:
         """Returns these prices as a message."""
-        return candidate_pb2.Prices(
-            input_nanousd_per_million=self.input,
-            cached_input_nanousd_per_million=self.input if self.cached_input is None else self.cached_input,
-            output_nanousd_per_million=self.output,
-        )
+        tiers = [
+            candidate_pb2.PromptTier(above_input_tokens=tier.above, **tier.members())
+            for tier in sorted(self.tiers, key=lambda tier: tier.above)
+        ]
+        return candidate_pb2.Prices(**self.members(), tiers=tiers)
 
 
 class Limits(_Section):
@@ -187,6 +223,18 @@ class PublicEntry(_Section):
     """Whether it may answer."""
     address: GrpcTarget | None = None
     """Its adapter's gRPC target; default: from the service's template."""
+    abilities: (
+        Annotated[tuple[Annotated[AbilityName, Field(strict=False)], ...], Field(max_length=32, strict=False)] | None
+    ) = None
+    """What it can take and give besides plain text. Default: not known, it is asked for anything; only continuation
+    `raw` takes nothing else."""
+    reasoning_efforts: (
+        Annotated[tuple[Annotated[Effort, Field(strict=False)], ...], Field(max_length=8, strict=False)] | None
+    ) = None
+    """The reasoning efforts that it knows. Default: not known, a request's effort is passed on."""
+    refuses: Annotated[tuple[Refused, ...], Field(max_length=32, strict=False)] = ()
+    """What its provider is known to refuse, so that requests avoid it from the first one on: members of the request, as
+    `temperature` or `seed`, `prefill`, `system role`, `turns that do not alternate`."""
     fixed_input_tokens: Annotated[int, Field(ge=0, le=2**40)] | None = None
     """Tokens of its own instructions, which its adapter puts before every conversation. Default: counted from
     `system_prompt` if that is known."""
@@ -226,6 +274,22 @@ class PublicEntry(_Section):
             prior=self.prior,
             state=enums.value(candidate_pb2.CandidateState, self.state.name.lower()),
             fixed_input_tokens=self.instruction_tokens,
+            refuses=self.refuses,
+            abilities=self._abilities(),
+        )
+
+    def _abilities(self) -> candidate_pb2.Abilities | None:
+        known = self.abilities
+        if known is None:
+            if self.continuation is not ContinuationStyle.RAW:
+                return None
+            # Its prompt is one plain text.
+            known = (AbilityName.PREFILL,)
+        return candidate_pb2.Abilities(
+            abilities=[enums.value(candidate_pb2.Ability, ability.value) for ability in known],
+            reasoning_efforts=[
+                enums.value(chat_pb2.ReasoningEffort, effort.value) for effort in self.reasoning_efforts or ()
+            ],
         )
 
 
@@ -244,8 +308,10 @@ class CandidateEntry(PublicEntry):
     """The environment variable that holds the API key."""
     api_key_file: Annotated[Path, Field(strict=False)] | None = None
     """The file that holds the API key; a relative path starts at the pool file's folder."""
-    api_key_header: Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z][a-z0-9-]*$")] = AUTHORIZATION
-    """The header of the API key, in lower case, such as Azure's `api-key`; `authorization` sends a bearer token."""
+    api_key_header: Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z][a-z0-9-]*$")] | None = None
+    """The header of the API key, in lower case, such as Azure's `api-key`; `authorization` sends a bearer token.
+    Default: the provider API's own: `authorization` for openai, `x-api-key` for anthropic, `x-goog-api-key` for
+    gemini."""
     chat_template: Text | None = None
     """The chat template for continuation `raw`: one of the adapter's names, or a template."""
     echoes_prefix: bool = False
@@ -320,6 +386,8 @@ class CandidateEntry(PublicEntry):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.provider in _NATIVE and self.continuation not in {ContinuationStyle.TRAILING, ContinuationStyle.NONE}:
+            raise ValueError(f"has continuation {self.continuation}; {self.provider} knows only trailing and none")
         if self.api_key_env is not None and self.api_key_file is not None:
             raise ValueError("has both api_key_env and api_key_file; keep one")
         if self.continuation is ContinuationStyle.RAW and self.chat_template is None:

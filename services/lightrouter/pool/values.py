@@ -59,9 +59,9 @@ def checked_url(value: str) -> str:
 
 
 def under(root: str, path: str) -> str:
-    """Returns the URL of `path` below a provider's root; the root's query stays at its end."""
-    base, mark, query = root.partition("?")
-    return f"{base}{path}{mark}{query}"
+    """Returns the URL of `path` below a provider's root; the root's query stays, behind that of `path`."""
+    base, _, query = root.partition("?")
+    return f"{base}{path}{'&' if '?' in path else '?'}{query}" if query else f"{base}{path}"
 
 
 def _environment_variable(value: str) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.runtime.errors import invalid
+from lightrouter.runtime.ledger import dearest_input, rates
 from lightrouter.runtime.tokens import estimate_tokens, most_of_estimated, most_tokens
 from lightrouter.v1.candidate_pb2 import Candidate
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_COST_CEILING_TOO_LOW
@@ -45,10 +46,8 @@ class Grant(NamedTuple):
 
 def price(candidate: Candidate, input_tokens: int, output_tokens: int) -> int:
     """Returns the highest cost of a call with these tokens, in nano-dollars, rounded up."""
-    prices = candidate.prices
-    # A provider may charge more for cached tokens than for fresh ones.
-    per_input = max(prices.input_nanousd_per_million, prices.cached_input_nanousd_per_million)
-    return -(-(input_tokens * per_input + output_tokens * prices.output_nanousd_per_million) // _MILLION)
+    rate = rates(candidate.prices, input_tokens)
+    return -(-(input_tokens * dearest_input(rate) + output_tokens * rate.output_nanousd_per_million) // _MILLION)
 
 
 class Budget:

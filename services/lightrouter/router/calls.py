@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from math import inf
 from typing import Self
@@ -11,6 +11,7 @@ from typing import Self
 from lightrouter.router.budget import Grant
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import RouteContext
+from lightrouter.router.conversation import own_messages
 from lightrouter.router.finish import is_interrupted
 from lightrouter.router.held import HeldStream
 from lightrouter.router.records import record_failure
@@ -18,9 +19,10 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import SLOW, entry
 from lightrouter.runtime.rpc.models import Models
+from lightrouter.runtime.toolcalls import ToolCalls, calls_text, pieces_of
 from lightrouter.v1.adapter_pb2 import Generation, GenerationChunk, GenerationResult
 from lightrouter.v1.candidate_pb2 import Partial
-from lightrouter.v1.chat_pb2 import FinishReason, Sampling
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Sampling, ToolCall
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_EMPTY_OUTPUT,
     ERROR_REASON_UPSTREAM_MALFORMED,
@@ -87,6 +89,10 @@ class CandidateCall:
         self._goes_on = held is not None
         self._started_at = held.started_at if held else time.monotonic()
         self._received: list[str] = []
+        self._added: Sequence[ChatMessage] = ()
+        self._calls = ToolCalls()
+        if held:
+            self._calls.add(pieces_of(held.boot_calls.calls()))
         self._restarted = bool(prefix) and not candidate.can_continue and not held
         self._result = GenerationResult()
         route.calls.append(self)
@@ -107,6 +113,8 @@ class CandidateCall:
             boot.held.is_recorded = True
             whole = Grant(grant.tokens, grant.reserved + boot.held.reserved)
             return cls(route, models, STAGE_BOOT, boot.candidate, whole, boot.partial.text, held=boot.held)
+        if not boot.candidate.resumes:
+            return cls(route, models, STAGE_COMPLETE, boot.candidate, grant)
         if not boot.can_continue:
             # An adapter that writes a draft anew adds the tokens of its boot text to the limit that it is given.
             grant = grant._replace(tokens=max(1, grant.tokens - boot.used_tokens))
@@ -119,6 +127,15 @@ class CandidateCall:
         """Returns the call with which a candidate continues a text of other candidates, within the grant."""
         return cls(route, models, STAGE_COMPLETE, candidate, grant, prefix)
 
+    @classmethod
+    def again(
+        cls, route: RouteContext, models: Models, boot: BootResult, grant: Grant, added: Sequence[ChatMessage]
+    ) -> Self:
+        """Returns the call with which a candidate writes a new draft after the messages `added`, within the grant."""
+        call = cls(route, models, STAGE_COMPLETE, boot.candidate, grant)
+        call._added = added
+        return call
+
     @property
     def continues(self) -> bool:
         """Whether the received text follows the prefix; False if the candidate writes a new text."""
@@ -129,6 +146,16 @@ class CandidateCall:
         """The candidate's text so far, with the prefix if the candidate continues it."""
         received = "".join(self._received)
         return self.prefix + received if self.continues else received
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is the call of the boot, which goes on."""
+        return self._goes_on
+
+    @property
+    def calls(self) -> list[ToolCall]:
+        """The candidate's tool calls so far."""
+        return self._calls.calls()
 
     @property
     def finish_reason(self) -> FinishReason.ValueType:
@@ -143,11 +170,13 @@ class CandidateCall:
         """
         if self._held:
             self._received.append(await self._held.finish(deadline))
+            self._take_calls(self._held)
             self._result = self._held.result or self._result
             return
         # The request holds a copy of the conversation, so no variable keeps it while the model writes.
         response = await self._models.generate(self.candidate.target, self._generation(), deadline)
         self._received.append(response.text)
+        self._calls.add(pieces_of(response.tool_calls))
         self._restarted = response.restarted
         self._result = response.result
 
@@ -179,6 +208,7 @@ class CandidateCall:
             on_text(text)
 
         self._result = await self._held.boot(receive)
+        self._calls.add(pieces_of(self._held.boot_calls.calls()))
         self._restarted = self._held.restarted
 
     async def chunks(self) -> AsyncGenerator[GenerationChunk, None]:
@@ -193,6 +223,7 @@ class CandidateCall:
                     self._received.append(chunk.text)
                     self.chunks_received += 1
                     yield chunk
+            self._take_calls(self._held)
             self._result = self._held.result or self._result
             return
         responses = self._models.stream(self.candidate.target, self._generation(), self._route.deadline)
@@ -203,6 +234,7 @@ class CandidateCall:
                     return
                 chunk = response.chunk
                 self._restarted |= chunk.restarted
+                self._calls.add(chunk.tool_calls)
                 if chunk.text:
                     self._received.append(chunk.text)
                     self.chunks_received += 1
@@ -225,6 +257,7 @@ class CandidateCall:
         if self._held:
             self._held.close()
         received = "".join([self.prefix, *self._received] if self._goes_on else self._received)
+        received += calls_text(self.calls)
         line = record_failure(
             self._route,
             self._stage,
@@ -247,9 +280,9 @@ class CandidateCall:
         """
         if self._held and self._result is not self._held.result:
             return self._end_held_boot(self._held)
-        boot = BootResult.of(self.candidate, self.text, self._result)
+        boot = BootResult.of(self.candidate, self.text, self._result, calls=self.calls)
         line = self._record_success()
-        empty = boot.ended and not self.text.strip()
+        empty = boot.ended and boot.is_blank
         if empty:
             self._fail_empty(line)
         elif is_interrupted(self.finish_reason):
@@ -261,7 +294,7 @@ class CandidateCall:
     def end_draft(self) -> str | None:
         """Records a draft that was delivered and returns its whole text; None if that has nothing visible."""
         line, text = self._record_success(), self.text
-        if not text.strip():
+        if not (text.strip() or self._calls):
             self._fail_empty(line)
             self._route.events.drafted(self.candidate.name, 0, line)
             return None
@@ -281,10 +314,15 @@ class CandidateCall:
 
     def _end_held_boot(self, held: HeldStream) -> BootResult:
         self.is_recorded = True
-        boot = BootResult.of(self.candidate, self.text, self._result, held)
+        boot = BootResult.of(self.candidate, self.text, self._result, held, self.calls)
         self._route.held.append(boot)
         self._route.events.booted(boot.partial, entry(self._stage, self.candidate.name, self._result))
         return boot
+
+    def _take_calls(self, held: HeldStream) -> None:
+        """Takes the tool calls of a held call, which has collected them itself."""
+        self._calls.clear()
+        self._calls.add(pieces_of(held.calls.calls()))
 
     def _generation(self, max_tokens: int | None = None) -> Generation:
         """Returns the request: the conversation, the text to continue, and the request's sampling with this limit.
@@ -296,7 +334,8 @@ class CandidateCall:
         sampling.CopyFrom(route.admission.sampling)
         sampling.max_output_tokens = max_tokens or self._grant.tokens
         return Generation(
-            messages=route.admission.messages,
+            messages=[*own_messages(route.admission.messages, self.candidate.name), *self._added],
+            output=route.admission.output,
             prefix=self.prefix,
             continuation=self._continuation,
             sampling=sampling,
@@ -308,6 +347,7 @@ class CandidateCall:
     def _record_success(self) -> LedgerEntry:
         self.is_recorded = True
         name = self.candidate.name
+        self._route.states[name] = self._result.state
         line = entry(self._stage, name, self._result, restarted=self._restarted, went_on=self._goes_on)
         self._route.ledger.add(line)
         self._route.times.note_call(name, self._result)

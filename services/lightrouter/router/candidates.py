@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
@@ -12,7 +13,7 @@ from lightrouter.router.held import HeldStream
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, Candidate, ModelTarget, Partial
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, ToolCall
 
 # Weight of the score over all kinds of prompts beside the score of one kind, in prompts. A uniform prior weighs as much
 # in a Beta posterior, so that one or two prompts of a kind decide nothing.
@@ -51,6 +52,7 @@ class RouteCandidate:
         category: The kind of prompt that the policy names; empty if it names none.
         held_tokens: Tokens that its boot call may write after the boot tokens while it is held open; 0 if the call ends
             at the boot tokens.
+        resumes: Whether its text can be resumed by another call; tool calls and JSON forms cannot.
     """
 
     name: str
@@ -60,6 +62,7 @@ class RouteCandidate:
     output_tokens: int
     category: str = ""
     held_tokens: int = 0
+    resumes: bool = True
 
     @property
     def quality(self) -> Quality:
@@ -69,7 +72,7 @@ class RouteCandidate:
     @property
     def can_continue(self) -> bool:
         """Whether it can continue a given text; if not, it writes its draft anew."""
-        return self.spec.continuation != CONTINUATION_NONE
+        return self.resumes and self.spec.continuation != CONTINUATION_NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,14 @@ class BootResult:
 
     @classmethod
     def of(
-        cls, candidate: RouteCandidate, text: str, result: GenerationResult, held: HeldStream | None = None
+        cls,
+        candidate: RouteCandidate,
+        text: str,
+        result: GenerationResult,
+        held: HeldStream | None = None,
+        calls: Sequence[ToolCall] = (),
     ) -> BootResult:
-        """Returns the boot of a candidate that wrote `text` and stands or has ended with `result`."""
+        """Returns the boot of a candidate that wrote `text` and `calls`, and stands or has ended with `result`."""
         partial = Partial(
             candidate=candidate.name,
             text=text,
@@ -110,6 +118,7 @@ class BootResult:
             prior=candidate.quality.prior,
             evaluated_prompts=candidate.quality.prompts,
             model=candidate.spec.model,
+            tool_calls=calls,
         )
         usage = result.usage
         return cls(
@@ -140,6 +149,11 @@ class BootResult:
     def finished(self) -> bool:
         """Whether the text is a whole answer that its provider did not interrupt."""
         return self.ended and not is_interrupted(self.partial.finish_reason)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it has neither visible text nor a tool call."""
+        return not (self.partial.text.strip() or self.partial.tool_calls)
 
     @property
     def is_open(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from lightrouter.answers.json_schema import OutputForm
 from lightrouter.router.budget import Budget
 from lightrouter.router.call_times import CallTimes
 from lightrouter.router.candidates import BootResult, RouteCandidate
@@ -15,8 +16,8 @@ from lightrouter.router.rules import Shares
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.candidate_pb2 import RankedCandidate, Ranking
-from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, Sampling
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, Policy, SelectorStrategy
+from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, OutputSpec, Sampling, ToolCall
+from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_SYNTHESIZE, AggregatorStrategy, Policy, SelectorStrategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,10 @@ class Admission:
             may be the same in all requests.
         standby: The candidates that are left out and may be asked as last resorts, best first.
         homogeneous: Whether the pool's candidates are right and wrong on the same prompts.
-        prompt_tokens: Estimated tokens of the conversation.
+        prompt_tokens: Estimated tokens of the conversation, the tools and the form.
+        output: The tools that the models may call, and the form of the text.
+        form: Tells the faults of answers; None if every answer will do.
+        author: The candidate that made the call whose result the prompt brings, if it is the only one that boots.
     """
 
     messages: Sequence[ChatMessage]
@@ -49,6 +53,9 @@ class Admission:
     standby: tuple[RouteCandidate, ...] = ()
     homogeneous: bool = False
     prompt_tokens: int = 0
+    output: OutputSpec = field(default_factory=OutputSpec)
+    form: OutputForm | None = None
+    author: str = ""
 
 
 class RecordedCall(Protocol):
@@ -78,6 +85,7 @@ class RouteContext:
         times: The observed times of calls.
         held: The boots whose calls were held open, in the order in which they reached their checkpoint.
         calls: The calls to candidates, in the order in which they began.
+        states: What each candidate needs to go on from its draft in a later turn.
     """
 
     admission: Admission
@@ -89,6 +97,7 @@ class RouteContext:
     times: CallTimes = field(default_factory=CallTimes)
     held: list[BootResult] = field(default_factory=list)
     calls: list[RecordedCall] = field(default_factory=list)
+    states: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,7 @@ class Merged:
         candidates: Names of the candidates whose drafts are in it.
         strategy: The strategy that merged them.
         contradictions: One sentence for each contradiction between the drafts.
+        tool_calls: The calls that the caller has to run.
     """
 
     text: str
@@ -127,3 +137,10 @@ class Merged:
     candidates: Sequence[str]
     strategy: AggregatorStrategy.ValueType
     contradictions: Sequence[str] = ()
+    tool_calls: Sequence[ToolCall] = ()
+
+    @property
+    def author(self) -> str:
+        """The candidate that wrote all of it; empty if several did, or a model merged the drafts."""
+        merged = self.strategy == AGGREGATOR_STRATEGY_SYNTHESIZE
+        return self.candidates[0] if len(self.candidates) == 1 and not merged else ""

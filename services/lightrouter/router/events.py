@@ -8,8 +8,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from lightrouter.runtime.toolcalls import pieces_of
 from lightrouter.v1.aggregator_pb2 import AnswerChunk
 from lightrouter.v1.candidate_pb2 import Partial
+from lightrouter.v1.chat_pb2 import ToolCall, ToolCallDelta
 from lightrouter.v1.ledger_pb2 import LedgerEntry
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import (
@@ -54,8 +56,15 @@ class Events:
     def drafted(self, candidate: str, characters: int, entry: LedgerEntry | None) -> None:
         """A draft ended; 0 characters if it failed, no entry if the boot text was the whole draft."""
 
-    def chunk(self, text: str, *, restart: bool = False) -> None:
-        """The next piece of the answer; `restart` voids the pieces before it."""
+    def chunk(
+        self,
+        text: str,
+        *,
+        restart: bool = False,
+        pieces: Sequence[ToolCallDelta] = (),
+        calls: Sequence[ToolCall] = (),
+    ) -> None:
+        """The next piece of the answer, with pieces of tool calls or whole ones; `restart` voids what came before."""
 
     async def wait_for_room(self) -> None:
         """Returns when there is room for more text: at once, or when a slow reader has read enough."""
@@ -135,15 +144,24 @@ class EventQueue(Events):
         event = DraftFinished(candidate=candidate, characters=characters, entry=entry)
         self._add(StreamCompleteResponse(draft=event))
 
-    def chunk(self, text: str, *, restart: bool = False) -> None:
+    def chunk(
+        self,
+        text: str,
+        *,
+        restart: bool = False,
+        pieces: Sequence[ToolCallDelta] = (),
+        calls: Sequence[ToolCall] = (),
+    ) -> None:
         """See `Events.chunk`."""
-        if self.first_text_at is None and text:
+        pieces = [*pieces, *pieces_of(calls)]
+        if self.first_text_at is None and (text or pieces):
             self.first_text_at = time.monotonic()
         last = self._waiting[-1] if self._waiting else None
-        if last is not None and last.HasField("chunk") and not restart and len(last.chunk.text) < _JOINED_CHARACTERS:
+        joins = last is not None and last.HasField("chunk") and not (restart or pieces)
+        if last is not None and joins and len(last.chunk.text) < _JOINED_CHARACTERS and not last.chunk.tool_calls:
             self._join(last.chunk, text)
             return
-        self._add(StreamCompleteResponse(chunk=AnswerChunk(text=text, restart=restart)))
+        self._add(StreamCompleteResponse(chunk=AnswerChunk(text=text, restart=restart, tool_calls=pieces)))
 
     def _add(self, message: StreamCompleteResponse) -> None:
         self._waiting.append(message)

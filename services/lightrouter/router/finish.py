@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from lightrouter.v1.candidate_pb2 import Draft
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FINISH_REASON_STOP, FinishReason
+from lightrouter.v1.chat_pb2 import (
+    FINISH_REASON_LENGTH,
+    FINISH_REASON_STOP,
+    FINISH_REASON_TOOL_CALLS,
+    FinishReason,
+)
+
+_WHOLE: Final = frozenset({FINISH_REASON_STOP, FINISH_REASON_TOOL_CALLS})
 
 
 def is_interrupted(reason: FinishReason.ValueType) -> bool:
@@ -13,7 +21,7 @@ def is_interrupted(reason: FinishReason.ValueType) -> bool:
 
     A content filter did, or the reason is unknown: the text may be incomplete, and asking for the rest is of no use.
     """
-    return reason not in {FINISH_REASON_STOP, FINISH_REASON_LENGTH}
+    return reason not in {*_WHOLE, FINISH_REASON_LENGTH}
 
 
 def complete_first(drafts: Sequence[Draft]) -> list[Draft]:
@@ -22,4 +30,4 @@ def complete_first(drafts: Sequence[Draft]) -> list[Draft]:
     Drafts that are equal in this respect keep their order.
     """
     usable = [draft for draft in drafts if not is_interrupted(draft.finish_reason)] or drafts
-    return sorted(usable, key=lambda draft: draft.finish_reason != FINISH_REASON_STOP)
+    return sorted(usable, key=lambda draft: draft.finish_reason not in _WHOLE)

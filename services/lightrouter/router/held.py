@@ -13,6 +13,7 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
 from lightrouter.runtime.telemetry.callhandle import CallHandle
 from lightrouter.runtime.tokens import estimate_tokens
+from lightrouter.runtime.toolcalls import ToolCalls, calls_text
 from lightrouter.v1.adapter_pb2 import GenerationChunk, GenerationResult, StreamGenerateResponse
 from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, Usage
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_MALFORMED, ERROR_REASON_UPSTREAM_TOO_LARGE
@@ -39,6 +40,8 @@ class HeldStream:
         restarted: Whether the adapter wrote a text anew that it was asked to continue.
         tokens_after: The tokens that arrived after the checkpoint, reasoning included; estimated.
         is_recorded: Whether the call is in the ledger.
+        calls: The tool calls that have arrived.
+        boot_calls: The tool calls as they stood at the checkpoint.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class HeldStream:
         self.restarted = False
         self.tokens_after = 0
         self.is_recorded = False
+        self.calls, self.boot_calls = ToolCalls(), ToolCalls()
         self._responses = responses
         self._name = name
         self._boot_tokens = boot_tokens
@@ -67,7 +71,7 @@ class HeldStream:
         self._boot: list[str] = []
         self._boot_characters = 0
         self._boot_counted = 0
-        self._rest: deque[str] = deque()
+        self._rest: deque[GenerationChunk] = deque()
         self._rest_characters = 0
         self._goes_on = False
         self._is_cut = False
@@ -145,10 +149,10 @@ class HeldStream:
         try:
             while self._rest or self.result is None:
                 while self._rest:
-                    text = self._rest.popleft()
-                    self._rest_characters -= len(text)
+                    chunk = self._rest.popleft()
+                    self._rest_characters -= _characters(chunk)
                     self._taken.set()
-                    yield GenerationChunk(text=text)
+                    yield chunk
                 if self.result is None:
                     await self._wait()
         finally:
@@ -204,17 +208,19 @@ class HeldStream:
 
     def _add(self, chunk: GenerationChunk) -> None:
         self.restarted |= chunk.restarted
+        self.calls.add(chunk.tool_calls)
         if self.booted is None:
             self._add_to_boot(chunk)
         else:
             self._add_to_rest(chunk)
 
     def _add_to_boot(self, chunk: GenerationChunk) -> None:
-        if not chunk.text:
+        self.boot_calls.add(chunk.tool_calls)
+        if not (chunk.text or chunk.tool_calls):
             return
         self._boot.append(chunk.text)
         self._on_text(chunk.text)
-        self._boot_characters += len(chunk.text)
+        self._boot_characters += _characters(chunk)
         if self._boot_characters > self._boot_tokens * MAX_CHARACTERS_PER_TOKEN:
             message = f"{self._name} sent more text than {self._boot_tokens} boot tokens can have"
             raise ServiceError(Code.UNAVAILABLE, ERROR_REASON_UPSTREAM_TOO_LARGE, message)
@@ -222,18 +228,23 @@ class HeldStream:
     def _end_without_checkpoint(self, chunk: GenerationChunk) -> None:
         if self.booted is not None:
             return
-        self._boot_counted += estimate_tokens(chunk.text)
+        self._boot_counted += estimate_tokens(chunk.text) + estimate_tokens(calls_text(chunk.tool_calls))
         if self._boot_counted >= _TIMES_WITHOUT_CHECKPOINT * self._boot_tokens:
             usage = Usage(output_tokens=self._boot_counted, estimated=True)
             self.booted = GenerationResult(finish_reason=FINISH_REASON_LENGTH, usage=usage)
 
     def _add_to_rest(self, chunk: GenerationChunk) -> None:
-        self.tokens_after += estimate_tokens(chunk.text) + estimate_tokens(chunk.reasoning)
-        if chunk.text:
-            self._rest.append(chunk.text)
-            self._rest_characters += len(chunk.text)
+        written = (chunk.text, chunk.reasoning, calls_text(chunk.tool_calls))
+        self.tokens_after += sum(map(estimate_tokens, written))
+        if chunk.text or chunk.tool_calls:
+            self._rest.append(GenerationChunk(text=chunk.text, tool_calls=chunk.tool_calls))
+            self._rest_characters += _characters(chunk)
 
     async def _wait_for_room(self) -> None:
         while self._rest_characters > _MOST_HELD_CHARACTERS:
             self._taken.clear()
             await self._taken.wait()
+
+
+def _characters(chunk: GenerationChunk) -> int:
+    return len(chunk.text) + len(calls_text(chunk.tool_calls))

@@ -35,7 +35,7 @@ def with_held_tokens(
     for candidate in candidates:
         rest = candidate.output_tokens - candidate.boot_tokens
         tokens = 0
-        if policy.hold == HOLD_ALWAYS:
+        if policy.hold == HOLD_ALWAYS or (policy.hold == HOLD_AUTO and not candidate.resumes):
             tokens = rest
         elif policy.hold == HOLD_AUTO:
             cached = times.cached_share(candidate.name)

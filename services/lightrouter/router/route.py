@@ -8,11 +8,13 @@ from contextlib import contextmanager
 
 from opentelemetry.trace import NoOpTracer, Span, Tracer
 
+from lightrouter.router.actions import acts, voted
 from lightrouter.router.call_times import CallTimes
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, Merged, RouteContext
 from lightrouter.router.events import Events
 from lightrouter.router.finish import complete_first, is_interrupted
+from lightrouter.router.forms import form_of, mended
 from lightrouter.router.holding import usual_chance
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.availability import Availability
@@ -56,6 +58,8 @@ from lightrouter.v1.policy_pb2 import (
 from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_COST_CEILING,
     SELECTION_REASON_GAIN,
+    SELECTION_REASON_NO_BOOT,
+    SELECTION_REASON_ONLY_ONE,
     Answer,
     Prompt,
     QuoteResponse,
@@ -131,7 +135,7 @@ class Router:
         self._capture.asked(span, prompt.messages)
         span.set_attribute(names.ROUTE_ID, record.route_id)
         ledger = record.ledger
-        route = self._admit(prompt, deadline, events, ledger)
+        route = await self._admit(prompt, deadline, events, ledger)
         record.stops = bool(route.admission.sampling.stop)
         route, steps = await self._plan(route, prompt)
         if not steps:
@@ -150,7 +154,9 @@ class Router:
         record.answer = answer = Answer(
             text=merged.text,
             finish_reason=merged.finish_reason,
+            tool_calls=merged.tool_calls,
             candidates=merged.candidates,
+            trace_id=spans.trace_id(span),
             selection=selection,
             aggregator=merged.strategy,
             ledger=ledger.to_proto(),
@@ -158,6 +164,8 @@ class Router:
             route_id=record.route_id,
             contradictions=merged.contradictions,
         )
+        if merged.author:
+            answer.candidate, answer.state = merged.author, route.states.get(merged.author, b"")
         spans.answered(span, answer)
         self._capture.answered(span, answer.text, answer.finish_reason)
         return answer
@@ -170,10 +178,10 @@ class Router:
         """
         with spans.traced(self._tracer, names.QUOTE, deadline):
             ledger = RouteLedger(on_degraded=spans.degraded, on_dropped=spans.dropped)
-            route, steps = await self._plan(self._admit(prompt, deadline, Events(), ledger), prompt)
+            route, steps = await self._plan(await self._admit(prompt, deadline, Events(), ledger), prompt)
             return quote_of(route if steps else await self._with_boots(route), steps)
 
-    def _admit(self, prompt: Prompt, deadline: Deadline, events: Events, ledger: RouteLedger) -> RouteContext:
+    async def _admit(self, prompt: Prompt, deadline: Deadline, events: Events, ledger: RouteLedger) -> RouteContext:
         admission, budget = admit(
             prompt,
             self._traffic.snapshot(),
@@ -182,6 +190,7 @@ class Router:
             ledger,
             self._availability.why_not,
             self._least_tokens,
+            await form_of(prompt.output),
         )
         return RouteContext(admission, deadline, self._shares, ledger, budget, events, self._times)
 
@@ -190,10 +199,9 @@ class Router:
         policy = route.admission.policy
         if not policy.HasField("worth_nanousd"):
             return route, []
-        explicit = prompt.policy.HasField("worth_nanousd")
         outright = with_policy(route, outright_policy(policy, prompt.policy, self._defaults.maxima.k))
         with self._stage(route, STAGE_SHORTLIST, names.SHORTLIST) as span:
-            steps = await plan(outright, self._selector, self._gainless, explicit=explicit)
+            steps = await plan(outright, prompt, self._selector, self._gainless)
             spans.shortlisted(span, [step.candidate for step in steps[:1]])
         if steps:
             return outright, steps
@@ -247,7 +255,8 @@ class Router:
             return await self._complete(route, ranking, chosen), record.selection
         adaptive = await self._complete_by_gain(route, ranking, chosen[0])
         record.selection = adaptive.selection
-        return await self._merge(route, adaptive.ranking, adaptive.drafts), adaptive.selection
+        drafts = await mended(route, self._models, adaptive.drafts, adaptive.ranking.boots)
+        return await self._merge(route, adaptive.ranking, drafts), adaptive.selection
 
     async def _select(
         self, route: RouteContext, boots: Sequence[BootResult]
@@ -287,12 +296,20 @@ class Router:
 
     async def _complete(self, route: RouteContext, ranking: BootRanking, chosen: Sequence[BootResult]) -> Merged:
         """Completes the drafts of the chosen candidates and makes the answer of them."""
-        if route.events.wants_text and len(chosen) == 1:
+        form = route.admission.form
+        if route.events.wants_text and len(chosen) == 1 and not (form and form.has_form):
             with self._completion(route, chosen):
                 streamed = await stream_completion(route, self._models, chosen[0], ranking.boots)
-            return Merged(streamed.text, streamed.finish_reason, streamed.candidates, AGGREGATOR_STRATEGY_BEST)
+            return Merged(
+                streamed.text,
+                streamed.finish_reason,
+                streamed.candidates,
+                AGGREGATOR_STRATEGY_BEST,
+                tool_calls=streamed.tool_calls,
+            )
         with self._completion(route, chosen):
             drafts = await complete(route, self._models, ranking, chosen)
+            drafts = await mended(route, self._models, drafts, ranking.boots)
         return await self._merge(route, ranking, drafts)
 
     async def _merge(
@@ -303,7 +320,12 @@ class Router:
         `sent` is the candidate whose draft the caller has already got as it was written.
         """
         drafts = complete_first(drafts)
-        if len(drafts) == 1 or route.admission.policy.aggregator == AGGREGATOR_STRATEGY_BEST:
+        if acts(drafts):
+            return voted(route, drafts)
+        form, strategy = route.admission.form, route.admission.policy.aggregator
+        # A model that merges might break the form.
+        kept = strategy == AGGREGATOR_STRATEGY_SYNTHESIZE and form is not None and form.has_form
+        if len(drafts) == 1 or kept or strategy == AGGREGATOR_STRATEGY_BEST:
             first = drafts[0]
             if first.candidate == sent:
                 return Merged(first.text, first.finish_reason, [sent], AGGREGATOR_STRATEGY_BEST)
@@ -342,6 +364,8 @@ def _decide(route: RouteContext, ranking: BootRanking) -> tuple[Selection, Seque
         return route.budget.choose(ranked, k, admission.synthesizer, merging=merging)
 
     selection, chosen = decide(ranking, admission.policy, afford, homogeneous=admission.homogeneous)
+    if admission.author and selection.reason == SELECTION_REASON_ONLY_ONE:
+        selection.reason = SELECTION_REASON_NO_BOOT
     if selection.reason == SELECTION_REASON_COST_CEILING:
         message = f"the cost ceiling lets only {', '.join(selection.chosen)} go on"
         route.ledger.degrade(DEGRADED_REASON_COST_CEILING, message)

@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.adapter_pb2 import GenerationResult
-from lightrouter.v1.candidate_pb2 import Prices
+from lightrouter.v1.candidate_pb2 import Prices, PromptTier
 from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.error_reason_pb2 import (
     ERROR_REASON_CANCELLED,
@@ -40,13 +40,31 @@ def duration(seconds: float) -> Duration:
     return Duration(seconds=nanoseconds // 1_000_000_000, nanos=nanoseconds % 1_000_000_000)
 
 
+def rates(prices: Prices, input_tokens: int) -> Prices | PromptTier:
+    """Returns the prices of a call whose prompt has `input_tokens`: those of the last tier that it exceeds."""
+    exceeded = [tier for tier in prices.tiers if input_tokens > tier.above_input_tokens]
+    return max(exceeded, key=lambda tier: tier.above_input_tokens) if exceeded else prices
+
+
+def dearest_input(rate: Prices | PromptTier) -> int:
+    """Returns the highest price of a million input tokens, in nano-dollars: fresh, cached, or put into the cache.
+
+    A provider may charge more for cached tokens than for fresh ones.
+    """
+    return max(
+        rate.input_nanousd_per_million, rate.cached_input_nanousd_per_million, rate.cache_write_nanousd_per_million
+    )
+
+
 def cost_nanousd(prices: Prices, usage: Usage) -> int:
     """Returns what `usage` costs at `prices`, in nano-dollars, rounded half up."""
-    fresh = usage.input_tokens - usage.cached_input_tokens
+    rate = rates(prices, usage.input_tokens)
+    fresh = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
     total = (
-        fresh * prices.input_nanousd_per_million
-        + usage.cached_input_tokens * prices.cached_input_nanousd_per_million
-        + usage.output_tokens * prices.output_nanousd_per_million
+        fresh * rate.input_nanousd_per_million
+        + usage.cached_input_tokens * rate.cached_input_nanousd_per_million
+        + usage.cache_write_tokens * (rate.cache_write_nanousd_per_million or rate.input_nanousd_per_million)
+        + usage.output_tokens * rate.output_nanousd_per_million
     )
     return (total + _MILLION // 2) // _MILLION
 
@@ -72,6 +90,7 @@ def entry(
         restarted=restarted,
         went_on=went_on,
         cost_basis=cost_basis(result.usage),
+        left_out=result.left_out,
     )
     if result.HasField("time_to_first_token"):
         line.time_to_first_token.CopyFrom(result.time_to_first_token)
@@ -125,6 +144,7 @@ def total(entries: Iterable[LedgerEntry]) -> tuple[Usage, int]:
     for line in entries:
         usage.input_tokens += line.usage.input_tokens
         usage.cached_input_tokens += line.usage.cached_input_tokens
+        usage.cache_write_tokens += line.usage.cache_write_tokens
         usage.output_tokens += line.usage.output_tokens
         usage.reasoning_tokens += line.usage.reasoning_tokens
         usage.estimated |= line.usage.estimated

@@ -18,11 +18,11 @@ the tokens that are counted, rare characters four times.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
-from lightrouter.v1.chat_pb2 import ChatMessage
+from lightrouter.v1.chat_pb2 import ChatMessage, OutputSpec, Part
 
 _PIECE: Final = (
     r" ?(?:[A-Za-z]{1,8}|[0-9]{1,3}|[!-/:-@\[-`{-~]{1,3}|[\x80-\u07ff]{1,2}|[^\x00-\u07ff])"
@@ -33,6 +33,12 @@ _find_all: Final = re.compile(_PIECE).findall
 _PER_MESSAGE: Final = 4
 # The maximum of the same: the longest headers of the known templates (Llama 3, ChatML, DeepSeek) are shorter.
 _MOST_PER_MESSAGE: Final = 16
+# Choices: a picture of a megapixel has 765 tokens at OpenAI, 1,290 at Google and some 1,400 at Anthropic. A page of a
+# PDF has some 2,000 tokens and 50 KB. A second of sound has 32 tokens at Google, and 16 KB as MP3.
+_IMAGE_TOKENS: Final = 1_400
+_FILE_BYTES_PER_TOKEN: Final = 24
+_AUDIO_BYTES_PER_TOKEN: Final = 512
+_LEAST_FILE_TOKENS: Final = 256
 # Maximum characters that are all counted, about 10 ms of work; a longer text is sampled.
 _COUNTED: Final = 32_768
 _SAMPLE: Final = 512
@@ -77,17 +83,63 @@ def most_of_estimated(tokens: int) -> int:
     return 4 * tokens
 
 
-def messages_tokens(messages: Iterable[ChatMessage]) -> int:
+def messages_tokens(messages: Sequence[ChatMessage]) -> int:
     """Returns the estimated number of tokens of a conversation, in bounded time."""
-    texts = [message.content for message in messages]
+    texts = [message.content if _is_plain(message) else "".join(_texts(message)) for message in messages]
+    media = sum(_media_tokens(part) for message in messages for part in message.parts)
     whole = sum(map(len, texts)) <= _COUNTED
     # Sample all messages together as one text, so that their number does not matter.
-    return _PER_MESSAGE * len(texts) + (sum(map(count, texts)) if whole else estimate_tokens("".join(texts)))
+    return media + _PER_MESSAGE * len(texts) + (sum(map(count, texts)) if whole else estimate_tokens("".join(texts)))
 
 
 def most_messages_tokens(messages: Iterable[ChatMessage]) -> int:
-    """Returns the maximum number of tokens of a conversation."""
-    return sum(most_tokens(message.content) + _MOST_PER_MESSAGE for message in messages)
+    """Returns the maximum number of tokens of a conversation; pictures, documents and sound are estimated."""
+    return sum(
+        sum(map(most_tokens, _texts(message))) + sum(map(_media_tokens, message.parts)) + _MOST_PER_MESSAGE
+        for message in messages
+    )
+
+
+def output_tokens(output: OutputSpec) -> int:
+    """Returns the estimated number of tokens that a model reads of tools and of the form of its text."""
+    return sum(map(estimate_tokens, output_texts(output))) + _PER_MESSAGE * len(output.tools)
+
+
+def most_output_tokens(output: OutputSpec) -> int:
+    """Returns the maximum number of tokens that a model reads of tools and of the form of its text."""
+    return sum(map(most_tokens, output_texts(output))) + _MOST_PER_MESSAGE * len(output.tools)
+
+
+def output_texts(output: OutputSpec) -> Iterator[str]:
+    """Yields the texts that a model reads of tools and of the form of its text."""
+    for tool in output.tools:
+        yield from (tool.name, tool.description, tool.parameters)
+    if output.HasField("json_schema"):
+        yield from (output.json_schema.description, output.json_schema.schema)
+
+
+def message_characters(message: ChatMessage) -> int:
+    """Returns the characters of a message, each token of its pictures, documents and sound counted as one."""
+    return sum(map(len, _texts(message))) + sum(map(_media_tokens, message.parts))
+
+
+def _is_plain(message: ChatMessage) -> bool:
+    return not (message.parts or message.tool_calls)
+
+
+def _texts(message: ChatMessage) -> Iterator[str]:
+    yield message.content
+    yield from (part.text for part in message.parts if part.text)
+    yield from (text for call in message.tool_calls for text in (call.name, call.arguments))
+
+
+def _media_tokens(part: Part) -> int:
+    kind = part.WhichOneof("kind")
+    if kind == "image":
+        return _IMAGE_TOKENS
+    if kind == "file":
+        return max(_LEAST_FILE_TOKENS, len(part.file.data) // _FILE_BYTES_PER_TOKEN)
+    return max(_LEAST_FILE_TOKENS, len(part.audio.data) // _AUDIO_BYTES_PER_TOKEN) if kind == "audio" else 0
 
 
 @lru_cache(maxsize=4096)

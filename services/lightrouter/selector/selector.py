@@ -11,6 +11,7 @@ from lightrouter.learned.model import Model
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import invalid
+from lightrouter.selector.calls import with_actions, with_calls_shown
 from lightrouter.selector.learned import CurrentModel, no_model, prompt_text, written
 from lightrouter.selector.outright import asked_outright, described
 from lightrouter.selector.prior import Prior
@@ -120,13 +121,13 @@ class Selector:
         pattern: AnswerPattern | None = request.answer_pattern if request.HasField("answer_pattern") else None
         if pattern is not None:
             check(pattern)
-        visible = [partial for partial in request.partials if partial.text.strip()]
+        visible = [with_calls_shown(each) for each in request.partials if each.text.strip() or each.tool_calls]
         texts = [partial.text for partial in visible]
         # Only STOP says that a text is whole.
         complete = [partial.finish_reason == FinishReason.FINISH_REASON_STOP for partial in visible]
         messages = [message.content for message in request.messages]
         compared = await self._workers.run(compare(texts, complete, pattern, messages))
-        return RankingInput(request, visible, compared)
+        return RankingInput(request, visible, with_actions(compared, [partial.tool_calls for partial in visible]))
 
 
 def _expected(model: Model, request: ShortlistRequest) -> Pieces[list[float]]:

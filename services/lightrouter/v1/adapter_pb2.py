@@ -29,7 +29,7 @@ from lightrouter.v1 import chat_pb2 as lightrouter_dot_v1_dot_chat__pb2
 from lightrouter.v1 import ledger_pb2 as lightrouter_dot_v1_dot_ledger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clightrouter/v1/adapter.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1elightrouter/v1/candidate.proto\x1a\x19lightrouter/v1/chat.proto\x1a\x1blightrouter/v1/ledger.proto\"\x11\n\x0f\x44\x65scribeRequest\"@\n\x10\x44\x65scribeResponse\x12,\n\tcandidate\x18\x01 \x01(\x0b\x32\x19.lightrouter.v1.Candidate\"\x88\x02\n\nGeneration\x12:\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x19\n\x06prefix\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\xc0\x84=\x12 \n\x0c\x63ontinuation\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x02\x12*\n\x08sampling\x18\x04 \x01(\x0b\x32\x18.lightrouter.v1.Sampling\x12\x1a\n\tcandidate\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12$\n\x05stage\x18\x06 \x01(\x0e\x32\x15.lightrouter.v1.Stage\x12\x13\n\x0blast_resort\x18\x07 \x01(\x08\"\xb4\x02\n\x10GenerationResult\x12\x33\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12$\n\x05usage\x18\x02 \x01(\x0b\x32\x15.lightrouter.v1.Usage\x12\x14\n\x0c\x63ost_nanousd\x18\x03 \x01(\x03\x12\x14\n\x0c\x63ontinuation\x18\x04 \x01(\x0c\x12\r\n\x05model\x18\x05 \x01(\t\x12*\n\x07\x65lapsed\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x14\n\x0cleast_tokens\x18\t \x01(\x03\"I\n\x0fGenerateRequest\x12\x36\n\ngeneration\x18\x01 \x01(\x0b\x32\x1a.lightrouter.v1.GenerationB\x06\xbaH\x03\xc8\x01\x01\"x\n\x10GenerateResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\treasoning\x18\x02 \x01(\t\x12\x11\n\trestarted\x18\x03 \x01(\x08\x12\x30\n\x06result\x18\x04 \x01(\x0b\x32 .lightrouter.v1.GenerationResult\"\x96\x01\n\x15StreamGenerateRequest\x12\x36\n\ngeneration\x18\x01 \x01(\x0b\x32\x1a.lightrouter.v1.GenerationB\x06\xbaH\x03\xc8\x01\x01\x12\"\n\x11\x63heckpoint_tokens\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x11\n\tunwatched\x18\x03 \x01(\x08\x12\x0e\n\x06joined\x18\x04 \x01(\x08\"\xef\x01\n\x16StreamGenerateResponse\x12\x30\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1f.lightrouter.v1.GenerationChunkH\x00\x12\x32\n\x06result\x18\x02 \x01(\x0b\x32 .lightrouter.v1.GenerationResultH\x00\x12\x36\n\ncheckpoint\x18\x03 \x01(\x0b\x32 .lightrouter.v1.GenerationResultH\x00\x12.\n\x05piece\x18\x04 \x01(\x0b\x32\x1f.lightrouter.v1.GenerationChunkB\x07\n\x05\x65vent\"E\n\x0fGenerationChunk\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\treasoning\x18\x02 \x01(\t\x12\x11\n\trestarted\x18\x03 \x01(\x08\x32\x91\x02\n\x0e\x41\x64\x61pterService\x12M\n\x08\x44\x65scribe\x12\x1f.lightrouter.v1.DescribeRequest\x1a .lightrouter.v1.DescribeResponse\x12M\n\x08Generate\x12\x1f.lightrouter.v1.GenerateRequest\x1a .lightrouter.v1.GenerateResponse\x12\x61\n\x0eStreamGenerate\x12%.lightrouter.v1.StreamGenerateRequest\x1a&.lightrouter.v1.StreamGenerateResponse0\x01\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clightrouter/v1/adapter.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1elightrouter/v1/candidate.proto\x1a\x19lightrouter/v1/chat.proto\x1a\x1blightrouter/v1/ledger.proto\"\x11\n\x0f\x44\x65scribeRequest\"@\n\x10\x44\x65scribeResponse\x12,\n\tcandidate\x18\x01 \x01(\x0b\x32\x19.lightrouter.v1.Candidate\"\xb4\x02\n\nGeneration\x12:\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x19\n\x06prefix\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\xc0\x84=\x12 \n\x0c\x63ontinuation\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x02\x12*\n\x08sampling\x18\x04 \x01(\x0b\x32\x18.lightrouter.v1.Sampling\x12\x1a\n\tcandidate\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12$\n\x05stage\x18\x06 \x01(\x0e\x32\x15.lightrouter.v1.Stage\x12\x13\n\x0blast_resort\x18\x07 \x01(\x08\x12*\n\x06output\x18\x08 \x01(\x0b\x32\x1a.lightrouter.v1.OutputSpec\"\xd5\x02\n\x10GenerationResult\x12\x33\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12$\n\x05usage\x18\x02 \x01(\x0b\x32\x15.lightrouter.v1.Usage\x12\x14\n\x0c\x63ost_nanousd\x18\x03 \x01(\x03\x12\x14\n\x0c\x63ontinuation\x18\x04 \x01(\x0c\x12\r\n\x05model\x18\x05 \x01(\t\x12*\n\x07\x65lapsed\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x14\n\x0cleast_tokens\x18\t \x01(\x03\x12\r\n\x05state\x18\n \x01(\x0c\x12\x10\n\x08left_out\x18\x0b \x03(\t\"I\n\x0fGenerateRequest\x12\x36\n\ngeneration\x18\x01 \x01(\x0b\x32\x1a.lightrouter.v1.GenerationB\x06\xbaH\x03\xc8\x01\x01\"\xa6\x01\n\x10GenerateResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\treasoning\x18\x02 \x01(\t\x12\x11\n\trestarted\x18\x03 \x01(\x08\x12\x30\n\x06result\x18\x04 \x01(\x0b\x32 .lightrouter.v1.GenerationResult\x12,\n\ntool_calls\x18\x05 \x03(\x0b\x32\x18.lightrouter.v1.ToolCall\"\x96\x01\n\x15StreamGenerateRequest\x12\x36\n\ngeneration\x18\x01 \x01(\x0b\x32\x1a.lightrouter.v1.GenerationB\x06\xbaH\x03\xc8\x01\x01\x12\"\n\x11\x63heckpoint_tokens\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x11\n\tunwatched\x18\x03 \x01(\x08\x12\x0e\n\x06joined\x18\x04 \x01(\x08\"\xef\x01\n\x16StreamGenerateResponse\x12\x30\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1f.lightrouter.v1.GenerationChunkH\x00\x12\x32\n\x06result\x18\x02 \x01(\x0b\x32 .lightrouter.v1.GenerationResultH\x00\x12\x36\n\ncheckpoint\x18\x03 \x01(\x0b\x32 .lightrouter.v1.GenerationResultH\x00\x12.\n\x05piece\x18\x04 \x01(\x0b\x32\x1f.lightrouter.v1.GenerationChunkB\x07\n\x05\x65vent\"x\n\x0fGenerationChunk\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\treasoning\x18\x02 \x01(\t\x12\x11\n\trestarted\x18\x03 \x01(\x08\x12\x31\n\ntool_calls\x18\x04 \x03(\x0b\x32\x1d.lightrouter.v1.ToolCallDelta2\x91\x02\n\x0e\x41\x64\x61pterService\x12M\n\x08\x44\x65scribe\x12\x1f.lightrouter.v1.DescribeRequest\x1a .lightrouter.v1.DescribeResponse\x12M\n\x08Generate\x12\x1f.lightrouter.v1.GenerateRequest\x1a .lightrouter.v1.GenerateResponse\x12\x61\n\x0eStreamGenerate\x12%.lightrouter.v1.StreamGenerateRequest\x1a&.lightrouter.v1.StreamGenerateResponse0\x01\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,19 +56,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBERESPONSE']._serialized_start=216
   _globals['_DESCRIBERESPONSE']._serialized_end=280
   _globals['_GENERATION']._serialized_start=283
-  _globals['_GENERATION']._serialized_end=547
-  _globals['_GENERATIONRESULT']._serialized_start=550
-  _globals['_GENERATIONRESULT']._serialized_end=858
-  _globals['_GENERATEREQUEST']._serialized_start=860
-  _globals['_GENERATEREQUEST']._serialized_end=933
-  _globals['_GENERATERESPONSE']._serialized_start=935
-  _globals['_GENERATERESPONSE']._serialized_end=1055
-  _globals['_STREAMGENERATEREQUEST']._serialized_start=1058
-  _globals['_STREAMGENERATEREQUEST']._serialized_end=1208
-  _globals['_STREAMGENERATERESPONSE']._serialized_start=1211
-  _globals['_STREAMGENERATERESPONSE']._serialized_end=1450
-  _globals['_GENERATIONCHUNK']._serialized_start=1452
-  _globals['_GENERATIONCHUNK']._serialized_end=1521
-  _globals['_ADAPTERSERVICE']._serialized_start=1524
-  _globals['_ADAPTERSERVICE']._serialized_end=1797
+  _globals['_GENERATION']._serialized_end=591
+  _globals['_GENERATIONRESULT']._serialized_start=594
+  _globals['_GENERATIONRESULT']._serialized_end=935
+  _globals['_GENERATEREQUEST']._serialized_start=937
+  _globals['_GENERATEREQUEST']._serialized_end=1010
+  _globals['_GENERATERESPONSE']._serialized_start=1013
+  _globals['_GENERATERESPONSE']._serialized_end=1179
+  _globals['_STREAMGENERATEREQUEST']._serialized_start=1182
+  _globals['_STREAMGENERATEREQUEST']._serialized_end=1332
+  _globals['_STREAMGENERATERESPONSE']._serialized_start=1335
+  _globals['_STREAMGENERATERESPONSE']._serialized_end=1574
+  _globals['_GENERATIONCHUNK']._serialized_start=1576
+  _globals['_GENERATIONCHUNK']._serialized_end=1696
+  _globals['_ADAPTERSERVICE']._serialized_start=1699
+  _globals['_ADAPTERSERVICE']._serialized_end=1972
 # @@protoc_insertion_point(module_scope)

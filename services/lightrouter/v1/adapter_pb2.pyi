@@ -76,6 +76,7 @@ class Generation(_message.Message):
     CANDIDATE_FIELD_NUMBER: _builtins.int
     STAGE_FIELD_NUMBER: _builtins.int
     LAST_RESORT_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
     """Visible text that the model has already written and continues. Default: empty, a new answer."""
     continuation: _builtins.bytes
@@ -98,6 +99,10 @@ class Generation(_message.Message):
         tokens of the prefix are added to it.
         """
 
+    @_builtins.property
+    def output(self) -> _chat_pb2.OutputSpec:
+        """Tools that the model may call, and the form of its text. Default: plain text."""
+
     def __init__(
         self,
         *,
@@ -108,10 +113,11 @@ class Generation(_message.Message):
         candidate: _builtins.str = ...,
         stage: _ledger_pb2.Stage.ValueType = ...,
         last_resort: _builtins.bool = ...,
+        output: _chat_pb2.OutputSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["output", b"output", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "continuation", b"continuation", "last_resort", b"last_resort", "messages", b"messages", "prefix", b"prefix", "sampling", b"sampling", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "continuation", b"continuation", "last_resort", b"last_resort", "messages", b"messages", "output", b"output", "prefix", b"prefix", "sampling", b"sampling", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -132,6 +138,8 @@ class GenerationResult(_message.Message):
     TIME_TO_FIRST_TOKEN_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     LEAST_TOKENS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     finish_reason: _chat_pb2.FinishReason.ValueType
     """Why the model stopped."""
     cost_nanousd: _builtins.int
@@ -146,6 +154,8 @@ class GenerationResult(_message.Message):
     """The smallest token limit that the provider accepts, as far as the adapter has found: a smaller one is raised to it,
     and the text is cut. 0 if none was found.
     """
+    state: _builtins.bytes
+    """What the candidate needs to go on from here in a later turn; see `ChatMessage.state`. Default: empty."""
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
         """Tokens of this call."""
@@ -157,6 +167,10 @@ class GenerationResult(_message.Message):
     @_builtins.property
     def time_to_first_token(self) -> _duration_pb2.Duration:
         """Time from the call to the first piece of text or reasoning; not set if the provider sent all at once."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Members of the request that were left out because the provider refuses them; see `Candidate.refuses`."""
 
     def __init__(
         self,
@@ -170,10 +184,12 @@ class GenerationResult(_message.Message):
         time_to_first_token: _duration_pb2.Duration | None = ...,
         attempts: _builtins.int = ...,
         least_tokens: _builtins.int = ...,
+        state: _builtins.bytes = ...,
+        left_out: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "continuation", b"continuation", "cost_nanousd", b"cost_nanousd", "elapsed", b"elapsed", "finish_reason", b"finish_reason", "least_tokens", b"least_tokens", "model", b"model", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "continuation", b"continuation", "cost_nanousd", b"cost_nanousd", "elapsed", b"elapsed", "finish_reason", b"finish_reason", "least_tokens", b"least_tokens", "left_out", b"left_out", "model", b"model", "state", b"state", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -213,6 +229,7 @@ class GenerateResponse(_message.Message):
     REASONING_FIELD_NUMBER: _builtins.int
     RESTARTED_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """Visible text written by this call: the part after the prefix, or the whole text if `restarted`."""
     reasoning: _builtins.str
@@ -223,6 +240,10 @@ class GenerateResponse(_message.Message):
     def result(self) -> Global___GenerationResult:
         """How it ended."""
 
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCall]:
+        """The calls that the model asks for; finish_reason is TOOL_CALLS if all are whole. Default: none."""
+
     def __init__(
         self,
         *,
@@ -230,10 +251,11 @@ class GenerateResponse(_message.Message):
         reasoning: _builtins.str = ...,
         restarted: _builtins.bool = ...,
         result: Global___GenerationResult | None = ...,
+        tool_calls: _abc.Iterable[_chat_pb2.ToolCall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasoning", b"reasoning", "restarted", b"restarted", "result", b"result", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasoning", b"reasoning", "restarted", b"restarted", "result", b"result", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -335,6 +357,7 @@ class GenerationChunk(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     REASONING_FIELD_NUMBER: _builtins.int
     RESTARTED_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """Visible text."""
     reasoning: _builtins.str
@@ -343,16 +366,23 @@ class GenerationChunk(_message.Message):
     """True if the provider cannot continue a prefix, or does not: all text of this call is the text, without the prefix.
     Set in one piece. As a rule this is the first with text; if only the whole reply tells, it is the last, without text.
     """
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCallDelta]:
+        """The next pieces of the tool calls: each call has an id and its tool's whole name in its first piece, whatever the
+        provider sends. Default: none.
+        """
+
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         reasoning: _builtins.str = ...,
         restarted: _builtins.bool = ...,
+        tool_calls: _abc.Iterable[_chat_pb2.ToolCallDelta] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasoning", b"reasoning", "restarted", b"restarted", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasoning", b"reasoning", "restarted", b"restarted", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from lightrouter.v1 import ledger_pb2 as lightrouter_dot_v1_dot_ledger__pb2
 from lightrouter.v1 import policy_pb2 as lightrouter_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flightrouter/v1/aggregator.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1elightrouter/v1/candidate.proto\x1a\x19lightrouter/v1/chat.proto\x1a\x1blightrouter/v1/ledger.proto\x1a\x1blightrouter/v1/policy.proto\"\xe1\x02\n\x10\x41ggregateRequest\x12:\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x31\n\x06\x64rafts\x18\x02 \x03(\x0b\x32\x15.lightrouter.v1.DraftB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\x12>\n\x08strategy\x18\x03 \x01(\x0e\x32\".lightrouter.v1.AggregatorStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x35\n\x0e\x61nswer_pattern\x18\x04 \x01(\x0b\x32\x1d.lightrouter.v1.AnswerPattern\x12;\n\x0csynthesizers\x18\x05 \x03(\x0b\x32\x1b.lightrouter.v1.ModelTargetB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12*\n\x08sampling\x18\x06 \x01(\x0b\x32\x18.lightrouter.v1.Sampling\"}\n\x11\x41ggregateResponse\x12,\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1b.lightrouter.v1.AnswerChunkH\x00\x12\x31\n\x06result\x18\x02 \x01(\x0b\x32\x1f.lightrouter.v1.AggregateResultH\x00\x42\x07\n\x05\x65vent\",\n\x0b\x41nswerChunk\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07restart\x18\x02 \x01(\x08\"\x85\x02\n\x0f\x41ggregateResult\x12\x34\n\x08strategy\x18\x01 \x01(\x0e\x32\".lightrouter.v1.AggregatorStrategy\x12\x12\n\ncandidates\x18\x02 \x03(\t\x12\x33\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12,\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\x12-\n\x08\x64\x65graded\x18\x05 \x03(\x0b\x32\x1b.lightrouter.v1.Degradation\x12\x16\n\x0e\x63ontradictions\x18\x06 \x03(\t2g\n\x11\x41ggregatorService\x12R\n\tAggregate\x12 .lightrouter.v1.AggregateRequest\x1a!.lightrouter.v1.AggregateResponse0\x01\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flightrouter/v1/aggregator.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1elightrouter/v1/candidate.proto\x1a\x19lightrouter/v1/chat.proto\x1a\x1blightrouter/v1/ledger.proto\x1a\x1blightrouter/v1/policy.proto\"\x8d\x03\n\x10\x41ggregateRequest\x12:\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12\x31\n\x06\x64rafts\x18\x02 \x03(\x0b\x32\x15.lightrouter.v1.DraftB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\x12>\n\x08strategy\x18\x03 \x01(\x0e\x32\".lightrouter.v1.AggregatorStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x35\n\x0e\x61nswer_pattern\x18\x04 \x01(\x0b\x32\x1d.lightrouter.v1.AnswerPattern\x12;\n\x0csynthesizers\x18\x05 \x03(\x0b\x32\x1b.lightrouter.v1.ModelTargetB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12*\n\x08sampling\x18\x06 \x01(\x0b\x32\x18.lightrouter.v1.Sampling\x12*\n\x06output\x18\x07 \x01(\x0b\x32\x1a.lightrouter.v1.OutputSpec\"}\n\x11\x41ggregateResponse\x12,\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1b.lightrouter.v1.AnswerChunkH\x00\x12\x31\n\x06result\x18\x02 \x01(\x0b\x32\x1f.lightrouter.v1.AggregateResultH\x00\x42\x07\n\x05\x65vent\"_\n\x0b\x41nswerChunk\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07restart\x18\x02 \x01(\x08\x12\x31\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1d.lightrouter.v1.ToolCallDelta\"\x85\x02\n\x0f\x41ggregateResult\x12\x34\n\x08strategy\x18\x01 \x01(\x0e\x32\".lightrouter.v1.AggregatorStrategy\x12\x12\n\ncandidates\x18\x02 \x03(\t\x12\x33\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12,\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\x12-\n\x08\x64\x65graded\x18\x05 \x03(\x0b\x32\x1b.lightrouter.v1.Degradation\x12\x16\n\x0e\x63ontradictions\x18\x06 \x03(\t2g\n\x11\x41ggregatorService\x12R\n\tAggregate\x12 .lightrouter.v1.AggregateRequest\x1a!.lightrouter.v1.AggregateResponse0\x01\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,13 +46,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AGGREGATEREQUEST'].fields_by_name['synthesizers']._loaded_options = None
   _globals['_AGGREGATEREQUEST'].fields_by_name['synthesizers']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_AGGREGATEREQUEST']._serialized_start=198
-  _globals['_AGGREGATEREQUEST']._serialized_end=551
-  _globals['_AGGREGATERESPONSE']._serialized_start=553
-  _globals['_AGGREGATERESPONSE']._serialized_end=678
-  _globals['_ANSWERCHUNK']._serialized_start=680
-  _globals['_ANSWERCHUNK']._serialized_end=724
-  _globals['_AGGREGATERESULT']._serialized_start=727
-  _globals['_AGGREGATERESULT']._serialized_end=988
-  _globals['_AGGREGATORSERVICE']._serialized_start=990
-  _globals['_AGGREGATORSERVICE']._serialized_end=1093
+  _globals['_AGGREGATEREQUEST']._serialized_end=595
+  _globals['_AGGREGATERESPONSE']._serialized_start=597
+  _globals['_AGGREGATERESPONSE']._serialized_end=722
+  _globals['_ANSWERCHUNK']._serialized_start=724
+  _globals['_ANSWERCHUNK']._serialized_end=819
+  _globals['_AGGREGATERESULT']._serialized_start=822
+  _globals['_AGGREGATERESULT']._serialized_end=1083
+  _globals['_AGGREGATORSERVICE']._serialized_start=1085
+  _globals['_AGGREGATORSERVICE']._serialized_end=1188
 # @@protoc_insertion_point(module_scope)

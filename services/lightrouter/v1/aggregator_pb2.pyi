@@ -34,6 +34,7 @@ class AggregateRequest(_message.Message):
     ANSWER_PATTERN_FIELD_NUMBER: _builtins.int
     SYNTHESIZERS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.AggregatorStrategy.ValueType
     """How to merge them. Default: the aggregator's configuration, `synthesize` unless changed."""
     @_builtins.property
@@ -56,6 +57,12 @@ class AggregateRequest(_message.Message):
     def sampling(self) -> _chat_pb2.Sampling:
         """Limits and sampling of the synthesis. Default: the synthesizer's."""
 
+    @_builtins.property
+    def output(self) -> _chat_pb2.OutputSpec:
+        """What the drafts may call, and the form of their texts. Tool calls are voted on, never synthesized. Default: plain
+        text.
+        """
+
     def __init__(
         self,
         *,
@@ -65,10 +72,11 @@ class AggregateRequest(_message.Message):
         answer_pattern: _policy_pb2.AnswerPattern | None = ...,
         synthesizers: _abc.Iterable[_candidate_pb2.ModelTarget] | None = ...,
         sampling: _chat_pb2.Sampling | None = ...,
+        output: _chat_pb2.OutputSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_pattern", b"answer_pattern", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_pattern", b"answer_pattern", "output", b"output", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_pattern", b"answer_pattern", "drafts", b"drafts", "messages", b"messages", "sampling", b"sampling", "strategy", b"strategy", "synthesizers", b"synthesizers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_pattern", b"answer_pattern", "drafts", b"drafts", "messages", b"messages", "output", b"output", "sampling", b"sampling", "strategy", b"strategy", "synthesizers", b"synthesizers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -116,19 +124,25 @@ class AnswerChunk(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     RESTART_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text."""
     restart: _builtins.bool
     """True if the pieces before are void, because their model failed and no model could continue. Default: false."""
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCallDelta]:
+        """The next pieces of the tool calls. Default: none."""
+
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         restart: _builtins.bool = ...,
+        tool_calls: _abc.Iterable[_chat_pb2.ToolCallDelta] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["restart", b"restart", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["restart", b"restart", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

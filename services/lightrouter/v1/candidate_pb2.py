@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lightrouter.v1 import chat_pb2 as lightrouter_dot_v1_dot_chat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elightrouter/v1/candidate.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19lightrouter/v1/chat.proto\"\x94\x01\n\x06Prices\x12*\n\x19input_nanousd_per_million\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x31\n cached_input_nanousd_per_million\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12+\n\x1aoutput_nanousd_per_million\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xf3\x02\n\tCandidate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12&\n\x06prices\x18\x05 \x01(\x0b\x32\x16.lightrouter.v1.Prices\x12\x16\n\x0e\x63ontext_window\x18\x06 \x01(\x03\x12\x17\n\x0fmax_boot_tokens\x18\x07 \x01(\x05\x12\x32\n\x0c\x63ontinuation\x18\x08 \x01(\x0e\x32\x1c.lightrouter.v1.Continuation\x12\r\n\x05prior\x18\t \x01(\x01\x12-\n\x05state\x18\n \x01(\x0e\x32\x1e.lightrouter.v1.CandidateState\x12.\n\nevaluation\x18\x0b \x01(\x0b\x32\x1a.lightrouter.v1.Evaluation\x12\x1a\n\x12\x66ixed_input_tokens\x18\x0c \x01(\x03\x12\x0f\n\x07refuses\x18\r \x03(\t\"\xdd\x01\n\nEvaluation\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x11\n\tscore_low\x18\x02 \x01(\x01\x12\x12\n\nscore_high\x18\x03 \x01(\x01\x12\x0f\n\x07prompts\x18\x04 \x01(\x03\x12\x31\n\ncategories\x18\x05 \x03(\x0b\x32\x1d.lightrouter.v1.CategoryScore\x12\x30\n\x0c\x65valuated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x65xplanation\x18\x07 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\x03\"A\n\rCategoryScore\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x0f\n\x07prompts\x18\x03 \x01(\x03\"\xd9\x01\n\x07Partial\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x04text\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\x80\x04\x12\x33\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12&\n\x05prior\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\"\n\x11\x65valuated_prompts\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x17\n\x05model\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"\x9c\x01\n\x05\x44raft\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1a\n\x04text\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x10\x01\x18\x80\x80\x80\x04\x12&\n\x05score\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x33\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\"\xc2\x01\n\x0fRankedCandidate\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x11\n\trationale\x18\x03 \x01(\t\x12\x11\n\x04gain\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0f\x65xpected_tokens\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12,\n\x07\x61\x63tions\x18\x06 \x03(\x0b\x32\x1b.lightrouter.v1.ActionValueB\x07\n\x05_gainB\x12\n\x10_expected_tokens\"\x87\x01\n\x0b\x41\x63tionValue\x12&\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x16.lightrouter.v1.Action\x12\x0c\n\x04gain\x18\x02 \x01(\x01\x12\x14\n\x0c\x63ost_nanousd\x18\x03 \x01(\x03\x12\x15\n\routput_tokens\x18\x04 \x01(\x01\x12\x15\n\rvalue_nanousd\x18\x05 \x01(\x01\"\xfd\x01\n\tCallTerms\x12&\n\x06prices\x18\x01 \x01(\x0b\x32\x16.lightrouter.v1.Prices\x12\x1d\n\x0cinput_tokens\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12$\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\"\n\x11max_output_tokens\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x31\n\x10reasoning_tokens\x18\x05 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x65\xcd\xcd\x41)\x00\x00\x00\x00\x00\x00\x00\x00\x12,\n\x0b\x62oot_tokens\x18\x06 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x65\xcd\xcd\x41)\x00\x00\x00\x00\x00\x00\x00\x00\"Q\n\x07Ranking\x12\x33\n\ncandidates\x18\x01 \x03(\x0b\x32\x1f.lightrouter.v1.RankedCandidate\x12\x11\n\tagreement\x18\x02 \x01(\x01\"C\n\x0bModelTarget\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01*\x8b\x01\n\x0e\x43\x61ndidateState\x12\x1f\n\x1b\x43\x41NDIDATE_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41NDIDATE_STATE_ADMITTED\x10\x01\x12\x1d\n\x19\x43\x41NDIDATE_STATE_PROBATION\x10\x02\x12\x1b\n\x17\x43\x41NDIDATE_STATE_EVICTED\x10\x03*s\n\x0f\x43\x61ndidateHealth\x12 \n\x1c\x43\x41NDIDATE_HEALTH_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41NDIDATE_HEALTH_SERVING\x10\x01\x12 \n\x1c\x43\x41NDIDATE_HEALTH_NOT_SERVING\x10\x02*\xb6\x01\n\x0c\x43ontinuation\x12\x1c\n\x18\x43ONTINUATION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTINUATION_TRAILING\x10\x01\x12\x17\n\x13\x43ONTINUATION_PREFIX\x10\x02\x12\'\n#CONTINUATION_CONTINUE_FINAL_MESSAGE\x10\x03\x12\x14\n\x10\x43ONTINUATION_RAW\x10\x04\x12\x15\n\x11\x43ONTINUATION_NONE\x10\x05*T\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0e\n\nACTION_ASK\x10\x01\x12\x0f\n\x0b\x41\x43TION_BOOT\x10\x02\x12\x11\n\rACTION_FINISH\x10\x03\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elightrouter/v1/candidate.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19lightrouter/v1/chat.proto\"\xf1\x01\n\x06Prices\x12*\n\x19input_nanousd_per_million\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x31\n cached_input_nanousd_per_million\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12+\n\x1aoutput_nanousd_per_million\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x30\n\x1f\x63\x61\x63he_write_nanousd_per_million\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12)\n\x05tiers\x18\x05 \x03(\x0b\x32\x1a.lightrouter.v1.PromptTier\"\xef\x01\n\nPromptTier\x12#\n\x12\x61\x62ove_input_tokens\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12*\n\x19input_nanousd_per_million\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x31\n cached_input_nanousd_per_million\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12+\n\x1aoutput_nanousd_per_million\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x30\n\x1f\x63\x61\x63he_write_nanousd_per_million\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"s\n\tAbilities\x12*\n\tabilities\x18\x01 \x03(\x0e\x32\x17.lightrouter.v1.Ability\x12:\n\x11reasoning_efforts\x18\x02 \x03(\x0e\x32\x1f.lightrouter.v1.ReasoningEffort\"\xa1\x03\n\tCandidate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12&\n\x06prices\x18\x05 \x01(\x0b\x32\x16.lightrouter.v1.Prices\x12\x16\n\x0e\x63ontext_window\x18\x06 \x01(\x03\x12\x17\n\x0fmax_boot_tokens\x18\x07 \x01(\x05\x12\x32\n\x0c\x63ontinuation\x18\x08 \x01(\x0e\x32\x1c.lightrouter.v1.Continuation\x12\r\n\x05prior\x18\t \x01(\x01\x12-\n\x05state\x18\n \x01(\x0e\x32\x1e.lightrouter.v1.CandidateState\x12.\n\nevaluation\x18\x0b \x01(\x0b\x32\x1a.lightrouter.v1.Evaluation\x12\x1a\n\x12\x66ixed_input_tokens\x18\x0c \x01(\x03\x12\x0f\n\x07refuses\x18\r \x03(\t\x12,\n\tabilities\x18\x0e \x01(\x0b\x32\x19.lightrouter.v1.Abilities\"\xdd\x01\n\nEvaluation\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x11\n\tscore_low\x18\x02 \x01(\x01\x12\x12\n\nscore_high\x18\x03 \x01(\x01\x12\x0f\n\x07prompts\x18\x04 \x01(\x03\x12\x31\n\ncategories\x18\x05 \x03(\x0b\x32\x1d.lightrouter.v1.CategoryScore\x12\x30\n\x0c\x65valuated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x65xplanation\x18\x07 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\x03\"A\n\rCategoryScore\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x0f\n\x07prompts\x18\x03 \x01(\x03\"\x92\x02\n\x07Partial\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x04text\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\x80\x04\x12\x33\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12&\n\x05prior\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\"\n\x11\x65valuated_prompts\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x17\n\x05model\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x37\n\ntool_calls\x18( \x03(\x0b\x32\x18.lightrouter.v1.ToolCallB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\"\xbb\x02\n\x05\x44raft\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x04text\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\x80\x04\x12&\n\x05score\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x33\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12\x37\n\ntool_calls\x18\x05 \x03(\x0b\x32\x18.lightrouter.v1.ToolCallB\t\xbaH\x06\x92\x01\x03\x10\x80\x01:f\xbaHc\x1a\x61\n\x0f\x64raft.not_empty\x12 a draft needs text or tool calls\x1a,this.text != \'\' || size(this.tool_calls) > 0\"\xc2\x01\n\x0fRankedCandidate\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x11\n\trationale\x18\x03 \x01(\t\x12\x11\n\x04gain\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0f\x65xpected_tokens\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12,\n\x07\x61\x63tions\x18\x06 \x03(\x0b\x32\x1b.lightrouter.v1.ActionValueB\x07\n\x05_gainB\x12\n\x10_expected_tokens\"\x87\x01\n\x0b\x41\x63tionValue\x12&\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x16.lightrouter.v1.Action\x12\x0c\n\x04gain\x18\x02 \x01(\x01\x12\x14\n\x0c\x63ost_nanousd\x18\x03 \x01(\x03\x12\x15\n\routput_tokens\x18\x04 \x01(\x01\x12\x15\n\rvalue_nanousd\x18\x05 \x01(\x01\"\xfd\x01\n\tCallTerms\x12&\n\x06prices\x18\x01 \x01(\x0b\x32\x16.lightrouter.v1.Prices\x12\x1d\n\x0cinput_tokens\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12$\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\"\n\x11max_output_tokens\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x31\n\x10reasoning_tokens\x18\x05 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x65\xcd\xcd\x41)\x00\x00\x00\x00\x00\x00\x00\x00\x12,\n\x0b\x62oot_tokens\x18\x06 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x65\xcd\xcd\x41)\x00\x00\x00\x00\x00\x00\x00\x00\"Q\n\x07Ranking\x12\x33\n\ncandidates\x18\x01 \x03(\x0b\x32\x1f.lightrouter.v1.RankedCandidate\x12\x11\n\tagreement\x18\x02 \x01(\x01\"C\n\x0bModelTarget\x12\x1a\n\tcandidate\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01*\x8b\x01\n\x0e\x43\x61ndidateState\x12\x1f\n\x1b\x43\x41NDIDATE_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41NDIDATE_STATE_ADMITTED\x10\x01\x12\x1d\n\x19\x43\x41NDIDATE_STATE_PROBATION\x10\x02\x12\x1b\n\x17\x43\x41NDIDATE_STATE_EVICTED\x10\x03*s\n\x0f\x43\x61ndidateHealth\x12 \n\x1c\x43\x41NDIDATE_HEALTH_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41NDIDATE_HEALTH_SERVING\x10\x01\x12 \n\x1c\x43\x41NDIDATE_HEALTH_NOT_SERVING\x10\x02*\xb6\x01\n\x0c\x43ontinuation\x12\x1c\n\x18\x43ONTINUATION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTINUATION_TRAILING\x10\x01\x12\x17\n\x13\x43ONTINUATION_PREFIX\x10\x02\x12\'\n#CONTINUATION_CONTINUE_FINAL_MESSAGE\x10\x03\x12\x14\n\x10\x43ONTINUATION_RAW\x10\x04\x12\x15\n\x11\x43ONTINUATION_NONE\x10\x05*\xd2\x01\n\x07\x41\x62ility\x12\x17\n\x13\x41\x42ILITY_UNSPECIFIED\x10\x00\x12\x11\n\rABILITY_TOOLS\x10\x01\x12\x1a\n\x16\x41\x42ILITY_PARALLEL_TOOLS\x10\x02\x12\x17\n\x13\x41\x42ILITY_JSON_SCHEMA\x10\x03\x12\x17\n\x13\x41\x42ILITY_JSON_OBJECT\x10\x04\x12\x12\n\x0e\x41\x42ILITY_IMAGES\x10\x05\x12\x11\n\rABILITY_FILES\x10\x06\x12\x11\n\rABILITY_AUDIO\x10\x07\x12\x13\n\x0f\x41\x42ILITY_PREFILL\x10\x08*T\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0e\n\nACTION_ASK\x10\x01\x12\x0f\n\x0b\x41\x43TION_BOOT\x10\x02\x12\x11\n\rACTION_FINISH\x10\x03\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRICES'].fields_by_name['cached_input_nanousd_per_million']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_PRICES'].fields_by_name['output_nanousd_per_million']._loaded_options = None
   _globals['_PRICES'].fields_by_name['output_nanousd_per_million']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_PRICES'].fields_by_name['cache_write_nanousd_per_million']._loaded_options = None
+  _globals['_PRICES'].fields_by_name['cache_write_nanousd_per_million']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_PROMPTTIER'].fields_by_name['above_input_tokens']._loaded_options = None
+  _globals['_PROMPTTIER'].fields_by_name['above_input_tokens']._serialized_options = b'\272H\004\"\002(\001'
+  _globals['_PROMPTTIER'].fields_by_name['input_nanousd_per_million']._loaded_options = None
+  _globals['_PROMPTTIER'].fields_by_name['input_nanousd_per_million']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_PROMPTTIER'].fields_by_name['cached_input_nanousd_per_million']._loaded_options = None
+  _globals['_PROMPTTIER'].fields_by_name['cached_input_nanousd_per_million']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_PROMPTTIER'].fields_by_name['output_nanousd_per_million']._loaded_options = None
+  _globals['_PROMPTTIER'].fields_by_name['output_nanousd_per_million']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_PROMPTTIER'].fields_by_name['cache_write_nanousd_per_million']._loaded_options = None
+  _globals['_PROMPTTIER'].fields_by_name['cache_write_nanousd_per_million']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_PARTIAL'].fields_by_name['candidate']._loaded_options = None
   _globals['_PARTIAL'].fields_by_name['candidate']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_PARTIAL'].fields_by_name['text']._loaded_options = None
@@ -51,12 +63,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARTIAL'].fields_by_name['evaluated_prompts']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_PARTIAL'].fields_by_name['model']._loaded_options = None
   _globals['_PARTIAL'].fields_by_name['model']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_PARTIAL'].fields_by_name['tool_calls']._loaded_options = None
+  _globals['_PARTIAL'].fields_by_name['tool_calls']._serialized_options = b'\272H\006\222\001\003\020\200\001'
   _globals['_DRAFT'].fields_by_name['candidate']._loaded_options = None
   _globals['_DRAFT'].fields_by_name['candidate']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_DRAFT'].fields_by_name['text']._loaded_options = None
-  _globals['_DRAFT'].fields_by_name['text']._serialized_options = b'\272H\tr\007\020\001\030\200\200\200\004'
+  _globals['_DRAFT'].fields_by_name['text']._serialized_options = b'\272H\007r\005\030\200\200\200\004'
   _globals['_DRAFT'].fields_by_name['score']._loaded_options = None
   _globals['_DRAFT'].fields_by_name['score']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_DRAFT'].fields_by_name['tool_calls']._loaded_options = None
+  _globals['_DRAFT'].fields_by_name['tool_calls']._serialized_options = b'\272H\006\222\001\003\020\200\001'
+  _globals['_DRAFT']._loaded_options = None
+  _globals['_DRAFT']._serialized_options = b'\272Hc\032a\n\017draft.not_empty\022 a draft needs text or tool calls\032,this.text != \'\' || size(this.tool_calls) > 0'
   _globals['_CALLTERMS'].fields_by_name['input_tokens']._loaded_options = None
   _globals['_CALLTERMS'].fields_by_name['input_tokens']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_CALLTERMS'].fields_by_name['cached_input_tokens']._loaded_options = None
@@ -71,34 +89,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELTARGET'].fields_by_name['candidate']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_MODELTARGET'].fields_by_name['address']._loaded_options = None
   _globals['_MODELTARGET'].fields_by_name['address']._serialized_options = b'\272H\004r\002\020\001'
-  _globals['_CANDIDATESTATE']._serialized_start=2078
-  _globals['_CANDIDATESTATE']._serialized_end=2217
-  _globals['_CANDIDATEHEALTH']._serialized_start=2219
-  _globals['_CANDIDATEHEALTH']._serialized_end=2334
-  _globals['_CONTINUATION']._serialized_start=2337
-  _globals['_CONTINUATION']._serialized_end=2519
-  _globals['_ACTION']._serialized_start=2521
-  _globals['_ACTION']._serialized_end=2605
+  _globals['_CANDIDATESTATE']._serialized_start=2792
+  _globals['_CANDIDATESTATE']._serialized_end=2931
+  _globals['_CANDIDATEHEALTH']._serialized_start=2933
+  _globals['_CANDIDATEHEALTH']._serialized_end=3048
+  _globals['_CONTINUATION']._serialized_start=3051
+  _globals['_CONTINUATION']._serialized_end=3233
+  _globals['_ABILITY']._serialized_start=3236
+  _globals['_ABILITY']._serialized_end=3446
+  _globals['_ACTION']._serialized_start=3448
+  _globals['_ACTION']._serialized_end=3532
   _globals['_PRICES']._serialized_start=140
-  _globals['_PRICES']._serialized_end=288
-  _globals['_CANDIDATE']._serialized_start=291
-  _globals['_CANDIDATE']._serialized_end=662
-  _globals['_EVALUATION']._serialized_start=665
-  _globals['_EVALUATION']._serialized_end=886
-  _globals['_CATEGORYSCORE']._serialized_start=888
-  _globals['_CATEGORYSCORE']._serialized_end=953
-  _globals['_PARTIAL']._serialized_start=956
-  _globals['_PARTIAL']._serialized_end=1173
-  _globals['_DRAFT']._serialized_start=1176
-  _globals['_DRAFT']._serialized_end=1332
-  _globals['_RANKEDCANDIDATE']._serialized_start=1335
-  _globals['_RANKEDCANDIDATE']._serialized_end=1529
-  _globals['_ACTIONVALUE']._serialized_start=1532
-  _globals['_ACTIONVALUE']._serialized_end=1667
-  _globals['_CALLTERMS']._serialized_start=1670
-  _globals['_CALLTERMS']._serialized_end=1923
-  _globals['_RANKING']._serialized_start=1925
-  _globals['_RANKING']._serialized_end=2006
-  _globals['_MODELTARGET']._serialized_start=2008
-  _globals['_MODELTARGET']._serialized_end=2075
+  _globals['_PRICES']._serialized_end=381
+  _globals['_PROMPTTIER']._serialized_start=384
+  _globals['_PROMPTTIER']._serialized_end=623
+  _globals['_ABILITIES']._serialized_start=625
+  _globals['_ABILITIES']._serialized_end=740
+  _globals['_CANDIDATE']._serialized_start=743
+  _globals['_CANDIDATE']._serialized_end=1160
+  _globals['_EVALUATION']._serialized_start=1163
+  _globals['_EVALUATION']._serialized_end=1384
+  _globals['_CATEGORYSCORE']._serialized_start=1386
+  _globals['_CATEGORYSCORE']._serialized_end=1451
+  _globals['_PARTIAL']._serialized_start=1454
+  _globals['_PARTIAL']._serialized_end=1728
+  _globals['_DRAFT']._serialized_start=1731
+  _globals['_DRAFT']._serialized_end=2046
+  _globals['_RANKEDCANDIDATE']._serialized_start=2049
+  _globals['_RANKEDCANDIDATE']._serialized_end=2243
+  _globals['_ACTIONVALUE']._serialized_start=2246
+  _globals['_ACTIONVALUE']._serialized_end=2381
+  _globals['_CALLTERMS']._serialized_start=2384
+  _globals['_CALLTERMS']._serialized_end=2637
+  _globals['_RANKING']._serialized_start=2639
+  _globals['_RANKING']._serialized_end=2720
+  _globals['_MODELTARGET']._serialized_start=2722
+  _globals['_MODELTARGET']._serialized_end=2789
 # @@protoc_insertion_point(module_scope)

@@ -109,6 +109,54 @@ CONTINUATION_NONE: Continuation.ValueType  # 5
 """The provider cannot continue: the draft is written anew, and paid for twice."""
 Global___Continuation: _TypeAlias = Continuation  # noqa: Y015
 
+class _Ability:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AbilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ability.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ABILITY_UNSPECIFIED: _Ability.ValueType  # 0
+    """Not set."""
+    ABILITY_TOOLS: _Ability.ValueType  # 1
+    """It calls tools."""
+    ABILITY_PARALLEL_TOOLS: _Ability.ValueType  # 2
+    """It can call several tools at a time."""
+    ABILITY_JSON_SCHEMA: _Ability.ValueType  # 3
+    """Its provider holds it to a JSON Schema."""
+    ABILITY_JSON_OBJECT: _Ability.ValueType  # 4
+    """Its provider holds it to a JSON object."""
+    ABILITY_IMAGES: _Ability.ValueType  # 5
+    """It reads pictures."""
+    ABILITY_FILES: _Ability.ValueType  # 6
+    """It reads documents."""
+    ABILITY_AUDIO: _Ability.ValueType  # 7
+    """It hears recordings."""
+    ABILITY_PREFILL: _Ability.ValueType  # 8
+    """It goes on from a text that it has begun."""
+
+class Ability(_Ability, metaclass=_AbilityEnumTypeWrapper):
+    """One thing that a candidate can take or give."""
+
+ABILITY_UNSPECIFIED: Ability.ValueType  # 0
+"""Not set."""
+ABILITY_TOOLS: Ability.ValueType  # 1
+"""It calls tools."""
+ABILITY_PARALLEL_TOOLS: Ability.ValueType  # 2
+"""It can call several tools at a time."""
+ABILITY_JSON_SCHEMA: Ability.ValueType  # 3
+"""Its provider holds it to a JSON Schema."""
+ABILITY_JSON_OBJECT: Ability.ValueType  # 4
+"""Its provider holds it to a JSON object."""
+ABILITY_IMAGES: Ability.ValueType  # 5
+"""It reads pictures."""
+ABILITY_FILES: Ability.ValueType  # 6
+"""It reads documents."""
+ABILITY_AUDIO: Ability.ValueType  # 7
+"""It hears recordings."""
+ABILITY_PREFILL: Ability.ValueType  # 8
+"""It goes on from a text that it has begun."""
+Global___Ability: _TypeAlias = Ability  # noqa: Y015
+
 class _Action:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -146,26 +194,104 @@ class Prices(_message.Message):
     INPUT_NANOUSD_PER_MILLION_FIELD_NUMBER: _builtins.int
     CACHED_INPUT_NANOUSD_PER_MILLION_FIELD_NUMBER: _builtins.int
     OUTPUT_NANOUSD_PER_MILLION_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_NANOUSD_PER_MILLION_FIELD_NUMBER: _builtins.int
+    TIERS_FIELD_NUMBER: _builtins.int
     input_nanousd_per_million: _builtins.int
     """Per million tokens read that were not cached. Default 0."""
     cached_input_nanousd_per_million: _builtins.int
     """Per million tokens read from the provider's cache. Default 0."""
     output_nanousd_per_million: _builtins.int
     """Per million tokens written, reasoning included. Default 0."""
+    cache_write_nanousd_per_million: _builtins.int
+    """Per million tokens read and put into the provider's cache. Default: 0, the price of input."""
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___PromptTier]:
+        """Prices of long prompts, by rising length. Default: none, these prices hold for all."""
+
     def __init__(
         self,
         *,
         input_nanousd_per_million: _builtins.int = ...,
         cached_input_nanousd_per_million: _builtins.int = ...,
         output_nanousd_per_million: _builtins.int = ...,
+        cache_write_nanousd_per_million: _builtins.int = ...,
+        tiers: _abc.Iterable[Global___PromptTier] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_nanousd_per_million", b"cached_input_nanousd_per_million", "input_nanousd_per_million", b"input_nanousd_per_million", "output_nanousd_per_million", b"output_nanousd_per_million"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_write_nanousd_per_million", b"cache_write_nanousd_per_million", "cached_input_nanousd_per_million", b"cached_input_nanousd_per_million", "input_nanousd_per_million", b"input_nanousd_per_million", "output_nanousd_per_million", b"output_nanousd_per_million", "tiers", b"tiers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Prices: _TypeAlias = Prices  # noqa: Y015
+
+@_typing.final
+class PromptTier(_message.Message):
+    """The prices of a call whose prompt is longer than a limit, in nano-dollars; they hold for all of its tokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ABOVE_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    INPUT_NANOUSD_PER_MILLION_FIELD_NUMBER: _builtins.int
+    CACHED_INPUT_NANOUSD_PER_MILLION_FIELD_NUMBER: _builtins.int
+    OUTPUT_NANOUSD_PER_MILLION_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_NANOUSD_PER_MILLION_FIELD_NUMBER: _builtins.int
+    above_input_tokens: _builtins.int
+    """Most tokens of a prompt that still has the lower prices; 1 or more."""
+    input_nanousd_per_million: _builtins.int
+    """Per million tokens read that were not cached."""
+    cached_input_nanousd_per_million: _builtins.int
+    """Per million tokens read from the provider's cache."""
+    output_nanousd_per_million: _builtins.int
+    """Per million tokens written, reasoning included."""
+    cache_write_nanousd_per_million: _builtins.int
+    """Per million tokens read and put into the provider's cache. Default: 0, the price of input."""
+    def __init__(
+        self,
+        *,
+        above_input_tokens: _builtins.int = ...,
+        input_nanousd_per_million: _builtins.int = ...,
+        cached_input_nanousd_per_million: _builtins.int = ...,
+        output_nanousd_per_million: _builtins.int = ...,
+        cache_write_nanousd_per_million: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["above_input_tokens", b"above_input_tokens", "cache_write_nanousd_per_million", b"cache_write_nanousd_per_million", "cached_input_nanousd_per_million", b"cached_input_nanousd_per_million", "input_nanousd_per_million", b"input_nanousd_per_million", "output_nanousd_per_million", b"output_nanousd_per_million"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptTier: _TypeAlias = PromptTier  # noqa: Y015
+
+@_typing.final
+class Abilities(_message.Message):
+    """What a candidate can take and give."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ABILITIES_FIELD_NUMBER: _builtins.int
+    REASONING_EFFORTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def abilities(self) -> _containers.RepeatedScalarFieldContainer[Global___Ability.ValueType]:
+        """Its abilities. Default: none, it reads and writes plain text."""
+
+    @_builtins.property
+    def reasoning_efforts(self) -> _containers.RepeatedScalarFieldContainer[_chat_pb2.ReasoningEffort.ValueType]:
+        """The reasoning efforts that it knows. Default: none, the parameter is left out."""
+
+    def __init__(
+        self,
+        *,
+        abilities: _abc.Iterable[Global___Ability.ValueType] | None = ...,
+        reasoning_efforts: _abc.Iterable[_chat_pb2.ReasoningEffort.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abilities", b"abilities", "reasoning_efforts", b"reasoning_efforts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Abilities: _TypeAlias = Abilities  # noqa: Y015
 
 @_typing.final
 class Candidate(_message.Message):
@@ -186,6 +312,7 @@ class Candidate(_message.Message):
     EVALUATION_FIELD_NUMBER: _builtins.int
     FIXED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     REFUSES_FIELD_NUMBER: _builtins.int
+    ABILITIES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name in the pool, unique there."""
     provider: _builtins.str
@@ -193,7 +320,7 @@ class Candidate(_message.Message):
     model: _builtins.str
     """The model's name at the provider."""
     address: _builtins.str
-    """Its adapter's gRPC target."""
+    """Its adapter's gRPC target. Empty in the router's lists."""
     context_window: _builtins.int
     """Tokens that the model can hold, input and output together; 0 if unknown."""
     max_boot_tokens: _builtins.int
@@ -218,8 +345,12 @@ class Candidate(_message.Message):
     def refuses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What its provider was found to refuse, sorted; the adapter changes requests to suit. Members of the request that
         are left out ("seed", "temperature=0.0", "top_p with temperature"), "prefill" (drafts are written anew), "system
-        role", "turns that do not alternate", "fewer than 16 tokens". Set by `Describe` only. Default: empty.
+        role", "turns that do not alternate", "fewer than 16 tokens". Set by its entry and by `Describe`. Default: empty.
         """
+
+    @_builtins.property
+    def abilities(self) -> Global___Abilities:
+        """What it can take and give. Default: not set, not known; it is asked for anything then."""
 
     def __init__(
         self,
@@ -237,10 +368,11 @@ class Candidate(_message.Message):
         evaluation: Global___Evaluation | None = ...,
         fixed_input_tokens: _builtins.int = ...,
         refuses: _abc.Iterable[_builtins.str] | None = ...,
+        abilities: Global___Abilities | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "prices", b"prices"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abilities", b"abilities", "evaluation", b"evaluation", "prices", b"prices"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "context_window", b"context_window", "continuation", b"continuation", "evaluation", b"evaluation", "fixed_input_tokens", b"fixed_input_tokens", "max_boot_tokens", b"max_boot_tokens", "model", b"model", "name", b"name", "prices", b"prices", "prior", b"prior", "provider", b"provider", "refuses", b"refuses", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abilities", b"abilities", "address", b"address", "context_window", b"context_window", "continuation", b"continuation", "evaluation", b"evaluation", "fixed_input_tokens", b"fixed_input_tokens", "max_boot_tokens", b"max_boot_tokens", "model", b"model", "name", b"name", "prices", b"prices", "prior", b"prior", "provider", b"provider", "refuses", b"refuses", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,6 +474,7 @@ class Partial(_message.Message):
     PRIOR_FIELD_NUMBER: _builtins.int
     EVALUATED_PROMPTS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
     """The candidate's name. Required."""
     text: _builtins.str
@@ -356,6 +489,10 @@ class Partial(_message.Message):
     """The model's name at its provider, by which LEARNED recognizes the candidates of its training; at most 512
     characters. Default: empty.
     """
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCall]:
+        """The tool calls so far, at most 128; the arguments of those that are not finished are cut. Default: none."""
+
     def __init__(
         self,
         *,
@@ -365,10 +502,11 @@ class Partial(_message.Message):
         prior: _builtins.float = ...,
         evaluated_prompts: _builtins.int = ...,
         model: _builtins.str = ...,
+        tool_calls: _abc.Iterable[_chat_pb2.ToolCall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "evaluated_prompts", b"evaluated_prompts", "finish_reason", b"finish_reason", "model", b"model", "prior", b"prior", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "evaluated_prompts", b"evaluated_prompts", "finish_reason", b"finish_reason", "model", b"model", "prior", b"prior", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -384,14 +522,19 @@ class Draft(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     FINISH_REASON_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
     """The candidate's name. Required."""
     text: _builtins.str
-    """The whole text: boot tokens and the rest. Required, at most 8,388,608 characters."""
+    """The whole text: boot tokens and the rest. At most 8,388,608 characters. Required, unless there are tool calls."""
     score: _builtins.float
     """The selector's score for the candidate, 0 to 1. Default 0."""
     finish_reason: _chat_pb2.FinishReason.ValueType
     """Why the candidate stopped."""
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCall]:
+        """The calls that the candidate asks for, at most 128. Default: none."""
+
     def __init__(
         self,
         *,
@@ -399,10 +542,11 @@ class Draft(_message.Message):
         text: _builtins.str = ...,
         score: _builtins.float = ...,
         finish_reason: _chat_pb2.FinishReason.ValueType = ...,
+        tool_calls: _abc.Iterable[_chat_pb2.ToolCall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "finish_reason", b"finish_reason", "score", b"score", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "finish_reason", b"finish_reason", "score", b"score", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

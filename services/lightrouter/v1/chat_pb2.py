@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from lightrouter.vendor.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19lightrouter/v1/chat.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\"[\n\x0b\x43hatMessage\x12.\n\x04role\x18\x01 \x01(\x0e\x32\x14.lightrouter.v1.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1c\n\x07\x63ontent\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xc0\x84=\"\x93\x02\n\x08Sampling\x12\x31\n\x0btemperature\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x00@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12+\n\x05top_p\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x1f\n\x04stop\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x10\"\x07r\x05\x10\x01\x18\x80\x02\x12 \n\x04seed\x18\x04 \x01(\x03\x42\r\xbaH\n\"\x08\x18\xff\xff\xff\xff\x07(\x00H\x02\x88\x01\x01\x12+\n\x11max_output_tokens\x18\x05 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80\x08(\x01H\x03\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seedB\x14\n\x12_max_output_tokens\"~\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x02 \x01(\x03\x12\x15\n\routput_tokens\x18\x03 \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\x03\x12\x11\n\testimated\x18\x05 \x01(\x08*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03*\x9c\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x03\x12\x19\n\x15\x46INISH_REASON_UNKNOWN\x10\x04\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19lightrouter/v1/chat.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\"\xbe\x01\n\x05Media\x12\x1c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x42\x0c\xbaH\tz\x07\x10\x01\x18\x80\x80\x80\nH\x00\x12\x37\n\x03uri\x18\x02 \x01(\tB(\xbaH%r#\x18\x80@2\x1e^(https|gs|s3|file-id):[^\\s]+$H\x00\x12\x35\n\tmime_type\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x18\xff\x01\x32\x18^[a-z]+/[A-Za-z0-9.+-]+$\x12\x16\n\x04name\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x42\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\"\xa9\x01\n\x04Part\x12\x1b\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xc0\x84=H\x00\x12&\n\x05image\x18\x02 \x01(\x0b\x32\x15.lightrouter.v1.MediaH\x00\x12%\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x15.lightrouter.v1.MediaH\x00\x12&\n\x05\x61udio\x18\x04 \x01(\x0b\x32\x15.lightrouter.v1.MediaH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"\x81\x01\n\x04Tool\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-zA-Z0-9_-]{1,64}$\x12\x1e\n\x0b\x64\x65scription\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12\x1d\n\nparameters\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"V\n\x08ToolCall\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1c\n\targuments\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\xc0\x84=\"K\n\rToolCallDelta\x12\r\n\x05index\x18\x01 \x01(\x05\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\targuments\x18\x04 \x01(\t\"e\n\nToolChoice\x12\x32\n\x04mode\x18\x01 \x01(\x0e\x32\x18.lightrouter.v1.ToolModeB\x08\xbaH\x05\x82\x01\x02\x10\x01H\x00\x12\x19\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00\x42\x08\n\x06\x63hoice\"\x85\x01\n\nJsonSchema\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-zA-Z0-9_-]{0,64}$\x12\x1b\n\x06schema\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x10\x12\x1e\n\x0b\x64\x65scription\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"\xf1\x02\n\nOutputSpec\x12.\n\x05tools\x18\x01 \x03(\x0b\x32\x14.lightrouter.v1.ToolB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\x12/\n\x0btool_choice\x18\x02 \x01(\x0b\x32\x1a.lightrouter.v1.ToolChoice\x12 \n\x13parallel_tool_calls\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12\x31\n\x0bjson_schema\x18\x04 \x01(\x0b\x32\x1a.lightrouter.v1.JsonSchemaH\x00\x12\x1e\n\x0bjson_object\x18\x05 \x01(\x08\x42\x07\xbaH\x04j\x02\x08\x01H\x00:k\xbaHh\x1a\x66\n\x13output.unique_tools\x12%each tool must have a name of its own\x1a(this.tools.map(tool, tool.name).unique()B\x08\n\x06\x66ormatB\x16\n\x14_parallel_tool_calls\"\xd6\x06\n\x0b\x43hatMessage\x12.\n\x04role\x18\x01 \x01(\x0e\x32\x14.lightrouter.v1.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1a\n\x07\x63ontent\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\xc0\x84=\x12.\n\x05parts\x18\x03 \x03(\x0b\x32\x14.lightrouter.v1.PartB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x37\n\ntool_calls\x18\x04 \x03(\x0b\x32\x18.lightrouter.v1.ToolCallB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\x12\x1e\n\x0ctool_call_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1a\n\tcandidate\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x19\n\x05state\x18\x07 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x02:\xba\x04\xbaH\xb6\x04\x1a\xb3\x04\n\x0fmessage.members\x1a\x9f\x04this.role == 4 && this.tool_call_id == \'\' ? \'a tool says in tool_call_id which call it answers\' : this.role != 4 && this.tool_call_id != \'\' ? \'only a tool has tool_call_id\' : this.role != 3 && size(this.tool_calls) > 0 ? \'only the assistant has tool_calls\' : this.tool_calls.exists(call, call.id == \'\' || call.name == \'\') ? \'a tool call needs an id and a name\' : this.role != 4 && this.content == \'\' && size(this.parts) == 0 && size(this.tool_calls) == 0 ? \'a message needs content or parts, and the assistant may have tool_calls instead\' : \'\'\"\xd8\x02\n\x08Sampling\x12\x31\n\x0btemperature\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x00@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12+\n\x05top_p\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x1f\n\x04stop\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x10\"\x07r\x05\x10\x01\x18\x80\x02\x12 \n\x04seed\x18\x04 \x01(\x03\x42\r\xbaH\n\"\x08\x18\xff\xff\xff\xff\x07(\x00H\x02\x88\x01\x01\x12+\n\x11max_output_tokens\x18\x05 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80\x08(\x01H\x03\x88\x01\x01\x12\x43\n\x10reasoning_effort\x18\x06 \x01(\x0e\x32\x1f.lightrouter.v1.ReasoningEffortB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seedB\x14\n\x12_max_output_tokens\"\x9a\x01\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x02 \x01(\x03\x12\x15\n\routput_tokens\x18\x03 \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\x03\x12\x11\n\testimated\x18\x05 \x01(\x08\x12\x1a\n\x12\x63\x61\x63he_write_tokens\x18\x06 \x01(\x03*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04*e\n\x08ToolMode\x12\x19\n\x15TOOL_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTOOL_MODE_AUTO\x10\x01\x12\x12\n\x0eTOOL_MODE_NONE\x10\x02\x12\x16\n\x12TOOL_MODE_REQUIRED\x10\x03*\xdc\x01\n\x0fReasoningEffort\x12 \n\x1cREASONING_EFFORT_UNSPECIFIED\x10\x00\x12\x19\n\x15REASONING_EFFORT_NONE\x10\x01\x12\x1c\n\x18REASONING_EFFORT_MINIMAL\x10\x02\x12\x18\n\x14REASONING_EFFORT_LOW\x10\x03\x12\x1b\n\x17REASONING_EFFORT_MEDIUM\x10\x04\x12\x19\n\x15REASONING_EFFORT_HIGH\x10\x05\x12\x1c\n\x18REASONING_EFFORT_MAXIMUM\x10\x06*\xba\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x03\x12\x19\n\x15\x46INISH_REASON_UNKNOWN\x10\x04\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x05\x42H\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,64 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lightrouter.v1.chat_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022dev.lightrouter.v1P\001Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1'
+  _globals['_MEDIA'].oneofs_by_name['source']._loaded_options = None
+  _globals['_MEDIA'].oneofs_by_name['source']._serialized_options = b'\272H\002\010\001'
+  _globals['_MEDIA'].fields_by_name['data']._loaded_options = None
+  _globals['_MEDIA'].fields_by_name['data']._serialized_options = b'\272H\tz\007\020\001\030\200\200\200\n'
+  _globals['_MEDIA'].fields_by_name['uri']._loaded_options = None
+  _globals['_MEDIA'].fields_by_name['uri']._serialized_options = b'\272H%r#\030\200@2\036^(https|gs|s3|file-id):[^\\s]+$'
+  _globals['_MEDIA'].fields_by_name['mime_type']._loaded_options = None
+  _globals['_MEDIA'].fields_by_name['mime_type']._serialized_options = b'\272H\037r\035\030\377\0012\030^[a-z]+/[A-Za-z0-9.+-]+$'
+  _globals['_MEDIA'].fields_by_name['name']._loaded_options = None
+  _globals['_MEDIA'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_PART'].oneofs_by_name['kind']._loaded_options = None
+  _globals['_PART'].oneofs_by_name['kind']._serialized_options = b'\272H\002\010\001'
+  _globals['_PART'].fields_by_name['text']._loaded_options = None
+  _globals['_PART'].fields_by_name['text']._serialized_options = b'\272H\010r\006\020\001\030\300\204='
+  _globals['_TOOL'].fields_by_name['name']._loaded_options = None
+  _globals['_TOOL'].fields_by_name['name']._serialized_options = b'\272H\031r\0272\025^[a-zA-Z0-9_-]{1,64}$'
+  _globals['_TOOL'].fields_by_name['description']._loaded_options = None
+  _globals['_TOOL'].fields_by_name['description']._serialized_options = b'\272H\006r\004\030\200\200\004'
+  _globals['_TOOL'].fields_by_name['parameters']._loaded_options = None
+  _globals['_TOOL'].fields_by_name['parameters']._serialized_options = b'\272H\006r\004\030\200\200\020'
+  _globals['_TOOLCALL'].fields_by_name['id']._loaded_options = None
+  _globals['_TOOLCALL'].fields_by_name['id']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_TOOLCALL'].fields_by_name['name']._loaded_options = None
+  _globals['_TOOLCALL'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_TOOLCALL'].fields_by_name['arguments']._loaded_options = None
+  _globals['_TOOLCALL'].fields_by_name['arguments']._serialized_options = b'\272H\006r\004\030\300\204='
+  _globals['_TOOLCHOICE'].fields_by_name['mode']._loaded_options = None
+  _globals['_TOOLCHOICE'].fields_by_name['mode']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_TOOLCHOICE'].fields_by_name['name']._loaded_options = None
+  _globals['_TOOLCHOICE'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_JSONSCHEMA'].fields_by_name['name']._loaded_options = None
+  _globals['_JSONSCHEMA'].fields_by_name['name']._serialized_options = b'\272H\031r\0272\025^[a-zA-Z0-9_-]{0,64}$'
+  _globals['_JSONSCHEMA'].fields_by_name['schema']._loaded_options = None
+  _globals['_JSONSCHEMA'].fields_by_name['schema']._serialized_options = b'\272H\010r\006\020\001\030\200\200\020'
+  _globals['_JSONSCHEMA'].fields_by_name['description']._loaded_options = None
+  _globals['_JSONSCHEMA'].fields_by_name['description']._serialized_options = b'\272H\006r\004\030\200\200\004'
+  _globals['_OUTPUTSPEC'].fields_by_name['tools']._loaded_options = None
+  _globals['_OUTPUTSPEC'].fields_by_name['tools']._serialized_options = b'\272H\006\222\001\003\020\200\001'
+  _globals['_OUTPUTSPEC'].fields_by_name['json_object']._loaded_options = None
+  _globals['_OUTPUTSPEC'].fields_by_name['json_object']._serialized_options = b'\272H\004j\002\010\001'
+  _globals['_OUTPUTSPEC']._loaded_options = None
+  _globals['_OUTPUTSPEC']._serialized_options = b'\272Hh\032f\n\023output.unique_tools\022%each tool must have a name of its own\032(this.tools.map(tool, tool.name).unique()'
   _globals['_CHATMESSAGE'].fields_by_name['role']._loaded_options = None
   _globals['_CHATMESSAGE'].fields_by_name['role']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_CHATMESSAGE'].fields_by_name['content']._loaded_options = None
-  _globals['_CHATMESSAGE'].fields_by_name['content']._serialized_options = b'\272H\010r\006\020\001\030\300\204='
+  _globals['_CHATMESSAGE'].fields_by_name['content']._serialized_options = b'\272H\006r\004\030\300\204='
+  _globals['_CHATMESSAGE'].fields_by_name['parts']._loaded_options = None
+  _globals['_CHATMESSAGE'].fields_by_name['parts']._serialized_options = b'\272H\006\222\001\003\020\200\002'
+  _globals['_CHATMESSAGE'].fields_by_name['tool_calls']._loaded_options = None
+  _globals['_CHATMESSAGE'].fields_by_name['tool_calls']._serialized_options = b'\272H\006\222\001\003\020\200\001'
+  _globals['_CHATMESSAGE'].fields_by_name['tool_call_id']._loaded_options = None
+  _globals['_CHATMESSAGE'].fields_by_name['tool_call_id']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_CHATMESSAGE'].fields_by_name['candidate']._loaded_options = None
+  _globals['_CHATMESSAGE'].fields_by_name['candidate']._serialized_options = b'\272H\004r\002\030?'
+  _globals['_CHATMESSAGE'].fields_by_name['state']._loaded_options = None
+  _globals['_CHATMESSAGE'].fields_by_name['state']._serialized_options = b'\272H\007z\005\030\200\200\200\002'
+  _globals['_CHATMESSAGE']._loaded_options = None
+  _globals['_CHATMESSAGE']._serialized_options = b'\272H\266\004\032\263\004\n\017message.members\032\237\004this.role == 4 && this.tool_call_id == \'\' ? \'a tool says in tool_call_id which call it answers\' : this.role != 4 && this.tool_call_id != \'\' ? \'only a tool has tool_call_id\' : this.role != 3 && size(this.tool_calls) > 0 ? \'only the assistant has tool_calls\' : this.tool_calls.exists(call, call.id == \'\' || call.name == \'\') ? \'a tool call needs an id and a name\' : this.role != 4 && this.content == \'\' && size(this.parts) == 0 && size(this.tool_calls) == 0 ? \'a message needs content or parts, and the assistant may have tool_calls instead\' : \'\''
   _globals['_SAMPLING'].fields_by_name['temperature']._loaded_options = None
   _globals['_SAMPLING'].fields_by_name['temperature']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\000@)\000\000\000\000\000\000\000\000'
   _globals['_SAMPLING'].fields_by_name['top_p']._loaded_options = None
@@ -47,14 +101,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAMPLING'].fields_by_name['seed']._serialized_options = b'\272H\n\"\010\030\377\377\377\377\007(\000'
   _globals['_SAMPLING'].fields_by_name['max_output_tokens']._loaded_options = None
   _globals['_SAMPLING'].fields_by_name['max_output_tokens']._serialized_options = b'\272H\010\032\006\030\200\200\010(\001'
-  _globals['_ROLE']._serialized_start=573
-  _globals['_ROLE']._serialized_end=653
-  _globals['_FINISHREASON']._serialized_start=656
-  _globals['_FINISHREASON']._serialized_end=812
-  _globals['_CHATMESSAGE']._serialized_start=74
-  _globals['_CHATMESSAGE']._serialized_end=165
-  _globals['_SAMPLING']._serialized_start=168
-  _globals['_SAMPLING']._serialized_end=443
-  _globals['_USAGE']._serialized_start=445
-  _globals['_USAGE']._serialized_end=571
+  _globals['_SAMPLING'].fields_by_name['reasoning_effort']._loaded_options = None
+  _globals['_SAMPLING'].fields_by_name['reasoning_effort']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_ROLE']._serialized_start=2708
+  _globals['_ROLE']._serialized_end=2803
+  _globals['_TOOLMODE']._serialized_start=2805
+  _globals['_TOOLMODE']._serialized_end=2906
+  _globals['_REASONINGEFFORT']._serialized_start=2909
+  _globals['_REASONINGEFFORT']._serialized_end=3129
+  _globals['_FINISHREASON']._serialized_start=3132
+  _globals['_FINISHREASON']._serialized_end=3318
+  _globals['_MEDIA']._serialized_start=75
+  _globals['_MEDIA']._serialized_end=265
+  _globals['_PART']._serialized_start=268
+  _globals['_PART']._serialized_end=437
+  _globals['_TOOL']._serialized_start=440
+  _globals['_TOOL']._serialized_end=569
+  _globals['_TOOLCALL']._serialized_start=571
+  _globals['_TOOLCALL']._serialized_end=657
+  _globals['_TOOLCALLDELTA']._serialized_start=659
+  _globals['_TOOLCALLDELTA']._serialized_end=734
+  _globals['_TOOLCHOICE']._serialized_start=736
+  _globals['_TOOLCHOICE']._serialized_end=837
+  _globals['_JSONSCHEMA']._serialized_start=840
+  _globals['_JSONSCHEMA']._serialized_end=973
+  _globals['_OUTPUTSPEC']._serialized_start=976
+  _globals['_OUTPUTSPEC']._serialized_end=1345
+  _globals['_CHATMESSAGE']._serialized_start=1348
+  _globals['_CHATMESSAGE']._serialized_end=2202
+  _globals['_SAMPLING']._serialized_start=2205
+  _globals['_SAMPLING']._serialized_end=2549
+  _globals['_USAGE']._serialized_start=2552
+  _globals['_USAGE']._serialized_end=2706
 # @@protoc_insertion_point(module_scope)

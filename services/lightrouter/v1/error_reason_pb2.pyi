@@ -84,6 +84,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller is known but not allowed to do this."""
     ERROR_REASON_NOT_RECORDED: _ErrorReason.ValueType  # 29
     """The recording that the candidate answers from lacks this prompt."""
+    ERROR_REASON_ABILITY_MISSING: _ErrorReason.ValueType  # 30
+    """No allowed candidate has the abilities that the prompt needs. The BadRequest detail names each field. Nothing was
+    spent.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of a failure. In a google.rpc.ErrorInfo it appears as `reason` without the prefix `ERROR_REASON_`, under
@@ -150,6 +154,10 @@ ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 28
 """The caller is known but not allowed to do this."""
 ERROR_REASON_NOT_RECORDED: ErrorReason.ValueType  # 29
 """The recording that the candidate answers from lacks this prompt."""
+ERROR_REASON_ABILITY_MISSING: ErrorReason.ValueType  # 30
+"""No allowed candidate has the abilities that the prompt needs. The BadRequest detail names each field. Nothing was
+spent.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

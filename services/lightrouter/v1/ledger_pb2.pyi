@@ -110,6 +110,8 @@ class _NotAskedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NotAsk
     """Its adapter reports NOT_SERVING."""
     NOT_ASKED_REASON_RESTING: _NotAskedReason.ValueType  # 6
     """Its provider asked for a wait that is not over yet."""
+    NOT_ASKED_REASON_ABILITY: _NotAskedReason.ValueType  # 7
+    """It lacks an ability that the prompt needs."""
     NOT_ASKED_REASON_WORTH: _NotAskedReason.ValueType  # 20
     """What it was expected to add was not worth its cost, or k, the ceiling or the time allowed no further answer."""
 
@@ -130,6 +132,8 @@ NOT_ASKED_REASON_NOT_SERVING: NotAskedReason.ValueType  # 5
 """Its adapter reports NOT_SERVING."""
 NOT_ASKED_REASON_RESTING: NotAskedReason.ValueType  # 6
 """Its provider asked for a wait that is not over yet."""
+NOT_ASKED_REASON_ABILITY: NotAskedReason.ValueType  # 7
+"""It lacks an ability that the prompt needs."""
 NOT_ASKED_REASON_WORTH: NotAskedReason.ValueType  # 20
 """What it was expected to add was not worth its cost, or k, the ceiling or the time allowed no further answer."""
 Global___NotAskedReason: _TypeAlias = NotAskedReason  # noqa: Y015
@@ -174,6 +178,10 @@ class _DegradedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Degrad
     """All that were asked failed, so one was asked that is usually left out: on probation, off the shortlist, waiting for
     its provider, or behind an open circuit.
     """
+    DEGRADED_REASON_ACTION_DISPUTED: _DegradedReason.ValueType  # 16
+    """The candidates want different actions, and none has the most votes; the answer has the best candidate's."""
+    DEGRADED_REASON_FORM_NOT_MET: _DegradedReason.ValueType  # 17
+    """The answer does not fit the JSON form that the request asks for, and no candidate wrote one that does."""
     DEGRADED_REASON_GAINS_UNKNOWN: _DegradedReason.ValueType  # 20
     """The request sets `worth_nanousd`, and the selector does not know what these candidates' answers gain; the answer was
     made with a boot stage.
@@ -216,6 +224,10 @@ DEGRADED_REASON_LAST_RESORT: DegradedReason.ValueType  # 15
 """All that were asked failed, so one was asked that is usually left out: on probation, off the shortlist, waiting for
 its provider, or behind an open circuit.
 """
+DEGRADED_REASON_ACTION_DISPUTED: DegradedReason.ValueType  # 16
+"""The candidates want different actions, and none has the most votes; the answer has the best candidate's."""
+DEGRADED_REASON_FORM_NOT_MET: DegradedReason.ValueType  # 17
+"""The answer does not fit the JSON form that the request asks for, and no candidate wrote one that does."""
 DEGRADED_REASON_GAINS_UNKNOWN: DegradedReason.ValueType  # 20
 """The request sets `worth_nanousd`, and the selector does not know what these candidates' answers gain; the answer was
 made with a boot stage.
@@ -241,6 +253,7 @@ class LedgerEntry(_message.Message):
     RESTARTED_FIELD_NUMBER: _builtins.int
     WENT_ON_FIELD_NUMBER: _builtins.int
     COST_BASIS_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     stage: Global___Stage.ValueType
     """The stage that made the call; the boot stage, if the call was held and went on."""
     candidate: _builtins.str
@@ -275,6 +288,10 @@ class LedgerEntry(_message.Message):
     def failure(self) -> _error_reason_pb2.Failure:
         """What went wrong; not set if nothing did."""
 
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Members of the request that were left out because the provider refuses them; see `Candidate.refuses`."""
+
     def __init__(
         self,
         *,
@@ -291,10 +308,11 @@ class LedgerEntry(_message.Message):
         restarted: _builtins.bool = ...,
         went_on: _builtins.bool = ...,
         cost_basis: Global___CostBasis.ValueType = ...,
+        left_out: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "failure", b"failure", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "candidate", b"candidate", "cost_basis", b"cost_basis", "cost_nanousd", b"cost_nanousd", "elapsed", b"elapsed", "failure", b"failure", "finish_reason", b"finish_reason", "model", b"model", "restarted", b"restarted", "stage", b"stage", "time_to_first_token", b"time_to_first_token", "usage", b"usage", "went_on", b"went_on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "candidate", b"candidate", "cost_basis", b"cost_basis", "cost_nanousd", b"cost_nanousd", "elapsed", b"elapsed", "failure", b"failure", "finish_reason", b"finish_reason", "left_out", b"left_out", "model", b"model", "restarted", b"restarted", "stage", b"stage", "time_to_first_token", b"time_to_first_token", "usage", b"usage", "went_on", b"went_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -419,22 +437,32 @@ class Degradation(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     CANDIDATE_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
     reason: Global___DegradedReason.ValueType
     """The reason, for programs."""
     message: _builtins.str
     """One sentence for people."""
     candidate: _builtins.str
     """The candidate concerned; empty if it is a stage."""
+    stage: Global___Stage.ValueType
+    """The stage concerned. Default: unspecified, none."""
+    @_builtins.property
+    def failure(self) -> _error_reason_pb2.Failure:
+        """The failure behind it. Default: not set, there was none."""
+
     def __init__(
         self,
         *,
         reason: Global___DegradedReason.ValueType = ...,
         message: _builtins.str = ...,
         candidate: _builtins.str = ...,
+        stage: Global___Stage.ValueType = ...,
+        failure: _error_reason_pb2.Failure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "failure", b"failure", "message", b"message", "reason", b"reason", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

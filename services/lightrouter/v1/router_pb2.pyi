@@ -51,6 +51,12 @@ class _SelectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Selec
     """The gain of every further step, times the policy's `worth_nanousd`, is below its cost."""
     SELECTION_REASON_TIME: _SelectionReason.ValueType  # 9
     """A further step is worth its cost, but the time for it is over."""
+    SELECTION_REASON_ACTION: _SelectionReason.ValueType  # 40
+    """All that go on call the same tool: one is enough."""
+    SELECTION_REASON_ACTION_DISPUTED: _SelectionReason.ValueType  # 41
+    """The candidates call different tools, or some call none: several finish and vote."""
+    SELECTION_REASON_NO_BOOT: _SelectionReason.ValueType  # 42
+    """The boot stage was skipped: it decides nothing."""
 
 class SelectionReason(_SelectionReason, metaclass=_SelectionReasonEnumTypeWrapper):
     """Why this many candidates go on."""
@@ -75,6 +81,12 @@ SELECTION_REASON_WORTH: SelectionReason.ValueType  # 8
 """The gain of every further step, times the policy's `worth_nanousd`, is below its cost."""
 SELECTION_REASON_TIME: SelectionReason.ValueType  # 9
 """A further step is worth its cost, but the time for it is over."""
+SELECTION_REASON_ACTION: SelectionReason.ValueType  # 40
+"""All that go on call the same tool: one is enough."""
+SELECTION_REASON_ACTION_DISPUTED: SelectionReason.ValueType  # 41
+"""The candidates call different tools, or some call none: several finish and vote."""
+SELECTION_REASON_NO_BOOT: SelectionReason.ValueType  # 42
+"""The boot stage was skipped: it decides nothing."""
 Global___SelectionReason: _TypeAlias = SelectionReason  # noqa: Y015
 
 @_typing.final
@@ -86,6 +98,7 @@ class Prompt(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ChatMessage]:
         """The conversation, oldest message first; 1 to 1,000 messages, the last one not the assistant's. Required."""
@@ -98,16 +111,21 @@ class Prompt(_message.Message):
     def policy(self) -> _policy_pb2.Policy:
         """How to route it. Default: the router's configuration."""
 
+    @_builtins.property
+    def output(self) -> _chat_pb2.OutputSpec:
+        """Tools that the models may call, and the form of the answer. Default: plain text."""
+
     def __init__(
         self,
         *,
         messages: _abc.Iterable[_chat_pb2.ChatMessage] | None = ...,
         sampling: _chat_pb2.Sampling | None = ...,
         policy: _policy_pb2.Policy | None = ...,
+        output: _chat_pb2.OutputSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["output", b"output", "policy", b"policy", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "policy", b"policy", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "output", b"output", "policy", b"policy", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -120,6 +138,11 @@ class CompleteRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMPT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The request's id, chosen by the caller: a further request with it within minutes gets the same answer, for which
+    nothing is paid again. At most 128 characters. Default: empty, each request is a new one.
+    """
     @_builtins.property
     def prompt(self) -> Global___Prompt:
         """The prompt. Required."""
@@ -128,10 +151,11 @@ class CompleteRequest(_message.Message):
         self,
         *,
         prompt: Global___Prompt | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -169,8 +193,11 @@ class StreamCompleteRequest(_message.Message):
 
     PROMPT_FIELD_NUMBER: _builtins.int
     STREAM_PARTIALS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     stream_partials: _builtins.bool
     """True to stream the boot text of each candidate; it costs a message every few tokens. Default: false."""
+    request_id: _builtins.str
+    """The request's id; see `CompleteRequest`. Default: empty."""
     @_builtins.property
     def prompt(self) -> Global___Prompt:
         """The prompt. Required."""
@@ -180,10 +207,11 @@ class StreamCompleteRequest(_message.Message):
         *,
         prompt: Global___Prompt | None = ...,
         stream_partials: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "stream_partials", b"stream_partials"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "request_id", b"request_id", "stream_partials", b"stream_partials"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -260,8 +288,11 @@ class RouteStarted(_message.Message):
     ROUTE_ID_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
     route_id: _builtins.str
     """The route's id, 32 hexadecimal digits; no other route has it, not even one of the same trace."""
+    trace_id: _builtins.str
+    """The id of the request's trace, 32 hexadecimal digits; empty if it has none."""
     @_builtins.property
     def policy(self) -> _policy_pb2.Policy:
         """The policy in force: the request's, with the router's defaults for unset fields."""
@@ -276,10 +307,11 @@ class RouteStarted(_message.Message):
         route_id: _builtins.str = ...,
         policy: _policy_pb2.Policy | None = ...,
         candidates: _abc.Iterable[_builtins.str] | None = ...,
+        trace_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "policy", b"policy", "route_id", b"route_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "policy", b"policy", "route_id", b"route_id", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -293,19 +325,25 @@ class PartialChunk(_message.Message):
 
     CANDIDATE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
     """The candidate's name."""
     text: _builtins.str
     """The next piece of text."""
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCallDelta]:
+        """The next pieces of its tool calls. Default: none."""
+
     def __init__(
         self,
         *,
         candidate: _builtins.str = ...,
         text: _builtins.str = ...,
+        tool_calls: _abc.Iterable[_chat_pb2.ToolCallDelta] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -493,6 +531,11 @@ class Answer(_message.Message):
     DEGRADED_FIELD_NUMBER: _builtins.int
     ROUTE_ID_FIELD_NUMBER: _builtins.int
     CONTRADICTIONS_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text. Empty at the end of a stream: the pieces joined are the text."""
     finish_reason: _chat_pb2.FinishReason.ValueType
@@ -501,6 +544,14 @@ class Answer(_message.Message):
     """The strategy that made the answer from the drafts."""
     route_id: _builtins.str
     """The route's id, 32 hexadecimal digits; no other route has it, not even one of the same trace."""
+    candidate: _builtins.str
+    """The candidate that wrote all of this answer, for `ChatMessage.candidate`; empty if several wrote it."""
+    state: _builtins.bytes
+    """What this candidate needs to go on from here, for `ChatMessage.state`; opaque. Default: empty."""
+    trace_id: _builtins.str
+    """The id of the request's trace, 32 hexadecimal digits; empty if it has none."""
+    replayed: _builtins.bool
+    """True if this is the answer of an earlier request with the same request_id, whose cost the ledger shows."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the candidates whose drafts are in the answer."""
@@ -521,6 +572,10 @@ class Answer(_message.Message):
     def contradictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Places where the drafts contradicted each other, one sentence each."""
 
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCall]:
+        """The calls that the caller has to run, also at the end of a stream. finish_reason is TOOL_CALLS then. Default: none."""
+
     def __init__(
         self,
         *,
@@ -533,10 +588,15 @@ class Answer(_message.Message):
         degraded: _abc.Iterable[_ledger_pb2.Degradation] | None = ...,
         route_id: _builtins.str = ...,
         contradictions: _abc.Iterable[_builtins.str] | None = ...,
+        tool_calls: _abc.Iterable[_chat_pb2.ToolCall] | None = ...,
+        candidate: _builtins.str = ...,
+        state: _builtins.bytes = ...,
+        trace_id: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ledger", b"ledger", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregator", b"aggregator", "candidates", b"candidates", "contradictions", b"contradictions", "degraded", b"degraded", "finish_reason", b"finish_reason", "ledger", b"ledger", "route_id", b"route_id", "selection", b"selection", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregator", b"aggregator", "candidate", b"candidate", "candidates", b"candidates", "contradictions", b"contradictions", "degraded", b"degraded", "finish_reason", b"finish_reason", "ledger", b"ledger", "replayed", b"replayed", "route_id", b"route_id", "selection", b"selection", "state", b"state", "text", b"text", "tool_calls", b"tool_calls", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -548,12 +608,21 @@ class ListCandidatesRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most candidates of a page, 0 to 1,000. Default: 0, the whole pool."""
+    page_token: _builtins.str
+    """Where the page begins: `next_page_token` of the page before it; at most 256 characters. Default: empty, the first."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -567,9 +636,12 @@ class ListCandidatesResponse(_message.Message):
 
     CANDIDATES_FIELD_NUMBER: _builtins.int
     CONDITIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty after the last one."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CandidateStatus]:
-        """Every candidate, in the order of the pool."""
+        """The page's candidates, in the order of the pool."""
 
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolCondition]:
@@ -580,10 +652,11 @@ class ListCandidatesResponse(_message.Message):
         *,
         candidates: _abc.Iterable[Global___CandidateStatus] | None = ...,
         conditions: _abc.Iterable[Global___PoolCondition] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "conditions", b"conditions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "conditions", b"conditions", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -140,6 +140,7 @@ class SelectRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     WORTH_NANOUSD_FIELD_NUMBER: _builtins.int
     UNASKED_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
     strategy: _policy_pb2.SelectorStrategy.ValueType
     """How to rank them. Default: the selector's configuration, `consensus` unless changed."""
     seed: _builtins.int
@@ -166,6 +167,10 @@ class SelectRequest(_message.Message):
     def unasked(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortlistCandidate]:
         """The candidates that have not been asked and still may be, at most 256, with the terms of their calls."""
 
+    @_builtins.property
+    def output(self) -> _chat_pb2.OutputSpec:
+        """What the partials may call, and the form of their texts. Default: plain text."""
+
     def __init__(
         self,
         *,
@@ -177,10 +182,11 @@ class SelectRequest(_message.Message):
         seed: _builtins.int = ...,
         worth_nanousd: _builtins.int | None = ...,
         unasked: _abc.Iterable[Global___ShortlistCandidate] | None = ...,
+        output: _chat_pb2.OutputSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "answer_pattern", b"answer_pattern", "judge", b"judge", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "answer_pattern", b"answer_pattern", "judge", b"judge", "output", b"output", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "answer_pattern", b"answer_pattern", "judge", b"judge", "messages", b"messages", "partials", b"partials", "seed", b"seed", "strategy", b"strategy", "unasked", b"unasked", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd", "answer_pattern", b"answer_pattern", "judge", b"judge", "messages", b"messages", "output", b"output", "partials", b"partials", "seed", b"seed", "strategy", b"strategy", "unasked", b"unasked", "worth_nanousd", b"worth_nanousd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__worth_nanousd: _TypeAlias = _typing.Literal["worth_nanousd"]  # noqa: Y015
     _WhichOneofArgType__worth_nanousd: _TypeAlias = _typing.Literal["_worth_nanousd", b"_worth_nanousd"]  # noqa: Y015

@@ -19,8 +19,8 @@ from lightrouter.adapter.credentials import NoKey
 from lightrouter.adapter.engine import Engine
 from lightrouter.adapter.http import Endpoint, Reply
 from lightrouter.adapter.provider_state import ProviderState
+from lightrouter.adapter.providers.http_provider import HttpProvider
 from lightrouter.adapter.providers.openai import OpenAI
-from lightrouter.adapter.providers.openai_request import RequestWriter
 from lightrouter.adapter.quirks import LearnedQuirks
 from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.pool.schema import CandidateEntry
@@ -109,7 +109,7 @@ def engine(model: FakeModel, **members: object) -> Engine:
     loop = asyncio.get_running_loop()
     circuit = Circuit(5, 10, clock=loop.time, later=loop.call_later)
     provider_state = ProviderState(circuit, Backoff(loop.time), LearnedQuirks(entry.name))
-    provider = OpenAI(RequestWriter(entry), model, NoKey(), max_document_bytes=entry.limits.max_document_bytes)
+    provider = HttpProvider(OpenAI(entry), model, NoKey(), max_document_bytes=entry.limits.max_document_bytes)
     return Engine(entry, provider, provider_state, NoOpTracer(), CallMetrics(NoOpMeter("test")))
 
 

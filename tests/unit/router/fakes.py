@@ -34,6 +34,8 @@ from lightrouter.v1.chat_pb2 import (
     FINISH_REASON_LENGTH,
     FINISH_REASON_STOP,
     FinishReason,
+    ToolCall,
+    ToolCallDelta,
     Usage,
 )
 from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
@@ -403,6 +405,14 @@ class EventLog(Events):
         self.kinds.append("draft")
         self.drafts.append((candidate, characters, entry))
 
-    def chunk(self, text: str, *, restart: bool = False) -> None:
+    def chunk(
+        self,
+        text: str,
+        *,
+        restart: bool = False,
+        pieces: Sequence[ToolCallDelta] = (),
+        calls: Sequence[ToolCall] = (),
+    ) -> None:
+        del pieces, calls
         self.kinds.append("chunk")
         self.chunks.append((text, restart))

@@ -9,10 +9,10 @@ from typing import Final
 from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
-from lightrouter.adapter.providers.cumulative import CumulativeText
+from lightrouter.adapter.providers.api import ReplyReader
 from lightrouter.adapter.providers.documents import is_json
 from lightrouter.adapter.providers.error_body import read_error
-from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read, read_others
+from lightrouter.adapter.providers.reply import ReportedError, parse
 from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 
@@ -58,19 +58,19 @@ class EventReader:
 
     def __init__(
         self,
+        reader: ReplyReader,
         info: ReplyInfo,
         usage_wait: UsageWait,
         kind: str = "text/event-stream",
         *,
         max_event_bytes: int = 1024 * 1024,
     ) -> None:
-        """Fills in `info` from the events; `kind` is the media type of the stream, empty if it has none."""
+        """Gives the events to `reader`, which fills in `info`; `kind` is the media type of the stream, or empty."""
+        self._reader = reader
         self._info = info
         self._usage_wait = usage_wait
         self._kind = kind
         self._parser = EventParser(max_event_bytes)
-        self._text = CumulativeText()
-        self._reasoning = CumulativeText()
         self._has_events = False
         self._done = False
         self._broken = False
@@ -128,21 +128,16 @@ class EventReader:
     def _take(self, events: Iterable[Event]) -> TextDelta:
         done = self._done
         before, finished = self._info.usage, self._info.finish_reason != finish_reasons.NOT_GIVEN
-        delta = self._new_of([self._event(event) for event in events])
+        delta = joined([self._event(event) for event in events])
+        self._done |= self._reader.done
         counted = self._info.usage is not before
         if counted and finished:
             self._usage_wait.came()
-        if delta.text or delta.reasoning or counted or self._done != done:
+        if not delta.is_empty or counted or self._done != done:
             # After each useful event the wait begins anew.
             self._until = None
             self._counted_last = counted and finished
         return delta
-
-    def _new_of(self, deltas: Iterable[TextDelta]) -> TextDelta:
-        """Returns the new text of several events, also of a provider with cumulative events."""
-        return joined(
-            [TextDelta(self._text.feed(delta.text), self._reasoning.feed(delta.reasoning)) for delta in deltas]
-        )
 
     def _event(self, event: Event) -> TextDelta:
         self._has_events = True
@@ -163,7 +158,7 @@ class EventReader:
             if mark == _DONE or mark in _NOTHING or mark in _NO_TEXT:
                 return _NO_PIECE
         try:
-            return read(parse(data), "delta", self._info)
+            return self._reader.event(parse(data))
         except faults.UpstreamError:
             # After the end mark, nothing needs to be understood.
             if not self._done:
@@ -172,18 +167,15 @@ class EventReader:
 
     def _rest(self) -> TextDelta:
         """Returns the text that only the end of the stream settles."""
-        info = self._info
+        delta = _NO_PIECE
         try:
             delta = self._take(self._parser.close())
-            if info.others and not info.texts and info.finish_reason == finish_reasons.NOT_GIVEN:
-                return read_others(info)
-            return joined([delta, TextDelta(self._text.end(), self._reasoning.end())])
         except faults.UpstreamError as error:
             if error.reason != faults.MALFORMED:
                 raise
             # A broken connection leaves a part of an event.
             self._broken = True
-            return TextDelta(self._text.end(), self._reasoning.end())
+        return joined([delta, self._reader.end()])
 
     def _close(self) -> None:
         """Checks that the stream may end here."""

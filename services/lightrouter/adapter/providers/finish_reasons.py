@@ -16,33 +16,37 @@ STOP: Final = FinishReason.FINISH_REASON_STOP
 LENGTH: Final = FinishReason.FINISH_REASON_LENGTH
 FILTER: Final = FinishReason.FINISH_REASON_CONTENT_FILTER
 UNKNOWN: Final = FinishReason.FINISH_REASON_UNKNOWN
+TOOL_CALLS: Final = FinishReason.FINISH_REASON_TOOL_CALLS
 
 _WORDS: Final = {
     NOT_GIVEN: "null none unspecified not_finished in_progress",
     STOP: "stop stop_sequence stop_token end_turn end eos eos_token eos_found endoftext end_of_text complete completed"
     " finished normal",
+    TOOL_CALLS: "tool_calls tool_call tool_use function_call function_calls",
     LENGTH: "length max_tokens max_length max_output_tokens max_completion_tokens max_new_tokens max_tokens_reached"
     " model_length token_limit token_limit_reached length_limit max_tokens_exceeded"
-    " model_context_window_exceeded context_length_exceeded error_limit",
+    " model_context_window_exceeded context_length_exceeded error_limit continuation",
     FILTER: "content_filter content_filtered content_filter_error safety refusal recitation language blocklist"
     " prohibited_content spii image_safety image_prohibited_content image_recitation sensitive error_toxic"
+    " escalation pup_limited_disabled model_armor"
     " guardrail guardrail_intervened guardrails moderation blocked filtered policy_violation content_policy_violation",
 }
 _MEANINGS: Final = {word: reason for reason, words in _WORDS.items() for word in words.split()}
 _FAILED: Final = (
     "abort aborted cancel cancelled canceled user_cancel disconnected load unload timeout timed_out time_limit failed"
     " failure network_error insufficient_system_resource server_error internal_error malformed_function_call"
-    " malformed_response malformed_model_output malformed_tool_use"
+    " malformed_response malformed_model_output malformed_tool_use unexpected_tool_call too_many_tool_calls"
+    " missing_thought_signature"
 )
 _FAILURES: Final = frozenset(_FAILED.split())
-_LEAST_WHOLE_LAST: Final = (NOT_GIVEN, STOP, UNKNOWN, LENGTH, FILTER)
+_LEAST_WHOLE_LAST: Final = (NOT_GIVEN, STOP, TOOL_CALLS, UNKNOWN, LENGTH, FILTER)
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def meaning(given: object) -> FinishReason.ValueType | None:
     """Returns the meaning of a provider's finish reason; None if it says that the model or the provider failed.
 
-    An unknown reason, a number or a tool call, is UNKNOWN. An empty one is NOT_GIVEN.
+    An unknown reason, or a number, is UNKNOWN. An empty one is NOT_GIVEN.
     """
     if given is None:
         return NOT_GIVEN

@@ -2,175 +2,49 @@
 
 from __future__ import annotations
 
-import asyncio
-import codecs
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from dataclasses import replace
-from typing import Final
+from collections.abc import Mapping
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.credentials import Credentials
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
-from lightrouter.adapter.http import Endpoint, Reply
-from lightrouter.adapter.providers import finish_reasons
-from lightrouter.adapter.providers.error_body import ErrorBody, read_error
-from lightrouter.adapter.providers.events import EventReader, UsageWait, has_lines
-from lightrouter.adapter.providers.openai_reply import ReportedError, parse, read
-from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
-from lightrouter.adapter.providers.refusals import Refusal, features, refusal
-from lightrouter.adapter.retry_after import wait_from_headers
+from lightrouter.adapter.providers.api import Written
+from lightrouter.adapter.providers.openai_messages import output_members
+from lightrouter.adapter.providers.openai_reply import OpenAIReply
+from lightrouter.adapter.providers.openai_request import RequestWriter
 from lightrouter.adapter.templates import ChatTemplateError
-from lightrouter.adapter.text.coalesce import TextDelta, joined
-
-# A choice: the words of an error usually come with its head; waiting longer for them would delay the caller.
-_DETAIL_SECONDS: Final = 1.0
-_DETAIL_BYTES: Final = 16 * 1024
-# Fewer are read and cut into text in a few milliseconds.
-_LONG_CHARACTERS: Final = 128 * 1024
-_PAYMENT_REQUIRED: Final = 402
+from lightrouter.adapter.text.tool_calls import ToolCallReader
+from lightrouter.pool.schema import CandidateEntry
+from lightrouter.pool.values import AUTHORIZATION
 
 
 class OpenAI:
-    """A candidate behind an OpenAI-compatible API. See `Provider`."""
+    """The OpenAI API. See `Api`."""
 
-    def __init__(
-        self, writer: RequestWriter, endpoint: Endpoint, credentials: Credentials, *, max_document_bytes: int
-    ) -> None:
-        """Sends the requests of `writer` to `endpoint`, and closes it in the end.
+    key_header = AUTHORIZATION
+    headers: Mapping[str, str] = {}
 
-        A reply that comes as one document, and each event of a stream, has at most `max_document_bytes` bytes.
+    def __init__(self, entry: CandidateEntry) -> None:
+        """Prepares the requests of the candidate of `entry`.
+
+        Raises:
+            ChatTemplateError: The entry uses raw prompts and its chat template cannot be used.
         """
-        self._writer = writer
-        self._endpoint = endpoint
-        self._max_document_bytes = max_document_bytes
-        self._credentials = credentials
-        self._usage_wait = UsageWait()
+        self._writer = RequestWriter(entry)
+        self.path = self.stream_path = self._writer.path
 
-    async def generate(self, request: ProviderRequest, info: ReplyInfo) -> TextDelta:
-        """Returns the whole output of the model. See `Provider.generate`."""
-        async with aclosing(self._call(request, info, streamed=False)) as deltas:
-            return joined([delta async for delta in deltas])
-
-    def stream(self, request: ProviderRequest, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
-        """Yields the output of the model. See `Provider.stream`.
-
-        The text of several events that came together is joined, unless the tokens are counted. A delta without text
-        shows that bytes came.
-        """
-        return self._call(request, info, streamed=True)
-
-    async def aclose(self) -> None:
-        """Closes the provider's connections."""
-        await self._endpoint.aclose()
-
-    async def _call(
-        self, request: ProviderRequest, info: ReplyInfo, *, streamed: bool
-    ) -> AsyncGenerator[TextDelta, None]:
-        key = self._credentials.key().get_secret_value()
-        sent = self._written(request, streamed=streamed)
-        async with await self._endpoint.post(encoded(sent), key, streamed=streamed) as reply:
-            if not 200 <= reply.status < 300:
-                body = await self._error_body(reply)
-                if body.cut and reply.status == 400 and request.max_tokens:
-                    # Hidden reasoning used up the limit; some providers report that as an error.
-                    info.finish_reason, info.unseen = finish_reasons.LENGTH, request.max_tokens
-                    return
-                raise await self._refusal(reply.status, body, request, sent, key)
-            info.accepted = features(sent)
-            try:
-                async with aclosing(self._deltas(reply, info)) as deltas:
-                    async for delta in deltas:
-                        yield delta
-            except ReportedError as error:
-                raise await self._refusal(error.body.status, error.body, request, sent, key) from None
-
-    async def _deltas(self, reply: Reply, info: ReplyInfo) -> AsyncGenerator[TextDelta, None]:
-        """Yields the text of a body. Its first characters tell whether it is a JSON document or a stream."""
-        async with aclosing(reply.chunks()) as chunks:
-            begin = b""
-            async for begin in chunks:
-                yield TextDelta("", "")
-                # Some providers send white space to keep the connection alive.
-                if begin.strip():
-                    break
-            if begin.strip().removeprefix(codecs.BOM_UTF8)[:1] in {b"{", b"[", b"<"}:
-                body = bytearray(begin)
-                async for chunk in chunks:
-                    body += chunk
-                    if len(body) > self._max_document_bytes:
-                        break
-                    yield TextDelta("", "")
-                if len(body) > self._max_document_bytes:
-                    raise faults.too_large(self._max_document_bytes)
-                text = _text(body)
-                if not has_lines(text):
-                    document = parse(text)
-                    if len(text) > _LONG_CHARACTERS:
-                        # Lets other tasks run between two long steps.
-                        await asyncio.sleep(0)
-                    yield read(document, "message", info)
-                    return
-                begin = bytes(body)
-            kind = reply.header("content-type").partition(";")[0].strip().lower()
-            reader = EventReader(info, self._usage_wait, kind, max_event_bytes=self._max_document_bytes)
-            async with aclosing(reader.read(begin, chunks)) as deltas:
-                async for delta in deltas:
-                    yield delta
-
-    def _written(self, request: ProviderRequest, *, streamed: bool) -> dict[str, object]:
+    def write(self, request: ProviderRequest, *, streamed: bool) -> Written:
+        """Returns the request to send. See `Api.write`."""
         try:
-            return self._writer.write(request, streamed=streamed)
+            body = self._writer.write(request, streamed=streamed)
         except ChatTemplateError as fault:
             raise faults.rejected(None, str(fault)) from None
+        wanted = {name for name in ("temperature", "top_p", "seed") if request.sampling.HasField(name)}
+        if request.sampling.reasoning_effort:
+            wanted.add("reasoning_effort")
+        wanted |= output_members(request.output).keys() if body.get("messages") else set()
+        return Written(body, body, frozenset(wanted - body.keys()))
 
-    @staticmethod
-    async def _error_body(reply: Reply) -> ErrorBody:
-        """Returns the error that a failed reply reports in its body and headers."""
-        content = bytearray()
-        try:
-            async with asyncio.timeout(_DETAIL_SECONDS), aclosing(reply.chunks()) as chunks:
-                async for chunk in chunks:
-                    content += chunk
-                    if len(content) > _DETAIL_BYTES:
-                        break
-        except (TimeoutError, faults.UpstreamError):
-            pass
-        body = read_error(content.decode("utf-8", "replace"))
-        by_headers = wait_from_headers(reply.header, limited=reply.status == 429)
-        return body if by_headers is None else replace(body, wait=max(by_headers, body.wait or 0.0))
-
-    @staticmethod
-    async def _refusal(
-        status: int | None, body: ErrorBody, request: ProviderRequest, sent: Mapping[str, object], key: str
-    ) -> faults.UpstreamError:
-        """Returns the error for callers, with the provider's words scrubbed."""
-        words = body.words
-        if words:
-            prompt = [*(message.content for message in request.messages), request.prefill]
-            # The search of a long prompt takes milliseconds.
-            words = await asyncio.to_thread(faults.scrubbed, words, key, prompt)
-        if body.unpaid or status == _PAYMENT_REQUIRED:
-            return faults.unpaid(status, words)
-        meant = refusal(status, body, sent)
-        error = _error(status, meant, words, body.wait)
-        error.remedies = meant.remedies
-        return error
-
-
-def _error(status: int | None, meant: Refusal, words: str, wait: float | None) -> faults.UpstreamError:
-    if meant.no_key:
-        return faults.key_refused(status, words)
-    if status is not None and 400 <= status < 500 and (meant.own_fault or meant.no_model):
-        return faults.rejected(status, words, works=False if meant.no_model else None)
-    error = faults.failed(None, words, wait) if status is None else faults.by_status(status, words, wait)
-    if meant.own_fault:
-        error.works = None
-    return error
-
-
-def _text(body: bytes | bytearray) -> str:
-    try:
-        return str(body, "utf-8-sig")
-    except UnicodeDecodeError:
-        raise faults.malformed("text that is not UTF-8") from None
+    def reader(self, request: ProviderRequest, info: ReplyInfo) -> OpenAIReply:
+        """Returns the reader of a reply. See `Api.reader`."""
+        tools = [tool.name for tool in request.output.tools]
+        info.calls = ToolCallReader(tools) if tools else None
+        return OpenAIReply(info)

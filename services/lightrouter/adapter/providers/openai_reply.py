@@ -3,51 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
-from lightrouter.adapter.providers.documents import load
-from lightrouter.adapter.providers.error_body import ErrorBody, error_body
+from lightrouter.adapter.providers.cumulative import CumulativeText
+from lightrouter.adapter.providers.openai_calls import read_calls
+from lightrouter.adapter.providers.reply import complain, meaning, note_model, note_text
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
-from lightrouter.v1.chat_pb2 import FinishReason
-
-# A choice: longer than any model name.
-_MAX_MODEL_CHARACTERS: Final = 512
+from lightrouter.runtime.toolcalls import joined_pieces
+from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
 
 
-class ReportedError(Exception):
-    """A reply with an HTTP status of success reports an error.
+class OpenAIReply:
+    """Reads one reply. See `ReplyReader`."""
 
-    Attributes:
-        body: The error that the provider reports.
-    """
+    done = False
+    """The end mark of this API is no JSON: `EventReader` knows it."""
 
-    def __init__(self, body: ErrorBody) -> None:
-        super().__init__("the provider reported an error")
-        self.body = body
+    def __init__(self, info: ReplyInfo) -> None:
+        """Fills in `info`."""
+        self._info = info
+        self._text = CumulativeText()
+        self._reasoning = CumulativeText()
 
+    def document(self, document: Mapping[str, object]) -> TextDelta:
+        """Returns the text of a document. See `ReplyReader.document`."""
+        delta = read(document, "message", self._info)
+        return delta._replace(calls=joined_pieces((*delta.calls, *self._last_calls())))
 
-def parse(text: str) -> Mapping[str, object]:
-    """Returns the JSON object in `text`.
+    def event(self, document: Mapping[str, object]) -> TextDelta:
+        """Returns the new text of an event, also of a provider with cumulative events. See `ReplyReader.event`."""
+        delta = read(document, "delta", self._info)
+        return delta._replace(text=self._text.feed(delta.text), reasoning=self._reasoning.feed(delta.reasoning))
 
-    Raises:
-        ReportedError: `text` is a list that reports an error.
-        UpstreamError: `text` is no JSON object (UPSTREAM_MALFORMED).
-    """
-    try:
-        document = load(text)
-    except ValueError:
-        begun = text[:200].lstrip().lower()
-        what = "HTML" if begun.startswith(("<!doctype", "<html")) else "something else"
-        raise faults.malformed(f"{what} instead of JSON") from None
-    if isinstance(document, list) and (body := error_body(document)):
-        raise ReportedError(body)
-    if not isinstance(document, dict):
-        raise faults.malformed("JSON that is no object")
-    return document
+    def end(self) -> TextDelta:
+        """Returns the text that was held back. See `ReplyReader.end`."""
+        info = self._info
+        if info.others and not info.texts and info.finish_reason == finish_reasons.NOT_GIVEN:
+            delta = read_others(info)
+            return delta._replace(calls=(*delta.calls, *self._last_calls()))
+        return TextDelta(self._text.end(), self._reasoning.end(), self._last_calls())
+
+    def _last_calls(self) -> tuple[ToolCallDelta, ...]:
+        """Returns the tool calls that only the end of the reply settles."""
+        reader = self._info.calls
+        if reader is None:
+            return ()
+        calls = tuple(reader.end())
+        if reader.nameless:
+            self._info.at_best = finish_reasons.less_whole(self._info.at_best, finish_reasons.UNKNOWN)
+        self._info.texts += bool(calls)
+        return calls
 
 
 def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
@@ -59,7 +67,7 @@ def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelt
     """
     choices = document.get("choices")
     if not choices or "error" in document or "base_resp" in document:
-        _complain(document)
+        complain(document)
     _note(document, info)
     if not choices and part == "delta":
         # An event may have neither text nor the end, for example only the counts.
@@ -70,7 +78,7 @@ def read(document: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelt
         if not isinstance(each, dict):
             raise faults.malformed("a choice that is no object")
         if "error" in each:
-            _complain(document)
+            complain(document)
     choice = choices[0] if len(choices) == 1 else min(choices, key=_index)
     if part == "delta" and _index(choice) > 0:
         if not info.texts:
@@ -90,16 +98,9 @@ def read_others(info: ReplyInfo) -> TextDelta:
     return joined([_choice(choice, "delta", info) for choice in info.others if _index(choice) == lowest])
 
 
-def _complain(document: Mapping[str, object]) -> None:
-    if body := error_body(document):
-        raise ReportedError(body)
-
-
 def _note(document: Mapping[str, object], info: ReplyInfo) -> None:
     """Fills in `info` from all members except the choices."""
-    model = document.get("model")
-    if not info.model and isinstance(model, str):
-        info.model = model[:_MAX_MODEL_CHARACTERS].encode("utf-8", "replace").decode()
+    note_model(document.get("model"), info)
     _count(document, info)
     if document.get("incomplete_details"):
         info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
@@ -112,7 +113,7 @@ def _index(choice: Mapping[str, object]) -> int:
 
 def _choice(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDelta:
     _count(choice, info)
-    reason = _reason(choice)
+    reason = meaning(choice.get("finish_reason"))
     delta = _text_of(choice, part, info)
     _finish(choice, reason, delta, info)
     return delta
@@ -128,29 +129,9 @@ def _count(holder: Mapping[str, object], info: ReplyInfo) -> None:
             info.usage = merged(info.usage, counts)
 
 
-def _reason(choice: Mapping[str, object]) -> FinishReason.ValueType:
-    reason = choice.get("finish_reason")
-    meant = finish_reasons.meaning(reason)
-    if meant is None:
-        word = str(reason).strip()
-        raise ReportedError(ErrorBody(words="" if word.lower() == "error" else f"it ended the text with {word!r}"))
-    return meant
-
-
 def _finish(choice: Mapping[str, object], meant: FinishReason.ValueType, delta: TextDelta, info: ReplyInfo) -> None:
     """Fills in why the text ended, by the given reason and by all that contradicts it."""
-    has_text = bool(delta.text.strip() or delta.reasoning.strip())
-    info.texts += bool(delta.text or delta.reasoning)
-    if has_text:
-        info.ends_hidden = not delta.text.strip()
-    if meant == finish_reasons.NOT_GIVEN:
-        if has_text and info.finish_reason == finish_reasons.STOP:
-            # The text goes on, so it had not stopped.
-            info.finish_reason = finish_reasons.NOT_GIVEN
-            info.went_on = True
-    else:
-        info.ended_with_text = has_text
-        info.finish_reason = finish_reasons.less_whole(info.finish_reason, meant)
+    note_text(delta, meant, info)
     if "native_finish_reason" not in choice and "content_filter_results" not in choice:
         return
     behind = finish_reasons.meaning(choice.get("native_finish_reason"))
@@ -180,15 +161,20 @@ def _text_of(choice: Mapping[str, object], part: str, info: ReplyInfo) -> TextDe
         raise faults.malformed("a choice without text")
     if not isinstance(message, dict):
         raise faults.malformed("a message that is no object")
+    calls: tuple[ToolCallDelta, ...] = ()
     if message.get("tool_calls") or message.get("function_call"):
         info.called_tools = True
-        info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+        if info.calls is None:
+            # None was offered.
+            info.at_best = finish_reasons.less_whole(info.at_best, finish_reasons.UNKNOWN)
+        else:
+            calls = read_calls(message, info.calls)
     hidden = _reasoning(message, info)
     content = message.get("content") or _refusal(message, info)
     if isinstance(content, str):
-        return TextDelta(content, hidden)
+        return TextDelta(content, hidden, calls)
     if isinstance(content, list):
-        return _parts(content, hidden)
+        return _parts(content, hidden)._replace(calls=calls)
     raise faults.malformed("a message whose content is no text")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from lightrouter.adapter.exchange import ProviderRequest
+from lightrouter.adapter.providers.asked import text_of
+from lightrouter.adapter.providers.efforts import nearest_effort
+from lightrouter.adapter.providers.openai_messages import output_members, turn_of
 from lightrouter.adapter.providers.refusals import MAX_TOKENS, OPTIONAL
-from lightrouter.adapter.providers.turns import Turn, alternating, without_system
+from lightrouter.adapter.providers.turns import Turn, alternating, with_text_before, without_system
 from lightrouter.adapter.quirks import BOTH
 from lightrouter.adapter.templates import ChatTemplate, chat_template
 from lightrouter.pool.choices import ContinuationStyle, MaxTokensField
@@ -17,7 +19,6 @@ from lightrouter.runtime.enums import label
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 _ASSISTANT: Final = "assistant"
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 class RequestWriter:
@@ -42,6 +43,7 @@ class RequestWriter:
         self._max_tokens = MaxTokensField.MAX_TOKENS.value if raw else entry.max_tokens_field.value
         defaults = entry.sampling
         self._stops = list(defaults.stop)
+        self._efforts = entry.reasoning_efforts
         self._base: dict[str, object] = {"model": entry.model}
         for name in ("temperature", "top_p", "seed"):
             value = getattr(defaults, name)
@@ -65,6 +67,7 @@ class RequestWriter:
             if request.has_prefill:
                 turns.append(self._prefill(request, body))
             body["messages"] = alternating(turns) if request.quirks.merges_turns else turns
+            body |= output_members(request.output)
         self._sample(request, body)
         # Some providers stream by default.
         body["stream"] = streamed
@@ -81,11 +84,16 @@ class RequestWriter:
             body.pop("top_p", None)
 
     def _turns(self, messages: Sequence[ChatMessage]) -> list[Turn]:
-        turns: list[Turn] = [{"role": label(Role, message.role), "content": message.content} for message in messages]
+        if self._template:
+            turns: list[Turn] = [
+                {"role": label(Role, message.role), "content": text_of(message)} for message in messages
+            ]
+        else:
+            turns = [turn_of(message) for message in messages]
         if self._system_prompt:
             # Both go into one system message: many chat templates refuse a second one.
             if turns and turns[0]["role"] == "system":
-                turns[0] = {**turns[0], "content": f"{self._system_prompt}\n\n{turns[0]['content']}"}
+                turns[0] = with_text_before(turns[0], self._system_prompt)
             else:
                 turns.insert(0, {"role": "system", "content": self._system_prompt})
         return turns
@@ -110,6 +118,10 @@ class RequestWriter:
             body["top_p"] = sampling.top_p
         if sampling.HasField("seed"):
             body["seed"] = sampling.seed
+        if sampling.reasoning_effort:
+            effort = nearest_effort(sampling.reasoning_effort, self._efforts)
+            if effort:
+                body["reasoning_effort"] = effort
         stops = list(sampling.stop) or self._stops
         if self._template:
             stops = [*stops, *self._template.stops]
@@ -120,8 +132,3 @@ class RequestWriter:
             if request.quirks.other_max_tokens and not self._template:
                 name = next(other for other in MAX_TOKENS if other != name)
             body[name] = request.sent_max_tokens
-
-
-def encoded(request: Mapping[str, object]) -> bytes:
-    """Returns the bytes of a body."""
-    return _encode(request).encode()

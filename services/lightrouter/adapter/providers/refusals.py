@@ -11,10 +11,21 @@ from lightrouter.adapter.providers.error_body import ErrorBody
 from lightrouter.adapter.providers.turns import alternating
 from lightrouter.adapter.quirks import BOTH, PREFILL, SYSTEM, Quirks, Remedy, one_value
 
-OPTIONAL: Final = ("stream_options", "seed", "temperature", "top_p", "stop")
+OPTIONAL: Final = (
+    "stream_options",
+    "seed",
+    "temperature",
+    "top_p",
+    "stop",
+    "reasoning_effort",
+    "parallel_tool_calls",
+    "response_format",
+    "tool_choice",
+)
 """The members that a request can leave out, the most often refused first."""
 TURNS: Final = "turns"
 """The feature of a request whose turns do not strictly alternate."""
+_VALUED: Final = frozenset({"seed", "temperature", "top_p", "stream_options"})
 MAX_TOKENS: Final = ("max_tokens", "max_completion_tokens")
 """The two names of the token limit."""
 
@@ -53,6 +64,10 @@ _NAMES: Final = {
         r"(?i)[\"'`.]stop\b|\bstop[\"'`:]|\bstop[_ ]?(?:sequences?|words?|tokens?)\b"
         r"|(?:parameters?|arguments?|fields?|supplied|keys?|property|support):? stop\b|: ?stop\b"
     ),
+    "reasoning_effort": re.compile(r"(?i)\breasoning[_. ]?effort\b"),
+    "parallel_tool_calls": re.compile(r"(?i)\bparallel_tool_calls\b"),
+    "response_format": re.compile(r"(?i)\bresponse_?format\b|\bjson_schema\b|\bjson_object\b"),
+    "tool_choice": re.compile(r"(?i)\btool_?choice\b"),
 }
 _LIMIT: Final = re.compile(r"(?i)\bmax[_ ]?(?:(?:completion|output|new)[_ ]?)?tokens\b|\bmaximum (?:output )?tokens\b")
 _UNKNOWN_NAME: Final = re.compile(
@@ -75,6 +90,9 @@ _MOST: Final = re.compile(
     r"(?i)(?:<=|≤|at most|maximum(?: value)?(?: of| is|:)?|equal to|up to|exceeds?|(?:no|not) more than):? ?(\d{2,7})\b"
 )
 _RANGE: Final = re.compile(r"[\[(] ?(\d{1,6}) ?, ?(\d{1,7}) ?[\])]")
+# Gemini's words, with a limit that is itself too large, and Anthropic's.
+_UP_TO: Final = re.compile(r"(?i)from (\d{1,6}) \(inclusive\) to (\d{1,7}) \((ex|in)clusive\)")
+_ASKED_AND_MOST: Final = re.compile(r"(?i)\b(\d{1,7}) > (\d{1,7}), which is the maximum")
 _PREFILL: Final = re.compile(
     r"(?i)prefill|end(?:s|ing)? (?:with|in|on) (?:an? |the )?[\"'`]?(?:user|assistant|model)"
     r"|\b(?:last|final) (?:[\"'`]?assistant[\"'`]? )?(?:role|message|turn|content)"
@@ -176,6 +194,10 @@ def _of_limit(words: str, sent: Mapping[str, object]) -> Remedy | None:
 def _bounds(words: str, limit: int, sent: Mapping[str, object]) -> tuple[int | None, int | None]:
     if both := _RANGE.search(words):
         return int(both[1]), int(both[2])
+    if both := _UP_TO.search(words):
+        return int(both[1]), int(both[2]) - (both[3].lower() == "ex")
+    if (over := _ASKED_AND_MOST.search(words)) and int(over[1]) == limit:
+        return None, int(over[2])
     most = _MOST.search(words)
     if least := _LEAST.search(words):
         return int(least[1]), int(most[1]) if most else None
@@ -202,7 +224,7 @@ def _of_members(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
     if {"temperature", "top_p"} <= set(named) and _TOGETHER.search(words):
         yield _remedy(BOTH, named=True)
     for name in named:
-        value = name != "stop" and _ONE_VALUE.search(words) and not _WHOLE.search(words)
+        value = name in _VALUED and _ONE_VALUE.search(words) and not _WHOLE.search(words)
         refused = one_value(name, sent[name]) if value else name
         yield _remedy(refused, named=True)
 

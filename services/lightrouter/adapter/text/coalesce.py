@@ -7,14 +7,27 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple, Self
 
+from lightrouter.runtime.toolcalls import calls_text, joined_pieces
 from lightrouter.v1.adapter_pb2 import GenerationResult
+from lightrouter.v1.chat_pb2 import ToolCallDelta
 
 
 class TextDelta(NamedTuple):
-    """A piece of output: visible text and hidden reasoning."""
+    """A piece of output: visible text, hidden reasoning, and pieces of tool calls."""
 
     text: str
     reasoning: str
+    calls: tuple[ToolCallDelta, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has nothing."""
+        return not (self.text or self.reasoning or self.calls)
+
+    @property
+    def whole(self) -> str:
+        """All that it has as one text, to count its tokens."""
+        return self.text + self.reasoning + (calls_text(self.calls) if self.calls else "")
 
 
 def joined(deltas: Iterable[TextDelta]) -> TextDelta:
@@ -22,7 +35,11 @@ def joined(deltas: Iterable[TextDelta]) -> TextDelta:
     deltas = list(deltas)
     if len(deltas) == 1:
         return deltas[0]
-    return TextDelta("".join([delta.text for delta in deltas]), "".join([delta.reasoning for delta in deltas]))
+    return TextDelta(
+        "".join([delta.text for delta in deltas]),
+        "".join([delta.reasoning for delta in deltas]),
+        joined_pieces(call for delta in deltas for call in delta.calls),
+    )
 
 
 def utf8_bytes(text: str) -> int:
@@ -47,6 +64,7 @@ class Coalescer:
         self._loop = asyncio.get_running_loop()
         self._text: list[str] = []
         self._reasoning: list[str] = []
+        self._calls: list[ToolCallDelta] = []
         self._held = 0
         self._bytes = 0
         self._before: deque[TextDelta | GenerationResult] = deque()
@@ -83,13 +101,14 @@ class Coalescer:
             self._before.append(delta)
             self._ready.set()
             return
-        text, reasoning = delta
-        if text:
-            self._text.append(text)
-        if reasoning:
-            self._reasoning.append(reasoning)
-        self._held += len(text) + len(reasoning)
-        self._bytes += utf8_bytes(text + reasoning)
+        if delta.text:
+            self._text.append(delta.text)
+        if delta.reasoning:
+            self._reasoning.append(delta.reasoning)
+        self._calls += delta.calls
+        whole = delta.whole
+        self._held += len(whole)
+        self._bytes += utf8_bytes(whole)
         if not self._held or self._timer or self._ready.is_set():
             if self._held >= self._size:
                 self._ready.set()
@@ -118,7 +137,7 @@ class Coalescer:
             raise self._error or StopAsyncIteration
         piece = self._before.popleft() if self._before else self._joined()
         if isinstance(piece, TextDelta):
-            self._bytes -= utf8_bytes(piece.text + piece.reasoning)
+            self._bytes = max(0, self._bytes - utf8_bytes(piece.whole))
             self._room.set()
         self._due = self._loop.time() + self._interval
         if not (self._before or self._closed or self._held >= self._size):
@@ -128,7 +147,8 @@ class Coalescer:
         return piece
 
     def _joined(self) -> TextDelta:
-        delta = TextDelta("".join(self._text), "".join(self._reasoning))
+        delta = TextDelta("".join(self._text), "".join(self._reasoning), joined_pieces(self._calls))
+        self._calls.clear()
         self._text.clear()
         self._reasoning.clear()
         self._held = 0

@@ -66,7 +66,7 @@ class Cut:
             return (_between(delta, 0, end),)
         self._checkpoint = None
         middle = _characters(delta, checkpoint - before, tokens)
-        return _between(delta, 0, middle), _between(delta, middle, end)
+        return _between(delta, 0, middle), _between(delta._replace(calls=()), middle, end)
 
     def before_stop(self, delta: TextDelta) -> TextDelta:
         """Returns the part of a delta before a stop text, which always comes in one delta."""
@@ -76,20 +76,20 @@ class Cut:
         if found is None:
             return delta
         self.reached = FinishReason.FINISH_REASON_STOP
-        return TextDelta(delta.text[:found], delta.reasoning)
+        return TextDelta(delta.text[:found], delta.reasoning, delta.calls)
 
     def _passes(self, mark: int, info: ReplyInfo) -> bool:
         return self.tokens > mark or (self.tokens == mark and info.finish_reason == _UNSPECIFIED)
 
     def _count(self, delta: TextDelta, info: ReplyInfo) -> int:
         """Returns the tokens of a delta: by the provider's count, by its events, or by the length of the text."""
-        text = delta.text + delta.reasoning
+        text = delta.whole
         events, self._events = info.texts - self._events, info.texts
         self._bytes += utf8_bytes(text)
         if info.written is not None:
             return info.written - self.tokens
         counted = None if self.tokens else usage.written_tokens(info.usage)
-        if counted is not None:
+        if counted is not None and counted != info.counted_ahead:
             return counted
         return events if self._bytes <= _LONGEST_TOKEN * self._events else _estimated(text)
 
@@ -105,9 +105,12 @@ def _characters(delta: TextDelta, room: int, tokens: int) -> int:
 
 
 def _between(delta: TextDelta, begin: int, end: int | None) -> TextDelta:
-    """Returns the characters of a delta from `begin` to `end`, None for the last; reasoning comes before text."""
+    """Returns the characters of a delta from `begin` to `end`, None for the last; reasoning comes before text.
+
+    Pieces of tool calls are never divided.
+    """
     if not begin and end is None:
         return delta
     hidden = len(delta.reasoning)
     shown = None if end is None else max(end - hidden, 0)
-    return TextDelta(delta.text[max(begin - hidden, 0) : shown], delta.reasoning[begin:end])
+    return TextDelta(delta.text[max(begin - hidden, 0) : shown], delta.reasoning[begin:end], delta.calls)

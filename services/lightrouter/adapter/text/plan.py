@@ -19,6 +19,7 @@ from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import Role, Usage
+from lightrouter.v1.ledger_pb2 import Stage
 
 _ASSISTANT: Final = Role.ROLE_ASSISTANT
 
@@ -111,8 +112,12 @@ def make_plan(
         checkpoint = checkpoint and checkpoint + again
     if most is not None and checkpoint >= most:
         checkpoint = 0
+    boots = generation.stage == Stage.STAGE_BOOT and not checkpoint
+    goes_on = bool(generation.prefix or generation.continuation) or any(each.role == _ASSISTANT for each in messages)
     return Plan(
-        request=ProviderRequest(messages, sampling, most, prefill, reasoning, quirks, checkpoint),
+        request=ProviderRequest(
+            messages, sampling, most, prefill, reasoning, quirks, checkpoint, generation.output, boots or goes_on
+        ),
         resume_state=resume_state if has_prefill else ResumeState(),
         visible=has_prefill and bool(generation.prefix),
         restarted=restarted,

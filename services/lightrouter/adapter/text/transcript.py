@@ -8,15 +8,17 @@ from lightrouter.adapter.text.boundary import SurrogateJoiner, TailBuffer
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.text.opening import Opening, PrefillUse
 from lightrouter.adapter.text.reasoning import ThinkSplitter
+from lightrouter.runtime.toolcalls import calls_text
+from lightrouter.v1.chat_pb2 import ToolCallDelta
 
 
 class Transcript:
     """Turns the deltas of a provider into the output for the caller, with hidden reasoning apart.
 
     Attributes:
-        characters: The characters of visible text that were given out.
+        characters: The characters of visible text and of tool calls that were given out.
         reasoning_characters: Those of hidden reasoning.
-        blank: Whether only white space has come.
+        blank: Whether only white space and no tool call has come.
         ends_hidden: Whether the output ends with hidden reasoning.
     """
 
@@ -70,13 +72,15 @@ class Transcript:
             reasoning = self._reasoning_joiner.feed(reasoning)
             self._field_reasoning.append(reasoning)
             self.blank = False
+        if delta.calls:
+            self.blank = False
         if not delta.text:
-            return self._out("", reasoning)
+            return self._out("", reasoning, delta.calls)
         text = self._joiner.feed(delta.text)
         if self.blank and text and not text.isspace():
             self.blank = False
         split = self._split(self._opening.feed(text))
-        return self._out(self._hold_back.feed(split.text), reasoning + split.reasoning)
+        return self._out(self._hold_back.feed(split.text), reasoning + split.reasoning, delta.calls)
 
     def end(self, *, cut: bool) -> TextDelta:
         """Returns the output that was held back; `cut` says that a limit, not the model, ended it."""
@@ -96,9 +100,9 @@ class Transcript:
             self._splitter = self._anew
         return self._splitter.feed(text)
 
-    def _out(self, text: str, reasoning: str) -> TextDelta:
-        self.characters += len(text)
+    def _out(self, text: str, reasoning: str, calls: tuple[ToolCallDelta, ...] = ()) -> TextDelta:
+        self.characters += len(text) + (len(calls_text(calls)) if calls else 0)
         self.reasoning_characters += len(reasoning)
         if reasoning or self.ends_hidden:
-            self.ends_hidden = not text.strip() and (self.ends_hidden or bool(reasoning.strip()))
-        return TextDelta(text, reasoning)
+            self.ends_hidden = not (calls or text.strip()) and (self.ends_hidden or bool(reasoning.strip()))
+        return TextDelta(text, reasoning, calls)

@@ -7,22 +7,26 @@ from dataclasses import replace
 from random import Random
 
 from lightrouter.answers.extract import check
+from lightrouter.answers.json_schema import OutputForm
+from lightrouter.router.abilities import lacks, named, needs
 from lightrouter.router.budget import Budget
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import Admission, RouteContext
+from lightrouter.router.conversation import author_of_call, check_results
 from lightrouter.router.holding import with_held_tokens
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.rules import Defaults, asks_for_boots
 from lightrouter.runtime.errors import Code, ServiceError, invalid
-from lightrouter.runtime.tokens import messages_tokens, most_messages_tokens
+from lightrouter.runtime.tokens import messages_tokens, most_messages_tokens, most_output_tokens, output_tokens
 from lightrouter.v1.candidate_pb2 import (
     CANDIDATE_STATE_EVICTED,
     CANDIDATE_STATE_PROBATION,
     Candidate,
 )
-from lightrouter.v1.chat_pb2 import Sampling
+from lightrouter.v1.chat_pb2 import OutputSpec, Sampling
 from lightrouter.v1.error_reason_pb2 import (
+    ERROR_REASON_ABILITY_MISSING,
     ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
     ERROR_REASON_POOL_EMPTY,
     ERROR_REASON_UNKNOWN_CANDIDATE,
@@ -32,6 +36,7 @@ from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_CONTEXT_WINDOW,
     DEGRADED_REASON_COST_CEILING,
     DEGRADED_REASON_LAST_RESORT,
+    NOT_ASKED_REASON_ABILITY,
     NOT_ASKED_REASON_CONTEXT_WINDOW,
     NOT_ASKED_REASON_COST_CEILING,
     NOT_ASKED_REASON_PROBATION,
@@ -55,6 +60,7 @@ def admit(
     ledger: RouteLedger,
     why_not: WhyNot = lambda _: None,
     least_tokens: dict[str, int] | None = None,
+    form: OutputForm | None = None,
 ) -> tuple[Admission, Budget]:
     """Returns the admitted request and its budget, of which nothing is reserved yet.
 
@@ -66,10 +72,12 @@ def admit(
         ledger: Records each candidate that is left out.
         why_not: Returns why a candidate cannot deliver now.
         least_tokens: The smallest token limits that providers accept, by candidate; see `Budget`.
+        form: Tells the faults of answers; None if every answer will do.
 
     Raises:
-        ServiceError: INVALID_ARGUMENT if the request names an unknown candidate, or does not fit into its cost ceiling
-            or into any context window; FAILED_PRECONDITION if the pool has no candidate that may answer.
+        ServiceError: INVALID_ARGUMENT if the request names an unknown candidate, needs what no candidate is able to do,
+            or does not fit into its cost ceiling or into any context window; FAILED_PRECONDITION if the pool has no
+            candidate that may answer.
     """
     policy = Policy()
     policy.CopyFrom(defaults.policy)
@@ -82,15 +90,27 @@ def admit(
     if not sampling.HasField("max_output_tokens"):
         sampling.max_output_tokens = defaults.max_output_tokens
     defaults.maxima.apply(policy, sampling)
+    check_results(prompt.messages)
     specs = _named(policy.candidates, snapshot) if policy.candidates else _allowed(snapshot)
+    specs = _able(specs, prompt, ledger)
     # A candidate that the request names takes part even if it is on probation.
     share = 1.0 if policy.candidates else defaults.probation_share
     left_out = {why.candidate: why for spec in specs if (why := why_not(spec) or _on_probation(spec, draw, share))}
-    prompt_tokens = messages_tokens(prompt.messages)
+    prompt_tokens = messages_tokens(prompt.messages) + output_tokens(prompt.output)
+    resumes = prompt.output == OutputSpec()
     fitting = _fitting(specs, left_out, snapshot, policy, sampling.max_output_tokens, prompt_tokens, ledger)
+    fitting = [replace(candidate, resumes=resumes) for candidate in fitting]
     asked, standby = _asked(fitting, left_out, policy.k, ledger)
+    author = author_of_call(prompt.messages)
+    if any(candidate.name == author for candidate in asked):
+        # The others know nothing of what it was about to do.
+        standby = [*(each for each in asked if each.name != author), *standby]
+        asked = [_at_once(each) for each in asked if each.name == author]
+    else:
+        author = ""
     ceiling = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None
-    budget = Budget(ceiling, most_messages_tokens(prompt.messages), least_tokens)
+    most = most_messages_tokens(prompt.messages) + most_output_tokens(prompt.output)
+    budget = Budget(ceiling, most, least_tokens)
     budget.check(asked, _CEILING)
     admission = Admission(
         messages=prompt.messages,
@@ -104,6 +124,9 @@ def admit(
         standby=tuple(standby),
         homogeneous=bool(snapshot.homogeneous),
         prompt_tokens=prompt_tokens,
+        output=prompt.output,
+        form=form,
+        author=author,
     )
     return admission, budget
 
@@ -128,6 +151,28 @@ def reserve_boots(route: RouteContext) -> RouteContext:
         # The pool names none, so it is the best of those that boot.
         judge = max(candidates, key=lambda candidate: candidate.quality.prior)
     return replace(route, admission=replace(admission, candidates=candidates, standby=(*unpaid, *standby), judge=judge))
+
+
+def _at_once(candidate: RouteCandidate) -> RouteCandidate:
+    """Returns a candidate whose call goes on as soon as it has begun, because there is nothing to compare it with."""
+    return replace(candidate, boot_tokens=1, resumes=False)
+
+
+def _able(specs: Sequence[Candidate], prompt: Prompt, ledger: RouteLedger) -> list[Candidate]:
+    """Returns the candidates with all abilities that the prompt needs; records what the others lack."""
+    needed = needs(prompt)
+    lacking = {spec.name: lacks(spec, needed) for spec in specs}
+    for name, missing in lacking.items():
+        if missing:
+            ledger.add_not_asked(
+                name, NOT_ASKED_REASON_ABILITY, f"{name} lacks what the prompt needs: {named(missing)}"
+            )
+    able = [spec for spec in specs if not lacking[spec.name]]
+    if not able:
+        fewest = min(lacking.values(), key=len)
+        message = f"no allowed candidate can take this: each lacks one of {named(needed)}; the nearest {named(fewest)}"
+        raise invalid(fewest[0][1], message, ERROR_REASON_ABILITY_MISSING)
+    return able
 
 
 def _named(names: Iterable[str], snapshot: PoolSnapshot) -> list[Candidate]:

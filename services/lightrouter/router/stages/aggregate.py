@@ -49,8 +49,14 @@ def best(route: RouteContext, drafts: Sequence[Draft], *, restart: bool = False)
     The best draft is the best-ranked complete one.
     """
     draft = complete_first(drafts)[0]
-    route.events.chunk(draft.text, restart=restart)
-    return Merged(draft.text, draft.finish_reason, [draft.candidate], AGGREGATOR_STRATEGY_BEST)
+    route.events.chunk(draft.text, restart=restart, calls=draft.tool_calls)
+    return Merged(
+        draft.text,
+        draft.finish_reason,
+        [draft.candidate],
+        AGGREGATOR_STRATEGY_BEST,
+        tool_calls=tuple(draft.tool_calls),
+    )
 
 
 async def aggregate(
@@ -162,4 +168,5 @@ def _request(route: RouteContext, drafts: Sequence[Draft], synthesizers: Sequenc
         answer_pattern=admission.policy.answer_pattern if admission.policy.HasField("answer_pattern") else None,
         synthesizers=synthesizers,
         sampling=admission.sampling,
+        output=admission.output,
     )

@@ -13,15 +13,16 @@ from lightrouter.router.calls import CandidateCall
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.finish import is_interrupted
+from lightrouter.router.forms import fault_of
 from lightrouter.router.records import drop_held
 from lightrouter.router.stages.last_resort import pick_last_resorts
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.v1.candidate_pb2 import Draft
-from lightrouter.v1.chat_pb2 import FinishReason
+from lightrouter.v1.chat_pb2 import FinishReason, ToolCall
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
-from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING
+from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COMPLETION_FAILED, DEGRADED_REASON_COST_CEILING
 
 # A choice: while there is another draft, a completion may take this many times what its boot lets expect.
 _OVERTIME_FACTOR: Final = 2.0
@@ -75,7 +76,7 @@ class _Completion:
 
     Attributes:
         drafts: The drafts that fill a place.
-        interrupted: Drafts that their provider interrupted; they fill no place.
+        interrupted: Drafts that their provider interrupted or that lack the request's form; they fill no place.
     """
 
     def __init__(self, route: RouteContext, models: Models, ranking: BootRanking, chosen: Sequence[BootResult]) -> None:
@@ -136,7 +137,7 @@ class _Completion:
         note_short_grant(self._route, boot, grant)
         if grant.tokens:
             return grant
-        if boot.partial.text:
+        if not boot.is_blank:
             self._add_without_call(boot)
         else:
             self._route.ledger.add_unpaid(boot.candidate.name)
@@ -171,7 +172,10 @@ class _Completion:
             # A straggler is not replaced: the caller would have to wait for the replacement too.
             return error.reason == ERROR_REASON_STRAGGLER
         text = call.end_draft()
-        return text is not None and self._add(boot, text, call.finish_reason)
+        if text is None:
+            return False
+        fault = await fault_of(self._route, text, call.calls)
+        return self._add(boot, text, call.finish_reason, call.calls, fault)
 
     async def _generate(self, call: CandidateCall, limit_s: float) -> None:
         """Runs the call; once there is another draft, the call has at most `limit_s` seconds in all."""
@@ -195,14 +199,25 @@ class _Completion:
     def _add_without_call(self, boot: BootResult) -> bool:
         """Adds the boot text as a draft; returns whether it fills a place."""
         self._route.events.drafted(boot.candidate.name, len(boot.partial.text), None)
-        return self._add(boot, boot.partial.text, boot.partial.finish_reason)
+        partial, form = boot.partial, self._route.admission.form
+        fault = form.fault(partial.text, partial.tool_calls) if form else ""
+        return self._add(boot, partial.text, partial.finish_reason, partial.tool_calls, fault)
 
-    def _add(self, boot: BootResult, text: str, reason: FinishReason.ValueType) -> bool:
-        """Adds a draft; returns whether it fills a place."""
+    def _add(
+        self,
+        boot: BootResult,
+        text: str,
+        reason: FinishReason.ValueType,
+        calls: Sequence[ToolCall],
+        fault: str,
+    ) -> bool:
+        """Adds a draft; returns whether it fills a place: not if its provider interrupted it or it has a fault."""
         name = boot.candidate.name
         score = self._scores.get(name, boot.partial.prior)
-        draft = Draft(candidate=name, text=text, score=score, finish_reason=reason)
-        interrupted = is_interrupted(reason)
+        draft = Draft(candidate=name, text=text, score=score, finish_reason=reason, tool_calls=calls)
+        interrupted = is_interrupted(reason) or bool(fault)
+        if fault:
+            self._route.ledger.drop(DEGRADED_REASON_COMPLETION_FAILED, f"the draft of {name} {fault}", name)
         (self.interrupted if interrupted else self.drafts).append(draft)
         self._bound_calls()
         return not interrupted

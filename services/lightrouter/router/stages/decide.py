@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from lightrouter.router import actions
 from lightrouter.router.candidates import BootResult
 from lightrouter.router.context import BootRanking
 from lightrouter.v1.candidate_pb2 import RankedCandidate
@@ -36,12 +37,13 @@ def decide(
         homogeneous: Whether the pool's candidates are right and wrong on the same prompts, so that merging gains
             nothing.
     """
-    if weighs_gains(ranking, policy) and not homogeneous:
+    acting = actions.wanted(ranking.boots, policy.k)
+    if acting is None and weighs_gains(ranking, policy) and not homogeneous:
         going = next_by_gain(ranking, policy)
         by_gain = [going] if going else finished_of(ranking.boots, policy.k)
         return selection_of(ranking, by_gain, SELECTION_REASON_GAIN), by_gain
-    wanted, reason = _wanted(ranking, policy, _margin(ranking))
-    if homogeneous and wanted > 1:
+    wanted, reason = acting or _wanted(ranking, policy, _margin(ranking))
+    if acting is None and homogeneous and wanted > 1:
         wanted, reason = 1, SELECTION_REASON_HOMOGENEOUS_POOL
     chosen = afford(ranking.boots, wanted)
     if list(chosen) != list(ranking.boots[:wanted]):

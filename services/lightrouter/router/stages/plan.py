@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from lightrouter.router.abilities import named, needs
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import RouteContext
 from lightrouter.router.stages.select import Selector
@@ -16,6 +17,7 @@ from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, RankedCandidate
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_GAINS_UNKNOWN, DEGRADED_REASON_SHORTLIST_FAILED
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEGY_LEARNED, Policy
+from lightrouter.v1.router_pb2 import Prompt
 from lightrouter.v1.selector_pb2 import ShortlistRequest
 
 MOST_ASKED: Final = 4
@@ -59,21 +61,23 @@ class Gainless:
         return self._clock() < self._until and self._models == _models(candidates)
 
 
-async def plan(route: RouteContext, selector: Selector, gainless: Gainless, *, explicit: bool) -> list[Step]:
+async def plan(route: RouteContext, prompt: Prompt, selector: Selector, gainless: Gainless) -> list[Step]:
     """Returns the candidates that can be asked outright, the most valuable one first; none if there is to be a boot.
 
-    There is a boot if the selector knows no gains of these candidates, or does not answer. But if the request itself
-    says what an answer is worth, priors stand in for a selector that does not answer; a worth of 0 needs no gains, only
-    prices; and for any other, a boot is recorded as a degradation.
+    There is a boot if the selector knows no gains of these candidates, or does not answer; and for tools, JSON and
+    pictures, because gains are learned from texts. But if the request itself says what an answer is worth, priors stand
+    in for a selector that does not answer; a worth of 0 needs no gains, only prices; and for any other, a boot is
+    recorded as a degradation.
 
     Args:
         route: The route, whose policy has a worth.
+        prompt: The request.
         selector: Knows the gains.
         gainless: Remembers candidates without gains.
-        explicit: Whether the request itself says what an answer is worth.
     """
     candidates, worth = route.admission.candidates, route.admission.policy.worth_nanousd
-    if not gainless.has(candidates):
+    explicit, needed = prompt.policy.HasField("worth_nanousd"), needs(prompt)
+    if not (needed or gainless.has(candidates)):
         request = ShortlistRequest(
             messages=route.admission.messages, candidates=offered(route, candidates), worth_nanousd=worth
         )
@@ -87,10 +91,15 @@ async def plan(route: RouteContext, selector: Selector, gainless: Gainless, *, e
             message = f"the candidate to ask first was chosen by prior and price: {error.message}"
             route.ledger.degrade(DEGRADED_REASON_SHORTLIST_FAILED, message)
             return _by_prior(route)
-    if explicit and not worth:
+    if explicit and not (worth or needed):
         return _by_prior(route)
     if explicit:
-        message = "the selector's artifact does not know what answers of these candidates gain, so they booted"
+        why = (
+            f"nothing is known of what one more answer with {named(needed)} gains"
+            if needed
+            else ("the selector's artifact does not know what answers of these candidates gain")
+        )
+        message = f"{why}, so they booted"
         route.ledger.degrade(DEGRADED_REASON_GAINS_UNKNOWN, message)
     return []
 

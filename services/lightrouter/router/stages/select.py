@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import BootRanking, RouteContext
@@ -25,6 +25,9 @@ from lightrouter.v1.ledger_pb2 import (
 )
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_LLM, SELECTOR_STRATEGY_PRIOR
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
+
+# A choice: reading more of a text that was cut off takes milliseconds.
+_MOST_CHECKED: Final = 16 * 1024
 
 
 class Selector(Protocol):
@@ -54,7 +57,8 @@ async def select(
 
     The selector is not called if there is only one candidate and nobody else to ask, or if no candidate has visible
     text. If the selector fails or exceeds its time share, candidates are ranked by prior and the degradation is
-    recorded. Partials that a provider interrupted come last, whatever their scores are.
+    recorded. Partials that a provider interrupted, or that break the request's form, come last, whatever their scores
+    are.
 
     Args:
         route: The route.
@@ -62,13 +66,13 @@ async def select(
         selector: Ranks.
         unasked: The candidates that may be asked next, if worth decides that.
     """
-    return _interrupted_last(await _ranked(route, boots, selector, unasked))
+    return _last(await _ranked(route, boots, selector, unasked), lambda boot: _is_out(route, boot))
 
 
 async def _ranked(
     route: RouteContext, boots: Sequence[BootResult], selector: Selector, unasked: Sequence[RouteCandidate]
 ) -> BootRanking:
-    if (len(boots) == 1 and not unasked) or not any(boot.partial.text for boot in boots):
+    if (len(boots) == 1 and not unasked) or all(boot.is_blank for boot in boots):
         return prior(boots)
     deadline = route.deadline.share(route.shares.select)
     request, reserved = _request(route, boots)
@@ -99,9 +103,22 @@ def prior(boots: Sequence[BootResult]) -> BootRanking:
     return BootRanking(ranking, SELECTOR_STRATEGY_PRIOR, ranked)
 
 
-def _interrupted_last(ranking: BootRanking) -> BootRanking:
+def _is_out(route: RouteContext, boot: BootResult) -> bool:
+    """Returns whether a boot can become no answer: its provider interrupted it, or it breaks the request's form."""
+    partial, form = boot.partial, route.admission.form
+    if is_interrupted(partial.finish_reason):
+        return True
+    if form is None or (not boot.ended and len(partial.text) > _MOST_CHECKED):
+        return False
+    if boot.ended:
+        return bool(form.fault(partial.text, partial.tool_calls))
+    return form.rules_out(partial.text, partial.tool_calls)
+
+
+def _last(ranking: BootRanking, is_last: Callable[[BootResult], bool]) -> BootRanking:
+    """Returns the ranking with some boots behind all others."""
     pairs = list(zip(ranking.proto.candidates, ranking.boots, strict=True))
-    pairs.sort(key=lambda pair: is_interrupted(pair[1].partial.finish_reason))
+    pairs.sort(key=lambda pair: is_last(pair[1]))
     proto = Ranking()
     proto.CopyFrom(ranking.proto)
     del proto.candidates[:]
@@ -126,6 +143,7 @@ def _request(route: RouteContext, boots: Sequence[BootResult]) -> tuple[SelectRe
         judge=judge,
         answer_pattern=admission.policy.answer_pattern if admission.policy.HasField("answer_pattern") else None,
         seed=admission.seed,
+        output=admission.output,
     )
     return request, reserved
 

@@ -22,8 +22,9 @@ from lightrouter.router.stages.complete import completion_limit_s, note_short_gr
 from lightrouter.router.stages.last_resort import pick_last_resorts
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.models import Models
+from lightrouter.runtime.toolcalls import ToolCalls, pieces_of
 from lightrouter.v1.adapter_pb2 import GenerationChunk
-from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FinishReason
+from lightrouter.v1.chat_pb2 import FINISH_REASON_LENGTH, FinishReason, ToolCall, ToolCallDelta
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_TIMEOUT
 from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_COST_CEILING
 
@@ -36,11 +37,13 @@ class StreamedAnswer:
         text: The text since the last restart.
         candidates: Names of the candidates that wrote it, in the order of its parts.
         finish_reason: Why the text ended.
+        tool_calls: The tool calls since the last restart.
     """
 
     text: str
     candidates: list[str]
     finish_reason: FinishReason.ValueType
+    tool_calls: Sequence[ToolCall] = ()
 
 
 async def stream_completion(
@@ -85,9 +88,11 @@ class _StreamedCompletion:
         self._untried = [boot for boot in ranked if boot is not chosen]
         self._boots = {boot.candidate.name: boot for boot in ranked}
         self._sent: list[str] = []
+        self._calls = ToolCalls()
         self._sent_tokens = 0.0
         self._writers: list[str] = []
         self._is_void = False
+        self._writing: CandidateCall | None = None
 
     @property
     def text(self) -> str:
@@ -96,7 +101,7 @@ class _StreamedCompletion:
 
     def answer(self, finish_reason: FinishReason.ValueType) -> StreamedAnswer:
         """Returns the text that the caller has as the answer."""
-        return StreamedAnswer(self.text, list(self._writers), finish_reason)
+        return StreamedAnswer(self.text, list(self._writers), finish_reason, tuple(self._calls.calls()))
 
     def replacement(self) -> BootResult | None:
         """Returns the next candidate: the best-ranked that can continue the text, else the best-ranked draft.
@@ -135,13 +140,13 @@ class _StreamedCompletion:
             self.unaffordable = True
             return None
         note_short_grant(self._route, boot, grant)
-        if not grant.tokens and boot.partial.text:
+        if not grant.tokens and not boot.is_blank:
             return self._send_draft(boot)
         if not grant.tokens:
             self._route.ledger.add_unpaid(candidate.name)
             return None
         if boot.can_continue:
-            self._send(candidate, boot.partial.text)
+            self._send(candidate, boot.partial.text, pieces=pieces_of(boot.partial.tool_calls))
         call = CandidateCall.completion(self._route, self._models, boot, grant)
         return await self._run(call, completion_limit_s(self._route, boot))
 
@@ -158,9 +163,11 @@ class _StreamedCompletion:
         """Sends a boot text as the draft; keeps it aside if its provider interrupted it and others can be asked."""
         name, text, finish_reason = boot.candidate.name, boot.partial.text, boot.partial.finish_reason
         if is_interrupted(finish_reason) and (self.interrupted or self._untried):
-            self.interrupted = self.interrupted or StreamedAnswer(text, [name], finish_reason)
+            calls = tuple(boot.partial.tool_calls)
+            self.interrupted = self.interrupted or StreamedAnswer(text, [name], finish_reason, calls)
             return None
-        self._send(boot.candidate, text, restart=bool(self._sent))
+        pieces = pieces_of(boot.partial.tool_calls)
+        self._send(boot.candidate, text, restart=bool(self._sent or self._calls), pieces=pieces)
         self._route.events.drafted(name, len(text), None)
         return finish_reason
 
@@ -168,23 +175,33 @@ class _StreamedCompletion:
         """Sends the interrupted text, unless the caller has it, and returns it as the answer."""
         assert self.interrupted
         if self.text != self.interrupted.text:
-            self._route.events.chunk(self.interrupted.text, restart=bool(self._sent))
+            calls = self.interrupted.tool_calls
+            self._route.events.chunk(self.interrupted.text, restart=bool(self._sent), calls=calls)
         return self.interrupted
 
-    def _send(self, candidate: RouteCandidate, text: str, *, restart: bool = False) -> None:
-        restart = restart or (self._is_void and bool(text))
+    def _send(
+        self,
+        candidate: RouteCandidate,
+        text: str,
+        *,
+        restart: bool = False,
+        pieces: Sequence[ToolCallDelta] = (),
+    ) -> None:
+        restart = restart or (self._is_void and bool(text or pieces))
         if restart:
             self._is_void = False
             self._sent_tokens = 0.0
             self._sent.clear()
+            self._calls.clear()
             self._writers.clear()
-        if not text and not restart:
+        if not (text or pieces or restart):
             return
         self._sent.append(text)
+        self._calls.add(pieces)
         self._sent_tokens += (self._boots.get(candidate.name) or BootResult.empty(candidate)).tokens_of(text)
         if candidate.name not in self._writers:
             self._writers.append(candidate.name)
-        self._route.events.chunk(text, restart=restart)
+        self._route.events.chunk(text, restart=restart, pieces=pieces)
 
     async def _run(self, call: CandidateCall, silence_limit_s: float) -> FinishReason.ValueType | None:
         """Runs a call and sends its text; returns why the text ended, None if it failed or may not be whole."""
@@ -192,6 +209,8 @@ class _StreamedCompletion:
             await self._stream(call, silence_limit_s)
         except ServiceError as error:
             call.fail(error)
+            # Nobody else can go on with a tool call.
+            self._is_void |= bool(self._calls)
             return None
         if call.end_draft() is None:
             return None
@@ -229,6 +248,8 @@ class _StreamedCompletion:
         if chunk.restarted and call.chunks_received > bool(chunk.text):
             # Only the end of the text showed it; the start of the text went out as if it continued.
             self._send(call.candidate, call.text, restart=True)
-        elif chunk.text:
-            restart = not call.continues and call.chunks_received == 1 and bool(self._sent)
-            self._send(call.candidate, chunk.text, restart=restart)
+        elif chunk.text or chunk.tool_calls:
+            begins = self._writing is not call and not (call.continues or call.goes_on)
+            self._writing = call
+            restart = begins and bool(self._sent)
+            self._send(call.candidate, chunk.text, restart=restart, pieces=chunk.tool_calls)

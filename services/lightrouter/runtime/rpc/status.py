@@ -25,7 +25,7 @@ _MAX_MESSAGE_CHARACTERS = (600, 300, 150, 75)
 _MOST_VIOLATIONS = 16
 _ATTEMPTS = "attempts"
 _COST = "cost_nanousd"
-_TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
+_TOKENS = ("input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
 _FINISH_REASON = "finish_reason"
 _MOST_DIGITS = 10
 # The key of a cost in nano-dollars, an integer of 64 bits.

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.providers.finish_reasons import FILTER, LENGTH, NOT_GIVEN, STOP, UNKNOWN, less_whole, meaning
+from lightrouter.adapter.providers.finish_reasons import (
+    FILTER,
+    LENGTH,
+    NOT_GIVEN,
+    STOP,
+    TOOL_CALLS,
+    UNKNOWN,
+    less_whole,
+    meaning,
+)
 from lightrouter.v1.chat_pb2 import FinishReason
 
 WORDS = {
@@ -16,7 +25,8 @@ WORDS = {
     " max_output_tokens FinishReason.MAX_TOKENS",
     FILTER: "content_filter CONTENT_FILTER SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII IMAGE_SAFETY"
     " refusal sensitive ERROR_TOXIC guardrail_intervened content_filtered",
-    UNKNOWN: "tool_calls tool_use function_call pause_turn OTHER repetition incomplete gibberish 7 STOP! stopped?",
+    TOOL_CALLS: "tool_calls tool_use function_call TOOL_CALL",
+    UNKNOWN: "pause_turn OTHER repetition incomplete gibberish 7 STOP! stopped?",
     NOT_GIVEN: "null None FINISH_REASON_UNSPECIFIED not_finished",
 }
 FAILURES = (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lightrouter.adapter.exchange import ProviderRequest
-from lightrouter.adapter.providers.openai_request import RequestWriter, encoded
+from lightrouter.adapter.providers.openai_request import RequestWriter
 from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
@@ -34,7 +34,7 @@ def ask(
 
 
 def written(made: RequestWriter, asked: ProviderRequest, *, streamed: bool = False) -> dict[str, Any]:
-    document = json.loads(encoded(made.write(asked, streamed=streamed)))
+    document = json.loads(json.dumps(made.write(asked, streamed=streamed)))
     assert isinstance(document, dict)
     if not streamed:
         assert document.pop("stream") is False
