@@ -72,7 +72,7 @@ def compare(settings: Settings, progress: Progress) -> Compared:
     """
     prices, data = settings.price_list(), settings.read()
     pace = Pace(overshoot_tokens=settings.overshoot_tokens) if settings.overshoot_tokens else Pace()
-    study = Study(settings, progress, data, prices, artifact=settings.artifact, pace=pace)
+    study = Study(settings, progress, data, prices, artifact=settings.artifact, pace=pace, gains=True)
     policies: dict[str, Policy] = {}
 
     def of_split(number: int, train: LabelledData) -> list[Policy]:

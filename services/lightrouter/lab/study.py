@@ -48,6 +48,7 @@ class Study:
         helpers: Helpers = NO_HELPERS,
         asked: int = 0,
         pace: Pace | None = None,
+        gains: bool = False,
     ) -> None:
         """Opens the folder of the finished parts.
 
@@ -60,6 +61,7 @@ class Study:
             helpers: Real models that judge and merge.
             asked: Most prompts that a real model judges or merges.
             pace: The assumed speed of models whose times are not recorded; None: see `Pace`.
+            gains: Whether the learned models need gains, for policies under worth.
 
         Raises:
             ArtifactError: The artifact cannot be used.
@@ -72,7 +74,7 @@ class Study:
         self.progress = progress
         self.seed = settings.seed
         self.boot_tokens = settings.boot_tokens
-        self.trained = Trained(self.parts, settings.seed, artifact)
+        self.trained = Trained(self.parts, settings.seed, artifact, gains=gains)
         self.helpers = helpers
         self.asked = asked
 

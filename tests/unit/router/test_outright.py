@@ -156,6 +156,7 @@ async def test_a_call_that_fails_is_a_step_not_taken(text: bool) -> None:
     assert list(answer.candidates) == ["c"]
     assert answer.selection.expected_cost_nanousd == 60
     assert [each.reason for each in answer.degraded] == [DEGRADED_REASON_COMPLETION_FAILED] * 2
+    assert not answer.selection.HasField("instead")
 
 
 async def test_a_further_call_that_fails_is_out_and_the_next_one_is_weighed() -> None:

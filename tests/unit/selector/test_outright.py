@@ -16,6 +16,7 @@ from lightrouter.learned.words import hashed_words
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.selector.assemble import build_selector
+from lightrouter.selector.outright import asked_outright
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, CallTerms, Partial, Prices, RankedCandidate
@@ -59,15 +60,15 @@ def candidate(name: str, **terms: object) -> ShortlistCandidate:
     return ShortlistCandidate(candidate=name, prior=0.5, terms=made)
 
 
-def shortlist(
+async def shortlist(
     *candidates: ShortlistCandidate, worth: int | None = 10**9, known: Model | None = KNOWING
 ) -> Sequence[RankedCandidate]:
     request = ShortlistRequest(messages=MESSAGES, candidates=candidates, worth_nanousd=worth)
-    return selector(known).shortlist(request).candidates
+    return (await selector(known).shortlist(request)).candidates
 
 
 def ask(*candidates: ShortlistCandidate, worth: int = 10**9) -> ActionValue:
-    (action,) = shortlist(*candidates, worth=worth)[0].actions
+    (action,) = asked_outright(KNOWING, "What is it?", (), candidates, worth)[0].actions
     return action
 
 
@@ -88,8 +89,8 @@ async def select(
     # The strong one costs .0005 dollars, the weak one .00014; the one is right .5 more often.
     [(0, "weak"), (700_000, "weak"), (740_000, "strong"), (MOST, "strong")],
 )
-def test_the_order_is_by_quality_times_worth_less_money(worth: int, first: str) -> None:
-    ranked = shortlist(candidate("weak"), candidate("strong"), worth=worth)
+async def test_the_order_is_by_quality_times_worth_less_money(worth: int, first: str) -> None:
+    ranked = await shortlist(candidate("weak"), candidate("strong"), worth=worth)
     assert ranked[0].candidate == first
     assert [each.actions[0].action for each in ranked] == [ACTION_ASK, ACTION_ASK]
 
@@ -115,21 +116,22 @@ def test_the_cost_is_that_of_what_is_read_and_expected_to_be_written(
     assert action.value_nanousd == pytest.approx(0.75 * 10**9 - action.cost_nanousd, rel=1e-6)
 
 
-def test_tokens_stand_in_for_prices_that_nobody_stated() -> None:
+async def test_tokens_stand_in_for_prices_that_nobody_stated() -> None:
     action = ask(candidate("strong", prices=None))
     assert action.cost_nanousd == 0
     assert 0.75 * 10**9 - 200_000 < action.value_nanousd < 0.75 * 10**9
     # So a small worth still asks for the one that writes less.
-    assert shortlist(candidate("strong", prices=None), candidate("weak", prices=None), worth=0)[0].candidate == "weak"
+    cheapest = await shortlist(candidate("strong", prices=None), candidate("weak", prices=None), worth=0)
+    assert cheapest[0].candidate == "weak"
 
 
-def test_a_stranger_among_known_ones_is_weighed_by_its_prior() -> None:
-    ranked = shortlist(candidate("strong"), candidate("weak"), candidate("stranger"))
+async def test_a_stranger_among_known_ones_is_weighed_by_its_prior() -> None:
+    ranked = await shortlist(candidate("strong"), candidate("weak"), candidate("stranger"))
     assert {each.candidate for each in ranked} == {"strong", "weak", "stranger"}
     stranger = next(each for each in ranked if each.candidate == "stranger")
     # Its length is unknown: the mean of the known ones.
     assert stranger.actions[0].output_tokens == pytest.approx((100 + 10) / 2, rel=1e-6)
-    thinking = shortlist(candidate("strong"), candidate("stranger", reasoning_tokens=50))
+    thinking = await shortlist(candidate("strong"), candidate("stranger", reasoning_tokens=50))
     tokens = {each.candidate: each.actions[0].output_tokens for each in thinking}
     assert tokens == pytest.approx({"strong": 100, "stranger": 150}, rel=1e-6)
 
@@ -144,10 +146,10 @@ def test_a_stranger_among_known_ones_is_weighed_by_its_prior() -> None:
         (["strong", "weak"], KNOWING, None),
     ],
 )
-def test_without_gains_or_worth_there_are_no_actions(
+async def test_without_gains_or_worth_there_are_no_actions(
     names: Sequence[str], known: Model | None, worth: int | None
 ) -> None:
-    ranked = shortlist(*map(candidate, names), worth=worth, known=known)
+    ranked = await shortlist(*map(candidate, names), worth=worth, known=known)
     assert {each.candidate for each in ranked} == set(names)
     assert not any(each.actions for each in ranked)
 

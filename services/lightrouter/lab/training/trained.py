@@ -17,16 +17,24 @@ class Trained:
     """Trained models, by the name of their training prompts."""
 
     def __init__(
-        self, parts: Parts, seed: int, given: Path | None = None, options: TrainingOptions | None = None
+        self,
+        parts: Parts,
+        seed: int,
+        given: Path | None = None,
+        options: TrainingOptions | None = None,
+        *,
+        gains: bool = False,
     ) -> None:
         """Keeps the models among `parts`; trains with `seed`, or uses the artifact at `given`.
+
+        Without `options`, those of a training hold, with or without `gains`.
 
         Raises:
             ArtifactError: The artifact cannot be used.
         """
         self._parts = parts
         self._seed = seed
-        self._options = options or TrainingOptions()
+        self._options = options or TrainingOptions(gains=gains)
         self._given = None if given is None else artifact.load(given).model
         self._models: dict[str, Model] = {}
 

@@ -18,7 +18,7 @@ from lightrouter.router.stages.plan import MOST_ASKED
 
 WORTHS: Final = (0.001, 0.002, 0.004, 0.01, 0.02, 0.06, 0.5)
 """The worths of a curve, in US dollars for a right answer: from a small model alone to a pool of large ones."""
-# Prompts of a fold on which a curve is traced: a choice, more would only narrow its band.
+# Maximum prompts of a fold on which a curve is traced: a choice, more would only narrow its band.
 _PROMPTS: Final = 400
 _NANOUSD: Final = 1e9
 
@@ -74,7 +74,7 @@ def bought(cases: Cases, held: Held, gains: Gains, prices: PriceList) -> dict[in
     """Returns what each of `WORTHS` buys, by the index of the prompt, on prompts that model and gains have not seen."""
     found: dict[int, list[Bought]] = {}
     teacher = Teacher(held.model)
-    for index in held.indices[:_PROMPTS]:
+    for index in held.indices[:: -(-len(held.indices) // _PROMPTS)]:
         situation = Situation(cases.cases[index], held.model.featurizer)
         route = _Route(cases, situation, Sequences(situation, teacher), gains, prices)
         found[index] = [route.bought(worth * _NANOUSD) for worth in WORTHS]

@@ -126,9 +126,11 @@ class Outright:
         if ranking.expected_quality is not None:
             selection.expected_quality = ranking.expected_quality
         selection.expected_cost_nanousd = min(sum(each.value.cost_nanousd for each in self._taken), MOST_NANOUSD)
-        others = [each for each in self._steps if each not in self._taken[:1]]
-        if others and self._taken:
-            selection.instead.CopyFrom(instead(others[0], self._taken[0]))
+        # Who failed would have been no alternative.
+        out = {*self._route.ledger.failures(), *(each.candidate.name for each in self._taken[:1])}
+        other = next((each for each in self._steps if each.candidate.name not in out), None)
+        if other and self._taken:
+            selection.instead.CopyFrom(instead(other, self._taken[0]))
         if offered and not step:
             selection.further.CopyFrom(further(offered[0], policy.worth_nanousd))
         self.ranking, self.selection = ranking, selection
