@@ -104,8 +104,8 @@ kind: setup ## Install the suite on a kind cluster of its own, before an Ollama,
 	tools/kind
 
 .PHONY: bench
-bench: setup ## Measure the route overhead; COMPARE=1 sets it beside LiteLLM's proxy.
-	python -m tests.load.bench $(if $(COMPARE),--compare)
+bench: setup ## Measure a route's cost, as services and in one process, beside LiteLLM and Portkey; ARGS are its flags.
+	python -m tests.load.bench $(ARGS)
 
 .PHONY: bench-hold
 bench-hold: setup ## Measure held boot calls beside cut ones, on an upstream that writes as hosted models do.

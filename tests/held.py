@@ -33,6 +33,9 @@ class Held:
     def take(self, event: StreamGenerateResponse) -> None:
         """Takes the next event; they come in order, each of its kind as often as the contract says."""
         assert not self.ended
+        if event.HasField("piece"):
+            assert event.WhichOneof("event") in {"checkpoint", "result"}
+            self._add(event.piece)
         if event.HasField("result"):
             self.result = event.result
             self.ended = True
@@ -40,11 +43,14 @@ class Held:
             assert self.checkpoint is None
             self.checkpoint = event.checkpoint
         else:
-            chunk = self.before if self.checkpoint is None else self.after
-            assert not (event.chunk.restarted and (self.before.restarted or self.output != ("", "")))
-            chunk.text += event.chunk.text
-            chunk.reasoning += event.chunk.reasoning
-            chunk.restarted |= event.chunk.restarted
+            self._add(event.chunk)
+
+    def _add(self, piece: GenerationChunk) -> None:
+        chunk = self.before if self.checkpoint is None else self.after
+        assert not (piece.restarted and (self.before.restarted or self.output != ("", "")))
+        chunk.text += piece.text
+        chunk.reasoning += piece.reasoning
+        chunk.restarted |= piece.restarted
 
 
 async def read(events: AsyncIterable[StreamGenerateResponse]) -> Held:

@@ -27,7 +27,7 @@ def collected(reader: InMemoryMetricReader) -> dict[str, dict[Series, Point]]:
 
 
 def values(reader: InMemoryMetricReader, instrument: Instrument) -> dict[tuple[str, ...], float]:
-    """Returns a metric's values, a histogram's counts, by the values of its attributes, "" where one is not there."""
+    """Returns a metric's values, a histogram's counts, by the values of its attributes, "" if one is missing."""
     found: dict[tuple[str, ...], float] = {}
     for attributed, point in collected(reader).get(instrument.name, {}).items():
         attributes: Mapping[str, object] = dict(attributed)

@@ -15,7 +15,7 @@ def line(prompt: str, said: Mapping[str, str], *, number: int = 0, **members: ob
 
 
 def write(path: Path, lines: Iterable[Mapping[str, object]]) -> Path:
-    """Writes a recording, compressed where the file's name says so."""
+    """Writes a recording, compressed if the file's name says so."""
     text = "".join(json.dumps(each) + "\n" for each in lines)
     path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
     return path

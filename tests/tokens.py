@@ -49,7 +49,7 @@ class KeyServer:
     """Publishes an issuer's keys; `status` other than 200 in place of them.
 
     Attributes:
-        asked: The headers `Authorization` of the requests so far; empty where there was none.
+        asked: The headers `Authorization` of the requests so far; empty if there was none.
     """
 
     def __init__(self, issuer: Issuer) -> None:

@@ -111,7 +111,7 @@ def outputs(chart: Path = CHART) -> dict[Path, str]:
     """Returns what the files should hold, by file.
 
     Raises:
-        CommentError: A value has no comment, or one that cannot be understood.
+        CommentError: A value has no comment, or an unreadable one.
     """
     values, readme = chart / "values.yaml", chart / "README.md"
     definition = chart / "crds" / "candidates.lightrouter.dev.yaml"

@@ -50,14 +50,20 @@ def schema(group: str) -> Schema:
     service's default then applies.
     """
     model = _MODELS[group]
-    chosen = TELEMETRY if group == "telemetry" else model.__annotations__.keys() - TELEMETRY - BY_CHART
+    chosen = TELEMETRY if group == "telemetry" else _own(model) - TELEMETRY - BY_CHART
     whole: dict[str, Schema] = model_schema(model)["properties"]
     return {to_camel(name): _value(each) for name, each in whole.items() if name in chosen}
 
 
+def _own(model: type[ServiceSettings]) -> set[str]:
+    """Returns the settings that a model has, or has of its own beside those of every service."""
+    more = [base for base in model.__mro__ if issubclass(base, ServiceSettings) and base is not ServiceSettings]
+    return {name for base in more or [model] for name in base.__annotations__}
+
+
 def _value(found: Schema) -> Schema:
     made = {key: value for key, value in found.items() if key not in {"format", "default"}}
-    # Where the image has its files is the image's to know.
+    # The image knows the paths of its files.
     default = None if found.get("format") == "path" else found.get("default")
     made["default"] = int(default) if isinstance(default, float) and default.is_integer() else default
     # What is wrong with an endpoint the chart says in words.

@@ -36,11 +36,11 @@ class Value:
     """A value with what its comment says.
 
     Attributes:
-        path: Where it stands, like `image.tag`.
+        path: Its path, like `image.tag`.
         default: The default.
         text: The comment, as one line.
         hints: What its `@schema` lines say.
-        children: The values in it, where it is a mapping with comments of its own.
+        children: The values in it, if it is a mapping with comments of its own.
         item: The form of a list's items.
         modelled: Whether it comes from a model, whose default is its own and no example.
     """

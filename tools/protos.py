@@ -64,7 +64,7 @@ def write_image(protos: Path, descriptors: Path, image: Path) -> None:
 def generate(protos: Path, descriptors: Path, out: Path) -> None:
     """Writes the generated packages below `out`.
 
-    Buf's own goes into `lightrouter.vendor`: a top-level package `buf` would collide with the one that Buf publishes.
+    Buf's own goes into `lightrouter.vendor`: a top-level package `buf` would collide with Buf's own.
     """
     with tempfile.TemporaryDirectory() as folder:
         messages = (f"--python_out={folder}", f"--mypy_out=quiet:{folder}")

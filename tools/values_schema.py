@@ -30,7 +30,7 @@ def schema(root: Value) -> Schema:
     for value in root.children.values():
         if value.item and "keyedBy" in value.hints:
             required = value.hints.get("required")
-            # One that is null is none: a file of values takes out a candidate of the file before it.
+            # Null removes a candidate: a later file of values can remove those of an earlier one.
             definitions[_item(value)] = {"type": ["object", "null"], **_object(value.item, root, required)}
     for name in _bases(root):
         definitions[name] = properties[name]

@@ -87,7 +87,7 @@ class Manifests:
 
 
 def render(**values: object) -> Manifests:
-    """Returns what the chart renders with these values, and with one candidate where they have none.
+    """Returns what the chart renders with these values, and with one candidate if they have none.
 
     Raises:
         RefusedError: Helm refuses them.
@@ -142,7 +142,7 @@ def egress(manifests: Manifests, name: str) -> list[Manifest]:
 
 
 def ports(rule: Manifest) -> set[int]:
-    """Returns the ports of a rule; none where it holds for all."""
+    """Returns the ports of a rule; none if it holds for all."""
     return {port["port"] for port in rule.get("ports", [])}
 
 

@@ -145,7 +145,7 @@ def test_the_clusters_own_accounts_are_known_by_its_api() -> None:
     assert volume["projected"]["sources"][0]["serviceAccountToken"]["audience"] == "lightrouter"
 
 
-def test_who_may_talk_to_whom() -> None:
+def test_network_access_between_components() -> None:
     manifests = render()
     expected = {
         "selector": {"router"},

@@ -1,4 +1,4 @@
-"""The evaluator's CronJob: what it is told, what it may, and whom it reaches."""
+"""The evaluator's CronJob: its arguments, permissions and network access."""
 
 from __future__ import annotations
 

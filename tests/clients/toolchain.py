@@ -1,4 +1,4 @@
-"""Runs the toolchains of other languages: whether they are there, what they print, and where they build."""
+"""Runs the toolchains of other languages: checks that they exist, and returns what they print."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _missing(reason: str) -> None:
 
 
 def run(command: Sequence[str | Path], *, cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> str:
-    """Returns what `command` printed; fails the test with all its output where it exits with an error."""
+    """Returns what `command` printed; fails the test with all its output if it exits with an error."""
     done = execute(command, cwd=cwd, environment=environment)
     if done.returncode:
         shown = " ".join(map(str, command))

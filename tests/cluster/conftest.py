@@ -1,7 +1,7 @@
 """What the tests on a cluster need: KUBECONFIG, and the image in the cluster.
 
 CLUSTER_IMAGE names an image that the cluster can pull or has; else the image is built and given to the command
-IMAGE_LOAD, whose last argument is then a docker archive. Without KUBECONFIG the tests are skipped, or fail where
+IMAGE_LOAD, whose last argument is then a docker archive. Without KUBECONFIG the tests are skipped, or fail if
 CLUSTER_TESTS=required.
 """
 

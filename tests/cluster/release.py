@@ -19,6 +19,8 @@ CHART: Final = ROOT / "helm" / "lightrouter"
 INSIDE: Final = Path(__file__).parent / "inside"
 NAME: Final = "lightrouter"
 """The release's name, which those of its resources begin with."""
+COMPONENT: Final = "app.kubernetes.io/component"
+"""The label that names what a pod is part of."""
 _TIMEOUT: Final = "180s"
 _RESTRICTED: Final[dict[str, Any]] = {
     "runAsNonRoot": True,
@@ -110,6 +112,18 @@ class Namespace:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.troubles()}") from None
 
+    def test(self, *, major: int = 4) -> None:
+        """Runs `helm test`, once no router of an earlier upgrade is left that could answer it by its old settings."""
+        until(
+            lambda: len(self.get("pods", f"--selector={COMPONENT}=router")["items"]) == len(self.pods("router")),
+            "old routers are gone",
+            120,
+        )
+        try:
+            self.helm("test", NAME, major=major)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.kubectl('logs', f'{NAME}-test', check=False)}") from None
+
     def troubles(self) -> str:
         """Returns what the cluster says of pods that are not well."""
         return self.kubectl("get", "pods", "--output=wide", check=False) + self.kubectl(
@@ -118,7 +132,7 @@ class Namespace:
 
     def pods(self, component: str) -> dict[str, dict[str, Any]]:
         """Returns the pods of a component that are not being deleted, by name."""
-        found = self.get("pods", f"--selector=app.kubernetes.io/component={component}")["items"]
+        found = self.get("pods", f"--selector={COMPONENT}={component}")["items"]
         return {pod["metadata"]["name"]: pod for pod in found if "deletionTimestamp" not in pod["metadata"]}
 
     def remount(self, component: str) -> None:

@@ -173,7 +173,7 @@ def closed(
 
 
 def test_those_who_belong_are_answered(closed: Closed) -> None:
-    closed.namespace.helm("test", NAME)
+    closed.namespace.test()
     assert closed.ask().endswith("Who am I?")
     assert closed.ask(token=closed.issuer.token()).endswith("Who am I?")
 
@@ -244,7 +244,7 @@ def test_tokens_of_service_accounts_are_known(closed: Closed) -> None:
         "allowedCallers": subjects,
     }
     given.install(closed.values | {"auth": tokens_and_accounts, "test": {}})
-    given.helm("test", NAME)
+    given.test()
     assert closed.ask(token=token).endswith("Who am I?")
     other = given.kubectl("create", "token", "web", "--audience=another-service").strip()
     assert closed.refusal(token=other).code is Code.UNAUTHENTICATED

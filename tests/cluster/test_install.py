@@ -35,7 +35,7 @@ def test_what_is_installed_answers_and_leaves_nothing_behind(
         before = everything(given)
         given.install(small(candidate("a"), candidate("b")), major=major)
         assert len(everything(given) - before) > 20
-        given.helm("test", NAME, major=major)
+        given.test(major=major)
         assert given.ask("What is it?")["text"].endswith("What is it?")
         with given.forwarded() as address:
             command = [sys.executable, "-m", "lightrouter.cli", "ask", "And from outside?", "--address", address]

@@ -48,7 +48,7 @@ def assert_all_right(outcome: dict[str, Any]) -> None:
 
 
 def settled(given: Namespace, component: str, old: set[str]) -> None:
-    """Waits until none of these pods is left, not even one that still finishes its calls."""
+    """Waits until none of these pods is left, not even a pod that still finishes its calls."""
     selector = f"--selector=app.kubernetes.io/component={component}"
 
     def gone() -> bool:
@@ -77,7 +77,7 @@ def test_pods_are_deleted_under_load(pair: tuple[Namespace, dict[str, Any]]) -> 
     with given.load(RATE) as report:
         for component in ("router", "selector", "aggregator", "adapter"):
             pods = given.pods(component)
-            # Of the adapters the one that has no second replica: its candidate may be missed, the answer may not.
+            # This adapter has no second replica: its candidate may be missing, the answer may not.
             names = [name for name in pods if component != "adapter" or "-adapter-b-" in name]
             given.kubectl("delete", "pod", names[0], "--wait=false")
             settled(given, component, {names[0]})

@@ -1,4 +1,4 @@
-"""Docker for the tests of the image: the machine's own daemon, or one that lives as long as the tests."""
+"""Docker for the tests of the image: the machine's own daemon, or a daemon that lives as long as the tests."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Docker:
 
 @contextlib.contextmanager
 def daemon() -> Iterator[Docker]:
-    """Gives the Docker that is there, or starts one that leaves the machine's network alone.
+    """Gives the Docker that is there, or starts one that does not change the machine's network.
 
     Raises:
         MissingError: There is none, and none can be started.

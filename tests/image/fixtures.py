@@ -1,7 +1,7 @@
 """The image, built once for all tests that need it.
 
 IMAGE_BASE names the base and IMAGE_BUILD_BASE the image to build in; without them both are made from Debian's packages.
-What cannot be built here is skipped, or fails where IMAGE_TESTS=required.
+What cannot be built here is skipped, or fails if IMAGE_TESTS=required.
 """
 
 from __future__ import annotations

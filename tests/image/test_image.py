@@ -95,7 +95,7 @@ def test_the_selector_serves_and_ends_at_sigterm(docker: Docker, image: str) -> 
         script = (HERE / "probe_selector.py").read_text()
         ranking = json.loads(docker.call("exec", container, "python3", "-c", script).stdout)
         assert ranking["ranking"]["candidates"][-1]["candidate"] == "odd"
-        # One that has to be killed ends with status 137.
+        # A killed container ends with status 137.
         docker.call("stop", "--time", "60", container)
         assert docker.inspect(container)["State"]["ExitCode"] == 0
 

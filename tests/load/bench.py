@@ -1,7 +1,8 @@
-"""`make bench`: what a route costs when its models answer at once, and beside LiteLLM's proxy with --compare.
+"""`make bench`: what a route costs when its models answer at once, as services and in one process.
 
-Both sides stand on the same upstream in the same run and are loaded in turns, so that whatever else the machine does
-meets both; on busy cores only the ratios count.
+LiteLLM and Portkey stand beside; they make one model call where the suite makes a whole route. All stand on the same
+upstream in the same run and are loaded in turns, so that whatever else the machine does meets all; on busy cores only
+the ratios count.
 """
 
 from __future__ import annotations
@@ -12,117 +13,141 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import aiohttp
-import grpc
 import uvloop
-from rich.console import Console
 
-from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_PRIOR
-from tests.load import litellm_proxy, load, report, suite
+from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_PRIOR, SelectorStrategy
+from tests.load import litellm_proxy, load, marks, portkey, report, suite
+from tests.load.load import Side, Target
 from tests.load.processes import BenchError, Memory, helper
+from tests.load.report import Level, Outcome
 
-_LEVELS: Final = (1, 8, 32)
 _ROUNDS: Final = 6
 _WARM_UP: Final = 200
+READY_SECONDS: Final = 60.0
 _MEMORY_SAMPLES: Final = 10
 _SELECTORS: Final = {"consensus": SELECTOR_STRATEGY_CONSENSUS, "prior": SELECTOR_STRATEGY_PRIOR}
+_OURS: Final = (marks.ONE, marks.SERVICES)
+_ALL: Final = (*_OURS, marks.LITELLM, marks.PORTKEY)
+
+Start = Callable[[], AbstractContextManager[Target]]
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Runs the benchmark; exits with status 1 if the suite itself could not be measured."""
     arguments = _arguments()
-    console = Console(width=120 if not sys.stdout.isatty() else None)
-    try:
-        result = _run(arguments, console)
-    except* BenchError as faults:
-        # Concurrent calls fail alike; one says it all.
-        sys.stderr.write(f"bench: {faults.exceptions[0]}\n")
-        sys.exit(1)
-    report.show(console, result)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    work = arguments.out.parent / "bench"
+    work.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        upstream = stack.enter_context(helper("tests.load.upstream"))
+        sink = stack.enter_context(helper("tests.load.sink"))
+        starts = _starts(upstream, f"http://127.0.0.1:{sink}", work, _SELECTORS[arguments.selector])
+        outcomes, targets = started({name: starts[name] for name in arguments.only}, stack)
+        uvloop.run(measure(outcomes, targets, arguments.duration, arguments.routes))
+    sys.stdout.write("\n\n".join(tables(outcomes, arguments.routes)) + "\n")
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "selector": arguments.selector}
+    figures = {name: asdict(outcome) for name, outcome in outcomes.items()}
+    arguments.out.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
+    sys.exit(any(outcomes[name].failure for name in _OURS if name in outcomes))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.load.bench", description=__doc__)
-    parser.add_argument("--compare", action="store_true", help="run LiteLLM's proxy beside the suite")
-    parser.add_argument("--routes", type=int, default=10_000, help="routes before memory is told (%(default)s)")
+    parser.add_argument("--only", nargs="+", choices=_ALL, default=_ALL, help="sides to measure; default: all")
     parser.add_argument("--duration", type=float, default=12.0, help="seconds a side and concurrency (%(default)s)")
+    parser.add_argument("--routes", type=int, default=3_000, help="more routes for the memory; 0: none (%(default)s)")
     parser.add_argument("--selector", choices=_SELECTORS, default="consensus", help="(%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"), help="figures as JSON (%(default)s)")
     return parser.parse_args()
 
 
-def _run(arguments: argparse.Namespace, console: Console) -> dict[str, report.Figures]:
-    with ExitStack() as stack:
-        # Kept, so that a log can be read after a failure.
-        work = arguments.out.parent / "bench"
-        work.mkdir(parents=True, exist_ok=True)
-        upstream = stack.enter_context(helper("tests.load.upstream"))
-        sink = stack.enter_context(helper("tests.load.sink"))
-        ours = stack.enter_context(suite.running(upstream, work, ["--otlp", f"http://127.0.0.1:{sink}"]))
-        theirs = stack.enter_context(litellm_proxy.running(upstream, work)) if arguments.compare else None
-        return uvloop.run(_measure(arguments, console, ours, theirs))
+def _starts(upstream: int, otlp: str, work: Path, selector: SelectorStrategy.ValueType) -> dict[str, Start]:
+    # The files stay, so that a log can be read after a failure.
+    flags = ["--otlp", otlp]
+    return {
+        marks.ONE: partial(suite.target, "one process", upstream, work / "one", flags, selector),
+        marks.SERVICES: partial(
+            suite.target, "services", upstream, work / "services", [*flags, "--processes"], selector
+        ),
+        marks.LITELLM: partial(litellm_proxy.running, upstream, work),
+        marks.PORTKEY: partial(portkey.running, upstream, work),
+    }
 
 
-async def _measure(
-    arguments: argparse.Namespace, console: Console, ours: suite.Suite, theirs: litellm_proxy.LiteLLM | None
-) -> dict[str, report.Figures]:
-    async with grpc.aio.insecure_channel(ours.address) as channel, _session() as session:
-        call = load.route_call(channel, _SELECTORS[arguments.selector])
-        sides = {"route": load.Side(call, suite.MODEL_CALLS, ours.group)}
-        if theirs is not None:
-            sides["litellm"] = load.Side(load.litellm_call(session, theirs.url), 1, theirs.group)
-        for side in sides.values():
-            await load.until_ready(side.call, 60.0)
-            await side.repeat(_WARM_UP, 8)
-        levels = await _levels(sides, arguments.duration, console)
-        memory = await _memory(sides["route"], arguments.routes, console)
-    result = {name: report.side(found) for name, found in levels.items()}
-    if theirs is not None:
-        result["litellm"]["version"] = theirs.version
-        result["ratio"] = report.ratio(levels["route"], levels["litellm"], suite.MODEL_CALLS)
-    result["memory"] = report.memory(memory, arguments.routes)
-    result["machine"] = {"cores": os.cpu_count(), "python": platform.python_version(), "selector": arguments.selector}
-    return result
+def started(starts: Mapping[str, Start], stack: ExitStack) -> tuple[dict[str, Outcome], dict[str, Target]]:
+    """Returns what is known of each side after its start, and those that started; they end with the stack."""
+    outcomes, targets = {}, {}
+    for name, start in starts.items():
+        _say(f"starting {name}")
+        outcome = outcomes[name] = Outcome(name)
+        with _failure_of(outcome):
+            target = targets[name] = stack.enter_context(start())
+            outcome.title, outcome.start_s, outcome.start_rss_mb = target.title, target.start_s, target.group.rss()
+    return outcomes, targets
 
 
-def _session() -> aiohttp.ClientSession:
-    # LiteLLM's server closes connections that are idle for 5 s: none is kept as long.
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=3.0)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+async def measure(outcomes: Mapping[str, Outcome], targets: Mapping[str, Target], duration: float, routes: int) -> None:
+    """Loads the targets for `duration` seconds at each concurrency, and the suite with `routes` more for its memory.
 
-
-async def _levels(
-    sides: Mapping[str, load.Side], duration: float, console: Console
-) -> dict[str, dict[int, report.Level]]:
-    found: dict[str, dict[int, report.Level]] = {name: {} for name in sides}
-    for concurrency in _LEVELS:
-        console.print(f"load at c={concurrency}, {duration * len(sides):.0f} s")
-        samples = {name: load.Sample() for name in sides}
-        for turn in range(_ROUNDS):
-            # Who goes first alternates as well: a machine that warms up or slows down favours neither.
-            for name in sorted(sides, reverse=turn % 2 == 0):
-                await sides[name].run(samples[name], concurrency, duration / _ROUNDS)
+    The figures are added to the outcomes. A side that fails stays out from then on.
+    """
+    async with AsyncExitStack() as stack:
+        sides = {
+            name: Side(await stack.enter_async_context(target.opened()), target.group)
+            for name, target in targets.items()
+        }
         for name, side in sides.items():
-            found[name][concurrency] = report.Level.of(samples[name], side.model_calls)
-    return found
+            with _failure_of(outcomes[name]):
+                await load.until_ready(side.call, READY_SECONDS)
+                await side.repeat(_WARM_UP, report.CPU_AT)
+        for concurrency in report.LEVELS:
+            left = {name: side for name, side in sides.items() if not outcomes[name].failure}
+            _say(f"load at c={concurrency}, {duration * len(left):.0f} s")
+            for name, sample in (await load.in_turns(left, concurrency, duration, _ROUNDS)).items():
+                outcomes[name].failure = sample.failure and f"at c={concurrency}: {sample.failure}"
+                if not sample.failure:
+                    outcomes[name].levels[concurrency] = Level.of(sample, targets[name].model_calls)
+        for name, side in sides.items():
+            if not outcomes[name].failure:
+                with _failure_of(outcomes[name]):
+                    outcomes[name].rss_mb = side.group.rss()
+                    if name in _OURS and routes:
+                        _say(f"{routes:,} routes for the memory of {name}")
+                        outcomes[name].memory = await _memory(side, routes)
 
 
-async def _memory(side: load.Side, routes: int, console: Console) -> Sequence[Mapping[str, Memory]]:
-    console.print(f"{routes:,} routes for memory")
-    samples = []
+@contextmanager
+def _failure_of(outcome: Outcome) -> Iterator[None]:
+    try:
+        yield
+    except BenchError as fault:
+        outcome.failure = str(fault)
+
+
+async def _memory(side: Side, routes: int) -> list[Mapping[str, Memory]]:
+    samples: list[Mapping[str, Memory]] = []
     for part in range(_MEMORY_SAMPLES):
         await side.repeat(routes * (part + 1) // _MEMORY_SAMPLES - routes * part // _MEMORY_SAMPLES, report.CPU_AT)
         # What was sent but not yet exported is memory of the moment, not of the service.
         await asyncio.sleep(0.5)
         samples.append(side.group.memory())
     return samples
+
+
+def tables(outcomes: Mapping[str, Outcome], routes: int) -> list[str]:
+    """Returns the tables: the sides, the marks, and the processes of the suite."""
+    measured = [outcome for outcome in outcomes.values() if outcome.memory]
+    return [report.sides(outcomes.values()), marks.show(outcomes), *(report.processes(one, routes) for one in measured)]
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

@@ -86,10 +86,9 @@ async def _run(routes: int, prompt_tokens: int, out: Path) -> dict[str, dict[str
     with ExitStack() as stack:
         work = out / "bench-hold"
         own, slow = work / "instant", work / "paced"
-        own.mkdir(parents=True, exist_ok=True)
-        slow.mkdir(parents=True, exist_ok=True)
-        instant = stack.enter_context(suite.running(stack.enter_context(helper("tests.load.upstream")), own, []))
-        measured = stack.enter_context(suite.running(stack.enter_context(helper("tests.load.paced")), slow, []))
+        flags = ["--processes"]
+        instant = stack.enter_context(suite.running(stack.enter_context(helper("tests.load.upstream")), own, flags))
+        measured = stack.enter_context(suite.running(stack.enter_context(helper("tests.load.paced")), slow, flags))
         overhead = await _routes(instant, {"held": HOLD_ALWAYS}, routes * 5, prompt_tokens)
         found = {name: way.figures() for name, way in (await _routes(measured, _WAYS, routes, prompt_tokens)).items()}
     own_s = overhead["held"].figures()["p50_s"]

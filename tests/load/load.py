@@ -1,26 +1,36 @@
-"""The load: the same closed loop for the suite and for LiteLLM, each with a client that costs little."""
+"""The load: the same closed loop for all sides, each with a client that costs little."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Final
 
-import aiohttp
-import grpc
-import yarl
-
-from lightrouter.v1.policy_pb2 import SelectorStrategy
-from lightrouter.v1.router_pb2_grpc import RouterServiceStub
-from tests.load import litellm_proxy, suite
 from tests.load.processes import BenchError, Group
 
-_TIMEOUT_SECONDS: Final = 60.0
-
 Call = Callable[[], Awaitable[None]]
+"""Makes one call and checks its answer; raises a BenchError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A program that runs and is to be loaded.
+
+    Attributes:
+        title: Its name in the table.
+        model_calls: Model calls that one call makes.
+        group: Its processes.
+        start_s: Seconds from its start until it served.
+        opened: Opens a client.
+    """
+
+    title: str
+    model_calls: int
+    group: Group
+    start_s: float
+    opened: Callable[[], AbstractAsyncContextManager[Call]]
 
 
 @dataclass(slots=True)
@@ -31,25 +41,25 @@ class Sample:
         latencies: Seconds that each call took.
         wall: Seconds that the rounds took.
         cpu: Seconds of CPU by process.
+        failure: Why it was not measured to the end; empty if it was.
     """
 
     latencies: list[float] = field(default_factory=list)
     wall: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two that are compared.
+    """One of those that are compared.
 
     Attributes:
-        call: Makes one call and checks its answer.
-        model_calls: Model calls that one call makes.
+        call: Makes one call.
         group: The processes that serve it.
     """
 
     call: Call
-    model_calls: int
     group: Group
 
     async def run(self, sample: Sample, concurrency: int, seconds: float) -> None:
@@ -58,6 +68,8 @@ class Side:
         until = begin + seconds
 
         def going_on() -> Iterator[None]:
+            # One call at least, however slow the machine is.
+            yield
             while time.perf_counter() < until:
                 yield
 
@@ -67,8 +79,25 @@ class Side:
             sample.cpu[name] = sample.cpu.get(name, 0.0) + used - before[name]
 
     async def repeat(self, times: int, concurrency: int) -> None:
-        """Calls so many times."""
+        """Makes this number of calls."""
         await _loop(self.call, concurrency, iter([None] * times), [])
+
+
+async def in_turns(sides: Mapping[str, Side], concurrency: int, seconds: float, rounds: int) -> dict[str, Sample]:
+    """Returns what the sides did, each loaded for `seconds` in all; one that fails is left out from then on."""
+    samples = {name: Sample() for name in sides}
+    order = list(sides)
+    for turn in range(rounds):
+        # Whose turn is first goes round: a machine that warms up or slows down favours nobody.
+        first = turn % len(order) if order else 0
+        for name in order[first:] + order[:first]:
+            sample = samples[name]
+            if not sample.failure:
+                try:
+                    await sides[name].run(sample, concurrency, seconds / rounds)
+                except BenchError as fault:
+                    sample.failure = str(fault)
+    return samples
 
 
 async def _loop(call: Call, concurrency: int, turns: Iterator[None], latencies: list[float]) -> None:
@@ -78,45 +107,14 @@ async def _loop(call: Call, concurrency: int, turns: Iterator[None], latencies: 
             await call()
             latencies.append(time.perf_counter() - begin)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(concurrency):
-            group.create_task(worker())
-
-
-def route_call(channel: grpc.aio.Channel, selector: SelectorStrategy.ValueType) -> Call:
-    """Returns the call of a whole route."""
-    complete = RouterServiceStub(channel).Complete
-    request = suite.request(selector)
-
-    async def call() -> None:
-        try:
-            answer = (await complete(request, timeout=_TIMEOUT_SECONDS)).answer
-        except grpc.aio.AioRpcError as error:
-            raise BenchError(f"the router answered {error.code().name}: {error.details()}") from None
-        # A route that left something out would be measured as a quick one.
-        if len(answer.ledger.entries) != suite.MODEL_CALLS or answer.degraded or not answer.text:
-            raise BenchError(
-                f"a route made {len(answer.ledger.entries)} model calls, not {suite.MODEL_CALLS}; degraded: "
-                f"{'; '.join(entry.message for entry in answer.degraded) or 'no'}"
-            )
-
-    return call
-
-
-def litellm_call(session: aiohttp.ClientSession, url: str) -> Call:
-    """Returns the call of one model through LiteLLM's proxy."""
-    target = yarl.URL(url)
-    message = {"role": "user", "content": suite.QUESTION}
-    body = json.dumps({"model": litellm_proxy.MODEL, "messages": [message], "max_tokens": 200}).encode()
-    headers = {"content-type": "application/json", "authorization": "Bearer none"}
-
-    async def call() -> None:
-        async with session.post(target, data=body, headers=headers) as reply:
-            content = await reply.read()
-            if reply.status != 200:
-                raise BenchError(f"LiteLLM answered {reply.status}: {content[:300].decode(errors='replace')}")
-
-    return call
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(worker())
+    except* BenchError as faults:
+        # Concurrent calls fail alike; one says it all.
+        fault = faults.exceptions[0]
+        raise BenchError(str(fault)) from None
 
 
 async def until_ready(call: Call, seconds: float) -> None:
@@ -129,7 +127,7 @@ async def until_ready(call: Call, seconds: float) -> None:
     while True:
         try:
             return await call()
-        except (aiohttp.ClientError, BenchError) as error:
+        except BenchError as error:
             if time.monotonic() > until:
                 raise BenchError(f"no call succeeded within {seconds:.0f} s: {error}") from None
         await asyncio.sleep(0.2)

@@ -55,13 +55,14 @@ async def _complete(request: web.Request) -> web.StreamResponse:
     await reply.prepare(request)
     loop = asyncio.get_running_loop()
     due = loop.time() + first
-    for word in piece:
-        await asyncio.sleep(due - loop.time())
-        due += per_token
-        with suppress(ConnectionError):
+    # A call that was not chosen is closed while it writes.
+    with suppress(ConnectionError):
+        for word in piece:
+            await asyncio.sleep(due - loop.time())
+            due += per_token
             await reply.write(_event(head, {"content": word}, None))
-    await reply.write(_event(head, {}, finish))
-    await reply.write(b"data: %b\n\ndata: [DONE]\n\n" % json.dumps({**head, "choices": [], "usage": usage}).encode())
+        counts = json.dumps({**head, "choices": [], "usage": usage}).encode()
+        await reply.write(_event(head, {}, finish) + b"data: %b\n\ndata: [DONE]\n\n" % counts)
     return reply
 
 

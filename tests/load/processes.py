@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -47,14 +48,17 @@ def service(command: Sequence[str], environment: Mapping[str, str], log: Path) -
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         # A session of its own: Ctrl-C reaches the benchmark alone, which then ends its services in order.
-        process = subprocess.Popen(
-            list(command),
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                list(command),
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise BenchError(f"{command[0]} cannot be started: {error}") from None
         found = psutil.Process(process.pid)
         try:
             yield found
@@ -74,6 +78,28 @@ def _stop(process: psutil.Process) -> None:
         survivor.kill()
 
 
+def run(what: str, command: Sequence[str], folder: Path) -> None:
+    """Runs a command to its end in a folder.
+
+    Raises:
+        BenchError: It cannot be started or it failed.
+    """
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise BenchError(f"{what}: {error}") from None
+    if done.returncode:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise BenchError(f"{what}: {command[0]} ended with status {done.returncode}: {' '.join(last)}")
+
+
+def free_port() -> int:
+    """Returns a port that was free a moment ago, for a program that cannot say which one it took."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
 def wait_for(what: str, look: Callable[[], Found | None], process: psutil.Process, seconds: float, log: Path) -> Found:
     """Returns what `look` finds, once it does, while `process` lives.
 
@@ -86,7 +112,7 @@ def wait_for(what: str, look: Callable[[], Found | None], process: psutil.Proces
             return found
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             raise BenchError(f"{what} ended at once; its output is in {log}")
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise BenchError(f"{what} was not ready within {seconds:.0f} s; its output is in {log}")
 
 
@@ -116,9 +142,13 @@ class Group:
             found[name] = Memory(info.rss / _MEGABYTE, info.uss / _MEGABYTE)
         return found
 
+    def rss(self) -> float:
+        """Returns the resident memory of all processes, in MB."""
+        return sum(process.memory_info().rss for _, process in self._alive()) / _MEGABYTE
+
     def _alive(self) -> Iterator[tuple[str, psutil.Process]]:
         for name, process in self._processes.items():
-            # One that was restarted has a new process: its figures would be of a shorter life.
+            # A restarted service has a new process, whose figures cover a shorter time.
             if not process.is_running():
                 raise BenchError(f"{name} ended while it was measured")
             yield name, process

@@ -35,7 +35,7 @@ def main() -> None:
 
 async def _measure(recording: Recording, most: int, boot_tokens: int) -> None:
     selector = default_selector(ModelClient(Channels()))
-    # The recording is not there where a selector serves, and its garbage collector does not go through it.
+    # The recording is not in memory while a selector serves, so its garbage collector does not visit it.
     gc.collect()
     gc.freeze()
     wall: list[float] = []

@@ -11,11 +11,10 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Final
 
-import grpc
 import uvloop
 from rich.console import Console
 from rich.table import Table
@@ -46,9 +45,8 @@ def main() -> None:
     console = Console(width=120 if not sys.stdout.isatty() else None)
     try:
         levels = _run(arguments, console)
-    except* BenchError as faults:
-        # Concurrent calls fail alike; one says it all.
-        sys.stderr.write(f"bench: {faults.exceptions[0]}\n")
+    except BenchError as fault:
+        sys.stderr.write(f"bench: {fault}\n")
         sys.exit(1)
     result = figures(levels)
     _show(console, result)
@@ -77,36 +75,32 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, dict[int,
         for name in wanted:
             console.print(f"starting the suite {name!r}")
             work = arguments.out.parent / "bench-tracing" / name.replace(" ", "-")
-            work.mkdir(parents=True, exist_ok=True)
             environment = {} if name == "silent" else dict.fromkeys(_METRICS, good)
-            suites[name] = stack.enter_context(suite.running(upstream, work, telemetry[name], environment))
+            flags = ["--processes", *telemetry[name]]
+            suites[name] = stack.enter_context(suite.running(upstream, work, flags, environment))
         return uvloop.run(_measure(suites, arguments.duration, console))
 
 
 async def _measure(
     suites: Mapping[str, suite.Suite], duration: float, console: Console
 ) -> dict[str, dict[int, report.Level]]:
-    channels = {name: grpc.aio.insecure_channel(each.address) for name, each in suites.items()}
-    sides = {
-        name: load.Side(load.route_call(channels[name], SELECTOR_STRATEGY_CONSENSUS), suite.MODEL_CALLS, each.group)
-        for name, each in suites.items()
-    }
-    for side in sides.values():
-        await load.until_ready(side.call, 60.0)
-        await side.repeat(_WARM_UP, 8)
-    found: dict[str, dict[int, report.Level]] = {name: {} for name in sides}
-    for concurrency in (report.LATENCY_AT, report.CPU_AT):
-        console.print(f"load at c={concurrency}, {duration * len(sides):.0f} s")
-        samples = {name: load.Sample() for name in sides}
-        for turn in range(_ROUNDS):
-            # Whose turn is first goes round: a machine that warms up or slows down favours nobody.
-            order = list(sides)
-            for name in order[turn % len(order) :] + order[: turn % len(order)]:
-                await sides[name].run(samples[name], concurrency, duration / _ROUNDS)
-        for name in sides:
-            found[name][concurrency] = report.Level.of(samples[name], suite.MODEL_CALLS)
-    for channel in channels.values():
-        await channel.close()
+    async with AsyncExitStack() as stack:
+        sides = {
+            name: load.Side(
+                await stack.enter_async_context(suite.routes(each.address, SELECTOR_STRATEGY_CONSENSUS)), each.group
+            )
+            for name, each in suites.items()
+        }
+        for side in sides.values():
+            await load.until_ready(side.call, 60.0)
+            await side.repeat(_WARM_UP, 8)
+        found: dict[str, dict[int, report.Level]] = {name: {} for name in sides}
+        for concurrency in (report.LATENCY_AT, report.CPU_AT):
+            console.print(f"load at c={concurrency}, {duration * len(sides):.0f} s")
+            for name, sample in (await load.in_turns(sides, concurrency, duration, _ROUNDS)).items():
+                if sample.failure:
+                    raise BenchError(f"{name}: {sample.failure}")
+                found[name][concurrency] = report.Level.of(sample, suite.MODEL_CALLS)
     return found
 
 

@@ -117,7 +117,7 @@ async def adapter(base_url: str, meter: Meter | None = None, **members: Any) -> 
     provider.add_span_processor(SimpleSpanProcessor(spans))
     make_engine = engine_maker(provider.get_tracer("test"), CallMetrics(measured))
     live = LiveEngine(CANDIDATE, pool_of(base_url, **members), make_engine)
-    report(measured, live)
+    report(measured, lambda: (live,))
     server = Server(ServiceSettings(grace_seconds=0))
     server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(live))
     channels = Channels()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from lightrouter.adapter.assemble import AssembledAdapter
 from lightrouter.pool.schema import Pool
 from lightrouter.runtime.circuit import State
 from lightrouter.runtime.errors import Code, ServiceError
@@ -209,9 +210,7 @@ async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
         Upstream(behaviours.status(500)) as upstream,
         adapter(upstream.base_url, circuit=circuit, limits={"retries": 0}) as served,
     ):
-        follower = asyncio.create_task(
-            served.live.follow(lambda on: served.server.set_serving(names.ADAPTER_SERVICE, on))
-        )
+        follower = asyncio.create_task(AssembledAdapter(served.server, served.live).report_health())
         # The generated stubs have no types.
         health: Any = health_pb2_grpc.HealthStub(served.channel)
         watch = health.Watch(health_pb2.HealthCheckRequest(service=names.ADAPTER_SERVICE))

@@ -1,4 +1,4 @@
-"""The checkpoint of a stream lies where a limit of as many tokens ends the text, and nothing is lost or comes twice."""
+"""The checkpoint of a stream is the end that a limit of as many tokens gives, and no text is lost or doubled."""
 
 from __future__ import annotations
 

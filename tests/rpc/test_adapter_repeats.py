@@ -88,3 +88,32 @@ async def test_a_prefill_that_the_provider_drops_is_known_by_its_counts(
             assert (whole.text, whole.restarted, whole.result.finish_reason) == (rest, restarted, STOP)
             sent = upstream.requests[-1].body["messages"]
             assert (sent[-1]["role"] == "user") == learnt
+
+
+UNSPACED = {
+    "Chinese": ("巴黎是法国的首都。它位于", "这座城市在塞纳河畔。"),
+    "Japanese": ("パリはフランスの首都で、", "その街はセーヌ川沿いにあります。"),
+    "Thai": ("ปารีสเป็นเมืองหลวงของฝรั่งเศส ตั้งอยู่", "เมืองนี้อยู่ริมแม่น้ำแซน"),
+    "Khmer": ("ប៉ារីសជារដ្ឋធានីនៃប្រទេសបារាំង", "ទីក្រុងនេះនៅលើទន្លេសែន"),
+    "Burmese": ("ပါရီသည် ပြင်သစ်နိုင်ငံ၏ မြို့တော်ဖြစ်သည်", "ဤမြို့သည် စိန်းမြစ်ကမ်းတွင်ရှိသည်"),
+    "Lao": ("ປາຣີເປັນເມືອງຫຼວງຂອງຝຣັ່ງ", "ເມືອງນີ້ຢູ່ແຄມແມ່ນ້ຳແຊນ"),
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(("begun", "anew"), UNSPACED.values(), ids=UNSPACED)
+async def test_where_an_ignored_prefill_would_not_show_the_text_is_written_anew(
+    begun: str, anew: str, streamed: bool
+) -> None:
+    # Nothing shows what the prompt alone counts, and nobody has seen the provider continue a text.
+    async with Upstream(behaviours.reply(anew)) as upstream, adapter(upstream.base_url) as served:
+        whole = await asked(served, generation(prefix=begun), streamed=streamed)
+        assert (whole.text, whole.restarted, whole.result.finish_reason) == (anew, True, STOP)
+        assert upstream.requests[-1].body["messages"][-1]["role"] == "user"
+        # Once it has clearly continued a text, it is trusted.
+        upstream.then(behaviours.reply(" Seine."))
+        await asked(served, generation(prefix=LEAD), streamed=streamed)
+        upstream.then(behaviours.reply(anew))
+        whole = await asked(served, generation(prefix=begun), streamed=streamed)
+        assert (whole.text, whole.restarted) == (anew, False)
+        assert upstream.requests[-1].body["messages"][-1]["role"] == "assistant"

@@ -260,7 +260,7 @@ async def test_health_follows_the_adapters(suite: RouterSuite) -> None:
     async with aclosing(suite.watch_health()) as serving:
         if not await anext(serving):
             assert await anext(serving)
-        # One that serves is enough for that; the others may not have said so yet.
+        # One serving candidate is enough; the others may not have reported yet.
         while {status.health for status in (await suite.list_candidates()).candidates} != {CANDIDATE_HEALTH_SERVING}:
             pass
         for server in suite.adapters.values():

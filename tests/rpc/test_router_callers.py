@@ -28,7 +28,7 @@ def bearer(token: str) -> Metadata:
 
 
 async def refusal(suite: RouterSuite, metadata: Metadata = ()) -> ServiceError:
-    """Returns the error of all three methods, which is the same, even where the request is bad."""
+    """Returns the error of all three methods, which is the same, even if the request is bad."""
     stub = suite.stub
     errors = []
     for call in (

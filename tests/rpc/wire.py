@@ -185,7 +185,7 @@ def _done(said: bytes | bytearray) -> bool:
 async def send(address: str, sent: bytes) -> bytes:
     """Sends this after the preface; returns what the server says until it answers a ping or closes the connection.
 
-    One that does neither within a second waits for more than was sent; it then gets the end.
+    A service that does neither within a second waits for more bytes; it then gets the end of the stream.
     """
     if address.startswith("unix:"):
         reader, writer = await asyncio.open_unix_connection(address.removeprefix("unix:"))

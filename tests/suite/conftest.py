@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.suite import exporting
+from tests.suite import exporting, rig
 from tests.suite.otlp import Received
 
 
@@ -23,3 +23,10 @@ def folder() -> Iterator[Path]:
 def received(tmp_path_factory: pytest.TempPathFactory) -> Received:
     """What an OTLP receiver got of a suite that ran, was asked and was stopped."""
     return exporting.exported(tmp_path_factory.mktemp("exporting"))
+
+
+@pytest.fixture(params=[rig.running, rig.one_process], ids=["services", "one-process"])
+def running(request: pytest.FixtureRequest) -> rig.Run:
+    """Runs a suite, in each of the two ways."""
+    run: rig.Run = request.param
+    return run

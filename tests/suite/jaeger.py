@@ -1,4 +1,4 @@
-"""A real Jaeger for tests: the one that the environment names, or started from its program."""
+"""A real Jaeger for tests: named by the environment, or started from its program."""
 
 from __future__ import annotations
 

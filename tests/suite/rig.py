@@ -1,10 +1,10 @@
-"""The whole suite in this process: router, selector, aggregator and an adapter a candidate, over real channels."""
+"""The whole suite in this process, in both ways: as services over real channels, and as one that calls directly."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +26,8 @@ from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
 from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.selector import assemble as selector_assembly
 from lightrouter.selector.settings import SelectorSettings
+from lightrouter.suite import assemble as suite_assembly
+from lightrouter.suite.settings import whole
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer, CompleteRequest, Prompt, StreamCompleteRequest, StreamCompleteResponse
@@ -55,7 +57,7 @@ class Suite:
 
     Attributes:
         stub: The router, over a channel of the caller's own.
-        servers: The servers by name: router, selector, aggregator, and each candidate.
+        servers: The servers by name: router, and if they are services, selector, aggregator and each candidate.
         pool: The pool file.
     """
 
@@ -77,7 +79,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class _Told:
-    """Whom the services tell of what they do."""
+    """The receivers of the services' reports."""
 
     spans: SpanProcessor | None
     readers: Readers | None
@@ -121,8 +123,7 @@ async def running(
         readers: Makes what collects the metrics of the service of a name.
         capture: What puts text on spans.
     """
-    path = folder / "pool.yaml"
-    path.write_text(yaml.safe_dump({"candidates": [dict(each) for each in entries], **pool}))
+    path = _pool_file(folder, entries, pool)
     servers: dict[str, Server] = {}
     async with AsyncExitStack() as stack:
         told = _Told(spans, readers, capture, stack)
@@ -160,3 +161,41 @@ async def running(
         caller = Channels()
         stack.push_async_callback(caller.close)
         yield Suite(RouterServiceStub(caller.get(settings.listen)), servers, path)
+
+
+@asynccontextmanager
+async def one_process(
+    folder: Path,
+    *entries: Entry,
+    router: Mapping[str, object] = MappingProxyType({}),
+    pool: Mapping[str, object] = MappingProxyType({}),
+    spans: SpanProcessor | None = None,
+    readers: Readers | None = None,
+    capture: TextCapture = NOTHING,
+) -> AsyncIterator[Suite]:
+    """Runs the suite of one process; the arguments are those of `running`."""
+    path = _pool_file(folder, entries, pool)
+    settings = whole().model_validate({"pool": path, "listen": f"unix:{folder}/router.sock", **router})
+    async with AsyncExitStack() as stack:
+        channels = Channels()
+        stack.push_async_callback(channels.close)
+        reader = readers("lightrouter") if readers else None
+        telemetry = Telemetry("lightrouter", spans, reader=reader, capture=capture)
+        stack.callback(telemetry.shutdown)
+        assembled = suite_assembly.assemble(settings, channels, telemetry)
+        await stack.enter_async_context(assembled.running())
+        watching = asyncio.create_task(assembled.router.pool.watch())
+        stack.callback(watching.cancel)
+        caller = Channels()
+        stack.push_async_callback(caller.close)
+        yield Suite(RouterServiceStub(caller.get(settings.listen)), {"router": assembled.router.server}, path)
+
+
+def _pool_file(folder: Path, entries: Iterable[Entry], more: Mapping[str, object]) -> Path:
+    path = folder / "pool.yaml"
+    path.write_text(yaml.safe_dump({"candidates": [dict(each) for each in entries], **more}))
+    return path
+
+
+Run = Callable[..., AbstractAsyncContextManager[Suite]]
+"""`running` or `one_process`."""

@@ -32,7 +32,7 @@ class Scripted:
 
 @asynccontextmanager
 async def scripted(folder: Path, count: int) -> AsyncIterator[tuple[Suite, Scripted]]:
-    """Runs a suite of so many candidates, of which the first has the highest prior."""
+    """Runs a suite of candidates, of which the first has the highest prior."""
     models = Scripted()
     async with Upstream(models) as upstream:
         entries = [

@@ -12,7 +12,7 @@ import pytest
 import lightrouter.runtime
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, Hold, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import CompleteRequest, Prompt
-from tests.suite.rig import Suite, entry, prompt, running
+from tests.suite.rig import Run, Suite, entry, prompt
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Upstream
 
@@ -61,7 +61,9 @@ async def leave_while_waiting(suite: Suite, stage: str, hanging: Upstream, *, st
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["Complete", "StreamComplete"])
 @pytest.mark.parametrize("stage", WAITS)
-async def test_a_caller_that_leaves_ends_every_upstream_call(folder: Path, stage: str, streamed: bool) -> None:
+async def test_a_caller_that_leaves_ends_every_upstream_call(
+    folder: Path, running: Run, stage: str, streamed: bool
+) -> None:
     behaviour = {**HANGS, **JUDGED}[stage]
     async with (
         Upstream(*behaviour) as hanging,
@@ -86,7 +88,7 @@ async def test_a_caller_that_leaves_ends_every_upstream_call(folder: Path, stage
         assert own_tasks() == before
 
 
-async def test_a_deadline_that_passes_ends_every_upstream_call(folder: Path) -> None:
+async def test_a_deadline_that_passes_ends_every_upstream_call(folder: Path, running: Run) -> None:
     async with (
         Upstream(behaviours.hang) as first,
         Upstream(behaviours.hang_mid_stream("One")) as second,

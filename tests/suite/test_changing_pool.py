@@ -19,7 +19,8 @@ from lightrouter.v1.candidate_pb2 import (
 )
 from lightrouter.v1.router_pb2 import CandidateStatus as ListedCandidate
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
-from tests.suite.rig import Entry, Suite, entry, prompt, running
+from tests.suite import rig
+from tests.suite.rig import Entry, Suite, entry, prompt
 from tests.unit.pool.status_support import held
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
@@ -66,7 +67,7 @@ class Load:
                 self._answered.notify_all()
 
     async def rounds(self, count: int) -> None:
-        """Returns once so many calls more were answered."""
+        """Returns after this number of further answered calls."""
         until = self.answered + count
         async with asyncio.timeout(TIMEOUT_S), self._answered:
             await self._answered.wait_for(lambda: self.answered >= until)
@@ -83,7 +84,7 @@ class Load:
 
 
 @asynccontextmanager
-async def loaded(folder: Path) -> AsyncIterator[tuple[Suite, Load, dict[str, Switch], list[Entry]]]:
+async def loaded(running: rig.Run, folder: Path) -> AsyncIterator[tuple[Suite, Load, dict[str, Switch], list[Entry]]]:
     switches = {name: Switch(behaviours.model(GOOD)) for name in NAMES}
     async with AsyncExitStack() as stack:
         upstreams = {name: await stack.enter_async_context(Upstream(switches[name])) for name in NAMES}
@@ -117,8 +118,8 @@ def judge(suite: Suite, name: str, state: State, hour: int) -> None:
     statefile.amend(statefile.state_path(suite.pool), {name: status})
 
 
-async def test_no_request_fails_while_the_pool_changes(folder: Path) -> None:
-    async with loaded(folder) as (suite, load, switches, entries):
+async def test_no_request_fails_while_the_pool_changes(folder: Path, running: rig.Run) -> None:
+    async with loaded(running, folder) as (suite, load, switches, entries):
         await load.until("d", lambda d: d is not None)
 
         write_pool(suite, entries, "abc")
@@ -144,5 +145,9 @@ async def test_no_request_fails_while_the_pool_changes(folder: Path) -> None:
         judge(suite, "a", State.ADMITTED, 2)
         await load.until("a", lambda a: a is not None and a.candidate.state == CANDIDATE_STATE_ADMITTED)
 
+
+async def test_no_request_fails_when_an_adapter_is_stopped(folder: Path) -> None:
+    async with loaded(rig.running, folder) as (suite, load, _, _):
+        await load.until("d", lambda d: d is not None)
         await suite.servers["d"].drain()
         await load.until("d", lambda d: d is not None and d.health == CANDIDATE_HEALTH_NOT_SERVING)

@@ -42,7 +42,7 @@ KNOWN: Final = {
 
 
 def queries() -> list[tuple[str, str]]:
-    """Returns every query with where it is from."""
+    """Returns every query with its source."""
     found = [(f"panel {panel['title']}", target["expr"]) for panel in PANELS for target in panel["targets"]]
     found += [(f"alert {rule['alert']}", rule["expr"]) for rule in RULES]
     return [(name, expression.replace("$__rate_interval", "5m")) for name, expression in found]
@@ -78,7 +78,7 @@ def test_a_query_is_about_series_that_are_exported(name: str, query: str, export
 
 
 def check(expression: promql_parser.Expr, exported: Exported) -> set[str]:
-    """Fails where a series, a label or a label's value is not there; returns the labels that the result may have."""
+    """Fails if a series, a label or a label's value is missing; returns the labels that the result may have."""
     match expression:
         case promql_parser.VectorSelector():
             return selected(expression, exported)

@@ -36,7 +36,7 @@ SLOW = DegradedReason.DEGRADED_REASON_CANDIDATE_SLOW
 async def suite_with(
     folder: Path, bad: Behaviour, *, streamed: bool = False, **router: object
 ) -> AsyncIterator[tuple[Suite, Upstream]]:
-    """Runs two candidates that deliver and one that does what `bad` does."""
+    """Runs two candidates that deliver, and a third that behaves as `bad` does."""
     async with (
         Upstream(behaviours.model(GOOD)) as good,
         Upstream(behaviours.model(OTHER)) as other,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from lightrouter.v1.policy_pb2 import HOLD_ALWAYS, HOLD_NEVER, SELECTOR_STRATEGY_PRIOR, Policy
 from lightrouter.v1.router_pb2 import Prompt
 from tests.suite.rig import Suite, entry, prompt, running
-from tests.suite.test_local_model import QUESTION, SYSTEMS, Local, local, model_file
+from tests.suite.test_local_model import QUESTION, SYSTEMS, Local, about, chat, local, model_file
 
 __all__ = ["local", "model_file"]
 
@@ -72,6 +73,23 @@ async def test_a_held_route_s_answer_is_the_text_of_one_uninterrupted_call(folde
     assert not lines[NAMES[0]].usage.estimated
     assert lines[NAMES[0]].went_on
     assert lines[NAMES[0]].usage.input_tokens == whole.ledger.entries[0].usage.input_tokens
+
+
+async def read_tokens(local: Local) -> int:
+    """Returns the prompt tokens that the server has computed so far, by its own count; cached ones are not in it."""
+    page = (await local.http.get(local.http.base_url.join("/metrics"))).text
+    (count,) = re.findall(r"^llamacpp:prompt_tokens_total (\d+)$", page, re.MULTILINE)
+    return int(count)
+
+
+async def test_the_server_reads_each_prompt_of_a_held_route_once(folder: Path, local: Local) -> None:
+    async with suite_of(folder, local) as suite:
+        answer = await suite.complete(asked(ROUTED, 24), seconds=100)
+    read = await read_tokens(local)
+    assert not answer.degraded
+    assert next(line for line in answer.ledger.entries if line.candidate == NAMES[0]).went_on
+    prompts = [await chat(local, about(QUESTION, system), max_tokens=1) for system in SYSTEMS]
+    assert read == sum(prompt["usage"]["prompt_tokens"] for prompt in prompts)
 
 
 async def test_losers_free_their_slots_at_the_choice(folder: Path, local: Local) -> None:

@@ -1,4 +1,4 @@
-"""A held call is one span from its boot to its end, and one that is dropped is no error anywhere."""
+"""A held call is one span from its boot to its end, and a dropped call is no error anywhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import SpanKind, StatusCode
 
 from lightrouter.runtime.telemetry import names
 from lightrouter.v1.router_pb2 import CompleteRequest, StreamCompleteRequest
@@ -46,6 +46,15 @@ def of(trace: Tree, candidate: str) -> ReadableSpan:
     return call
 
 
+def caller_of(trace: Tree, call: ReadableSpan) -> ReadableSpan:
+    """Returns the router's span of a model call: the client span above it."""
+    above = trace.parent(call)
+    while above and above.kind is not SpanKind.CLIENT:
+        above = trace.parent(above)
+    assert above
+    return above
+
+
 @pytest.mark.parametrize("watched", [False, True])
 async def test_a_held_call_is_one_span_that_lasts_as_long_as_the_call(folder: Path, watched: bool) -> None:
     trace = await traced(folder, watched=watched)
@@ -59,6 +68,14 @@ async def test_a_held_call_is_one_span_that_lasts_as_long_as_the_call(folder: Pa
     (checkpoint,) = events(won, names.CHECKPOINT)
     assert checkpoint[names.GEN_AI_USAGE_OUTPUT_TOKENS] == BOOT
     assert not events(won, names.DROPPED)
+    asked = caller_of(trace, won)
+    assert [event.name for event in asked.events] == [names.CHECKPOINT, names.CHOSEN]
+    (chosen,) = events(asked, names.CHOSEN)
+    tokens = chosen[names.GEN_AI_USAGE_OUTPUT_TOKENS]
+    assert isinstance(tokens, int)
+    assert BOOT <= tokens < len(TEXT)
+    assert chosen[names.ELAPSED]
+    assert asked.events[1].timestamp >= (trace.one(names.SELECT).end_time or 0)
 
 
 async def test_a_dropped_call_is_no_error_of_any_span(folder: Path) -> None:
@@ -69,6 +86,7 @@ async def test_a_dropped_call_is_no_error_of_any_span(folder: Path) -> None:
     tokens = dropped[names.GEN_AI_USAGE_OUTPUT_TOKENS]
     assert isinstance(tokens, int)
     assert BOOT <= tokens <= BOOT + 2
+    assert [event.name for event in caller_of(trace, lost).events] == [names.CHECKPOINT, names.DROPPED]
     assert attribute(lost, names.ESTIMATED) is True
     assert attribute(lost, names.COST)
     assert len(held_calls(trace)) == 6

@@ -287,7 +287,7 @@ async def test_two_routes_that_hold_the_place_the_other_waits_for_both_get_answe
             came[name].set()
         answers = await asyncio.gather(*routes)
     assert {answer.text for answer in answers} <= {TEXT, OTHER}
-    # The first to choose was not answered by the one that it waited for; its choice let the other have both.
+    # The first route chose without the candidate that it waited for; that freed both places for the other route.
     assert DEGRADED_REASON_CANDIDATE_SLOW in [each.reason for answer in answers for each in answer.degraded]
 
 

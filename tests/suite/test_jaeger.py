@@ -1,4 +1,4 @@
-"""A real Jaeger reads what the suite of `lightrouter up` sends: one whole tree a request, and it adds up."""
+"""A real Jaeger reads what `lightrouter up --processes` sends: one whole tree a request, and it adds up."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 UNSAMPLED_ID = "0af7651916cd43dd8448eb211c80319c"
 LAST_ID = "d0e0e47364bf92f3577b34da6a3ce929"
 LATER_ID = "a3ce929d0e0e47364bf92f3577b34da6"
+LONG = "Why, in many words?"
 CALLER_SPAN = "00f067aa0ba902b7"
 POLICY = Policy(
     boot_tokens=2,
@@ -47,8 +48,12 @@ class Together(Chat):
     boots = threading.Barrier(len(CANDIDATES))
     booted: ClassVar[set[str]] = set()
     lock = threading.Lock()
+    dropped: ClassVar[list[threading.Event]] = [threading.Event() for _ in CANDIDATES[1:]]
 
     def answer(self, request: dict[str, Any]) -> None:
+        if request["messages"][-1]["content"] == LONG:
+            self.hold(request)
+            return
         with self.lock:
             is_boot = request["model"] not in self.booted
             self.booted.add(request["model"])
@@ -60,15 +65,41 @@ class Together(Chat):
             return
         super().answer(request)
 
+    def hold(self, request: dict[str, Any]) -> None:
+        """Writes until the client leaves; the first candidate ends once it has left all others."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        place = CANDIDATES.index(request["model"])
+        try:
+            for _ in range(3):
+                self.event({"delta": {"content": "word "}, "finish_reason": None})
+            if place:
+                while True:
+                    self.event({"delta": {"content": "word "}, "finish_reason": None})
+                    self.dropped[place - 1].wait(0.05)
+            for left in self.dropped:
+                left.wait(60)
+            self.event({"delta": {}, "finish_reason": "stop"})
+        except OSError:
+            self.dropped[place - 1].set()
+        self.close_connection = True
+
+    def event(self, choice: dict[str, Any]) -> None:
+        """Sends one event with this choice."""
+        event = {"id": "x", "created": 1, "model": "m", "choices": [{"index": 0, **choice}]}
+        self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+
 
 def up_with(folder: Path, pool: Path, found: Started) -> Up:
     """Starts a suite that sends its traces to this Jaeger."""
-    return Up(folder, "--pool", str(pool), "--otlp", found.otlp)
+    return Up(folder, "--processes", "--pool", str(pool), "--otlp", found.otlp)
 
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A pool of candidates that answer, and one that is gone."""
+    """A pool of candidates that answer, and a candidate without a server."""
     with upstream(Together) as base_url:
         path = tmp_path_factory.mktemp("pool") / "pool.yaml"
         gone = pool_text("http://127.0.0.1:9/v1", "gone").removeprefix("candidates:\n")
@@ -236,6 +267,15 @@ def test_ask_prints_the_waterfall(running: tuple[Started, str], routed: object) 
     assert any("gone dropped (candidate_failed)" in line for line in lines)
     total = f"${int(answer['ledger']['costNanousd']) / 1e9:.9f}"
     assert any(line.split()[0] == "route" and total in line for line in lines if line.strip())
+
+
+def test_ask_says_which_held_calls_were_chosen(running: tuple[Started, str], routed: object) -> None:
+    started, address = running
+    flags = ["--jaeger", started.url, "--selector", "prior", "--boot-tokens", "2", "--k", "1", "--hold", "always"]
+    asked = cli("ask", LONG, *flags, "--margin", "1", "--agreement", "1", "--json", address=address)
+    assert asked.returncode == 0, asked.stderr
+    words = Counter(re.findall("(checkpoint|chosen|dropped) after", asked.stderr))
+    assert words == {"checkpoint": len(CANDIDATES), "chosen": 1, "dropped": len(CANDIDATES) - 1}, asked.stderr
 
 
 def test_services_that_stop_send_their_last_spans(

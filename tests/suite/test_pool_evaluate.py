@@ -95,7 +95,7 @@ def test_one_that_is_killed_goes_on_and_a_second_one_is_kept_out(folder: Path) -
         "fair": "admitted",
         "weak": "evicted",
     }
-    # One that nobody kills comes to the same.
+    # An uninterrupted evaluation gives the same.
     (folder / "pool.state.json").unlink()
     (folder / "pool.evaluation.jsonl").unlink()
     with start(folder) as whole:

@@ -37,7 +37,7 @@ def of(program: str) -> list[Command]:
 
 @pytest.mark.parametrize("command", of("lightrouter"), ids=str)
 def test_lightrouter_knows_its_arguments(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    # `evict|readmit` names two, and NAME stands for one that a reader picks.
+    # `evict|readmit` names two, and NAME stands for a name that a reader chooses.
     words = [word.partition("|")[0] for word in command.words[1:] if word != "NAME"]
     with pytest.raises(SystemExit) as end:
         run([*words, "--help"])
@@ -78,7 +78,7 @@ def test_every_line_of_the_readmes_blocks_is_a_command() -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that has the environment where a checkout has it after `make demo` or `make test`."""
+    """A folder with the environment of a checkout after `make demo` or `make test`."""
     folder = tmp_path_factory.mktemp("checkout")
     (folder / ".venv" / "bin").mkdir(parents=True)
     scripts = Path(sys.executable).parent

@@ -141,7 +141,7 @@ async def test_a_judge_s_calls_are_below_select(folder: Path, models: list[Behav
     trace = await traced(folder, policy, *models)
     assert trace.below(names.SELECT).total() >= 2
     assert set(trace.below(names.SELECT)) == {"chat model-of-c"}
-    # This model is no judge, and the trace says so where it turned out.
+    # This model is no judge; the trace says so in the span in which it failed.
     (degraded,) = events(trace.one(names.SELECT), names.ANSWER_DEGRADED)
     assert degraded[names.REASON] == "verdict_unreadable"
 

@@ -27,9 +27,19 @@ def pool(tmp_path: Path, base_url: str) -> Path:
     return path
 
 
+WAYS = [[], ["--processes"]]
+
+
+@pytest.fixture(params=WAYS, ids=["one process", "processes"])
+def up(tmp_path: Path, pool: Path, request: pytest.FixtureRequest) -> Iterator[Up]:
+    started = Up(tmp_path, "--pool", str(pool), *request.param)
+    yield started
+    started.end()
+
+
 @pytest.fixture
-def up(tmp_path: Path, pool: Path) -> Iterator[Up]:
-    started = Up(tmp_path, "--pool", str(pool))
+def processes(tmp_path: Path, pool: Path) -> Iterator[Up]:
+    started = Up(tmp_path, "--pool", str(pool), "--processes")
     yield started
     started.end()
 
@@ -39,7 +49,7 @@ def health(address: str) -> dict[str, str]:
     return {status["candidate"]["name"]: status.get("health", "") for status in listed.get("candidates", [])}
 
 
-def test_it_answers_lists_its_pool_and_ends_with_nothing_left(up: Up) -> None:
+def test_it_answers_lists_its_pool_and_ends_in_silence(up: Up) -> None:
     address = up.wait_ready()
     assert up.process.stdout.readline() == f"ready: {address}\n"
     assert health(address) == dict.fromkeys(("alpha", "beta"), "CANDIDATE_HEALTH_SERVING")
@@ -56,13 +66,29 @@ def test_it_answers_lists_its_pool_and_ends_with_nothing_left(up: Up) -> None:
     assert plain.stdout.endswith(" begins and ends.\n")
     assert plain.stderr.startswith("$0.0000")
 
-    folder = Path(next(word for word in up.running("router").cmdline() if word.endswith("router.ready"))).parent
     up.process.send_signal(signal.SIGTERM)
     assert up.process.wait(TIMEOUT_S) == 0
-    assert len(up.family) == 5
-    assert not [process for process in up.family if process.is_running()]
-    assert not folder.exists()
     assert up.log == ""
+
+
+def test_one_process_is_one(tmp_path: Path, pool: Path) -> None:
+    up = Up(tmp_path, "--pool", str(pool))
+    try:
+        up.wait_ready()
+        assert up.family == []
+    finally:
+        up.end()
+
+
+def test_processes_end_with_nothing_left(processes: Up) -> None:
+    processes.wait_ready()
+    router = processes.running("router").cmdline()
+    folder = Path(next(word for word in router if word.endswith("router.ready"))).parent
+    processes.process.send_signal(signal.SIGTERM)
+    assert processes.process.wait(TIMEOUT_S) == 0
+    assert len(processes.family) == 5
+    assert not [process for process in processes.family if process.is_running()]
+    assert not folder.exists()
 
 
 def test_a_request_that_breaks_a_rule_names_its_flag(up: Up) -> None:
@@ -71,7 +97,8 @@ def test_a_request_that_breaks_a_rule_names_its_flag(up: Up) -> None:
     assert "--boot-tokens (prompt.policy.boot_tokens)" in refused.stderr
 
 
-def test_a_service_that_was_killed_is_started_again(up: Up) -> None:
+def test_a_service_that_was_killed_is_started_again(processes: Up) -> None:
+    up = processes
     address = up.wait_ready()
     for module, candidate in (("adapter", "alpha"), ("router", "")):
         before = up.running(module, candidate)
@@ -86,21 +113,26 @@ def test_a_service_that_was_killed_is_started_again(up: Up) -> None:
 
 def test_the_pool_file_is_followed_without_a_restart(up: Up, pool: Path, base_url: str) -> None:
     address = up.wait_ready()
-    router, beta = up.running("router"), up.running("adapter", "beta")
-
     pool.write_text(pool_text(base_url, "alpha", "gamma"))
     until("gamma serves", lambda: health(address).get("gamma") == "CANDIDATE_HEALTH_SERVING")
     assert cli("ask", "Why?", "--candidates", "gamma", address=address).stdout == "gamma begins and ends.\n"
-    beta.wait(TIMEOUT_S)
     assert "beta" not in health(address)
 
     pool.write_text(pool_text(base_url, "alpha", "gamma").replace("http://", "htp://"))
     until("the change is refused", lambda: f"{pool}:3: candidates[0].base_url: must be an http or https URL" in up.log)
     assert set(health(address)) == {"alpha", "gamma"}
-    assert up.running("router") == router
 
 
-def test_when_up_is_killed_nothing_is_left(up: Up) -> None:
+def test_the_process_of_a_candidate_ends_with_its_entry(processes: Up, pool: Path, base_url: str) -> None:
+    processes.wait_ready()
+    router, beta = processes.running("router"), processes.running("adapter", "beta")
+    pool.write_text(pool_text(base_url, "alpha"))
+    beta.wait(TIMEOUT_S)
+    assert processes.running("router") == router
+
+
+def test_when_up_is_killed_nothing_is_left(processes: Up) -> None:
+    up = processes
     up.wait_ready()
     up.process.kill()
     up.process.wait(TIMEOUT_S)
@@ -109,7 +141,8 @@ def test_when_up_is_killed_nothing_is_left(up: Up) -> None:
     assert alive == []
 
 
-def test_a_signal_while_it_starts_leaves_nothing(up: Up) -> None:
+def test_a_signal_while_it_starts_leaves_nothing(processes: Up) -> None:
+    up = processes
     until("the first service runs", lambda: up.service("selector"))
     family = up.process.children(recursive=True)
     up.process.send_signal(signal.SIGINT)
@@ -117,9 +150,27 @@ def test_a_signal_while_it_starts_leaves_nothing(up: Up) -> None:
     assert not [process for process in family if process.is_running()]
 
 
-def test_an_address_that_is_taken_is_one_sentence(pool: Path) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "fault"),
+    [
+        ("LIGHTROUTER_ALL_TOKENS_FILE", "none", "none"),
+        ("LIGHTROUTER_ALL_K", "0", "setting k (--k, LIGHTROUTER_ALL_K)"),
+        ("LIGHTROUTER_ALL_TLS_CERT_FILE", "none", "--tls-cert-file and --tls-key-file go together"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_one_sentence(pool: Path, variable: str, value: str, fault: str) -> None:
+    ended = cli("up", "--pool", str(pool), "--listen", "127.0.0.1:0", more={variable: value})
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("lightrouter up: ")
+    assert fault in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["one process", "processes"])
+def test_an_address_that_is_taken_is_one_sentence(pool: Path, way: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = cli("up", "--pool", str(pool), "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+        ended = cli("up", "--pool", str(pool), "--listen", f"127.0.0.1:{taken.getsockname()[1]}", *way)
     assert ended.returncode == 1
-    assert "lightrouter up: router ended with status 1 before it was ready: cannot listen on 127.0.0.1" in ended.stderr
+    before = "router ended with status 1 before it was ready: " if way else ""
+    assert f"lightrouter up: {before}cannot listen on 127.0.0.1" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from lightrouter.learned.artifact import GENERAL, MANIFEST
 from tests.recordings import line, write
-from tests.suite.up_support import TIMEOUT_S, Up, cli
+from tests.suite.up_support import TIMEOUT_S, Up, cli, until
 
 LONG = "Blue light is scattered more than red light by the molecules of the air, and so it comes from everywhere."
 LINES = [
@@ -71,11 +71,11 @@ def test_both_models_are_candidates_and_nothing_is_known_of_them(up: tuple[Up, s
 
 def test_the_selector_ranks_with_the_artifact_that_is_named(up: tuple[Up, str]) -> None:
     started, address = up
-    command = started.running("selector").cmdline()
-    assert command[command.index("--artifact") + 1].endswith("/artifact")
     asked = cli("ask", "Who are you?", "--selector", "learned", "--json", address=address)
     assert asked.returncode == 0, asked.stderr
     assert json.loads(asked.stdout)["selection"]["strategy"] == "SELECTOR_STRATEGY_LEARNED"
+    (started.folder / "artifact" / MANIFEST).write_text("{")
+    until("the folder is followed", lambda: "and the last good one stays" in started.log)
 
 
 @pytest.mark.parametrize("content", [None, "{"])

@@ -107,12 +107,12 @@ class Tree:
 
 
 def parent_id(span: ReadableSpan) -> int:
-    """Returns the id of the span above; 0 where there is none."""
+    """Returns the id of the span above; 0 if there is none."""
     return span.parent.span_id if span.parent else 0
 
 
 def attribute(span: ReadableSpan, name: str) -> object:
-    """Returns an attribute; None where the span does not have it."""
+    """Returns an attribute; None if the span does not have it."""
     return (span.attributes or {}).get(name)
 
 

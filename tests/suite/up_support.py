@@ -147,7 +147,7 @@ class Up:
         return self._ready_file.read_text().strip()
 
     def service(self, module: str, candidate: str = "") -> psutil.Process | None:
-        """Returns the process of a service, or None where there is none."""
+        """Returns the process of a service, or None if there is none."""
         for process in self.process.children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                 command = process.cmdline()

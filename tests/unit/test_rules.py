@@ -46,7 +46,7 @@ LONGEST_TEXT = 8 * 1024 * 1024
 class Example:
     """A request that breaks one rule of one field.
 
-    `text` is added to the valid request, or stands alone where `whole`. `field` is the path that the violation names,
+    `text` is added to the valid request, or stands alone if `whole`. `field` is the path that the violation names,
     and `rule` the rule's path in buf.validate.FieldRules, or the id of a CEL rule.
     """
 
@@ -89,7 +89,7 @@ def policy(text: str, field: str, rule: str) -> Example:
 
 
 def bounds(field: str, kind: str, low: tuple[str, float], high: tuple[str, float]) -> Iterator[tuple[str, str, str]]:
-    """Yields text, field and rule for a number under its lower bound, over its upper one and, where it can be, NaN."""
+    """Yields text, field and rule for a number under its lower bound, over its upper one and, if possible, NaN."""
     for rule, value in (low, high):
         yield f"{field}: {value}", field, f"{kind}.{rule}"
     if kind == "double":

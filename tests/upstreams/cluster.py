@@ -104,7 +104,7 @@ class Cluster:
         await self._runner.cleanup()
 
     async def start(self, port: int = 0) -> None:
-        """Listens, again where it was stopped."""
+        """Listens, again if it was stopped."""
         self._site = web.TCPSite(self._runner, "127.0.0.1", port)
         await self._site.start()
         self.port: int = self._runner.addresses[0][1]
@@ -168,7 +168,7 @@ class Cluster:
         return self.condition(name, "Ready")
 
     def condition(self, name: str, kind: str) -> tuple[str, str, str]:
-        """Returns a condition of a resource: status, reason and message; empty ones where it has none."""
+        """Returns a condition of a resource: status, reason and message; empty if it has none."""
         for condition in self.resources[name]["status"].get("conditions", ()):
             if condition["type"] == kind:
                 return condition["status"], condition["reason"], condition["message"]

@@ -6,6 +6,12 @@
 {{- default $full .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/* The components that run services, as a list. */}}
+{{- define "lightrouter.components" -}}
+{{- $all := list "router" "selector" "aggregator" "adapter" -}}
+{{- ternary (list "router") $all (eq .Values.topology "single") | toJson -}}
+{{- end -}}
+
 {{/* The name of a component's resources. Takes root, component, and for an adapter the candidate. */}}
 {{- define "lightrouter.name" -}}
 {{- printf "%s-%s" (include "lightrouter.fullname" .root) .component -}}

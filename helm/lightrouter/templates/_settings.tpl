@@ -14,9 +14,27 @@
 {{- else if and (eq .component "router") (or (eq .root.Values.pool.source "kubernetes") .root.Values.auth.jwt.serviceAccounts) }}true{{ end -}}
 {{- end -}}
 
+{{/* What a component's pods run: the service of its name, or all services. */}}
+{{- define "lightrouter.runs" -}}
+{{ ternary "all" .component (and (eq .component "router") (ne .root.Values.topology "services")) }}
+{{- end -}}
+
+{{/* The candidates whose adapters run in a component's pods; each with the suffix of what belongs to its API key. */}}
+{{- define "lightrouter.served" -}}
+{{- $served := list -}}
+{{- if eq (include "lightrouter.runs" .) "all" -}}
+{{- range include "lightrouter.candidates" .root | fromJsonArray -}}
+{{- if not .address }}{{ $served = append $served (merge (dict "suffix" (printf "-%s" .name)) .) }}{{ end -}}
+{{- end -}}
+{{- else -}}
+{{- with .candidate }}{{ $served = append $served (merge (dict "suffix" "") .) }}{{ end -}}
+{{- end -}}
+{{- toJson $served -}}
+{{- end -}}
+
 {{/* The arguments of the image's entrypoint; no other template knows them. */}}
 {{- define "lightrouter.args" -}}
-[serve, {{ .component }}]
+[serve, {{ include "lightrouter.runs" . }}]
 {{- end -}}
 
 {{/* The settings of a component by name, in camelCase. */}}
@@ -57,9 +75,16 @@
     "candidateSelector" (ternary "" (include "lightrouter.candidateSelector" .root) $file)
     "judge" (ternary "" $values.pool.judge $file)
     "synthesizer" (ternary "" $values.pool.synthesizer $file)
-    "selectorAddress" (printf "dns:///%s:50051" (include "lightrouter.host" (dict "root" .root "component" "selector")))
-    "aggregatorAddress" (printf "dns:///%s:50051" (include "lightrouter.host" (dict "root" .root "component" "aggregator")))
     "adapterAddress" (include "lightrouter.adapterAddress" (dict "root" .root "candidate" (dict "name" "{name}")))) $settings -}}
+{{- if eq (include "lightrouter.runs" .) "all" -}}
+{{- $settings = merge (dict "pool" "/etc/lightrouter/pool/all.yaml") $settings
+    (omit $values.selector.settings "strategy") (omit $values.aggregator.settings "strategy" "agreement")
+    (dict "draftAgreement" $values.aggregator.settings.agreement) -}}
+{{- else -}}
+{{- $settings = merge (dict
+    "selectorAddress" (printf "dns:///%s:50051" (include "lightrouter.host" (dict "root" .root "component" "selector")))
+    "aggregatorAddress" (printf "dns:///%s:50051" (include "lightrouter.host" (dict "root" .root "component" "aggregator")))) $settings -}}
+{{- end -}}
 {{- with $values.auth -}}
 {{- if .tokens.secretName }}{{ $_ := set $settings "tokensFile" (printf "/etc/lightrouter/tokens/%s" .tokens.key) }}{{ end -}}
 {{- $_ := set $settings "allowedCallers" (join "," .allowedCallers) -}}
@@ -113,13 +138,14 @@ of extraEnv takes the place of the chart's; OTEL_RESOURCE_ATTRIBUTES adds to it.
 {{- $variables := list -}}
 {{- range $name, $value := include "lightrouter.settings" . | fromYaml -}}
 {{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) -}}
-{{- $name = printf "LIGHTROUTER_%s_%s" (upper $.component) ($name | snakecase | upper) -}}
+{{- $name = printf "LIGHTROUTER_%s_%s" (include "lightrouter.runs" $ | upper) ($name | snakecase | upper) -}}
 {{- $variables = append $variables (dict "name" $name "value" (ternary $value (toJson $value) (kindIs "string" $value))) -}}
 {{- end -}}
 {{- end -}}
-{{- with .candidate }}{{ with .apiKey }}{{ if not (dig "mount" true .) -}}
+{{- range $candidate := include "lightrouter.served" . | fromJsonArray }}{{ with .apiKey }}{{ if not (dig "mount" true .) -}}
 {{- $key := dict "name" .secretName "key" (.key | default "api-key") -}}
-{{- $variables = append $variables (dict "name" "CANDIDATE_API_KEY" "valueFrom" (dict "secretKeyRef" $key)) -}}
+{{- $name := include "lightrouter.apiKeyVariable" $candidate -}}
+{{- $variables = append $variables (dict "name" $name "valueFrom" (dict "secretKeyRef" $key)) -}}
 {{- end }}{{ end }}{{ end -}}
 {{- $given := dict -}}
 {{- range .workload.extraEnv }}{{ $_ := set $given .name . }}{{ end -}}
@@ -154,13 +180,14 @@ of extraEnv takes the place of the chart's; OTEL_RESOURCE_ATTRIBUTES adds to it.
   source:
     secret: {secretName: {{ include "lightrouter.tlsSecret" . }}, defaultMode: 0440}
 {{- end }}
-{{- if or (eq .component "adapter") (and (eq .component "router") (eq $values.pool.source "file")) }}
+{{- $runs := include "lightrouter.runs" . }}
+{{- if or (has $runs (list "adapter" "all")) (and (eq $runs "router") (eq $values.pool.source "file")) }}
 - name: pool
   source:
     configMap: {name: {{ include "lightrouter.fullname" .root }}-pool}
 {{- end }}
-{{- with .candidate }}{{ with .apiKey }}{{ if dig "mount" true . }}
-- name: api-key
+{{- range $candidate := include "lightrouter.served" . | fromJsonArray }}{{ with .apiKey }}{{ if dig "mount" true . }}
+- name: api-key{{ $candidate.suffix }}
   source:
     secret:
       secretName: {{ .secretName }}
@@ -181,9 +208,18 @@ of extraEnv takes the place of the chart's; OTEL_RESOURCE_ATTRIBUTES adds to it.
 {{- end }}
 {{- end -}}
 
-{{/* A candidate's entry in the pool file: keys in the file's spelling, where the API key is, the adapter's address. */}}
+{{/* The variable of a candidate's API key. */}}
+{{- define "lightrouter.apiKeyVariable" -}}
+CANDIDATE_API_KEY{{ .suffix | replace "-" "_" | upper }}
+{{- end -}}
+
+{{/*
+A candidate's entry in a pool file: keys in the file's spelling, where the API key is, and the adapter's address, without
+which the adapter is in the process that reads the file. Takes the candidate, the suffix of its key, and the address.
+*/}}
 {{- define "lightrouter.poolEntry" -}}
-{{- $entry := dict "address" (include "lightrouter.adapterAddress" .) -}}
+{{- $entry := dict -}}
+{{- with .address }}{{ $_ := set $entry "address" . }}{{ end -}}
 {{- range $key, $value := omit .candidate "adapter" "apiKey" "address" -}}
 {{- if has $key (list "sampling" "limits" "circuit" "prices") -}}
 {{- $section := dict -}}
@@ -194,9 +230,9 @@ of extraEnv takes the place of the chart's; OTEL_RESOURCE_ATTRIBUTES adds to it.
 {{- end -}}
 {{- with .candidate.apiKey -}}
 {{- if dig "mount" true . -}}
-{{- $_ := set $entry "api_key_file" "/etc/lightrouter/api-key/api-key" -}}
+{{- $_ := set $entry "api_key_file" (printf "/etc/lightrouter/api-key%s/api-key" $.suffix) -}}
 {{- else -}}
-{{- $_ := set $entry "api_key_env" "CANDIDATE_API_KEY" -}}
+{{- $_ := set $entry "api_key_env" (include "lightrouter.apiKeyVariable" $) -}}
 {{- end -}}
 {{- end -}}
 {{- toYaml $entry -}}

@@ -255,6 +255,7 @@ spec:
 {{- define "lightrouter.scaledObject" -}}
 {{- $scaling := .workload.autoscaling -}}
 {{- $service := printf "lightrouter-%s%s" .component (ternary (printf "-%s" (dig "name" "" (.candidate | default dict))) "" (eq .component "adapter")) -}}
+{{- if eq (include "lightrouter.runs" .) "all" }}{{ $service = "lightrouter" }}{{ end -}}
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:

@@ -68,7 +68,8 @@ class AssembledAdapter:
 
     async def report_health(self) -> None:
         """Sets the service's health whenever the candidate's circuit or entry changes, until it is cancelled."""
-        await self.live.follow(lambda serving: self.server.set_serving(names.ADAPTER_SERVICE, serving))
+        async for serving in self.live.states():
+            await self.server.set_serving(names.ADAPTER_SERVICE, serving)
 
 
 def assemble(settings: AdapterSettings, telemetry: Telemetry, pool: Pool | None = None) -> AssembledAdapter:
@@ -87,7 +88,7 @@ def assemble(settings: AdapterSettings, telemetry: Telemetry, pool: Pool | None 
     """
     make_engine = engine_maker(telemetry.tracer, CallMetrics(telemetry.meter), telemetry.capture)
     live = LiveEngine(settings.candidate, pool or pool_file.load(settings.pool), make_engine)
-    report(telemetry.meter, live)
+    report(telemetry.meter, lambda: (live,))
     server = Server(settings, tracer=telemetry.tracer)
     server.errors.report(telemetry.meter)
     server.add(names.ADAPTER_SERVICE, add_AdapterServiceServicer_to_server, AdapterServicer(live))

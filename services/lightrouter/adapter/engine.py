@@ -128,37 +128,49 @@ class Engine:
             self._ended()
 
     async def stream(
-        self, generation: Generation, deadline: Deadline, checkpoint_tokens: int = 0, *, unwatched: bool = False
+        self,
+        generation: Generation,
+        deadline: Deadline,
+        checkpoint_tokens: int = 0,
+        *,
+        unwatched: bool = False,
+        joined: bool = False,
     ) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Yields the output of the model in chunks of about 40 ms, 250 ms if it is unwatched, then the result.
 
         Between the text of the first `checkpoint_tokens` new tokens and the rest, it yields the checkpoint, unless the
         text has ended by then; 0 for none. If the provider tells the end of the text only after its last token, a
-        checkpoint that lies exactly there comes nevertheless.
+        checkpoint that lies exactly there comes nevertheless. The piece before the checkpoint or the result comes in
+        the same message if `joined`.
 
         Raises:
             ServiceError: The model did not deliver.
         """
         run = self._begin(generation, streamed=True, checkpoint=checkpoint_tokens)
         announced = False
+        piece: GenerationChunk | None = None
         deltas = Coalescer(*(_UNWATCHED if unwatched else _WATCHED), _MOST_HELD_BYTES)
         task = asyncio.create_task(self._feed(run, deadline, deltas))
         task.add_done_callback(lambda _: self._ended())
         try:
             async for delta in deltas:
                 if isinstance(delta, GenerationResult):
-                    yield StreamGenerateResponse(checkpoint=delta)
+                    yield StreamGenerateResponse(checkpoint=delta, piece=piece)
+                    piece = None
                     continue
                 restarted = run.restarted and not announced
                 announced |= restarted
                 chunk = GenerationChunk(
                     text=delta.text, reasoning=delta.reasoning, restarted=restarted, tool_calls=delta.calls
                 )
-                yield StreamGenerateResponse(chunk=chunk)
+                if joined and deltas.at_mark:
+                    piece = chunk
+                else:
+                    yield StreamGenerateResponse(chunk=chunk)
             result = await task
             if run.restarted and not announced:
                 yield StreamGenerateResponse(chunk=GenerationChunk(restarted=True))
-            yield StreamGenerateResponse(result=result)
+            yield StreamGenerateResponse(result=result, piece=piece)
         except BaseException as error:
             run.fail(error)
             raise
@@ -183,7 +195,8 @@ class Engine:
         resume_state = decode(generation.continuation, entry.name, entry.model)
 
         def planned(quirks: Quirks) -> Plan:
-            return make_plan(entry, generation, resume_state, quirks, checkpoint)
+            known = self.provider_state.learned.continues_prefills
+            return make_plan(entry, generation, resume_state, quirks, checkpoint, continues_prefills=known)
 
         stage = generation.stage
         observer = CallObserver(self._tracer, self._metrics, self._capture, entry, stage, resume_state.span)

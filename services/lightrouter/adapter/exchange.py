@@ -55,7 +55,7 @@ class ProviderRequest:
 
 @dataclass(slots=True)
 class ReplyInfo:
-    """The facts of a reply besides its text, filled in as the reply comes."""
+    """The facts of a reply other than its text, filled in as the reply arrives."""
 
     apart: bool = False
     """Whether the caller counts events, so that those that come together are not joined."""

@@ -31,8 +31,7 @@ CALL_DURATION: Final = Instrument(
 CALL_TOKENS: Final = Instrument(
     "gen_ai.client.token.usage",
     "{token}",
-    "Tokens of a model call, also of one that failed or was dropped: input with cached tokens, and output with "
-    "reasoning.",
+    "Tokens of a model call, failed and dropped calls included: input with cached tokens, and output with reasoning.",
     (*_MODEL_CALL, names.GEN_AI_TOKEN_TYPE, names.ESTIMATED),
     _CALL_TOKENS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import Final
 
 from opentelemetry.metrics import Meter
@@ -25,7 +25,7 @@ is None if nothing is known of it."""
 
 # Members that an engine only reports or counts with: they change nothing of a request.
 _REPORTED: Final = frozenset(
-    {"state", "prior", "prices", "address", "context_window", "max_boot_tokens", "fixed_input_tokens"}
+    {"state", "prior", "prices", "address", "context_window", "max_boot_tokens", "fixed_input_tokens", "abilities"}
 )
 # Members that name the provider and the account, to which its circuit, its backoff and its quirks belong.
 _PROVIDER: Final = ("provider", "base_url", "model", "recording", "api_key_env", "api_key_file")
@@ -105,13 +105,13 @@ class LiveEngine:
         else:
             _log.warning("the pool no longer has the candidate %s", self._name)
 
-    async def follow(self, set_serving: Callable[[bool], Awaitable[None]]) -> None:
-        """Calls `set_serving` with each change of `serving`, which begins as true, until it is cancelled."""
-        reported = True
+    async def states(self) -> AsyncGenerator[bool, None]:
+        """Yields `serving`, now and after each change. For one reader at a time."""
+        told: bool | None = None
         while True:
-            if self.serving is not reported:
-                reported = self.serving
-                await set_serving(reported)
+            if self.serving is not told:
+                told = self.serving
+                yield told
             await self._changed.wait()
             self._changed.clear()
 
@@ -120,6 +120,7 @@ class LiveEngine:
         if self._engine:
             self._retire(self._engine, keeps_state=False)
             self._engine = None
+            self._changed.set()
         await asyncio.gather(*self._finishing)
 
     def _retire(self, engine: Engine, *, keeps_state: bool) -> None:
@@ -145,22 +146,27 @@ def _is_same_provider(one: CandidateEntry, other: CandidateEntry) -> bool:
     )
 
 
-def report(meter: Meter, live: LiveEngine) -> None:
-    """Reports the candidate's queue and circuit to `meter`; nothing once the pool no longer has the candidate."""
+def report(meter: Meter, adapters: Callable[[], Iterable[LiveEngine]]) -> None:
+    """Reports queue and circuit of the candidates to `meter`; nothing of one that the pool no longer has.
+
+    `adapters` returns the candidates of now, in the thread of the SDK.
+    """
+
+    def engines() -> list[Engine]:
+        return [engine for live in adapters() if (engine := live.current)]
 
     def running() -> Mapping[Values, int]:
-        engine = live.current
-        return {(engine.entry.name,): engine.running} if engine else {}
+        return {(engine.entry.name,): engine.running for engine in engines()}
 
     def waiting() -> Mapping[Values, int]:
-        engine = live.current
-        return {(engine.entry.name,): engine.waiting} if engine else {}
+        return {(engine.entry.name,): engine.waiting for engine in engines()}
 
     def circuit() -> Mapping[Values, int]:
-        engine = live.current
-        if engine is None:
-            return {}
-        return {(engine.entry.name, state.value): int(state is engine.provider_state.circuit.state) for state in State}
+        return {
+            (engine.entry.name, state.value): int(state is engine.provider_state.circuit.state)
+            for engine in engines()
+            for state in State
+        }
 
     observe(meter, i.CALLS_IN_FLIGHT, running)
     observe(meter, i.CALLS_QUEUED, waiting)

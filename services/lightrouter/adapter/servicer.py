@@ -46,7 +46,11 @@ class AdapterServicer(AdapterServiceServicer):
         """Streams the output of the model, its checkpoint if the request asks for one, then the result."""
         del context
         stream = self._live.engine.stream(
-            request.generation, current_deadline(), request.checkpoint_tokens, unwatched=request.unwatched
+            request.generation,
+            current_deadline(),
+            request.checkpoint_tokens,
+            unwatched=request.unwatched,
+            joined=request.joined,
         )
         async with aclosing(stream) as events:
             async for event in events:

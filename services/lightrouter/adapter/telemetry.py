@@ -17,6 +17,7 @@ from lightrouter.runtime.circuit import State
 from lightrouter.runtime.enums import label, series
 from lightrouter.runtime.errors import ServiceError, Spent, reason_name, reason_series
 from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.callhandle import announce
 from lightrouter.runtime.telemetry.capture import TextCapture
 from lightrouter.runtime.telemetry.metrics import Tally, histogram
 from lightrouter.runtime.telemetry.setup import link_to, span_reference
@@ -92,6 +93,7 @@ class CallObserver:
         self._begun = time.monotonic()
         self._ended = False
         self._span: Span = tracer.start_span(names.CHAT.format(model=entry.model), links=link_to(follows))
+        announce(self)
 
     @property
     def reference(self) -> str:
@@ -111,7 +113,11 @@ class CallObserver:
 
     def at_checkpoint(self, checkpoint: GenerationResult) -> None:
         """Records that the text has reached its checkpoint."""
-        self._mark(names.CHECKPOINT, checkpoint.usage)
+        self._mark(names.CHECKPOINT, checkpoint.usage.output_tokens)
+
+    def chosen(self, output_tokens: int) -> None:
+        """Records that a caller in this process has chosen the call to go on. See `CallSpan`."""
+        self._mark(names.CHOSEN, output_tokens)
 
     def delivered(
         self, request: ProviderRequest, result: GenerationResult, text: str, first_chunk_s: float | None
@@ -140,7 +146,7 @@ class CallObserver:
 
     def dropped(self, request: ProviderRequest, spent: Spent, attempts: int) -> None:
         """Records a generation that its caller needs no longer; does nothing if it has ended already."""
-        self._mark(names.DROPPED, spent.usage)
+        self._mark(names.DROPPED, spent.usage.output_tokens)
         self._broke_off(request, None, spent, attempts)
 
     def failed(self, request: ProviderRequest, error: BaseException, spent: Spent, attempts: int) -> None:
@@ -171,11 +177,11 @@ class CallObserver:
             self._describe(request, attempts)
         span.end()
 
-    def _mark(self, event: str, used: Usage) -> None:
+    def _mark(self, event: str, output_tokens: int) -> None:
         """Adds an event with the tokens and the time so far to the span; a span that has ended takes none."""
         if self._span.is_recording():
             seconds = time.monotonic() - self._begun
-            attributes = {names.GEN_AI_USAGE_OUTPUT_TOKENS: used.output_tokens, names.ELAPSED: seconds}
+            attributes = {names.GEN_AI_USAGE_OUTPUT_TOKENS: output_tokens, names.ELAPSED: seconds}
             self._span.add_event(event, attributes)
 
     def _count(self, used: Usage, cost: int) -> None:

@@ -19,7 +19,7 @@ class ChatTemplate:
     render: Callable[[Sequence[Turn]], str]
     """Returns the prompt, up to the start of the assistant's answer."""
     stops: tuple[str, ...] = ()
-    """The texts that end the answer, besides the model's end token."""
+    """The texts that end the answer, in addition to the model's end token."""
 
 
 class ChatTemplateError(EntryError):

@@ -23,7 +23,7 @@ _PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
 _OUTPUT_DETAILS: Final = ("completion_tokens_details", "output_tokens_details")
 # DeepSeek's and Moonshot's names.
 _CACHED: Final = ("prompt_cache_hit_tokens", "cached_tokens")
-# Anthropic counts the tokens that it reads from its cache, or writes to it, besides the input.
+# Anthropic counts the tokens that it reads from its cache, or writes to it, separately from the input.
 _CACHED_BESIDE: Final = "cache_read_input_tokens"
 _WRITTEN_TO_CACHE: Final = "cache_creation_input_tokens"
 
@@ -76,7 +76,7 @@ def written_tokens(counts: Mapping[str, object] | None) -> int | None:
 
 
 def reported(counts: Mapping[str, object] | None, written: Written) -> Usage | None:
-    """Returns the provider's count; None if it gave none, or one that is not plausible.
+    """Returns the provider's count; None if it gave none, or an implausible one.
 
     If its counts contradict each other, the larger ones count and are marked as estimated.
     """
@@ -161,7 +161,7 @@ def _input(counts: Mapping[str, object]) -> tuple[int | None, int | None]:
 def _output(counts: Mapping[str, object], prompt: int) -> _Output | None:
     """Returns the output tokens; None if a count is missing or is no number of tokens.
 
-    Providers count hidden reasoning in the output (OpenAI), besides it (xAI), or only in the total (Gemini). The total
+    Providers count hidden reasoning in the output (OpenAI), separately (xAI), or only in the total (Gemini). The total
     tells which.
     """
     visible = _count(counts, _OUTPUT)

@@ -11,7 +11,7 @@ from lightrouter.answers.agreement import compare
 from lightrouter.answers.contradictions import contradictions_in
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import check
-from lightrouter.answers.pieces import Pieces, in_turn
+from lightrouter.answers.pieces import Pieces, Workers
 from lightrouter.answers.settled import settled_answer
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.enums import label
@@ -32,6 +32,7 @@ class Aggregator:
         default: AggregatorStrategy.ValueType,
         agreement: float,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        workers: Workers | None = None,
     ) -> None:
         """Merges by one of `strategies`.
 
@@ -40,11 +41,13 @@ class Aggregator:
             default: The strategy of requests that name none.
             agreement: Drafts agree from this similarity, 0 to 1.
             heartbeat_seconds: Longest silence of an answer, in seconds.
+            workers: Run comparisons; None for threads of its own.
         """
         self._strategies = strategies
         self._default = default
         self._agreement = agreement
         self._heartbeat_seconds = heartbeat_seconds
+        self._workers = workers or Workers()
         self._best = Best()
 
     async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
@@ -61,12 +64,12 @@ class Aggregator:
         if strategy is None:
             raise invalid("strategy", f"{label(AggregatorStrategy, asked)} is not a strategy of this aggregator")
         _refuse_repeated(request.drafts)
-        answers = await in_turn(_answers(request))
+        answers = await self._workers.run(_answers(request))
         if await self._agree(request.drafts, answers):
             strategy, found = self._best, []
         else:
             pattern = request.answer_pattern if request.HasField("answer_pattern") else None
-            found = await in_turn(contradictions_in([draft.text for draft in request.drafts], pattern))
+            found = await self._workers.run(contradictions_in([draft.text for draft in request.drafts], pattern))
         merging = strategy.merge(MergeInput(request, answers, found), deadline)
         async with aclosing(with_heartbeats(merging, piece(""), self._heartbeat_seconds)) as events:
             async for event in events:
@@ -87,7 +90,7 @@ class Aggregator:
         complete = [_complete(draft) for draft in drafts]
         if not all(complete):
             return False
-        compared = await in_turn(compare([draft.text for draft in drafts], complete))
+        compared = await self._workers.run(compare([draft.text for draft in drafts], complete))
         return all(min(row) >= self._agreement for row in compared.agreement)
 
 

@@ -6,6 +6,7 @@ from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.registry import strategies
 from lightrouter.aggregator.servicer import AggregatorServicer
 from lightrouter.aggregator.settings import AggregatorSettings
+from lightrouter.answers.pieces import Workers
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient, Models
 from lightrouter.runtime.rpc.server import Server
@@ -15,9 +16,10 @@ from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.v1.aggregator_pb2_grpc import add_AggregatorServiceServicer_to_server
 
 
-def build_aggregator(settings: AggregatorSettings, models: Models) -> Aggregator:
-    """Returns the aggregator; its synthesizers are among `models`."""
-    return Aggregator(strategies(models, settings.synthesis_limits), settings.default_strategy, settings.agreement)
+def build_aggregator(settings: AggregatorSettings, models: Models, workers: Workers | None = None) -> Aggregator:
+    """Returns the aggregator; its synthesizers are among `models`, and its comparisons run in `workers`."""
+    built = strategies(models, settings.synthesis_limits)
+    return Aggregator(built, settings.default_strategy, settings.agreement, workers=workers)
 
 
 def assemble(settings: AggregatorSettings, channels: Channels, telemetry: Telemetry) -> Server:

@@ -14,7 +14,10 @@ from lightrouter.v1.policy_pb2 import AggregatorStrategy
 
 
 class AggregatorSettings(AskingSettings):
-    """Settings of the aggregator; each is a flag, an environment variable and a key of the YAML file."""
+    """Settings of the aggregator; each is a flag, an environment variable and a key of the YAML file.
+
+    Default numbers without a named source are choices.
+    """
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_AGGREGATOR_")
 

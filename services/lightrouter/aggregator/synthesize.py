@@ -1,4 +1,4 @@
-"""A model merges the drafts, told where they contradict each other. The paper's way."""
+"""A model merges the drafts; its prompt names their contradictions. The paper's way."""
 
 from __future__ import annotations
 

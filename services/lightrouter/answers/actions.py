@@ -9,7 +9,7 @@ from math import fsum
 from typing import Final
 
 from lightrouter.answers.canonical import NoJsonError, begun_json, canonical_json
-from lightrouter.v1.chat_pb2 import ToolCall
+from lightrouter.v1.chat_pb2 import ChatMessage, ToolCall
 
 Action = tuple[tuple[str, str], ...]
 """The calls of one answer, sorted: names with canonical arguments; empty for an answer that calls nothing."""
@@ -55,6 +55,14 @@ def similarity(left: Sequence[ToolCall], right: Sequence[ToolCall]) -> float:
 def shown(calls: Sequence[ToolCall]) -> str:
     """Returns calls as text, one a line, for people and for models that judge them."""
     return "\n".join(f"calls {call.name}({call.arguments})" for call in calls)
+
+
+def plain_text(message: ChatMessage) -> str:
+    """Returns a message as text, with its calls shown and a placeholder for each picture, document and recording."""
+    if not (message.parts or message.tool_calls):
+        return message.content
+    parts = [part.text or f"[{part.WhichOneof('kind')}]" for part in message.parts]
+    return "\n".join(filter(None, [message.content, *parts, shown(message.tool_calls)]))
 
 
 def _key(call: ToolCall) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from lightrouter.answers.plain import plain, without_tex
 
 MOST_CHOICES: Final = 26
 """The number of letters."""
-# The lengths and numbers in this module are choices: an answer is near the end of a text, and short where it stands
+# The lengths and numbers in this module are choices: an answer is near the end of a text, and short if it stands
 # alone.
 _MOST_CHARACTERS: Final = 8_192
 _MOST_FILLER: Final = 48
@@ -53,7 +53,7 @@ _JOINED: Final = re.compile(
     r"[)\]\"]?\s*(?:[,&/\u3001\u548c\u4e0e\u8207\u6216\u3068\uc640\uacfc]|(?:and/or|and|or|und|oder|et|ou|y|e|o|en|of|och|\u0438|\u0438\u043b\u0438|\u0648|\u0914\u0930|\ub610\ub294|\ud639\uc740|\u307e\u305f\u306f)\s)\s*"
     r"(?:(?:and|or)\s+)?(?:options?\s+)?[(\[\"']?([A-Z])[)\]\"']?(?=\s*(?:$|[.,;:!?)\]}\n\"'&/\u3001\u3002]|(?:are|both|and|or|together)\b|[^\x00-\x7f]))"
 )
-# "A" and "I" are words too: they are letters only where no word of a sentence follows.
+# "A" and "I" are words too: they are letters only if no word of a sentence follows.
 _NO_WORD: Final = re.compile(
     r"\s*(?:$|[.,;:!?)\]\"\n=\u3002\uff0c\u3001/]|(?:because|since|as|and|or|but|which|is|was|are|not|if|for|due|with|rather|given|would|should|must|would)\b|[^\x00-\x7f])",
     re.IGNORECASE,

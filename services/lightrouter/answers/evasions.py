@@ -24,7 +24,7 @@ _LABELS = frozenset({"answer", "assistant", "asked", "prompt", "q", "question", 
 # A shorter text from the prompt may be an answer that quotes it.
 _FEWEST_WORDS = 4
 _FEWEST_OF_ALL = 3
-# So much of the prompt is repeated, and so little is new.
+# Share of the prompt that is repeated, and share of the text that is from the prompt.
 _REPEATED = 0.6
 _KNOWN = 0.95
 

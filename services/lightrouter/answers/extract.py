@@ -50,7 +50,7 @@ def check(pattern: AnswerPattern, field: str = "answer_pattern") -> None:
     """Refuses an RE2 pattern that does not compile, or that takes too long to search for.
 
     Args:
-        pattern: The pattern; one that is not set, or a JSON pointer, passes.
+        pattern: The pattern; an unset pattern and a JSON pointer pass.
         field: Path of the pattern in the request, for the error's field.
 
     Raises:

@@ -43,7 +43,7 @@ class BrokenError(ValueError):
 
 
 def objects(text: str) -> Iterator[Json | ValueError]:
-    """Yields the JSON objects and lists in `text`, the one that ends last first; outer ones before their parts.
+    """Yields the JSON objects and lists in `text`, the last one first; outer ones before their parts.
 
     For text that cannot be read, its error is yielded: `RepeatedKeyError` or `BrokenError`; if the text ends within a
     document, `BrokenError` comes first. Only the last 20,000 characters and the last 64 documents are read.

@@ -306,7 +306,7 @@ def _is_sign(text: str, before: re.Match[str], ahead: str) -> bool:
     word = sign.strip().lower()
     if word == "negative" or not sign.endswith((" ", "\t", "\n")):
         return True
-    # A dash followed by a space is a sign only where a value begins.
+    # A dash followed by a space is a sign only if a value begins there.
     rest = text[max(0, before.start() - _MOST_BEFORE) : before.start()].rstrip()
     if word != "-":
         return not rest or not (rest[-1].isdigit() or rest[-1] in ")]%" or _VARIABLE.search(rest))

@@ -50,13 +50,14 @@ class Extent(NamedTuple):
 class Text:
     """A text as its words in order, without function words."""
 
-    __slots__ = ("_deciding", "_extents", "_pairs", "words")
+    __slots__ = ("_all_pairs", "_deciding", "_extents", "_pairs", "words")
 
     def __init__(self, words: list[str], deciding: set[str]) -> None:
         self.words = words
         self._deciding = deciding
         self._extents: dict[int, Extent] = {}
         self._pairs: dict[int, frozenset[tuple[str, str]]] = {}
+        self._all_pairs: list[tuple[str, str]] = []
 
     def first(self, length: int) -> Extent:
         """Returns what the first `length` words say, or all of them if there are fewer."""
@@ -72,7 +73,9 @@ class Text:
         length = min(length, len(self.words))
         pairs = self._pairs.get(length)
         if pairs is None:
-            pairs = self._pairs[length] = frozenset(pairwise(self.words[:length]))
+            # Texts are compared up to many lengths; the pairs are made once.
+            self._all_pairs = self._all_pairs or list(pairwise(self.words))
+            pairs = self._pairs[length] = frozenset(self._all_pairs[: max(0, length - 1)])
         return pairs
 
     def all(self) -> Extent:

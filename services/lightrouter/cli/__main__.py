@@ -21,7 +21,7 @@ COMMANDS: Final = {
     "pool": "evaluate the candidates of a pool, show and change their states, find new ones",
     "init": "write a pool file from an endpoint's models",
     "lab": "compare, experiment and train on recorded outputs",
-    "serve": "run one service, in a container or a cluster",
+    "serve": "run one service, or all in one process, in a container or a cluster",
     "demo": "start the suite with a small local model, ask two prompts, stop",
 }
 

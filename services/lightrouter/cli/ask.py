@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 from rich.live import Live
 
-from lightrouter.cli import access, client, tracing, values, view
+from lightrouter.cli import access, attachments, client, tracing, values, view
 from lightrouter.cli.access import Access
 from lightrouter.cli.answers import PATTERN_HELP, answer_pattern
 from lightrouter.cli.errors import CommandError, ExitCode
@@ -39,9 +39,12 @@ examples:
   lightrouter ask "What is 17 * 23?" --k 3 --aggregator vote --answer-pattern number
   lightrouter ask - --json < prompt.txt | jq .ledger
   lightrouter ask "Summarize the French revolution" --candidates fast,careful --max-cost 0.002
+  lightrouter ask "What is the weather in Oslo?" --tool weather.json
+  lightrouter ask "What is in this picture?" --image cat.png --schema animal.json
   lightrouter ask "Why?" --jaeger http://localhost:16686    the answer, then where its time and money went
 """
 
+# A choice: text appears to flow, and drawing costs little.
 _REFRESHES_PER_SECOND: Final = 12
 
 Metadata = tuple[tuple[str, str], ...]
@@ -75,6 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--answer-pattern", metavar="PATTERN", help=f"the comparable answer, for voting: {PATTERN_HELP}"
     )
     pattern.add_argument("--answer-pointer", metavar="POINTER", help="JSON pointer to the comparable answer")
+    attachments.add_arguments(parser)
     sampling = parser.add_argument_group("generation")
     sampling.add_argument("--max-output-tokens", type=int, metavar="N", help="maximum tokens of the answer")
     sampling.add_argument("--temperature", type=float, metavar="X", help="randomness, 0 to 2")
@@ -107,7 +111,8 @@ def _ask(prompt: Prompt, reached: Access, metadata: Metadata, arguments: argpars
         sys.stdout.write(printable_json(MessageToJson(answer, ensure_ascii=False)) + "\n")
         sys.stdout.flush()
         return
-    sys.stdout.write(answer.text if answer.text.endswith("\n") else f"{answer.text}\n")
+    text = "\n".join(filter(None, [answer.text, view.calls(answer)]))
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     sys.stdout.flush()
     sys.stderr.write(f"{view.summary(answer)}\n")
 
@@ -116,12 +121,13 @@ def build_prompt(arguments: argparse.Namespace) -> Prompt:
     """Returns the prompt for these arguments of `ask`; missing arguments leave their fields unset.
 
     Raises:
-        CommandError: The prompt is empty.
+        CommandError: The prompt is empty, or a file cannot be used.
     """
     content = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
     if not content.strip():
         raise CommandError("the prompt is empty", ExitCode.USAGE)
     prompt = Prompt(messages=[ChatMessage(role=Role.ROLE_USER, content=content)], policy=_policy(arguments))
+    attachments.attach(arguments, prompt)
     if arguments.system:
         prompt.messages.insert(0, ChatMessage(role=Role.ROLE_SYSTEM, content=arguments.system))
     for name in ("max_output_tokens", "temperature", "seed"):

@@ -21,7 +21,9 @@ examples:
   lightrouter candidates
   lightrouter candidates --json | jq -r '.candidates[].candidate.name'
 """
+# A choice: the router answers from memory, so a longer wait means a fault.
 _TIMEOUT_S: Final = 10.0
+# A choice: columns that no line of the table reaches, so that output to a file is not folded.
 _PIPED_WIDTH: Final = 400
 
 

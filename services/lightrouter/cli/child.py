@@ -12,6 +12,7 @@ import sys
 import threading
 from typing import Final
 
+# A choice: seconds to stop in order after the parent is gone; then the kernel ends the process.
 _GRACE_S: Final = 5
 
 

@@ -1,4 +1,4 @@
-"""`lightrouter demo`: the suite with a small local model, one prompt that needs merging, one that does not."""
+"""`lightrouter demo`: the suite with a small local model, a prompt that needs merging, and one without."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from rich.text import Text
 from lightrouter.cli import ask, client, view
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.processes import Processes
 from lightrouter.cli.progress import RouteProgress
-from lightrouter.cli.suite import Suite, SuiteOptions
+from lightrouter.cli.suite import SuiteOptions
 from lightrouter.cli.text import log, printable, seconds
 from lightrouter.cli.up import local_model
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
@@ -34,8 +35,10 @@ Starts the whole suite on free ports with a small model (SmolLM2-135M, downloade
 prompt that needs two merged drafts and one that a single candidate resolves, shows stages and costs, and stops
 everything. The model is tiny: watch how the answers are made, not how good they are.
 """
+# A choice: several times what a prompt takes on two cores.
 _TIMEOUT_S: Final = 75.0
 _ONE_SUFFICES: Final = frozenset({SelectionReason.SELECTION_REASON_MARGIN, SelectionReason.SELECTION_REASON_AGREEMENT})
+# A choice: fits most terminals and pages.
 _PIPED_WIDTH: Final = 120
 
 
@@ -95,7 +98,7 @@ def shortfalls(merged: Answer, single: Answer) -> list[str]:
 
 async def _demo(console: Console, model: Path) -> None:
     options = SuiteOptions(listen="127.0.0.1:0", pool=None, model=model)
-    async with _signals_cancel(), Suite(options, log) as suite:
+    async with _signals_cancel(), Processes(options, log) as suite:
         console.print(Text("starting router, selector, aggregator, three adapters and the model", "bold"))
         address = await suite.start()
         console.print(f"ready: {address}", highlight=False)

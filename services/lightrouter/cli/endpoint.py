@@ -18,8 +18,10 @@ from lightrouter.cli.served import ServedModel
 from lightrouter.pool.values import AUTHORIZATION, under
 from lightrouter.runtime import files
 
+# Choices: far above the longest list of models seen, and short enough for a person who waits.
 _MAX_BYTES: Final = 16 * 2**20
 _TIMEOUT_S: Final = 15.0
+# Choices: bounds for a server whose pages or redirects never end.
 _MOST_PAGES: Final = 50
 _MOST_REDIRECTS: Final = 5
 

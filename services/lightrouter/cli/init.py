@@ -28,6 +28,7 @@ examples:
   lightrouter init https://generativelanguage.googleapis.com --api-key-env GEMINI_API_KEY
   lightrouter init https://openrouter.ai/api --api-key-env OPENROUTER_API_KEY --model qwen/qwen3-8b --model ...
 """
+# A choice: as many candidates as the benchmark's pool has.
 _MOST_BY_DEFAULT: Final = 8
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import httpx
 
+# Choices: exporters send after a second, and Jaeger stores a span within a few more.
 _TIMEOUT_S: Final = 5.0
 _POLL_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 10.0

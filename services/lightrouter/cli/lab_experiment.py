@@ -19,7 +19,7 @@ NAMES: Final = {
     "selector": "every way of ranking on the same partials",
     "aggregator": "drafts that conflict, and the answers made from them",
     "transfer": "trained on some subjects or candidates, tested on others",
-    "contradiction": "candidates that contradict each other, injected instructions, a selector made worse",
+    "contradiction": "candidates that contradict each other, injected instructions, a degraded selector",
     "dynamic-pool": "a candidate gets worse and recovers; the evaluator and the router react",
     "options": "what the features of lettered options contribute",
     "variance": "how far the candidates make the same errors, and what merging k of them gains",

@@ -25,29 +25,31 @@ from lightrouter.adapter.quirks import PREFILL
 from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.pool_abilities import ASKED_FOR, abilities
 from lightrouter.cli.poolstore import read_file
 from lightrouter.cli.text import printable
 from lightrouter.pool import file
-from lightrouter.pool.choices import ContinuationStyle
+from lightrouter.pool.choices import AbilityName, ContinuationStyle
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import REPLAY, CandidateEntry, Pool
 from lightrouter.runtime import files
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
-from lightrouter.v1.adapter_pb2 import Generation
+from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
 
 _DESCRIPTION: Final = """\
 Asks each candidate's provider a few short questions: whether it goes on from a first part of an answer and in which
-way, whether it streams, whether a stream has its token counts, and which parts of a request it refuses. With --write,
-`continuation` of each entry becomes what was found; the router uses it without a restart. The questions cost some
-hundred tokens a candidate.
+way, whether it streams, whether a stream has its token counts, which parts of a request it refuses, and whether it
+calls tools, keeps to a JSON Schema and reads pictures. With --write, `continuation` and `abilities` of each entry
+become what was found; the router uses them without a restart. The questions cost some hundred tokens a candidate.
 """
 _EPILOG: Final = """\
 examples:
   lightrouter pool check --pool pool.yaml
   lightrouter pool check fast --pool pool.yaml --write
 """
+# A choice: a server may load its model first.
 _SECONDS: Final = 120.0
 _TASK: Final = "Count from one to twenty in English words, separated by commas. Write only the words."
 # No answer begins so by itself: one that is written anew begins with "one".
@@ -69,19 +71,22 @@ class Finding:
         streams: Whether a text comes in several events.
         counts: Whether a stream has its token counts.
         refuses: What it refuses, as `Candidate.refuses` in candidate.proto states it.
+        abilities: What it can take and give besides plain text, and what its entry says that no question shows.
     """
 
     continuation: ContinuationStyle
     streams: bool
     counts: bool
     refuses: Sequence[str]
+    abilities: Sequence[AbilityName] = ()
 
     def __str__(self) -> str:
         goes_on = "writes anew" if self.continuation is ContinuationStyle.NONE else f"goes on ({self.continuation})"
         streams = "streams" if self.streams else "does not stream"
         counts = "counts its tokens" if self.counts else "does not count its tokens"
         refuses = f"refuses {', '.join(self.refuses)}" if self.refuses else "refuses nothing"
-        return f"{goes_on}, {streams}, {counts}, {refuses}"
+        able = f"is able: {', '.join(self.abilities)}" if self.abilities else "is able to do no more"
+        return f"{goes_on}, {streams}, {counts}, {refuses}, {able}"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +117,9 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
             continue
         sys.stdout.write(f"{name}: {printable(str(finding))}\n")
         if finding.continuation is not entry.continuation:
-            text = with_continuation(text, path, name, finding.continuation)
+            text = with_member(text, path, name, "continuation", finding.continuation)
+        if entry.abilities is None or set(finding.abilities) != set(entry.abilities):
+            text = with_member(text, path, name, "abilities", finding.abilities)
     if text != before:
         _keep(path, text, write=arguments.write)
     return ExitCode.FAILED if failed else ExitCode.OK
@@ -120,7 +127,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
 
 def _keep(path: Path, text: str, *, write: bool) -> None:
     if not write:
-        sys.stderr.write(f"--write puts the changed `continuation` into {path}\n")
+        sys.stderr.write(f"--write puts what was found into {path}\n")
         return
     try:
         files.replace(path, text.encode())
@@ -146,7 +153,22 @@ async def check(entry: CandidateEntry) -> Finding:
             break
     # The counts of a text that the adapter cuts, because the provider takes no small limit, are never read.
     counts = any(trial.info.usage is not None for trial in trials)
-    return Finding(found, any(trial.info.texts > 1 for trial in trials), counts, refuses)
+    can: list[AbilityName] = []
+    if entry.continuation is not ContinuationStyle.RAW:
+        can = await abilities(lambda generation: _answer(entry, generation))
+        can += [each for each in entry.abilities or () if each not in ASKED_FOR]
+    return Finding(found, any(trial.info.texts > 1 for trial in trials), counts, refuses, can)
+
+
+async def _answer(entry: CandidateEntry, generation: Generation) -> GenerateResponse:
+    """Returns the answer to one question, by the adapter's own way."""
+    provider = PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file))
+    metrics = CallMetrics(NoOpMeter("check"))
+    engine = Engine(entry, provider, ProviderState.new(entry), NoOpTracer(), metrics)
+    try:
+        return await engine.generate(generation, Deadline.after(_SECONDS))
+    finally:
+        await engine.finish()
 
 
 class _Watched:
@@ -200,31 +222,33 @@ class _Trial:
             await engine.finish()
 
 
-def with_continuation(text: str, path: Path, name: str, style: ContinuationStyle) -> str:
-    """Returns the pool file's text with `style` as the continuation of one entry, and everything else unchanged.
+def with_member(text: str, path: Path, name: str, member: str, value: str | Sequence[str]) -> str:
+    """Returns the pool file's text with `value` as one member of one entry, and everything else unchanged.
 
     Raises:
         CommandError: The entry is not written one member a line.
     """
+    written = value if isinstance(value, str) else f"[{', '.join(value)}]"
     entry = re.search(rf"(?m)^( *)- (?:[^\n]*\n\1  )*?name: *[\"']?{re.escape(name)}[\"']?(?= *(?:#|$))", text)
-    advice = CommandError(f"write `continuation: {style}` into the entry of {name} by hand", ExitCode.USAGE)
+    advice = CommandError(f"write `{member}: {written}` into the entry of {name} by hand", ExitCode.USAGE)
     if entry is None:
         raise advice
     indent = entry.group(1)
     block = re.compile(rf"(?:[^\n]*\n)(?:(?:{indent} +[^\n]*| *)(?:\n|$))*").match(text, entry.start())
     begin, end = (block.start(), block.end()) if block else (entry.start(), len(text))
-    lines, found = re.subn(rf"(?m)^({indent}(?:- |  )continuation: *)\S+", rf"\g<1>{style}", text[begin:end])
+    pattern = rf"(?m)^({indent}(?:- |  ){member}: *)(?:\[[^\]\n]*\]|\S+)"
+    lines, found = re.subn(pattern, lambda line: line.group(1) + written, text[begin:end])
     if not found:
         at = entry.end() - begin
         line_end = lines.find("\n", at) if "\n" in lines[at:] else len(lines)
-        lines = f"{lines[:line_end]}\n{indent}  continuation: {style}{lines[line_end:]}"
+        lines = f"{lines[:line_end]}\n{indent}  {member}: {written}{lines[line_end:]}"
     made = text[:begin] + lines + text[end:]
-    if not _is_only_change(text, made, path, name, style):
+    if not _is_only_change(text, made, path, name, member, value):
         raise advice
     return made
 
 
-def _is_only_change(before: str, after: str, path: Path, name: str, style: ContinuationStyle) -> bool:
+def _is_only_change(before: str, after: str, path: Path, name: str, member: str, value: str | Sequence[str]) -> bool:
     def parsed(text: str) -> Pool:
         return file.parse(text.encode(), path)
 
@@ -232,5 +256,6 @@ def _is_only_change(before: str, after: str, path: Path, name: str, style: Conti
         old, new = parsed(before), parsed(after)
     except PoolFileError:
         return False
-    wanted = dict(old.entries) | {name: old.entries[name].model_copy(update={"continuation": style})}
+    kept = value if isinstance(value, str) else tuple(value)
+    wanted = dict(old.entries) | {name: old.entries[name].model_copy(update={member: kept})}
     return dict(new.entries) == wanted and (new.judge, new.synthesizer) == (old.judge, old.synthesizer)

@@ -8,6 +8,7 @@ import logging
 import secrets
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from decimal import Decimal
@@ -20,7 +21,6 @@ from lightrouter.cli.access import Access
 from lightrouter.cli.adapters import adapters
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.text import printable
-from lightrouter.evaluator import validation
 from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
@@ -28,8 +28,8 @@ from lightrouter.evaluator.diversity import LEAST_GAIN
 from lightrouter.evaluator.evaluation import End, Outcome
 from lightrouter.evaluator.journal import JournalError
 from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, evaluate
-from lightrouter.evaluator.validation import ValidationSet
-from lightrouter.recording.prompts import PromptsError
+from lightrouter.recording import prompts
+from lightrouter.recording.prompts import Asked, PromptsError
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.runtime.telemetry.logs import send_logs
@@ -38,7 +38,7 @@ from lightrouter.v1.router_pb2 import ListCandidatesRequest
 
 _DESCRIPTION: Final = """\
 Asks the candidates the prompts of a validation set, in random order, until it is certain about each: a candidate that
-is credibly worse than the pool needs is evicted, one that is credibly good is admitted, an evicted one can return. Easy
+is credibly worse than the pool needs is evicted, a credibly good one is admitted, an evicted one can return. Easy
 decisions take few prompts. The router obeys within seconds, without a restart.
 
 The pool needs the quality of its MINIMUM-th best candidate minus MARGIN, or FLOOR if that is given. Over the whole
@@ -64,6 +64,7 @@ a validation set is JSON lines, gzip too, as `lightrouter record` takes them:
 tasks: exact, choice, numeric, pattern, schema, judge
 """
 _NANO: Final = 10**9
+# A choice: the router answers from memory, so a longer wait means a fault.
 _ROUTER_SECONDS: Final = 10.0
 _log = logging.getLogger(__name__)
 
@@ -135,21 +136,21 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.namespace and not arguments.adapter_address:
         raise CommandError("--adapter-address is required with --namespace", ExitCode.USAGE)
     try:
-        prompts = validation.load(arguments.set, arguments.task)
-        return asyncio.run(_evaluate(arguments, prompts))
+        validation_set = prompts.read(arguments.set, arguments.task, scored=True)
+        return asyncio.run(_evaluate(arguments, validation_set))
     except PromptsError as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except (NothingToEvaluateError, JournalError) as error:
         raise CommandError(str(error)) from None
 
 
-async def _evaluate(arguments: argparse.Namespace, prompts: ValidationSet) -> ExitCode:
+async def _evaluate(arguments: argparse.Namespace, validation_set: Sequence[Asked]) -> ExitCode:
     # SIGTERM, which a cluster sends, acts like Ctrl-C: adapters end, and the journal keeps the bought answers.
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
-        report = await _reported(arguments, prompts)
+        report = await _reported(arguments, validation_set)
     except asyncio.CancelledError:
         raise CommandError("ended before it was finished; the same command resumes it") from None
     if arguments.json:
@@ -160,14 +161,14 @@ async def _evaluate(arguments: argparse.Namespace, prompts: ValidationSet) -> Ex
     return _exit_code(report.outcome)
 
 
-async def _reported(arguments: argparse.Namespace, prompts: ValidationSet) -> Report:
+async def _reported(arguments: argparse.Namespace, validation_set: Sequence[Asked]) -> Report:
     telemetry = _telemetry(arguments.otlp)
     channels = Channels(tls=access.tls_from(arguments))
     try:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(poolstore.store_of(arguments, arguments.judge))
             address = arguments.adapter_address or await stack.enter_async_context(adapters(arguments.pool))
-            settings = replace(_settings(arguments, prompts, address), first=await _drifted(arguments))
+            settings = replace(_settings(arguments, validation_set, address), first=await _drifted(arguments))
             return await evaluate(store, ModelClient(channels), settings, Announcer(telemetry.meter), telemetry.tracer)
     finally:
         await channels.close()
@@ -188,10 +189,10 @@ async def _drifted(arguments: argparse.Namespace) -> frozenset[str]:
     return frozenset(status.candidate.name for status in listed.candidates if status.traffic.drift)
 
 
-def _settings(arguments: argparse.Namespace, prompts: ValidationSet, address: str) -> Settings:
+def _settings(arguments: argparse.Namespace, validation_set: Sequence[Asked], address: str) -> Settings:
     beside = arguments.pool.with_name(f"{arguments.pool.stem}.evaluation.jsonl") if arguments.pool else None
     return Settings(
-        prompts=prompts,
+        prompts=validation_set,
         journal=arguments.journal or beside or Path(f"{arguments.namespace}.evaluation.jsonl"),
         new_run=lambda: (secrets.token_hex(6), secrets.randbits(31)),
         adapter_address=address,

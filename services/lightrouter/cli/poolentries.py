@@ -13,6 +13,7 @@ from lightrouter.cli.pricelist import ListedModel, listed
 from lightrouter.cli.served import ServedModel
 from lightrouter.runtime.document import dump
 
+# The longest DNS label (RFC 1123), which names of Kubernetes objects have to fit.
 _MAX_NAME: Final = 63
 
 # Servers by `owned_by` or host name, and the pool file's lines on how each continues a text.
@@ -96,7 +97,7 @@ def _entry(
 
 
 def asked_root(base_url: str) -> str:
-    """Returns the root URL to call an entry's models, which may differ from the one that lists them."""
+    """Returns the root URL to call an entry's models, which may differ from the URL that lists them."""
     url = httpx.URL(base_url)
     if url.host == "api.deepseek.com":
         return str(url.copy_with(path="/beta"))

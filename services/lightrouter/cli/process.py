@@ -16,6 +16,7 @@ from typing import Final
 
 from lightrouter.cli.errors import CommandError
 
+# A choice: unnoticed by a person, and almost no CPU.
 _POLL_S: Final = 0.02
 # A unix socket's path has at most 104 bytes on macOS; a candidate's name may take 63 of them.
 _LONGEST_FOLDER: Final = 30
@@ -30,7 +31,7 @@ def socket_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long a dead service waits before it restarts.
+    """How long a dead service waits before it restarts. The defaults are choices.
 
     Attributes:
         first_s: Seconds after the first death.

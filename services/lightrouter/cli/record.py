@@ -19,7 +19,8 @@ from lightrouter.answers.scoring import SCORERS
 from lightrouter.cli import access, client, values
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.suite import Suite, SuiteOptions
+from lightrouter.cli.processes import Processes
+from lightrouter.cli.suite import SuiteOptions
 from lightrouter.cli.text import log, printable
 from lightrouter.pool import file
 from lightrouter.recording import prompts
@@ -53,7 +54,9 @@ examples:
   lightrouter record exam.jsonl --out exam.rec.jsonl --task choice --candidates fast,careful
   lightrouter record recorded.jsonl --out recorded.jsonl --task numeric --score-only
 """
+# A choice: the router answers from memory, so a longer wait means a fault.
 _LIST_S: Final = 10.0
+# A choice: enough to see what fails; the rest is only counted.
 _MOST_FAILURES_SHOWN: Final = 10
 
 
@@ -131,7 +134,7 @@ async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Acce
     """Returns the running router, or that of a suite started for the run."""
     if not arguments.pool:
         return access.access_from(arguments)
-    suite = await stack.enter_async_context(Suite(SuiteOptions("127.0.0.1:0", arguments.pool), log))
+    suite = await stack.enter_async_context(Processes(SuiteOptions("127.0.0.1:0", arguments.pool), log))
     return Access(await suite.start())
 
 

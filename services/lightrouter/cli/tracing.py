@@ -14,6 +14,7 @@ from lightrouter.cli.jaeger import Jaeger, JaegerError
 from lightrouter.cli.text import printable
 from lightrouter.cli.waterfall import waterfall
 
+# A choice: wide enough for a waterfall with its attributes.
 _PIPED_WIDTH = 160
 
 

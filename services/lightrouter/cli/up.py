@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +16,9 @@ from lightrouter.cli.text import log
 from lightrouter.runtime import files
 
 _DESCRIPTION: Final = """\
-Runs router, selector, aggregator and an adapter for each candidate, one process each, on this machine. A service that
-dies is restarted. Without --pool a small model (SmolLM2-135M, downloaded once) serves as three candidates.
+Runs router, selector, aggregator and an adapter for each candidate on this machine, in one process. With --processes
+each has its own, as in a cluster, and a service that dies is restarted. Without --pool a small model (SmolLM2-135M,
+downloaded once) serves as three candidates.
 
 With --replay the candidates are the models of a recording (JSON lines, each with `id`, `prompt` and `responses`), which
 answer the recorded prompts with the recorded texts. Everything but the models is real; prices and priors are assumed.
@@ -48,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--artifact", type=Path, metavar="DIR", help="artifact of the selector `learned`; default: the package's"
     )
+    parser.add_argument("--processes", action="store_true", help="one process per service; default: one for all")
     parser.add_argument("--ready-file", type=Path, metavar="FILE", help="file that gets the router's address")
     parser.add_argument(
         "--log-level", default="warning", choices=("debug", "info", "warning", "error"), help="default: warning"
@@ -74,7 +77,17 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         sampling_ratio=arguments.sampling_ratio,
         artifact=arguments.artifact,
     )
-    return asyncio.run(_up(options, arguments.ready_file))
+    # Imported here, because the suite costs a second, which other commands and --help need not pay.
+    if arguments.processes:
+        from lightrouter.cli.processes import Processes
+
+        return asyncio.run(_up(Processes, options, arguments.ready_file))
+    from lightrouter.cli.oneprocess import OneProcess
+    from lightrouter.runtime.rpc.server import run_loop
+    from lightrouter.runtime.telemetry.logs import send_logs
+
+    send_logs("suite", options.log_level, "console")
+    return run_loop(_up(OneProcess, options, arguments.ready_file))
 
 
 def replayed(recording: Path, *, pace: bool) -> str:
@@ -120,9 +133,11 @@ def local_model() -> Path:
         raise CommandError(str(error)) from None
 
 
-async def _up(options: SuiteOptions, ready_file: Path | None) -> ExitCode:
+async def _up(
+    make: Callable[[SuiteOptions, Callable[[str], None]], Suite], options: SuiteOptions, ready_file: Path | None
+) -> ExitCode:
     stopped = asyncio.Event()
-    async with Suite(options, log) as suite:
+    async with make(options, log) as suite:
 
         def stop() -> None:
             if stopped.is_set():

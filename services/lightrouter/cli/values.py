@@ -7,7 +7,9 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
+# The largest seed that the protos allow (Sampling.seed).
 _MOST_SEED = 2**31 - 1
+# Choices: a larger value is a slip of the hand.
 _MOST_SECONDS = 10**9
 _MOST_DOLLARS = 1_000_000
 

@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from lightrouter.answers.actions import shown
 from lightrouter.cli.progress import CandidateProgress, Phase, RouteProgress
 from lightrouter.cli.text import dollars, enum_word, one_line, printable, seconds
 from lightrouter.v1.candidate_pb2 import Candidate, CandidateHealth, CandidateState
@@ -32,8 +33,9 @@ _REASONS = {
     SelectionReason.SELECTION_REASON_ONLY_ONE: "only one delivered",
     SelectionReason.SELECTION_REASON_COST_CEILING: "the cost ceiling covers no more",
     SelectionReason.SELECTION_REASON_GAIN: "one more draft is not worth its price",
-    SelectionReason.SELECTION_REASON_HOMOGENEOUS_POOL: "the pool's candidates are right and wrong together",
+    SelectionReason.SELECTION_REASON_HOMOGENEOUS_POOL: "the pool's candidates make the same errors",
 }
+# Choices: all candidates and the answer's end fit on one screen.
 _BOOT_CHARACTERS = 240
 _ANSWER_LINES = 8
 
@@ -55,7 +57,8 @@ def final(progress: RouteProgress) -> RenderableType:
     parts: list[RenderableType] = [candidates(progress)]
     if progress.selection:
         parts.append(selection_line(progress.selection))
-    parts.append(Panel(Text(printable(answer.text)), title="answer", title_align="left", border_style="green"))
+    text = "\n".join(filter(None, [answer.text, calls(answer)]))
+    parts.append(Panel(Text(printable(text)), title="answer", title_align="left", border_style="green"))
     parts += [ledger(answer), *notes(answer)]
     return Group(*parts)
 
@@ -85,6 +88,11 @@ def selection_line(selection: Selection) -> Text:
     line = f"{chosen} {verb}" + (f": {reason}" if reason else "")
     agreement = f"agreement {selection.ranking.agreement:.2f}, margin {selection.margin:.2f}"
     return Text(f"{printable(line)} (ranked by {strategy}; {agreement})", "bold")
+
+
+def calls(answer: Answer) -> str:
+    """Returns the tool calls of an answer, one a line."""
+    return shown(answer.tool_calls)
 
 
 def ledger(answer: Answer) -> Table:

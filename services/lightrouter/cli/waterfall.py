@@ -14,6 +14,7 @@ from lightrouter.cli.jaeger import Event, Span, Value
 from lightrouter.cli.text import dollars, printable
 from lightrouter.runtime.telemetry import names
 
+# A choice: leaves room for names and times in 80 columns.
 _BAR_CHARACTERS: Final = 28
 _STYLES: Final = {names.ROUTE: "bold", names.BOOT: "yellow", names.SELECT: "magenta", names.AGGREGATE: "green"}
 
@@ -22,6 +23,7 @@ _STYLES: Final = {names.ROUTE: "bold", names.BOOT: "yellow", names.SELECT: "mage
 class _Row:
     depth: int
     span: Span
+    events: Sequence[Event]
 
 
 def waterfall(spans: Sequence[Span]) -> Table:
@@ -43,7 +45,7 @@ def waterfall(spans: Sequence[Span]) -> Table:
             Text(_bar(span, begin, length), style),
             _seconds(span.begin - begin),
             _seconds(span.end - span.begin),
-            Text("\n".join(_notes(span))),
+            Text("\n".join(_notes(span, row.events))),
         )
     return table
 
@@ -52,17 +54,21 @@ def _rows(spans: Sequence[Span]) -> Iterator[_Row]:
     """Yields the spans that are not calls between services, each below its parent."""
     by_id = {span.id: span for span in spans}
     below: dict[str, list[Span]] = {}
+    events: dict[str, list[Event]] = {}
     for span in spans:
         if span.kind != "internal":
             continue
+        events[span.id] = list(span.events)
         above = by_id.get(span.parent)
         while above and above.kind != "internal":
+            # The router, not the adapter, knows whether a call goes on.
+            events[span.id] += [event for event in above.events if event.name == names.CHOSEN]
             above = by_id.get(above.parent)
         below.setdefault(above.id if above else "", []).append(span)
 
     def walk(parent: str, depth: int) -> Iterator[_Row]:
         for span in sorted(below.get(parent, ()), key=lambda each: (each.begin, each.end)):
-            yield _Row(depth, span)
+            yield _Row(depth, span, events[span.id])
             yield from walk(span.id, depth + 1)
 
     return walk("", 0)
@@ -79,13 +85,13 @@ def _seconds(microseconds: int) -> str:
     return f"{microseconds / 1e6:.3f} s"
 
 
-def _notes(span: Span) -> Iterator[str]:
+def _notes(span: Span, events: Sequence[Event]) -> Iterator[str]:
     said = [*_of_a_model(span.attributes), *_of_a_stage(span.attributes)]
     if names.ERROR_TYPE in span.attributes:
         said.append(f"failed: {_text(span.attributes, names.ERROR_TYPE)}")
     if said:
         yield ", ".join(said)
-    for event in span.events:
+    for event in events:
         if line := _line(event):
             yield line
 
@@ -137,8 +143,8 @@ def _line(event: Event) -> str:
             return f"degraded ({_text(said, names.REASON)}): {why}"
         case names.RETRY:
             return f"attempt {said.get(names.ATTEMPT)} failed, retried: {why}"
-        case names.CHECKPOINT | names.DROPPED:
-            word = "checkpoint" if event.name == names.CHECKPOINT else "dropped"
+        case names.CHECKPOINT | names.CHOSEN | names.DROPPED:
+            word = event.name.removeprefix("lightrouter.")
             seconds = float(said.get(names.ELAPSED, 0))
             return f"{word} after {seconds:.3f} s and {said.get(names.GEN_AI_USAGE_OUTPUT_TOKENS, 0)} tokens"
         case _:

@@ -39,7 +39,7 @@ _NOTHING: Final = Amount()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of an evaluation.
+    """Bounds of an evaluation. The defaults are choices.
 
     Attributes:
         nanousd: Most money, in nano-dollars; None: no bound.
@@ -84,8 +84,8 @@ class Budget:
 def worst_case(messages: Iterable[ChatMessage], output_tokens: int, prices: Prices, more_tokens: int = 0) -> Amount:
     """Returns the highest possible cost of a call.
 
-    A token has at least one byte of text. `more_tokens` are input tokens besides the messages, such as instructions
-    that the adapter adds. If a provider counts more than that, the cost is not bounded.
+    A token has at least one byte of text. `more_tokens` are further input tokens, such as instructions that the
+    adapter adds. If a provider counts more than that, the cost is not bounded.
     """
     read = more_tokens + sum(len(message.content.encode()) + _TOKENS_PER_MESSAGE for message in messages)
     rate = rates(prices, read)

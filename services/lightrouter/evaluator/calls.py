@@ -52,7 +52,7 @@ class Subject:
     Attributes:
         target: Name and address for calls to its adapter.
         prices: The prices.
-        more_tokens: Input tokens besides the messages; grows if the provider counts more.
+        more_tokens: Input tokens in addition to the messages; grows if the provider counts more.
         attempts: Most attempts of its adapter for one call; the provider may bill each.
         version: A hash that changes with endpoint, model, sampling or instructions.
     """
@@ -206,7 +206,7 @@ class CallRunner:
             # The provider counts more tokens than expected; later calls reserve them too.
             call.subject.more_tokens += spent.tokens - attempt.tokens
             _log.warning(
-                "%s took %d tokens where at most %d were reserved", call.subject.name, spent.tokens, attempt.tokens
+                "%s took %d tokens, but at most %d were reserved", call.subject.name, spent.tokens, attempt.tokens
             )
         # The provider reports the cost of the last attempt. Earlier ones failed and count at their highest cost.
         return spent.plus(attempt.times(max(0, response.result.attempts - 1)))

@@ -1,7 +1,7 @@
 """Decides candidates' states from their scores, with a reason in one sentence each.
 
 The pool needs the quality of its `minimum`-th best candidate less a margin, or a given floor. A candidate that is
-credibly below the need is evicted; one that is credibly above it is admitted. If the whole validation set does not
+credibly below the need is evicted; one credibly above it is admitted. If the whole validation set does not
 decide, a candidate may move to probation. Every move takes evidence, so states do not flap.
 
 The guarantee: in one evaluation, over all candidates and all looks, the probability is at most `error_rate` that any
@@ -23,7 +23,7 @@ from lightrouter.pool.choices import State
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The pool's need and the certainty of decisions.
+    """The pool's need and the certainty of decisions. The error rate is the usual 5 %; other defaults are choices.
 
     Attributes:
         error_rate: Probability of any wrong eviction or admission in one evaluation, above 0 to 1; see the module.
@@ -179,7 +179,7 @@ def _kept(
         name: Decision(
             State.ADMITTED,
             MINIMUM_POOL,
-            f"{decisions[name].message} It stays because the pool keeps {rules.minimum} admitted candidates: "
+            f"{decisions[name].message} It stays admitted because the pool keeps at least {rules.minimum} candidates: "
             "add better ones.",
         )
         for name in leaving[: max(0, missing)]
@@ -189,17 +189,17 @@ def _kept(
 def _sentence(evidence: Evidence, name: str, finding: Finding, rules: Rules) -> str:
     tally, within, need = evidence.tallies[name], evidence.intervals[name], evidence.need
     seen = f"{tally.mean:.2f} over {tally.seen} prompts"
-    needed = "what the pool needs" if rules.floor is not None else f"what the pool needs, {_source(rules)}"
+    needed = "what the pool needs" if rules.floor is not None else f"what the pool needs ({_source(rules)})"
     if finding is Finding.GOOD:
-        return f"Its quality, {seen}, is credibly over {within.low:.2f} and with that over {needed}."
+        return f"Its quality, {seen}, is credibly above {within.low:.2f}, which is above {needed}."
     if finding is Finding.WORSE:
-        return f"Its quality, {seen}, is credibly under {within.high:.2f} and with that under {needed}."
+        return f"Its quality, {seen}, is credibly below {within.high:.2f}, which is below {needed}."
     return (
-        f"Its quality, {seen}, is between {within.low:.2f} and {within.high:.2f}: neither credibly over nor credibly "
-        f"under {needed}, about {need.expected:.2f}."
+        f"Its quality, {seen}, is between {within.low:.2f} and {within.high:.2f}. That is neither credibly above nor "
+        f"credibly below {needed}: about {need.expected:.2f}."
     )
 
 
 def _source(rules: Rules) -> str:
     best = {1: "its best", 2: "its second best", 3: "its third best"}.get(rules.minimum, f"its {rules.minimum}th best")
-    return f"{best} candidate less {rules.margin:.2f}"
+    return f"{best} candidate minus {rules.margin:.2f}"

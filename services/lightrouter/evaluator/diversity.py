@@ -78,8 +78,8 @@ class Diversity:
         """Returns sentences on a candidate's value in its pool, and advice."""
         own, size = self.marginal[candidate], len(self.marginal)
         said = (
-            f"Over {self.prompts} prompts the pool's {size} candidates count as {self.effective_size} that err "
-            f"independently; without {candidate} its best pair would lose {own.pair} and its vote {own.vote}."
+            f"On {self.prompts} prompts, the pool's {size} candidates are worth {self.effective_size} candidates with "
+            f"independent errors. Without {candidate}, the best pair loses {own.pair} quality, and the vote {own.vote}."
         )
         return f"{said} {self.advice}" if self.homogeneous else said
 
@@ -88,9 +88,9 @@ class Diversity:
         """Advice on a homogeneous pool."""
         most = f"{self.pair_gain.high:.3f}"
         return (
-            f"The candidates are right and wrong together: the best two are worth at most {most} more than {self.best} "
-            "alone, so the router lets one go on. Add candidates of other families, or leave out those without a "
-            "marginal value."
+            f"The candidates make the same errors: the best two reach at most {most} more quality than {self.best} "
+            "alone, so the router continues only one. Add candidates of other model families, or remove those without "
+            "a marginal value."
         )
 
 

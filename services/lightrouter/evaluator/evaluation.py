@@ -16,7 +16,6 @@ from lightrouter.evaluator.decision import Evidence, Finding, Rules, weigh
 from lightrouter.evaluator.diversity import measure
 from lightrouter.evaluator.journal import CallResult, Journal
 from lightrouter.evaluator.scores import Scores
-from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.recording.prompts import Asked, Judged
 from lightrouter.v1.chat_pb2 import Sampling
 
@@ -29,10 +28,10 @@ _MOST_UNREAD: Final = 5
 class End(StrEnum):
     """The reason for the end of an evaluation, in a few words for people."""
 
-    DECIDED = "every candidate is decided"
-    ASKED = "those that are undecided were asked the whole set"
+    DECIDED = "all candidates are decided"
+    ASKED = "the undecided candidates were asked all prompts"
     UNREACHED = "no candidate answers"
-    SPENT = "the budget or the time does not cover the next call; the same command goes on from here"
+    SPENT = "the budget or the time does not cover the next call; the same command continues from here"
     UNREADABLE = "the judge's verdicts cannot be read"
 
 
@@ -84,7 +83,7 @@ class Evaluation:
         self,
         subjects: Sequence[Subject],
         judges: Sequence[Subject],
-        prompts: ValidationSet,
+        prompts: Sequence[Asked],
         rules: Rules,
         runner: CallRunner,
         journal: Journal,
@@ -96,7 +95,7 @@ class Evaluation:
         Args:
             subjects: The candidates; if the budget is short, the first ones are asked first.
             judges: The judges, best first; no candidate judges its own answers.
-            prompts: The validation set.
+            prompts: The validation set: prompts with a task each.
             rules: The rules of decisions.
             runner: Makes the calls.
             journal: Holds the results of the calls.
@@ -110,7 +109,7 @@ class Evaluation:
         self._journal = journal
         self._seed = seed
         self._max_output_tokens = max_output_tokens
-        self._items = list(prompts.items)
+        self._items = list(prompts)
         Random(seed).shuffle(self._items)  # noqa: S311 - reproducible by intent, and no secret
         self._scores = {name: Scores() for name in self._subjects}
         self._judge_records: dict[str, _JudgeRecord] = {}

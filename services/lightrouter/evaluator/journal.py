@@ -23,6 +23,7 @@ from typing import Any, Final
 from lightrouter.evaluator.budget import Amount
 
 _log = logging.getLogger(__name__)
+# Counted up if an older program could not read the file.
 _VERSION: Final = 2
 _PAUSED: Final = "paused"
 
@@ -64,7 +65,7 @@ class Journal:
             plan: The plan as JSON; an evaluation continues only if it is the same.
             versions: The versions of candidates and judges, by the first two parts of the calls' keys, like
                 `answer/fast`.
-            begin: Name and seed of a new evaluation, or of one that continues after a pause, as JSON.
+            begin: Name and seed of an evaluation that starts or continues after a pause, as JSON.
 
         Raises:
             JournalError: It cannot be read or written.

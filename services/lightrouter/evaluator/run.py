@@ -19,13 +19,13 @@ from lightrouter.evaluator.calls import CallRunner, Subject
 from lightrouter.evaluator.decision import MINIMUM_POOL, Rules
 from lightrouter.evaluator.evaluation import End, Evaluation, Outcome
 from lightrouter.evaluator.journal import Journal
-from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.pool import statefile
 from lightrouter.pool.choices import State
 from lightrouter.pool.schema import CandidateEntry, PublicEntry
 from lightrouter.pool.schema import Limits as Limited
 from lightrouter.pool.status import DRIFTED, PoolStatus, StateChange
 from lightrouter.pool.store import Store
+from lightrouter.recording.prompts import Asked, Judged, digest
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.tokens import most_of_estimated
@@ -46,10 +46,10 @@ class NothingToEvaluateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of an evaluation.
+    """The settings of an evaluation. Its defaults are choices.
 
     Attributes:
-        prompts: The validation set.
+        prompts: The validation set: prompts with a task each.
         journal: The journal file; a second evaluation with the same one is refused.
         new_run: Returns the name of a new evaluation, and its seed if `seed` is None.
         adapter_address: Template of the adapters' gRPC targets, with {name}, for entries without an address.
@@ -58,11 +58,11 @@ class Settings:
         seed: Seed, 0 to 2^31 - 1; None: a new one.
         max_output_tokens: Most tokens of an answer, if the prompt has no limit of its own.
         call_seconds: Most seconds of one call.
-        first: Candidates to ask first if the budget is short, besides those whose status says that they drifted.
+        first: Candidates to ask first if the budget is short, in addition to the drifted ones.
         now: Returns the time.
     """
 
-    prompts: ValidationSet
+    prompts: Sequence[Asked]
     journal: Path
     new_run: Callable[[], tuple[str, int]]
     adapter_address: str
@@ -162,7 +162,7 @@ def _subjects(held: PoolStatus, settings: Settings) -> list[Subject]:
 
 def _judges(held: PoolStatus, settings: Settings) -> list[Subject]:
     """Returns two judges, so that no candidate judges its own answers: the pool's judge first, then the best."""
-    if not settings.prompts.judged:
+    if not any(isinstance(each.task, Judged) for each in settings.prompts):
         return []
     pool = held.pool
     able = [entry for entry in pool.entries.values() if entry.state is State.ADMITTED or entry.name == pool.judge]
@@ -185,7 +185,7 @@ def _subject(entry: PublicEntry, adapter_address: str) -> Subject:
 
 def _plan(settings: Settings) -> Mapping[str, Any]:
     return {
-        "set": settings.prompts.digest,
+        "set": digest(settings.prompts),
         "seed": settings.seed,
         "max_output_tokens": settings.max_output_tokens,
     }

@@ -55,7 +55,7 @@ def statuses(
 
 
 def _conditions(before: CandidateStatus, diversity: Diversity | None, name: str, now: datetime) -> Iterator[Condition]:
-    """Yields the conditions that an evaluation changes, besides the state's."""
+    """Yields the conditions that an evaluation changes, except the state's own."""
     if diversity and name in diversity.marginal:
         status: Truth = "False" if diversity.homogeneous else "True"
         reason = "Homogeneous" if diversity.homogeneous else "NotHomogeneous"
@@ -63,7 +63,7 @@ def _conditions(before: CandidateStatus, diversity: Diversity | None, name: str,
     if before.holds(DRIFTED):
         # Its quality is measured again, so the drift is over.
         drifted = before.condition(DRIFTED)
-        yield Condition.after(drifted, DRIFTED, "False", "Evaluated", "it was evaluated anew", now)
+        yield Condition.after(drifted, DRIFTED, "False", "Evaluated", "it was evaluated again", now)
 
 
 def _failures(scores: Scores) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -32,6 +32,7 @@ from lightrouter.lab.results.running import Progress
 from lightrouter.lab.settings import RunSettings
 from lightrouter.lab.study import Study
 
+# A choice: the fewest answers of which a majority is more than one.
 _PRIOR_TOP: Final = 3
 
 
@@ -79,27 +80,11 @@ def compare(settings: Settings, progress: Progress) -> Compared:
         return list(policies.values())
 
     figures = study.figures(study.outcomes(of_split))
-    warnings = settings.warnings(data, prices)
     name, prompts = settings.data.name, f"{len(data.test):,} prompts"
     found = comparison.findings(f"{name}, {prompts}", study.models, policies, figures, prices)
-    notes, config = [*warnings, *_notes(settings, data, policies)], settings.config()
-    report = {
-        "data": name,
-        "prompts": len(data.test),
-        **found.report,
-        "notes": notes,
-        "settings": config,
-        "command": settings.command,
-    }
-    found = replace(
-        found,
-        title=f"{name}: quality against cost on {prompts}, {len(study.models)} models",
-        report=report,
-        notes=notes,
-        warnings=warnings,
-        settings=config,
-        command=settings.command,
-    )
+    title = f"{name}: quality against cost on {prompts}, {len(study.models)} models"
+    head = {"data": name, "prompts": len(data.test)}
+    found = settings.complete(found, title, head, data, prices, _notes(settings, data, policies))
     write(found, settings.out)
     return Compared(found, figures)
 
@@ -125,15 +110,14 @@ def _policies(study: Study, settings: Settings, number: int, train: LabelledData
 
 def _notes(settings: Settings, data: Data, policies: Mapping[str, Policy]) -> Iterator[str]:
     """Yields what the figures are based on, one sentence each."""
-    yield from data.notes
     if costed := data.test.questions.costed:
-        yield f"What {', '.join(costed)} cost is on the recording; of a part of an answer, its share."
+        yield f"The recording has the cost of {', '.join(costed)}; a part of an answer costs its share of the tokens."
     learned = settings.train.name if settings.train else f"{settings.folds} folds of the same recording"
-    yield f"Learned from: {learned}; no policy is judged on a prompt that it has seen. Equal prompts are in one fold."
-    yield "Intervals: 95 %, percentiles of 2,000 bootstrap resamples of the prompts, the same ones for all policies."
+    yield f"Learned from: {learned}. No policy is tested on a prompt that it learned from. Equal prompts share a fold."
+    yield "Intervals: 95 %, from 2,000 bootstrap resamples of the prompts, which are the same for all policies."
     yield (
-        f"Seconds are simulated: {Pace().first_token_s:g} s to the first token and {Pace().tokens_per_second:g} tokens "
-        "a second where the recording has no times; calls of one stage run side by side."
+        f"Seconds are simulated. If the recording has no times: {Pace().first_token_s:g} s to the first token, then "
+        f"{Pace().tokens_per_second:g} tokens a second. Calls of one stage run concurrently."
     )
     pattern = data.test.questions.pattern
     yield f"Comparable answers: {pattern.re2 if pattern else 'none; whole texts are compared by their words'}."

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from lightrouter.answers.extract import named
 from lightrouter.lab.dataset import data as dataset
 from lightrouter.lab.dataset.data import Data
+from lightrouter.lab.report.page import Findings
 from lightrouter.lab.results.parts import Parts, fingerprint
 from lightrouter.recording import prices as price_lists
 from lightrouter.recording.prices import PriceList
@@ -16,7 +18,7 @@ from lightrouter.recording.prices import PriceList
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """Settings of a run on a recording.
+    """Settings of a run on a recording. Five folds are usual.
 
     Attributes:
         data: The recording to evaluate on.
@@ -63,10 +65,37 @@ class RunSettings:
         """
         return price_lists.load(self.prices)
 
-    def warnings(self, data: Data, price_list: PriceList) -> list[str]:
-        """Returns warnings about the recording's prices, one sentence each."""
-        questions = data.test.questions
-        return list(price_list.complaints(questions.models, questions.costed))
+    def complete(
+        self,
+        found: Findings,
+        title: str,
+        head: Mapping[str, object],
+        data: Data,
+        price_list: PriceList,
+        notes: Iterable[str],
+    ) -> Findings:
+        """Returns the findings with everything else that a reader needs: warnings, notes, settings, command.
+
+        Args:
+            found: The findings.
+            title: The title of the page.
+            head: What the report for programs says first.
+            data: The recording and its split.
+            price_list: The models' prices.
+            notes: Definitions, and what the figures are based on.
+        """
+        questions, config = data.test.questions, self.config()
+        warnings = list(price_list.complaints(questions.models, questions.costed))
+        notes = [*warnings, *data.notes, *notes]
+        return replace(
+            found,
+            title=title,
+            report={**head, **found.report, "notes": notes, "settings": config, "command": self.command},
+            notes=notes,
+            warnings=warnings,
+            settings=config,
+            command=self.command,
+        )
 
     def parts(self) -> Parts:
         """Returns the finished parts of the run.

@@ -81,7 +81,7 @@ class Study:
         """The recorded models."""
         return self.data.test.questions.models
 
-    @property
+    @cached_property
     def first_train(self) -> LabelledData:
         """The training prompts of the first split."""
         ((train, _), *_) = self.data.parts()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final
 
+# Choices: an instruction stands in the first page or the last pages of a prompt, and 24,000 characters are read in
+# milliseconds.
 _HEAD: Final = 4_000
 _GAP: Final = "\n\n"
 _MOST: Final = 24_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Final
 
 from lightrouter.answers.equality import canonical
@@ -25,17 +26,21 @@ class Featurizer:
 
     def __init__(self, priors: Priors) -> None:
         self.priors = priors
+        # Rankings run in threads.
+        self._lock = Lock()
         self._questions: dict[bytes, Question] = {}
 
     def question(self, prompt: str) -> Question:
         """Returns a prompt's features, cached by its digest: the prompts themselves may be megabytes long."""
         key = digest(prompt)
-        found = self._questions.pop(key, None)
+        with self._lock:
+            found = self._questions.pop(key, None)
         if found is None:
             found = question(prompt, self.priors.neighbours(prompt))
+        with self._lock:
             while len(self._questions) >= _CACHED:
                 del self._questions[next(iter(self._questions))]
-        self._questions[key] = found
+            self._questions[key] = found
         return found
 
     def prior(self, candidate: Candidate, neighbours: Neighbours) -> Prior:

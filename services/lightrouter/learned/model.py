@@ -12,6 +12,7 @@ from lightrouter.learned.priors import Neighbours, Priors
 from lightrouter.learned.trees import Tree, probability
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
+# The usual estimate for English text.
 _CHARACTERS_PER_TOKEN = 4.0
 
 

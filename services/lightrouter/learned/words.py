@@ -12,7 +12,7 @@ from lightrouter.answers.scripts import RUN, pairs, shadow
 BUCKETS = 1 << 18
 """Number of values of a hashed word."""
 _WORD = re.compile(r"[a-z]{2,}|\d", re.ASCII)
-# In a shadow, where marks stand with their letters; a single letter that bears a mark is a syllable, and counts.
+# In a shadow, in which marks stand with their letters; a single letter that bears a mark is a syllable, and counts.
 _ANY_WORD = re.compile(rf"[a-z](?:[a-z]|\x02)+|{RUN}|\d", re.ASCII)
 # Characters to read from the start and the end of longer prompts: their topic is within them.
 _MOST_CHARACTERS = 8_000

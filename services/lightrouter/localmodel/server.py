@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 _GGUF_MAGIC = b"GGUF"
+# From llama.cpp: enum ggml_type of ggml.h, and the levels of its --verbosity.
 _GGML_TYPE_Q8_0 = 8
 _LOG_ERRORS = 1
 _LOG_INFO = 3
@@ -74,6 +75,7 @@ class _Params(Protocol):
     n_threads_http: int
     kv_unified: bool
     cache_idle_slots: bool
+    endpoint_metrics: bool
     cache_type_k: int
     cache_type_v: int
     slot_prompt_similarity: float
@@ -162,5 +164,7 @@ def _configure(params: _Params, options: ServerOptions) -> None:
     # Each open connection holds one thread, idle ones too.
     params.n_threads_http = 4 * options.parallel
     params.fit_params = False
+    # /metrics counts the prompt tokens that were really read.
+    params.endpoint_metrics = True
     params.ui = False
     params.verbosity = _LOG_INFO if options.verbose else _LOG_ERRORS

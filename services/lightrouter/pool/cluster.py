@@ -40,7 +40,7 @@ def own_namespace(file: Path = _NAMESPACE_FILE) -> str | None:
 
 
 async def connect() -> client.ApiClient:
-    """Returns a client of the cluster that this pod runs in, or else of the one that KUBECONFIG names.
+    """Returns a client of the cluster that this pod runs in, or else of the cluster that KUBECONFIG names.
 
     Raises:
         ClusterError: Neither gives access to a cluster.
@@ -67,7 +67,7 @@ class ClusterApi:
         watch_seconds: float = 30.0,
         request_seconds: float = 10.0,
     ) -> None:
-        """Reads the resources of `namespace`.
+        """Reads the resources of `namespace`. The defaults are choices.
 
         Args:
             api: The client.

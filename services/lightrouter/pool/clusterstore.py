@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from lightrouter.pool.conditions import Conditions
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from lightrouter.pool.cluster import ClusterApi
 
 _log = logging.getLogger(__name__)
-_CONFLICT: Final = 409
-_NOT_FOUND: Final = 404
-_TOO_MANY_REQUESTS: Final = 429
 # A choice: an API that ends each watch sooner is asked again only after a pause.
 _SHORT_WATCH_SECONDS: Final = 1.0
 # A choice: longest pause between two attempts of an update.
@@ -45,7 +43,7 @@ class ClusterStore:
         max_pause_seconds: float = 5.0,
         patience_seconds: float = 300.0,
     ) -> None:
-        """Makes no request yet.
+        """Makes no request yet. The defaults are choices.
 
         Args:
             api: The resources.
@@ -97,7 +95,7 @@ class ClusterStore:
                     for manager, status in parts.items():
                         version = await self._api.apply_status(resource.name, manager, status, version)
                 except ClusterError as error:
-                    if error.status not in {_CONFLICT, _NOT_FOUND}:
+                    if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                         raise
                     # The resource has changed or is gone: `change` decides again from its new content.
                     complete = False
@@ -124,7 +122,7 @@ class ClusterStore:
             try:
                 return await act()
             except ClusterError as error:
-                if not (error.passing or error.status == _TOO_MANY_REQUESTS) or deadline.remaining() < pause:
+                if not (error.passing or error.status == HTTPStatus.TOO_MANY_REQUESTS) or deadline.remaining() < pause:
                     raise StoreError(f"the candidates of the cluster cannot be used: {error}") from None
                 _log.warning("the API is asked again in %.1f s: %s", pause, error)
             await _sleep(pause)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from lightrouter.pool.resource import Acceptance, ParsedResource, router_writes
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from lightrouter.pool.cluster import ClusterApi
 
 _log = logging.getLogger(__name__)
-_NOT_FOUND = 404
 
 
 class Conditions:
@@ -69,7 +69,7 @@ class Conditions:
             for manager, status in router_writes(resource, acceptance, datetime.now(UTC)).items():
                 await self._api.apply_status(name, manager, status)
         except ClusterError as error:
-            if error.status != _NOT_FOUND:
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
         else:
             self._written[name] = (resource.generation, acceptance)

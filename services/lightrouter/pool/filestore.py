@@ -39,7 +39,7 @@ class FileStore:
         on_refused: Callable[[PoolFileError], None] | None = None,
         patience_seconds: float = 10.0,
     ) -> None:
-        """Reads the files.
+        """Reads the files. The default patience is a choice.
 
         Args:
             path: The pool file; it and the folders above it may be symbolic links.

@@ -73,6 +73,7 @@ _NOT_ANSWERED_BY = {
     "context_window",
     "max_boot_tokens",
     "fixed_input_tokens",
+    "abilities",
     "api_key_header",
 }
 _RESERVED_BODY_KEYS = frozenset({"contents", "messages", "model", "prompt", "stream"})
@@ -414,7 +415,7 @@ class PublicPool:
         judge: Name of the candidate that judges, one of the entries; None: the one with the best prior.
         synthesizer: Name of the candidate that merges, one of the entries; None: the best-ranked one.
         evaluations: The evaluator's results by candidate, if it has evaluated.
-        homogeneous: Why merging would gain nothing, because the candidates are right and wrong together, in sentences;
+        homogeneous: Why merging would gain nothing, because the candidates make the same errors, in sentences;
             empty if that is not known.
     """
 

@@ -79,7 +79,7 @@ def _nanousd(value: object) -> object:
         text = str(value) if value < _NANO else ""
     if one_token := _price_of_one_token(value):
         raise ValueError(
-            f"{one_token:f} is too little for US dollars per million tokens; where it is the price of one token, "
+            f"{one_token:f} is too little for US dollars per million tokens; if it is the price of one token, "
             f'write "{(one_token * _MILLION).normalize():f}"'
         )
     if not isinstance(text, str) or not _DOLLARS.fullmatch(text):

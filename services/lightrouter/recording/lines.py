@@ -20,6 +20,7 @@ MAX_LINE_BYTES: Final = 64 * 2**20
 MAX_BYTES: Final = 4 * 2**30
 """Maximum bytes of a file, unpacked."""
 
+# A choice: enough to find the key.
 _LONGEST_KEY: Final = 64
 _GZIP: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"

@@ -27,7 +27,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lightrouter.recording import lines
 from lightrouter.recording.lines import LinesError
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
-from lightrouter.runtime import enums
+from lightrouter.runtime import enums, faults
 from lightrouter.runtime.tokens import count
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
@@ -188,26 +188,12 @@ def _lines(path: Path, kind: type[_AnyLine]) -> Iterator[_AnyLine]:
 
 def _fault(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    kind, message = first["type"], first["msg"].removeprefix("Value error, ")
-    if kind == "missing":
-        message = "is required"
-    elif kind == "json_invalid":
-        message = f"is not valid JSON: {first.get('ctx', {}).get('error', '')}"
+    kind, loc = first["type"], first["loc"]
+    if kind == "string_too_short" and loc[-1:] == ("[key]",):
+        return "responses: the name of a model must not be empty"
+    message = faults.sentence(first, lambda _: ())
+    if kind == "json_invalid":
+        message = f"is not valid JSON: {first['ctx']['error']}"
     elif kind == "model_type":
         message = "must be an object with the keys of a prompt"
-    elif kind == "string_too_short" and first["loc"][-1:] == ("[key]",):
-        return "responses: the name of a model must not be empty"
-    elif message.startswith("Input should "):
-        message = f"must {message.removeprefix('Input should ')}"
-    return ": ".join(part for part in (_field(first["loc"]), message) if part)
-
-
-def _field(loc: tuple[int | str, ...]) -> str:
-    """Returns a path like `responses['gpt-4.1'].text`."""
-    text = ""
-    for part in loc:
-        if isinstance(part, str) and part.isidentifier():
-            text += f".{part}" if text else part
-        else:
-            text += f"[{part!r}]"
-    return text
+    return ": ".join(filter(None, (faults.field(loc), message)))

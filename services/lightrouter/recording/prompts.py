@@ -25,9 +25,14 @@ from lightrouter.recording.lines import LinesError
 from lightrouter.runtime import enums, faults
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
+MAX_SCORED_BYTES: Final = 256 * 2**20
+"""Maximum bytes of an unpacked validation set. A choice: a million prompts of 256 bytes."""
+
+# A choice: a screen of faults.
 _MOST_FAULTS: Final = 20
 _PASSED_OVER: Final = "responses"
 
+# A choice: longer than any prompt, and short enough to check in memory.
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
 
 
@@ -96,21 +101,18 @@ class Asked:
         return None if isinstance(self.task, Judged) else self.task
 
 
-def read(
-    path: Path, task: str | None = None, *, scored: bool = False, most_bytes: int = lines.MAX_BYTES
-) -> list[Asked]:
+def read(path: Path, task: str | None = None, *, scored: bool = False) -> list[Asked]:
     """Reads prompts.
 
     Args:
         path: The file.
         task: The task of lines that have an answer but no task.
-        scored: Whether every line must say how to score its answers.
-        most_bytes: Maximum bytes of the file, unpacked.
+        scored: Whether every line must say how to score its answers, as in a validation set.
 
     Raises:
         PromptsError: They cannot be used.
     """
-    return parse(lines.read(path, most_bytes), str(path), task, scored=scored)
+    return parse(lines.read(path, MAX_SCORED_BYTES if scored else lines.MAX_BYTES), str(path), task, scored=scored)
 
 
 def parse(raw: Iterable[tuple[int, bytes]], name: str, task: str | None = None, *, scored: bool = False) -> list[Asked]:

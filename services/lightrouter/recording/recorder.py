@@ -4,8 +4,8 @@ Each response is written down as soon as it is there, beside the recording (FILE
 lost when the run ends early, and the next run asks only for what is missing.
 
 A response knows what it belongs to: its prompt's text, and of its candidate the model, the prices, the token limit and,
-where the pool file is known, all else that answers hang on (`Origin`). Responses of other origins are never mixed: a
-run that would have to is refused. Answers and tasks may be corrected at any time: all that is there is scored anew.
+if the pool file is known, everything else that answers depend on (`Origin`). Responses of other origins are never
+mixed: a run that would mix them is refused. Answers and tasks may be corrected at any time: everything is scored again.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ from lightrouter.v1.router_pb2 import Answer, Prompt
 Ask = Callable[[Prompt], Awaitable[Answer]]
 """Asks the router; raises ServiceError."""
 Origin = Mapping[str, object]
-"""What a response depends on besides its prompt: JSON values by readable names."""
+"""What a response depends on, apart from its prompt: JSON values by readable names."""
 _Response = dict[str, Any]
 
 _NANO: Final = 10**9
+# The most that Policy.boot_tokens allows.
 _MOST_BOOT_TOKENS: Final = 4096
+# A choice: with the router's own waits of a second or more, this outlasts a burst of other calls.
 _RETRIES: Final = 8
 
 

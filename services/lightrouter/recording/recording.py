@@ -9,6 +9,7 @@ from typing import Final
 
 from lightrouter.v1.chat_pb2 import ChatMessage
 
+# The longest DNS label (RFC 1123), which names of candidates have to fit.
 _LONGEST_NAME: Final = 63
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import partial
-from typing import Final
 
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.store import ClusterError
@@ -18,12 +14,7 @@ from lightrouter.runtime.rpc.service import connected
 from lightrouter.runtime.security.auth import TokensFileError
 from lightrouter.runtime.security.tls import TlsError
 from lightrouter.runtime.settings import load
-from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.logs import configure_logging
-
-# A choice: the start waits at most this long for first connections, because one service that is down must not keep the
-# router from the others.
-_CONNECTIONS_SECONDS: Final = 5.0
 
 
 async def serve(settings: RouterSettings) -> None:
@@ -38,24 +29,11 @@ async def serve(settings: RouterSettings) -> None:
     """
     async with connected("lightrouter-router", settings) as (channels, telemetry):
         router = assemble(settings, channels, telemetry)
-        server, pool, health = router.server, router.pool, router.health
-        server.hold()
-
-        async def begin() -> None:
-            await pool.known()
-            # Without this wait, the first routes of a new pod would wait for its first connections.
-            services = (settings.selector_address, settings.aggregator_address)
-            first = asyncio.gather(health.known(), *map(channels.connected, services))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(first, _CONNECTIONS_SECONDS)
-            await server.release()
-
+        router.server.hold()
+        services = (settings.selector_address, settings.aggregator_address)
         async with router.running():
-            await server.serve_until_signal(
-                begin,
-                pool.watch,
-                partial(pool.report, partial(server.set_serving, names.POOL)),
-                partial(health.report, partial(server.set_serving, names.ROUTER_SERVICE)),
+            await router.server.serve_until_signal(
+                lambda: router.begin(*map(channels.connected, services)), *router.watches
             )
 
 

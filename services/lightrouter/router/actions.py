@@ -56,7 +56,7 @@ def voted(route: RouteContext, drafts: Sequence[Draft]) -> Merged:
         route.ledger.degrade(DEGRADED_REASON_ACTION_DISPUTED, message)
     route.events.chunk(best.text, calls=best.tool_calls)
     # The others want the same, but only one has written it and can go on from it.
-    return Merged(best.text, best.finish_reason, [best.candidate], strategy, tool_calls=list(best.tool_calls))
+    return Merged(best.text, best.finish_reason, [best.candidate], strategy, tool_calls=tuple(best.tool_calls))
 
 
 def _said(draft: Draft) -> str:

@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from lightrouter.router.auth import authenticator
 from lightrouter.router.circuits import CircuitAggregator, CircuitSelector
 from lightrouter.router.clients import AdapterHealth, RemoteAggregator, RemoteSelector
 from lightrouter.router.pool.availability import Availability
-from lightrouter.router.pool.health import HealthMonitor
+from lightrouter.router.pool.health import HealthMonitor, Watch
 from lightrouter.router.pool.source import PoolSource
 from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.pool.transitions import StateTransitions
 from lightrouter.router.route import Router
 from lightrouter.router.servicer import RouterServicer
 from lightrouter.router.settings import RouterSettings
+from lightrouter.router.stages.aggregate import Aggregator
+from lightrouter.router.stages.select import Selector
 from lightrouter.router.telemetry.metrics import PoolMetrics, RouteMetrics
 from lightrouter.router.telemetry.observers import Observer
 from lightrouter.router.telemetry.requestlog import RequestLog
 from lightrouter.runtime.rpc.channels import Channels
-from lightrouter.runtime.rpc.models import ModelClient
+from lightrouter.runtime.rpc.models import ModelClient, Models
 from lightrouter.runtime.rpc.server import Server
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.setup import Telemetry
 from lightrouter.v1.router_pb2_grpc import add_RouterServiceServicer_to_server
+
+# A choice: the start waits at most this long for first connections, because one service that is down must not keep the
+# router from the others.
+_CONNECTIONS_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a router calls.
+
+    Attributes:
+        models: The candidates' models.
+        selector: The selector.
+        aggregator: The aggregator.
+        watch: Watches the health of an adapter.
+    """
+
+    models: Models
+    selector: Selector
+    aggregator: Aggregator
+    watch: Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +69,25 @@ class AssembledRouter:
     pool: PoolSource
     health: HealthMonitor
     _traffic: TrafficMonitor
+
+    @property
+    def watches(self) -> tuple[Callable[[], Coroutine[None, None, None]], ...]:
+        """What must run while the router serves: it follows the pool, and reports the health."""
+        return (
+            self.pool.watch,
+            partial(self.pool.report, partial(self.server.set_serving, names.POOL)),
+            partial(self.health.report, partial(self.server.set_serving, names.ROUTER_SERVICE)),
+        )
+
+    async def begin(self, *connections: Awaitable[None]) -> None:
+        """Ends the hold of the server once the pool is known, and after a bounded wait for first connections.
+
+        Without this wait, the first routes of a new pod would wait for its first connections.
+        """
+        await self.pool.known()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(self.health.known(), *connections), _CONNECTIONS_SECONDS)
+        await self.server.release()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -63,13 +108,29 @@ class AssembledRouter:
 def assemble(
     settings: RouterSettings, channels: Channels, telemetry: Telemetry, health: HealthMonitor | None = None
 ) -> AssembledRouter:
+    """Returns the router that these settings describe, which calls the other services over `channels`.
+
+    See `assemble_with`.
+    """
+    services = Services(
+        ModelClient(channels, telemetry.tracer),
+        RemoteSelector(channels, settings.selector_address, telemetry.tracer),
+        RemoteAggregator(channels, settings.aggregator_address, telemetry.tracer),
+        AdapterHealth(channels).watch,
+    )
+    return assemble_with(settings, services, telemetry, health)
+
+
+def assemble_with(
+    settings: RouterSettings, services: Services, telemetry: Telemetry, health: HealthMonitor | None = None
+) -> AssembledRouter:
     """Returns the router that these settings describe.
 
     Args:
-        settings: The settings.
-        channels: The channels to the other services.
+        settings: The settings; their addresses of selector and aggregator are not used.
+        services: The other services.
         telemetry: Takes the spans and the metrics.
-        health: Watches the adapters; None for a monitor that watches them over `channels`.
+        health: Watches the adapters; None for a monitor that watches them by `services`.
 
     Raises:
         PoolFileError: The pool file cannot be used.
@@ -77,7 +138,7 @@ def assemble(
         TokensFileError: The file of tokens cannot be used.
     """
     tracer, meter = telemetry.tracer, telemetry.meter
-    health = health or HealthMonitor(AdapterHealth(channels).watch)
+    health = health or HealthMonitor(services.watch)
     traffic = TrafficMonitor(settings.drift_rules, StateTransitions(tracer, meter))
     pool = PoolSource(settings, health, traffic, meter)
     observers: list[Observer] = [RequestLog()]
@@ -86,9 +147,9 @@ def assemble(
         PoolMetrics(meter, lambda: traffic.snapshot().candidates, health.of)
     router = Router(
         traffic=traffic,
-        models=ModelClient(channels, tracer),
-        selector=CircuitSelector(RemoteSelector(channels, settings.selector_address, tracer)),
-        aggregator=CircuitAggregator(RemoteAggregator(channels, settings.aggregator_address, tracer)),
+        models=services.models,
+        selector=CircuitSelector(services.selector),
+        aggregator=CircuitAggregator(services.aggregator),
         defaults=settings.defaults,
         shares=settings.shares,
         tracer=tracer,

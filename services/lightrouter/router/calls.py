@@ -92,7 +92,7 @@ class CandidateCall:
         self._added: Sequence[ChatMessage] = ()
         self._calls = ToolCalls()
         if held:
-            self._calls.add(pieces_of(held.calls.calls()))
+            self._calls.add(pieces_of(held.boot_calls.calls()))
         self._restarted = bool(prefix) and not candidate.can_continue and not held
         self._result = GenerationResult()
         route.calls.append(self)
@@ -208,7 +208,7 @@ class CandidateCall:
             on_text(text)
 
         self._result = await self._held.boot(receive)
-        self._take_calls(self._held)
+        self._calls.add(pieces_of(self._held.boot_calls.calls()))
         self._restarted = self._held.restarted
 
     async def chunks(self) -> AsyncGenerator[GenerationChunk, None]:

@@ -135,7 +135,7 @@ class BootResult:
 
     @classmethod
     def empty(cls, candidate: RouteCandidate) -> BootResult:
-        """Returns the empty boot of a candidate that was not asked so far."""
+        """Returns the empty boot of a candidate that was not asked yet."""
         quality = candidate.quality
         partial = Partial(candidate=candidate.name, finish_reason=FINISH_REASON_LENGTH, prior=quality.prior)
         return cls(candidate, partial, b"", 0)
@@ -157,7 +157,7 @@ class BootResult:
 
     @property
     def is_open(self) -> bool:
-        """Whether the call that wrote the boot can go on to the end of the draft."""
+        """Whether the call that wrote the boot can continue to the end of the draft."""
         return self.held is not None and self.held.is_open
 
     @property

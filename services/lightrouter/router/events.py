@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from lightrouter.v1.aggregator_pb2 import AnswerChunk
 from lightrouter.runtime.toolcalls import pieces_of
+from lightrouter.v1.aggregator_pb2 import AnswerChunk
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.chat_pb2 import ToolCall, ToolCallDelta
 from lightrouter.v1.ledger_pb2 import LedgerEntry

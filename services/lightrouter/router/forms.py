@@ -79,9 +79,7 @@ async def mended(
     return [kept]
 
 
-async def _asked_again(
-    route: RouteContext, models: Models, boot: BootResult, draft: Draft, fault: str
-) -> Draft | None:
+async def _asked_again(route: RouteContext, models: Models, boot: BootResult, draft: Draft, fault: str) -> Draft | None:
     grant = route.budget.grant(BootResult.empty(boot.candidate))
     if grant is None or not grant.tokens or route.deadline.expired:
         return None

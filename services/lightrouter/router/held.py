@@ -11,6 +11,7 @@ from typing import Final
 
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError, deadline_exceeded
+from lightrouter.runtime.telemetry.callhandle import CallHandle
 from lightrouter.runtime.tokens import estimate_tokens
 from lightrouter.runtime.toolcalls import ToolCalls, calls_text
 from lightrouter.v1.adapter_pb2 import GenerationChunk, GenerationResult, StreamGenerateResponse
@@ -21,7 +22,7 @@ MAX_CHARACTERS_PER_TOKEN: Final = 256
 """Bounds what the router holds of a boot. The longest tokens of the known vocabularies are runs of 128 spaces; twice
 that is a choice."""
 # An adapter of an older version sends no checkpoint. The boot then ends at this many times its tokens, as estimated: a
-# choice, so far above that no estimate comes before a checkpoint.
+# choice, high enough that no estimate comes before a checkpoint.
 _TIMES_WITHOUT_CHECKPOINT: Final = 4
 # A choice: the characters after the checkpoint that the router holds. Then it reads no more, and gRPC's flow control
 # stops the adapter.
@@ -39,7 +40,8 @@ class HeldStream:
         restarted: Whether the adapter wrote a text anew that it was asked to continue.
         tokens_after: The tokens that arrived after the checkpoint, reasoning included; estimated.
         is_recorded: Whether the call is in the ledger.
-        calls: The tool calls that have arrived, also those after the checkpoint.
+        calls: The tool calls that have arrived.
+        boot_calls: The tool calls as they stood at the checkpoint.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class HeldStream:
         self.restarted = False
         self.tokens_after = 0
         self.is_recorded = False
-        self.calls = ToolCalls()
+        self.calls, self.boot_calls = ToolCalls(), ToolCalls()
         self._responses = responses
         self._name = name
         self._boot_tokens = boot_tokens
@@ -76,6 +78,7 @@ class HeldStream:
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._handle = CallHandle()
 
     @property
     def boot_text(self) -> str:
@@ -84,7 +87,7 @@ class HeldStream:
 
     @property
     def is_open(self) -> bool:
-        """Whether the call can still go on to the end of the draft, or has come there, and nobody has taken it."""
+        """Whether the call can still go on to the end of the draft, or has reached it, and nobody has taken it."""
         if self.is_recorded or self._is_cut or self._task is None:
             return False
         return not self._task.done() or self.result is not None
@@ -119,6 +122,8 @@ class HeldStream:
 
     def go_on(self) -> None:
         """Lets the call write to its end."""
+        if not self._goes_on and self.booted:
+            self._handle.chosen(self.booted.usage.output_tokens + self.tokens_after)
         self._goes_on = True
         self._taken.set()
 
@@ -179,18 +184,20 @@ class HeldStream:
         self._changed.set()
 
     async def _read(self) -> None:
+        self._handle.attach()
         async with aclosing(self._responses) as responses:
             async for response in responses:
+                if response.HasField("piece"):
+                    self._add(response.piece)
                 if response.HasField("result"):
                     self.result = response.result
                     self.booted = self.booted or response.result
                     return
                 if response.HasField("checkpoint"):
                     self.booted = self.booted or response.checkpoint
-                elif self.booted is None:
-                    self._add_to_boot(response.chunk)
                 else:
-                    self._add_to_rest(response.chunk)
+                    self._add(response.chunk)
+                    self._end_without_checkpoint(response.chunk)
                 self._changed.set()
                 if not self._goes_on and self.tokens_after > self._held_tokens:
                     self._is_cut = True
@@ -199,25 +206,34 @@ class HeldStream:
         message = f"the stream of {self._name} ended without a result"
         raise ServiceError(Code.INTERNAL, ERROR_REASON_UPSTREAM_MALFORMED, message)
 
-    def _add_to_boot(self, chunk: GenerationChunk) -> None:
+    def _add(self, chunk: GenerationChunk) -> None:
         self.restarted |= chunk.restarted
         self.calls.add(chunk.tool_calls)
+        if self.booted is None:
+            self._add_to_boot(chunk)
+        else:
+            self._add_to_rest(chunk)
+
+    def _add_to_boot(self, chunk: GenerationChunk) -> None:
+        self.boot_calls.add(chunk.tool_calls)
         if not (chunk.text or chunk.tool_calls):
             return
         self._boot.append(chunk.text)
         self._on_text(chunk.text)
         self._boot_characters += _characters(chunk)
-        self._boot_counted += estimate_tokens(chunk.text) + estimate_tokens(calls_text(chunk.tool_calls))
         if self._boot_characters > self._boot_tokens * MAX_CHARACTERS_PER_TOKEN:
             message = f"{self._name} sent more text than {self._boot_tokens} boot tokens can have"
             raise ServiceError(Code.UNAVAILABLE, ERROR_REASON_UPSTREAM_TOO_LARGE, message)
+
+    def _end_without_checkpoint(self, chunk: GenerationChunk) -> None:
+        if self.booted is not None:
+            return
+        self._boot_counted += estimate_tokens(chunk.text) + estimate_tokens(calls_text(chunk.tool_calls))
         if self._boot_counted >= _TIMES_WITHOUT_CHECKPOINT * self._boot_tokens:
             usage = Usage(output_tokens=self._boot_counted, estimated=True)
             self.booted = GenerationResult(finish_reason=FINISH_REASON_LENGTH, usage=usage)
 
     def _add_to_rest(self, chunk: GenerationChunk) -> None:
-        self.restarted |= chunk.restarted
-        self.calls.add(chunk.tool_calls)
         written = (chunk.text, chunk.reasoning, calls_text(chunk.tool_calls))
         self.tokens_after += sum(map(estimate_tokens, written))
         if chunk.text or chunk.tool_calls:

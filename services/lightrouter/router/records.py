@@ -40,7 +40,7 @@ def record_failure(
         candidate: The candidate that was called.
         error: How the call failed.
         started_at: When the call began, on the monotonic clock.
-        read: Text that the candidate read besides the conversation.
+        read: Text that the candidate read in addition to the conversation.
         received: Text that the candidate wrote before the failure.
         went_on: Whether the call had been held at its boot tokens, and had gone on.
     """
@@ -85,7 +85,7 @@ def record_service(
 
 @asynccontextmanager
 async def recording_all(route: RouteContext) -> AsyncIterator[None]:
-    """Ends what still runs of a route when its context is left, in whatever way, and records it.
+    """Ends and records the calls that still run when the context is left, normally or not.
 
     Held calls are dropped, and closed when the context ends. Calls that were cancelled, because the caller left or the
     deadline passed, are recorded as failures with what they had received.

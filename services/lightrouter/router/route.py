@@ -162,7 +162,7 @@ class Router:
             finish_reason=merged.finish_reason,
             tool_calls=merged.tool_calls,
             candidates=merged.candidates,
-            trace_id=trace_id(span),
+            trace_id=spans.trace_id(span),
             selection=selection,
             aggregator=merged.strategy,
             ledger=ledger.to_proto(),
@@ -187,7 +187,8 @@ class Router:
             return await self._complete(route, ranking, chosen), record.selection
         adaptive = await self._complete_by_gain(route, ranking, chosen[0])
         record.selection = adaptive.selection
-        return await self._merge(route, adaptive.ranking, adaptive.drafts), adaptive.selection
+        drafts = await mended(route, self._models, adaptive.drafts, adaptive.ranking.boots)
+        return await self._merge(route, adaptive.ranking, drafts), adaptive.selection
 
     async def _select(
         self, route: RouteContext, boots: Sequence[BootResult]
@@ -248,7 +249,10 @@ class Router:
         drafts = complete_first(drafts)
         if acts(drafts):
             return voted(route, drafts)
-        if len(drafts) == 1 or route.admission.policy.aggregator == AGGREGATOR_STRATEGY_BEST:
+        form, strategy = route.admission.form, route.admission.policy.aggregator
+        # A model that merges might break the form.
+        kept = strategy == AGGREGATOR_STRATEGY_SYNTHESIZE and form is not None and form.has_form
+        if len(drafts) == 1 or kept or strategy == AGGREGATOR_STRATEGY_BEST:
             return best(route, drafts)
         with self._stage(route, STAGE_AGGREGATE, names.AGGREGATE) as span:
             merged = await aggregate(route, drafts, _candidates_of(ranking, drafts), self._aggregator)

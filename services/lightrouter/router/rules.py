@@ -66,7 +66,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class DriftRules:
-    """The rules of drift detection.
+    """The rules of drift detection. Defaults as in `RouterSettings`.
 
     Attributes:
         tolerance: How much worse than its history a figure may be, 0 to 1.

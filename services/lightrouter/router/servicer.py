@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from lightrouter.router.events import EventQueue, Events
+from lightrouter.router.pages import page_of
 from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.traffic import TrafficMonitor
 from lightrouter.router.route import Router
@@ -61,12 +62,14 @@ class RouterServicer(RouterServiceServicer):
             await asyncio.gather(route, return_exceptions=True)
 
     async def ListCandidates(self, request: ListCandidatesRequest, context: _Context) -> ListCandidatesResponse:
-        """Lists the pool."""
-        del request, context
-        statuses = (
-            CandidateStatus(
-                candidate=candidate, health=self._health.of(candidate.address), traffic=self._traffic.of(name)
-            )
-            for name, candidate in self._traffic.snapshot().candidates.items()
-        )
-        return ListCandidatesResponse(candidates=statuses, conditions=self._traffic.conditions())
+        """Lists the pool, or a page of it."""
+        del context
+        page = page_of(list(self._traffic.snapshot().candidates.values()), request.page_size, request.page_token)
+        response = ListCandidatesResponse(conditions=self._traffic.conditions(), next_page_token=page.next_token)
+        for candidate in page.candidates:
+            health, traffic = self._health.of(candidate.address), self._traffic.of(candidate.name)
+            status = CandidateStatus(candidate=candidate, health=health, traffic=traffic)
+            # Where its adapter is concerns no caller.
+            status.candidate.ClearField("address")
+            response.candidates.append(status)
+        return response

@@ -23,15 +23,18 @@ def _template(address: str) -> str:
     return address
 
 
-class RouterSettings(ServiceSettings):
-    """Settings of the router; each is a flag, an environment variable and a key of the YAML file."""
+AdapterTemplate = Annotated[str, AfterValidator(_template)]
+"""The form of the addresses of adapters; {name} stands for a candidate's name."""
 
-    model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_ROUTER_")
+
+class RouteSettings(ServiceSettings):
+    """Settings of the routes, their callers and their candidates, wherever the other services are.
+
+    Default numbers without a named source are choices.
+    """
 
     pool_source: Literal["file", "kubernetes"] = "file"
     """Source of the pool: the file `pool`, or the Candidate resources of a namespace."""
-    pool: Path | None = None
-    """The pool file; a change takes effect at once."""
     namespace: str | None = Field(default=None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
     """Namespace of the Candidate resources; default: the pod's own."""
     candidate_selector: str = ""
@@ -40,12 +43,6 @@ class RouterSettings(ServiceSettings):
     """Candidate that judges for the selector `llm`; a pool file has its own key for it."""
     synthesizer: str | None = None
     """Candidate that merges for the aggregator `synthesize`; a pool file has its own key for it."""
-    selector_address: str = Field(min_length=1)
-    """gRPC target of the selector, HOST:PORT or unix:PATH."""
-    aggregator_address: str = Field(min_length=1)
-    """gRPC target of the aggregator, HOST:PORT or unix:PATH."""
-    adapter_address: Annotated[str, AfterValidator(_template)] = ADAPTER_ADDRESS
-    """gRPC target of the adapter of a candidate without an address; {name} stands for its name."""
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """Maximum bytes of a caller's message."""
@@ -120,7 +117,7 @@ class RouterSettings(ServiceSettings):
     drift_run_length: int = Field(default=10_000, ge=10, le=10**12)
     """Average number of a candidate's requests between two false alarms of drift, at least."""
     minimum_candidates: int = Field(default=2, ge=1, le=256)
-    """Minimum number of candidates that stay admitted, whatever their figures."""
+    """Minimum number of candidates that stay admitted, even with bad figures."""
 
     boot_grace_seconds: float = Field(default=1.0, ge=0, le=600)
     """Grace period in seconds for the other candidates once a quorum has booted; longer if the quorum itself took
@@ -135,14 +132,11 @@ class RouterSettings(ServiceSettings):
     """The aggregator's share of the time that is then left."""
 
     @model_validator(mode="after")
-    def _one_pool(self) -> Self:
-        if self.pool_source == "file" and self.pool is None:
-            raise ValueError("--pool is required: name the pool file, or give --pool-source kubernetes")
-        other = ("pool",) if self.pool_source == "kubernetes" else ("namespace", "candidate_selector", *_ROLES)
-        for name in other:
-            if getattr(self, name):
+    def _of_resources(self) -> Self:
+        for name in ("namespace", "candidate_selector", *_ROLES):
+            if self.pool_source == "file" and getattr(self, name):
                 flag = "--" + name.replace("_", "-")
-                raise ValueError(f"{flag} is not for --pool-source {self.pool_source}; leave it out")
+                raise ValueError(f"{flag} is not for --pool-source file; leave it out")
         return self
 
     @model_validator(mode="after")
@@ -194,3 +188,26 @@ class RouterSettings(ServiceSettings):
             aggregate=self.aggregate_share,
             grace_s=self.boot_grace_seconds,
         )
+
+
+class RouterSettings(RouteSettings):
+    """Settings of the router; each is a flag, an environment variable and a key of the YAML file."""
+
+    model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_ROUTER_")
+
+    pool: Path | None = None
+    """The pool file; a change takes effect at once."""
+    selector_address: str = Field(min_length=1)
+    """gRPC target of the selector, HOST:PORT or unix:PATH."""
+    aggregator_address: str = Field(min_length=1)
+    """gRPC target of the aggregator, HOST:PORT or unix:PATH."""
+    adapter_address: AdapterTemplate = ADAPTER_ADDRESS
+    """gRPC target of the adapter of a candidate without an address; {name} stands for its name."""
+
+    @model_validator(mode="after")
+    def _one_pool(self) -> Self:
+        if self.pool_source == "file" and self.pool is None:
+            raise ValueError("--pool is required: name the pool file, or give --pool-source kubernetes")
+        if self.pool_source == "kubernetes" and self.pool:
+            raise ValueError("--pool is not for --pool-source kubernetes; leave it out")
+        return self

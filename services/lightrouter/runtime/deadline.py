@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
+# A choice: above what a message and a busy event loop take on one machine.
 _MOMENT_SECONDS: Final = 0.1
 
 

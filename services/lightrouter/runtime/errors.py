@@ -69,7 +69,7 @@ class ServiceError(Exception):
         failures: The failure of each candidate, by name.
         attempts: HTTP attempts of a failed model call; 0 if it made none or they are unknown.
         spent: Usage and cost of a failed model call; None if there are none or they are unknown.
-        finish_reason: Why the model stopped, where it did so without any text; unspecified where nobody said.
+        finish_reason: Why the model stopped, if it stopped without any text; unspecified if unknown.
     """
 
     def __init__(

@@ -39,13 +39,12 @@ def meant(word: str, known: Collection[str]) -> str:
 
 
 def field(path: Path) -> str:
-    """Returns a path like `candidates[1].prices.input`."""
+    """Returns a path like `candidates[1].prices.input` or `responses['gpt-4.1'].text`."""
     text = ""
     for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
+        if isinstance(part, str) and part.isidentifier() and len(part) <= 64:
+            text += f".{part}" if text else part
         else:
             # A key can be any text; the sentence must stay one readable line.
-            name = part if part.isidentifier() and len(part) <= 64 else repr(part[:64])
-            text += f".{name}" if text else name
+            text += f"[{part!r}]" if isinstance(part, int) else f"[{part[:64]!r}]"
     return text

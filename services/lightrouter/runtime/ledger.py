@@ -138,7 +138,7 @@ def cost_basis(usage: Usage | None, *, cut_off: bool = False) -> CostBasis.Value
 
 
 def total(entries: Iterable[LedgerEntry]) -> tuple[Usage, int]:
-    """Returns the tokens and the money, in nano-dollars, of all entries; estimated where one of them is."""
+    """Returns the tokens and the money, in nano-dollars, of all entries; estimated if one of them is."""
     usage = Usage()
     cost = 0
     for line in entries:

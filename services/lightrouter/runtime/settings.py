@@ -85,7 +85,10 @@ choice: four times the router's limit for callers."""
 
 
 class ServiceSettings(BaseSettings):
-    """Settings of every service. Each is a flag, an environment variable and a key of the YAML file."""
+    """Settings of every service. Each is a flag, an environment variable and a key of the YAML file.
+
+    Default numbers without a named source are choices.
+    """
 
     model_config = SettingsConfigDict(
         extra="forbid",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lightrouter.answers.pieces import Workers
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient, Models
 from lightrouter.runtime.rpc.server import Server
@@ -16,10 +17,20 @@ from lightrouter.selector.settings import SelectorSettings
 from lightrouter.v1.selector_pb2_grpc import add_SelectorServiceServicer_to_server
 
 
-def build_selector(settings: SelectorSettings, models: Models, model: CurrentModel = no_model) -> Selector:
-    """Returns the selector; its judge asks `models`, and `model` returns the trained model."""
-    built = strategies(models, settings.judge_limits, settings.consensus_prior_weight, model)
-    return Selector(built, settings.default_strategy, model)
+def build_selector(
+    settings: SelectorSettings, models: Models, model: CurrentModel = no_model, workers: Workers | None = None
+) -> Selector:
+    """Returns the selector.
+
+    Args:
+        settings: The settings.
+        models: The models that judge.
+        model: Returns the trained model.
+        workers: Run its long work; None for threads of its own.
+    """
+    workers = workers or Workers()
+    built = strategies(models, settings.judge_limits, settings.consensus_prior_weight, model, workers)
+    return Selector(built, settings.default_strategy, model, workers)
 
 
 def assemble(

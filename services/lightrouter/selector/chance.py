@@ -7,6 +7,7 @@ import random
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.selector.strategy import RankingInput, Scores
 
+# The middle of a score of 0 to 1: chance says nothing of a candidate.
 _MIDDLE = 0.5
 # A choice: so small that no lead ever looks clear enough to continue one candidate alone.
 _SPREAD = 0.01

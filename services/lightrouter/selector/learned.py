@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
+from lightrouter.answers.pieces import PIECE, Pieces, Workers
 from lightrouter.learned.features import Candidate, PartialAnswer
-from lightrouter.learned.model import Model
+from lightrouter.learned.model import Estimate, Model
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.selector.strategy import RankingInput, Scores, Strategy
 from lightrouter.v1.candidate_pb2 import Partial
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason
 from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason
 from lightrouter.v1.policy_pb2 import SelectorStrategy
+from lightrouter.v1.selector_pb2 import SelectRequest
 
 CurrentModel: TypeAlias = Callable[[], Model | None]
 """Returns the current model; None if there is no usable one."""
@@ -26,10 +28,17 @@ def no_model() -> None:
 class Learned:
     """The score is the expected quality of the candidate's answer, 0 to 1."""
 
-    def __init__(self, current: CurrentModel, fallback: Strategy) -> None:
-        """Ranks by the model that `current` returns, or by `fallback`, the consensus, if it returns None."""
+    def __init__(self, current: CurrentModel, fallback: Strategy, workers: Workers | None = None) -> None:
+        """Ranks by a model.
+
+        Args:
+            current: Returns the model.
+            fallback: Ranks if there is none: the consensus.
+            workers: Run the model; None for threads of its own.
+        """
         self._current = current
         self._fallback = fallback
+        self._workers = workers or Workers()
 
     async def judge(self, ranking_input: RankingInput, deadline: Deadline) -> Scores:
         """Returns the scores and gains of all partials; the consensus scores if there is no model."""
@@ -37,11 +46,8 @@ class Learned:
         if model is None:
             return await self._without_model(ranking_input, deadline)
         request = ranking_input.request
-        pattern = request.answer_pattern if request.HasField("answer_pattern") else None
-        prompt = prompt_text(request.messages)
-        partials = [_partial(partial) for partial in request.partials]
-        names = [partial.candidate for partial in request.partials]
-        estimates = dict(zip(names, model.estimates(prompt, partials, pattern), strict=True))
+        estimated = await self._workers.run(_estimates(model, request))
+        estimates = dict(zip((partial.candidate for partial in request.partials), estimated, strict=True))
         return Scores(
             scores={name: each.quality for name, each in estimates.items()},
             rationales={name: f"Expected to be {each.quality:.0%} good." for name, each in estimates.items()},
@@ -59,6 +65,14 @@ class Learned:
 def prompt_text(messages: Iterable[ChatMessage]) -> str:
     """Returns a conversation as one text, as the features are computed from it."""
     return "\n\n".join(message.content for message in messages)
+
+
+def _estimates(model: Model, request: SelectRequest) -> Pieces[list[Estimate]]:
+    pattern = request.answer_pattern if request.HasField("answer_pattern") else None
+    partials = [_partial(partial) for partial in request.partials]
+    # The model has no pieces: it is long work from its first step on.
+    yield PIECE
+    return model.estimates(prompt_text(request.messages), partials, pattern)
 
 
 def _partial(partial: Partial) -> PartialAnswer:

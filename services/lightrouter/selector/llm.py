@@ -26,6 +26,7 @@ from lightrouter.v1.chat_pb2 import ChatMessage, Sampling, Usage
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
 from lightrouter.v1.ledger_pb2 import Degradation, DegradedReason, LedgerEntry, Stage
 
+# Choices: one reply that cannot be read may be an accident, two are not; the texts that are quoted have a bound.
 _ATTEMPTS = 2
 _LONGEST_REPLY_SHOWN = 4000
 _LONGEST_REASON = 300

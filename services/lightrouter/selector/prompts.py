@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lightrouter.answers.actions import plain_text
 from lightrouter.answers.untrusted import clipped, delimited
 from lightrouter.runtime import enums
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
+# The paper's judge gives whole numbers as well; ten steps are a choice.
 MOST_POINTS = 10
 
 _INSTRUCTIONS = """\
@@ -68,4 +70,4 @@ def again_messages(messages: Sequence[ChatMessage], reply: str, fault: str, labe
 
 def conversation_text(messages: Sequence[ChatMessage]) -> str:
     """Returns a conversation as one text; each message follows a line with its role."""
-    return "\n\n".join(f"{enums.label(Role, message.role)}:\n{message.content}" for message in messages)
+    return "\n\n".join(f"{enums.label(Role, message.role)}:\n{plain_text(message)}" for message in messages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lightrouter.answers.pieces import Workers
 from lightrouter.runtime.rpc.models import Models
 from lightrouter.selector.chance import Chance
 from lightrouter.selector.consensus import Consensus
@@ -15,7 +16,11 @@ from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 
 def strategies(
-    models: Models, limits: JudgeLimits, prior_weight: float, model: CurrentModel = no_model
+    models: Models,
+    limits: JudgeLimits,
+    prior_weight: float,
+    model: CurrentModel = no_model,
+    workers: Workers | None = None,
 ) -> Mapping[SelectorStrategy.ValueType, Strategy]:
     """Returns all strategies by enum value; without a model LEARNED ranks by consensus."""
     consensus = Consensus(prior_weight)
@@ -24,5 +29,5 @@ def strategies(
         SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS: consensus,
         SelectorStrategy.SELECTOR_STRATEGY_PRIOR: Prior(),
         SelectorStrategy.SELECTOR_STRATEGY_RANDOM: Chance(),
-        SelectorStrategy.SELECTOR_STRATEGY_LEARNED: Learned(model, consensus),
+        SelectorStrategy.SELECTOR_STRATEGY_LEARNED: Learned(model, consensus, workers),
     }

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from lightrouter.answers.agreement import compare
 from lightrouter.answers.extract import check
-from lightrouter.answers.pieces import in_turn
+from lightrouter.answers.pieces import PIECE, Pieces, Workers
 from lightrouter.learned.features import Candidate
+from lightrouter.learned.model import Model
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.enums import label
 from lightrouter.runtime.errors import invalid
+from lightrouter.selector.calls import with_actions, with_calls_shown
 from lightrouter.selector.learned import CurrentModel, no_model, prompt_text
 from lightrouter.selector.prior import Prior
 from lightrouter.selector.ranking import ranking
@@ -36,11 +38,20 @@ class Selector:
         strategies: Mapping[SelectorStrategy.ValueType, Strategy],
         default: SelectorStrategy.ValueType,
         model: CurrentModel = no_model,
+        workers: Workers | None = None,
     ) -> None:
-        """Ranks by `default` if a request names no strategy; makes shortlists by `model`, or by prior without one."""
+        """Ranks by `strategies`.
+
+        Args:
+            strategies: The strategies.
+            default: The strategy of requests that name none.
+            model: Returns what makes shortlists; they are made by prior without a model.
+            workers: Run comparisons and the model; None for threads of its own.
+        """
         self._strategies = strategies
         self._default = default
         self._model = model
+        self._workers = workers or Workers()
         self._prior = Prior()
 
     async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
@@ -55,7 +66,7 @@ class Selector:
         if strategy is None:
             raise invalid("strategy", f"{label(SelectorStrategy, asked)} is not a strategy of this selector")
         _refuse_repeated([each.candidate for each in request.partials], "partials")
-        ranking_input = await _ranking_input(request)
+        ranking_input = await self._ranking_input(request)
         degraded: list[Degradation] = []
         try:
             scored = await strategy.judge(ranking_input, deadline)
@@ -77,7 +88,7 @@ class Selector:
             degraded=degraded,
         )
 
-    def shortlist(self, request: ShortlistRequest) -> ShortlistResponse:
+    async def shortlist(self, request: ShortlistRequest) -> ShortlistResponse:
         """Returns the candidates by their expected quality for this prompt, best first; by prior without a model.
 
         Equal candidates keep their order.
@@ -90,11 +101,30 @@ class Selector:
         if model is None:
             expected = [each.prior for each in request.candidates]
         else:
-            expected = model.expected(prompt_text(request.messages), [_described(each) for each in request.candidates])
+            expected = await self._workers.run(_expected(model, request))
         ranked = sorted(zip(request.candidates, expected, strict=True), key=lambda pair: -pair[1])
         return ShortlistResponse(
             candidates=[RankedCandidate(candidate=each.candidate, score=score) for each, score in ranked]
         )
+
+    async def _ranking_input(self, request: SelectRequest) -> RankingInput:
+        pattern: AnswerPattern | None = request.answer_pattern if request.HasField("answer_pattern") else None
+        if pattern is not None:
+            check(pattern)
+        visible = [with_calls_shown(each) for each in request.partials if each.text.strip() or each.tool_calls]
+        texts = [partial.text for partial in visible]
+        # Only STOP says that a text is whole.
+        complete = [partial.finish_reason == FinishReason.FINISH_REASON_STOP for partial in visible]
+        messages = [message.content for message in request.messages]
+        compared = await self._workers.run(compare(texts, complete, pattern, messages))
+        return RankingInput(request, visible, with_actions(compared, [partial.tool_calls for partial in visible]))
+
+
+def _expected(model: Model, request: ShortlistRequest) -> Pieces[list[float]]:
+    described = [_described(each) for each in request.candidates]
+    # Reading a prompt of a megabyte is long work from its first step on.
+    yield PIECE
+    return model.expected(prompt_text(request.messages), described)
 
 
 def _refuse_repeated(names: Sequence[str], field: str) -> None:
@@ -119,15 +149,3 @@ def _agreement(ranking_input: RankingInput, best: str) -> float:
         return float(len(ranking_input.request.partials) == 1)
     voters = {ranking_input.visible[place].candidate for place in ranking_input.compared.voters}
     return min(ranking_input.compared.agreed, 1.0) if best in voters else 0.0
-
-
-async def _ranking_input(request: SelectRequest) -> RankingInput:
-    pattern: AnswerPattern | None = request.answer_pattern if request.HasField("answer_pattern") else None
-    if pattern is not None:
-        check(pattern)
-    visible = [partial for partial in request.partials if partial.text.strip()]
-    texts = [partial.text for partial in visible]
-    # Only STOP says that a text is whole.
-    complete = [partial.finish_reason == FinishReason.FINISH_REASON_STOP for partial in visible]
-    messages = [message.content for message in request.messages]
-    return RankingInput(request, visible, await in_turn(compare(texts, complete, pattern, messages)))

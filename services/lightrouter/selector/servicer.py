@@ -33,4 +33,4 @@ class SelectorServicer(SelectorServiceServicer):
     ) -> ShortlistResponse:
         """Ranks candidates before they write, best first."""
         del context
-        return self._selector.shortlist(request)
+        return await self._selector.shortlist(request)

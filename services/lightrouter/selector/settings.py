@@ -16,7 +16,10 @@ from lightrouter.v1.policy_pb2 import SelectorStrategy
 
 
 class SelectorSettings(AskingSettings):
-    """Settings of the selector; each is a flag, an environment variable and a key of the YAML file."""
+    """Settings of the selector; each is a flag, an environment variable and a key of the YAML file.
+
+    Default numbers without a named source are choices.
+    """
 
     model_config = SettingsConfigDict(env_prefix="LIGHTROUTER_SELECTOR_")
 

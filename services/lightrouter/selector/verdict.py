@@ -68,7 +68,7 @@ def parse(reply: str, labels: Sequence[str]) -> dict[str, Points]:
         with suppress(UnreadableError):
             return _verdict(read, labels)
     if faults:
-        # The last outermost document is the one that the judge meant as its verdict.
+        # The last outermost document is the verdict: judges reason before it.
         raise faults[0]
     raise UnreadableError("it holds no JSON object")
 

@@ -84,7 +84,7 @@ class Generation(_message.Message):
     replica can read it. At most 4 MiB. Default: empty, the prefix alone is used.
     """
     candidate: _builtins.str
-    """The candidate to ask; the adapter of another one refuses. Default: empty, the one that this adapter serves."""
+    """The candidate to ask; the adapter of another one refuses. Default: empty, the candidate of this adapter."""
     stage: _ledger_pb2.Stage.ValueType
     """The stage that makes the call, for traces and metrics. Default: unspecified."""
     last_resort: _builtins.bool
@@ -270,12 +270,15 @@ class StreamGenerateRequest(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     CHECKPOINT_TOKENS_FIELD_NUMBER: _builtins.int
     UNWATCHED_FIELD_NUMBER: _builtins.int
+    JOINED_FIELD_NUMBER: _builtins.int
     checkpoint_tokens: _builtins.int
     """New tokens after which the adapter sends a checkpoint; the generation goes on meanwhile. If the text is written
     anew, the tokens of the prefix are added. A limit that comes first makes it needless. Default: 0, no checkpoint.
     """
     unwatched: _builtins.bool
     """True if nobody reads the text as it is written: fewer messages then carry more text each. Default: false."""
+    joined: _builtins.bool
+    """True if the caller reads `piece`: fewer messages then say the same. Default: false."""
     @_builtins.property
     def generation(self) -> Global___Generation:
         """The generation to run. Required."""
@@ -286,10 +289,11 @@ class StreamGenerateRequest(_message.Message):
         generation: Global___Generation | None = ...,
         checkpoint_tokens: _builtins.int = ...,
         unwatched: _builtins.bool = ...,
+        joined: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_tokens", b"checkpoint_tokens", "generation", b"generation", "unwatched", b"unwatched"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_tokens", b"checkpoint_tokens", "generation", b"generation", "joined", b"joined", "unwatched", b"unwatched"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,6 +308,7 @@ class StreamGenerateResponse(_message.Message):
     CHUNK_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
+    PIECE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def chunk(self) -> Global___GenerationChunk:
         """The next piece."""
@@ -321,16 +326,21 @@ class StreamGenerateResponse(_message.Message):
         text is written anew.
         """
 
+    @_builtins.property
+    def piece(self) -> Global___GenerationChunk:
+        """The piece before the checkpoint or the result of this message. Only if the request has `joined`."""
+
     def __init__(
         self,
         *,
         chunk: Global___GenerationChunk | None = ...,
         result: Global___GenerationResult | None = ...,
         checkpoint: Global___GenerationResult | None = ...,
+        piece: Global___GenerationChunk | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "chunk", b"chunk", "event", b"event", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "chunk", b"chunk", "event", b"event", "piece", b"piece", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "chunk", b"chunk", "event", b"event", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "chunk", b"chunk", "event", b"event", "piece", b"piece", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["chunk", "result", "checkpoint"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015

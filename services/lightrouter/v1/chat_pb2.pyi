@@ -134,7 +134,7 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     FINISH_REASON_CONTENT_FILTER: _FinishReason.ValueType  # 3
     """The provider withheld the rest."""
     FINISH_REASON_UNKNOWN: _FinishReason.ValueType  # 4
-    """The provider gave no reason, or one that the adapter does not know. The text may not be whole."""
+    """The provider gave no reason, or an unknown one. The text may not be whole."""
     FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 5
     """The model waits for the results of its tool calls."""
 
@@ -150,7 +150,7 @@ FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 FINISH_REASON_CONTENT_FILTER: FinishReason.ValueType  # 3
 """The provider withheld the rest."""
 FINISH_REASON_UNKNOWN: FinishReason.ValueType  # 4
-"""The provider gave no reason, or one that the adapter does not know. The text may not be whole."""
+"""The provider gave no reason, or an unknown one. The text may not be whole."""
 FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 5
 """The model waits for the results of its tool calls."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015

@@ -66,7 +66,7 @@ class _AggregatorStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ag
     AGGREGATOR_STRATEGY_UNSPECIFIED: _AggregatorStrategy.ValueType  # 0
     """Not set: the router's configuration decides, `synthesize` unless changed."""
     AGGREGATOR_STRATEGY_SYNTHESIZE: _AggregatorStrategy.ValueType  # 1
-    """A model merges the drafts and is told where they contradict each other. The paper's."""
+    """A model merges the drafts; its prompt names their contradictions. The paper's."""
     AGGREGATOR_STRATEGY_VOTE: _AggregatorStrategy.ValueType  # 2
     """The answers extracted from the drafts vote, weighted by score. Needs `answer_pattern`."""
     AGGREGATOR_STRATEGY_BEST: _AggregatorStrategy.ValueType  # 3
@@ -78,7 +78,7 @@ class AggregatorStrategy(_AggregatorStrategy, metaclass=_AggregatorStrategyEnumT
 AGGREGATOR_STRATEGY_UNSPECIFIED: AggregatorStrategy.ValueType  # 0
 """Not set: the router's configuration decides, `synthesize` unless changed."""
 AGGREGATOR_STRATEGY_SYNTHESIZE: AggregatorStrategy.ValueType  # 1
-"""A model merges the drafts and is told where they contradict each other. The paper's."""
+"""A model merges the drafts; its prompt names their contradictions. The paper's."""
 AGGREGATOR_STRATEGY_VOTE: AggregatorStrategy.ValueType  # 2
 """The answers extracted from the drafts vote, weighted by score. Needs `answer_pattern`."""
 AGGREGATOR_STRATEGY_BEST: AggregatorStrategy.ValueType  # 3

@@ -31,7 +31,7 @@ from lightrouter.v1 import ledger_pb2 as lightrouter_dot_v1_dot_ledger__pb2
 from lightrouter.v1 import policy_pb2 as lightrouter_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blightrouter/v1/router.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1flightrouter/v1/aggregator.proto\x1a\x1elightrouter/v1/candidate.proto\x1a\x19lightrouter/v1/chat.proto\x1a\x1blightrouter/v1/ledger.proto\x1a\x1blightrouter/v1/policy.proto\"\x99\x04\n\x06Prompt\x12\xe0\x01\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\xb0\x01\xbaH\xac\x01\x92\x01\x05\x08\x01\x10\xe8\x07\xba\x01\xa0\x01\n\x13prompt.last_message\x12Vthe last message must be the user\'s or the system\'s; the router writes the assistant\'s\x1a\x31size(this) == 0 || this[size(this) - 1].role != 3\x12*\n\x08sampling\x18\x02 \x01(\x0b\x32\x18.lightrouter.v1.Sampling\x12\xd3\x01\n\x06policy\x18\x03 \x01(\x0b\x32\x16.lightrouter.v1.PolicyB\xaa\x01\xbaH\xa6\x01\xba\x01\xa2\x01\n\x19policy.vote_needs_pattern\x12Saggregator VOTE needs answer_pattern, which says where the comparable answer stands\x1a\x30this.aggregator != 2 || has(this.answer_pattern)\x12*\n\x06output\x18\x04 \x01(\x0b\x32\x1a.lightrouter.v1.OutputSpec\"_\n\x0f\x43ompleteRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x16.lightrouter.v1.PromptB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\nrequest_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\":\n\x10\x43ompleteResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.lightrouter.v1.Answer\"~\n\x15StreamCompleteRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x16.lightrouter.v1.PromptB\x06\xbaH\x03\xc8\x01\x01\x12\x17\n\x0fstream_partials\x18\x02 \x01(\x08\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\xf4\x02\n\x16StreamCompleteResponse\x12/\n\x07started\x18\x01 \x01(\x0b\x32\x1c.lightrouter.v1.RouteStartedH\x00\x12\x35\n\rpartial_chunk\x18\x02 \x01(\x0b\x32\x1c.lightrouter.v1.PartialChunkH\x00\x12\x31\n\x06\x62ooted\x18\x03 \x01(\x0b\x32\x1f.lightrouter.v1.CandidateBootedH\x00\x12.\n\tselection\x18\x04 \x01(\x0b\x32\x19.lightrouter.v1.SelectionH\x00\x12.\n\x05\x64raft\x18\x05 \x01(\x0b\x32\x1d.lightrouter.v1.DraftFinishedH\x00\x12,\n\x05\x63hunk\x18\x06 \x01(\x0b\x32\x1b.lightrouter.v1.AnswerChunkH\x00\x12(\n\x06\x61nswer\x18\x07 \x01(\x0b\x32\x16.lightrouter.v1.AnswerH\x00\x42\x07\n\x05\x65vent\"n\n\x0cRouteStarted\x12\x10\n\x08route_id\x18\x01 \x01(\t\x12&\n\x06policy\x18\x02 \x01(\x0b\x32\x16.lightrouter.v1.Policy\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12\x10\n\x08trace_id\x18\x04 \x01(\t\"b\n\x0cPartialChunk\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x31\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1d.lightrouter.v1.ToolCallDelta\"g\n\x0f\x43\x61ndidateBooted\x12(\n\x07partial\x18\x01 \x01(\x0b\x32\x17.lightrouter.v1.Partial\x12*\n\x05\x65ntry\x18\x02 \x01(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\"\xba\x01\n\tSelection\x12(\n\x07ranking\x18\x01 \x01(\x0b\x32\x17.lightrouter.v1.Ranking\x12\x32\n\x08strategy\x18\x02 \x01(\x0e\x32 .lightrouter.v1.SelectorStrategy\x12\x0e\n\x06\x63hosen\x18\x03 \x03(\t\x12/\n\x06reason\x18\x04 \x01(\x0e\x32\x1f.lightrouter.v1.SelectionReason\x12\x0e\n\x06margin\x18\x05 \x01(\x01\"b\n\rDraftFinished\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12\x12\n\ncharacters\x18\x02 \x01(\x03\x12*\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\"\xba\x03\n\x06\x41nswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x33\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12,\n\tselection\x18\x04 \x01(\x0b\x32\x19.lightrouter.v1.Selection\x12\x36\n\naggregator\x18\x05 \x01(\x0e\x32\".lightrouter.v1.AggregatorStrategy\x12&\n\x06ledger\x18\x06 \x01(\x0b\x32\x16.lightrouter.v1.Ledger\x12-\n\x08\x64\x65graded\x18\x07 \x03(\x0b\x32\x1b.lightrouter.v1.Degradation\x12\x10\n\x08route_id\x18\x08 \x01(\t\x12\x16\n\x0e\x63ontradictions\x18\t \x03(\t\x12,\n\ntool_calls\x18\n \x03(\x0b\x32\x18.lightrouter.v1.ToolCall\x12\x11\n\tcandidate\x18\x0b \x01(\t\x12\r\n\x05state\x18\x0c \x01(\x0c\x12\x10\n\x08trace_id\x18\r \x01(\t\x12\x10\n\x08replayed\x18\x0e \x01(\x08\"T\n\x15ListCandidatesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\x99\x01\n\x16ListCandidatesResponse\x12\x33\n\ncandidates\x18\x01 \x03(\x0b\x32\x1f.lightrouter.v1.CandidateStatus\x12\x31\n\nconditions\x18\x02 \x03(\x0b\x32\x1d.lightrouter.v1.PoolCondition\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\".\n\rPoolCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x9a\x01\n\x0f\x43\x61ndidateStatus\x12,\n\tcandidate\x18\x01 \x01(\x0b\x32\x19.lightrouter.v1.Candidate\x12/\n\x06health\x18\x02 \x01(\x0e\x32\x1f.lightrouter.v1.CandidateHealth\x12(\n\x07traffic\x18\x03 \x01(\x0b\x32\x17.lightrouter.v1.Traffic\"\x9c\x01\n\x07Traffic\x12\x10\n\x08requests\x18\x01 \x01(\x01\x12\x14\n\x0c\x66\x61ilure_rate\x18\x02 \x01(\x01\x12/\n\x0c\x62oot_latency\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0eselected_share\x18\x04 \x01(\x01\x12\x11\n\tagreement\x18\x05 \x01(\x01\x12\r\n\x05\x64rift\x18\x06 \x01(\t*\xf2\x02\n\x0fSelectionReason\x12 \n\x1cSELECTION_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17SELECTION_REASON_POLICY\x10\x01\x12\x1b\n\x17SELECTION_REASON_MARGIN\x10\x02\x12\x1e\n\x1aSELECTION_REASON_AGREEMENT\x10\x03\x12\x1d\n\x19SELECTION_REASON_ONLY_ONE\x10\x04\x12!\n\x1dSELECTION_REASON_COST_CEILING\x10\x05\x12\x19\n\x15SELECTION_REASON_GAIN\x10\x06\x12%\n!SELECTION_REASON_HOMOGENEOUS_POOL\x10\x07\x12\x1b\n\x17SELECTION_REASON_ACTION\x10(\x12$\n SELECTION_REASON_ACTION_DISPUTED\x10)\x12\x1c\n\x18SELECTION_REASON_NO_BOOT\x10*2\xa2\x02\n\rRouterService\x12M\n\x08\x43omplete\x12\x1f.lightrouter.v1.CompleteRequest\x1a .lightrouter.v1.CompleteResponse\x12\x61\n\x0eStreamComplete\x12%.lightrouter.v1.StreamCompleteRequest\x1a&.lightrouter.v1.StreamCompleteResponse0\x01\x12_\n\x0eListCandidates\x12%.lightrouter.v1.ListCandidatesRequest\x1a&.lightrouter.v1.ListCandidatesResponseBH\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blightrouter/v1/router.proto\x12\x0elightrouter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1flightrouter/v1/aggregator.proto\x1a\x1elightrouter/v1/candidate.proto\x1a\x19lightrouter/v1/chat.proto\x1a\x1blightrouter/v1/ledger.proto\x1a\x1blightrouter/v1/policy.proto\"\x8d\x04\n\x06Prompt\x12\xe0\x01\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.lightrouter.v1.ChatMessageB\xb0\x01\xbaH\xac\x01\x92\x01\x05\x08\x01\x10\xe8\x07\xba\x01\xa0\x01\n\x13prompt.last_message\x12Vthe last message must be the user\'s or the system\'s; the router writes the assistant\'s\x1a\x31size(this) == 0 || this[size(this) - 1].role != 3\x12*\n\x08sampling\x18\x02 \x01(\x0b\x32\x18.lightrouter.v1.Sampling\x12\xc7\x01\n\x06policy\x18\x03 \x01(\x0b\x32\x16.lightrouter.v1.PolicyB\x9e\x01\xbaH\x9a\x01\xba\x01\x96\x01\n\x19policy.vote_needs_pattern\x12Gaggregator VOTE needs answer_pattern, which finds the comparable answer\x1a\x30this.aggregator != 2 || has(this.answer_pattern)\x12*\n\x06output\x18\x04 \x01(\x0b\x32\x1a.lightrouter.v1.OutputSpec\"_\n\x0f\x43ompleteRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x16.lightrouter.v1.PromptB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\nrequest_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\":\n\x10\x43ompleteResponse\x12&\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x16.lightrouter.v1.Answer\"~\n\x15StreamCompleteRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x16.lightrouter.v1.PromptB\x06\xbaH\x03\xc8\x01\x01\x12\x17\n\x0fstream_partials\x18\x02 \x01(\x08\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\xf4\x02\n\x16StreamCompleteResponse\x12/\n\x07started\x18\x01 \x01(\x0b\x32\x1c.lightrouter.v1.RouteStartedH\x00\x12\x35\n\rpartial_chunk\x18\x02 \x01(\x0b\x32\x1c.lightrouter.v1.PartialChunkH\x00\x12\x31\n\x06\x62ooted\x18\x03 \x01(\x0b\x32\x1f.lightrouter.v1.CandidateBootedH\x00\x12.\n\tselection\x18\x04 \x01(\x0b\x32\x19.lightrouter.v1.SelectionH\x00\x12.\n\x05\x64raft\x18\x05 \x01(\x0b\x32\x1d.lightrouter.v1.DraftFinishedH\x00\x12,\n\x05\x63hunk\x18\x06 \x01(\x0b\x32\x1b.lightrouter.v1.AnswerChunkH\x00\x12(\n\x06\x61nswer\x18\x07 \x01(\x0b\x32\x16.lightrouter.v1.AnswerH\x00\x42\x07\n\x05\x65vent\"n\n\x0cRouteStarted\x12\x10\n\x08route_id\x18\x01 \x01(\t\x12&\n\x06policy\x18\x02 \x01(\x0b\x32\x16.lightrouter.v1.Policy\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12\x10\n\x08trace_id\x18\x04 \x01(\t\"b\n\x0cPartialChunk\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x31\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1d.lightrouter.v1.ToolCallDelta\"g\n\x0f\x43\x61ndidateBooted\x12(\n\x07partial\x18\x01 \x01(\x0b\x32\x17.lightrouter.v1.Partial\x12*\n\x05\x65ntry\x18\x02 \x01(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\"\xba\x01\n\tSelection\x12(\n\x07ranking\x18\x01 \x01(\x0b\x32\x17.lightrouter.v1.Ranking\x12\x32\n\x08strategy\x18\x02 \x01(\x0e\x32 .lightrouter.v1.SelectorStrategy\x12\x0e\n\x06\x63hosen\x18\x03 \x03(\t\x12/\n\x06reason\x18\x04 \x01(\x0e\x32\x1f.lightrouter.v1.SelectionReason\x12\x0e\n\x06margin\x18\x05 \x01(\x01\"b\n\rDraftFinished\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12\x12\n\ncharacters\x18\x02 \x01(\x03\x12*\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x1b.lightrouter.v1.LedgerEntry\"\xba\x03\n\x06\x41nswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x33\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x1c.lightrouter.v1.FinishReason\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12,\n\tselection\x18\x04 \x01(\x0b\x32\x19.lightrouter.v1.Selection\x12\x36\n\naggregator\x18\x05 \x01(\x0e\x32\".lightrouter.v1.AggregatorStrategy\x12&\n\x06ledger\x18\x06 \x01(\x0b\x32\x16.lightrouter.v1.Ledger\x12-\n\x08\x64\x65graded\x18\x07 \x03(\x0b\x32\x1b.lightrouter.v1.Degradation\x12\x10\n\x08route_id\x18\x08 \x01(\t\x12\x16\n\x0e\x63ontradictions\x18\t \x03(\t\x12,\n\ntool_calls\x18\n \x03(\x0b\x32\x18.lightrouter.v1.ToolCall\x12\x11\n\tcandidate\x18\x0b \x01(\t\x12\r\n\x05state\x18\x0c \x01(\x0c\x12\x10\n\x08trace_id\x18\r \x01(\t\x12\x10\n\x08replayed\x18\x0e \x01(\x08\"T\n\x15ListCandidatesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\x99\x01\n\x16ListCandidatesResponse\x12\x33\n\ncandidates\x18\x01 \x03(\x0b\x32\x1f.lightrouter.v1.CandidateStatus\x12\x31\n\nconditions\x18\x02 \x03(\x0b\x32\x1d.lightrouter.v1.PoolCondition\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\".\n\rPoolCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x9a\x01\n\x0f\x43\x61ndidateStatus\x12,\n\tcandidate\x18\x01 \x01(\x0b\x32\x19.lightrouter.v1.Candidate\x12/\n\x06health\x18\x02 \x01(\x0e\x32\x1f.lightrouter.v1.CandidateHealth\x12(\n\x07traffic\x18\x03 \x01(\x0b\x32\x17.lightrouter.v1.Traffic\"\x9c\x01\n\x07Traffic\x12\x10\n\x08requests\x18\x01 \x01(\x01\x12\x14\n\x0c\x66\x61ilure_rate\x18\x02 \x01(\x01\x12/\n\x0c\x62oot_latency\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0eselected_share\x18\x04 \x01(\x01\x12\x11\n\tagreement\x18\x05 \x01(\x01\x12\r\n\x05\x64rift\x18\x06 \x01(\t*\xf2\x02\n\x0fSelectionReason\x12 \n\x1cSELECTION_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17SELECTION_REASON_POLICY\x10\x01\x12\x1b\n\x17SELECTION_REASON_MARGIN\x10\x02\x12\x1e\n\x1aSELECTION_REASON_AGREEMENT\x10\x03\x12\x1d\n\x19SELECTION_REASON_ONLY_ONE\x10\x04\x12!\n\x1dSELECTION_REASON_COST_CEILING\x10\x05\x12\x19\n\x15SELECTION_REASON_GAIN\x10\x06\x12%\n!SELECTION_REASON_HOMOGENEOUS_POOL\x10\x07\x12\x1b\n\x17SELECTION_REASON_ACTION\x10(\x12$\n SELECTION_REASON_ACTION_DISPUTED\x10)\x12\x1c\n\x18SELECTION_REASON_NO_BOOT\x10*2\xa2\x02\n\rRouterService\x12M\n\x08\x43omplete\x12\x1f.lightrouter.v1.CompleteRequest\x1a .lightrouter.v1.CompleteResponse\x12\x61\n\x0eStreamComplete\x12%.lightrouter.v1.StreamCompleteRequest\x1a&.lightrouter.v1.StreamCompleteResponse0\x01\x12_\n\x0eListCandidates\x12%.lightrouter.v1.ListCandidatesRequest\x1a&.lightrouter.v1.ListCandidatesResponseBH\n\x12\x64\x65v.lightrouter.v1P\x01Z0lightrouter.dev/gen/lightrouter/v1;lightrouterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,7 +42,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROMPT'].fields_by_name['messages']._loaded_options = None
   _globals['_PROMPT'].fields_by_name['messages']._serialized_options = b'\272H\254\001\222\001\005\010\001\020\350\007\272\001\240\001\n\023prompt.last_message\022Vthe last message must be the user\'s or the system\'s; the router writes the assistant\'s\0321size(this) == 0 || this[size(this) - 1].role != 3'
   _globals['_PROMPT'].fields_by_name['policy']._loaded_options = None
-  _globals['_PROMPT'].fields_by_name['policy']._serialized_options = b'\272H\246\001\272\001\242\001\n\031policy.vote_needs_pattern\022Saggregator VOTE needs answer_pattern, which says where the comparable answer stands\0320this.aggregator != 2 || has(this.answer_pattern)'
+  _globals['_PROMPT'].fields_by_name['policy']._serialized_options = b'\272H\232\001\272\001\226\001\n\031policy.vote_needs_pattern\022Gaggregator VOTE needs answer_pattern, which finds the comparable answer\0320this.aggregator != 2 || has(this.answer_pattern)'
   _globals['_COMPLETEREQUEST'].fields_by_name['prompt']._loaded_options = None
   _globals['_COMPLETEREQUEST'].fields_by_name['prompt']._serialized_options = b'\272H\003\310\001\001'
   _globals['_COMPLETEREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -55,40 +55,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCANDIDATESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTCANDIDATESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTCANDIDATESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\002'
-  _globals['_SELECTIONREASON']._serialized_start=3116
-  _globals['_SELECTIONREASON']._serialized_end=3486
+  _globals['_SELECTIONREASON']._serialized_start=3104
+  _globals['_SELECTIONREASON']._serialized_end=3474
   _globals['_PROMPT']._serialized_start=259
-  _globals['_PROMPT']._serialized_end=796
-  _globals['_COMPLETEREQUEST']._serialized_start=798
-  _globals['_COMPLETEREQUEST']._serialized_end=893
-  _globals['_COMPLETERESPONSE']._serialized_start=895
-  _globals['_COMPLETERESPONSE']._serialized_end=953
-  _globals['_STREAMCOMPLETEREQUEST']._serialized_start=955
-  _globals['_STREAMCOMPLETEREQUEST']._serialized_end=1081
-  _globals['_STREAMCOMPLETERESPONSE']._serialized_start=1084
-  _globals['_STREAMCOMPLETERESPONSE']._serialized_end=1456
-  _globals['_ROUTESTARTED']._serialized_start=1458
-  _globals['_ROUTESTARTED']._serialized_end=1568
-  _globals['_PARTIALCHUNK']._serialized_start=1570
-  _globals['_PARTIALCHUNK']._serialized_end=1668
-  _globals['_CANDIDATEBOOTED']._serialized_start=1670
-  _globals['_CANDIDATEBOOTED']._serialized_end=1773
-  _globals['_SELECTION']._serialized_start=1776
-  _globals['_SELECTION']._serialized_end=1962
-  _globals['_DRAFTFINISHED']._serialized_start=1964
-  _globals['_DRAFTFINISHED']._serialized_end=2062
-  _globals['_ANSWER']._serialized_start=2065
-  _globals['_ANSWER']._serialized_end=2507
-  _globals['_LISTCANDIDATESREQUEST']._serialized_start=2509
-  _globals['_LISTCANDIDATESREQUEST']._serialized_end=2593
-  _globals['_LISTCANDIDATESRESPONSE']._serialized_start=2596
-  _globals['_LISTCANDIDATESRESPONSE']._serialized_end=2749
-  _globals['_POOLCONDITION']._serialized_start=2751
-  _globals['_POOLCONDITION']._serialized_end=2797
-  _globals['_CANDIDATESTATUS']._serialized_start=2800
-  _globals['_CANDIDATESTATUS']._serialized_end=2954
-  _globals['_TRAFFIC']._serialized_start=2957
-  _globals['_TRAFFIC']._serialized_end=3113
-  _globals['_ROUTERSERVICE']._serialized_start=3489
-  _globals['_ROUTERSERVICE']._serialized_end=3779
+  _globals['_PROMPT']._serialized_end=784
+  _globals['_COMPLETEREQUEST']._serialized_start=786
+  _globals['_COMPLETEREQUEST']._serialized_end=881
+  _globals['_COMPLETERESPONSE']._serialized_start=883
+  _globals['_COMPLETERESPONSE']._serialized_end=941
+  _globals['_STREAMCOMPLETEREQUEST']._serialized_start=943
+  _globals['_STREAMCOMPLETEREQUEST']._serialized_end=1069
+  _globals['_STREAMCOMPLETERESPONSE']._serialized_start=1072
+  _globals['_STREAMCOMPLETERESPONSE']._serialized_end=1444
+  _globals['_ROUTESTARTED']._serialized_start=1446
+  _globals['_ROUTESTARTED']._serialized_end=1556
+  _globals['_PARTIALCHUNK']._serialized_start=1558
+  _globals['_PARTIALCHUNK']._serialized_end=1656
+  _globals['_CANDIDATEBOOTED']._serialized_start=1658
+  _globals['_CANDIDATEBOOTED']._serialized_end=1761
+  _globals['_SELECTION']._serialized_start=1764
+  _globals['_SELECTION']._serialized_end=1950
+  _globals['_DRAFTFINISHED']._serialized_start=1952
+  _globals['_DRAFTFINISHED']._serialized_end=2050
+  _globals['_ANSWER']._serialized_start=2053
+  _globals['_ANSWER']._serialized_end=2495
+  _globals['_LISTCANDIDATESREQUEST']._serialized_start=2497
+  _globals['_LISTCANDIDATESREQUEST']._serialized_end=2581
+  _globals['_LISTCANDIDATESRESPONSE']._serialized_start=2584
+  _globals['_LISTCANDIDATESRESPONSE']._serialized_end=2737
+  _globals['_POOLCONDITION']._serialized_start=2739
+  _globals['_POOLCONDITION']._serialized_end=2785
+  _globals['_CANDIDATESTATUS']._serialized_start=2788
+  _globals['_CANDIDATESTATUS']._serialized_end=2942
+  _globals['_TRAFFIC']._serialized_start=2945
+  _globals['_TRAFFIC']._serialized_end=3101
+  _globals['_ROUTERSERVICE']._serialized_start=3477
+  _globals['_ROUTERSERVICE']._serialized_end=3767
 # @@protoc_insertion_point(module_scope)

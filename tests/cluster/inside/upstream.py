@@ -3,7 +3,7 @@
     python3 upstream.py --port 8080 --least 0.5 --most 2 --silent b
 
 A model answers the last user message with `TAIL` and that message, a word a token, and goes on from what it is given of
-it; one that is named by `--silent` says nothing of it. GET /seen tells who asked how often, as {"clients": {IP: calls},
+it; a model named by `--silent` leaves the message out. GET /seen tells who asked how often, as {"clients": {IP: calls},
 "keys": {KEY: calls}, "models": {MODEL: calls}}.
 """
 

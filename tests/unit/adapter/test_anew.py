@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.adapter.text.anew import begins_with_word, clearly_continues, is_unread, is_written_anew
+from lightrouter.adapter.text.anew import begins_with_word, can_be_judged, clearly_continues, is_unread, is_written_anew
 
 PREFILL = "The capital of France is Paris. It lies on the river"
 PROMPT = "What is the capital of France? Which river flows through it?"
@@ -199,3 +199,22 @@ def test_a_reply_that_clearly_continues(reply: str, clear: bool) -> None:
 @given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=50))
 def test_any_text_is_judged(prefill: str, text: str, prompt: str) -> None:
     assert is_anew(prompt, prefill, text) in {False, True}
+
+
+@pytest.mark.parametrize(
+    ("prefill", "tokens", "before", "told"),
+    [
+        ("巴黎位于", 4, 0, False),
+        ("Paris 位于。\n", 40, 0, False),
+        ("巴黎位于", 15, 30, False),
+        ("巴黎位于", 16, 30, True),
+        ("巴黎 is on the", 4, 0, True),
+        ("paris ist die", 4, 0, True),
+        ("...", 4, 0, True),
+        ("", 0, 0, True),
+    ],
+)
+def test_in_scripts_without_spaces_only_counts_show_an_ignored_prefill(
+    prefill: str, tokens: int, before: int, told: bool
+) -> None:
+    assert can_be_judged(prefill, tokens, before) is told

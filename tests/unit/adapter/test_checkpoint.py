@@ -1,10 +1,11 @@
-"""A checkpoint loses nothing, doubles nothing, and lies where a limit would cut: properties over engine and parser."""
+"""A checkpoint loses and doubles nothing, and cuts as a limit would: properties over engine and parser."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,8 +25,8 @@ TOKENS = st.lists(
 CUTS = st.lists(st.integers(0, 1000), min_size=1, max_size=20)
 
 
-async def hold(made: Engine, generation: Generation, tokens: int = 0) -> Held:
-    return await read(made.stream(generation, DEADLINE, tokens))
+async def hold(made: Engine, generation: Generation, tokens: int = 0, *, joined: bool = False) -> Held:
+    return await read(made.stream(generation, DEADLINE, tokens, joined=joined))
 
 
 def made(whole: str, cuts: list[int], *, replacing: bool = False, least: int = 0, **members: object) -> Engine:
@@ -36,10 +37,12 @@ def made(whole: str, cuts: list[int], *, replacing: bool = False, least: int = 0
 
 
 @settings(max_examples=300)
-@given(whole=WRITTEN, tokens=st.integers(1, 60), cuts=CUTS, replacing=st.booleans())
-def test_a_checkpoint_is_where_a_limit_cuts(whole: str, tokens: int, cuts: list[int], replacing: bool) -> None:
+@given(whole=WRITTEN, tokens=st.integers(1, 60), cuts=CUTS, replacing=st.booleans(), joined=st.booleans())
+def test_a_checkpoint_is_where_a_limit_cuts(
+    whole: str, tokens: int, cuts: list[int], replacing: bool, joined: bool
+) -> None:
     async def run() -> None:
-        held = await hold(made(whole, cuts, replacing=replacing), asked(None), tokens)
+        held = await hold(made(whole, cuts, replacing=replacing), asked(None), tokens, joined=joined)
         free = await hold(made(whole, cuts, replacing=replacing), asked(None))
         limited = await hold(made(whole, cuts, replacing=replacing, least=10**6), asked(tokens))
         assert held.output == free.output
@@ -65,9 +68,10 @@ def test_a_checkpoint_is_where_a_limit_cuts(whole: str, tokens: int, cuts: list[
     cuts=CUTS,
     mode=st.sampled_from(MODES),
     echoes=st.booleans(),
+    joined=st.booleans(),
 )
 def test_a_call_that_goes_on_can_be_held_and_gone_on_from(
-    whole: str, first: int, tokens: int, cuts: list[int], mode: str, echoes: bool
+    whole: str, first: int, tokens: int, cuts: list[int], mode: str, echoes: bool, joined: bool
 ) -> None:
     async def run() -> None:
         model = FakeModel(whole, repeated(cuts), replacing=False)
@@ -78,7 +82,7 @@ def test_a_call_that_goes_on_can_be_held_and_gone_on_from(
         if boot.result.finish_reason != LENGTH:
             return
         text, reasoning = boot.output
-        held = await hold(built, asked(None, text, boot.result.continuation), tokens)
+        held = await hold(built, asked(None, text, boot.result.continuation), tokens, joined=joined)
         anew = held.before.restarted or held.after.restarted
         head = ("", "") if anew else (text, reasoning)
         assert (head[0] + held.output[0], head[1] + held.output[1]) == free.output
@@ -92,6 +96,14 @@ def test_a_call_that_goes_on_can_be_held_and_gone_on_from(
         assert (begun[0] + last.output[0], begun[1] + last.output[1]) == free.output
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("joined", [False, True])
+async def test_what_has_come_by_a_checkpoint_comes_with_it_if_the_caller_reads_it(joined: bool) -> None:
+    events = made("one two three four", [1]).stream(asked(None), DEADLINE, 2, unwatched=True, joined=joined)
+    kinds = [(event.WhichOneof("event"), event.HasField("piece")) async for event in events]
+    apart = [("chunk", False), ("checkpoint", False), ("chunk", False), ("result", False)]
+    assert kinds == ([("checkpoint", True), ("result", True)] if joined else apart)
 
 
 def dealt(tokens: list[str], sizes: Iterator[int], info: ReplyInfo) -> Iterator[TextDelta]:

@@ -15,13 +15,13 @@ from lightrouter.v1.adapter_pb2 import GenerationResult
 async def test_the_first_piece_comes_at_once_and_the_next_are_joined() -> None:
     pieces = Coalescer(interval=3600, size=4, most_bytes=1000)
     pieces.put(TextDelta("a", ""))
-    assert await anext(pieces) == ("a", "")
+    assert await anext(pieces) == TextDelta("a", "")
     for text in "bcd":
         pieces.put(TextDelta(text, "x"))
-    assert await anext(pieces) == ("bcd", "xxx")
+    assert await anext(pieces) == TextDelta("bcd", "xxx")
     pieces.put(TextDelta("e", ""))
     pieces.close()
-    assert await anext(pieces) == ("e", "")
+    assert await anext(pieces) == TextDelta("e", "")
     with pytest.raises(StopAsyncIteration):
         await anext(pieces)
 
@@ -31,7 +31,7 @@ async def test_what_is_held_comes_when_its_time_is_over() -> None:
     pieces.put(TextDelta("a", ""))
     await anext(pieces)
     pieces.put(TextDelta("b", ""))
-    assert await anext(pieces) == ("b", "")
+    assert await anext(pieces) == TextDelta("b", "")
 
 
 async def test_an_error_comes_after_what_came_before_it() -> None:
@@ -40,7 +40,7 @@ async def test_an_error_comes_after_what_came_before_it() -> None:
     await anext(pieces)
     pieces.put(TextDelta("b", ""))
     pieces.close(ValueError("broken"))
-    assert await anext(pieces) == ("b", "")
+    assert await anext(pieces) == TextDelta("b", "")
     with pytest.raises(ValueError, match="broken"):
         await anext(pieces)
 
@@ -83,10 +83,41 @@ async def test_a_checkpoint_stays_between_two_deltas_and_waits_for_nothing() -> 
     await anext(pieces)
     for piece in (TextDelta("b", ""), CHECKPOINT, TextDelta("c", ""), TextDelta("d", "e")):
         pieces.put(piece)
-    assert await anext(pieces) == ("b", "")
+    assert await anext(pieces) == TextDelta("b", "")
     assert await anext(pieces) == CHECKPOINT
     pieces.close()
-    assert await anext(pieces) == ("cd", "e")
+    assert await anext(pieces) == TextDelta("cd", "e")
+
+
+@pytest.mark.parametrize(
+    ("behind", "error", "at_mark"),
+    [
+        ([CHECKPOINT], None, True),
+        ([CHECKPOINT, TextDelta("b", "")], None, True),
+        ([], None, True),
+        ([], ValueError(), False),
+        ([], "open", False),
+    ],
+)
+async def test_it_tells_whether_the_checkpoint_or_a_good_end_comes_next(
+    behind: list[TextDelta | GenerationResult], error: ValueError | str | None, at_mark: bool
+) -> None:
+    pieces = Coalescer(interval=3600, size=1000, most_bytes=1000)
+    for piece in (TextDelta("a", ""), *behind):
+        pieces.put(piece)
+    if not isinstance(error, str):
+        pieces.close(error)
+    assert await anext(pieces) == ("a", "")
+    assert pieces.at_mark == at_mark
+
+
+async def test_more_text_comes_before_the_end() -> None:
+    pieces = Coalescer(interval=3600, size=1000, most_bytes=1000)
+    pieces.put(TextDelta("a", ""))
+    await anext(pieces)
+    pieces.put(TextDelta("b", ""))
+    pieces.close()
+    assert not pieces.at_mark
 
 
 async def test_what_comes_behind_a_checkpoint_has_its_own_time() -> None:
@@ -94,7 +125,7 @@ async def test_what_comes_behind_a_checkpoint_has_its_own_time() -> None:
     pieces.put(CHECKPOINT)
     pieces.put(TextDelta("c", ""))
     assert await anext(pieces) == CHECKPOINT
-    assert await anext(pieces) == ("c", "")
+    assert await anext(pieces) == TextDelta("c", "")
 
 
 @pytest.mark.parametrize("text", ["abcdefgh", "äöüß", "汉字x", "\U0001f600\U0001f600"])

@@ -28,6 +28,7 @@ REPORTED: dict[str, Any] = {
     "context_window": 8192,
     "max_boot_tokens": 500,
     "fixed_input_tokens": 7,
+    "abilities": ["tools", "images"],
 }
 # Members that change requests to the same provider.
 USED: dict[str, Any] = {
@@ -44,6 +45,8 @@ USED: dict[str, Any] = {
     "limits": {"retries": 0},
     "extra_body": {"top_k": 3},
     "circuit": {"failures": 1, "silence_s": 1},
+    "refuses": ["seed"],
+    "reasoning_efforts": ["low"],
 }
 # Members that make it another provider, of which nothing is known.
 PROVIDER: dict[str, Any] = {

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.text.reasoning import ThinkSplitter
 from lightrouter.pool.choices import Thinking
 
@@ -61,7 +62,7 @@ def test_other_tags(tags: tuple[str, str]) -> None:
         assert "".join(piece.reasoning for piece in pieces) == "hm"
     opened = ThinkSplitter(Thinking.OPEN, tags=tags)
     assert opened.head.startswith(tags[0])
-    assert opened.feed(f"hm{tags[1]}x") == ("x", "hm")
+    assert opened.feed(f"hm{tags[1]}x") == TextDelta("x", "hm")
 
 
 @pytest.mark.parametrize("begin", ["", "<think>a</think>", "<think>a</think> \n"])
@@ -70,8 +71,8 @@ def test_white_space_without_end_is_kept_in_pieces(begin: str) -> None:
     splitter = ThinkSplitter(Thinking.AUTO)
     splitter.feed(begin)
     for _ in range(100_000):
-        assert splitter.feed("\n") == ("", "")
-    assert splitter.feed("Hello") == ("Hello" if begin else "\n" * 100_000 + "Hello", "")
+        assert splitter.feed("\n") == TextDelta("", "")
+    assert splitter.feed("Hello") == TextDelta("Hello" if begin else "\n" * 100_000 + "Hello", "")
 
 
 def test_open_begins_inside() -> None:

@@ -31,6 +31,7 @@ from tests.unit.aggregator.fakes import (
     draft,
     request,
 )
+from tests.unit.workers import NotedWorkers
 
 ALL = [value for value in AggregatorStrategy.values() if value]
 PATTERN = AnswerPattern(re2=r"is (\w+)")
@@ -197,6 +198,19 @@ async def refused(asked: AggregateRequest) -> ServiceError:
         await aggregate(FakeModels(), asked)
     assert caught.value.code == Code.INVALID_ARGUMENT
     return caught.value
+
+
+@pytest.mark.parametrize("pattern", [None, PATTERN])
+async def test_many_long_drafts_are_compared_off_the_event_loop(pattern: AnswerPattern | None) -> None:
+    workers = NotedWorkers()
+    drafts = (draft(f"c{number}", " ".join(f"{number}{word}" for word in range(1000))) for number in range(20))
+    asked = request(*drafts, strategy=VOTE)
+    if pattern:
+        asked.answer_pattern.CopyFrom(pattern)
+    aggregator = Aggregator(strategies(FakeModels(), LIMITS), VOTE, 0.9, workers=workers)
+    async for _ in aggregator.aggregate(asked, Deadline.after(600)):
+        pass
+    assert workers.long() == (3 if pattern else 2)
 
 
 async def test_bad_requests_name_their_field() -> None:

@@ -120,7 +120,7 @@ def test_agreement_of_any_texts_is_bounded(texts: list[tuple[str, bool]], with_p
 )
 def test_contradicting_texts_are_not_the_same(left: str, right: str) -> None:
     assert similarity(left, right) <= 0.75
-    # Not even where all that stands around it is the same.
+    # Not even if everything around it is the same.
     padding = " ".join(f"and step {word} follows from what was said before." for word in "abcdefghijklmnopqrstuvwxyz")
     if right:
         assert similarity(f"{padding} {left}", f"{padding} {right}") <= 0.6

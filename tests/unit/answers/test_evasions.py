@@ -55,7 +55,7 @@ def evades(text: str, evasions: Evasions = _ON_PROMPT) -> bool:
 )
 def test_refusals(text: str) -> None:
     assert evades(text)
-    # One that goes on for long has more to say than that.
+    # A long text says more than that.
     assert not evades(text + " But here is what you can do. " * 50)
 
 

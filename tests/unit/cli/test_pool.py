@@ -210,7 +210,7 @@ def test_status_says_who_has_drifted_and_how_far_candidates_err_apart(
     ]
 
 
-def test_an_evaluation_asks_a_router_whom_it_has_seen_drift(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_evaluation_asks_a_router_for_drifted_candidates(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     listed = ListCandidatesResponse(
         candidates=[
             CandidateStatus(candidate=Candidate(name="a"), traffic=Traffic(requests=5)),

@@ -12,7 +12,7 @@ import pytest
 
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.pool_check import Finding, check, with_continuation
+from lightrouter.cli.pool_check import Finding, check, with_member
 from lightrouter.cli.poolstore import read_file
 from lightrouter.pool import file
 from lightrouter.pool.choices import ContinuationStyle
@@ -138,18 +138,19 @@ async def test_the_command_writes_what_it_found(tmp_path: Path, capsys: pytest.C
         text = (
             f"candidates:\n  - name: slow   # ours\n    base_url: {upstream.base_url}\n    model: m\n"
             f"    continuation: trailing   # a guess\n  - name: none\n    base_url: {upstream.base_url}\n    model: m\n"
-            "    continuation: none\n"
+            "    continuation: none\n    abilities: []\n"
         )
         path.write_text(text)
         assert await asyncio.to_thread(run, ["pool", "check", "--pool", str(path)]) == 0
         assert path.read_text() == text
         shown = capsys.readouterr()
-        assert shown.out == "".join(
-            f"{name}: writes anew, streams, counts its tokens, refuses nothing\n" for name in ("slow", "none")
-        )
+        found = "writes anew, streams, counts its tokens, refuses nothing, is able to do no more"
+        assert shown.out == f"slow: {found}\nnone: {found}\n"
         assert "--write" in shown.err
         assert await asyncio.to_thread(run, ["pool", "check", "slow", "--pool", str(path), "--write"]) == 0
-        assert path.read_text() == text.replace("trailing   # a guess", "none   # a guess")
+        assert path.read_text() == text.replace("trailing   # a guess", "none   # a guess").replace(
+            "slow   # ours", "slow   # ours\n    abilities: []"
+        )
 
 
 async def test_a_provider_that_does_not_answer_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,13 +184,14 @@ def test_one_member_of_one_entry_changes(entry: str, changed: str, indent: str) 
 
     before = whole(entry).replace(f"{indent}  base_url: http://h\n{indent}  model: m\n", f"{indent}  model: m\n", 1)
     after = whole(changed).replace(f"{indent}  base_url: http://h\n{indent}  model: m\n", f"{indent}  model: m\n", 1)
-    assert with_continuation(before, Path("pool.yaml"), "a", PREFIX) == after
+    assert with_member(before, Path("pool.yaml"), "a", "continuation", PREFIX) == after
     assert file.parse(after.encode(), Path("pool.yaml")).entries["a"].continuation is PREFIX
 
 
 def test_an_entry_in_one_line_is_left_to_a_person() -> None:
+    text = "candidates:\n  - {name: a, base_url: http://h, model: m}\n"
     with pytest.raises(CommandError, match="by hand"):
-        with_continuation("candidates:\n  - {name: a, base_url: http://h, model: m}\n", Path("p.yaml"), "a", PREFIX)
+        with_member(text, Path("p.yaml"), "a", "continuation", PREFIX)
 
 
 def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
@@ -198,3 +200,40 @@ def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(CommandError) as caught:
         read_file(path)
     assert (caught.value.code, str(path) in str(caught.value)) == (ExitCode.USAGE, True)
+
+
+def able(body: Body) -> dict[str, Any]:
+    """Returns the message of a model that calls tools, keeps to a form, and sees that a square is red."""
+    if "tools" in body:
+        function = {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
+        return {"content": None, "tool_calls": [{"id": "1", "type": "function", "function": function}]}
+    if "response_format" in body:
+        return {"content": '{"city": "Oslo"}'}
+    content = body["messages"][-1]["content"]
+    return {"content": "Red." if isinstance(content, list) else "one, two"}
+
+
+@pytest.mark.parametrize(
+    ("refused", "found"),
+    [
+        ("", ["tools", "json_schema", "json_object", "images"]),
+        ("tools", ["json_schema", "json_object", "images"]),
+        ("response_format", ["tools", "images"]),
+        ("image_url", ["tools", "json_schema", "json_object"]),
+    ],
+)
+async def test_what_a_candidate_is_able_to_do_is_found(refused: str, found: list[str]) -> None:
+    async def behave(exchange: Exchange) -> None:
+        body = exchange.request.body
+        if refused and refused in json.dumps(body):
+            words = json.dumps({"error": {"message": f"'{refused}' is not supported"}})
+            await exchange.reply(words.encode(), status=400)
+            return
+        message = able(body)
+        document = behaviours.completion(message.pop("content"), "stop", message=message)
+        await exchange.reply(json.dumps(document).encode())
+
+    async with Upstream(behave) as upstream:
+        members = {"name": "fast", "base_url": upstream.base_url, "model": "tiny", "abilities": ["files", "images"]}
+        finding = await check(CandidateEntry.model_validate(members))
+    assert [str(each) for each in finding.abilities] == [*found, "files"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -13,8 +13,8 @@ from random import Random
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.run import Settings
-from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.recording import prompts as asked
+from lightrouter.recording.prompts import Asked
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.ledger import cost_nanousd
@@ -29,12 +29,12 @@ PRICES = Prices(input_nanousd_per_million=1_000_000, output_nanousd_per_million=
 OUTPUT_TOKENS = 10
 
 
-def parse(data: bytes, name: str = "validation set") -> ValidationSet:
+def parse(data: bytes, name: str = "validation set") -> list[Asked]:
     numbered = [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
-    return ValidationSet.of(asked.parse(numbered, name, scored=True))
+    return asked.parse(numbered, name, scored=True)
 
 
-def prompts(count: int, categories: tuple[str, ...] = ("law", "art")) -> ValidationSet:
+def prompts(count: int, categories: tuple[str, ...] = ("law", "art")) -> list[Asked]:
     """Returns a set of choices whose right answer is always B."""
     items = [
         {
@@ -115,7 +115,7 @@ class FakeModels:
 
 def settings(
     folder: Path,
-    items: ValidationSet,
+    items: Sequence[Asked],
     *,
     run: str = "run-1",
     seed: int = 1,

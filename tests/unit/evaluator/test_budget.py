@@ -95,7 +95,7 @@ CODES = {
 
 
 class Billing(FakeModels):
-    """Calls that end as they are told to; each is billed for so many attempts, whatever comes of it."""
+    """Calls with given results; each is billed for a number of attempts."""
 
     def __init__(self, ends: list[tuple[str, int]]) -> None:
         super().__init__({"a": 1.0})

@@ -60,12 +60,12 @@ def test_what_is_undecided_moves_one_step_and_only_by_the_whole_set(
 
 def test_the_reason_is_one_sentence_with_its_figures() -> None:
     assert decided(A, 0.3, 200).message == (
-        "Its quality, 0.30 over 200 prompts, is credibly under 0.42 and with that under what the pool needs, its "
-        "second best candidate less 0.20."
+        "Its quality, 0.30 over 200 prompts, is credibly below 0.42, which is below what the pool needs (its second "
+        "best candidate minus 0.20)."
     )
     assert decided(A, 0.5, 60, rules=Rules(floor=0.5)).message == (
-        "Its quality, 0.50 over 60 prompts, is between 0.29 and 0.71: neither credibly over nor credibly under "
-        "what the pool needs, about 0.50."
+        "Its quality, 0.50 over 60 prompts, is between 0.29 and 0.71. That is neither credibly above nor credibly "
+        "below what the pool needs: about 0.50."
     )
 
 
@@ -75,7 +75,9 @@ def test_a_minimum_stays_and_is_an_alarm() -> None:
     found = decide(weigh(tallies, rules), dict.fromkeys("abc", A), frozenset(), rules)
     assert {name: each.state for name, each in found.items()} == {"a": E, "b": A, "c": A}
     assert (found["b"].reason, found["c"].reason) == (MINIMUM_POOL, MINIMUM_POOL)
-    assert found["b"].message.endswith("It stays because the pool keeps 2 admitted candidates: add better ones.")
+    assert found["b"].message.endswith(
+        "It stays admitted because the pool keeps at least 2 candidates: add better ones."
+    )
 
 
 def test_who_is_not_evaluated_counts_for_the_minimum() -> None:

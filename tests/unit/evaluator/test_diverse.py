@@ -33,7 +33,7 @@ THOROUGH = replace(RULES, until_diverse=True)
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder in memory where it can be: a journal is on its disk before every call."""
+    """A folder in memory if possible, because a journal is written to disk before every call."""
     with scratch() as made:
         yield made
 
@@ -60,14 +60,14 @@ def asked(models: FakeModels) -> dict[str, int]:
 async def test_a_pool_of_copies_is_found_out_where_it_is_asked_for(folder: Path) -> None:
     models = Copies(QUALITY)
     report = await judged(folder, models, THOROUGH)
-    assert "right and wrong together" in report.held.pool.homogeneous
+    assert "make the same errors" in report.held.pool.homogeneous
     for status in report.held.statuses.values():
         diverse = status.condition(DIVERSE)
         assert diverse
         assert (diverse.status, diverse.reason) == ("False", "Homogeneous")
     # No more prompts than it takes to be sure, and each of all candidates.
     assert len(set(asked(models).values())) == 1
-    assert asked(models)["a"] < len(ITEMS.items)
+    assert asked(models)["a"] < len(ITEMS)
 
 
 async def test_diversity_takes_no_prompts_of_its_own_where_nobody_asks_for_it(folder: Path) -> None:
@@ -84,7 +84,7 @@ async def test_a_diverse_pool_is_known_before_the_set_is_at_its_end(folder: Path
     report = await judged(folder, models, THOROUGH)
     assert not report.held.pool.homogeneous
     assert all(status.holds(DIVERSE) for status in report.held.statuses.values())
-    assert max(asked(models).values()) < len(ITEMS.items)
+    assert max(asked(models).values()) < len(ITEMS)
 
 
 async def test_a_drifted_candidate_is_judged_anew(folder: Path) -> None:

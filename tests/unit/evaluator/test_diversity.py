@@ -21,7 +21,7 @@ def independent(count: int, prompts: int, quality: float, seed: int = 1) -> dict
 
 
 def copies(count: int, prompts: int, differs: float, seed: int = 1) -> dict[str, dict[str, float | None]]:
-    """Candidates that are right and wrong together, but for a share of the prompts."""
+    """Candidates that make the same errors on all but a share of the prompts."""
     random = Random(seed)
     truth = [random.random() < 0.6 for _ in range(prompts)]
     return {
@@ -42,7 +42,7 @@ def test_a_pool_of_copies_is_homogeneous() -> None:
     assert found.effective_size.value == pytest.approx(1.0)
     assert found.pair_gain.value == found.vote_gain.value == 0
     assert all(value.pair.value == 0 for value in found.marginal.values())
-    assert "Add candidates of other families" in found.message("m1")
+    assert "Add candidates of other model families" in found.message("m1")
 
 
 def test_copies_are_not_called_homogeneous_on_few_prompts() -> None:
@@ -59,7 +59,7 @@ def test_a_pool_that_errs_independently_is_none() -> None:
 
 
 def test_the_marginal_value_is_what_only_one_knows() -> None:
-    """Two that know the first half, one that knows the second: without that one the best pair loses a half."""
+    """Two candidates know the first half, one knows the second: without the latter the best pair loses a half."""
     half = {f"p{at}": float(at < 500) for at in range(1_000)}
     found = measured({"a": dict(half), "b": dict(half), "c": {at: 1.0 - right for at, right in half.items()}})
     assert found.marginal["c"].pair.value == pytest.approx(0.5)

@@ -254,7 +254,7 @@ async def test_what_was_found_is_held_once_though_the_end_is_reached_twice(pool:
     models = FakeModels(QUALITY)
     await pool.run(models, told)
     held, calls = pool.states.read_text(), sum(models.calls.values())
-    # As it is where the process ended between the verdict and the journal's end.
+    # As if the process had ended between the status and the journal's end.
     lines = told.journal.read_text().splitlines(keepends=True)
     assert json.loads(lines[-1]) == {"end": True}
     told.journal.write_text("".join(lines[:-1]))

@@ -49,7 +49,7 @@ class Judging(FakeModels):
 async def test_a_judge_compares_in_both_orders_and_never_itself(pool: Evaluations, tmp_path: Path) -> None:
     pool.path.write_text(pool_text(*QUALITY, more="judge: good\n"))
     models = Judging(QUALITY)
-    # All but weak, which is always worse, are as good as the reference: this judge then takes whoever is first.
+    # All but weak, which is always worse, are as good as the reference: this judge then prefers the first.
     models.verdict = lambda who, place: json.dumps({"better": "B" if who == "weak" and place == 0 else "A"})
     report = await pool.run(models, settings(tmp_path, parse(judged(40))))
     means = {name: scored.tally.mean for name, scored in report.outcome.scores.items()}

@@ -39,7 +39,7 @@ def pool(tmp_path: Path) -> Evaluations:
 
 
 class Failing(FakeModels):
-    """Models of which `flaky` fails where `fails` says so of the number of its call and of the prompt."""
+    """Models of which `flaky` fails if `fails` is true of the number of its call and the prompt."""
 
     def __init__(self, error: ServiceError, fails: Callable[[int, str], bool]) -> None:
         super().__init__(QUALITY)

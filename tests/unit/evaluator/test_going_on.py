@@ -50,7 +50,7 @@ async def test_night_by_night_a_small_budget_comes_to_what_a_large_one_does(tmp_
     assert set(models.calls.values()) == {1}
     assert spent == expected.spent.tokens
     assert pool.held() == whole.held() == {"good": State.ADMITTED, "fair": State.ADMITTED, "weak": State.EVICTED}
-    # One that has ended is not gone on with.
+    # A finished evaluation is not continued.
     report = await pool.run(models, settings(folder, ITEMS, run="later", seed=1))
     assert not report.resumed
     assert set(models.calls.values()) == {2}

@@ -1,4 +1,4 @@
-"""Where verdicts are held, in a cluster whose API misbehaves: nothing is lost, nothing is said twice."""
+"""The store of statuses, in a cluster whose API misbehaves: nothing is lost or reported twice."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ async def test_two_evaluators_without_a_common_journal_come_to_one_state(cluster
         run(cluster, folders[0], home(cluster), "run-a", 1), run(cluster, folders[1], home(cluster), "run-b", 2)
     )
     assert held(cluster) == EXPECTED
-    # The state changes once, whoever comes first; no figure is the sum of both.
+    # The state changes once, by the first writer; no figure is the sum of both.
     assert sorted(len(report.changes) for report in reports) == [0, 1]
     seen = {report.outcome.scores["weak"].tally.seen for report in reports}
     assert cluster.resources["weak"]["status"]["evaluatedPrompts"] in seen

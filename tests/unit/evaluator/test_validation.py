@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightrouter.answers.scoring import Choice, Schema
-from lightrouter.evaluator.validation import load
-from lightrouter.recording.prompts import Judged, PromptsError
+from lightrouter.recording.prompts import Judged, PromptsError, digest, read
 from lightrouter.v1.chat_pb2 import ROLE_SYSTEM, ROLE_USER
 from tests.unit.evaluator.fakes import parse
 
@@ -26,14 +25,13 @@ GOOD = """\
 def test_a_good_set(tmp_path: Path) -> None:
     path = tmp_path / "set.jsonl"
     path.write_text(GOOD)
-    found = load(path)
-    first, second, third = found.items
+    found = read(path, scored=True)
+    first, second, third = found
     assert (first.id, first.category, first.max_output_tokens, first.task) == ("q1", "law", 5, Choice(answer="B"))
     assert [(each.role, each.content) for each in second.messages] == [(ROLE_SYSTEM, "Be brief."), (ROLE_USER, "Hello")]
     assert second.task == Judged(reference="Hello.")
     assert isinstance(third.task, Schema)
-    assert found.judged
-    assert found.digest != parse(GOOD.replace("brief", "brisk").encode()).digest
+    assert digest(found) != digest(parse(GOOD.replace("brief", "brisk").encode()))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +70,7 @@ def test_an_empty_set_is_none(content: bytes) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(PromptsError, match="cannot be read: No such file"):
-        load(tmp_path / "gone.jsonl")
+        read(tmp_path / "gone.jsonl", scored=True)
 
 
 @given(st.binary(max_size=200))

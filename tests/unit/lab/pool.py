@@ -21,7 +21,7 @@ _WORDY = {"sums": 1, "history": 2, "nothing": 3}
 
 
 def record(path: Path, prompts: int, seed: int = 0, *, first: int = 0, free_text: bool = False) -> Path:
-    """Writes a recording of so many prompts, numbered from `first`; without right answers where it is free text."""
+    """Writes a recording of `prompts` prompts, numbered from `first`; without right answers if it is free text."""
     rng = random.Random(seed)
     lines = []
     for number in range(first, first + prompts):

@@ -40,7 +40,7 @@ KEYS = {
 
 
 class Steps:
-    """Notes the steps; breaks the run off in the step of a name, where one is given."""
+    """Notes the steps; breaks off the run in the named step, if a name is given."""
 
     def __init__(self, broken: str | None = None) -> None:
         self.total = 0
@@ -163,7 +163,7 @@ def test_another_recording_can_be_learned_from(settings: Settings, tmp_path: Pat
     compare(replace(settings, artifact=None, train=other, out=tmp_path, limit=10), Steps())
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["prompts"] == 10
-    assert any("prompts of" in note and "drawn by the seed" in note for note in report["notes"])
+    assert any("prompts of" in note and "drawn with the seed" in note for note in report["notes"])
     assert any("Learned from: train.jsonl;" in note for note in report["notes"])
 
 

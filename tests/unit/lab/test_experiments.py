@@ -25,7 +25,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ran(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Returns what runs an experiment on the recording once, whoever asks for it, and returns where its page is."""
+    """Returns a function that runs an experiment once and returns the path of its page."""
 
     @cache
     def run(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Models that are really asked: a judge that favours what it reads first, one that babbles, one that invents."""
+"""Real calls of models: a judge that favours what it reads first, a judge that babbles, a synthesizer that invents."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ async def test_a_judge_that_cannot_be_read_is_said_to_be_so(data: Path, tmp_path
     llm = (await _run("selector", data, tmp_path, behaviours.reply("They are all very good.")))["llm"]
     assert llm["unread"] == {"DEGRADED_REASON_VERDICT_UNREADABLE": llm["prompts"]}
     assert llm["flipped_share"] is None
-    # Prior ranks where the judge does not.
+    # The prior ranks if the judge does not.
     assert llm["quality"]["llm"] == llm["quality"]["prior"]
 
 

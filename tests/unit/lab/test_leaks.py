@@ -59,7 +59,7 @@ def test_questions_hold_no_label(shuffled: LabelledData) -> None:
     arrays = [each for each in reached if isinstance(each, np.ndarray)]
     assert len(arrays) == 4
     assert not any(np.array_equal(each, shuffled.quality) for each in arrays)
-    # The same walk finds the labels where they are.
+    # The same walk finds the labels in an object that has them.
     assert any(isinstance(each, Labels) for each in _values(shuffled, set()))
 
 
@@ -74,7 +74,7 @@ class _Thief:
         """Learns nothing."""
 
     def decide(self, questions: Questions) -> list[Decision]:
-        """Asks the model that a label calls right, or the first where there is no label."""
+        """Asks the model that a label calls right, or the first if there is no label."""
         decisions = []
         for index, prompt in enumerate(questions.recording.prompts):
             found = [each for each in _values(prompt, set()) if isinstance(each, Labels)]
@@ -95,7 +95,7 @@ def test_with_shuffled_labels_nobody_is_better_than_the_best_prior(shuffled: Lab
     trained = Trained(parts, seed=0)
     outcomes = run(data, made, Accounts(prices.load(), Pace()), parts, Steps())
     prior = shuffled.quality.mean(axis=0).max()
-    # Three standard errors of a share: whoever knew the labels would be far above.
+    # Three standard errors of a share: a policy that knows the labels would be far above.
     most = prior + 3 * float(np.sqrt(prior * (1 - prior) / len(shuffled)))
     assert outcomes.pop("oracle").quality.mean() > most + 0.1
     for name, each in outcomes.items():

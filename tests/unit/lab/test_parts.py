@@ -1,4 +1,4 @@
-"""What a run keeps: gone on with where it is the same run, never taken from somebody else."""
+"""The parts of a run: the same run continues with them, another run never takes them."""
 
 from __future__ import annotations
 

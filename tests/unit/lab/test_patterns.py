@@ -1,4 +1,4 @@
-"""What a recording's right answers tell of where the comparable answer stands."""
+"""The pattern of comparable answers, inferred from a recording's right answers."""
 
 from __future__ import annotations
 

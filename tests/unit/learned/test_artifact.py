@@ -154,6 +154,11 @@ _LEAF = '{"features":[-1],"values":[%s],"left":[0],"right":[0]}'
         (partial(_trees, text="{}"), "trees.json is no list"),
         (partial(_trees, text="[" * 100_000), "trees.json is not valid JSON"),
         (partial(_trees, text=b"\xff\xfe\xff"), "trees.json is not valid JSON"),
+        (partial(_trees, text=f"[{_LEAF % '1'} {_LEAF % '1'}]"), "trees.json is not valid JSON"),
+        (partial(_trees, text=f"[{_LEAF % '1'}"), "trees.json is not valid JSON"),
+        (partial(_trees, text=f"[{_LEAF % '1'}]]"), "trees.json is not valid JSON"),
+        (partial(_trees, text="["), "trees.json is not valid JSON"),
+        (partial(_trees, text=""), "trees.json is no list"),
         (partial(_trees, text="[1]"), "damaged"),
         (partial(_trees, text="[null]"), "damaged"),
         (partial(_trees, text=f"[{_LEAF % 'NaN'}]"), "a number that is nan"),
@@ -163,10 +168,10 @@ _LEAF = '{"features":[-1],"values":[%s],"left":[0],"right":[0]}'
         (partial(_outcomes, text="[[[],[0.5],[1]]]"), "outcomes of other candidates"),
         (partial(_outcomes, text="[[[],[0.5,2],[1,1]]]"), "a number of 0 to 1"),
         (partial(_outcomes, text="[[[],[0.5,NaN],[1,1]]]"), "a number that is nan"),
-        (partial(_outcomes, text="[[[],[0.5,null],[1,-1]]]"), "where a count belongs"),
+        (partial(_outcomes, text="[[[],[0.5,null],[1,-1]]]"), "instead of a count"),
         (partial(_outcomes, text="[[[],[0.5,null],[1,1e400]]]"), "damaged"),
         (partial(_outcomes, text="[[[[1]],[0.5,null],[1,1]]]"), "damaged"),
-        (partial(_outcomes, text="[[[[1,-4]],[0.5,null],[1,1]]]"), "where a count belongs"),
+        (partial(_outcomes, text="[[[[1,-4]],[0.5,null],[1,1]]]"), "instead of a count"),
         (partial(_outcomes, text="[]"), "holds 0 prompts, not 3"),
         (lambda folder: _change(folder, candidates=["a", "a"]), "named twice"),
         (lambda folder: _change(folder, candidates=7), "damaged"),
@@ -195,6 +200,12 @@ def test_what_does_not_fit_is_refused_with_a_sentence(tmp_path: Path, spoil: obj
     spoil(tmp_path)
     with pytest.raises(ArtifactError, match=reason):
         load(tmp_path)
+
+
+def test_white_space_between_the_elements_says_nothing(tmp_path: Path) -> None:
+    save(artifact(), tmp_path)
+    _trees(tmp_path, text=f" [ {_LEAF % '1'} ,\n {_LEAF % '2'} ]\n")
+    assert [list(tree.values) for tree in load(tmp_path).model.trees] == [[1.0], [2.0]]
 
 
 def test_a_tree_that_goes_in_circles_is_refused(tmp_path: Path) -> None:

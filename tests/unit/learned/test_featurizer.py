@@ -152,7 +152,7 @@ async def test_only_a_text_that_ended_by_itself_is_whole(reason: FinishReason.Va
 def test_without_a_pattern_in_the_request_that_of_training_counts() -> None:
     priors = Priors(["a", "b"], [Example({1: 1}, [1.0, 1.0], [4, 4])])
     index = NAMES.index("support")
-    # Whoever is supported is right.
+    # The supported candidate is right.
     trees = [Tree([index, -1, -1], [0.01, -1.0, 1.0], [1, 0, 0], [2, 0, 0])]
     texts = {"a": "so 7", "b": "7", "c": "8"}
     written = [PartialAnswer(Candidate(name, 0.5, 0), text, complete=True) for name, text in texts.items()]

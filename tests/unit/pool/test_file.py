@@ -171,7 +171,7 @@ def test_prices_that_are_no_money_are_refused(text: str) -> None:
 def test_the_price_of_one_token_is_refused_with_what_to_write(key: str, text: str, meant: str) -> None:
     [fault] = entry_faults(f"prices:\n  {key}: {text}")
     assert fault.startswith(f"pool.yaml:6: candidates[0].prices.{key}: ")
-    assert "too little for US dollars per million tokens; where it is the price of one token" in fault
+    assert "too little for US dollars per million tokens; if it is the price of one token" in fault
     assert fault.endswith(f'write "{meant}"')
 
 

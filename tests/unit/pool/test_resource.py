@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lightrouter.pool import resource as resources_module
-from lightrouter.pool.choices import ContinuationStyle, State
+from lightrouter.pool.choices import AbilityName, ContinuationStyle, Effort, State
 from lightrouter.pool.file import MAX_CANDIDATES
 from lightrouter.pool.resource import (
     ACCEPTED,
@@ -55,6 +55,9 @@ def test_every_field_has_its_place() -> None:
         "prior": 1,
         "state": "probation",
         "address": "dns:///fast:50051",
+        "abilities": ["tools", "json_schema"],
+        "reasoningEfforts": ["low", "maximum"],
+        "refuses": ["seed", "system role"],
     }
     assert parse(resource(spec)) == PublicEntry.model_construct(
         name="fast",
@@ -69,6 +72,9 @@ def test_every_field_has_its_place() -> None:
         prior=1.0,
         state=State.PROBATION,
         address="dns:///fast:50051",
+        abilities=(AbilityName.TOOLS, AbilityName.JSON_SCHEMA),
+        reasoning_efforts=(Effort.LOW, Effort.MAXIMUM),
+        refuses=("seed", "system role"),
     )
     assert set(PublicEntry.model_fields) == set(parse(resource(spec)).model_fields_set)
 

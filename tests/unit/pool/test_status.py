@@ -97,9 +97,9 @@ def test_a_pool_is_homogeneous_where_that_is_said_of_all_who_are_asked(
         )
         for name, holds in (("a", a), ("b", b))
     }
-    # One that is evicted does not count.
+    # An evicted candidate does not count.
     assert overlaid(pool, said | {"gone": EVICTED}).homogeneous == ("alike" if homogeneous else "")
-    # One that was added since was not compared.
+    # A candidate that was added later was not compared.
     assert not overlaid(pool, said).homogeneous
 
 

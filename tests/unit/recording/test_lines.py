@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.evaluator import validation
 from lightrouter.recording import lines, load, prompts
 from lightrouter.recording.lines import LinesError
 from lightrouter.recording.recorder import OtherRecordingError, Recorded
@@ -33,7 +32,7 @@ def asked(path: Path) -> list[str]:
 
 
 def evaluated(path: Path) -> list[str]:
-    return [item.id for item in validation.load(path).items]
+    return [item.id for item in prompts.read(path, scored=True)]
 
 
 def recorded(path: Path) -> list[str]:

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from lightrouter.answers.scoring import Choice, Exact
-from lightrouter.evaluator.validation import load
-from lightrouter.recording.prompts import PromptsError, read
+from lightrouter.recording.prompts import PromptsError, digest, read
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 from tests.recordings import line, write
 
@@ -115,10 +114,10 @@ BOTH = """{"id": "a", "prompt": "p", "task": "numeric", "answer": 391, "max_outp
 def test_a_validation_set_and_prompts_to_be_recorded_are_one_format(tmp_path: Path) -> None:
     path = tmp_path / "set.jsonl"
     path.write_text(BOTH)
-    asked, evaluated = read(path), load(path)
-    assert [each.task for each in asked] == [item.task for item in evaluated.items]
-    assert [each.messages for each in asked] == [item.messages for item in evaluated.items]
-    assert [each.id for each in asked] == [item.id for item in evaluated.items] == ["a", "prompt-2"]
+    asked, evaluated = read(path), read(path, scored=True)
+    assert [each.task for each in asked] == [item.task for item in evaluated]
+    assert [each.messages for each in asked] == [item.messages for item in evaluated]
+    assert [each.id for each in asked] == [item.id for item in evaluated] == ["a", "prompt-2"]
     assert [each.max_output_tokens for each in asked] == [9, None]
     assert [each.scorer is None for each in asked] == [False, True]
 
@@ -127,10 +126,10 @@ def test_the_digest_is_of_what_is_said_and_not_of_how(tmp_path: Path) -> None:
     plain, packed = tmp_path / "set.jsonl", tmp_path / "packed"
     plain.write_text(BOTH)
     packed.write_bytes(gzip.compress(b"\xef\xbb\xbf" + BOTH.replace("\n", "\r\n").encode()))
-    assert load(plain).digest == load(packed).digest
+    assert digest(read(plain)) == digest(read(packed))
     for old, new in (("391", "392"), ('"p"', '"P"'), ('"numeric", "answer": 391', '"exact", "answer": "391"')):
         plain.write_text(BOTH.replace(old, new))
-        assert load(plain).digest != load(packed).digest
+        assert digest(read(plain)) != digest(read(packed))
 
 
 def test_all_faults_are_named_up_to_a_number(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ CANDIDATES = [Candidate(name="fast", model="Fast/1B"), Candidate(name="deep", mo
 
 
 class Router:
-    """Answers with the candidate's name; fails or hangs where it is told to."""
+    """Answers with the candidate's name; fails or hangs on request."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -243,7 +243,7 @@ async def test_responses_of_another_origin_are_not_mixed(
             await go(again, changed, most, entry)
         await go(again, CANDIDATES[:1], 100, "v1")
     assert not again.asked
-    # Where the pool file is not known, what is known decides.
+    # If the pool file is unknown, the rest decides.
     await go(again, CANDIDATES, 100, "")
     assert len(again.asked) == (not whole)
 

@@ -32,6 +32,8 @@ from lightrouter.v1.chat_pb2 import (
     FINISH_REASON_LENGTH,
     FINISH_REASON_STOP,
     FinishReason,
+    ToolCall,
+    ToolCallDelta,
     Usage,
 )
 from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
@@ -54,8 +56,8 @@ class Model:
         fails_after: Words that a stream sends before it fails.
         hangs: Stages whose calls never end.
         hidden: Tokens of hidden reasoning before the first word.
-        ends: What a stage's call says of its end, where it is not what its words make of it.
-        seconds: What each of its calls says that it took; 0 where it says nothing.
+        ends: The reported end of a stage's call, if it is not the one that its words imply.
+        seconds: The reported time of each call; 0: not reported.
         forgets: Whether its provider writes anew what it is given to go on from, whatever its entry says.
         says_it_late: Whether only the end of a streamed text shows that it was written anew.
         least_tokens: The smallest token limit that its provider takes.
@@ -374,6 +376,14 @@ class EventLog(Events):
         self.kinds.append("draft")
         self.drafts.append((candidate, characters, entry))
 
-    def chunk(self, text: str, *, restart: bool = False) -> None:
+    def chunk(
+        self,
+        text: str,
+        *,
+        restart: bool = False,
+        pieces: Sequence[ToolCallDelta] = (),
+        calls: Sequence[ToolCall] = (),
+    ) -> None:
+        del pieces, calls
         self.kinds.append("chunk")
         self.chunks.append((text, restart))

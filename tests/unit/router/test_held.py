@@ -131,6 +131,21 @@ async def test_the_boot_of_an_adapter_without_checkpoints_ends_well_above_its_to
     assert stream.booted is standing
 
 
+async def test_the_last_piece_may_come_with_the_checkpoint_and_with_the_result() -> None:
+    told: list[str] = []
+    boot = StreamGenerateResponse(piece=GenerationChunk(text="two", restarted=True), checkpoint=CHECKPOINT.checkpoint)
+    end = StreamGenerateResponse(piece=GenerationChunk(text="four"), result=RESULT.result)
+    stream = HeldStream(Script(piece("one "), boot, later=[piece(" three "), end]).messages(), "a", 2, inf)
+    assert await stream.boot(told.append) == CHECKPOINT.checkpoint
+    assert (stream.boot_text, told, stream.restarted) == ("one two", ["one ", "two"], True)
+    stream = HeldStream(Script(piece("one "), boot, piece(" three "), end).messages(), "a", 2, inf)
+    await stream.boot(lambda _: None)
+    assert await stream.finish(Deadline.after(60)) == " three four"
+    stream = HeldStream(Script(end).messages(), "a", 2, inf)
+    assert await stream.boot(lambda _: None) == RESULT.result
+    assert stream.boot_text == "four"
+
+
 async def test_a_call_that_writes_far_too_much_before_its_checkpoint_has_failed() -> None:
     stream = HeldStream(Script(piece("x" * 513)).messages(), "a", 2, inf)
     with pytest.raises(ServiceError) as caught:

@@ -110,7 +110,7 @@ def test_who_is_likely_to_go_on_is_held_longer(of: int, k: int, shortlist: int, 
 @pytest.mark.parametrize(
     ("pace", "wait_s", "tokens"), [(60.0, 0.5, 150), (100.0, 1.5, 150), (100.0, 1.6, 0), (400.0, 0.5, 0)]
 )
-def test_whoever_would_write_more_than_that_before_the_choice_is_cut(pace: float, wait_s: float, tokens: int) -> None:
+def test_a_candidate_that_would_write_more_before_the_choice_is_cut(pace: float, wait_s: float, tokens: int) -> None:
     assert held_tokens(candidate(written=4), times=times_with(pace=pace, wait_s=wait_s)) == tokens
 
 

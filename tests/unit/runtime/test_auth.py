@@ -84,7 +84,7 @@ async def test_a_static_token_names_its_caller(tokens: Path) -> None:
         ["Bearer a.b.c"],
     ],
 )
-async def test_whoever_does_not_prove_who_it_is_is_not_served(tokens: Path, headers: list[str]) -> None:
+async def test_a_caller_without_a_valid_credential_is_refused(tokens: Path, headers: list[str]) -> None:
     keys = Keys(Source(Issuer().jwks()))
     error = await refusal(Authenticator([StaticTokens(tokens), JwtVerifier(keys, ISSUER, AUDIENCE)]), *headers)
     assert (error.code, error.reason) == (Code.UNAUTHENTICATED, ErrorReason.ERROR_REASON_UNAUTHENTICATED)
@@ -294,7 +294,7 @@ async def test_keys_are_fetched_once_for_all_who_wait_and_again_when_they_are_ol
     assert source.fetched == 2
 
 
-async def test_an_issuer_that_is_away_keeps_out_only_whom_nobody_could_check() -> None:
+async def test_an_issuer_that_is_away_refuses_only_callers_that_cannot_be_checked() -> None:
     issuer, clock = Issuer(), Clock()
     source = Source(None, issuer.jwks(), None)
     authenticator = Authenticator([JwtVerifier(Keys(source, clock=clock), ISSUER, AUDIENCE)])

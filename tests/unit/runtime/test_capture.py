@@ -1,4 +1,4 @@
-"""Captured text: whole where it fits, shortened where it does not, and none unless it is wanted."""
+"""Captured text: whole if it fits, shortened if it does not, and none by default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every number of an enumeration has a label, the ones that a newer version sends too."""
+"""Every number of an enumeration has a label, also the numbers of a newer version."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def called(flags: str) -> Context | None:
 
 
 def recorded(ratio: float, around: Context | None = None, requests: int = 200) -> int:
-    """Returns how many of so many requests are recorded."""
+    """Returns the number of recorded requests."""
     kept = Kept()
     telemetry = Telemetry("test", kept, ratio)
     for _ in range(requests):

@@ -22,6 +22,7 @@ from lightrouter.v1.ledger_pb2 import DegradedReason
 from lightrouter.v1.policy_pb2 import AnswerPattern, SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistCandidate, ShortlistRequest
 from tests.unit.selector.fakes import LIMITS, FakeModels, partial, request, verdict
+from tests.unit.workers import NotedWorkers
 
 CONSENSUS = SelectorStrategy.SELECTOR_STRATEGY_CONSENSUS
 PRIOR = SelectorStrategy.SELECTOR_STRATEGY_PRIOR
@@ -305,20 +306,32 @@ async def test_without_an_artifact_consensus_ranks_and_it_is_said_so() -> None:
     assert [one.reason for one in response.degraded] == [DegradedReason.DEGRADED_REASON_ARTIFACT_MISSING]
 
 
-def test_the_shortlist_knows_who_is_good_at_prompts_like_this() -> None:
+async def test_many_long_partials_are_ranked_off_the_event_loop() -> None:
+    workers = NotedWorkers()
+    texts = (" ".join(f"{number}{word}" for word in range(200)) for number in range(40))
+    asked = request(*(partial(f"c{number}", text) for number, text in enumerate(texts)), strategy=LEARNED)
+    ranking = Selector(strategies(FakeModels(moody), LIMITS, 0.05, general, workers), CONSENSUS, general, workers)
+    await ranking.select(asked, Deadline.after(600))
+    assert workers.long() == 2  # the comparison and the model
+    listed = ShortlistRequest(messages=asked.messages, candidates=[ShortlistCandidate(candidate="a")])
+    await ranking.shortlist(listed)
+    assert workers.long() == 3
+
+
+async def test_the_shortlist_knows_who_is_good_at_prompts_like_this() -> None:
     candidates = [
         ShortlistCandidate(candidate="weak", prior=0.9, model="mathstral-7b"),
         ShortlistCandidate(candidate="strong", prior=0.1, model="gemini-1.5-flash-002"),
         ShortlistCandidate(candidate="unknown", prior=0.9, evaluated_prompts=10_000),
     ]
     asked = ShortlistRequest(messages=request(partial("a")).messages, candidates=candidates)
-    assert [one.candidate for one in selector(model=general).shortlist(asked).candidates] == [
+    assert [one.candidate for one in (await selector(model=general).shortlist(asked)).candidates] == [
         "unknown",
         "strong",
         "weak",
     ]
-    assert [one.candidate for one in selector().shortlist(asked).candidates] == ["weak", "unknown", "strong"]
+    assert [one.candidate for one in (await selector().shortlist(asked)).candidates] == ["weak", "unknown", "strong"]
     asked.candidates[1].candidate = "weak"
     with pytest.raises(ServiceError) as caught:
-        selector().shortlist(asked)
+        await selector().shortlist(asked)
     assert caught.value.violations[0].field == "candidates[1].candidate"

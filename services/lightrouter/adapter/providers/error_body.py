@@ -10,6 +10,7 @@ from typing import Final
 
 from lightrouter.adapter import retry_after
 
+# A choice: characters of a provider's error that are read or passed on.
 _MOST_WORDS: Final = 4096
 # A choice: a longer body is no error of an API, and parsing it takes long, so only its start is shown.
 _MOST_BODY: Final = 64 * 1024

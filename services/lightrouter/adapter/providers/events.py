@@ -17,6 +17,7 @@ from lightrouter.adapter.providers.sse import ERROR, Event, EventParser
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 
 _DONE: Final = "[done]"
+# A choice: longer than every mark, so that texts are not searched for one.
 _LONGEST_MARK: Final = 16
 _NO_PIECE: Final = TextDelta("", "")
 # Keep-alive events, by their kind and by their data.

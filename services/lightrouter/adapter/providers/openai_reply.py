@@ -99,7 +99,7 @@ def read_others(info: ReplyInfo) -> TextDelta:
 
 
 def _note(document: Mapping[str, object], info: ReplyInfo) -> None:
-    """Fills in `info` from the members besides the choices."""
+    """Fills in `info` from all members except the choices."""
     note_model(document.get("model"), info)
     _count(document, info)
     if document.get("incomplete_details"):

@@ -230,7 +230,7 @@ def _of_members(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
 
 
 def _of_turns(words: str, sent: Mapping[str, object]) -> tuple[Remedy, ...]:
-    """Returns remedies for roles and the order of turns, if the words name them: one that is sure, or guesses."""
+    """Returns remedies for roles and the order of turns, if the words name them: a sure remedy, or guesses."""
     turns = _turns(sent)
     has_prefill = _has_prefill(turns)
     has_system = any(turn["role"] == "system" for turn in turns)

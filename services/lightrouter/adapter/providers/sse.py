@@ -10,6 +10,7 @@ from lightrouter.adapter import faults
 ERROR = "error"
 """The kind of an event that is an error."""
 
+# A choice: far above any event seen; a server that sends more fails instead of filling the memory.
 _MAX_LINE_BYTES = 1024 * 1024
 _MOST_LINES = 4096
 _FIELDS = (b"data", b"event", b"error")

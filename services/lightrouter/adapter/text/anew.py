@@ -58,15 +58,25 @@ def is_unread(prefill_tokens: int, before: int, now: int) -> bool:
     return bool(before) and prefill_tokens >= _LEAST_TOKENS and abs(now - before) <= _SAME_COUNT
 
 
+def can_be_judged(prefill: str, prefill_tokens: int, before: int) -> bool:
+    """Returns whether a reply would show that a provider ignored the prefill.
+
+    The counts show it, and so does the start of a reply, unless the prefill ends in a script without spaces: there, a
+    new text and the rest of a text begin alike. The arguments are those of `is_unread`.
+    """
+    last = next((character for character in reversed(prefill[-_MOST_CONTEXT:]) if character.isalnum()), "")
+    return not (last and unspaced(last)) or (bool(before) and prefill_tokens >= _LEAST_TOKENS)
+
+
 def clearly_continues(prefill: str, text: str) -> bool:
     """Returns whether `text` begins as no new text does: with a space or a mark that ends a word or a sentence."""
     return bool(prefill.strip() and text) and (text[0].isspace() or shadow(text[0]) in set(",.;:!?)]}"))
 
 
 def begins_with_word(prefill: str, text: str, prompt: str) -> bool:
-    """Returns whether `text` begins with a whole word where only the rest of a word could continue the prefill.
+    """Returns whether `text` begins with a whole word although only the rest of a word could continue the prefill.
 
-    A whole word is one that the prompt or the prefill has too, while none has the two parts as one word. Compounds look
+    A whole word occurs in the prompt or the prefill, and neither of them has the two parts as one word. Compounds look
     like that too (Haupt|stadt), so this counts only for a provider that has never clearly continued.
 
     Args:

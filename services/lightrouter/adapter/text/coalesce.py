@@ -80,6 +80,13 @@ class Coalescer:
         """Whether it holds as much as it may, so that the writer must wait for room."""
         return self._bytes >= self._most_bytes
 
+    @property
+    def at_mark(self) -> bool:
+        """Whether the checkpoint or the end without an error comes next."""
+        if self._before:
+            return isinstance(self._before[0], GenerationResult)
+        return self._closed and not self._held and self._error is None
+
     async def room(self) -> None:
         """Waits until the reader has made room."""
         while self.full:

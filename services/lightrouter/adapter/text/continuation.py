@@ -10,13 +10,13 @@ from lightrouter.runtime.errors import ServiceError, invalid
 from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 _VERSION: Final = b"\x01"
-# The limit of the field in adapter.proto, less room for the members besides the reasoning.
+# The limit of the field in adapter.proto, less room for the other members.
 _MAX_REASONING_BYTES: Final = 4 * 1024 * 1024 - 4096
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeState:
-    """The state from which a model goes on, besides the visible text."""
+    """The state from which a model continues, in addition to the visible text."""
 
     head: str = ""
     """The text before the visible text: hidden reasoning in its tags."""

@@ -66,7 +66,7 @@ class Cut:
             return (_between(delta, 0, end),)
         self._checkpoint = None
         middle = _characters(delta, checkpoint - before, tokens)
-        return _between(delta, 0, middle), _between(delta, middle, end)
+        return _between(delta, 0, middle), _between(delta._replace(calls=()), middle, end)
 
     def before_stop(self, delta: TextDelta) -> TextDelta:
         """Returns the part of a delta before a stop text, which always comes in one delta."""
@@ -107,12 +107,10 @@ def _characters(delta: TextDelta, room: int, tokens: int) -> int:
 def _between(delta: TextDelta, begin: int, end: int | None) -> TextDelta:
     """Returns the characters of a delta from `begin` to `end`, None for the last; reasoning comes before text.
 
-    Pieces of tool calls are never divided: they stay in the first part.
+    Pieces of tool calls are never divided.
     """
     if not begin and end is None:
         return delta
     hidden = len(delta.reasoning)
     shown = None if end is None else max(end - hidden, 0)
-    return TextDelta(
-        delta.text[max(begin - hidden, 0) : shown], delta.reasoning[begin:end], () if begin else delta.calls
-    )
+    return TextDelta(delta.text[max(begin - hidden, 0) : shown], delta.reasoning[begin:end], delta.calls)

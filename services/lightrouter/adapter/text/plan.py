@@ -7,6 +7,7 @@ from typing import Final
 
 from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.quirks import Quirks
+from lightrouter.adapter.text.anew import can_be_judged
 from lightrouter.adapter.text.boundary import REPLACEMENT
 from lightrouter.adapter.text.continuation import ResumeState
 from lightrouter.adapter.text.cut import Cut
@@ -63,16 +64,32 @@ class Plan:
 
 
 def make_plan(
-    entry: CandidateEntry, generation: Generation, resume_state: ResumeState, quirks: Quirks, checkpoint: int = 0
+    entry: CandidateEntry,
+    generation: Generation,
+    resume_state: ResumeState,
+    quirks: Quirks,
+    checkpoint: int = 0,
+    *,
+    continues_prefills: bool = False,
 ) -> Plan:
-    """Returns the plan for `generation` by the candidate of `entry`, whose provider has `quirks`.
+    """Returns the plan for `generation` by the candidate of `entry`.
 
-    `resume_state` is the decoded continuation of the generation, `checkpoint` the new tokens before its checkpoint, 0
-    for none. A limit that comes first makes it needless.
+    A text is written anew if its provider may ignore the first part and the reply would not show it.
+
+    Args:
+        entry: The candidate.
+        generation: The request.
+        resume_state: The decoded continuation of the generation.
+        quirks: The known quirks of the provider.
+        checkpoint: The new tokens before the checkpoint, 0 for none. A limit that comes first makes it needless.
+        continues_prefills: Whether the provider is known to continue prefills.
     """
     sampling = generation.sampling
     messages = generation.messages[:]
     can_go_on = entry.continuation is not ContinuationStyle.NONE and not quirks.refuses_prefill
+    if not continues_prefills and entry.continuation is not ContinuationStyle.RAW:
+        tokens = min(resume_state.tokens, estimate_tokens(generation.prefix))
+        can_go_on &= can_be_judged(generation.prefix, tokens, resume_state.prompt_tokens)
     prefill = reasoning = ""
     dropped_turn = False
     if quirks.refuses_prefill:

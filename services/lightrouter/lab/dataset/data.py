@@ -15,7 +15,9 @@ from lightrouter.recording.load import load_labelled
 from lightrouter.recording.recording import LabelledRecording
 from lightrouter.v1.policy_pb2 import AnswerPattern
 
+# A choice: with fewer prompts, even the best single model cannot be told.
 _LEAST_TRAINING = 20
+# Each fold is judged by what the others teach.
 _LEAST_FOLDS = 2
 # A policy that tunes itself learns from one half of its training prompts and tunes on the other.
 _LEAST_DIFFERENT = 2
@@ -87,7 +89,9 @@ def read(
     other = LabelledData.of(_whole(trained, models, path, notes), models, pattern)
     indices = unseen(other.questions.prompts, test.questions.prompts)
     if len(indices) < len(other):
-        notes.append(f"{len(other) - len(indices)} prompts of {train} are also in {path} and were not learned from.")
+        notes.append(
+            f"{len(other) - len(indices)} prompts of {train} are also in {path} and were not used for training."
+        )
     if len(indices) < _LEAST_TRAINING:
         raise DataError(
             f"{train} has {len(indices)} prompts that are not in {path}; at least {_LEAST_TRAINING} are needed"
@@ -135,5 +139,5 @@ def _limited(
     if limit is None or limit >= total:
         return recording
     drawn = np.random.default_rng(seed).choice(total, size=limit, replace=False)
-    notes.append(f"{limit} of the {total} prompts of {path} were drawn by the seed.")
+    notes.append(f"{limit} of the {total} prompts of {path} were drawn with the seed.")
     return recording.take(sorted(map(int, drawn)))

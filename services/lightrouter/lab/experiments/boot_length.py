@@ -20,15 +20,16 @@ from lightrouter.lab.results.figures import BEST_SINGLE, Figures, flat
 from lightrouter.lab.study import Study
 
 KINDS: Final = ("learned", "consensus", "prior")
+# Choices: from almost nothing to more than a median answer, denser at the short end.
 _SHORT: Final = (5, 10, 20, 40, 60, 100, 200)
 _LONG: Final = (25, 50, 75, 100, 150, 200, 300)
 # A choice: long boots are tried if the median answer has at least this many tokens.
 _LONG_ANSWERS: Final = 250
 _NOTES: Final = (
-    "Every candidate boots, and only the best-ranked one goes on: the figures measure the ranking.",
+    "Every candidate boots, and only the best-ranked one continues, so the figures measure the ranking.",
     (
-        "Recommended is the shortest boot whose quality is not established to be below that of the best length, "
-        "paired by prompt at 95 %. At the inflection, the curve over the logarithm of the length bends most."
+        "The recommended length is the shortest one whose quality is not established to be below that of the best "
+        "length (paired by prompt, 95 %). At the inflection, the curve over the logarithm of the length bends most."
     ),
 )
 

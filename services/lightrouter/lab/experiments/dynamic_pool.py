@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 from typing import Any, Final, get_args
+
+import numpy as np
 
 from lightrouter.evaluator.confidence import Tally
 from lightrouter.evaluator.decision import Finding, Rules, weigh
+from lightrouter.lab.dataset.questions import Floats
 from lightrouter.lab.experiments.simulation import Draw, Kind, Outcome, Plan, RecordedScorer, scratch, simulate
 from lightrouter.lab.policies.rankers import STRATEGIES, one_goes_on
 from lightrouter.lab.report import plots
@@ -19,6 +21,7 @@ from lightrouter.lab.results.bootstrap import Estimate
 from lightrouter.lab.study import Study
 from lightrouter.pool.choices import State
 
+# A choice: half of a run and a third of it are whole parts.
 _SEGMENTS: Final = 6
 # A choice: bad from half-way on, for a third of the time.
 _BAD: Final = range(3, 5)
@@ -31,6 +34,8 @@ _MOST_VALIDATION: Final = 400
 _BOOT_TOKENS: Final = 40
 _RANKINGS: Final = ("prior", "consensus")
 _KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+_BEST: Final[Kind] = "oracle"
+_PLOTTED: Final[tuple[Kind, ...]] = ("adaptive", "static")
 # Prompts per round of an evaluation.
 _ROUND: Final = 8
 # Most points of a plot.
@@ -69,16 +74,16 @@ def run(study: Study) -> Findings:
             report={"candidate": plan.name},
             notes=(
                 (
-                    f"{count} seeded runs of {_SEGMENTS} equal parts, each with an evaluation in its middle; in parts "
-                    f"{_BAD.start + 1} to {_BAD.stop} the candidate gives to each prompt its answer to another one."
+                    f"{count} seeded runs of {_SEGMENTS} equal parts; each part has an evaluation in its middle. In "
+                    f"parts {_BAD.start + 1} to {_BAD.stop} the candidate gives each prompt its answer to another."
                 ),
                 (
                     f"{len(first.validation)} prompts of a run are the validation set, {len(first.requests)} others "
                     f"are asked; {len(draws[:_ROUTED_RUNS])} runs are routed."
                 ),
                 (
-                    "Adaptive: the pool obeys the evaluator, whose scores are its priors, and the router's own drift "
-                    "detector. Static: neither. Oracle: static, without the candidate exactly while it is bad."
+                    "Adaptive: the pool follows the evaluator, whose scores are its priors, and the router's drift "
+                    "detector. Static: it follows neither. Oracle: static, but without the candidate while it is bad."
                 ),
                 (
                     "An eviction is wrong if the candidate's quality over the whole recording is not below what the "
@@ -97,16 +102,13 @@ def _decisions(plan: Plan, means: Sequence[float], draws: Sequence[Draw], runs: 
     bad = fmean(RecordedScorer(plan.data, index).score(each.responses[model].text) for index, each in dealt)
     quality = dict(zip(plan.names, means, strict=True))
     worse = quality | {plan.name: bad}
-    predicted = {
-        "eviction": _predicted(worse, plan, validation, Finding.WORSE),
-        "return": _predicted(quality, plan, validation, Finding.GOOD),
+    moves = {
+        "eviction": (worse, Finding.WORSE, plan.bad.start, State.EVICTED),
+        "return": (quality, Finding.GOOD, plan.bad.stop, State.ADMITTED),
     }
-    asked = {
-        "eviction": [run.asked[plan.bad.start] for run in runs],
-        "return": [run.asked[plan.bad.stop] for run in runs],
-    }
-    evicted = [_first(run, plan.name, plan.bad.start, State.EVICTED) for run in runs]
-    back = [_first(run, plan.name, plan.bad.stop, State.ADMITTED) for run in runs]
+    predicted = {what: _predicted(each, plan, validation, finding) for what, (each, finding, _, _) in moves.items()}
+    asked = {what: [run.asked[begin] for run in runs] for what, (_, _, begin, _) in moves.items()}
+    evicted, back = ([_first(run, plan.name, begin, state) for run in runs] for _, _, begin, state in moves.values())
     wrong, evaluations = sum(_wrong(run, plan, quality, worse) for run in runs), len(runs) * plan.segments
     needed = {
         what: f"{count} prompts" if count else f"more prompts than the {validation} of the validation set"
@@ -116,7 +118,7 @@ def _decisions(plan: Plan, means: Sequence[float], draws: Sequence[Draw], runs: 
         sentences=[
             (
                 f"{plan.name} has a quality of {means[plan.model]:.3f}, and of {bad:.3f} while its answers are "
-                f"shuffled. The first evaluation thereafter evicts it in {evicted.count(1)} of {len(runs)} runs; the "
+                f"shuffled. The next evaluation evicts it in {evicted.count(1)} of {len(runs)} runs; the "
                 f"bounds predict {needed['eviction']}, and it took {median(asked['eviction']):.0f} in the median."
             ),
             (
@@ -198,14 +200,14 @@ def _routed(study: Study, plan: Plan, draws: Sequence[Draw]) -> Findings:
         figures=[Figure(f"regret-{name}", _regrets(name, each), caption.format(name)) for name, each in pools.items()],
         tables=[
             tabulate(
-                "What the pools are worth",
+                "Quality of the pools",
                 _COLUMNS,
                 [
                     {"ranking": ranking, "kind": kind, **row}
                     for ranking, kinds in rows.items()
                     for kind, row in kinds.items()
                 ],
-                "Means over the runs; regret is in answers, added up over a run.",
+                "Means over the runs. regret: lost answers in a run.",
             )
         ],
         report={"routed": rows},
@@ -225,14 +227,19 @@ def _pools(study: Study, plan: Plan, ranking: str, draws: Sequence[Draw]) -> Poo
 def _row(pools: Pools, kind: Kind) -> dict[str, Any]:
     """Returns quality and money of one kind of pool, as means over the runs."""
     runs = pools[kind]
-    lost = [sum(best.quality) - sum(own.quality) for best, own in zip(pools["oracle"], runs, strict=True)]
     return {
         "quality": fmean(quality for run in runs for quality in run.quality),
-        "regret": fmean(lost),
+        "regret": float(_regret(pools, kind)[:, -1].mean()),
         "answers_usd": fmean(sum(run.cost_nanousd) for run in runs) / _NANO,
         "evaluations_usd": fmean(run.evaluation_nanousd for run in runs) / _NANO,
         "held_at": [run.held_at for run in runs],
     }
+
+
+def _regret(pools: Pools, kind: Kind) -> Floats:
+    """Returns the answers lost against the oracle, added up over the requests, one row per run."""
+    best, own = (np.array([run.quality for run in pools[each]]) for each in (_BEST, kind))
+    return np.asarray(np.cumsum(best - own, axis=1), dtype=float)
 
 
 def _sentence(ranking: str, pools: Pools, rows: Mapping[Kind, Mapping[str, Any]]) -> str:
@@ -252,19 +259,15 @@ def _sentence(ranking: str, pools: Pools, rows: Mapping[Kind, Mapping[str, Any]]
 
 
 def _regrets(ranking: str, pools: Pools) -> bytes:
-    """Returns a plot of the cumulative regret over the requests."""
-    series = {}
-    for kind in ("adaptive", "static"):
-        pairs = zip(pools["oracle"], pools[kind], strict=True)
-        runs = [
-            list(accumulate(most - quality for most, quality in zip(best.quality, own.quality, strict=True)))
-            for best, own in pairs
+    """Returns a plot of the regret over the requests; the interval is two standard errors over the runs."""
+    series: dict[str, list[tuple[float, Estimate]]] = {}
+    for kind in _PLOTTED:
+        regret = _regret(pools, kind)
+        runs, requests = regret.shape
+        mean = regret.mean(axis=0)
+        error = 2 * regret.std(axis=0, ddof=1) / runs**0.5 if runs > 1 else np.zeros(requests)
+        series[kind] = [
+            (at + 1, Estimate(mean[at], mean[at] - error[at], mean[at] + error[at]))
+            for at in range(0, requests, max(1, requests // _POINTS))
         ]
-        steps = range(0, len(runs[0]), max(1, len(runs[0]) // _POINTS))
-        series[kind] = [(at + 1, _spread([run[at] for run in runs])) for at in steps]
     return plots.lines(series, "request", "regret, answers", f"Regret against the oracle, ranked by {ranking}")
-
-
-def _spread(values: Sequence[float]) -> Estimate:
-    error = 2 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return Estimate(fmean(values), fmean(values) - error, fmean(values) + error)

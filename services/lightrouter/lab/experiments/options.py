@@ -23,6 +23,7 @@ from lightrouter.selector.learned import CurrentModel
 
 WITH: Final = "lightrouter"
 WITHOUT: Final = "lightrouter without cues"
+# The same vote as in `compare`.
 _TOP: Final = 3
 _NOTES: Final = (
     "Cues are what an option looks like among the others: its length, its numbers, its words and its form.",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from lightrouter.lab import experiments
-from lightrouter.lab.dataset.data import Data
 from lightrouter.lab.policies import helpers
 from lightrouter.lab.report.page import Findings, write
 from lightrouter.lab.results.running import Progress
@@ -32,7 +30,7 @@ _TERMS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Settings(RunSettings):
-    """The settings of an experiment.
+    """The settings of an experiment. Its defaults are choices.
 
     Attributes:
         name: Name of the experiment.
@@ -64,30 +62,8 @@ def experiment(settings: Settings, progress: Progress) -> Findings:
     with helpers.opened(settings.models, recorded, local=settings.local_model) as models:
         study = Study(settings, progress, data, prices, helpers=models, asked=settings.asked)
         found = experiments.load(settings.name).run(study)
-    findings = _complete(found, settings, data, settings.warnings(data, prices))
+    name = settings.data.name
+    head = {"experiment": settings.name, "data": name, "prompts": len(data.test), "findings": found.sentences}
+    findings = settings.complete(found, f"{name}: {found.title}", head, data, prices, [*found.notes, *_TERMS])
     write(findings, settings.out)
     return findings
-
-
-def _complete(found: Findings, settings: Settings, data: Data, warnings: Sequence[str]) -> Findings:
-    """Returns the findings with what a reader needs besides: warnings, terms, settings."""
-    notes, config = [*warnings, *data.notes, *found.notes, *_TERMS], settings.config()
-    report = {
-        "experiment": settings.name,
-        "data": settings.data.name,
-        "prompts": len(data.test),
-        "findings": found.sentences,
-        **found.report,
-        "notes": notes,
-        "settings": config,
-        "command": settings.command,
-    }
-    return replace(
-        found,
-        title=f"{settings.data.name}: {found.title}",
-        report=report,
-        notes=notes,
-        warnings=warnings,
-        settings=config,
-        command=settings.command,
-    )

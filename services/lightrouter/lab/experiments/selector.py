@@ -33,7 +33,7 @@ def run(study: Study) -> Findings:
         sentences=[
             (
                 f"{best} ranks best: {quality[best].mean:.4f}, {figures[best].gain[BEST_SINGLE].difference} to "
-                f"best-single. Chance gives {quality['random'].mean:.4f}, known labels would give "
+                f"best-single. A random ranking gives {quality['random'].mean:.4f}; known labels would give "
                 f"{figures['oracle'].quality.mean:.4f}."
             )
         ],

@@ -22,7 +22,6 @@ from lightrouter.evaluator.announce import Announcer
 from lightrouter.evaluator.budget import Limits
 from lightrouter.evaluator.decision import Rules
 from lightrouter.evaluator.run import Report, Settings, evaluate
-from lightrouter.evaluator.validation import ValidationSet
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.engine import Engine, opened
 from lightrouter.pool import file
@@ -216,7 +215,7 @@ async def simulate(plan: Plan, draw: Draw, folder: Path, policy: Policy | None, 
 
 
 class _Cached:
-    """Caches the responses of all models but the one that changes, which many runs ask for. See `Models`."""
+    """Caches the responses, which many runs ask for, of all models except the changing one. See `Models`."""
 
     def __init__(self, models: Models, plan: Plan) -> None:
         self._models = models
@@ -253,7 +252,7 @@ def _settings(plan: Plan, draw: Draw, folder: Path, number: int) -> Settings:
         for index, each in prompts.items()
     ]
     return Settings(
-        prompts=ValidationSet(tuple(items), f"{plan.name}-{draw.seed}"),
+        prompts=items,
         journal=folder / "evaluation.jsonl",
         new_run=lambda: (f"run-{number}", (draw.seed * plan.segments + number) % 2**31),
         adapter_address="in-process",

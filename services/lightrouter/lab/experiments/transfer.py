@@ -21,7 +21,7 @@ from lightrouter.lab.report.page import INTERVALS, Figure, Findings
 from lightrouter.lab.report.table import QUALITY, tabulate
 from lightrouter.lab.results.accounts import Outcomes
 from lightrouter.lab.results.bootstrap import Bootstrap
-from lightrouter.lab.results.figures import BEST_SINGLE, Figures, summarize
+from lightrouter.lab.results.figures import BEST_SINGLE, summarize
 from lightrouter.lab.study import Study
 from lightrouter.recording.recording import pool_names
 from lightrouter.v1.candidate_pb2 import Evaluation
@@ -37,13 +37,13 @@ _OWN, _OTHER = "trained on its own subjects too", "trained on other subjects"
 _COLUMNS: Final = {"policy": "name", **QUALITY}
 _NOTES: Final = (
     (
-        "All candidates boot, and only the best-ranked one goes on. Both models are evaluated on the same held-out "
-        "prompts; one has learned from other subjects only, the other from all, in folds."
+        "All candidates boot, and only the best-ranked one continues. Both models are evaluated on the same held-out "
+        "prompts; one learned from other subjects only, the other from all subjects, in folds."
     ),
     (
         "Unseen candidates are those of odd rank by quality on the training prompts; the model is trained on the "
-        "others. Calibration prompts are drawn from the training prompts: their mean is all that is known of an "
-        f"unseen candidate, and {_BEST_BY} picks by it alone."
+        "others. Calibration prompts are drawn from the training prompts. The mean quality on them is all that is "
+        f"known of an unseen candidate, and {_BEST_BY} chooses by it alone."
     ),
 )
 
@@ -150,6 +150,8 @@ def _candidates(study: Study) -> Findings:
     text = ", ".join(f"{count}: {figures[f'learned, {count} prompts'].quality.mean:.4f}" for count in _CALIBRATION)
     rows = [{"name": name, **each.row()} for name, each in figures.items()]
     names = ", ".join(unseen)
+    quality = {name: each.quality for name, each in figures.items() if name != "oracle"}
+    plot = plots.intervals(quality, "quality", "Unseen")
     return Findings(
         sentences=[
             (
@@ -163,19 +165,12 @@ def _candidates(study: Study) -> Findings:
                 f"{to_known.difference}."
             ),
         ],
-        figures=[
-            Figure("candidates", _plot(figures), f"Candidates that the model was not trained on. {INTERVALS}"),
-        ],
+        figures=[Figure("candidates", plot, f"Candidates that the model was not trained on. {INTERVALS}")],
         tables=[tabulate(f"Unseen candidates: {names}", _COLUMNS, rows)],
         report={
             "candidates": {"unseen": unseen, "seen": seen, "gain_best_by_calibration": to_known, "figures": rows},
         },
     )
-
-
-def _plot(figures: dict[str, Figures]) -> bytes:
-    quality = {name: each.quality for name, each in figures.items() if name != "oracle"}
-    return plots.intervals(quality, "quality", "Unseen")
 
 
 class _Calibrated:
@@ -184,7 +179,7 @@ class _Calibrated:
     def __init__(self, policy: Routed | BestSingle, drawn: Ints) -> None:
         """Calibrates `policy` on the training prompts at the indices `drawn`."""
         self.name = policy.name
-        self.about = f"{policy.about} What is known of a candidate is its mean on {len(drawn)} prompts."
+        self.about = f"{policy.about} A candidate is known only by its mean quality on {len(drawn)} prompts."
         self.boot_tokens = policy.boot_tokens
         self._policy = policy
         self._drawn = drawn
@@ -193,9 +188,11 @@ class _Calibrated:
         """Evaluates the candidates on the calibration prompts."""
         count, known = len(self._drawn), train.take(self._drawn)
         self._policy.fit(known if count else train)
-        if isinstance(self._policy, Routed) and not count:
+        if not isinstance(self._policy, Routed):
+            return
+        if not count:
             self._policy.priors = [0.5] * len(train.questions.models)
-        elif isinstance(self._policy, Routed):
+        else:
             self._policy.evaluations = {
                 name: Evaluation(score=mean, score_low=mean, score_high=mean, prompts=count)
                 for name, mean in zip(pool_names(train.questions.models).values(), self._policy.priors, strict=True)

@@ -1,7 +1,7 @@
 """Correlation of the candidates' errors, and the gain of merging k of them compared with independent errors.
 
 Were errors independent, the mean of k answers would have 1/k of the variance of one. With a mean correlation r it has
-(1 + (k - 1) r) / k of it: however many are merged, r stays.
+(1 + (k - 1) r) / k of it: r stays for any number of candidates.
 """
 
 from __future__ import annotations
@@ -29,12 +29,18 @@ _COLUMNS: Final = {
     "vote": "vote",
     "vote, independent errors": "vote_if_independent",
 }
+_VARIANCES: Final = {
+    "measured": "variance",
+    "σ²/k: independent": "variance_if_independent",
+    "σ²(1+(k-1)r)/k": "variance_by_correlation",
+}
+_VOTES: Final = {"measured": "vote", "with independent errors": "vote_if_independent"}
 _NOTES: Final = (
     "An error is the distance of an answer's quality from its candidate's mean quality.",
     (
-        "Independent errors are simulated: each candidate is right as often as it is, on prompts drawn by chance; if "
-        "it is wrong, it gives one of the other answers by chance; then votes are counted. If answers are not right "
-        "or wrong, there is no such vote, and the text wins that agrees most with the others by its words."
+        "Independent errors are simulated: each candidate keeps its share of right answers, but on random prompts; "
+        "wrong answers are drawn at random; then votes are counted. If answers are neither right nor wrong, there is "
+        "no simulated vote, and the text whose words agree most with the others wins."
     ),
 )
 # A choice: most subsets of one size.
@@ -44,7 +50,9 @@ _MOST_SUBSETS: Final = 12
 def run(study: Study) -> Findings:
     """Measures variances, votes and correlations over subsets of the candidates."""
     labelled, models = study.data.test, study.models
-    correlations = _correlations(labelled.quality)
+    # A candidate without variance has no correlation; 0 stands for it.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlations = np.asarray(np.nan_to_num(np.corrcoef(labelled.quality.T)), dtype=float).tolist()
     correlation = study.bootstrap.mean(_shared_errors(labelled.quality))
     rng = np.random.default_rng(study.seed)
     study.progress.expect(len(models))
@@ -61,22 +69,21 @@ def run(study: Study) -> Findings:
         "prompts; σ²/k: what it would be with independent errors; σ²(1+(k-1)r)/k: with the mean correlation r; vote: "
         "quality of the answer that wins among them."
     )
+    heat = plots.heat(correlations, models, "correlation of errors")
+    variance = plots.lines(_series(rows, _VARIANCES), "k", "variance", "Variance that merging leaves")
+    vote = plots.lines(_series(rows, _VOTES), "k", "quality", "What merging k gains")
     return Findings(
         title="Errors that candidates share, and what merging k gains",
         sentences=_sentences(rows, correlation),
         figures=[
-            Figure(
-                "correlation",
-                plots.heat(correlations.tolist(), models, "correlation of errors"),
-                "1: they err on the same prompts; 0: independently.",
-            ),
-            _variance_figure(rows),
-            _vote_figure(rows),
+            Figure("correlation", heat, "1: errors on the same prompts; 0: independent errors."),
+            Figure("variance", variance, "Variance of the mean quality of k candidates."),
+            Figure("vote", vote, "Quality of what k candidates merge into, with 95 % intervals."),
         ],
         tables=[tabulate("Merging k", _COLUMNS, rows, note)],
         report={
             **flat("mean_correlation", correlation),
-            "correlations": correlations.tolist(),
+            "correlations": correlations,
             "models": models,
             "merging": rows,
         },
@@ -97,31 +104,24 @@ def _sentences(rows: Sequence[Mapping[str, Any]], correlation: Estimate) -> list
             f"all {count} leaves {left:.0%} of one candidate's variance; independence would leave {1 / count:.0%}."
         ),
         (
-            f"Merging these {count} is worth merging {worth:.1f} independent ones, and no number of such candidates is "
-            f"worth more than {1 / max(correlation.mean, 1e-9):.1f}."
+            f"Merging these {count} is worth as much as merging {worth:.1f} independent ones; no number of such "
+            f"candidates is worth more than {1 / max(correlation.mean, 1e-9):.1f}."
         ),
-        f"The vote of {count} reaches {last['vote']}; {would}one candidate drawn by chance {rows[0]['vote']}.",
+        f"The vote of {count} reaches {last['vote']}; {would}a random candidate reaches {rows[0]['vote']}.",
     ]
 
 
-def _variance_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    lines = {
-        "measured": "variance",
-        "σ²/k: independent": "variance_if_independent",
-        "σ²(1+(k-1)r)/k": "variance_by_correlation",
+def _series(rows: Sequence[Mapping[str, Any]], lines: Mapping[str, str]) -> dict[str, list[tuple[float, Estimate]]]:
+    """Returns the points of each line that has any, by the name of its value."""
+    series = {
+        line: [
+            (row["k"], value if isinstance(value, Estimate) else Estimate.exact(value))
+            for row in rows
+            if (value := row[name]) is not None
+        ]
+        for line, name in lines.items()
     }
-    series = {line: [(row["k"], Estimate.exact(row[name])) for row in rows] for line, name in lines.items()}
-    plot = plots.lines(series, "k", "variance", "Variance that merging leaves")
-    return Figure("variance", plot, "Variance of the mean quality of k candidates.")
-
-
-def _vote_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    lines = {"measured": "vote", "with independent errors": "vote_if_independent"}
-    series = {line: [(row["k"], row[name]) for row in rows if row[name]] for line, name in lines.items()}
-    plot = plots.lines(
-        {line: points for line, points in series.items() if points}, "k", "quality", "What merging k gains"
-    )
-    return Figure("vote", plot, "Quality of what k candidates merge into, with 95 % intervals.")
+    return {line: points for line, points in series.items() if points}
 
 
 def _merged(
@@ -142,12 +142,6 @@ def _merged(
         "vote": bootstrap.mean(votes),
         "vote_if_independent": independent,
     }
-
-
-def _correlations(quality: Floats) -> Floats:
-    # A candidate without variance has no correlation; 0 stands for it.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.nan_to_num(np.corrcoef(quality.T)), dtype=float)
 
 
 def _shared_errors(quality: Floats) -> Floats:

@@ -31,7 +31,7 @@ class Decision:
 
     Attributes:
         stages: The model calls of each stage. Calls of one stage run in parallel, stages one after the other. After a
-            boot stage come the selection, the first completions, which go on from their boots, and whatever follows.
+            boot stage come the selection, the first completions, which go on from their boots, and all later calls.
         answer: Index of the model whose whole text is the answer; None if the answer is a text that is not recorded,
             so that its quality is not measured.
         k: Drafts that were finished; without a boot stage, answers that were bought.

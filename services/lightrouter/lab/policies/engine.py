@@ -1,7 +1,7 @@
 """Runs the real router, selector, aggregator and adapters in this process, without gRPC, for speed.
 
-Only the transport differs from the suite: nothing is sent, validated against the protos, traced or logged. Answers and
-ledgers are the same except for their times.
+The suite of one process (`lightrouter.suite`) over recordings: nothing is sent, traced or logged. Answers and ledgers
+are the same except for their times.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from types import MappingProxyType
@@ -25,7 +25,6 @@ from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.providers.replay import Replay
 from lightrouter.adapter.telemetry import CallMetrics
-from lightrouter.aggregator.aggregator import Aggregator
 from lightrouter.aggregator.assemble import build_aggregator
 from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.learned import artifact
@@ -44,22 +43,21 @@ from lightrouter.selector.assemble import build_selector
 from lightrouter.selector.learned import CurrentModel
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
-from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation, StreamGenerateResponse
-from lightrouter.v1.aggregator_pb2 import AggregateRequest, AggregateResponse
-from lightrouter.v1.candidate_pb2 import Evaluation, ModelTarget
+from lightrouter.suite.addresses import TEMPLATE
+from lightrouter.suite.calls import DirectCalls
+from lightrouter.suite.services import DirectAggregator, DirectModels, DirectSelector
+from lightrouter.v1.candidate_pb2 import Evaluation
 from lightrouter.v1.chat_pb2 import Sampling
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Answer, Prompt
-from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 
+# A choice: recorded models answer at once, so no deadline of a stage is ever reached.
 _SECONDS: Final = 120.0
-_ADDRESS: Final = "in-process"
+# The protos allow seeds below this (Sampling.seed).
 _SEEDS: Final = 2**31
 
 MakeSelector = Callable[[Models], Selector]
 """Makes the selector, from the models that its judge may call."""
-MakeAggregator = Callable[[Models], Aggregator]
-"""Makes the aggregator, from the models that may synthesize."""
 
 
 def default_selector(models: Models) -> Selector:
@@ -74,16 +72,6 @@ def selector_with(model: CurrentModel) -> MakeSelector:
         return build_selector(SelectorSettings.model_construct(), models, model)
 
     return make
-
-
-def default_aggregator(models: Models) -> Aggregator:
-    """Returns the service's aggregator with default settings."""
-    return build_aggregator(AggregatorSettings.model_construct(), models)
-
-
-def default_defaults() -> Defaults:
-    """Returns the routing defaults of the router's service."""
-    return RouterSettings.model_construct().defaults
 
 
 def to_prompt(prompt: Prompt | RecordedPrompt, policy: Policy | None) -> Prompt:
@@ -108,7 +96,6 @@ class Engine:
         *,
         defaults: Defaults | None = None,
         selector: MakeSelector = default_selector,
-        aggregator: MakeAggregator = default_aggregator,
         judge: str | None = None,
         synthesizer: str | None = None,
         drift: DriftRules | None = None,
@@ -118,11 +105,10 @@ class Engine:
         """Takes the recording, the pool and what would be the services' settings.
 
         Args:
-            recording: Answers of candidates of provider `replay`, whatever file their entries name.
+            recording: Answers of candidates of provider `replay`, for any file that their entries name.
             entries: The pool. Candidates of other providers are called for real.
             defaults: Routing defaults; None for those of the service.
             selector: Makes the selector.
-            aggregator: Makes the aggregator.
             judge: Name of the candidate that judges for the selector `llm`.
             synthesizer: Name of the candidate that merges for the aggregator `synthesize`.
             drift: When the router puts a candidate on probation; None for never, so that no answer depends on earlier
@@ -137,10 +123,11 @@ class Engine:
         self._entries = {entry.name: entry for entry in entries}
         self._adapters = {entry.name: _adapter(entry, recording) for entry in entries}
         self._seconds = seconds
-        models: Models = _Adapters(self._adapters)
+        calls = DirectCalls()
+        models: Models = DirectModels(calls, lambda name: self._adapters[name])
         self.models = models
         """The candidates' models."""
-        candidates = [entry.to_proto(_ADDRESS) for entry in entries]
+        candidates = [entry.to_proto(entry.target(TEMPLATE)) for entry in entries]
         for candidate in candidates:
             if candidate.name in evaluations:
                 candidate.evaluation.CopyFrom(evaluations[candidate.name])
@@ -152,9 +139,9 @@ class Engine:
         self._router = Router(
             traffic=self.traffic,
             models=models,
-            selector=_InProcessSelector(selector(models)),
-            aggregator=_InProcessAggregator(aggregator(models)),
-            defaults=defaults or default_defaults(),
+            selector=DirectSelector(calls, selector(models)),
+            aggregator=DirectAggregator(calls, build_aggregator(AggregatorSettings.model_construct(), models)),
+            defaults=defaults or RouterSettings.model_construct().defaults,
             new_seed=lambda: chance.randrange(_SEEDS),
         )
 
@@ -172,7 +159,7 @@ class Engine:
 
     def follow(self, pool: PublicPool) -> None:
         """Takes the states and the evaluations of `pool`, which has the same candidates."""
-        self.traffic.follow(PoolSnapshot.of(pool, _ADDRESS))
+        self.traffic.follow(PoolSnapshot.of(pool, TEMPLATE))
 
     def replace(self, name: str, recording: Recording) -> None:
         """Makes a candidate of provider `replay` answer from another recording from now on.
@@ -210,48 +197,3 @@ def _provider(entry: CandidateEntry, recording: Recording) -> Provider:
     if entry.provider == REPLAY:
         return Replay(entry, Playback(recording, entry.model))
     return PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file))
-
-
-class _Adapters:
-    """The adapters of the candidates, called directly. See `runtime.models.Models`."""
-
-    def __init__(self, adapters: dict[str, Adapter]) -> None:
-        self._adapters = adapters
-
-    async def generate(self, target: ModelTarget, generation: Generation, deadline: Deadline) -> GenerateResponse:
-        return await self._adapters[target.candidate].generate(generation, deadline)
-
-    def stream(
-        self,
-        target: ModelTarget,
-        generation: Generation,
-        deadline: Deadline,
-        *,
-        checkpoint_tokens: int = 0,
-        unwatched: bool = False,
-    ) -> AsyncGenerator[StreamGenerateResponse, None]:
-        return self._adapters[target.candidate].stream(generation, deadline, checkpoint_tokens, unwatched=unwatched)
-
-
-class _InProcessSelector:
-    """The selector, called directly. See `router.select.Selector`."""
-
-    def __init__(self, selector: Selector) -> None:
-        self._selector = selector
-
-    async def select(self, request: SelectRequest, deadline: Deadline) -> SelectResponse:
-        return await self._selector.select(request, deadline)
-
-    async def shortlist(self, request: ShortlistRequest, deadline: Deadline) -> ShortlistResponse:
-        del deadline
-        return self._selector.shortlist(request)
-
-
-class _InProcessAggregator:
-    """The aggregator, called directly. See `router.aggregate.Aggregator`."""
-
-    def __init__(self, aggregator: Aggregator) -> None:
-        self._aggregator = aggregator
-
-    def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
-        return self._aggregator.aggregate(request, deadline)

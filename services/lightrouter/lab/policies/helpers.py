@@ -1,4 +1,4 @@
-"""Real models beside a recorded pool: one that judges partials, one that merges drafts."""
+"""Real models beside a recorded pool: a judge of partials and a synthesizer of drafts."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ def _local(base_url: str, model: str, candidates: int) -> Helpers:
     entries = [CandidateEntry.model_validate({**common, **each}) for each in (judge, {"name": f"{model}-synthesizer"})]
     about = (
         (
-            f"{model} on this machine judges and merges. It is far smaller than any candidate: its figures say how to "
-            "measure, not what a judge or a synthesizer of the candidates' own size would do."
+            f"{model} on this machine judges and merges. It is far smaller than the candidates, so its figures show "
+            "the method of measurement, not what a judge or synthesizer of the candidates' size would reach."
         ),
-        "A grammar holds its verdicts to their form, which so small a model does not keep by itself.",
+        "A grammar enforces the form of its verdicts, because such a small model would often miss it.",
     )
     return Helpers(entries, entries[0].name, entries[1].name, about)
 

@@ -24,7 +24,7 @@ DEFAULT: Final = "lightrouter"
 QUALITY: Final = "lightrouter-quality"
 NOTES: Final = (
     "boot_tokens is B, what each candidate may write before the ranking; boot_output_tokens what all wrote.",
-    "Where a prompt has lettered options, the learned selector also sees what the chosen one looks like among them.",
+    "If a prompt has lettered options, the learned selector also compares the chosen option with the others.",
 )
 
 
@@ -81,7 +81,7 @@ def policies(
 
 
 _ABOUT: Final = {
-    DEFAULT: "The candidates that priors find worth it boot, a learned selector ranks them, and one more draft is "
-    "asked for where it is expected to be worth its tokens. The default setting.",
-    QUALITY: "As lightrouter, with more drafts where answers can be compared; else the same.",
+    DEFAULT: "The candidates with promising priors boot, a learned selector ranks them, and one more draft is "
+    "requested if it is expected to be worth its tokens. The default setting.",
+    QUALITY: "Like lightrouter, but with more drafts if answers can be compared.",
 }

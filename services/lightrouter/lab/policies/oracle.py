@@ -9,7 +9,7 @@ from lightrouter.lab.policies.baselines.single import alone
 from lightrouter.lab.policies.decision import Decision
 
 NAME = "oracle"
-ABOUT = "Each prompt goes to the model that the labels say is best, of equal ones the one that writes least. A bound."
+ABOUT = "Each prompt goes to the best model by its labels; of equal models, to the one with the fewest tokens. A bound."
 
 
 def decide(questions: Questions, quality: Floats) -> list[Decision]:

@@ -19,16 +19,17 @@ from lightrouter.v1.policy_pb2 import (
 )
 
 NAME = "lightrouter-paper"
+# Two drafts go on, as by default in the router.
 _K = 2
-# A choice: tokens that judge and synthesizer read besides the texts, and that the judge writes on each partial.
+# A choice: tokens that judge and synthesizer read in addition to the texts, and that the judge writes on each partial.
 _INSTRUCTION_TOKENS = 200
 _VERDICT_TOKENS = 25
 
 ABOUT = (
-    "Every candidate boots, a judge model ranks the partials, two go on, a model always merges their drafts. Judge and "
-    "synthesizer are booked as calls of the best model of the training prompts, but no recording has what they write: "
-    "the ranking is by consensus, and the quality is that of the better-ranked draft, or of the vote where the drafts "
-    "can be compared."
+    "Every candidate boots, a judge model ranks the partials, two candidates continue, and a model always merges their "
+    "drafts. Judge and synthesizer cost as much as calls of the best model on the training prompts. No recording has "
+    "their texts, so the ranking is by consensus, and the quality is that of the vote if the drafts can be compared, "
+    "else that of the better-ranked draft."
 )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from lightrouter.lab.dataset.questions import LabelledData
-from lightrouter.lab.policies.engine import MakeSelector, selector_with
+from lightrouter.lab.policies.engine import selector_with
 from lightrouter.lab.policies.helpers import NO_HELPERS, Helpers
 from lightrouter.lab.policies.routed import Routed
 from lightrouter.lab.policies.selectors import NearestPrompts, with_strategy
@@ -37,7 +36,7 @@ _ABOUT: Final = {
     "learned": "a model trained on the training prompts",
     "consensus": "agreement among the partials",
     "prior": "mean quality on the training prompts",
-    "knn": "mean quality on the training prompts nearest by their words",
+    "knn": "mean quality on the training prompts with the most similar words",
     "random": "chance",
     "llm": "a judge model that reads the partials in two orders",
 }
@@ -64,18 +63,17 @@ def ranker(
         helpers: The judge, for `llm`.
         suffix: Appended to `kind` in the policy's name.
     """
-    about = f"Every candidate boots, the best by {_ABOUT[kind]} goes on alone."
+    about = f"Every candidate boots; only the best by {_ABOUT[kind]} continues."
     policy = one_goes_on(STRATEGIES[kind], boot_tokens, train.questions.pattern)
     prepare = model if kind == "learned" else no_model
-    return Routed(f"{kind}{suffix}", about, policy, prices, _selector(kind, train, model), helpers, prepare)
+    selector = selector_with(model)
+    if kind == "knn":
+        nearest = NearestPrompts(train)
+        selector = with_strategy(SELECTOR_STRATEGY_PRIOR, lambda _: nearest)
+    return Routed(f"{kind}{suffix}", about, policy, prices, selector, helpers, prepare)
 
 
-def one_goes_on(
-    strategy: SelectorStrategy.ValueType,
-    boot_tokens: int,
-    pattern: AnswerPattern | None,
-    candidates: Sequence[str] = (),
-) -> Policy:
+def one_goes_on(strategy: SelectorStrategy.ValueType, boot_tokens: int, pattern: AnswerPattern | None) -> Policy:
     """Returns the policy in which all candidates boot and the best-ranked one alone goes on."""
     return Policy(
         boot_tokens=boot_tokens,
@@ -84,13 +82,5 @@ def one_goes_on(
         aggregator=AGGREGATOR_STRATEGY_BEST,
         quorum=1,
         answer_pattern=pattern,
-        candidates=candidates,
         hold=HOLD_NEVER,
     )
-
-
-def _selector(kind: str, train: LabelledData, model: CurrentModel) -> MakeSelector:
-    if kind == "knn":
-        nearest = NearestPrompts(train)
-        return with_strategy(SELECTOR_STRATEGY_PRIOR, lambda _: nearest)
-    return selector_with(model)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from lightrouter.lab.dataset.questions import LabelledData
 from lightrouter.lab.policies.baselines.routing import Neighbours
@@ -85,8 +85,7 @@ class Degraded:
         return replace(verdict, scores=scores, gains=gains, tokens=tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A judge's result on the partials in one order.
 
     Attributes:
@@ -97,62 +96,31 @@ class Reading:
     candidates: Sequence[str]
     best: Sequence[str]
 
-    @property
-    def decided(self) -> bool:
-        """Whether a single candidate is best."""
-        return len(self.best) == 1
-
-    @property
-    def first(self) -> bool:
-        """Whether the candidate that was read first is among the best."""
-        return self.candidates[0] in self.best
-
-
-@dataclass(frozen=True, slots=True)
-class Sitting:
-    """A judge's result on one request.
-
-    Attributes:
-        readings: One reading for each order; empty if the judge failed.
-        unread: The name of the failure's reason; empty if there are readings.
-    """
-
-    readings: Sequence[Reading] = ()
-    unread: str = ""
-
-    @property
-    def flipped(self) -> bool:
-        """Whether no candidate is among the best in all orders."""
-        return not frozenset.intersection(*(frozenset(reading.best) for reading in self.readings))
-
-    @property
-    def tied(self) -> bool:
-        """Whether there is no single best candidate in some order."""
-        return not all(reading.decided for reading in self.readings)
-
 
 class BothOrders:
-    """Records the readings of a judge, to see whether its verdict depends on the order of the partials.
+    """Records the readings of a judge, to see whether its verdict depends on the order of the partials."""
 
-    Attributes:
-        sittings: The results, one for each request with at least two partials.
-    """
+    def __init__(self, judge: Strategy, record: Callable[[Sequence[Reading], str], None]) -> None:
+        """Watches `judge`; calls `record` with the readings of each request, or with none and the failure's reason.
 
-    def __init__(self, judge: Judge) -> None:
-        """Watches `judge`."""
-        self.sittings: list[Sitting] = []
+        Raises:
+            TypeError: `judge` is no `Judge`.
+        """
+        if not isinstance(judge, Judge):
+            raise TypeError(f"{judge} is no judge")
         self._judge = judge
+        self._record = record
 
     async def judge(self, task: RankingInput, deadline: Deadline) -> Scores:
         """Returns the scores of the visible partials. See `Strategy.judge`."""
         if len(task.visible) < 2:
-            return await self._judge.judge(task, deadline)
+            return Scores({})
         try:
             read = await self._judge.readings(task, deadline)
         except StrategyFailedError as error:
-            self.sittings.append(Sitting(unread=DegradedReason.Name(error.reason)))
+            self._record([], DegradedReason.Name(error.reason))
             raise
-        self.sittings.append(Sitting([Reading(list(reading), _best(reading)) for reading in read.points]))
+        self._record([Reading(list(reading), _best(reading)) for reading in read.points], "")
         return average(read)
 
 

@@ -38,17 +38,16 @@ _WAYS: Final = {
     "seconds": "seconds",
 }
 _WAYS_NOTE: Final = (
-    "The same routes, booked twice. Cut: a boot call ends at B, and a second call reads prompt and boot again and goes "
-    "on. Held: boot calls stay open until the ranking, and those of the chosen go on; the others have written some "
-    "tokens more by then, at their recorded pace or as assumed. Drafts that are asked for later are second calls both "
-    "ways."
+    "The same routes, booked in two ways. Cut: a boot call ends at B tokens, and a second call reads the prompt and "
+    "the boot text again and continues it. Held: boot calls stay open until the ranking. The chosen ones continue; the "
+    "others have written some more tokens by then, at their recorded or assumed pace. Drafts that are requested later "
+    "are second calls in both ways."
 )
 _TERMS: Final = (
-    "Means a prompt. quality: of the answer that is given, 0 to 1, by the recording's labels, with its 95 % bootstrap "
-    "interval over prompts. output tokens: what all calls wrote, boots, judges and synthesizers included; of full: as "
-    f"a share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for 1,000 prompts, what all calls read included. B: "
-    "tokens that a candidate writes before the ranking; 0 where there is none. mean k: answers that were finished. "
-    "seconds: simulated."
+    "Means per prompt. quality: of the answer, 0 to 1, by the recording's labels, with the 95 % bootstrap interval "
+    "over prompts. output tokens: of all calls, including boots, judges and synthesizers. of full: output tokens as a "
+    f"share of those of {FULL_ENSEMBLE}. $ / 1,000: US dollars for 1,000 prompts, for input and output. B: tokens "
+    "that a candidate writes before the ranking; 0: no boot. mean k: finished answers. seconds: simulated."
 )
 
 
@@ -72,7 +71,11 @@ def findings(
         sentences=[*_own(figures), _best_baseline(figures)],
         figures=[
             Figure("pareto", _pareto(data, figures, money=True), _CAPTION),
-            Figure("pareto-tokens", _pareto(data, figures, money=False), "Quality against output tokens, likewise."),
+            Figure(
+                "pareto-tokens",
+                _pareto(data, figures, money=False),
+                "The same, against output tokens.",
+            ),
         ],
         tables=[
             tabulate(
@@ -152,7 +155,7 @@ def _differences(figures: Mapping[str, Figures]) -> Table:
             {"name": name, **{f"gain_{_BASELINES[baseline]}": each for baseline, each in gain.items()}}
             for name, gain in compared.items()
         ],
-        "An interval on one side of zero says that the difference is established at 95 %.",
+        "A difference is established at 95 % if its interval does not contain zero.",
         [index for index, name in enumerate(compared) if _is_own(name)],
     )
 
@@ -176,8 +179,8 @@ def _best_baseline(figures: Mapping[str, Figures]) -> str:
     ]
     mean, name = max(baselines)
     return (
-        f"The best of the others is {name}: {mean:.4f} at {figures[name].output_share:.0%} of the full ensemble's "
-        f"output tokens. A policy that knew the labels would reach {figures[oracle.NAME].quality}."
+        f"The best baseline is {name}: {mean:.4f} at {figures[name].output_share:.0%} of the full ensemble's output "
+        f"tokens. A policy that knows the labels would reach {figures[oracle.NAME].quality}."
     )
 
 

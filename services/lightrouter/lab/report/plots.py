@@ -22,6 +22,7 @@ from lightrouter.lab.results.bootstrap import Estimate
 _LIGHTROUTER = "#d62728"
 _BASELINES = "#1f77b4"
 _BOUNDS = "#7f7f7f"
+# A choice: readable on a page, some tens of kilobytes.
 _DPI = 130
 # Points between a mark and its name, nearest first.
 _DISTANCES = (4, 12, 20, 28, 36)
@@ -156,7 +157,7 @@ def _label(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> N
 
 
 def _place(text: Annotation, frame: BboxBase, taken: Sequence[BboxBase]) -> BboxBase:
-    """Moves a label to its first free position, or to the one that covers least; returns its box."""
+    """Moves a label to its first free position, or else to the position that covers least; returns its box."""
     found: list[tuple[float, tuple[int, int], str]] = []
     for distance in _DISTANCES:
         for side, x in (("left", 5), ("right", -5)):

@@ -1,7 +1,7 @@
 """Accounts that are the same for every policy: tokens, money and time of its calls, and the quality of its answer.
 
-Decisions with a boot stage are booked twice: with cut calls, as they were routed, and as if each boot call had been
-held open until the selection.
+Decisions with a boot stage are booked in two ways: with cut calls, as they were routed, and as if each
+boot call had been held open until the selection.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Accounts:
         return calls, drafted_at + sum(self._longest(questions, index, stage) for stage in later)
 
     def _overshoot(self, questions: Questions, index: int, boot: Call, wait: float) -> int:
-        """Returns the tokens that a boot call writes in vain until it is dropped, `wait` seconds after its boot."""
+        """Returns the tokens that a boot call still writes until it is dropped, `wait` seconds after its boot."""
         if not isinstance(boot.model, int):
             return 0
         whole, recorded = questions.output_tokens[index, boot.model], questions.latency_s[index, boot.model]

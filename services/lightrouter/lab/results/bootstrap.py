@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 from lightrouter.lab.dataset.questions import Floats
 
 _Key = TypeVar("_Key")
+# Choices: the ends of an interval of 95 % rest on 50 draws each; a chunk of rounds bounds the memory.
 _ROUNDS = 2000
 _CHUNK = 200
 

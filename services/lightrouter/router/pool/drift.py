@@ -1,7 +1,7 @@
 """Finds out when a figure leaves its own history, and when it is back, with a bound on false alarms.
 
 By e-detectors (Shin, Ramdas, Rinaldo: "E-detectors: a nonparametric framework for sequential change detection", 2023):
-a figure is a mean of observations between 0 and 1, of whatever distribution. A bet against "the mean is at most the
+a figure is a mean of observations between 0 and 1, with any distribution. A bet against "the mean is at most the
 border" wins nothing on average while that holds. The detector keeps the gain of a bet that was begun anew whenever it
 had lost, over several stakes at once. While the mean stays below the border, on average at least `run_length`
 observations go by before the gain reaches `run_length`: that is when it alarms.

@@ -50,7 +50,7 @@ class HealthMonitor:
         """Watches with `watch`; before it watches a lost adapter again, it waits with `sleep`.
 
         The first pause is `pause_seconds`. Each further one is twice as long, up to `max_pause_seconds`, until the
-        adapter serves.
+        adapter serves. The defaults are choices.
         """
         self._watch = watch
         self._pauses = (pause_seconds, max_pause_seconds)

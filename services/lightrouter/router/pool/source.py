@@ -10,7 +10,7 @@ from opentelemetry.metrics import Meter
 
 from lightrouter.pool.clusterstore import ClusterStore
 from lightrouter.pool.filestore import FileStore
-from lightrouter.pool.schema import PublicPool
+from lightrouter.pool.schema import Pool, PublicPool
 from lightrouter.pool.store import ClusterError, Store
 from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.snapshot import PoolSnapshot
@@ -34,7 +34,8 @@ class PoolSource:
         self._settings = settings
         self._health = health
         self._traffic = traffic
-        self.file = FileStore(settings.pool, self._follow) if settings.pool else None
+        self._first: Callable[[Pool], None] | None = None
+        self.file = FileStore(settings.pool, self._follow_file) if settings.pool else None
         self._store: Store | None = self.file
         self._reachable = self._store is not None
         self._reachable_changed = asyncio.Event()
@@ -84,6 +85,15 @@ class PoolSource:
             await set_serving(self._reachable)
             await self._reachable_changed.wait()
             self._reachable_changed.clear()
+
+    def listen(self, first: Callable[[Pool], None]) -> None:
+        """Calls `first` with each changed pool of a file before routes see it. It must not raise."""
+        self._first = first
+
+    def _follow_file(self, pool: Pool) -> None:
+        if self._first:
+            self._first(pool)
+        self._follow(pool)
 
     def _follow(self, pool: PublicPool) -> None:
         snapshot = PoolSnapshot.of(pool, self._settings.adapter_address)

@@ -73,6 +73,7 @@ async def complete_by_gain(
             text=boot.partial.text,
             score=scores[boot.candidate.name],
             finish_reason=boot.partial.finish_reason,
+            tool_calls=boot.partial.tool_calls,
         )
         for boot in finished
     ]
@@ -96,6 +97,8 @@ def _with_drafts(route: RouteContext, boots: Sequence[BootResult], drafts: Seque
             partial = type(boot.partial)()
             partial.CopyFrom(boot.partial)
             partial.text, partial.finish_reason = draft.text, draft.finish_reason
+            del partial.tool_calls[:]
+            partial.tool_calls.extend(draft.tool_calls)
             # All tokens count as used, because a draft that was cut at the answer's limit has ended too.
             found.append(replace(boot, partial=partial, used_tokens=boot.candidate.output_tokens))
         elif boot.ended or boot.candidate.name not in failed:

@@ -77,8 +77,9 @@ def admit(
         form: Tells the faults of answers; None if every answer will do.
 
     Raises:
-        ServiceError: INVALID_ARGUMENT if the request names an unknown candidate, needs abilities that no candidate has,
-            or does not fit into its cost ceiling or into any context window; FAILED_PRECONDITION if the pool has no candidate that may answer.
+        ServiceError: INVALID_ARGUMENT if the request names an unknown candidate, needs what no candidate is able to do,
+            or does not fit into its cost ceiling or into any context window; FAILED_PRECONDITION if the pool has no
+            candidate that may answer.
     """
     policy = Policy()
     policy.CopyFrom(defaults.policy)
@@ -151,7 +152,9 @@ def _able(specs: Sequence[Candidate], prompt: Prompt, ledger: RouteLedger) -> li
     lacking = {spec.name: lacks(spec, needed) for spec in specs}
     for name, missing in lacking.items():
         if missing:
-            ledger.add_not_asked(name, NOT_ASKED_REASON_ABILITY, f"{name} lacks what the prompt needs: {named(missing)}")
+            ledger.add_not_asked(
+                name, NOT_ASKED_REASON_ABILITY, f"{name} lacks what the prompt needs: {named(missing)}"
+            )
     able = [spec for spec in specs if not lacking[spec.name]]
     if not able:
         fewest = min(lacking.values(), key=len)
@@ -262,7 +265,7 @@ def _fitting(
 def _helper(snapshot: PoolSnapshot, name: str | None, sampling: Sampling) -> RouteCandidate | None:
     """Returns the candidate that the pool names for judging or merging; it need not take part itself.
 
-    Returns None if the pool names none, or one that it does not have or has evicted.
+    Returns None if the pool names none, or if the named candidate is missing or evicted.
     """
     spec = snapshot.candidates.get(name) if name else None
     if name is None or spec is None or spec.state == CANDIDATE_STATE_EVICTED:

@@ -55,7 +55,7 @@ def best(route: RouteContext, drafts: Sequence[Draft], *, restart: bool = False)
         draft.finish_reason,
         [draft.candidate],
         AGGREGATOR_STRATEGY_BEST,
-        tool_calls=list(draft.tool_calls),
+        tool_calls=tuple(draft.tool_calls),
     )
 
 

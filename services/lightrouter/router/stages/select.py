@@ -25,7 +25,6 @@ from lightrouter.v1.ledger_pb2 import (
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_LLM, SELECTOR_STRATEGY_PRIOR
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest, ShortlistResponse
 
-
 # A choice: reading more of a text that was cut off takes milliseconds.
 _MOST_CHECKED: Final = 16 * 1024
 

@@ -101,7 +101,7 @@ class _StreamedCompletion:
 
     def answer(self, finish_reason: FinishReason.ValueType) -> StreamedAnswer:
         """Returns the text that the caller has as the answer."""
-        return StreamedAnswer(self.text, list(self._writers), finish_reason, self._calls.calls())
+        return StreamedAnswer(self.text, list(self._writers), finish_reason, tuple(self._calls.calls()))
 
     def replacement(self) -> BootResult | None:
         """Returns the next candidate: the best-ranked that can continue the text, else the best-ranked draft.
@@ -163,7 +163,7 @@ class _StreamedCompletion:
         """Sends a boot text as the draft; keeps it aside if its provider interrupted it and others can be asked."""
         name, text, finish_reason = boot.candidate.name, boot.partial.text, boot.partial.finish_reason
         if is_interrupted(finish_reason) and (self.interrupted or self._untried):
-            calls = list(boot.partial.tool_calls)
+            calls = tuple(boot.partial.tool_calls)
             self.interrupted = self.interrupted or StreamedAnswer(text, [name], finish_reason, calls)
             return None
         pieces = pieces_of(boot.partial.tool_calls)

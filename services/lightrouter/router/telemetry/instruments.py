@@ -7,10 +7,10 @@ from typing import Final
 from lightrouter.runtime.telemetry import names
 from lightrouter.runtime.telemetry.instruments import Instrument
 
+# Choices: bucket bounds from the shortest stage to the longest answer.
 _SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
 _LONG: Final = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 300.0)
 _SECONDS: Final = _SHORT + _LONG
-"""Bucket bounds from the shortest stage to the longest answer, a choice."""
 _LINE: Final = (names.CANDIDATE, names.STAGE)
 """The attributes of every metric of ledger lines."""
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from opentelemetry.trace import Span, Status, StatusCode, Tracer, get_current_span
+from opentelemetry.trace import Span, Status, StatusCode, Tracer, format_trace_id, get_current_span
 
 from lightrouter.router.candidates import BootResult, RouteCandidate
 from lightrouter.router.context import Merged
@@ -142,3 +142,9 @@ def answered(span: Span, answer: Answer) -> None:
             span.set_attribute(
                 names.DEGRADED, [label(DegradedReason, degradation.reason) for degradation in answer.degraded]
             )
+
+
+def trace_id(span: Span) -> str:
+    """Returns the id of a span's trace, 32 hexadecimal digits; empty if nothing is traced."""
+    context = span.get_span_context()
+    return format_trace_id(context.trace_id) if context.is_valid else ""

@@ -49,7 +49,7 @@ class Channels:
             ("grpc.initial_reconnect_backoff_ms", 100),
             # Despite its name the timeout of one connection attempt; a busy machine needs seconds.
             ("grpc.min_reconnect_backoff_ms", 5_000),
-            # A service that restarts is found within a second, however long it was down.
+            # A service that restarts is found within a second, even after a long outage.
             ("grpc.max_reconnect_backoff_ms", 1_000),
             # By default gRPC resolves names at most every 30 s, in which a rolling update can replace all addresses.
             ("grpc.dns_min_time_between_resolutions_ms", 1_000),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 from opentelemetry.trace import NoOpTracer, Tracer
-from protovalidate import Validator
-from protovalidate import Violation as RuleViolation
 
 from lightrouter.runtime.deadline import Deadline, current_deadline, set_current_deadline
-from lightrouter.runtime.errors import Code, ServiceError, Violation, deadline_exceeded, reason_name
+from lightrouter.runtime.errors import Code, ServiceError, Violation, reason_name
+from lightrouter.runtime.rpc.failures import deadline_passed, defect
 from lightrouter.runtime.rpc.limits import Bytes, Places
 from lightrouter.runtime.rpc.status import to_status
+from lightrouter.runtime.rpc.validation import MessageRules
 from lightrouter.runtime.security.auth import Authenticator, Identities
 from lightrouter.runtime.telemetry.metrics import Tally
 from lightrouter.runtime.telemetry.rpcspans import ServerCall
@@ -33,7 +32,6 @@ Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Message]]"
 Streaming: TypeAlias = "Callable[[Any, Context], AsyncGenerator[Message, None]]"
 Writing: TypeAlias = "Callable[[Any, Context], Awaitable[None]]"
 
-_log = logging.getLogger(__name__)
 _OWN_PACKAGE: Final = "/lightrouter."
 # Calls of health and reflection, which a probe makes without a token, have a limit of their own: a busy service must
 # not look dead.
@@ -84,7 +82,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._rules = rules
         self._errors = errors
         self._tracer = tracer or NoOpTracer()
-        self._validator = Validator()
+        self._message_rules = MessageRules()
         self.places = Places(rules.max_calls)
         self.bytes = Bytes(rules.max_bytes, rules.max_message_bytes)
         self._open_bytes = Bytes(rules.max_message_bytes, rules.max_message_bytes)
@@ -177,7 +175,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._count(call, error)
             await _abort(context, error)
         except TimeoutError:
-            passed = _deadline_passed()
+            passed = deadline_passed()
             self._count(call, passed)
             await _abort(context, passed)
         except (grpc.aio.AbortError, grpc.aio.BaseError):
@@ -185,11 +183,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             call.failed(_caller_left())
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: no defect may leave the caller without a status
-            defect = _defect(error)
-            self._count(call, defect)
-            await _abort(context, defect)
+            failure = defect(error)
+            self._count(call, failure)
+            await _abort(context, failure)
         except asyncio.CancelledError:
-            self._count(call, _deadline_passed() if current_deadline().at_hand else _caller_left())
+            self._count(call, deadline_passed() if current_deadline().at_hand else _caller_left())
             raise
         finally:
             call.end()
@@ -231,8 +229,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 what = method.name.rpartition("/")[2]
                 raise _invalid_message(f"the message is no valid protobuf of the request of {what}") from None
             del raw
-            if method.own and (violations := self._validator.collect_violations(request)):
-                raise _invalid_request(violations)
+            if method.own:
+                self._message_rules.check(request)
             # Give other tasks a turn between parsing a large message and serving it.
             await asyncio.sleep(0)
             yield request
@@ -248,42 +246,10 @@ async def _abort(context: Context, error: ServiceError) -> NoReturn:
         raise asyncio.CancelledError from None
 
 
-def _deadline_passed() -> ServiceError:
-    return deadline_exceeded("the deadline passed before the call was done")
-
-
 def _caller_left() -> ServiceError:
     return ServiceError(Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, "the caller did not wait for the end")
-
-
-def _defect(error: Exception) -> ServiceError:
-    _log.error("a call failed for a defect of the service", exc_info=error)
-    message = "the service has a defect; its log says more under this trace id"
-    return ServiceError(Code.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, message)
 
 
 def _invalid_message(message: str) -> ServiceError:
     reason = ErrorReason.ERROR_REASON_INVALID_REQUEST
     return ServiceError(Code.INVALID_ARGUMENT, reason, message, violations=[Violation("", message)])
-
-
-def _field_path(violation: RuleViolation) -> str:
-    path = ""
-    for element in violation.proto.field.elements if violation.proto.field else ():
-        path += ("." if path else "") + element.field_name
-        subscript = element.subscript
-        if subscript is not None:
-            path += f"[{subscript.value}]"
-    return path
-
-
-def _invalid_request(violations: list[RuleViolation]) -> ServiceError:
-    found = [Violation(_field_path(violation), violation.proto.message) for violation in violations]
-    first = found[0]
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return ServiceError(
-        Code.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_INVALID_REQUEST,
-        f"{first.field}: {first.message}{more}",
-        violations=found,
-    )

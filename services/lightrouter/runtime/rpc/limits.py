@@ -12,6 +12,7 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 ReadType = TypeVar("ReadType")
 
+# A choice: a typical call ends and frees its place within this.
 _RETRY_AFTER_SECONDS: Final = 1.0
 # A choice: requests up to this size have their own budget, so that large requests never block them.
 _SMALL_BYTES: Final = 64 * 1024

@@ -12,6 +12,7 @@ from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.rpc.calls import answer, pieces_then_result, seconds_left
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.telemetry import names
+from lightrouter.runtime.telemetry.callhandle import announce
 from lightrouter.runtime.telemetry.rpcspans import ClientCall
 from lightrouter.v1.adapter_pb2 import (
     GenerateRequest,
@@ -49,7 +50,7 @@ class Models(Protocol):
         """Yields the text as the model writes it, then the result. Closing the iterator cancels the call.
 
         After `checkpoint_tokens` tokens, if that is not 0, it yields the checkpoint. An `unwatched` text comes in fewer
-        messages.
+        messages, and its last piece before the checkpoint or the result may come in the same message.
 
         Raises:
             ServiceError: The call failed; the reason says why.
@@ -87,15 +88,18 @@ class ModelClient:
         """Yields the text as the model writes it, then the result. See `Models.stream`."""
         timeout = _timeout(target, deadline)
         traced = ClientCall(self._tracer, _STREAM_GENERATE, target.candidate)
+        announce(traced)
         channel = self._channels.get(target.address)
-        request = StreamGenerateRequest(generation=generation, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched)
+        request = StreamGenerateRequest(
+            generation=generation, checkpoint_tokens=checkpoint_tokens, unwatched=unwatched, joined=unwatched
+        )
         call = pieces_then_result(channel, traced, request, StreamGenerateResponse, timeout)
         # Free the request while the model writes.
         del generation, request
         async with aclosing(call) as responses:
             async for response in responses:
                 if response.HasField("checkpoint"):
-                    traced.may_be_left()
+                    traced.at_checkpoint(response.checkpoint.usage.output_tokens)
                 yield response
 
 

@@ -34,7 +34,10 @@ from lightrouter.runtime.telemetry.metrics import Tally
 
 _log = logging.getLogger(__name__)
 ServicerType = TypeVar("ServicerType")
+ResultType = TypeVar("ResultType")
 _OVERALL = ""
+# Choices: a burst is refused by the limits below with a reason and a retry time, not by gRPC; and a wait longer than
+# any caller's deadline.
 _MOST_PENDING = 20_000
 _PENDING_SECONDS = 600
 
@@ -175,7 +178,7 @@ class Server:
         """
         signals = _signals()
         signalled = asyncio.ensure_future(signals.get())
-        tasks = [asyncio.ensure_future(watch()) for watch in (*watches, self._watch_itself)]
+        tasks = [asyncio.ensure_future(watch()) for watch in (*watches, self.watch_itself)]
         try:
             failure = await _failure(tasks, signalled)
             if failure is None:
@@ -183,7 +186,7 @@ class Server:
                 _log.info("%s: draining for at most %g s", signalled.result().name, most)
                 signalled = asyncio.ensure_future(signals.get())
             else:
-                _log.error("a watch of the service has failed, so it drains and ends: %s", _sentence(failure))
+                _log.error("a watch of the service has failed, so it drains and ends: %s", sentence_of(failure))
                 _log.debug("the watch's failure", exc_info=failure)
             await self._drain_in_time(signalled)
         finally:
@@ -191,9 +194,10 @@ class Server:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if failure is not None:
-            raise WatchFailedError(f"the service has ended: {_sentence(failure)}")
+            raise WatchFailedError(f"the service has ended: {sentence_of(failure)}")
 
-    async def _watch_itself(self) -> None:
+    async def watch_itself(self) -> None:
+        """Calls the started server through its own address, until it no longer answers (SilentServiceError)."""
         await self._self_check.watch(self.address)
 
     async def _drain_in_time(self, hurry: asyncio.Future[signal.Signals]) -> None:
@@ -237,18 +241,24 @@ def run(service: Callable[[], Coroutine[None, None, None]], *faults: type[Except
     On a failure it prints the error's text and exits: with status 2 for one of `faults`, the errors of settings and
     files; with status 1 if the address cannot be bound or a watch failed.
     """
-    # All objects of the imports live to the end. Collecting them takes tens of milliseconds each time, while
-    # nothing else runs.
-    gc.collect()
-    gc.freeze()
     try:
-        uvloop.run(service())
+        run_loop(service())
     except faults as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
     except (AddressUnavailableError, WatchFailedError) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
+
+
+def run_loop(main: Coroutine[Any, Any, ResultType]) -> ResultType:
+    """Returns the result of a coroutine that runs on uvloop."""
+    # All objects of the imports live to the end. Collecting them takes tens of milliseconds each time, while
+    # nothing else runs.
+    gc.collect()
+    gc.freeze()
+    try:
+        return uvloop.run(main)
     finally:
         gc.unfreeze()
 
@@ -274,7 +284,7 @@ async def _failure(
     return None
 
 
-def _sentence(failure: BaseException) -> str:
+def sentence_of(failure: BaseException) -> str:
     """Returns the error of a watch as one line; for an unexpected error, with its type and place in the code."""
     text = " ".join(str(failure).split())
     if isinstance(failure, SilentServiceError | OSError | ServiceError):

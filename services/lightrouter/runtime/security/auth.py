@@ -17,6 +17,7 @@ from lightrouter.v1.error_reason_pb2 import ErrorReason
 
 _log = logging.getLogger(__name__)
 _LINE: Final = re.compile(r"(?P<name>[A-Za-z0-9][-A-Za-z0-9._:@/]{0,252})\s*:\s+(?P<hash>[0-9a-fA-F]{64})")
+# Choices: some 8,000 tokens, and longer than any JSON Web Token that fits in a request's metadata.
 _MAX_FILE_BYTES: Final = 1024 * 1024
 _MAX_TOKEN_CHARACTERS: Final = 16 * 1024
 _Tokens: TypeAlias = tuple[tuple[bytes, str], ...]
@@ -109,7 +110,7 @@ class Identities:
             raise ServiceError(
                 Code.PERMISSION_DENIED,
                 ErrorReason.ERROR_REASON_PERMISSION_DENIED,
-                f"the certificate {told} is not one that this service serves",
+                f"the certificate {told} is not among those that this service serves",
             )
 
 

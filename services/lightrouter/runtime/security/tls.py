@@ -14,6 +14,7 @@ from lightrouter.runtime.files import FileContentError, WatchedFiles
 if TYPE_CHECKING:
     from lightrouter.runtime.settings import ServiceSettings
 
+# A choice: at most three files are checked a second, for any number of connections.
 _RECHECK_SECONDS: Final = 1.0
 
 

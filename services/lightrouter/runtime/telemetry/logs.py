@@ -14,6 +14,7 @@ from lightrouter.runtime.text import printable
 if TYPE_CHECKING:
     from lightrouter.runtime.settings import ServiceSettings
 
+# A choice: an exporter whose Collector is down logs an error with every batch.
 _SELDOM_SECONDS = 600
 _CONSOLE_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -46,10 +47,7 @@ class _ConsoleFormatter(logging.Formatter):
 
 
 class _Seldom(logging.Filter):
-    """Passes each message once in ten minutes (a choice).
-
-    An exporter whose Collector is down logs an error with every batch.
-    """
+    """Passes each message once in ten minutes."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -47,9 +47,11 @@ ANSWER_DEGRADED: Final = "lightrouter.answer_degraded"
 RETRY: Final = "lightrouter.retry"
 """Event of a model call's span: an attempt failed and another follows; with the attempt's number and its failure."""
 CHECKPOINT: Final = "lightrouter.checkpoint"
-"""Event of a model call's span: the text has reached its checkpoint and goes on; with its tokens and its time."""
+"""Event of a model call's span and of the router's span of that call: the text has reached its checkpoint and goes on;
+with its tokens and its time."""
 DROPPED: Final = "lightrouter.dropped"
-"""Event of a model call's span: the caller needs the text no longer; with its tokens and its time. No error."""
+"""Event of a model call's span, with its tokens and its time, and of the router's span of that call, with its time: the
+caller needs the text no longer. No error."""
 
 CANDIDATE_STATE: Final = "lightrouter.candidate_state"
 """Event: a candidate changes its state; with its name, the new state, the reason and a message."""
@@ -113,7 +115,8 @@ SCORE: Final = "lightrouter.score"
 RANK: Final = "lightrouter.rank"
 """A candidate's place in the ranking, from 1."""
 CHOSEN: Final = "lightrouter.chosen"
-"""Whether a candidate goes on after the ranking."""
+"""Whether a candidate goes on after the ranking. Also an event of the router's span of a held call (in one process: of
+the model call's span) that the router lets go on; with its tokens and its time."""
 STRATEGY: Final = "lightrouter.strategy"
 """The selector's or aggregator's strategy."""
 SELECTION_REASON: Final = "lightrouter.selection_reason"

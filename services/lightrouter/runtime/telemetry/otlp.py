@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext
 from opentelemetry.util.types import AttributeValue
 
+# Choices: names and labels repeat and are short; at most some megabytes are kept.
 _LONGEST_KEPT: Final = 64
 _MOST_TEXTS: Final = 16
 _MOST_KEPT: Final = 4096

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import Final, Self
 
@@ -32,6 +33,7 @@ class ClientCall:
         """Starts the span of `method`, SERVICE/METHOD; `candidate` is the candidate of the called adapter."""
         self.method = method
         self._span: Span | None = None
+        self._begun = time.monotonic()
         self._may_be_left = False
         around = None
         if trace.get_current_span().is_recording():
@@ -42,9 +44,15 @@ class ClientCall:
             around = trace.set_span_in_context(self._span)
         self.metadata: Metadata = outgoing_metadata(around)
 
-    def may_be_left(self) -> None:
-        """Says that the caller has what it needs, so that it is no error if it leaves the call from now on."""
+    def at_checkpoint(self, output_tokens: int) -> None:
+        """Records that the text has reached its checkpoint: from now on it is no error if the caller drops the call."""
         self._may_be_left = True
+        self._mark(names.CHECKPOINT, output_tokens)
+
+    def chosen(self, output_tokens: int) -> None:
+        """Records that the caller has chosen the call to go on, so that it needs the call's end. See `CallSpan`."""
+        self._may_be_left = False
+        self._mark(names.CHOSEN, output_tokens)
 
     def __enter__(self) -> Self:
         return self
@@ -62,9 +70,19 @@ class ClientCall:
         else:
             # Cancelled, or closed before its end.
             message = "the call was left before its end"
+            if self._may_be_left:
+                self._mark(names.DROPPED)
             is_fault = not self._may_be_left
             _fail(span, Code.CANCELLED, ErrorReason.ERROR_REASON_CANCELLED, message, is_fault=is_fault)
         span.end()
+
+    def _mark(self, event: str, output_tokens: int | None = None) -> None:
+        if self._span is None or not self._span.is_recording():
+            return
+        attributes: dict[str, int | float] = {names.ELAPSED: time.monotonic() - self._begun}
+        if output_tokens is not None:
+            attributes[names.GEN_AI_USAGE_OUTPUT_TOKENS] = output_tokens
+        self._span.add_event(event, attributes)
 
 
 class ServerCall:

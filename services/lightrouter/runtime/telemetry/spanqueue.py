@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 _log = logging.getLogger(__name__)
+# A choice: the spans of some 400 routes; a collector that is away longer loses spans, not calls.
 _MOST_SPANS: Final = 8192
 # A choice: encoding a large batch would block the interpreter, and so every call, for tens of milliseconds.
 _BATCH_SPANS: Final = 64

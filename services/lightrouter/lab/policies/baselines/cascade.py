@@ -15,7 +15,10 @@ from lightrouter.lab.dataset.splits import folds
 from lightrouter.lab.policies.baselines.single import Baseline, whole
 from lightrouter.lab.policies.decision import Decision
 
+# FrugalGPT's own experiments use chains of three (arXiv 2305.05176).
 _LONGEST_CHAIN = 3
+# Choices: thresholds around the middle of a quality of 0 to 1; a penalty that keeps single words from deciding; scores
+# to three digits; more columns than a recording has words, so that few words share one.
 _THRESHOLDS = np.linspace(0.3, 0.8, 11)
 _ALPHA = 3.0
 _TOLERANCE = 1e-3
@@ -29,8 +32,8 @@ class Cascade(Baseline):
 
     name = "frugalgpt-style"
     about = (
-        f"Up to {_LONGEST_CHAIN} models are asked one after the other, to the end, until a scorer that reads prompt "
-        "and answer is content; chain and thresholds are the best on the training prompts."
+        f"Up to {_LONGEST_CHAIN} models answer one after the other, until a scorer that reads the prompt and the "
+        "answer accepts one. The chain and the threshold are the best on the training prompts."
     )
 
     def fit(self, train: LabelledData) -> None:

@@ -1,4 +1,4 @@
-"""Ensembles: several models answer to the end, and one answer is made of theirs."""
+"""Ensembles: several models finish their answers, and one answer is made of these."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lightrouter.lab.policies.decision import Call, Decision
 
 Weights = Callable[[Floats], Floats]
 
-# A choice: tokens that a fusing model reads besides the prompt and the texts.
+# A choice: tokens that a fusing model reads in addition to the prompt and the texts.
 _INSTRUCTION_TOKENS = 100
 # The small models with which LLM-Blender ranks and fuses, by their names in the price list.
 _RANKER, _FUSER = "PairRanker", "GenFuser"
@@ -52,21 +52,21 @@ class Ensemble(Baseline):
 def full_majority() -> Ensemble:
     """Returns the vote of all models, one vote each."""
     about = (
-        "Every model answers to the end, one vote each; ties go to the better model of the training prompts. Where "
-        "there is no comparable answer, the text that agrees most with the others by its words is given."
+        "Every model finishes its answer and has one vote; a tie goes to the better model on the training prompts. "
+        "Without comparable answers, the text whose words agree most with the others wins."
     )
     return Ensemble("full-ensemble-majority", about, None, np.ones_like)
 
 
 def full_weighted() -> Ensemble:
     """Returns the vote of all models, each weighted by the log-odds of its mean quality, as naive Bayes weighs it."""
-    about = "Every model answers to the end; votes are weighted by the log-odds of the quality on the training prompts."
+    about = "Every model finishes its answer; the log-odds of its quality on the training prompts weigh its vote."
     return Ensemble("full-ensemble-weighted", about, None, _log_odds)
 
 
 def prior_top(size: int) -> Ensemble:
     """Returns the vote of the `size` best models of the training prompts."""
-    about = f"The {size} best models of the training prompts answer to the end and vote, one vote each."
+    about = f"The {size} best models on the training prompts finish their answers and have one vote each."
     return Ensemble(f"prior-top-{size}", about, size, np.ones_like)
 
 
@@ -77,13 +77,13 @@ def _log_odds(prior: Floats) -> Floats:
 
 
 class MixtureOfAgents(BestSingle):
-    """All models to the end; the best of the training prompts reads all answers and writes one."""
+    """All models finish; the best model on the training prompts reads all answers and writes one."""
 
     def __init__(self) -> None:
         super().__init__("moa-style")
         self.about = (
-            "Every model answers to the end, then the best of the training prompts reads all answers and writes one as "
-            "long as its own. What it would write is on no recording: its quality is not measured."
+            "Every model finishes its answer; the best model on the training prompts reads all and writes one of the "
+            "same length. No recording has that text, so the quality is not measured."
         )
 
     def decide_on(self, questions: Questions, index: int) -> Decision:
@@ -94,12 +94,12 @@ class MixtureOfAgents(BestSingle):
 
 
 class Blender(Baseline):
-    """All models to the end, every pair ranked by a small model, the best three fused by another."""
+    """All models finish; a small model ranks each pair, and another one fuses the best three."""
 
     name = "llm-blender-style"
     about = (
-        "Every model answers to the end, a small ranker reads every pair, a small fuser reads the best three and "
-        "writes one text of their mean length. Neither is on a recording: the quality is not measured."
+        "Every model finishes its answer, a small ranker reads each pair, and a small fuser reads the best three and "
+        "writes one text of their mean length. No recording has that text, so the quality is not measured."
     )
 
     def decide_on(self, questions: Questions, index: int) -> Decision:

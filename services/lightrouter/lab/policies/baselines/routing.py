@@ -14,6 +14,7 @@ from lightrouter.lab.dataset.questions import Floats, LabelledData, Questions
 from lightrouter.lab.policies.baselines.single import Baseline, alone
 from lightrouter.lab.policies.decision import Decision
 
+# Choices: enough neighbours to tell models apart, a penalty that keeps single words from deciding; a bound on memory.
 _NEIGHBOURS = 50
 _ALPHA = 10.0
 _MOST_WORDS = 50_000
@@ -48,7 +49,7 @@ class NearestPrompts(Baseline):
     """The model that was best on the most similar training prompts."""
 
     name = "knn"
-    about = f"Each prompt goes to the model that was best on the {_NEIGHBOURS} training prompts nearest by their words."
+    about = f"Each prompt goes to the model that is best on the {_NEIGHBOURS} training prompts of most similar words."
 
     def fit(self, train: LabelledData) -> None:
         """Remembers the training prompts."""
@@ -64,7 +65,7 @@ class PromptOnly(Baseline):
     """The model whose predicted quality is highest, from the prompt's words."""
 
     name = "prompt-only"
-    about = "Each prompt goes to the model with the highest quality that a ridge regression on its words predicts."
+    about = "Each prompt goes to the model for which a ridge regression on its words predicts the highest quality."
 
     def fit(self, train: LabelledData) -> None:
         """Learns each model's quality from the words."""

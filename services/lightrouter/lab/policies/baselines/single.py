@@ -9,7 +9,7 @@ from lightrouter.lab.policies.decision import Call, Decision
 
 
 def whole(questions: Questions, index: int, model: int) -> Call:
-    """Returns the call in which a model answers a prompt to the end."""
+    """Returns the call in which a model finishes an answer."""
     return Call(model, int(questions.input_tokens[index, model]), int(questions.output_tokens[index, model]))
 
 
@@ -51,7 +51,7 @@ class Random(Baseline):
     """A model by chance."""
 
     name = "random"
-    about = "Each prompt goes to one model, drawn by chance."
+    about = "Each prompt goes to a random model."
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

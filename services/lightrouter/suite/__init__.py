@@ -1,0 +1,1 @@
+"""The whole suite in one process: router, selector, aggregator and adapters, which call each other directly."""
