@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lightrouter.adapter.quirks import NO_QUIRKS, Quirks
-from lightrouter.adapter.text.tool_calls import ToolCallReader
+from lightrouter.adapter.tool_calls import ToolCallReader
 from lightrouter.v1.chat_pb2 import ChatMessage, FinishReason, OutputSpec, Sampling
 
 

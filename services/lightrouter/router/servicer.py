@@ -12,6 +12,7 @@ from lightrouter.router.events import EventQueue, Events
 from lightrouter.router.pages import page_of
 from lightrouter.router.pool.health import HealthMonitor
 from lightrouter.router.pool.traffic import TrafficMonitor
+from lightrouter.router.repeats import RepeatedRequests
 from lightrouter.router.route import Router
 from lightrouter.runtime.deadline import current_deadline
 from lightrouter.v1.router_pb2 import (
@@ -33,14 +34,14 @@ class RouterServicer(RouterServiceServicer):
 
     def __init__(self, router: Router, traffic: TrafficMonitor, health: HealthMonitor) -> None:
         """Serves `router` and its pool."""
-        self._router = router
+        self._requests = RepeatedRequests(router)
         self._traffic = traffic
         self._health = health
 
     async def Complete(self, request: CompleteRequest, context: _Context) -> CompleteResponse:
         """Answers in one message."""
         del context
-        answer = await self._router.route(request.prompt, current_deadline(), Events())
+        answer = await self._requests.route(request.request_id, request.prompt, current_deadline(), Events())
         return CompleteResponse(answer=answer)
 
     async def StreamComplete(
@@ -49,7 +50,8 @@ class RouterServicer(RouterServiceServicer):
         """Sends the events of the route, the answer in pieces, and the ledger at the end."""
         del context
         events = EventQueue(wants_partials=request.stream_partials)
-        route = asyncio.ensure_future(self._router.route(request.prompt, current_deadline(), events))
+        answer = self._requests.route(request.request_id, request.prompt, current_deadline(), events)
+        route = asyncio.ensure_future(answer)
         route.add_done_callback(lambda _: events.close())
 
         try:

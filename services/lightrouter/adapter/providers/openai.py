@@ -11,7 +11,7 @@ from lightrouter.adapter.providers.openai_messages import output_members
 from lightrouter.adapter.providers.openai_reply import OpenAIReply
 from lightrouter.adapter.providers.openai_request import RequestWriter
 from lightrouter.adapter.templates import ChatTemplateError
-from lightrouter.adapter.text.tool_calls import ToolCallReader
+from lightrouter.adapter.tool_calls import ToolCallReader
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.pool.values import AUTHORIZATION
 

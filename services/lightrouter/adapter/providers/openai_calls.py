@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from lightrouter.adapter import faults
-from lightrouter.adapter.text.tool_calls import CallPiece, ToolCallReader, TooManyCallsError
+from lightrouter.adapter.tool_calls import CallPiece, ToolCallReader, TooManyCallsError
 from lightrouter.v1.chat_pb2 import ToolCallDelta
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lightrouter.adapter.faults import UpstreamError
 from lightrouter.adapter.providers.openai_calls import read_calls
-from lightrouter.adapter.text.tool_calls import ToolCallReader
+from lightrouter.adapter.tool_calls import ToolCallReader
 from lightrouter.runtime.toolcalls import ToolCalls
 from lightrouter.v1.chat_pb2 import ToolCall, ToolCallDelta
 
