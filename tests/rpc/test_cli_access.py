@@ -1,4 +1,4 @@
-"""`lightrouter ask` and `candidates` as processes, before a router that asks for tokens and certificates."""
+"""`lightrouter ask` and `pool list` as processes, before a router that asks for tokens and certificates."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def command(*arguments: object) -> tuple[int, str, str]:
 async def test_a_token_is_shown(tokens: Path, token: Path, tmp_path: Path) -> None:
     async with RouterSuite(tokens_file=tokens) as suite:
         address = ("--address", suite.address)
-        code, said, _ = await command("candidates", *address, "--token-file", token)
+        code, said, _ = await command("pool", "list", *address, "--token-file", token)
         assert (code, "serving" in said.lower()) == (0, True)
         code, said, complained = await command("ask", "Hello?", *address, "--token-file", token)
         assert (code, bool(said.strip())) == (0, True), complained
@@ -106,6 +106,6 @@ async def test_certificates_are_shown_and_checked(tmp_path: Path, tokens: Path, 
     ],
 )
 async def test_flags_that_do_not_go_together_are_refused(arguments: tuple[str, ...], said: str) -> None:
-    code, _, complained = await command("candidates", *arguments)
+    code, _, complained = await command("pool", "list", *arguments)
     assert code == 2
     assert said in complained

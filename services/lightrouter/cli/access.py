@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.runtime.security.tls import TlsError, TlsFiles
+from lightrouter.cli.grammar import option, together
+
+if TYPE_CHECKING:
+    from lightrouter.runtime.security.tls import TlsFiles
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 """The default address of `lightrouter up`."""
@@ -41,52 +44,62 @@ class Access:
         return (("authorization", f"Bearer {self.token}"),) if self.token else ()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments for the router's address and the caller's credentials."""
-    parser.add_argument(
-        "--address",
-        metavar="HOST:PORT",
-        help=f"the router; default: ${ADDRESS_VARIABLE}, else {DEFAULT_ADDRESS}",
+tls_options: Final = together(
+    option("--tls-ca-file", type=Path, section="TLS", help="trusted authorities, PEM; switches TLS on"),
+    option("--tls-cert-file", type=Path, section="TLS", help="the caller's certificate, PEM, for mTLS"),
+    option("--tls-key-file", type=Path, section="TLS", help="its key, PEM"),
+)
+"""Adds the files of TLS: `tls_ca_file`, `tls_cert_file` and `tls_key_file`."""
+
+
+def access_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the router's address and the caller's credentials; the function gets them as `reached`, an `Access`."""
+
+    @wraps(function)
+    def reaching(
+        address: str,
+        token_file: Path | None,
+        tls_server_name: str,
+        tls_ca_file: Path | None,
+        tls_cert_file: Path | None,
+        tls_key_file: Path | None,
+        **given: Any,
+    ) -> Any:
+        tls = tls_files(tls_ca_file, tls_cert_file, tls_key_file)
+        if tls is None and tls_server_name:
+            raise CommandError(_NO_AUTHORITIES, ExitCode.USAGE)
+        reached = Access(address or DEFAULT_ADDRESS, tls, tls_server_name, _token(token_file))
+        return function(reached=reached, **given)
+
+    add = together(
+        option(
+            "--address",
+            metavar="HOST:PORT",
+            envvar=ADDRESS_VARIABLE,
+            section="Router",
+            help=f"the router; default: ${ADDRESS_VARIABLE}, else {DEFAULT_ADDRESS}",
+        ),
+        option("--token-file", type=Path, section="Router", help="file with the caller's bearer token"),
+        tls_options,
+        option("--tls-server-name", default="", metavar="NAME", section="TLS", help="name in the router's certificate"),
     )
-    access = parser.add_argument_group("credentials")
-    access.add_argument("--token-file", type=Path, metavar="FILE", help="file with the caller's bearer token")
-    add_tls_arguments(access)
-    access.add_argument("--tls-server-name", default="", metavar="NAME", help="name in the router's certificate")
+    return add(reaching)
 
 
-def add_tls_arguments(group: argparse._ArgumentGroup) -> None:
-    """Adds the arguments for the files of TLS."""
-    group.add_argument("--tls-ca-file", type=Path, metavar="FILE", help="trusted authorities, PEM; switches TLS on")
-    group.add_argument("--tls-cert-file", type=Path, metavar="FILE", help="the caller's certificate, PEM, for mTLS")
-    group.add_argument("--tls-key-file", type=Path, metavar="FILE", help="its key, PEM")
-
-
-def access_from(arguments: argparse.Namespace) -> Access:
-    """Returns the router and credentials from these arguments, else from the environment.
+def tls_files(authorities: Path | None, certificate: Path | None, key: Path | None) -> TlsFiles | None:
+    """Returns the files of TLS; None for calls without TLS.
 
     Raises:
-        CommandError: Arguments conflict, or a file cannot be used.
+        CommandError: Files are missing or cannot be used.
     """
-    address = arguments.address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
-    tls = tls_from(arguments)
-    if tls is None and arguments.tls_server_name:
-        raise CommandError(_NO_AUTHORITIES, ExitCode.USAGE)
-    return Access(address, tls, arguments.tls_server_name, _token(arguments.token_file))
-
-
-def tls_from(arguments: argparse.Namespace) -> TlsFiles | None:
-    """Returns the files of TLS that these arguments name; None for calls without TLS.
-
-    Raises:
-        CommandError: Arguments conflict, or a file cannot be used.
-    """
-    certificate, key, authorities = arguments.tls_cert_file, arguments.tls_key_file, arguments.tls_ca_file
     if (certificate is None) != (key is None):
         raise CommandError("--tls-cert-file and --tls-key-file go together; give both or neither", ExitCode.USAGE)
     if authorities is None:
         if certificate:
             raise CommandError(_NO_AUTHORITIES, ExitCode.USAGE)
         return None
+    from lightrouter.runtime.security.tls import TlsError, TlsFiles
+
     try:
         return TlsFiles(certificate, key, authorities)
     except TlsError as error:

@@ -1,4 +1,4 @@
-"""The comparable answer as an argument: an RE2 pattern, or the word for a kind of answer."""
+"""The comparable answer as an option: an RE2 pattern, or the word for a kind of answer."""
 
 from __future__ import annotations
 

@@ -1,53 +1,152 @@
-"""`lightrouter candidates`: the pool of a running router."""
+"""The candidates of a pool as every command prints them, whether a router or the pool's home tells of them."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import sys
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final
 
-from google.protobuf.json_format import MessageToJson
-from rich.console import Console
+from google.protobuf.json_format import MessageToDict
 
-from lightrouter.cli import access, client, view
-from lightrouter.cli.access import Access
-from lightrouter.cli.errors import ExitCode
-from lightrouter.cli.text import printable_json
-from lightrouter.v1.router_pb2 import ListCandidatesRequest, ListCandidatesResponse
+from lightrouter.cli.output import print_document, print_table
+from lightrouter.cli.text import enum_word, one_line
+from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, PoolStatus
+from lightrouter.v1 import router_pb2
+from lightrouter.v1.candidate_pb2 import CandidateHealth, CandidateState
+from lightrouter.v1.router_pb2 import ListCandidatesResponse
 
-_EPILOG: Final = """\
-examples:
-  lightrouter candidates
-  lightrouter candidates --json | jq -r '.candidates[].candidate.name'
-"""
-# A choice: the router answers from memory, so a longer wait means a fault.
-_TIMEOUT_S: Final = 10.0
-# A choice: columns that no line of the table reaches, so that output to a file is not folded.
-_PIPED_WIDTH: Final = 400
+FORMS: Final = ("table", "wide", "json", "yaml", "name")
+"""The forms of the output; the first one is the default."""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `candidates`."""
-    parser.description, parser.epilog = "Lists the candidates of a router with state, health and prices.", _EPILOG
-    access.add_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One candidate.
+
+    Attributes:
+        seen: The candidate, with what a router sees of it.
+        held: Its status in the pool's home; None if a router tells of it.
+    """
+
+    seen: router_pb2.CandidateStatus
+    held: CandidateStatus | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Returns the candidate as JSON: `CandidateStatus` of router.proto, and the conditions that the home has."""
+        said = self.held.to_json().get("conditions", []) if self.held else []
+        return MessageToDict(self.seen) | ({"conditions": said} if said else {})
 
 
-def run(arguments: argparse.Namespace) -> ExitCode:
-    """Prints the pool."""
-    listed = asyncio.run(_list(access.access_from(arguments)))
-    if arguments.json:
-        sys.stdout.write(printable_json(MessageToJson(listed, ensure_ascii=False)) + "\n")
-    else:
-        # A pipe has no width; a table cut to a terminal's width would lose text.
-        console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-        console.print(view.pool(listed))
-        for remark in view.remarks(listed):
-            console.print(remark, markup=False, highlight=False)
-    return ExitCode.OK
+def print_listed(listed: ListCandidatesResponse, form: str) -> None:
+    """Prints what a router says of its pool."""
+    drifts = [
+        f"{status.candidate.name} is on probation in this router: {status.traffic.drift}."
+        for status in listed.candidates
+        if status.traffic.drift
+    ]
+    remarks = [*drifts, *(f"{condition.type}: {condition.message}" for condition in listed.conditions)]
+    conditions = [MessageToDict(each) for each in listed.conditions]
+    _print([Listed(status) for status in listed.candidates], conditions, remarks, form)
 
 
-async def _list(reached: Access) -> ListCandidatesResponse:
-    async with client.router(reached) as stub:
-        return await stub.ListCandidates(ListCandidatesRequest(), timeout=_TIMEOUT_S, metadata=reached.metadata)
+def print_held(held: PoolStatus, form: str) -> None:
+    """Prints what the pool's home says of it."""
+    candidates = []
+    for name, entry in held.pool.entries.items():
+        candidate = entry.to_proto(entry.address or "")
+        if found := held.status(name).evaluation:
+            candidate.evaluation.CopyFrom(found)
+        candidates.append(Listed(router_pb2.CandidateStatus(candidate=candidate), held.status(name)))
+    remarks = []
+    for name, status in held.statuses.items():
+        if (drifted := status.condition(DRIFTED)) and drifted.status == "True":
+            remarks.append(f"{name} has drifted: {drifted.message}.")
+        if diverse := status.condition(DIVERSE):
+            remarks.append(diverse.message)
+    why = held.pool.homogeneous
+    _print(candidates, [{"type": "Homogeneous", "message": why}] if why else [], remarks, form)
+
+
+def _print(
+    candidates: Sequence[Listed], conditions: Sequence[dict[str, Any]], remarks: Sequence[str], form: str
+) -> None:
+    if form in {"json", "yaml"}:
+        document = {"candidates": [each.document() for each in candidates]}
+        print_document(document | ({"conditions": conditions} if conditions else {}), form)
+        return
+    if form == "name":
+        sys.stdout.writelines(f"{one_line(each.seen.candidate.name)}\n" for each in candidates)
+        return
+    columns = [(heading, show) for heading, wide, show in _COLUMNS if form == "wide" or not wide]
+    # A column that says nothing of this pool is left out.
+    shown = [(heading, cells) for heading, show in columns if any(cells := [show(each) for each in candidates])]
+    print_table([heading for heading, _ in shown], list(zip(*(cells for _, cells in shown), strict=True)))
+    sys.stdout.writelines(f"{one_line(remark)}\n" for remark in remarks)
+
+
+def _score(listed: Listed) -> str:
+    found = listed.seen.candidate.evaluation
+    return f"{found.score:.2f}" if found.prompts else f"{listed.seen.candidate.prior:.2f}?"
+
+
+def _interval(listed: Listed) -> str:
+    found = listed.seen.candidate.evaluation
+    return f"{found.score_low:.2f} to {found.score_high:.2f}" if found.prompts else ""
+
+
+def _evaluated(listed: Listed) -> str:
+    found = listed.seen.candidate.evaluation
+    return found.evaluated_at.ToDatetime(UTC).strftime("%Y-%m-%d %H:%M") if found.prompts else "never"
+
+
+def _why(listed: Listed) -> str:
+    if listed.held is None:
+        return ""
+    admitted = listed.held.admitted
+    return f"{admitted.reason}: {admitted.message}" if admitted.reason else "as its entry says"
+
+
+def _health(listed: Listed) -> str:
+    if listed.held is not None:
+        return ""
+    health = listed.seen.health
+    return enum_word(CandidateHealth, health) if health else "not known yet"
+
+
+def _price(kind: str) -> Callable[[Listed], str]:
+    def price(listed: Listed) -> str:
+        whole, fraction = divmod(getattr(listed.seen.candidate.prices, f"{kind}_nanousd_per_million"), 10**9)
+        return f"{whole}.{f'{fraction:09}'.rstrip('0').ljust(2, '0')}"
+
+    return price
+
+
+def _traffic(show: Callable[[router_pb2.Traffic], str]) -> Callable[[Listed], str]:
+    return lambda listed: show(listed.seen.traffic) if listed.seen.HasField("traffic") else ""
+
+
+# Heading, whether only the wide table has it, and what it shows of a candidate.
+_COLUMNS: Final[Sequence[tuple[str, bool, Callable[[Listed], str]]]] = (
+    ("name", False, lambda listed: listed.seen.candidate.name),
+    ("model", False, lambda listed: listed.seen.candidate.model),
+    ("state", False, lambda listed: enum_word(CandidateState, listed.seen.candidate.state)),
+    ("since", True, lambda listed: listed.held.admitted.last_transition_time if listed.held else ""),
+    ("health", False, _health),
+    ("score", False, _score),
+    ("interval", True, _interval),
+    ("prompts", False, lambda listed: str(listed.seen.candidate.evaluation.prompts)),
+    ("failed", False, lambda listed: str(listed.seen.candidate.evaluation.failed)),
+    ("evaluated", False, _evaluated),
+    ("provider", True, lambda listed: listed.seen.candidate.provider),
+    ("window", True, lambda listed: f"{listed.seen.candidate.context_window or '?'}"),
+    ("input $/M", True, _price("input")),
+    ("cached $/M", True, _price("cached_input")),
+    ("output $/M", True, _price("output")),
+    ("failing", False, _traffic(lambda seen: f"{seen.failure_rate:.1%}")),
+    ("boot", False, _traffic(lambda seen: f"{seen.boot_latency.seconds + seen.boot_latency.nanos / 1e9:.2f} s")),
+    ("chosen", False, _traffic(lambda seen: f"{seen.selected_share:.0%}")),
+    ("agrees", False, _traffic(lambda seen: f"{seen.agreement:.2f}")),
+    ("why", False, _why),
+)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import grpc
 
 from lightrouter.cli.access import ADDRESS_VARIABLE, Access
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.prompts import flag
 from lightrouter.cli.text import enum_word, printable
 from lightrouter.runtime.errors import Code, ServiceError
 from lightrouter.runtime.rpc.channels import Channels
@@ -19,27 +20,6 @@ from lightrouter.v1.router_pb2_grpc import RouterServiceStub
 
 if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
-
-_FLAGS: Final = {
-    "boot_tokens": "--boot-tokens",
-    "k": "--k",
-    "selector": "--selector",
-    "aggregator": "--aggregator",
-    "candidates": "--candidates",
-    "max_cost_nanousd": "--max-cost",
-    "worth_nanousd": "--worth",
-    "margin": "--margin",
-    "agreement": "--agreement",
-    "hold": "--hold",
-    "answer_pattern": "--answer-pattern",
-    "re2": "--answer-pattern",
-    "number": "--answer-pattern",
-    "choices": "--answer-pattern",
-    "json_pointer": "--answer-pointer",
-    "max_output_tokens": "--max-output-tokens",
-    "temperature": "--temperature",
-    "seed": "--seed",
-}
 
 
 @asynccontextmanager
@@ -88,6 +68,6 @@ def _unreachable(access: Access) -> str:
 
 def _flagged(path: str) -> str:
     for part in reversed(path.replace("[", ".").split(".")):
-        if part in _FLAGS:
-            return f"{_FLAGS[part]} ({path})"
+        if found := flag(part):
+            return f"{found} ({path})"
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import signal
 import sys
@@ -14,13 +13,15 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from lightrouter.cli import ask, client, view
+from lightrouter.cli import client, view
 from lightrouter.cli.access import Access
+from lightrouter.cli.ask import watch
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.grammar import command
 from lightrouter.cli.progress import RouteProgress
 from lightrouter.cli.suite import SuiteOptions
 from lightrouter.cli.text import log, printable, seconds
-from lightrouter.cli.up import local_model
+from lightrouter.cli.up import fetched_model
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
 from lightrouter.v1.ledger_pb2 import Stage
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, AnswerPattern, Policy, SelectorStrategy
@@ -29,11 +30,6 @@ from lightrouter.v1.router_pb2 import Answer, Prompt, SelectionReason, StreamCom
 if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
-_DESCRIPTION: Final = """\
-Starts the whole suite on free ports with a small model (SmolLM2-135M, downloaded once) as three candidates. Asks one
-prompt that needs two merged drafts and one that a single candidate resolves, shows stages and costs, and stops
-everything. The model is tiny: watch how the answers are made, not how good they are.
-"""
 # A choice: several times what a prompt takes on two cores.
 _TIMEOUT_S: Final = 75.0
 _ONE_SUFFICES: Final = frozenset({SelectionReason.SELECTION_REASON_MARGIN, SelectionReason.SELECTION_REASON_AGREEMENT})
@@ -41,19 +37,19 @@ _ONE_SUFFICES: Final = frozenset({SelectionReason.SELECTION_REASON_MARGIN, Selec
 _PIPED_WIDTH: Final = 120
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `demo`."""
-    parser.description = _DESCRIPTION
+@command("demo")
+def demo() -> ExitCode:
+    """Starts the suite with a small local model, asks two prompts, and stops.
 
-
-def run(arguments: argparse.Namespace) -> ExitCode:
-    """Runs the demonstration."""
-    del arguments
+    The whole suite starts on free ports with a small model (SmolLM2-135M, downloaded once) as three candidates. It
+    asks one prompt that needs two merged drafts and one that a single candidate resolves, shows stages and costs, and
+    stops everything. The model is tiny: watch how the answers are made, not how good they are.
+    """
     # A fixed width if there is no terminal, as in CI logs and files.
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     try:
         # Before the event loop starts, so that Ctrl-C ends a download.
-        asyncio.run(_demo(console, local_model()))
+        asyncio.run(_demo(console, fetched_model()))
     except asyncio.CancelledError:
         return ExitCode.INTERRUPTED
     return ExitCode.OK
@@ -127,7 +123,7 @@ async def _show(stub: RouterServiceAsyncStub, prompt: Prompt, console: Console, 
     console.rule(Text(title, "bold"), align="left")
     console.print(Text(f"> {prompt.messages[-1].content}", "bold"))
     if console.is_terminal:
-        progress = await ask.watch(stub, prompt, _TIMEOUT_S, console)
+        progress = await watch(stub, prompt, _TIMEOUT_S, console)
     else:
         progress = RouteProgress()
         async for event in stub.StreamComplete(StreamCompleteRequest(prompt=prompt), timeout=_TIMEOUT_S):

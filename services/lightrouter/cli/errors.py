@@ -23,8 +23,10 @@ class CommandError(Exception):
 
     Attributes:
         code: The exit code of the process.
+        command: The command that failed, with its groups.
     """
 
     def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
         super().__init__(message)
         self.code = code
+        self.command = "lightrouter"

@@ -2,68 +2,54 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from lightrouter.cli import lab_support, values
-from lightrouter.cli.errors import ExitCode
+import click
+
+from lightrouter.cli import lab_support
+from lightrouter.cli.grammar import COUNT, command, option
 from lightrouter.cli.text import one_line
 
 if TYPE_CHECKING:
     from lightrouter.lab.results.figures import Figures
 
-_EPILOG: Final = """\
-By default policies learn from the recording itself, in folds: every prompt is tested with policies that have not seen
-it. Use this if the recording has some hundred prompts. --train learns from another recording of the same models;
---artifact takes a trained selector, which must not have seen the prompts.
-
-examples:
+_EXAMPLES: Final = """\
   lightrouter lab compare recording.jsonl.gz --out report
   lightrouter lab compare new.jsonl.gz --train old.jsonl.gz --out report
   lightrouter lab compare recording.jsonl.gz --out report --resume
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `compare`."""
-    parser.description = (
-        "Compares LightRouter and its baselines on the same recorded prompts at the same prices, and writes "
-        "report.json, report.html and plots. Ctrl-C keeps the finished parts."
-    )
-    parser.epilog = _EPILOG
-    lab_support.add_data_arguments(parser)
-    parser.add_argument("--artifact", type=Path, metavar="DIR", help="a trained selector; default: trained here")
-    parser.add_argument(
-        "--top-k", type=values.count_to(64), metavar="K", help="maximum finished drafts; default: each policy's"
-    )
-    parser.add_argument(
-        "--overshoot-tokens",
-        type=values.count,
-        metavar="N",
-        help="tokens that a held candidate without recorded times writes while the slowest one boots; default: 30",
-    )
+@command("compare", _EXAMPLES)
+@lab_support.data_options(folds=5)
+@option("--artifact", type=Path, metavar="DIR", section="Learning", help="a trained selector; default: trained here")
+@option("--top-k", type=click.IntRange(1, 64), metavar="K", help="maximum finished drafts; default: each policy's")
+@option(
+    "--overshoot-tokens",
+    type=COUNT,
+    help="tokens that a held candidate without recorded times writes while the slowest one boots; default: 30",
+)
+def compare(settings: dict[str, Any], out: Path, **more: Any) -> None:
+    """Compares LightRouter and its baselines on the same recorded prompts at the same prices.
 
+    Writes report.json, report.html and plots. Ctrl-C keeps the finished parts.
 
-def run(arguments: argparse.Namespace) -> ExitCode:
-    """Runs the comparison and prints its figures."""
-    from lightrouter.lab.compare import Settings, compare
+    By default policies learn from the recording itself, in folds: every prompt is tested with policies that have not
+    seen it. Use this if the recording has some hundred prompts. --train learns from another recording of the same
+    models; --artifact takes a trained selector, which must not have seen the prompts.
+    """
+    from lightrouter.lab.compare import Settings
+    from lightrouter.lab.compare import compare as run
 
-    settings = Settings(
-        **lab_support.run_settings(arguments),
-        artifact=arguments.artifact,
-        top_k=arguments.top_k,
-        overshoot_tokens=arguments.overshoot_tokens,
-    )
-    with lab_support.reported(arguments.out) as progress:
-        compared = compare(settings, progress)
+    with lab_support.reported(out) as progress:
+        compared = run(Settings(**settings, **more), progress)
     lab_support.warn(compared.findings.warnings)
     sys.stdout.write(_table(compared.figures))
     sys.stdout.write(f"\n{_both_ways(compared.figures)}")
-    sys.stdout.write(f"\nThe report is {arguments.out / 'report.html'}.\n")
-    return ExitCode.OK
+    sys.stdout.write(f"\nThe report is {out / 'report.html'}.\n")
 
 
 def _table(figures: Mapping[str, Figures]) -> str:

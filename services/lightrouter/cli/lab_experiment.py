@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from lightrouter.cli import lab_support, values
-from lightrouter.cli.errors import ExitCode
+import click
+
+from lightrouter.cli import lab_support
+from lightrouter.cli.grammar import COUNT, alone, argument, command, option
 from lightrouter.cli.text import one_line
 
 NAMES: Final = {
@@ -24,57 +25,50 @@ NAMES: Final = {
     "options": "what the features of lettered options contribute",
     "variance": "how far the candidates make the same errors, and what merging k of them gains",
 }
-_DESCRIPTION: Final = (
-    "Runs one experiment and writes report.json, report.html and plots. Ctrl-C keeps the finished parts."
-)
-_EPILOG: Final = """\
-With a real model, `selector` lets it rank and `aggregator` lets it merge: --local-model serves a small one for the run
-(ten minutes on one thread), --models names a pool file, whose judge ranks and whose synthesizer merges.
-
-examples:
+_EXAMPLES: Final = """\
   lightrouter lab experiment boot-length recording.jsonl.gz --out boot-length
   lightrouter lab experiment selector recording.jsonl.gz --local-model --out selector
   lightrouter lab experiment aggregator recording.jsonl.gz --models pool.yaml --asked 200 --out aggregator
-"""
+
+Experiments:
+""" + "".join(f"  {name:<14} {about}\n" for name, about in NAMES.items())
+_MODELS: Final = "Real models"
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `experiment`."""
-    parser.description = _DESCRIPTION + "\n\n" + "\n".join(f"  {name:<14} {about}" for name, about in NAMES.items())
-    parser.epilog = _EPILOG
-    parser.add_argument("name", choices=tuple(NAMES), metavar="NAME", help=", ".join(NAMES))
-    lab_support.add_data_arguments(parser, folds=3)
-    helpers = parser.add_mutually_exclusive_group()
-    helpers.add_argument("--models", type=Path, metavar="POOL", help="pool file of real models that judge and merge")
-    helpers.add_argument(
-        "--local-model", action="store_true", help="a small real model (SmolLM2-135M, served for the run) does"
-    )
-    parser.add_argument(
-        "--asked",
-        type=values.count,
-        default=20,
-        metavar="N",
-        help="maximum prompts that a real model judges, or whose drafts it merges; default: 20",
-    )
+@command("experiment", _EXAMPLES)
+@argument("name", "which one; they are listed below", type=click.Choice(tuple(NAMES)), metavar="NAME")
+@lab_support.data_options(folds=3)
+@option("--models", type=Path, metavar="POOL", section=_MODELS, help="pool file of real models that judge and merge")
+@option(
+    "--local-model",
+    is_flag=True,
+    section=_MODELS,
+    help="a small real model (SmolLM2-135M, served for the run) judges and merges",
+)
+@option(
+    "--asked",
+    type=COUNT,
+    default=20,
+    section=_MODELS,
+    help="maximum prompts that a real model judges, or whose drafts it merges",
+)
+def experiment(settings: dict[str, Any], out: Path, **more: Any) -> None:
+    """Runs one experiment, and writes report.json, report.html and plots.
 
+    Ctrl-C keeps the finished parts.
 
-def run(arguments: argparse.Namespace) -> ExitCode:
-    """Runs the experiment and prints its findings."""
-    from lightrouter.lab.experiments.run import Settings, experiment
+    With a real model, `selector` lets it rank and `aggregator` lets it merge: --local-model serves a small one for the
+    run (ten minutes on one thread), --models names a pool file, whose judge ranks and whose synthesizer merges.
+    """
+    alone(models=more["models"], local_model=more["local_model"])
+    from lightrouter.lab.experiments.run import Settings
+    from lightrouter.lab.experiments.run import experiment as run
 
-    settings = Settings(
-        **lab_support.run_settings(arguments),
-        name=arguments.name,
-        models=arguments.models,
-        local_model=arguments.local_model,
-        asked=arguments.asked,
-    )
-    with _only_errors_logged(), lab_support.reported(arguments.out) as progress:
-        findings = experiment(settings, progress)
+    with _only_errors_logged(), lab_support.reported(out) as progress:
+        findings = run(Settings(**settings, **more), progress)
     lab_support.warn(findings.warnings)
     sys.stdout.write("\n".join(map(one_line, findings.sentences)))
-    sys.stdout.write(f"\n\nThe page is {arguments.out / 'report.html'}.\n")
-    return ExitCode.OK
+    sys.stdout.write(f"\n\nThe page is {out / 'report.html'}.\n")
 
 
 @contextmanager

@@ -1,92 +1,84 @@
-"""Arguments, progress and failures shared by the actions of `lightrouter lab`."""
+"""Options, progress and failures shared by the commands of `lightrouter lab`."""
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from lightrouter.cli import values
 from lightrouter.cli.answers import PATTERN_HELP, answer_pattern
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.text import one_line
+from lightrouter.cli.grammar import BOOT_TOKENS, COUNT, SEED, Decorator, Names, alone, argument, option, together
+from lightrouter.cli.steps import Steps
+from lightrouter.cli.text import log, one_line
 
 if TYPE_CHECKING:
     from lightrouter.v1.policy_pb2 import AnswerPattern
 
-
-def add_learning_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of everything that learns from recordings."""
-    parser.add_argument(
-        "--seed", type=values.seed, default=0, metavar="N", help="seed of every random choice; default: 0"
-    )
-    parser.add_argument(
+learning_options: Final[Decorator] = together(
+    option("--seed", type=SEED, default=0, section="Learning", help="seed of every random choice"),
+    option(
         "--answer-pattern",
         metavar="PATTERN",
+        section="Learning",
         help=f"the comparable answer: {PATTERN_HELP}; default: inferred from the right answers",
-    )
+    ),
+    option("--prices", type=Path, section="Learning", help="prices in YAML, which override the package's"),
+)
+"""Adds the options of everything that learns from recordings: `seed`, `answer_pattern` and `prices`."""
 
 
-def add_data_arguments(parser: argparse.ArgumentParser, folds: int = 5) -> None:
-    """Adds the arguments for the training and test data and for the report."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="the recording to test on")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the report")
-    learned = parser.add_mutually_exclusive_group()
-    learned.add_argument(
-        "--folds", type=values.count, default=folds, metavar="N", help=f"folds of DATA; default: {folds}"
-    )
-    learned.add_argument(
-        "--train", type=Path, metavar="DATA2", help="another recording to learn from, instead of folds"
-    )
-    add_learning_arguments(parser)
-    parser.add_argument("--limit", type=values.count, metavar="N", help="maximum prompts to test on; default: all")
-    parser.add_argument(
-        "--only",
-        type=lambda text: tuple(text.split(",")),
-        default=(),
-        metavar="MODEL[,MODEL]",
-        help="the models of the pool; default: all that are recorded",
-    )
-    parser.add_argument("--prices", type=Path, metavar="FILE", help="prices in YAML, which override the package's")
-    parser.add_argument(
-        "--boot-tokens",
-        type=values.boot_tokens,
-        metavar="N",
-        help="tokens that each candidate writes before the ranking; default: set from the training prompts' lengths",
-    )
-    parser.add_argument("--resume", action="store_true", help="resume an interrupted run")
+def data_options(folds: int) -> Decorator:
+    """Returns what adds the options for the data and the report.
 
-
-def run_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Returns the arguments for `lab.settings.RunSettings`.
-
-    Raises:
-        CommandError: The answer's pattern cannot be used.
+    The function gets them as `settings`, the arguments of `lab.settings.RunSettings`, and the folder of the report as
+    `out`.
     """
-    checked_pattern(arguments.answer_pattern)
-    names = (
-        "data",
-        "out",
-        "train",
-        "boot_tokens",
-        "folds",
-        "seed",
-        "limit",
-        "only",
-        "prices",
-        "answer_pattern",
-        "resume",
+    add = together(
+        argument("data", "the recording to test on", type=Path),
+        option("--out", type=Path, required=True, metavar="DIR", help="folder of the report"),
+        option("--resume", is_flag=True, help="resume an interrupted run"),
+        option("--limit", type=COUNT, help="maximum prompts to test on; default: all"),
+        option(
+            "--only", type=Names(), default=(), metavar="MODEL,...", help="models of the pool; default: all recorded"
+        ),
+        option(
+            "--boot-tokens",
+            type=BOOT_TOKENS,
+            help="tokens that each candidate writes before the ranking; default: from the training prompts' lengths",
+        ),
+        option("--folds", type=COUNT, section="Learning", help=f"folds of DATA; default: {folds}"),
+        option(
+            "--train",
+            type=Path,
+            metavar="DATA2",
+            section="Learning",
+            help="another recording to learn from, instead of folds",
+        ),
+        learning_options,
     )
-    return {name: getattr(arguments, name) for name in (*names, "resume")} | {
-        "command": shlex.join(["lightrouter", *arguments.argv])
-    }
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def with_data(**given: Any) -> Any:
+            alone(folds=given["folds"], train=given["train"])
+            checked_pattern(given["answer_pattern"])
+            settings = {name: given.pop(name) for name in _RUN_SETTINGS}
+            settings |= {"folds": settings["folds"] or folds, "command": shlex.join(["lightrouter", *sys.argv[1:]])}
+            return function(settings=settings, out=settings["out"], **given)
+
+        return add(with_data)
+
+    return decorate
+
+
+_RUN_SETTINGS: Final = tuple(
+    ["data", "out", "train", "boot_tokens", "folds", "seed", "limit", "only", "prices", "answer_pattern", "resume"]
+)
 
 
 def checked_pattern(text: str | None) -> AnswerPattern | None:
@@ -116,28 +108,6 @@ def warn(sentences: Iterable[str]) -> None:
         sys.stderr.write(f"lightrouter lab: {one_line(sentence)}\n")
 
 
-class Steps:
-    """Shows the number of finished steps of a run, and the current one."""
-
-    def __init__(self, progress: Progress) -> None:
-        """Adds a task to `progress`."""
-        self._progress = progress
-        self._task = progress.add_task("reading", total=None)
-        self._total = 0
-
-    def expect(self, steps: int) -> None:
-        """Adds `steps` to the total."""
-        self._total += steps
-        self._progress.update(self._task, total=self._total)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Runs a step of that name; counts it as finished at the end."""
-        self._progress.update(self._task, description=name)
-        yield
-        self._progress.advance(self._task)
-
-
 @contextmanager
 def reported(out: Path) -> Iterator[Steps]:
     """Shows progress on standard error, and turns the lab's failures into CommandError.
@@ -153,11 +123,9 @@ def reported(out: Path) -> Iterator[Steps]:
     from lightrouter.recording.load import RecordingError
     from lightrouter.recording.prices import PriceListError
 
-    columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
     try:
-        with Progress(*columns, console=console, transient=True) as progress:
-            yield Steps(progress)
+        with Steps("reading") as steps:
+            yield steps
     except (
         ArtifactError,
         DataError,
@@ -173,5 +141,5 @@ def reported(out: Path) -> Iterator[Steps]:
             raise
         raise CommandError(f"{error.filename}: {error.strerror}", ExitCode.USAGE) from None
     except KeyboardInterrupt:
-        console.print(f"Interrupted; finished parts are kept in {out}. The same command with --resume continues.")
+        log(f"Interrupted; finished parts are kept in {out}. The same command with --resume continues.")
         raise

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from functools import wraps
+from typing import Any, Final
 
+import click
 import httpx
 
 from lightrouter.adapter.providers.anthropic import Anthropic
 from lightrouter.adapter.providers.gemini import Gemini
+from lightrouter.cli.grammar import argument, option, together
 from lightrouter.pool.values import AUTHORIZATION
 
 
@@ -59,10 +61,40 @@ def api_of(url: str, provider: str | None) -> ModelsApi:
     return OPENAI if not known or "openai" in path.split("/") else known[0]
 
 
-def configure_provider(parser: argparse.ArgumentParser) -> None:
-    """Adds the argument that names the API of an endpoint."""
-    parser.add_argument(
-        "--provider",
-        choices=[api.provider for api in MODELS_APIS],
-        help="the API that the endpoint speaks; default: by its host, else openai",
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint that lists models.
+
+    Attributes:
+        url: Its URL as it was typed.
+        api: The API that it speaks.
+        api_key_env: The environment variable that holds its API key; None: it needs none.
+        models: The ids of the wanted models; empty: all.
+    """
+
+    url: str
+    api: ModelsApi
+    api_key_env: str | None
+    models: Sequence[str]
+
+
+def endpoint_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the endpoint and the models of it; the function gets them as `at`, an `Endpoint`."""
+
+    @wraps(function)
+    def with_endpoint(
+        url: str, provider: str | None, api_key_env: str | None, model: Sequence[str], **given: Any
+    ) -> Any:
+        return function(at=Endpoint(url, api_of(url, provider), api_key_env, model), **given)
+
+    add = together(
+        argument("url", "the endpoint, with or without /v1"),
+        option(
+            "--provider",
+            type=click.Choice([api.provider for api in MODELS_APIS]),
+            help="the API that the endpoint speaks; default: by its host, else openai",
+        ),
+        option("--api-key-env", metavar="NAME", help="environment variable that holds the API key"),
+        option("--model", multiple=True, metavar="ID", help="a model to include, may be repeated"),
     )
+    return add(with_endpoint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import re
 import sys
@@ -25,8 +24,9 @@ from lightrouter.adapter.quirks import PREFILL
 from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.grammar import argument, command, option
 from lightrouter.cli.pool_abilities import ASKED_FOR, abilities
-from lightrouter.cli.poolstore import read_file
+from lightrouter.cli.poolstore import pool_option, read_file
 from lightrouter.cli.text import printable
 from lightrouter.pool import file
 from lightrouter.pool.choices import AbilityName, ContinuationStyle
@@ -38,15 +38,8 @@ from lightrouter.runtime.errors import ServiceError
 from lightrouter.v1.adapter_pb2 import GenerateResponse, Generation
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
 
-_DESCRIPTION: Final = """\
-Asks each candidate's provider a few short questions: whether it goes on from a first part of an answer and in which
-way, whether it streams, whether a stream has its token counts, which parts of a request it refuses, and whether it
-calls tools, keeps to a JSON Schema and reads pictures. With --write, `continuation` and `abilities` of each entry
-become what was found; the router uses them without a restart. The questions cost some hundred tokens a candidate.
-"""
-_EPILOG: Final = """\
-examples:
-  lightrouter pool check --pool pool.yaml
+_EXAMPLES: Final = """\
+  lightrouter pool check
   lightrouter pool check fast --pool pool.yaml --write
 """
 # A choice: a server may load its model first.
@@ -89,28 +82,29 @@ class Finding:
         return f"{goes_on}, {streams}, {counts}, {refuses}, {able}"
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `check`."""
-    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    parser.add_argument("names", nargs="*", metavar="NAME", help="the candidates; default: all")
-    parser.add_argument("--pool", type=Path, required=True, metavar="FILE", help="the pool file")
-    parser.add_argument("--write", action="store_true", help="write what was found into the pool file")
-    parser.set_defaults(act=_run)
+@command("check", _EXAMPLES)
+@argument("names", "the candidates; default: all", nargs=-1, metavar="[NAME]...")
+@pool_option
+@option("--write", is_flag=True, help="write what was found into the pool file")
+def check(names: Sequence[str], path: Path, write: bool) -> ExitCode:
+    """Asks the candidates' providers what they can do.
 
-
-def _run(arguments: argparse.Namespace) -> ExitCode:
-    path: Path = arguments.pool
+    A few short questions show whether a provider goes on from a first part of an answer and in which way, whether it
+    streams, whether a stream has its token counts, which parts of a request it refuses, and whether it calls tools,
+    keeps to a JSON Schema and reads pictures. With --write, `continuation` and `abilities` of each entry become what
+    was found; the router uses them without a restart. The questions cost some hundred tokens a candidate.
+    """
     before, pool = read_file(path)
-    if unknown := [name for name in arguments.names if name not in pool.entries]:
+    if unknown := [name for name in names if name not in pool.entries]:
         known = ", ".join(pool.entries)
         raise CommandError(f"the pool has no candidate {', '.join(unknown)}; it has {known}", ExitCode.USAGE)
     text, failed = before, False
-    for name in arguments.names or pool.entries:
+    for name in names or pool.entries:
         entry = pool.entries[name]
         if entry.provider == REPLAY:
             continue
         try:
-            finding = asyncio.run(check(entry))
+            finding = asyncio.run(find(entry))
         except (ServiceError, EntryError) as error:
             failed = True
             sys.stderr.write(f"{name}: {printable(str(error))}\n")
@@ -121,7 +115,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
         if entry.abilities is None or set(finding.abilities) != set(entry.abilities):
             text = with_member(text, path, name, "abilities", finding.abilities)
     if text != before:
-        _keep(path, text, write=arguments.write)
+        _keep(path, text, write=write)
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
@@ -135,7 +129,7 @@ def _keep(path: Path, text: str, *, write: bool) -> None:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from None
 
 
-async def check(entry: CandidateEntry) -> Finding:
+async def find(entry: CandidateEntry) -> Finding:
     """Returns what the provider of `entry` can do.
 
     Raises:

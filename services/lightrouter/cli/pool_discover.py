@@ -2,74 +2,61 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from lightrouter.cli import endpoint
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.modelapis import api_of, configure_provider
+from lightrouter.cli.grammar import command, option
+from lightrouter.cli.modelapis import Endpoint, endpoint_options
 from lightrouter.cli.poolentries import asked_root, entries_text
-from lightrouter.cli.poolstore import read_file
+from lightrouter.cli.poolstore import pool_option, read_file
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool import file
 from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import Pool
 
-_DESCRIPTION: Final = """\
-Asks an endpoint which models it serves, and proposes an entry for each that is not in the pool. With
---probation they get a small share of the traffic until they are evaluated; with --write they are added to the pool
-file, and the router uses them without a restart.
-"""
-_EPILOG: Final = """\
-examples:
-  lightrouter pool discover http://localhost:11434 --pool pool.yaml
+_EXAMPLES: Final = """\
+  lightrouter pool discover http://localhost:11434
   lightrouter pool discover http://localhost:11434 --pool pool.yaml --probation --write
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `discover`."""
-    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    parser.add_argument("url", metavar="URL", help="the endpoint, with or without /v1")
-    parser.add_argument("--pool", type=Path, required=True, metavar="FILE", help="the pool file")
-    configure_provider(parser)
-    parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
-    parser.add_argument(
-        "--model", action="append", default=[], metavar="ID", help="a model to include, may be repeated"
-    )
-    parser.add_argument("--probation", action="store_true", help="add them on probation, until they are evaluated")
-    parser.add_argument("--write", action="store_true", help="write them into the pool file")
-    parser.set_defaults(act=_run)
+@command("discover", _EXAMPLES)
+@endpoint_options
+@pool_option
+@option("--probation", is_flag=True, help="add them on probation, until they are evaluated")
+@option("--write", is_flag=True, help="write them into the pool file")
+def discover(at: Endpoint, path: Path, probation: bool, write: bool) -> None:
+    """Proposes an entry for each model of an endpoint that is not in the pool.
 
-
-def _run(arguments: argparse.Namespace) -> ExitCode:
-    path: Path = arguments.pool
+    With --probation they get a small share of the traffic until they are evaluated; with --write they are added to the
+    pool file, and the router uses them without a restart.
+    """
     text, pool = read_file(path)
-    api = api_of(arguments.url, arguments.provider)
-    base_url, served = endpoint.served_by(arguments.url, arguments.api_key_env, api)
-    new = _new(pool, base_url, served, arguments.model)
+    base_url, served = endpoint.served_by(at.url, at.api_key_env, at.api)
+    new = _new(pool, base_url, served, at.models)
     if not new:
         sys.stderr.write(f"{base_url} serves no new model\n")
-        return ExitCode.OK
-    state = "probation" if arguments.probation else None
-    entries = entries_text(base_url, new, arguments.api_key_env, set(pool.entries), state, api)
-    if not arguments.write:
+        return
+    state = "probation" if probation else None
+    entries = entries_text(base_url, new, at.api_key_env, set(pool.entries), state, at.api)
+    if not write:
         sys.stdout.write(entries)
         sys.stderr.write(f"{len(new)} new; --write adds them to {path}\n")
-        return ExitCode.OK
+        return
     joined = _joined(path, text, entries, pool)
     endpoint.write(path, joined)
     names = [name for name in file.parse(joined.encode(), path).entries if name not in pool.entries]
     sys.stdout.write(f"{path}: {', '.join(names)}\n")
     sys.stderr.write("next: check the prices, then `lightrouter pool evaluate`\n")
-    return ExitCode.OK
 
 
-def _new(pool: Pool, base_url: str, served: list[ServedModel], wanted: list[str]) -> list[ServedModel]:
+def _new(pool: Pool, base_url: str, served: list[ServedModel], wanted: Sequence[str]) -> list[ServedModel]:
     roots = {base_url, asked_root(base_url)}
     known = {entry.model for entry in pool.entries.values() if entry.base_url in roots}
     chosen = endpoint.named(served, wanted) if wanted else [model for model in served if model.chats]

@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Iterator
 from typing import Final
 
-from google.protobuf.json_format import MessageToJson
-
-from lightrouter.cli import access, ask, client
-from lightrouter.cli.access import Access
-from lightrouter.cli.errors import ExitCode
-from lightrouter.cli.text import dollars, one_line, printable_json
+from lightrouter.cli.access import Access, access_options
+from lightrouter.cli.grammar import command, output
+from lightrouter.cli.output import print_document
+from lightrouter.cli.prompts import prompt_options
+from lightrouter.cli.text import dollars, one_line
 from lightrouter.v1.candidate_pb2 import RankedCandidate
 from lightrouter.v1.router_pb2 import Prompt, QuoteRequest, QuoteResponse
 
-_DESCRIPTION: Final = """\
-Says who would be asked first for a prompt, the expected quality and cost of that, and the most that the route can cost.
-No model is called, and nothing is spent. It takes the arguments of `ask`.
-"""
-_EPILOG: Final = """\
-examples:
+_EXAMPLES: Final = """\
   lightrouter quote "Why is the sky blue?"
   lightrouter quote "What is 17 * 23?" --worth 0.05
-  lightrouter quote - --json < prompt.txt | jq .worstCostNanousd
+  lightrouter quote - -o json < prompt.txt | jq .worstCostNanousd
 """
 _TIMEOUT_S: Final = 10.0
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `quote`."""
-    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    parser.add_argument("--json", action="store_true", help="print the quote as JSON")
-    ask.add_prompt_arguments(parser)
+@command("quote", _EXAMPLES)
+@prompt_options
+@access_options
+@output("text", "json", "yaml")
+def quote(prompt: Prompt, reached: Access, output: str) -> None:
+    """Says who would be asked first for a prompt, the expected quality and cost, and the most that it can cost.
 
-
-def run(arguments: argparse.Namespace) -> ExitCode:
-    """Prints the quote."""
-    quote = asyncio.run(_quote(ask.build_prompt(arguments), access.access_from(arguments)))
-    if arguments.json:
-        sys.stdout.write(printable_json(MessageToJson(quote, ensure_ascii=False)) + "\n")
+    No model is called, and nothing is spent. It takes the options of `ask` that make a prompt.
+    """
+    quoted = asyncio.run(_quote(prompt, reached))
+    if output == "text":
+        sys.stdout.writelines(f"{one_line(line)}\n" for line in lines(quoted))
     else:
-        sys.stdout.writelines(f"{one_line(line)}\n" for line in lines(quote))
-    return ExitCode.OK
+        print_document(quoted, output)
 
 
 def lines(quote: QuoteResponse) -> Iterator[str]:
@@ -79,5 +71,7 @@ def _cost(ranked: RankedCandidate, nanousd: int) -> str:
 
 
 async def _quote(prompt: Prompt, reached: Access) -> QuoteResponse:
+    from lightrouter.cli import client
+
     async with client.router(reached) as stub:
         return await stub.Quote(QuoteRequest(prompt=prompt), timeout=_TIMEOUT_S, metadata=reached.metadata)

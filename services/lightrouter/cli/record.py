@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import click
 import grpc
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from click.core import ParameterSource
 
 from lightrouter.answers.scoring import SCORERS
-from lightrouter.cli import access, client, values
-from lightrouter.cli.access import Access
+from lightrouter.cli import client
+from lightrouter.cli.access import Access, access_options
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.grammar import COUNT, Duration, Names, argument, command, option
+from lightrouter.cli.steps import Steps
 from lightrouter.cli.suite import SuiteOptions
 from lightrouter.cli.text import log, printable
 from lightrouter.pool import file
-from lightrouter.recording import prompts
 from lightrouter.recording.load import RecordingError
-from lightrouter.recording.prompts import Asked, PromptsError
+from lightrouter.recording.prompts import Asked, PromptsError, read
 from lightrouter.recording.recorder import OtherRecordingError, Recorded, Recorder, RecordingInUseError, able
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.rpc.status import from_rpc_error
@@ -34,20 +35,7 @@ from lightrouter.v1.router_pb2 import Answer, CompleteRequest, ListCandidatesReq
 if TYPE_CHECKING:
     from lightrouter.v1.router_pb2_grpc import RouterServiceAsyncStub
 
-_DESCRIPTION: Final = """\
-Asks every candidate of a router for its whole answer to each prompt, and records the answers with tokens, money and
-time: for `lightrouter up --replay`, to train a selector, to compare ways to route.
-
-PROMPTS is JSON lines: `prompt` or `messages`, and optionally `id`, `category`, `task` (exact, choice, numeric, pattern,
-schema) and `answer`; a validation set or a recording works too. Answers to a prompt with a task get a score, 0 to 1, as
-`quality`.
-
-A run that ends early loses nothing. The same command resumes it, asks only for missing answers, those of new candidates
-included, and rescores all answers: you may correct answers and tasks. With --score-only it makes no calls.
-"""
-
-_EPILOG: Final = """\
-examples:
+_EXAMPLES: Final = """\
   lightrouter record prompts.jsonl --out recorded.jsonl.gz
   lightrouter record prompts.jsonl --out recorded.jsonl --pool pool.yaml --concurrency 4
   lightrouter record exam.jsonl --out exam.rec.jsonl --task choice --candidates fast,careful
@@ -59,38 +47,60 @@ _LIST_S: Final = 10.0
 _MOST_FAILURES_SHOWN: Final = 10
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `record`."""
-    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    parser.add_argument("prompts", type=Path, metavar="PROMPTS", help="the prompts, JSON lines, gzip too")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the recording; .gz compresses it")
-    parser.add_argument("--pool", type=Path, metavar="FILE", help="start a suite with this pool file for the run")
-    access.add_arguments(parser)
-    parser.add_argument("--candidates", metavar="A,B", help="names of the candidates; default: all that may answer")
-    parser.add_argument("--task", choices=tuple(SCORERS), help="the task of lines that have an answer and name none")
-    parser.add_argument("--score-only", action="store_true", help="rescore the answers in --out, without calls")
-    parser.add_argument("--max-output-tokens", type=values.count, default=2048, metavar="N", help="default: 2048")
-    parser.add_argument("--concurrency", type=values.count, default=8, metavar="N", help="calls at once; default: 8")
-    parser.add_argument("--timeout", type=values.seconds, default=120.0, metavar="S", help="of a call; default: 120")
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """Which candidates are asked, and how."""
+
+    pool: Path | None
+    candidates: Sequence[str]
+    max_output_tokens: int
+    concurrency: int
+    timeout: float
 
 
-def run(arguments: argparse.Namespace) -> ExitCode:
-    """Records the missing answers."""
-    if arguments.pool and arguments.address:
+@command("record", _EXAMPLES)
+@argument("prompts", "the prompts, JSON lines, gzip too", type=Path)
+@option("--out", type=Path, required=True, help="the recording; .gz compresses it")
+@option("--task", type=click.Choice(tuple(SCORERS)), help="the task of lines that have an answer and name none")
+@option("--score-only", is_flag=True, help="rescore the answers in --out, without calls")
+@option("--pool", type=Path, help="start a suite with this pool file for the run")
+@option("--candidates", type=Names(), metavar="A,B", help="names of the candidates; default: all that may answer")
+@option("--max-output-tokens", type=COUNT, default=2048, help="of an answer")
+@option("--concurrency", type=COUNT, default=8, help="calls at once")
+@option("--timeout", type=Duration(), default="2m", help="of a call")
+@access_options
+@click.pass_context
+def record(
+    ctx: click.Context, /, prompts: Path, out: Path, task: str | None, score_only: bool, reached: Access, **calls: Any
+) -> ExitCode:
+    """Records the answers of every candidate of a router to prompts.
+
+    The answers are whole, with tokens, money and time: for `lightrouter up --replay`, to train a selector, to compare
+    ways to route.
+
+    PROMPTS is JSON lines: `prompt` or `messages`, and optionally `id`, `category`, `task` (exact, choice, numeric,
+    pattern, schema) and `answer`; a validation set or a recording works too. Answers to a prompt with a task get a
+    score, 0 to 1, as `quality`.
+
+    A run that ends early loses nothing. The same command resumes it, asks only for missing answers, those of new
+    candidates included, and rescores all answers: you may correct answers and tasks. With --score-only it makes no
+    calls.
+    """
+    if calls["pool"] and ctx.get_parameter_source("address") is ParameterSource.COMMANDLINE:
         raise CommandError("--pool starts its own suite; --address is for a running one", ExitCode.USAGE)
     try:
-        asked = prompts.read(arguments.prompts, arguments.task)
-        if arguments.score_only:
-            return _score(arguments.out, asked)
-        with Recorded(arguments.out, asked) as recorded:
-            return asyncio.run(_record(arguments, asked, recorded))
+        asked = read(prompts, task)
+        if score_only:
+            return _score(out, asked)
+        with Recorded(out, asked) as recorded:
+            return asyncio.run(_record(_Calls(**calls), reached, out, asked, recorded))
     except KeyboardInterrupt:
         sys.stderr.write("stopped; the same command resumes it\n")
         return ExitCode.INTERRUPTED
     except (PromptsError, RecordingError, OtherRecordingError, RecordingInUseError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
     except OSError as error:
-        raise CommandError(f"{arguments.out} cannot be written: {error.strerror}", ExitCode.USAGE) from None
+        raise CommandError(f"{out} cannot be written: {error.strerror}", ExitCode.USAGE) from None
 
 
 def _score(out: Path, asked: Sequence[Asked]) -> ExitCode:
@@ -103,40 +113,36 @@ def _score(out: Path, asked: Sequence[Asked]) -> ExitCode:
     return _report(out, recorded, [])
 
 
-async def _record(arguments: argparse.Namespace, asked: Sequence[Asked], recorded: Recorded) -> ExitCode:
+async def _record(calls: _Calls, access: Access, out: Path, asked: Sequence[Asked], recorded: Recorded) -> ExitCode:
     async with AsyncExitStack() as stack:
-        reached = await _reached(arguments, stack)
+        reached = await _started(calls.pool, stack) if calls.pool else access
         stub = await stack.enter_async_context(client.router(reached))
-        candidates = await _candidates(stub, reached, arguments.candidates)
+        candidates = await _candidates(stub, reached, calls.candidates)
 
         async def ask(prompt: Prompt) -> Answer:
             request = CompleteRequest(prompt=prompt)
             try:
-                call = stub.Complete(request, timeout=arguments.timeout, metadata=reached.metadata)
-                return (await call).answer
+                return (await stub.Complete(request, timeout=calls.timeout, metadata=reached.metadata)).answer
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error) from None
 
-        entries = _entries(arguments.pool)
-        recorder = Recorder(ask, recorded, arguments.concurrency, arguments.max_output_tokens, entries)
+        recorder = Recorder(ask, recorded, calls.concurrency, calls.max_output_tokens, _entries(calls.pool))
         try:
-            with _progress_bar() as bar:
-                task = bar.add_task("recording", total=len(asked) * len(candidates))
-                await recorder.record(asked, candidates, lambda: bar.advance(task))
+            with Steps("recording") as steps:
+                steps.expect(len(asked) * len(candidates))
+                await recorder.record(asked, candidates, steps.advance)
         except ServiceError as error:
             raise client.failure(error, reached) from None
     recorded.save()
-    return _report(arguments.out, recorded, recorder.failures)
+    return _report(out, recorded, recorder.failures)
 
 
-async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Access:
-    """Returns the running router, or that of a suite started for the run."""
-    if not arguments.pool:
-        return access.access_from(arguments)
+async def _started(pool: Path, stack: AsyncExitStack) -> Access:
+    """Returns the router of a suite started for the run."""
     # Imported here, because the suite costs a second, which --help and a running router need not pay.
     from lightrouter.cli.oneprocess import OneProcess
 
-    suite = await stack.enter_async_context(OneProcess(SuiteOptions("127.0.0.1:0", arguments.pool), log))
+    suite = await stack.enter_async_context(OneProcess(SuiteOptions("127.0.0.1:0", pool), log))
     return Access(await suite.start())
 
 
@@ -145,10 +151,10 @@ def _entries(path: Path | None) -> dict[str, str]:
     return {name: entry.version for name, entry in file.load(path).entries.items()} if path else {}
 
 
-async def _candidates(stub: RouterServiceAsyncStub, reached: Access, wanted: str | None) -> list[Candidate]:
+async def _candidates(stub: RouterServiceAsyncStub, reached: Access, names: Sequence[str] | None) -> list[Candidate]:
     listed = await stub.ListCandidates(ListCandidatesRequest(), timeout=_LIST_S, metadata=reached.metadata)
     there = [status.candidate for status in listed.candidates]
-    names = [name.strip() for name in wanted.split(",")] if wanted else []
+    names = names or ()
     candidates = able(there, names)
     if missing := sorted(set(names) - {candidate.name for candidate in candidates}):
         known = ", ".join(candidate.name for candidate in able(there, ()))
@@ -156,17 +162,6 @@ async def _candidates(stub: RouterServiceAsyncStub, reached: Access, wanted: str
     if not candidates:
         raise CommandError("the pool has no candidate that may answer")
     return candidates
-
-
-def _progress_bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
 
 
 def _report(out: Path, recorded: Recorded, failures: Sequence[str]) -> ExitCode:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import secrets
 import sys
 from dataclasses import dataclass, field
@@ -34,18 +33,6 @@ class Trace:
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """The metadata that joins a call to the trace (W3C traceparent)."""
         return (("traceparent", f"00-{self.id}-{self.caller}-01"),)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments."""
-    group = parser.add_argument_group("tracing (needs a router with --otlp-endpoint)")
-    group.add_argument("--trace", action="store_true", help="trace the request, and print the trace id")
-    group.add_argument("--jaeger", metavar="URL", help="print the stages' waterfall from this Jaeger; implies --trace")
-
-
-def trace_from(arguments: argparse.Namespace) -> Trace | None:
-    """Returns the trace for these arguments."""
-    return Trace() if arguments.trace or arguments.jaeger else None
 
 
 def show(trace: Trace, jaeger_url: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import signal
 import sys
@@ -10,82 +9,104 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import click
+
+from lightrouter.cli.access import DEFAULT_ADDRESS
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.grammar import Number, alone, command, option
+from lightrouter.cli.places import POOL_VARIABLE, usual_pool
 from lightrouter.cli.suite import Suite, SuiteOptions
 from lightrouter.cli.text import log
 from lightrouter.runtime import files
 
-_DESCRIPTION: Final = """\
-Runs router, selector, aggregator and an adapter for each candidate on this machine, in one process. With --processes
-each has its own, as in a cluster, and a service that dies is restarted. Without --pool a small model (SmolLM2-135M,
-downloaded once) serves as three candidates.
-
-With --replay the candidates are the models of a recording (JSON lines, each with `id`, `prompt` and `responses`), which
-answer the recorded prompts with the recorded texts. Everything but the models is real; prices and priors are assumed.
-
-Candidates that you add to the pool file, change or remove take effect without a restart. Ctrl-C lets running calls
-finish and stops everything; a second one stops at once.
-"""
-
-_EPILOG: Final = """\
-examples:
+_EXAMPLES: Final = """\
   lightrouter up
   lightrouter up --replay recorded.jsonl.gz --pace
   lightrouter up --pool pool.yaml --listen 0.0.0.0:50051
-  lightrouter up --pool pool.yaml --artifact artifact       what `lightrouter lab train` made of your recordings
+  lightrouter up --artifact artifact                 what `lightrouter lab train` made of your recordings
   lightrouter up --otlp http://localhost:4317        traces to Jaeger or an OpenTelemetry Collector
 """
+_CANDIDATES: Final = "Candidates"
+_TELEMETRY: Final = "Telemetry"
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `up`."""
-    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
-    pool = parser.add_mutually_exclusive_group()
-    pool.add_argument("--pool", type=Path, metavar="FILE", help="pool file; default: a small local model")
-    pool.add_argument("--replay", type=Path, metavar="FILE", help="recording whose models are the candidates")
-    parser.add_argument("--pace", action="store_true", help="with --replay: take the recorded time")
-    parser.add_argument(
-        "--listen", default="127.0.0.1:50051", metavar="HOST:PORT", help="router's address; port 0 picks a free one"
-    )
-    parser.add_argument(
-        "--artifact", type=Path, metavar="DIR", help="artifact of the selector `learned`; default: the package's"
-    )
-    parser.add_argument("--processes", action="store_true", help="one process per service; default: one for all")
-    parser.add_argument("--ready-file", type=Path, metavar="FILE", help="file that gets the router's address")
-    parser.add_argument(
-        "--log-level", default="warning", choices=("debug", "info", "warning", "error"), help="default: warning"
-    )
-    parser.add_argument("--otlp", metavar="URL", help="OTLP gRPC endpoint for traces, http://HOST:PORT; default: none")
-    parser.add_argument(
-        "--sampling-ratio", type=float, default=1.0, metavar="X", help="share of requests traced, 0 to 1; default: 1"
-    )
+@command("up", _EXAMPLES)
+@option(
+    "--pool",
+    type=Path,
+    section=_CANDIDATES,
+    help=f"pool file; default: ${POOL_VARIABLE}, else ./pool.yaml if it is there, else the small local model",
+)
+@option("--local-model", is_flag=True, section=_CANDIDATES, help="the small local model, even beside a pool.yaml")
+@option("--replay", type=Path, section=_CANDIDATES, help="recording whose models are the candidates")
+@option("--pace", is_flag=True, section=_CANDIDATES, help="with --replay: take the recorded time")
+@option("--listen", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help="router's address; port 0 picks a free one")
+@option("--artifact", type=Path, metavar="DIR", help="artifact of the selector `learned`; default: the package's")
+@option("--processes", is_flag=True, help="one process per service; default: one for all")
+@option("--ready-file", type=Path, help="file that gets the router's address")
+@option(
+    "--log-level",
+    type=click.Choice(("debug", "info", "warning", "error")),
+    default="warning",
+    section=_TELEMETRY,
+    help="least level of logged lines",
+)
+@option(
+    "--otlp", metavar="URL", section=_TELEMETRY, help="OTLP gRPC endpoint for traces, http://HOST:PORT; default: none"
+)
+@option("--sampling-ratio", type=Number(0, 1), default=1.0, section=_TELEMETRY, help="share of requests traced")
+def up(
+    pool: Path | None,
+    local_model: bool,
+    replay: Path | None,
+    pace: bool,
+    listen: str,
+    artifact: Path | None,
+    processes: bool,
+    ready_file: Path | None,
+    log_level: str,
+    otlp: str | None,
+    sampling_ratio: float,
+) -> ExitCode:
+    """Runs the whole suite on this machine until Ctrl-C.
 
+    Router, selector, aggregator and an adapter for each candidate run in one process. With --processes each has its
+    own, as in a cluster, and a service that dies is restarted. Without a pool file a small model (SmolLM2-135M,
+    downloaded once) serves as three candidates.
 
-def run(arguments: argparse.Namespace) -> ExitCode:
-    """Runs the suite until it is stopped."""
-    if arguments.pace and not arguments.replay:
+    With --replay the candidates are the models of a recording (JSON lines, each with `id`, `prompt` and `responses`),
+    which answer the recorded prompts with the recorded texts. Everything but the models is real; prices and priors are
+    assumed.
+
+    Candidates that you add to the pool file, change or remove take effect without a restart. Ctrl-C lets running calls
+    finish and stops everything; a second one stops at once.
+    """
+    alone(pool=pool, local_model=local_model, replay=replay)
+    if pace and not replay:
         raise CommandError("--pace is for --replay, which names the recording", ExitCode.USAGE)
-    if arguments.artifact:
-        check_artifact(arguments.artifact)
+    if artifact:
+        check_artifact(artifact)
+    if not (pool or local_model or replay) and (pool := usual_pool()):
+        log(f"pool: {pool}")
     options = SuiteOptions(
-        listen=arguments.listen,
-        pool=arguments.pool,
-        pool_text=replayed(arguments.replay, pace=arguments.pace) if arguments.replay else None,
-        model=None if arguments.pool or arguments.replay else local_model(),
-        log_level=arguments.log_level,
-        otlp_endpoint=arguments.otlp,
-        sampling_ratio=arguments.sampling_ratio,
-        artifact=arguments.artifact,
+        listen=listen,
+        pool=pool,
+        pool_text=replayed(replay, pace=pace) if replay else None,
+        model=None if pool or replay else fetched_model(),
+        log_level=log_level,
+        otlp_endpoint=otlp,
+        sampling_ratio=sampling_ratio,
+        artifact=artifact,
     )
     # Imported here, because the suite costs a second, which other commands and --help need not pay.
-    if arguments.processes:
+    if processes:
         from lightrouter.cli.processes import Processes
 
-        return asyncio.run(_up(Processes, options, arguments.ready_file))
+        return asyncio.run(_up(Processes, options, ready_file))
     from lightrouter.cli.oneprocess import OneProcess
     from lightrouter.runtime.rpc.server import run_loop
 
-    return run_loop(_up(OneProcess, options, arguments.ready_file))
+    return run_loop(_up(OneProcess, options, ready_file))
 
 
 def replayed(recording: Path, *, pace: bool) -> str:
@@ -117,7 +138,7 @@ def check_artifact(folder: Path) -> None:
         raise CommandError(f"--artifact: {error}", ExitCode.USAGE) from None
 
 
-def local_model() -> Path:
+def fetched_model() -> Path:
     """Returns the GGUF file of the small local model, downloaded if it is missing.
 
     Raises:

@@ -12,11 +12,10 @@ from rich.text import Text
 from lightrouter.answers.actions import shown
 from lightrouter.cli.progress import CandidateProgress, Phase, RouteProgress
 from lightrouter.cli.text import dollars, enum_word, one_line, printable, seconds
-from lightrouter.v1.candidate_pb2 import Candidate, CandidateHealth, CandidateState
 from lightrouter.v1.chat_pb2 import FinishReason, Usage
 from lightrouter.v1.ledger_pb2 import LedgerEntry, Stage
 from lightrouter.v1.policy_pb2 import AggregatorStrategy, SelectorStrategy
-from lightrouter.v1.router_pb2 import Answer, CandidateStatus, ListCandidatesResponse, Selection, SelectionReason
+from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
 
 _STYLES = {
     Phase.ASKED: "yellow",
@@ -148,58 +147,6 @@ def summary(answer: Answer) -> str:
     return one_line(line)
 
 
-def pool(listed: ListCandidatesResponse) -> Table:
-    """Returns the pool as a table."""
-    table = Table(border_style="dim")
-    for heading in ("name", "model", "provider", "state", "health"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("input $/M", "cached $/M", "output $/M", "window", "quality"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    seen = any(status.HasField("traffic") for status in listed.candidates)
-    for heading in ("failed", "boot", "chosen", "agrees") if seen else ():
-        table.add_column(heading, justify="right", no_wrap=True)
-    for status in listed.candidates:
-        candidate = status.candidate
-        prices = candidate.prices
-        table.add_row(
-            Text(printable(candidate.name)),
-            Text(printable(candidate.model)),
-            Text(printable(candidate.provider)),
-            enum_word(CandidateState, candidate.state),
-            _health(status.health),
-            _price(prices.input_nanousd_per_million),
-            _price(prices.cached_input_nanousd_per_million),
-            _price(prices.output_nanousd_per_million),
-            f"{candidate.context_window:,}" if candidate.context_window else "?",
-            _quality(candidate),
-            *(_traffic(status) if seen else ()),
-        )
-    return table
-
-
-def remarks(listed: ListCandidatesResponse) -> list[str]:
-    """Returns remarks on the pool for below the table, in sentences."""
-    drifts = [
-        one_line(f"{status.candidate.name} is on probation in this router: {status.traffic.drift}.")
-        for status in listed.candidates
-        if status.traffic.drift
-    ]
-    return [*drifts, *(one_line(f"{condition.type}: {condition.message}") for condition in listed.conditions)]
-
-
-def _traffic(status: CandidateStatus) -> tuple[str, str, str, str]:
-    if not status.HasField("traffic"):
-        return "", "", "", ""
-    seen = status.traffic
-    boot_s = seen.boot_latency.seconds + seen.boot_latency.nanos / 1e9
-    return f"{seen.failure_rate:.1%}", f"{boot_s:.2f} s", f"{seen.selected_share:.0%}", f"{seen.agreement:.2f}"
-
-
-def _quality(candidate: Candidate) -> str:
-    found = candidate.evaluation
-    return f"{found.score:.2f} of {found.prompts}" if found.prompts else f"{candidate.prior:.2f}?"
-
-
 def _by_rank(progress: RouteProgress) -> list[CandidateProgress]:
     return sorted(progress.candidates.values(), key=lambda candidate: candidate.rank or len(progress.candidates) + 1)
 
@@ -228,16 +175,3 @@ def _end(entry: LedgerEntry) -> Text:
     word = enum_word(FinishReason, entry.finish_reason)
     notes = [word, "written anew" if entry.restarted else "", "went on" if entry.went_on else ""]
     return Text(", ".join(note for note in notes if note))
-
-
-def _health(health: CandidateHealth.ValueType) -> Text:
-    known = {
-        CandidateHealth.CANDIDATE_HEALTH_SERVING: Text("serving", "green"),
-        CandidateHealth.CANDIDATE_HEALTH_NOT_SERVING: Text("not serving", "red"),
-    }
-    return known.get(health, Text("not known yet", "dim"))
-
-
-def _price(nanousd_per_million: int) -> str:
-    whole, fraction = divmod(nanousd_per_million, 10**9)
-    return f"{whole}.{f'{fraction:09}'.rstrip('0').ljust(2, '0')}"

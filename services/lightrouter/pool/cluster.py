@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -42,21 +43,40 @@ def own_namespace(file: Path = _NAMESPACE_FILE) -> str | None:
         return None
 
 
-async def connect() -> client.ApiClient:
-    """Returns a client of the cluster that this pod runs in, or else of the cluster that KUBECONFIG names.
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster that can be called.
+
+    Attributes:
+        client: Its client, which the caller closes.
+        name: The context that names it, for people.
+        namespace: The namespace that the context or this pod is in.
+    """
+
+    client: client.ApiClient
+    name: str
+    namespace: str
+
+
+async def connect(kubeconfig: Path | None = None, context: str = "") -> Cluster:
+    """Returns the cluster of a context; by default that of this pod, or else the one that KUBECONFIG names.
 
     Raises:
-        ClusterError: Neither gives access to a cluster.
+        ClusterError: There is no access to a cluster.
     """
     configuration = client.Configuration()
+    file = str(kubeconfig) if kubeconfig else None
     try:
-        if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        if os.environ.get("KUBERNETES_SERVICE_HOST") and not (kubeconfig or context):
             config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]  # it has no types
-        else:
-            await config.load_kube_config(client_configuration=configuration)
+            return Cluster(client.ApiClient(configuration), "of this pod", own_namespace() or "default")
+        await config.load_kube_config(file, context or None, configuration)
+        contexts, current = config.list_kube_config_contexts(file)
     except (config.ConfigException, OSError) as error:
         raise ClusterError(f"neither a service account nor a kubeconfig gives access to a cluster: {error}") from None
-    return client.ApiClient(configuration)
+    chosen = next((each for each in contexts if each["name"] == context), current) or {}
+    namespace = chosen.get("context", {}).get("namespace") or "default"
+    return Cluster(client.ApiClient(configuration), str(chosen.get("name", "")), namespace)
 
 
 class ClusterApi:

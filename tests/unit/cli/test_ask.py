@@ -28,7 +28,7 @@ def test_the_text_goes_to_the_pipe_and_the_cost_beside_it(serve: Serve, capsys: 
 
 
 def test_json_is_the_whole_answer(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["ask", "Why?", "--json", "--address", serve(FakeRouter(events.ROUTE))]) == 0
+    assert run(["ask", "Why?", "-o", "json", "--address", serve(FakeRouter(events.ROUTE))]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["text"] == "The sky is blue."
     assert answer["ledger"]["costNanousd"] == "6000"
@@ -57,10 +57,10 @@ def test_worth_is_in_dollars(serve: Serve, given: str, worth: int) -> None:
 def test_a_worth_that_is_none_is_refused_in_a_sentence(
     command: str, given: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run([command, "Why?", "--worth", given])
-    assert caught.value.code == 2
-    assert "argument --worth: must be " in capsys.readouterr().err
+    assert run([command, "Why?", "--worth", given]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"lightrouter {command}: Invalid value for '--worth': '{given}' must be ")
+    assert said.endswith(f"\nTry 'lightrouter {command} --help'.\n")
 
 
 def test_every_flag_reaches_its_field(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,13 +152,13 @@ def test_when_all_candidates_fail_each_is_named(serve: Serve, capsys: pytest.Cap
     )
 
 
-@pytest.mark.parametrize("command", [["ask", "Why?"], ["candidates"]])
+@pytest.mark.parametrize("command", ["ask Why?", "quote Why?", "pool list"])
 def test_no_router_is_one_sentence(
-    command: list[str], capsys: pytest.CaptureFixture[str], serve: Serve, unused_tcp_port: int
+    command: str, capsys: pytest.CaptureFixture[str], serve: Serve, unused_tcp_port: int
 ) -> None:
-    assert run([*command, "--address", f"127.0.0.1:{unused_tcp_port}"]) == 1
+    assert run([*command.split(), "--address", f"127.0.0.1:{unused_tcp_port}"]) == 1
     assert capsys.readouterr().err == (
-        f"lightrouter {command[0]}: no router answers at 127.0.0.1:{unused_tcp_port}; start one with `lightrouter up`, "
+        f"lightrouter {command.removesuffix(' Why?')}: no router answers at 127.0.0.1:{unused_tcp_port}; start one with `lightrouter up`, "
         "or give its address with --address or LIGHTROUTER_ADDRESS\n"
     )
 
@@ -167,7 +167,7 @@ def test_no_router_is_one_sentence(
     ("arguments", "sentence"),
     [
         (["  "], "the prompt is empty"),
-        (["Why?", "--timeout", "0"], "--timeout must be more than 0"),
+        (["Why?", "--timeout", "0"], "Invalid value for '--timeout': '0' is not a duration above 0"),
         (["Why?", "--address", ""], "no router answers"),
     ],
 )
@@ -191,9 +191,7 @@ def test_what_cannot_be_asked_is_refused(
 def test_arguments_of_the_wrong_kind_are_a_usage_error(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run(["ask", "Why?", *arguments])
-    assert caught.value.code == 2
+    assert run(["ask", "Why?", *arguments]) == 2
     assert arguments[-2] in capsys.readouterr().err
 
 

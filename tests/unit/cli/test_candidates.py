@@ -13,12 +13,12 @@ POOL = ListCandidatesResponse(candidates=[CandidateStatus(candidate=Candidate(na
 
 
 def test_a_pipe_gets_the_whole_table(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["candidates", "--address", serve(FakeRouter(pool=POOL))]) == 0
+    assert run(["pool", "list", "--address", serve(FakeRouter(pool=POOL))]) == 0
     assert "a" * 60 in capsys.readouterr().out
 
 
 def test_json_is_the_response(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["candidates", "--json", "--address", serve(FakeRouter(pool=POOL))]) == 0
+    assert run(["pool", "list", "-o", "json", "--address", serve(FakeRouter(pool=POOL))]) == 0
     assert json.loads(capsys.readouterr().out)["candidates"][0]["candidate"]["name"] == "fast"
 
 
@@ -40,7 +40,7 @@ def test_what_the_router_sees_is_in_the_table_and_its_remarks_are_below(
         ],
         conditions=[PoolCondition(type="Homogeneous", message="The candidates are right and wrong together.")],
     )
-    assert run(["candidates", "--address", serve(FakeRouter(pool=listed))]) == 0
+    assert run(["pool", "list", "--address", serve(FakeRouter(pool=listed))]) == 0
     out = capsys.readouterr().out
     assert all(figure in out for figure in ("25.0%", "0.75 s", "50%", "0.12"))
     assert out.splitlines()[-2:] == [

@@ -26,7 +26,7 @@ def test_the_written_file_loads(upstream: Upstream, tmp_path: Path, capsys: pyte
         {"id": "other/qwen-7b", "owned_by": "someone"},
     )
     out = tmp_path / "pool.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(out)]) == 0
     entries = file.load(out).entries
     assert [(e.name, e.model, e.continuation.value, e.context_window) for e in entries.values()] == [
         ("llama3-2-latest", "llama3.2:latest", "trailing", 0),
@@ -43,12 +43,12 @@ def test_the_written_file_loads(upstream: Upstream, tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/", "/v1/models"])
 def test_the_url_may_or_may_not_have_v1(upstream: Upstream, tmp_path: Path, suffix: str) -> None:
     upstream.lists({"id": "m"})
-    assert run(["init", upstream.url + suffix, "--out", str(tmp_path / "p.yaml")]) == 0
+    assert run(["pool", "init", upstream.url + suffix, "--out", str(tmp_path / "p.yaml")]) == 0
 
 
 def test_an_endpoint_without_v1_works(upstream: Upstream, tmp_path: Path) -> None:
     upstream.lists({"id": "m"}, path="/api/models")
-    assert run(["init", f"{upstream.url}/api", "--out", str(tmp_path / "p.yaml")]) == 0
+    assert run(["pool", "init", f"{upstream.url}/api", "--out", str(tmp_path / "p.yaml")]) == 0
     assert file.load(tmp_path / "p.yaml").entries["m"].base_url == f"{upstream.url}/api"
 
 
@@ -58,7 +58,7 @@ def test_the_key_is_sent_and_only_its_name_written(
     monkeypatch.setenv("SOME_KEY", "s3cret")
     upstream.lists({"id": "m"})
     out = tmp_path / "p.yaml"
-    assert run(["init", upstream.url, "--api-key-env", "SOME_KEY", "--out", str(out)]) == 0
+    assert run(["pool", "init", upstream.url, "--api-key-env", "SOME_KEY", "--out", str(out)]) == 0
     assert upstream.asked == [("/v1/models", "Bearer s3cret")]
     assert "s3cret" not in out.read_text()
     assert file.load(out).entries["m"].api_key_env == "SOME_KEY"
@@ -69,7 +69,7 @@ def test_prices_that_the_endpoint_says_are_taken_exactly(upstream: Upstream, tmp
         {"id": "m", "context_length": 8192, "pricing": {"prompt": "0.00000015", "completion": "0.0000006"}},
         {"id": "n", "pricing": {"prompt": "-1", "completion": "-1"}},
     )
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
     prices = file.load(tmp_path / "p.yaml").entries["m"].to_proto("x").prices
     assert (prices.input_nanousd_per_million, prices.output_nanousd_per_million) == (150_000_000, 600_000_000)
 
@@ -77,17 +77,17 @@ def test_prices_that_the_endpoint_says_are_taken_exactly(upstream: Upstream, tmp
 def test_of_many_models_the_first_or_the_named_are_taken(upstream: Upstream, tmp_path: Path) -> None:
     upstream.lists(*({"id": f"m{number}"} for number in range(20)))
     out = tmp_path / "p.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(out)]) == 0
     assert len(file.load(out).entries) == 8
     assert "# 12 more models are served" in out.read_text()
-    assert run(["init", upstream.url, "--out", str(out), "--force", "--model", "m19", "--model", "m3"]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(out), "--force", "--model", "m19", "--model", "m3"]) == 0
     assert list(file.load(out).entries) == ["m19", "m3"]
 
 
 def test_a_file_that_is_there_stays(upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "p.yaml"
     out.write_text("mine")
-    assert run(["init", upstream.url, "--out", str(out)]) == 2
+    assert run(["pool", "init", upstream.url, "--out", str(out)]) == 2
     assert out.read_text() == "mine"
     assert "--force" in capsys.readouterr().err
     assert upstream.asked == []
@@ -109,7 +109,7 @@ def test_an_endpoint_that_does_not_say_is_one_sentence(
     upstream: Upstream, tmp_path: Path, status: int, body: bytes, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upstream.pages["/v1/models"] = (status, body)
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 1
+    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 1
     error = capsys.readouterr().err
     assert error.startswith(f"lightrouter init: {upstream.url}/v1/models {sentence}")
     assert len(error.splitlines()) == 1
@@ -128,7 +128,7 @@ def test_an_endpoint_that_does_not_say_is_one_sentence(
 def test_what_cannot_be_asked_is_one_sentence(
     tmp_path: Path, arguments: list[str], code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["init", *arguments, "--out", str(tmp_path / "p.yaml")]) == code
+    assert run(["pool", "init", *arguments, "--out", str(tmp_path / "p.yaml")]) == code
     assert sentence in capsys.readouterr().err
 
 
@@ -136,7 +136,7 @@ def test_a_model_that_is_not_served_is_refused(
     upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upstream.lists({"id": "m"})
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml"), "--model", "x"]) == 2
+    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "p.yaml"), "--model", "x"]) == 2
     assert "does not serve x; it serves m" in capsys.readouterr().err
 
 
@@ -144,7 +144,7 @@ def test_a_folder_that_is_not_there_is_one_sentence(
     upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upstream.lists({"id": "m"})
-    assert run(["init", upstream.url, "--out", str(tmp_path / "no" / "p.yaml")]) == 1
+    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "no" / "p.yaml")]) == 1
     assert "cannot be written: No such file or directory" in capsys.readouterr().err
 
 
@@ -197,11 +197,11 @@ def test_a_model_that_writes_no_text_is_no_candidate(
 ) -> None:
     upstream.lists(other, {"id": "chat-model"})
     out = tmp_path / "p.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(out)]) == 0
     assert ids(out) == ["chat-model"]
     upstream.lists(other)
-    assert run(["init", upstream.url, "--out", str(out), "--force"]) == 1
-    assert run(["init", upstream.url, "--out", str(out), "--force", "--model", str(other["id"])]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(out), "--force"]) == 1
+    assert run(["pool", "init", upstream.url, "--out", str(out), "--force", "--model", str(other["id"])]) == 0
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_model_that_writes_no_text_is_no_candidate(
 )
 def test_a_model_that_writes_text_is_one(upstream: Upstream, tmp_path: Path, model: Mapping[str, object]) -> None:
     upstream.lists(model)
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
 
 
 @pytest.mark.parametrize("listed", ["https://api.deepseek.com", "https://api.deepseek.com/v1"])
@@ -267,6 +267,6 @@ def test_a_model_whose_name_nobody_can_use_is_passed_over(
 ) -> None:
     upstream.lists({"id": strange}, {"id": "1e5"})
     out = tmp_path / "pool.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(out)]) == 0
     assert [entry.model for entry in file.load(out).entries.values()] == ["1e5"]
     assert capsys.readouterr().out == f"{out}: 1e5\n"

@@ -51,7 +51,7 @@ def upstream() -> Iterator[Upstream]:
 def made(upstream: Upstream, tmp_path: Path, provider: str, *more: str) -> tuple[Any, str]:
     """Returns the first entry of the written pool file, and its text."""
     out = tmp_path / "pool.yaml"
-    assert run(["init", upstream.url, "--provider", provider, "--out", str(out), *more]) == 0
+    assert run(["pool", "init", upstream.url, "--provider", provider, "--out", str(out), *more]) == 0
     (entry,) = file.load(out).entries.values()
     return entry, out.read_text()
 

@@ -32,19 +32,19 @@ def test_further_pages_are_read(upstream: Upstream, tmp_path: Path, more: Mappin
     upstream.pages["/v1/models"] = (200, json.dumps({"data": [{"id": "a"}], **more}).encode())
     upstream.pages[second] = (200, json.dumps({"data": [{"id": "b"}, {"id": "a"}]}).encode())
     out = tmp_path / "p.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(out)]) == 0
     assert ids(out) == ["a", "b"]
 
 
 def test_pages_without_an_end_end(upstream: Upstream, tmp_path: Path) -> None:
     upstream.pages["/v1/models"] = (200, b'{"data": [{"id": "a"}], "next": "/v1/models"}')
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
     assert len(upstream.asked) == 1
 
 
 def test_a_next_page_elsewhere_gets_no_key(upstream: Upstream, tmp_path: Path) -> None:
     upstream.pages["/v1/models"] = (200, b'{"data": [{"id": "a"}], "next": "http://localhost:1/v1/models"}')
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/models"])
@@ -52,7 +52,7 @@ def test_the_real_fault_is_said_rather_than_that_of_a_guessed_address(
     upstream: Upstream, tmp_path: Path, path: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upstream.pages[path] = (401, b"")
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 1
+    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 1
     assert f"{upstream.url}{path} needs an API key" in capsys.readouterr().err
 
 
@@ -61,7 +61,7 @@ def test_the_root_where_it_arrived_is_written(upstream: Upstream, tmp_path: Path
     upstream.pages["/v1/models"] = (status, b"/api/v2/models")
     upstream.lists({"id": "m"}, path="/api/v2/models")
     out = tmp_path / "p.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(out)]) == 0
     assert file.load(out).entries["m"].base_url == f"{upstream.url}/api/v2"
 
 
@@ -71,7 +71,7 @@ def test_the_key_follows_no_redirect_to_another_origin(
     monkeypatch.setenv("SOME_KEY", "s3cret")
     elsewhere = upstream.url.replace("127.0.0.1", "localhost")
     upstream.pages["/v1/models"] = (308, f"{elsewhere}/other/models".encode())
-    assert run(["init", upstream.url, "--api-key-env", "SOME_KEY", "--out", str(tmp_path / "p.yaml")]) == 1
+    assert run(["pool", "init", upstream.url, "--api-key-env", "SOME_KEY", "--out", str(tmp_path / "p.yaml")]) == 1
     assert f"redirects to {elsewhere}/other: " in capsys.readouterr().err
     assert [path for path, _ in upstream.asked] == ["/v1/models", "/models"]
 
@@ -83,7 +83,7 @@ def test_azures_version_and_key_header_are_kept(
     upstream.lists({"id": "m"}, path="/openai/models?api-version=2024-10-21")
     out = tmp_path / "p.yaml"
     url = f"{upstream.url}/openai?api-version=2024-10-21"
-    assert run(["init", url, "--api-key-env", "SOME_KEY", "--out", str(out)]) == 0
+    assert run(["pool", "init", url, "--api-key-env", "SOME_KEY", "--out", str(out)]) == 0
     assert (upstream.asked[0][1], upstream.keys[0]) == (None, "s3cret")
     entry = file.load(out).entries["m"]
     assert (entry.base_url, entry.api_key_header) == (url, "api-key")
@@ -97,7 +97,7 @@ def test_the_context_window_by_any_name(
     upstream: Upstream, tmp_path: Path, item: Mapping[str, object], window: int
 ) -> None:
     upstream.lists({"id": "m", **item})
-    assert run(["init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 0
     assert file.load(tmp_path / "p.yaml").entries["m"].context_window == window
 
 
@@ -106,7 +106,7 @@ def test_togethers_prices_are_per_million_and_its_list_has_no_head(upstream: Ups
     free = {"id": "n", "type": "chat", "pricing": {"hourly": 0, "input": 0, "output": 0}}
     upstream.pages["/v1/models"] = (200, json.dumps([{"id": "m", "type": "chat", "pricing": pricing}, free]).encode())
     out = tmp_path / "p.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(out)]) == 0
     prices = file.load(out).entries["m"].to_proto("x").prices
     assert (prices.input_nanousd_per_million, prices.output_nanousd_per_million) == (880_000_000, 900_000_000)
     assert "# fill in: US dollars" in out.read_text()
@@ -126,6 +126,6 @@ def test_togethers_prices_are_per_million_and_its_list_has_no_head(upstream: Ups
 def test_the_token_limit_of_models_that_reason(upstream: Upstream, tmp_path: Path, model: str, field: str) -> None:
     upstream.lists({"id": model})
     out = tmp_path / "p.yaml"
-    assert run(["init", upstream.url, "--out", str(out)]) == 0
+    assert run(["pool", "init", upstream.url, "--out", str(out)]) == 0
     (entry,) = file.load(out).entries.values()
     assert entry.max_tokens_field.value == field

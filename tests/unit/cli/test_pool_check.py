@@ -12,7 +12,7 @@ import pytest
 
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.pool_check import Finding, check, with_member
+from lightrouter.cli.pool_check import Finding, find, with_member
 from lightrouter.cli.poolstore import read_file
 from lightrouter.pool import file
 from lightrouter.pool.choices import ContinuationStyle
@@ -123,7 +123,7 @@ async def test_a_provider_is_known_by_what_it_does(kind: str, entered: str) -> N
     behaviour, finding = CAN[kind]
     async with Upstream(behaviour) as upstream:
         members = {"name": "fast", "base_url": upstream.base_url, "model": "tiny", "continuation": entered}
-        found = await check(CandidateEntry.model_validate(members))
+        found = await find(CandidateEntry.model_validate(members))
     if entered == "prefix" and finding.continuation is TRAILING:
         # A provider that goes on in any case goes on if it is told so, too.
         assert found.continuation is PREFIX
@@ -235,5 +235,5 @@ async def test_what_a_candidate_is_able_to_do_is_found(refused: str, found: list
 
     async with Upstream(behave) as upstream:
         members = {"name": "fast", "base_url": upstream.base_url, "model": "tiny", "abilities": ["files", "images"]}
-        finding = await check(CandidateEntry.model_validate(members))
+        finding = await find(CandidateEntry.model_validate(members))
     assert [str(each) for each in finding.abilities] == [*found, "files"]

@@ -60,7 +60,7 @@ def test_a_boot_stage_is_said(serve: Serve, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_json_is_the_whole_quote(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["quote", "Why?", "--json", "--address", serve(FakeRouter(quote=QUOTE))]) == 0
+    assert run(["quote", "Why?", "-o", "json", "--address", serve(FakeRouter(quote=QUOTE))]) == 0
     assert json.loads(capsys.readouterr().out)["worstCostNanousd"] == "1500000"
 
 

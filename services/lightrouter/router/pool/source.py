@@ -62,7 +62,7 @@ class PoolSource:
         namespace = settings.namespace or own_namespace()
         if namespace is None:
             raise ClusterError("--namespace is required outside a cluster")
-        async with await connect() as client:
+        async with (await connect()).client as client:
             api = ClusterApi(client, namespace, settings.candidate_selector)
             self._store = ClusterStore(
                 api, self._follow, self._set_reachable, judge=settings.judge, synthesizer=settings.synthesizer
