@@ -1,4 +1,4 @@
-"""Writes the list of models' prices that `lightrouter init` reads, from genai-prices: python -m tools.prices.
+"""Writes the list of models' prices that `lightrouter pool init` reads, from genai-prices: python -m tools.prices.
 
 The list states its source and the day on which it was taken. Run it again after an update of genai-prices.
 """

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
+from types import SimpleNamespace
 
 import pytest
 
-from lightrouter.cli import pool as command
+from lightrouter.cli.pool_evaluate import evaluate
 from tests.chart.rendered import TLS, Manifest, Manifests, RefusedError, components, egress, ports, render
 
 ON = {"enabled": True, "validationSet": {"configMap": "validation"}}
@@ -17,14 +17,12 @@ def pod(manifests: Manifests) -> Manifest:
     return spec
 
 
-def told(manifests: Manifests) -> argparse.Namespace:
+def told(manifests: Manifests) -> SimpleNamespace:
     """Returns what the command itself makes of the container's arguments; it refuses what it does not know."""
     [container] = pod(manifests)["containers"]
-    name, *arguments = container["args"]
-    assert name == "pool"
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    command.configure(parser)
-    return parser.parse_args(arguments)
+    group, name, *arguments = container["args"]
+    assert (group, name) == ("pool", "evaluate")
+    return SimpleNamespace(**evaluate.make_context(name, arguments).params)
 
 
 def test_there_is_none_unless_it_is_wanted() -> None:
@@ -40,7 +38,7 @@ def test_the_values_reach_the_command() -> None:
     assert str(arguments.journal) == "/var/lib/lightrouter/evaluation.jsonl"
     assert arguments.adapter_address == "dns:///lightrouter-adapter-{name}.here.svc.cluster.local:50051"
     assert (arguments.judge, arguments.candidate_selector) == ("small", "team=a")
-    assert (arguments.max_cost, arguments.max_tokens, arguments.max_seconds) == (10**9, None, 3600)
+    assert (arguments.max_cost, arguments.max_tokens, arguments.max_time) == (10**9, None, 3600)
     assert (arguments.margin, arguments.floor, arguments.minimum, arguments.error_rate) == (0.2, None, 2, 0.05)
     budget = {
         "maxCostUsd": "0.25", "maxTokens": 5_000_000, "maxSeconds": 60, "concurrency": 3, "callSeconds": 9,
@@ -48,8 +46,8 @@ def test_the_values_reach_the_command() -> None:
     }  # fmt: skip
     rules = {"floor": 0.4, "minimum": 3, "errorRate": 0.01}
     arguments = told(render(evaluator={**ON, "budget": budget, "rules": rules}))
-    assert (arguments.max_cost, arguments.max_tokens, arguments.max_seconds) == (250_000_000, 5_000_000, 60)
-    assert (arguments.concurrency, arguments.call_seconds, arguments.max_output_tokens) == (3, 9, 77)
+    assert (arguments.max_cost, arguments.max_tokens, arguments.max_time) == (250_000_000, 5_000_000, 60)
+    assert (arguments.concurrency, arguments.call_timeout, arguments.max_output_tokens) == (3, 9, 77)
     assert (arguments.floor, arguments.minimum, arguments.error_rate) == (0.4, 3, 0.01)
 
 

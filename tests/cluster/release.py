@@ -196,9 +196,9 @@ class Namespace:
             self.kubectl("delete", "job", name, "--cascade=foreground", "--ignore-not-found")
 
     def ask(self, *arguments: str, name: str = "ask") -> dict[str, Any]:
-        """Asks the router from a pod with `lightrouter ask ARGUMENT... --json`; returns the answer."""
+        """Asks the router from a pod with `lightrouter ask ARGUMENT... -o json`; returns the answer."""
         address = f"{NAME}-router:50051"
-        pod = self._pod("", "ask", *arguments, "--json", f"--address={address}")
+        pod = self._pod("", "ask", *arguments, "-o", "json", f"--address={address}")
         manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": pod}
         self.apply(manifest | {"spec": pod | {"restartPolicy": "Never"}})
         try:

@@ -250,7 +250,7 @@ def test_what_its_caller_does_not_trace_is_not_traced(running: tuple[Started, st
 
 def test_ask_prints_the_waterfall(running: tuple[Started, str], routed: object) -> None:
     started, address = running
-    flags = ["--jaeger", started.url, "--selector", "prior", "--margin", "1", "--agreement", "1", "--json"]
+    flags = ["--jaeger", started.url, "--selector", "prior", "--margin", "1", "--agreement", "1", "-o", "json"]
     asked = cli("ask", "Why?", *flags, address=address)
     assert asked.returncode == 0, asked.stderr
     answer = json.loads(asked.stdout)
@@ -272,7 +272,7 @@ def test_ask_prints_the_waterfall(running: tuple[Started, str], routed: object) 
 def test_ask_says_which_held_calls_were_chosen(running: tuple[Started, str], routed: object) -> None:
     started, address = running
     flags = ["--jaeger", started.url, "--selector", "prior", "--boot-tokens", "2", "--k", "1", "--hold", "always"]
-    asked = cli("ask", LONG, *flags, "--margin", "1", "--agreement", "1", "--json", address=address)
+    asked = cli("ask", LONG, *flags, "--margin", "1", "--agreement", "1", "-o", "json", address=address)
     assert asked.returncode == 0, asked.stderr
     words = Counter(re.findall("(checkpoint|chosen|dropped) after", asked.stderr))
     assert words == {"checkpoint": len(CANDIDATES), "chosen": 1, "dropped": len(CANDIDATES) - 1}, asked.stderr

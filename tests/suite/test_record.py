@@ -52,7 +52,7 @@ def test_a_pool_file_is_recorded_and_played_back(tmp_path: Path, pool: Path) -> 
     assert done.returncode == 0, done.stderr
     up = Up(tmp_path, "--replay", str(out))
     try:
-        asked = cli("ask", "Who begins?", "--candidates", "beta", "--json", address=up.wait_ready())
+        asked = cli("ask", "Who begins?", "--candidates", "beta", "-o", "json", address=up.wait_ready())
         assert asked.returncode == 0, asked.stderr
         assert json.loads(asked.stdout)["text"] == "beta begins and ends."
     finally:

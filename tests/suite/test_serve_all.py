@@ -24,7 +24,7 @@ def test_it_answers_and_ends_at_sigterm(tmp_path: Path, base_url: str) -> None:
     ) as process:
         try:
             until("it serves", lambda: ready.exists() or process.poll() is not None)
-            asked = cli("ask", "Why?", "--json", "--margin", "0", address=ready.read_text().strip())
+            asked = cli("ask", "Why?", "-o", "json", "--margin", "0", address=ready.read_text().strip())
             assert asked.returncode == 0, asked.stderr
             answer = json.loads(asked.stdout)
             assert answer["text"].endswith(" begins and ends.")

@@ -32,7 +32,7 @@ def processes(tmp_path: Path, pool: Path) -> Iterator[Up]:
 
 
 def health(address: str) -> dict[str, str]:
-    listed = json.loads(cli("candidates", "--json", address=address).stdout or "{}")
+    listed = json.loads(cli("pool", "list", "-o", "json", address=address).stdout or "{}")
     return {status["candidate"]["name"]: status.get("health", "") for status in listed.get("candidates", [])}
 
 
@@ -41,7 +41,7 @@ def test_it_answers_lists_its_pool_and_ends_in_silence(up: Up) -> None:
     assert up.process.stdout.readline() == f"ready: {address}\n"
     assert health(address) == dict.fromkeys(("alpha", "beta"), "CANDIDATE_HEALTH_SERVING")
 
-    answered = cli("ask", "Why?", "--json", "--k", "1", "--margin", "0", address=address)
+    answered = cli("ask", "Why?", "-o", "json", "--k", "1", "--margin", "0", address=address)
     assert answered.returncode == 0, answered.stderr
     answer = json.loads(answered.stdout)
     [chosen] = answer["candidates"]

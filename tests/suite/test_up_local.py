@@ -30,7 +30,7 @@ def test_three_candidates_of_one_model_answer(tmp_path: Path) -> None:
     up = Up(tmp_path)
     try:
         address = up.wait_ready()
-        arguments = ("--boot-tokens", "16", "--max-output-tokens", "48", "--json")
+        arguments = ("--boot-tokens", "16", "--max-output-tokens", "48", "-o", "json")
         answered = cli(
             "ask", "Why do people keep bees?", *arguments, "--margin", "1", "--agreement", "1", address=address
         )

@@ -35,7 +35,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, str]]:
 
 def test_recorded_prompts_get_their_recorded_answers(up: tuple[Up, str]) -> None:
     _, address = up
-    arguments = ("--boot-tokens", "5", "--selector", "prior", "--k", "1", "--candidates", "wise-7b", "--json")
+    arguments = ("--boot-tokens", "5", "--selector", "prior", "--k", "1", "--candidates", "wise-7b", "-o", "json")
     answered = cli("ask", "Why is the sky blue?", *arguments, address=address)
     assert answered.returncode == 0, answered.stderr
     answer = json.loads(answered.stdout)
@@ -51,7 +51,7 @@ def test_recorded_prompts_get_their_recorded_answers(up: tuple[Up, str]) -> None
 
 def test_cut_calls_get_them_too_and_read_the_prompt_twice(up: tuple[Up, str]) -> None:
     _, address = up
-    arguments = ("--boot-tokens", "5", "--hold", "never", "--k", "1", "--candidates", "wise-7b", "--json")
+    arguments = ("--boot-tokens", "5", "--hold", "never", "--k", "1", "--candidates", "wise-7b", "-o", "json")
     answered = cli("ask", "Why is the sky blue?", *arguments, address=address)
     assert answered.returncode == 0, answered.stderr
     answer = json.loads(answered.stdout)
@@ -64,14 +64,14 @@ def test_cut_calls_get_them_too_and_read_the_prompt_twice(up: tuple[Up, str]) ->
 
 def test_both_models_are_candidates_and_nothing_is_known_of_them(up: tuple[Up, str]) -> None:
     _, address = up
-    listed = json.loads(cli("candidates", "--json", address=address).stdout)["candidates"]
+    listed = json.loads(cli("pool", "list", "-o", "json", address=address).stdout)["candidates"]
     known = [(each["candidate"]["name"], each["candidate"]["model"], each["candidate"]["prior"]) for each in listed]
     assert known == [("wise-7b", "Wise/7B", 0.5), ("curt", "curt", 0.5)]
 
 
 def test_the_selector_ranks_with_the_artifact_that_is_named(up: tuple[Up, str]) -> None:
     started, address = up
-    asked = cli("ask", "Who are you?", "--selector", "learned", "--json", address=address)
+    asked = cli("ask", "Who are you?", "--selector", "learned", "-o", "json", address=address)
     assert asked.returncode == 0, asked.stderr
     assert json.loads(asked.stdout)["selection"]["strategy"] == "SELECTOR_STRATEGY_LEARNED"
     (started.folder / "artifact" / MANIFEST).write_text("{")

@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(argv: Sequence[str]) -> int:
     """Runs `lightrouter` with these arguments; returns the exit code."""
     try:
-        return LIGHTROUTER.main(list(argv), prog_name="lightrouter", standalone_mode=False) or ExitCode.OK
+        return LIGHTROUTER.main(list(argv), prog_name="lightrouter", standalone_mode=False, obj=argv) or ExitCode.OK
     except CommandError as error:
         sys.stderr.write(f"{error.command}: {printable(str(error))}\n")
         return error.code
@@ -31,7 +31,7 @@ def run(argv: Sequence[str]) -> int:
         command = error.ctx.command_path if error.ctx else "lightrouter"
         sys.stderr.write(f"{command}: {printable(error.format_message())}\nTry '{command} --help'.\n")
         return ExitCode.USAGE
-    except KeyboardInterrupt:
+    except click.Abort:
         return ExitCode.INTERRUPTED
 
 

@@ -115,6 +115,11 @@ def _health(listed: Listed) -> str:
     return enum_word(CandidateHealth, health) if health else "not known yet"
 
 
+def _window(listed: Listed) -> str:
+    window = listed.seen.candidate.context_window
+    return f"{window:,}" if window else "?"
+
+
 def _price(kind: str) -> Callable[[Listed], str]:
     def price(listed: Listed) -> str:
         whole, fraction = divmod(getattr(listed.seen.candidate.prices, f"{kind}_nanousd_per_million"), 10**9)
@@ -140,7 +145,11 @@ _COLUMNS: Final[Sequence[tuple[str, bool, Callable[[Listed], str]]]] = (
     ("failed", False, lambda listed: str(listed.seen.candidate.evaluation.failed)),
     ("evaluated", False, _evaluated),
     ("provider", True, lambda listed: listed.seen.candidate.provider),
-    ("window", True, lambda listed: f"{listed.seen.candidate.context_window or '?'}"),
+    (
+        "window",
+        True,
+        lambda listed: f"{listed.seen.candidate.context_window:,}" if listed.seen.candidate.context_window else "?",
+    ),
     ("input $/M", True, _price("input")),
     ("cached $/M", True, _price("cached_input")),
     ("output $/M", True, _price("output")),

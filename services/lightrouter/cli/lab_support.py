@@ -10,6 +10,8 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import click
+
 from lightrouter.cli.answers import PATTERN_HELP, answer_pattern
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import BOOT_TOKENS, COUNT, SEED, Decorator, Names, alone, argument, option, together
@@ -68,7 +70,10 @@ def data_options(folds: int) -> Decorator:
             alone(folds=given["folds"], train=given["train"])
             checked_pattern(given["answer_pattern"])
             settings = {name: given.pop(name) for name in _RUN_SETTINGS}
-            settings |= {"folds": settings["folds"] or folds, "command": shlex.join(["lightrouter", *sys.argv[1:]])}
+            settings |= {
+                "folds": settings["folds"] or folds,
+                "command": shlex.join(["lightrouter", *click.get_current_context().obj]),
+            }
             return function(settings=settings, out=settings["out"], **given)
 
         return add(with_data)
@@ -76,8 +81,9 @@ def data_options(folds: int) -> Decorator:
     return decorate
 
 
-_RUN_SETTINGS: Final = tuple(
-    ["data", "out", "train", "boot_tokens", "folds", "seed", "limit", "only", "prices", "answer_pattern", "resume"]
+_RUN_SETTINGS: Final = (
+    *("data", "out", "train", "boot_tokens", "folds", "seed"),
+    *("limit", "only", "prices", "answer_pattern", "resume"),
 )
 
 

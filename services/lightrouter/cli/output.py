@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from lightrouter.cli.text import one_line, printable_json
+from lightrouter.cli.text import one_line, printable, printable_json
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -25,7 +25,7 @@ def print_document(document: Message | Any, form: str) -> None:
     if form == "yaml":
         from lightrouter.runtime.document import dump
 
-        sys.stdout.write(dump(document))
+        sys.stdout.write(printable(dump(document)))
     else:
         sys.stdout.write(printable_json(json.dumps(document, indent=2, ensure_ascii=False)) + "\n")
     sys.stdout.flush()

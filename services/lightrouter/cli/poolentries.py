@@ -58,10 +58,10 @@ def entries_text(
 
 
 def _head(base_url: str, left_out: int) -> str:
-    more = f"# {left_out} more models are served; `lightrouter init --model ID` chooses.\n" if left_out else ""
+    more = f"# {left_out} more models are served; `lightrouter pool init --model ID` chooses.\n" if left_out else ""
     return f"""\
 # The pool of LightRouter: the candidates that may answer. Saved changes take effect without a restart.
-# Written by `lightrouter init` from {_comment(base_url)}/models.
+# Written by `lightrouter pool init` from {_comment(base_url)}/models.
 {more}#
 # judge: NAME          # the candidate that ranks for the selector `llm`; default: the one with the best prior
 # synthesizer: NAME    # the candidate that merges drafts; default: the best-ranked one

@@ -160,7 +160,7 @@ def _fill(message: Message, fields: Iterable[str], given: dict[str, Any]) -> Non
     for name in fields:
         value: Any = given.pop(name)
         field: Any = message.DESCRIPTOR.fields_by_name[name]
-        if value is None:
+        if value is None or value == ():
             continue
         if field.is_repeated:
             getattr(message, name).extend(value)

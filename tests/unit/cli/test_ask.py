@@ -1,17 +1,29 @@
 import asyncio
 import io
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
 from lightrouter.cli import ask, client
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.access import Access
+from lightrouter.cli.prompts import flag
 from lightrouter.runtime.errors import Code, ServiceError, Violation
-from lightrouter.v1.chat_pb2 import ChatMessage, Role
+from lightrouter.v1.chat_pb2 import (
+    ChatMessage,
+    OutputSpec,
+    Part,
+    ReasoningEffort,
+    Role,
+    Sampling,
+    ToolChoice,
+    ToolMode,
+)
 from lightrouter.v1.error_reason_pb2 import ErrorReason, Failure
-from lightrouter.v1.policy_pb2 import AggregatorStrategy, AnswerPattern, Policy, SelectorStrategy
+from lightrouter.v1.policy_pb2 import AggregatorStrategy, AnswerPattern, Hold, Policy, SelectorStrategy
 from lightrouter.v1.router_pb2 import Prompt
 from tests.unit.cli import events
 from tests.unit.cli.conftest import Serve
@@ -63,28 +75,124 @@ def test_a_worth_that_is_none_is_refused_in_a_sentence(
     assert said.endswith(f"\nTry 'lightrouter {command} --help'.\n")
 
 
-def test_every_flag_reaches_its_field(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+# A value of each field of a policy and of a sampling: as it is typed, and as the router gets it.
+FIELDS: dict[str, tuple[str, object]] = {
+    "boot_tokens": ("9", 9),
+    "k": ("3", 3),
+    "selector": ("llm", SelectorStrategy.SELECTOR_STRATEGY_LLM),
+    "aggregator": ("vote", AggregatorStrategy.AGGREGATOR_STRATEGY_VOTE),
+    "candidates": ("a, b", ["a", "b"]),
+    "max_cost_nanousd": ("0.002", 2_000_000),
+    "margin": ("0", 0.0),
+    "agreement": ("0.5", 0.5),
+    "answer_pattern": ("(\\d+)", AnswerPattern(re2="(\\d+)")),
+    "quorum": ("0.5", 0.5),
+    "shortlist": ("0", 0),
+    "min_gain": ("1.5", 1.5),
+    "category": ("law", "law"),
+    "hold": ("never", Hold.HOLD_NEVER),
+    "worth_nanousd": ("$0.01", 10_000_000),
+    "temperature": ("0", 0.0),
+    "top_p": ("0.9", 0.9),
+    "stop": ("END", ["END"]),
+    "seed": ("7", 7),
+    "max_output_tokens": ("99", 99),
+    "reasoning_effort": ("low", ReasoningEffort.REASONING_EFFORT_LOW),
+}
+
+
+@pytest.mark.parametrize("field", [*Policy.DESCRIPTOR.fields_by_name, *Sampling.DESCRIPTOR.fields_by_name])
+def test_every_field_has_a_flag_that_reaches_it(serve: Serve, field: str) -> None:
+    router = FakeRouter(events.ROUTE)
+    typed, value = FIELDS[field]
+    assert run(["ask", "Why?", str(flag(field)), typed, "--address", serve(router)]) == 0
+    [prompt] = router.prompts
+    expected = Policy() if field in Policy.DESCRIPTOR.fields_by_name else Sampling()
+    if isinstance(value, list):
+        getattr(expected, field).extend(value)
+    elif isinstance(value, AnswerPattern):
+        getattr(expected, field).CopyFrom(value)
+    else:
+        setattr(expected, field, value)
+    assert expected in (prompt.policy, prompt.sampling)
+    assert prompt.HasField("sampling") == isinstance(expected, Sampling)
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("boot_tokens", "0"), ("boot_tokens", "4097"), ("k", "65"), ("margin", "1.1"), ("margin", "nan"), ("quorum", "0"),
+        ("min_gain", "inf"), ("shortlist", "257"), ("hold", "perhaps"), ("max_cost_nanousd", "0"), ("top_p", "0"),
+        ("temperature", "2.1"), ("seed", "-1"), ("max_output_tokens", "0"), ("reasoning_effort", "huge"),
+    ],
+)  # fmt: skip
+def test_a_value_beyond_its_range_is_refused_before_a_call(
+    field: str, typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["ask", "Why?", str(flag(field)), typed]) == 2
+    assert f"Invalid value for '{flag(field)}'" in capsys.readouterr().err
+
+
+def test_the_prompt_comes_from_standard_input_behind_its_instructions(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     router = FakeRouter(events.ROUTE)
     monkeypatch.setattr("sys.stdin", io.StringIO("Why?\n"))
-    flags = "--system Brief. --boot-tokens 9 --k 3 --selector llm --aggregator vote --candidates a,b --max-cost 0.002"
-    flags += " --margin 0 --agreement 0.5 --answer-pattern (\\d+) --max-output-tokens 99 --temperature 0 --seed 7"
-    assert run(["ask", "-", *flags.split(), "--address", serve(router)]) == 0
-    [prompt] = router.prompts
-    assert [(m.role, m.content) for m in prompt.messages] == [(Role.ROLE_SYSTEM, "Brief."), (Role.ROLE_USER, "Why?\n")]
-    assert prompt.policy == Policy(
-        boot_tokens=9,
-        k=3,
-        selector=SelectorStrategy.SELECTOR_STRATEGY_LLM,
-        aggregator=AggregatorStrategy.AGGREGATOR_STRATEGY_VOTE,
-        candidates=["a", "b"],
-        max_cost_nanousd=2_000_000,
-        margin=0.0,
-        agreement=0.5,
-        answer_pattern=AnswerPattern(re2="(\\d+)"),
-    )
-    sampling = prompt.sampling
-    assert (sampling.max_output_tokens, sampling.temperature, sampling.seed) == (99, 0.0, 7)
-    assert sampling.HasField("temperature")
+    assert run(["ask", "-", "--system", "Brief.", "--address", serve(router)]) == 0
+    messages = router.prompts[0].messages
+    assert [(m.role, m.content) for m in messages] == [(Role.ROLE_SYSTEM, "Brief."), (Role.ROLE_USER, "Why?\n")]
+
+
+@pytest.mark.parametrize("kind", [field.name for field in Part.DESCRIPTOR.fields if field.message_type])
+def test_every_kind_of_part_is_sent_as_a_file_or_a_uri(serve: Serve, tmp_path: Path, kind: str) -> None:
+    names = {"image": ("cat.png", "image/png"), "file": ("a.pdf", "application/pdf"), "audio": ("a.wav", "audio/x-wav")}
+    name, mime = names[kind]
+    (tmp_path / name).write_bytes(b"data")
+    router = FakeRouter(events.ROUTE)
+    uri = f"https://example.com/{name}"
+    assert run(["ask", "?", f"--{kind}", str(tmp_path / name), f"--{kind}", uri, "--address", serve(router)]) == 0
+    first, second = (getattr(part, kind) for part in router.prompts[0].messages[0].parts)
+    assert (first.data, first.name, second.uri) == (b"data", name, uri)
+    assert first.mime_type.split("/")[0] == mime.split("/")[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output"),
+    [
+        (["--tool-choice", "none"], OutputSpec(tool_choice=ToolChoice(mode=ToolMode.TOOL_MODE_NONE))),
+        (["--tool-choice", "weather"], OutputSpec(tool_choice=ToolChoice(name="weather"))),
+        (["--no-parallel-tool-calls"], OutputSpec(parallel_tool_calls=False)),
+        (["--json-object"], OutputSpec(json_object=True)),
+    ],
+)
+def test_the_form_of_the_answer_is_sent(serve: Serve, arguments: list[str], output: OutputSpec) -> None:
+    router = FakeRouter(events.ROUTE)
+    assert run(["ask", "Why?", *arguments, "--address", serve(router)]) == 0
+    assert router.prompts[0].output == output
+
+
+def test_yaml_says_what_json_says(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    address = serve(FakeRouter(events.ROUTE))
+    said = []
+    for form, read in (("json", json.loads), ("yaml", yaml.safe_load)):
+        assert run(["ask", "Why?", "-o", form, "--address", address]) == 0
+        said.append(read(capsys.readouterr().out))
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["aks"], "No such command 'aks'. Did you mean 'ask'?"),
+        (["pool", "evit"], "No such command 'evit'. Did you mean 'evict'?"),
+        (["ask", "Why?", "--wort", "1"], "No such option '--wort'. Did you mean '--worth'?"),
+    ],
+)
+def test_a_slip_of_the_hand_is_answered_with_what_was_meant(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_json_pointer_is_a_pattern_too(serve: Serve) -> None:
@@ -156,10 +264,11 @@ def test_when_all_candidates_fail_each_is_named(serve: Serve, capsys: pytest.Cap
 def test_no_router_is_one_sentence(
     command: str, capsys: pytest.CaptureFixture[str], serve: Serve, unused_tcp_port: int
 ) -> None:
-    assert run([*command.split(), "--address", f"127.0.0.1:{unused_tcp_port}"]) == 1
+    address = f"127.0.0.1:{unused_tcp_port}"
+    assert run([*command.split(), "--address", address]) == 1
     assert capsys.readouterr().err == (
-        f"lightrouter {command.removesuffix(' Why?')}: no router answers at 127.0.0.1:{unused_tcp_port}; start one with `lightrouter up`, "
-        "or give its address with --address or LIGHTROUTER_ADDRESS\n"
+        f"lightrouter {command.removesuffix(' Why?')}: no router answers at {address}; start one with "
+        "`lightrouter up`, or give its address with --address or LIGHTROUTER_ADDRESS\n"
     )
 
 

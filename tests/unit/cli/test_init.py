@@ -111,7 +111,7 @@ def test_an_endpoint_that_does_not_say_is_one_sentence(
     upstream.pages["/v1/models"] = (status, body)
     assert run(["pool", "init", upstream.url, "--out", str(tmp_path / "p.yaml")]) == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"lightrouter init: {upstream.url}/v1/models {sentence}")
+    assert error.startswith(f"lightrouter pool init: {upstream.url}/v1/models {sentence}")
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "p.yaml").exists()
 

@@ -1,12 +1,14 @@
 import json
-from argparse import ArgumentTypeError
 
+import click
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.cli import text, values
+from lightrouter.cli import text
+from lightrouter.cli.grammar import Dollars
+from lightrouter.cli.grammar import Duration as Time
 
 
 def test_money_is_shown_to_the_last_nano_dollar() -> None:
@@ -17,13 +19,36 @@ def test_money_is_shown_to_the_last_nano_dollar() -> None:
 
 @given(st.integers(min_value=1, max_value=10**14))
 def test_money_that_is_shown_can_be_typed(nanousd: int) -> None:
-    assert values.money(text.dollars(nanousd)) == nanousd
+    assert Dollars(zero=False)(text.dollars(nanousd)) == nanousd
 
 
 @pytest.mark.parametrize("typed", ["", "x", "0", "-1", "nan", "inf", "1e9", "0.0000000001"])
 def test_money_that_is_none_is_refused(typed: str) -> None:
-    with pytest.raises(ArgumentTypeError, match="must be"):
-        values.money(typed)
+    with pytest.raises(click.BadParameter, match="must be"):
+        Dollars(zero=False)(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("2m", 120),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("250ms", 0.25),
+        ("1d", 86400),
+        ("1e1", 10),
+    ],
+)
+def test_durations_are_typed_as_people_write_them(typed: str, seconds: float) -> None:
+    assert Time()(typed) == seconds
+
+
+@pytest.mark.parametrize("typed", ["", "0", "0s", "-1", "-1m", "nan", "inf", "1e12", "m", "2 m", "2m3", "1w", "٣s"])
+def test_durations_that_are_none_are_refused(typed: str) -> None:
+    with pytest.raises(click.BadParameter, match="like 90s, 2m or 1h30m"):
+        Time()(typed)
 
 
 def test_durations_are_in_seconds() -> None:

@@ -1,10 +1,11 @@
 import io
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from lightrouter.cli import view
+from lightrouter.cli import candidates, view
 from lightrouter.cli.progress import RouteProgress
 from lightrouter.cli.text import printable
 from lightrouter.v1.candidate_pb2 import Candidate, CandidateHealth, CandidateState, Prices
@@ -85,7 +86,7 @@ def test_markup_and_escapes_of_a_model_are_text() -> None:
     assert "\x1b[2J" not in text
 
 
-def test_the_pool_is_a_table() -> None:
+def test_the_pool_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     listed = ListCandidatesResponse(
         candidates=[
             CandidateStatus(
@@ -103,7 +104,8 @@ def test_the_pool_is_a_table() -> None:
             CandidateStatus(candidate=Candidate(name="slow")),
         ]
     )
-    text = drawn(view.pool(listed))
+    candidates.print_listed(listed, "wide")
+    text = capsys.readouterr().out
     for part in ("openai", "admitted", "serving", "0.15", "2.00", "8,192", "0.50"):
         assert part in row(text, "fast")
     assert "not known" in row(text, "slow")
@@ -143,11 +145,14 @@ def test_nothing_of_an_answer_reaches_the_terminal_raw() -> None:
     assert view.summary(answer).endswith("| degraded: [31mred2J fake line")
 
 
-def test_nothing_of_a_pool_reaches_the_terminal_raw() -> None:
+@pytest.mark.parametrize("form", candidates.FORMS)
+def test_nothing_of_a_pool_reaches_the_terminal_raw(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     listed = ListCandidatesResponse()
     status = listed.candidates.add(candidate=Candidate(name=NASTY, model=NASTY, provider=NASTY))
     status.traffic.drift = NASTY
     listed.conditions.add(type=NASTY, message=NASTY)
-    for text in (drawn(view.pool(listed)), *view.remarks(listed)):
-        assert printable(text) == text
-    assert all(len(remark.splitlines()) == 1 for remark in view.remarks(listed))
+    candidates.print_listed(listed, form)
+    said = capsys.readouterr().out
+    assert printable(said) == said
+    lines = {"table": 4, "wide": 4, "name": 1}
+    assert len(said.splitlines()) == lines.get(form, len(said.splitlines()))
