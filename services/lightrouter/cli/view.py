@@ -36,6 +36,7 @@ _REASONS = {
     SelectionReason.SELECTION_REASON_HOMOGENEOUS_POOL: "the pool's candidates make the same errors",
     SelectionReason.SELECTION_REASON_WORTH: "one more answer is asked for only while it is worth its cost",
     SelectionReason.SELECTION_REASON_TIME: "the time for one more answer is over",
+    SelectionReason.SELECTION_REASON_NO_BOOT: "there was no boot stage to decide on",
     SelectionReason.SELECTION_REASON_ACTION: "all call the same tool",
     SelectionReason.SELECTION_REASON_ACTION_DISPUTED: "they call different tools",
 }

@@ -121,7 +121,8 @@ def test_every_field_has_a_flag_that_reaches_it(serve: Serve, field: str) -> Non
 @pytest.mark.parametrize(
     ("field", "typed"),
     [
-        ("boot_tokens", "0"), ("boot_tokens", "4097"), ("k", "65"), ("margin", "1.1"), ("margin", "nan"), ("quorum", "0"),
+        ("boot_tokens", "0"), ("boot_tokens", "4097"), ("k", "65"), ("margin", "1.1"), ("margin", "nan"),
+        ("quorum", "0"),
         ("min_gain", "inf"), ("shortlist", "257"), ("hold", "perhaps"), ("max_cost_nanousd", "0"), ("top_p", "0"),
         ("temperature", "2.1"), ("seed", "-1"), ("max_output_tokens", "0"), ("reasoning_effort", "huge"),
     ],
