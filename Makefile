@@ -75,6 +75,10 @@ chart-check: setup ## Lint the chart with Helm 3 and 4, check its generated file
 	python -m tools.chart --check
 	python -m tools.chart_check
 
+.PHONY: reference
+reference: setup ## Write the reference pages of docs/ from the code.
+	python -m tools.reference
+
 .PHONY: lock
 lock: setup ## Pin the dependencies anew, with hashes.
 	tools/lock
