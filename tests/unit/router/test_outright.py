@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightrouter.router.call_times import CallTimes
+from lightrouter.router.context import RouteContext
+from lightrouter.router.events import Events
+from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.rules import Defaults, Maxima, Shares
+from lightrouter.router.terms import offered
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.v1.chat_pb2 import FINISH_REASON_CONTENT_FILTER, FINISH_REASON_LENGTH
+from lightrouter.v1.chat_pb2 import FINISH_REASON_CONTENT_FILTER, FINISH_REASON_LENGTH, Usage
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_ALL_CANDIDATES_FAILED, ERROR_REASON_COST_CEILING_TOO_LOW
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_COMPLETION_FAILED,
@@ -39,7 +45,7 @@ from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_WORTH,
     Answer,
 )
-from tests.unit.router.builders import defaults, failure, pool_candidate, prompt, router, snapshot, traffic
+from tests.unit.router.builders import admitted, defaults, failure, pool_candidate, prompt, router, snapshot, traffic
 from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSelector, Model
 
 WORTH = 1000
@@ -122,6 +128,8 @@ async def test_a_larger_worth_asks_more(worth: int, asked: list[str]) -> None:
     models, selector = fake(), knowing()
     await route(models, selector, worth_nanousd=worth)
     assert models.asked(STAGE_COMPLETE) == asked
+    # Of what is worth nothing nobody needs to know more.
+    assert bool(selector.requests) == (worth > 0)
     assert not models.asked(STAGE_BOOT)
 
 
@@ -235,7 +243,7 @@ async def test_a_stream_that_breaks_is_taken_over_and_ends_the_route() -> None:
         fake(a=Model(words=("a ", "says ", "so "), fails={STAGE_COMPLETE: failure()}, fails_after=1)),
         EventLog(),
     )
-    answer = await route(models, knowing(), log)
+    answer = await route(models, knowing(c=(0.4, 0.9, 60)), log)
     assert models.asked(STAGE_COMPLETE) == ["a", "b"]
     assert answer.text == log.text
     assert list(answer.candidates) == ["a", "b"]
@@ -436,3 +444,45 @@ async def test_the_failures_of_candidates_asked_outright_are_observed() -> None:
     await made.route(prompt(worth_nanousd=WORTH), Deadline.after(60), EventLog(text=False))
     rates = {name: seen.failure_rate for name in NAMES if (seen := watch.of(name))}
     assert rates == {"a": 0, "b": 1}
+
+
+async def test_one_that_falls_far_behind_its_pace_beside_an_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(CallTimes, "seconds_for", lambda *_: 0.0)
+    models = fake(b=Model(hangs={STAGE_COMPLETE}))
+    async with asyncio.timeout(30):
+        made = router(models, knowing(), shares=Shares(grace_s=0.0))
+        answer = await made.route(prompt(worth_nanousd=WORTH), Deadline.after(3600), EventLog(text=False))
+    assert answer.text == "a says so "
+    assert models.cancelled == ["b"]
+
+
+async def test_what_an_answer_that_was_cut_thought_is_not_what_whole_ones_think() -> None:
+    selector = knowing()
+    made = router(fake(a=Model(words=("on ",) * 20, hidden=3)), selector)
+    for _ in range(2):
+        await made.route(prompt(worth_nanousd=0), Deadline.after(60), EventLog(text=False))
+    assert selector.shortlists[1].candidates[0].terms.reasoning_tokens == 0
+
+
+def test_the_terms_have_the_candidates_own_instructions_and_its_cache() -> None:
+    pool = snapshot(*(pool_candidate(name) for name in NAMES))
+    pool.candidates["b"].fixed_input_tokens = 1000
+    admission, budget = admitted(prompt(), pool, defaults(), 7, RouteLedger())
+    times = CallTimes()
+    times.note_first_call("b", Usage(input_tokens=100, cached_input_tokens=50))
+    context = RouteContext(admission, Deadline.after(60), Shares(), RouteLedger(), budget, Events(), times)
+    a, b, _ = (each.terms for each in offered(context, admission.candidates))
+    assert b.input_tokens == a.input_tokens + 1000
+    assert (a.cached_input_tokens, b.cached_input_tokens) == (0, round(b.input_tokens / 2))
+
+
+async def test_the_worst_cost_is_that_of_the_dearest() -> None:
+    pool = snapshot(pool_candidate("a"), pool_candidate("b", price=10**9), pool_candidate("c"))
+    made = router(FakeModels(pool, **{name: Model() for name in NAMES}), knowing())
+    worst = [
+        (await made.quote(prompt(worth_nanousd=WORTH, k=1, candidates=names), Deadline.after(60))).worst_cost_nanousd
+        for names in (NAMES, ["b"], ["a"])
+    ]
+    assert worst[0] == worst[1] > worst[2]
