@@ -88,7 +88,8 @@ def started(starts: Mapping[str, Start], stack: ExitStack) -> tuple[dict[str, Ou
         outcome = outcomes[name] = Outcome(name)
         with _failure_of(outcome):
             target = targets[name] = stack.enter_context(start())
-            outcome.title, outcome.start_s, outcome.start_rss_mb = target.title, target.start_s, target.group.rss()
+            outcome.title, outcome.start_s = target.title, target.start_s
+            outcome.start_cpu_s, outcome.start_rss_mb = sum(target.group.cpu().values()), target.group.rss()
     return outcomes, targets
 
 

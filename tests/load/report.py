@@ -70,6 +70,7 @@ class Outcome:
     Attributes:
         title: Its name in the table.
         start_s: Seconds until it served.
+        start_cpu_s: Seconds of CPU that it used until then.
         start_rss_mb: Memory of all its processes then.
         rss_mb: Memory of all its processes after the load.
         levels: Its figures by concurrency.
@@ -79,6 +80,7 @@ class Outcome:
 
     title: str
     start_s: float = 0.0
+    start_cpu_s: float = 0.0
     start_rss_mb: float = 0.0
     rss_mb: float = 0.0
     levels: dict[int, Level] = field(default_factory=dict)
@@ -98,7 +100,7 @@ _COLUMNS: Final[Mapping[str, Callable[[Level], float]]] = {
 def sides(outcomes: Iterable[Outcome]) -> str:
     """Returns the table of the sides, the figures at each concurrency beside each other."""
     at = " / ".join(map(str, LEVELS))
-    head = [f"at {at} calls at once", *_COLUMNS, "RSS MB, at start and after", "start s"]
+    head = [f"at {at} calls at once", *_COLUMNS, "RSS MB, at start and after", "start s, CPU s"]
     rows = []
     for outcome in outcomes:
         if outcome.failure:
@@ -106,7 +108,7 @@ def sides(outcomes: Iterable[Outcome]) -> str:
             continue
         figures = [" / ".join(_short(of(outcome.levels[c])) for c in LEVELS) for of in _COLUMNS.values()]
         memory = f"{outcome.start_rss_mb:.0f}, {outcome.rss_mb:.0f}"
-        rows.append([outcome.title, *figures, memory, f"{outcome.start_s:.1f}"])
+        rows.append([outcome.title, *figures, memory, f"{outcome.start_s:.1f}, {outcome.start_cpu_s:.1f}"])
     return table(head, rows)
 
 

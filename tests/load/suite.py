@@ -26,8 +26,12 @@ CANDIDATES: Final = 8
 MODEL_CALLS: Final = CANDIDATES
 _GO_ON: Final = 2
 QUESTION: Final = "Why is the sky blue, and why is it red in the evening? Answer in a few sentences."
-# On cores that others use as well, candidates that are all alike would drift apart, and one be left out.
-_ALL_TAKE_PART: Final = {"LIGHTROUTER_ROUTER_DRIFT_TOLERANCE": "1"}
+# On cores that others use as well, candidates that are all alike would drift apart, or one be late, and be left out.
+_ALL_TAKE_PART: Final = {
+    f"LIGHTROUTER_{service}_{setting}": value
+    for service in ("ROUTER", "ALL")
+    for setting, value in (("DRIFT_TOLERANCE", "1"), ("BOOT_GRACE_SECONDS", "60"))
+}
 _START_SECONDS: Final = 60.0
 _TIMEOUT_SECONDS: Final = 60.0
 _SERVICES: Final = ("router", "selector", "aggregator", "adapter")

@@ -105,8 +105,10 @@ async def test_boot_and_rest_are_one_text(mode: str, size: int) -> None:
         asked = generation(prefix=boot.text, continuation=boot.result.continuation)
         rest: GenerateResponse = await served.generate(asked)
         text, restarted = await watched(served, asked)
-    whole = "" if mode == "none" else boot.text
-    assert rest.restarted is restarted is (mode == "none")
+    # It would not show if the provider ignored these few tokens, which end in a script without spaces.
+    anew = mode == "none" or (mode != "raw" and size in {11, 15})
+    whole = "" if anew else boot.text
+    assert rest.restarted is restarted is anew
     assert whole + rest.text == TEXT
     assert whole + text == TEXT
     # A boot is one message each way.
@@ -205,7 +207,7 @@ async def test_calls_beyond_the_limit_wait_and_beyond_the_queue_are_refused() ->
 
 
 async def test_the_circuit_opens_and_closes_and_health_follows() -> None:
-    circuit = {"failures": 2, "cooldown_s": 0.5}
+    circuit = {"failures": 2, "cooldown_s": 1.5}
     async with (
         Upstream(behaviours.status(500)) as upstream,
         adapter(upstream.base_url, circuit=circuit, limits={"retries": 0}) as served,
@@ -250,7 +252,7 @@ async def test_callers_faults_and_cancellations_do_not_open_the_circuit() -> Non
 
 @pytest.mark.parametrize("patience", ["deadline", "request_timeout", "caller"])
 async def test_silence_opens_the_circuit(patience: str) -> None:
-    circuit = {"failures": 1, "silence_s": 0.2}
+    circuit = {"failures": 1, "silence_s": 0.02}
     limits = {"request_timeout_s": 0.2 if patience == "request_timeout" else 60}
     async with (
         Upstream(behaviours.hang) as upstream,
@@ -258,9 +260,10 @@ async def test_silence_opens_the_circuit(patience: str) -> None:
     ):
         # An answer that does not stream is silent while it is written; a silent stream is a failure.
         streamed = patience != "request_timeout"
-        call = asyncio.create_task(served.ask(generation(), 0.5 if patience == "deadline" else 20, streamed=streamed))
+        call = asyncio.create_task(served.ask(generation(), 1.5 if patience == "deadline" else 20, streamed=streamed))
         if patience == "caller":
-            await asyncio.sleep(0.4)
+            await upstream.arrived()
+            await asyncio.sleep(0.1)
             call.cancel()
         await asyncio.wait((call,))
         await upstream.all_closed()

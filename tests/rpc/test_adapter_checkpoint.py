@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import Sampling, Usage
 from tests.held import Held, read
@@ -212,3 +213,19 @@ async def test_a_recorded_answer(tmp_path: Path, pace: bool, counted: int | None
 async def _recorded(served: Adapter, tokens: int) -> tuple[Held, Held]:
     limited = await hold(served, generation("Why?", sampling=most(tokens)), 0)
     return await hold(served, generation("Why?"), tokens), limited
+
+
+@pytest.mark.parametrize("unwatched", [False, True])
+async def test_the_text_that_nobody_watches_comes_with_the_checkpoint(unwatched: bool) -> None:
+    events = [behaviours.delta("one two three four five six"), behaviours.delta(finish="stop")]
+    async with Upstream(behaviours.stream(events)) as upstream, adapter(upstream.base_url) as served:
+        stream = served.models.stream(
+            served.target, generation(), Deadline.after(60), checkpoint_tokens=2, unwatched=unwatched
+        )
+        messages = [message async for message in stream]
+    assert messages[0].WhichOneof("event") == ("checkpoint" if unwatched else "chunk")
+    held = Held()
+    for message in messages:
+        held.take(message)
+    assert held.before.text
+    assert held.output[0] == "one two three four five six"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lightrouter.adapter.exchange import ReplyInfo
-from lightrouter.adapter.providers import http_provider, openai_reply
+from lightrouter.adapter.providers import http_provider, openai_reply, reply
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import failed_entry
@@ -152,7 +152,7 @@ async def test_others_have_their_turn_between_the_reading_of_a_long_reply_and_it
 ) -> None:
     turns: list[str] = []
 
-    parse, read = http_provider.parse, openai_reply.read
+    parse, read = reply.parse, openai_reply.read
 
     def parsed(text: str) -> Mapping[str, object]:
         asyncio.get_running_loop().call_soon(turns.append, "others")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.suite import exporting, rig
 from tests.suite.otlp import Received
+from tests.suite.up_support import pool_text, upstream
 
 
 @pytest.fixture
@@ -30,3 +31,18 @@ def running(request: pytest.FixtureRequest) -> rig.Run:
     """Runs a suite, in each of the two ways."""
     run: rig.Run = request.param
     return run
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    """The root URL of an upstream whose models all answer."""
+    with upstream() as url:
+        yield url
+
+
+@pytest.fixture
+def pool(tmp_path: Path, base_url: str) -> Path:
+    """A pool file with two of its models."""
+    path = tmp_path / "pool.yaml"
+    path.write_text(pool_text(base_url, "alpha", "beta"))
+    return path

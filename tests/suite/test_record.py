@@ -2,32 +2,16 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from lightrouter.recording.load import load_labelled
 from tests.recordings import write
-from tests.suite.up_support import TIMEOUT_S, Up, cli, pool_text, upstream
+from tests.suite.up_support import TIMEOUT_S, Up, cli
 
 PROMPTS = [
     {"id": "a", "prompt": "How does it end?", "task": "pattern", "pattern": "ends"},
     {"id": "b", "prompt": "Who begins?", "task": "pattern", "pattern": "^beta"},
 ]
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with upstream() as url:
-        yield url
-
-
-@pytest.fixture
-def pool(tmp_path: Path, base_url: str) -> Path:
-    path = tmp_path / "pool.yaml"
-    path.write_text(pool_text(base_url, "alpha", "beta"))
-    return path
 
 
 def test_a_running_pool_is_recorded_candidate_by_candidate(tmp_path: Path, pool: Path) -> None:

@@ -6,18 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.suite.up_support import TIMEOUT_S, cli, environ, pool_text, until, upstream
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with upstream() as url:
-        yield url
+from tests.suite.up_support import TIMEOUT_S, cli, environ, pool_text, until
 
 
 def test_it_answers_and_ends_at_sigterm(tmp_path: Path, base_url: str) -> None:

@@ -9,22 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.suite.up_support import TIMEOUT_S, Up, cli, pool_text, until, upstream
+from tests.suite.up_support import TIMEOUT_S, Up, cli, pool_text, until
 
 Start = Callable[..., Up]
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with upstream() as url:
-        yield url
-
-
-@pytest.fixture
-def pool(tmp_path: Path, base_url: str) -> Path:
-    path = tmp_path / "pool.yaml"
-    path.write_text(pool_text(base_url, "alpha", "beta"))
-    return path
 
 
 WAYS = [[], ["--processes"]]

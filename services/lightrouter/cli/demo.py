@@ -17,7 +17,6 @@ from rich.text import Text
 from lightrouter.cli import ask, client, view
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.processes import Processes
 from lightrouter.cli.progress import RouteProgress
 from lightrouter.cli.suite import SuiteOptions
 from lightrouter.cli.text import log, printable, seconds
@@ -97,8 +96,11 @@ def shortfalls(merged: Answer, single: Answer) -> list[str]:
 
 
 async def _demo(console: Console, model: Path) -> None:
+    # Imported here, because the suite costs a second, which --help and a download need not pay.
+    from lightrouter.cli.oneprocess import OneProcess
+
     options = SuiteOptions(listen="127.0.0.1:0", pool=None, model=model)
-    async with _signals_cancel(), Processes(options, log) as suite:
+    async with _signals_cancel(), OneProcess(options, log) as suite:
         console.print(Text("starting router, selector, aggregator, three adapters and the model", "bold"))
         address = await suite.start()
         console.print(f"ready: {address}", highlight=False)

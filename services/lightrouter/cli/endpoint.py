@@ -1,10 +1,9 @@
-"""Lists the models of an OpenAI-compatible endpoint and writes a pool file for them."""
+"""Lists the models of an endpoint, whichever of the known APIs it speaks."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -14,38 +13,17 @@ import httpx
 
 from lightrouter.cli import served
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.modelapis import OPENAI, ModelsApi
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool.values import AUTHORIZATION, under
 from lightrouter.runtime import files
-from lightrouter.runtime.document import dump
 
 # Choices: far above the longest list of models seen, and short enough for a person who waits.
 _MAX_BYTES: Final = 16 * 2**20
 _TIMEOUT_S: Final = 15.0
-# The longest DNS label (RFC 1123), which names of Kubernetes objects have to fit.
-_MAX_NAME: Final = 63
 # Choices: bounds for a server whose pages or redirects never end.
 _MOST_PAGES: Final = 50
 _MOST_REDIRECTS: Final = 5
-
-# Servers by `owned_by` or host name, and the pool file's lines on how each continues a text.
-_CONTINUATIONS: Final = {
-    "llamacpp": (
-        "continuation: trailing   # llama.cpp continues the last message if it is the assistant's",
-        "always_stream: true   # its server stops writing only if a stream is closed",
-    ),
-    "library": ("continuation: trailing   # Ollama continues the last message if it is the assistant's",),
-    "vllm": ("continuation: continue_final_message   # vLLM takes continue_final_message",),
-    "sglang": ("continuation: continue_final_message   # SGLang takes continue_final_message",),
-    "deepseek": ("continuation: prefix   # DeepSeek takes `prefix: true` under /beta",),
-    "mistralai": (
-        "continuation: prefix   # Mistral takes `prefix: true`",
-        "echoes_prefix: true   # and repeats the prefix in its answer",
-    ),
-}
-_UNKNOWN: Final = (
-    "continuation: none   # unknown: drafts are written anew; try trailing, which is cheaper if it works",
-)
 
 
 class EndpointError(CommandError):
@@ -60,8 +38,8 @@ class EndpointError(CommandError):
         self.weight = weight
 
 
-def base_urls(url: str) -> list[str]:
-    """Returns the root URLs to try for a typed URL, the most likely first.
+def base_urls(url: str, version: str = "/v1") -> list[str]:
+    """Returns the root URLs to try for a typed URL, the most likely first; most APIs are under their `version`.
 
     Raises:
         CommandError: It is not an http or https URL.
@@ -77,19 +55,19 @@ def base_urls(url: str) -> list[str]:
     path = root.path.rstrip("/").removesuffix("/models").removesuffix("/chat/completions").rstrip("/")
     # Azure's address has its version in the query; keep nothing else of the query.
     versioned = bool(root.params.get("api-version"))
-    guesses = [path] if versioned or path.endswith("/v1") else [f"{path}/v1", path]
+    guesses = [path] if versioned or path.endswith(version) else [f"{path}{version}", path]
     query = root.query if versioned else None
     return [str(root.copy_with(path=each or "/", query=query)).rstrip("/") for each in guesses]
 
 
-def served_by(url: str, api_key_env: str | None) -> tuple[str, list[ServedModel]]:
+def served_by(url: str, api_key_env: str | None, api: ModelsApi) -> tuple[str, list[ServedModel]]:
     """Returns the root of an endpoint and its models; the variable `api_key_env` has the API key, if it is named.
 
     Raises:
         CommandError: The URL, the variable or the endpoint cannot be used.
     """
     with httpx.Client() as http:
-        return list_models(base_urls(url), api_key(api_key_env, os.environ), http)
+        return list_models(base_urls(url, api.version), api_key(api_key_env, os.environ), http, api)
 
 
 def named(models: Sequence[ServedModel], wanted: Sequence[str]) -> list[ServedModel]:
@@ -117,14 +95,9 @@ def write(path: Path, text: str) -> None:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def key_header(base_url: str) -> str:
-    """Returns the endpoint's header for the API key: Azure has its own."""
-    url = httpx.URL(base_url)
-    azure = url.host.endswith((".azure.com", ".azure-api.net", ".azure.us", ".azure.cn")) or "api-version" in url.params
-    return "api-key" if azure else AUTHORIZATION
-
-
-def list_models(urls: Sequence[str], api_key: str | None, client: httpx.Client) -> tuple[str, list[ServedModel]]:
+def list_models(
+    urls: Sequence[str], api_key: str | None, client: httpx.Client, api: ModelsApi = OPENAI
+) -> tuple[str, list[ServedModel]]:
     """Returns the first root of `urls` that lists models, after redirects, and its models.
 
     Raises:
@@ -133,38 +106,44 @@ def list_models(urls: Sequence[str], api_key: str | None, client: httpx.Client) 
     errors: list[EndpointError] = []
     for url in urls:
         try:
-            return _models(url, api_key, client)
+            return _models(url, _headers(api, url, api_key), client, api, keyed=bool(api_key))
         except EndpointError as error:
             errors.append(error)
     # A guessed address that does not exist is the least informative error.
     raise max(errors, key=lambda error: error.weight, default=EndpointError("no URL was given"))
 
 
-def _models(url: str, api_key: str | None, client: httpx.Client) -> tuple[str, list[ServedModel]]:
+def _headers(api: ModelsApi, url: str, api_key: str | None) -> Mapping[str, str]:
+    header = api.key_header_at(url)
+    key = {header: f"Bearer {api_key}" if header == AUTHORIZATION else api_key} if api_key else {}
+    return {**api.headers, **key}
+
+
+def _models(
+    url: str, headers: Mapping[str, str], client: httpx.Client, api: ModelsApi, *, keyed: bool
+) -> tuple[str, list[ServedModel]]:
     address = under(url, "/models")
-    arrived, document = _page(address, url, api_key, client)
+    arrived, document = _page(address, headers, client, keyed=keyed)
     root = _root(arrived)
-    found = list(served.models(document))
+    found = list(served.models(document, api.provider))
     page, seen = arrived, {str(arrived)}
     while following := served.next_page(document):
         page = _followed(page, following)
         if str(page) in seen or len(seen) >= _MOST_PAGES or _origin(page) != _origin(arrived):
             break
         seen.add(str(page))
-        _, document = _page(str(page), url, api_key, client)
-        found += served.models(document)
+        _, document = _page(str(page), headers, client, keyed=keyed)
+        found += served.models(document, api.provider)
     if not found:
-        raise EndpointError(f"{address} lists no models, or is not OpenAI-compatible", weight=1)
+        raise EndpointError(f"{address} lists no models, or does not speak the API {api.provider}", weight=1)
     first: dict[str, ServedModel] = {}
     for model in found:
         first.setdefault(model.id, model)
     return root, list(first.values())
 
 
-def _page(address: str, root: str, api_key: str | None, client: httpx.Client) -> tuple[httpx.URL, object]:
+def _page(address: str, headers: Mapping[str, str], client: httpx.Client, *, keyed: bool) -> tuple[httpx.URL, object]:
     """Returns the URL of one page of a list, after redirects, and its document. The key stays within the origin."""
-    header = key_header(root)
-    headers = {header: f"Bearer {api_key}" if header == AUTHORIZATION else api_key} if api_key else {}
     url = httpx.URL(address)
     for _ in range(_MOST_REDIRECTS):
         try:
@@ -177,12 +156,12 @@ def _page(address: str, root: str, api_key: str | None, client: httpx.Client) ->
         if not (300 <= response.status_code < 400 and location):
             break
         target = _followed(url, location)
-        if _origin(target) != _origin(url) and api_key:
+        if _origin(target) != _origin(url) and keyed:
             where = str(target.copy_with(query=None, userinfo=b"")).removesuffix("/models")
             raise EndpointError(f"{address} redirects to {where}: give that address if it is the provider's", weight=4)
         url = target
     if response.status_code in {401, 403}:
-        hint = "refused the key" if api_key else "needs an API key: name its environment variable with --api-key-env"
+        hint = "refused the key" if keyed else "needs an API key: name its environment variable with --api-key-env"
         raise EndpointError(f"{address} {hint}", weight=4)
     if response.status_code != httpx.codes.OK:
         missing = response.status_code in {404, 405}
@@ -223,18 +202,6 @@ def _body(response: httpx.Response, address: str) -> bytes:
     return bytes(body)
 
 
-def pool_text(base_url: str, models: Sequence[ServedModel], left_out: int, api_key_env: str | None) -> str:
-    """Returns the commented pool file for these models; `left_out` is the number of other served models."""
-    return _head(base_url, left_out) + entries_text(base_url, models, api_key_env, set())
-
-
-def entries_text(
-    base_url: str, models: Sequence[ServedModel], api_key_env: str | None, taken: set[str], state: str | None = None
-) -> str:
-    """Returns the commented entries for these models, with names that are not in `taken`; adds the names to it."""
-    return "".join(_entry(base_url, model, _name(model.id, taken), api_key_env, state) for model in models)
-
-
 def api_key(variable: str | None, environment: Mapping[str, str]) -> str | None:
     """Returns the API key from the environment variable; None if none is named.
 
@@ -247,82 +214,3 @@ def api_key(variable: str | None, environment: Mapping[str, str]) -> str | None:
     if not key:
         raise CommandError(f"the environment variable {variable} of --api-key-env is not set", ExitCode.USAGE)
     return key
-
-
-def _head(base_url: str, left_out: int) -> str:
-    more = f"# {left_out} more models are served; `lightrouter init --model ID` chooses.\n" if left_out else ""
-    return f"""\
-# The pool of LightRouter: the candidates that may answer. Saved changes take effect without a restart.
-# Written by `lightrouter init` from {_comment(base_url)}/models.
-{more}#
-# judge: NAME          # the candidate that ranks for the selector `llm`; default: the one with the best prior
-# synthesizer: NAME    # the candidate that merges drafts; default: the best-ranked one
-candidates:
-"""
-
-
-def _entry(base_url: str, model: ServedModel, name: str, api_key_env: str | None, state: str | None) -> str:
-    continuation = "\n    ".join(_continuation(base_url, model))
-    header = key_header(base_url)
-    if header != AUTHORIZATION:
-        continuation = f"api_key_header: {header}   # Azure's header for the key\n    {continuation}"
-    if model.takes_completion_tokens:
-        continuation += "\n    max_tokens_field: max_completion_tokens   # reasoning models refuse max_tokens"
-    key = f"api_key_env: {api_key_env}" if api_key_env else "# api_key_env: NAME      # the variable with the API key"
-    if model.prices:
-        listed = ", ".join(f'{kind}: "{price}"' for kind, price in model.prices.items())
-        prices = f"prices: {{{listed}}}   # US dollars per million tokens, as the endpoint says"
-    else:
-        prices = (
-            'prices: {input: "0", cached_input: "0", output: "0"}   # fill in: US dollars per million tokens;'
-            " 0 for a model on your own machine"
-        )
-    window = (
-        f"context_window: {model.context_window}" if model.context_window else "# context_window: 8192     # fill in"
-    )
-    return f"""\
-  - name: {_quoted(name)}
-    provider: openai
-    base_url: {_quoted(asked_root(base_url))}
-    model: {_quoted(model.id)}
-    {key}
-    {continuation}
-    {prices}
-    {window}
-    prior: 0.5   # what you expect of it, 0 to 1, before any prompt is seen
-{f"    state: {state}   # until it is evaluated{chr(10)}" if state else ""}"""
-
-
-def asked_root(base_url: str) -> str:
-    """Returns the root URL to call an entry's models, which may differ from the URL that lists them."""
-    url = httpx.URL(base_url)
-    if url.host == "api.deepseek.com":
-        return str(url.copy_with(path="/beta"))
-    return base_url
-
-
-def _continuation(base_url: str, model: ServedModel) -> tuple[str, ...]:
-    host = httpx.URL(base_url).host
-    owner = model.owned_by.lower()
-    for known, how in _CONTINUATIONS.items():
-        if owner == known or (known in {"deepseek", "mistralai"} and known.removesuffix("ai") in host):
-            return how
-    return _UNKNOWN
-
-
-def _name(model_id: str, taken: set[str]) -> str:
-    base = re.sub(r"[^a-z0-9]+", "-", model_id.rsplit("/", 1)[-1].lower()).strip("-")[:_MAX_NAME].strip("-") or "model"
-    name, number = base, 1
-    while name in taken:
-        number += 1
-        name = f"{base[: _MAX_NAME - len(f'-{number}')].rstrip('-')}-{number}"
-    taken.add(name)
-    return name
-
-
-def _quoted(value: str) -> str:
-    return dump(value).strip()
-
-
-def _comment(value: str) -> str:
-    return "".join(char for char in value if char.isprintable())

@@ -16,6 +16,7 @@ from lightrouter.runtime.rpc.service import connected
 from lightrouter.runtime.security.auth import TokensFileError
 from lightrouter.runtime.security.tls import TlsError
 from lightrouter.runtime.settings import InvalidSettingError
+from lightrouter.runtime.telemetry.logs import send_logs
 from lightrouter.suite.assemble import assemble
 from lightrouter.suite.settings import SuiteSettings, read
 
@@ -42,6 +43,7 @@ class OneProcess(Suite):
             raise CommandError(f"the suite has ended: {sentence_of(error)}") from error
 
     async def _start(self) -> str:
+        send_logs("suite", self._options.log_level, "console")
         settings = self._settings(self._given_pool() or await self._serve_local_model())
         try:
             channels, telemetry = await self._stack.enter_async_context(connected("lightrouter", settings))

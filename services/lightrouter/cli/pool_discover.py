@@ -11,6 +11,8 @@ from typing import Final
 
 from lightrouter.cli import endpoint
 from lightrouter.cli.errors import CommandError, ExitCode
+from lightrouter.cli.modelapis import api_of, configure_provider
+from lightrouter.cli.poolentries import asked_root, entries_text
 from lightrouter.cli.poolstore import read_file
 from lightrouter.cli.served import ServedModel
 from lightrouter.pool import file
@@ -18,7 +20,7 @@ from lightrouter.pool.file import PoolFileError
 from lightrouter.pool.schema import Pool
 
 _DESCRIPTION: Final = """\
-Asks an OpenAI-compatible endpoint which models it serves, and proposes an entry for each that is not in the pool. With
+Asks an endpoint which models it serves, and proposes an entry for each that is not in the pool. With
 --probation they get a small share of the traffic until they are evaluated; with --write they are added to the pool
 file, and the router uses them without a restart.
 """
@@ -34,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("url", metavar="URL", help="the endpoint, with or without /v1")
     parser.add_argument("--pool", type=Path, required=True, metavar="FILE", help="the pool file")
+    configure_provider(parser)
     parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
     parser.add_argument(
         "--model", action="append", default=[], metavar="ID", help="a model to include, may be repeated"
@@ -46,13 +49,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> ExitCode:
     path: Path = arguments.pool
     text, pool = read_file(path)
-    base_url, served = endpoint.served_by(arguments.url, arguments.api_key_env)
+    api = api_of(arguments.url, arguments.provider)
+    base_url, served = endpoint.served_by(arguments.url, arguments.api_key_env, api)
     new = _new(pool, base_url, served, arguments.model)
     if not new:
         sys.stderr.write(f"{base_url} serves no new model\n")
         return ExitCode.OK
     state = "probation" if arguments.probation else None
-    entries = endpoint.entries_text(base_url, new, arguments.api_key_env, set(pool.entries), state)
+    entries = entries_text(base_url, new, arguments.api_key_env, set(pool.entries), state, api)
     if not arguments.write:
         sys.stdout.write(entries)
         sys.stderr.write(f"{len(new)} new; --write adds them to {path}\n")
@@ -61,12 +65,12 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     endpoint.write(path, joined)
     names = [name for name in file.parse(joined.encode(), path).entries if name not in pool.entries]
     sys.stdout.write(f"{path}: {', '.join(names)}\n")
-    sys.stderr.write("next: fill in the prices, then `lightrouter pool evaluate`\n")
+    sys.stderr.write("next: check the prices, then `lightrouter pool evaluate`\n")
     return ExitCode.OK
 
 
 def _new(pool: Pool, base_url: str, served: list[ServedModel], wanted: list[str]) -> list[ServedModel]:
-    roots = {base_url, endpoint.asked_root(base_url)}
+    roots = {base_url, asked_root(base_url)}
     known = {entry.model for entry in pool.entries.values() if entry.base_url in roots}
     chosen = endpoint.named(served, wanted) if wanted else [model for model in served if model.chats]
     return [model for model in served if model in chosen and model.id not in known]

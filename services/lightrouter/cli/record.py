@@ -19,7 +19,6 @@ from lightrouter.answers.scoring import SCORERS
 from lightrouter.cli import access, client, values
 from lightrouter.cli.access import Access
 from lightrouter.cli.errors import CommandError, ExitCode
-from lightrouter.cli.processes import Processes
 from lightrouter.cli.suite import SuiteOptions
 from lightrouter.cli.text import log, printable
 from lightrouter.pool import file
@@ -134,7 +133,10 @@ async def _reached(arguments: argparse.Namespace, stack: AsyncExitStack) -> Acce
     """Returns the running router, or that of a suite started for the run."""
     if not arguments.pool:
         return access.access_from(arguments)
-    suite = await stack.enter_async_context(Processes(SuiteOptions("127.0.0.1:0", arguments.pool), log))
+    # Imported here, because the suite costs a second, which --help and a running router need not pay.
+    from lightrouter.cli.oneprocess import OneProcess
+
+    suite = await stack.enter_async_context(OneProcess(SuiteOptions("127.0.0.1:0", arguments.pool), log))
     return Access(await suite.start())
 
 

@@ -1,4 +1,4 @@
-"""The models that an OpenAI-compatible endpoint lists, in the formats of different providers."""
+"""The models that an endpoint lists, in the formats of different providers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 from urllib.parse import urlencode
 
+from lightrouter.cli.listed_abilities import abilities, efforts, goes_on
 from lightrouter.pool.schema import MOST_MODEL_CHARACTERS
 
 _MILLION: Final = 1_000_000
@@ -41,6 +42,9 @@ class ServedModel:
         context_window: Tokens that it can hold; 0 if the endpoint does not say.
         prices: US dollars per million tokens by kind (input, cached_input, output); None if the endpoint does not say.
         chats: Whether it writes text; false for models that embed, draw, speak or listen.
+        abilities: What it can take and give, by the pool's words; None if the endpoint does not say.
+        efforts: The reasoning efforts that it knows, by the pool's words.
+        goes_on: Whether it is known to go on from a text that it has begun.
     """
 
     id: str
@@ -48,6 +52,9 @@ class ServedModel:
     context_window: int = 0
     prices: Mapping[str, str] | None = None
     chats: bool = True
+    abilities: tuple[str, ...] | None = None
+    efforts: tuple[str, ...] = ()
+    goes_on: bool = False
 
     @property
     def takes_completion_tokens(self) -> bool:
@@ -55,10 +62,12 @@ class ServedModel:
         return bool(_REASONS.search(self.id))
 
 
-def models(document: object) -> Iterator[ServedModel]:
+def models(document: object, api: str = "openai") -> Iterator[ServedModel]:
     """Yields the models of one page of a list, except those with names that a pool file or a terminal cannot hold."""
     for item in _items(document):
         name = item.get("id") or item.get("name")
+        if api == "gemini" and isinstance(name, str):
+            name = name.removeprefix("models/")
         if isinstance(name, str) and name.isprintable() and 0 < len(name) <= MOST_MODEL_CHARACTERS:
             owner = item.get("owned_by")
             yield ServedModel(
@@ -67,6 +76,9 @@ def models(document: object) -> Iterator[ServedModel]:
                 context_window=_context_window(item),
                 prices=_prices(item.get("pricing")),
                 chats=_chats(name, item),
+                abilities=abilities(name, item, api),
+                efforts=efforts(item),
+                goes_on=goes_on(name),
             )
 
 
@@ -97,6 +109,9 @@ def _items(document: object) -> Iterator[Mapping[str, object]]:
 
 def _chats(name: str, item: Mapping[str, object]) -> bool:
     """Returns whether a model writes text, from the list, else from its name."""
+    methods = item.get("supportedGenerationMethods")
+    if isinstance(methods, list):
+        return "generateContent" in methods and not _NO_CHAT.search(name)
     capabilities = item.get("capabilities")
     if isinstance(capabilities, dict):
         said = capabilities.get("completion_chat", capabilities.get("chat_completion"))
@@ -124,6 +139,7 @@ def _context_window(item: Mapping[str, object]) -> int:
         item.get("context_window"),  # Groq
         item.get("max_context_length"),  # Mistral, LM Studio
         item.get("max_input_tokens"),  # Anthropic
+        item.get("inputTokenLimit"),  # Gemini
         nested.get("n_ctx"),  # llama.cpp: of one slot, then as trained
         nested.get("n_ctx_train"),
     )

@@ -84,9 +84,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         return asyncio.run(_up(Processes, options, arguments.ready_file))
     from lightrouter.cli.oneprocess import OneProcess
     from lightrouter.runtime.rpc.server import run_loop
-    from lightrouter.runtime.telemetry.logs import send_logs
 
-    send_logs("suite", options.log_level, "console")
     return run_loop(_up(OneProcess, options, arguments.ready_file))
 
 

@@ -158,13 +158,13 @@ def _marginal(name: str, rows: _Rows, pairs: Sequence[_Pair], votes: Sequence[fl
     return MarginalValue(pair=_difference(pairs[0][1], without), vote=_difference(votes, _votes(others)))
 
 
-def _difference(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
+def _difference(scores: Sequence[float], others: Sequence[float]) -> Estimate:
     """Returns the mean difference over prompts, -1 to 1.
 
     Gains and losses have separate bounds: if most prompts make no difference, these are much narrower than the bounds
     of a mean between -1 and 1.
     """
-    differences = [mine - other for mine, other in zip(ours, theirs, strict=True)]
+    differences = [score - other for score, other in zip(scores, others, strict=True)]
     gained = Tally(len(differences), sum(max(0.0, each) for each in differences))
     lost = Tally(len(differences), sum(max(0.0, -each) for each in differences))
     gain, loss = interval(gained, _ERROR_RATE / 2), interval(lost, _ERROR_RATE / 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
 import math
 import stat
@@ -39,6 +38,8 @@ FILES: Final = (MANIFEST, _TREES, _OUTCOMES)
 # Maximum bytes of a file, packed and unpacked: a larger one would exhaust the memory.
 _LARGEST: Final = 256 * 1024 * 1024
 _MOST_COUNT: Final = 2**31 - 1
+# zlib's window of 32 KiB, and 16 for a gzip header and trailer.
+_GZIP: Final = 15 + 16
 
 
 class ArtifactError(Exception):
@@ -220,13 +221,15 @@ def _next(text: str, at: int) -> int:
 
 
 def _unpacked(raw: bytes, name: str) -> bytes:
+    unpacker = zlib.decompressobj(_GZIP)
     try:
-        with gzip.open(io.BytesIO(raw)) as packed:
-            unpacked = packed.read(_LARGEST + 1)
-    except (EOFError, OSError, zlib.error) as error:
+        unpacked = unpacker.decompress(raw, _LARGEST + 1)
+    except zlib.error as error:
         raise ValueError(f"{name} is no whole gzip file: {error}") from None
     if len(unpacked) > _LARGEST:
         raise ValueError(f"{name} holds more than {_LARGEST >> 20} MiB")
+    if not unpacker.eof or unpacker.unused_data:
+        raise ValueError(f"{name} is no whole gzip file")
     return unpacked
 
 

@@ -4,6 +4,9 @@ Uses kubernetes_asyncio for configuration, authentication and TLS. Its Watch is 
 than 128 KiB, continues after a failure without a pause, and hides that the version to continue from has expired. Its
 CustomObjectsApi is not used either: it parses a whole list on the event loop, without a bound. The blocking client is
 no choice: a shutdown cannot wake its thread, while a task here is cancelled.
+
+The package takes 48 MB on disk, and its import 40 MB of memory and 0.4 s. It stays, because kubeconfig files with
+their plugins, OpenID Connect and renewed tokens would be a thousand lines here. Only what uses a cluster imports it.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ async def test_it_tells_whether_the_checkpoint_or_a_good_end_comes_next(
         pieces.put(piece)
     if not isinstance(error, str):
         pieces.close(error)
-    assert await anext(pieces) == ("a", "")
+    assert await anext(pieces) == TextDelta("a", "")
     assert pieces.at_mark == at_mark
 
 

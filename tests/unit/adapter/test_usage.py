@@ -128,7 +128,7 @@ def test_hidden_reasoning_is_counted_wherever_it_stands(
                 "cache_creation_input_tokens": 5,
                 "output_tokens": 20,
             },
-            Usage(input_tokens=30, cached_input_tokens=20, output_tokens=20),
+            Usage(input_tokens=30, cached_input_tokens=20, cache_write_tokens=5, output_tokens=20),
         ),
         (
             {

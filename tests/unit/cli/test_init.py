@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightrouter.cli import endpoint
+from lightrouter.cli import poolentries
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.served import ServedModel, models
 from lightrouter.pool import file
@@ -96,7 +96,7 @@ def test_a_file_that_is_there_stays(upstream: Upstream, tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("status", "body", "sentence"),
     [
-        (200, b"<html>", "lists no models, or is not OpenAI-compatible"),
+        (200, b"<html>", "lists no models, or does not speak the API openai"),
         (200, b'{"data": []}', "lists no models"),
         (200, b"[" * 100_000, "lists no models"),
         (200, b'{"data": [1, {"id": 2}, {"id": ""}]}', "lists no models"),
@@ -161,13 +161,13 @@ def test_a_folder_that_is_not_there_is_one_sentence(
     )
 )
 def test_any_model_name_makes_a_pool_that_loads(models: list[ServedModel]) -> None:
-    content = endpoint.pool_text("http://h/v1", models, 0, None)
+    content = poolentries.pool_text("http://h/v1", models, 0, None)
     assert [e.model for e in file.parse(content.encode(), Path("p")).entries.values()] == [m.id for m in models]
 
 
 def test_a_quoted_value_is_one_line() -> None:
-    assert yaml.safe_load(endpoint._quoted("a\nb: {c}")) == "a\nb: {c}"
-    assert "\n" not in endpoint._quoted("a " * 500)
+    assert yaml.safe_load(poolentries._quoted("a\nb: {c}")) == "a\nb: {c}"
+    assert "\n" not in poolentries._quoted("a " * 500)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_model_that_writes_text_is_one(upstream: Upstream, tmp_path: Path, mod
 @pytest.mark.parametrize("listed", ["https://api.deepseek.com", "https://api.deepseek.com/v1"])
 def test_deepseeks_prefix_has_the_root_that_takes_it(listed: str, tmp_path: Path) -> None:
     out = tmp_path / "p.yaml"
-    out.write_text(endpoint.pool_text(listed, [ServedModel("deepseek-chat", "deepseek")], 0, None))
+    out.write_text(poolentries.pool_text(listed, [ServedModel("deepseek-chat", "deepseek")], 0, None))
     entry = file.load(out).entries["deepseek-chat"]
     assert (entry.base_url, entry.continuation.value) == ("https://api.deepseek.com/beta", "prefix")
 

@@ -100,7 +100,7 @@ def test_a_side_that_cannot_be_started_is_a_line(command: list[str], failure: st
 def _outcome(title: str, seconds: float, model_calls: int, cpu: float, rss_mb: float) -> Outcome:
     sample = Sample([seconds] * 99 + [seconds * 3], wall=2.0, cpu={"a": cpu / 4, "b": cpu * 3 / 4})
     level = Level.of(sample, model_calls)
-    return Outcome(title, 2.5, rss_mb / 2, rss_mb, dict.fromkeys(report.LEVELS, level))
+    return Outcome(title, 2.5, 1.25, rss_mb / 2, rss_mb, dict.fromkeys(report.LEVELS, level))
 
 
 def test_the_tables_have_the_figures_and_the_marks() -> None:
@@ -122,7 +122,7 @@ def test_the_tables_have_the_figures_and_the_marks() -> None:
         "1.00 / 1.00 / 1.00",
         rate,
         "78, 155",
-        "2.5",
+        "2.5, 1.2",
     ]
     assert "failed: node is not there" in sides[5]
     found = {cells[1].strip(): [cell.strip() for cell in cells[2:5]] for cells in (r.split("|") for r in reached[2:])}

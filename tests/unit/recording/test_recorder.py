@@ -77,12 +77,7 @@ async def test_every_response_is_recorded_and_scored(tmp_path: Path, prompts: li
 async def test_a_run_that_is_stopped_is_gone_on_with(tmp_path: Path, prompts: list[Asked]) -> None:
     path = tmp_path / "out.jsonl"
     router = Router()
-    router.hangs_after = 4
-    running = asyncio.create_task(record(router, path, prompts))
-    await router.hung.wait()
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
+    await stopped(router, path, prompts)
     assert not path.exists()
     # As if the process had been killed while it wrote.
     with (tmp_path / "out.jsonl.partial").open("a") as journal:

@@ -17,7 +17,7 @@ from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.answers.agreement import similarity
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import extract
-from lightrouter.lab.dataset.questions import LabelledData
+from lightrouter.lab.dataset.questions import LabelledData, Questions
 from lightrouter.lab.policies.engine import Engine, opened, to_prompt
 from lightrouter.lab.report import plots
 from lightrouter.lab.report.page import INTERVALS, Figure, Findings
@@ -86,16 +86,17 @@ def run(study: Study) -> Findings:
     strategies = {"best": AGGREGATOR_STRATEGY_BEST, "vote": AGGREGATOR_STRATEGY_VOTE}
     if study.helpers.synthesizer:
         strategies["synthesize"] = AGGREGATOR_STRATEGY_SYNTHESIZE
-    rows = [
-        _row(kind, name, conflicts, asyncio.run(_merge(study, f"{name}, {kind}", conflicts, strategy)))
-        for kind, found in (("two drafts", _conflicts(study, 2)), ("two against one", _conflicts(study, 3)))
-        for name, strategy in strategies.items()
-        for conflicts in [_drawn(study, found) if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE else found]
-    ]
+    rows = []
+    for kind, size in (("two drafts", 2), ("two against one", 3)):
+        found = _conflicts(study, size)
+        for name, strategy in strategies.items():
+            conflicts = _drawn(study, found) if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE else found
+            taken = asyncio.run(_sides(study, f"{name}, {kind}", conflicts, strategy))
+            rows.append(_row(kind, name, conflicts, taken))
     met = [row for row in rows if row["conflicts"]]
     sentences = [_sentence(row) for row in met]
     if not study.helpers.synthesizer:
-        sentences.append("No synthesizer is configured: `synthesize` is not measured; --local-model or --models does.")
+        sentences.append("No synthesizer: `synthesize` is not measured; give --local-model or --models.")
     right = {f"{row['merged_by']}, {row['drafts']}": row["right_share"] for row in met}
     plot = [Figure("right", plots.intervals(right, "share right", "Which side is taken"), INTERVALS)] if right else []
     note = "No draft gave the third answer."
@@ -159,7 +160,7 @@ def _drawn(study: Study, conflicts: Sequence[_Conflict]) -> list[_Conflict]:
     return [conflicts[index] for index in sorted(order)]
 
 
-async def _merge(
+async def _sides(
     study: Study, part: str, conflicts: Sequence[_Conflict], strategy: AggregatorStrategy.ValueType
 ) -> list[str]:
     """Returns the side that is taken in each conflict; sides of a real model are kept at once under the name `part`."""
@@ -172,24 +173,29 @@ async def _merge(
     async with opened(engine):
         for conflict in conflicts[len(taken) :]:
             with study.progress.step(part):
-                taken.append(await _side(study, aggregator, conflict, strategy))
+                text = await _merged(study, aggregator, conflict, strategy)
+                taken.append(_FAILED if text is None else _side(study.data.test.questions, conflict, text))
                 if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE:
                     study.parts.keep(part, taken)
     return taken
 
 
-async def _side(
+async def _merged(
     study: Study, aggregator: Aggregator, conflict: _Conflict, strategy: AggregatorStrategy.ValueType
-) -> str:
-    """Returns the side of the answer that the drafts are merged into."""
+) -> str | None:
+    """Returns the text that the drafts are merged into; None if a synthesis failed."""
     questions, priors = study.data.test.questions, study.first_train.quality.mean(axis=0)
     prompt = to_prompt(questions.recording.prompts[conflict.index], None)
     longest = max(int(questions.output_tokens[conflict.index, model]) for model in conflict.models)
     prompt.sampling.max_output_tokens = longest + _ROOM_TOKENS
-    texts = [questions.texts[conflict.index][model] for model in conflict.models]
     drafts = [
-        Draft(candidate=study.models[model], text=text, score=priors[model], finish_reason=FINISH_REASON_STOP)
-        for model, text in zip(conflict.models, texts, strict=True)
+        Draft(
+            candidate=study.models[model],
+            text=questions.texts[conflict.index][model],
+            score=priors[model],
+            finish_reason=FINISH_REASON_STOP,
+        )
+        for model in conflict.models
     ]
     synthesizer = study.helpers.synthesizer
     request = AggregateRequest(
@@ -200,20 +206,24 @@ async def _side(
         synthesizers=[ModelTarget(candidate=synthesizer)] if synthesizer else [],
         sampling=prompt.sampling,
     )
-    answer = ""
+    text = ""
     async for event in aggregator.aggregate(request, Deadline.after(_SECONDS)):
-        answer = event.chunk.text if event.chunk.restart else answer + event.chunk.text
+        text = event.chunk.text if event.chunk.restart else text + event.chunk.text
     result = event.result
-    # The best draft replaces a failed synthesis; it is not an outcome of the synthesis.
-    if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE and (
-        result.strategy != strategy or result.finish_reason != FINISH_REASON_STOP
-    ):
-        return _FAILED
+    if strategy == AGGREGATOR_STRATEGY_SYNTHESIZE:
+        whole = result.finish_reason == FINISH_REASON_STOP and text.strip()
+        # The best draft replaces a failed synthesis; it is not an outcome of the synthesis.
+        return text if result.strategy == strategy and whole else None
+    return text
+
+
+def _side(questions: Questions, conflict: _Conflict, text: str) -> str:
+    """Returns the side of a text: by its answer, or by the draft with the most similar words."""
     if questions.pattern is None:
-        likeness = [similarity(answer, text) for text in texts]
+        likeness = [similarity(text, questions.texts[conflict.index][model]) for model in conflict.models]
         return conflict.sides[likeness.index(max(likeness))] if max(likeness) >= _ALIKE else _THIRD
-    found = extract(answer, questions.pattern)
-    answers = [questions.answers[conflict.index][model] for model in conflict.models]
-    if found is None:
+    answer = extract(text, questions.pattern)
+    if answer is None:
         return _NONE
-    return conflict.sides[answers.index(canonical(found))] if canonical(found) in answers else _THIRD
+    answers = [questions.answers[conflict.index][model] for model in conflict.models]
+    return conflict.sides[answers.index(canonical(answer))] if canonical(answer) in answers else _THIRD

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Final
 
 from lightrouter.lab import experiments
@@ -61,7 +63,8 @@ def experiment(settings: Settings, progress: Progress) -> Findings:
     recorded = list(pool_names(data.test.questions.models).values())
     with helpers.opened(settings.models, recorded, local=settings.local_model) as models:
         study = Study(settings, progress, data, prices, helpers=models, asked=settings.asked)
-        found = experiments.load(settings.name).run(study)
+        run: Callable[[Study], Findings] = resolve_name(f"{experiments.__name__}.{settings.name.replace('-', '_')}:run")
+        found = run(study)
     name = settings.data.name
     head = {"experiment": settings.name, "data": name, "prompts": len(data.test), "findings": found.sentences}
     findings = settings.complete(found, f"{name}: {found.title}", head, data, prices, [*found.notes, *_TERMS])
