@@ -1,4 +1,4 @@
-"""The prices of a candidate, as the pool file has them."""
+"""The prices of a candidate in the pool file."""
 
 from __future__ import annotations
 

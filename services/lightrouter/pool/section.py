@@ -1,4 +1,4 @@
-"""What all sections of the pool file have in common."""
+"""The base of the models of a pool file's sections."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Section(BaseModel):
-    """A section whose unknown keys are refused."""
+    """A section of a pool file; unknown keys are refused."""
 
     # snake_case keys in the pool file, camelCase keys in resources and chart; each reader accepts only its own.
     model_config = ConfigDict(
