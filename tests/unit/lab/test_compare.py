@@ -164,7 +164,7 @@ def test_another_recording_can_be_learned_from(settings: Settings, tmp_path: Pat
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["prompts"] == 10
     assert any("prompts of" in note and "drawn with the seed" in note for note in report["notes"])
-    assert any("Learned from: train.jsonl;" in note for note in report["notes"])
+    assert any("Learned from: train.jsonl." in note for note in report["notes"])
 
 
 def test_free_text_is_compared_by_its_words(settings: Settings, tmp_path: Path) -> None:
