@@ -10,6 +10,7 @@ import pytest
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.chat_pb2 import (
     ChatMessage,
+    FinishReason,
     OutputSpec,
     Role,
     Tool,

@@ -276,7 +276,7 @@ class CandidateEntry(PublicEntry):
     """Limits of calls to its provider."""
     circuit: Circuit = Circuit()
     """When its circuit opens and closes."""
-    extra_body: JsonObject = Field({})
+    extra_body: JsonObject = Field(default={})
     """JSON fields to add to every request to the provider."""
 
     @property
