@@ -72,6 +72,8 @@ _NOT_ANSWERED_BY = {
     "max_boot_tokens",
     "fixed_input_tokens",
     "abilities",
+    "reasoning_efforts",
+    "refuses",
     "api_key_header",
 }
 _RESERVED_BODY_KEYS = frozenset({"contents", "messages", "model", "prompt", "stream"})
