@@ -12,17 +12,13 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 DOCUMENTS = tuple(
-    path
-    for path in sorted(
-        [*ROOT.glob("*.md"), *(path for name in ("docs", "deploy", "helm") for path in (ROOT / name).rglob("*.md"))]
-    )
-    if ".venv" not in path.parts
+    sorted([*ROOT.glob("*.md"), *(path for name in ("docs", "deploy", "helm") for path in (ROOT / name).rglob("*.md"))])
 )
 PROGRAMS = frozenset(
-    [
-        "buf", "docker", "go", "grpcurl", "helm", "kubectl", "lightrouter", "make", "mvn", "npm", "npx", "pip", "pre-commit", "protoc",
-        "python", "source",
-    ]
+    {
+        "buf", "docker", "go", "grpcurl", "helm", "kubectl", "lightrouter", "make", "mkdir", "mvn", "npm", "pip",
+        "pre-commit", "protoc", "python", "source",
+    }
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""Writes the reference in docs/reference: of the commands, the settings, the pool file, the API, the metrics, the alerts.
+"""Writes the pages of docs/reference.
 
-Each page is made of what it describes: help texts, pydantic models, protos, instruments, alert rules.
+Each is made of what it describes: help texts, pydantic models, protos, instruments, alert rules, an artifact.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def _names(names: Iterable[str]) -> str:
 
 def alerts() -> Iterator[str]:
     """Yields the alerts with what to do."""
-    yield "`deploy/prometheus/rules.yaml` has their expressions. The thresholds are a start; adapt them to your traffic."
+    yield "`deploy/prometheus/rules.yaml` has the expressions. The thresholds are a start; adapt them to your traffic."
     for group in yaml.safe_load(_RULES.read_text(encoding="utf-8"))["groups"]:
         for rule in group["rules"]:
             if "alert" in rule:
@@ -191,9 +191,9 @@ def artifact() -> Iterator[str]:
     manifest = json.loads(_ARTIFACT.read_text(encoding="utf-8"))
     figures = manifest["metrics"]
     yield (
-        "The artifact of the selector `learned`, made by `lightrouter lab train RECORDING RECORDING --out DIR`. Use: to "
-        "rank answers of models like those below, to prompts like those that it learned from. It knows no other models "
-        "and holds no text: prompts are hashed words. [Evidence](../evidence.md) has its limits."
+        "The artifact of the selector `learned`, made by `lightrouter lab train RECORDING RECORDING --out DIR`. Use: "
+        "to rank answers of models like those below, to prompts like those that it learned from. It knows no other "
+        "models and holds no text: prompts are hashed words. [Evidence](../evidence.md) has its limits."
     )
     rows = [
         ["prompts", str(figures["prompts"])],
