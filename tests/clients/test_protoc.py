@@ -14,11 +14,11 @@ PROTOC = [command for command in commands(DOCS / "clients.md") if command.whole 
 
 
 @pytest.mark.parametrize("command", PROTOC, ids=str)
-def test_protoc_writes_code_as_printed(command: Command, image: Path, tmp_path: Path) -> None:
+def test_protoc_finds_all_that_is_imported(command: Command, image: Path, tmp_path: Path) -> None:
     (tmp_path / "gen").mkdir()
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / image.name).write_bytes(image.read_bytes())
-    # A plugin is an npm package, with which the TypeScript client is generated.
-    plain = [word for word in command.words[1:] if not word.startswith(("--es_", "--plugin"))]
+    # The protoc of the development requirements has no generator but Python's.
+    plain = [word for word in command.words[1:] if not word.startswith(("--es_", "--plugin", "--csharp_"))]
     toolchain.run([sys.executable, "-m", "grpc_tools.protoc", *plain, "--pyi_out=gen"], cwd=tmp_path)
-    assert list((tmp_path / "gen").rglob("*router*")) or list((tmp_path / "gen").glob("Router*"))
+    assert (tmp_path / "gen" / "lightrouter" / "v1" / "router_pb2.pyi").is_file()
