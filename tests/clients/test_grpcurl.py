@@ -41,7 +41,7 @@ def request(**policy: int) -> str:
 
 def test_lists_the_methods_of_the_router(grpcurl: Path, address: str) -> None:
     methods = toolchain.run([grpcurl, "-plaintext", address, "list", SERVICE]).split()
-    assert methods == [f"{SERVICE}.{method}" for method in ("Complete", "ListCandidates", "StreamComplete")]
+    assert methods == [f"{SERVICE}.{method}" for method in ("Complete", "ListCandidates", "Quote", "StreamComplete")]
 
 
 def test_calls_complete(grpcurl: Path, address: str) -> None:
