@@ -20,6 +20,7 @@ from lightrouter.aggregator.settings import AggregatorSettings
 from lightrouter.router.settings import RouterSettings
 from lightrouter.runtime.settings import ServiceSettings, read
 from lightrouter.selector.settings import SelectorSettings
+from lightrouter.suite.settings import whole
 from tools.chart_helm import ROOT, helm
 
 CHART: Final = ROOT / "helm" / "lightrouter"
@@ -70,10 +71,10 @@ class Manifests:
 
     def settings(self, name: str) -> ServiceSettings:
         """Returns what the service itself makes of its environment; it refuses what it does not know."""
-        component = name.partition("-")[0]
+        _, runs = self.container(name)["args"]
         environment = self.environment(name)
         with patch.dict(os.environ, environment):
-            return read(SETTINGS[component], [], environment)
+            return read(whole() if runs == "all" else SETTINGS[runs], [], environment)
 
     def files(self, name: str) -> dict[str, Manifest]:
         """Returns the volumes of a Deployment by the place where they are mounted."""

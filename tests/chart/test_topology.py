@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 import yaml
 
 from lightrouter.pool import file as pool_file
-from lightrouter.suite.settings import SuiteSettings, read
+from lightrouter.suite.settings import SuiteSettings
 from tests.chart.rendered import (
     COMPONENTS,
     SMALL,
@@ -33,9 +31,9 @@ KEYS: list[dict[str, Any]] = [
 
 def settings(manifests: Manifests) -> SuiteSettings:
     """Returns what the process makes of its environment; it refuses what it does not know."""
-    environment = manifests.environment("router")
-    with patch.dict(os.environ, environment):
-        return read([], environment)
+    found = manifests.settings("router")
+    assert isinstance(found, SuiteSettings)
+    return found
 
 
 def test_by_default_each_service_has_its_pods() -> None:

@@ -26,6 +26,7 @@ from lightrouter.v1.chat_pb2 import (
     OutputSpec,
     Part,
     Tool,
+    ToolChoice,
 )
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_ABILITY_MISSING, ERROR_REASON_INVALID_REQUEST
 from lightrouter.v1.ledger_pb2 import (
@@ -336,7 +337,7 @@ REFUSED = [
     ),
     (
         "an unknown tool",
-        asked(output=OutputSpec(tools=[Tool(name="f")], tool_choice={"name": "g"})),
+        asked(output=OutputSpec(tools=[Tool(name="f")], tool_choice=ToolChoice(name="g"))),
         ERROR_REASON_INVALID_REQUEST,
         "prompt.output.tool_choice.name",
     ),

@@ -106,10 +106,13 @@ class Commands(_Plain, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Imports the command that the arguments name."""
         name, found, rest = super().resolve_command(ctx, args)
-        if name in self._places:
-            module, _, attribute = self._places[name].partition(":")
-            found = getattr(import_module(f"{__package__}.{module}"), attribute)
-        return name, found, rest
+        return name, self.loaded(name) if name in self._places else found, rest
+
+    def loaded(self, name: str) -> click.Command:
+        """Returns a command of the group, imported."""
+        module, _, attribute = self._places[name].partition(":")
+        found: click.Command = getattr(import_module(f"{__package__}.{module}"), attribute)
+        return found
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the commands by section."""

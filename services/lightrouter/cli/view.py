@@ -36,9 +36,9 @@ _REASONS = {
     SelectionReason.SELECTION_REASON_HOMOGENEOUS_POOL: "the pool's candidates make the same errors",
     SelectionReason.SELECTION_REASON_WORTH: "one more answer is asked for only while it is worth its cost",
     SelectionReason.SELECTION_REASON_TIME: "the time for one more answer is over",
-    SelectionReason.SELECTION_REASON_NO_BOOT: "there was no boot stage to decide on",
-    SelectionReason.SELECTION_REASON_ACTION: "all call the same tool",
-    SelectionReason.SELECTION_REASON_ACTION_DISPUTED: "they call different tools",
+    SelectionReason.SELECTION_REASON_ACTION: "all call the same tools",
+    SelectionReason.SELECTION_REASON_ACTION_DISPUTED: "they want different actions, and vote",
+    SelectionReason.SELECTION_REASON_NO_BOOT: "it made the call whose result came",
 }
 # Choices: all candidates and the answer's end fit on one screen.
 _BOOT_CHARACTERS = 240

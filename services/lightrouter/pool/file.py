@@ -9,15 +9,8 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from lightrouter.pool.schema import (
-    CandidateEntry,
-    Circuit,
-    Limits,
-    Pool,
-    PoolDocument,
-    PriceList,
-    SamplingDefaults,
-)
+from lightrouter.pool.prices import PriceList
+from lightrouter.pool.schema import CandidateEntry, Circuit, Limits, Pool, PoolDocument, SamplingDefaults
 from lightrouter.runtime import document, faults
 
 MAX_BYTES: Final = 2**20

@@ -24,7 +24,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from lightrouter.pool.file import MAX_CANDIDATES
-from lightrouter.pool.schema import PriceList, PublicEntry, PublicPool
+from lightrouter.pool.prices import PriceList
+from lightrouter.pool.schema import PublicEntry, PublicPool
 from lightrouter.pool.status import DIVERSE, DRIFTED, CandidateStatus, Condition, PoolStatus, Truth, overlaid
 from lightrouter.runtime import faults
 

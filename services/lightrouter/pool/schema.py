@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Annotated, Final, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     StringConstraints,
@@ -21,7 +19,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticKnownError
 
 from lightrouter.pool.choices import (
@@ -33,13 +30,14 @@ from lightrouter.pool.choices import (
     State,
     Thinking,
 )
+from lightrouter.pool.prices import PriceList
+from lightrouter.pool.section import Section
 from lightrouter.pool.values import (
     URL_SCHEMA,
     CandidateName,
     EnvironmentVariable,
     GrpcTarget,
     JsonObject,
-    NanoUsdPerMillion,
     Number,
     Text,
     Url,
@@ -74,26 +72,15 @@ _NOT_ANSWERED_BY = {
     "max_boot_tokens",
     "fixed_input_tokens",
     "abilities",
+    "reasoning_efforts",
+    "refuses",
     "api_key_header",
 }
 _RESERVED_BODY_KEYS = frozenset({"contents", "messages", "model", "prompt", "stream"})
 Refused = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
-class _Section(BaseModel):
-    # snake_case keys in the pool file, camelCase keys in resources and chart; each reader accepts only its own.
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        hide_input_in_errors=True,
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
-
-
-class SamplingDefaults(_Section):
+class SamplingDefaults(Section):
     """Sampling of a candidate, if a request does not set it; the provider decides what is not set here."""
 
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
@@ -120,51 +107,7 @@ class SamplingDefaults(_Section):
         )
 
 
-class Rates(_Section):
-    """Prices for a million tokens: US dollars in the file, nano-dollars (10^-9 dollars) here."""
-
-    input: NanoUsdPerMillion = 0
-    """Tokens read that were not cached."""
-    cached_input: NanoUsdPerMillion | None = None
-    """Tokens read from the provider's cache; default: the price of `input`."""
-    output: NanoUsdPerMillion = 0
-    """Tokens written, reasoning included."""
-    cache_write: NanoUsdPerMillion | None = None
-    """Tokens read and put into the provider's cache; default: the price of `input`."""
-
-    def members(self) -> dict[str, int]:
-        """Returns the members of these prices in their messages."""
-        return {
-            "input_nanousd_per_million": self.input,
-            "cached_input_nanousd_per_million": self.input if self.cached_input is None else self.cached_input,
-            "output_nanousd_per_million": self.output,
-            "cache_write_nanousd_per_million": self.cache_write or 0,
-        }
-
-
-class TierPrices(Rates):
-    """The prices of a call whose prompt is longer than a limit; they hold for all of its tokens."""
-
-    above: Annotated[int, Field(ge=1, le=2**40)]
-    """The most tokens of a prompt that still has the lower prices."""
-
-
-class PriceList(Rates):
-    """The provider's prices for a million tokens: US dollars in the file, nano-dollars (10^-9 dollars) here."""
-
-    tiers: Annotated[tuple[TierPrices, ...], Field(max_length=8, strict=False)] = ()
-    """Prices of long prompts. Default: none, these prices hold for all."""
-
-    def to_proto(self) -> candidate_pb2.Prices:
-        """Returns these prices as a message."""
-        tiers = [
-            candidate_pb2.PromptTier(above_input_tokens=tier.above, **tier.members())
-            for tier in sorted(self.tiers, key=lambda tier: tier.above)
-        ]
-        return candidate_pb2.Prices(**self.members(), tiers=tiers)
-
-
-class Limits(_Section):
+class Limits(Section):
     """Limits of calls to a candidate's provider. The defaults are choices; all may be changed."""
 
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 16
@@ -185,7 +128,7 @@ class Limits(_Section):
     """Maximum retries after the first attempt, on 429, 5xx and connection errors."""
 
 
-class Circuit(_Section):
+class Circuit(Section):
     """When a failing candidate's circuit opens and closes. A faulty request does not count as a failure."""
 
     failures: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -198,7 +141,7 @@ class Circuit(_Section):
     that is not streamed gets a second more for every 10 tokens of its limit, the time to write it."""
 
 
-class PublicEntry(_Section):
+class PublicEntry(Section):
     """The public part of a candidate: all that a router needs. Two are equal if all their fields are."""
 
     name: CandidateName
@@ -333,7 +276,7 @@ class CandidateEntry(PublicEntry):
     """Limits of calls to its provider."""
     circuit: Circuit = Circuit()
     """When its circuit opens and closes."""
-    extra_body: JsonObject = {}
+    extra_body: JsonObject = Field(default={})
     """JSON fields to add to every request to the provider."""
 
     @property
@@ -395,7 +338,7 @@ class CandidateEntry(PublicEntry):
         return self
 
 
-class PoolDocument(_Section):
+class PoolDocument(Section):
     """The pool file as it is written."""
 
     candidates: Annotated[tuple[CandidateEntry, ...], Field(strict=False)]

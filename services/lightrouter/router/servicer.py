@@ -36,6 +36,7 @@ class RouterServicer(RouterServiceServicer):
 
     def __init__(self, router: Router, traffic: TrafficMonitor, health: HealthMonitor) -> None:
         """Serves `router` and its pool."""
+        self._router = router
         self._requests = RepeatedRequests(router)
         self._traffic = traffic
         self._health = health

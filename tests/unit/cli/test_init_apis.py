@@ -14,7 +14,7 @@ from lightrouter.cli.modelapis import api_of
 from lightrouter.cli.pricelist import listed
 from lightrouter.cli.served import ServedModel, models
 from lightrouter.pool import file
-from lightrouter.pool.schema import PriceList
+from lightrouter.pool.prices import PriceList
 from tests.unit.cli.init_support import Upstream, serving
 
 YES, NO = {"supported": True}, {"supported": False}

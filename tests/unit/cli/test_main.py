@@ -3,7 +3,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 
 from lightrouter.cli import demo, localpool, up
@@ -19,7 +18,7 @@ from tests.unit.cli import events
 
 def commands(group: Commands, *path: str) -> Iterator[tuple[str, ...]]:
     for name in group.commands:
-        _, command, _ = group.resolve_command(click.Context(group), [name])
+        command = group.loaded(name)
         yield (*path, name)
         if isinstance(command, Commands):
             yield from commands(command, *path, name)

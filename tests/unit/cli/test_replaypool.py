@@ -2,7 +2,7 @@ from pathlib import Path
 
 from lightrouter.cli import replaypool
 from lightrouter.pool import file
-from lightrouter.pool.schema import PriceList
+from lightrouter.pool.prices import PriceList
 
 
 def test_the_models_of_a_recording_are_a_pool(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from lightrouter.lab.compare import Settings, compare
 from lightrouter.lab.dataset.data import DataError
+from lightrouter.lab.policies.lightrouter import WORTHS
 from lightrouter.lab.results.parts import ResumeError
 from lightrouter.lab.training.quality import TrainingOptions
 from lightrouter.lab.training.train import train
-from lightrouter.lab.training.worths import WORTHS
 from lightrouter.learned import artifact
 from lightrouter.recording.load import load_labelled
 from tests import recordings

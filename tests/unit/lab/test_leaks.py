@@ -92,7 +92,7 @@ def test_with_shuffled_labels_nobody_is_better_than_the_best_prior(shuffled: Lab
         return [BestSingle(), NearestPrompts(), PromptOnly(), Cascade(), full_majority(), _Thief(), *own]
 
     parts = Parts(tmp_path / "parts", {}, resume=False)
-    trained = Trained(parts, seed=0)
+    trained = Trained(parts, seed=0, gains=True)
     outcomes = run(data, made, Accounts(prices.load(), Pace()), parts, Steps())
     prior = shuffled.quality.mean(axis=0).max()
     # Three standard errors of a share: a policy that knows the labels would be far above.

@@ -6,10 +6,11 @@ from statistics import fmean
 
 import pytest
 
+from lightrouter.lab.policies.lightrouter import WORTHS
 from lightrouter.lab.results.bootstrap import Estimate
 from lightrouter.lab.training.gains import fit_gains, steps
 from lightrouter.lab.training.quality import cross_fitted
-from lightrouter.lab.training.worths import WORTHS, Bought, Point, bought, curve, recommended
+from lightrouter.lab.training.worths import Bought, Point, bought, curve, recommended
 from lightrouter.recording.prices import Price, PriceList
 from tests.unit.lab.test_gains import OPTIONS, cases
 

@@ -209,7 +209,7 @@ def test_cached_input_costs_as_much_as_input_where_it_is_left_out() -> None:
         ("prior: 1.5", "prior: must be less than or equal to 1"),
         ("prior: .nan", "prior: must be a finite number"),
         ("state: gone", "state: must be 'admitted', 'probation' or 'evicted'"),
-        ("provider: magic", "provider: is not a known provider; the known ones are: openai"),
+        ("provider: magic", "provider: is not a known provider; the known ones are: anthropic, gemini, openai"),
         ("api_key_env: sk-abc", "api_key_env: must be the name of an environment variable like"),
         ("extra_body: {model: x}", "extra_body: must not set model, which the adapter sets itself"),
         ("extra_body: {x: .inf}", "extra_body: contains a number that JSON does not allow"),

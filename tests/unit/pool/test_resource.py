@@ -12,6 +12,7 @@ import pytest
 from lightrouter.pool import resource as resources_module
 from lightrouter.pool.choices import AbilityName, ContinuationStyle, Effort, State
 from lightrouter.pool.file import MAX_CANDIDATES
+from lightrouter.pool.prices import PriceList
 from lightrouter.pool.resource import (
     ACCEPTED,
     DRIFT,
@@ -25,7 +26,7 @@ from lightrouter.pool.resource import (
     parse,
     router_writes,
 )
-from lightrouter.pool.schema import PriceList, PublicEntry
+from lightrouter.pool.schema import PublicEntry
 from lightrouter.pool.status import DRIFTED, CandidateStatus
 from tests.unit.pool.status_support import condition as condition_of
 from tests.unit.pool.test_status import EVICTED

@@ -21,7 +21,8 @@ from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, SELECTOR_STRATEG
 from lightrouter.v1.router_pb2 import SELECTION_REASON_GAIN, Answer
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
 from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
-from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector, Model
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model
 from tests.unit.router.test_decide import ranking
 
 POOL = snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c"))

@@ -29,7 +29,8 @@ from lightrouter.v1.policy_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Prompt
 from tests.unit.router.builders import failure, pool_candidate, prompt, snapshot
-from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeAggregator, FakeModels
 from tests.unit.router.test_boot import new_route
 
 DRAFTS = [

@@ -27,7 +27,8 @@ from lightrouter.v1.ledger_pb2 import (
 )
 from lightrouter.v1.router_pb2 import Prompt
 from tests.unit.router.builders import admitted, defaults, failure, pool_candidate, prompt, snapshot
-from tests.unit.router.fakes import EventLog, FakeModels, Model
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeModels, Model
 
 
 def new_route(

@@ -19,7 +19,8 @@ from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_UPSTREAM_MALFORMED
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE
 from tests.unit.router.builders import failure, pool_candidate, prompt, snapshot
-from tests.unit.router.fakes import EventLog, FakeModels, Model
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeModels, Model
 from tests.unit.router.test_boot import new_route
 
 CEILING = 1_000

@@ -33,7 +33,8 @@ from lightrouter.v1.policy_pb2 import (
 )
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistRequest
 from tests.unit.router.builders import pool_candidate, prompt, router, snapshot
-from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSelector, Model
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model
 
 
 class Clock:

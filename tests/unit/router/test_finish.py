@@ -27,7 +27,8 @@ from lightrouter.v1.ledger_pb2 import (
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE
 from lightrouter.v1.router_pb2 import Answer
 from tests.unit.router.builders import pool_candidate, prompt, router, snapshot
-from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSelector, Model
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model
 
 WHOLE = "one two three four "
 OTHER = ("eins ", "zwei ", "drei ", "vier ")

@@ -21,7 +21,8 @@ from lightrouter.v1.error_reason_pb2 import ERROR_REASON_STRAGGLER
 from lightrouter.v1.ledger_pb2 import STAGE_BOOT, STAGE_COMPLETE
 from lightrouter.v1.policy_pb2 import HOLD_ALWAYS
 from tests.unit.router.builders import admitted, defaults, failure, pool_candidate, prompt, snapshot
-from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector, Model
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model
 
 POOL = snapshot(pool_candidate("a"), pool_candidate("b"))
 SCORES = {"a": 0.9, "b": 0.8}

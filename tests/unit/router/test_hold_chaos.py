@@ -39,7 +39,8 @@ from lightrouter.v1.policy_pb2 import (
 from lightrouter.v1.router_pb2 import Answer, Prompt
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse
 from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
-from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSelector
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector
 from tests.unit.router.observing import Recorder
 
 ROUTES = 10_000

@@ -32,7 +32,8 @@ from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_LAST_RESORT, STAGE_BOOT, S
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST
 from lightrouter.v1.router_pb2 import Answer, Prompt
 from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot
-from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector, Model
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model
 
 WHOLE = "one two three four "
 NO_BOOT = {STAGE_BOOT: failure()}

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightrouter.router.call_times import CallTimes
+from lightrouter.router.context import RouteContext
+from lightrouter.router.events import Events
+from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.rules import Defaults, Maxima, Shares
+from lightrouter.router.terms import offered
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
-from lightrouter.v1.chat_pb2 import FINISH_REASON_CONTENT_FILTER, FINISH_REASON_LENGTH
+from lightrouter.v1.chat_pb2 import FINISH_REASON_CONTENT_FILTER, FINISH_REASON_LENGTH, Usage
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_ALL_CANDIDATES_FAILED, ERROR_REASON_COST_CEILING_TOO_LOW
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_COMPLETION_FAILED,
     DEGRADED_REASON_COST_CEILING,
-    DEGRADED_REASON_GAINS_UNKNOWN,
-    DEGRADED_REASON_SELECTOR_FAILED,
-    DEGRADED_REASON_SHORTLIST_FAILED,
     NOT_ASKED_REASON_WORTH,
     STAGE_BOOT,
     STAGE_COMPLETE,
@@ -29,7 +31,6 @@ from lightrouter.v1.ledger_pb2 import (
 from lightrouter.v1.policy_pb2 import (
     AGGREGATOR_STRATEGY_BEST,
     AGGREGATOR_STRATEGY_SYNTHESIZE,
-    HOLD_NEVER,
     SELECTOR_STRATEGY_LEARNED,
 )
 from lightrouter.v1.router_pb2 import (
@@ -37,39 +38,11 @@ from lightrouter.v1.router_pb2 import (
     SELECTION_REASON_ONLY_ONE,
     SELECTION_REASON_POLICY,
     SELECTION_REASON_WORTH,
-    Answer,
 )
-from tests.unit.router.builders import defaults, failure, pool_candidate, prompt, router, snapshot, traffic
-from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSelector, Model
-
-WORTH = 1000
-NAMES = ("a", "b", "c")
-ASKING = {"a": (0.6, 0.0, 10), "b": (0.5, 0.1, 10), "c": (0.4, 0.05, 60)}
-"""First `a`, then `b`: 0.1 x 1,000 - 10; and `c` is not worth its cost: 0.05 x 1,000 - 60."""
-
-
-def fake(**models: Model) -> FakeModels:
-    pool = snapshot(*(pool_candidate(name, prior=prior) for name, prior in zip(NAMES, (0.3, 0.9, 0.5), strict=True)))
-    return FakeModels(pool, **({name: Model(words=(f"{name} ", "says ", "so ")) for name in NAMES} | models))
-
-
-def knowing(scores: Mapping[str, float] | None = None, **asking: tuple[float, float, int]) -> FakeSelector:
-    selector = FakeSelector(dict(scores or {"a": 0.7, "b": 0.6, "c": 0.5}))
-    selector.asking = ASKING | asking
-    return selector
-
-
-async def route(
-    models: FakeModels,
-    selector: FakeSelector,
-    log: EventLog | None = None,
-    merging: FakeAggregator | None = None,
-    with_defaults: Defaults | None = None,
-    **policy: Any,
-) -> Answer:
-    asked = prompt(**({"worth_nanousd": WORTH} | policy))
-    made = router(models, selector, merging, with_defaults=with_defaults)
-    return await made.route(asked, Deadline.after(60), log or EventLog(text=False))
+from tests.unit.router.asking import NAMES, WORTH, fake, knowing, route
+from tests.unit.router.builders import admitted, defaults, failure, pool_candidate, prompt, router, snapshot, traffic
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeAggregator, FakeModels, Model
 
 
 async def test_one_is_asked_for_its_whole_answer_and_one_more_while_it_is_worth_it() -> None:
@@ -122,6 +95,8 @@ async def test_a_larger_worth_asks_more(worth: int, asked: list[str]) -> None:
     models, selector = fake(), knowing()
     await route(models, selector, worth_nanousd=worth)
     assert models.asked(STAGE_COMPLETE) == asked
+    # Of what is worth nothing nobody needs to know more.
+    assert bool(selector.requests) == (worth > 0)
     assert not models.asked(STAGE_BOOT)
 
 
@@ -235,7 +210,7 @@ async def test_a_stream_that_breaks_is_taken_over_and_ends_the_route() -> None:
         fake(a=Model(words=("a ", "says ", "so "), fails={STAGE_COMPLETE: failure()}, fails_after=1)),
         EventLog(),
     )
-    answer = await route(models, knowing(), log)
+    answer = await route(models, knowing(c=(0.4, 0.9, 60)), log)
     assert models.asked(STAGE_COMPLETE) == ["a", "b"]
     assert answer.text == log.text
     assert list(answer.candidates) == ["a", "b"]
@@ -298,101 +273,6 @@ async def test_a_pool_that_nobody_priced_has_no_prices_and_one_free_candidate_is
 # Without gains.
 
 
-async def test_without_gains_there_is_a_boot_stage_and_the_answer_says_so() -> None:
-    models, selector = fake(), FakeSelector()
-    answer = await route(models, selector)
-    assert models.asked(STAGE_BOOT) == ["a", "b", "c"]
-    assert [each.reason for each in answer.degraded] == [DEGRADED_REASON_GAINS_UNKNOWN]
-    assert not answer.selection.HasField("expected_cost_nanousd")
-    assert selector.requests[0].strategy != SELECTOR_STRATEGY_LEARNED
-
-
-async def test_a_default_worth_without_gains_is_no_degradation_and_is_asked_for_once() -> None:
-    models, selector = fake(), FakeSelector()
-    made = router(models, selector, with_defaults=defaults(worth_nanousd=WORTH))
-    for _ in range(2):
-        answer = await made.route(prompt(), Deadline.after(60), EventLog(text=False))
-        assert not answer.degraded
-    assert len(selector.shortlists) == 1
-
-
-@pytest.mark.parametrize("policy", [{"boot_tokens": 2}, {"k": 2}, {"hold": HOLD_NEVER}, {"min_gain": 0.1}])
-async def test_a_request_that_asks_for_boots_gets_them_whatever_the_default(policy: dict[str, Any]) -> None:
-    models = fake()
-    await router(models, knowing(), with_defaults=defaults(worth_nanousd=WORTH)).route(
-        prompt(**policy), Deadline.after(60), EventLog(text=False)
-    )
-    assert models.asked(STAGE_BOOT) == ["a", "b", "c"]
-    own = fake()
-    await route(own, knowing(), **policy)
-    assert not own.asked(STAGE_BOOT)
-
-
-async def test_worth_0_is_the_cheapest_whatever_the_selector_knows() -> None:
-    pool = snapshot(pool_candidate("a", price=10**7), pool_candidate("b", price=10**9), pool_candidate("c"))
-    for selector in (FakeSelector(), knowing(a=(0.6, 0.9, 3), b=(0.5, 0.9, 2), c=(0.4, 0.9, 1))):
-        models = FakeModels(pool, **{name: Model() for name in NAMES})
-        answer = await route(models, selector, worth_nanousd=0)
-        assert models.asked(STAGE_COMPLETE) == ["c"]
-        assert not models.asked(STAGE_BOOT)
-        assert not answer.degraded
-
-
-async def test_a_selector_that_fails_leaves_the_choice_to_prior_and_price() -> None:
-    models, selector = fake(), knowing()
-    selector.error = failure()
-    answer = await route(models, selector, worth_nanousd=10**9)
-    assert models.asked(STAGE_COMPLETE) == ["b"]
-    reasons = [each.reason for each in answer.degraded]
-    assert reasons == [DEGRADED_REASON_SHORTLIST_FAILED, DEGRADED_REASON_SELECTOR_FAILED]
-
-
-async def test_a_selector_that_fails_under_a_default_worth_leaves_the_boot_stage() -> None:
-    models, selector = fake(), knowing()
-    selector.error = failure()
-    made = router(models, selector, with_defaults=defaults(worth_nanousd=WORTH))
-    answer = await made.route(prompt(), Deadline.after(60), EventLog(text=False))
-    assert models.asked(STAGE_BOOT) == ["a", "b", "c"]
-    assert [each.reason for each in answer.degraded] == [DEGRADED_REASON_SELECTOR_FAILED]
-
-
-# Quotes.
-
-
-async def test_a_quote_says_who_would_be_asked_first_and_spends_nothing() -> None:
-    models, selector = fake(), knowing()
-    quote = await router(models, selector).quote(prompt(worth_nanousd=WORTH), Deadline.after(60))
-    assert not models.calls
-    assert [each.candidate for each in quote.first] == ["a"]
-    assert [each.candidate for each in quote.others] == ["b", "c"]
-    assert (quote.expected_quality, quote.expected_cost_nanousd) == (0.6, 10)
-    assert quote.policy.worth_nanousd == WORTH
-    answer = await router(models, selector).route(prompt(worth_nanousd=WORTH), Deadline.after(60), EventLog(text=False))
-    assert answer.ledger.cost_nanousd <= quote.worst_cost_nanousd
-
-
-@pytest.mark.parametrize("ceiling", [None, 60, 200])
-async def test_a_quote_of_a_boot_stage_has_its_worst_cost(ceiling: int | None) -> None:
-    models, asked = fake(), prompt(max_cost_nanousd=ceiling, aggregator=AGGREGATOR_STRATEGY_SYNTHESIZE)
-    quote = await router(models).quote(asked, Deadline.after(60))
-    assert not models.calls
-    assert not quote.HasField("expected_cost_nanousd")
-    assert not quote.policy.HasField("worth_nanousd")
-    answer = await router(models).route(asked, Deadline.after(60), EventLog(text=False))
-    booted = {entry.candidate for entry in answer.ledger.entries if entry.stage == STAGE_BOOT}
-    assert {each.candidate for each in quote.first} == booted
-    assert answer.ledger.cost_nanousd <= quote.worst_cost_nanousd <= (ceiling or 10**6)
-
-
-async def test_a_quote_is_refused_as_the_request_would_be() -> None:
-    for policy in ({"max_cost_nanousd": 1}, {"candidates": ["nobody"]}):
-        with pytest.raises(ServiceError) as quoted:
-            await router(fake(), knowing()).quote(prompt(worth_nanousd=1, **policy), Deadline.after(60))
-        with pytest.raises(ServiceError) as asked:
-            await route(fake(), knowing(), **policy)
-        assert (quoted.value.code, quoted.value.message) == (asked.value.code, asked.value.message)
-
-
 # For all numbers.
 
 _MOST = 2**63 - 1
@@ -436,3 +316,45 @@ async def test_the_failures_of_candidates_asked_outright_are_observed() -> None:
     await made.route(prompt(worth_nanousd=WORTH), Deadline.after(60), EventLog(text=False))
     rates = {name: seen.failure_rate for name in NAMES if (seen := watch.of(name))}
     assert rates == {"a": 0, "b": 1}
+
+
+async def test_one_that_falls_far_behind_its_pace_beside_an_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(CallTimes, "seconds_for", lambda *_: 0.0)
+    models = fake(b=Model(hangs={STAGE_COMPLETE}))
+    async with asyncio.timeout(30):
+        made = router(models, knowing(), shares=Shares(grace_s=0.0))
+        answer = await made.route(prompt(worth_nanousd=WORTH), Deadline.after(3600), EventLog(text=False))
+    assert answer.text == "a says so "
+    assert models.cancelled == ["b"]
+
+
+async def test_what_an_answer_that_was_cut_thought_is_not_what_whole_ones_think() -> None:
+    selector = knowing()
+    made = router(fake(a=Model(words=("on ",) * 20, hidden=3)), selector)
+    for _ in range(2):
+        await made.route(prompt(worth_nanousd=0), Deadline.after(60), EventLog(text=False))
+    assert selector.shortlists[1].candidates[0].terms.reasoning_tokens == 0
+
+
+def test_the_terms_have_the_candidates_own_instructions_and_its_cache() -> None:
+    pool = snapshot(*(pool_candidate(name) for name in NAMES))
+    pool.candidates["b"].fixed_input_tokens = 1000
+    admission, budget = admitted(prompt(), pool, defaults(), 7, RouteLedger())
+    times = CallTimes()
+    times.note_first_call("b", Usage(input_tokens=100, cached_input_tokens=50))
+    context = RouteContext(admission, Deadline.after(60), Shares(), RouteLedger(), budget, Events(), times)
+    a, b, _ = (each.terms for each in offered(context, admission.candidates))
+    assert b.input_tokens == a.input_tokens + 1000
+    assert (a.cached_input_tokens, b.cached_input_tokens) == (0, round(b.input_tokens / 2))
+
+
+async def test_the_worst_cost_is_that_of_the_dearest() -> None:
+    pool = snapshot(pool_candidate("a"), pool_candidate("b", price=10**9), pool_candidate("c"))
+    made = router(FakeModels(pool, **{name: Model() for name in NAMES}), knowing())
+    worst = [
+        (await made.quote(prompt(worth_nanousd=WORTH, k=1, candidates=names), Deadline.after(60))).worst_cost_nanousd
+        for names in (NAMES, ["b"], ["a"])
+    ]
+    assert worst[0] == worst[1] > worst[2]

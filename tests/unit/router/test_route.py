@@ -28,7 +28,8 @@ from lightrouter.v1.ledger_pb2 import (
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE
 from lightrouter.v1.router_pb2 import SELECTION_REASON_AGREEMENT, SELECTION_REASON_ONLY_ONE, Answer
 from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot, traffic
-from tests.unit.router.fakes import EventLog, FakeAggregator, FakeModels, FakeSelector, Model
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model
 
 POOL = snapshot(pool_candidate("a"), pool_candidate("b"), pool_candidate("c"))
 SCORES = {"a": 0.9, "b": 0.8, "c": 0.7}

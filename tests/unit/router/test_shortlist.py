@@ -26,7 +26,8 @@ from lightrouter.v1.router_pb2 import Answer
 from lightrouter.v1.selector_pb2 import ShortlistRequest, ShortlistResponse
 from tests.unit.router.builders import defaults, failure, pool_candidate, prompt, router
 from tests.unit.router.builders import snapshot as pool
-from tests.unit.router.fakes import EventLog, FakeModels, FakeSelector, Model
+from tests.unit.router.eventlog import EventLog
+from tests.unit.router.fakes import FakeModels, FakeSelector, Model
 
 POOL = (
     pool_candidate("a", prior=0.1),

@@ -10,7 +10,6 @@ from lightrouter.lab.policies.decision import Policy
 from lightrouter.lab.policies.engine import selector_with
 from lightrouter.lab.policies.paper import Paper
 from lightrouter.lab.policies.routed import Routed
-from lightrouter.lab.training.worths import WORTHS
 from lightrouter.recording.prices import PriceList
 from lightrouter.selector.learned import CurrentModel
 from lightrouter.v1.policy_pb2 import (
@@ -21,6 +20,8 @@ from lightrouter.v1.policy_pb2 import Policy as RoutingPolicy
 
 PREFIX: Final = "lightrouter"
 """The prefix of the names of all these policies."""
+WORTHS: Final = (0.001, 0.002, 0.004, 0.01, 0.02, 0.06, 0.5)
+"""The worths of a curve, in US dollars for a right answer: from a small model alone to a pool of large ones."""
 _CURVE: Final = f"{PREFIX}@"
 DEFAULT: Final = "lightrouter"
 QUALITY: Final = "lightrouter-quality"

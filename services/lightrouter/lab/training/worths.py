@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from lightrouter.lab.policies.lightrouter import WORTHS
 from lightrouter.lab.results.bootstrap import Bootstrap, Estimate
 from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.gains import Sequences, Teacher
@@ -16,8 +17,6 @@ from lightrouter.learned.steps import Step, Terms
 from lightrouter.recording.prices import PriceList
 from lightrouter.router.stages.plan import MOST_ASKED
 
-WORTHS: Final = (0.001, 0.002, 0.004, 0.01, 0.02, 0.06, 0.5)
-"""The worths of a curve, in US dollars for a right answer: from a small model alone to a pool of large ones."""
 # Maximum prompts of a fold on which a curve is traced: a choice, more would only narrow its band.
 _PROMPTS: Final = 400
 _NANOUSD: Final = 1e9
