@@ -56,9 +56,10 @@ def print_held(held: PoolStatus, form: str) -> None:
     candidates = []
     for name, entry in held.pool.entries.items():
         candidate = entry.to_proto(entry.address or "")
-        if found := held.status(name).evaluation:
+        status = held.status(name) if name in held.statuses else CandidateStatus()
+        if found := status.evaluation:
             candidate.evaluation.CopyFrom(found)
-        candidates.append(Listed(router_pb2.CandidateStatus(candidate=candidate), held.status(name)))
+        candidates.append(Listed(router_pb2.CandidateStatus(candidate=candidate), status))
     remarks = []
     for name, status in held.statuses.items():
         if (drifted := status.condition(DRIFTED)) and drifted.status == "True":

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.shell_completion import get_completion_class
 
 from lightrouter.cli import demo, localpool, up
 from lightrouter.cli.__main__ import run
@@ -11,6 +12,7 @@ from lightrouter.cli.commands import LIGHTROUTER
 from lightrouter.cli.errors import ExitCode
 from lightrouter.cli.grammar import Commands
 from lightrouter.cli.serve import SERVICES
+from lightrouter.cli.steps import Steps
 from lightrouter.pool import file
 from lightrouter.v1.router_pb2 import Answer, Selection, SelectionReason
 from tests.unit.cli import events
@@ -126,3 +128,61 @@ def test_stages_are_told_in_lines_where_nothing_can_be_drawn() -> None:
     told = [str(line) for event in events.ROUTE if (line := demo.stage_line(event)) is not None]
     assert [line.split()[0] for line in told] == ["boot"] * 4 + ["select", "complete"]
     assert "broken failed: HTTP 500 from the provider" in told[3]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_its_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", shell]) == 0
+    assert "_LIGHTROUTER_COMPLETE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("lightrouter ", {"ask", "pool", "completion"}),
+        ("lightrouter pool ev", {"evaluate", "evict"}),
+        ("lightrouter ask --boot", {"--boot-tokens"}),
+        ("lightrouter ask --selector le", {"learned"}),
+        ("lightrouter serve ", set(SERVICES)),
+    ],
+)
+def test_words_are_completed(typed: str, offered: set[str]) -> None:
+    *words, incomplete = typed.split(" ")
+    complete = get_completion_class("bash")
+    assert complete
+    found = complete(LIGHTROUTER, {}, "lightrouter", "X").get_completions(words[1:], incomplete)
+    assert offered <= {item.value for item in found}
+
+
+@pytest.mark.parametrize("group", [(), ("pool",), ("lab",)], ids=str)
+def test_a_group_without_a_command_shows_its_help(group: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(group) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.split(" [")[0]) == ("", " ".join(("Usage: lightrouter", *group)))
+
+
+def test_up_takes_the_pool_file_of_its_folder_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pool.yaml").write_text("candidates: []\n")
+    assert run(["up"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("pool: pool.yaml\nlightrouter up: ")
+
+
+@pytest.mark.parametrize("more", [["--replay", "r"], ["--local-model"]], ids=str)
+def test_up_takes_one_kind_of_candidates(more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["up", "--pool", "p", *more]) == 2
+    assert f"--pool and {more[0]} exclude each other; give one" in capsys.readouterr().err
+
+
+def test_progress_is_told_in_lines_where_nothing_can_be_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    with Steps("reading") as steps:
+        steps.expect(20)
+        for _ in range(20):
+            with steps.step("training"):
+                pass
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == [f"training: {number} of 20" for number in range(2, 21, 2)]

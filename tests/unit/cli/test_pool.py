@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightrouter.cli import pool_evaluate
+from lightrouter.cli import candidates, pool_evaluate
 from lightrouter.cli.__main__ import run
 from lightrouter.cli.text import printable
 from lightrouter.pool import file, statefile
@@ -63,6 +63,49 @@ def test_a_person_evicts_and_readmits_and_the_router_sees_it(path: Path, capsys:
     assert seen() is State.ADMITTED
 
 
+@pytest.mark.parametrize("way", ["folder", "environment"])
+def test_the_pool_file_of_the_folder_or_the_environment_is_taken(
+    path: Path, way: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(path.parent if way == "folder" else "/")
+    if way == "environment":
+        monkeypatch.setenv("LIGHTROUTER_POOL", str(path))
+    for command in (["evict", "b"], ["status"], ["evaluate", "--set", "gone.jsonl"], ["check", "c"]):
+        pool(*command)
+        assert "pool file" not in capsys.readouterr().err
+    assert statefile.load(statefile.state_path(path))["b"].held_out
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "evict b", "readmit b", "check", "discover http://h", "evaluate --set s"]
+)
+def test_without_a_pool_file_it_says_how_to_name_or_write_one(
+    tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LIGHTROUTER_POOL", raising=False)
+    assert pool(*command.split()) == 2
+    said = capsys.readouterr().err
+    assert all(word in said for word in ("--pool", "$LIGHTROUTER_POOL", "lightrouter pool init URL"))
+
+
+@pytest.mark.parametrize("form", candidates.FORMS)
+def test_a_router_and_a_pool_file_show_a_candidate_in_one_shape(
+    path: Path, form: str, serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = file.load(path).entries.values()
+    listed = ListCandidatesResponse(candidates=[CandidateStatus(candidate=entry.to_proto("")) for entry in entries])
+    assert pool("status", "--pool", str(path), "-o", form) == 0
+    held = capsys.readouterr().out
+    assert pool("list", "--address", serve(FakeRouter(pool=listed)), "-o", form) == 0
+    seen = capsys.readouterr().out
+    if form in {"table", "wide"}:
+        own = {"why", "health"}
+        assert set(held.splitlines()[0].split()) - own == set(seen.splitlines()[0].split()) - own
+    else:
+        assert held == seen
+
+
 def test_a_pool_without_anybody_is_said_to_be_one(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in "ab":
         assert pool("evict", name, "--pool", str(path)) == 0
@@ -85,8 +128,15 @@ async def test_a_person_overrules_it_in_a_cluster_too(
     async with Cluster() as cluster:
         config = {
             "current-context": "here",
-            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-            "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{cluster.port}"}}],
+            "contexts": [
+                {"name": "here", "context": {"cluster": "here", "user": "me"}},
+                {"name": "other", "context": {"cluster": "here", "user": "me", "namespace": "team"}},
+                {"name": "away", "context": {"cluster": "away", "user": "me"}},
+            ],
+            "clusters": [
+                {"name": "here", "cluster": {"server": f"http://127.0.0.1:{cluster.port}"}},
+                {"name": "away", "cluster": {"server": "http://127.0.0.1:9"}},
+            ],
             "users": [{"name": "me", "user": {"token": "mine"}}],
         }
         (tmp_path / "kubeconfig").write_text(json.dumps(config))
@@ -100,6 +150,18 @@ async def test_a_person_overrules_it_in_a_cluster_too(
         assert "ByHand: it leaks" in capsys.readouterr().out
         assert await asyncio.to_thread(pool, "readmit", "a", "--namespace", "team") == 0
         assert cluster.resources["a"]["status"]["state"] == "admitted"
+        server = f"http://127.0.0.1:{cluster.port}"
+        assert f"cluster: here ({server}), namespace team\n" in capsys.readouterr().err
+        # A context has a namespace of its own, and wins over the current one and over the pod's account.
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setattr(location, "/nowhere")
+        elsewhere = ("--kubeconfig", str(tmp_path / "kubeconfig"), "--context", "other")
+        assert await asyncio.to_thread(pool, "evict", "a", *elsewhere) == 0
+        assert cluster.resources["a"]["status"]["state"] == "evicted"
+        assert f"cluster: other ({server}), namespace team\n" in capsys.readouterr().err
+        nowhere = ("--kubeconfig", str(tmp_path / "kubeconfig"), "--context", "nowhere")
+        assert await asyncio.to_thread(pool, "readmit", "a", *nowhere) == 1
+        assert "nowhere" in capsys.readouterr().err
     assert await asyncio.to_thread(pool, "evaluate", "--namespace", "team", "--set", "gone") == 2
     assert "--adapter-address is required with --namespace" in capsys.readouterr().err
 
@@ -109,6 +171,8 @@ async def test_a_person_overrules_it_in_a_cluster_too(
     [
         (("evict", "c"), "c is not in the pool; it has a, b"),
         (("status", "--candidate-selector", "x=y"), "--candidate-selector is for --namespace"),
+        (("status", "--namespace", "team"), "--pool names a file; --namespace, --context and --kubeconfig a cluster"),
+        (("evict", "a", "--context", "there"), "--pool names a file"),
         (("evaluate", "--set", "gone.jsonl"), "gone.jsonl: cannot be read"),
         (("evaluate", "--set", "gone.jsonl", "--judge", "a"), "--judge is for --namespace"),
     ],
