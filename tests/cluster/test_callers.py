@@ -20,7 +20,7 @@ from tests.cluster.access import service_account_token
 
 async def test_a_service_account_calls_with_a_token_for_the_router(tmp_path: Path) -> None:
     name = f"callers-{uuid.uuid4().hex[:8]}"
-    async with await connect() as api:
+    async with (await connect()).client as api:
         core = client.CoreV1Api(api)
         await core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
         try:

@@ -76,7 +76,7 @@ class Namespace:
 @pytest.fixture
 async def namespace() -> AsyncIterator[Namespace]:
     name = f"candidates-{uuid.uuid4().hex[:8]}"
-    async with await connect() as api:
+    async with (await connect()).client as api:
         core = client.CoreV1Api(api)
         await define(api)
         await core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))

@@ -94,7 +94,7 @@ def _rule(*names: str, **settings: Any) -> Decorator:
 @option("--task", type=click.Choice(tuple(SCORERS)), help="the task of lines that have an answer and name none")
 @option("--judge", metavar="NAME", help="the judge, with --namespace; a pool file names its own")
 @option("--seed", type=SEED, help="of the prompts' order and the sampling; default: a new one")
-@option("--journal", type=Path, help="default: beside the pool file, or NAMESPACE.evaluation.jsonl")
+@option("--journal", type=Path, help="default: beside the pool file, or named after context and namespace")
 @output(*candidates.FORMS)
 @home_options
 @_budget("--max-cost", type=Dollars(zero=True), default="1", help="US dollars")
@@ -206,11 +206,12 @@ async def drifted(router: str | None, tls: TlsFiles | None) -> frozenset[str]:
 
 
 def _settings(options: _Options, validation_set: Sequence[Asked], address: str) -> Settings:
-    file = options.home.file
-    beside = file.with_name(f"{file.stem}.evaluation.jsonl") if file else None
+    home = options.home
+    # In a cluster the journal lies in the working folder.
+    pool = home.file or Path("-".join(filter(None, (home.context, home.namespace))) or "cluster")
     return Settings(
         prompts=validation_set,
-        journal=options.journal or beside or Path(f"{options.home.namespace or 'namespace'}.evaluation.jsonl"),
+        journal=options.journal or pool.with_name(f"{pool.stem if home.file else pool.name}.evaluation.jsonl"),
         new_run=lambda: (secrets.token_hex(6), secrets.randbits(31)),
         adapter_address=address,
         rules=options.rules,
