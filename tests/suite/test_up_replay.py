@@ -99,7 +99,7 @@ def test_other_prompts_are_refused_with_a_sentence(up: tuple[Up, str]) -> None:
     [
         ("{}", (), ":1: id: is required"),
         (None, (), "cannot be read: No such file or directory"),
-        (None, ("--pool", "p.yaml"), "argument --pool: not allowed with argument --replay"),
+        (None, ("--pool", "p.yaml"), "--pool and --replay exclude each other; give one"),
     ],
 )
 def test_a_recording_that_cannot_be_used_is_named(
