@@ -81,7 +81,7 @@ def test_processes_end_with_nothing_left(processes: Up) -> None:
 def test_a_request_that_breaks_a_rule_names_its_flag(up: Up) -> None:
     refused = cli("ask", "Why?", "--candidates", "nobody", address=up.wait_ready())
     assert refused.returncode == 2
-    assert "--candidates (prompt.policy.candidates[0])" in refused.stderr
+    assert "--candidates (prompt.policy.candidates)" in refused.stderr
 
 
 def test_a_service_that_was_killed_is_started_again(processes: Up) -> None:
