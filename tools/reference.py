@@ -52,11 +52,7 @@ _INSTRUMENTS: Final = {
     "Every service": service_instruments,
 }
 _HELP_COLUMNS: Final = 100
-# Groups of commands in a help text, and a command in one of them.
-_GROUP: Final = re.compile(
-    r"^(?!options|positional|examples|environment|exit)\w+:\n(.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL | re.IGNORECASE
-)
-_COMMAND: Final = re.compile(r"^ {2,4}([a-z-]+)(?:  |$)", re.MULTILINE)
+_LISTED: Final = re.compile(r"^(?:commands|actions):\n(.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 # Field numbers in descriptor.proto, of which the paths of comments are made.
 _MESSAGES, _ENUMS, _SERVICES_OF_FILE, _MEMBERS, _NESTED, _NESTED_ENUMS = 4, 5, 6, 2, 3, 4
 
@@ -102,8 +98,8 @@ def cli(words: tuple[str, ...] = ()) -> Iterator[str]:
     yield f"## `{' '.join(('lightrouter', *words))}`\n\n```text\n{text.strip()}\n```"
     if words == ("serve",):
         yield "[The settings of the services](settings.md)."
-    if re.search("COMMAND|ACTION", text):
-        for name in _COMMAND.findall("\n".join(_GROUP.findall(text))):
+    for listed in _LISTED.findall(text):
+        for name in re.findall(r"^ {4}([a-z-]+)", listed, re.MULTILINE):
             yield from cli((*words, name))
 
 
