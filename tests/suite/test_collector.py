@@ -81,6 +81,7 @@ async def answers(folder: Path, spans: SpanQueue | None) -> list[Answer]:
 
 def without_times(answer: Answer) -> dict[str, Any]:
     answer.ClearField("route_id")
+    answer.ClearField("trace_id")
     ledger = answer.ledger
     ledger.ClearField("elapsed")
     for line in (*ledger.entries, *ledger.stages):

@@ -12,6 +12,7 @@ from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.v1.chat_pb2 import Media, Part, Tool
 from lightrouter.v1.router_pb2 import Prompt
 
+# The limit of the protos for the data of a part.
 _MOST_BYTES: Final = 20 * 1024 * 1024
 
 

@@ -65,7 +65,7 @@ def asked_outright(
         RankedCandidate(candidate=each.candidate, score=score, actions=[_ask(each.terms, outlook, usual, worth)])
         for each, score, outlook in zip(unasked, model.expected(prompt, candidates), outlooks, strict=True)
     ]
-    return sorted(ranked, key=lambda each: -each.actions[0].value_nanousd)
+    return sorted(ranked, key=lambda each: -each.actions[0].net_value)
 
 
 def described(candidate: ShortlistCandidate) -> Candidate:
@@ -85,7 +85,7 @@ def _ask(terms: CallTerms, outlook: Outlook, usual: float, worth: int) -> Action
         gain=step.gain,
         cost_nanousd=min(round(step.cost), _MOST_NANOUSD) if priced else 0,
         output_tokens=tokens,
-        value_nanousd=step.value(worth),
+        net_value=step.value(worth),
     )
 
 

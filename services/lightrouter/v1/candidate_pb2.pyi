@@ -615,7 +615,7 @@ class ActionValue(_message.Message):
     GAIN_FIELD_NUMBER: _builtins.int
     COST_NANOUSD_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
-    VALUE_NANOUSD_FIELD_NUMBER: _builtins.int
+    NET_VALUE_FIELD_NUMBER: _builtins.int
     action: Global___Action.ValueType
     """The step."""
     gain: _builtins.float
@@ -626,7 +626,7 @@ class ActionValue(_message.Message):
     """Expected cost in nano-dollars; 0 if no price is known."""
     output_tokens: _builtins.float
     """Expected tokens that it writes, hidden reasoning included."""
-    value_nanousd: _builtins.float
+    net_value: _builtins.float
     """The step's value in nano-dollars: the gain times the worth of a right answer, less the cost. If no price is known,
     the tokens at the prices of a cheap hosted model stand in for the cost.
     """
@@ -637,11 +637,11 @@ class ActionValue(_message.Message):
         gain: _builtins.float = ...,
         cost_nanousd: _builtins.int = ...,
         output_tokens: _builtins.float = ...,
-        value_nanousd: _builtins.float = ...,
+        net_value: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cost_nanousd", b"cost_nanousd", "gain", b"gain", "output_tokens", b"output_tokens", "value_nanousd", b"value_nanousd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cost_nanousd", b"cost_nanousd", "gain", b"gain", "net_value", b"net_value", "output_tokens", b"output_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -113,13 +113,13 @@ def test_the_cost_is_that_of_what_is_read_and_expected_to_be_written(
     action = ask(candidate("strong", **terms))
     assert action.output_tokens == pytest.approx(tokens, rel=1e-6)
     assert action.cost_nanousd == pytest.approx(cost, rel=1e-3)
-    assert action.value_nanousd == pytest.approx(0.75 * 10**9 - action.cost_nanousd, rel=1e-6)
+    assert action.net_value == pytest.approx(0.75 * 10**9 - action.cost_nanousd, rel=1e-6)
 
 
 async def test_tokens_stand_in_for_prices_that_nobody_stated() -> None:
     action = ask(candidate("strong", prices=None))
     assert action.cost_nanousd == 0
-    assert 0.75 * 10**9 - 200_000 < action.value_nanousd < 0.75 * 10**9
+    assert 0.75 * 10**9 - 200_000 < action.net_value < 0.75 * 10**9
     # So a small worth still asks for the one that writes less.
     cheapest = await shortlist(candidate("strong", prices=None), candidate("weak", prices=None), worth=0)
     assert cheapest[0].candidate == "weak"
@@ -160,7 +160,7 @@ async def test_a_ranking_tells_what_the_others_would_gain() -> None:
     (weak,) = response.unasked
     assert weak.candidate == "weak"
     assert weak.actions[0].gain == 0.1
-    assert weak.actions[0].value_nanousd == pytest.approx(0.1 * 10**9 - weak.actions[0].cost_nanousd)
+    assert weak.actions[0].net_value == pytest.approx(0.1 * 10**9 - weak.actions[0].cost_nanousd)
 
 
 async def test_a_ranking_without_worth_or_by_another_strategy_tells_none() -> None:

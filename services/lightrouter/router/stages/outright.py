@@ -117,7 +117,7 @@ class Outright:
         """Takes the ranking of the answers, and returns the most valuable further step; None if none is to be taken."""
         policy = self._route.admission.policy
         offered = steps_of(list(self._left.values()), ranking.unasked)
-        valuable = [step for step in offered if step.value.value_nanousd > 0]
+        valuable = [step for step in offered if step.value.net_value > 0]
         step = next((each for each in valuable if _is_affordable(self._route, each)), None)
         finished = finished_of(ranking.boots, policy.k)
         goes_on = [BootResult.empty(step.candidate)] if step else []

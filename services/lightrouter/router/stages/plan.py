@@ -149,10 +149,10 @@ def _by_prior(route: RouteContext) -> list[Step]:
             gain=prior,
             cost_nanousd=min(cost, MOST_NANOUSD),
             output_tokens=candidate.output_tokens,
-            value_nanousd=prior * worth - cost,
+            net_value=prior * worth - cost,
         )
         steps.append(Step(candidate, value))
-    return sorted(steps, key=lambda step: -step.value.value_nanousd)
+    return sorted(steps, key=lambda step: -step.value.net_value)
 
 
 def _models(candidates: Sequence[RouteCandidate]) -> frozenset[tuple[str, str]]:
