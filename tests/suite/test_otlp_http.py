@@ -64,19 +64,17 @@ Behaviour = Callable[[Request], None]
 
 @dataclass
 class Received:
-    """What came: paths, headers and bodies, in their order."""
+    """What came: path, headers and body of each request, in their order."""
 
-    paths: list[str] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+    def bodies(self, signal: str = "") -> list[bytes]:
+        """Returns the bodies of the requests to the path of a signal, by default to all."""
+        return [body for path, _, body in self.requests if path.endswith(signal)]
 
     def spans(self) -> list[str]:
         """Returns the names of the spans that came to the path of traces."""
-        messages = [
-            ExportTraceServiceRequest.FromString(body)
-            for path, body in zip(self.paths, self.bodies, strict=True)
-            if path.endswith("/v1/traces")
-        ]
+        messages = [ExportTraceServiceRequest.FromString(body) for body in self.bodies("/v1/traces")]
         return [span.name for each in messages for span in each.resource_spans[0].scope_spans[0].spans]
 
 
@@ -90,9 +88,8 @@ def collector(behave: Behaviour, authority: trustme.CA | None = None) -> Iterato
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.paths.append(self.path)
-            received.headers.append({name.lower(): value for name, value in self.headers.items()})
-            received.bodies.append(gzip.decompress(body))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            received.requests.append((self.path, headers, gzip.decompress(body)))
             behave(self)
 
     class Server(ThreadingHTTPServer):
@@ -156,11 +153,11 @@ def test_traces_and_metrics_go_to_their_paths_with_the_headers(tmp_path: Path) -
             telemetry.tracer.start_span(str(number)).end()
         telemetry.shutdown()
     assert received.spans() == [str(number) for number in range(70)]
-    assert set(received.paths) == {"/api/public/otel/v1/traces", "/api/public/otel/v1/metrics"}
-    for headers in received.headers:
+    assert {path for path, _, _ in received.requests} == {"/api/public/otel/v1/traces", "/api/public/otel/v1/metrics"}
+    for _, headers, _ in received.requests:
         assert headers["authorization"] == "Basic cGs6c2s="
         assert (headers["content-type"], headers["content-encoding"]) == ("application/x-protobuf", "gzip")
-    resource = ExportTraceServiceRequest.FromString(received.bodies[0]).resource_spans[0].resource
+    resource = ExportTraceServiceRequest.FromString(received.bodies("/v1/traces")[0]).resource_spans[0].resource
     assert {each.key: each.value.string_value for each in resource.attributes}["service.name"] == "mine"
 
 
@@ -175,13 +172,13 @@ async def test_telemetry_that_is_turned_off_changes_no_answer(monkeypatch: pytes
             answer = (await suite.complete(prompt())).answer
     assert answer.text
     assert not answer.degraded
-    assert not received.bodies
+    assert not received.requests
 
 
 def test_metrics_are_what_they_are_over_grpc() -> None:
     with collector(takes) as (url, received):
         count(reader(url, pytest.fail))
-    (message,) = [ExportMetricsServiceRequest.FromString(body) for body in received.bodies]
+    (message,) = [ExportMetricsServiceRequest.FromString(body) for body in received.bodies()]
     assert in_prometheus([message])["lightrouter_route_requests_total"]["lightrouter_outcome"] == {"ok"}
 
 
@@ -194,7 +191,7 @@ def test_a_collector_is_verified_by_the_authorities_of_the_variable(tmp_path: Pa
             sender = Sender(Target(url, "http/protobuf", ca_file=ca_file), seconds=1)
             assert (sender.send(b"x") is not None) == bool(taken)
             sender.stop()
-            assert len(received.bodies) == taken
+            assert len(received.bodies()) == taken
 
 
 def refuses(status: int) -> Behaviour:
@@ -242,7 +239,7 @@ def test_an_absent_collector_is_counted() -> None:
 def test_a_refusal_is_said_once_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     with collector(refuses(401)) as (url, received):
         exported(f"{url}/v1/traces", spans=200)
-    assert len(received.bodies) > 1
+    assert len(received.bodies()) > 1
     (line,) = [record.getMessage() for record in caplog.records if "cannot be exported" in record.getMessage()]
     assert line.endswith("/v1/traces: HTTP status 401 no such project")
 
@@ -263,7 +260,7 @@ def test_a_collector_that_is_busy_is_asked_again(status: int) -> None:
 def test_a_wait_beyond_the_time_limit_is_not_begun() -> None:
     with collector(lambda request: request.answer(503, Retry_After="86400")) as (url, received):
         assert exported(url) == 1
-    assert len(received.bodies) == 1
+    assert len(received.bodies()) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff\xff", b"<html>"])
@@ -321,4 +318,4 @@ def test_nothing_is_sent_after_the_end() -> None:
         assert exporter.force_flush()
         exporter.shutdown()
         exporter._sender.send(b"x")
-    assert not received.bodies
+    assert not received.requests

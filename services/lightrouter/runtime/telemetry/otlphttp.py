@@ -1,19 +1,19 @@
 """Exports spans and metrics by OTLP over HTTP, in the binary encoding.
 
-The SDK's own HTTP exporter would need another HTTP client, and would encode spans at several times the cost.
+The SDK's own HTTP exporter has another HTTP client, and encodes spans at several times the cost.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
 import ssl
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-import httpx
+import aiohttp
 from google.protobuf.message import DecodeError
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
@@ -46,77 +46,105 @@ class _RefusedError(Exception):
 
 
 class Sender:
-    """Posts messages to one URL; each within a time limit, retries included."""
+    """Posts messages to one URL; each within a time limit, retries included.
 
-    def __init__(self, target: Target, seconds: float = _SECONDS) -> None:
+    The exporters call from threads of their own, so the sender has an event loop of its own.
+    """
+
+    def __init__(self, to: Target, seconds: float = _SECONDS) -> None:
         """Opens no connection yet.
 
         Args:
-            target: Where the messages go.
+            to: Where the messages go.
             seconds: Maximum seconds of one message.
         """
-        self._url, self._seconds = target.url, seconds
-        trusted = ssl.create_default_context(cafile=target.ca_file) if target.ca_file else True
-        headers = {**target.headers, "content-type": "application/x-protobuf", "content-encoding": "gzip"}
-        self._client = httpx.Client(headers=headers, timeout=seconds, verify=trusted)
-        self._stopped = threading.Event()
-        self._failing = False
+        self._to, self._seconds = to, seconds
+        self._loop = asyncio.new_event_loop()
+        self._turn = threading.Lock()
+        self._session: aiohttp.ClientSession | None = None
+        self._running: asyncio.Task[bytes] | None = None
+        self._stopped = self._failing = False
 
     def send(self, message: bytes) -> bytes | None:
         """Returns the collector's answer; None if it did not take the message."""
-        try:
-            answer = self._send(gzip.compress(message, compresslevel=1))
-        except _RefusedError as refused:
-            if not self._failing:
-                _log.warning("telemetry cannot be exported to %s: %s", self._url, refused)
-            self._failing = True
-            return None
+        body = gzip.compress(message, compresslevel=1)
+        with self._turn:
+            if self._stopped:
+                return None
+            self._running = self._loop.create_task(self._deliver(body))
+            try:
+                answer = self._loop.run_until_complete(self._running)
+            except asyncio.CancelledError:
+                return None
+            except (_RefusedError, TimeoutError) as refused:
+                if not self._failing:
+                    why = str(refused) or f"no answer within {self._seconds:g} s"
+                    _log.warning("telemetry cannot be exported to %s: %s", self._to.url, why)
+                self._failing = True
+                return None
         if self._failing:
-            _log.info("telemetry is exported to %s again", self._url)
+            _log.info("telemetry is exported to %s again", self._to.url)
         self._failing = False
         return answer
 
     def stop(self) -> None:
         """Ends a running export and refuses further ones."""
-        self._stopped.set()
-        self._client.close()
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._running:
+            self._loop.call_soon_threadsafe(self._running.cancel)
+        with self._turn:
+            if self._session:
+                self._loop.run_until_complete(self._session.close())
+            self._loop.close()
 
-    def _send(self, body: bytes) -> bytes:
-        deadline = time.monotonic() + self._seconds
+    async def _deliver(self, body: bytes) -> bytes:
+        if self._stopped:
+            raise _RefusedError("the service stops")
+        until = self._loop.time() + self._seconds
         wait = _FIRST_WAIT_SECONDS
-        while True:
-            try:
-                return self._post(body, deadline)
-            except _RefusedError as refused:
-                pause = refused.wait_seconds
-                if pause is None or time.monotonic() + max(pause, wait) >= deadline:
-                    raise
-                if self._stopped.wait(max(pause, wait)):
-                    raise
+        async with asyncio.timeout_at(until):
+            while True:
+                try:
+                    return await self._post(body)
+                except _RefusedError as refused:
+                    if refused.wait_seconds is None:
+                        raise
+                    pause = max(refused.wait_seconds, wait)
+                    if self._loop.time() + pause >= until:
+                        raise
+                await asyncio.sleep(pause)
                 wait *= 2
 
-    def _post(self, body: bytes, deadline: float) -> bytes:
-        if self._stopped.is_set():
-            raise _RefusedError("the service stops")
-        left = max(deadline - time.monotonic(), 0.001)
+    async def _post(self, body: bytes) -> bytes:
+        answer = bytearray()
         try:
-            with self._client.stream("POST", self._url, content=body, timeout=left) as response:
-                answer = bytearray()
-                for piece in response.iter_bytes():
+            async with self._connections().post(self._to.url, data=body, allow_redirects=False) as response:
+                async for piece in response.content.iter_any():
                     answer += piece
-                    if len(answer) > _MOST_BYTES or time.monotonic() > deadline:
-                        raise _RefusedError("its answer is too long or too slow")
-        except (httpx.HTTPError, httpx.InvalidURL, RuntimeError, OSError) as error:
-            # A client that is closed during a call raises RuntimeError.
-            raise _RefusedError(f"{type(error).__name__}: {error}", 0.0) from None
-        if response.is_success:
+                    if len(answer) > _MOST_BYTES:
+                        raise _RefusedError("its answer is too long")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _RefusedError(f"{type(error).__name__} {error}".rstrip(), 0.0) from None
+        if 200 <= response.status < 300:
             return bytes(answer)
         text = " ".join(answer.decode(errors="replace").split())[:_SHOWN_CHARACTERS]
-        wait = _retry_after(response) if response.status_code in _RETRYABLE else None
-        raise _RefusedError(f"HTTP status {response.status_code} {text}".rstrip(), wait)
+        wait = _retry_after(response) if response.status in _RETRYABLE else None
+        raise _RefusedError(f"HTTP status {response.status} {text}".rstrip(), wait)
+
+    def _connections(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            trusted = ssl.create_default_context(cafile=self._to.ca_file) if self._to.ca_file else True
+            headers = {**self._to.headers, "content-type": "application/x-protobuf", "content-encoding": "gzip"}
+            # The limit is that of the whole export.
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=trusted), headers=headers, timeout=aiohttp.ClientTimeout(None)
+            )
+        return self._session
 
 
-def _retry_after(response: httpx.Response) -> float:
+def _retry_after(response: aiohttp.ClientResponse) -> float:
     """Returns the seconds that the collector asks to wait; 0 if it does not say, or says a date."""
     given = response.headers.get("retry-after", "")
     return float(given) if given.isdecimal() else 0.0
