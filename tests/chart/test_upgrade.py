@@ -15,7 +15,6 @@ OLDER = sorted((Path(__file__).parent / "older").glob("*.yaml"))
 SET: dict[str, Any] = {
     "evaluator": {"enabled": True, "validationSet": {"configMap": "validation"}},
     "monitoring": {"prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}},
-    "crds": {"enabled": True},
     "workload": {"autoscaling": {"enabled": True}},
     "ingress": {"enabled": True, "hosts": ["h"]},
     "grpcRoute": {"enabled": True, "parentRefs": [{"name": "g"}]},
@@ -57,7 +56,9 @@ def test_values_of_a_release_that_knew_all_but_one_key_render(left_out: str) -> 
 def test_all_values_of_an_older_release_mean_what_they_meant(older: Path) -> None:
     text = older.read_text(encoding="utf-8")
     values = {key: value for key, value in yaml.safe_load(text).items() if key != "candidates"}
-    expected = render(pool={"selector": ""}, networkPolicy=reach(values))
+    # The service's own default, which older values gave as a number.
+    telemetry = {"samplingRatio": values["telemetry"]["samplingRatio"]}
+    expected = render(pool={"selector": ""}, networkPolicy=reach(values), telemetry=telemetry)
     for manifests in (reuse(text), render(**values)):
         for component in COMPONENTS:
             assert manifests.settings(component) == expected.settings(component)

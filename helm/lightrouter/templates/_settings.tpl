@@ -158,7 +158,7 @@ of extraEnv takes the place of the chart's; OTEL_RESOURCE_ATTRIBUTES adds to it.
 {{- range .workload.extraEnv }}{{ $_ := set $given .name . }}{{ end -}}
 {{- $last := list -}}
 {{- $otel := or $telemetry.otlpEndpoint (hasPrefix "http" ($telemetry.otlpMetricsEndpoint | default "")) -}}
-{{- range $name := keys $given }}{{ if hasPrefix "OTEL_" $name }}{{ $otel = true }}{{ end }}{{ end -}}
+{{- range $name := keys $given }}{{ if hasPrefix "OTEL_EXPORTER_" $name }}{{ $otel = true }}{{ end }}{{ end -}}
 {{- if $otel -}}
 {{- $pod := dict "POD_NAME" "metadata.name" "NODE_NAME" "spec.nodeName" -}}
 {{- range $name, $path := $pod -}}
