@@ -14,6 +14,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from lightrouter.runtime.otlptarget import Target
 from lightrouter.runtime.telemetry.otlp import SpanExporter
 from lightrouter.runtime.telemetry.setup import Telemetry, otlp_spans
 from lightrouter.runtime.telemetry.spanqueue import SpanQueue
@@ -116,7 +117,7 @@ async def test_a_service_that_stops_sends_what_it_has() -> None:
         return b""
 
     async with collector(keep) as endpoint:
-        spans = otlp_spans(endpoint)
+        spans = otlp_spans(Target(endpoint))
         assert spans
         telemetry = Telemetry("test", spans)
         for number in range(SPANS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import secrets
 import signal
 import sys
@@ -30,12 +31,16 @@ from lightrouter.evaluator.journal import JournalError
 from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings, evaluate
 from lightrouter.recording import prompts
 from lightrouter.recording.prompts import Asked, PromptsError
+from lightrouter.runtime.otlptarget import TargetError, target
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.runtime.telemetry.logs import send_logs
+from lightrouter.runtime.telemetry.metrics import otlp_reader
 from lightrouter.runtime.telemetry.setup import Telemetry, otlp_spans
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 
+# A choice: an evaluation takes minutes.
+_METRICS_SECONDS: Final = 60.0
 _DESCRIPTION: Final = """\
 Asks the candidates the prompts of a validation set, in random order, until it is certain about each: a candidate that
 is credibly worse than the pool needs is evicted, a credibly good one is admitted, an evicted one can return. Easy
@@ -124,7 +129,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="gRPC target of the adapters, with {name}; default with --pool: they are started for the run",
     )
     access.add_tls_arguments(how)
-    how.add_argument("--otlp", metavar="URL", help="OTLP gRPC endpoint for traces and metrics; default: none")
+    how.add_argument("--otlp", metavar="URL", help="OTLP endpoint for traces and metrics; default: OTEL_..., else none")
     how.add_argument("--log-format", choices=("console", "json"), default="console", help="default: console")
     parser.set_defaults(act=_run)
 
@@ -212,12 +217,13 @@ def _settings(arguments: argparse.Namespace, validation_set: Sequence[Asked], ad
 
 
 def _telemetry(endpoint: str | None) -> Telemetry:
-    if endpoint is None:
-        return Telemetry("lightrouter-evaluator", None)
-    from lightrouter.runtime.telemetry.metrics import otlp_reader
-
-    reader = otlp_reader(endpoint, 60.0, lambda: None)
-    return Telemetry("lightrouter-evaluator", otlp_spans(endpoint), reader=reader)
+    try:
+        spans = target("traces", endpoint, None, os.environ)
+        metrics = target("metrics", endpoint, None, os.environ)
+    except TargetError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    reader = otlp_reader(metrics, _METRICS_SECONDS, lambda: None) if metrics else None
+    return Telemetry("lightrouter-evaluator", otlp_spans(spans), reader=reader)
 
 
 def _summary(report: Report) -> str:
