@@ -35,7 +35,7 @@ test: setup ## Run the whole test suite, in two processes: tests wait for events
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: verify
-verify: setup lint types imports protos-check lock-check package chart-check ## Run every check that is not a test.
+verify: setup lint types imports protos-check lock-check package chart-check reference-check ## Run every check that is not a test.
 
 .PHONY: lint
 lint: setup ## Lint and check the format of the code and of the Dockerfile.
@@ -74,6 +74,14 @@ chart: setup ## Write the chart's schema, its README's tables and what its examp
 chart-check: setup ## Lint the chart with Helm 3 and 4, check its generated files, its examples and their manifests.
 	python -m tools.chart --check
 	python -m tools.chart_check
+
+.PHONY: reference
+reference: setup ## Write the reference pages of docs/ from the code.
+	python -m tools.reference
+
+.PHONY: reference-check
+reference-check: setup ## Check that the reference pages are those of the code.
+	python -m tools.reference --check
 
 .PHONY: lock
 lock: setup ## Pin the dependencies anew, with hashes.

@@ -1,4 +1,4 @@
-"""The commands and programs that the documents show, as their readers copy them."""
+"""The commands, programs and links that the documents show, as their readers copy and follow them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+DOCS = ROOT / "docs"
 DOCUMENTS = tuple(
-    path
-    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "deploy").rglob("*.md"), *(ROOT / "helm").rglob("*.md")])
-    if ".venv" not in path.parts
+    sorted([*ROOT.glob("*.md"), *(path for name in ("docs", "deploy", "helm") for path in (ROOT / name).rglob("*.md"))])
 )
 PROGRAMS = frozenset(
-    ["buf", "docker", "grpcurl", "helm", "kubectl", "lightrouter", "make", "pip", "pre-commit", "python", "source"]
-)
+    {
+        "buf", "docker", "go", "grpcurl", "helm", "kubectl", "lightrouter", "make", "mkdir", "mvn", "npm", "pip",
+        "pre-commit", "protoc", "python", "source",
+    }
+)  # fmt: skip
 
 
 class Command(NamedTuple):
     """A command of a document.
 
     Attributes:
-        document: The document's name.
+        document: The document's path in the repository.
         text: The command as it is printed, without its comment.
         whole: Whether it is printed to be copied, rather than named in a sentence.
     """
@@ -47,22 +49,42 @@ def blocks(document: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
+def prose(document: Path) -> str:
+    """Returns a document without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def lines(document: Path) -> list[str]:
+    """Returns the lines of a document's shell blocks, each command on one line."""
+    return [line for block in blocks(document, "sh") for line in _joined(block)]
+
+
 def commands(document: Path) -> Iterator[Command]:
     """Yields every command of a document: those of its shell blocks, then those that its sentences name."""
-    text = document.read_text(encoding="utf-8")
-    lines = [line for block in blocks(document, "sh") for line in _joined(block)]
+    name = str(document.relative_to(ROOT))
     # What a terminal shows has a prompt before what was typed.
-    lines += [line[2:] for block in blocks(document, "") for line in _joined(block) if line.startswith("$ ")]
-    for line in lines:
+    shown = [line[2:] for block in blocks(document, "") for line in _joined(block) if line.startswith("$ ")]
+    for line in [*lines(document), *shown]:
         words = shlex.split(line, comments=True)
         # Files may stand in a block beside the commands that they are given to.
         if words and words[0] in PROGRAMS:
-            yield Command(document.name, shlex.join(words), whole=True)
-    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    for span in re.findall(r"`([^`]+)`", prose):
+            yield Command(name, shlex.join(words), whole=True)
+    for span in re.findall(r"`([^`]+)`", prose(document)):
         command = " ".join(span.split())
         if command.partition(" ")[0] in PROGRAMS and " " in command:
-            yield Command(document.name, command, whole=False)
+            yield Command(name, command, whole=False)
+
+
+def links(document: Path) -> list[str]:
+    """Returns the targets of a document's links and pictures that are not of other sites."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", prose(document))
+    return [target for target in targets if not re.match(r"[a-z]+:", target)]
+
+
+def anchors(document: Path) -> set[str]:
+    """Returns the anchors that GitHub gives to a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _joined(block: str) -> list[str]:

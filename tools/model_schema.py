@@ -50,17 +50,22 @@ def _described(node: Schema, model: type[BaseModel]) -> Schema:
     texts: dict[str, str] = {}
     for kind in reversed(model.__mro__):
         if issubclass(kind, BaseModel) and kind is not BaseModel:
-            texts |= _docstrings(kind)
+            texts |= docstrings(kind)
     for name, field in model.model_fields.items():
         each = node["properties"][field.alias or name]
         if isinstance(field.default, BaseModel):
             _described(each, type(field.default))
             each.pop("default", None)
-        node["properties"][field.alias or name] = {"description": texts[name], **each}
+        node["properties"][field.alias or name] = {"description": _in_camel_case(texts[name]), **each}
     return node
 
 
-def _docstrings(kind: type[BaseModel]) -> dict[str, str]:
+def _in_camel_case(text: str) -> str:
+    return re.sub(r"\b[a-z]+(_[a-z]+)+\b", lambda name: to_camel(name[0]), text)
+
+
+def docstrings(kind: type[BaseModel]) -> dict[str, str]:
+    """Returns the docstrings of a model's own fields, each as one line."""
     (body,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}
@@ -71,6 +76,5 @@ def _docstrings(kind: type[BaseModel]) -> dict[str, str]:
             and isinstance(text, ast.Expr)
             and isinstance(text.value, ast.Constant)
         ):
-            said = " ".join(str(text.value.value).split())
-            found[field.target.id] = re.sub(r"\b[a-z]+(_[a-z]+)+\b", lambda name: to_camel(name[0]), said)
+            found[field.target.id] = " ".join(str(text.value.value).split())
     return found

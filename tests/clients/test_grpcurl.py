@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from lightrouter.v1.router_pb2 import CompleteResponse
 from tests.clients import toolchain
 from tests.clients.report import AnswerReport, Refusal
-from tests.readme import README, blocks
+from tests.readme import DOCS, blocks
 
 MODULE = Path(__file__).parent / "grpcurl"
 OUT = toolchain.BUILD / "grpcurl"
@@ -41,7 +41,7 @@ def request(**policy: int) -> str:
 
 def test_lists_the_methods_of_the_router(grpcurl: Path, address: str) -> None:
     methods = toolchain.run([grpcurl, "-plaintext", address, "list", SERVICE]).split()
-    assert methods == [f"{SERVICE}.{method}" for method in ("Complete", "ListCandidates", "StreamComplete")]
+    assert methods == [f"{SERVICE}.{method}" for method in ("Complete", "ListCandidates", "Quote", "StreamComplete")]
 
 
 def test_calls_complete(grpcurl: Path, address: str) -> None:
@@ -57,8 +57,8 @@ def test_calls_complete(grpcurl: Path, address: str) -> None:
     ).check()
 
 
-def test_the_readmes_call_works_as_printed(grpcurl: Path, address: str) -> None:
-    (call,) = (block for block in blocks(README, "sh") if block.startswith("grpcurl"))
+def test_the_call_of_the_documents_works_as_printed(grpcurl: Path, address: str) -> None:
+    (call,) = (block for block in blocks(DOCS / "clients.md", "sh") if block.startswith("grpcurl"))
     script = call.replace("127.0.0.1:50051", address)
     path = f"{grpcurl.parent}{os.pathsep}{os.environ['PATH']}"
     printed = toolchain.run(["bash", "-c", script], environment={"PATH": path})

@@ -59,7 +59,7 @@ def protoc(*arguments: str | Path, plugins: Path) -> None:
 
 
 def generate(out: Path, plugins: Path) -> None:
-    """Runs `buf generate` as the README says, with the plugins in the folder `plugins`, into the folder `out`."""
+    """Runs `buf generate` as docs/clients.md says, with the plugins in the folder `plugins`, into the folder `out`."""
     path = f"{plugins}{os.pathsep}{os.environ['PATH']}"
     run(["buf", "generate", "--output", out], environment={"PATH": path})
 

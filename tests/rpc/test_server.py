@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
@@ -32,8 +32,13 @@ from tests.rpc.server_support import Rig, generation, health_stub
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
 
-def _reflection(channel: grpc.aio.Channel) -> Any:
-    return reflection_pb2_grpc.ServerReflectionStub(cast("Any", channel))
+def _reflection(channel: grpc.aio.Channel, version: str) -> Any:
+    ask: Any = channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    return ask(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
 
 
 @pytest.fixture
@@ -194,14 +199,14 @@ async def test_health_follows_what_the_service_says(rig: Rig) -> None:
     assert await rig.health("") == serving
 
 
-async def test_reflection_is_a_setting() -> None:
-    request = reflection_pb2.ServerReflectionRequest(list_services="")
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_is_a_setting(version: str) -> None:
     async with Rig(ServiceSettings()) as rig:
-        call = _reflection(rig.channel).ServerReflectionInfo(iter([request]))
+        call = _reflection(rig.channel, version)
         async for answer in call:
             assert names.ADAPTER_SERVICE in [service.name for service in answer.list_services_response.service]
     async with Rig(ServiceSettings(reflection=False)) as rig:
-        call = _reflection(rig.channel).ServerReflectionInfo(iter([request]))
+        call = _reflection(rig.channel, version)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call.read()
         assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED

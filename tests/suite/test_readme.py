@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from lightrouter.cli.__main__ import run
-from tests.readme import DOCUMENTS, PROGRAMS, README, ROOT, Command, blocks, commands
+from tests.readme import DOCS, DOCUMENTS, PROGRAMS, README, ROOT, Command, blocks, commands, lines
 from tests.suite.up_support import TIMEOUT_S, Chat, Up, environ, until, upstream
 
 EVERY = [command for document in DOCUMENTS for command in commands(document)]
-# The README's addresses, in whose places the tests put those of their own servers.
+# The documents' addresses, in whose places the tests put those of their own servers.
+GET_STARTED = DOCS / "get-started.md"
 ENDPOINT, ROUTER = "http://localhost:11434/v1", "127.0.0.1:50051"
 
 
@@ -60,20 +61,23 @@ def test_make_knows_its_target(command: Command) -> None:
 
 @pytest.mark.parametrize("command", of("python"), ids=str)
 def test_python_finds_what_it_is_to_run(command: Command) -> None:
+    if command.words[1] == "-c":
+        subprocess.run([sys.executable, *command.words[1:]], check=True)
+        return
     kind, name = command.words[1:3] if command.words[1] == "-m" else ("", command.words[1])
     assert importlib.util.find_spec(name) if kind else (ROOT / name).is_file()
 
 
-@pytest.mark.parametrize("command", [*of("helm"), *of("kubectl"), *of("docker")], ids=str)
+@pytest.mark.parametrize("command", [each for each in EVERY if each.words[0] != "lightrouter"], ids=str)
 def test_the_files_that_a_command_names_are_there(command: Command) -> None:
     for word in command.words:
-        if re.match(r"(helm|deploy|tests)/", word):
+        if re.match(r"(helm|deploy|protos|tests)/", word):
             assert (ROOT / word).exists()
 
 
-def test_every_line_of_the_readmes_blocks_is_a_command() -> None:
-    lines = [line for block in blocks(README, "sh") for line in block.replace("\\\n", " ").splitlines()]
-    assert {line.split()[0] for line in lines} <= PROGRAMS
+@pytest.mark.parametrize("document", [README, *DOCS.rglob("*.md")], ids=lambda path: path.stem)
+def test_every_line_of_a_shell_block_is_a_command(document: Path) -> None:
+    assert {line.split()[0] for line in lines(document)} <= PROGRAMS
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +124,14 @@ def test_a_question_is_asked_as_printed(place: Path, address: str) -> None:
     assert "begins" in sh(ask, place)
 
 
+@pytest.mark.parametrize("page", ["concepts/money.md", "how-to/tune.md"])
+def test_a_worth_is_quoted_and_asked_as_printed(place: Path, address: str, page: str) -> None:
+    script = "\n".join(line for line in lines(DOCS / page) if line.startswith("lightrouter"))
+    assert "expected" in sh(f"source .venv/bin/activate\n{script}", place, LIGHTROUTER_ADDRESS=address)
+
+
 def test_the_python_client_works_as_printed(address: str) -> None:
-    (program,) = blocks(README, "python")
+    (program,) = blocks(GET_STARTED, "python")
     done = subprocess.run(
         [sys.executable, "-c", program.replace(ROUTER, address)],
         env=environ({}),
@@ -135,7 +145,7 @@ def test_the_python_client_works_as_printed(address: str) -> None:
 
 
 def test_a_recording_is_made_and_learnt_from_as_printed(place: Path, address: str) -> None:
-    (block,) = [each for each in blocks(README, "sh") if "lab train" in each]
+    (block,) = [each for each in blocks(DOCS / "how-to" / "train.md", "sh") if "lab train" in each]
     task = {"task": "pattern", "pattern": "ends"}
     prompts = [{"id": f"p{number}", "prompt": f"Question {number}?", **task} for number in range(40)]
     (place / "prompts.jsonl").write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts))
@@ -151,7 +161,7 @@ def test_a_recording_is_made_and_learnt_from_as_printed(place: Path, address: st
 
 
 def test_the_image_that_is_made_is_the_charts() -> None:
-    made = re.search(r"make image\s+# (\S+),", README.read_text(encoding="utf-8"))
+    made = re.search(r"make image\s+# (\S+),", GET_STARTED.read_text(encoding="utf-8"))
     chart = (ROOT / "helm/lightrouter/Chart.yaml").read_text(encoding="utf-8")
     version = re.search(r"^appVersion: (.*)$", chart, re.MULTILINE)
     assert made

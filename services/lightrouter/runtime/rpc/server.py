@@ -17,7 +17,6 @@ from typing import Any, Self, TypeVar
 import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from opentelemetry.trace import Tracer
 
 from lightrouter.runtime import files
@@ -25,6 +24,7 @@ from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.rpc.accept import accepting_server
 from lightrouter.runtime.rpc.health import Health
 from lightrouter.runtime.rpc.interceptors import CallInterceptor, CallRules
+from lightrouter.runtime.rpc.reflecting import reflect
 from lightrouter.runtime.rpc.selfcheck import SelfCheck, SilentServiceError
 from lightrouter.runtime.security.auth import Authenticator, Identities
 from lightrouter.runtime.security.tls import server_credentials
@@ -128,8 +128,7 @@ class Server:
             AddressUnavailableError: The address cannot be bound.
         """
         if self._settings.reflection:
-            names = (*self._names(), health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._server)
+            reflect(self._server, (*self._names(), health.SERVICE_NAME))
         self.address = _bind(self._server, self._settings.listen, self._credentials)
         if self._probed and self._settings.health_listen:
             self.health_address = _bind(self._probed, self._settings.health_listen, None)
