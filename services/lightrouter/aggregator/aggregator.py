@@ -9,7 +9,7 @@ from lightrouter.aggregator.act import Act
 from lightrouter.aggregator.best import Best
 from lightrouter.aggregator.strategy import MergeInput, Strategy, piece
 from lightrouter.answers.agreement import compare
-from lightrouter.answers.contradictions import contradictions_in
+from lightrouter.answers.contradictions import Contradiction, contradictions_in
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import check
 from lightrouter.answers.pieces import Pieces, Workers
@@ -67,10 +67,11 @@ class Aggregator:
             raise invalid("strategy", f"{label(AggregatorStrategy, asked)} is not a strategy of this aggregator")
         _refuse_repeated(request.drafts)
         answers = await self._workers.run(_answers(request))
+        found: Sequence[Contradiction] = ()
         if any(draft.tool_calls for draft in request.drafts):
-            strategy, found = self._act, []
+            strategy = self._act
         elif await self._agree(request.drafts, answers):
-            strategy, found = self._best, []
+            strategy = self._best
         else:
             pattern = request.answer_pattern if request.HasField("answer_pattern") else None
             found = await self._workers.run(contradictions_in([draft.text for draft in request.drafts], pattern))
