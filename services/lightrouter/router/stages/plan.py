@@ -89,7 +89,7 @@ async def plan(route: RouteContext, prompt: Prompt, selector: Selector, gainless
             if not explicit:
                 return []
             message = f"the candidate to ask first was chosen by prior and price: {error.message}"
-            route.ledger.degrade(DEGRADED_REASON_SHORTLIST_FAILED, message)
+            route.ledger.degrade(DEGRADED_REASON_SHORTLIST_FAILED, message, error=error)
             return _by_prior(route)
     if explicit and not (worth or needed):
         return _by_prior(route)
