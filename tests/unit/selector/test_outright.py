@@ -19,7 +19,15 @@ from lightrouter.selector.assemble import build_selector
 from lightrouter.selector.outright import asked_outright
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
-from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, CallTerms, Partial, Prices, RankedCandidate
+from lightrouter.v1.candidate_pb2 import (
+    ACTION_ASK,
+    ActionValue,
+    CallTerms,
+    Partial,
+    Prices,
+    PromptTier,
+    RankedCandidate,
+)
 from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP, ROLE_USER, ChatMessage
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_LEARNED, SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistCandidate, ShortlistRequest
@@ -30,6 +38,15 @@ DEAR = Prices(
     input_nanousd_per_million=1_000_000_000,
     cached_input_nanousd_per_million=100_000_000,
     output_nanousd_per_million=4_000_000_000,
+    cache_write_nanousd_per_million=1_250_000_000,
+    tiers=[
+        PromptTier(
+            above_input_tokens=1000,
+            input_nanousd_per_million=2_000_000_000,
+            cached_input_nanousd_per_million=200_000_000,
+            output_nanousd_per_million=6_000_000_000,
+        )
+    ],
 )
 MOST = 2**63 - 1
 
@@ -101,6 +118,13 @@ async def test_the_order_is_by_quality_times_worth_less_money(worth: int, first:
         ({}, 100_000 + 4000 * 100, 100),
         ({"cached_input_tokens": 60}, 40_000 + 6_000 + 400_000, 100),
         ({"cached_input_tokens": 600}, 10_000 + 400_000, 100),
+        ({"cache_write_tokens": 40}, 60_000 + 50_000 + 400_000, 100),
+        ({"cached_input_tokens": 60, "cache_write_tokens": 30}, 10_000 + 6_000 + 37_500 + 400_000, 100),
+        ({"cached_input_tokens": 60, "cache_write_tokens": 600}, 6_000 + 50_000 + 400_000, 100),
+        ({"input_tokens": 1000}, 1_000_000 + 400_000, 100),
+        ({"input_tokens": 2000}, 4_000_000 + 600_000, 100),
+        ({"input_tokens": 2000, "cached_input_tokens": 1000}, 2_200_000 + 600_000, 100),
+        ({"input_tokens": 2000, "cache_write_tokens": 500}, 4_000_000 + 600_000, 100),
         ({"reasoning_tokens": 50}, 100_000 + 400_000, 100),
         ({"max_output_tokens": 10}, 100_000 + 40_000, 10),
         ({"input_tokens": 0}, 400_000, 100),

@@ -43,6 +43,11 @@ class Step(NamedTuple):
     value: ActionValue
 
 
+def pays(net_value: float) -> bool:
+    """Returns whether one more candidate is asked, by the value of asking it less its cost, in nano-dollars."""
+    return net_value > 0
+
+
 class Gainless:
     """Remembers for a while of which candidates the selector knows no gains, so that it is not asked on each route."""
 
