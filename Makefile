@@ -99,6 +99,10 @@ package: setup ## Build the wheel, install it alone, and check it.
 image: setup ## Build the image of all services; ARGS="--tag NAME --base IMAGE --build IMAGE" sets its name and its bases.
 	tools/image $(ARGS)
 
+.PHONY: release
+release: setup ## Build wheel, image archive, chart, SBOM and checksums of one version into dist/; ARGS are those of image.
+	tools/release $(ARGS)
+
 .PHONY: image-test
 image-test: setup ## Build the image and test it; needs Docker, and mmdebstrap or IMAGE_BASE and IMAGE_BUILD_BASE.
 	pytest tests/image

@@ -1,6 +1,7 @@
 """Writes what is made of the chart's values and of the services' models.
 
-values.schema.json, the comments about settings in values.yaml, defaults.json, the tables of README.md and the CRD.
+values.schema.json, the comments about settings in values.yaml, defaults.json, the tables of README.md, the CRD, and
+copies of the rules and the dashboard in deploy/, since a chart renders only files of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from tools.chart_values import CommentError, Value, read, undocumented
 from tools.values_schema import layout, schema
 
 CHART: Final = Path(__file__).resolve().parent.parent / "helm" / "lightrouter"
+DEPLOY: Final = CHART.parent.parent / "deploy"
+COPIED: Final = (DEPLOY / "prometheus" / "rules.yaml", DEPLOY / "grafana" / "dashboards" / "lightrouter.json")
+"""What the chart renders of deploy/."""
 _BEGIN: Final = "<!-- values: made by `make chart` -->"
 _END: Final = "<!-- end of values -->"
 _SETTINGS: Final = re.compile(
@@ -126,6 +130,7 @@ def outputs(chart: Path = CHART) -> dict[Path, str]:
         chart / "values.schema.json": layout(schema(root)) + "\n",
         chart / "defaults.json": layout(dict(defaults(root))) + "\n",
         readme: f"{before}{_BEGIN}\n\n{table(root)}\n\n{_END}{after}",
+        **{chart / "files" / file.name: file.read_text(encoding="utf-8") for file in COPIED},
         definition: candidates.definition(definition.read_text(encoding="utf-8")),
     }
 
@@ -141,6 +146,7 @@ def main() -> None:
         sys.exit(f"values.yaml: {error}")
     for path, text in found.items():
         if not check:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             sys.exit(f"{path.relative_to(CHART.parent.parent)} is out of date: run make chart")

@@ -26,8 +26,8 @@ _MODELS: Final[Mapping[str, type[ServiceSettings]]] = {
 }
 TELEMETRY: Final = frozenset(
     {
-        "otlp_endpoint", "otlp_metrics_endpoint", "metrics_interval_seconds", "sampling_ratio", "capture_text",
-        "capture_text_characters",
+        "otlp_endpoint", "otlp_metrics_endpoint", "otlp_protocol", "metrics_interval_seconds", "sampling_ratio",
+        "capture_text", "capture_text_characters",
     }
 )  # fmt: skip
 """Settings of every service that stand under `telemetry`."""

@@ -136,6 +136,9 @@ def _default(model: type[BaseModel], name: str) -> str:
     field = model.model_fields[name]
     if field.is_required():
         return "required"
+    if isinstance(field.default, Path):
+        # Where the package is installed.
+        return "in the package"
     plain = json.loads(model.model_construct(**{name: field.default}).model_dump_json(include={name}, by_alias=False))
     return "" if plain[name] in (None, "", [], {}) else f"`{json.dumps(plain[name])}`"
 

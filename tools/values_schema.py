@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
-import re
-from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any, Final
 
 from tools.chart_values import CommentError, Value
 from tools.model_schema import Schema
 
-_KUBERNETES: Final = "1.37.0"
 _WIDTH: Final = 120
-# Types of which the API server alone checks the keys: no value of the chart is in them.
-_OPEN: Final = re.compile(r"(VolumeSource|VolumeProjection)$")
 _TYPES: Final = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 _OWN: Final = frozenset({"k8s", "k8sItems", "map", "open", "extends", "settings", "keyedBy", "required"})
 
@@ -23,9 +16,6 @@ _OWN: Final = frozenset({"k8s", "k8sItems", "map", "open", "extends", "settings"
 def schema(root: Value) -> Schema:
     """Returns the JSON schema of all values."""
     definitions: dict[str, Schema] = {}
-    for _, value in sorted(root.children.items()):
-        for name in _used(value):
-            _define(name, definitions)
     properties = {name: _schema(value, root) for name, value in root.children.items()}
     for value in root.children.values():
         if value.item and "keyedBy" in value.hints:
@@ -66,9 +56,10 @@ def _bases(value: Value) -> set[str]:
 
 def _schema(value: Value, root: Value) -> Schema:
     hints = value.hints
-    made: Schema = {"description": value.text} if value.text else {}
+    # What a value is, values.yaml and README.md say.
+    made: Schema = {}
     if other := _other_type(value):
-        return made | other
+        return other
     if "type" not in hints:
         if type(value.default) not in _TYPES:
             raise CommentError(f"{value.path}: a null default needs a type in @schema")
@@ -90,10 +81,11 @@ def _other_type(value: Value) -> Schema | None:
         return {"$ref": f"#/definitions/{hints['extends']}"}
     if "keyedBy" in hints:
         return _keyed(value)
-    if name := hints.get("k8s"):
-        return {"$ref": _reference(_full(name))}
-    if name := hints.get("k8sItems"):
-        return {"type": "array", "items": {"$ref": _reference(_full(name))}}
+    # The API server checks what is in its own types.
+    if "k8s" in hints:
+        return {"type": "object"}
+    if "k8sItems" in hints:
+        return {"type": "array", "items": {"type": "object"}}
     if kind := hints.get("map"):
         return {"type": "object", "additionalProperties": {"type": kind}}
     return {"type": "object"} if hints.get("open") else None
@@ -127,60 +119,3 @@ def _object(value: Value, root: Value, required: object = None) -> Schema:
     if required := required or value.hints.get("required"):
         made["required"] = required
     return made
-
-
-def _used(value: Value) -> Iterator[str]:
-    for hint in ("k8s", "k8sItems"):
-        if hint in value.hints:
-            yield _full(value.hints[hint])
-    for child in (*value.children.values(), *([value.item] if value.item else [])):
-        yield from _used(child)
-
-
-def _full(name: str) -> str:
-    return f"io.k8s.api.{name}"
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("io.k8s.").removeprefix("api.")
-
-
-@cache
-def _kubernetes() -> Mapping[str, Schema]:
-    folder = importlib.resources.files("kubernetes_validate") / "kubernetes-json-schema"
-    text = (folder / f"v{_KUBERNETES}-local-strict" / "_definitions.json").read_text(encoding="utf-8")
-    found: Mapping[str, Schema] = json.loads(text)["$defs"]
-    return found
-
-
-def _define(full: str, definitions: dict[str, Schema]) -> None:
-    """Adds a type of the Kubernetes API, without its descriptions, and the types that it is made of."""
-    name = _short(full)
-    if name not in definitions:
-        definitions[name] = {}
-        definitions[name] = _translated(_kubernetes()[full], definitions)
-
-
-def _translated(node: Any, definitions: dict[str, Schema]) -> Any:
-    if isinstance(node, list):
-        return [_translated(item, definitions) for item in node]
-    if not isinstance(node, dict):
-        return node
-    made: Schema = {}
-    for key, item in node.items():
-        if key == "$ref":
-            full = str(item).rpartition("/")[2]
-            if _OPEN.search(full):
-                return {"type": "object"}
-            _define(full, definitions)
-            made[key] = _reference(full)
-        elif key == "oneOf" and all(each.keys() == {"type"} for each in item):
-            # null would be of two of the types.
-            made["type"] = sorted({kind for each in item for kind in each["type"]})
-        elif not (key == "description" and isinstance(item, str)) and not key.startswith("x-kubernetes"):
-            made[key] = _translated(item, definitions)
-    return made
-
-
-def _reference(full: str) -> str:
-    return f"#/definitions/{_short(full)}"

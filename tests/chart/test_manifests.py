@@ -87,7 +87,7 @@ def test_the_addresses_are_those_of_the_services() -> None:
 
 
 def test_an_image_is_named_by_tag_or_digest() -> None:
-    assert render().container("router")["image"] == "lightrouter:0.1.0"
+    assert render().container("router")["image"] == "lightrouter:0.2.0"
     digest = "sha256:" + "0" * 64
     image = {"repository": "r/l", "tag": "1", "pullPolicy": "Always", "pullSecrets": [{"name": "s"}]}
     assert render(image=image).container("selector")["image"] == "r/l:1"

@@ -55,3 +55,13 @@ def test_a_list_of_candidates_is_noticed() -> None:
     assert "candidates is a list" not in by_name
     assert "candidates is a list" in listed
     assert "routes over 1 candidate." in listed
+
+
+def test_the_notes_say_what_becomes_of_evaluations() -> None:
+    with api_server() as server:
+        notes = [
+            installed(server, **values)[1] for values in ({}, {"pool": {"keep": True}}, {"pool": {"source": "file"}})
+        ]
+    assert "helm uninstall removes the release's Candidates, and with them what evaluations found" in notes[0]
+    assert "helm uninstall leaves the Candidates, with what evaluations found" in notes[1]
+    assert "uninstall" not in notes[2]

@@ -47,7 +47,6 @@ def test_it_takes_the_registry_and_the_secrets_of_its_parent(tmp_path: Path) -> 
     shared = {"imageRegistry": "registry.example.com", "imagePullSecrets": ["a", {"name": "b"}], "storageClass": "fast"}
     own = {
         **VALUES,
-        "collector": {"enabled": True},
         "evaluator": SET["evaluator"],
         "image": {"pullSecrets": [{"name": "b"}]},
     }
@@ -58,7 +57,7 @@ def test_it_takes_the_registry_and_the_secrets_of_its_parent(tmp_path: Path) -> 
     for spec in pods(manifests).values():
         assert spec["imagePullSecrets"] == [{"name": "b"}, {"name": "a"}]
         found |= {container["image"].partition(":")[0] for container in spec["containers"]}
-    assert found == {f"registry.example.com/{name}" for name in ("lightrouter", "otel/opentelemetry-collector-contrib")}
+    assert found == {"registry.example.com/lightrouter"}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from tests.chart.rendered import CHART, COMPONENTS, Manifest, Manifests, candidate, render, template
 from tests.chart.test_upgrade import SET
 
-EVERY: dict[str, Any] = {key: SET[key] for key in ("evaluator", "collector")}
+EVERY: dict[str, Any] = {"evaluator": SET["evaluator"]}
 
 
 def pods(manifests: Manifests) -> dict[str, Manifest]:
@@ -27,7 +27,7 @@ def test_security_contexts_can_be_changed_for_every_pod() -> None:
     manifests = render(
         **EVERY, workload={"podSecurityContext": ids, "securityContext": {"privileged": False, "capabilities": None}}
     )
-    assert set(pods(manifests)) == {*COMPONENTS, "collector", "evaluator", "test"}
+    assert set(pods(manifests)) == {*COMPONENTS, "evaluator", "test"}
     for pod in pods(manifests).values():
         assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
         [container] = pod["containers"]

@@ -76,6 +76,8 @@ def test_every_setting_reaches_its_service() -> None:
         group: {name: another(name, schema) for name, schema in chart_settings.schema(group).items()}
         for group in ("services", "telemetry", *OWN)
     }
+    # Worth goes with no selector but `learned`.
+    del chosen["router"]["worth"]
     values: dict[str, Any] = {GROUPS[group]: chosen[group] for group in GROUPS}
     manifests = render(**values, **{component: {"settings": chosen[component]} for component in OWN})
     for component in COMPONENTS:
@@ -83,6 +85,10 @@ def test_every_setting_reaches_its_service() -> None:
         used = manifests.settings(component).model_dump(mode="json")
         of_all = chosen["services"] | chosen["telemetry"] | chosen.get(family, {})
         assert {name: used[snake(name)] for name in of_all} == of_all
+
+
+def test_worth_reaches_the_router() -> None:
+    assert render(router={"settings": {"worth": 0.5}}).settings("router").model_dump()["worth"] == 0.5
 
 
 @pytest.mark.parametrize("nothing", [None, ""])

@@ -113,9 +113,6 @@ def test_it_reaches_providers_and_no_service() -> None:
     assert all(not components(rule["to"]) for rule in rules)
     providers = render().one("NetworkPolicy", "adapter")["spec"]["egress"][-1]
     assert providers in rules
-    collected = render(topology="single", collector={"enabled": True})
-    (source,) = collected.one("NetworkPolicy", "collector")["spec"]["ingress"][0]["from"]
-    assert components([source]) == {"router"}
 
 
 def test_the_step_between_has_the_pods_of_both() -> None:

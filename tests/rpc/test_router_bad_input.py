@@ -51,7 +51,7 @@ def talk(*messages: ChatMessage) -> Prompt:
 INVALID = ERROR_REASON_INVALID_REQUEST
 CASES = {
     "no messages": (talk(), "prompt.messages", INVALID),
-    "an empty message": (talk(ChatMessage(role=ROLE_USER)), "prompt.messages[0].content", INVALID),
+    "an empty message": (talk(ChatMessage(role=ROLE_USER)), "prompt.messages[0]", INVALID),
     "a message of nobody": (talk(ChatMessage(content="Hi")), "prompt.messages[0].role", INVALID),
     "the assistant last": (talk(ChatMessage(role=ROLE_ASSISTANT, content="Hi")), "prompt.messages", INVALID),
     "boot tokens 0": (prompt(boot_tokens=0), "prompt.policy.boot_tokens", INVALID),

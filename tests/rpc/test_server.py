@@ -87,7 +87,7 @@ async def test_a_request_that_breaks_a_rule_names_the_field(rig: Rig) -> None:
     error = from_rpc_error(caught.value)
     assert error.code == Code.INVALID_ARGUMENT
     assert error.reason == ErrorReason.ERROR_REASON_INVALID_REQUEST
-    assert [violation.field for violation in error.violations] == ["generation.messages[0].content"]
+    assert [violation.field for violation in error.violations] == ["generation.messages[0]"]
 
 
 async def test_a_defect_is_internal_and_says_nothing_of_itself(rig: Rig) -> None:

@@ -285,14 +285,20 @@ async def test_a_streamed_candidate_that_fails_is_gone_on_from_and_no_piece_come
 async def test_a_candidate_that_cannot_go_on_writes_anew_and_the_ledger_shows_what_that_costs(folder: Path) -> None:
     async with (
         Upstream(behaviours.model(GOOD)) as upstream,
-        running(folder, entry("only", upstream.base_url, continuation="none"), router=QUICK | CUT) as suite,
+        Upstream(behaviours.model(GOOD)) as other,
+        running(
+            folder,
+            entry("best", upstream.base_url, continuation="none", prior=0.9),
+            entry("other", other.base_url, prior=0.1),
+            router=QUICK | CUT,
+        ) as suite,
     ):
-        asked = prompt(Policy(boot_tokens=5))
+        asked = prompt(Policy(boot_tokens=5, k=1))
         asked.sampling.max_output_tokens = 50
         answer = await suite.complete(asked)
         assert upstream.requests[1].body["max_tokens"] == 50
     assert answer.text == GOOD
-    boot, completion = answer.ledger.entries
+    boot, completion = [line for line in answer.ledger.entries if line.candidate == "best"]
     assert not boot.restarted
     assert completion.restarted
     assert completion.usage.output_tokens == len(GOOD)

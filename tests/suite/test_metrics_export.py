@@ -15,6 +15,7 @@ from opentelemetry.sdk.resources import Resource
 
 from lightrouter.router.settings import RouterSettings
 from lightrouter.router.telemetry import instruments as i
+from lightrouter.runtime.otlptarget import Target
 from lightrouter.runtime.telemetry.metrics import Metrics, Tally, otlp_reader
 from lightrouter.runtime.telemetry.setup import open_telemetry
 from tests.rpc.router_suite import RouterSuite
@@ -64,7 +65,7 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
 
 async def test_requests_are_answered_and_the_service_ends(endpoint: str) -> None:
     failures: list[int] = []
-    reader = otlp_reader(endpoint, 0.02, lambda: failures.append(1))
+    reader = otlp_reader(Target(endpoint), 0.02, lambda: failures.append(1))
     async with RouterSuite(reader=reader) as suite:
         for _ in range(20):
             answer = (await suite.complete(prompt())).answer
@@ -76,7 +77,7 @@ async def test_requests_are_answered_and_the_service_ends(endpoint: str) -> None
 
 def test_what_is_left_is_exported_at_the_end() -> None:
     with receiver() as (address, received):
-        reader = otlp_reader(f"http://{address}", 3600, pytest.fail)
+        reader = otlp_reader(Target(f"http://{address}"), 3600, pytest.fail)
         metrics = Metrics(Resource.create({"service.name": "test"}), reader)
         tally = Tally(i.REQUESTS).report(metrics.meter("1"))
         tally.add(3, "ok", "")
@@ -93,7 +94,7 @@ def test_metrics_go_where_the_settings_say(tmp_path: Path, settings: dict[str, o
     with receiver() as (address, received):
         values = {"otlp_endpoint": f"http://{address}", "pool": tmp_path, "selector_address": "s"}
         told = RouterSettings.model_validate(values | {"aggregator_address": "a"} | settings)
-        telemetry = open_telemetry("test", told)
+        telemetry = open_telemetry("test", told, {})
         assert telemetry.measures == exported
         telemetry.shutdown()
     assert bool(received.metrics) == exported
@@ -103,7 +104,7 @@ def test_metrics_may_go_elsewhere_than_traces(tmp_path: Path) -> None:
     with receiver() as (address, received):
         values = {"pool": tmp_path, "selector_address": "s", "aggregator_address": "a"}
         told = RouterSettings.model_validate(values | {"otlp_metrics_endpoint": f"http://{address}"})
-        telemetry = open_telemetry("test", told)
+        telemetry = open_telemetry("test", told, {})
         telemetry.shutdown()
     exported = in_prometheus(received.metrics)
     assert exported["lightrouter_telemetry_dropped_total"]["lightrouter_signal"] == {"spans", "metrics"}

@@ -105,7 +105,8 @@ async def test_an_entry_with_an_address_is_called_there(folder: Path) -> None:
 
 
 async def test_an_open_circuit_is_a_candidate_that_does_not_serve(folder: Path) -> None:
-    fragile = {"limits": {"retries": 0}, "circuit": {"failures": 1, "cooldown_s": 0.2}}
+    # The time in which it can be seen that the candidate does not serve.
+    fragile = {"limits": {"retries": 0}, "circuit": {"failures": 1, "cooldown_s": 2.0}}
     async with (
         Upstream(behaviours.status(500), behaviours.model(TEXT)) as upstream,
         one_process(folder, entry("a", upstream.base_url, **fragile), router=CUT) as suite,

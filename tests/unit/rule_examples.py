@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from lightrouter.v1.adapter_pb2 import GenerateRequest, StreamGenerateRequest
 from lightrouter.v1.aggregator_pb2 import AggregateRequest
-from lightrouter.v1.router_pb2 import CompleteRequest, ListCandidatesRequest, StreamCompleteRequest
+from lightrouter.v1.router_pb2 import CompleteRequest, ListCandidatesRequest, QuoteRequest, StreamCompleteRequest
 from lightrouter.v1.selector_pb2 import SelectRequest, ShortlistRequest
 
 Request = type[Message]
@@ -25,6 +25,7 @@ DRAFT = 'drafts { candidate: "ada" text: "hi" }'
 VALID: dict[Request, str] = {
     CompleteRequest: PROMPT,
     StreamCompleteRequest: PROMPT,
+    QuoteRequest: PROMPT,
     GenerateRequest: GENERATION,
     StreamGenerateRequest: GENERATION,
     SelectRequest: f"{MESSAGE} {PARTIAL}",
@@ -150,6 +151,8 @@ OUTPUT = [
         "string.max_len",
     ),
 ]
+PRICED = ("input", "cached_input", "output", "cache_write")
+
 EXAMPLES = [
     # chat.proto
     prompt('messages { content: "x" }', "messages[1].role", "enum.not_in"),
@@ -195,6 +198,7 @@ EXAMPLES = [
     *(policy(*of) for of in bounds("quorum", "double", ("gt", 0.0), ("lte", 1.1))),
     *(policy(*of) for of in bounds("shortlist", "int32", ("gte", -1), ("lte", 257))),
     *(policy(*of) for of in bounds("min_gain", "double", ("gte", -0.1), ("lte", 1000.1))),
+    policy("worth_nanousd: -1", "worth_nanousd", "int64.gte"),
     policy(f"category: {letters(64)}", "category", "string.max_len"),
     policy("answer_pattern {}", "answer_pattern.pattern", "required"),
     policy('answer_pattern { re2: "" }', "answer_pattern.re2", "string.min_len"),
@@ -220,6 +224,8 @@ EXAMPLES = [
     *(Example(ListCandidatesRequest, *of) for of in bounds("page_size", "int32", ("gte", -1), ("lte", 1001))),
     Example(ListCandidatesRequest, f"page_token: {letters(257)}", "page_token", "string.max_len"),
     prompt("policy { aggregator: AGGREGATOR_STRATEGY_VOTE }", "policy", "policy.vote_needs_pattern"),
+    prompt("policy { worth_nanousd: 1 selector: SELECTOR_STRATEGY_PRIOR }", "policy", "policy.worth_needs_learned"),
+    Example(QuoteRequest, "", "prompt", "required", whole=True),
     # adapter.proto
     Example(GenerateRequest, "", "generation", "required", whole=True),
     Example(StreamGenerateRequest, "", "generation", "required", whole=True),
@@ -257,6 +263,33 @@ EXAMPLES = [
             *bounds("prior", "double", ("gte", -0.1), ("lte", 1.1)),
             ("evaluated_prompts: -1", "evaluated_prompts", "int64.gte"),
             (f"model: {letters(513)}", "model", "string.max_len"),
+        )
+    ),
+    Example(ShortlistRequest, "worth_nanousd: -1", "worth_nanousd", "int64.gte"),
+    Example(SelectRequest, "worth_nanousd: -1", "worth_nanousd", "int64.gte"),
+    Example(SelectRequest, items(257, 'unasked { candidate: "{}" }'), "unasked", "repeated.max_items"),
+    *(
+        Example(
+            ShortlistRequest,
+            f'candidates {{ candidate: "x" terms {{ {text} }} }}',
+            f"candidates[1].terms.{field}",
+            rule,
+        )
+        for text, field, rule in (
+            *(
+                (f"prices {{ {price}: -1 }}", f"prices.{price}", "int64.gte")
+                for price in (f"{kind}_nanousd_per_million" for kind in PRICED)
+            ),
+            *(
+                (f"prices {{ tiers {{ above_input_tokens: 1 {price}: -1 }} }}", f"prices.tiers[0].{price}", "int64.gte")
+                for price in (f"{kind}_nanousd_per_million" for kind in PRICED)
+            ),
+            ("prices { tiers {} }", "prices.tiers[0].above_input_tokens", "int64.gte"),
+            ("input_tokens: -1", "input_tokens", "int64.gte"),
+            ("cached_input_tokens: -1", "cached_input_tokens", "int64.gte"),
+            ("max_output_tokens: -1", "max_output_tokens", "int64.gte"),
+            *bounds("reasoning_tokens", "double", ("gte", -0.1), ("lte", 1.1e9)),
+            *bounds("boot_tokens", "double", ("gte", -0.1), ("lte", 1.1e9)),
         )
     ),
     # aggregator.proto
@@ -322,7 +355,8 @@ AT_THE_BOUNDS = [
     "sampling { " + items(16, 'stop: "{}"') + " }",
     "policy { boot_tokens: 1 k: 1 max_cost_nanousd: 1 margin: 0 agreement: 0 quorum: 0.0001 }",
     "policy { boot_tokens: 4096 k: 64 margin: 1 agreement: 1 quorum: 1 }",
-    "policy { shortlist: 0 min_gain: 0 }",
+    "policy { shortlist: 0 min_gain: 0 worth_nanousd: 0 }",
+    "policy { worth_nanousd: 9223372036854775807 selector: SELECTOR_STRATEGY_LEARNED hold: HOLD_NEVER }",
     "policy { shortlist: 256 min_gain: 1000 }",
     "policy { " + items(256, 'candidates: "{}"') + " }",
     "policy { aggregator: AGGREGATOR_STRATEGY_VOTE answer_pattern { json_pointer: '' } }",

@@ -30,6 +30,11 @@ def test_a_link_leads_to_a_file_and_a_heading(document: Path, target: str) -> No
         assert anchor in anchors(found)
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_a_page_names_no_folder_of_one_machine(document: Path) -> None:
+    assert not re.search(r"/(root|home|Users|work|tmp)/", document.read_text(encoding="utf-8"))
+
+
 def test_every_page_is_found_from_the_readme() -> None:
     found: set[Path] = set()
     waiting = [README]

@@ -47,12 +47,15 @@ app.kubernetes.io/part-of: lightrouter
 {{- end }}
 {{- end -}}
 
-{{/* The metadata of a component's resource. Also takes name, suffix and annotations. */}}
+{{/* The metadata of a component's resource. Also takes name, suffix, labels and annotations. */}}
 {{- define "lightrouter.metadata" -}}
 name: {{ .name | default (include "lightrouter.name" .) }}{{ with .suffix }}-{{ . }}{{ end }}
 namespace: {{ .root.Release.Namespace }}
 labels:
   {{- include "lightrouter.labels" . | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -95,14 +98,6 @@ dns:///{{ include "lightrouter.host" (merge (dict "component" "adapter") .) }}:5
 {{ include "lightrouter.name" (dict "root" .root "component" .component) }}-tls
 {{- else -}}
 {{ .root.Values.tls.secretName }}
-{{- end -}}
-{{- end -}}
-
-{{- define "lightrouter.otlpEndpoint" -}}
-{{- if .Values.telemetry.otlpEndpoint -}}
-{{ .Values.telemetry.otlpEndpoint }}
-{{- else if .Values.collector.enabled -}}
-http://{{ include "lightrouter.host" (dict "root" . "component" "collector") }}:4317
 {{- end -}}
 {{- end -}}
 

@@ -46,8 +46,7 @@
 {{- $settings = merge (dict
     "listen" "[::]:50051"
     "drainDelaySeconds" $drain.delaySeconds
-    "graceSeconds" $drain.graceSeconds
-    "otlpEndpoint" (include "lightrouter.otlpEndpoint" .root)) (omit $values.telemetry "resourceAttributes") $settings -}}
+    "graceSeconds" $drain.graceSeconds) (omit $values.telemetry "resourceAttributes") $settings -}}
 {{- if $values.tls.enabled -}}
 {{- $settings = merge (dict
     "healthListen" "[::]:50052"
@@ -136,7 +135,15 @@ of extraEnv takes the place of the chart's; OTEL_RESOURCE_ATTRIBUTES adds to it.
 */}}
 {{- define "lightrouter.env" -}}
 {{- $variables := list -}}
-{{- range $name, $value := include "lightrouter.settings" . | fromYaml -}}
+{{- $telemetry := .root.Values.telemetry -}}
+{{- $settings := dict -}}
+{{- if eq .component "evaluator" -}}
+{{- $off := ternary "none" "" (eq ($telemetry.otlpMetricsEndpoint | default "") "off") -}}
+{{- range $name, $value := dict "OTEL_EXPORTER_OTLP_ENDPOINT" $telemetry.otlpEndpoint "OTEL_EXPORTER_OTLP_PROTOCOL" $telemetry.otlpProtocol "OTEL_METRICS_EXPORTER" $off -}}
+{{- if $value }}{{ $variables = append $variables (dict "name" $name "value" $value) }}{{ end -}}
+{{- end -}}
+{{- else }}{{ $settings = include "lightrouter.settings" . | fromYaml }}{{ end -}}
+{{- range $name, $value := $settings -}}
 {{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) -}}
 {{- $name = printf "LIGHTROUTER_%s_%s" (include "lightrouter.runs" $ | upper) ($name | snakecase | upper) -}}
 {{- $variables = append $variables (dict "name" $name "value" (ternary $value (toJson $value) (kindIs "string" $value))) -}}
@@ -149,9 +156,10 @@ of extraEnv takes the place of the chart's; OTEL_RESOURCE_ATTRIBUTES adds to it.
 {{- end }}{{ end }}{{ end -}}
 {{- $given := dict -}}
 {{- range .workload.extraEnv }}{{ $_ := set $given .name . }}{{ end -}}
-{{- $telemetry := .root.Values.telemetry -}}
 {{- $last := list -}}
-{{- if or (include "lightrouter.otlpEndpoint" .root) (hasPrefix "http" ($telemetry.otlpMetricsEndpoint | default "")) -}}
+{{- $otel := or $telemetry.otlpEndpoint (hasPrefix "http" ($telemetry.otlpMetricsEndpoint | default "")) -}}
+{{- range $name := keys $given }}{{ if hasPrefix "OTEL_EXPORTER_" $name }}{{ $otel = true }}{{ end }}{{ end -}}
+{{- if $otel -}}
 {{- $pod := dict "POD_NAME" "metadata.name" "NODE_NAME" "spec.nodeName" -}}
 {{- range $name, $path := $pod -}}
 {{- $variables = append $variables (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $path))) -}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -29,7 +30,7 @@ async def serve(settings: AdapterSettings) -> None:
         TlsError: The files of TLS cannot be used.
     """
     name = f"lightrouter-adapter-{settings.candidate}"
-    telemetry = open_telemetry(name, settings)
+    telemetry = open_telemetry(name, settings, os.environ)
     try:
         adapter = assemble(settings, telemetry)
         pool = FileStore(settings.pool, adapter.live.apply)

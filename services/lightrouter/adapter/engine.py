@@ -175,8 +175,9 @@ class Engine:
             run.fail(error)
             raise
         finally:
-            task.cancel()
-            await asyncio.wait((task,))
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
 
     async def finish(self) -> None:
         """Waits until running calls have ended, then closes the provider. No new call may begin."""

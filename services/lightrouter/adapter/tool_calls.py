@@ -14,6 +14,7 @@ from typing import Final
 
 from lightrouter.v1.chat_pb2 import ToolCallDelta
 
+# Choices: no provider gives longer ids or more calls in one answer.
 _MOST_ID_CHARACTERS: Final = 256
 _MOST_CALLS: Final = 128
 

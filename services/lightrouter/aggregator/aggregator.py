@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
+from lightrouter.aggregator.act import Act
 from lightrouter.aggregator.best import Best
 from lightrouter.aggregator.strategy import MergeInput, Strategy, piece
 from lightrouter.answers.agreement import compare
-from lightrouter.answers.contradictions import contradictions_in
+from lightrouter.answers.contradictions import Contradiction, contradictions_in
 from lightrouter.answers.equality import canonical
 from lightrouter.answers.extract import check
 from lightrouter.answers.pieces import Pieces, Workers
@@ -48,6 +49,7 @@ class Aggregator:
         self._agreement = agreement
         self._heartbeat_seconds = heartbeat_seconds
         self._workers = workers or Workers()
+        self._act = Act()
         self._best = Best()
 
     async def aggregate(self, request: AggregateRequest, deadline: Deadline) -> AsyncGenerator[AggregateResponse, None]:
@@ -65,8 +67,11 @@ class Aggregator:
             raise invalid("strategy", f"{label(AggregatorStrategy, asked)} is not a strategy of this aggregator")
         _refuse_repeated(request.drafts)
         answers = await self._workers.run(_answers(request))
-        if await self._agree(request.drafts, answers):
-            strategy, found = self._best, []
+        found: Sequence[Contradiction] = ()
+        if any(draft.tool_calls for draft in request.drafts):
+            strategy = self._act
+        elif await self._agree(request.drafts, answers):
+            strategy = self._best
         else:
             pattern = request.answer_pattern if request.HasField("answer_pattern") else None
             found = await self._workers.run(contradictions_in([draft.text for draft in request.drafts], pattern))

@@ -11,6 +11,7 @@ from lightrouter.answers.schemas import validator
 from lightrouter.runtime.errors import invalid
 from lightrouter.v1.chat_pb2 import OutputSpec, ToolCall, ToolMode
 
+# A choice: a fault is named whole in most cases, and still is one sentence.
 _MOST_WORDS: Final = 200
 
 

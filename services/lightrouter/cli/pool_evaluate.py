@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import signal
 import sys
@@ -33,10 +34,12 @@ from lightrouter.evaluator.journal import JournalError
 from lightrouter.evaluator.run import NothingToEvaluateError, Report, Settings
 from lightrouter.evaluator.run import evaluate as run
 from lightrouter.recording.prompts import Asked, PromptsError, read
+from lightrouter.runtime.otlptarget import TargetError, target
 from lightrouter.runtime.rpc.channels import Channels
 from lightrouter.runtime.rpc.models import ModelClient
 from lightrouter.runtime.security.tls import TlsFiles
 from lightrouter.runtime.telemetry.logs import send_logs
+from lightrouter.runtime.telemetry.metrics import otlp_reader
 from lightrouter.runtime.telemetry.setup import Telemetry, otlp_spans
 from lightrouter.v1.router_pb2 import ListCandidatesRequest
 
@@ -51,6 +54,8 @@ A validation set is JSON lines, gzip too, as `lightrouter record` takes them:
 Tasks: exact, choice, numeric, pattern, schema, judge
 """
 _NANO: Final = 10**9
+# A choice: an evaluation takes minutes.
+_METRICS_SECONDS: Final = 60.0
 # A choice: the router answers from memory, so a longer wait means a fault.
 _ROUTER_SECONDS: Final = 10.0
 _log = logging.getLogger(__name__)
@@ -126,7 +131,12 @@ def _rule(*names: str, **settings: Any) -> Decorator:
     section="Services",
     help="gRPC target of the adapters, with {name}; default with --pool: they are started for the run",
 )
-@option("--otlp", metavar="URL", section="Services", help="OTLP gRPC endpoint for traces and metrics; default: none")
+@option(
+    "--otlp",
+    metavar="URL",
+    section="Services",
+    help="OTLP endpoint for traces and metrics; default: OTEL_..., else none",
+)
 @option("--log-format", type=click.Choice(("console", "json")), default="console", section="Services")
 @tls_options
 def evaluate(tls_ca_file: Path | None, tls_cert_file: Path | None, tls_key_file: Path | None, **given: Any) -> ExitCode:
@@ -223,12 +233,13 @@ def _settings(options: _Options, validation_set: Sequence[Asked], address: str) 
 
 
 def _telemetry(endpoint: str | None) -> Telemetry:
-    if endpoint is None:
-        return Telemetry("lightrouter-evaluator", None)
-    from lightrouter.runtime.telemetry.metrics import otlp_reader
-
-    reader = otlp_reader(endpoint, 60.0, lambda: None)
-    return Telemetry("lightrouter-evaluator", otlp_spans(endpoint), reader=reader)
+    try:
+        spans = target("traces", endpoint, None, os.environ)
+        metrics = target("metrics", endpoint, None, os.environ)
+    except TargetError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from None
+    reader = otlp_reader(metrics, _METRICS_SECONDS, lambda: None) if metrics else None
+    return Telemetry("lightrouter-evaluator", otlp_spans(spans), reader=reader)
 
 
 def _summary(report: Report) -> str:

@@ -56,6 +56,7 @@ _PATTERN_FLAGS: Final = {"json_pointer": "--answer-pointer"} | dict.fromkeys(
 )
 _KINDS: Final = {"image/": ("picture", "cat.png"), "audio/": ("sound", "question.wav")}
 _URI: Final = re.compile(r"(?:https|gs|s3|file-id):\S+")
+# The limit of the protos for the data of a part.
 _MOST_BYTES: Final = 20 * 1024 * 1024
 
 

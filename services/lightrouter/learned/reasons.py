@@ -24,6 +24,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "which option it chose": " ".join(("answer_place", *CUES)),
 }
 _GROUP_OF: Final = [next(words for words, names in _WORDS.items() if name in names.split()) for name in NAMES]
+# A choice: more reasons are no longer read.
 _MOST: Final = 3
 
 

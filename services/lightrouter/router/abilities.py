@@ -7,7 +7,7 @@ from typing import Final
 
 from lightrouter.runtime.enums import label
 from lightrouter.v1.candidate_pb2 import Ability, Candidate
-from lightrouter.v1.chat_pb2 import ROLE_TOOL
+from lightrouter.v1.chat_pb2 import ROLE_TOOL, ChatMessage
 from lightrouter.v1.router_pb2 import Prompt
 
 _OF_PARTS: Final = {
@@ -26,6 +26,11 @@ def needs(prompt: Prompt) -> list[Need]:
     for ability, field in _needs(prompt):
         found.setdefault(ability, field)
     return list(found.items())
+
+
+def has_media(messages: Sequence[ChatMessage]) -> bool:
+    """Returns whether a conversation has an image, a file or audio."""
+    return any(part.WhichOneof("kind") in _OF_PARTS for message in messages for part in message.parts)
 
 
 def lacks(candidate: Candidate, needed: Sequence[Need]) -> list[Need]:

@@ -14,6 +14,7 @@ from lightrouter.v1.ledger_pb2 import DEGRADED_REASON_ACTION_DISPUTED
 from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_VOTE
 from lightrouter.v1.router_pb2 import SELECTION_REASON_ACTION, SELECTION_REASON_ACTION_DISPUTED, SelectionReason
 
+# Two are needed for a vote, and three for one without a tie; more are rarely worth their price.
 _FEWEST_VOTERS: Final = 2
 _MOST_VOTERS: Final = 3
 

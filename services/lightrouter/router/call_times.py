@@ -28,6 +28,7 @@ class CallTimes:
         self._waits: dict[tuple[str, int], float] = {}
         self._cached: dict[str, float] = {}
         self._cached_at_first: dict[str, float] = {}
+        self._cache_write_at_first: dict[str, float] = {}
         self._reasoning: dict[str, float] = {}
         self._chosen: dict[str, float] = {}
 
@@ -50,13 +51,18 @@ class CallTimes:
         return tokens / self._paces[candidate] if candidate in self._paces else inf
 
     def note_first_call(self, candidate: str, usage: Usage) -> None:
-        """Takes the tokens of a call that read a prompt first, for the share that the provider had in its cache."""
+        """Takes the tokens of a call that read a prompt first, for the shares that the cache had and got."""
         if usage.input_tokens:
             _note(self._cached_at_first, candidate, usage.cached_input_tokens / usage.input_tokens)
+            _note(self._cache_write_at_first, candidate, usage.cache_write_tokens / usage.input_tokens)
 
     def cached_share_at_first(self, candidate: str) -> float:
         """Returns the share of a new prompt, 0 to 1, that is expected to be in the provider's cache."""
         return self._cached_at_first.get(candidate, 0.0)
+
+    def cache_write_share_at_first(self, candidate: str) -> float:
+        """Returns the share of a new prompt, 0 to 1, that the provider is expected to put into its cache."""
+        return self._cache_write_at_first.get(candidate, 0.0)
 
     def note_second_call(self, candidate: str, usage: Usage) -> None:
         """Takes the tokens of a call that read a prompt again, for the share that the provider had in its cache."""

@@ -165,7 +165,7 @@ class HeldStream:
 
     async def wait_closed(self) -> None:
         """Returns when nothing of the call runs any more."""
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             await asyncio.wait((self._task,))
 
     async def _wait(self) -> None:

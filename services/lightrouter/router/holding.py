@@ -19,6 +19,22 @@ from lightrouter.v1.policy_pb2 import HOLD_ALWAYS, HOLD_AUTO, Policy
 _TOKENS_FOR_TIME: Final = 32
 
 
+def with_boots_that_decide(candidates: Sequence[RouteCandidate], policy: Policy) -> list[RouteCandidate]:
+    """Returns the candidates that may boot, without the boots after which there is nothing to decide.
+
+    With one candidate there is nothing to compare, so its call goes on as soon as it has begun. A boot that would be
+    half of the answer or more is the whole answer. A policy that forces a way to boot is obeyed.
+    """
+    if len(candidates) == 1:
+        return [_undivided(candidates[0], policy)]
+    if policy.hold == HOLD_ALWAYS:
+        return list(candidates)
+    return [
+        replace(each, boot_tokens=each.output_tokens) if each.output_tokens <= 2 * each.boot_tokens else each
+        for each in candidates
+    ]
+
+
 def with_held_tokens(
     candidates: Sequence[RouteCandidate], policy: Policy, prompt_tokens: int, times: CallTimes
 ) -> list[RouteCandidate]:
@@ -35,7 +51,7 @@ def with_held_tokens(
     for candidate in candidates:
         rest = candidate.output_tokens - candidate.boot_tokens
         tokens = 0
-        if policy.hold == HOLD_ALWAYS or (policy.hold == HOLD_AUTO and not candidate.resumes):
+        if policy.hold == HOLD_ALWAYS or (policy.hold == HOLD_AUTO and (not candidate.resumes or len(candidates) == 1)):
             tokens = rest
         elif policy.hold == HOLD_AUTO:
             cached = times.cached_share(candidate.name)
@@ -44,6 +60,12 @@ def with_held_tokens(
             tokens = round(min(worth, rest)) if expected <= worth else 0
         held.append(replace(candidate, held_tokens=tokens))
     return held
+
+
+def _undivided(candidate: RouteCandidate, policy: Policy) -> RouteCandidate:
+    if policy.hold in {HOLD_ALWAYS, HOLD_AUTO}:
+        return replace(candidate, boot_tokens=1)
+    return candidate if candidate.can_continue else replace(candidate, boot_tokens=candidate.output_tokens)
 
 
 def usual_chance(policy: Policy, candidates: int) -> float:

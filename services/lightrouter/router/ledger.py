@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import Code, ServiceError
@@ -30,6 +31,7 @@ from lightrouter.v1.ledger_pb2 import (
     NOT_ASKED_REASON_RESTING,
     STAGE_BOOT,
     STAGE_COMPLETE,
+    STAGE_UNSPECIFIED,
     Degradation,
     DegradedReason,
     Ledger,
@@ -72,6 +74,7 @@ class RouteLedger:
         entries: The model calls, in the order in which they ended.
         degraded: The degradations, in their order.
         stages: The stages that took place, in the order in which they ended.
+        stage: The stage that runs now; unspecified outside of the stages.
         staged_s: Duration of all stages together, in seconds.
         resorts: Names of the candidates that were asked as a last resort, in their order.
         doubtful_last_resorts: Number of these that were asked although they probably could not deliver.
@@ -94,6 +97,7 @@ class RouteLedger:
         self.entries: list[LedgerEntry] = []
         self.degraded: list[Degradation] = []
         self.stages: list[StageTime] = []
+        self.stage: Stage.ValueType = STAGE_UNSPECIFIED
         self.staged_s = 0.0
         self._unpaid: dict[str, Failure] = {}
         self.last_resorts: list[str] = []
@@ -120,29 +124,61 @@ class RouteLedger:
 
     def extend(self, entries: Iterable[LedgerEntry], degraded: Iterable[Degradation]) -> None:
         """Records the model calls of another service on this route, with their failures, and its degradations."""
+        failures: dict[str, Failure] = {}
         for entry in entries:
             self.add(entry)
             failure = entry.failure
+            if entry.HasField("failure"):
+                failures[entry.candidate] = failures[""] = failure
             if failure.HasField("retry_after"):
                 seconds = failure.retry_after.ToNanoseconds() / 1e9
                 error = ServiceError(Code.UNAVAILABLE, failure.reason, failure.message, retry_after=seconds)
                 self._on_failure(entry.candidate, error)
         for degradation in degraded:
-            self.degrade(degradation.reason, degradation.message, degradation.candidate)
+            named = Degradation(stage=self.stage, failure=failures.get(degradation.candidate))
+            named.MergeFrom(degradation)
+            self._add_degradation(named)
 
-    def degrade(self, reason: DegradedReason.ValueType, message: str, candidate: str = "") -> None:
-        """Records a degradation of the answer, with a sentence that explains it."""
-        degradation = Degradation(reason=reason, message=message, candidate=candidate)
-        self.degraded.append(degradation)
-        self._on_degraded(degradation)
+    def degrade(
+        self,
+        reason: DegradedReason.ValueType,
+        message: str,
+        candidate: str = "",
+        error: ServiceError | None = None,
+    ) -> None:
+        """Records a degradation of the answer, with a sentence that explains it; `error` is the failure behind it."""
+        self._add_degradation(self._degradation(reason, message, candidate, error))
 
     def drop(
         self, reason: DegradedReason.ValueType, message: str, candidate: str, error: ServiceError | None = None
     ) -> None:
         """Records in a sentence why a candidate drops out; `error` is the failure of its call."""
-        degradation = Degradation(reason=reason, message=message, candidate=candidate)
+        degradation = self._degradation(reason, message, candidate, error)
         self.degraded.append(degradation)
         self._on_dropped(degradation, error)
+
+    @contextmanager
+    def staged(self, stage: Stage.ValueType) -> Iterator[None]:
+        """Names the stage of the degradations within it, and records its duration without that of stages within it."""
+        around, self.stage = self.stage, stage
+        started_at, before_s = time.monotonic(), self.staged_s
+        try:
+            yield
+        finally:
+            self.stage = around
+        seconds = max(0.0, time.monotonic() - started_at - (self.staged_s - before_s))
+        self.staged_s += seconds
+        self.stages.append(StageTime(stage=stage, elapsed=duration(seconds)))
+
+    def _add_degradation(self, degradation: Degradation) -> None:
+        self.degraded.append(degradation)
+        self._on_degraded(degradation)
+
+    def _degradation(
+        self, reason: DegradedReason.ValueType, message: str, candidate: str, error: ServiceError | None
+    ) -> Degradation:
+        failure = error.failure() if error else None
+        return Degradation(reason=reason, message=message, candidate=candidate, stage=self.stage, failure=failure)
 
     def add_not_asked(self, candidate: str, reason: NotAskedReason.ValueType, message: str) -> None:
         """Records in a sentence why a candidate of the pool was not asked."""
@@ -169,11 +205,6 @@ class RouteLedger:
         """Records a candidate that has no text, and for which the cost ceiling pays no more tokens."""
         message = f"the cost ceiling pays for no text of {candidate}"
         self._unpaid[candidate] = Failure(reason=ERROR_REASON_EMPTY_OUTPUT, message=message)
-
-    def add_stage(self, stage: Stage.ValueType, seconds: float) -> None:
-        """Records the duration of a stage."""
-        self.staged_s += seconds
-        self.stages.append(StageTime(stage=stage, elapsed=duration(seconds)))
 
     def failures(self) -> dict[str, Failure]:
         """Returns the failure of each candidate whose last boot or completion failed."""

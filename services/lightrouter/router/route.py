@@ -349,11 +349,8 @@ class Router:
     @contextmanager
     def _stage(self, route: RouteContext, stage: Stage.ValueType, name: str) -> Iterator[Span]:
         """Traces a stage and records its duration, without that of the stages within it."""
-        started_at, before_s = time.monotonic(), route.ledger.staged_s
-        with spans.traced(self._tracer, name, route.deadline, name) as span:
+        with route.ledger.staged(stage), spans.traced(self._tracer, name, route.deadline, name) as span:
             yield span
-        within_s = route.ledger.staged_s - before_s
-        route.ledger.add_stage(stage, max(0.0, time.monotonic() - started_at - within_s))
 
 
 def _decide(route: RouteContext, ranking: BootRanking) -> tuple[Selection, Sequence[BootResult]]:

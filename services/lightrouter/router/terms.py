@@ -39,6 +39,7 @@ def _terms(route: RouteContext, candidate: RouteCandidate, *, priced: bool) -> C
         prices=candidate.spec.prices if priced else None,
         input_tokens=read,
         cached_input_tokens=round(times.cached_share_at_first(name) * read),
+        cache_write_tokens=round(times.cache_write_share_at_first(name) * read),
         max_output_tokens=candidate.output_tokens,
         reasoning_tokens=times.reasoning_tokens(name),
         boot_tokens=candidate.boot_tokens + times.overshoot_tokens(name, route.admission.policy.selector),

@@ -31,6 +31,7 @@ from pydantic_settings import (
 from lightrouter.runtime import enums
 from lightrouter.runtime.addresses import is_host_and_port
 from lightrouter.runtime.document import DocumentError, parse
+from lightrouter.runtime.otlptarget import Protocol, TargetError, target
 
 
 class InvalidSettingError(Exception):
@@ -138,15 +139,20 @@ class ServiceSettings(BaseSettings):
     """Seconds after which clients must reconnect, so that new replicas get traffic; 0: never."""
     default_deadline_seconds: float = Field(default=120.0, gt=0, le=86400)
     """Deadline of a call without one, in seconds."""
-    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
-    """OTLP gRPC endpoint for traces and metrics, http://HOST:PORT or https://HOST:PORT; default: no telemetry."""
-    otlp_metrics_endpoint: str | None = Field(default=None, pattern=r"^(https?://[^/]+|off)$")
-    """OTLP gRPC endpoint for metrics, if different from otlp_endpoint; off: no metrics, for Jaeger, which accepts
-    none."""
+    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s?#@]+$")
+    """OTLP endpoint for traces and metrics, http://HOST:PORT or https://HOST:PORT; http/protobuf may have a path, to
+    which /v1/traces and /v1/metrics are added. Default: OTEL_EXPORTER_OTLP_ENDPOINT, else no telemetry."""
+    otlp_metrics_endpoint: str | None = Field(default=None, pattern=r"^(https?://[^\s?#@]+|off)$")
+    """OTLP endpoint for metrics, if different from otlp_endpoint; off: no metrics, for Jaeger and Langfuse, which
+    accept none."""
+    otlp_protocol: Protocol | None = None
+    """Protocol of both endpoints: grpc or http/protobuf. Default: OTEL_EXPORTER_OTLP_PROTOCOL, else grpc. Headers, such
+    as an authorization, come from OTEL_EXPORTER_OTLP_HEADERS."""
     metrics_interval_seconds: float = Field(default=15, gt=0, le=3600)
     """Seconds between two exports of the metrics."""
-    sampling_ratio: float = Field(default=1.0, ge=0, le=1)
-    """Share of requests that are traced, 0 to 1, if the caller has not decided."""
+    sampling_ratio: float | None = Field(default=None, ge=0, le=1)
+    """Share of requests that are traced, 0 to 1, if the caller has not decided. Default: OTEL_TRACES_SAMPLER, else
+    1."""
     capture_text: bool = False
     """Whether traces contain the text of prompts and answers. Readers of the traces can then read them."""
     capture_text_characters: int = Field(default=2000, ge=1, le=100_000)
@@ -158,9 +164,8 @@ class ServiceSettings(BaseSettings):
 
     @property
     def metrics_endpoint(self) -> str | None:
-        """The OTLP gRPC endpoint for metrics; None: no metrics."""
-        endpoint = self.otlp_metrics_endpoint or self.otlp_endpoint
-        return None if endpoint == "off" else endpoint
+        """The OTLP endpoint for metrics, "off" for none; None if the settings name none."""
+        return self.otlp_metrics_endpoint or self.otlp_endpoint
 
     @model_validator(mode="after")
     def _whole_tls(self) -> Self:
@@ -226,7 +231,12 @@ def read(settings_class: type[SettingsType], arguments: Sequence[str], environme
             settings_class, cli_parse_args=flags, cli_prog_name=f"lightrouter serve {_service_name(settings_class)}"
         )
         build: Callable[..., SettingsType] = settings_class
-        return build(_cli_settings_source=source, **values)
+        settings = build(_cli_settings_source=source, **values)
+        target("traces", settings.otlp_endpoint, settings.otlp_protocol, environment)
+        target("metrics", settings.metrics_endpoint, settings.otlp_protocol, environment)
+        return settings
+    except TargetError as error:
+        raise InvalidSettingError(str(error)) from None
     except SettingsError as error:
         cause = error.__cause__ or error
         raise InvalidSettingError(_one_line(str(cause).removeprefix("error parsing CLI: "))) from None

@@ -13,8 +13,10 @@ from typing import Final
 
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.model import Model, Outlook
-from lightrouter.learned.steps import Step, Terms
+from lightrouter.learned.steps import Step
+from lightrouter.runtime.ledger import cost_nanousd
 from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, CallTerms, Prices, RankedCandidate
+from lightrouter.v1.chat_pb2 import Usage
 from lightrouter.v1.policy_pb2 import AnswerPattern
 from lightrouter.v1.selector_pb2 import ShortlistCandidate
 
@@ -25,7 +27,6 @@ _STANDING_IN: Final = Prices(
     cached_input_nanousd_per_million=200_000_000,
     output_nanousd_per_million=600_000_000,
 )
-_MILLION: Final = 1e6
 # The expected tokens of an answer if neither the model nor the request says anything of its length: a choice.
 _USUAL_TOKENS: Final = 200.0
 _MOST_NANOUSD: Final = 2**63 - 1
@@ -65,7 +66,7 @@ def asked_outright(
         RankedCandidate(candidate=each.candidate, score=score, actions=[_ask(each.terms, outlook, usual, worth)])
         for each, score, outlook in zip(unasked, model.expected(prompt, candidates), outlooks, strict=True)
     ]
-    return sorted(ranked, key=lambda each: -each.actions[0].value_nanousd)
+    return sorted(ranked, key=lambda each: -each.actions[0].net_value)
 
 
 def described(candidate: ShortlistCandidate) -> Candidate:
@@ -79,21 +80,18 @@ def _ask(terms: CallTerms, outlook: Outlook, usual: float, worth: int) -> Action
     tokens = terms.reasoning_tokens + usual if outlook.tokens is None else outlook.tokens
     tokens = min(tokens, terms.max_output_tokens or inf)
     priced = terms.HasField("prices")
-    step = Step(outlook.gain, _terms(terms, terms.prices if priced else _STANDING_IN).cost(tokens))
+    cached = min(terms.cached_input_tokens, terms.input_tokens)
+    usage = Usage(
+        input_tokens=terms.input_tokens,
+        cached_input_tokens=cached,
+        cache_write_tokens=min(terms.cache_write_tokens, terms.input_tokens - cached),
+        output_tokens=round(tokens),
+    )
+    step = Step(outlook.gain, cost_nanousd(terms.prices if priced else _STANDING_IN, usage))
     return ActionValue(
         action=ACTION_ASK,
         gain=step.gain,
-        cost_nanousd=min(round(step.cost), _MOST_NANOUSD) if priced else 0,
+        cost_nanousd=min(step.cost, _MOST_NANOUSD) if priced else 0,
         output_tokens=tokens,
-        value_nanousd=step.value(worth),
-    )
-
-
-def _terms(terms: CallTerms, prices: Prices) -> Terms:
-    return Terms(
-        input_tokens=terms.input_tokens,
-        cached_tokens=min(terms.cached_input_tokens, terms.input_tokens),
-        input_price=prices.input_nanousd_per_million / _MILLION,
-        cached_price=prices.cached_input_nanousd_per_million / _MILLION,
-        output_price=prices.output_nanousd_per_million / _MILLION,
+        net_value=step.value(worth),
     )

@@ -615,7 +615,7 @@ class ActionValue(_message.Message):
     GAIN_FIELD_NUMBER: _builtins.int
     COST_NANOUSD_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
-    VALUE_NANOUSD_FIELD_NUMBER: _builtins.int
+    NET_VALUE_FIELD_NUMBER: _builtins.int
     action: Global___Action.ValueType
     """The step."""
     gain: _builtins.float
@@ -626,7 +626,7 @@ class ActionValue(_message.Message):
     """Expected cost in nano-dollars; 0 if no price is known."""
     output_tokens: _builtins.float
     """Expected tokens that it writes, hidden reasoning included."""
-    value_nanousd: _builtins.float
+    net_value: _builtins.float
     """The step's value in nano-dollars: the gain times the worth of a right answer, less the cost. If no price is known,
     the tokens at the prices of a cheap hosted model stand in for the cost.
     """
@@ -637,11 +637,11 @@ class ActionValue(_message.Message):
         gain: _builtins.float = ...,
         cost_nanousd: _builtins.int = ...,
         output_tokens: _builtins.float = ...,
-        value_nanousd: _builtins.float = ...,
+        net_value: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cost_nanousd", b"cost_nanousd", "gain", b"gain", "output_tokens", b"output_tokens", "value_nanousd", b"value_nanousd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cost_nanousd", b"cost_nanousd", "gain", b"gain", "net_value", b"net_value", "output_tokens", b"output_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -658,6 +658,7 @@ class CallTerms(_message.Message):
     CACHED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     REASONING_TOKENS_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_TOKENS_FIELD_NUMBER: _builtins.int
     BOOT_TOKENS_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """Tokens that it would read, its own instructions included, 0 or more."""
@@ -667,6 +668,8 @@ class CallTerms(_message.Message):
     """Maximum tokens that it may write, 0 or more. Default: 0, unknown."""
     reasoning_tokens: _builtins.float
     """Tokens of hidden reasoning that it is expected to write, 0 to 10^9."""
+    cache_write_tokens: _builtins.int
+    """How many of the tokens that it would read its provider is expected to put into its cache, 0 or more."""
     boot_tokens: _builtins.float
     """Boot tokens, and those written while its held call waits for the ranking, 0 to 10^9. Default: 0, it cannot boot."""
     @_builtins.property
@@ -681,11 +684,12 @@ class CallTerms(_message.Message):
         cached_input_tokens: _builtins.int = ...,
         max_output_tokens: _builtins.int = ...,
         reasoning_tokens: _builtins.float = ...,
+        cache_write_tokens: _builtins.int = ...,
         boot_tokens: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prices", b"prices"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_tokens", b"boot_tokens", "cached_input_tokens", b"cached_input_tokens", "input_tokens", b"input_tokens", "max_output_tokens", b"max_output_tokens", "prices", b"prices", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_tokens", b"boot_tokens", "cache_write_tokens", b"cache_write_tokens", "cached_input_tokens", b"cached_input_tokens", "input_tokens", b"input_tokens", "max_output_tokens", b"max_output_tokens", "prices", b"prices", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

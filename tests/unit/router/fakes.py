@@ -316,9 +316,9 @@ class FakeSelector:
             at_first, later, cost = self.asking[each.candidate]
             gain = at_first if first else later
             ask = ActionValue(action=ACTION_ASK, gain=gain, cost_nanousd=cost, output_tokens=4)
-            ask.value_nanousd = gain * worth - cost
+            ask.net_value = gain * worth - cost
             found.append(RankedCandidate(candidate=each.candidate, score=at_first, actions=[ask]))
-        return sorted(found, key=lambda each: -each.actions[0].value_nanousd)
+        return sorted(found, key=lambda each: -each.actions[0].net_value)
 
 
 class FakeAggregator:

@@ -99,10 +99,10 @@ def test_the_request_is_not_changed() -> None:
 def test_boot_tokens_are_the_entrys_where_it_has_some_and_never_more_than_the_answer_may_have() -> None:
     pool = snapshot(
         pool_candidate("plain"),
-        pool_candidate("thinker", max_boot_tokens=6),
+        pool_candidate("thinker", max_boot_tokens=3),
         pool_candidate("long", max_boot_tokens=100),
     )
-    assert [candidate.boot_tokens for candidate in admitted(prompt(), pool).candidates] == [2, 6, 8]
+    assert [candidate.boot_tokens for candidate in admitted(prompt(), pool).candidates] == [2, 3, 8]
 
 
 def test_named_candidates_come_in_the_order_of_the_pool() -> None:

@@ -84,7 +84,8 @@ async def test_a_call_is_recorded_alike_whether_it_streams_or_not(streams: bool,
 
 
 async def test_a_candidate_that_cannot_continue_has_no_prefix_in_its_text() -> None:
-    models = FakeModels(snapshot(pool_candidate("a", continuation=CONTINUATION_NONE)), a=Model())
+    pool = snapshot(pool_candidate("a", continuation=CONTINUATION_NONE), pool_candidate("b"))
+    models = FakeModels(pool, a=Model(), b=Model())
     route, _ = started(models)
     boot = await booted(route, models)
     grant = route.budget.grant(boot)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lightrouter.router.call_times import CallTimes
 from lightrouter.router.candidates import RouteCandidate
-from lightrouter.router.holding import with_held_tokens
+from lightrouter.router.holding import with_boots_that_decide, with_held_tokens
 from lightrouter.runtime.ledger import duration
 from lightrouter.v1.adapter_pb2 import GenerationResult
 from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, CONTINUATION_TRAILING, Candidate, ModelTarget, Prices
@@ -160,3 +162,26 @@ def test_the_first_choices_say_little() -> None:
     times.note_choice("a", chosen=True, usual=0.25)
     assert times.chance("a", 0.25) == pytest.approx(0.325)
     assert times.chance("b", 0.25) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("of", "output", "hold", "can_continue", "boot"),
+    [
+        pytest.param(2, 2 * BOOT, HOLD_AUTO, True, 2 * BOOT, id="half of the answer is the whole"),
+        pytest.param(2, 2 * BOOT, HOLD_NEVER, True, 2 * BOOT, id="however it would go on"),
+        pytest.param(2, 2 * BOOT, HOLD_ALWAYS, True, BOOT, id="but a policy can force a checkpoint"),
+        pytest.param(2, 2 * BOOT + 1, HOLD_AUTO, True, BOOT, id="less than half of it decides"),
+        pytest.param(1, OUTPUT, HOLD_AUTO, True, 1, id="nobody to compare with"),
+        pytest.param(1, OUTPUT, HOLD_ALWAYS, False, 1, id="held in any case"),
+        pytest.param(1, OUTPUT, HOLD_NEVER, True, BOOT, id="cut where a policy forces it"),
+        pytest.param(1, OUTPUT, HOLD_NEVER, False, OUTPUT, id="but nothing is written twice"),
+    ],
+)
+def test_no_boot_after_which_there_is_nothing_to_decide(
+    of: int, output: int, hold: Hold.ValueType, can_continue: bool, boot: int
+) -> None:
+    asked = [replace(candidate(can_continue=can_continue), output_tokens=output)] * of
+    made = with_boots_that_decide(asked, Policy(hold=hold, k=2))
+    assert [each.boot_tokens for each in made] == [boot] * of
+    if of == 1 and hold != HOLD_NEVER:
+        assert with_held_tokens(made, Policy(hold=hold, k=2), 600, CallTimes())[0].held_tokens == OUTPUT - 1

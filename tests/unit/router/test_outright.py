@@ -343,11 +343,12 @@ def test_the_terms_have_the_candidates_own_instructions_and_its_cache() -> None:
     pool.candidates["b"].fixed_input_tokens = 1000
     admission, budget = admitted(prompt(), pool, defaults(), 7, RouteLedger())
     times = CallTimes()
-    times.note_first_call("b", Usage(input_tokens=100, cached_input_tokens=50))
+    times.note_first_call("b", Usage(input_tokens=100, cached_input_tokens=50, cache_write_tokens=25))
     context = RouteContext(admission, Deadline.after(60), Shares(), RouteLedger(), budget, Events(), times)
     a, b, _ = (each.terms for each in offered(context, admission.candidates))
     assert b.input_tokens == a.input_tokens + 1000
     assert (a.cached_input_tokens, b.cached_input_tokens) == (0, round(b.input_tokens / 2))
+    assert (a.cache_write_tokens, b.cache_write_tokens) == (0, round(b.input_tokens / 4))
 
 
 async def test_the_worst_cost_is_that_of_the_dearest() -> None:

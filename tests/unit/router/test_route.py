@@ -16,17 +16,23 @@ from lightrouter.router.rules import DriftRules, Shares
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError
 from lightrouter.runtime.ledger import total
-from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, CONTINUATION_TRAILING
+from lightrouter.v1.candidate_pb2 import CONTINUATION_NONE, CONTINUATION_TRAILING, RankedCandidate, Ranking
 from lightrouter.v1.error_reason_pb2 import ERROR_REASON_ALL_CANDIDATES_FAILED, ERROR_REASON_COST_CEILING_TOO_LOW
 from lightrouter.v1.ledger_pb2 import (
+    DEGRADED_REASON_AGGREGATOR_FAILED,
+    DEGRADED_REASON_CANDIDATE_FAILED,
     DEGRADED_REASON_COST_CEILING,
+    DEGRADED_REASON_SELECTOR_FAILED,
     STAGE_AGGREGATE,
     STAGE_BOOT,
     STAGE_COMPLETE,
     STAGE_SELECT,
+    Degradation,
+    LedgerEntry,
 )
-from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE
+from lightrouter.v1.policy_pb2 import AGGREGATOR_STRATEGY_BEST, AGGREGATOR_STRATEGY_SYNTHESIZE, SELECTOR_STRATEGY_PRIOR
 from lightrouter.v1.router_pb2 import SELECTION_REASON_AGREEMENT, SELECTION_REASON_ONLY_ONE, Answer
+from lightrouter.v1.selector_pb2 import SelectResponse
 from tests.unit.router.builders import failure, pool_candidate, prompt, router, snapshot, traffic
 from tests.unit.router.eventlog import EventLog
 from tests.unit.router.fakes import FakeAggregator, FakeModels, FakeSelector, Model
@@ -307,3 +313,31 @@ async def test_a_candidate_that_drifts_takes_no_part_until_it_is_explored() -> N
     # A caller that names it gets it.
     await routes.route(prompt(candidates=["a", "c"]), soon(), Events())
     assert models.asked(STAGE_BOOT) == ["a", "b", "a", "c"]
+
+
+async def test_a_degradation_says_its_stage_and_the_failure_behind_it() -> None:
+    selector, aggregator = FakeSelector(), FakeAggregator()
+    selector.error = aggregator.error = failure("it broke", retry_after=2.0)
+    models = fake(b=Model(fails={STAGE_BOOT: failure("no boot")}))
+    answer = await router(models, selector, aggregator).route(prompt(), soon(), Events())
+    told = {each.reason: each for each in answer.degraded}
+    assert {reason: (each.stage, each.failure.message) for reason, each in told.items()} == {
+        DEGRADED_REASON_CANDIDATE_FAILED: (STAGE_BOOT, "no boot"),
+        DEGRADED_REASON_SELECTOR_FAILED: (STAGE_SELECT, "it broke"),
+        DEGRADED_REASON_AGGREGATOR_FAILED: (STAGE_AGGREGATE, "it broke"),
+    }
+    assert told[DEGRADED_REASON_SELECTOR_FAILED].failure.retry_after.ToSeconds() == 2
+
+
+async def test_a_degradation_of_another_service_says_the_failure_of_its_call() -> None:
+    selector = FakeSelector(SCORES)
+    line = LedgerEntry(stage=STAGE_SELECT, candidate="a", failure=failure("the judge broke").failure())
+    ranked = [RankedCandidate(candidate=name, score=score) for name, score in SCORES.items()]
+    selector.response = SelectResponse(
+        ranking=Ranking(candidates=ranked),
+        strategy=SELECTOR_STRATEGY_PRIOR,
+        entries=[line],
+        degraded=[Degradation(reason=DEGRADED_REASON_SELECTOR_FAILED, message="ranked by prior")],
+    )
+    (told,) = (await router(fake(), selector).route(prompt(), soon(), Events())).degraded
+    assert (told.stage, told.failure.message) == (STAGE_SELECT, "the judge broke")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -12,6 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.v1.candidate_pb2 import CANDIDATE_STATE_PROBATION, Candidate
+from lightrouter.v1.chat_pb2 import Media, Part
 from lightrouter.v1.ledger_pb2 import (
     DEGRADED_REASON_SHORTLIST_FAILED,
     NOT_ASKED_REASON_CONTEXT_WINDOW,
@@ -133,3 +135,28 @@ async def test_the_shortlist_has_a_span() -> None:
     await traced.route(prompt(shortlist=1), Deadline.after(60), EventLog())
     provider.shutdown()
     assert "shortlist" in [span.name for span in spans.get_finished_spans()]
+
+
+IMAGE = Part(image=Media(data=b"png", mime_type="image/png"))
+
+
+@pytest.mark.parametrize(
+    ("part", "policy", "boots"),
+    [
+        (Part(text="What is it?"), {}, 4),
+        (IMAGE, {}, 2),
+        (Part(file=Media(uri="https://example.com/a.pdf", mime_type="application/pdf")), {}, 2),
+        (Part(audio=Media(data=b"wav", mime_type="audio/wav")), {}, 2),
+        (IMAGE, {"k": 3}, 3),
+        (IMAGE, {"shortlist": 4}, 4),
+        (IMAGE, {"shortlist": 1}, 1),
+        (IMAGE, {"candidates": ["a", "b", "c"]}, 3),
+    ],
+)
+async def test_few_boot_where_each_boot_reads_media(part: Part, policy: dict[str, Any], boots: int) -> None:
+    models = fake()
+    asked = prompt(**policy)
+    asked.messages[0].parts.append(part)
+    with_defaults = replace(defaults(), exploring_share=0.0)
+    await router(models, FakeSelector(SCORES), with_defaults=with_defaults).route(asked, Deadline.after(60), EventLog())
+    assert len(models.asked(STAGE_BOOT)) == boots

@@ -126,7 +126,8 @@ async def test_a_draft_that_shows_at_its_end_that_it_was_written_anew_replaces_a
 
 
 async def test_what_will_be_written_anew_is_not_sent_before() -> None:
-    models = FakeModels(snapshot(pool_candidate("a", continuation=CONTINUATION_NONE)), a=Model())
+    pool = snapshot(pool_candidate("a", continuation=CONTINUATION_NONE), pool_candidate("b"))
+    models = FakeModels(pool, a=Model(), b=Model())
     _, log, answer = await streamed(models)
     assert answer.text == WHOLE
     assert log.chunks[0] == ("one ", False)

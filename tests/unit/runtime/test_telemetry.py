@@ -45,7 +45,7 @@ def called(flags: str) -> Context | None:
     return incoming_context((("traceparent", f"00-{7:032x}-{9:016x}-{flags}"), ("baggage", "team=blue")))
 
 
-def recorded(ratio: float, around: Context | None = None, requests: int = 200) -> int:
+def recorded(ratio: float | None, around: Context | None = None, requests: int = 200) -> int:
     """Returns the number of recorded requests."""
     kept = Kept()
     telemetry = Telemetry("test", kept, ratio)
@@ -60,6 +60,31 @@ def test_the_ratio_decides_where_the_caller_has_not() -> None:
     assert recorded(1.0) == 200
     # Trace ids are random: 1000 times 0.3 is within 0.2 and 0.4 but once in 10^11 times.
     assert 200 <= recorded(0.3, requests=1000) <= 400
+
+
+@pytest.mark.parametrize(
+    ("sampler", "argument", "flags", "count"),
+    [
+        ("", "", None, 200),
+        ("always_off", "", None, 0),
+        ("always_off", "", "01", 0),
+        ("always_on", "", "00", 200),
+        ("parentbased_always_off", "", None, 0),
+        ("parentbased_always_off", "", "01", 200),
+        ("traceidratio", "0", None, 0),
+        ("parentbased_traceidratio", "0.0", None, 0),
+        ("parentbased_traceidratio", "1", None, 200),
+    ],
+)
+def test_without_a_ratio_the_standard_variable_names_the_sampler(
+    monkeypatch: pytest.MonkeyPatch, sampler: str, argument: str, flags: str | None, count: int
+) -> None:
+    if sampler:
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", argument)
+    around = called(flags) if flags else None
+    assert recorded(None, around) == count
+    assert recorded(1.0) == 200
 
 
 @pytest.mark.parametrize(("flags", "count"), [("01", 200), ("00", 0)])

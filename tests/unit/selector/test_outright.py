@@ -19,7 +19,15 @@ from lightrouter.selector.assemble import build_selector
 from lightrouter.selector.outright import asked_outright
 from lightrouter.selector.selector import Selector
 from lightrouter.selector.settings import SelectorSettings
-from lightrouter.v1.candidate_pb2 import ACTION_ASK, ActionValue, CallTerms, Partial, Prices, RankedCandidate
+from lightrouter.v1.candidate_pb2 import (
+    ACTION_ASK,
+    ActionValue,
+    CallTerms,
+    Partial,
+    Prices,
+    PromptTier,
+    RankedCandidate,
+)
 from lightrouter.v1.chat_pb2 import FINISH_REASON_STOP, ROLE_USER, ChatMessage
 from lightrouter.v1.policy_pb2 import SELECTOR_STRATEGY_CONSENSUS, SELECTOR_STRATEGY_LEARNED, SelectorStrategy
 from lightrouter.v1.selector_pb2 import SelectRequest, SelectResponse, ShortlistCandidate, ShortlistRequest
@@ -30,6 +38,15 @@ DEAR = Prices(
     input_nanousd_per_million=1_000_000_000,
     cached_input_nanousd_per_million=100_000_000,
     output_nanousd_per_million=4_000_000_000,
+    cache_write_nanousd_per_million=1_250_000_000,
+    tiers=[
+        PromptTier(
+            above_input_tokens=1000,
+            input_nanousd_per_million=2_000_000_000,
+            cached_input_nanousd_per_million=200_000_000,
+            output_nanousd_per_million=6_000_000_000,
+        )
+    ],
 )
 MOST = 2**63 - 1
 
@@ -101,6 +118,13 @@ async def test_the_order_is_by_quality_times_worth_less_money(worth: int, first:
         ({}, 100_000 + 4000 * 100, 100),
         ({"cached_input_tokens": 60}, 40_000 + 6_000 + 400_000, 100),
         ({"cached_input_tokens": 600}, 10_000 + 400_000, 100),
+        ({"cache_write_tokens": 40}, 60_000 + 50_000 + 400_000, 100),
+        ({"cached_input_tokens": 60, "cache_write_tokens": 30}, 10_000 + 6_000 + 37_500 + 400_000, 100),
+        ({"cached_input_tokens": 60, "cache_write_tokens": 600}, 6_000 + 50_000 + 400_000, 100),
+        ({"input_tokens": 1000}, 1_000_000 + 400_000, 100),
+        ({"input_tokens": 2000}, 4_000_000 + 600_000, 100),
+        ({"input_tokens": 2000, "cached_input_tokens": 1000}, 2_200_000 + 600_000, 100),
+        ({"input_tokens": 2000, "cache_write_tokens": 500}, 4_000_000 + 600_000, 100),
         ({"reasoning_tokens": 50}, 100_000 + 400_000, 100),
         ({"max_output_tokens": 10}, 100_000 + 40_000, 10),
         ({"input_tokens": 0}, 400_000, 100),
@@ -113,13 +137,13 @@ def test_the_cost_is_that_of_what_is_read_and_expected_to_be_written(
     action = ask(candidate("strong", **terms))
     assert action.output_tokens == pytest.approx(tokens, rel=1e-6)
     assert action.cost_nanousd == pytest.approx(cost, rel=1e-3)
-    assert action.value_nanousd == pytest.approx(0.75 * 10**9 - action.cost_nanousd, rel=1e-6)
+    assert action.net_value == pytest.approx(0.75 * 10**9 - action.cost_nanousd, rel=1e-6)
 
 
 async def test_tokens_stand_in_for_prices_that_nobody_stated() -> None:
     action = ask(candidate("strong", prices=None))
     assert action.cost_nanousd == 0
-    assert 0.75 * 10**9 - 200_000 < action.value_nanousd < 0.75 * 10**9
+    assert 0.75 * 10**9 - 200_000 < action.net_value < 0.75 * 10**9
     # So a small worth still asks for the one that writes less.
     cheapest = await shortlist(candidate("strong", prices=None), candidate("weak", prices=None), worth=0)
     assert cheapest[0].candidate == "weak"
@@ -160,7 +184,7 @@ async def test_a_ranking_tells_what_the_others_would_gain() -> None:
     (weak,) = response.unasked
     assert weak.candidate == "weak"
     assert weak.actions[0].gain == 0.1
-    assert weak.actions[0].value_nanousd == pytest.approx(0.1 * 10**9 - weak.actions[0].cost_nanousd)
+    assert weak.actions[0].net_value == pytest.approx(0.1 * 10**9 - weak.actions[0].cost_nanousd)
 
 
 async def test_a_ranking_without_worth_or_by_another_strategy_tells_none() -> None:

@@ -50,13 +50,18 @@ def options(entry: CandidateEntry, request: ProviderRequest, lacking: Collection
     if wanted.reasoning_effort:
         members["reasoning_effort"] = nearest_effort(wanted.reasoning_effort, entry.reasoning_efforts)
     members["response_format"] = output.WhichOneof("format")
+    refused: set[str] = set()
+    if wanted.reasoning_effort and members["reasoning_effort"] is None:
+        refused.add("reasoning_effort")
     if output.tools:
+        if "tools" in lacking:
+            refused.add("tools")
         members["tool_choice"] = output.tool_choice.WhichOneof("choice")
         if output.HasField("parallel_tool_calls"):
             members["parallel_tool_calls"] = output.parallel_tool_calls
     members = {name: value for name, value in members.items() if value is not None}
     quirks = request.quirks
-    refused = {name for name, value in members.items() if name in lacking or quirks.leaves_out(name, value)}
+    refused |= {name for name, value in members.items() if name in lacking or quirks.leaves_out(name, value)}
     if BOTH in quirks.refused and {"temperature", "top_p"} <= members.keys() - refused:
         refused.add("top_p")
     kept = {name: value for name, value in members.items() if name not in refused}

@@ -90,9 +90,12 @@ class EventReader:
                 if start:
                     await asyncio.sleep(0)
                 events = self._parser.feed(chunk[start : start + _BYTES_AT_ONCE])
+                given = False
                 while self._info.apart and (event := next(events, None)):
                     yield self._take((event,))
-                yield self._take(events)
+                    given = True
+                if not (given and self._info.apart):
+                    yield self._take(events)
             until = self._wait_until()
             chunk = await (anext(chunks, None) if until is None else self._next(chunks, until))
         yield self._rest()

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from lightrouter.adapter import faults
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.providers.api import Written
-from lightrouter.adapter.providers.openai_messages import output_members
 from lightrouter.adapter.providers.openai_reply import OpenAIReply
 from lightrouter.adapter.providers.openai_request import RequestWriter
 from lightrouter.adapter.templates import ChatTemplateError
@@ -34,14 +33,9 @@ class OpenAI:
     def write(self, request: ProviderRequest, *, streamed: bool) -> Written:
         """Returns the request to send. See `Api.write`."""
         try:
-            body = self._writer.write(request, streamed=streamed)
+            return self._writer.write(request, streamed=streamed)
         except ChatTemplateError as fault:
             raise faults.rejected(None, str(fault)) from None
-        wanted = {name for name in ("temperature", "top_p", "seed") if request.sampling.HasField(name)}
-        if request.sampling.reasoning_effort:
-            wanted.add("reasoning_effort")
-        wanted |= output_members(request.output).keys() if body.get("messages") else set()
-        return Written(body, body, frozenset(wanted - body.keys()))
 
     def reader(self, request: ProviderRequest, info: ReplyInfo) -> OpenAIReply:
         """Returns the reader of a reply. See `Api.reader`."""

@@ -36,7 +36,10 @@ class OpenAIReply:
     def event(self, document: Mapping[str, object]) -> TextDelta:
         """Returns the new text of an event, also of a provider with cumulative events. See `ReplyReader.event`."""
         delta = read(document, "delta", self._info)
-        return delta._replace(text=self._text.feed(delta.text), reasoning=self._reasoning.feed(delta.reasoning))
+        text, reasoning = self._text.feed(delta.text), self._reasoning.feed(delta.reasoning)
+        if text is delta.text and reasoning is delta.reasoning:
+            return delta
+        return delta._replace(text=text, reasoning=reasoning)
 
     def end(self) -> TextDelta:
         """Returns the text that was held back. See `ReplyReader.end`."""

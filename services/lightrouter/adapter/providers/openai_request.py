@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from lightrouter.adapter.exchange import ProviderRequest
-from lightrouter.adapter.providers.asked import text_of
-from lightrouter.adapter.providers.efforts import nearest_effort
+from lightrouter.adapter.providers.api import Written
+from lightrouter.adapter.providers.asked import options, text_of
 from lightrouter.adapter.providers.openai_messages import output_members, turn_of
-from lightrouter.adapter.providers.refusals import MAX_TOKENS, OPTIONAL
+from lightrouter.adapter.providers.refusals import MAX_TOKENS
 from lightrouter.adapter.providers.turns import Turn, alternating, with_text_before, without_system
-from lightrouter.adapter.quirks import BOTH
 from lightrouter.adapter.templates import ChatTemplate, chat_template
 from lightrouter.pool.choices import ContinuationStyle, MaxTokensField
 from lightrouter.pool.schema import CandidateEntry
@@ -19,6 +18,9 @@ from lightrouter.runtime.enums import label
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 _ASSISTANT: Final = "assistant"
+_SAMPLING: Final = ("temperature", "top_p", "seed", "stop", "reasoning_effort")
+# The completions endpoint has no members for tools and forms.
+_LACKING_RAW: Final = frozenset({"tools", "tool_choice", "parallel_tool_calls", "response_format"})
 
 
 class RequestWriter:
@@ -41,23 +43,17 @@ class RequestWriter:
         self.path = "/completions" if raw else "/chat/completions"
         # The completions endpoint has only this name.
         self._max_tokens = MaxTokensField.MAX_TOKENS.value if raw else entry.max_tokens_field.value
-        defaults = entry.sampling
-        self._stops = list(defaults.stop)
-        self._efforts = entry.reasoning_efforts
-        self._base: dict[str, object] = {"model": entry.model}
-        for name in ("temperature", "top_p", "seed"):
-            value = getattr(defaults, name)
-            if value is not None:
-                self._base[name] = value
-        self._base |= entry.extra_body
+        self._entry = entry
 
-    def write(self, request: ProviderRequest, *, streamed: bool) -> dict[str, object]:
-        """Returns the members of the body for `request`, by its quirks.
+    def write(self, request: ProviderRequest, *, streamed: bool) -> Written:
+        """Returns the request to send, by its quirks.
 
         Raises:
             ChatTemplateError: The chat template refuses the conversation.
         """
-        body = self._base.copy()
+        lacking = _LACKING_RAW if self._template else ()
+        asked, left_out = options(self._entry, request, lacking)
+        body: dict[str, object] = {"model": self._entry.model, **self._sampled(request, asked)}
         turns: list[Turn] = self._turns(request.messages)
         if self._template:
             body["prompt"] = self._template.render(turns) + request.prefill
@@ -67,21 +63,14 @@ class RequestWriter:
             if request.has_prefill:
                 turns.append(self._prefill(request, body))
             body["messages"] = alternating(turns) if request.quirks.merges_turns else turns
-            body |= output_members(request.output)
-        self._sample(request, body)
+            members = output_members(request.output)
+            body |= {name: value for name, value in members.items() if name not in left_out}
         # Some providers stream by default.
         body["stream"] = streamed
-        if streamed:
-            body["stream_options"] = {"include_usage": True}
-        self._leave_out(request, body)
-        return body
-
-    def _leave_out(self, request: ProviderRequest, body: dict[str, object]) -> None:
-        for name in OPTIONAL:
-            if name in body and request.quirks.leaves_out(name, body[name]):
-                del body[name]
-        if BOTH in request.quirks.refused and "temperature" in body:
-            body.pop("top_p", None)
+        usage: dict[str, object] = {"include_usage": True}
+        if streamed and not request.quirks.leaves_out("stream_options", usage):
+            body["stream_options"] = usage
+        return Written(body, body, left_out)
 
     def _turns(self, messages: Sequence[ChatMessage]) -> list[Turn]:
         if self._template:
@@ -110,25 +99,17 @@ class RequestWriter:
             body["add_generation_prompt"] = False
         return prefill
 
-    def _sample(self, request: ProviderRequest, body: dict[str, object]) -> None:
-        sampling = request.sampling
-        if sampling.HasField("temperature"):
-            body["temperature"] = sampling.temperature
-        if sampling.HasField("top_p"):
-            body["top_p"] = sampling.top_p
-        if sampling.HasField("seed"):
-            body["seed"] = sampling.seed
-        if sampling.reasoning_effort:
-            effort = nearest_effort(sampling.reasoning_effort, self._efforts)
-            if effort:
-                body["reasoning_effort"] = effort
-        stops = list(sampling.stop) or self._stops
-        if self._template:
-            stops = [*stops, *self._template.stops]
-        if stops:
-            body["stop"] = stops
-        if request.sent_max_tokens is not None:
+    def _sampled(self, request: ProviderRequest, asked: Mapping[str, Any]) -> dict[str, object]:
+        """Returns the members that steer the sampling, and the entry's further ones."""
+        extra, refuses = self._entry.extra_body, request.quirks.leaves_out
+        members: dict[str, object] = {name: value for name, value in extra.items() if not refuses(name, value)}
+        members |= {name: asked[name] for name in _SAMPLING if name in asked}
+        if self._template and not refuses("stop", self._template.stops):
+            stops = [*asked.get("stop", ()), *self._template.stops]
+            members |= {"stop": stops} if stops else {}
+        if "max_tokens" in asked:
             name = self._max_tokens
             if request.quirks.other_max_tokens and not self._template:
                 name = next(other for other in MAX_TOKENS if other != name)
-            body[name] = request.sent_max_tokens
+            members[name] = asked["max_tokens"]
+        return members

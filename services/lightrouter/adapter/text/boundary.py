@@ -23,9 +23,11 @@ def stable_length(text: str, stops: Sequence[str] = ()) -> int:
     incomplete; and the first part of a stop text, because nobody would find a stop text across the boundary.
     Example: 'Hello wor \ufffd' has 9 stable characters.
     """
+    if not stops:
+        return len(text.rstrip(_BLANKS))
     size = len(text) - partial_suffix(text, stops)
     kept = text[:size].rstrip(_BLANKS)
-    if stops and len(kept) < size:
+    if len(kept) < size:
         # White space may have hidden the first part of a stop text.
         kept = kept[: len(kept) - partial_suffix(kept, stops)].rstrip(_BLANKS)
     return len(kept)

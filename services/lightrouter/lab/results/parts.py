@@ -48,7 +48,7 @@ class Parts:
         if own and resume:
             found = (folder / _SETTINGS).read_text(encoding="utf-8")
             if found != wanted:
-                raise ResumeError(_difference(folder, found, settings))
+                raise ResumeError(_difference(folder, found, wanted))
         elif own:
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,8 @@ def _file_name(name: str) -> str:
     return f"{plain[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
-def _difference(folder: Path, text: str, wanted: Mapping[str, object]) -> str:
+def _difference(folder: Path, text: str, wanted_text: str) -> str:
+    wanted = json.loads(wanted_text)
     try:
         found = dict(json.loads(text))
     except (TypeError, ValueError):

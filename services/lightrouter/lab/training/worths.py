@@ -13,9 +13,11 @@ from lightrouter.lab.training.cases import Cases
 from lightrouter.lab.training.gains import Sequences, Teacher
 from lightrouter.lab.training.quality import Held, Situation
 from lightrouter.learned.gain import Gains
-from lightrouter.learned.steps import Step, Terms
+from lightrouter.learned.steps import Step
 from lightrouter.recording.prices import PriceList
-from lightrouter.router.stages.plan import MOST_ASKED
+from lightrouter.router.stages.plan import MOST_ASKED, pays
+from lightrouter.runtime.ledger import cost_nanousd
+from lightrouter.v1.chat_pb2 import Usage
 
 # Maximum prompts of a fold on which a curve is traced: a choice, more would only narrow its band.
 _PROMPTS: Final = 400
@@ -114,7 +116,7 @@ class _Route:
         self._neighbours = situation.featurizer.question(situation.case.text).neighbours
         self._sequences = sequences
         self._gains = gains
-        self._terms = [_terms(prices, name, self._case.read[place]) for place, name in enumerate(cases.candidates)]
+        self._prices = [prices.message(name) for name in cases.candidates]
         self._ratio = cases.characters_per_token
         self._steps: dict[frozenset[int], dict[int, Step]] = {}
 
@@ -125,10 +127,10 @@ class _Route:
         while len(state) < MOST_ASKED:
             steps = self._open(state)
             place = max(steps, key=lambda place: steps[place].value(worth), default=None)
-            if place is None or (state and steps[place].value(worth) <= 0):
+            if place is None or (state and not pays(steps[place].value(worth))):
                 break
             planned += steps[place].cost
-            booked += self._terms[place].cost(self._case.tokens[place])
+            booked += self._cost(place, self._case.tokens[place])
             state |= {place}
         return Bought(self._sequences.picked(state), planned / _NANOUSD, booked / _NANOUSD, len(state))
 
@@ -142,9 +144,8 @@ class _Route:
         name = self._priors.candidates[place]
         length = self._priors.expected_length(name, self._neighbours) or 0.0
         tokens = self._gains.length_share(row) * length / self._ratio.get(name, 1.0)
-        return Step(self._gains.gain(row), self._terms[place].cost(tokens))
+        return Step(self._gains.gain(row), self._cost(place, tokens))
 
-
-def _terms(prices: PriceList, model: str, read: int) -> Terms:
-    price = prices.of(model)
-    return Terms(read, 0, *(usd * _NANOUSD / 1e6 for usd in (price.input, price.cached, price.output)))
+    def _cost(self, place: int, output_tokens: float) -> int:
+        usage = Usage(input_tokens=self._case.read[place], output_tokens=round(output_tokens))
+        return cost_nanousd(self._prices[place], usage)

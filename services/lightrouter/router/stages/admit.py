@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
+from typing import Final
 
 from lightrouter.answers.extract import check
 from lightrouter.answers.json_schema import OutputForm
-from lightrouter.router.abilities import lacks, named, needs
+from lightrouter.router.abilities import has_media, lacks, named, needs
 from lightrouter.router.budget import Budget
 from lightrouter.router.candidates import RouteCandidate
 from lightrouter.router.context import Admission, RouteContext
 from lightrouter.router.conversation import author_of_call, check_results
-from lightrouter.router.holding import with_held_tokens
+from lightrouter.router.holding import with_boots_that_decide, with_held_tokens
 from lightrouter.router.ledger import RouteLedger
 from lightrouter.router.pool.snapshot import PoolSnapshot
 from lightrouter.router.rules import Defaults, asks_for_boots
@@ -45,6 +46,8 @@ from lightrouter.v1.ledger_pb2 import (
 from lightrouter.v1.policy_pb2 import Policy
 from lightrouter.v1.router_pb2 import Prompt
 
+# A choice: with two there is something to compare.
+_MEDIA_SHORTLIST: Final = 2
 _POLICY = "prompt.policy"
 _CEILING = f"{_POLICY}.max_cost_nanousd"
 
@@ -90,6 +93,10 @@ def admit(
     if not sampling.HasField("max_output_tokens"):
         sampling.max_output_tokens = defaults.max_output_tokens
     defaults.maxima.apply(policy, sampling)
+    if has_media(prompt.messages) and not (policy.candidates or prompt.policy.HasField("shortlist")):
+        # Each boot reads the media anew, and they are most of the prompt.
+        small = max(policy.k, _MEDIA_SHORTLIST)
+        policy.shortlist = min(policy.shortlist or small, small)
     check_results(prompt.messages)
     specs = _named(policy.candidates, snapshot) if policy.candidates else _allowed(snapshot)
     specs = _able(specs, prompt, ledger)
@@ -105,7 +112,7 @@ def admit(
     if any(candidate.name == author for candidate in asked):
         # The others know nothing of what it was about to do.
         standby = [*(each for each in asked if each.name != author), *standby]
-        asked = [_at_once(each) for each in asked if each.name == author]
+        asked = [each for each in asked if each.name == author]
     else:
         author = ""
     ceiling = policy.max_cost_nanousd if policy.HasField("max_cost_nanousd") else None
@@ -136,10 +143,12 @@ def reserve_boots(route: RouteContext) -> RouteContext:
     admission, budget, policy = route.admission, route.budget, route.admission.policy
     asked: Sequence[RouteCandidate] = admission.candidates
     standby: Sequence[RouteCandidate] = admission.standby
-    held = with_held_tokens(asked, policy, admission.prompt_tokens, route.times)
-    if budget.covers(held):
-        asked = held
-        standby = with_held_tokens(standby, policy, admission.prompt_tokens, route.times)
+    for boots in (with_boots_that_decide(asked, policy), asked):
+        held = with_held_tokens(boots, policy, admission.prompt_tokens, route.times)
+        if budget.covers(held):
+            asked = held
+            standby = with_held_tokens(standby, policy, admission.prompt_tokens, route.times)
+            break
     candidates = budget.admit(asked, _CEILING)
     unpaid = [candidate for candidate in asked if candidate not in candidates] if len(candidates) < len(asked) else []
     for candidate in unpaid:
@@ -151,11 +160,6 @@ def reserve_boots(route: RouteContext) -> RouteContext:
         # The pool names none, so it is the best of those that boot.
         judge = max(candidates, key=lambda candidate: candidate.quality.prior)
     return replace(route, admission=replace(admission, candidates=candidates, standby=(*unpaid, *standby), judge=judge))
-
-
-def _at_once(candidate: RouteCandidate) -> RouteCandidate:
-    """Returns a candidate whose call goes on as soon as it has begun, because there is nothing to compare it with."""
-    return replace(candidate, boot_tokens=1, resumes=False)
 
 
 def _able(specs: Sequence[Candidate], prompt: Prompt, ledger: RouteLedger) -> list[Candidate]:

@@ -100,7 +100,7 @@ async def aggregate(
     except ServiceError as error:
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_AGGREGATOR_SLOW if slow else DEGRADED_REASON_AGGREGATOR_FAILED
-        route.ledger.degrade(reason, f"the answer is the best draft: {error.message}")
+        route.ledger.degrade(reason, f"the answer is the best draft: {error.message}", error=error)
         if synthesizers and result is None and (pieces or slow):
             # The aggregator can no longer say which model wrote; it asks the first one first.
             read, received = "".join(draft.text for draft in drafts), "".join(pieces)

@@ -18,7 +18,7 @@ from lightrouter.router.context import BootRanking, RouteContext
 from lightrouter.router.stages.complete import complete, scores_of
 from lightrouter.router.stages.decide import finished_of, selection_of
 from lightrouter.router.stages.explain import further, instead, why_not
-from lightrouter.router.stages.plan import MOST_NANOUSD, Step, steps_of
+from lightrouter.router.stages.plan import MOST_NANOUSD, Step, pays, steps_of
 from lightrouter.router.stages.select import prior
 from lightrouter.router.stages.streaming import StreamedAnswer, stream_completion
 from lightrouter.runtime.errors import Code, ServiceError
@@ -117,7 +117,7 @@ class Outright:
         """Takes the ranking of the answers, and returns the most valuable further step; None if none is to be taken."""
         policy = self._route.admission.policy
         offered = steps_of(list(self._left.values()), ranking.unasked)
-        valuable = [step for step in offered if step.value.value_nanousd > 0]
+        valuable = [step for step in offered if pays(step.value.net_value)]
         step = next((each for each in valuable if _is_affordable(self._route, each)), None)
         finished = finished_of(ranking.boots, policy.k)
         goes_on = [BootResult.empty(step.candidate)] if step else []

@@ -43,6 +43,11 @@ class Step(NamedTuple):
     value: ActionValue
 
 
+def pays(net_value: float) -> bool:
+    """Returns whether one more candidate is asked, by the value of asking it less its cost, in nano-dollars."""
+    return net_value > 0
+
+
 class Gainless:
     """Remembers for a while of which candidates the selector knows no gains, so that it is not asked on each route."""
 
@@ -89,7 +94,7 @@ async def plan(route: RouteContext, prompt: Prompt, selector: Selector, gainless
             if not explicit:
                 return []
             message = f"the candidate to ask first was chosen by prior and price: {error.message}"
-            route.ledger.degrade(DEGRADED_REASON_SHORTLIST_FAILED, message)
+            route.ledger.degrade(DEGRADED_REASON_SHORTLIST_FAILED, message, error=error)
             return _by_prior(route)
     if explicit and not (worth or needed):
         return _by_prior(route)
@@ -149,10 +154,10 @@ def _by_prior(route: RouteContext) -> list[Step]:
             gain=prior,
             cost_nanousd=min(cost, MOST_NANOUSD),
             output_tokens=candidate.output_tokens,
-            value_nanousd=prior * worth - cost,
+            net_value=prior * worth - cost,
         )
         steps.append(Step(candidate, value))
-    return sorted(steps, key=lambda step: -step.value.value_nanousd)
+    return sorted(steps, key=lambda step: -step.value.net_value)
 
 
 def _models(candidates: Sequence[RouteCandidate]) -> frozenset[tuple[str, str]]:

@@ -87,7 +87,7 @@ async def _ranked(
     except ServiceError as error:
         slow = error.reason in SLOW
         reason = DEGRADED_REASON_SELECTOR_SLOW if slow else DEGRADED_REASON_SELECTOR_FAILED
-        route.ledger.degrade(reason, f"the candidates were ranked by prior: {error.message}")
+        route.ledger.degrade(reason, f"the candidates were ranked by prior: {error.message}", error=error)
         if slow and request.strategy == SELECTOR_STRATEGY_LLM:
             # The selector can no longer say what its judge has read and written.
             read = "".join(boot.partial.text for boot in boots)

@@ -74,5 +74,5 @@ async def _ranked(route: RouteContext, selector: Selector) -> Sequence[RouteCand
     except ServiceError as error:
         why = "was too slow" if error.reason in SLOW else "failed"
         message = f"the selector {why}, so the best by prior boot: {error.message}"
-        route.ledger.degrade(DEGRADED_REASON_SHORTLIST_FAILED, message)
+        route.ledger.degrade(DEGRADED_REASON_SHORTLIST_FAILED, message, error=error)
         return sorted(candidates, key=lambda candidate: -candidate.quality.prior)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,7 +20,7 @@ async def connected(name: str, settings: ServiceSettings) -> AsyncIterator[tuple
         TlsError: The files of TLS cannot be used.
     """
     channels = Channels(max(settings.max_message_bytes, SUITE_MESSAGE_BYTES), client_files(settings))
-    telemetry = open_telemetry(name, settings)
+    telemetry = open_telemetry(name, settings, os.environ)
     try:
         yield channels, telemetry
     finally:

@@ -13,6 +13,7 @@ from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExp
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
 from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
     MetricExportResult,
     MetricReader,
     MetricsData,
@@ -20,6 +21,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 
+from lightrouter.runtime.otlptarget import Target
 from lightrouter.runtime.telemetry.instruments import Instrument
 
 Values = tuple[str, ...]
@@ -106,16 +108,24 @@ class Metrics:
         self._provider.shutdown(timeout_millis=_SHUTDOWN_SECONDS * 1000)
 
 
-def otlp_reader(endpoint: str, interval_seconds: float, failed: Callable[[], None]) -> MetricReader:
-    """Returns the reader that exports the metrics periodically to an OTLP gRPC endpoint.
+def otlp_reader(to: Target, interval_seconds: float, failed: Callable[[], None]) -> MetricReader:
+    """Returns the reader that exports the metrics periodically by OTLP.
 
     Args:
-        endpoint: "http://HOST:PORT" or "https://HOST:PORT".
+        to: Where they go.
         interval_seconds: Seconds between two exports.
         failed: Called for each failed export.
     """
+    exporter: MetricExporter
+    if to.protocol == "http/protobuf":
+        # Imported here, so that a service without HTTP does not pay for it.
+        from lightrouter.runtime.telemetry.otlphttp import HttpMetricExporter, Sender
+
+        exporter = HttpMetricExporter(Sender(to, _EXPORT_SECONDS), failed)
+    else:
+        exporter = _Exporter(to, failed)
     return PeriodicExportingMetricReader(
-        _Exporter(endpoint, failed),
+        exporter,
         export_interval_millis=interval_seconds * 1000,
         export_timeout_millis=_EXPORT_SECONDS * 1000,
         cardinality_limits={ObservableCounter: _MOST_SERIES},
@@ -125,8 +135,13 @@ def otlp_reader(endpoint: str, interval_seconds: float, failed: Callable[[], Non
 class _Exporter(OTLPMetricExporter):
     """The SDK's exporter with a callback for failures."""
 
-    def __init__(self, endpoint: str, failed: Callable[[], None]) -> None:
-        super().__init__(endpoint=endpoint, insecure=not endpoint.startswith("https://"), timeout=_EXPORT_SECONDS)
+    def __init__(self, to: Target, failed: Callable[[], None]) -> None:
+        super().__init__(
+            endpoint=to.url,
+            insecure=not to.url.startswith("https://"),
+            headers=tuple(to.headers.items()),
+            timeout=_EXPORT_SECONDS,
+        )
         self._tell = failed
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **more: Any) -> MetricExportResult:

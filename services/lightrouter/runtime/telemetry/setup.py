@@ -15,6 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 
+from lightrouter.runtime.otlptarget import Target, target
 from lightrouter.runtime.settings import ServiceSettings
 from lightrouter.runtime.telemetry.capture import NOTHING, TextCapture
 from lightrouter.runtime.telemetry.instruments import TELEMETRY_DROPPED
@@ -80,7 +81,7 @@ class Telemetry:
         self,
         service_name: str,
         spans: SpanProcessor | None,
-        sampling_ratio: float = 1.0,
+        sampling_ratio: float | None = None,
         reader: MetricReader | None = None,
         capture: TextCapture = NOTHING,
     ) -> None:
@@ -89,13 +90,15 @@ class Telemetry:
         Args:
             service_name: The service, as traces and metrics name it.
             spans: Receives each span; shut down at the end.
-            sampling_ratio: Share of the traced requests, 0 to 1, if the caller has not decided.
+            sampling_ratio: Share of the traced requests, 0 to 1, if the caller has not decided; None: as
+                OTEL_TRACES_SAMPLER says, else all.
             reader: Collects the metrics; shut down at the end.
             capture: Puts texts on spans.
         """
         self.capture = capture
         release = version("lightrouter")
-        sampler = ParentBased(TraceIdRatioBased(sampling_ratio)) if spans else ALWAYS_OFF
+        ratio = None if sampling_ratio is None else ParentBased(TraceIdRatioBased(sampling_ratio))
+        sampler = ratio if spans else ALWAYS_OFF
         resource = Resource.create({"service.name": service_name, "service.version": release})
         self._metrics = Metrics(resource, reader) if reader else None
         self.meter: Meter = self._metrics.meter(release) if self._metrics else NoOpMeter("lightrouter")
@@ -120,9 +123,13 @@ class Telemetry:
             other.join()
 
 
-def open_telemetry(service_name: str, settings: ServiceSettings) -> Telemetry:
-    """Returns the tracer and the meter of a service; they export to the endpoints of its settings."""
-    spans = otlp_spans(settings.otlp_endpoint)
+def open_telemetry(service_name: str, settings: ServiceSettings, environment: Mapping[str, str]) -> Telemetry:
+    """Returns the tracer and the meter of a service; they export to where its settings or `environment` say.
+
+    Raises:
+        TargetError: They cannot be exported there.
+    """
+    spans = otlp_spans(target("traces", settings.otlp_endpoint, settings.otlp_protocol, environment))
     failed_exports = 0
 
     def failed() -> None:
@@ -132,19 +139,25 @@ def open_telemetry(service_name: str, settings: ServiceSettings) -> Telemetry:
     def dropped() -> Mapping[Values, int]:
         return {("spans",): spans.dropped if spans else 0, ("metrics",): failed_exports}
 
-    endpoint = settings.metrics_endpoint
-    reader = otlp_reader(endpoint, settings.metrics_interval_seconds, failed) if endpoint else None
+    metrics = target("metrics", settings.metrics_endpoint, settings.otlp_protocol, environment)
+    reader = otlp_reader(metrics, settings.metrics_interval_seconds, failed) if metrics else None
     capture = TextCapture(settings.capture_text_characters) if settings.capture_text else NOTHING
-    telemetry = Telemetry(service_name, spans, settings.sampling_ratio, reader, capture)
+    name = environment.get("OTEL_SERVICE_NAME") or service_name
+    telemetry = Telemetry(name, spans, settings.sampling_ratio, reader, capture)
     observe_sums(telemetry.meter, TELEMETRY_DROPPED, dropped)
     return telemetry
 
 
-def otlp_spans(endpoint: str | None) -> SpanQueue | None:
-    """Returns the span queue to an OTLP gRPC endpoint, "http://HOST:PORT" or "https://HOST:PORT"; None for None."""
-    if endpoint is None:
+def otlp_spans(to: Target | None) -> SpanQueue | None:
+    """Returns the span queue to a target; None for None."""
+    if to is None:
         return None
     # Imported here, so that a service without an endpoint does not pay for it.
+    if to.protocol == "http/protobuf":
+        from lightrouter.runtime.telemetry.otlphttp import HttpSpanExporter, Sender
+
+        return SpanQueue(HttpSpanExporter(Sender(to)))
     from lightrouter.runtime.telemetry.otlp import SpanExporter
 
-    return SpanQueue(SpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://")))
+    headers = tuple(to.headers.items())
+    return SpanQueue(SpanExporter(endpoint=to.url, insecure=not to.url.startswith("https://"), headers=headers))

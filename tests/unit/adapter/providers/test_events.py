@@ -1,10 +1,48 @@
-"""The end of a stream: how long its token counts are waited for."""
+"""A stream of events: the pieces that it gives, and how long its token counts are waited for."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncGenerator
+
 import pytest
 
-from lightrouter.adapter.providers.events import UsageWait, has_lines
+from lightrouter.adapter.exchange import ReplyInfo
+from lightrouter.adapter.providers.events import EventReader, UsageWait, has_lines
+from lightrouter.adapter.providers.openai_reply import OpenAIReply
+
+
+def _event(text: str) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None if text else "stop"}
+    return b"data: %b\n\n" % json.dumps({"choices": [choice]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("apart", "joined_from", "expected"),
+    [
+        (True, None, ["a", "b", "c", "", "d", "", ""]),
+        (False, None, ["ab", "c", "", "d", "", ""]),
+        # Somebody who counts finds the mark in the first event: the rest comes together from there on.
+        (True, "a", ["a", "b", "c", "", "d", "", ""]),
+        (True, "c", ["a", "b", "c", "", "", "d", "", ""]),
+    ],
+)
+async def test_each_event_that_is_counted_is_one_piece_and_a_part_of_an_event_shows_that_bytes_came(
+    apart: bool, joined_from: str | None, expected: list[str]
+) -> None:
+    info = ReplyInfo(apart=apart)
+    half, rest = _event("d")[:9], _event("d")[9:]
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        for chunk in (_event("c"), half, rest, _event("")):
+            yield chunk
+
+    pieces = []
+    async for delta in EventReader(OpenAIReply(info), info, UsageWait()).read(_event("a") + _event("b"), chunks()):
+        pieces.append(delta.text)
+        if delta.text == joined_from:
+            info.apart = False
+    assert pieces == expected
 
 
 def test_counts_that_do_not_come_are_waited_for_less_and_less_until_they_come() -> None:

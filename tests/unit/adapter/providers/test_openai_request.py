@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.providers.openai_request import RequestWriter
+from lightrouter.adapter.quirks import BOTH, Quirks
 from lightrouter.adapter.templates import ChatTemplateError
 from lightrouter.pool.schema import CandidateEntry
-from lightrouter.v1.chat_pb2 import ChatMessage, Role, Sampling
+from lightrouter.v1.chat_pb2 import ChatMessage, OutputSpec, ReasoningEffort, Role, Sampling, Tool, ToolChoice
 
 SYSTEM = ChatMessage(role=Role.ROLE_SYSTEM, content="Be brief.")
 USER = ChatMessage(role=Role.ROLE_USER, content="Hi")
@@ -34,7 +36,7 @@ def ask(
 
 
 def written(made: RequestWriter, asked: ProviderRequest, *, streamed: bool = False) -> dict[str, Any]:
-    document = json.loads(json.dumps(made.write(asked, streamed=streamed)))
+    document = json.loads(json.dumps(made.write(asked, streamed=streamed).body))
     assert isinstance(document, dict)
     if not streamed:
         assert document.pop("stream") is False
@@ -121,3 +123,46 @@ def test_going_on_raw() -> None:
 def test_raw_needs_a_template_that_is_known() -> None:
     with pytest.raises(ChatTemplateError):
         writer(continuation="raw", chat_template="chatlm")
+
+
+EVERYTHING = OutputSpec(
+    tools=[Tool(name="find")], tool_choice=ToolChoice(name="find"), parallel_tool_calls=True, json_object=True
+)
+SAMPLED = Sampling(
+    temperature=0.5, top_p=0.5, seed=1, stop=["END"], reasoning_effort=ReasoningEffort.REASONING_EFFORT_HIGH
+)
+OF_TOOLS = {"tool_choice", "parallel_tool_calls", "response_format"}
+OF_SAMPLING = {"temperature", "top_p", "seed", "stop", "reasoning_effort"}
+
+
+@pytest.mark.parametrize(
+    ("members", "quirks", "left_out"),
+    [
+        pytest.param({}, Quirks(), set(), id="all is taken"),
+        pytest.param({}, Quirks(refused=frozenset(OF_SAMPLING)), OF_SAMPLING, id="no sampling"),
+        pytest.param({}, Quirks(refused=frozenset(OF_TOOLS)), OF_TOOLS, id="no steering of tools"),
+        pytest.param({}, Quirks(refused=frozenset({BOTH})), {"top_p"}, id="one of two"),
+        pytest.param({"reasoning_efforts": []}, Quirks(), {"reasoning_effort"}, id="no efforts"),
+        pytest.param(
+            {"continuation": "raw", "chat_template": "chatml"}, Quirks(), {"tools", *OF_TOOLS}, id="a raw prompt"
+        ),
+    ],
+)
+def test_what_a_candidate_does_not_take_is_left_out_and_told(
+    members: dict[str, Any], quirks: Quirks, left_out: set[str]
+) -> None:
+    asked = replace(ask(sampling=SAMPLED), output=EVERYTHING, quirks=quirks)
+    made = writer(**members).write(asked, streamed=False)
+    assert made.left_out == left_out
+    assert {"tools", *OF_TOOLS, *OF_SAMPLING} - made.body.keys() == left_out
+
+
+def test_what_was_not_asked_for_is_not_left_out() -> None:
+    refused = Quirks(refused=frozenset(OF_SAMPLING | OF_TOOLS))
+    assert not writer().write(replace(ask(), quirks=refused), streamed=False).left_out
+
+
+def test_the_entry_s_own_members_are_left_out_too() -> None:
+    refused = Quirks(refused=frozenset({"seed"}))
+    body = writer(extra_body={"seed": 1, "top_k": 2}).write(replace(ask(), quirks=refused), streamed=True).body
+    assert ("seed" in body, body["top_k"]) == (False, 2)
