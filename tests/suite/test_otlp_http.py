@@ -301,7 +301,11 @@ def test_the_end_of_a_service_ends_a_wait() -> None:
 
 def test_a_service_that_stops_does_not_wait_for_a_collector_that_hangs() -> None:
     over = threading.Event()
-    with collector(lambda _: bool(over.wait()) or None) as (url, _):
+
+    def hangs(_: Request) -> None:
+        over.wait()
+
+    with collector(hangs) as (url, _):
         queue = SpanQueue(HttpSpanExporter(Sender(Target(url, "http/protobuf"))), flush_seconds=0.1)
         telemetry = Telemetry("test", queue)
         telemetry.tracer.start_span("0").end()

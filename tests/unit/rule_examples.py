@@ -287,6 +287,7 @@ EXAMPLES = [
             ("prices { tiers {} }", "prices.tiers[0].above_input_tokens", "int64.gte"),
             ("input_tokens: -1", "input_tokens", "int64.gte"),
             ("cached_input_tokens: -1", "cached_input_tokens", "int64.gte"),
+            ("cache_write_tokens: -1", "cache_write_tokens", "int64.gte"),
             ("max_output_tokens: -1", "max_output_tokens", "int64.gte"),
             *bounds("reasoning_tokens", "double", ("gte", -0.1), ("lte", 1.1e9)),
             *bounds("boot_tokens", "double", ("gte", -0.1), ("lte", 1.1e9)),

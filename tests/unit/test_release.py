@@ -44,7 +44,8 @@ def test_wheel_chart_and_parts_list_have_one_version(source: Path) -> None:
     dist = source / "dist"
     parts = {f"lightrouter-{VERSION}{end}" for end in ("-py3-none-any.whl", ".tgz", ".cdx.json")}
     assert {file.name for file in dist.iterdir()} == parts | {"SHA256SUMS"}
-    sums = dict(reversed(line.split()) for line in (dist / "SHA256SUMS").read_text().splitlines())
+    lines = [line.split() for line in (dist / "SHA256SUMS").read_text().splitlines()]
+    sums = {name: digest for digest, name in lines}
     assert sums == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in parts}
     with tarfile.open(dist / f"lightrouter-{VERSION}.tgz") as chart:
         packed = chart.extractfile("lightrouter/Chart.yaml")
