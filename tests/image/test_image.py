@@ -80,7 +80,7 @@ def test_each_service_starts(docker: Docker, image: str, service: str) -> None:
 
 
 def test_without_a_command_it_says_what_there_is(docker: Docker, image: str) -> None:
-    assert docker.restricted(image).stdout.startswith("usage: lightrouter")
+    assert docker.restricted(image).stdout.startswith("Usage: lightrouter")
     assert docker.restricted(image, "--version").stdout == f"lightrouter {VERSION}\n"
 
 
