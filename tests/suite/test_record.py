@@ -36,10 +36,10 @@ def test_a_running_pool_is_recorded_candidate_by_candidate(tmp_path: Path, pool:
     labelled = load_labelled(out)
     assert labelled.recording.models == ["alpha", "beta"]
     assert [labels.quality for labels in labelled.labels] == [{"alpha": 1.0, "beta": 1.0}, {"alpha": 0.0, "beta": 1.0}]
-    # A boot and what went on from it, as the model's server counts.
+    # One call, as the model's server counts: nobody is compared with it, so it has no boot.
     response = labelled.recording.prompts[0].responses["beta"]
     assert (response.text, response.output_tokens, response.input_tokens) == ("beta begins and ends.", 4, 10)
-    assert response.cost_usd == (2 * 10 * 1 + 4 * 2) / 1e6
+    assert response.cost_usd == (10 * 1 + 4 * 2) / 1e6
     assert response.latency_s
     # What was there was not asked for again.
     for old, new in zip(before.prompts, labelled.recording.prompts, strict=True):

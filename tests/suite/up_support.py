@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import psutil
 
 TIMEOUT_S = 60.0
+_MANY = 512
+"""The limit from which on an answer is written to its end; boots have less."""
 SERVICES = Path(__file__).parents[2] / "services"
 Found = TypeVar("Found")
 
@@ -34,7 +36,7 @@ def until(what: str, found: Callable[[], Found | None]) -> Found:
 
 
 class Chat(BaseHTTPRequestHandler):
-    """Chat completions that say which model writes; a boot is cut short, what goes on ends."""
+    """Chat completions that say which model writes; what has a low limit is cut short, what goes on ends."""
 
     protocol_version = "HTTP/1.1"
 
@@ -44,12 +46,18 @@ class Chat(BaseHTTPRequestHandler):
     def answer(self, request: dict[str, Any]) -> None:
         """Answers a request."""
         goes_on = request["messages"][-1]["role"] == "assistant"
-        text = " and ends." if goes_on else f"{request['model']} begins"
-        self.say(request, text, "stop" if goes_on else "length")
+        begin, end = f"{request['model']} begins", " and ends."
+        if goes_on:
+            self.say(request, end, "stop")
+        elif request.get("max_tokens", _MANY) < _MANY:
+            self.say(request, begin, "length")
+        else:
+            self.say(request, begin + end, "stop")
 
     def say(self, request: dict[str, Any], text: str, finish: str) -> None:
         """Sends this text, as a whole or as a stream, whichever the request asks for."""
-        usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
+        written = len(text.split())
+        usage = {"prompt_tokens": 10, "completion_tokens": written, "total_tokens": 10 + written}
         head = {"id": "x", "created": 1, "model": request["model"]}
         if not request.get("stream"):
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}

@@ -71,7 +71,7 @@ async def test_the_time_of_a_ranking_between_drafts_is_the_rankings_alone(monkey
 
     selector = Ranks(SCORES)
     selector.gains, selector.tokens = {"a": 0.0, "b": 0.2, "c": 0.0}, dict.fromkeys(SCORES, 2.0)
-    monkeypatch.setattr("lightrouter.router.route.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("lightrouter.router.ledger.time", SimpleNamespace(monotonic=lambda: now))
     answer = await route(fake(), selector)
     took = [(each.stage, each.elapsed.seconds) for each in answer.ledger.stages]
     assert took == [(STAGE_BOOT, 0), *[(STAGE_SELECT, 5)] * 3, (STAGE_COMPLETE, 0)]
