@@ -11,6 +11,7 @@ import pytest
 from lightrouter.v1.adapter_pb2 import Generation
 from lightrouter.v1.ledger_pb2 import Stage
 from tests.rpc.adapter_support import Adapter, adapter, asked, generation
+from tests.rpc.test_adapter_cancel import no_tasks
 from tests.upstreams import behaviours
 from tests.upstreams.upstream import Exchange, Upstream
 
@@ -169,5 +170,4 @@ async def test_a_failure_of_the_load_is_said_and_the_next_boot_tries_again(caplo
         upstream.then(behaviours.model("Hello"))
         await upstream.all_closed()
         assert (await asked(served, boot(), streamed=True)).text == "Hello"
-        while "has failed" not in caplog.text:
-            await asyncio.sleep(0.01)
+        await no_tasks()
