@@ -43,7 +43,7 @@ class Baseline:
         return [self.decide_on(questions, index) for index in range(len(questions))]
 
     def decide_on(self, questions: Questions, index: int) -> Decision:
-        """Returns the decision on one prompt."""
+        """Returns the decision on one prompt. A subclass defines this, unless it defines `decide`."""
         raise NotImplementedError
 
 
