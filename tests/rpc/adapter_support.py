@@ -42,6 +42,8 @@ STOP = FinishReason.FINISH_REASON_STOP
 LENGTH = FinishReason.FINISH_REASON_LENGTH
 FILTER = FinishReason.FINISH_REASON_CONTENT_FILTER
 UNKNOWN = FinishReason.FINISH_REASON_UNKNOWN
+# A deadline, in seconds, that no test reaches, unless it puts the clock forward.
+LONG = 600.0
 COUNTS = {"prompt_tokens": 10, "completion_tokens": 5}
 
 CANDIDATE = "fast"
@@ -76,17 +78,17 @@ class Adapter:
     server: Server
     spans: InMemorySpanExporter
 
-    async def generate(self, asked: Generation, seconds: float = 20) -> GenerateResponse:
+    async def generate(self, asked: Generation, seconds: float = LONG) -> GenerateResponse:
         """Calls Generate with a deadline of `seconds`."""
         return await self.models.generate(self.target, asked, Deadline.after(seconds))
 
-    def stream(self, asked: Generation, seconds: float = 20) -> AsyncGenerator[StreamGenerateResponse, None]:
+    def stream(self, asked: Generation, seconds: float = LONG) -> AsyncGenerator[StreamGenerateResponse, None]:
         """Calls StreamGenerate with a deadline of `seconds`."""
         events = self.models.stream(self.target, asked, Deadline.after(seconds))
         assert isinstance(events, AsyncGenerator)
         return events
 
-    def hold(self, asked: Generation, tokens: int, seconds: float = 20) -> Call:
+    def hold(self, asked: Generation, tokens: int, seconds: float = LONG) -> Call:
         """Calls StreamGenerate with a checkpoint after `tokens` and a deadline of `seconds`."""
         # The generated stubs have no types.
         stub: Any = AdapterServiceStub(self.channel)
@@ -95,7 +97,7 @@ class Adapter:
         )
         return call
 
-    async def read(self, asked: Generation, texts: list[str], seconds: float = 20) -> None:
+    async def read(self, asked: Generation, texts: list[str], seconds: float = LONG) -> None:
         """Calls StreamGenerate and adds each chunk's text to `texts`."""
         async for event in self.stream(asked, seconds):
             texts.append(event.chunk.text)  # noqa: PERF401 - the texts before a failure are wanted, too
