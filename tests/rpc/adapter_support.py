@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,18 @@ def generation(content: str = "Hello?", **members: Any) -> Generation:
 def most(tokens: int) -> Sampling:
     """Returns the sampling with this limit of tokens."""
     return Sampling(max_output_tokens=tokens)
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    """Returns once something is seen that nobody tells."""
+    while not seen():  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0)
+
+
+async def rounds(count: int = 100) -> None:
+    """Lets the event loop go round, so that every peer in this process reads what was sent to it."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 @dataclass(frozen=True)
