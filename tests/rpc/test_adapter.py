@@ -232,7 +232,8 @@ async def test_the_circuit_opens_and_closes_and_health_follows(clock: Clock) -> 
         overall = await health.Check(health_pb2.HealthCheckRequest())
         assert overall.status == serving
         upstream.then(behaviours.reply("Hello"))
-        clock.advance(3600)
+        # The first trial comes after a twentieth of the cooldown.
+        clock.advance(180)
         assert (await watch.read()).status == serving
         assert (await served.generate(generation())).text == "Hello"
         assert served.live.engine.provider_state.circuit.state is State.CLOSED

@@ -162,6 +162,7 @@ async def test_a_boot_that_goes_on_ends_with_its_engine() -> None:
 
 
 async def test_a_failure_of_the_load_is_said_and_the_next_boot_tries_again(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lightrouter.adapter.warmup")
     fails = asyncio.Event()
 
     async def failing(exchange: Exchange) -> None:
@@ -171,6 +172,8 @@ async def test_a_failure_of_the_load_is_said_and_the_next_boot_tries_again(caplo
 
     async with Upstream(failing) as upstream, adapter(upstream.base_url) as served:
         await cancelled(served, upstream, boot())
+        # Until then the failure is the call's own, and not that of a load that goes on.
+        await until(lambda: "goes on" in caplog.text)
         fails.set()
         upstream.then(behaviours.model("Hello"))
         await upstream.all_closed()
