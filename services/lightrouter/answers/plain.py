@@ -27,7 +27,10 @@ _TEX_FRACTION: Final = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]{1,64})\}|(\w))\s*
 _TEX_WRAPPER: Final = re.compile(
     r"\\(?:text(?:bf|it|rm|tt|sf|sc)?|math(?:bf|rm|it|sf|tt|cal|bb)|boldsymbol|bm|mbox|emph|operatorname)\s*\{([^{}]*)\}"
 )
-_TEX_NOTHING: Final = re.compile(r"\\(?:left|right|displaystyle|[()\[\]])|(?<!\\)\$")
+# A dollar sign is TeX's unless letters stand around the amount: A$5, $5M.
+_TEX_NOTHING: Final = re.compile(
+    r"\\(?:left|right|displaystyle|[()\[\]])|(?<![\\A-Z])\$(?!\d[\d.,]{0,16}(?:bn|[KMBkmb])(?![\w$]))|(?<=[A-Z])\$(?!\d)"
+)
 _TEX_SPACE: Final = re.compile(r"\\(?:[,;: ]|quad\b|qquad\b|enspace\b|thinspace\b)|~")
 _TEX_COMMA: Final = re.compile(r"\{([,.])\}")
 _TEX_TIMES: Final = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])\s*")
