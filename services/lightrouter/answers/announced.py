@@ -61,7 +61,7 @@ _FOLLOWED: Final = (
 _SIGNS: Final = r"[:=\u2248~\uff1a\uff1d\u2192\u2794]|\u2014|=>|->"
 _ANNOUNCED: Final = re.compile(
     # The verb follows what it says, or there is none.
-    rf"(?<![^\W\d_])(?:{_FOLLOWED})(?=\s*[-+$]?\d)"
+    rf"(?<![^\W\d_])(?:{_FOLLOWED})(?=\s*(?:[-+$]?\d|[(\[\"']?[A-Z](?!\w)))"
     rf"|(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])(?:[^\n:=.;?!\uff1a\uff1d\u3002]{{0,60}}?)"
     rf"(?:(?<![^\W\d_])(?:{_LEADS})(?![^\W\d_])\s*:?|{_SIGNS})"
     # "Option B", "choice (c)", "उत्तर B": the letter itself follows.
@@ -101,13 +101,15 @@ _DENIED: Final = re.compile(
 )
 # Words that take back what was said before: "No, wait", "scratch that".
 _RETRACTED: Final = re.compile(
-    r"\b(?:no,? wait|wait,? no|actually,? no|scratch that|correction:|i (?:have )?made an? (?:mistake|error)|nein,? warte"
-    r"|non,? attend\w*|attend\w*,? non|no,? espera|espera,? no)\b|(?:^|[\n\u3002\uff01.!] ?)\u4e0d\u5bf9[\uff0c,]",
+    r"\b(?:no,? wait|wait,? no|actually,? no|scratch that|correction:|i (?:have )?made an? (?:mistake|error)"
+    r"|nein,? warte|non,? attend\w*"
+    r"|attend\w*,? non|no,? espera|espera,? no)\b|(?:^|[\n\u3002\uff01.!] ?)\u4e0d\u5bf9[\uff0c,]",
     re.IGNORECASE,
 )
 # "I don't think the answer is B"
 _DOUBTED: Final = re.compile(
-    r"(?:n't|\bnot|\bnever|\bcannot|\bnicht) (?:think|believe|say|agree|claim|denke|glaube)\b[^.!?\n]{0,24}$|\bdoubt\b[^.!?\n]{0,24}$",
+    r"(?:n't|\bnot|\bnever|\bcannot|\bnicht) (?:think|believe|say|agree|claim|denke|glaube)\b[^.!?\n]{0,24}$"
+    r"|\bdoubt\b[^.!?\n]{0,24}$",
     re.IGNORECASE,
 )
 # "42 is the answer", "I get 42 as my final answer", with the position after the last word.
@@ -209,10 +211,13 @@ def _heading(text: str, place: int) -> re.Match[str] | None:
 
 
 def _sentence(text: str, begin: int) -> str:
-    """Returns the text up to the end of the sentence; the next line if this one is empty."""
+    """Returns the text up to the end of the sentence, the next line if this one is empty; "" for a question."""
     rest = text[begin : begin + _MOST_SPAN]
     lead = len(rest) - len(rest.lstrip(" \t\n\r:\uff1a"))
     end = _SENTENCE_END.search(rest, lead)
+    if end and end[0][0] == "?":
+        # A question announces nothing.
+        return ""
     return rest[lead : end.start() if end else None]
 
 

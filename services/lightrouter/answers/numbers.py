@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from lightrouter.answers.announced import announcements, unmarked, unretracted
-from lightrouter.answers.cardinals import cardinal
+from lightrouter.answers.cardinals import begins_with_cardinal, cardinal
 from lightrouter.answers.plain import plain, without_tex
 
 # The lengths and numbers in this module are choices: an answer is near the end of a text, and no measure needs more
@@ -38,7 +38,7 @@ _CURRENCY: Final = (
 )
 _START: Final = re.compile(r"\d|(?<!\d)\.(?=\d)")
 # Versions, addresses, dates, times, ratios and hexadecimal numbers, unless points separate groups of three digits.
-_CHAIN: Final = re.compile(r"\d+([-./])\d+(?:\1\d+)+|\d+(?::\d+)+|0(?:x[\da-f]+|[bo]\d+)", re.IGNORECASE)
+_CHAIN: Final = re.compile(r"\d+([-./])\d+(?:\1\d+)+|\d+(?::\d+)+|\d+ : \d+|0(?:x[\da-f]+|[bo]\d+)", re.IGNORECASE)
 # "minus" is a sign or an operator, like the dash; "negative" is always a sign.
 _SIGN: Final = (
     r"[-+]\s?|\b(?:minus|negative|moins|menos|meno|\u043c\u0438\u043d\u0443\u0441|\u043c\u0456\u043d\u0443\u0441)\s"
@@ -89,7 +89,7 @@ _LEAST_PART: Final = 10
 # of this kind, and reading them takes a fifth of the time (measured).
 _SIMPLE: Final = re.compile(
     r"(?!0[A-Za-z])(\d{1,18})(?:\.(\d{1,18}))?"
-    r"(?!k|\s{0,2}(?:[XxPpHh]|[Bb][Nn]|[Tt][HhRrAa]|[Mm](?:[Ii][Ll]|[Ii][Oo]|[Rr][Dd])|[Bb][Ii][Ll]|[Ll][Aa][Kk]|[Cc][Rr][Oo]"
+    r"(?!k|s\b|\s{0,2}(?:[XxPpHh]|[Bb][Nn]|[Tt][HhRrAa]|[Mm](?:[Ii][Ll]|[Ii][Oo]|[Rr][Dd])|[Bb][Ii][Ll]|[Ll][Aa][Kk]|[Cc][Rr][Oo]"
     r"|[Ee][-+\d]|[Ss][Tt]|[Nn][Dd]|[Rr][Dd]))"
     r"(?=\Z|[.,](?!\d)|[ \n]?[\u00d7*](?!\*|\s{0,2}10)|[ \n]?/(?![\s\d-])|[;!?)\]}\u00b0]|[:-](?!\d)"
     r"|[ \n]{1,2}-|[ \n]{0,2}[A-Za-z(=+<>\"\\&])"
@@ -101,23 +101,30 @@ _WORDS_BEFORE: Final = frozenset(
         *("us", "usd", "ca", "cad", "au", "aud", "r", "rs", "eur", "gbp", "jpy", "cny", "rmb", "inr", "chf"),
     ]
 )
-_BEHIND: Final = re.compile(rf"(?:{_CURRENCY}|dollars?|euros?)?[.,;:]?", re.IGNORECASE)
-_ORDINAL: Final = re.compile(r"(?:st|nd|rd|th)\b|[\u00ba\u00aa]|\s?(?:\u756a\u76ee|\ubc88\uc9f8|[\u03c0\u221a])", re.IGNORECASE)
+# "us" is also a microsecond.
+_BEHIND: Final = re.compile(rf"(?:(?!(?:us|ca|au|r)[.,;:]?$){_CURRENCY}|dollars?|euros?)?[.,;:]?", re.IGNORECASE)
+_ORDINAL: Final = re.compile(
+    r"(?:st|nd|rd|th)\b|(?<=\d{4})s\b|[\u00ba\u00aa]|\s?(?:\u756a\u76ee|\ubc88\uc9f8|[\u03c0\u221a])", re.IGNORECASE
+)
 # Before digits that are part of a name or a term: H2O, v2, m^2, \u221a2; \u7b2c makes an ordinal.
-_NAMED: Final = re.compile(r"(?:[A-Za-z_\\\u7b2c]|[A-Za-z]\^-?|\u221a\(?)$")
+_NAMED: Final = re.compile(r"(?:[A-Za-z_\\\u7b2c]|[A-Za-z]\^-?|\u221a\(?|[A-Za-z\u03c0)]/\(?|\u00b1 ?)\Z")
 _MOST_SPAN: Final = 160
 _MOST_TRIES: Final = 16
-_VARIABLE: Final = re.compile(r"(?:^|\s)[a-z]$")
+_VARIABLE: Final = re.compile(r"(?:^|[\s\d])[a-z]$")
 # What stands between several answers (3 and 5, 3-5, x = 3 or x = 5), and behind the last one.
 _JOIN: Final = re.compile(
-    r"(?:\s?[^\W\d_]{1,9})?\s*[,;]?\s*(?:[-,;/+*\u00d7\u00f7\u548c\u6216\u5230\u81f3\u3068\u3001]"
-    r"|\b(?:and|or|to|und|oder|bis|et|ou|y|o|e|en|of|\u0438|\u0438\u043b\u0438)\b)\s*(?:[a-z]\s?=\s?)?\$?\s*",
+    r"(?:\s?[^\W\d_]{1,9}|\s?[$\u20ac\u00a3\u00a5%])?\s*[,;]?\s*"
+    r"(?:[-,;/+*~\u2014\u00d7\u00f7\u548c\u6216\u5230\u81f3\u3068\u3001\uacfc\uc640]|\u307e\u305f\u306f|\u5c0f\u65f6|\u6642\u9593|[\u5e74\u6708]"
+    r"|(?:\b|\s|^)(?:and|or|to|und|oder|bis|et|ou|y|o|e|en|of|eller|och|lub|i|ve|veya|dan|atau|v\u00e0|ho\u1eb7c"
+    r"|\u0438|\u0438\u043b\u0438|\ub610\ub294|\u0623\u0648|\u0648|\u092f\u093e|\u0914\u0930|\u0e2b\u0e23\u0e37\u0e2d"
+    r"|hours?|hrs?|h|min|minutes?|days?|weeks?|feet|foot|ft|lbs?|pounds?|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)(?=\W|$))"
+    r"\s*(?:[a-z]\s?=\s?)?[$\u20ac\u00a3\u00a5]?\s*",
     re.IGNORECASE,
 )
 _UNIT: Final = re.compile(r"(?:\s?[^\W\d_]{1,12})?\W*")
 _AND_VARIABLE: Final = re.compile(r"\d\W*(?:[,;&]|\b(?:and|or|und|oder|et|ou|y|o)\b)\s*[a-z]\s*$", re.IGNORECASE)
 _DENIED: Final = re.compile(
-    r"(?:\b(?:not|never|nicht|pas|niet|inte|ikke|nie|\u043d\u0435|no\ses|non\s\u00e8|n\u00e3o\s\u00e9)|n't|\u4e0d\u662f|\u5e76\u975e|\u4e26\u975e)"
+    r"(?:\b(?:not|never|nicht|pas|niet|inte|ikke|nie|\u043d\u0435|no\ses|non\s\u00e8|n\u00e3o\s\u00e9)|n't|(?:n't|\bnot)\s(?:think|believe|say)\b[^.!?\n\d]{0,24}|\u4e0d\u662f|\u5e76\u975e|\u4e26\u975e)"
     r"\s*(?:be\s|equal\s|exactly\s|to\s)*$",
     re.IGNORECASE,
 )
@@ -158,10 +165,15 @@ def number_of(text: str) -> Number | None:
     if start is None:
         return None
     number, _ = _at(text, start.start(), 0)
-    if number is None or text[: number.span[0]].strip() or _is_short(text, number):
+    if number is None or text[: number.span[0]].strip() or is_short(text, number):
         return None
     # The rest may be the currency or the end of a sentence.
     return number if _BEHIND.fullmatch(text[number.span[1] :].strip()) else None
+
+
+def is_short(text: str, number: Number) -> bool:
+    """Whether a number ends with a letter that elsewhere is a variable or a unit: 5k."""
+    return text[number.span[1] - 1] in "kKmMbB"
 
 
 def answer_number(text: str) -> Number | None:
@@ -175,9 +187,14 @@ def answer_number(text: str) -> Number | None:
         stated = without_tex(said)
         if _START.search(stated):
             return _stated(stated)
-        if spelt := cardinal(stated):
-            return Number(Fraction(spelt), percent=False, span=(0, 0))
-    return _first_alone(head, text) or _last(without_tex(text))
+        if begins_with_cardinal(stated):
+            return _spelt(stated)
+    return _first_alone(head, text) or _last(without_tex(text)) or _spelt(text)
+
+
+def _spelt(text: str) -> Number | None:
+    value = cardinal(text) if len(text) <= _MOST_SPAN else None
+    return None if value is None else Number(Fraction(value), percent=False, span=(0, 0))
 
 
 def _stated(text: str) -> Number | None:
@@ -196,11 +213,6 @@ def _stated(text: str) -> Number | None:
     if not found or (several and len({each.value for each in found}) > 1):
         return None
     return found[0]
-
-
-def _is_short(text: str, number: Number) -> bool:
-    """Whether a number ends with a letter that elsewhere is a variable or a unit: 5k."""
-    return text[number.span[1] - 1] in "kKmMbB"
 
 
 def _first_alone(head: str, text: str) -> Number | None:
@@ -265,7 +277,7 @@ def _stands_alone(text: str, begin: int, after: int) -> bool:
     if before == " " and text[begin - 2] in _NO_SIGN_SPACED:
         return begin - 2 >= after
     if before != " ":
-        return before in _NO_SIGN and not before.isdigit() and before != "_"
+        return before in _NO_SIGN and not before.isdigit() and before not in "_/("
     word = text[max(after, begin - _LONGEST_WORD_BEFORE - 2) : begin - 1].rpartition(" ")[2]
     return word.isascii() and word.isalpha() and len(word) <= _LONGEST_WORD_BEFORE and word.lower() not in _WORDS_BEFORE
 
