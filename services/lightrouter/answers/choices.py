@@ -55,9 +55,9 @@ _QUOTED: Final = re.compile(r"'(?<!\w')([A-Za-z])'(?!\w)")
 # Two letters with at most a word or sign between them are chosen together, or an open choice: neither is chosen.
 # Without a list of words that join, since every language has its own. "A and B are wrong" does not count.
 _JOINED: Final = re.compile(
-    r"[)\]\"]?[ \t]*[,;]?[ \t]*(?:[^\w\s.:,;!?()\[\]{}\"'\u3002\uff0c\u2705\u2713\u2714]{1,2}"
+    r"[)\]\"]?[ \t]{0,2}[,;]?[ \t]{0,2}(?:[^\w\s.:,;!?()\[\]{}\"'\u3002\uff0c\u2705\u2713\u2714]{1,2}"
     r"|(?P<word>vs\.|[^\W\d_A-Z]{1,8}(?:[ /](?:or|well as|also|possibly|maybe))?))?"
-    r"[ \t]*(?:(?:and|or|possibly|maybe|perhaps|also)[ \t]+)?(?:options?[ \t]+)?[(\[\"']?(?P<other>[A-Z])[)\]\"']?"
+    r"[ \t]{0,2}(?:(?:and|or|possibly|maybe|perhaps|also)[ \t]{1,2})?(?:options?[ \t]{1,2})?[(\[\"']?(?P<other>[A-Z])[)\]\"']?"
     r"(?=\s*(?:$|[.,;:!?)\]}\n\"'&/|\u3001\u3002]|(?:are|both|and|or|together)\b|[^\x00-\x7f]))"
 )
 _CONTRAST: Final = {
@@ -100,7 +100,7 @@ _DENIED_BEFORE: Final = re.compile(
     re.IGNORECASE,
 )
 _DENIED_BEHIND: Final = re.compile(
-    r"\s*[)\"]?\s*(?:(?:is|are|was|were|seems?|looks?|would\s+be|can(?:'t|not)\s+be|cannot\s+be|isn't|aren't|wasn't|doesn't|does\s+not)\s+)?"
+    r"\s{0,4}[)\"]?\s{0,4}(?:(?:is|are|was|were|seems?|looks?|would\s+be|can(?:'t|not)\s+be|cannot\s+be|isn't|aren't|wasn't|doesn't|does\s+not)\s+)?"
     r"(?:\b(?:wrong|incorrect|false|not|invalid|out|tempting|ruled|eliminated|excluded|impossible)\b"
     r"|\bisn't\b|\bdoesn't\b|\bcan't\b|\bcannot\b"
     r"|(?:\u662f)?[\u9519\u932f]|\u4e0d(?:\u5bf9|\u5c0d|\u6b63|\u7b26|\u662f)|(?:\u306f|\u304c)?(?:\u9593\u9055|\u8aa4)"
@@ -108,7 +108,7 @@ _DENIED_BEHIND: Final = re.compile(
     re.IGNORECASE,
 )
 _CONFIRMED: Final = re.compile(
-    r"\s*[)\"]?\s*(?:(?:is|seems|looks|must\s+be|would\s+be|ist|est|es|\u00e8|\u00e9|\u00e4r|er|to|je|\u2014|\u044d\u0442\u043e|l\u00e0|adalah)\s+)"
+    r"\s{0,4}[)\"]?\s{0,4}(?:(?:is|seems|looks|must\s+be|would\s+be|ist|est|es|\u00e8|\u00e9|\u00e4r|er|to|je|\u2014|\u044d\u0442\u043e|l\u00e0|adalah)\s+)"
     r"(?:(?:the|clearly|definitely|most\s+likely|probably|die|la|le|a|o|il|bonne|r\u00e4tt)\s+)*"
     r"(?:correct|right|true|best|answer|richtig\w*|korrekt|antwort|r\u00e9ponse|correcte?|correct[oa]|respuesta|resposta|risposta"
     r"|corrett[oa]|juste|svar\w*|r\u00e4tt|juist|poprawn\w*|\u0432\u0435\u0440\u043d\w*|\u043f\u0440\u0430\u0432\u0438\u043b\u044c\u043d\w*|\u0111\u00fang|benar)\b"
@@ -121,7 +121,7 @@ _CHECKED: Final = re.compile(r"(?:\[x\]|[\u2611\u2705\u2713\u2714])[ \t]*\Z", re
 # What may follow a letter that is chosen: the end of a clause, or words that do not deny it. Words of other languages
 # that stand behind a space may.
 _ENDED: Final = re.compile(
-    r"[)\]\"]*\s*(?:\Z|[^\w\s]|\n|(?<!\s)[^\x00-\x7f]|\(|(?:because|since|as|fits?|works?|remains?|holds|seems|looks|wins"
+    r"[)\]\"]{0,4}\s{0,4}(?:\Z|[^\w\s]|\n|(?<!\s)[^\x00-\x7f]|\(|(?:because|since|as|fits?|works?|remains?|holds|seems|looks|wins"
     r"|follows|matches|makes|must|should|would|over|rather|instead|and|but|which|for|given|due|from|by|with|here|it|is\s+(?:the|what|it|best|better))\b)",
     re.IGNORECASE,
 )
@@ -153,7 +153,11 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     found = _whole(texless) or _stated(text)
     if found:
         return found if found in letters else None
-    if _LETTERS.fullmatch(texless) and len({*_SINGLE.findall(texless.upper())} & letters) > 1:
+    if (
+        len(texless) <= _MOST_FILLER
+        and _LETTERS.fullmatch(texless)
+        and len({*_SINGLE.findall(texless.upper())} & letters) > 1
+    ):
         return None
     for said in announcements(spelt):
         letter = _first(without_tex(said).translate(_LOOKALIKES), letters)

@@ -110,6 +110,8 @@ _ORDINAL: Final = re.compile(
 _NAMED: Final = re.compile(r"(?:[A-Za-z_\\\u7b2c]|[A-Za-z]\^-?|\u221a\(?|[A-Za-z\u03c0)]/\(?|\u00b1 ?)\Z")
 _MOST_SPAN: Final = 160
 _MOST_TRIES: Final = 16
+_MOST_DENIAL: Final = 48
+_MOST_DENIED: Final = 4
 _VARIABLE: Final = re.compile(r"(?:^|[\s\d])[a-z]$")
 # What stands between several answers (3 and 5, 3-5, x = 3 or x = 5), and behind the last one.
 _JOIN: Final = re.compile(
@@ -250,11 +252,11 @@ def _last(text: str) -> Number | None:
         if digit < 0:
             return None
         begin = max(0, digit - _MOST_SPAN)
-        near = text[begin : digit + _MOST_SPAN]
-        found = [each for each in numbers(near) if not _DENIED.search(near, 0, each.span[0])]
-        if found:
-            number = found[-1]
-            return number._replace(span=(begin + number.span[0], begin + number.span[1]))
+        found = numbers(near := text[begin : digit + _MOST_SPAN])
+        for number in reversed(found[-_MOST_DENIED:]):
+            at, end = number.span
+            if not _DENIED.search(near, max(0, at - _MOST_DENIAL), at):
+                return number._replace(span=(begin + at, begin + end))
         # These digits are part of a name, such as H2O.
         end = begin or digit
     return None
