@@ -57,7 +57,8 @@ _QUOTED: Final = re.compile(r"'(?<!\w')([A-Za-z])'(?!\w)")
 _JOINED: Final = re.compile(
     r"[)\]\"]?[ \t]{0,2}[,;]?[ \t]{0,2}(?:[^\w\s.:,;!?()\[\]{}\"'\u3002\uff0c\u2705\u2713\u2714]{1,2}"
     r"|(?P<word>vs\.|[^\W\d_A-Z]{1,8}(?:[ /](?:or|well as|also|possibly|maybe))?))?"
-    r"[ \t]{0,2}(?:(?:and|or|possibly|maybe|perhaps|also)[ \t]{1,2})?(?:options?[ \t]{1,2})?[(\[\"']?(?P<other>[A-Z])[)\]\"']?"
+    r"[ \t]{0,2}(?:(?:and|or|possibly|maybe|perhaps|also)[ \t]{1,2})?(?:options?[ \t]{1,2})?"
+    r"[(\[\"']?(?P<other>[A-Z])[)\]\"']?"
     r"(?=\s*(?:$|[.,;:!?)\]}\n\"'&/|\u3001\u3002]|(?:are|both|and|or|together)\b|[^\x00-\x7f]))"
 )
 _CONTRAST: Final = {
@@ -82,7 +83,8 @@ _CONTRAST: Final = {
 }
 # Several letters and no other word.
 _LETTERS: Final = re.compile(
-    r"[\s(\[\"]*[A-Za-z](?:[)\]\"]*[ \t]*(?:[ \t,;:.&/+>?|-]|and)[ \t]*(?:and[ \t]+)?[(\[\"]*[A-Za-z])+[\s)\]\".!?]*"
+    r"[\s(\[\"]*[A-Za-z](?:[)\]\"]*[ \t]*(?:[ \t,;:.&/+>?|-]|and)[ \t]*(?:and[ \t]+)?[(\[\"]*[A-Za-z])+"
+    r"[\s)\]\".!?]*"
 )
 # "A" and "I" are words too: they are letters only if no word of a sentence follows.
 _NO_WORD: Final = re.compile(
@@ -183,16 +185,17 @@ def answer_letter(text: str, choices: int = MOST_CHOICES) -> str | None:
     leading = {"".join(each).upper() for each in _LEADING.findall(clean)} & letters
     if len(leading) == 1 and not labels:
         return str(leading.pop())
-    return _last_standing(clean, single, standing) if standing else None
+    return _last_standing(clean, single, standing, letters) if standing else None
 
 
 def _last_standing(
     text: str,
     single: Sequence[re.Match[str]],
     standing: Sequence[tuple[str, int, int]],
+    letters: frozenset[str],
 ) -> str | None:
     """Returns the last of the standing letters that is neither denied nor chosen together with another one."""
-    joined = {place for each in single[-2 * _MOST_LETTERS :] for place in _joined(text, *each.span())}
+    joined = {place for each in single[-2 * _MOST_LETTERS :] for place in _joined(text, *each.span(), letters)}
     for letter, begin, end in reversed(standing):
         if joined.isdisjoint(range(begin, end)) and not _denied(text, begin, end) and _ENDED.match(text, end):
             return letter
@@ -209,10 +212,16 @@ def _line_alone(text: str, spelt: str) -> str | None:
     return found if all(_whole(without_tex(line)) in {None, found} for line in others) else None
 
 
-def _joined(text: str, begin: int, end: int) -> tuple[int, ...]:
+def _joined(text: str, begin: int, end: int, letters: frozenset[str]) -> tuple[int, ...]:
     """Returns the positions of a letter and the next one if they are chosen together; else none."""
     found = _JOINED.match(text, end - (text[end - 1] in ')]"'))
-    if not found or found["other"] in text[begin:end] or found["word"] in _CONTRAST or _denied(text, begin, end):
+    if (
+        not found
+        or found["other"] not in letters
+        or found["other"] in text[begin:end]
+        or found["word"] in _CONTRAST
+        or _denied(text, begin, end)
+    ):
         return ()
     if text[begin:end] == "I" and found["word"] not in {None, "and", "or"}:
         # I think B
@@ -264,7 +273,7 @@ def _first(said: str, letters: frozenset[str]) -> str | None:
         enclosed = bool(found[1] and found[3])
         if letter not in letters or _denied(said, found.start(), found.end()):
             continue
-        if found[2].isupper() and _joined(said, found.start(), found.end()):
+        if found[2].isupper() and _joined(said, found.start(), found.end(), letters):
             return _SEVERAL
         rest = said[found.end() :].strip(" .,:;!?)\"'")
         # In a script without spaces a word may follow at once.
