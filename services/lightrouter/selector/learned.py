@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
+from lightrouter.answers.actions import plain_text
 from lightrouter.answers.pieces import PIECE, Pieces, Workers
 from lightrouter.learned.features import Candidate, PartialAnswer
 from lightrouter.learned.model import Estimate, Model
@@ -69,7 +70,7 @@ def _rationale(estimate: Estimate) -> str:
 
 def prompt_text(messages: Iterable[ChatMessage]) -> str:
     """Returns a conversation as one text, as the features are computed from it."""
-    return "\n\n".join(message.content for message in messages)
+    return "\n\n".join(map(plain_text, messages))
 
 
 def _estimates(model: Model, request: SelectRequest) -> Pieces[list[Estimate]]:

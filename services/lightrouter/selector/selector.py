@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from lightrouter.answers.actions import plain_text
 from lightrouter.answers.agreement import compare
 from lightrouter.answers.extract import check
 from lightrouter.answers.pieces import PIECE, Pieces, Workers
@@ -125,7 +126,7 @@ class Selector:
         texts = [partial.text for partial in visible]
         # Only STOP says that a text is whole.
         complete = [partial.finish_reason == FinishReason.FINISH_REASON_STOP for partial in visible]
-        messages = [message.content for message in request.messages]
+        messages = [plain_text(message) for message in request.messages]
         compared = await self._workers.run(compare(texts, complete, pattern, messages))
         return RankingInput(request, visible, with_actions(compared, [partial.tool_calls for partial in visible]))
 

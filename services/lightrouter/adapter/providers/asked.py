@@ -11,6 +11,7 @@ from lightrouter.adapter.providers.documents import load
 from lightrouter.adapter.providers.efforts import nearest_effort
 from lightrouter.adapter.quirks import BOTH
 from lightrouter.pool.schema import CandidateEntry
+from lightrouter.runtime.messages import text_of
 from lightrouter.v1.chat_pb2 import ChatMessage, Role, ToolCall
 
 Block = dict[str, Any]
@@ -74,14 +75,6 @@ def instructions(entry: CandidateEntry, messages: Iterable[ChatMessage]) -> str:
     """Returns the entry's system prompt and the conversation's system messages, an empty line apart."""
     own = [entry.system_prompt] if entry.system_prompt else []
     return _APART.join([*own, *(text_of(each) for each in messages if each.role == Role.ROLE_SYSTEM)])
-
-
-def text_of(message: ChatMessage) -> str:
-    """Returns the text of a message, that of its parts included."""
-    if not message.parts:
-        return message.content
-    texts = [message.content, *(part.text for part in message.parts)]
-    return _APART.join([text for text in texts if text])
 
 
 def alternating_blocks(turns: Iterable[BlockTurn], user: str, begin: Block) -> list[BlockTurn]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from lightrouter.adapter.exchange import ProviderRequest
 from lightrouter.adapter.providers.api import Written
-from lightrouter.adapter.providers.asked import options, text_of
+from lightrouter.adapter.providers.asked import options
 from lightrouter.adapter.providers.openai_messages import output_members, turn_of
 from lightrouter.adapter.providers.refusals import MAX_TOKENS
 from lightrouter.adapter.providers.turns import Turn, alternating, with_text_before, without_system
@@ -15,6 +15,7 @@ from lightrouter.adapter.templates import ChatTemplate, chat_template
 from lightrouter.pool.choices import ContinuationStyle, MaxTokensField
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.enums import label
+from lightrouter.runtime.messages import text_of
 from lightrouter.v1.chat_pb2 import ChatMessage, Role
 
 _ASSISTANT: Final = "assistant"
