@@ -300,7 +300,7 @@ class GenerationRun:
                 self._transcript,
                 self.plan.resume_state,
                 now,
-                takes_reasoning_back=info.takes_reasoning_back,
+                takes_reasoning_back=info.reasoning_member == "reasoning_content",
             )
             resume_state = replace(resume_state, span=self._observer.reference)
             result.continuation = encode(entry.name, entry.model, resume_state)
@@ -358,7 +358,7 @@ class GenerationRun:
         """Returns the tokens of this attempt by the provider's count so far."""
         request, transcript = self.plan.request, self._transcript
         written = usage.Written(
-            prompt=sum(map(message_characters, request.messages))
+            prompt=sum(message_characters(message) + len(message.state) for message in request.messages)
             + sum(map(len, output_texts(request.output)))
             + len(request.prefill)
             + len(request.prefill_reasoning)

@@ -12,12 +12,14 @@ from lightrouter.adapter.providers.efforts import nearest_effort
 from lightrouter.adapter.quirks import BOTH
 from lightrouter.pool.schema import CandidateEntry
 from lightrouter.runtime.messages import text_of
-from lightrouter.v1.chat_pb2 import ChatMessage, Role, ToolCall
+from lightrouter.v1.chat_pb2 import ChatMessage, Role, ToolCall, ToolCallDelta
 
 Block = dict[str, Any]
 """One block of a turn's content, in the form of the API."""
 
 _APART: Final = "\n\n"
+# The limit of `ChatMessage.state` in chat.proto.
+_MOST_STATE_BYTES: Final = 4 * 1024 * 1024
 
 
 class BlockTurn(NamedTuple):
@@ -116,11 +118,17 @@ def own_state(message: ChatMessage, entry: CandidateEntry, api: str) -> Sequence
     return [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else ()
 
 
-def state(api: str, entry: CandidateEntry, text: str, calls: Sequence[ToolCall], blocks: Sequence[Block]) -> bytes:
-    """Returns the state of an answer with `text` and `calls`: `blocks`, which `own_state` returns later."""
+def state(
+    api: str, entry: CandidateEntry, text: str, calls: Sequence[ToolCall | ToolCallDelta], blocks: Sequence[Block]
+) -> bytes:
+    """Returns the state of an answer with `text` and `calls`: `blocks`, which `own_state` returns later.
+
+    It is empty if no message could hold it.
+    """
     said, asked = _said(text, calls)
     kept = {"model": entry.model, "text": said, "calls": asked, "blocks": blocks}
-    return json.dumps({api: kept}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    made = json.dumps({api: kept}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return made if len(made) <= _MOST_STATE_BYTES else b""
 
 
 def json_object(text: str) -> Mapping[str, object]:
@@ -132,5 +140,5 @@ def json_object(text: str) -> Mapping[str, object]:
     return document if isinstance(document, dict) else {}
 
 
-def _said(text: str, calls: Iterable[ToolCall]) -> tuple[str, list[list[str]]]:
+def _said(text: str, calls: Iterable[ToolCall | ToolCallDelta]) -> tuple[str, list[list[str]]]:
     return text.strip(), [[call.name, call.arguments] for call in calls]
