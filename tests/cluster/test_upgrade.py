@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from lightrouter.cli.__main__ import run as command
-from tests.cluster.release import CHART, NAME, ROOT, Namespace, candidate, small
+from tests.cluster.release import CHART, NAME, Namespace, candidate, small
 from tests.cluster.test_rollout import PACE, QUICK, RATE, assert_all_right, settled
+from tools.chart_helm import ROOT
 
 pytestmark = pytest.mark.timeout(900)
 
