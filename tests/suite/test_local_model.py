@@ -8,6 +8,7 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,13 @@ def model_file() -> Path:
 
 @pytest.fixture
 async def local(model_file: Path) -> AsyncIterator[Local]:
-    process = await spawn("--model", str(model_file))
+    async with serving(model_file) as served:
+        yield served
+
+
+@asynccontextmanager
+async def serving(model: Path, *arguments: str) -> AsyncIterator[Local]:
+    process = await spawn("--model", str(model), *arguments)
     assert process.stdout is not None
     ready = json.loads(await process.stdout.readline())
     async with httpx.AsyncClient(base_url=ready["base_url"], timeout=600) as http:
