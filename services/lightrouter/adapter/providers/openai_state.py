@@ -11,12 +11,13 @@ The API has no member for them, so each provider has its own. Facts are from the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from lightrouter.adapter.exchange import ReplyInfo
-from lightrouter.adapter.providers.asked import Block, own_state, state
+from lightrouter.adapter.providers.asked import NO_SIGNATURE, Block, own_state, state
 from lightrouter.adapter.providers.cumulative import CumulativeText
+from lightrouter.adapter.quirks import REASONING, SIGNATURE
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.adapter.text.reasoning import ThinkSplitter
 from lightrouter.pool.schema import CandidateEntry
@@ -91,6 +92,19 @@ def with_own_state(turn: Mapping[str, Any], message: ChatMessage, entry: Candida
             for call, extra in zip(turn[_CALLS], extras, strict=True)
         ]
     return {**turn, **kept}
+
+
+def with_stand_ins(turn: Mapping[str, Any], fills: Collection[str]) -> Mapping[str, Any]:
+    """Returns a turn whose tool calls have stand-ins for what its author's state would have."""
+    if not turn.get(_CALLS):
+        return turn
+    if REASONING in fills and REASONING not in turn:
+        # An empty text counts as none.
+        turn = {**turn, REASONING: " "}
+    first, *others = turn[_CALLS]
+    if SIGNATURE in fills and EXTRA not in first:
+        turn = {**turn, _CALLS: [{**first, EXTRA: {"google": {SIGNATURE: NO_SIGNATURE}}}, *others]}
+    return turn
 
 
 def _joined(details: Iterable[Mapping[str, object]]) -> Sequence[Block]:
