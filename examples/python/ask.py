@@ -36,10 +36,12 @@ WEATHER = Tool(name="get_weather", description="The weather in a city now.", par
 
 
 def user(text: str) -> ChatMessage:
+    """Returns a message of the user."""
     return ChatMessage(role=ROLE_USER, content=text)
 
 
 def connect() -> grpc.aio.Channel:
+    """Opens a channel to the router that the environment names."""
     address = os.environ.get("LIGHTROUTER_ADDRESS", "127.0.0.1:50051")
     if ca_file := os.environ.get("LIGHTROUTER_TLS_CA_FILE"):
         return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(Path(ca_file).read_bytes()))
@@ -47,11 +49,13 @@ def connect() -> grpc.aio.Channel:
 
 
 def metadata() -> list[tuple[str, str]]:
+    """Returns the headers of a call: the bearer token, if there is one."""
     token = os.environ.get("LIGHTROUTER_TOKEN")
     return [("authorization", f"Bearer {token}")] if token else []
 
 
 async def complete(router: RouterServiceAsyncStub, prompt: Prompt) -> Answer:
+    """Returns the answer in one message."""
     request = CompleteRequest(prompt=prompt)
     return (await router.Complete(request, timeout=DEADLINE_S, metadata=metadata())).answer
 
@@ -106,6 +110,7 @@ def run(call: ToolCall) -> str:
 
 
 def show(answer: Answer) -> None:
+    """Prints who wrote an answer, what it cost and how it was degraded."""
     cost = answer.ledger.cost_nanousd / 1e9
     print(f"by {', '.join(answer.candidates)} for ${cost:.9f}")
     for each in answer.degraded:
@@ -128,6 +133,7 @@ def explain(error: grpc.aio.AioRpcError) -> str:
 
 
 async def main() -> None:
+    """Asks in each of the ways."""
     paperclip = Prompt(messages=[user("Name three uses of a paperclip.")])
     async with connect() as channel:
         router = RouterServiceStub(channel)
