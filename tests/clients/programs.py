@@ -78,9 +78,11 @@ def java() -> Program:
     """Builds the Java example."""
     toolchain.require("mvn", (3, 6), "--version")
     (printed,) = _prepared("Java")
-    classpath = "exec:exec -Dexec.executable=echo -Dexec.args=%classpath"
-    shown = _run(f"mvn --quiet --batch-mode -Dstyle.color=never -f examples/java compile {classpath}")
-    return Program(printed, ["java", "-XX:TieredStopAtLevel=1", "-cp", shown.strip(), "example.Ask"])
+    # Relative to the project.
+    found = "exec:exec -Dexec.executable=echo -Dexec.args=%classpath -Dexec.outputFile=target/classpath"
+    _run(f"mvn --quiet --batch-mode -f examples/java compile {found}")
+    classpath = (EXAMPLES / "java" / "target" / "classpath").read_text().strip()
+    return Program(printed, ["java", "-XX:TieredStopAtLevel=1", "-cp", classpath, "example.Ask"])
 
 
 MAKERS: Mapping[str, Callable[[], Program]] = {"python": python, "go": go, "typescript": typescript, "java": java}

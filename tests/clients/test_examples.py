@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import shlex
 from collections.abc import AsyncIterator, Sequence
@@ -14,9 +13,10 @@ from typing import NamedTuple
 import pytest
 
 from tests.authority import Authority
-from tests.clients import programs
+from tests.clients import programs, toolchain
 from tests.clients.agents import CITIES, MISTAKES, REPORT, RESULTS, SHAPES, USES, agent, arguments, says, thinker
 from tests.clients.programs import Program
+from tests.readme import DOCS, lines
 from tests.suite.rig import entry, one_process
 from tests.upstreams.behaviours import hang_up, status
 from tests.upstreams.dialects import AnthropicDialect, Dialect, GeminiDialect
@@ -95,10 +95,12 @@ TOLD = REPORT + " ".join(RESULTS)
 async def test_the_command_of_the_documents_runs_it_with_tls_and_a_token(program: Program, tmp_path: Path) -> None:
     authority = Authority(tmp_path, "ours")
     certificate, key = authority.issue("server")
+    (make,) = (line for line in lines(DOCS / "how-to" / "secure.md") if line.startswith("python"))
+    token, line = toolchain.run(shlex.split(make), environment=programs.ENVIRONMENT).splitlines()
     tokens = tmp_path / "tokens"
-    tokens.write_text(f"billing:{hashlib.sha256(b'secret').hexdigest()}\n")
+    tokens.write_text(line)
     settings = {"tls_cert_file": certificate, "tls_key_file": key, "tokens_file": tokens}
-    environment = {"LIGHTROUTER_TLS_CA_FILE": str(authority.file), "LIGHTROUTER_TOKEN": "secret"}
+    environment = {"LIGHTROUTER_TLS_CA_FILE": str(authority.file), "LIGHTROUTER_TOKEN": token}
     async with suite_of(tmp_path, agent(SHAPES["pieces"]), **settings) as address:
         check(await run(shlex.split(program.printed), address, **environment), *CALLS, report=TOLD)
 
