@@ -24,16 +24,15 @@ def arguments(city: str) -> str:
     return json.dumps({"city": city})
 
 
-def piece(text: object, name: str | None = "get_weather", **members: object) -> Piece:
+def piece(text: object, name: str | None = "get_weather", **members: Any) -> Piece:
     """Returns a piece of a call; `members` are its index and its id."""
     return {**members, "function": {"arguments": text} | ({"name": name} if name else {})}
 
 
-def cut(city: str, **members: object) -> list[Piece]:
+def cut(city: str, **members: Any) -> list[Piece]:
     """Returns a call in pieces of four characters, the first one with its id and its name."""
     text = arguments(city)
-    index = {"index": members["index"]}
-    rest = [piece(text[at : at + 4], None, **index) for at in range(0, len(text), 4)]
+    rest = [piece(text[at : at + 4], None, index=members["index"]) for at in range(0, len(text), 4)]
     return [piece("", **members), *rest]
 
 

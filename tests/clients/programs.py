@@ -82,7 +82,7 @@ def java() -> Program:
     found = "exec:exec -Dexec.executable=echo -Dexec.args=%classpath -Dexec.outputFile=target/classpath"
     _run(f"mvn --quiet --batch-mode -f examples/java compile {found}")
     classpath = (EXAMPLES / "java" / "target" / "classpath").read_text().strip()
-    return Program(printed, ["java", "-XX:TieredStopAtLevel=1", "-cp", classpath, "example.Ask"])
+    return Program(printed, ["java", *ENVIRONMENT["MAVEN_OPTS"].split(), "-cp", classpath, "example.Ask"])
 
 
 MAKERS: Mapping[str, Callable[[], Program]] = {"python": python, "go": go, "typescript": typescript, "java": java}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
@@ -20,10 +21,11 @@ from tests.readme import DOCS, lines
 from tests.suite.rig import entry, one_process
 from tests.upstreams.behaviours import hang_up, status
 from tests.upstreams.dialects import AnthropicDialect, Dialect, GeminiDialect
-from tests.upstreams.upstream import Behaviour, Upstream
+from tests.upstreams.upstream import Upstream
 
 # The first run fetches and compiles the libraries of each language, within the time of its first test.
 pytestmark = pytest.mark.timeout(600)
+_NONE: Mapping[str, object] = MappingProxyType({})
 
 
 class Said(NamedTuple):
@@ -42,7 +44,10 @@ def program(request: pytest.FixtureRequest) -> Program:
 
 @asynccontextmanager
 async def suite_of(
-    folder: Path, *behaviours: Behaviour, provider: str = "openai", **settings: object
+    folder: Path,
+    *behaviours: Behaviour,
+    provider: str = "openai",
+    settings: Mapping[str, object] = MappingProxyType({}),
 ) -> AsyncIterator[str]:
     """Runs a suite with a candidate a behaviour, named a, b, c, d; yields its address."""
     async with AsyncExitStack() as stack:
@@ -103,31 +108,33 @@ async def test_the_command_of_the_documents_runs_it_with_tls_and_a_token(program
     tokens.write_text(line)
     settings = {"tls_cert_file": certificate, "tls_key_file": key, "tokens_file": tokens}
     environment = {"LIGHTROUTER_TLS_CA_FILE": str(authority.file), "LIGHTROUTER_TOKEN": token}
-    async with suite_of(tmp_path, agent(SHAPES["pieces"]), **settings) as address:
+    async with suite_of(tmp_path, Upstream(agent(SHAPES["pieces"])), settings=settings) as address:
         check(await run(shlex.split(program.printed), address, **environment), *CALLS, report=TOLD)
 
 
 async def test_calls_of_every_shape_are_run(program: Program, tmp_path: Path) -> None:
-    async with suite_of(tmp_path, agent(*SHAPES.values())) as address:
+    async with suite_of(tmp_path, Upstream(agent(*SHAPES.values()))) as address:
         check(await run(program.command, address), *CALLS * len(SHAPES), report=TOLD)
 
 
 async def test_two_fail_and_one_writes_text_in_place_of_a_call(program: Program, tmp_path: Path) -> None:
-    behaviours = (status(500), agent(SHAPES["interleaved"]), says(USES), hang_up)
-    async with suite_of(tmp_path, *behaviours) as address:
+    upstreams = [Upstream(each) for each in (status(500), agent(SHAPES["interleaved"]), says(USES), hang_up)]
+    async with suite_of(tmp_path, *upstreams) as address:
         said = await run(program.command, address)
+    told = [any(RESULTS[0].encode() in request.raw for request in upstream.requests) for upstream in upstreams]
+    assert told == [False, True, False, False]
     check(said, *CALLS, report=TOLD)
     assert any(line.startswith("degraded: ") for line in said.lines)
 
 
 @pytest.mark.parametrize("dialect", [AnthropicDialect(), GeminiDialect()], ids=lambda each: each.provider)
 async def test_what_a_model_needs_to_go_on_comes_back_to_it(program: Program, dialect: Dialect, tmp_path: Path) -> None:
-    async with suite_of(tmp_path, thinker(dialect), provider=dialect.provider) as address:
+    async with suite_of(tmp_path, Upstream(thinker(dialect)), provider=dialect.provider) as address:
         check(await run(program.command, address), *CALLS, report=TOLD)
 
 
 async def test_a_mistaken_call_is_told_to_the_model(program: Program, tmp_path: Path) -> None:
-    async with suite_of(tmp_path, agent(*MISTAKES, SHAPES["null ids"])) as address:
+    async with suite_of(tmp_path, Upstream(agent(*MISTAKES, SHAPES["null ids"]))) as address:
         said = await run(program.command, address)
     first = f"get_time {arguments('Oslo')}: error: there is no tool get_time"
     second = "get_weather Oslo: error: the arguments must be a JSON object with city"
@@ -135,7 +142,7 @@ async def test_a_mistaken_call_is_told_to_the_model(program: Program, tmp_path: 
 
 
 async def test_a_failure_is_explained(program: Program, tmp_path: Path) -> None:
-    async with suite_of(tmp_path, status(500)) as address:
+    async with suite_of(tmp_path, Upstream(status(500))) as address:
         said = await run(program.command, address)
     assert said.code == 1
     assert "reason ALL_CANDIDATES_FAILED" in said.errors
