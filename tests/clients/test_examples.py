@@ -25,7 +25,7 @@ from tests.upstreams.upstream import Upstream
 
 # The first run fetches and compiles the libraries of each language, within the time of its first test.
 pytestmark = pytest.mark.timeout(600)
-_NONE: Mapping[str, object] = MappingProxyType({})
+NONE: Mapping[str, object] = MappingProxyType({})
 
 
 class Said(NamedTuple):
@@ -44,14 +44,12 @@ def program(request: pytest.FixtureRequest) -> Program:
 
 @asynccontextmanager
 async def suite_of(
-    folder: Path,
-    *behaviours: Behaviour,
-    provider: str = "openai",
-    settings: Mapping[str, object] = MappingProxyType({}),
+    folder: Path, *upstreams: Upstream, provider: str = "openai", settings: Mapping[str, object] = NONE
 ) -> AsyncIterator[str]:
-    """Runs a suite with a candidate a behaviour, named a, b, c, d; yields its address."""
+    """Runs a suite with a candidate for each upstream, named a, b, c, d; yields its address."""
     async with AsyncExitStack() as stack:
-        upstreams = [await stack.enter_async_context(Upstream(behaviour)) for behaviour in behaviours]
+        for each in upstreams:
+            await stack.enter_async_context(each)
         entries = [
             entry(name, each.base_url, provider=provider, prior=0.9 - at / 10)
             for at, (name, each) in enumerate(zip("abcd", upstreams, strict=False))
