@@ -1,4 +1,4 @@
-"""The suite as a user starts it, and the image of the protos."""
+"""The suite as a user starts it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,6 @@ from tests.clients import toolchain
 SYNTHESIZER = "ada"
 CANDIDATES = (SYNTHESIZER, "bob")
 STOP_SECONDS = 20
-
-
-@pytest.fixture(scope="session")
-def image() -> Path:
-    """Builds the image of the protos, with their imports, where `buf.gen.yaml` looks for it, and returns its file."""
-    toolchain.run([sys.executable, "tools/protos.py", "--image", toolchain.IMAGE])
-    return toolchain.IMAGE
 
 
 @pytest.fixture(scope="session")

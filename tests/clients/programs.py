@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.clients import toolchain
@@ -74,6 +75,7 @@ def typescript() -> Program:
     return Program(printed, ["node", "examples/typescript/dist/src/ask.js"])
 
 
+@cache
 def java() -> Program:
     """Builds the Java example."""
     toolchain.require("mvn", (3, 6), "--version")
@@ -83,6 +85,17 @@ def java() -> Program:
     _run(f"mvn --quiet --batch-mode -f examples/java compile {found}")
     classpath = (EXAMPLES / "java" / "target" / "classpath").read_text().strip()
     return Program(printed, ["java", *ENVIRONMENT["MAVEN_OPTS"].split(), "-cp", classpath, "example.Ask"])
+
+
+def csharp() -> set[str]:
+    """Runs the protoc that the Java example fetched, and returns the names of the C# files that it wrote."""
+    java()
+    (protoc,) = (EXAMPLES / "java" / "target" / "protoc-plugins").glob("protoc-[0-9]*.exe")
+    PROGRAMS.mkdir(exist_ok=True)
+    shutil.copy(protoc, PROGRAMS / "protoc")
+    shutil.rmtree(CHECKOUT / "gen", ignore_errors=True)
+    _run(*_prepared("C#, and any other language"))
+    return {path.name for path in (CHECKOUT / "gen").iterdir()}
 
 
 MAKERS: Mapping[str, Callable[[], Program]] = {"python": python, "go": go, "typescript": typescript, "java": java}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -145,3 +146,15 @@ async def test_a_failure_is_explained(program: Program, tmp_path: Path) -> None:
     assert said.code == 1
     assert "reason ALL_CANDIDATES_FAILED" in said.errors
     assert "reason UPSTREAM_ERROR" in said.errors
+
+
+def test_protoc_writes_all_that_a_client_in_csharp_needs() -> None:
+    files = {Path(name).stem for name in imported("lightrouter/v1/router.proto")}
+    assert {stem.title().replace("_", "") + ".cs" for stem in files} <= programs.csharp()
+
+
+def imported(name: str) -> set[str]:
+    """Returns a proto of this project, and those that it imports."""
+    module = importlib.import_module(name.replace("/", ".").removesuffix(".proto") + "_pb2")
+    names = (file.name for file in module.DESCRIPTOR.dependencies if file.name.startswith("lightrouter/"))
+    return {name}.union(*map(imported, names))

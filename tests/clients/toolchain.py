@@ -15,7 +15,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Outside the tests, so that nothing generated is taken for source; kept between runs, so that the next one is quick.
 BUILD = ROOT / "build" / "clients"
-IMAGE = ROOT / "build" / "protos.binpb"
 
 
 def require(program: str, minimum: tuple[int, ...], version_argument: str) -> None:
