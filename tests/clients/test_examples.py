@@ -55,8 +55,7 @@ async def suite_of(
             entry(name, each.base_url, provider=provider, prior=0.9 - at / 10)
             for at, (name, each) in enumerate(zip("abcd", upstreams, strict=False))
         ]
-        # An artifact takes most of the time of a start, and `prior` needs none.
-        choices = {"selector": "prior", "k": 3, "boot_grace_seconds": 60, "artifact": folder / "none"}
+        choices = {"selector": "prior", "k": 3, "boot_grace_seconds": 60}
         router = {"listen": "127.0.0.1:0", **choices, **settings}
         suite = await stack.enter_async_context(one_process(folder, *entries, router=router))
         yield suite.servers["router"].address
