@@ -100,6 +100,7 @@ def note_text(delta: TextDelta, meant: FinishReason.ValueType, info: ReplyInfo) 
     if has_text:
         info.ends_hidden = not (delta.text.strip() or delta.calls)
     if meant != finish_reasons.NOT_GIVEN:
+        info.went_on |= has_text and info.finish_reason == finish_reasons.STOP
         info.ended_with_text = has_text
         info.finish_reason = finish_reasons.less_whole(info.finish_reason, meant)
     elif has_text and info.finish_reason == finish_reasons.STOP:
