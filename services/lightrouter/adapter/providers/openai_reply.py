@@ -212,9 +212,10 @@ def _reasoning(message: Mapping[str, object], info: ReplyInfo) -> str:
         reasoning = next((found for name in _REASONING if (found := message.get(name))), None)
     if isinstance(reasoning, str):
         return reasoning
-    details = message.get("reasoning_details")
-    pieces = [each.get("text") or each.get("summary") for each in details or () if isinstance(each, dict)]
-    return "".join([piece for piece in pieces if isinstance(piece, str)]) if isinstance(details, list) else ""
+    listed = message.get("reasoning_details")
+    details = listed if isinstance(listed, list) else []
+    pieces = [each.get("text") or each.get("summary") for each in details if isinstance(each, dict)]
+    return "".join([piece for piece in pieces if isinstance(piece, str)])
 
 
 def _parts(parts: list[object], hidden: str, info: ReplyInfo) -> TextDelta:
