@@ -135,6 +135,17 @@ async def test_a_reply_that_may_be_new_is_written_anew(begun: str, anew: str, st
         assert await refuses(served) == ["prefill"]
 
 
+async def test_a_reply_that_no_count_can_explain_is_not_waited_for() -> None:
+    anew = behaviours.reply("Paris.", usage=None)
+    async with (
+        Upstream(behaviours.hang_mid_stream("paris it is"), anew) as upstream,
+        adapter(upstream.base_url) as served,
+    ):
+        whole = await asked(served, generation(prefix=LEAD), streamed=True)
+        assert (whole.text, whole.restarted, whole.result.attempts) == ("Paris.", True, 2)
+        await upstream.connections[0].closed.wait()
+
+
 async def test_a_provider_that_was_seen_to_continue_is_trusted() -> None:
     begun, rest = UNTOLD["Chinese"]
     async with Upstream(behaviours.reply(rest)) as upstream, adapter(upstream.base_url) as served:

@@ -203,8 +203,8 @@ class GenerationRun:
             self._first = self._heard
         parts = self._cut.parts(raw, self.info)
         delta = self._settled(parts[0])
-        if len(parts) > 1 and self.is_doubtful:
-            # After the checkpoint there is no other attempt.
+        if self.is_doubtful and (len(parts) > 1 or not self.plan.resume_state.prompt_tokens):
+            # After the checkpoint there is no other attempt, and without an earlier count the last one tells nothing.
             raise faults.doubtful()
         if len(parts) == 1 or self._cut.reached == _STOP:
             return (delta,)
