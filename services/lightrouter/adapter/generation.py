@@ -286,7 +286,7 @@ class GenerationRun:
     def result(self) -> GenerationResult:
         """Returns the result of the generation and reports it to the observer."""
         result = self._result(self._finish, self._usage())
-        self._observer.delivered(self.plan.request, result, self.text, self._first_after())
+        self._observer.delivered(self.plan.request, result, self.text, self.calls, self._first_after())
         return result
 
     def _at_checkpoint(self) -> GenerationResult:
@@ -314,7 +314,7 @@ class GenerationRun:
                 self._transcript,
                 self.plan.resume_state,
                 now,
-                takes_reasoning_back=info.takes_reasoning_back,
+                takes_reasoning_back=info.reasoning_member == "reasoning_content",
             )
             resume_state = replace(resume_state, span=self._observer.reference)
             result.continuation = encode(entry.name, entry.model, resume_state)
@@ -372,7 +372,7 @@ class GenerationRun:
         """Returns the tokens of this attempt by the provider's count so far."""
         request, transcript = self.plan.request, self._transcript
         written = usage.Written(
-            prompt=sum(map(message_characters, request.messages))
+            prompt=sum(message_characters(message) + len(message.state) for message in request.messages)
             + sum(map(len, output_texts(request.output)))
             + len(request.prefill)
             + len(request.prefill_reasoning)

@@ -10,10 +10,12 @@ from lightrouter.adapter.exchange import ReplyInfo
 from lightrouter.adapter.providers import finish_reasons
 from lightrouter.adapter.providers.cumulative import CumulativeText
 from lightrouter.adapter.providers.openai_calls import read_calls
+from lightrouter.adapter.providers.openai_state import DETAILS, THINKING, kept_state
 from lightrouter.adapter.providers.reply import complain, contradict, meaning, not_all, note_model, note_text
 from lightrouter.adapter.text.coalesce import TextDelta, joined
 from lightrouter.adapter.usage import merged
-from lightrouter.runtime.toolcalls import joined_pieces
+from lightrouter.pool.schema import CandidateEntry
+from lightrouter.runtime.toolcalls import ToolCalls, joined_pieces, pieces_of
 from lightrouter.v1.chat_pb2 import FinishReason, ToolCallDelta
 
 # Other places of finish reasons. OpenRouter reports some cuts of its providers as a stop, and the truth in the first.
@@ -21,8 +23,9 @@ _OTHER_REASONS: Final = frozenset(
     {"native_finish_reason", "finishReason", "stop_reason", "done_reason", "stop_type", "status"}
 )
 _FILTER_RESULTS: Final = frozenset({"content_filter_results", "content_filter_result"})
-# Members with hidden reasoning; only the first goes back to the provider.
-_REASONING: Final = ("reasoning_content", "reasoning", "thinking", "reasoning_text")
+# Members with hidden reasoning, those first that some providers read in requests, too.
+_TAKEN_BACK: Final = ("reasoning_content", "reasoning")
+_NOT_TAKEN_BACK: Final = ("thinking", "reasoning_text")
 # Parts of content that are neither text nor missing from it: Mistral's sources of a text.
 _BESIDE_TEXT: Final = frozenset({"reference", "thinking", "reasoning", "redacted_thinking"})
 
@@ -33,32 +36,45 @@ class OpenAIReply:
     done = False
     """The end mark of this API is no JSON: `EventReader` knows it."""
 
-    def __init__(self, info: ReplyInfo) -> None:
-        """Fills in `info`."""
+    def __init__(self, entry: CandidateEntry, info: ReplyInfo) -> None:
+        """Fills in `info` from a reply of the candidate of `entry`."""
+        self._entry = entry
         self._info = info
+        self._deltas: list[TextDelta] = []
         self._text = CumulativeText()
         self._reasoning = CumulativeText()
 
     def document(self, document: Mapping[str, object]) -> TextDelta:
         """Returns the text of a document. See `ReplyReader.document`."""
         delta = read(document, "message", self._info)
-        return delta._replace(calls=joined_pieces((*delta.calls, *self._last_calls())))
+        return self._last(delta._replace(calls=joined_pieces((*delta.calls, *self._last_calls()))))
 
     def event(self, document: Mapping[str, object]) -> TextDelta:
         """Returns the new text of an event, also of a provider with cumulative events. See `ReplyReader.event`."""
         delta = read(document, "delta", self._info)
         text, reasoning = self._text.feed(delta.text), self._reasoning.feed(delta.reasoning)
-        if text is delta.text and reasoning is delta.reasoning:
-            return delta
-        return delta._replace(text=text, reasoning=reasoning)
+        if not (text is delta.text and reasoning is delta.reasoning):
+            delta = delta._replace(text=text, reasoning=reasoning)
+        if not delta.is_empty:
+            self._deltas.append(delta)
+        return delta
 
     def end(self) -> TextDelta:
         """Returns the text that was held back. See `ReplyReader.end`."""
         info = self._info
         if info.others and not info.texts and info.finish_reason == finish_reasons.NOT_GIVEN:
             delta = read_others(info)
-            return delta._replace(calls=(*delta.calls, *self._last_calls()))
-        return TextDelta(self._text.end(), self._reasoning.end(), self._last_calls())
+            return self._last(delta._replace(calls=(*delta.calls, *self._last_calls())))
+        return self._last(TextDelta(self._text.end(), self._reasoning.end(), self._last_calls()))
+
+    def _last(self, delta: TextDelta) -> TextDelta:
+        """Fills in the state of the reply, which ends with `delta`; returns `delta`."""
+        calls = ToolCalls()
+        self._deltas.append(delta)
+        calls.add(piece for each in self._deltas for piece in each.calls)
+        whole = joined(self._deltas)._replace(calls=tuple(pieces_of(calls.calls())))
+        self._info.state = kept_state(self._entry, whole, self._info)
+        return delta
 
     def _last_calls(self) -> tuple[ToolCallDelta, ...]:
         """Returns the tool calls that only the end of the reply settles."""
@@ -191,9 +207,11 @@ def _text_of_message(message: object, info: ReplyInfo) -> TextDelta:
     content = message.get("content") or _refusal(message, info)
     if isinstance(content, str):
         return TextDelta(content, hidden, calls)
-    if isinstance(content, list):
-        return _parts(content, hidden, info)._replace(calls=calls)
-    raise faults.malformed("a message whose content is no text")
+    if not isinstance(content, list):
+        raise faults.malformed("a message whose content is no text")
+    delta = _parts(content, hidden, info)
+    info.reasoning_member = info.reasoning_member or (THINKING if delta.reasoning else "")
+    return delta._replace(calls=calls)
 
 
 def _refusal(message: Mapping[str, object], info: ReplyInfo) -> str:
@@ -205,16 +223,15 @@ def _refusal(message: Mapping[str, object], info: ReplyInfo) -> str:
 
 
 def _reasoning(message: Mapping[str, object], info: ReplyInfo) -> str:
-    reasoning = message.get("reasoning_content")
-    if reasoning:
-        info.takes_reasoning_back = True
-    else:
-        reasoning = next((found for name in _REASONING if (found := message.get(name))), None)
-    if isinstance(reasoning, str):
-        return reasoning
-    listed = message.get("reasoning_details")
-    details = listed if isinstance(listed, list) else []
-    pieces = [each.get("text") or each.get("summary") for each in details if isinstance(each, dict)]
+    listed = message.get(DETAILS)
+    details = [detail for detail in listed if isinstance(detail, dict)] if isinstance(listed, list) else []
+    info.reasoning_details += details
+    for name in (*_TAKEN_BACK, *_NOT_TAKEN_BACK):
+        reasoning = message.get(name)
+        if reasoning and isinstance(reasoning, str):
+            info.reasoning_member = name if name in _TAKEN_BACK else ""
+            return reasoning
+    pieces = [detail.get("text") or detail.get("summary") for detail in details]
     return "".join([piece for piece in pieces if isinstance(piece, str)])
 
 
