@@ -159,7 +159,7 @@ async def test_fewer_tokens_than_the_provider_takes_are_cut_here(streamed: bool,
         few = exchange.request.body["max_tokens"] < 16
         await (behaviours.status(400, words) if few else model)(exchange)
 
-    async with Upstream(behave) as upstream, adapter(upstream.base_url) as served:
+    async with Upstream(behave) as upstream, adapter(upstream.base_url, abilities=["prefill"]) as served:
         asked = generation(sampling=most(wanted))
         whole = ""
         for _ in range(2):
@@ -183,7 +183,7 @@ async def test_a_refused_remainder_that_is_too_small_keeps_what_goes_on() -> Non
         few = exchange.request.body["max_tokens"] < 16
         await (behaviours.status(400, words) if few else behaviours.model("abcdefgh", pieces=1))(exchange)
 
-    async with Upstream(behave) as upstream, adapter(upstream.base_url) as served:
+    async with Upstream(behave) as upstream, adapter(upstream.base_url, abilities=["prefill"]) as served:
         response = await served.generate(generation(prefix="abc", sampling=most(2)))
         assert (response.text, response.restarted) == ("de", False)
         assert response.result.least_tokens == 16

@@ -25,7 +25,7 @@ _TURNS: Final = "turns that do not alternate"
 # Choices: the extra attempts of one call that looks for an accepted form of its request, and the guesses among them.
 _MOST_TRIES: Final = 7
 _MOST_SINGLE_GUESSES: Final = 5
-# A choice: one reply that starts anew may be chance.
+# A choice: one reply that starts anew, or does not show that it goes on, may be chance.
 _IGNORED_IN_A_ROW: Final = 2
 # A choice: the single values that are remembered as refused. Callers choose values; the oldest is forgotten first.
 _MOST_VALUES: Final = 16
@@ -113,6 +113,8 @@ class Remedy:
     """The quirks that avoid the feature."""
     named: bool = False
     """Whether the provider named the feature; if not, it is a guess."""
+    once: bool = False
+    """Whether it helps this call and teaches nothing."""
 
 
 def one_value(name: str, value: object) -> str:
@@ -141,7 +143,7 @@ class LearnedQuirks:
     def accepted(self, features: frozenset[str], remedies: list[Remedy]) -> None:
         """Records that the provider accepted a request with `features` after `remedies`."""
         for remedy in remedies:
-            if remedy.named or not self.has_accepted(remedy.feature):
+            if not remedy.once and (remedy.named or not self.has_accepted(remedy.feature)):
                 self._learn(remedy.quirks)
         self._accepted |= features
 
@@ -151,6 +153,11 @@ class LearnedQuirks:
         self._ignored = self._ignored + 1 if ignored else 0
         if self._ignored >= _IGNORED_IN_A_ROW or (ignored and certain):
             self._learn(Quirks(refuses_prefill=True))
+
+    def prefill_doubtful(self, features: frozenset[str]) -> None:
+        """Records that the provider accepted `features`, and that its reply to a prefill did not show what it is."""
+        self.accepted(features, [])
+        self.prefill_ignored(True)
 
     def _learn(self, quirks: Quirks) -> None:
         known = set(self.quirks.described())
