@@ -11,6 +11,12 @@ PREFILL: Final = "prefill"
 """The feature of a request that ends with a turn of the assistant, from which the model goes on."""
 SYSTEM: Final = "system role"
 """The feature of a request with a system message."""
+REASONING: Final = "reasoning_content"
+"""The hidden reasoning that DeepSeek and Kimi want with a tool call."""
+SIGNATURE: Final = "thought_signature"
+"""The signature that Gemini wants with a tool call."""
+WITHOUT: Final = "tool calls without "
+"""Stands before what a provider wants with each tool call."""
 BOTH: Final = "top_p with temperature"
 """Stands for `top_p` in a request that has `temperature` too."""
 
@@ -45,6 +51,8 @@ class Quirks:
     """Whether turns strictly alternate: consecutive turns of one role are joined, empty ones left out."""
     refuses_prefill: bool = False
     """Whether the model cannot go on from a prefill, so that it writes the text anew."""
+    fills: frozenset[str] = frozenset()
+    """What a tool call gets a stand-in for if its author's state is not there: `REASONING` or `SIGNATURE`."""
 
     def __or__(self, other: Quirks) -> Quirks:
         """Returns the quirks that satisfy both."""
@@ -57,14 +65,17 @@ class Quirks:
             merges_system=self.merges_system or other.merges_system,
             merges_turns=self.merges_turns or other.merges_turns,
             refuses_prefill=self.refuses_prefill or other.refuses_prefill,
+            fills=self.fills | other.fills,
         )
 
     @classmethod
     def stated(cls, refuses: Iterable[str]) -> Self:
         """Returns the quirks that a pool entry states, in the words of `described`."""
         words = frozenset(refuses)
-        others = {PREFILL, SYSTEM, _TURNS}
+        fills = {name for name in (REASONING, SIGNATURE) if f"{WITHOUT}{name}" in words}
+        others = {PREFILL, SYSTEM, _TURNS, *(f"{WITHOUT}{name}" for name in fills)}
         return cls(
+            fills=frozenset(fills),
             refused=words - others,
             merges_system=SYSTEM in words,
             merges_turns=_TURNS in words,
@@ -80,6 +91,7 @@ class Quirks:
         said = set(self.refused)
         said |= {PREFILL} if self.refuses_prefill else set()
         said |= {SYSTEM} if self.merges_system else set()
+        said |= {f"{WITHOUT}{name}" for name in self.fills}
         said |= {_TURNS} if self.merges_turns else set()
         said |= {"the entry's max_tokens_field"} if self.other_max_tokens else set()
         said |= {f"fewer than {self.least_tokens} tokens"} if self.least_tokens else set()

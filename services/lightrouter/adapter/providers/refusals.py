@@ -9,7 +9,7 @@ from typing import Final
 
 from lightrouter.adapter.providers.error_body import ErrorBody
 from lightrouter.adapter.providers.turns import alternating
-from lightrouter.adapter.quirks import BOTH, PREFILL, SYSTEM, Quirks, Remedy, one_value
+from lightrouter.adapter.quirks import BOTH, PREFILL, SYSTEM, WITHOUT, Quirks, Remedy, one_value
 
 OPTIONAL: Final = (
     "stream_options",
@@ -111,6 +111,11 @@ _TURNS: Final = re.compile(
 _SYSTEM: Final = re.compile(
     r"(?i)system[\"'`]? ?(?:role|message|prompt|instruction)|[\"'`]system[\"'`]|\brole:? system\b|developer instruction"
 )
+# The words of DeepSeek, of Kimi, and of Gemini.
+_LACKING: Final = re.compile(
+    r"(?i)\b(reasoning_content|thought_signature)\b.{0,60}(?:missing|must be|required)"
+    r"|\bmissing\b.{0,40}\b(reasoning_content|thought_signature)\b"
+)
 
 _AVOIDED: Final = {
     PREFILL: Quirks(refuses_prefill=True),
@@ -145,7 +150,7 @@ def refusal(status: int | None, body: ErrorBody, sent: Mapping[str, object]) -> 
         return Refusal((limited,))
     if _OWN_FAULT.search(words):
         return Refusal(own_fault=True)
-    if found := _of_turns(words, sent) or tuple(_of_members(words, sent)):
+    if found := _of_calls(words, sent) or _of_turns(words, sent) or tuple(_of_members(words, sent)):
         return Refusal(found[:1] if found[0].named else found)
     if _NO_KEY.search(words):
         return Refusal(no_key=True)
@@ -232,6 +237,15 @@ def _of_members(words: str, sent: Mapping[str, object]) -> Iterator[Remedy]:
         value = name in _VALUED and _ONE_VALUE.search(words) and not _WHOLE.search(words)
         refused = one_value(name, sent[name]) if value else name
         yield _remedy(refused, named=True)
+
+
+def _of_calls(words: str, sent: Mapping[str, object]) -> tuple[Remedy, ...]:
+    """Returns the remedy for earlier tool calls without what the provider wants with them."""
+    lacking = _LACKING.search(words)
+    if lacking is None or not any(turn.get("tool_calls") for turn in _turns(sent)):
+        return ()
+    name = (lacking[1] or lacking[2]).lower()
+    return (Remedy(f"{WITHOUT}{name}", Quirks(fills=frozenset({name})), named=True),)
 
 
 def _of_turns(words: str, sent: Mapping[str, object]) -> tuple[Remedy, ...]:
