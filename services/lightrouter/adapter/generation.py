@@ -369,7 +369,9 @@ class GenerationRun:
         return self._reported() or self._estimate()
 
     def _reported(self) -> Usage | None:
-        """Returns the tokens of this attempt by the provider's count so far."""
+        """Returns the tokens of this attempt by the provider's count so far; None if it has given none."""
+        if not self.info.usage:
+            return None
         request, transcript = self.plan.request, self._transcript
         written = usage.Written(
             prompt=sum(message_characters(message) + len(message.state) for message in request.messages)

@@ -61,6 +61,8 @@ _MEMBERS: Final[Mapping[str, Callable[[object], bool]]] = {
 
 def kept_state(entry: CandidateEntry, whole: TextDelta, info: ReplyInfo) -> bytes:
     """Returns the state of an answer, its calls as one piece each; empty if the provider wants nothing back."""
+    if not (whole.calls or info.reasoning_details):
+        return b""
     splitter = ThinkSplitter(entry.thinking, tags=entry.thinking_tags)
     text = splitter.feed(whole.text).text + splitter.end(cut=False).text
     kept: Block = {}
