@@ -124,7 +124,7 @@ _CHECKED: Final = re.compile(r"(?:\[x\]|[\u2611\u2705\u2713\u2714])[ \t]*\Z", re
 # that stand behind a space may.
 _ENDED: Final = re.compile(
     r"[)\]\"]{0,4}\s{0,4}(?:\Z|[^\w\s]|\n|(?<!\s)[^\x00-\x7f]|\(|(?:because|since|as|fits?|works?|remains?|holds|seems|looks|wins"
-    r"|follows|matches|makes|must|should|would|over|rather|instead|and|but|which|for|given|due|from|by|with|here|it|is\s+(?:the|what|it|best|better))\b)",
+    r"|follows|matches|makes|must|should|would|over|rather|instead|and|or|but|which|for|given|due|from|by|with|here|it|is\s+(?:the|what|it|best|better))\b)",
     re.IGNORECASE,
 )
 # Additions to the word that counts in the keys of documents: "correctAnswer", "Final Answer", "answer_letter".
