@@ -131,8 +131,10 @@ def test_the_weights_of_words_hang_on_no_order_of_hashes(hash_seed: str) -> None
         ("Which?\nAnswer A: x\nAnswer B: y", "AB"),
         ("Which?\n\u9009\u9879A\uff1ax\n\u9009\u9879B\uff1ay", "AB"),
         (
-            "Which?\n\u0412\u0430\u0440\u0438\u0430\u043d\u0442 \u0410: x\n"
-            "\u0412\u0430\u0440\u0438\u0430\u043d\u0442 \u0411: y",
+            (
+                "Which?\n\u0412\u0430\u0440\u0438\u0430\u043d\u0442 \u0410: x\n"
+                "\u0412\u0430\u0440\u0438\u0430\u043d\u0442 \u0411: y"
+            ),
             "\u0410\u0411",
         ),
         ("Which?\n\u0e01. x\n\u0e02. y", "\u0e01\u0e02"),
