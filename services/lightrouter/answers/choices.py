@@ -61,26 +61,10 @@ _JOINED: Final = re.compile(
     r"[(\[\"']?(?P<other>[A-Z])[)\]\"']?"
     r"(?=\s*(?:$|[.,;:!?)\]}\n\"'&/|\u3001\u3002]|(?:are|both|and|or|together)\b|[^\x00-\x7f]))"
 )
-_CONTRAST: Final = {
-    *(
-        "but",
-        "not",
-        "no",
-        "over",
-        "than",
-        "then",
-        "beats",
-        "because",
-        "since",
-        "as",
-        "if",
-        "so",
-        "nicht",
-        "pas",
-        "statt",
-    ),
-    *("sondern", "mais", "sino", "mas", "ma", "maar", "men", "\u0430", "\u800c\u662f", "\u4e0d\u9009", "\u4e0d\u9078"),
-}
+_CONTRAST: Final = frozenset((
+    "but", "not", "no", "over", "than", "then", "beats", "because", "since", "as", "if", "so", "nicht", "pas", "statt",
+    "sondern", "mais", "sino", "mas", "ma", "maar", "men", "\u0430", "\u800c\u662f", "\u4e0d\u9009", "\u4e0d\u9078",
+))  # fmt: skip
 # Several letters and no other word.
 _LETTERS: Final = re.compile(
     r"[\s(\[\"]*[A-Za-z](?:[)\]\"]*[ \t]*(?:[ \t,;:.&/+>?|-]|and)[ \t]*(?:and[ \t]+)?[(\[\"]*[A-Za-z])+"
