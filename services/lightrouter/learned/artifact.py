@@ -178,9 +178,9 @@ def _gains(folder: Path, manifest: Mapping[str, Any]) -> Gains | None:
         raise ArtifactError(f"the gains of {folder} were trained on other features than these; train it anew")
     (stored,) = _member(folder, _GAINS, manifest)
     most = len(gain.NAMES)
-    trees = ([_tree(tree, most) for tree in stored[name]] for name in _GAIN_TREES)
-    # Old artifacts trust the trees alone.
-    return Gains(*trees, first_share=_share(manifest.get("first_gain_share", 1.0)))
+    first, later, length = ([_tree(tree, most) for tree in stored[name]] for name in _GAIN_TREES)
+    # Old artifacts have no share: the trees alone count.
+    return Gains(first, later, length, _share(manifest.get("first_gain_share", 1.0)))
 
 
 def _ratios(stored: Mapping[str, Any]) -> dict[str, float]:

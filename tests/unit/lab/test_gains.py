@@ -15,7 +15,7 @@ from lightrouter.lab.training.gains import Sample, Sequences, Teacher, fit_gains
 from lightrouter.lab.training.quality import Situation, TrainingOptions, cross_fitted, fit
 from lightrouter.learned.features import Candidate, PartialAnswer, question
 from lightrouter.learned.featurizer import Featurizer
-from lightrouter.learned.gain import NAMES, Gains, Known, rows
+from lightrouter.learned.gain import NAMES, OVERALL, Gains, Known, rows
 from lightrouter.learned.joint import Joint
 from lightrouter.recording.recording import LabelledRecording, Labels, RecordedPrompt, Recording, Response
 from lightrouter.v1.chat_pb2 import ROLE_USER, ChatMessage
@@ -96,3 +96,30 @@ def test_steps_tell_the_rise_of_the_picked_answer() -> None:
     assert fmean(step.rise for step in found if not step.row[0]) > 0.5
     # The same from the same seed.
     assert found == list(chain.from_iterable(samples(learned)))
+
+
+def first_samples(prompts: int, told: bool) -> list[Sample]:
+    """First answers of a good and a bad candidate, who change places on half of the prompts; a feature may tell it."""
+    drawn = random.Random(0)
+    found: list[Sample] = []
+    for number in range(prompts):
+        swapped = drawn.random() < 0.5
+        shown = float(swapped if told else drawn.random() < 0.5)
+        for good in (True, False):
+            row = [0.0] * len(NAMES)
+            row[OVERALL], row[NAMES.index("near_gap")] = 0.6 if good else 0.4, shown
+            row[NAMES.index("expected")] = float(good)
+            found.append(Sample(str(number), row, float(good != swapped), 10, 10.0))
+    return found
+
+
+@pytest.mark.parametrize(("told", "trusted"), [(True, True), (False, False)])
+def test_trees_choose_the_first_candidate_only_if_they_choose_better_on_other_folds(told: bool, trusted: bool) -> None:
+    samples = first_samples(200, told)
+    gains = fit_gains([samples[: len(samples) // 2], samples[len(samples) // 2 :]], 0)
+    assert (gains.first_share > 0) == trusted
+
+
+def test_without_another_fold_the_mean_chooses_the_first_candidate() -> None:
+    assert fit_gains([first_samples(50, told=True)], 0).first_share == 0
+    assert fit_gains([], 0) == Gains([], [], [], 0.0)
