@@ -99,7 +99,6 @@ def trained(
         artifact = train(recordings, options, seed, pattern, fit_gains(samples, seed))
     metrics = {
         **_figures(rows, texts, seed),
-        "first_gain_share": 0.0 if artifact.model.gains is None else artifact.model.gains.first_share,
         "recommended_worth_usd": worths.recommended(points).worth_usd,
         "worths": [each.row for each in points],
     }
