@@ -271,8 +271,8 @@ async def test_a_streamed_candidate_that_fails_is_gone_on_from_and_no_piece_come
         Upstream(behaviours.model(text)) as second,
         running(
             folder,
-            entry("first", first.base_url, limits=ONCE, prior=0.9),
-            entry("second", second.base_url),
+            entry("first", first.base_url, limits=ONCE, prior=0.9, abilities=["prefill"]),
+            entry("second", second.base_url, abilities=["prefill"]),
             router=PATIENT | CUT,
         ) as suite,
     ):

@@ -150,7 +150,8 @@ async def find(entry: CandidateEntry) -> Finding:
     can: list[AbilityName] = []
     if entry.continuation is not ContinuationStyle.RAW:
         can = await abilities(lambda generation: _answer(entry, generation))
-        can += [each for each in entry.abilities or () if each not in ASKED_FOR]
+        can += [each for each in entry.abilities or () if each not in (*ASKED_FOR, AbilityName.PREFILL)]
+        can += [AbilityName.PREFILL] if found is not ContinuationStyle.NONE else []
     return Finding(found, any(trial.info.texts > 1 for trial in trials), counts, refuses, can)
 
 
@@ -195,7 +196,8 @@ class _Trial:
     @classmethod
     async def of(cls, entry: CandidateEntry, style: ContinuationStyle, begun: str = "") -> _Trial:
         """Asks by the adapter's own way, with all that a request may have, and goes on from `begun`."""
-        entry = entry.model_copy(update={"continuation": style})
+        # The words of the task show what becomes of the first part, so the adapter need not judge it.
+        entry = entry.model_copy(update={"continuation": style, "abilities": (AbilityName.PREFILL,)})
         watched = _Watched(PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file)))
         metrics = CallMetrics(NoOpMeter("check"))
         engine = Engine(entry, watched, ProviderState.new(entry), NoOpTracer(), metrics)
