@@ -40,6 +40,8 @@ class Plan:
     """The texts that end the output."""
     trusted: bool = True
     """Whether the provider is known to go on from prefills."""
+    begins_blank: bool = False
+    """Whether the provider is known to begin texts with white space."""
 
     def cut(self) -> Cut:
         """Returns the cut of one attempt, for its checkpoint, and for limits and stop texts that the provider lacks."""
@@ -56,6 +58,7 @@ class Plan:
             echoes=entry.echoes_prefix,
             may_restart=not raw,
             trusted=self.trusted,
+            begins_blank=self.begins_blank,
             think="" if resume_state.inside or entry.thinking is Thinking.OFF else tags[0],
         )
         return Transcript(
