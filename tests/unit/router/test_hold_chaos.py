@@ -11,8 +11,6 @@ from contextlib import aclosing, contextmanager
 from itertools import groupby
 from random import Random
 
-import pytest
-
 from lightrouter.router.held import HeldStream
 from lightrouter.runtime.deadline import Deadline
 from lightrouter.runtime.errors import ServiceError, deadline_exceeded
@@ -290,7 +288,6 @@ def watching_generators() -> Iterator[list[object]]:
 
 
 # Some 35 s of CPU: what goes wrong in one of a thousand routes is seen only in many.
-@pytest.mark.timeout(600)
 async def test_routes_whose_calls_fail_at_random_leave_nothing_and_add_up() -> None:
     models = ChaosModels()
     before = asyncio.all_tasks()
