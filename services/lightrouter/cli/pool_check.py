@@ -10,18 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from opentelemetry.metrics import NoOpMeter
-from opentelemetry.trace import NoOpTracer
-
-from lightrouter.adapter.credentials import credentials
-from lightrouter.adapter.engine import Engine
+from lightrouter.adapter.assemble import build_engine, build_provider
 from lightrouter.adapter.exchange import ProviderRequest, ReplyInfo
 from lightrouter.adapter.faults import EntryError
-from lightrouter.adapter.provider_state import ProviderState
-from lightrouter.adapter.providers import PROVIDERS
 from lightrouter.adapter.providers.provider import Provider
 from lightrouter.adapter.quirks import PREFILL
-from lightrouter.adapter.telemetry import CallMetrics
 from lightrouter.adapter.text.coalesce import TextDelta
 from lightrouter.cli.errors import CommandError, ExitCode
 from lightrouter.cli.grammar import argument, command, option
@@ -156,9 +149,7 @@ async def find(entry: CandidateEntry) -> Finding:
 
 async def _answer(entry: CandidateEntry, generation: Generation) -> GenerateResponse:
     """Returns the answer to one question, by the adapter's own way."""
-    provider = PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file))
-    metrics = CallMetrics(NoOpMeter("check"))
-    engine = Engine(entry, provider, ProviderState.new(entry), NoOpTracer(), metrics)
+    engine = build_engine(entry)
     try:
         return await engine.generate(generation, Deadline.after(_SECONDS))
     finally:
@@ -196,9 +187,8 @@ class _Trial:
     async def of(cls, entry: CandidateEntry, style: ContinuationStyle, begun: str = "") -> _Trial:
         """Asks by the adapter's own way, with all that a request may have, and goes on from `begun`."""
         entry = entry.model_copy(update={"continuation": style})
-        watched = _Watched(PROVIDERS[entry.provider](entry, credentials(entry.api_key_env, entry.api_key_file)))
-        metrics = CallMetrics(NoOpMeter("check"))
-        engine = Engine(entry, watched, ProviderState.new(entry), NoOpTracer(), metrics)
+        watched = _Watched(build_provider(entry))
+        engine = build_engine(entry, watched)
         messages = [
             ChatMessage(role=Role.ROLE_SYSTEM, content="You are a careful writer."),
             ChatMessage(role=Role.ROLE_USER, content=_TASK),
