@@ -15,13 +15,13 @@ from tests.rpc.adapter_support import STOP, adapter, generation
 from tests.rpc.test_adapter_cancel import LONG, settled
 from tests.rpc.test_adapter_checkpoint import TEXTS
 from tests.rpc.test_adapter_hold import read_and_fail
-from tests.upstreams.dialects import DIALECTS, Call, Counts, Dialect, Said
+from tests.upstreams.dialects import DIALECTS, Call, Dialect, Said
 from tests.upstreams.upstream import Behaviour, Exchange, Upstream
 
 pytestmark = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda each: each.provider)
 
 TOOL = Tool(name="weather", description="", parameters='{"type": "object"}')
-ARGUMENTS = json.dumps({"place": "O'Neil, \\ \"Zürich\"", "days": [1, 2], "when": "明天 😀"}, ensure_ascii=False)
+ARGUMENTS = json.dumps({"place": 'O\'Neil, \\ "Zürich"', "days": [1, 2], "when": "明天 😀"}, ensure_ascii=False)
 # Half a character is no text in a message of these APIs.
 WHOLE_TEXTS = {kind: pieces for kind, pieces in TEXTS.items() if "halves" not in kind}
 OUTPUTS = {
