@@ -68,17 +68,22 @@ def build_router(
     shares: Shares | None = None,
     new_seed: Callable[[], int] = _new_seed,
     *,
+    circuits: bool = True,
     tracer: Tracer | None = None,
     observers: Sequence[Observer] = (),
     capture: TextCapture = NOTHING,
     availability: Availability | None = None,
 ) -> Router:
-    """Returns the router of these services, with circuits for the selector and the aggregator. See `Router`."""
+    """Returns the router of these services.
+
+    With `circuits`, selector and aggregator have time limits and circuits; without, no answer depends on how busy the
+    machine is. See `Router` for the other arguments.
+    """
     return Router(
         traffic=traffic,
         models=services.models,
-        selector=CircuitSelector(services.selector),
-        aggregator=CircuitAggregator(services.aggregator),
+        selector=CircuitSelector(services.selector) if circuits else services.selector,
+        aggregator=CircuitAggregator(services.aggregator) if circuits else services.aggregator,
         defaults=defaults,
         new_seed=new_seed,
         shares=shares,

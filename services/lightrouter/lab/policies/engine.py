@@ -135,7 +135,9 @@ class Engine:
             DirectAggregator(calls, build_aggregator(AggregatorSettings.model_construct(), models)),
         )
         defaults = defaults or RouterSettings.model_construct().defaults
-        self._router = build_router(services, self.traffic, defaults, new_seed=lambda: chance.randrange(_SEEDS))
+        self._router = build_router(
+            services, self.traffic, defaults, new_seed=lambda: chance.randrange(_SEEDS), circuits=False
+        )
 
     async def route(self, prompt: Prompt | RecordedPrompt, policy: Policy | None = None) -> Answer:
         """Returns the answer.
