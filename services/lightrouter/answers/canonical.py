@@ -80,7 +80,7 @@ _LITERALS: Final = ("true", "false", "null")
 
 
 class _Reader:
-    """Reads a text from its begin; `_CUT` stands for a value that is not complete."""
+    """Reads a text from its start; `_CUT` stands for a value that is not complete."""
 
     def __init__(self, text: str) -> None:
         self._text = text
